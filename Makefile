@@ -1,0 +1,70 @@
+# Every target that needs Python sets it up first; the second time that takes no time at all.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run playground demo doctor test slow check lint types format lock clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.playground ## the bot on Discord, or the playground while there is no DISCORD_TOKEN
+	@$(PY) -m bot run --or-playground
+
+playground: $(VENV)/.playground ## a page like Discord, with the real bot behind it and no account needed
+	@$(PY) -m bot playground
+
+demo: $(VENV)/.playground ## the same without a browser: three engines, their pictures in out/
+	@$(PY) -m bot demo
+
+doctor: $(VENV)/.playground ## look at the settings and say what is missing
+	@$(PY) -m bot doctor
+
+test: $(VENV)/.dev ## the tests, without the slow ones
+	@$(PY) -m pytest -m "not slow"
+
+slow: $(VENV)/.dev ## the slow tests alone
+	@$(PY) -m pytest -m slow
+
+check: lint types test ## what must be green before a commit
+
+lint: $(VENV)/.dev
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+types: $(VENV)/.dev
+	@$(PY) -m mypy
+
+format: $(VENV)/.dev ## put the code into shape
+	@$(PY) -m ruff check --fix-only .
+	@$(PY) -m ruff format .
+
+lock: $(VENV)/.dev ## pin what requirements/*.in ask for, with hashes, for every Python from 3.11 on
+	@$(PIP) uv
+	@for set in run playground dev; do \
+	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-header $(LOCK) requirements/$$set.in --output-file requirements/$$set.txt || exit 1; \
+	done
+
+clean: ## remove what was installed and made, but not the data
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis out
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PY):
+	@for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
+	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "Making $(VENV) with $$($$python --version) …"; \
+	    $$python -m venv --clear $(VENV) && exit 0; \
+	    rm -rf $(VENV); exit 1; \
+	  fi; \
+	done; \
+	echo "Easel needs Python 3.11 or newer. Install it, or name it: make PYTHON=/path/to/python3" >&2; exit 1
+
+# The second pip of a set finds nothing to do where the larger set is already there.
+$(VENV)/.playground $(VENV)/.dev: $(VENV)/.%: requirements/%.txt | $(PY)
+	@echo "Installing the pinned requirements ($*) …"
+	@$(PIP) --require-hashes --requirement $<
+	@touch $@
