@@ -1,0 +1,190 @@
+"""The database: one connection that writes, a few that read, one program at a time, the schema up to date."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from filelock import FileLock, Timeout
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from storage import copies, sqlite
+from storage.errors import StorageError
+from storage.migrations import FOLDER, known_versions
+from storage.schema import check_current, upgrade, version_of
+
+__all__ = ["AsyncConnection", "Database", "InstanceLock", "StorageError", "database_path", "migrate"]
+
+_READERS = 4
+
+
+class Database:
+    """An open database whose schema is current."""
+
+    def __init__(self, path: Path, writer: AsyncEngine, readers: AsyncEngine) -> None:
+        self._path = path
+        self._writer = writer
+        self._readers = readers
+        self._turn = asyncio.Lock()
+        self._writing: asyncio.Task[Any] | None = None
+
+    @classmethod
+    async def open(cls, url: str, *, patience: float = sqlite.PATIENCE_SECONDS) -> Database:
+        """Open a database that was migrated.
+
+        `patience` is how many seconds a connection waits for another program's lock. Raises StorageError if the file is
+        not a database of this version or cannot be written.
+        """
+        path = database_path(url)
+        await asyncio.to_thread(check_current, path)
+        # The parameters of a statement hold prompts and interaction tokens, which belong in no error's text.
+        options: dict[str, Any] = {
+            "max_overflow": 0,
+            "hide_parameters": True,
+            "connect_args": {"isolation_level": None, "timeout": patience},
+        }
+        writer = create_async_engine(url, pool_size=1, **options)
+        sqlite.prepare(writer.sync_engine, sqlite.WRITER, "BEGIN IMMEDIATE")
+        readers = create_async_engine(url, pool_size=_READERS, **options)
+        sqlite.prepare(readers.sync_engine, sqlite.READER, "BEGIN")
+        database = cls(path, writer, readers)
+        try:
+            # A file that cannot be written is found out now and not when the first job comes.
+            async with database.write():
+                pass
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A writing transaction: committed at the end, rolled back on any exception or cancellation.
+
+        Writers take turns. A commit that has begun is finished even if the task is cancelled meanwhile. Raises
+        StorageError for what is wrong with the file or the disk.
+        """
+        if self._writing is asyncio.current_task():
+            raise RuntimeError("a transaction within a transaction of the same task would wait for itself")
+        async with self._turn:
+            self._writing = asyncio.current_task()
+            try:
+                with sqlite.plainly(self._path):
+                    async with self._writer.connect() as tx:
+                        await tx.begin()
+                        # Whatever is raised here closes the connection, which rolls back.
+                        yield tx
+                        await _to_the_end(_commit(tx))
+            finally:
+                self._writing = None
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading: all statements see the same state. Raises StorageError like `write`."""
+        with sqlite.plainly(self._path):
+            async with self._readers.connect() as conn:
+                yield conn
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._readers.dispose()
+        await self._writer.dispose()
+
+
+class InstanceLock:
+    """The right to run on a database, for one process at a time: `async with InstanceLock(url): …`.
+
+    Entering raises StorageError if another process has it. The system gives it back when a process dies.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._path = database_path(url)
+        # Taken in one thread and given back in another.
+        self._lock = FileLock(f"{self._path}.lock", timeout=0, thread_local=False)
+
+    async def __aenter__(self) -> InstanceLock:
+        await asyncio.to_thread(self._acquire)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self._lock.release)
+
+    def _acquire(self) -> None:
+        with sqlite.usable(self._path.parent):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock.acquire()
+            except Timeout as error:
+                raise StorageError(f"Easel is already running on {self._path}. Stop that one first.") from error
+
+
+async def migrate(url: str, backup_to: Path | None = None, *, migrations: Path = FOLDER) -> None:
+    """Bring the database up to this program's version, making it if there is none.
+
+    An older one is copied first, into the folder `backup_to` (default: `backups` beside the file), where the latest few
+    such copies are kept. Either all steps are done or nothing is changed. Only the holder of the InstanceLock may call
+    it. Raises StorageError.
+    """
+    path = database_path(url)
+    await asyncio.to_thread(_migrate, path, backup_to or path.parent / "backups", migrations)
+
+
+def database_path(url: str) -> Path:
+    """The file that the address speaks of. Raises StorageError for an address of another kind."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StorageError("The database's address must look like sqlite+aiosqlite:///data/easel.db.") from error
+    if parsed.drivername != "sqlite+aiosqlite" or not parsed.database or parsed.database.startswith((":", "file:")):
+        raise StorageError("The database's address must look like sqlite+aiosqlite:///data/easel.db.")
+    return Path(parsed.database)
+
+
+def _migrate(path: Path, backup_to: Path, folder: Path) -> None:
+    with sqlite.usable(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        known = known_versions(folder)
+        version = version_of(path, known)
+        if version == known[-1]:
+            return
+        copy = None if version is None else copies.before_migration(path, backup_to, version)
+        try:
+            upgrade(path, folder)
+        except StorageError:
+            # The database is unchanged: the copies of many starts that fail would fill the disk.
+            if copy is not None:
+                copy.unlink()
+            raise
+        if copy is not None:
+            copies.keep_latest(path, backup_to)
+
+
+async def _commit(tx: AsyncConnection) -> None:
+    try:
+        await tx.commit()
+    except BaseException:
+        # SQLAlchemy holds the transaction for over, SQLite does not: the next one could not begin on this connection.
+        await tx.invalidate()
+        raise
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await the work even if the task is cancelled meanwhile; the cancellation goes on afterwards."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from task.exception()
+    task.result()

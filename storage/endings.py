@@ -1,0 +1,106 @@
+"""Steps of many submissions and jobs at once, each a few statements however many rows there are.
+
+They keep to the same rules as the guarded moves of single ones: a step has its event, and what ends without images
+gives its hold back. `at` is Unix milliseconds (UTC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, and_, exists, insert, literal, null, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import tables
+from storage.ledger import EntryKind
+from storage.records import ENDED, ON_THEIR_WAY, UNFINISHED, JobStatus, SubmissionStatus
+
+_JOBS = tables.jobs.c
+_SUBMISSIONS = tables.submissions.c
+_EVENTS = tables.events.c
+_LEDGER = tables.ledger.c
+
+
+async def end_free(
+    tx: AsyncConnection,
+    old: Collection[SubmissionStatus],
+    new: SubmissionStatus,
+    *,
+    at: int,
+    why: str,
+    told: str,
+    unless_provider_in: Collection[str] = (),
+) -> int:
+    """End every submission in one of the unfinished statuses `old` without a charge, and make their jobs ready.
+
+    `told` is the sentence for the card. Those of the providers named go on. Returns how many were ended.
+    """
+    if new not in ENDED or not UNFINISHED.issuperset(old):
+        raise ValueError(f"not an end of unfinished ones: {', '.join(sorted(old))} to {new.value}")
+    wanted: ColumnElement[bool] = _SUBMISSIONS.status.in_([status.value for status in old])
+    if unless_provider_in:
+        wanted = and_(wanted, _SUBMISSIONS.provider.not_in(unless_provider_in))
+    await _add_events(tx, wanted, new, at, why)
+    await _release(tx, wanted, at, why)
+    ended = await tx.execute(
+        update(tables.submissions)
+        .where(wanted)
+        .values(status=new.value, updated_at=at, ended_at=at, next_attempt_at=None, error=told)
+    )
+    if ended.rowcount:
+        await _settle(tx, at)
+    return int(ended.rowcount)
+
+
+async def mark_resumed(tx: AsyncConnection, at: int) -> int:
+    """Note for every job with a submission on its way that it was taken up again; how many jobs these are."""
+    going_on = exists().where(
+        _SUBMISSIONS.job_id == _JOBS.id, _SUBMISSIONS.status.in_([status.value for status in ON_THEIR_WAY])
+    )
+    of_these = _JOBS.status == JobStatus.WORKING.value
+    marked = await tx.execute(update(tables.jobs).where(of_these, going_on).values(resumed_at=at))
+    return int(marked.rowcount)
+
+
+async def _add_events(
+    tx: AsyncConnection, wanted: ColumnElement[bool], new: SubmissionStatus, at: int, why: str
+) -> None:
+    columns = [_EVENTS.submission_id, _EVENTS.old_status, _EVENTS.new_status, _EVENTS.at, _EVENTS.why]
+    steps = select(_SUBMISSIONS.id, _SUBMISSIONS.status, literal(new.value), literal(at), literal(why)).where(wanted)
+    await tx.execute(insert(tables.events).from_select([column.name for column in columns], steps))
+
+
+async def _release(tx: AsyncConnection, wanted: ColumnElement[bool], at: int, why: str) -> None:
+    """Give back what is still held for them."""
+    released = tables.ledger.alias("released")
+    still_held = ~exists().where(
+        released.c.submission_id == _LEDGER.submission_id, released.c.kind == EntryKind.RELEASE.value
+    )
+    values = {
+        "kind": literal(EntryKind.RELEASE.value),
+        "submission_id": _LEDGER.submission_id,
+        "user_id": _LEDGER.user_id,
+        "server_id": _LEDGER.server_id,
+        "engine": _LEDGER.engine,
+        "amount": -_LEDGER.amount,
+        "exact": literal(1),
+        "raw_amount": null(),
+        "note": literal(why),
+        "counted_at": _LEDGER.counted_at,
+        "created_at": literal(at),
+    }
+    entries = (
+        select(*values.values())
+        .join_from(tables.ledger, tables.submissions, _SUBMISSIONS.id == _LEDGER.submission_id)
+        .where(_LEDGER.kind == EntryKind.HOLD.value, still_held, wanted)
+    )
+    await tx.execute(insert(tables.ledger).from_select(list(values), entries))
+
+
+async def _settle(tx: AsyncConnection, at: int) -> None:
+    """working → ready for the jobs whose submissions have all ended."""
+    its_own = _SUBMISSIONS.job_id == _JOBS.id
+    open_ones = exists().where(its_own, _SUBMISSIONS.status.in_([status.value for status in UNFINISHED]))
+    over = and_(_JOBS.status == JobStatus.WORKING.value, exists().where(its_own), ~open_ones)
+    ready = {"status": JobStatus.READY.value, "updated_at": at, "ended_at": at}
+    await tx.execute(update(tables.jobs).where(over).values(ready))

@@ -1,0 +1,170 @@
+"""The finished images: their files in one folder, and their records in the database.
+
+A file is written aside, synced and renamed before its record is committed, so that a record never speaks of a file that
+is not whole; what a crash leaves in between is a stray file, never a lost image.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import tables
+from storage.disk import put_in_place
+from storage.errors import StorageError
+from storage.records import UNSHOWN, StoredImage
+
+_IMAGES = tables.images.c
+_JOBS = tables.jobs.c
+_SUBMISSIONS = tables.submissions.c
+
+_ASIDE = ".part"
+
+
+class ImageFiles:
+    """The folder of the image files. Names are plain: no folder in them. All work on the disk is done in a thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def prepare(self) -> None:
+        """Make the folder and clear what an earlier run left half written. Raises StorageError."""
+        await asyncio.to_thread(self._prepare)
+
+    def path(self, name: str) -> Path:
+        """Where the file of this name is kept. Raises ValueError for a name that is not plain."""
+        if not name or name.startswith(".") or Path(name).name != name or "\\" in name:
+            raise ValueError(f"not the name of an image file: {name!r}")
+        return self._folder / name
+
+    def aside(self, name: str) -> Path:
+        """A new path in the same folder to write the file to, before it is kept."""
+        return self.path(name).with_name(f"{name}.{secrets.token_hex(4)}{_ASIDE}")
+
+    async def keep(self, aside: Path, name: str) -> Path:
+        """Make a file written aside the file of this name, so that it outlives a power cut. Raises StorageError."""
+        kept = self.path(name)
+        await asyncio.to_thread(self._keep, aside, kept)
+        return kept
+
+    async def remove(self, name: str) -> None:
+        """Delete the file; it is no error if it is gone already. Raises StorageError."""
+        await asyncio.to_thread(self._remove, self.path(name))
+
+    async def strays(self, known: Collection[str], before: int) -> list[str]:
+        """Names of files that no record knows and that were last written before `before` (Unix milliseconds)."""
+        return await asyncio.to_thread(self._strays, frozenset(known), before)
+
+    def _prepare(self) -> None:
+        with self._plainly():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for aside in self._folder.glob(f"*{_ASIDE}"):
+                aside.unlink()
+
+    def _keep(self, aside: Path, kept: Path) -> None:
+        with self._plainly():
+            put_in_place(aside, kept)
+
+    def _remove(self, path: Path) -> None:
+        with self._plainly():
+            path.unlink(missing_ok=True)
+
+    def _strays(self, known: frozenset[str], before: int) -> list[str]:
+        with self._plainly(), os.scandir(self._folder) as entries:
+            return sorted(
+                entry.name
+                for entry in entries
+                if entry.name not in known
+                and not entry.name.endswith(_ASIDE)
+                and entry.is_file()
+                and entry.stat().st_mtime_ns // 1_000_000 < before
+            )
+
+    @contextmanager
+    def _plainly(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(f"The image files in {self._folder} cannot be used: {error.strerror}.") from error
+
+
+async def add_image(
+    tx: AsyncConnection,
+    *,
+    submission_id: int,
+    position: int,
+    file: str,
+    media_type: str,
+    width: int,
+    height: int,
+    bytes: int,  # noqa: A002 - named like its column
+    seed: int | None,
+    filtered: bool,
+    at: int,
+) -> int:
+    """Record a finished image whose file is kept under the name `file`, and return its id."""
+    statement = (
+        insert(tables.images)
+        .values(
+            submission_id=submission_id,
+            position=position,
+            file=file,
+            media_type=media_type,
+            width=width,
+            height=height,
+            bytes=bytes,
+            seed=seed,
+            filtered=filtered,
+            created_at=at,
+        )
+        .returning(_IMAGES.id)
+    )
+    return int((await tx.execute(statement)).scalar_one())
+
+
+async def images_of(conn: AsyncConnection, job_id: int) -> list[StoredImage]:
+    """The job's images, by the submissions' positions and then by their own."""
+    statement = (
+        select(tables.images)
+        .join(tables.submissions, _SUBMISSIONS.id == _IMAGES.submission_id)
+        .where(_SUBMISSIONS.job_id == job_id)
+        .order_by(_SUBMISSIONS.position, _IMAGES.position)
+    )
+    return [StoredImage(**row) for row in (await conn.execute(statement)).mappings()]
+
+
+async def image_files(conn: AsyncConnection) -> set[str]:
+    """The names of all files that should be there."""
+    statement = select(_IMAGES.file).where(_IMAGES.file.is_not(None))
+    return set((await conn.execute(statement)).scalars())
+
+
+async def old_images(conn: AsyncConnection, before: int, *, limit: int | None = None) -> list[StoredImage]:
+    """Images made before `before` whose file is still there, oldest first; none of a job that was not shown yet."""
+    statement = (
+        select(tables.images)
+        .join(tables.submissions, _SUBMISSIONS.id == _IMAGES.submission_id)
+        .join(tables.jobs, _JOBS.id == _SUBMISSIONS.job_id)
+        .where(
+            _IMAGES.file.is_not(None),
+            _IMAGES.created_at < before,
+            _JOBS.status.not_in([status.value for status in UNSHOWN]),
+        )
+        .order_by(_IMAGES.created_at)
+        .limit(limit)
+    )
+    return [StoredImage(**row) for row in (await conn.execute(statement)).mappings()]
+
+
+async def forget_files(tx: AsyncConnection, ids: Iterable[int]) -> None:
+    """Record that the files of these images are gone."""
+    gone = [{"image": image_id} for image_id in ids]
+    if gone:
+        await tx.execute(update(tables.images).where(_IMAGES.id == bindparam("image")).values(file=None), gone)

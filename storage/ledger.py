@@ -1,0 +1,311 @@
+"""The ledger: append-only entries of what is held, was spent and was given. Amounts are millicredits.
+
+A submission's entries are its `hold`, and later either a `release` or a `capture` with a `release`: their sum is what
+it costs at that moment. `grant` and `adjust` are a person's balance beside it and count in no sum of spending. Every
+entry of a submission counts in the period of its hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, RowMapping, and_, case, exists, func, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import tables
+from storage.errors import StorageError
+from storage.records import JobStatus, SubmissionStatus
+
+_LEDGER = tables.ledger.c
+_JOBS = tables.jobs.c
+_SUBMISSIONS = tables.submissions.c
+
+
+class EntryKind(StrEnum):
+    """What an entry records."""
+
+    HOLD = "hold"
+    CAPTURE = "capture"
+    RELEASE = "release"
+    GRANT = "grant"
+    ADJUST = "adjust"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One entry. `amount` is signed; `raw_amount` is in the provider's own millicredits."""
+
+    id: int
+    kind: EntryKind
+    submission_id: int | None
+    user_id: int
+    server_id: int | None
+    engine: str | None
+    amount: int
+    exact: bool
+    raw_amount: int | None
+    note: str | None
+    counted_at: int
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Millicredits spent (exactly known and estimated ones), held for what is not over, and the number of captures."""
+
+    spent: int
+    spent_exact: int
+    spent_estimated: int
+    in_flight: int
+    captures: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserUsage:
+    """What one user spent and has in flight (millicredits), how many jobs they asked for and how many went wrong."""
+
+    user_id: int
+    spent: int
+    spent_estimated: int
+    in_flight: int
+    jobs: int
+    failed: int
+
+
+async def hold(
+    tx: AsyncConnection,
+    *,
+    submission_id: int,
+    user_id: int,
+    server_id: int | None,
+    engine: str,
+    amount: int,
+    at: int,
+) -> None:
+    """Hold the amount for a submission; `at` decides in which period it counts.
+
+    Raises StorageError if the submission has its hold already.
+    """
+    _not_negative(amount)
+    entry = _entry(EntryKind.HOLD, submission_id, user_id, server_id, engine, amount, counted_at=at, at=at)
+    await _write(tx, f"Submission {submission_id} has its hold already.", entry)
+
+
+async def capture(
+    tx: AsyncConnection, submission_id: int, *, amount: int, exact: bool, raw_amount: int | None, at: int
+) -> None:
+    """Record what the submission cost, which may be above its hold, and release the whole hold.
+
+    Raises StorageError, and writes nothing, if it has no hold or was captured or released before.
+    """
+    _not_negative(amount)
+    held = await _hold_of(tx, submission_id)
+    facts = (submission_id, held.user_id, held.server_id, held.engine)
+    spent = _entry(EntryKind.CAPTURE, *facts, amount, counted_at=held.counted_at, at=at)
+    spent |= {"exact": exact, "raw_amount": raw_amount}
+    freed = _entry(EntryKind.RELEASE, *facts, -held.amount, counted_at=held.counted_at, at=at)
+    await _write(tx, f"Submission {submission_id} was paid for or released already.", spent, freed)
+
+
+async def release(tx: AsyncConnection, submission_id: int, *, at: int, note: str | None = None) -> None:
+    """Give the hold back: the submission costs nothing.
+
+    Raises StorageError, and writes nothing, if it has no hold or was captured or released before.
+    """
+    held = await _hold_of(tx, submission_id)
+    facts = (submission_id, held.user_id, held.server_id, held.engine)
+    freed = _entry(EntryKind.RELEASE, *facts, -held.amount, counted_at=held.counted_at, at=at)
+    await _write(tx, f"Submission {submission_id} was paid for or released already.", freed | {"note": note})
+
+
+async def grant(
+    tx: AsyncConnection, *, user_id: int, server_id: int | None, amount: int, note: str | None, at: int
+) -> None:
+    """Give a user credits of their own, which do not lapse."""
+    _not_negative(amount)
+    entry = _entry(EntryKind.GRANT, None, user_id, server_id, None, amount, counted_at=at, at=at)
+    await tx.execute(insert(tables.ledger).values(**entry | {"note": note}))
+
+
+async def adjust(
+    tx: AsyncConnection, *, user_id: int, server_id: int | None, amount: int, note: str | None, at: int
+) -> None:
+    """Correct what a user was granted, up or (a negative amount) down."""
+    entry = _entry(EntryKind.ADJUST, None, user_id, server_id, None, amount, counted_at=at, at=at)
+    await tx.execute(insert(tables.ledger).values(**entry | {"note": note}))
+
+
+async def spent_and_held(
+    conn: AsyncConnection, *, since: int, user_id: int | None = None, server_id: int | None = None
+) -> int:
+    """Millicredits spent and held since then: by the user, in the server, by both, or (neither given) by everybody."""
+    statement = select(func.sum(_LEDGER.amount)).where(_of_submissions(), *_scope(since, user_id, server_id))
+    return int((await conn.execute(statement)).scalar_one() or 0)
+
+
+async def totals(
+    conn: AsyncConnection, *, since: int | None = None, user_id: int | None = None, server_id: int | None = None
+) -> Totals:
+    """The sums since then (None: ever) of the user, of the server, of both, or (neither given) of everybody."""
+    captured = _LEDGER.kind == EntryKind.CAPTURE.value
+    statement = select(
+        _sum_where(and_(captured, _LEDGER.exact == True)).label("exact"),  # noqa: E712 - a column, not a value
+        _sum_where(and_(captured, _LEDGER.exact == False)).label("estimated"),  # noqa: E712 - a column, not a value
+        _sum_where(_LEDGER.kind.in_((EntryKind.HOLD.value, EntryKind.RELEASE.value))).label("held"),
+        func.count(case((captured, _LEDGER.id))).label("captures"),
+    ).where(_of_submissions(), *_scope(since, user_id, server_id))
+    row = (await conn.execute(statement)).one()
+    exact, estimated = int(row.exact), int(row.estimated)
+    return Totals(exact + estimated, exact, estimated, int(row.held), int(row.captures))
+
+
+async def usage_by_user(conn: AsyncConnection, *, server_id: int, since: int) -> list[UserUsage]:
+    """What each user of the server did since then, who spent most first.
+
+    A job counts as failed if a part of it failed or its outcome is unknown.
+    """
+    captured = _LEDGER.kind == EntryKind.CAPTURE.value
+    money = (
+        select(
+            _LEDGER.user_id,
+            _sum_where(captured).label("spent"),
+            _sum_where(and_(captured, _LEDGER.exact == False)).label("estimated"),  # noqa: E712 - a column, not a value
+            _sum_where(_LEDGER.kind.in_((EntryKind.HOLD.value, EntryKind.RELEASE.value))).label("held"),
+        )
+        .where(_of_submissions(), *_scope(since, None, server_id))
+        .group_by(_LEDGER.user_id)
+    )
+    went_wrong = exists().where(
+        _SUBMISSIONS.job_id == _JOBS.id,
+        _SUBMISSIONS.status.in_((SubmissionStatus.FAILED.value, SubmissionStatus.UNKNOWN.value)),
+    )
+    work = (
+        select(_JOBS.user_id, func.count().label("jobs"), func.count(case((went_wrong, _JOBS.id))).label("failed"))
+        .where(
+            _JOBS.server_id == server_id,
+            _JOBS.created_at >= since,
+            # Nobody asked for these in the end.
+            _JOBS.status.not_in((JobStatus.PROPOSED.value, JobStatus.LAPSED.value)),
+        )
+        .group_by(_JOBS.user_id)
+    )
+    spent = {row.user_id: row for row in await conn.execute(money)}
+    done = {row.user_id: row for row in await conn.execute(work)}
+    users = [
+        UserUsage(
+            user_id=user_id,
+            spent=int(spent[user_id].spent) if user_id in spent else 0,
+            spent_estimated=int(spent[user_id].estimated) if user_id in spent else 0,
+            in_flight=int(spent[user_id].held) if user_id in spent else 0,
+            jobs=done[user_id].jobs if user_id in done else 0,
+            failed=done[user_id].failed if user_id in done else 0,
+        )
+        for user_id in spent.keys() | done.keys()
+    ]
+    return sorted(users, key=lambda user: (-user.spent, -user.jobs, user.user_id))
+
+
+async def usage_by_engine(
+    conn: AsyncConnection, *, since: int, user_id: int | None = None, server_id: int | None = None
+) -> list[tuple[str, int]]:
+    """Engines and the millicredits spent on each since then, most first."""
+    spent = func.sum(_LEDGER.amount)
+    statement = (
+        select(_LEDGER.engine, spent)
+        .where(_LEDGER.kind == EntryKind.CAPTURE.value, *_scope(since, user_id, server_id))
+        .group_by(_LEDGER.engine)
+        .order_by(spent.desc(), _LEDGER.engine)
+    )
+    return [(engine, int(amount)) for engine, amount in await conn.execute(statement)]
+
+
+async def costs_of(conn: AsyncConnection, job_id: int) -> dict[int, list[LedgerEntry]]:
+    """The entries of the job's submissions by the submission's id, oldest first."""
+    statement = (
+        select(tables.ledger)
+        .join(tables.submissions, _SUBMISSIONS.id == _LEDGER.submission_id)
+        .where(_SUBMISSIONS.job_id == job_id)
+        .order_by(_LEDGER.id)
+    )
+    costs: dict[int, list[LedgerEntry]] = {}
+    for row in (await conn.execute(statement)).mappings():
+        costs.setdefault(row["submission_id"], []).append(_record(row))
+    return costs
+
+
+def _of_submissions() -> ColumnElement[bool]:
+    ours: ColumnElement[bool] = _LEDGER.kind.in_(
+        (EntryKind.HOLD.value, EntryKind.CAPTURE.value, EntryKind.RELEASE.value)
+    )
+    return ours
+
+
+def _scope(since: int | None, user_id: int | None, server_id: int | None) -> list[ColumnElement[bool]]:
+    wanted: list[ColumnElement[bool]] = []
+    if since is not None:
+        wanted.append(_LEDGER.counted_at >= since)
+    if user_id is not None:
+        wanted.append(_LEDGER.user_id == user_id)
+    if server_id is not None:
+        wanted.append(_LEDGER.server_id == server_id)
+    return wanted
+
+
+def _sum_where(condition: ColumnElement[bool]) -> ColumnElement[Any]:
+    return func.coalesce(func.sum(case((condition, _LEDGER.amount))), 0)
+
+
+def _not_negative(amount: int) -> None:
+    if amount < 0:
+        raise ValueError(f"an amount below zero: {amount}")
+
+
+def _entry(
+    kind: EntryKind,
+    submission_id: int | None,
+    user_id: int,
+    server_id: int | None,
+    engine: str | None,
+    amount: int,
+    *,
+    counted_at: int,
+    at: int,
+) -> dict[str, Any]:
+    return {
+        "kind": kind.value,
+        "submission_id": submission_id,
+        "user_id": user_id,
+        "server_id": server_id,
+        "engine": engine,
+        "amount": amount,
+        "exact": True,
+        "raw_amount": None,
+        "note": None,
+        "counted_at": counted_at,
+        "created_at": at,
+    }
+
+
+async def _write(tx: AsyncConnection, refusal: str, *entries: dict[str, Any]) -> None:
+    # One statement, so that of two entries never one alone is written, even if the caller goes on after the refusal.
+    try:
+        await tx.execute(insert(tables.ledger).values(list(entries)))
+    except IntegrityError as error:
+        raise StorageError(refusal) from error
+
+
+async def _hold_of(tx: AsyncConnection, submission_id: int) -> LedgerEntry:
+    statement = select(tables.ledger).where(
+        _LEDGER.submission_id == submission_id, _LEDGER.kind == EntryKind.HOLD.value
+    )
+    row = (await tx.execute(statement)).mappings().first()
+    if row is None:
+        raise StorageError(f"Submission {submission_id} has no hold.")
+    return _record(row)
+
+
+def _record(row: RowMapping) -> LedgerEntry:
+    return LedgerEntry(**{**row, "kind": EntryKind(row["kind"])})

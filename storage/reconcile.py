@@ -1,0 +1,224 @@
+"""Whether the ledger and the submissions tell the same story, asked of all of them at once.
+
+Every submission has one hold. One that has ended has one release of the whole hold, and if it is done, one capture. An
+unfinished one has neither. What is left of submissions that were forgotten by age has ended, too. Amounts are
+millicredits, times Unix milliseconds (UTC).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Subquery, and_, case, exists, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import ledger, tables
+from storage.ledger import EntryKind
+from storage.records import ENDED, UNFINISHED, JobStatus, SubmissionStatus
+
+_JOBS = tables.jobs.c
+_SUBMISSIONS = tables.submissions.c
+_LEDGER = tables.ledger.c
+
+_OF_SUBMISSIONS = (EntryKind.HOLD.value, EntryKind.CAPTURE.value, EntryKind.RELEASE.value)
+_OPEN = tuple(status.value for status in UNFINISHED)
+_OVER = tuple(status.value for status in ENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A submission that is unfinished or whose outcome is unknown. `held` was given back if it is unknown."""
+
+    submission_id: int
+    job_id: int
+    engine: str
+    status: SubmissionStatus
+    since: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that cannot be: what it is about, and what is wrong with it."""
+
+    subject: str
+    wrong: str
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What was found: the sizes, what stands open, and what differs."""
+
+    submissions: int
+    entries: int
+    totals: ledger.Totals
+    standing: list[Standing]
+    differences: list[Difference]
+
+
+async def reconcile(conn: AsyncConnection) -> Books:
+    """Compare everything with everything. The connection is one of `Database.read()`, which sees one state."""
+    standing = await _standing(conn)
+    totals = await ledger.totals(conn)
+    differences = [
+        *await _wrong_submissions(conn),
+        *await _wrong_leftovers(conn),
+        *await _wrong_entries(conn),
+        *await _wrong_jobs(conn),
+    ]
+    held = sum(one.held for one in standing if one.status in UNFINISHED)
+    if held != totals.in_flight:
+        wrong = f"{totals.in_flight} millicredits are held, and {held} of them for unfinished submissions"
+        differences.append(Difference("the ledger", wrong))
+    return Books(
+        submissions=await _count(conn, tables.submissions),
+        entries=await _count(conn, tables.ledger),
+        totals=totals,
+        standing=standing,
+        differences=differences,
+    )
+
+
+async def _standing(conn: AsyncConnection) -> list[Standing]:
+    holds = func.coalesce(func.sum(case((_LEDGER.kind == EntryKind.HOLD.value, _LEDGER.amount))), 0)
+    statement = (
+        select(
+            _SUBMISSIONS.id,
+            _SUBMISSIONS.job_id,
+            _SUBMISSIONS.engine,
+            _SUBMISSIONS.status,
+            _SUBMISSIONS.updated_at,
+            holds.label("held"),
+        )
+        .outerjoin(tables.ledger, _LEDGER.submission_id == _SUBMISSIONS.id)
+        .where(_SUBMISSIONS.status.in_([*_OPEN, SubmissionStatus.UNKNOWN.value]))
+        .group_by(_SUBMISSIONS.id)
+        .order_by(_SUBMISSIONS.id)
+    )
+    return [
+        Standing(row.id, row.job_id, row.engine, SubmissionStatus(row.status), row.updated_at, int(row.held))
+        for row in await conn.execute(statement)
+    ]
+
+
+def _entries() -> Subquery:
+    """The entries of each submission in one row."""
+
+    def count(kind: EntryKind) -> Any:
+        return func.count(case((_LEDGER.kind == kind.value, _LEDGER.id)))
+
+    def total(*kinds: EntryKind) -> Any:
+        wanted = [kind.value for kind in kinds]
+        return func.coalesce(func.sum(case((_LEDGER.kind.in_(wanted), _LEDGER.amount))), 0)
+
+    # Whom and what the entries name: the same in all of them, if the least and the greatest are.
+    place = func.coalesce(_LEDGER.server_id, 0)
+    named = {"user": _LEDGER.user_id, "place": place, "engine": _LEDGER.engine, "period": _LEDGER.counted_at}
+    bounds = [
+        bound(column).label(f"{word}_{name}")
+        for name, column in named.items()
+        for word, bound in (("least", func.min), ("most", func.max))
+    ]
+    return (
+        select(
+            _LEDGER.submission_id,
+            count(EntryKind.HOLD).label("holds"),
+            count(EntryKind.CAPTURE).label("captures"),
+            count(EntryKind.RELEASE).label("releases"),
+            total(EntryKind.HOLD, EntryKind.RELEASE).label("still_held"),
+            total(EntryKind.CAPTURE).label("captured"),
+            *bounds,
+        )
+        .where(_LEDGER.submission_id.is_not(None), _LEDGER.kind.in_(_OF_SUBMISSIONS))
+        .group_by(_LEDGER.submission_id)
+        .subquery()
+    )
+
+
+async def _wrong_submissions(conn: AsyncConnection) -> list[Difference]:
+    entries = _entries()
+    its = entries.c
+    over = _SUBMISSIONS.status.in_(_OVER)
+    done = _SUBMISSIONS.status == SubmissionStatus.DONE.value
+    place = func.coalesce(_JOBS.server_id, 0)
+    # A submission without any entries has NULL in each of these, which is why the first test comes first.
+    wrong = case(
+        (its.submission_id.is_(None), "has no entries in the ledger"),
+        (its.holds != 1, "has no hold, or more than one"),
+        (and_(over, its.releases != 1), "has ended, and its hold was not released once"),
+        (and_(over, its.still_held != 0), "has ended, and its release is not of the whole hold"),
+        (and_(~over, its.releases != 0), "is unfinished, and its hold was released"),
+        (and_(done, its.captures != 1), "is done, and was not captured once"),
+        (and_(~done, its.captures != 0), "is not done, and was captured"),
+        (its.captured < 0, "was captured below zero"),
+        (or_(its.least_user != _SUBMISSIONS.user_id, its.most_user != _SUBMISSIONS.user_id), "names another person"),
+        (or_(its.least_place != place, its.most_place != place), "names another server"),
+        (or_(its.least_engine != _SUBMISSIONS.engine, its.most_engine != _SUBMISSIONS.engine), "names another engine"),
+        (its.least_period != its.most_period, "counts in two periods"),
+    )
+    found = (
+        select(_SUBMISSIONS.id, _SUBMISSIONS.job_id, _SUBMISSIONS.status, wrong.label("wrong"))
+        .join(tables.jobs, _JOBS.id == _SUBMISSIONS.job_id)
+        .outerjoin(entries, its.submission_id == _SUBMISSIONS.id)
+        .subquery()
+    )
+    statement = select(found).where(found.c.wrong.is_not(None)).order_by(found.c.id)
+    return [
+        Difference(f"submission {row.id} of job {row.job_id} ({row.status})", row.wrong)
+        for row in await conn.execute(statement)
+    ]
+
+
+async def _wrong_leftovers(conn: AsyncConnection) -> list[Difference]:
+    """What is wrong with the entries of submissions that were forgotten: all of them had ended."""
+    entries = _entries()
+    its = entries.c
+    wrong = or_(
+        its.holds != 1,
+        its.releases != 1,
+        its.still_held != 0,
+        its.captures > 1,
+        its.captured < 0,
+        its.least_user != its.most_user,
+        its.least_place != its.most_place,
+        its.least_engine != its.most_engine,
+        its.least_period != its.most_period,
+    )
+    statement = (
+        select(its.submission_id)
+        .outerjoin(tables.submissions, _SUBMISSIONS.id == its.submission_id)
+        .where(_SUBMISSIONS.id.is_(None), wrong)
+        .order_by(its.submission_id)
+    )
+    text = "is no longer there, and its entries are not those of one that has ended"
+    return [Difference(f"submission {number}", text) for number in (await conn.execute(statement)).scalars()]
+
+
+async def _wrong_entries(conn: AsyncConnection) -> list[Difference]:
+    of_submissions = _LEDGER.kind.in_(_OF_SUBMISSIONS)
+    wrong = case(
+        (_LEDGER.kind.not_in([kind.value for kind in EntryKind]), "is of an unknown kind"),
+        (and_(of_submissions, _LEDGER.submission_id.is_(None)), "belongs to no submission"),
+        (and_(~of_submissions, _LEDGER.submission_id.is_not(None)), "is a person's, and names a submission"),
+    )
+    found = select(_LEDGER.id, _LEDGER.kind, wrong.label("wrong")).subquery()
+    statement = select(found).where(found.c.wrong.is_not(None)).order_by(found.c.id)
+    return [Difference(f"entry {row.id} ({row.kind})", row.wrong) for row in await conn.execute(statement)]
+
+
+async def _wrong_jobs(conn: AsyncConnection) -> list[Difference]:
+    its_own = _SUBMISSIONS.job_id == _JOBS.id
+    any_open = exists().where(its_own, _SUBMISSIONS.status.in_(_OPEN))
+    working = _JOBS.status == JobStatus.WORKING.value
+    wrong = case(
+        (and_(working, ~any_open), "is worked on, and nothing in it is unfinished"),
+        (and_(~working, any_open), "has ended, and something in it is unfinished"),
+    )
+    found = select(_JOBS.id, _JOBS.status, wrong.label("wrong")).subquery()
+    statement = select(found).where(found.c.wrong.is_not(None)).order_by(found.c.id)
+    return [Difference(f"job {row.id} ({row.status})", row.wrong) for row in await conn.execute(statement)]
+
+
+async def _count(conn: AsyncConnection, table: Any) -> int:
+    return int((await conn.execute(select(func.count()).select_from(table))).scalar_one())

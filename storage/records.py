@@ -1,0 +1,130 @@
+"""The rows of jobs, submissions, their events and images, as frozen records.
+
+Times are Unix milliseconds (UTC); ids of Discord's are integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class JobStatus(StrEnum):
+    """Where a job stands: see design, "States"."""
+
+    PROPOSED = "proposed"
+    WORKING = "working"
+    READY = "ready"
+    DELIVERED = "delivered"
+    KEPT = "kept"
+    LAPSED = "lapsed"
+    DELETED = "deleted"
+
+
+UNSHOWN = frozenset({JobStatus.PROPOSED, JobStatus.WORKING, JobStatus.READY})
+"""A job in one of these still waits for its images or for being shown, so all of it must stay."""
+
+
+class SubmissionStatus(StrEnum):
+    """Where one paid request stands."""
+
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    RENDERING = "rendering"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+ENDED = frozenset(
+    {SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.CANCELLED, SubmissionStatus.UNKNOWN}
+)
+UNFINISHED = frozenset(SubmissionStatus) - ENDED
+ON_THEIR_WAY = UNFINISHED - {SubmissionStatus.QUEUED}
+"""These were sent, or may have been."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One card: what was asked for, by whom, and where it is shown."""
+
+    id: int
+    thread_id: int | None
+    parent_id: int | None
+    user_id: int
+    server_id: int | None
+    status: JobStatus
+    options: dict[str, Any]
+    private: bool
+    spoiler: bool
+    channel_id: int
+    message_id: int | None
+    interaction_token: str | None
+    token_expires_at: int | None
+    bot_present: bool
+    file_limit: int
+    delivery_nonce: str | None
+    delivery_note: str | None
+    resumed_at: int | None
+    created_at: int
+    updated_at: int
+    ended_at: int | None
+    delivered_at: int | None
+
+    def __repr__(self) -> str:
+        # The token is a credential: a record in a log or a traceback must not carry it.
+        return f"Job(id={self.id}, status={self.status.value!r}, user_id={self.user_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One paid request of a job."""
+
+    id: int
+    job_id: int
+    position: int
+    user_id: int
+    engine: str
+    provider: str
+    status: SubmissionStatus
+    request: dict[str, Any]
+    handle: dict[str, Any] | None
+    attempts: int
+    next_attempt_at: int | None
+    sent_at: int | None
+    finished_at: int | None
+    ended_at: int | None
+    error: str | None
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step of a submission: from which status (None: it was made) to which, when, and why."""
+
+    id: int
+    submission_id: int
+    old_status: SubmissionStatus | None
+    new_status: SubmissionStatus
+    at: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """A finished image; `file` is its name among the image files, None once it was tidied away."""
+
+    id: int
+    submission_id: int
+    position: int
+    file: str | None
+    media_type: str
+    width: int
+    height: int
+    bytes: int
+    seed: int | None
+    filtered: bool
+    created_at: int

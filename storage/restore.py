@@ -1,0 +1,123 @@
+"""Putting a copy of the database back, so that nothing is paid for twice on its word.
+
+The bot went on after the copy was made: what is unfinished in it was sent, finished and shown meanwhile, or was not.
+Nobody can tell, so none of it is taken up. All is done on a file aside, and one renaming at the end makes it the
+database: whatever happens before, the present one stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import copies, sqlite, tables
+from storage.database import Database
+from storage.disk import put_in_place
+from storage.endings import end_free
+from storage.errors import StorageError
+from storage.migrations import known_versions
+from storage.records import UNFINISHED, JobStatus, SubmissionStatus
+from storage.schema import upgrade, version_of
+
+WHY = "put back from a copy"
+
+# Ids that were given after the copy was made stand on cards that people still press: they are not given again.
+_IDS_LEFT_OUT = 1_000_000
+
+_JOBS = tables.jobs.c
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What became of what was unfinished in a copy.
+
+    `unknown` submissions cost nothing any more; the authors of `told` jobs are told so at the next start; `kept` jobs
+    had finished, and were probably shown after the copy was made.
+    """
+
+    unknown: int
+    told: int
+    kept: int
+
+
+async def restore(path: Path, copy: Path, *, aside: Path, told: str, at: int) -> Restored:
+    """Make a copy the database at `path`, keeping the present one as `aside`.
+
+    `told` is the sentence for the cards of what was unfinished, `at` Unix milliseconds (UTC). Only the holder of the
+    InstanceLock may call it. Raises StorageError: the present database is as it was then.
+    """
+    half = path.with_name(f"{path.name}.restoring")
+    try:
+        await asyncio.to_thread(_prepare, path, copy, half)
+        restored = await _settle(half, told, at)
+        await asyncio.to_thread(_take_its_place, path, half, aside)
+    finally:
+        await asyncio.to_thread(_clear, half)
+    return restored
+
+
+def _prepare(path: Path, copy: Path, half: Path) -> None:
+    """Make the file aside: the copy, found to be whole, of the version of today."""
+    with sqlite.usable(copy.parent):
+        if not copy.is_file():
+            raise StorageError(f"There is no file {copy}.")
+        if path.exists() and copy.samefile(path):
+            raise StorageError(f"{copy} is the present database itself: name a copy of it.")
+    known = known_versions()
+    version = version_of(copy, known)
+    if version is None:
+        raise StorageError(f"{copy} is empty: there is nothing in it to put back.")
+    with sqlite.usable(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        copies.remove(half)
+    copies.duplicate(copy, half)
+    try:
+        copies.check(half)
+    except StorageError as error:
+        raise StorageError(f"{copy} is damaged: it was not put back.") from error
+    if version != known[-1]:
+        upgrade(half)
+
+
+async def _settle(half: Path, told: str, at: int) -> Restored:
+    database = await Database.open(f"sqlite+aiosqlite:///{half}")
+    try:
+        async with database.write() as tx:
+            return await _end_what_is_open(tx, told, at)
+    finally:
+        await database.close()
+
+
+async def _end_what_is_open(tx: AsyncConnection, told: str, at: int) -> Restored:
+    jobs = update(tables.jobs)
+    ready, proposed = _JOBS.status == JobStatus.READY.value, _JOBS.status == JobStatus.PROPOSED.value
+    note = f"kept: {WHY}, and may have been shown before"
+    kept = await tx.execute(jobs.where(ready).values(status=JobStatus.KEPT.value, delivery_note=note, updated_at=at))
+    await tx.execute(jobs.where(proposed).values(status=JobStatus.LAPSED.value, ended_at=at, updated_at=at))
+    unknown = await end_free(tx, UNFINISHED, SubmissionStatus.UNKNOWN, at=at, why=WHY, told=told)
+    # The card of such a job may show its images by now, so it is left alone and the news comes in a message of its own.
+    await tx.execute(jobs.where(ready).values(message_id=None, delivery_nonce=None))
+    await tx.execute(jobs.values(interaction_token=None, token_expires_at=None))
+    await tx.exec_driver_sql("UPDATE sqlite_sequence SET seq = seq + ?", (_IDS_LEFT_OUT,))
+    told_jobs = (await tx.execute(select(func.count()).select_from(tables.jobs).where(ready))).scalar_one()
+    return Restored(unknown=unknown, told=int(told_jobs), kept=int(kept.rowcount))
+
+
+def _take_its_place(path: Path, half: Path, aside: Path) -> None:
+    with sqlite.plainly(half), closing(sqlite.connect(half)) as connection:
+        # Everything into the one file, since its log would not go with it.
+        connection.execute("PRAGMA journal_mode = DELETE")
+    with sqlite.usable(path.parent):
+        if path.exists():
+            copies.set_aside(path, aside)
+        put_in_place(half, path)
+
+
+def _clear(half: Path) -> None:
+    with sqlite.usable(half.parent):
+        copies.remove(half)

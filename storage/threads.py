@@ -1,0 +1,97 @@
+"""Threads: a user's titled lines of work in a place, one of them the current one.
+
+A place is a server's id, or 0 for direct messages and user installs. Times are Unix milliseconds (UTC).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import tables
+
+_THREADS = tables.threads.c
+_CURRENT = tables.current_threads.c
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A line of work; `updated_at` is when it was last worked on."""
+
+    id: int
+    user_id: int
+    place_id: int
+    title: str
+    created_at: int
+    updated_at: int
+
+
+async def open_thread(tx: AsyncConnection, *, user_id: int, place_id: int, title: str, at: int) -> int:
+    """Open a thread, make it the user's current one in that place, and return its id."""
+    statement = (
+        insert(tables.threads)
+        .values(user_id=user_id, place_id=place_id, title=title, created_at=at, updated_at=at)
+        .returning(_THREADS.id)
+    )
+    thread_id = int((await tx.execute(statement)).scalar_one())
+    await _set_current(tx, user_id, place_id, thread_id)
+    return thread_id
+
+
+async def use_thread(tx: AsyncConnection, *, user_id: int, place_id: int, thread_id: int) -> bool:
+    """Make the thread the user's current one in that place; False if it is not theirs or of another place."""
+    theirs = select(_THREADS.id).where(
+        _THREADS.id == thread_id, _THREADS.user_id == user_id, _THREADS.place_id == place_id
+    )
+    if (await tx.execute(theirs)).first() is None:
+        return False
+    await _set_current(tx, user_id, place_id, thread_id)
+    return True
+
+
+async def current_thread(conn: AsyncConnection, user_id: int, place_id: int) -> Thread | None:
+    """The user's current thread in that place, if there is one."""
+    statement = (
+        select(tables.threads)
+        .join(tables.current_threads, _CURRENT.thread_id == _THREADS.id)
+        .where(_CURRENT.user_id == user_id, _CURRENT.place_id == place_id)
+    )
+    row = (await conn.execute(statement)).mappings().first()
+    return None if row is None else Thread(**row)
+
+
+async def get_thread(conn: AsyncConnection, thread_id: int, user_id: int) -> Thread | None:
+    """The thread, if there is one of this id and it is the user's."""
+    statement = select(tables.threads).where(_THREADS.id == thread_id, _THREADS.user_id == user_id)
+    row = (await conn.execute(statement)).mappings().first()
+    return None if row is None else Thread(**row)
+
+
+async def find_threads(conn: AsyncConnection, user_id: int, place_id: int, text: str, limit: int = 25) -> list[Thread]:
+    """The user's threads in that place whose title holds the text in any case, last worked on first."""
+    statement = (
+        select(tables.threads)
+        .where(_THREADS.user_id == user_id, _THREADS.place_id == place_id)
+        .order_by(_THREADS.updated_at.desc(), _THREADS.id.desc())
+    )
+    wanted = text.strip().casefold()
+    if not wanted:
+        statement = statement.limit(limit)
+    # Compared here: databases do not agree on letter case beyond ASCII, and these are one person's rows only.
+    rows = (await conn.execute(statement)).mappings()
+    found = (Thread(**row) for row in rows if wanted in row["title"].casefold())
+    return [thread for thread, _ in zip(found, range(limit), strict=False)]
+
+
+async def touch(tx: AsyncConnection, thread_id: int, at: int) -> None:
+    """Record that the thread was worked on."""
+    await tx.execute(update(tables.threads).where(_THREADS.id == thread_id).values(updated_at=at))
+
+
+async def _set_current(tx: AsyncConnection, user_id: int, place_id: int, thread_id: int) -> None:
+    here = update(tables.current_threads).where(_CURRENT.user_id == user_id, _CURRENT.place_id == place_id)
+    if (await tx.execute(here.values(thread_id=thread_id))).rowcount == 0:
+        row = {"user_id": user_id, "place_id": place_id, "thread_id": thread_id}
+        await tx.execute(insert(tables.current_threads).values(row))

@@ -1,0 +1,41 @@
+"""A database of the current version for each test: a copy of one that was migrated once."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from storage.database import Database, migrate
+from tests.storage.rows import address
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that the tests' databases are copies of."""
+    path = tmp_path_factory.mktemp("template") / "easel.db"
+    asyncio.run(migrate(address(path)))
+    return path
+
+
+@pytest.fixture
+def path(tmp_path: Path, migrated: Path) -> Path:
+    """The file of a database that is up to date and empty."""
+    return Path(shutil.copy(migrated, tmp_path / "easel.db"))
+
+
+@pytest.fixture
+def url(path: Path) -> str:
+    """The address of a database that is up to date and empty."""
+    return address(path)
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    """A database that is up to date, empty and open."""
+    opened = await Database.open(url)
+    yield opened
+    await opened.close()

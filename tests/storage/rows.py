@@ -1,0 +1,88 @@
+"""Rows to test with: only what a test is about has to be said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Table, func, select
+
+from storage import jobs
+from storage.database import AsyncConnection
+from storage.jobs import JobStatus, SubmissionStatus
+
+USER, SERVER, CHANNEL = 80351110224678912, 81384788765712384, 381870553235193857
+NOW = 1_767_225_600_000
+
+
+def address(path: Path) -> str:
+    """The address of the database in this file."""
+    return f"sqlite+aiosqlite:///{path}"
+
+
+async def add_job(tx: AsyncConnection, **said: Any) -> int:
+    """A job that works for USER in SERVER."""
+    values: dict[str, Any] = {
+        "thread_id": None,
+        "parent_id": None,
+        "user_id": USER,
+        "server_id": SERVER,
+        "status": JobStatus.WORKING,
+        "options": {"prompt": "a lighthouse on a cliff"},
+        "private": False,
+        "spoiler": False,
+        "channel_id": CHANNEL,
+        "message_id": None,
+        "interaction_token": "a-token",
+        "token_expires_at": NOW + 900_000,
+        "bot_present": True,
+        "file_limit": 10_485_760,
+        "at": NOW,
+    }
+    return await jobs.add_job(tx, **values | said)
+
+
+async def add_submission(tx: AsyncConnection, job_id: int, **said: Any) -> int:
+    """A queued submission of the job."""
+    values: dict[str, Any] = {
+        "position": 0,
+        "user_id": USER,
+        "engine": "aithriving/core",
+        "provider": "aithriving",
+        "request": {"prompt": "a lighthouse on a cliff"},
+        "at": NOW,
+    }
+    return await jobs.add_submission(tx, job_id=job_id, **values | said)
+
+
+async def add_done(tx: AsyncConnection, job_id: int, *, sent_at: int, finished_at: int, **said: Any) -> int:
+    """A submission of the job that went all the way."""
+    submission_id = await add_submission(tx, job_id, **said)
+    steps: tuple[tuple[SubmissionStatus, SubmissionStatus, dict[str, int]], ...] = (
+        (SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, {"sent_at": sent_at}),
+        (SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING, {}),
+        (SubmissionStatus.RENDERING, SubmissionStatus.DONE, {"finished_at": finished_at}),
+    )
+    for old, new, columns in steps:
+        assert await jobs.move_submission(tx, submission_id, old, new, at=finished_at, why="a test", **columns)
+    return submission_id
+
+
+async def add_image(tx: AsyncConnection, submission_id: int, position: int = 0, **said: Any) -> int:
+    """An image of the submission."""
+    values: dict[str, Any] = {
+        "file": f"{submission_id}-{position}.png",
+        "media_type": "image/png",
+        "width": 1024,
+        "height": 768,
+        "bytes": 1_500_000,
+        "seed": None,
+        "filtered": False,
+        "at": NOW,
+    }
+    return await jobs.add_image(tx, submission_id=submission_id, position=position, **values | said)
+
+
+async def count(conn: AsyncConnection, table: Table) -> int:
+    """How many rows the table has."""
+    return int((await conn.execute(select(func.count()).select_from(table))).scalar_one())

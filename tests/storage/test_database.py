@@ -1,0 +1,313 @@
+"""Transactions: durable, in turns, whole or not at all, and plain sentences for what is wrong with a file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import types
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from storage import state, tables
+from storage.database import AsyncConnection, Database, InstanceLock, StorageError, database_path
+from tests.storage.rows import add_job, address, count
+
+
+async def test_the_connections_are_set_up_as_promised(database: Database) -> None:
+    async with database.write() as tx:
+        assert await pragma(tx, "journal_mode") == "wal"
+        assert await pragma(tx, "synchronous") == 2  # FULL
+        assert await pragma(tx, "foreign_keys") == 1
+        assert await pragma(tx, "busy_timeout") == 5000
+    async with database.read() as conn:
+        assert await pragma(conn, "query_only") == 1
+        with pytest.raises(OperationalError):
+            await state.put(conn, "name", 1)
+
+
+async def test_a_transaction_is_kept_at_its_end_and_undone_by_an_exception(database: Database) -> None:
+    async with database.write() as tx:
+        await state.put(tx, "kept", {"a": [1, None, "ü"]})
+
+    async def fail() -> None:
+        async with database.write() as tx:
+            await state.put(tx, "undone", 1)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
+    async with database.read() as conn:
+        assert await state.get(conn, "kept") == {"a": [1, None, "ü"]}
+        assert await state.get(conn, "undone") is None
+
+
+async def test_readers_see_one_state_and_do_not_wait_for_the_writer(database: Database) -> None:
+    async with database.read() as conn:
+        assert await state.get(conn, "name") is None
+        async with database.write() as tx:
+            await state.put(tx, "name", 1)
+            async with database.read() as other:
+                assert await state.get(other, "name") is None
+        assert await state.get(conn, "name") is None
+    async with database.read() as conn:
+        assert await state.get(conn, "name") == 1
+
+
+async def test_writers_take_turns(database: Database) -> None:
+    async with database.write() as tx:
+        await state.put(tx, "count", 0)
+
+    async def add_one() -> None:
+        async with database.write() as tx:
+            await state.put(tx, "count", await state.get(tx, "count") + 1)
+
+    await asyncio.gather(*(add_one() for _ in range(50)))
+    async with database.read() as conn:
+        assert await state.get(conn, "count") == 50
+
+
+async def test_a_write_within_a_write_is_refused_instead_of_waiting_for_ever(database: Database) -> None:
+    async with database.write():
+        with pytest.raises(RuntimeError):
+            async with database.write():
+                pytest.fail("this cannot be reached")
+    async with database.write() as tx:
+        await state.put(tx, "name", 1)
+
+
+async def test_a_cancelled_write_is_whole_or_not_there_wherever_it_was_cancelled(database: Database) -> None:
+    async def write_two(name: str) -> None:
+        async with database.write() as tx:
+            await state.put(tx, f"{name}-1", 1)
+            await state.put(tx, f"{name}-2", 2)
+
+    whole = step = 0
+    cancelled = True
+    while cancelled:
+        step += 1
+        task = asyncio.create_task(cancelled_at(step, write_two(str(step))))
+        await asyncio.wait({task})
+        cancelled = task.cancelled()
+        async with database.write() as tx:
+            there = [await state.get(tx, f"{step}-{number}") for number in (1, 2)]
+            await state.put(tx, "afterwards", step)
+        assert there in ([1, 2], [None, None]), f"half of it was kept when cancelled at step {step}"
+        assert cancelled or there == [1, 2]
+        whole += cancelled and there == [1, 2]
+    # Otherwise the loop above has not been everywhere: before the commit and within it.
+    assert step > 10
+    assert whole > 0
+
+
+async def test_a_cancelled_read_leaves_the_connections_usable(database: Database) -> None:
+    async def read() -> None:
+        async with database.read() as conn:
+            await state.get(conn, "name")
+
+    step = 0
+    cancelled = True
+    while cancelled:
+        step += 1
+        task = asyncio.create_task(cancelled_at(step, read()))
+        await asyncio.wait({task})
+        cancelled = task.cancelled()
+        await asyncio.gather(*(read() for _ in range(8)))
+    assert step > 3
+
+
+async def test_a_writer_that_is_cancelled_while_it_waits_does_not_hold_up_the_next(database: Database) -> None:
+    inside, leave = asyncio.Event(), asyncio.Event()
+
+    async def first() -> None:
+        async with database.write() as tx:
+            inside.set()
+            await leave.wait()
+            await state.put(tx, "first", 1)
+
+    async def second() -> None:
+        async with database.write():
+            pytest.fail("it was cancelled before its turn")
+
+    going = asyncio.create_task(first())
+    await inside.wait()
+    waiting = asyncio.create_task(second())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    leave.set()
+    await going
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with database.write() as tx:
+        assert await state.get(tx, "first") == 1
+
+
+async def test_a_commit_that_fails_keeps_nothing_and_the_next_one_works(database: Database) -> None:
+    async def fail() -> None:
+        async with database.write() as tx:
+            await tx.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+            await add_job(tx, thread_id=12345)
+
+    with pytest.raises(IntegrityError):
+        await fail()
+    async with database.write() as tx:
+        assert await count(tx, tables.jobs) == 0
+        await add_job(tx)
+    async with database.read() as conn:
+        assert await count(conn, tables.jobs) == 1
+
+
+async def test_an_error_does_not_tell_what_was_to_be_written(database: Database) -> None:
+    with pytest.raises(IntegrityError) as caught:
+        async with database.write() as tx:
+            await add_job(tx, thread_id=12345, interaction_token="a-secret-token")
+    assert "a-secret-token" not in str(caught.value)
+
+
+async def test_a_full_disk_is_said_plainly_and_nothing_is_half_written(database: Database) -> None:
+    async def fill() -> None:
+        async with database.write() as tx:
+            pages = await pragma(tx, "page_count")
+            await tx.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
+            await state.put(tx, "small", 1)
+            await state.put(tx, "large", "x" * 100_000)
+
+    with pytest.raises(StorageError, match="disk is full"):
+        await fill()
+    async with database.write() as tx:
+        assert await count(tx, tables.state) == 0
+        await tx.exec_driver_sql("PRAGMA max_page_count = 1000000")
+        await state.put(tx, "large", "x" * 100_000)
+
+
+async def test_another_programs_lock_is_said_plainly(url: str, path: Path) -> None:
+    database = await Database.open(url, patience=0)
+    other = await asyncio.to_thread(locked, path)
+    with pytest.raises(StorageError, match="locked by another program"):
+        async with database.write():
+            pytest.fail("it is locked")
+    with pytest.raises(StorageError, match="locked by another program"):
+        await Database.open(url, patience=0)
+    async with database.read() as conn:
+        assert await state.get(conn, "name") is None
+    await asyncio.to_thread(other.close)
+    async with database.write() as tx:
+        await state.put(tx, "name", 1)
+    await database.close()
+
+
+async def test_a_read_only_file_is_said_plainly_at_the_start(url: str, path: Path) -> None:
+    await asyncio.to_thread(make_read_only, path)
+    with pytest.raises(StorageError, match="read-only"):
+        await Database.open(url)
+
+
+async def test_a_file_that_is_not_a_database_is_said_plainly(tmp_path: Path) -> None:
+    path = tmp_path / "easel.db"
+    path.write_bytes(b"this is a letter to my aunt, " * 100)
+    with pytest.raises(StorageError, match="is not a database"):
+        await Database.open(address(path))
+
+
+async def test_a_damaged_file_is_said_plainly(url: str, path: Path) -> None:
+    await asyncio.to_thread(damage, path)
+    database = await Database.open(url)
+    with pytest.raises(StorageError, match="damaged"):
+        async with database.read() as conn:
+            await count(conn, tables.jobs)
+    await database.close()
+
+
+async def test_a_missing_file_is_not_made_by_opening(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="migrate"):
+        await Database.open(address(tmp_path / "easel.db"))
+    assert await asyncio.to_thread(os.listdir, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "wrong", ["postgresql+asyncpg://here/easel", "sqlite:///easel.db", "sqlite+aiosqlite://", "easel.db", ""]
+)
+def test_an_address_of_another_kind_is_refused(wrong: str) -> None:
+    with pytest.raises(StorageError, match="must look like"):
+        database_path(wrong)
+
+
+async def test_only_one_instance_runs_on_a_database(tmp_path: Path) -> None:
+    url = address(tmp_path / "not" / "yet" / "easel.db")
+    async with InstanceLock(url):
+        with pytest.raises(StorageError, match="already running"):
+            async with InstanceLock(url):
+                pytest.fail("the second was let in")
+        async with InstanceLock(address(tmp_path / "other.db")):
+            pass
+    async with InstanceLock(url):
+        pass
+
+
+async def test_a_folder_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot be used"):
+        async with InstanceLock(address(tmp_path / "file" / "easel.db")):
+            pytest.fail("there is no such folder")
+
+
+async def pragma(conn: AsyncConnection, name: str) -> Any:
+    return (await conn.exec_driver_sql(f"PRAGMA {name}")).scalar_one()
+
+
+def locked(path: Path) -> sqlite3.Connection:
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    return other
+
+
+def make_read_only(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    # Permissions mean nothing to root, under which tests may run; a format that SQLite can only read does.
+    with path.open("rb+") as file:
+        file.seek(18)
+        file.write(b"\x03")
+
+
+def damage(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'jobs'").fetchone()
+        indexes = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE tbl_name = 'jobs' AND type = 'index'"
+        ).fetchall()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with path.open("rb+") as file:
+        for number in (page, *(index for (index,) in indexes)):
+            file.seek((number - 1) * size)
+            file.write(b"\xff" * size)
+
+
+@types.coroutine
+def cancelled_at(step: int, work: Coroutine[Any, Any, None]) -> Generator[Any, Any, None]:
+    """Do the work, and cancel the task where it waits for the `step`-th time."""
+    steps = 0
+    waiting = work.__await__()
+    resume: Callable[[], Any] = partial(next, waiting)
+    while True:
+        try:
+            awaited = resume()
+        except StopIteration:
+            return
+        steps += 1
+        if steps == step:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+        try:
+            yield awaited
+        except BaseException as error:  # noqa: BLE001 - it is handed on to the work, as awaiting would do
+            resume = partial(waiting.throw, error)
+        else:
+            resume = partial(next, waiting)

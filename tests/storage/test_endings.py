@@ -1,0 +1,129 @@
+"""Steps of many at once keep to the rules of single ones: an event each, the hold back, the job ready at its last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from storage import endings, jobs, ledger
+from storage.database import AsyncConnection, Database
+from storage.jobs import ENDED, ON_THEIR_WAY, UNFINISHED, JobStatus, SubmissionStatus
+from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission
+
+QUEUED, SUBMITTING, RENDERING = SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING
+DONE, FAILED, UNKNOWN = SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN
+LATER = NOW + 60_000
+
+
+async def put(
+    tx: AsyncConnection, *statuses: SubmissionStatus, provider: str = "aithriving", job: JobStatus = JobStatus.WORKING
+) -> tuple[int, list[int]]:
+    """A job with submissions in these statuses, each held for, and its end as the ledger wants it."""
+    job_id = await add_job(tx, status=job)
+    ids = []
+    for position, status in enumerate(statuses):
+        id_ = await add_submission(tx, job_id, position=position, provider=provider)
+        await ledger.hold(
+            tx, submission_id=id_, user_id=USER, server_id=SERVER, engine="aithriving/core", amount=6000, at=NOW
+        )
+        if status is not QUEUED:
+            await jobs.move_submission(tx, id_, QUEUED, status, at=NOW, why="a test", next_attempt_at=NOW)
+        if status is DONE:
+            await ledger.capture(tx, id_, amount=5000, exact=True, raw_amount=5000, at=NOW)
+        elif status in ENDED:
+            await ledger.release(tx, id_, at=NOW)
+        ids.append(id_)
+    return job_id, ids
+
+
+async def statuses(tx: AsyncConnection, job_id: int) -> list[SubmissionStatus]:
+    return [submission.status for submission in await jobs.submissions_of(tx, job_id)]
+
+
+async def job_status(tx: AsyncConnection, job_id: int) -> JobStatus:
+    job = await jobs.get_job(tx, job_id)
+    assert job is not None
+    return job.status
+
+
+async def test_everything_unfinished_ends_with_its_event_and_its_hold_back(database: Database) -> None:
+    async with database.write() as tx:
+        job_id, ids = await put(tx, QUEUED, SUBMITTING, RENDERING, DONE, FAILED)
+        count = await endings.end_free(tx, UNFINISHED, UNKNOWN, at=LATER, why="a fire", told="There was a fire.")
+        assert count == 3
+        assert await statuses(tx, job_id) == [UNKNOWN, UNKNOWN, UNKNOWN, DONE, FAILED]
+        ended = (await jobs.submissions_of(tx, job_id))[:3]
+        assert {(one.ended_at, one.error, one.next_attempt_at) for one in ended} == {(LATER, "There was a fire.", None)}
+        last = {event.submission_id: event for event in await jobs.events_of(tx, job_id)}
+        assert [(last[id_].old_status, last[id_].why, last[id_].at) for id_ in ids[:3]] == [
+            (old, "a fire", LATER) for old in (QUEUED, SUBMITTING, RENDERING)
+        ]
+        assert [last[id_].why for id_ in ids[3:]] == ["a test", "a test"]
+        costs = await ledger.costs_of(tx, job_id)
+        assert [[entry.kind.value for entry in costs[id_]] for id_ in ids] == [
+            ["hold", "release"],
+            ["hold", "release"],
+            ["hold", "release"],
+            ["hold", "capture", "release"],
+            ["hold", "release"],
+        ]
+        released = costs[ids[0]][1]
+        assert (released.amount, released.counted_at, released.created_at) == (-6000, NOW, LATER)
+        assert (released.user_id, released.server_id, released.engine) == (USER, SERVER, "aithriving/core")
+        assert (released.exact, released.note) == (True, "a fire")
+        job = await jobs.get_job(tx, job_id)
+        assert job is not None
+        assert (job.status, job.ended_at) == (JobStatus.READY, LATER)
+        assert await endings.end_free(tx, UNFINISHED, UNKNOWN, at=LATER, why="again", told="Again.") == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "providers", "expected"),
+    [
+        (ON_THEIR_WAY, [], {"here": [QUEUED, FAILED], "gone": [QUEUED, FAILED]}),
+        (ON_THEIR_WAY, ["here"], {"here": [QUEUED, RENDERING], "gone": [QUEUED, FAILED]}),
+        ({QUEUED}, ["here", "other"], {"here": [QUEUED, RENDERING], "gone": [FAILED, RENDERING]}),
+        (UNFINISHED, ["here", "gone"], {"here": [QUEUED, RENDERING], "gone": [QUEUED, RENDERING]}),
+    ],
+)
+async def test_only_what_is_named_ends_and_a_job_goes_on_while_something_of_it_does(
+    database: Database,
+    old: set[SubmissionStatus],
+    providers: list[str],
+    expected: Mapping[str, list[SubmissionStatus]],
+) -> None:
+    async with database.write() as tx:
+        found = {name: (await put(tx, QUEUED, RENDERING, provider=name))[0] for name in ("here", "gone")}
+        await endings.end_free(tx, old, FAILED, at=LATER, why="", told="", unless_provider_in=providers)
+        for name, job_id in found.items():
+            assert await statuses(tx, job_id) == expected[name]
+            assert await job_status(tx, job_id) is JobStatus.WORKING
+
+
+async def test_a_job_that_was_shown_or_deleted_is_not_made_ready(database: Database) -> None:
+    async with database.write() as tx:
+        others = [status for status in JobStatus if status is not JobStatus.WORKING]
+        made = [(await put(tx, DONE, job=status))[0] for status in others]
+        await put(tx, QUEUED)
+        await endings.end_free(tx, {QUEUED}, FAILED, at=LATER, why="", told="")
+        assert [await job_status(tx, job_id) for job_id in made] == others
+
+
+async def test_nothing_else_than_an_end_of_unfinished_ones_is_done(database: Database) -> None:
+    async with database.write() as tx:
+        with pytest.raises(ValueError, match="not an end"):
+            await endings.end_free(tx, {QUEUED}, RENDERING, at=NOW, why="", told="")
+        with pytest.raises(ValueError, match="not an end"):
+            await endings.end_free(tx, {DONE}, FAILED, at=NOW, why="", told="")
+
+
+async def test_the_jobs_of_what_is_on_its_way_were_taken_up_again(database: Database) -> None:
+    async with database.write() as tx:
+        marked = {(await put(tx, QUEUED, SUBMITTING))[0], (await put(tx, DONE, RENDERING))[0]}
+        await put(tx, QUEUED)
+        await put(tx, DONE, job=JobStatus.READY)
+        assert await endings.mark_resumed(tx, LATER) == 2
+        resumed = {job.id: job.resumed_at for job in await jobs.jobs_with_status(tx, list(JobStatus))}
+        assert {id_ for id_, at in resumed.items() if at == LATER} == marked
+        assert sum(at is None for at in resumed.values()) == 2

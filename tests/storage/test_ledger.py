@@ -1,0 +1,211 @@
+"""The ledger: nothing is written twice, and the sums are those of the entries."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import func, select
+
+from storage import jobs, ledger, tables
+from storage.database import AsyncConnection, Database, StorageError
+from storage.jobs import JobStatus, SubmissionStatus
+from storage.ledger import EntryKind, Totals, UserUsage
+from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission, count
+
+OTHER, ELSEWHERE = USER + 1, SERVER + 1
+
+
+async def hold(
+    tx: AsyncConnection,
+    submission_id: int,
+    amount: int = 5000,
+    *,
+    user_id: int = USER,
+    server_id: int | None = SERVER,
+    engine: str = "aithriving/core",
+    at: int = NOW,
+) -> None:
+    await ledger.hold(
+        tx, submission_id=submission_id, user_id=user_id, server_id=server_id, engine=engine, amount=amount, at=at
+    )
+
+
+async def test_a_capture_takes_the_hold_away_and_counts_when_the_hold_did(database: Database) -> None:
+    async with database.write() as tx:
+        job_id = await add_job(tx)
+        id_ = await add_submission(tx, job_id)
+        await hold(tx, id_, 5000)
+        assert await ledger.spent_and_held(tx, since=NOW, user_id=USER) == 5000
+        await ledger.capture(tx, id_, amount=6200, exact=False, raw_amount=3100, at=NOW + 100)
+        assert await ledger.spent_and_held(tx, since=NOW, user_id=USER) == 6200
+        assert await ledger.spent_and_held(tx, since=NOW + 1, user_id=USER) == 0
+        entries = (await ledger.costs_of(tx, job_id))[id_]
+    assert [(entry.kind, entry.amount) for entry in entries] == [
+        (EntryKind.HOLD, 5000),
+        (EntryKind.CAPTURE, 6200),
+        (EntryKind.RELEASE, -5000),
+    ]
+    assert {(entry.user_id, entry.server_id, entry.engine) for entry in entries} == {(USER, SERVER, "aithriving/core")}
+    assert [entry.counted_at for entry in entries] == [NOW] * 3
+    assert [entry.created_at for entry in entries] == [NOW, NOW + 100, NOW + 100]
+    assert (entries[1].exact, entries[1].raw_amount) == (False, 3100)
+
+
+async def test_a_release_makes_it_free(database: Database) -> None:
+    async with database.write() as tx:
+        job_id = await add_job(tx)
+        id_ = await add_submission(tx, job_id)
+        await hold(tx, id_)
+        await ledger.release(tx, id_, at=NOW + 5, note="refused by the provider")
+        assert await ledger.spent_and_held(tx, since=0) == 0
+        entry = (await ledger.costs_of(tx, job_id))[id_][1]
+    assert (entry.kind, entry.amount, entry.note) == (EntryKind.RELEASE, -5000, "refused by the provider")
+
+
+@pytest.mark.parametrize("first", ["capture", "release"])
+@pytest.mark.parametrize("second", ["capture", "release"])
+async def test_an_end_is_written_once_even_if_the_refusal_is_overlooked(
+    database: Database, first: str, second: str
+) -> None:
+    async def end(tx: AsyncConnection, how: str) -> None:
+        if how == "capture":
+            await ledger.capture(tx, 1, amount=4000, exact=True, raw_amount=None, at=NOW)
+        else:
+            await ledger.release(tx, 1, at=NOW)
+
+    async with database.write() as tx:
+        await hold(tx, 1)
+        await end(tx, first)
+        entries = await count(tx, tables.ledger)
+        with pytest.raises(StorageError, match="already"):
+            await end(tx, second)
+    async with database.read() as conn:
+        assert await count(conn, tables.ledger) == entries
+        assert await ledger.spent_and_held(conn, since=0) == (4000 if first == "capture" else 0)
+
+
+async def test_a_hold_is_written_once(database: Database) -> None:
+    async with database.write() as tx:
+        await hold(tx, 1)
+        with pytest.raises(StorageError, match="already"):
+            await hold(tx, 1, 7000)
+        assert await ledger.spent_and_held(tx, since=0) == 5000
+
+
+async def test_nothing_ends_that_was_never_held(database: Database) -> None:
+    async with database.write() as tx:
+        with pytest.raises(StorageError, match="no hold"):
+            await ledger.capture(tx, 1, amount=1, exact=True, raw_amount=None, at=NOW)
+        with pytest.raises(StorageError, match="no hold"):
+            await ledger.release(tx, 1, at=NOW)
+        assert await count(tx, tables.ledger) == 0
+
+
+async def test_amounts_below_zero_are_refused(database: Database) -> None:
+    async with database.write() as tx:
+        with pytest.raises(ValueError, match="below zero"):
+            await hold(tx, 1, -1)
+        await hold(tx, 1, 0)
+        with pytest.raises(ValueError, match="below zero"):
+            await ledger.capture(tx, 1, amount=-1, exact=True, raw_amount=None, at=NOW)
+        await ledger.capture(tx, 1, amount=0, exact=True, raw_amount=0, at=NOW)
+        with pytest.raises(ValueError, match="below zero"):
+            await ledger.grant(tx, user_id=USER, server_id=SERVER, amount=-1, note=None, at=NOW)
+
+
+async def test_grants_and_corrections_are_no_spending(database: Database) -> None:
+    async with database.write() as tx:
+        await ledger.grant(tx, user_id=USER, server_id=SERVER, amount=100_000, note="a prize", at=NOW)
+        await ledger.adjust(tx, user_id=USER, server_id=SERVER, amount=-25_000, note="too much", at=NOW + 1)
+        await hold(tx, 1, 5000)
+        assert await ledger.spent_and_held(tx, since=0, user_id=USER) == 5000
+        assert await ledger.totals(tx, user_id=USER) == Totals(0, 0, 0, 5000, 0)
+        # They are written all the same, for those who reckon a balance.
+        given = select(func.sum(tables.ledger.c.amount)).where(tables.ledger.c.submission_id.is_(None))
+        assert (await tx.execute(given)).scalar_one() == 75_000
+
+
+async def test_sums_are_of_the_user_the_server_both_or_everybody(database: Database) -> None:
+    async with database.write() as tx:
+        await hold(tx, 1, 1_000)
+        await hold(tx, 2, 20_000, server_id=ELSEWHERE)
+        await hold(tx, 3, 300_000, user_id=OTHER)
+        await hold(tx, 4, 4_000_000, user_id=OTHER, server_id=None)
+        await hold(tx, 5, 50_000_000, at=NOW - 1)
+        for expected, scope in (
+            (4_321_000, {}),
+            (21_000, {"user_id": USER}),
+            (301_000, {"server_id": SERVER}),
+            (1_000, {"user_id": USER, "server_id": SERVER}),
+            (0, {"user_id": USER + 7}),
+        ):
+            assert await ledger.spent_and_held(tx, since=NOW, **scope) == expected
+            assert (await ledger.totals(tx, since=NOW, **scope)).in_flight == expected
+        assert (await ledger.totals(tx)).in_flight == 54_321_000
+
+
+async def test_totals_keep_exact_and_estimated_apart(database: Database) -> None:
+    async with database.write() as tx:
+        for id_ in range(1, 6):
+            await hold(tx, id_, 5000)
+        await ledger.capture(tx, 1, amount=6000, exact=True, raw_amount=None, at=NOW)
+        await ledger.capture(tx, 2, amount=400, exact=False, raw_amount=None, at=NOW)
+        await ledger.capture(tx, 3, amount=700, exact=False, raw_amount=None, at=NOW)
+        await ledger.release(tx, 4, at=NOW)
+        expected = Totals(spent=7100, spent_exact=6000, spent_estimated=1100, in_flight=5000, captures=3)
+        assert await ledger.totals(tx, user_id=USER) == expected
+        assert await ledger.totals(tx, since=NOW + 1) == Totals(0, 0, 0, 0, 0)
+
+
+async def test_the_usage_of_a_server_by_user(database: Database) -> None:
+    async with database.write() as tx:
+        for status in (JobStatus.DELIVERED, JobStatus.WORKING, JobStatus.PROPOSED, JobStatus.LAPSED):
+            job_id = await add_job(tx, status=status)
+            failed = await add_submission(tx, job_id, position=0)
+            fine = await add_submission(tx, job_id, position=1)
+            also_failed = await add_submission(tx, job_id, position=2)
+            if status is JobStatus.DELIVERED:
+                for id_, end in ((failed, SubmissionStatus.FAILED), (also_failed, SubmissionStatus.UNKNOWN)):
+                    await jobs.move_submission(tx, id_, SubmissionStatus.QUEUED, end, at=NOW, why="a test")
+                await hold(tx, fine, 2000)
+                await ledger.capture(tx, fine, amount=1600, exact=False, raw_amount=None, at=NOW)
+            if status is JobStatus.WORKING:
+                await hold(tx, fine, 2000)
+        rich = await add_submission(tx, await add_job(tx, user_id=OTHER))
+        await hold(tx, rich, 6000, user_id=OTHER)
+        await ledger.capture(tx, rich, amount=6000, exact=True, raw_amount=None, at=NOW)
+        await add_job(tx, user_id=OTHER, at=NOW - 1)
+        await add_job(tx, user_id=OTHER + 1)
+        elsewhere = await add_submission(tx, await add_job(tx, server_id=ELSEWHERE))
+        await hold(tx, elsewhere, 9000, server_id=ELSEWHERE)
+        assert await ledger.usage_by_user(tx, server_id=SERVER, since=NOW) == [
+            UserUsage(user_id=OTHER, spent=6000, spent_estimated=0, in_flight=0, jobs=1, failed=0),
+            UserUsage(user_id=USER, spent=1600, spent_estimated=1600, in_flight=2000, jobs=2, failed=1),
+            UserUsage(user_id=OTHER + 1, spent=0, spent_estimated=0, in_flight=0, jobs=1, failed=0),
+        ]
+        assert await ledger.usage_by_user(tx, server_id=SERVER + 9, since=0) == []
+
+
+async def test_the_usage_by_engine(database: Database) -> None:
+    async with database.write() as tx:
+        for id_, (engine, amount, server_id) in enumerate(
+            [("core", 6000, SERVER), ("sd-1.6", 400, SERVER), ("core", 6000, ELSEWHERE), ("xl", 9000, SERVER)]
+        ):
+            await hold(tx, id_, 5000, engine=engine, server_id=server_id)
+            await ledger.capture(tx, id_, amount=amount, exact=True, raw_amount=None, at=NOW)
+        await hold(tx, 9, 5000, engine="only held")
+        assert await ledger.usage_by_engine(tx, since=NOW) == [("core", 12_000), ("xl", 9000), ("sd-1.6", 400)]
+        in_server = await ledger.usage_by_engine(tx, since=NOW, server_id=SERVER, user_id=USER)
+        assert in_server == [("xl", 9000), ("core", 6000), ("sd-1.6", 400)]
+        assert await ledger.usage_by_engine(tx, since=NOW + 1) == []
+
+
+async def test_the_costs_of_a_job_are_those_of_its_submissions_only(database: Database) -> None:
+    async with database.write() as tx:
+        job_id, other = await add_job(tx), await add_job(tx)
+        first = await add_submission(tx, job_id, position=0)
+        await add_submission(tx, job_id, position=1)
+        foreign = await add_submission(tx, other)
+        for id_ in (first, foreign):
+            await hold(tx, id_)
+        costs = await ledger.costs_of(tx, job_id)
+        assert costs.keys() == {first}

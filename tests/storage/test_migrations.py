@@ -1,0 +1,388 @@
+"""Migrations: forwards, whole or not at all, a copy first, and nothing strange is touched."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Column, MetaData, Text, create_engine
+
+from storage import copies, jobs, ledger, sqlite, state, tables, threads
+from storage import schema as schema_module
+from storage.database import Database, StorageError, migrate
+from storage.migrations import FOLDER, known_versions, upgrade
+from storage.tables import metadata
+from tests.storage.rows import add_image, add_job, add_submission, address, count
+
+MIGRATION = '''"""A step that a test made up."""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{version}"
+down_revision = "{before}"
+
+
+def upgrade():
+    {body}
+'''
+ADD_A_TABLE = 'op.create_table("added", sa.Column("id", sa.Integer, primary_key=True))'
+ADD_A_COLUMN = 'op.add_column("jobs", sa.Column("mood", sa.Text))'
+REBUILD_JOBS = """with op.batch_alter_table("jobs", recreate="always") as jobs:
+        jobs.add_column(sa.Column("mood", sa.Text, nullable=False, server_default="calm"))"""
+
+
+VERSIONS = known_versions()
+CURRENT, NEXT = VERSIONS[-1], f"{int(VERSIONS[-1]) + 1:04}"
+FILLED = ("jobs", "submissions", "images", "events")
+# What the rows of a test hold where it matters: statuses are words, and JSON can be read.
+WORDS = {
+    "options": '{"prompt": "a lighthouse"}',
+    "request": '{"prompt": "a lighthouse"}',
+    "handle": '{"guid": "x"}',
+    "value": "[1]",
+    "kind": "grant",
+    "file": "1.png",
+}
+STATUSES = {"jobs": "delivered", "submissions": "done"}
+
+
+@pytest.fixture
+def steps(tmp_path: Path) -> Path:
+    """The folder of the real steps, to which a test adds one."""
+    return Path(shutil.copytree(FOLDER, tmp_path / "100% steps", ignore=shutil.ignore_patterns("__pycache__")))
+
+
+def test_a_blank_database_becomes_what_the_tables_say(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "easel.db"
+    asyncio.run(migrate(address(path)))
+    assert differences(path) == []
+    made = schema(path)
+    expected = declared(tmp_path / "declared.db")
+    assert made.keys() == expected.keys()
+    for name, sql in expected.items():
+        # Beyond what Alembic compares: every table STRICT, no id used twice where the tables say so, partial indexes.
+        assert ("STRICT" in made[name]) == ("STRICT" in sql), name
+        assert ("AUTOINCREMENT" in made[name]) == ("AUTOINCREMENT" in sql), name
+        assert made[name] == sql or not name.startswith("ix_")
+    assert all("STRICT" in made[name] for name in metadata.tables)
+    assert not (path.parent / "backups").exists()
+
+
+def test_a_second_time_changes_nothing_and_makes_no_copy(path: Path, tmp_path: Path) -> None:
+    before = path.read_bytes()
+    asyncio.run(migrate(address(path)))
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_start_with_nothing_to_migrate_does_not_load_alembic(path: Path) -> None:
+    program = (
+        "import asyncio, sys\n"
+        "from storage.database import Database, migrate\n"
+        "async def start(url):\n"
+        "    await migrate(url)\n"
+        "    await (await Database.open(url)).close()\n"
+        f"asyncio.run(start({address(path)!r}))\n"
+        "sys.exit(any(name.partition('.')[0] in ('alembic', 'mako') for name in sys.modules))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=FOLDER.parents[1], check=False).returncode == 0  # noqa: S603 - our own program
+
+
+def test_the_versions_are_one_line_named_in_their_order() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    line = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert known_versions() == tuple(reversed(line))
+
+
+def test_an_older_version_is_copied_and_brought_up_to_date_with_its_rows(path: Path, steps: Path) -> None:
+    url = address(path)
+    asyncio.run(fill(url))
+    add_step(steps, ADD_A_TABLE)
+    asyncio.run(migrate(url, migrations=steps))
+    assert version(path) == NEXT
+    assert "added" in schema(path)
+    copy = path.parent / "backups" / f"easel-{CURRENT}-1.db"
+    assert version(copy) == CURRENT
+    assert "added" not in schema(copy)
+    for file in (path, copy):
+        assert rows(file, *FILLED) == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("old", VERSIONS)
+def test_every_older_version_comes_up_to_date_with_rows_in_every_table(tmp_path: Path, old: str) -> None:
+    path = tmp_path / "easel.db"
+    made_at(path, old)
+    before = fill_every_table(path)
+    asyncio.run(migrate(address(path)))
+    assert version(path) == CURRENT
+    assert differences(path) == []
+    after = contents(path)
+    for table, row in before.items():
+        assert after[table].items() >= {name: row[name] for name in row.keys() & after[table].keys()}.items(), table
+    with editing(path) as connection:
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    asyncio.run(read_everything(address(path)))
+    copied = [file.name for file in (tmp_path / "backups").glob("*")]
+    assert copied == ([] if old == CURRENT else [f"easel-{old}-1.db"])
+
+
+def test_only_the_latest_copies_are_kept(path: Path, steps: Path) -> None:
+    folder = path.parent / "backups"
+    folder.mkdir()
+    others = ["easel-2026-01-31T120000Z.db", "easel-replaced-2026-01-31T120000Z.db", "notes.txt"]
+    for name in (*others, *(f"easel-0001-{number}.db" for number in (9, 10, 11, 12, 13, 14))):
+        (folder / name).touch()
+    add_step(steps, ADD_A_TABLE)
+    asyncio.run(migrate(address(path), folder, migrations=steps))
+    kept = [f"easel-0001-{number}.db" for number in (11, 12, 13, 14)] + [f"easel-{CURRENT}-15.db"]
+    assert len(kept) == copies.KEPT_BEFORE_MIGRATIONS
+    assert {file.name for file in folder.iterdir()} == {*others, *kept}
+
+
+def test_a_migration_that_fails_at_every_start_leaves_no_copies(path: Path, steps: Path) -> None:
+    add_step(steps, "raise RuntimeError('the author was tired')")
+    for _ in range(3):
+        with pytest.raises(StorageError, match="It is unchanged"):
+            asyncio.run(migrate(address(path), migrations=steps))
+    assert list((path.parent / "backups").iterdir()) == []
+
+
+def test_an_earlier_copy_is_never_overwritten(path: Path, steps: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / f"easel-{CURRENT}-1.db").write_text("an earlier copy")
+    add_step(steps, ADD_A_TABLE)
+    asyncio.run(migrate(address(path), folder, migrations=steps))
+    assert sorted(file.name for file in folder.iterdir()) == [f"easel-{CURRENT}-1.db", f"easel-{CURRENT}-2.db"]
+    assert (folder / f"easel-{CURRENT}-1.db").read_text() == "an earlier copy"
+
+
+def test_rebuilding_a_table_keeps_the_rows_that_point_at_it(path: Path, steps: Path) -> None:
+    url = address(path)
+    asyncio.run(fill(url))
+    add_step(steps, REBUILD_JOBS)
+    asyncio.run(migrate(url, migrations=steps))
+    assert "mood" in schema(path)["jobs"]
+    assert rows(path, *FILLED) == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (f"{ADD_A_TABLE}\n    {ADD_A_COLUMN}\n    raise RuntimeError('the author was tired')", "the author was tired"),
+        (f"{ADD_A_TABLE}\n    op.drop_table('nowhere')", "no such table"),
+        (
+            f"{ADD_A_TABLE}\n    op.get_bind().execute(sa.delete(sa.table('jobs')))",
+            "rows would point at rows that are not there",
+        ),
+    ],
+    ids=["an error of its own", "a statement that fails", "foreign keys that are broken"],
+)
+def test_a_step_that_fails_half_way_changes_nothing(path: Path, steps: Path, body: str, reason: str) -> None:
+    url = address(path)
+    asyncio.run(fill(url))
+    before = (schema(path), rows(path, *FILLED))
+    add_step(steps, body)
+    with pytest.raises(StorageError, match=reason):
+        asyncio.run(migrate(url, migrations=steps))
+    assert (schema(path), rows(path, *FILLED)) == before
+    assert version(path) == CURRENT
+
+
+def test_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
+    with editing(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match="newer version"):
+        asyncio.run(migrate(address(path)))
+    with pytest.raises(StorageError, match="newer version"):
+        asyncio.run(Database.open(address(path)))
+    assert path.read_bytes() == before
+
+
+def test_an_older_version_is_not_opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema_module, "known_versions", lambda: (*VERSIONS, NEXT))
+    with pytest.raises(StorageError, match="not up to date"):
+        asyncio.run(Database.open(address(path)))
+
+
+def test_a_file_that_is_not_a_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "easel.db"
+    path.write_bytes(b"this is a letter to my aunt, " * 100)
+    with pytest.raises(StorageError, match="is not a database"):
+        asyncio.run(migrate(address(path)))
+    assert path.read_bytes() == b"this is a letter to my aunt, " * 100
+
+
+def test_the_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "easel.db"
+    with editing(path) as connection:
+        connection.execute("CREATE TABLE cookies (name)")
+    with pytest.raises(StorageError, match="another program"):
+        asyncio.run(migrate(address(path)))
+    assert schema(path).keys() == {"cookies"}
+
+
+def test_an_empty_file_counts_as_blank(tmp_path: Path) -> None:
+    path = tmp_path / "easel.db"
+    path.touch()
+    asyncio.run(migrate(address(path)))
+    assert version(path) == known_versions()[-1]
+
+
+def test_a_full_disk_is_said_plainly_and_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "easel.db"
+    monkeypatch.setattr(sqlite, "MIGRATOR", ("PRAGMA max_page_count = 8", *sqlite.MIGRATOR))
+    with pytest.raises(StorageError, match="disk is full"):
+        asyncio.run(migrate(address(path)))
+    assert schema(path) == {}
+
+
+def test_a_locked_database_is_said_plainly(path: Path, steps: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0)
+    add_step(steps, ADD_A_TABLE)
+    with editing(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match="locked by another program"):
+            asyncio.run(migrate(address(path), migrations=steps))
+    assert version(path) == CURRENT
+
+
+def test_a_folder_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot be used"):
+        asyncio.run(migrate(address(tmp_path / "file" / "easel.db")))
+
+
+def add_step(steps: Path, body: str) -> None:
+    text = MIGRATION.format(version=NEXT, before=CURRENT, body=body)
+    (steps / "versions" / f"{NEXT}_made_up.py").write_text(text)
+
+
+def made_at(path: Path, wanted: str) -> None:
+    """A database as the program of that version made it."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        upgrade(connection, to=wanted)
+    engine.dispose()
+
+
+def fill_every_table(path: Path) -> dict[str, dict[str, Any]]:
+    """One row in each table, whatever tables that version has, with something in every column."""
+    engine = create_engine(f"sqlite:///{path}")
+    reflected = MetaData()
+    reflected.reflect(engine)
+    with engine.begin() as connection:
+        for table in reflected.sorted_tables:
+            if table.name != "alembic_version":
+                connection.execute(table.insert().values({column.name: made_up(column) for column in table.columns}))
+    engine.dispose()
+    return contents(path)
+
+
+def made_up(column: Column[Any]) -> object:
+    if column.primary_key or column.foreign_keys:
+        return "a name" if isinstance(column.type, Text) else 1
+    if not isinstance(column.type, Text):
+        return 0 if column.name in {"private", "spoiler", "filtered"} else 1
+    if column.name.endswith("status"):
+        return STATUSES.get(column.table.name, "done")
+    return WORDS.get(column.name, f"some {column.name}")
+
+
+def contents(path: Path) -> dict[str, dict[str, Any]]:
+    """The one row of each table."""
+    found = {}
+    with editing(path) as connection:
+        connection.row_factory = sqlite3.Row
+        for table in rows_of_tables(connection):
+            (row,) = connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - names of ours
+            found[table] = dict(row)
+    return found
+
+
+def rows_of_tables(connection: sqlite3.Connection) -> list[str]:
+    """The tables that have rows, without SQLite's and Alembic's own."""
+    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    ours = [name for name in names if name not in {"alembic_version", "sqlite_sequence"}]
+    return [name for name in ours if connection.execute(f"SELECT 1 FROM {name}").fetchone()]  # noqa: S608 - names of ours
+
+
+async def read_everything(url: str) -> None:
+    """What the program reads of such a row is what it expects."""
+    database = await Database.open(url)
+    async with database.read() as conn:
+        job = await jobs.get_job(conn, 1)
+        assert job is not None
+        assert job.status is jobs.JobStatus.DELIVERED
+        assert [submission.status for submission in await jobs.submissions_of(conn, 1)] == ["done"]
+        assert len(await jobs.events_of(conn, 1)) == 1
+        assert len(await jobs.images_of(conn, 1)) == 1
+        assert await state.get(conn, "a name") == [1]
+        assert await threads.get_thread(conn, 1, 1) is not None
+        assert (await ledger.totals(conn)).captures == 0
+    await database.close()
+
+
+async def fill(url: str) -> None:
+    """A job with a submission, its event and its image."""
+    database = await Database.open(url)
+    async with database.write() as tx:
+        submission_id = await add_submission(tx, await add_job(tx))
+        await add_image(tx, submission_id)
+        assert await count(tx, tables.events) == 1
+    await database.close()
+
+
+@contextmanager
+def editing(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        yield connection
+
+
+def schema(path: Path) -> dict[str, str]:
+    with editing(path) as connection:
+        found: list[tuple[str, str]] = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+        ).fetchall()
+    return {name: sql for name, sql in found if name not in {"alembic_version", "sqlite_sequence"}}
+
+
+def declared(path: Path) -> dict[str, str]:
+    engine = create_engine(f"sqlite:///{path}")
+    metadata.create_all(engine)
+    engine.dispose()
+    return schema(path)
+
+
+def differences(path: Path) -> list[Any]:
+    """Where the file's tables are not those that the program declares."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        found: list[Any] = compare_metadata(context, metadata)
+    engine.dispose()
+    return found
+
+
+def version(path: Path) -> Any:
+    with editing(path) as connection:
+        return connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+
+
+def rows(path: Path, *names: str) -> list[int]:
+    with editing(path) as connection:
+        return [connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names]  # noqa: S608 - names of ours

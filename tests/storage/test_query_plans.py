@@ -1,0 +1,110 @@
+"""What is asked all the time is answered from an index, however many rows there are."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from storage import endings, images, jobs, ledger, threads, tidying
+from storage.database import AsyncConnection, Database
+from storage.jobs import UNFINISHED, JobStatus, SubmissionStatus
+
+Ask = Callable[[AsyncConnection], Awaitable[Any]]
+
+QUEUED, SUBMITTING, RENDERING = SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING
+
+HOT: dict[str, tuple[Ask, str]] = {
+    "queued": (lambda conn: jobs.queued(conn, now=1, limit=10), "ix_submissions_status_created_at"),
+    "next_attempt": (lambda conn: jobs.next_attempt(conn, 1), "ix_submissions_status_created_at"),
+    "with_status": (lambda conn: jobs.with_status(conn, (SUBMITTING, RENDERING)), "ix_submissions_status_created_at"),
+    "jobs_with_status": (lambda conn: jobs.jobs_with_status(conn, (JobStatus.READY,)), "ix_jobs_status_user_id"),
+    "unfinished_jobs": (lambda conn: jobs.unfinished_jobs(conn, 1), "ix_jobs_status_user_id (status=? AND user_id=?)"),
+    "durations": (lambda conn: jobs.durations(conn, "an engine"), "ix_submissions_engine_finished_at"),
+    "submissions_of": (lambda conn: jobs.submissions_of(conn, 1), "(job_id=?)"),
+    "images_of": (lambda conn: jobs.images_of(conn, 1), "(submission_id=?)"),
+    "events_of": (lambda conn: jobs.events_of(conn, 1), "ix_events_submission_id"),
+    "get_job": (lambda conn: jobs.get_job(conn, 1), "INTEGER PRIMARY KEY (rowid=?)"),
+    "old_images": (lambda conn: images.old_images(conn, 1), "ix_images_created_at (created_at<?)"),
+    "spent_and_held by user": (
+        lambda conn: ledger.spent_and_held(conn, since=1, user_id=1),
+        "COVERING INDEX ix_ledger_user_id_counted_at_kind_amount (user_id=? AND counted_at>?)",
+    ),
+    "spent_and_held by server": (
+        lambda conn: ledger.spent_and_held(conn, since=1, server_id=1),
+        "COVERING INDEX ix_ledger_server_id_counted_at_kind_amount (server_id=? AND counted_at>?)",
+    ),
+    "spent_and_held by both": (
+        lambda conn: ledger.spent_and_held(conn, since=1, user_id=1, server_id=1),
+        "_id=? AND counted_at>?",
+    ),
+    "spent_and_held by everybody": (
+        lambda conn: ledger.spent_and_held(conn, since=1),
+        "COVERING INDEX ix_ledger_counted_at_kind_amount (counted_at>?)",
+    ),
+    "totals": (lambda conn: ledger.totals(conn, since=1, user_id=1), "(user_id=? AND counted_at>?)"),
+    "usage_by_user": (lambda conn: ledger.usage_by_user(conn, server_id=1, since=1), "ix_jobs_server_id_created_at"),
+    "usage_by_engine": (lambda conn: ledger.usage_by_engine(conn, since=1, server_id=1), "(server_id=? AND"),
+    "costs_of": (
+        lambda conn: ledger.costs_of(conn, 1),
+        "ledger USING INDEX sqlite_autoindex_ledger_1 (submission_id=?)",
+    ),
+    "current_thread": (lambda conn: threads.current_thread(conn, 1, 1), "(user_id=? AND place_id=?)"),
+    "find_threads": (lambda conn: threads.find_threads(conn, 1, 1, "a"), "ix_threads_user_id_place_id_updated_at"),
+}
+MOVES: dict[str, tuple[Ask, str]] = {
+    "move_submission": (
+        lambda tx: jobs.move_submission(tx, 1, QUEUED, SUBMITTING, at=1, why=""),
+        "INTEGER PRIMARY KEY (rowid=?)",
+    ),
+    "move_job": (
+        lambda tx: jobs.move_job(tx, 1, JobStatus.WORKING, JobStatus.READY, at=1),
+        "INTEGER PRIMARY KEY (rowid=?)",
+    ),
+    "forget_tokens": (lambda tx: tidying.forget_tokens(tx, 1), "ix_jobs_token_expires_at"),
+    "forget_jobs": (lambda tx: tidying.forget_jobs(tx, 1, limit=1), "ix_jobs_ended_at (ended_at<?)"),
+    "end_free": (
+        lambda tx: endings.end_free(tx, UNFINISHED, SubmissionStatus.UNKNOWN, at=1, why="", told=""),
+        "ix_submissions_status_created_at (status=?)",
+    ),
+    "mark_resumed": (lambda tx: endings.mark_resumed(tx, 1), "ix_jobs_status_user_id (status=?)"),
+}
+# Read in the order of the index, so that LIMIT ends the search: nothing is sorted.
+IN_ORDER = {"queued", "durations", "find_threads"}
+
+
+async def plan_of(database: Database, ask: Ask) -> list[str]:
+    """The steps that SQLite takes for all statements of the question."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    async with database.write() as tx:
+        connection = tx.sync_connection
+        event.listen(connection, "before_cursor_execute", note)
+        await ask(tx)
+        event.remove(connection, "before_cursor_execute", note)
+        assert asked
+        return [
+            row.detail
+            for statement, parameters in asked
+            for row in await tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+
+
+@pytest.mark.parametrize("name", [*HOT, *MOVES])
+async def test_no_table_is_read_from_end_to_end(database: Database, name: str) -> None:
+    ask, expected = (HOT | MOVES)[name]
+    plan = await plan_of(database, ask)
+    assert not [step for step in plan if step.startswith("SCAN")], plan
+    assert any(expected in step for step in plan), plan
+    if name in IN_ORDER:
+        assert not [step for step in plan if "TEMP B-TREE" in step], plan
+
+
+async def test_the_plans_are_really_looked_at(database: Database) -> None:
+    plan = await plan_of(database, lambda conn: conn.exec_driver_sql("SELECT * FROM jobs WHERE file_limit = 1"))
+    assert plan == ["SCAN jobs"]
