@@ -1,0 +1,244 @@
+"""ai-client: a thread is opened for each submission, an entry posted into it, and its entries polled."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import ClassVar, Self
+
+from bot.providers.ai_client_entries import Opened, Ticket, own_request, read_entries, read_ticket, result_of
+from bot.providers.answers import Answer, Unreadable, unwrap
+from bot.providers.base import (
+    Ability,
+    CancelResult,
+    Engine,
+    FetchedImage,
+    Finished,
+    GeneratedImage,
+    Gone,
+    Handle,
+    ImageRequest,
+    Json,
+    PollResult,
+    Provider,
+    ProviderError,
+    Quote,
+    Refused,
+    SettingsReader,
+    WeightedText,
+)
+from bot.providers.fetching import Downloads
+from bot.providers.http import Service
+from bot.providers.settings import checked_names, image_hosts, largest_image
+from bot.providers.stable_diffusion import (
+    COMMON_SIZES,
+    GRID,
+    MOST_IMAGES,
+    PROMPT_LIMIT,
+    SQUARE,
+    STEPS,
+    STYLES,
+    WEIGHTS,
+    XL_SIZES,
+    takes_only_xl_sizes,
+)
+
+URL = "https://app.ai-client.com/api/v1"
+VERSION_CODE = "stablediffusion_text2img"
+MODELS = ("stable-diffusion-xl-1024-v0-9",)
+SUBMIT_SECONDS = 60.0
+
+_NAMES = {
+    "stable-diffusion-xl-1024-v0-9": "Stable Diffusion XL 0.9",
+    "stable-diffusion-xl-1024-v1-0": "Stable Diffusion XL 1.0",
+    "stable-diffusion-v1-5": "Stable Diffusion 1.5",
+    "stable-diffusion-v1-6": "Stable Diffusion 1.6",
+}
+# A thread that cannot exist: asking for its entries costs nothing and shows whether the key is accepted.
+_NOBODYS_THREAD = "00000000-0000-4000-8000-000000000000"
+
+
+class AiClient(Provider):
+    """Polled by threads. It tells neither seed nor progress, and what it costs only in the end."""
+
+    name: ClassVar[str] = "ai-client"
+    finds_lost_submits = True
+
+    def __init__(
+        self,
+        service: Service,
+        downloads: Downloads,
+        *,
+        version_code: str = VERSION_CODE,
+        models: tuple[str, ...] = MODELS,
+        styles: tuple[str, ...] = STYLES,
+        credits_per_image: int = 5_000,
+        credit_value: Decimal = Decimal(1),
+        rate: float = 10.0,
+        jobs: int = 100,
+        patience: float = 600.0,
+    ) -> None:
+        """``credits_per_image`` is what is held for an image, in millicredits; ``patience`` is seconds."""
+        self.label = service.label
+        self.credit_value = credit_value
+        self.rate = rate
+        self.jobs = jobs
+        self.patience = patience
+        self._service = service
+        self._downloads = downloads
+        self._version_code = version_code
+        self._credits_per_image = credits_per_image
+        self.engines = tuple(self._engine(model, styles) for model in models)
+
+    @classmethod
+    def configure(cls, settings: SettingsReader) -> Self | None:
+        token = settings.secret("AI_CLIENT_TOKEN")
+        if token is None:
+            return None
+        service = Service(
+            "ai-client",
+            settings.url("AI_CLIENT_URL", URL),
+            secret=token,
+            scheme="Bearer",
+            image_hosts=image_hosts(settings),
+        )
+        return cls(
+            service,
+            Downloads(service, largest=largest_image(settings)),
+            version_code=settings.text("AI_CLIENT_VERSION_CODE", VERSION_CODE),
+            models=checked_names(settings, "AI_CLIENT_ENGINES", MODELS),
+            styles=checked_names(settings, "AI_CLIENT_STYLES", STYLES),
+            credits_per_image=int(settings.number("AI_CLIENT_CREDITS_PER_IMAGE", 5, low=0, high=10_000) * 1000),
+            credit_value=settings.number("AI_CLIENT_CREDIT_VALUE", 1, low=0, high=1_000_000),
+            rate=float(settings.number("AI_CLIENT_RATE", 10, low=0.01, high=1000)),
+            jobs=int(settings.number("AI_CLIENT_JOBS", 100, low=1, high=10_000)),
+            patience=float(settings.number("AI_CLIENT_PATIENCE", 600, low=10, high=86_400)),
+        )
+
+    def _engine(self, model: str, styles: tuple[str, ...]) -> Engine:
+        xl = takes_only_xl_sizes(model)
+        return Engine(
+            id=f"{self.name}/{model}",
+            name=_NAMES.get(model, model),
+            abilities=frozenset({Ability.NEGATIVE, Ability.WEIGHTS, Ability.STYLE, Ability.STEPS}),
+            sizes=XL_SIZES if xl else COMMON_SIZES,
+            grid=None if xl else GRID,
+            default_size=SQUARE,
+            images_per_submission=MOST_IMAGES,
+            prompt_limit=PROMPT_LIMIT,
+            styles=styles,
+            steps=STEPS,
+            weights=WEIGHTS,
+            price=self._quote(1),
+        )
+
+    def _quote(self, images: int) -> Quote:
+        held = images * self._credits_per_image
+        return Quote(low=held, high=held, hold=held, exact=False)
+
+    def quote(self, request: ImageRequest) -> Quote:
+        return self._quote(request.images)
+
+    async def prepare(self, request: ImageRequest) -> Handle:
+        form = [("ai_version_code", self._version_code)]
+        answer = await self._service.call("POST", "/threads", paid=False, form=form)
+        opened = Opened.read(await self._data(answer))
+        if opened is None:
+            raise self._service.judge.by_status(answer, paid=False)
+        return Ticket(thread=opened.guid, images=request.images).handle()
+
+    async def submit(self, handle: Handle, request: ImageRequest) -> Handle | Finished:
+        ticket = read_ticket(handle)
+        answer = await self._service.call(
+            "POST", f"/threads/{ticket.thread}/entry", paid=True, form=entry_form(request), seconds=SUBMIT_SECONDS
+        )
+        if not answer.ok:
+            raise self._service.judge.by_status(answer, paid=True)
+        try:
+            entry = Opened.read(unwrap(await answer.json()))
+        except Unreadable:
+            entry = None
+        if entry is None:
+            raise self._service.judge.by_status(answer, paid=True)
+        # An error that stands in the entry already is found by the first poll, like any other.
+        return ticket.model_copy(update={"request": entry.guid}).handle()
+
+    async def find(self, handle: Handle) -> Handle | None:
+        ticket = read_ticket(handle)
+        answer = await self._entries(ticket)
+        if is_missing(answer):
+            return None
+        request = own_request(read_entries(await self._data(answer)), ticket.request)
+        if request is None:
+            return None
+        return ticket.model_copy(update={"request": request.guid}).handle()
+
+    async def poll(self, handle: Handle) -> PollResult:
+        ticket = read_ticket(handle)
+        answer = await self._entries(ticket)
+        if is_missing(answer):
+            return Gone()
+        entries = read_entries(await self._data(answer))
+        return result_of(entries, ticket, judge=self._service.judge, guess=self._credits_per_image)
+
+    async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
+        if image.url is None:
+            raise Refused(f"{self.label} gave no address for this image.")
+        return await self._downloads.fetch(
+            image.url, path, expected_bytes=image.expected_bytes, expected_size=image.size
+        )
+
+    async def cancel(self, handle: Handle) -> CancelResult:
+        return CancelResult.NOT_OFFERED
+
+    async def check(self) -> str | None:
+        try:
+            answer = await self._service.call("GET", f"/threads/{_NOBODYS_THREAD}/entries", paid=False)
+            if not is_missing(answer):
+                await self._data(answer)
+        except ProviderError as error:
+            return error.message
+        return None
+
+    async def close(self) -> None:
+        await self._service.close()
+
+    async def _entries(self, ticket: Ticket) -> Answer:
+        return await self._service.call("GET", f"/threads/{ticket.thread}/entries", paid=False)
+
+    async def _data(self, answer: Answer) -> Json:
+        """What a free call gave. Raises the error that follows from a status or a body that is not as it should be."""
+        if not answer.ok:
+            raise self._service.judge.by_status(answer, paid=False)
+        try:
+            return unwrap(await answer.json())
+        except Unreadable:
+            raise self._service.judge.by_status(answer, paid=False) from None
+
+
+def is_missing(answer: Answer) -> bool:
+    """Whether the service itself says that there is no such thing. A page of HTML says no more than a wrong address."""
+    kind = (answer.header("Content-Type") or "").lower()
+    return answer.status in {404, 410} and "json" in kind
+
+
+def entry_form(request: ImageRequest) -> list[tuple[str, str]]:
+    """The form that is posted for a request, with the names of the provider's page."""
+    prompts = [*request.prompts]
+    if request.negative:
+        prompts.append(WeightedText(request.negative, -1))
+    form = [
+        ("type", "request"),
+        ("engine", request.engine.partition("/")[2]),
+        ("resolution", str(request.size)),
+    ]
+    for index, part in enumerate(prompts):
+        # A form is UTF-8, which half a surrogate pair cannot be written in.
+        form.append((f"prompts[{index}][text]", part.text.encode("utf-8", "ignore").decode()))
+        form.append((f"prompts[{index}][weight]", f"{part.weight:.6g}"))
+    form.append(("images", str(request.images)))
+    # The page does not say that these steps may be left out, so the usual number is named.
+    form.append(("steps", str(request.steps if request.steps is not None else round(STEPS.default or 30))))
+    if request.style:
+        form.append(("style", request.style))
+    return form

@@ -1,0 +1,270 @@
+"""AI Thriving: one call, answered with the picture itself. Two engines, SD 1.6 ("basic") and Stable Image Core."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from decimal import Decimal
+from pathlib import Path
+from typing import ClassVar, Self
+
+from bot.providers.aithriving_replies import Reply, decode_image
+from bot.providers.answers import Answer, Unreadable, reason
+from bot.providers.base import (
+    Ability,
+    CancelResult,
+    Cost,
+    Engine,
+    FetchedImage,
+    Finished,
+    GeneratedImage,
+    Gone,
+    Handle,
+    ImageRequest,
+    Json,
+    OutcomeUnknown,
+    PollResult,
+    Provider,
+    ProviderError,
+    Quote,
+    Refused,
+    SettingsReader,
+    Size,
+)
+from bot.providers.fetching import LARGEST_IMAGE, keep
+from bot.providers.http import Service
+from bot.providers.settings import checked_names, largest_image
+from bot.providers.stable_diffusion import (
+    COMMON_SIZES,
+    GRID,
+    GUIDANCE,
+    LONG_PROMPT_LIMIT,
+    PROMPT_LIMIT,
+    SAMPLERS,
+    SEED,
+    SQUARE,
+    STEPS,
+    STYLES,
+)
+
+URL = "https://www.aithriving.com"
+BASIC = "aithriving/sd-1.6"
+CORE = "aithriving/core"
+PATHS = {BASIC: "/api/generate/basic/textToImage", CORE: "/api/generate/core"}
+GENERATE_SECONDS = 180.0
+
+CORE_PRICE = 6_000
+BASIC_HOLD = 2_000
+RATIOS = ("16:9", "1:1", "21:9", "2:3", "3:2", "4:5", "5:4", "9:16", "9:21")
+
+_LEAST = (400, 320 * 320 * 10)
+_MOST = (2_000, 1536 * 1536 * 50)
+
+
+def basic_price(size: Size, steps: int) -> int:
+    """An estimate in millicredits: linear in pixels times steps between the page's two ends, rounded up to 0.1."""
+    (low, least), (high, most) = _LEAST, _MOST
+    work = max(least, min(most, size.pixels * steps))
+    over = (high - low) * (work - least)
+    return low + 100 * -(-over // (100 * (most - least)))
+
+
+def nearest_ratio(size: Size) -> str:
+    """The ratio of the page's list that is nearest to this size."""
+
+    def distance(ratio: str) -> float:
+        width, _, height = ratio.partition(":")
+        return abs(math.log(size.width / size.height) - math.log(int(width) / int(height)))
+
+    return min(RATIOS, key=distance)
+
+
+class Aithriving(Provider):
+    """Answered in one call, so there is nothing to poll and nothing to find again: a lost answer stays lost."""
+
+    name: ClassVar[str] = "aithriving"
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        styles: tuple[str, ...] = STYLES,
+        largest: int = LARGEST_IMAGE,
+        credit_value: Decimal = Decimal(1),
+        rate: float = 10.0,
+        jobs: int = 100,
+    ) -> None:
+        """``largest`` is the most bytes of an image."""
+        self.label = service.label
+        self.credit_value = credit_value
+        self.rate = rate
+        self.jobs = jobs
+        self._service = service
+        self._largest = largest
+        self.engines = (_basic(styles), _core(styles))
+
+    @classmethod
+    def configure(cls, settings: SettingsReader) -> Self | None:
+        key = settings.secret("AITHRIVING_KEY")
+        if key is None:
+            return None
+        service = Service(
+            "AI Thriving",
+            settings.url("AITHRIVING_URL", URL),
+            secret=key,
+            scheme=settings.text("AITHRIVING_AUTH_SCHEME"),
+        )
+        return cls(
+            service,
+            styles=checked_names(settings, "AITHRIVING_STYLES", STYLES),
+            largest=largest_image(settings),
+            credit_value=settings.number("AITHRIVING_CREDIT_VALUE", 1, low=0, high=1_000_000),
+            rate=float(settings.number("AITHRIVING_RATE", 10, low=0.01, high=1000)),
+            jobs=int(settings.number("AITHRIVING_JOBS", 100, low=1, high=10_000)),
+        )
+
+    def quote(self, request: ImageRequest) -> Quote:
+        if request.engine == CORE:
+            return Quote(CORE_PRICE, CORE_PRICE, CORE_PRICE, exact=True)
+        price = self._cost(request).millicredits
+        return Quote(price, price, BASIC_HOLD, exact=False)
+
+    async def prepare(self, request: ImageRequest) -> Handle:
+        """Nothing to prepare: the handle only says what it was for."""
+        return {"engine": request.engine}
+
+    async def submit(self, handle: Handle, request: ImageRequest) -> Finished:
+        answer = await self._service.call(
+            "POST",
+            PATHS[request.engine],
+            paid=True,
+            json=body_of(request),
+            seconds=GENERATE_SECONDS,
+            largest=self._largest // 3 * 4 + (1 << 20),
+        )
+        try:
+            value = await answer.json()
+        except Unreadable:
+            raise self._service.judge.by_status(answer, paid=True) from None
+        reply = Reply.read(value)
+        if reply is None or (reply.code is None and reply.data.image is None):
+            raise self._service.judge.by_status(answer, paid=True)
+        if reply.code not in {0, None}:
+            raise self._refusal(answer, value)
+        return await self._finished(answer, reply, request)
+
+    def _refusal(self, answer: Answer, value: Json) -> ProviderError:
+        """The service says itself that it failed, which is free: its word goes before a 5xx, but not before a 429."""
+        judge = self._service.judge
+        if 300 <= answer.status < 500 and answer.status not in {400, 403, 404, 408, 422}:
+            return judge.by_status(answer, paid=True)
+        return judge.by_words(reason(value), detail=answer.detail)
+
+    async def _finished(self, answer: Answer, reply: Reply, request: ImageRequest) -> Finished:
+        image = reply.data.image
+        if image is None:
+            if not answer.ok:
+                raise self._service.judge.by_status(answer, paid=True)
+            raise OutcomeUnknown(f"{self.label} said that it was done and sent no picture.", detail=answer.detail)
+        try:
+            data = await asyncio.to_thread(decode_image, image)
+        except ValueError:
+            raise OutcomeUnknown(f"{self.label} sent a picture that cannot be read.", detail=answer.detail) from None
+        seed = reply.data.seed if reply.data.seed is not None else request.seed
+        made = GeneratedImage(data=data, seed=seed or None, filtered=reply.filtered)
+        return Finished((made,), self._cost(request))
+
+    def _cost(self, request: ImageRequest) -> Cost:
+        if request.engine == CORE:
+            return Cost(CORE_PRICE, exact=True)
+        steps = request.steps if request.steps is not None else round(STEPS.default or 30)
+        return Cost(basic_price(request.size, steps), exact=False)
+
+    async def find(self, handle: Handle) -> Handle | None:
+        """Always raises: None would say that nothing was paid for, and that is not known."""
+        raise OutcomeUnknown(f"{self.label} cannot say what became of a request.")
+
+    async def poll(self, handle: Handle) -> PollResult:
+        return Gone()
+
+    async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
+        if image.data is None:
+            raise Refused(f"{self.label} sent no picture.")
+        return await keep(image.data, path, label=self.label, largest=self._largest)
+
+    async def cancel(self, handle: Handle) -> CancelResult:
+        return CancelResult.NOT_OFFERED
+
+    async def check(self) -> str | None:
+        """No request that shows whether the key is good is free, so this shows only whether the address is right."""
+        try:
+            answer = await self._service.look("/")
+        except ProviderError as error:
+            return error.message
+        if answer.status >= 500:
+            return f"{self.label} has a fault of its own at the moment."
+        elsewhere = self._service.leads_elsewhere(answer)
+        if elsewhere is not None:
+            return f"{self.label} answers from {elsewhere}: AITHRIVING_URL has to name that address."
+        return None
+
+    async def close(self) -> None:
+        await self._service.close()
+
+
+def body_of(request: ImageRequest) -> dict[str, Json]:
+    """The JSON that is posted for a request. What is not given is left out; a seed of 0 would mean a random one."""
+    core = request.engine == CORE
+    fields: dict[str, Json] = {
+        "prompt": ", ".join(part.text for part in request.prompts if part.weight > 0),
+        "width": request.size.width,
+        "height": request.size.height,
+        "aspect_ratio": nearest_ratio(request.size) if core else None,
+        "negative_prompt": (request.negative or None) if core else None,
+        "seed": request.seed or None,
+        "style_preset": request.style,
+        "steps": None if core else request.steps,
+        "cfg_scale": None if core else _short(request.guidance),
+        "sampler": None if core else request.sampler,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _short(value: float | None) -> float | None:
+    """Whole numbers as such: the page calls this field an integer."""
+    return int(value) if value is not None and value.is_integer() else value
+
+
+def _basic(styles: tuple[str, ...]) -> Engine:
+    return Engine(
+        id=BASIC,
+        name="Stable Diffusion 1.6",
+        abilities=frozenset({Ability.STYLE, Ability.STEPS, Ability.SEED, Ability.GUIDANCE, Ability.SAMPLER}),
+        sizes=COMMON_SIZES,
+        grid=GRID,
+        default_size=SQUARE,
+        images_per_submission=1,
+        prompt_limit=PROMPT_LIMIT,
+        styles=styles,
+        samplers=SAMPLERS,
+        steps=STEPS,
+        guidance=GUIDANCE,
+        seed=SEED,
+        price=Quote(_LEAST[0], _MOST[0], BASIC_HOLD, exact=False),
+    )
+
+
+def _core(styles: tuple[str, ...]) -> Engine:
+    return Engine(
+        id=CORE,
+        name="Stable Image Core",
+        abilities=frozenset({Ability.NEGATIVE, Ability.STYLE, Ability.SEED}),
+        sizes=COMMON_SIZES,
+        grid=GRID,
+        default_size=SQUARE,
+        images_per_submission=1,
+        prompt_limit=LONG_PROMPT_LIMIT,
+        styles=styles,
+        seed=SEED,
+        price=Quote(CORE_PRICE, CORE_PRICE, CORE_PRICE, exact=True),
+    )

@@ -1,0 +1,181 @@
+"""Bringing an image into a file: downloaded or already at hand, checked, and never larger than it may be.
+
+A download is made without the key, from configured hosts alone, also after a redirect. It may be repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from yarl import URL
+
+from bot.providers.base import FetchedImage, Refused, Size, Unreachable
+from bot.providers.http import CONNECT_SECONDS, Service
+from bot.providers.image_headers import APage, CutShort, NotAPicture, inspect_file
+
+MEBIBYTE = 1 << 20
+LARGEST_IMAGE = 32 * MEBIBYTE
+"""Bytes of an image file, where nothing else is set."""
+DOWNLOAD_SECONDS = 120.0
+SILENT_SECONDS = 30.0
+ATTEMPTS = 3
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_HOPS = 5
+_PIECE = 1 << 18
+
+
+class _Page(Refused):
+    """A page where an image should be: worth another try, and a refusal if it stays."""
+
+
+class _OtherLength(Unreachable):
+    """A whole image of another length than the service said."""
+
+    def __init__(self, message: str, image: FetchedImage, *, detail: str) -> None:
+        super().__init__(message, detail=detail)
+        self.image = image
+
+
+async def keep(data: bytes, path: Path, *, label: str, largest: int = LARGEST_IMAGE) -> FetchedImage:
+    """Write an image that came with an answer into the file. Raises Refused if it is none that we can take."""
+    if len(data) > largest:
+        raise _too_large(label, largest, f"{len(data)} bytes")
+    try:
+        await asyncio.to_thread(path.write_bytes, data)
+        return await _inspect(path)
+    except NotAPicture as error:
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        raise Refused(f"{label} sent {error}.", detail=f"{error}, {len(data)} bytes") from None
+
+
+class Downloads:
+    """Downloads the images of one service."""
+
+    def __init__(self, service: Service, *, largest: int = LARGEST_IMAGE, pause: float = 0.5) -> None:
+        """``largest`` is bytes; ``pause`` is seconds before the second attempt, growing from there."""
+        self._service = service
+        self._largest = largest
+        self._pause = pause
+
+    async def fetch(
+        self, url: str, path: Path, *, expected_bytes: int | None = None, expected_size: Size | None = None
+    ) -> FetchedImage:
+        """Stream the image at ``url`` into the file, in a few attempts.
+
+        Raises Unreachable if it may come later, Refused if the host is not allowed or the bytes are no image that we
+        take. Where its length stays another than ``expected_bytes``, it is taken nevertheless if it is whole and has
+        ``expected_size``: then the length was told wrongly.
+        """
+        try:
+            return await AsyncRetrying(
+                retry=retry_if_exception(lambda error: isinstance(error, Unreachable | _Page)),
+                stop=stop_after_attempt(ATTEMPTS),
+                wait=wait_exponential_jitter(multiplier=self._pause, max=8 * self._pause, jitter=self._pause / 2),
+                reraise=True,
+            )(self._attempt, url, path, expected_bytes)
+        except _OtherLength as error:
+            if error.image.size == expected_size:
+                return error.image
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            raise
+
+    async def _attempt(self, url: str, path: Path, expected_bytes: int | None) -> FetchedImage:
+        label = self._service.label
+        try:
+            image = await self._download(url, path)
+        except NotAPicture as error:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            message, detail = f"{label} sent {error}.", str(error)
+            if isinstance(error, CutShort):
+                raise Unreachable(message, detail=detail) from None
+            raise (_Page if isinstance(error, APage) else Refused)(message, detail=detail) from None
+        except BaseException:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            raise
+        if expected_bytes is not None and image.bytes != expected_bytes:
+            detail = f"{image.bytes} bytes in place of {expected_bytes}"
+            raise _OtherLength(f"{label} has not sent the whole image.", image, detail=detail)
+        return image
+
+    async def _download(self, url: str, path: Path) -> FetchedImage:
+        label = self._service.label
+        try:
+            async with self._open(url) as response:
+                await self._save(response, path)
+        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:  # any other OSError is the disk's
+            raise Unreachable(f"The image could not be fetched from {label}.", detail=type(error).__name__) from None
+        return await _inspect(path)
+
+    async def _save(self, response: aiohttp.ClientResponse, path: Path) -> None:
+        if (response.content_length or 0) > self._largest:
+            raise _too_large(self._service.label, self._largest, f"Content-Length {response.content_length}")
+        file = await asyncio.to_thread(path.open, "wb")
+        written = 0
+        try:
+            async for piece in response.content.iter_chunked(_PIECE):
+                written += len(piece)
+                if written > self._largest:
+                    raise _too_large(self._service.label, self._largest, "a body without an end")
+                await asyncio.to_thread(file.write, piece)
+        finally:
+            await asyncio.to_thread(file.close)
+
+    @asynccontextmanager
+    async def _open(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Follow redirects by hand, each against the same rule, to an answer with the status 200."""
+        label = self._service.label
+        target = _parse(url, self._service.base)
+        for _ in range(_MOST_HOPS + 1):
+            if target is None or not self._service.hosts.allow(target):
+                host = "an unreadable address" if target is None else f"{target.scheme}://{target.raw_host}"
+                raise Refused(
+                    f"{label} keeps this image on a host that is not allowed. Whoever runs the bot can allow it "
+                    "with IMAGE_HOSTS.",
+                    detail=host[:200],
+                    operator=True,
+                )
+            async with self._service.session.get(
+                target,
+                # A compressed body could unpack to any length, and would not have the length that was told.
+                headers={"Accept": "image/png, image/jpeg, image/webp", "Accept-Encoding": "identity"},
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=DOWNLOAD_SECONDS, connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS
+                ),
+            ) as response:
+                if response.status in _REDIRECTS and (location := response.headers.get("Location")):
+                    target = _parse(location, target)
+                    continue
+                if response.status == 410:
+                    raise Refused(f"{label} no longer has this image.", detail="HTTP 410")
+                if response.status != 200:
+                    # Stores answer 403 as well as 404 for what is not there yet.
+                    raise Unreachable(f"{label} has not got the image ready.", detail=f"HTTP {response.status}")
+                yield response
+                return
+        raise Unreachable(f"{label} sends us in circles for this image.", detail=f"more than {_MOST_HOPS} redirects")
+
+
+def _parse(url: str, base: URL) -> URL | None:
+    try:
+        return base.join(URL(url))
+    except ValueError:
+        return None
+
+
+async def _inspect(path: Path) -> FetchedImage:
+    def look() -> FetchedImage:
+        with path.open("rb") as file:
+            return inspect_file(file)
+
+    return await asyncio.to_thread(look)
+
+
+def _too_large(label: str, largest: int, detail: str) -> Refused:
+    return Refused(f"{label} sent an image of more than {largest // MEBIBYTE} MiB.", detail=detail)

@@ -1,0 +1,184 @@
+"""Talking to one image service: one session, calls that are made once, and what a silence means.
+
+No call is ever repeated here, and no redirect followed. Whether a request left the machine is not guessed from the
+kind of the error but noted when the connection stands: each call opens one of its own, so it cannot be lost on a
+connection that the other side was just closing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Literal
+
+import aiohttp
+from yarl import URL
+
+from bot.providers.answers import Answer
+from bot.providers.base import Json, OutcomeUnknown, Unreachable
+from bot.providers.hosts import GuardedResolver, Hosts
+from bot.providers.refusals import Judge
+
+CONNECT_SECONDS = 10.0
+FREE_SECONDS = 30.0
+LARGEST_ANSWER = 4 << 20
+"""Bytes of an answer that holds no image."""
+USER_AGENT = "Easel (a Discord bot that makes pictures)"
+
+
+class Service:
+    """One image service: its address, its key, and the one session through which it is reached."""
+
+    def __init__(
+        self, label: str, base: str, *, secret: str, scheme: str = "", image_hosts: Sequence[str] = ()
+    ) -> None:
+        self.label = label
+        self.base = URL(base)
+        self.judge = Judge(label, secret)
+        self._prefix = base.rstrip("/")
+        self.hosts = Hosts(self.base, image_hosts)
+        self._authorization = f"{scheme} {secret}".strip()
+        self._session: aiohttp.ClientSession | None = None
+
+    def __repr__(self) -> str:
+        return f"Service({self.label!r}, {str(self.base)!r})"
+
+    async def call(
+        self,
+        method: Literal["GET", "POST"],
+        path: str,
+        *,
+        paid: bool,
+        form: Sequence[tuple[str, str]] | None = None,
+        json: Json = None,
+        seconds: float = FREE_SECONDS,
+        largest: int = LARGEST_ANSWER,
+    ) -> Answer:
+        """Make one API request with the key and return the answer, whatever its status.
+
+        ``path`` comes behind the base address. Raises Unreachable where the request surely did not arrive, or is
+        ``paid`` False and it may be made again; OutcomeUnknown where a paid one was sent and no whole answer came.
+        """
+        headers = {"Accept": "application/json", "Authorization": self._authorization}
+        return await self._exchange(
+            method,
+            URL(f"{self._prefix}{path}"),
+            headers,
+            paid=paid,
+            form=form,
+            json=json,
+            seconds=seconds,
+            largest=largest,
+        )
+
+    async def look(self, path: str) -> Answer:
+        """Make one harmless request without the key, and get an answer without a body. Raises Unreachable."""
+        return await self._exchange("HEAD", URL(f"{self._prefix}{path}"), {}, paid=False)
+
+    def leads_elsewhere(self, answer: Answer) -> str | None:
+        """The other scheme, host or port to which an answer redirects; a POST sent here would be lost on its way."""
+        location = answer.header("Location")
+        if not 300 <= answer.status < 400 or location is None:
+            return None
+        try:
+            target = self.base.join(URL(location))
+            return None if target.origin() == self.base.origin() else str(target.origin())
+        except ValueError:
+            return "an address that cannot be read"
+
+    async def _exchange(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        *,
+        paid: bool,
+        form: Sequence[tuple[str, str]] | None = None,
+        json: Json = None,
+        seconds: float = FREE_SECONDS,
+        largest: int = LARGEST_ANSWER,
+    ) -> Answer:
+        call = f"{method} {url.path}"
+        line = SimpleNamespace(up=False)
+        try:
+            async with self.session.request(
+                method,
+                url,
+                headers=headers,
+                data=None if form is None else aiohttp.FormData(form),
+                json=json,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=seconds, connect=CONNECT_SECONDS),
+                trace_request_ctx=line,
+            ) as response:
+                try:
+                    body = await _read(response, largest)
+                except (aiohttp.ClientError, OSError, TimeoutError):
+                    # The status alone is a clear no; how it was to be explained is lost.
+                    if response.status < 300 or response.status >= 500:
+                        raise
+                    body = b""
+                return Answer(response.status, response.headers, body, call)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            detail = f"{call}: {error if isinstance(error, _Broken) else type(error).__name__}"
+            if paid and line.up:
+                raise OutcomeUnknown(f"{self.label} got the request, but no answer came.", detail=detail) from None
+            raise Unreachable(f"{self.label} could not be reached.", detail=detail) from None
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The session, opened when it is first asked for, since it belongs to the running loop."""
+        if self._session is None or self._session.closed:
+            trace = aiohttp.TraceConfig()
+            trace.on_connection_create_end.append(_line_is_up)
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    # The caller sees to the number of calls; waiting for a free place here would look like a silence.
+                    limit=0,
+                    force_close=True,
+                    resolver=GuardedResolver(self.hosts, aiohttp.ThreadedResolver()),
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": USER_AGENT},
+                middlewares=(_once,),
+                trace_configs=[trace],
+                trust_env=False,
+            )
+        return self._session
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+class _Broken(aiohttp.ClientError):
+    """A call that failed; the text is the name of the library's own error."""
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep the library from repeating a GET by itself, which it does after errors that it knows, and only those."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientError as error:
+        raise _Broken(type(error).__name__) from error
+
+
+class _TooLarge(aiohttp.ClientError):
+    """An answer that is larger than it could sensibly be."""
+
+
+async def _line_is_up(_session: object, context: SimpleNamespace, _params: object) -> None:
+    line = context.trace_request_ctx
+    if line is not None:
+        line.up = True
+
+
+async def _read(response: aiohttp.ClientResponse, largest: int) -> bytes:
+    if (response.content_length or 0) > largest:
+        raise _TooLarge
+    body = bytearray()
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > largest:
+            raise _TooLarge
+    return bytes(body)

@@ -1,0 +1,164 @@
+"""What an image file is and how large, read from its structure without decoding a pixel."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from io import BytesIO
+from typing import BinaryIO
+
+from bot.providers.base import FetchedImage, Size
+
+# Far above what any of the engines makes; a file that claims more is made to exhaust the memory of who decodes it.
+MOST_PIXELS = 40_000_000
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8\xff"
+_JPEG_END = b"\xff\xd9"
+# Some writers put data of their own behind the end of a JPEG; so far back the end is looked for.
+_JPEG_TAIL = 1 << 16
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_SOS = 0xDA
+# A whole image has some hundreds of parts; a file of nothing but empty ones would take minutes to walk through.
+_MOST_PARTS = 100_000
+_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+
+
+class NotAPicture(ValueError):
+    """These bytes are no image that we take. The text is a plain phrase that follows "it sent"."""
+
+
+class CutShort(NotAPicture):
+    """An image that ends too early: the rest may be there when it is fetched again."""
+
+
+class APage(NotAPicture):
+    """Text, HTML or JSON stands where an image should be: often a page that says "not yet"."""
+
+
+def inspect(data: bytes) -> FetchedImage:
+    """Type, true size in pixels and length of an image in memory. Raises NotAPicture."""
+    return inspect_file(BytesIO(data))
+
+
+def inspect_file(file: BinaryIO) -> FetchedImage:
+    """Type, true size in pixels and length of an open image file. Raises NotAPicture."""
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(512)
+    media_type, measure = _sniff(head)
+    try:
+        size = measure(file, length)
+    except (struct.error, IndexError):
+        raise CutShort("an image that ends in its header") from None
+    if size.width < 1 or size.height < 1:
+        raise NotAPicture("an image without any pixels")
+    if size.pixels > MOST_PIXELS:
+        raise NotAPicture(f"an image that claims to be {size.width} × {size.height} pixels large")
+    return FetchedImage(media_type, size, length)
+
+
+def _sniff(head: bytes) -> tuple[str, Callable[[BinaryIO, int], Size]]:
+    if not head:
+        raise CutShort("an empty file")
+    if head.startswith(_PNG):
+        return "image/png", _measure_png
+    if head.startswith(_JPEG):
+        return "image/jpeg", _measure_jpeg
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp", _measure_webp
+    if any(whole.startswith(head) for whole in (_PNG, _JPEG)):
+        raise CutShort("the first bytes of an image")
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if b"<svg" in text:
+        raise NotAPicture("an SVG file, which is a program and not a picture")
+    if text.startswith((b"<", b"{", b"[")) or (text.isascii() and b"\0" not in text):
+        raise APage("a page of text in place of an image")
+    raise NotAPicture("a file that is neither PNG, JPEG nor WebP")
+
+
+def _measure_png(file: BinaryIO, length: int) -> Size:
+    file.seek(8)
+    size: Size | None = None
+    pixels = False
+    for _ in range(_MOST_PARTS):
+        head = file.read(8)
+        if len(head) < 8:
+            raise CutShort("a PNG that ends too early")
+        (count,) = struct.unpack(">I", head[:4])
+        kind = head[4:]
+        if size is None:
+            if kind != b"IHDR" or count != 13:
+                raise NotAPicture("a PNG without a header")
+            size = Size(*struct.unpack(">II", file.read(8)))
+            file.seek(-8, os.SEEK_CUR)
+        end = file.seek(count + 4, os.SEEK_CUR)
+        if end > length:
+            raise CutShort("a PNG that ends too early")
+        pixels |= kind == b"IDAT"
+        if kind == b"IEND":
+            if not pixels:
+                raise NotAPicture("a PNG without a picture in it")
+            return size
+    raise NotAPicture("a PNG of far too many parts")
+
+
+def _measure_jpeg(file: BinaryIO, length: int) -> Size:
+    file.seek(2)
+    size: Size | None = None
+    after = None
+    for _ in range(_MOST_PARTS):
+        marker = _next_marker(file)
+        if marker in _STANDALONE:
+            continue
+        (count,) = struct.unpack(">H", file.read(2))
+        if count < 2:
+            raise NotAPicture("a JPEG with a broken header")
+        start = file.tell()
+        if marker in _SOF:
+            height, width = struct.unpack(">xHH", file.read(5))
+            size = Size(width, height)
+        end = file.seek(start + count - 2)
+        if marker == _SOS:
+            after = end
+            break
+    if size is None or after is None:
+        raise NotAPicture("a JPEG with a broken header")
+    file.seek(max(after, length - _JPEG_TAIL))
+    # Inside the picture's own data these two bytes never stand together, so finding them means that it is whole.
+    if _JPEG_END not in file.read():
+        raise CutShort("a JPEG that ends too early")
+    return size
+
+
+def _next_marker(file: BinaryIO) -> int:
+    if file.read(1)[0] != 0xFF:
+        raise NotAPicture("a JPEG with a broken header")
+    for _ in range(_MOST_PARTS):  # any number of these may stand in front of a marker
+        marker = file.read(1)[0]
+        if marker != 0xFF:
+            return marker
+    raise NotAPicture("a JPEG with a broken header")
+
+
+def _measure_webp(file: BinaryIO, length: int) -> Size:
+    file.seek(4)
+    (count,) = struct.unpack("<I", file.read(4))
+    if count + 8 > length:
+        raise CutShort("a WebP that ends too early")
+    file.seek(12)
+    kind = file.read(4)
+    file.seek(4, os.SEEK_CUR)
+    body = file.read(10)
+    if len(body) < 10:
+        raise CutShort("a WebP that ends in its header")
+    if kind == b"VP8X":
+        return Size(1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little"))
+    if kind == b"VP8L" and body[:1] == b"\x2f":
+        (bits,) = struct.unpack("<I", body[1:5])
+        return Size(1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF))
+    if kind == b"VP8 " and body[3:6] == b"\x9d\x01\x2a":
+        width, height = struct.unpack("<HH", body[6:10])
+        return Size(width & 0x3FFF, height & 0x3FFF)
+    raise NotAPicture("a WebP with a broken header")

@@ -1,0 +1,34 @@
+"""The providers that the bot knows. A new one is its own file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.providers.ai_client import AiClient
+from bot.providers.aithriving import Aithriving
+from bot.providers.base import Provider, SettingsReader
+
+PROVIDERS: tuple[type[Provider], ...] = (
+    AiClient,
+    Aithriving,
+)
+
+
+def configure(settings: SettingsReader, providers: Sequence[type[Provider]] = PROVIDERS) -> dict[str, Provider]:
+    """The providers whose keys are set, by name, in the order of the registry.
+
+    Raises the reader's own error or WrongSetting for a wrong setting, and ValueError if two have the same name or
+    an engine's id does not begin with its provider's name.
+    """
+    configured: dict[str, Provider] = {}
+    for kind in providers:
+        provider = kind.configure(settings)
+        if provider is None:
+            continue
+        if provider.name in configured:
+            raise ValueError(f"two providers are named {provider.name}")
+        strange = [engine.id for engine in provider.engines if engine.provider != provider.name]
+        if strange or not provider.engines:
+            raise ValueError(f"engines of {provider.name} with the ids {strange}")
+        configured[provider.name] = provider
+    return configured

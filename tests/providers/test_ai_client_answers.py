@@ -1,0 +1,267 @@
+"""ai-client's answers where its page is vague or wrong: errors, shapes, when it is done, what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from bot.providers.ai_client import AiClient
+from bot.providers.ai_client_entries import STRAY_POLLS
+from bot.providers.base import (
+    Cost,
+    Failed,
+    Finished,
+    Json,
+    Waiting,
+)
+from playground.providers import Fate, Fault, StandIn
+from playground.providers.faults import Rewrite
+from playground.providers.shapes import (
+    Change,
+    content_as_object,
+    content_as_one_image,
+    each_object,
+    error_is,
+    numbers_as_strings,
+    request_error_is,
+    response_error_is,
+    unwrapped,
+    waiting,
+    without,
+    without_entries,
+)
+from tests.providers.workbench import (
+    ENTRIES,
+    IMAGE,
+    SECRET,
+    asked,
+    entries,
+    finished,
+    follow,
+    make_ai_client,
+    polled,
+    reader,
+    sent,
+)
+
+# --- "None" for no error ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [None, "", "None", "null", "none"])
+async def test_no_error_in_all_its_spellings(ai_client: AiClient, stand_in: StandIn, value: Json) -> None:
+    stand_in.misbehave(entries(error_is(value)))
+    assert len((await finished(ai_client)).images) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("The model fell over", "The model fell over."),
+        (["too long", "too odd"], "too long too odd."),
+        ({"message": "The model fell over", "code": 500}, "The model fell over."),
+        ({"prompts": ["is too long"]}, "is too long."),
+    ],
+    ids=["text", "list", "object", "fields"],
+)
+@pytest.mark.parametrize("change", [request_error_is, response_error_is], ids=["request", "response"])
+async def test_any_other_error_is_a_failure_to_show(
+    ai_client: AiClient, stand_in: StandIn, change: Callable[[Json], Change], value: Json, told: str
+) -> None:
+    if change is request_error_is:
+        stand_in.services.fate = Fate(error="x")
+    stand_in.misbehave(entries(change(value)))
+    result = await polled(ai_client)
+    assert isinstance(result, Failed)
+    assert told in result.message
+
+
+async def test_a_failure_as_the_service_really_reports_it(ai_client: AiClient, stand_in: StandIn) -> None:
+    stand_in.services.fate = Fate(error="NSFW content was detected")
+    result = await polled(ai_client)
+    assert isinstance(result, Failed)
+    assert "NSFW content was detected" in result.message
+    assert stand_in.charged == 0
+
+
+async def test_the_key_is_not_shown_if_an_error_repeats_it(ai_client: AiClient, stand_in: StandIn) -> None:
+    stand_in.services.fate = Fate(error=f"your token {SECRET} is odd")
+    result = await polled(ai_client)
+    assert isinstance(result, Failed)
+    assert SECRET not in result.message
+
+
+# --- shapes -----------------------------------------------------------------------------------------------------------
+
+
+async def test_answers_without_the_data_wrapper(ai_client: AiClient, stand_in: StandIn) -> None:
+    stand_in.misbehave(
+        Fault("ai-client.*", Rewrite(unwrapped), times=None, match=lambda call: "/storage" not in call.path)
+    )
+    assert len((await finished(ai_client, asked(images=2))).images) == 2
+
+
+async def test_fields_that_some_samples_lack(ai_client: AiClient, stand_in: StandIn) -> None:
+    lacking = without("thread_guid", "created_at", "updated_at", "title", "ai_code", "thumbnail_url")
+    stand_in.misbehave(Fault("ai-client.*", Rewrite(lacking), times=None))
+    assert len((await finished(ai_client)).images) == 1
+
+
+async def test_numbers_as_strings(ai_client: AiClient, stand_in: StandIn) -> None:
+    stand_in.misbehave(
+        Fault("ai-client.*", Rewrite(numbers_as_strings), times=None, match=lambda call: call.route != IMAGE)
+    )
+    result = await finished(ai_client, asked(images=2))
+    assert result.cost == Cost(10_000, exact=True)
+    assert all(isinstance(image.expected_bytes, int) for image in result.images)
+
+
+@pytest.mark.parametrize("value", ["false", 0, "0"])
+async def test_flags_as_strings_and_numbers(ai_client: AiClient, stand_in: StandIn, value: Json) -> None:
+    stand_in.misbehave(entries(each_object(lambda item: item | {"waiting_response": value})))
+    assert len((await finished(ai_client)).images) == 1
+
+
+@pytest.mark.parametrize("change", [content_as_object, content_as_one_image])
+async def test_content_as_a_list_or_an_object(ai_client: AiClient, stand_in: StandIn, change: Change) -> None:
+    stand_in.misbehave(entries(change))
+    assert len((await finished(ai_client)).images) == 1
+
+
+async def test_lists_as_objects_with_numbers_for_keys(ai_client: AiClient, stand_in: StandIn) -> None:
+    def numbered(answer: Json) -> Json:
+        if isinstance(answer, list):
+            return {str(index): numbered(item) for index, item in enumerate(answer)}
+        return {name: numbered(value) for name, value in answer.items()} if isinstance(answer, dict) else answer
+
+    stand_in.misbehave(entries(numbered))
+    assert len((await finished(ai_client, asked(images=2))).images) == 2
+
+
+async def test_images_as_bare_addresses_each_counted_once(ai_client: AiClient, stand_in: StandIn) -> None:
+    def bare(item: dict[str, Json]) -> dict[str, Json]:
+        if item.get("type") != "response":
+            return item
+        content = item["content"]
+        assert isinstance(content, list)
+        urls: list[Json] = [image["url"] for image in content if isinstance(image, dict)]
+        return item | {"content": [*urls, *urls, None, {}]}
+
+    stand_in.misbehave(entries(each_object(bare)))
+    assert len((await finished(ai_client, asked(images=2))).images) == 2
+
+
+# --- finished or not --------------------------------------------------------------------------------------------------
+
+
+async def test_waiting_while_it_renders(slow_ai_client: AiClient, slow_stand_in: StandIn) -> None:
+    handle = await sent(slow_ai_client)
+    assert await slow_ai_client.poll(handle) == Waiting()
+    slow_stand_in.finish_all()
+    assert isinstance(await slow_ai_client.poll(handle), Finished)
+
+
+async def test_a_response_that_stands_there_before_it_is_finished(
+    slow_ai_client: AiClient, slow_stand_in: StandIn
+) -> None:
+    slow_stand_in.services.fate = Fate(early=True)
+    handle = await sent(slow_ai_client)
+    assert await slow_ai_client.poll(handle) == Waiting(percent=0)
+    slow_stand_in.finish_all()
+    assert isinstance(await slow_ai_client.poll(handle), Finished)
+
+
+@pytest.mark.parametrize("kind", ["request", "response"])
+async def test_done_only_when_both_entries_say_so(ai_client: AiClient, stand_in: StandIn, kind: str) -> None:
+    stand_in.misbehave(Fault(ENTRIES, Rewrite(waiting(kind)), times=3))
+    said = await follow(ai_client, await sent(ai_client), 4)
+    assert said[:3] == [Waiting()] * 3
+    assert isinstance(said[3], Finished)
+
+
+@pytest.mark.parametrize(("told", "shown"), [(40, 40), ("40", 40), ("40%", 40), (140, 100), ("half", None)])
+@pytest.mark.parametrize("where", ["entry", "content"])
+async def test_percent_is_shown_where_it_comes(
+    ai_client: AiClient, stand_in: StandIn, where: str, told: Json, shown: int | None
+) -> None:
+    def change(item: dict[str, Json]) -> dict[str, Json]:
+        if item.get("type") != "response":
+            return item
+        item = item | {"waiting_response": True, "content": {"state": "processing", "images": []}}
+        if where == "entry":
+            return item | {"percent": told}
+        return item | {"content": {"state": "processing", "percent": told, "images": []}}
+
+    stand_in.misbehave(entries(each_object(change)))
+    assert await polled(ai_client) == Waiting(percent=shown)
+
+
+async def test_a_request_that_is_over_without_a_response_fails_after_some_polls(
+    ai_client: AiClient, stand_in: StandIn
+) -> None:
+    stand_in.services.fate = Fate(silent=True)
+    said = await follow(ai_client, await sent(ai_client), STRAY_POLLS + 1)
+    assert all(isinstance(result, Waiting) for result in said[:-1])
+    assert isinstance(said[-1], Failed)
+
+
+async def test_the_count_of_such_polls_survives_a_restart(ai_client: AiClient, stand_in: StandIn) -> None:
+    stand_in.services.fate = Fate(silent=True)
+    handle = await sent(ai_client)
+    for _ in range(STRAY_POLLS):
+        anew = make_ai_client(stand_in.url)
+        result = await anew.poll(handle)
+        await anew.close()
+        assert isinstance(result, Waiting)
+        assert result.handle is not None
+        handle = result.handle
+    assert isinstance(await ai_client.poll(handle), Failed)
+
+
+async def test_a_response_that_comes_a_moment_after_the_request_is_over(ai_client: AiClient, stand_in: StandIn) -> None:
+    stand_in.misbehave(Fault(ENTRIES, Rewrite(without_entries("response")), times=STRAY_POLLS))
+    said = await follow(ai_client, await sent(ai_client), STRAY_POLLS + 1)
+    assert isinstance(said[-1], Finished)
+
+
+@pytest.mark.parametrize("kept", ["request", "response"], ids=["no response", "no request"])
+async def test_entries_that_never_come_fail_in_the_end(ai_client: AiClient, stand_in: StandIn, kept: str) -> None:
+    lost = "response" if kept == "request" else "request"
+    stand_in.misbehave(entries(without_entries(lost)))
+    said = await follow(ai_client, await sent(ai_client), STRAY_POLLS + 1)
+    assert isinstance(said[-1], Failed)
+
+
+async def test_it_is_given_up_after_ten_minutes_or_as_configured() -> None:
+    assert make_ai_client("http://127.0.0.1:1").patience == 600
+    provider = AiClient.configure(reader(AI_CLIENT_TOKEN="x", AI_CLIENT_PATIENCE="90"))
+    assert provider is not None
+    assert provider.patience == 90
+
+
+# --- credits ----------------------------------------------------------------------------------------------------------
+
+
+async def test_the_request_entrys_credits_are_not_the_price(ai_client: AiClient, stand_in: StandIn) -> None:
+    stand_in.misbehave(
+        entries(each_object(lambda item: item | {"credits": 99} if item.get("type") == "request" else item))
+    )
+    assert (await finished(ai_client, asked(images=2))).cost == Cost(10_000, exact=True)
+
+
+async def test_several_response_entries_are_added_up(ai_client: AiClient, stand_in: StandIn) -> None:
+    def doubled(answer: Json) -> Json:
+        assert isinstance(answer, dict)
+        listed = answer["data"]
+        assert isinstance(listed, list)
+        response = listed[-1]
+        assert isinstance(response, dict)
+        return {"data": [*listed, response | {"content": [], "credits": "2.5"}]}
+
+    stand_in.misbehave(entries(doubled))
+    assert (await finished(ai_client)).cost == Cost(7_500, exact=True)
+
+
+async def test_a_response_that_tells_no_credits_is_estimated(ai_client: AiClient, stand_in: StandIn) -> None:
+    stand_in.misbehave(entries(without("credits")))
+    assert (await finished(ai_client, asked(images=2))).cost == Cost(10_000, exact=False)

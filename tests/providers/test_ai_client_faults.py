@@ -1,0 +1,210 @@
+"""ai-client when it says no, or nothing at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bot.providers.ai_client import AiClient
+from bot.providers.base import (
+    Busy,
+    CancelResult,
+    Finished,
+    Gone,
+    Handle,
+    Json,
+    OutcomeUnknown,
+    ProviderError,
+    Refused,
+    Size,
+    Unreachable,
+    Waiting,
+)
+from playground.providers import Fault, StandIn
+from playground.providers.faults import Body, Half, Hang, Redirect, Reset, Status
+from playground.providers.shapes import (
+    replaced,
+)
+from tests.providers.workbench import (
+    ENTRIES,
+    ENTRY,
+    THREAD,
+    asked,
+    entries,
+    polled,
+    refusal,
+    sent,
+)
+
+# --- a lost answer ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        Reset(after_doing=True),
+        Half(),
+        Body("<html>", "text/html"),
+        Body("{}"),
+        Status(502, "<html>", {}, "text/html", after_doing=True),
+    ],
+    ids=["reset", "half", "html", "empty", "502"],
+)
+async def test_a_submit_that_arrived_is_found(ai_client: AiClient, stand_in: StandIn, act: Any) -> None:
+    stand_in.misbehave(Fault(ENTRY, act))
+    handle = await ai_client.prepare(asked())
+    assert isinstance(await refusal(ai_client.submit(handle, asked())), OutcomeUnknown)
+    found = await ai_client.find(handle)
+    assert found is not None
+    assert found["request"]
+    assert isinstance(await ai_client.poll(found), Finished)
+    assert len(stand_in.calls_to(ENTRY)) == 1
+    assert ai_client.finds_lost_submits
+
+
+@pytest.mark.parametrize("act", [Reset(), Status(500), Status(503)], ids=["reset", "500", "503"])
+async def test_a_submit_that_did_not_arrive_is_not_found(ai_client: AiClient, stand_in: StandIn, act: Any) -> None:
+    stand_in.misbehave(Fault(ENTRY, act))
+    handle = await ai_client.prepare(asked())
+    assert isinstance(await refusal(ai_client.submit(handle, asked())), OutcomeUnknown)
+    assert await ai_client.find(handle) is None
+    assert stand_in.charged == 0
+
+
+async def test_a_submit_that_times_out_is_found(
+    ai_client: AiClient, stand_in: StandIn, pass_time: Callable[[float], None]
+) -> None:
+    stand_in.misbehave(Fault(ENTRY, Hang(after_doing=True)))
+    handle = await ai_client.prepare(asked())
+    submit = asyncio.create_task(ai_client.submit(handle, asked()))
+    while not stand_in.works.by_guid:
+        await asyncio.sleep(0)
+    pass_time(1000)
+    assert isinstance(await refusal(submit), OutcomeUnknown)
+    stand_in.release()
+    assert await ai_client.find(handle) is not None
+
+
+async def test_nobody_listens_so_nothing_was_sent(ai_client: AiClient, stand_in: StandIn) -> None:
+    handle = await ai_client.prepare(asked())
+    await stand_in.stop()
+    assert isinstance(await refusal(ai_client.submit(handle, asked())), Unreachable)
+
+
+async def test_a_thread_that_is_gone_holds_nothing(ai_client: AiClient) -> None:
+    assert await ai_client.find({"thread": "gone"}) is None
+    assert await ai_client.poll({"thread": "gone"}) == Gone()
+
+
+async def test_a_page_of_html_does_not_say_that_a_thread_is_gone(ai_client: AiClient, stand_in: StandIn) -> None:
+    handle = await sent(ai_client)
+    stand_in.misbehave(Fault(ENTRIES, Status(404, "<h1>Not Found</h1>", content_type="text/html")))
+    assert isinstance(await refusal(ai_client.poll(handle)), Refused)
+    assert isinstance(await ai_client.poll(handle), Finished)
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("act", "kind", "operator"),
+    [
+        (Status(401), Refused, True),
+        (Status(402), Refused, True),
+        (Status(403), Refused, True),
+        (Status(404), Refused, True),
+        (Status(400, {"message": "You have no credits left."}), Refused, True),
+        (Status(422, {"message": "No.", "errors": {"resolution": ["The resolution is invalid."]}}), Refused, False),
+        (Status(422, {"message": "Your prompt contains filtered words."}), Refused, False),
+        (Redirect(), Refused, True),
+        (Redirect("https://elsewhere.example/login", 301), Refused, True),
+        (Status(429), Busy, None),
+    ],
+    ids=lambda value: repr(value) if not isinstance(value, type | bool) else "",
+)
+@pytest.mark.parametrize("route", [THREAD, ENTRY])
+async def test_a_clear_no(
+    ai_client: AiClient, stand_in: StandIn, route: str, act: Any, kind: type[ProviderError], operator: bool | None
+) -> None:
+    stand_in.misbehave(Fault(route, act))
+    error = await refusal(sent(ai_client))
+    assert type(error) is kind
+    if isinstance(error, Refused):
+        assert error.operator is operator
+    assert len(stand_in.calls_to(route)) == 1
+    assert stand_in.charged == 0
+
+
+async def test_the_fields_of_a_422_are_named(ai_client: AiClient) -> None:
+    error = await refusal(sent(ai_client, asked(size=Size(512, 512))))
+    assert isinstance(error, Refused)
+    assert "resolution" in error.message
+
+
+async def test_too_many_requests_say_when_to_come_again(ai_client: AiClient, stand_in: StandIn) -> None:
+    stand_in.misbehave(Fault(ENTRY, Status(429, headers={"Retry-After": "17"})))
+    error = await refusal(sent(ai_client))
+    assert isinstance(error, Busy)
+    assert error.retry_after == 17
+
+
+async def test_a_wrong_key(stand_in: StandIn, ai_client: AiClient) -> None:
+    stand_in.keys = frozenset({"another"})
+    error = await refusal(ai_client.prepare(asked()))
+    assert isinstance(error, Refused)
+    assert error.operator
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        Reset(),
+        Reset(after_doing=True),
+        Half(),
+        Status(500),
+        Body("<html>", "text/html"),
+        Body("{}"),
+        Body('{"data": {"guid": "../x"}}'),
+    ],
+    ids=["reset", "reset after", "half", "500", "html", "empty", "odd guid"],
+)
+async def test_opening_a_thread_is_free_and_may_be_tried_again(
+    ai_client: AiClient, stand_in: StandIn, act: Any
+) -> None:
+    stand_in.misbehave(Fault(THREAD, act))
+    assert isinstance(await refusal(ai_client.prepare(asked())), Unreachable)
+    assert len(stand_in.calls_to(THREAD)) == 1
+
+
+@pytest.mark.parametrize(
+    "act",
+    [Reset(), Half(), Status(500), Body("<html>", "text/html"), Body("[1")],
+    ids=["reset", "half", "500", "html", "json"],
+)
+async def test_a_poll_that_fails_is_simply_made_again(ai_client: AiClient, stand_in: StandIn, act: Any) -> None:
+    handle = await sent(ai_client)
+    stand_in.misbehave(Fault(ENTRIES, act))
+    assert isinstance(await refusal(ai_client.poll(handle)), Unreachable)
+    assert isinstance(await ai_client.poll(handle), Finished)
+
+
+@pytest.mark.parametrize(
+    "answer", [None, [], {}, 7, "text", [None, 7, []], {"data": None}, {"data": [{"type": "odd"}]}]
+)
+async def test_a_list_of_nothing_is_waited_for(ai_client: AiClient, stand_in: StandIn, answer: Json) -> None:
+    stand_in.misbehave(entries(replaced(answer)))
+    assert isinstance(await polled(ai_client), Waiting)
+
+
+@pytest.mark.parametrize("handle", [{}, {"thread": "../../x"}, {"thread": 7}, {"thread": "x", "request": "a/b"}])
+async def test_a_handle_of_somebody_elses(ai_client: AiClient, stand_in: StandIn, handle: Handle) -> None:
+    for call in (ai_client.poll(handle), ai_client.find(handle), ai_client.submit(handle, asked())):
+        assert isinstance(await refusal(call), Refused)
+    assert not stand_in.calls
+
+
+async def test_cancelling_is_not_offered(ai_client: AiClient) -> None:
+    assert await ai_client.cancel({"thread": "x"}) is CancelResult.NOT_OFFERED

@@ -1,0 +1,130 @@
+"""Whatever a service answers, the adapters give a result or an error of ours, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.providers.ai_client import AiClient
+from bot.providers.aithriving import Aithriving
+from bot.providers.answers import Answer
+from bot.providers.base import Failed, Finished, Gone, OutcomeUnknown, Provider, ProviderError, Waiting
+from bot.providers.fetching import Downloads
+from bot.providers.http import Service
+from tests.providers.workbench import BASIC, CORE, SECRET, XL, asked
+
+NAMES = (
+    "code data message error errors detail image seed finish_reason guid type content waiting_response credits percent"
+    " state images url thumbnail_url dimensions filesize request response"
+).split()
+WORDS = ["", "None", "request", "response", "0", "-1", "1024x1024", "x", "../..", "iVBORw0KGgo=", "http://[", "\ud83d"]
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([0, -1, 10**400, 1e308, -0.0, float("nan"), float("inf")])
+    | st.sampled_from(WORDS)
+    | st.text(max_size=12)
+)
+anything = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=4), inner, max_size=6)
+    ),
+    max_leaves=25,
+)
+entry = st.fixed_dictionaries(
+    {"type": st.sampled_from(["request", "response"])},
+    optional={
+        "guid": scalars,
+        "error": anything,
+        "content": anything,
+        "waiting_response": scalars,
+        "credits": scalars,
+        "percent": scalars,
+    },
+)
+thread = st.lists(entry, max_size=5) | st.fixed_dictionaries({"data": st.lists(entry, max_size=5)})
+reply = st.fixed_dictionaries(
+    {"code": st.sampled_from([0, "0", -1]) | scalars},
+    optional={
+        "message": anything,
+        "data": st.fixed_dictionaries(
+            {"image": st.sampled_from(["iVBORw0KGgo=", "data:image/png;base64,iVBO\nRw==", "*"]) | anything},
+            optional={"seed": scalars, "finish_reason": scalars},
+        )
+        | anything,
+    },
+)
+statuses = st.sampled_from([200, 200, 200, 200, 200, 200, 201, 204, 302, 400, 401, 404, 422, 429, 500, 503, 599])
+bodies = st.binary(max_size=40) | (anything | thread | reply).map(lambda value: json.dumps(value).encode())
+
+
+class Told(Service):
+    """A service that has already answered."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__("Painter", "http://painter.invalid", secret=SECRET)
+        self.answer = Answer(status, {"Content-Type": "application/json", "Retry-After": "soon"}, body, "GET /x")
+
+    async def call(self, *args: Any, **kwargs: Any) -> Answer:
+        return self.answer
+
+
+def is_fit_to_show(text: str) -> bool:
+    return text.isprintable() and SECRET not in text and text.endswith((".", "!", "?", "…")) and len(text) < 600
+
+
+async def outcome(call: Any) -> object:
+    try:
+        return await call
+    except ProviderError as error:
+        raised = error
+    assert is_fit_to_show(raised.message), raised.message
+    assert raised.detail.isprintable()
+    return raised
+
+
+@given(status=statuses, body=bodies)
+async def test_ai_client(status: int, body: bytes) -> None:
+    service = Told(status, body)
+    provider = AiClient(service, Downloads(service))
+    prepared = await outcome(provider.prepare(asked(XL)))
+    assert isinstance(prepared, dict | ProviderError)
+    assert not isinstance(prepared, OutcomeUnknown)
+    assert isinstance(await outcome(provider.submit({"thread": "x"}, asked(XL))), dict | ProviderError)
+    found = await outcome(provider.find({"thread": "x"}))
+    assert found is None or isinstance(found, dict | ProviderError)
+    json.dumps(found if isinstance(found, dict) else None)
+    polled = await outcome(provider.poll({"thread": "x", "images": 2}))
+    assert isinstance(polled, Waiting | Finished | Failed | Gone | ProviderError)
+    assert not isinstance(polled, OutcomeUnknown)
+    if isinstance(polled, Failed):
+        assert is_fit_to_show(polled.message), polled.message
+    if isinstance(polled, Finished):
+        assert 1 <= len(polled.images) <= 2
+        assert 0 <= polled.cost.millicredits < 2**63
+    if isinstance(polled, Waiting) and polled.percent is not None:
+        assert 0 <= polled.percent <= 100
+
+
+@given(status=statuses, body=bodies, engine=st.sampled_from([BASIC, CORE]))
+async def test_aithriving(status: int, body: bytes, engine: str) -> None:
+    result = await outcome(Aithriving(Told(status, body)).submit({}, asked(engine)))
+    assert isinstance(result, Finished | ProviderError)
+    if isinstance(result, Finished):
+        assert result.images[0].data
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"data":' * 50_000, b"9" * 100_000, b"\x00" * 1_000_000], ids=range(4)
+)
+@pytest.mark.parametrize("make", [lambda s: AiClient(s, Downloads(s)), Aithriving], ids=["ai-client", "aithriving"])
+async def test_bodies_made_to_exhaust_a_decoder(make: Any, body: bytes) -> None:
+    provider: Provider = make(Told(200, body))
+    assert isinstance(await outcome(provider.submit({"thread": "x"}, asked(provider.engines[0].id))), OutcomeUnknown)

@@ -1,0 +1,268 @@
+"""What a silence, a broken answer and a wrong address mean for a call that is free and for one that is paid."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from bot.providers.base import OutcomeUnknown, ProviderError, Unreachable
+from bot.providers.http import Service
+from playground.providers import Fault, StandIn
+from playground.providers.faults import Body, Endless, Half, Hang, Redirect, Reset, Status
+from tests.providers.workbench import SECRET, Talk, raw_server, saying
+
+PATH = "/api/v1/threads"
+ROUTE = "ai-client.thread"
+FORM = [("ai_version_code", "stablediffusion_text2img")]
+
+PAID = pytest.mark.parametrize("paid", [True, False], ids=["paid", "free"])
+
+
+def lost(*, paid: bool) -> type[ProviderError]:
+    """What it is when the request was sent and no answer came."""
+    return OutcomeUnknown if paid else Unreachable
+
+
+@pytest.fixture
+async def service(stand_in: StandIn) -> AsyncIterator[Service]:
+    service = Service("Painter", stand_in.url, secret=SECRET, scheme="Bearer")
+    yield service
+    await service.close()
+
+
+async def failing(base: str, *, paid: bool, largest: int = 1 << 20) -> ProviderError:
+    """The error of one POST to this address."""
+    service = Service("Painter", base, secret=SECRET, scheme="Bearer")
+    try:
+        with pytest.raises(ProviderError) as caught:
+            await service.call("POST", PATH, paid=paid, form=FORM, largest=largest)
+    finally:
+        await service.close()
+    assert SECRET not in f"{caught.value!r} {caught.value} {caught.value.detail}"
+    assert caught.value.__suppress_context__
+    return caught.value
+
+
+@PAID
+async def test_refused_connection_surely_did_not_arrive(paid: bool) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers, and nobody else can take it
+        error = await failing(f"http://127.0.0.1:{taken.getsockname()[1]}", paid=paid)
+    assert type(error) is Unreachable
+
+
+@PAID
+async def test_a_name_that_does_not_exist_surely_did_not_arrive(paid: bool) -> None:
+    assert type(await failing("http://painter.invalid", paid=paid)) is Unreachable
+
+
+@PAID
+async def test_no_tls_on_the_other_side_surely_did_not_arrive(paid: bool) -> None:
+    async def talk(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
+        await incoming.read(1)
+        outgoing.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await outgoing.drain()
+
+    async with raw_server(talk) as url:
+        assert type(await failing(url.replace("http:", "https:"), paid=paid)) is Unreachable
+
+
+@PAID
+async def test_connect_time_out_surely_did_not_arrive(paid: bool, pass_time: Callable[[float], None]) -> None:
+    connecting = asyncio.Event()
+
+    async def talk(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
+        connecting.set()  # and says nothing, so that the TLS handshake never ends
+        await asyncio.Event().wait()
+
+    async with raw_server(talk) as url:
+        call = asyncio.create_task(failing(url.replace("http:", "https:"), paid=paid))
+        await connecting.wait()
+        pass_time(1000)
+        assert type(await call) is Unreachable
+
+
+@PAID
+@pytest.mark.parametrize("after_doing", [False, True])
+async def test_reset_after_the_request_was_sent(stand_in: StandIn, paid: bool, after_doing: bool) -> None:
+    stand_in.misbehave(Fault(ROUTE, Reset(after_doing=after_doing), times=None))
+    assert type(await failing(stand_in.url, paid=paid)) is lost(paid=paid)
+    assert len(stand_in.calls) == 1
+
+
+@PAID
+@pytest.mark.parametrize("after_doing", [False, True])
+async def test_time_out_after_the_request_was_sent(
+    stand_in: StandIn, pass_time: Callable[[float], None], paid: bool, after_doing: bool
+) -> None:
+    stand_in.misbehave(Fault(ROUTE, Hang(after_doing=after_doing), times=None))
+    call = asyncio.create_task(failing(stand_in.url, paid=paid))
+    await stand_in.called(ROUTE)
+    pass_time(1000)
+    assert type(await call) is lost(paid=paid)
+    assert len(stand_in.calls) == 1
+
+
+@PAID
+@pytest.mark.parametrize("reset", [False, True])
+async def test_an_answer_that_ends_in_the_middle(stand_in: StandIn, paid: bool, reset: bool) -> None:
+    stand_in.misbehave(Fault(ROUTE, Half(reset=reset), times=None))
+    assert type(await failing(stand_in.url, paid=paid)) is lost(paid=paid)
+    assert len(stand_in.calls) == 1
+
+
+@PAID
+@pytest.mark.parametrize("declared", [False, True])
+async def test_an_answer_that_is_far_too_large(stand_in: StandIn, paid: bool, declared: bool) -> None:
+    stand_in.misbehave(Fault(ROUTE, Endless(declared=declared), times=None))
+    assert type(await failing(stand_in.url, paid=paid, largest=100_000)) is lost(paid=paid)
+
+
+async def hang_up(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
+    """Take the connection and close it without reading a byte."""
+
+
+@PAID
+@pytest.mark.parametrize(
+    "talk",
+    [
+        hang_up,
+        saying(b""),
+        saying(b"\x00\x01\x02 this is not HTTP\r\n\r\n"),
+        saying(b"HTTP/1.1 banana\r\n\r\n"),
+        saying(b"HTTP/1.1 200 OK\r\nContent-Length: banana\r\n\r\n{}"),
+        saying(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n"),
+        saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}"),
+        saying(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nblah"),
+    ],
+    ids=["closes", "silence", "noise", "status", "length", "header", "chunk", "gzip"],
+)
+async def test_an_answer_that_is_no_http(talk: Talk, paid: bool) -> None:
+    async with raw_server(talk) as url:
+        assert type(await failing(url, paid=paid)) is lost(paid=paid)
+
+
+async def test_a_free_call_is_not_repeated_either(service: Service, stand_in: StandIn) -> None:
+    stand_in.misbehave(Fault("*", Reset(), times=None))
+    for number in (1, 2):
+        with pytest.raises(Unreachable):
+            await service.call("GET", "/api/v1/threads/x/entries", paid=False)
+        assert len(stand_in.calls) == number
+
+
+@pytest.mark.parametrize("status", [401, 422, 429])
+async def test_a_clear_no_counts_even_if_its_text_is_cut_off(status: int) -> None:
+    head = f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
+    async with raw_server(saying(head.encode() + b'{"mess')) as url:
+        service = Service("Painter", url, secret=SECRET)
+        answer = await service.call("POST", PATH, paid=True, form=FORM)
+        await service.close()
+    assert (answer.status, answer.body) == (status, b"")
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_an_answer_and_is_not_followed(service: Service, stand_in: StandIn, code: int) -> None:
+    stand_in.misbehave(Fault(ROUTE, Redirect(code=code)))
+    answer = await service.call("POST", PATH, paid=True, form=FORM)
+    assert answer.status == code
+    assert len(stand_in.calls) == 1
+
+
+@pytest.mark.parametrize("code", [200, 404, 429, 500, 503])
+async def test_any_whole_answer_is_handed_over(service: Service, stand_in: StandIn, code: int) -> None:
+    stand_in.misbehave(Fault(ROUTE, Status(code, {"a": [1]})))
+    answer = await service.call("POST", PATH, paid=True, form=FORM)
+    assert (answer.status, await answer.json()) == (code, {"a": [1]})
+
+
+async def test_a_large_answer_is_decoded_too(service: Service, stand_in: StandIn) -> None:
+    stand_in.misbehave(Fault(ROUTE, Body('{"a": "' + "x" * 1_000_000 + '"}')))
+    answer = await service.call("POST", PATH, paid=True, form=FORM)
+    value = await answer.json()
+    assert isinstance(value, dict)
+    assert len(str(value["a"])) == 1_000_000
+
+
+async def test_headers_and_form(service: Service, stand_in: StandIn) -> None:
+    await service.call("POST", PATH, paid=False, form=[*FORM, ("prompts[0][text]", "Ünïcode & more=1")])
+    call = stand_in.calls[0]
+    assert call.authorization == f"Bearer {SECRET}"
+    assert call.headers["Accept"] == "application/json"
+    assert call.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert call.body == dict(FORM) | {"prompts[0][text]": "Ünïcode & more=1"}
+    assert "Cookie" not in call.headers
+
+
+async def test_cookies_are_not_kept(stand_in: StandIn) -> None:
+    # A jar takes cookies of names only, never of addresses, so an address would prove nothing here.
+    service = Service("Painter", stand_in.url.replace("127.0.0.1", "localhost"), secret=SECRET)
+    stand_in.misbehave(Fault(ROUTE, Status(200, {}, {"Set-Cookie": "session=1; Path=/"})))
+    await service.call("POST", PATH, paid=False, form=FORM)
+    await service.call("POST", PATH, paid=False, form=FORM)
+    await service.close()
+    assert len(stand_in.calls) == 2
+    assert "Cookie" not in stand_in.calls[1].headers
+
+
+async def test_each_call_has_a_connection_of_its_own() -> None:
+    opened = 0
+
+    async def talk(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        await incoming.readuntil(b"\r\n\r\n")
+        outgoing.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\n{}")
+        await outgoing.drain()
+        await incoming.read()
+
+    async with raw_server(talk) as url:
+        service = Service("Painter", url, secret=SECRET)
+        for _ in range(3):
+            await service.call("GET", "/", paid=False)
+        await service.close()
+    assert opened == 3
+
+
+async def test_the_session_is_opened_late_and_again_after_closing(stand_in: StandIn) -> None:
+    service = Service("Painter", stand_in.url, secret=SECRET)
+    await service.close()
+    first = service.session
+    assert service.session is first
+    await service.close()
+    assert first.closed
+    assert service.session is not first
+    await service.close()
+
+
+async def test_a_call_that_is_cancelled_is_cancelled(service: Service, stand_in: StandIn) -> None:
+    stand_in.misbehave(Fault(ROUTE, Hang()))
+    call = asyncio.create_task(service.call("POST", PATH, paid=True, form=FORM))
+    await stand_in.called(ROUTE)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+def test_the_key_is_not_in_what_is_printed() -> None:
+    service = Service("Painter", "https://painter.example", secret=SECRET, scheme="Bearer")
+    assert SECRET not in f"{service!r} {service} {service.judge!r}"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "authorization"), [("", SECRET), ("Bearer", f"Bearer {SECRET}"), ("Token", f"Token {SECRET}")]
+)
+async def test_the_scheme_of_the_key(stand_in: StandIn, scheme: str, authorization: str) -> None:
+    service = Service("Painter", stand_in.url, secret=SECRET, scheme=scheme)
+    await service.call("POST", PATH, paid=False, form=FORM)
+    await service.close()
+    assert stand_in.calls[0].authorization == authorization
+
+
+async def test_a_base_address_may_end_in_a_slash(stand_in: StandIn) -> None:
+    service = Service("Painter", f"{stand_in.url}/api/v1/", secret=SECRET, scheme="Bearer")
+    answer = await service.call("POST", "/threads", paid=False, form=FORM)
+    await service.close()
+    assert answer.ok

@@ -1,0 +1,167 @@
+"""Type and size from the structure of a file, against files that another library wrote."""
+
+from __future__ import annotations
+
+import random
+import struct
+import zlib
+from io import BytesIO
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from bot.providers.base import Size
+from bot.providers.image_headers import APage, CutShort, NotAPicture, inspect
+from playground.providers import spoilt
+
+KINDS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "png": ("PNG", {}, "image/png"),
+    "png-palette": ("PNG", {"mode": "P"}, "image/png"),
+    "jpeg": ("JPEG", {}, "image/jpeg"),
+    "jpeg-progressive": ("JPEG", {"progressive": True}, "image/jpeg"),
+    "jpeg-exif": ("JPEG", {"exif": b"Exif\0\0" + b"\xff\xd9" * 40}, "image/jpeg"),
+    "webp-lossy": ("WEBP", {}, "image/webp"),
+    "webp-lossless": ("WEBP", {"lossless": True}, "image/webp"),
+    "webp-extended": ("WEBP", {"icc_profile": b"x" * 40}, "image/webp"),
+}
+
+
+def drawn(kind: str, size: tuple[int, int] = (96, 64)) -> bytes:
+    """A noisy picture, so that no part of the file is trivially short."""
+    form, options, _ = KINDS[kind]
+    options = dict(options)
+    mode = options.pop("mode", "RGB")
+    noise = random.Random(1).randbytes(size[0] * size[1] * 3)
+    out = BytesIO()
+    Image.frombytes("RGB", size, noise).convert(str(mode)).save(out, form, **options)
+    return out.getvalue()
+
+
+FILES = {kind: drawn(kind) for kind in KINDS}
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [(1, 1), (96, 64), (1536, 640), (320, 1536)])
+def test_type_size_and_length(kind: str, size: tuple[int, int]) -> None:
+    data = drawn(kind, size)
+    image = inspect(data)
+    assert (image.media_type, image.size, image.bytes) == (KINDS[kind][2], Size(*size), len(data))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_that_ends_too_early_is_told_from_a_whole_one(kind: str) -> None:
+    data = FILES[kind]
+    for length in [*range(1, 200), *range(200, len(data) - 40, 97), *range(len(data) - 40, len(data) - 1)]:
+        with pytest.raises(NotAPicture):
+            inspect(data[:length])
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp-lossy"])
+def test_half_an_image_may_be_whole_the_next_time(kind: str) -> None:
+    with pytest.raises(CutShort):
+        inspect(spoilt.truncated(FILES[kind]))
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp-lossy"])
+def test_some_bytes_behind_the_end_do_no_harm(kind: str) -> None:
+    assert inspect(FILES[kind] + b"\0" * 100).size == Size(96, 64)
+
+
+@given(st.sampled_from(sorted(KINDS)), st.integers(0, 400), st.binary(min_size=1, max_size=8))
+def test_damage_is_an_error_of_ours_or_harmless(kind: str, at: int, damage: bytes) -> None:
+    data = FILES[kind]
+    try:
+        inspect(data[:at] + damage + data[at + len(damage) :])
+    except NotAPicture:
+        return
+
+
+@given(st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\x10\0\0\0WEBP"]), st.binary(max_size=64))
+def test_any_bytes_are_an_error_of_ours_or_an_image(head: bytes, rest: bytes) -> None:
+    try:
+        inspect(head + rest)
+    except NotAPicture:
+        return
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        spoilt.SVG,
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"\xef\xbb\xbf <!-- x --><SVG>",
+        b"GIF89a" + bytes(40),
+        b"BM" + bytes(40),
+        b"\x00\x11\x22\x33" * 40,
+        b"MZ\x90\x00" + bytes(60),
+    ],
+    ids=["svg", "bare svg", "svg with a mark", "gif", "bmp", "noise", "program"],
+)
+def test_what_is_no_picture_for_us(data: bytes) -> None:
+    with pytest.raises(NotAPicture) as caught:
+        inspect(data)
+    assert not isinstance(caught.value, CutShort | APage)
+
+
+@pytest.mark.parametrize(
+    "data", [spoilt.HTML, b'{"message": "Not ready"}', b"[]", b"please wait", b"  \n", b"<!-- -->"], ids=range(6)
+)
+def test_a_page_of_text(data: bytes) -> None:
+    with pytest.raises(APage):
+        inspect(data)
+
+
+def test_nothing_at_all() -> None:
+    with pytest.raises(CutShort):
+        inspect(b"")
+
+
+@pytest.mark.parametrize(
+    "size", [(60_000, 60_000), (2**31, 2**31), (40_000_001, 1), (0, 64), (64, 0)], ids=lambda size: f"{size[0]}"
+)
+def test_absurd_sizes(size: tuple[int, int]) -> None:
+    header = struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)
+    data = FILES["png"][:8] + chunk(b"IHDR", header) + chunk(b"IDAT", b"x") + chunk(b"IEND", b"")
+    with pytest.raises(NotAPicture):
+        inspect(data)
+
+
+def test_the_bomb() -> None:
+    with pytest.raises(NotAPicture, match="60000"):
+        inspect(spoilt.bomb(b""))
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        chunk(b"IDAT", b"x") + chunk(b"IEND", b""),
+        chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, 0)) + chunk(b"IEND", b""),
+    ],
+    ids=["no header", "no picture"],
+)
+def test_a_png_that_lacks_a_part(rest: bytes) -> None:
+    with pytest.raises(NotAPicture):
+        inspect(b"\x89PNG\r\n\x1a\n" + rest)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, 0))
+        + chunk(b"x", b"") * 120_000,
+        b"\xff\xd8" + b"\xff\x01" * 120_000,
+        b"\xff\xd8" + b"\xff" * 120_000,
+    ],
+    ids=["png", "jpeg", "jpeg filling"],
+)
+def test_a_file_of_endless_parts_is_given_up(data: bytes) -> None:
+    with pytest.raises(NotAPicture):
+        inspect(data)

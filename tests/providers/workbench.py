@@ -1,0 +1,142 @@
+"""How the adapters are made and driven in these tests, and a server that sends whatever bytes it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from bot.config import Reader
+from bot.providers.ai_client import AiClient
+from bot.providers.aithriving import Aithriving
+from bot.providers.base import Finished, Handle, ImageRequest, PollResult, ProviderError, Size, Waiting, WeightedText
+from bot.providers.fetching import Downloads
+from bot.providers.http import Service
+from playground.providers import Fault
+from playground.providers.faults import Rewrite
+from playground.providers.shapes import Change
+
+SECRET = "sk-5ecret-0f-the-b0t"
+XL = "ai-client/stable-diffusion-xl-1024-v0-9"
+BASIC = "aithriving/sd-1.6"
+CORE = "aithriving/core"
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def asked(engine: str = XL, **changes: Any) -> ImageRequest:
+    """A request for a lighthouse, with these changes."""
+    usual: dict[str, Any] = {"prompts": (WeightedText("a lighthouse on a cliff"),), "size": Size(1024, 1024)}
+    return ImageRequest(engine=engine, **(usual | changes))
+
+
+def reader(**values: str) -> Reader:
+    """The settings as the program reads them."""
+    return Reader((values,))
+
+
+def make_ai_client(base: str, **options: Any) -> AiClient:
+    """ai-client at this base address; downloads are repeated without a pause."""
+    service = Service("ai-client", f"{base}/api/v1", secret=SECRET, scheme="Bearer")
+    return AiClient(service, Downloads(service, pause=0), **options)
+
+
+def make_aithriving(base: str, **options: Any) -> Aithriving:
+    return Aithriving(Service("AI Thriving", base, secret=SECRET), **options)
+
+
+async def sent(provider: AiClient, request: ImageRequest | None = None) -> Handle:
+    """Open a thread and submit; the handle to poll with."""
+    request = request or asked()
+    handle = await provider.submit(await provider.prepare(request), request)
+    assert not isinstance(handle, Finished)
+    return handle
+
+
+async def polled(provider: AiClient, request: ImageRequest | None = None) -> PollResult:
+    """Submit, and what the first poll says."""
+    return await provider.poll(await sent(provider, request))
+
+
+async def finished(provider: AiClient, request: ImageRequest | None = None) -> Finished:
+    result = await polled(provider, request)
+    assert isinstance(result, Finished), result
+    return result
+
+
+THREAD, ENTRY, ENTRIES, IMAGE = "ai-client.thread", "ai-client.entry", "ai-client.entries", "ai-client.image"
+
+
+def entries(change: Change) -> Fault:
+    """Every list of entries, changed in this way."""
+    return Fault(ENTRIES, Rewrite(change), times=None)
+
+
+async def refusal(call: Any) -> ProviderError:
+    with pytest.raises(ProviderError) as caught:
+        await call
+    assert SECRET not in f"{caught.value!r} {caught.value.detail}"
+    return caught.value
+
+
+async def follow(provider: AiClient, handle: Handle, polls: int) -> list[object]:
+    """What so many polls say, each going on with the handle that the last one gave."""
+    said: list[object] = []
+    for _ in range(polls):
+        result = await provider.poll(handle)
+        said.append(result)
+        if isinstance(result, Waiting) and result.handle is not None:
+            handle = result.handle
+    return said
+
+
+ROUTES = {BASIC: "aithriving.basic", CORE: "aithriving.core"}
+BOTH = pytest.mark.parametrize("engine", [BASIC, CORE])
+
+
+async def made(provider: Aithriving, request: ImageRequest) -> Finished:
+    return await provider.submit(await provider.prepare(request), request)
+
+
+async def fails(provider: Aithriving, engine: str = CORE) -> ProviderError:
+    return await refusal(made(provider, asked(engine)))
+
+
+@asynccontextmanager
+async def raw_server(talk: Talk) -> AsyncIterator[str]:
+    """A server that does just this on each connection; its address."""
+    served: set[asyncio.Task[None]] = set()
+
+    async def serve(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        served.add(task)
+        try:
+            await talk(incoming, outgoing)
+        finally:
+            outgoing.close()
+            served.discard(task)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()[:2]
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.close()
+        for task in list(served):
+            task.cancel()
+        await asyncio.gather(*served, return_exceptions=True)
+
+
+def saying(data: bytes) -> Talk:
+    """Read the head of the request, send these bytes and hang up."""
+
+    async def talk(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
+        await incoming.readuntil(b"\r\n\r\n")
+        outgoing.write(data)
+        await outgoing.drain()
+
+    return talk
