@@ -1,0 +1,9 @@
+"""A stand-in for the image services on loopback HTTP, which paints, charges, and misbehaves when told to."""
+
+from playground.providers.faults import Fault
+from playground.providers.pictures import Picture, flat, painted
+from playground.providers.records import Bill, Call
+from playground.providers.server import StandIn
+from playground.providers.works import Fate
+
+__all__ = ["Bill", "Call", "Fate", "Fault", "Picture", "StandIn", "flat", "painted"]

@@ -1,0 +1,157 @@
+"""A stand-in in a process of its own is told what to do, and asked what it saw, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bot.providers.base import Json
+from playground.providers import Fate, Fault, StandIn, flat, shapes, spoilt
+from playground.providers.faults import (
+    Act,
+    Body,
+    Endless,
+    Half,
+    Hang,
+    Redirect,
+    Reset,
+    Rewrite,
+    Slow,
+    Spoil,
+    Status,
+)
+
+HEADERS = {"Accept": "application/json", "Authorization": "Bearer a-token"}
+CORE = {"prompt": "A lighthouse on a cliff", "height": 320, "width": 320}
+
+
+@pytest.fixture
+async def stand_in() -> AsyncIterator[StandIn]:
+    async with StandIn(seconds=(0, 0), painter=flat) as running:
+        yield running
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+        yield session
+
+
+async def core(http: aiohttp.ClientSession, stand_in: StandIn, **changes: object) -> Any:
+    async with http.post(f"{stand_in.url}/api/generate/core", json=CORE | changes, headers=HEADERS) as response:
+        return await response.json(content_type=None)
+
+
+async def control(http: aiohttp.ClientSession, url: str, orders: object) -> tuple[int, Any]:
+    async with http.post(f"{url}/_control", json=orders) as response:
+        return response.status, await (response.json() if response.status == 200 else response.text())
+
+
+ORDERS: list[tuple[dict[str, Json], Act | Fate]] = [
+    ({"act": "reset", "after_doing": True}, Reset(after_doing=True)),
+    ({"act": "hang"}, Hang()),
+    ({"act": "status", "code": 429, "headers": {"Retry-After": "2"}}, Status(429, headers={"Retry-After": "2"})),
+    ({"act": "redirect", "location": "/x"}, Redirect("/x")),
+    ({"act": "body", "body": "{"}, Body("{")),
+    ({"act": "half"}, Half()),
+    ({"act": "slow", "seconds": 1}, Slow(1)),
+    ({"act": "endless", "limit": 10}, Endless(limit=10)),
+    ({"act": "rewrite", "shape": "unwrapped"}, Rewrite(shapes.unwrapped)),
+    ({"act": "spoil", "picture": "bomb"}, Spoil(spoilt.bomb)),
+    ({"act": "fate", "error": "no", "picture": "jpeg"}, Fate(error="no", alter=spoilt.jpeg)),
+]
+
+
+@pytest.mark.parametrize(("order", "act"), ORDERS, ids=[str(order["act"]) for order, _ in ORDERS])
+async def test_every_act_can_be_ordered_in_json(
+    stand_in: StandIn, http: aiohttp.ClientSession, order: dict[str, Json], act: Act | Fate
+) -> None:
+    orders = {"misbehave": order | {"route": "aithriving.core", "times": None, "match": "core"}}
+    assert await control(http, stand_in.url, orders) == (200, {"ok": True, "misbehave": 1})
+    stand_in.behave()
+    stand_in.misbehave(Fault("none", act))
+    status, _ = await control(http, stand_in.url, orders)
+    assert status == 200
+    assert [armed.fault.act for armed in stand_in._armed] == [act, act]
+
+
+async def test_a_shape_with_values_can_be_ordered(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+    order = {"route": "aithriving.core", "act": "rewrite", "shape": "code_is", "with": ["0"]}
+    assert (await control(http, stand_in.url, {"misbehave": [order]}))[0] == 200
+    assert (await core(http, stand_in))["code"] == "0"
+
+
+async def test_everything_can_be_set_and_asked_for_over_http(http: aiohttp.ClientSession) -> None:
+    async with StandIn(seconds=(0, 0), painter=flat) as stand_in:
+        orders = {"seconds": None, "latency": [0, 0.001], "rate": 99, "keys": ["a-token"], "balance": 7_000}
+        assert await control(http, stand_in.url, orders) == (200, {"ok": True})
+        call = asyncio.create_task(core(http, stand_in))
+        await stand_in.called("aithriving.core")
+        assert await control(http, stand_in.url, {"finish": "all"}) == (200, {"ok": True, "finish": 1})
+        assert (await call)["code"] == 0
+        assert stand_in.works.balance == 1_000
+        async with http.get(f"{stand_in.url}/_control") as response:
+            seen = await response.json()
+        assert [call["route"] for call in seen["calls"]] == ["aithriving.core"]
+        assert [bill["amount"] for bill in seen["bills"]] == [6_000]
+        assert seen["charged"] == 6_000
+        assert [work["over"] for work in seen["works"]] == [True]
+        async with http.get(f"{stand_in.url}/_control?since=1") as response:
+            assert (await response.json())["calls"] == []
+        await control(http, stand_in.url, {"seconds": [0, 0], "rate": None, "keys": None, "balance": None})
+        assert (await core(http, stand_in))["code"] == 0
+
+
+@pytest.mark.parametrize(
+    "orders",
+    [
+        [],
+        {"explode": True},
+        {"seconds": [2, 1]},
+        {"latency": 3},
+        {"rate": 0},
+        {"balance": "much"},
+        {"finish": "no-such-work"},
+        {"misbehave": {"route": "x"}},
+        {"misbehave": {"route": "x", "act": "no-such"}},
+        {"misbehave": {"route": "x", "act": "status"}},
+        {"misbehave": {"route": "x", "act": "reset", "times": "often"}},
+        {"misbehave": {"route": "x", "act": "rewrite", "shape": "no-such"}},
+        {"misbehave": ["reset"]},
+    ],
+)
+async def test_orders_that_make_no_sense_are_told_so(
+    stand_in: StandIn, http: aiohttp.ClientSession, orders: object
+) -> None:
+    status, text = await control(http, stand_in.url, orders)
+    assert status == 400
+    assert text.startswith("not understood")
+    assert stand_in._armed == []
+
+
+def test_it_runs_by_itself() -> None:
+    command = [sys.executable, "-m", "playground.providers", "--port", "0", "--flat", "--seconds", "0", "0"]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
+        assert process.stdout is not None
+        told = process.stdout.readline().strip()
+        assert told.startswith("AI_CLIENT_URL=http://127.0.0.1:")
+        assert told.endswith("/api/v1")
+
+        async def paint() -> Any:
+            async with aiohttp.ClientSession() as session:
+                url = told.removeprefix("AI_CLIENT_URL=").removesuffix("/api/v1")
+                async with session.post(f"{url}/api/generate/core", json=CORE, headers=HEADERS) as response:
+                    return await response.json()
+
+        assert asyncio.run(paint())["message"] == "success"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0

@@ -1,0 +1,70 @@
+"""The demo tells what it did, and its status can be trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bot.config import Settings
+from playground.demo import ORDERS, TRANSCRIPT, play
+from playground.providers import Bill, Fault, StandIn, flat
+from playground.providers.faults import Status
+from tests.playground.conftest import HastyClock
+
+
+def quick() -> StandIn:
+    return StandIn(seconds=(0.0, 0.0), painter=flat)
+
+
+def sizes(folder: Path) -> list[tuple[int, int]]:
+    found = []
+    for path in sorted(folder.glob("*.png")):
+        with Image.open(path) as image:
+            image.load()
+            found.append(image.size)
+    return found
+
+
+async def test_everything_is_delivered(
+    settings: Settings, hasty: HastyClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+
+    assert await play(settings, services=quick(), clock=hasty, out=out) == 0
+
+    assert sizes(out) == [order.size for order in ORDERS for _ in range(order.images)]
+    said = capsys.readouterr().out
+    assert (out / TRANSCRIPT).read_text("utf-8") == said
+    assert "5 pictures" in said
+    assert "WRONG" not in said
+    for order in ORDERS:
+        assert f"engine:{order.engine}" in said
+    assert "/usage report" in said
+
+
+async def test_an_engine_that_fails_is_a_failure(
+    settings: Settings, hasty: HastyClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    services = quick()
+    services.misbehave(Fault("aithriving.core", Status(402), times=None))
+
+    assert await play(settings, services=services, clock=hasty, out=out) == 1
+
+    said = capsys.readouterr().out
+    assert "WRONG: Stable Image Core brought 0 of 2 pictures." in said
+    # The others are there all the same.
+    assert sizes(out) == [order.size for order in ORDERS[:2] for _ in range(order.images)]
+
+
+async def test_money_that_does_not_add_up_is_a_failure(
+    settings: Settings, hasty: HastyClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    services = quick()
+    services.bills.append(Bill("aithriving", "core", amount=1000, images=1, work="lost", prompt="", at=0))
+
+    assert await play(settings, services=services, clock=hasty, out=tmp_path / "out") == 1
+
+    assert "aithriving/core is counted with 12 credits, the service charged 13 credits." in capsys.readouterr().out

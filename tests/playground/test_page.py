@@ -1,0 +1,179 @@
+"""The page, as somebody uses it in a browser: the real bot, the real adapters, a stand-in that paints."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import discord
+import pytest
+import simcord.preview
+from playwright.async_api import expect
+
+from bot.config import Settings
+from playground.live import OUR_WORDS, open_page
+from playground.page import free_port
+from playground.providers import StandIn, flat
+from playground.studio import Studio, open_studio
+from playground.visitor import PATIENCE, Visitor, chromium, visit
+from playground.world import open_world
+from tests.playground.conftest import HastyClock
+
+ROOT = Path(__file__).parents[2]
+SDXL = "ai-client/stable-diffusion-xl-1024-v0-9"
+
+in_a_browser = pytest.mark.skipif(chromium() is None, reason="there is no Chromium on this machine")
+
+
+@pytest.fixture
+async def studio(settings: Settings, hasty: HastyClock) -> AsyncIterator[Studio]:
+    """A studio whose pictures are finished when a test says so."""
+    async with open_studio(settings, StandIn(seconds=None, painter=flat), clock=hasty) as studio:
+        yield studio
+
+
+@pytest.fixture
+async def visitor(studio: Studio) -> AsyncIterator[Visitor]:
+    """Ada, who has just opened the page."""
+    async with open_page(studio.world, port=0) as preview, visit(preview.url) as visitor:
+        yield visitor
+
+
+@in_a_browser
+async def test_from_a_prompt_to_pictures_and_again(studio: Studio, visitor: Visitor) -> None:
+    await visitor.start_command("imagine")
+    await visitor.fill("prompt", "a lighthouse on a cliff")
+    await visitor.fill("engine", "stable diff", offered="Stable Diffusion XL 0.9 · 5 credits, estimated an image")
+    await visitor.fill("size", "3:2", offered="1216x832 · 3:2")
+    await visitor.fill("images", "2")
+    await visitor.send()
+
+    card = visitor.message("a lighthouse on a cliff").first
+    await expect(card).to_contain_text("1216x832 · 2 images")
+    await studio.services.called("ai-client.entry")
+    await expect(card).to_contain_text("Rendering")
+    await expect(card.locator("time.discord-timestamp")).to_have_text(re.compile("second"))
+
+    studio.services.finish_all()
+
+    assert await visitor.pictures(card, 2) == [(1216, 832), (1216, 832)]
+    await expect(card.locator(".component-gallery img").first).to_have_attribute(
+        "alt", "a lighthouse on a cliff (image 1 of 2)"
+    )
+    await expect(card).to_contain_text("10 credits")
+
+    await visitor.press(card, "Again")
+    again = visitor.messages.nth(1)
+    await expect(again).to_contain_text("1216x832 · 2 images")
+    await studio.services.called("ai-client.entry", 2)
+    studio.services.finish_all()
+
+    assert await visitor.pictures(again, 2) == [(1216, 832), (1216, 832)]
+
+
+@in_a_browser
+async def test_a_card_that_moves_leaves_alone_what_is_typed(studio: Studio, visitor: Visitor) -> None:
+    await visitor.run("imagine", {"prompt": "the first one"})
+    await studio.services.called("ai-client.entry")
+    await visitor.start_command("imagine")
+    await visitor.fill("prompt", "the second one, typed while ")
+
+    studio.services.finish_all()
+    await visitor.pictures(visitor.message("the first one").first, 1)
+    field = visitor.option("prompt")
+    await expect(field).to_be_focused()
+    await visitor.page.keyboard.type("the first one arrives")
+
+    await expect(field).to_have_value("the second one, typed while the first one arrives")
+    await visitor.send()
+    await expect(visitor.message("the second one, typed while the first one arrives")).to_have_count(1)
+
+
+@in_a_browser
+async def test_everybody_sees_what_is_theirs(studio: Studio, visitor: Visitor) -> None:
+    await visitor.run("imagine", {"prompt": "a secret --size 3x3"})
+    refusal = visitor.message("3x3")
+    await expect(refusal).to_contain_text("Only you can see this")
+    await expect(visitor.status).to_have_text("Action completed")
+
+    await visitor.become("Ben")
+    await expect(refusal).to_have_count(0)
+    await visitor.composer.press_sequentially("/")
+    await expect(visitor.offered("imagine")).to_be_visible()
+    await expect(visitor.offered("usage report")).to_have_count(0)
+    await visitor.composer.fill("")
+
+    await visitor.become("Grace (admin)")
+    await visitor.run("usage", {})
+    await expect(visitor.message("The Studio")).to_contain_text("Nobody has made an image")
+
+
+async def test_the_page_is_ours_by_name() -> None:
+    theirs = (Path(simcord.preview.__file__).parent / "static" / "index.html").read_text("utf-8")
+    assert [words for words in OUR_WORDS if words not in theirs] == []
+
+    async with (
+        open_world(discord.Client(intents=discord.Intents(guilds=True))) as world,
+        open_page(world, port=0) as preview,
+        aiohttp.ClientSession() as session,
+    ):
+        address = preview.url.partition("#")[0]
+        for path, wanted in (("", "Easel playground"), ("page.js", "discord-timestamp"), ("page.css", ".command")):
+            async with session.get(address + path) as answer:
+                assert answer.status == 200
+                assert wanted in await answer.text()
+        async with session.get(address, headers={"Host": "elsewhere.invalid"}) as answer:
+            assert answer.status == 403
+
+
+async def test_another_port_is_taken_where_one_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as squatter:
+        port = squatter.getsockname()[1]
+        async with (
+            open_world(discord.Client(intents=discord.Intents(guilds=True))) as world,
+            free_port(world, port) as preview,
+        ):
+            assert f":{port}/" not in preview.url
+
+    assert f"Port {port} is in use" in capsys.readouterr().out
+
+
+async def test_the_command_says_where_and_ends_when_told(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot",
+        "playground",
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            if found := re.search(rb"http://127\.0\.0\.1:\d+/#[\w-]{20,}", line):
+                break
+        else:
+            pytest.fail(f"no address was said: {(await process.communicate())[1].decode()}")
+        async with aiohttp.ClientSession() as session, session.get(found[0].decode()) as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        rest, errors = await asyncio.wait_for(process.communicate(), PATIENCE / 1000)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+    assert process.returncode == 0
+    assert b"The playground is closed" in rest
+    assert b"Traceback" not in errors
+    # Nothing is left behind: neither data of the bot's nor anything else.
+    assert await asyncio.to_thread(lambda: list(tmp_path.iterdir())) == []
