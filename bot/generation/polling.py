@@ -1,0 +1,136 @@
+"""When to ask again. Pure: the chances of how long a job takes go in, a time comes out. All times are seconds.
+
+A poll is *worth* the odds that the job is over by now and nobody knows, summed up since it was last seen open:
+``∫ P(over by t) / P(open at t) dt``. For a job that may end at any moment with equal chance that is exactly the price
+of a poll at which asking now and asking a moment later cost the same, and where the chances change it is close to it.
+So the whole rule is: ask as soon as a poll is worth its price. Nothing is asked while the job cannot be over, much
+where it most likely ends, and little once it is overdue, because the rest of the chances is a long thin tail.
+
+The *price* is the waiting that one poll must save: a little, and a part of what such jobs usually take, since somebody
+who waits for a minute does not mind a second as somebody does who waits for five. It is low while few jobs share the
+provider's rate and rises with their number, which is how polls are saved under load. When still more polls are due
+than the rate has room for, those that are worth most go first (:mod:`bot.generation.rate`).
+
+The chances come from what such jobs took lately (:mod:`bot.generation.durations`) and from what the provider says.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+
+# What a poll costs where many jobs share the rate: so much, and this part of what such jobs usually take.
+PRICE, PRICE_PART = 0.025, 0.0036
+# With few jobs it costs only this part of that.
+CHEAP = 0.08
+# Open jobs for each request a second that the provider allows: up to the first they are few, from the second on many.
+FEW, MANY = 0.5, 0.9
+
+# Where the end lies when the provider says how much is left, as parts of that: eight chances of equal size.
+_AROUND = (0.4, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.0, 3.0)
+# A job that fewer than one in so many should still be open at is overdue.
+_OVERDUE = 20
+# Beyond all that is known: the next look after this part of the age.
+_BEYOND = 1.25
+# The time of a poll is worked out this finely.
+_FINE = 0.005
+
+
+def price(usual: float, crowd: float) -> float:
+    """How many seconds of waiting a poll must save, for jobs that usually take ``usual``.
+
+    ``crowd`` is how many jobs are open for each request a second that the provider allows.
+    """
+    crowded = min(1.0, max(0.0, (crowd - FEW) / (MANY - FEW)))
+    return float((PRICE + PRICE_PART * usual) * CHEAP ** (1 - crowded))
+
+
+class Outlook:
+    """The chances of how long a job takes from when it was sent.
+
+    ``chances[i]`` is the chance that it ends between ``edges[i]`` and ``edges[i + 1]``, each moment of which is alike;
+    they need not add up to 1. Before the first edge nothing ends.
+    """
+
+    __slots__ = ("_edges", "_open", "_sums", "usual")
+
+    def __init__(self, edges: Sequence[float], chances: Sequence[float]) -> None:
+        # The chance of being open at each edge, and the integral of its inverse up to there, both from the left.
+        self._edges = [0.0, *edges]
+        left = list(accumulate(reversed(chances), initial=max(chances) * 1e-9))
+        self._open = [1.0, *(chance / left[-1] for chance in reversed(left))]
+        pieces = zip(pairwise(self._edges), pairwise(self._open), strict=True)
+        self._sums = list(accumulate((_inverse(b - a, p, q) for (a, b), (p, q) in pieces), initial=0.0))
+        self.usual = self.quantile(0.5)
+        """What half of the jobs take at most."""
+
+    def still_open(self, at: float) -> float:
+        """The chance that a job is open still at this age."""
+        return self._look(at)[0]
+
+    def quantile(self, part: float) -> float:
+        """The age by which this part of the jobs is over."""
+        wanted = 1 - part
+        place = bisect_left(self._open, -wanted, key=lambda chance: -chance)
+        if place in {0, len(self._open)}:
+            return self._edges[min(place, len(self._edges) - 1)]
+        before, after = self._open[place - 1], self._open[place]
+        start, end = self._edges[place - 1], self._edges[place]
+        return start + (end - start) * (before - wanted) / (before - after)
+
+    def between(self, seen_open: float, seen_over: float) -> float:
+        """The middle of the chances for a job that was seen open at the one age and over at the other."""
+        middle = (self.still_open(seen_open) + self.still_open(seen_over)) / 2
+        return min(seen_over, max(seen_open, self.quantile(1 - middle)))
+
+    def worth(self, seen_open: float, at: float) -> float:
+        """What a poll is worth at an age, in seconds of waiting, when the job was last seen open at another."""
+        chance, spent = self._look(seen_open)
+        return chance * (self._look(at)[1] - spent) - (at - seen_open)
+
+    def when(self, seen_open: float, cost: float) -> float:
+        """The age at which a poll will be worth so much."""
+        chance, spent = self._look(seen_open)
+
+        def enough(place: int) -> bool:
+            return chance * (self._sums[place] - spent) - (self._edges[place] - seen_open) >= cost
+
+        place = bisect_left(range(len(self._edges)), True, lo=bisect_right(self._edges, seen_open), key=enough)  # noqa: FBT003 - what is looked for is a truth
+        if place == len(self._edges):
+            return max(self._edges[-1], seen_open) * _BEYOND
+        early, late = max(seen_open, self._edges[place - 1]), self._edges[place]
+        while late - early > _FINE:
+            middle = (early + late) / 2
+            early, late = (early, middle) if self.worth(seen_open, middle) >= cost else (middle, late)
+        return late
+
+    def told(self, at: float, left: float, trust: float) -> Outlook:
+        """The same with the provider's word at this age that so much is left; ``trust`` 1 weighs it like the past."""
+        word = Outlook([at + left * part for part in _AROUND], [1.0] * (len(_AROUND) - 1))
+        edges = sorted({*self._edges[1:], *word._edges[1:]})
+        chances = [self.still_open(edge) + trust * word.still_open(edge) for edge in edges]
+        return Outlook(edges, [before - after for before, after in pairwise(chances)])
+
+    def _look(self, at: float) -> tuple[float, float]:
+        """The chance of being open at this age, and the integral up to it."""
+        place = bisect_right(self._edges, at) - 1
+        beyond = at - self._edges[place]
+        if place == len(self._edges) - 1:
+            return self._open[-1], self._sums[-1] + beyond / self._open[-1]
+        part = beyond / (self._edges[place + 1] - self._edges[place])
+        chance = self._open[place] + part * (self._open[place + 1] - self._open[place])
+        return chance, self._sums[place] + _inverse(beyond, self._open[place], chance)
+
+
+def expected(age: float, outlook: Outlook) -> float | None:
+    """How many seconds such a job usually has left, or None where it is overdue already."""
+    chance = outlook.still_open(age)
+    return None if chance * _OVERDUE < 1 else max(0.0, outlook.quantile(1 - chance / 2) - age)
+
+
+def _inverse(length: float, first: float, last: float) -> float:
+    """The integral of 1/x over so long a time, in which x goes straight from ``first`` to ``last``."""
+    fall = (first - last) / last
+    return length / last * (math.log1p(fall) / fall if fall > 1e-9 else 1.0)

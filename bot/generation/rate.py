@@ -1,0 +1,108 @@
+"""Keeping to a provider's rate, and who goes first when more is to be asked than it has room for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from itertools import count
+
+from bot.generation.clock import Clock
+
+# What polls are worth changes while they wait: they are put into order again so often, in seconds.
+_ORDERED_EVERY = 0.25
+# So late a sleeper may wake up and the next one still be on time, in seconds.
+_CATCH_UP = 0.002
+
+
+class _Turn:
+    """Somebody who waits for their turn."""
+
+    __slots__ = ("come", "gone", "woken", "worth")
+
+    def __init__(self, worth: Callable[[], float] | None) -> None:
+        self.worth = worth
+        self.woken = asyncio.Event()
+        self.come = False
+        self.gone = False
+
+
+class Rate:
+    """Spaces requests evenly: never more than ``per_second``, and no burst after a pause.
+
+    When requests have to wait, polls and all others take turns, so that neither can hold the other up. The others go in
+    the order in which they came; of the polls the one goes first that is worth most.
+    """
+
+    def __init__(self, per_second: float, clock: Clock) -> None:
+        self.per_second = per_second
+        self.watched = 0
+        """How many submissions are open at the provider and are polled."""
+        self._clock = clock
+        self._free_at = clock.monotonic()
+        self._calls: deque[_Turn] = deque()
+        self._polls: list[tuple[float, int, _Turn]] = []
+        self._ordered_at = self._free_at
+        self._poll_next = True
+        self._numbers = count()
+        # One of those who wait watches the clock for all of them.
+        self._serving = False
+
+    @property
+    def crowd(self) -> float:
+        """How many submissions are watched for each request a second."""
+        return self.watched / self.per_second
+
+    async def turn(self, worth: Callable[[], float] | None = None) -> None:
+        """Wait until the next request may be sent. ``worth`` says what a poll is worth at the moment it is called."""
+        mine = _Turn(worth)
+        if worth is None:
+            self._calls.append(mine)
+        else:
+            heappush(self._polls, (-worth(), next(self._numbers), mine))
+        try:
+            while not mine.come:
+                if self._serving:
+                    await mine.woken.wait()
+                    mine.woken.clear()
+                else:
+                    await self._serve()
+        finally:
+            mine.gone = True
+            if not self._serving and (follower := self._first()) is not None:
+                follower.woken.set()
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody send anything for so many seconds: the provider asked for it."""
+        self._free_at = max(self._free_at, self._clock.monotonic() + seconds)
+
+    async def _serve(self) -> None:
+        """Wait for the next free moment and give it away."""
+        self._serving = True
+        try:
+            while (wait := self._free_at - self._clock.monotonic()) > 0:
+                await self._clock.sleep(wait)
+        finally:
+            self._serving = False
+        now = self._clock.monotonic()
+        self._free_at = max(self._free_at, now - _CATCH_UP) + 1 / self.per_second
+        if now - self._ordered_at >= _ORDERED_EVERY:
+            self._polls = [(-turn.worth(), number, turn) for _, number, turn in self._polls if turn.worth is not None]
+            heapify(self._polls)
+            self._ordered_at = now
+        first = self._first()
+        if first is not None:
+            self._poll_next = first.worth is None
+            first.come = True
+            first.woken.set()
+
+    def _first(self) -> _Turn | None:
+        """Who goes next."""
+        while self._calls and (self._calls[0].come or self._calls[0].gone):
+            self._calls.popleft()
+        while self._polls and (self._polls[0][2].come or self._polls[0][2].gone):
+            heappop(self._polls)
+        if self._polls and (self._poll_next or not self._calls):
+            return self._polls[0][2]
+        return self._calls[0] if self._calls else None

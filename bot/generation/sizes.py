@@ -1,0 +1,131 @@
+"""Sizes and their ratios: how a size is typed, what its ratio is called, and which size of an engine is nearest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import gcd
+
+from bot.providers.base import Engine, Size
+
+# What a choice of an autocompletion may hold at most.
+SUGGESTIONS = 25
+
+# A size is called by a common ratio if it is off by no more than this: 1344x768 is 7:4 and everybody calls it 16:9.
+_SAME_RATIO = math.log(1.04)
+# Asked for a ratio, an engine may give one that is off by no more than this; anything further is another picture.
+_NEAR_RATIO = math.log(1.2)
+# How much more a wrong ratio matters than a wrong number of pixels when a size is chosen freely.
+_RATIO_BEFORE_PIXELS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Width to height, as typed: ``32:18`` stays ``32:18``."""
+
+    width: int
+    height: int
+
+    @classmethod
+    def parse(cls, text: str) -> Ratio:
+        """Read ``16:9``; both sides are whole numbers from 1 to 9999. Raises ValueError."""
+        width, separator, height = text.partition(":")
+        sides = (width.strip(), height.strip())
+        if not separator or not all(side.isascii() and side.isdigit() and len(side) <= 4 for side in sides):
+            raise ValueError(f"not a ratio: {text!r}")
+        ratio = cls(int(sides[0]), int(sides[1]))
+        if 0 in (ratio.width, ratio.height):
+            raise ValueError(f"not a ratio: {text!r}")
+        return ratio
+
+    @property
+    def logarithm(self) -> float:
+        """Equal steps of this are equal changes of shape; turned on its side, a shape has the negative of it."""
+        return math.log(self.width / self.height)
+
+    def lowest(self) -> Ratio:
+        """The same in its lowest terms."""
+        divisor = gcd(self.width, self.height)
+        return Ratio(self.width // divisor, self.height // divisor)
+
+    def __str__(self) -> str:
+        return f"{self.width}:{self.height}"
+
+
+_COMMON_RATIOS = tuple(Ratio.parse(text) for text in "1:1 5:4 4:5 4:3 3:4 3:2 2:3 16:9 9:16 2:1 1:2 21:9 9:21".split())
+
+
+def parse_shape(text: str) -> Size | Ratio:
+    """Read what may stand in the field for the size: ``1024x768``, ``16:9`` or ``square``. Raises ValueError."""
+    if text.strip().lower() == "square":
+        return Ratio(1, 1)
+    return Ratio.parse(text) if ":" in text else Size.parse(text)
+
+
+def ratio_of(size: Size) -> Ratio:
+    """The exact ratio of a size, in its lowest terms."""
+    return Ratio(size.width, size.height).lowest()
+
+
+def ratio_name(size: Size) -> str:
+    """What people call the shape of a size: ``square``, a common ratio that is close by, or else the exact one."""
+    ratio = _called(size)
+    return "square" if ratio == Ratio(1, 1) else str(ratio)
+
+
+def nearest_size(engine: Engine, ratio: Ratio) -> Size | None:
+    """The engine's size that comes nearest to a ratio, or None where it has none of about that shape.
+
+    A size the engine offers under that very name comes first. Otherwise, where any size of a grid is taken, the one
+    is chosen that has about as many pixels as the engine's default, so that a shape alone does not change the price.
+    """
+    wanted = ratio.logarithm
+    named = [size for size in engine.sizes if _called(size).lowest() == ratio.lowest()]
+    candidates = named or [*engine.sizes, *_grid_sizes(engine)]
+
+    def distance(size: Size) -> tuple[float, Size]:
+        shape = abs(ratio_of(size).logarithm - wanted)
+        pixels = abs(math.log(size.pixels / engine.default_size.pixels)) if engine.grid is not None else 0.0
+        return (_RATIO_BEFORE_PIXELS * shape + pixels, size)
+
+    best = min(candidates, key=distance)
+    return best if abs(ratio_of(best).logarithm - wanted) <= _NEAR_RATIO else None
+
+
+def sizes_for(engine: Engine, text: str) -> tuple[Size, ...]:
+    """The sizes to suggest while ``text`` is being typed, best first, at most 25.
+
+    A size or a ratio that is typed in full and that the engine takes comes first, offered beforehand or not.
+    """
+    typed = text.strip().lower().replace("×", "x")
+    found: list[Size] = []
+    try:
+        shape = parse_shape(typed)
+    except ValueError:
+        pass  # still half typed: the list below is all there is
+    else:
+        size = nearest_size(engine, shape) if isinstance(shape, Ratio) else shape
+        if size is not None and engine.takes_size(size):
+            found.append(size)
+    found += [size for size in engine.sizes if typed in str(size) or ratio_name(size).startswith(typed)]
+    return tuple(dict.fromkeys(found))[:SUGGESTIONS]
+
+
+def size_list(sizes: Iterable[Size]) -> str:
+    """Sizes in a sentence: ``1024x1024 (square), 1344x768 (16:9)``."""
+    return ", ".join(f"{size} ({ratio_name(size)})" for size in sizes)
+
+
+def _called(size: Size) -> Ratio:
+    """The common ratio that a size is called by, or its exact one."""
+    exact = ratio_of(size)
+    nearest = min(_COMMON_RATIOS, key=lambda ratio: abs(ratio.logarithm - exact.logarithm))
+    return nearest if abs(nearest.logarithm - exact.logarithm) <= _SAME_RATIO else exact
+
+
+def _grid_sizes(engine: Engine) -> list[Size]:
+    if engine.grid is None:
+        return []
+    sides = range(engine.grid.low, engine.grid.high + 1, engine.grid.step)
+    return [Size(width, height) for width in sides for height in sides]

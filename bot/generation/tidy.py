@@ -1,0 +1,92 @@
+"""Forgetting by age: image files, jobs with all their records, and interaction tokens that are over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from bot.generation.clock import Clock
+from storage import images, tidying
+from storage.database import Database
+from storage.errors import StorageError
+from storage.images import ImageFiles
+
+log = structlog.get_logger(__name__)
+
+DAY = 86_400_000
+EVERY_SECONDS = 3600.0
+# Rows of one transaction: short enough that nobody who writes meanwhile has to wait.
+AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """For how many days things are kept: image files after they were made, jobs after they ended.
+
+    A job stays at least as long as its files. Its entries in the ledger stay for ever.
+    """
+
+    image_days: int
+    job_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """How much was forgotten."""
+
+    images: int
+    jobs: int
+    tokens: int
+
+
+async def tidy(database: Database, files: ImageFiles, clock: Clock, ages: Ages) -> Tidied:
+    """Forget what is old enough; what still waits to be shown stays, however old. Raises StorageError."""
+    now = clock.now()
+    async with database.write() as tx:
+        tokens = await tidying.forget_tokens(tx, now)
+    old = now - ages.image_days * DAY
+    gone = await _forget_images(database, files, old)
+    jobs = 0
+    while count := await _forget_jobs(database, now - ages.job_days * DAY):
+        jobs += count
+    # Whatever nobody knows of any more, which is why they come last.
+    async with database.read() as connection:
+        known = await images.image_files(connection)
+    for name in await files.strays(known, old):
+        await files.remove(name)
+    return Tidied(images=gone, jobs=jobs, tokens=tokens)
+
+
+async def keep_tidy(database: Database, files: ImageFiles, clock: Clock, ages: Ages) -> None:
+    """Tidy now and every hour, for ever; what goes wrong is logged and tried again an hour later."""
+    while True:
+        try:
+            tidied = await tidy(database, files, clock, ages)
+            log.info("tidied", images=tidied.images, jobs=tidied.jobs, tokens=tidied.tokens)
+        except StorageError as error:
+            log.error("tidy.failed", reason=str(error))  # noqa: TRY400 - the sentence says it all
+        except Exception:
+            log.exception("tidy.failed")
+        await clock.sleep(EVERY_SECONDS)
+
+
+async def _forget_images(database: Database, files: ImageFiles, before: int) -> int:
+    """Delete the files of images made before ``before`` (Unix milliseconds); how many images that were."""
+    count = 0
+    while True:
+        # The record first: a file without a record is only a stray, a record without its file would be a lie.
+        async with database.write() as tx:
+            old = await images.old_images(tx, before, limit=AT_ONCE)
+            await images.forget_files(tx, [image.id for image in old])
+        for image in old:
+            if image.file is not None:
+                await files.remove(image.file)
+        count += len(old)
+        if not old:
+            return count
+
+
+async def _forget_jobs(database: Database, before: int) -> int:
+    async with database.write() as tx:
+        return await tidying.forget_jobs(tx, before, limit=AT_ONCE)

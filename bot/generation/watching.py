@@ -1,0 +1,126 @@
+"""Watching one submission: the moments at which it is asked for, and what is learnt when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from bot.generation import polling
+from bot.generation.clock import Clock
+from bot.generation.durations import Past
+from bot.generation.polling import Outlook
+from bot.generation.rate import Rate
+from bot.providers.base import Waiting
+
+# A long wait is thought over when half of it is past, but not after less than this: more may be known by then.
+_THOUGHT_OVER = 2.0
+# The clock tells no less than this.
+_SOON = 0.001
+# After a poll that gave no answer the next one waits at least so long; the last one is repeated.
+_BACKOFF = (2.0, 5.0, 15.0, 30.0)
+# How much a provider's word counts beside the past: a time that it names, and a percentage by the time it nears 100.
+_TRUST_ETA, _TRUST_PERCENT = 6.0, 3.0
+# Each job in a row that was over when it was first looked at halves the price for the next one, so many times.
+_BLIND_AT_MOST = 6
+
+Price = Callable[[float, float], float]
+
+
+class Watch:
+    """Says when one submission is to be asked for.
+
+    Ages are seconds since it was sent. It is a context manager, so that all that share the rate know how many they are.
+    ``at_once`` is for one that nobody has watched for a while: it is asked for as soon as the rate allows.
+    """
+
+    def __init__(
+        self,
+        past: Past,
+        rate: Rate,
+        clock: Clock,
+        *,
+        sent_at: int,
+        shortest: float,
+        at_once: bool = False,
+        price: Price = polling.price,
+    ) -> None:
+        self._past = past
+        self._rate = rate
+        self._clock = clock
+        self._sent_at = sent_at
+        self._shortest = shortest
+        self._price = price
+        self._at_once = at_once
+        # Ages: of the last poll, and of the last one that found it open, and still in the provider's own queue.
+        self._asked: float | None = None
+        self._seen_open = 0.0
+        self._queued = 0.0
+        self._said = Waiting()
+        self._failures = 0
+        self._told: tuple[Outlook, Outlook] | None = None
+        self.blind = not at_once
+        """Whether it was never seen open, though it was looked at in time."""
+
+    def __enter__(self) -> Self:
+        self._rate.watched += 1
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._rate.watched -= 1
+
+    @property
+    def age(self) -> float:
+        return (self._clock.now() - self._sent_at) / 1000
+
+    async def turn(self) -> None:
+        """Wait until it should be asked for and the rate has room."""
+        while not self._at_once and (wait := self.due() - self.age) > _SOON:
+            await self._clock.sleep(min(wait, max(_THOUGHT_OVER, wait / 2)))
+        await self._rate.turn(self._worth)
+        self._at_once = False
+        self._asked = self.age
+
+    def still_waiting(self, said: Waiting) -> None:
+        """The poll found it open."""
+        at = self._seen_open = self.age if self._asked is None else self._asked
+        if said.position:
+            self._queued = at
+        self._said, self._told = said, None
+        self._failures, self.blind = 0, False
+
+    def failed(self) -> None:
+        """The poll gave no answer: nothing is known that was not known before."""
+        self._failures += 1
+
+    def due(self) -> float:
+        """The age at which to ask next."""
+        outlook = self._outlook()
+        cost = self._price(outlook.usual, self._rate.crowd) / 2 ** min(self._past.blind, _BLIND_AT_MOST)
+        at = self._queued + outlook.when(self._seen_open - self._queued, cost)
+        if self._asked is None:
+            return at
+        rest = _BACKOFF[min(self._failures, len(_BACKOFF)) - 1] if self._failures else 0.0
+        return max(at, self._asked + max(self._shortest, rest))
+
+    def took(self) -> float:
+        """How many seconds it probably took, when it has just been found over."""
+        return self._queued + self._outlook().between(self._seen_open - self._queued, self.age - self._queued)
+
+    def _worth(self) -> float:
+        return self._outlook().worth(self._seen_open - self._queued, self.age - self._queued)
+
+    def _outlook(self) -> Outlook:
+        """The past, with the provider's last word."""
+        past, said, at = self._past.outlook(), self._said, self._seen_open - self._queued
+        if said.eta_seconds is None and not said.percent:
+            return past
+        if self._told is None or self._told[0] is not past:
+            told = past
+            if said.eta_seconds is not None:
+                told = past.told(at, max(0.0, said.eta_seconds), _TRUST_ETA)
+            elif said.percent is not None and 0 < said.percent < 100 and at > 0:
+                trust = _TRUST_PERCENT * said.percent / 100
+                told = past.told(at, at * (100 - said.percent) / said.percent, trust)
+            self._told = (past, told)
+        return self._told[1]

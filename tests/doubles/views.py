@@ -1,0 +1,125 @@
+"""Jobs as a card is shown them, made without a database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bot.generation.requests import ImagineOptions, encode_request
+from bot.generation.views import JobView, Progress, SubmissionView
+from bot.providers.base import Engine, ImageRequest, Size, WeightedText
+from storage.jobs import Job, JobStatus, StoredImage, Submission, SubmissionStatus
+from tests.doubles.provider import ScriptedProvider
+
+ENGINE = ScriptedProvider().engines[0]
+NOW = 1_790_000_000_000
+
+
+def request(prompt: str = "a lighthouse", **wanted: Any) -> ImageRequest:
+    return ImageRequest(**{"engine": ENGINE.id, "prompts": (WeightedText(prompt),), "size": Size(512, 512), **wanted})
+
+
+def image(number: int, *, submission_id: int = 1, **known: Any) -> StoredImage:
+    return StoredImage(
+        **{
+            "id": number,
+            "submission_id": submission_id,
+            "position": number,
+            "file": f"{number}.png",
+            "media_type": "image/png",
+            "width": 512,
+            "height": 512,
+            "bytes": 1000,
+            "seed": number,
+            "filtered": False,
+            "created_at": NOW,
+            **known,
+        }
+    )
+
+
+def submission(
+    number: int = 1,
+    status: SubmissionStatus = SubmissionStatus.QUEUED,
+    *,
+    asked: ImageRequest | None = None,
+    images: Sequence[StoredImage] = (),
+    held: int = 0,
+    captured: int | None = None,
+    exact: bool = True,
+    **known: Any,
+) -> SubmissionView:
+    wanted = asked or request()
+    record = Submission(
+        **{
+            "id": number,
+            "job_id": 12,
+            "position": number - 1,
+            "user_id": 7,
+            "engine": wanted.engine,
+            "provider": wanted.engine.partition("/")[0],
+            "status": status,
+            "request": encode_request(wanted),
+            "handle": None,
+            "attempts": 0,
+            "next_attempt_at": None,
+            "sent_at": None,
+            "finished_at": None,
+            "ended_at": None,
+            "error": None,
+            "created_at": NOW,
+            "updated_at": NOW,
+            **known,
+        }
+    )
+    return SubmissionView(record, wanted, tuple(images), held, captured, exact)
+
+
+def job(status: JobStatus = JobStatus.WORKING, **known: Any) -> Job:
+    return Job(
+        **{
+            "id": 12,
+            "thread_id": 1,
+            "parent_id": None,
+            "user_id": 7,
+            "server_id": 10,
+            "status": status,
+            "options": {},
+            "private": False,
+            "spoiler": False,
+            "channel_id": 100,
+            "message_id": 1000,
+            "interaction_token": "aToken",
+            "token_expires_at": NOW + 900_000,
+            "bot_present": True,
+            "file_limit": 10 * 2**20,
+            "delivery_nonce": None,
+            "delivery_note": None,
+            "resumed_at": None,
+            "created_at": NOW,
+            "updated_at": NOW,
+            "ended_at": None,
+            "delivered_at": None,
+            **known,
+        }
+    )
+
+
+def view(
+    *submissions: SubmissionView,
+    prompt: str = "a lighthouse",
+    progress: Progress | None = None,
+    engines: Sequence[Engine] = (ENGINE,),
+    title: str | None = "lighthouses",
+    quoted_exactly: bool = True,
+    of: Job | None = None,
+) -> JobView:
+    return JobView(
+        job=of or job(),
+        options=ImagineOptions(prompt=prompt),
+        engines=tuple(engines),
+        submissions=submissions or (submission(),),
+        thread_title=title,
+        progress=progress or Progress(),
+        quoted_exactly=quoted_exactly,
+    )

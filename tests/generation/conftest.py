@@ -1,0 +1,138 @@
+"""A workshop: the real jobs, worker, database and files, with a scripted provider and a clock that skips waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from bot.actions import Actions
+from bot.generation.jobs import Jobs
+from bot.generation.limits import Limits
+from bot.generation.requests import ImagineOptions
+from bot.generation.views import JobView
+from bot.generation.worker import Worker
+from bot.origin import CardAddress, Origin
+from bot.providers.base import Provider
+from storage import jobs as rows
+from storage import ledger
+from storage.database import Database, migrate
+from storage.images import ImageFiles
+from storage.jobs import Submission
+from tests.doubles.clock import SkippingClock
+from tests.doubles.provider import ScriptedProvider
+
+ADA = Origin(user_id=1, user_name="ada", server_id=10, channel_id=100, file_limit=10 * 2**20)
+BEN = Origin(user_id=2, user_name="ben", server_id=10, channel_id=100, file_limit=10 * 2**20)
+
+
+@dataclass
+class Workshop:
+    """Everything behind the cogs. :meth:`restart` is what a new process would be."""
+
+    database: Database
+    files: ImageFiles
+    clock: SkippingClock
+    providers: Mapping[str, Provider]
+    limits: Limits
+    delivered: list[int] = field(default_factory=list)
+    changes: dict[int, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+
+    def __post_init__(self) -> None:
+        # An attribute, so that a test may put a worse delivery in its place.
+        self.deliver: Callable[[int], Awaitable[None]] = self._deliver
+        self._compose()
+
+    def _compose(self) -> None:
+        self.jobs = Jobs(self.database, self.providers, self.limits, self.clock)
+        self.worker = Worker(
+            jobs=self.jobs,
+            files=self.files,
+            clock=self.clock,
+            changed=lambda job_id: self.changes[job_id].set(),
+            deliver=lambda job_id: self.deliver(job_id),  # noqa: PLW0108 - looked up anew at every delivery
+        )
+        self.actions = Actions(
+            jobs=self.jobs, worker=self.worker, files=self.files, limits=self.limits, clock=self.clock
+        )
+
+    async def _deliver(self, job_id: int) -> None:
+        if await self.jobs.shown(job_id, note="shown"):
+            self.delivered.append(job_id)
+
+    @property
+    def provider(self) -> ScriptedProvider:
+        provider = next(iter(self.providers.values()))
+        assert isinstance(provider, ScriptedProvider)
+        return provider
+
+    async def imagine(self, origin: Origin = ADA, prompt: str = "a lighthouse", **options: object) -> int:
+        plan = self.actions.check(origin, ImagineOptions(prompt=prompt, **options))  # type: ignore[arg-type]  # the options of a test are written as a person would type them
+        card = CardAddress(origin.channel_id, 1000, "token", self.clock.now() + 900_000)
+        return await self.actions.imagine(origin, plan, card)
+
+    async def changed(self, job_id: int) -> None:
+        """Come back once there was something new to show of the job."""
+        await self.changes[job_id].wait()
+
+    async def finish(self) -> None:
+        """Run until nothing is left to do."""
+        if self.worker._dispatcher is None:
+            await self.worker.start()
+        await self.worker.idle()
+
+    async def restart(self) -> None:
+        """The process is gone; a new one starts on the same files."""
+        await self.worker.stop(0)
+        self._compose()
+        await self.worker.start()
+
+    async def view(self, job_id: int) -> JobView:
+        return await self.jobs.view(job_id)
+
+    async def submission(self, job_id: int) -> Submission:
+        async with self.database.read() as connection:
+            return (await rows.submissions_of(connection, job_id))[0]
+
+    async def steps(self, job_id: int) -> list[str]:
+        async with self.database.read() as connection:
+            return [event.new_status.value for event in await rows.events_of(connection, job_id)]
+
+    async def totals(self, origin: Origin = ADA) -> ledger.Totals:
+        async with self.database.read() as connection:
+            return await ledger.totals(connection, user_id=origin.user_id)
+
+
+MakeWorkshop = Callable[..., Awaitable[Workshop]]
+
+
+@pytest.fixture
+async def make_workshop(tmp_path: Path) -> AsyncIterator[MakeWorkshop]:
+    made: list[Workshop] = []
+
+    async def make(*providers: Provider, limits: Limits | None = None) -> Workshop:
+        url = f"sqlite+aiosqlite:///{tmp_path / 'easel.db'}"
+        await migrate(url, None)
+        workshop = Workshop(
+            database=await Database.open(url),
+            files=ImageFiles(tmp_path / "images"),
+            clock=SkippingClock(),
+            providers={provider.engines[0].provider: provider for provider in providers or (ScriptedProvider(),)},
+            limits=limits or Limits(),
+        )
+        made.append(workshop)
+        return workshop
+
+    yield make
+    for workshop in made:
+        await workshop.worker.stop(0)
+        await workshop.database.close()
+
+
+@pytest.fixture
+async def workshop(make_workshop: MakeWorkshop) -> Workshop:
+    return await make_workshop()

@@ -1,0 +1,420 @@
+"""The prompt's syntax: what each odd text means or which place of it is wrong, and that nothing is lost in printing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bot.generation.prompt import (
+    FLAGS,
+    PROMPT_LIMIT,
+    ParsedPrompt,
+    PromptError,
+    PromptOptions,
+    clean,
+    expand,
+    number_text,
+    parse,
+    reseed,
+)
+from bot.generation.sizes import Ratio
+from bot.providers.base import Size, WeightedText
+
+Parts = list[tuple[str, float]]
+
+
+def parts_of(prompt: ParsedPrompt) -> Parts:
+    return [(part.text, part.weight) for part in prompt.parts]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("a cat", [("a cat", 1)]),
+        ("  a \n\t cat\r\n", [("a cat", 1)]),
+        ("a\u3000cat\u00a0here", [("a cat here", 1)]),
+        ("hot::2 dog::-0.5", [("hot", 2), ("dog", -0.5)]),
+        ("hot::2 dog", [("hot", 2), ("dog", 1)]),
+        ("hot:: dog", [("hot", 1), ("dog", 1)]),
+        ("hot::dog", [("hot", 1), ("dog", 1)]),
+        ("hot dog::", [("hot dog", 1)]),
+        ("hot ::2 dog", [("hot", 2), ("dog", 1)]),
+        ("hot:: 2 dogs", [("hot", 1), ("2 dogs", 1)]),
+        ("hot::.5 dog::+1. cat::0", [("hot", 0.5), ("dog", 1), ("cat", 0)]),
+        ("hot::-0 dog", [("hot", 0), ("dog", 1)]),
+        ("hot::−2 dog::–0.5 cat", [("hot", -2), ("dog", -0.5), ("cat", 1)]),
+        ("hot::2, dog::3, cat", [("hot", 2), ("dog", 3), ("cat", 1)]),
+        ("hot::10 dog::-10", [("hot", 10), ("dog", -10)]),
+        ("猫::2 二匹", [("猫", 2), ("二匹", 1)]),
+        ("ratio 3:2", [("ratio 3:2", 1)]),
+        ("hot:::dog", [("hot", 1), (":dog", 1)]),
+        (r"std\::vector", [("std::vector", 1)]),
+        (r"a\\::2 b", [("a\\", 2), ("b", 1)]),
+        (r"\{red\, blue\} car", [("{red, blue} car", 1)]),
+        (r"a \--no b", [("a --no b", 1)]),
+        (r"a \—no b", [("a —no b", 1)]),
+        (r"C:\new\dir \n", [(r"C:\new\dir \n", 1)]),
+        ("trailing \\", [("trailing \\", 1)]),
+        ("well--known -- or -not - ---really --5", [("well--known -- or -not - ---really --5", 1)]),
+        ("a house —hello — there", [("a house —hello — there", 1)]),
+        ("hot::—no", [("hot", 1), ("—no", 1)]),
+        ("a\0b\x1b[31m \ud800 c\u202e", [("a b [31m c", 1)]),
+        ("family 👨\u200d👩\u200d👧", [("family 👨\u200d👩\u200d👧", 1)]),
+        ("x" * PROMPT_LIMIT, [("x" * PROMPT_LIMIT, 1)]),
+    ],
+)
+def test_parts(text: str, parts: Parts) -> None:
+    prompt = parse(text)
+    assert parts_of(prompt) == parts
+    assert prompt.options == PromptOptions()
+    assert parse(prompt.text()) == prompt
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("a --no text, frames", PromptOptions(negative="text, frames")),
+        ("a --negative text", PromptOptions(negative="text")),
+        (r"a --no \--ar\, std\::x", PromptOptions(negative="--ar, std::x")),
+        ("a --ar 16:9", PromptOptions(ratio=Ratio(16, 9))),
+        ("a --aspect 16:9", PromptOptions(ratio=Ratio(16, 9))),
+        ("a --size 1024x768", PromptOptions(size=Size(1024, 768))),
+        ("a --size 1024×768", PromptOptions(size=Size(1024, 768))),
+        ("a --images 2 --steps 45", PromptOptions(images=2, steps=45)),
+        ("a --style neon-punk --seed 7", PromptOptions(style="neon-punk", seed=7)),
+        ("a --seed=7 --style=anime", PromptOptions(seed=7, style="anime")),
+        ("a --style =x", PromptOptions(style="=x")),
+        ("a --SEED 007", PromptOptions(seed=7)),
+        ("a --engine aithriving/core", PromptOptions(engine="aithriving/core")),
+        ("a --guidance 7.5 --sampler K_EULER", PromptOptions(guidance=7.5, sampler="K_EULER")),
+        ("a --guidance 7", PromptOptions(guidance=7.0)),
+        ("a —seed 7 –ar 2:3 ―no b", PromptOptions(seed=7, ratio=Ratio(2, 3), negative="b")),
+        ("a --no b --steps 20", PromptOptions(negative="b", steps=20)),
+        ("a\n--seed\n7", PromptOptions(seed=7)),
+        ("a --seed 999999999999", PromptOptions(seed=999_999_999_999)),
+    ],
+)
+def test_flags(text: str, options: PromptOptions) -> None:
+    prompt = parse(text)
+    assert parts_of(prompt) == [("a", 1)]
+    assert prompt.options == options
+    assert parse(prompt.text()) == prompt
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "says"),
+    [
+        ("", 0, "empty"),
+        (" \n\0", 0, "empty"),
+        ("--ar 16:9", 0, "empty"),
+        ("::2 a", 0, "no text"),
+        ("a::2 ::3 b", 5, "no text"),
+        ("a::::b", 3, "no text"),
+        ("a::2nd", 3, "2nd"),
+        ("a::0,5 b", 3, "0,5"),
+        ("a::- b", 3, "weight"),
+        ("a::1e3 b", 3, "weight"),
+        ("a::1.2.3 b", 3, "weight"),
+        ("a::２ b", 3, "weight"),
+        ("a::--no b", 3, "weight"),
+        ("a::9999999 b", 3, "weight"),
+        ("a::10.1", 3, "-10 to 10"),
+        ("a::-11 b", 3, "-10 to 10"),
+        ("a::0", 1, "above 0"),
+        ("a::-1 b::-2", 1, "above 0"),
+        ("a --sed 7", 2, "--seed"),
+        ("a --neagtive b", 2, "--negative"),
+        ("a --zzz", 2, "--seed"),
+        ("a --" + "z" * 200, 2, "zzz…"),
+        ("a --seed", 2, "needs"),
+        ("a --seed --ar 16:9", 2, "needs"),
+        ("a --no", 2, "leave out"),
+        ("a --seed 7 --seed 8", 11, "twice"),
+        ("a --seed 7 —seed 8", 11, "twice"),
+        ("a --no b --negative c", 9, "twice"),
+        ("a --ar 1:1 --size 8x8", 11, "size"),
+        ("a --seed seven", 9, "whole number"),
+        ("a --seed -7", 9, "whole number"),
+        ("a --seed 1_0", 9, "whole number"),
+        ("a --seed ٣", 9, "whole number"),
+        ("a --seed 1234567890123", 9, "12"),
+        ("a --images 2.5", 11, "whole number"),
+        ("a --ar 16", 7, "16:9"),
+        ("a --ar 0:9", 7, "16:9"),
+        ("a --ar 16:-9", 7, "16:9"),
+        ("a --ar 16:99999", 7, "16:9"),
+        ("a --size 1024", 9, "1024x1024"),
+        ("a --guidance nan", 13, "number"),
+        ("a --style neon punk", 15, "Flags come last"),
+        ("--ar 16:9 a", 10, "Flags come last"),
+        ("a --seed 7::2", 10, "weight"),
+        ("a --no b::2", 8, "weight"),
+        ("a {b", 2, r"\{"),
+        ("a b}", 3, r"\}"),
+        ("x" * (PROMPT_LIMIT + 1), PROMPT_LIMIT, "2,001"),
+    ],
+)
+def test_faults(text: str, position: int, says: str) -> None:
+    with pytest.raises(PromptError) as caught:
+        parse(text)
+    assert position in [fault.position for fault in caught.value.faults]
+    assert says in str(caught.value)
+    assert all(caught.value.problems)
+
+
+def test_an_error_names_all_faults_from_left_to_right_and_shows_their_places() -> None:
+    text = "a::2x fox in the deep snow of a long winter --sed 7 --images many --style"
+    with pytest.raises(PromptError) as caught:
+        parse(text)
+    error = caught.value
+    assert [fault.position for fault in error.faults] == [
+        3,
+        text.index("--sed"),
+        text.index("many"),
+        text.index("--style"),
+    ]
+    assert error.position == 3
+    assert error.excerpt.startswith("a::👉2x fox")
+    assert error.excerpt.endswith("…")
+    assert len(error.problems) == 4
+    assert all("👉" in problem for problem in error.problems)
+    assert "…" in error.problems[2].partition("👉")[0]
+
+
+def test_many_faults_are_counted_instead_of_told() -> None:
+    with pytest.raises(PromptError) as caught:
+        parse("a " + "--b " * 400)
+    assert len(caught.value.faults) == 400
+    assert len(caught.value.problems) == 6
+    assert "395" in caught.value.problems[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "texts"),
+    [
+        ("a car", ["a car"]),
+        ("{red, blue} car", ["red car", "blue car"]),
+        ("{red} car", ["red car"]),
+        ("{ red ,blue}{1,2}", ["red1", "red2", "blue1", "blue2"]),
+        ("a --seed {1, 2}", ["a --seed 1", "a --seed 2"]),
+        ("a {--ar 1:1, --ar 2:1}", ["a --ar 1:1", "a --ar 2:1"]),
+        ("{fire::2, ice::3} ball", ["fire::2 ball", "ice::3 ball"]),
+        (r"{red\, pale, blue} \{car\}", [r"red\, pale \{car\}", r"blue \{car\}"]),
+        (r"{a\\, b}", [r"a\\", "b"]),
+        ("{red, red}", ["red", "red"]),
+        ("{1,2,3,4,5,6,7,8,9,10}", [str(number) for number in range(1, 11)]),
+        ("", [""]),
+    ],
+)
+def test_choices_are_written_out(text: str, texts: list[str]) -> None:
+    assert list(expand(text)) == texts
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "says"),
+    [
+        ("a {b", 2, "never closed"),
+        ("a } b", 2, "closes nothing"),
+        ("{a, {b, c}}", 4, "inside"),
+        ("{}", 1, "empty"),
+        ("{a,, b}", 3, "empty"),
+        ("{a, b, }", 7, "empty"),
+        ("{, b}", 1, "empty"),
+        (r"\{ {1,2,3,4,5,6,7,8,9,10,11}", 3, "11"),
+        ("a {1,2,3,4} {1,2,3}", 2, "12"),
+        ("{a,b}" * 400, 0, "million"),
+    ],
+)
+def test_choices_that_are_refused(text: str, position: int, says: str) -> None:
+    with pytest.raises(PromptError) as caught:
+        expand(text)
+    assert caught.value.position == position
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "again"),
+    [
+        ("a car", None),
+        (r"a \--seed 4", None),
+        ("a well--seed 4", None),
+        ("a --seedling 4", None),
+        ("a --seed 4", "a --seed 70"),
+        ("a --seed=4 --ar 1:1", "a --seed=70 --ar 1:1"),
+        ("a —SEED 4", "a —SEED 70"),
+        ("7 cats --seed 4 --images 2", "7 cats --seed 70 --images 2"),
+        ("a --seed {1, 2} --steps 20", "a --seed {70, 71} --steps 20"),
+        ("{a --seed 1, b --seed 2}", "{a --seed 70, b --seed 71}"),
+        ("a {--seed 1,--seed 2}", "a {--seed 70,--seed 71}"),
+    ],
+)
+def test_another_seed_takes_the_place_of_the_one_in_the_flags(text: str, again: str | None) -> None:
+    assert reseed(text, 70) == again
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.0, "1"), (-0.5, "-0.5"), (0.00001, "0.00001"), (10, "10"), (1e22, "1" + "0" * 22), (0.0, "0")],
+)
+def test_numbers_are_written_as_people_write_them(value: float, text: str) -> None:
+    assert number_text(value) == text
+
+
+# --- properties ---------------------------------------------------------------------------------------------------
+
+SYNTAX = ["::", "--", "—", "–", "{", "}", ",", "\\", ":", "-", "=", " ", "\n", "\0", "2", "0.5", "-1", "a", "猫"]
+pieces = st.sampled_from([*SYNTAX, *(f" --{name} " for name in FLAGS), " --sed ", "16:9", "1024x1024", "٣"])
+syntax = st.lists(pieces, max_size=40).map("".join)
+any_text = st.one_of(st.text(), st.text(st.characters(categories=["Cs", "Cc", "Zs", "Nd", "Ll"])), syntax)
+
+letters = st.characters(exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]).filter(
+    lambda letter: clean(letter) == letter
+)
+words = st.one_of(
+    st.text(letters, min_size=1, max_size=12),
+    st.lists(st.sampled_from([piece for piece in SYNTAX if clean(piece).strip()]), min_size=1, max_size=5).map("".join),
+    st.sampled_from([f"{dash}{name}" for dash in ("--", "—", "–") for name in ("no", "seed", "xyz")]),
+)
+texts = st.lists(words, min_size=1, max_size=6).map(" ".join)
+weights = st.decimals(-10, 10, places=4).map(float)
+numbers = st.integers(0, 10**12 - 1)
+
+
+@st.composite
+def prompts(draw: st.DrawFn) -> ParsedPrompt:
+    parts = draw(st.lists(st.builds(WeightedText, texts, weights.map(lambda weight: weight + 0.0)), max_size=4))
+    parts.insert(draw(st.integers(0, len(parts))), WeightedText(draw(texts), draw(st.sampled_from([1.0, 2.0, 0.25]))))
+    shape: Any = draw(
+        st.one_of(
+            st.none(),
+            st.builds(Size, st.integers(0, 99999), st.integers(0, 99999)),
+            st.builds(Ratio, st.integers(1, 9999), st.integers(1, 9999)),
+        )
+    )
+    return ParsedPrompt(
+        tuple(parts),
+        PromptOptions(
+            negative=draw(st.none() | texts),
+            ratio=shape if isinstance(shape, Ratio) else None,
+            size=shape if isinstance(shape, Size) else None,
+            images=draw(st.none() | numbers),
+            steps=draw(st.none() | numbers),
+            style=draw(st.none() | words),
+            seed=draw(st.none() | numbers),
+            engine=draw(st.none() | words),
+            guidance=draw(st.none() | st.decimals(-999_999, 999_999, places=4).map(lambda number: float(number) + 0.0)),
+            sampler=draw(st.none() | words),
+        ),
+    )
+
+
+@given(prompts())
+@example(ParsedPrompt((WeightedText("a:", 2.0), WeightedText(":b\\", 0.5), WeightedText("--no"))))
+def test_what_is_printed_reads_the_same_again(prompt: ParsedPrompt) -> None:
+    assert parse(prompt.text()) == prompt
+    assert expand(prompt.text()) == (prompt.text(),)
+
+
+def read(text: str) -> list[ParsedPrompt] | PromptError:
+    try:
+        return [parse(one) for one in expand(text)]
+    except PromptError as error:
+        return error
+
+
+@given(any_text)
+@example("a\\")
+@example("::")
+@example("{")
+@example("{,")
+def test_any_text_is_a_prompt_or_an_error_that_points_at_a_place(text: str) -> None:
+    found = read(text)
+    if isinstance(found, PromptError):
+        assert 0 <= found.position <= len(text)
+        assert "👉" in found.excerpt
+        assert all(clean(problem) == problem for problem in found.problems)
+        return
+    assert found
+    for prompt in found:
+        assert all(part.text and part.text == " ".join(clean(part.text).split()) for part in prompt.parts)
+        assert any(part.weight > 0 for part in prompt.parts)
+        assert parse(prompt.text()) == prompt
+
+
+@given(any_text, st.integers(0, 2**32))
+def test_another_seed_changes_nothing_but_the_seed(text: str, seed: int) -> None:
+    again = reseed(text, seed)
+    before = read(text)
+    if again is None or isinstance(before, PromptError):
+        return
+    after = read(again)
+    assert isinstance(after, list)
+    assert [replace(prompt.options, seed=None) for prompt in after] == [
+        replace(prompt.options, seed=None) for prompt in before
+    ]
+    assert [prompt.parts for prompt in after] == [prompt.parts for prompt in before]
+    assert [prompt.options.seed is None for prompt in after] == [prompt.options.seed is None for prompt in before]
+
+
+# --- work ---------------------------------------------------------------------------------------------------------
+
+
+def lines_run(work: Callable[[str], object], text: str) -> int:
+    """How many lines of Python the work takes: the same on a slow machine as on a quick one."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work(text)
+    except PromptError:
+        pass  # refusing must be as quick as reading
+    finally:
+        sys.settrace(before)
+    return count
+
+
+HOSTILE = (
+    *(
+        "a",
+        " ",
+        "::",
+        ":",
+        "-",
+        "--",
+        "--a",
+        "--a ",
+        "—",
+        "—no",
+        "—no ",
+        "\\",
+        "\\\\",
+        "{",
+        "}",
+        "{a",
+        "{a,",
+        "{a}",
+        ",",
+    ),
+    *("a::1 ", "1", "::1", "::-", "=", "--seed ", "--seed=", ",--seed", ",--seed=1", ",--seed {", "--no a ", "\0"),
+)
+
+
+@pytest.mark.parametrize("work", [read, parse, lambda text: reseed(text, 1)], ids=["read", "parse", "reseed"])
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_the_work_grows_with_the_text_and_no_faster(piece: str, work: Callable[[str], object]) -> None:
+    short, long = (lines_run(work, (piece * length)[:length]) for length in (1000, 2000))
+    assert long <= 2.2 * short + 100
+    assert long < 100_000

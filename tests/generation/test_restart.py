@@ -1,0 +1,171 @@
+"""A restart takes up whatever is unfinished: all of it, oldest first, in a handful of transactions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from bot.generation.requests import ImagineOptions, encode_request
+from storage import jobs as rows
+from storage import ledger, reconcile
+from storage.database import AsyncConnection
+from storage.jobs import JobStatus, SubmissionStatus
+from tests.doubles.provider import ScriptedProvider
+from tests.generation.conftest import ADA, MakeWorkshop, Workshop
+
+QUEUED, SUBMITTING, RENDERING = SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING
+
+
+async def left_behind(workshop: Workshop, ages: list[int], status: SubmissionStatus) -> list[int]:
+    """What a killed process leaves: a submission for each age in seconds. Their ids, in that order."""
+    plan = workshop.actions.check(ADA, ImagineOptions(prompt="a lighthouse"))
+    request = plan.requests[0]
+    provider = request.engine.partition("/")[0]
+    ids = []
+    async with workshop.database.write() as tx:
+        for age in ages:
+            at = workshop.clock.now() - age * 1000
+            job_id = await rows.add_job(
+                tx,
+                thread_id=None,
+                parent_id=None,
+                user_id=age,
+                server_id=10,
+                status=JobStatus.WORKING,
+                options=plan.options.to_json(),
+                private=False,
+                spoiler=False,
+                channel_id=100,
+                message_id=1000,
+                interaction_token="token",
+                token_expires_at=at + 900_000,
+                bot_present=True,
+                file_limit=10 * 2**20,
+                at=at,
+            )
+            id_ = await rows.add_submission(
+                tx,
+                job_id=job_id,
+                position=0,
+                user_id=age,
+                engine=request.engine,
+                provider=provider,
+                request=encode_request(request),
+                at=at,
+            )
+            await ledger.hold(
+                tx, submission_id=id_, user_id=age, server_id=10, engine=request.engine, amount=5000, at=at
+            )
+            if status is not QUEUED:
+                await rows.move_submission(
+                    tx, id_, QUEUED, status, at=at, why="sent", sent_at=at, handle={"number": id_}
+                )
+            ids.append(id_)
+    return ids
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Workshop], Counter[str]]:
+    """Counts the transactions of a workshop's database from now on."""
+
+    def count(workshop: Workshop) -> Counter[str]:
+        seen: Counter[str] = Counter()
+        for name in ("read", "write"):
+            monkeypatch.setattr(workshop.database, name, counting(name, getattr(workshop.database, name), seen))
+        return seen
+
+    def counting(
+        name: str, real: Callable[[], AbstractAsyncContextManager[AsyncConnection]], seen: Counter[str]
+    ) -> Callable[[], AbstractAsyncContextManager[AsyncConnection]]:
+        @asynccontextmanager
+        async def transaction() -> AsyncIterator[AsyncConnection]:
+            seen[name] += 1
+            async with real() as connection:
+                yield connection
+
+        return transaction
+
+    return count
+
+
+@pytest.mark.parametrize("number", [3, 60])
+@pytest.mark.parametrize("status", [SUBMITTING, RENDERING])
+async def test_all_are_taken_up_oldest_first_in_one_transaction(
+    workshop: Workshop, counted: Callable[[Workshop], Counter[str]], number: int, status: SubmissionStatus
+) -> None:
+    # Not in the order of their ids: the older of two may have been written later.
+    ages = [(position * 7) % number + 1 for position in range(number)]
+    ids = await left_behind(workshop, ages, status)
+    seen = counted(workshop)
+    await workshop.worker.start()
+    assert seen == {"write": 1}, "however many there are"
+    oldest_first = [id_ for _, id_ in sorted(zip(ages, ids, strict=True), reverse=True)]
+    (lane,) = workshop.worker._lanes.values()
+    assert list(lane.running) == oldest_first
+    async with workshop.database.read() as connection:
+        marked = await rows.jobs_with_status(connection, (JobStatus.WORKING,))
+    assert {job.resumed_at for job in marked} == {workshop.clock.now()}
+    assert all(workshop.changes[job.id].is_set() for job in marked), "the cards say so"
+
+
+async def test_the_queue_is_read_at_once_and_started_oldest_first(
+    workshop: Workshop, counted: Callable[[Workshop], Counter[str]]
+) -> None:
+    workshop.provider.jobs = 20
+    ages = list(range(1, 41))
+    ids = await left_behind(workshop, ages, QUEUED)
+    seen = counted(workshop)
+    await workshop.worker._resume()
+    await workshop.worker._start_due()
+    assert seen == {"write": 1, "read": 1}
+    (lane,) = workshop.worker._lanes.values()
+    assert list(lane.running) == ids[::-1][:20]
+    assert [submission.id for submission in workshop.worker._waiting] == ids[::-1][20:]
+
+
+async def test_what_goes_on_after_a_restart_keeps_to_the_rate(workshop: Workshop) -> None:
+    workshop.provider.rate = 10.0
+    ids = await left_behind(workshop, list(range(100, 140)), RENDERING)
+    times: list[int] = []
+    real = workshop.provider.poll
+
+    async def poll(handle: Any) -> Any:
+        times.append(workshop.clock.now())
+        return await real(handle)
+
+    workshop.provider.poll = poll  # type: ignore[method-assign]  # the provider of a test
+    await workshop.restart()
+    await workshop.finish()
+    assert len(times) == len(ids)
+    gaps = [after - before for before, after in pairwise(times)]
+    assert min(gaps) >= 99, "two within a tenth of a second are a burst"
+
+    assert len(workshop.delivered) == len(ids)
+
+
+async def test_what_belongs_to_a_provider_that_is_gone_ends_free_and_is_told(make_workshop: MakeWorkshop) -> None:
+    here, gone = ScriptedProvider(name="here"), ScriptedProvider(name="gone")
+    workshop = await make_workshop(here, gone)
+    sent, waiting = await workshop.imagine(engine="gone/brush"), await workshop.imagine(engine="gone/brush")
+    async with workshop.database.write() as tx:
+        (one,) = await rows.submissions_of(tx, sent)
+        await rows.move_submission(tx, one.id, QUEUED, RENDERING, at=0, why="sent", sent_at=0, handle={"number": 1})
+    other = await workshop.imagine(engine="here/brush")
+    workshop.providers = {"here": here}
+    await workshop.restart()
+    await workshop.finish()
+    assert (await workshop.submission(sent)).status is SubmissionStatus.UNKNOWN
+    assert (await workshop.submission(waiting)).status is SubmissionStatus.FAILED
+    assert (await workshop.submission(other)).status is SubmissionStatus.DONE
+    for job_id in (sent, waiting):
+        assert "not charged" in ((await workshop.submission(job_id)).error or "")
+        assert (await workshop.steps(job_id))[-1] in {"unknown", "failed"}
+    assert sorted(workshop.delivered) == sorted([sent, waiting, other])
+    assert gone.history == []
+    async with workshop.database.read() as connection:
+        assert (await reconcile.reconcile(connection)).differences == []

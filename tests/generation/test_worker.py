@@ -1,0 +1,414 @@
+"""The life of submissions and jobs, from the queue to the delivery."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.errors import UserError
+from bot.generation.limits import Limits
+from bot.providers.base import Busy, Failed, Gone, OutcomeUnknown, Refused, Unreachable, Waiting
+from storage.jobs import JobStatus, SubmissionStatus
+from tests.doubles.provider import ScriptedProvider, finished
+from tests.generation.conftest import ADA, BEN, MakeWorkshop, Workshop
+
+
+async def test_a_polled_job_goes_through_every_state_and_is_charged_what_it_cost(workshop: Workshop) -> None:
+    workshop.provider.enqueue("poll", Waiting(percent=40), finished(images=2, millicredits=9000))
+    job_id = await workshop.imagine(images=2)
+    assert (await workshop.totals()).in_flight == 10_000
+    await workshop.finish()
+
+    view = await workshop.view(job_id)
+    assert view.job.status is JobStatus.DELIVERED
+    assert workshop.delivered == [job_id]
+    assert await workshop.steps(job_id) == ["queued", "submitting", "rendering", "done"]
+    assert [image.file for image in view.images] == [f"{job_id}-0-0.png", f"{job_id}-0-1.png"]
+    assert all(workshop.files.path(image.file or "").is_file() for image in view.images)
+    assert (view.captured, view.held, view.exact) == (9000, 0, True)
+    totals = await workshop.totals()
+    assert (totals.spent, totals.in_flight) == (9000, 0)
+    assert view.job.interaction_token is None
+
+
+async def test_an_engine_that_answers_at_once_needs_no_poll(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=False, images_per_submission=1))
+    job_id = await workshop.imagine(images=3)
+    await workshop.finish()
+    view = await workshop.view(job_id)
+    assert len(view.submissions) == 3
+    assert len(view.images) == 3
+    assert workshop.provider.calls("submit") == 3
+    assert workshop.provider.calls("poll") == 0
+    assert workshop.delivered == [job_id]
+
+
+async def test_one_of_several_fails_and_the_others_are_delivered(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=False, images_per_submission=1))
+    workshop.provider.enqueue("submit", Refused("The words were filtered."))
+    job_id = await workshop.imagine(images=3)
+    await workshop.finish()
+    view = await workshop.view(job_id)
+    assert sorted(submission.record.status for submission in view.submissions) == ["done", "done", "failed"]
+    assert view.captured == 10_000
+    assert (await workshop.totals()).in_flight == 0
+    failed = next(entry for entry in view.submissions if entry.record.status is SubmissionStatus.FAILED)
+    assert failed.record.error is not None
+    assert "filtered" in failed.record.error
+    assert "not charged" in failed.record.error
+
+
+@pytest.mark.parametrize(
+    ("call", "answer", "status"),
+    [
+        ("submit", Refused("No."), SubmissionStatus.FAILED),
+        ("prepare", Refused("No."), SubmissionStatus.FAILED),
+        ("poll", Failed("It did not work."), SubmissionStatus.FAILED),
+        ("poll", Gone(), SubmissionStatus.UNKNOWN),
+    ],
+)
+async def test_an_end_without_images_is_free_and_told(
+    workshop: Workshop, call: str, answer: object, status: SubmissionStatus
+) -> None:
+    workshop.provider.enqueue(call, answer)
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.status is status
+    assert "not charged" in (submission.error or "")
+    totals = await workshop.totals()
+    assert (totals.spent, totals.in_flight) == (0, 0)
+    assert workshop.delivered == [job_id]
+
+
+@pytest.mark.parametrize("call", ["prepare", "submit"])
+@pytest.mark.parametrize("error", [Unreachable("Refused."), Busy("Later.", retry_after=30.0), Busy("Later.")])
+async def test_what_surely_did_not_arrive_is_sent_again(workshop: Workshop, call: str, error: Exception) -> None:
+    workshop.provider.enqueue(call, error)
+    began = workshop.clock.now()
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert (await workshop.view(job_id)).job.status is JobStatus.DELIVERED
+    assert workshop.provider.calls(call) == 2
+    # A provider thread that was opened is used again, not opened anew.
+    assert workshop.provider.calls("prepare") == (2 if call == "prepare" else 1)
+    wait = error.retry_after if isinstance(error, Busy) and error.retry_after else 1
+    assert workshop.clock.now() - began >= wait * 1000
+
+
+async def test_a_provider_that_is_never_reached_fails_after_an_hour_free(workshop: Workshop) -> None:
+    workshop.provider.enqueue("prepare", *(Unreachable("Refused.") for _ in range(200)))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.status is SubmissionStatus.FAILED
+    assert workshop.provider.calls("submit") == 0
+    assert (await workshop.totals()).in_flight == 0
+
+
+async def test_a_lost_answer_is_found_and_never_sent_again(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    workshop.provider.enqueue("find", None, "found")
+    workshop.provider.enqueue("find", "found")
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 1
+    assert (await workshop.view(job_id)).job.status is JobStatus.DELIVERED
+
+
+async def test_a_lost_submit_is_looked_for_twice_over_a_minute_before_it_is_sent_again(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    job_id = await workshop.imagine()
+    began = workshop.clock.now()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 2
+    assert workshop.provider.calls("find") >= 2
+    assert workshop.clock.now() - began >= 60_000
+    names = [name for name, _ in workshop.provider.history]
+    assert names.index("find") > names.index("submit")
+    assert (await workshop.view(job_id)).captured == 5000
+
+
+async def test_a_lost_answer_of_an_engine_that_cannot_look_is_unknown_and_free(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=False))
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 1
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
+    assert (await workshop.totals()).in_flight == 0
+
+
+async def test_a_job_that_never_ends_is_given_up(workshop: Workshop) -> None:
+    workshop.provider.enqueue("poll", *(Waiting() for _ in range(2000)))
+    job_id = await workshop.imagine()
+    began = workshop.clock.now()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
+    assert 600_000 <= workshop.clock.now() - began < 700_000
+
+
+async def test_a_poll_that_fails_is_made_again(workshop: Workshop) -> None:
+    workshop.provider.enqueue("poll", Unreachable("Reset."), Busy("Slow down.", retry_after=7), Refused("Bad key."))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert (await workshop.view(job_id)).job.status is JobStatus.DELIVERED
+    assert workshop.provider.calls("poll") == 4
+
+
+async def test_a_handle_that_a_poll_teaches_is_stored_and_used(workshop: Workshop) -> None:
+    workshop.provider.enqueue("poll", Waiting(handle={"number": 1, "taught": True}))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).handle == {"number": 1, "taught": True}
+    assert [handle for name, handle in workshop.provider.history if name == "poll"][-1] == {"number": 1, "taught": True}
+
+
+async def test_a_poll_that_fails_takes_no_percentage_away(workshop: Workshop) -> None:
+    release = asyncio.Event()
+    workshop.provider.enqueue("poll", Waiting(percent=40), Unreachable("Reset."), Waiting(percent=40), release)
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    while workshop.provider.calls("poll") < 4:
+        await asyncio.sleep(0.001)
+    assert workshop.worker.progress(job_id)[0].percent == 40
+    release.set()
+    await workshop.finish()
+
+
+async def test_an_image_that_appears_late_is_waited_for(workshop: Workshop) -> None:
+    workshop.provider.enqueue("fetch", Unreachable("Not yet."), Unreachable("Not yet."))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert len((await workshop.view(job_id)).images) == 1
+
+
+async def test_what_came_is_delivered_and_what_is_missing_is_said(workshop: Workshop) -> None:
+    workshop.provider.enqueue("fetch", Refused("Not an image."))
+    job_id = await workshop.imagine(images=3)
+    await workshop.finish()
+    view = await workshop.view(job_id)
+    assert len(view.images) == 2
+    assert "1 of 3" in (view.submissions[0].record.error or "")
+
+
+async def test_no_image_that_can_be_fetched_is_free(workshop: Workshop) -> None:
+    workshop.provider.enqueue("fetch", Refused("Not an image."), Refused("Not an image."))
+    job_id = await workshop.imagine(images=2)
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.FAILED
+    totals = await workshop.totals()
+    assert (totals.spent, totals.in_flight) == (0, 0)
+
+
+async def test_users_take_turns(make_workshop: MakeWorkshop) -> None:
+    provider = ScriptedProvider(polled=False, images_per_submission=1)
+    provider.jobs = 1
+    workshop = await make_workshop(provider)
+    for prompt in ("ada one", "ada two", "ada three"):
+        await workshop.imagine(ADA, prompt)
+    await workshop.imagine(BEN, "ben one")
+    await workshop.finish()
+    asked = [request.prompts[0].text for request in provider.requests]
+    assert asked.index("ben one") < asked.index("ada two")
+    assert len(asked) == 4
+
+
+async def test_the_place_in_the_queue_is_known(make_workshop: MakeWorkshop) -> None:
+    provider = ScriptedProvider(polled=False)
+    provider.jobs = 1
+    release = asyncio.Event()
+    provider.enqueue("submit", release)
+    workshop = await make_workshop(provider)
+    first = await workshop.imagine(ADA, "first")
+    second = await workshop.imagine(BEN, "second")
+    third = await workshop.imagine(ADA, "third")
+    await workshop.worker.start()
+    await provider.called("submit")
+    await workshop.changed(third)
+    assert workshop.worker.progress(first)[0].queue_position is None
+    assert workshop.worker.progress(second)[0].queue_position == 1
+    release.set()
+    await workshop.finish()
+    assert sorted(workshop.delivered) == [first, second, third]
+
+
+async def test_cancel_drops_what_has_not_been_sent_and_lets_the_rest_go_on(make_workshop: MakeWorkshop) -> None:
+    provider = ScriptedProvider(polled=False, images_per_submission=1)
+    provider.jobs = 1
+    release = asyncio.Event()
+    provider.enqueue("submit", release)
+    workshop = await make_workshop(provider)
+    job_id = await workshop.imagine(ADA, images=3)
+    await workshop.worker.start()
+    await provider.called("submit")
+    assert "2 of 3" in await workshop.actions.cancel(ADA, job_id)
+    release.set()
+    await workshop.finish()
+    view = await workshop.view(job_id)
+    assert len(view.images) == 1
+    assert view.captured == 5000
+    assert (await workshop.totals()).in_flight == 0
+    assert "Too late" in await workshop.actions.cancel(ADA, job_id)
+
+
+async def test_cancel_before_anything_was_sent_is_free_and_shown(workshop: Workshop) -> None:
+    job_id = await workshop.imagine()
+    assert "not charged" in await workshop.actions.cancel(ADA, job_id)
+    await workshop.finish()
+    assert workshop.provider.history == []
+    assert workshop.delivered == [job_id]
+    assert (await workshop.totals()).spent == 0
+
+
+async def test_somebody_else_may_not_cancel(workshop: Workshop) -> None:
+    job_id = await workshop.imagine()
+    with pytest.raises(UserError):
+        await workshop.actions.cancel(BEN, job_id)
+
+
+async def test_a_delivery_that_fails_is_tried_again(workshop: Workshop) -> None:
+    tries = 0
+    real = workshop.deliver
+
+    async def deliver(job_id: int) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise OSError("the line is down")
+        await real(job_id)
+
+    workshop.deliver = deliver
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert tries == 3
+    assert workshop.delivered == [job_id]
+
+
+async def test_an_error_of_our_own_is_told_and_free(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", RuntimeError("a bug"))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.status is SubmissionStatus.UNKNOWN
+    assert str(job_id) in (submission.error or "")
+    assert "a bug" not in (submission.error or "")
+    assert (await workshop.totals()).in_flight == 0
+
+
+async def test_an_error_of_our_own_while_fetching_does_not_lose_what_is_paid_for(workshop: Workshop) -> None:
+    workshop.provider.enqueue("fetch", OSError("no space left on device"))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert len((await workshop.view(job_id)).images) == 1
+    assert workshop.provider.calls("submit") == 1
+
+
+# --- restarts -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_restart_while_queued_sends_it_once(workshop: Workshop) -> None:
+    job_id = await workshop.imagine()
+    await workshop.restart()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 1
+    assert workshop.delivered == [job_id]
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_a_restart_while_submitting_looks_before_it_sends_again(workshop: Workshop, arrived: bool) -> None:
+    never = asyncio.Event()
+    workshop.provider.enqueue("submit", never)
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("submit")
+    if arrived:
+        workshop.provider.enqueue("find", "found")
+    await workshop.restart()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == (1 if arrived else 2)
+    view = await workshop.view(job_id)
+    assert view.job.status is JobStatus.DELIVERED
+    assert view.job.resumed_at is not None
+    assert view.captured == 5000
+
+
+async def test_a_restart_while_submitting_to_an_engine_that_cannot_look_is_unknown(
+    make_workshop: MakeWorkshop,
+) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=False))
+    workshop.provider.enqueue("submit", asyncio.Event())
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("submit")
+    await workshop.restart()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 1
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
+    assert workshop.delivered == [job_id]
+
+
+async def test_a_restart_while_rendering_polls_on(workshop: Workshop) -> None:
+    workshop.provider.enqueue("poll", asyncio.Event())
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("poll")
+    await workshop.restart()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 1
+    assert workshop.delivered == [job_id]
+
+
+async def test_a_restart_before_the_delivery_delivers(workshop: Workshop) -> None:
+    hanging = asyncio.Event()
+
+    async def hang(job_id: int) -> None:
+        hanging.set()
+        await asyncio.Event().wait()
+
+    workshop.deliver = hang
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    await hanging.wait()
+    workshop.deliver = workshop._deliver
+    await workshop.restart()
+    await workshop.finish()
+    assert workshop.delivered == [job_id]
+
+
+async def test_stopping_waits_for_a_paid_call_and_keeps_its_answer(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=False))
+    release = asyncio.Event()
+    workshop.provider.enqueue("submit", release)
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("submit")
+    stopping = asyncio.create_task(workshop.worker.stop(130))
+    await asyncio.sleep(0)
+    release.set()
+    await stopping
+    view = await workshop.view(job_id)
+    assert view.submissions[0].record.status is SubmissionStatus.DONE
+    assert view.job.status is JobStatus.READY
+
+
+# --- limits -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_hundred_at_once_at_a_limit_for_ten_yield_ten(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(limits=Limits(user_daily=50_000, jobs_per_user=1000))
+    results = await asyncio.gather(*(workshop.imagine() for _ in range(100)), return_exceptions=True)
+    accepted = [result for result in results if isinstance(result, int)]
+    refused = [result for result in results if isinstance(result, UserError)]
+    assert (len(accepted), len(refused)) == (10, 90)
+    assert "Nothing was charged" in str(refused[0])
+    await workshop.finish()
+    assert (await workshop.totals()).spent == 50_000
+
+
+async def test_every_limit_that_is_passed_is_named_at_once(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(limits=Limits(user_daily=1, server_monthly=1, bot_daily=1, jobs_per_user=0))
+    with pytest.raises(UserError) as refused:
+        await workshop.imagine()
+    assert len(refused.value.problems) == 4
