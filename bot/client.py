@@ -1,0 +1,104 @@
+"""The bot as Discord sees it: logs in, loads the commands, keeps them in step, answers every failure in one way."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import discord
+import structlog
+from discord import app_commands
+from discord.ext import commands
+
+from bot.actions import Actions
+from bot.command_sync import CommandSync
+from bot.display.answers import explain
+from bot.display.buttons import JobButton
+from bot.display.delivery import Delivery
+from bot.errors import UserError
+from storage.database import Database
+
+log = structlog.get_logger(__name__)
+
+COGS = ("cogs.imagine", "cogs.credits", "cogs.usage", "cogs.engines", "cogs.help")
+
+
+class Tree(app_commands.CommandTree["Easel"]):
+    """The slash commands, with the one place that answers what goes wrong in them."""
+
+    async def interaction_check(self, interaction: discord.Interaction[Easel], /) -> bool:
+        try:
+            self.client.check_place(interaction)
+        except UserError as error:
+            if interaction.type is not discord.InteractionType.autocomplete:
+                await explain(interaction, error, doing=_name(interaction))
+            return False
+        return True
+
+    async def on_error(self, interaction: discord.Interaction[Easel], error: app_commands.AppCommandError, /) -> None:
+        await explain(interaction, error, doing=_name(interaction))
+
+
+class Easel(commands.AutoShardedBot):
+    """The bot, handed everything it works with.
+
+    ``allowed_guilds``: the servers that may use it, all if empty; where some are named, nothing else may, direct
+    messages included. ``command_guilds``: where the commands are registered; everywhere if empty. ``shard_count``
+    None: as many as Discord says.
+    """
+
+    def __init__(
+        self,
+        *,
+        actions: Actions,
+        delivery: Delivery,
+        database: Database,
+        allowed_guilds: Collection[int] = (),
+        command_guilds: Sequence[int] = (),
+        shard_count: int | None = None,
+    ) -> None:
+        super().__init__(
+            command_prefix=commands.when_mentioned,
+            help_command=None,
+            tree_cls=Tree,
+            intents=discord.Intents(guilds=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            max_messages=None,
+            shard_count=shard_count,
+        )
+        self.actions = actions
+        self.delivery = delivery
+        self.commands_in_step = CommandSync(self.tree, database, command_guilds)
+        self._allowed_guilds = frozenset(allowed_guilds)
+
+    async def setup_hook(self) -> None:
+        for extension in COGS:
+            await self.load_extension(extension)
+        self.add_dynamic_items(JobButton)
+        self.delivery.attach(self)
+        await self.commands_in_step.ensure()
+
+    def check_place(self, interaction: discord.Interaction[Any]) -> None:
+        """Raise UserError where the operator does not let the bot be used."""
+        if self._allowed_guilds and interaction.guild_id not in self._allowed_guilds:
+            raise UserError(
+                "This bot is only for certain servers, and this is not one of them. Ask whoever runs it to let it in."
+            )
+
+    def mention(self, command: str) -> str:
+        """A command's name to click on, or to read where its id is not known: ``usage report`` and the like."""
+        return self.commands_in_step.mention(command)
+
+    async def on_ready(self) -> None:
+        log.info("bot.ready", servers=len(self.guilds), shards=self.shard_count)
+
+    async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
+        log.error("event.failed", of=event_method, exc_info=sys.exception())
+
+
+def _name(interaction: discord.Interaction[Any]) -> str:
+    command = interaction.command
+    return f"/{command.qualified_name}" if command is not None else "a command"

@@ -1,0 +1,1 @@
+"""What people see: cards, their buttons, and how a card reaches them and stays up to date."""

@@ -1,0 +1,76 @@
+"""How a person is told what went wrong: the same for commands, buttons and whatever else can be pressed."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, TypeAlias
+
+import aiohttp
+import discord
+import structlog
+from discord import app_commands
+
+from bot.display.cards import WARM, Card, notice, refusal
+from bot.errors import STORAGE_FAILS, UserError
+from storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from bot.client import Easel
+
+log = structlog.get_logger(__name__)
+
+Press: TypeAlias = "discord.Interaction[Easel]"
+"""A command that was typed or a button that was pressed, as it comes to this bot."""
+
+UNKNOWN_INTERACTION = 10062
+
+# Somebody answered already, or it is too late to answer: there is nobody left to tell.
+_NOBODY_LISTENS = frozenset({40060, UNKNOWN_INTERACTION, 10015, 50027, 10008})
+
+
+async def tell(interaction: Press, card: Card) -> None:
+    """Show this to the one who asked, and to nobody else."""
+    if interaction.response.is_done():
+        await interaction.followup.send(view=card, ephemeral=True)
+    else:
+        await interaction.response.send_message(view=card, ephemeral=True)
+
+
+async def explain(interaction: Press, error: BaseException, *, doing: str, job_id: int | None = None) -> None:
+    """Say what went wrong: a UserError in its own sentences, anything else as an apology with an id for the log.
+
+    ``doing`` names what was asked for in the log. Never raises: there is nobody to tell if this fails as well.
+    """
+    cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+    if isinstance(cause, discord.NotFound) and cause.code == UNKNOWN_INTERACTION:
+        log.warning("interaction.answered_too_late", doing=doing, job=job_id)
+        return
+    if isinstance(cause, UserError):
+        card = refusal(cause.problems)
+    elif isinstance(cause, StorageError):
+        log.error("interaction.storage_failed", doing=doing, job=job_id, reason=str(cause))
+        card = notice(STORAGE_FAILS, accent=WARM)
+    elif isinstance(cause, app_commands.CheckFailure | app_commands.CommandNotFound | app_commands.TransformerError):
+        log.warning("interaction.refused", doing=doing, kind=type(cause).__name__)
+        card = notice("That cannot be done here, or this command has changed. Type it anew.", accent=WARM)
+    else:
+        number = secrets.token_hex(4)
+        log.error("interaction.failed", doing=doing, job=job_id, error_id=number, exc_info=cause)
+        card = apology(number, job_id)
+    try:
+        await tell(interaction, card)
+    except discord.HTTPException as failure:
+        if failure.code not in _NOBODY_LISTENS:
+            log.warning("interaction.not_answered", doing=doing, status=failure.status, code=failure.code)
+    except (aiohttp.ClientError, OSError) as failure:
+        log.warning("interaction.not_answered", doing=doing, kind=type(failure).__name__)
+
+
+def apology(number: str, job_id: int | None) -> Card:
+    """What people see of a fault of ours: enough to report it, nothing of what is inside."""
+    about = f" with job {job_id}" if job_id is not None else ""
+    return notice(
+        f"Sorry, something went wrong on our side{about}.",
+        f"It has been noted under the number {number}; tell it to whoever runs this bot if it happens again.",
+        accent=WARM,
+    )

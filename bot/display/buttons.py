@@ -1,0 +1,135 @@
+"""What the buttons under a job's card do. They are found by their ids, so they outlive a restart."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Self
+
+import discord
+from discord import ui
+
+from bot.display.answers import Press, explain, tell
+from bot.display.cards import CALM, custom_id, notice, text
+from bot.display.detail_cards import details_card
+from bot.display.starting import missing_permissions, origin_of, start
+from bot.errors import UserError
+from bot.logs import bound
+
+_MINUTES_TO_CONFIRM = 5
+
+
+class JobButton(
+    ui.DynamicItem[ui.Button[Any]],
+    # Ids of jobs are below 2^63; anything longer was forged.
+    template=r"easel:(?P<action>[a-z-]{1,20}):(?P<job>[0-9]{1,18})",
+):
+    """Any button of a job. Whatever goes wrong in it is told to the one who pressed it, and logged once."""
+
+    def __init__(self, action: str, job_id: int) -> None:
+        super().__init__(ui.Button(custom_id=custom_id(action, job_id)))
+        self.action = action
+        self.job_id = job_id
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(match["action"], int(match["job"]))
+
+    async def callback(self, interaction: Press) -> None:  # type: ignore[override]  # the library types it for any client
+        with bound(job=self.job_id):
+            try:
+                interaction.client.check_place(interaction)
+                work = ACTIONS.get(self.action)
+                if work is None:
+                    raise UserError("This button is from another version of the bot. Ask for a new image instead.")
+                await work(interaction, self.job_id)
+            except Exception as error:  # noqa: BLE001 - told and logged by explain; the library would only log it
+                await explain(interaction, error, doing=f"button {self.action}", job_id=self.job_id)
+
+
+async def _cancel(interaction: Press, job_id: int) -> None:
+    said = await interaction.client.actions.cancel(origin_of(interaction), job_id)
+    await tell(interaction, notice(said))
+    await interaction.client.delivery.show(job_id)
+
+
+async def _again(interaction: Press, job_id: int, *, new_seed: bool = False) -> None:
+    origin = origin_of(interaction)
+    plan = await interaction.client.actions.plan_again(origin, job_id, new_seed=new_seed)
+    missing = missing_permissions(interaction, origin, private=plan.options.private)
+    if missing:
+        raise UserError(*missing)
+    await start(interaction, plan, parent_id=job_id)
+
+
+async def _new_seed(interaction: Press, job_id: int) -> None:
+    await _again(interaction, job_id, new_seed=True)
+
+
+async def _details(interaction: Press, job_id: int) -> None:
+    view, events = await interaction.client.actions.details(origin_of(interaction), job_id)
+    await tell(interaction, details_card(view, events))
+
+
+async def _delete(interaction: Press, job_id: int) -> None:
+    actions = interaction.client.actions
+    view = await actions.deletable(origin_of(interaction), job_id)
+    # The answer to this press stays bound to the card, so that it can be taken away, private or not.
+    await interaction.response.defer()
+    question = DeleteQuestion(interaction, job_id, images=len(view.images))
+    question.message = await interaction.followup.send(view=question, ephemeral=True, wait=True)
+
+
+ACTIONS: Mapping[str, Callable[[Press, int], Awaitable[None]]] = {
+    "cancel": _cancel,
+    "again": _again,
+    "new-seed": _new_seed,
+    "details": _details,
+    "delete": _delete,
+}
+"""What each button does, by the name in its id."""
+
+
+class DeleteQuestion(ui.LayoutView):
+    """Asks once more, since images that were paid for would be gone. It lives for a few minutes and in memory only."""
+
+    def __init__(self, press: Press, job_id: int, *, images: int) -> None:
+        super().__init__(timeout=_MINUTES_TO_CONFIRM * 60)
+        self.message: discord.WebhookMessage | None = None
+        self._press = press
+        self._job_id = job_id
+        what = "This card" if not images else "The image" if images == 1 else f"The {images} images"
+        confirm: ui.Button[Self] = ui.Button(label="Delete for good", style=discord.ButtonStyle.danger)
+        confirm.callback = self._confirmed  # type: ignore[method-assign,assignment]  # a callback without a decorator
+        self.add_item(
+            ui.Container(
+                text(f"{what} will be gone for everybody, and cannot be brought back. What it cost stays counted."),
+                ui.ActionRow(confirm),
+                accent_colour=CALM,
+            )
+        )
+
+    async def _confirmed(self, interaction: Press) -> None:
+        await interaction.client.actions.delete(origin_of(interaction), self._job_id)
+        self.stop()
+        try:
+            await self._press.delete_original_response()
+        except discord.NotFound:
+            said = "Deleted. The card had been taken away already."
+        except discord.HTTPException:
+            said = "Deleted, but Discord did not let me take the card away."
+        else:
+            said = "Deleted."
+        await interaction.response.edit_message(view=notice(said))
+
+    async def on_error(self, interaction: discord.Interaction[Any], error: Exception, item: ui.Item[Any], /) -> None:
+        await explain(interaction, error, doing="button delete, confirmed", job_id=self._job_id)
+
+    async def on_timeout(self) -> None:
+        if self.message is not None:
+            # Dismissed already, perhaps: either way nobody is asked any more.
+            with contextlib.suppress(discord.HTTPException):
+                await self.message.delete()

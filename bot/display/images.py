@@ -1,0 +1,155 @@
+"""Makes images fit into a message: what is too large is re-encoded to the best quality that fits.
+
+The stored originals are only read. Everything slow is done in a worker thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from storage.jobs import StoredImage
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+log = structlog.get_logger(__name__)
+
+REQUEST_LIMIT = 25 * 2**20
+"""Bytes that one request to Discord may have, text and all."""
+REQUEST_SPARE = 256 * 2**10
+"""Bytes of a request that are left to its text and its headers."""
+
+_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+_QUALITY_LOW, _QUALITY_HIGH = 50, 96
+_SCALES = (1.0, 0.8, 0.65, 0.5, 0.35, 0.25, 0.15)
+# Without loss, WebP is rarely below this part of a PNG: further away it is not worth trying.
+_LOSSLESS_PART = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One image as it goes into a message."""
+
+    image: StoredImage
+    name: str
+    data: bytes = field(repr=False)
+    reencoded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """The images of a job, ready to be sent; how many are not among them, since they are gone or cannot be made fit."""
+
+    ready: tuple[Upload, ...]
+    gone: int = 0
+    unfit: int = 0
+
+
+async def prepare(
+    images: Sequence[StoredImage],
+    path: Callable[[str], Path],
+    *,
+    stem: str,
+    file_limit: int,
+    request_limit: int = REQUEST_LIMIT,
+) -> Uploads:
+    """Read the images and make each fit ``file_limit`` and all of them ``request_limit``, in bytes.
+
+    ``path`` says where a stored file is; the files in the message are called ``stem`` and a number.
+    """
+    return await asyncio.to_thread(_prepare, images, path, stem, file_limit, request_limit)
+
+
+def shares(sizes: Sequence[int], file_limit: int, total: int) -> list[int]:
+    """How many bytes each image may have, so that small ones stay whole and the large ones share what is left.
+
+    An image that may stay as it is gets its own size.
+    """
+    left = total
+    level = file_limit
+    ascending = sorted(sizes)
+    for place, size in enumerate(ascending):
+        level = min(file_limit, left // (len(ascending) - place))
+        if size > level:
+            break
+        left -= size
+    return [min(size, level) for size in sizes]
+
+
+def _prepare(
+    images: Sequence[StoredImage], path: Callable[[str], Path], stem: str, file_limit: int, request_limit: int
+) -> Uploads:
+    there = [
+        (number, image, path(image.file))
+        for number, image in enumerate(images, 1)
+        if image.file is not None and path(image.file).is_file()
+    ]
+    budgets = shares([file.stat().st_size for _, _, file in there], file_limit, request_limit - REQUEST_SPARE)
+    ready = []
+    for (number, image, file), budget in zip(there, budgets, strict=True):
+        name = f"{stem}-{number}"
+        if file.stat().st_size <= budget:
+            ready.append(Upload(image, f"{name}.{_EXTENSIONS[image.media_type]}", file.read_bytes(), reencoded=False))
+        elif (smaller := refit(file, budget)) is not None:
+            ready.append(Upload(image, f"{name}.webp", smaller, reencoded=True))
+    return Uploads(tuple(ready), gone=len(images) - len(there), unfit=len(there) - len(ready))
+
+
+def refit(file: Path, limit: int) -> bytes | None:
+    """The image as WebP of at most ``limit`` bytes at the best quality that fits, made smaller only if it must be.
+
+    None if no size would do or the file cannot be decoded.
+    """
+    # Pillow takes a while to load and most images never need it.
+    from PIL import Image
+
+    try:
+        with Image.open(file) as opened:
+            opened.load()
+            picture = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        log.exception("image.undecodable", file=file.name)
+        return None
+    if file.stat().st_size * _LOSSLESS_PART <= limit:
+        data = _encoded(picture, lossless=True, quality=50)
+        if len(data) <= limit:
+            return data
+    for scale in _SCALES:
+        sides = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        scaled = picture if scale == 1 else picture.resize(sides, Image.Resampling.LANCZOS)
+        best = _best(scaled, limit)
+        if best is not None:
+            return best
+    return None
+
+
+def _best(picture: Image, limit: int) -> bytes | None:
+    """The highest quality that fits, or None where even the lowest does not."""
+    best = None
+    low, high = _QUALITY_LOW, _QUALITY_HIGH
+    # The lowest first: where that fails, the rest of the search would be in vain.
+    quality = low
+    while low <= high:
+        data = _encoded(picture, lossless=False, quality=quality)
+        if len(data) <= limit:
+            best = data
+            low = quality + 1
+        elif quality == _QUALITY_LOW:
+            return None
+        else:
+            high = quality - 1
+        quality = (low + high + 1) // 2
+    return best
+
+
+def _encoded(picture: Image, *, lossless: bool, quality: int) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "WEBP", lossless=lossless, quality=quality, method=0 if lossless else 4)
+    return stream.getvalue()

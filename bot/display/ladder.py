@@ -1,0 +1,109 @@
+"""The ways by which a result can reach a person, and which ways are left after each kind of failure. Pure tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import discord
+
+from storage.jobs import Job
+
+# A token that ends within this time, in milliseconds, would end during the upload.
+TOKEN_SPARE = 5_000
+
+
+class Step(StrEnum):
+    """A way to show a result; the value is how it reads in the job's delivery note."""
+
+    TOKEN = "edited by the interaction's token"  # noqa: S105 - the name of a way, not a secret
+    BOT_EDIT = "edited by the bot itself"
+    POST = "posted as a new message"
+    DM = "sent as a direct message"
+
+
+class Reason(StrEnum):
+    """Why a way is closed; the value is how it reads in the job's delivery note."""
+
+    TOKEN_OVER = "the interaction's token was over"  # noqa: S105 - the name of a reason, not a secret
+    MESSAGE_GONE = "the card was deleted"
+    MESSAGE_UNKNOWN = "the card's message was not known"
+    PLACE_GONE = "the channel or the server is gone"
+    NOT_ALLOWED = "the bot may not see or write there"
+    NOT_PRESENT = "the bot is not a member there"
+    NO_DMS = "this person takes no direct messages"
+    MAYBE_POSTED = "it may have been posted already"
+    TOO_LARGE = "Discord found it too large"
+    REFUSED = "Discord refused it"
+
+
+PUBLIC = (Step.TOKEN, Step.BOT_EDIT, Step.POST, Step.DM)
+PRIVATE = (Step.TOKEN, Step.DM)
+
+_ANY = frozenset(Step)
+_NONE: frozenset[Step] = frozenset()
+_DM = frozenset({Step.DM})
+
+LEFT: Mapping[Reason, frozenset[Step]] = {
+    Reason.TOKEN_OVER: _ANY,
+    # Somebody did not want to see it there: that is an answer.
+    Reason.MESSAGE_GONE: _NONE,
+    Reason.MESSAGE_UNKNOWN: _ANY,
+    Reason.PLACE_GONE: _DM,
+    Reason.NOT_ALLOWED: _DM,
+    Reason.NOT_PRESENT: _DM,
+    Reason.NO_DMS: _NONE,
+    Reason.MAYBE_POSTED: _NONE,
+    Reason.TOO_LARGE: _NONE,
+    Reason.REFUSED: _ANY,
+}
+"""The ways that a failure leaves open, as far as they come later in the job's ladder."""
+
+_CODES: Mapping[int, Reason] = {
+    50027: Reason.TOKEN_OVER,
+    10015: Reason.TOKEN_OVER,
+    10062: Reason.TOKEN_OVER,
+    10008: Reason.MESSAGE_GONE,
+    10003: Reason.PLACE_GONE,
+    10004: Reason.PLACE_GONE,
+    50001: Reason.NOT_ALLOWED,
+    50013: Reason.NOT_ALLOWED,
+    50007: Reason.NO_DMS,
+    50278: Reason.NO_DMS,
+    10013: Reason.NO_DMS,
+    40005: Reason.TOO_LARGE,
+}
+
+
+def ladder(job: Job) -> tuple[Step, ...]:
+    """The job's ways, the best first. What is private never goes to a channel."""
+    return PRIVATE if job.private else PUBLIC
+
+
+def closed(step: Step, job: Job, now: int) -> Reason | None:
+    """Why a way need not even be tried, from what is known here; ``now`` is Unix milliseconds."""
+    if step is Step.TOKEN:
+        if job.message_id is None:
+            return Reason.MESSAGE_UNKNOWN
+        over = job.interaction_token is None or (job.token_expires_at or 0) - TOKEN_SPARE <= now
+        return Reason.TOKEN_OVER if over else None
+    if step is Step.BOT_EDIT and job.message_id is None:
+        return Reason.MESSAGE_UNKNOWN
+    if step in (Step.BOT_EDIT, Step.POST) and not job.bot_present:
+        return Reason.NOT_PRESENT
+    return None
+
+
+def reason(step: Step, error: discord.HTTPException) -> Reason | None:
+    """Why Discord refused this way; None where the failure may pass and the same way is worth another try."""
+    if error.status >= 500 or error.status == 429:
+        return None
+    if error.status == 413:
+        return Reason.TOO_LARGE
+    if error.status == 401:
+        # On a webhook it is the interaction's token; elsewhere it is the bot's own, which an operator has to mend.
+        return Reason.TOKEN_OVER if step is Step.TOKEN else None
+    known = _CODES.get(error.code)
+    if step is Step.DM and error.status in (403, 404) and known is not Reason.MESSAGE_GONE:
+        return Reason.NO_DMS
+    return known or Reason.REFUSED

@@ -1,0 +1,91 @@
+"""The few requests to Discord by which a card is edited, posted and found again."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import discord
+
+from bot.display.cards import Card, custom_id
+from bot.display.images import Upload
+from storage.jobs import Job
+
+# A lost message is looked for among so many of the latest; whoever writes more in the meantime hides it.
+_LOOK_BACK = 100
+
+
+class Messages:
+    """Sends cards as ``client``. Every method raises discord.HTTPException as it comes."""
+
+    def __init__(self, client: discord.Client) -> None:
+        self._client = client
+
+    async def edit_by_token(self, job: Job, card: Card, uploads: Sequence[Upload] = ()) -> None:
+        """Edit the job's message by the interaction's token."""
+        application_id, token, message_id = self._client.application_id, job.interaction_token, job.message_id
+        if application_id is None or token is None or message_id is None:
+            raise ValueError("the card has no token or no message, or the bot has not logged in")
+        webhook = discord.Webhook.partial(application_id, token, client=self._client)
+        await webhook.edit_message(message_id, view=card, attachments=_files(uploads))
+
+    async def edit_by_bot(self, job: Job, card: Card, uploads: Sequence[Upload] = ()) -> None:
+        """Edit the job's message with the bot's own token."""
+        if job.message_id is None:
+            raise ValueError("the card has no message")
+        channel = self._client.get_partial_messageable(job.channel_id)
+        await channel.get_partial_message(job.message_id).edit(view=card, attachments=_files(uploads))
+
+    async def post(self, job: Job, card: Card, uploads: Sequence[Upload], nonce: str) -> discord.Message:
+        """Post a new message in the job's channel that mentions its author alone."""
+        channel = self._client.get_partial_messageable(job.channel_id)
+        return await self._send(channel, card, uploads, nonce, mention=job.user_id)
+
+    async def dm(self, job: Job, card: Card, uploads: Sequence[Upload], nonce: str) -> discord.Message:
+        """Send a direct message to the job's author."""
+        channel = await self._client.create_dm(discord.Object(job.user_id))
+        return await self._send(channel, card, uploads, nonce, mention=job.user_id)
+
+    async def posted(self, job: Job, *, dm: bool) -> discord.Message | None:
+        """The new message that was sent for this job, if it is there: in its channel or in its author's DMs."""
+        channel: discord.abc.Messageable = (
+            await self._client.create_dm(discord.Object(job.user_id))
+            if dm
+            else self._client.get_partial_messageable(job.channel_id)
+        )
+        # Ids grow with Discord's own time, which ours need not agree with.
+        card = discord.Object(job.message_id) if job.message_id is not None else None
+        async for message in channel.history(limit=_LOOK_BACK, after=card, oldest_first=False):
+            if self._client.user is not None and message.author.id == self._client.user.id and _shows(message, job.id):
+                return message
+        return None
+
+    async def _send(
+        self, channel: discord.abc.Messageable, card: Card, uploads: Sequence[Upload], nonce: str, *, mention: int
+    ) -> discord.Message:
+        return await channel.send(
+            view=card,
+            files=_files(uploads),
+            nonce=nonce,
+            allowed_mentions=discord.AllowedMentions(
+                everyone=False, roles=False, replied_user=False, users=[discord.Object(mention)]
+            ),
+        )
+
+
+def _files(uploads: Sequence[Upload]) -> list[discord.File]:
+    return [discord.File(io.BytesIO(upload.data), filename=upload.name) for upload in uploads]
+
+
+def _shows(message: discord.Message, job_id: int) -> bool:
+    # The waiting card has other buttons, so it is not taken for the result.
+    wanted = custom_id("details", job_id)
+    return any(wanted == getattr(item, "custom_id", None) for item in _walk(message.components))
+
+
+def _walk(components: Sequence[Any]) -> list[Any]:
+    found: list[Any] = []
+    for component in components:
+        found += [component, *_walk(getattr(component, "children", ()))]
+    return found

@@ -1,0 +1,186 @@
+"""Takes one finished job down its ladder: tries each way to show it, and keeps it where none is open."""
+
+from __future__ import annotations
+
+import discord
+import structlog
+
+from bot.display import images, ladder
+from bot.display.cards import Card
+from bot.display.images import Upload, Uploads
+from bot.display.job_cards import ShownImage, failure_card, result_card
+from bot.display.ladder import Reason, Step
+from bot.display.messages import Messages
+from bot.display.wording import counted
+from bot.generation.clock import Clock
+from bot.generation.jobs import Jobs
+from bot.generation.views import JobView
+from storage.images import ImageFiles
+
+log = structlog.get_logger(__name__)
+
+PLAIN_FILE_LIMIT = 10 * 2**20
+"""Bytes that a file may have where no interaction says more."""
+
+
+class Blocked(Exception):
+    """A way to show a result is closed."""
+
+    def __init__(self, why: Reason) -> None:
+        super().__init__(why.value)
+        self.why = why
+
+
+class Showing:
+    """One job's way down its ladder."""
+
+    def __init__(self, view: JobView, jobs: Jobs, files: ImageFiles, clock: Clock, messages: Messages) -> None:
+        self._view = view
+        self._job = view.job
+        self._jobs = jobs
+        self._files = files
+        self._clock = clock
+        self._messages = messages
+
+    async def run(self) -> None:
+        """Show it or keep it. Raises what Discord or the network raises where a later try may do better."""
+        try:
+            arrived = await self._begun_before()
+        except Blocked as blocked:
+            await self._keep([blocked.why.value])
+            return
+        if arrived is None:
+            await self._climb_down()
+        else:
+            await self._shown(arrived, [], whole=True)
+
+    async def _begun_before(self) -> Step | None:
+        """By which new message an earlier try has shown it already, if it has. Raises Blocked if nobody can tell."""
+        nonce = self._job.delivery_nonce
+        if nonce is None:
+            return None
+        step = next(step for step in (Step.POST, Step.DM) if nonce == self._nonce(step))
+        try:
+            message = await self._messages.posted(self._job, dm=step is Step.DM)
+        except discord.Forbidden as error:
+            raise Blocked(Reason.MAYBE_POSTED) from error
+        except discord.NotFound:
+            message = None  # The place is gone, and whatever was there with it.
+        if message is None:
+            return None
+        await self._jobs.note(self._job.id, channel_id=message.channel.id, message_id=message.id)
+        return step
+
+    async def _climb_down(self) -> None:
+        uploads = await self._prepare(1)
+        left = frozenset(Step)
+        trail: list[str] = []
+        for step in ladder.ladder(self._job):
+            if step not in left:
+                continue
+            why = ladder.closed(step, self._job, self._clock.now())
+            if why is None:
+                try:
+                    whole = await self._go(step, uploads)
+                except Blocked as blocked:
+                    why = blocked.why
+                else:
+                    await self._shown(step, trail, whole=whole)
+                    return
+            log.info("delivery.step_closed", step=step.name.lower(), why=why.value)
+            trail.append(why.value)
+            left &= ladder.LEFT[why]
+        await self._keep(trail)
+
+    async def _keep(self, trail: list[str]) -> None:
+        if await self._jobs.kept(self._job.id, note=f"kept: {_joined(trail)}"):
+            log.warning("delivery.kept", why=_joined(trail))
+
+    async def _shown(self, step: Step, trail: list[str], *, whole: bool) -> None:
+        note = f"{step.value}, since {_joined(trail)}" if trail else step.value
+        moved = (
+            await self._jobs.shown(self._job.id, note=note)
+            if whole
+            else await self._jobs.kept(self._job.id, note=f"{note}, without the images")
+        )
+        log.info("delivery.shown", step=step.name.lower(), whole=whole, first=moved)
+
+    async def _prepare(self, part: int) -> Uploads:
+        """The images for one request; a ``part`` of 2 allows them half of what should be allowed."""
+        return await images.prepare(
+            self._view.images,
+            self._files.path,
+            stem=f"easel-{self._job.id}",
+            file_limit=self._job.file_limit // part,
+            request_limit=images.REQUEST_LIMIT // part,
+        )
+
+    async def _go(self, step: Step, uploads: Uploads) -> bool:
+        """Take this way; False where there are images and none could be shown. Raises Blocked."""
+        if step in (Step.POST, Step.DM) and any(len(each.data) > PLAIN_FILE_LIMIT for each in uploads.ready):
+            uploads = await self._prepare(max(1, -(-self._job.file_limit // PLAIN_FILE_LIMIT)))
+        try:
+            await self._send(step, uploads)
+        except Blocked as blocked:
+            if blocked.why is not Reason.TOO_LARGE:
+                raise
+            uploads = await self._smaller(step)
+        return bool(uploads.ready) or not self._view.images
+
+    async def _smaller(self, step: Step) -> Uploads:
+        """Discord found it too large: once more with half as much, or else only the words. Raises Blocked."""
+        uploads = await self._prepare(2)
+        try:
+            await self._send(step, uploads)
+        except Blocked as blocked:
+            if blocked.why is not Reason.TOO_LARGE:
+                raise
+            uploads = Uploads((), unfit=len(self._view.images))
+            await self._send(step, uploads)
+        return uploads
+
+    async def _send(self, step: Step, uploads: Uploads) -> None:
+        card = self._card(step, uploads)
+        try:
+            if step is Step.TOKEN:
+                await self._messages.edit_by_token(self._job, card, uploads.ready)
+            elif step is Step.BOT_EDIT:
+                await self._messages.edit_by_bot(self._job, card, uploads.ready)
+            else:
+                await self._send_new(step, card, uploads.ready)
+        except discord.HTTPException as error:
+            why = ladder.reason(step, error)
+            if why is None:
+                raise
+            raise Blocked(why) from error
+
+    async def _send_new(self, step: Step, card: Card, uploads: tuple[Upload, ...]) -> None:
+        """Send a message that was not there before; what is noted first lets a later try find it."""
+        nonce = self._nonce(step)
+        await self._jobs.note(self._job.id, delivery_nonce=nonce)
+        send = self._messages.dm if step is Step.DM else self._messages.post
+        message = await send(self._job, card, uploads, nonce)
+        await self._jobs.note(self._job.id, channel_id=message.channel.id, message_id=message.id)
+
+    def _nonce(self, step: Step) -> str:
+        return f"{self._job.id}-{step.name.lower()}"
+
+    def _card(self, step: Step, uploads: Uploads) -> Card:
+        view = self._view
+        notes = []
+        if step is Step.POST:
+            notes.append(f"<@{self._job.user_id}>, this took longer than its first card could wait.")
+        if step is Step.DM:
+            notes.append(f"This could not be shown in <#{self._job.channel_id}>.")
+        if not view.images:
+            return failure_card(view, notes=notes)
+        if uploads.gone:
+            notes.append(f"No longer stored: {counted(uploads.gone, 'image')} of this job.")
+        if uploads.unfit:
+            notes.append(f"Too large to be sent here, but kept: {counted(uploads.unfit, 'image')} of this job.")
+        shown = [ShownImage(upload.image, upload.name, upload.reencoded) for upload in uploads.ready]
+        return result_card(view, shown, notes=notes)
+
+
+def _joined(reasons: list[str]) -> str:
+    return ", then ".join(reasons) or "no way was open"

@@ -1,0 +1,127 @@
+"""From a command or a button to a running job: who asks and from where, the first answer, the card."""
+
+from __future__ import annotations
+
+import discord
+
+from bot.display.answers import Press
+from bot.display.cards import notice, refusal
+from bot.errors import UserError
+from bot.generation.requests import ImagineOptions, Plan
+from bot.origin import CardAddress, Origin
+
+
+def origin_of(interaction: Press) -> Origin:
+    """Who asks and from where, as Discord says it in this very interaction."""
+    user, guild_id, channel = interaction.user, interaction.guild_id, interaction.channel
+    permissions = interaction.permissions
+    in_server = guild_id is not None
+    return Origin(
+        user_id=user.id,
+        user_name=user.display_name,
+        server_id=guild_id,
+        channel_id=_channel_id(interaction),
+        file_limit=interaction.filesize_limit,
+        role_ids=frozenset(role.id for role in user.roles) if isinstance(user, discord.Member) else frozenset(),
+        manage_messages=in_server and permissions.manage_messages,
+        manage_server=in_server and permissions.manage_guild,
+        age_restricted=bool(getattr(channel, "nsfw", False)),
+        bot_present=_bot_present(interaction),
+    )
+
+
+def planned(interaction: Press, options: ImagineOptions) -> Plan:
+    """What was typed as requests, without any I/O. Raises UserError that names everything that is wrong, at once."""
+    origin = origin_of(interaction)
+    problems = list(missing_permissions(interaction, origin, private=options.private))
+    try:
+        plan = interaction.client.actions.check(origin, options)
+    except UserError as error:
+        problems = [*error.problems, *problems]
+    else:
+        if not problems:
+            return plan
+    raise UserError(*problems)
+
+
+def missing_permissions(interaction: Press, origin: Origin, *, private: bool) -> tuple[str, ...]:
+    """Why the bot may not show images here, in a sentence, before anything is done for nothing; or nothing.
+
+    A private answer needs no permission. In direct messages and where the bot is only user-installed there is nothing
+    that it could be denied.
+    """
+    if private or origin.server_id is None or not origin.bot_present:
+        return ()
+    permissions = interaction.app_permissions
+    needed = {
+        "View Channel": permissions.view_channel,
+        "Attach Files": permissions.attach_files,
+    }
+    if isinstance(interaction.channel, discord.Thread):
+        needed["Send Messages in Threads"] = permissions.send_messages_in_threads
+    else:
+        needed["Send Messages"] = permissions.send_messages
+    missing = [name for name, allowed in needed.items() if not allowed]
+    if not missing:
+        return ()
+    sentence = (
+        f"I cannot show images in this channel, since I lack the permission {', '.join(missing)} here. Somebody who "
+        "manages the channel can give it to me; with private:True only you see the result, and I need no permission."
+    )
+    return (sentence,)
+
+
+async def start(interaction: Press, plan: Plan, *, parent_id: int | None = None) -> None:
+    """Answer at once, take the job, and show its card.
+
+    A limit that is found out after the first answer is told privately, in place of the card.
+    """
+    origin = origin_of(interaction)
+    private = plan.options.private
+    # Whether the answer is private cannot change later, so it is the first thing that is said.
+    response = await interaction.response.defer(thinking=True, ephemeral=private)
+    message_id = response.message_id if response is not None else None
+    if message_id is None:
+        message_id = (await interaction.original_response()).id
+    card = CardAddress(
+        channel_id=origin.channel_id,
+        message_id=message_id,
+        token=interaction.token,
+        token_expires_at=int(interaction.expires_at.timestamp() * 1000),
+    )
+    client = interaction.client
+    try:
+        job_id = await client.actions.imagine(origin, plan, card, parent_id=parent_id)
+    except UserError as error:
+        await _take_back(interaction, error, private=private)
+    else:
+        await client.delivery.show(job_id)
+
+
+async def _take_back(interaction: Press, error: UserError, *, private: bool) -> None:
+    """The first answer promised a card that will not come."""
+    if private:
+        await interaction.edit_original_response(view=refusal(error.problems))
+        return
+    # As long as the first answer is unfinished a follow-up takes its place and is public like it; and once it has been
+    # deleted unfinished, Discord takes no follow-up at all. So it is finished, followed, and only then taken away.
+    await interaction.edit_original_response(view=notice("This was not started."))
+    try:
+        await interaction.followup.send(view=refusal(error.problems), ephemeral=True)
+    except discord.HTTPException:
+        await interaction.edit_original_response(view=refusal(error.problems))
+    else:
+        await interaction.delete_original_response()
+
+
+def _channel_id(interaction: Press) -> int:
+    if interaction.channel_id is None:
+        raise UserError("I cannot see which channel this is. Try again in an ordinary channel.")
+    return interaction.channel_id
+
+
+def _bot_present(interaction: Press) -> bool:
+    """Whether the bot itself is a member of the place: there it can edit and post without an interaction's token."""
+    if interaction.guild_id is None:
+        return bool(interaction.context.dm_channel)
+    return interaction.is_guild_integration() or interaction.client.get_guild(interaction.guild_id) is not None

@@ -1,0 +1,209 @@
+"""The whole bot on a Discord in memory, with the real worker and adapters before a stand-in for the image services."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import discord
+import pytest
+import simcord
+from discord import app_commands
+
+from bot import config
+from bot.errors import UserError
+from bot.providers.base import Engine
+from bot.runtime import Runtime, assembled
+from playground.providers import StandIn, flat
+from storage.jobs import Job
+from tests.doubles.clock import SkippingClock
+
+# Where the clock of this Discord stands; tokens end by it. It moves only when a test moves it.
+THE_BEGINNING = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
+CORE, BASIC = "aithriving/core", "aithriving/sd-1.6"
+
+
+class PatientClock(SkippingClock):
+    """Skips the waiting of the work, but not that of the hourly chores: nothing else would ever be waited for."""
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds > 600:
+            await asyncio.Event().wait()
+        await super().sleep(seconds)
+
+
+@dataclass
+class Shown:
+    """A card as somebody sees it."""
+
+    raw: simcord.ResponseMessage
+
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+
+        def walk(components: list[dict[str, Any]]) -> None:
+            for component in components:
+                found.append(component)
+                walk(component.get("components", []))
+
+        walk(self.raw.components)
+        return found
+
+    @property
+    def text(self) -> str:
+        return "\n".join(part["content"] for part in self.parts if part["type"] == 10)
+
+    @property
+    def labels(self) -> list[str]:
+        return [part["label"] for part in self.parts if part["type"] == 2]
+
+    @property
+    def images(self) -> list[dict[str, Any]]:
+        return [item for part in self.parts if part["type"] == 12 for item in part["items"]]
+
+    @property
+    def private(self) -> bool:
+        return self.raw.ephemeral
+
+
+@dataclass
+class Studio:
+    """A server with a channel, two members and an admin, the bot in it, and what a person does there."""
+
+    env: simcord.Env
+    stand_in: StandIn
+    environ: Mapping[str, str]
+    clock: SkippingClock
+    runtime: Runtime
+    parts: AsyncExitStack
+    server: simcord.GuildHandle = field(init=False)
+    channel: simcord.ChannelHandle = field(init=False)
+    ada: simcord.MemberActor = field(init=False)
+    ben: simcord.MemberActor = field(init=False)
+    admin: simcord.MemberActor = field(init=False)
+
+    def populate(self) -> None:
+        self.server = self.env.create_guild("The Studio")
+        self.channel = self.server.create_text_channel("pictures")
+        may = discord.Permissions(manage_guild=True, manage_messages=True)
+        role = self.server.create_role("Admin", permissions=may)
+        self.ada, self.ben = (self.server.add_member(self.env.create_user(name)) for name in ("ada", "ben"))
+        self.admin = self.server.add_member(self.env.create_user("grace"), roles=[role])
+
+    async def imagine(
+        self, person: simcord.MemberActor | None = None, /, prompt: str = "a lighthouse", **options: Any
+    ) -> simcord.InteractionResult:
+        return await (person or self.ada).slash(self.channel, "imagine", prompt=prompt, **options)
+
+    async def press(self, person: simcord.MemberActor, card: Shown, label: str) -> simcord.InteractionResult:
+        return await person.click(card.raw, label=label)
+
+    async def finish(self) -> None:
+        """Until the worker has nothing left to do; what it still has to show is shown."""
+        await self.runtime.worker.idle()
+
+    async def begun(self, route: str = "aithriving.core", count: int = 1) -> None:
+        """Until the image service has been called."""
+        await self.stand_in.called(route, count)
+
+    async def until(self, says: Callable[[], bool]) -> None:
+        """Until a card says it."""
+        while not says():
+            await asyncio.sleep(0.005)
+
+    async def job(self, job_id: int = 1) -> Job:
+        return await self.runtime.jobs.job(job_id)
+
+    async def restart(self) -> None:
+        """The bot's process ends, and another one begins on the same data."""
+        await self.parts.aclose()
+        self.runtime = await self.parts.enter_async_context(assembled(settings(self.environ), clock=self.clock))
+        await self.env.restart_bot(self.runtime.client)
+        with self.env.time_context():
+            await self.parts.enter_async_context(self.runtime.working(grace=0))
+
+
+def settings(environ: Mapping[str, str]) -> config.Settings:
+    return config.load(environ, env_file=None)
+
+
+def card(result: simcord.InteractionResult) -> Shown:
+    """What the answer says now."""
+    assert result.response is not None, "there is no such message any more"
+    return Shown(result.response)
+
+
+def told(result: simcord.InteractionResult) -> Shown:
+    """The private notice: the answer, or what followed an answer that was taken back."""
+    found = Shown(result.followups[-1]) if result.followups else card(result)
+    assert found.private
+    return found
+
+
+MakeStudio = Callable[..., Awaitable[Studio]]
+
+
+@pytest.fixture
+async def make_studio(tmp_path: Path) -> AsyncIterator[MakeStudio]:
+    """Makes the studio with further settings, and asks at the end whether anything went wrong that nobody was told."""
+    made: list[tuple[Studio, AsyncExitStack]] = []
+
+    async def make(*, seconds: tuple[float, float] | None = (0, 0), **further: str) -> Studio:
+        outside = AsyncExitStack()
+        stand_in = StandIn(seconds=seconds, painter=flat)
+        await stand_in.start()
+        outside.push_async_callback(stand_in.stop)
+        environ = {
+            "DATA_DIR": str(tmp_path),
+            "AI_CLIENT_TOKEN": "made-up-token",
+            "AI_CLIENT_URL": f"{stand_in.url}/api/v1",
+            "AITHRIVING_KEY": "made-up-key",
+            "AITHRIVING_URL": stand_in.url,
+            "DEFAULT_ENGINE": CORE,
+            **further,
+        }
+        parts = AsyncExitStack()
+        clock = PatientClock(THE_BEGINNING)
+        runtime = await parts.enter_async_context(assembled(settings(environ), clock=clock))
+        env = simcord.Env(runtime.client, shard_count=1, check_errors=False)
+        await env.start()
+        outside.push_async_callback(env.shutdown)
+        assert env.now().timestamp() * 1000 == THE_BEGINNING
+        with env.time_context():
+            await parts.enter_async_context(runtime.working(grace=0))
+        studio = Studio(env, stand_in, environ, clock, runtime, parts)
+        studio.populate()
+        await env.settle()
+        made.append((studio, outside))
+        return studio
+
+    yield make
+    for studio, outside in made:
+        await studio.parts.aclose()
+        await outside.aclose()
+        assert not [error for error in studio.env.errors if not isinstance(_cause(error), UserError)]
+
+
+@pytest.fixture
+async def studio(make_studio: MakeStudio) -> Studio:
+    return await make_studio()
+
+
+@pytest.fixture
+async def slow_studio(make_studio: MakeStudio) -> Studio:
+    """Here the image services finish when the test says so."""
+    return await make_studio(seconds=None)
+
+
+def _cause(error: BaseException) -> BaseException:
+    return error.original if isinstance(error, app_commands.CommandInvokeError) else error
+
+
+def engine(studio: Studio, engine_id: str) -> Engine:
+    return studio.runtime.actions.engines[engine_id]

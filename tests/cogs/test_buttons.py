@@ -1,0 +1,330 @@
+"""Every button, pressed by everybody who can see it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+import pytest
+import simcord
+
+from bot.display.buttons import ACTIONS
+from storage import jobs as rows
+from storage.jobs import JobStatus
+from tests.cogs.conftest import BASIC, MakeStudio, Shown, Studio, card, told
+
+
+async def finished(studio: Studio, **options: Any) -> simcord.InteractionResult:
+    result = await studio.imagine(**options)
+    await studio.finish()
+    return result
+
+
+async def waiting(studio: Studio, **options: Any) -> simcord.InteractionResult:
+    """A job of which one request has been sent and the second waits for its turn."""
+    result = await studio.imagine(prompt="a {red, blue} car", **options)
+    await studio.begun()
+    await studio.until(lambda: "1 sent" in card(result).text)
+    return result
+
+
+@pytest.fixture
+async def narrow_studio(make_studio: MakeStudio) -> Studio:
+    """One request at a time, and the image services finish when the test says so."""
+    return await make_studio(seconds=None, AITHRIVING_JOBS="1")
+
+
+# --- Again --------------------------------------------------------------------------------------------------------
+
+
+async def test_again_runs_as_the_job_of_whoever_presses_it(studio: Studio) -> None:
+    first = await finished(studio, prompt="a fox", seed=7)
+    again = await studio.press(studio.ben, card(first), "Again")
+    await studio.finish()
+    shown = card(again)
+    assert shown.raw.id != card(first).raw.id
+    assert f"seed 7 · 1 s · 6 credits · for <@{studio.ben.id}>" in shown.text.replace("0 s", "1 s")
+    assert len(card(first).images) == len(shown.images) == 1
+    job = await studio.job(2)
+    assert (job.user_id, job.parent_id) == (studio.ben.id, 1)
+
+
+async def test_new_seed_differs_in_the_seed_alone(studio: Studio) -> None:
+    first = await finished(studio, prompt="a fox", seed=7, style="anime")
+    again = await studio.press(studio.ada, card(first), "New seed")
+    await studio.finish()
+    one, other = [call.body for call in studio.stand_in.calls_to("aithriving.core")]
+    assert isinstance(one, dict)
+    assert isinstance(other, dict)
+    assert one["seed"] == 7 != other["seed"]
+    assert {**one, "seed": 0} == {**other, "seed": 0}
+    assert "New seed" in card(again).labels
+
+
+async def test_again_of_a_private_job_is_for_its_author_alone(studio: Studio) -> None:
+    first = await finished(studio, private=True)
+    again = await studio.press(studio.ada, card(first), "Again")
+    await studio.finish()
+    assert card(again).private
+    forged = await forge(studio, studio.ben, "again", 1)
+    assert "private job" in told(forged).text
+    assert "private job" in told(await forge(studio, studio.admin, "details", 1)).text
+
+
+async def test_again_after_a_failure(studio: Studio) -> None:
+    studio.stand_in.keys = frozenset({"another"})
+    first = await finished(studio)
+    studio.stand_in.keys = None
+    again = await studio.press(studio.ben, card(first), "Again")
+    await studio.finish()
+    assert len(card(again).images) == 1
+
+
+# --- Cancel -------------------------------------------------------------------------------------------------------
+
+
+async def test_cancel_drops_what_was_not_sent_and_the_rest_is_shown(narrow_studio: Studio) -> None:
+    studio = narrow_studio
+    result = await waiting(studio)
+    said = told(await studio.press(studio.ada, card(result), "Cancel"))
+    assert "1 of 2 requests were cancelled and are free" in said.text
+    assert card(result).labels == []
+    studio.stand_in.finish_all()
+    await studio.finish()
+    shown = card(result)
+    assert len(shown.images) == 1
+    assert "1 of 2 requests cancelled, not charged." in shown.text
+    assert "6 credits" in shown.text
+    assert len(studio.stand_in.bills) == 1
+
+
+async def test_cancelling_before_anything_was_sent_is_free(narrow_studio: Studio) -> None:
+    studio = narrow_studio
+    await waiting(studio)
+    second = await studio.imagine(studio.ben, "a fox")
+    said = told(await studio.press(studio.ben, card(second), "Cancel"))
+    assert "not charged" in said.text
+    await studio.until(lambda: "**Cancelled.**" in card(second).text)
+    assert "Nothing was charged." in card(second).text
+    assert card(second).labels == ["Again", "Details", "Delete"]
+
+
+async def test_only_the_author_or_a_moderator_may_cancel(narrow_studio: Studio) -> None:
+    studio = narrow_studio
+    result = await waiting(studio)
+    refused = told(await studio.press(studio.ben, card(result), "Cancel"))
+    assert "Only the person who asked for it" in refused.text
+    allowed = told(await studio.press(studio.admin, card(result), "Cancel"))
+    assert "cancelled" in allowed.text
+
+
+async def test_too_late_to_cancel_is_an_answer(studio: Studio) -> None:
+    result = await finished(studio)
+    said = told(await forge(studio, studio.ada, "cancel", 1))
+    assert "Too late" in said.text
+    assert len(card(result).images) == 1
+
+
+# --- Details ------------------------------------------------------------------------------------------------------
+
+
+async def test_details_are_for_everybody_who_sees_the_card(studio: Studio) -> None:
+    result = await finished(studio, prompt="a fox", seed=7, engine=BASIC, steps=30)
+    details = told(await studio.press(studio.ben, card(result), "Details"))
+    for words in ("a fox", "30 steps", "seed 7", "(estimate)", "sent", "finished"):
+        assert words in details.text
+
+
+async def test_details_of_a_job_of_another_channel_are_not_told(studio: Studio) -> None:
+    await finished(studio)
+    elsewhere = studio.server.create_text_channel("elsewhere")
+    result = await studio.ada.slash(elsewhere, "imagine", prompt="mine")
+    await studio.finish()
+    forged = await forge(studio, studio.ben, "details", 1, on=card(result))
+    assert "another channel" in told(forged).text
+
+
+# --- Delete -------------------------------------------------------------------------------------------------------
+
+
+async def test_delete_asks_and_then_takes_card_and_files_away(studio: Studio) -> None:
+    result = await finished(studio, images=2)
+    question = told(await studio.press(studio.ada, card(result), "Delete"))
+    assert "The 2 images will be gone for everybody" in question.text
+    assert len(card(result).images) == 2
+    said = await studio.press(studio.ada, question, "Delete for good")
+    assert "Deleted." in card(said).text
+    assert result.response is None
+    async with studio.runtime.database.read() as connection:
+        job = await rows.get_job(connection, 1)
+        images = await rows.images_of(connection, 1)
+    assert job is not None
+    assert job.status is JobStatus.DELETED
+    assert [image.file for image in images] == [None, None]
+
+
+async def test_a_private_card_can_be_deleted_too(studio: Studio) -> None:
+    result = await finished(studio, private=True)
+    question = told(await studio.press(studio.ada, card(result), "Delete"))
+    await studio.press(studio.ada, question, "Delete for good")
+    assert result.response is None
+
+
+async def test_only_the_author_or_a_moderator_may_delete(studio: Studio) -> None:
+    result = await finished(studio)
+    refused = told(await studio.press(studio.ben, card(result), "Delete"))
+    assert "Only the person who asked for it" in refused.text
+    assert refused.labels == []
+    question = told(await studio.press(studio.admin, card(result), "Delete"))
+    await studio.press(studio.admin, question, "Delete for good")
+    assert result.response is None
+
+
+async def test_deleting_twice_says_that_it_is_gone(studio: Studio) -> None:
+    result = await finished(studio)
+    first, second = [told(await studio.press(studio.ada, card(result), "Delete")) for _ in range(2)]
+    await studio.press(studio.ada, first, "Delete for good")
+    said = await studio.press(studio.ada, second, "Delete for good")
+    assert "no longer exists" in told(said).text
+
+
+async def test_a_card_that_somebody_took_away_meanwhile_is_no_error(studio: Studio) -> None:
+    result = await finished(studio)
+    question = told(await studio.press(studio.ada, card(result), "Delete"))
+    await studio.admin.delete(card(result).raw)
+    said = await studio.press(studio.ada, question, "Delete for good")
+    assert "taken away already" in card(said).text
+
+
+async def test_a_card_that_discord_will_not_let_go_of_is_said(studio: Studio) -> None:
+    result = await finished(studio)
+    question = told(await studio.press(studio.ada, card(result), "Delete"))
+    studio.env.inject_error("DELETE", "/webhooks/*/*/messages/@original", status=500)
+    said = await studio.press(studio.ada, question, "Delete for good")
+    assert "did not let me take the card away" in card(said).text
+
+
+async def test_a_question_that_nobody_answers_goes_away(studio: Studio) -> None:
+    result = await finished(studio)
+    pressed = await studio.press(studio.ada, card(result), "Delete")
+    assert len(pressed.followups) == 1
+    await studio.env.advance_time(301)
+    assert pressed.followups == []
+    assert len(card(result).images) == 1
+
+
+async def test_an_unfinished_job_cannot_be_deleted(slow_studio: Studio) -> None:
+    await slow_studio.imagine()
+    await slow_studio.begun()
+    question = told(await forge(slow_studio, slow_studio.ada, "delete", 1))
+    said = await slow_studio.press(slow_studio.ada, question, "Delete for good")
+    assert "not finished yet" in told(said).text
+
+
+# --- what must not happen -----------------------------------------------------------------------------------------
+
+
+async def forge(
+    studio: Studio, person: simcord.MemberActor, action: str, job_id: int | str, *, on: Shown | None = None
+) -> simcord.InteractionResult:
+    """Press a button that stands on one of the bot's own messages, made by hand."""
+    channel_id = on.raw.channel_id if on is not None else studio.channel.id
+    view = discord.ui.LayoutView(timeout=None)
+    view.add_item(discord.ui.ActionRow(discord.ui.Button(label="Forged", custom_id=f"easel:{action}:{job_id}")))
+    view.stop()
+    with studio.env.time_context():
+        message = await studio.runtime.client.get_partial_messageable(channel_id).send(view=view)
+    return await person.click(message, label="Forged")
+
+
+@pytest.mark.parametrize("job_id", ["999", "0", "9" * 18])
+async def test_a_job_that_is_not_there(studio: Studio, job_id: str) -> None:
+    for action in ACTIONS:
+        assert "no longer exists" in told(await forge(studio, studio.ada, action, job_id)).text
+
+
+async def test_a_button_of_another_version(studio: Studio) -> None:
+    assert "another version" in told(await forge(studio, studio.ada, "upscale", 1)).text
+
+
+async def test_what_goes_wrong_is_apologised_for_with_the_job_and_logged_once(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = await finished(studio, prompt="a secret prompt")
+
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError("a made-up fault")
+
+    monkeypatch.setattr(type(studio.runtime.actions), "details", broken)
+    caplog.clear()
+    said = told(await studio.press(studio.ben, card(result), "Details"))
+    assert "something went wrong on our side with job 1" in said.text
+    assert "ZeroDivisionError" not in said.text
+    (record,) = [
+        record for record in caplog.records if record.levelname == "ERROR" and record.name.startswith("bot.display")
+    ]
+    assert "a made-up fault" in caplog.text
+    assert "secret prompt" not in caplog.text
+    number = said.text.split("under the number ")[1].split(";")[0]
+    assert number in record.getMessage()
+
+
+async def test_a_press_that_was_answered_already_is_left_alone(
+    studio: Studio, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = await finished(studio)
+    studio.env.inject_error("POST", "/interactions/*/callback", status=400, code=40060, times=2)
+    await studio.press(studio.ben, card(result), "Details")
+    assert "interaction.not_answered" not in caplog.text
+
+
+# --- after a restart ----------------------------------------------------------------------------------------------
+
+
+async def test_buttons_work_after_a_restart(studio: Studio) -> None:
+    result = await finished(studio, prompt="a fox")
+    await studio.restart()
+    details = told(await studio.press(studio.ben, card(result), "Details"))
+    assert "a fox" in details.text
+    again = await studio.press(studio.ben, card(result), "Again")
+    await studio.finish()
+    assert len(card(again).images) == 1
+
+
+async def test_a_job_that_a_restart_cut_off_is_shown_by_the_next_start(studio: Studio) -> None:
+    """Sent, never answered: on this service nobody can say what became of it, so it is free and offered again."""
+    studio.stand_in.works.seconds = None
+    result = await studio.imagine(prompt="a fox")
+    await studio.begun()
+    await studio.restart()
+    await studio.finish()
+    shown = card(result)
+    assert "not charged" in shown.text
+    assert "Again" in shown.labels
+
+
+async def test_many_presses_make_as_many_jobs_and_no_mix_up(studio: Studio) -> None:
+    result = await finished(studio, prompt="a fox")
+    everybody = (studio.ada, studio.ben, studio.admin)
+    presses = [await studio.press(person, card(result), "Again") for person in everybody]
+    await studio.finish()
+    for person, press in zip(everybody, presses, strict=True):
+        assert len(card(press).images) == 1
+        assert f"for <@{person.id}>" in card(press).text
+
+
+async def test_the_library_keeps_no_card_in_memory(studio: Studio) -> None:
+    for _ in range(3):
+        await finished(studio)
+    store = studio.runtime.client._connection._view_store
+    assert store._views == {}
+    assert store._synced_message_views == {}
+
+
+async def test_nothing_that_is_sent_may_ping(studio: Studio) -> None:
+    result = await finished(studio)
+    await studio.press(studio.ben, card(result), "Details")
+    sent = [each.json for each in studio.env.http_requests if isinstance(each.json, dict)]
+    bodies = [body.get("data", body) for body in sent if "components" in body.get("data", body)]
+    assert len(bodies) >= 3
+    assert all(body["allowed_mentions"] == {"parse": []} for body in bodies)

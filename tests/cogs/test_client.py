@@ -1,0 +1,123 @@
+"""The bot itself: what it asks of Discord at the start, where it works, and what it says when it fails."""
+
+from __future__ import annotations
+
+import discord
+import pytest
+
+from storage import state
+from tests.cogs.conftest import MakeStudio, Studio, card, told
+
+
+def syncs(studio: Studio) -> list[str]:
+    return [each.path for each in studio.env.http_requests if each.method == "PUT" and "/commands" in each.path]
+
+
+async def test_it_asks_for_no_privileged_intent(studio: Studio) -> None:
+    assert studio.runtime.client.intents == discord.Intents(guilds=True)
+
+
+async def test_commands_are_synced_when_their_definition_changed_and_only_then(studio: Studio) -> None:
+    assert len(syncs(studio)) == 1
+    await studio.restart()
+    assert len(syncs(studio)) == 1
+    assert "</imagine:" in studio.runtime.client.mention("imagine")
+    studio.runtime.client.tree.get_commands()[0].description = "Something else"  # type: ignore[union-attr]  # a slash command
+    assert await studio.runtime.client.commands_in_step.sync() == ["everywhere"]
+    assert await studio.runtime.client.commands_in_step.sync() == []
+    assert await studio.runtime.client.commands_in_step.sync(force=True) == ["everywhere"]
+    assert len(syncs(studio)) == 3
+
+
+async def test_commands_can_be_kept_to_some_servers(studio: Studio) -> None:
+    client, commands = studio.runtime.client, studio.env.backend.commands
+    client.commands_in_step._guilds = (studio.server.id,)
+    with studio.env.time_context():
+        assert await client.commands_in_step.sync() == [str(studio.server.id)]
+    # What stood everywhere is taken back, or else each command would be shown twice.
+    assert commands[None] == {}
+    assert {each["name"] for each in commands[studio.server.id].values()} == {
+        "imagine", "credits", "usage", "engines", "help",
+    }  # fmt: skip
+    client.commands_in_step._guilds = ()
+    with studio.env.time_context():
+        assert await client.commands_in_step.sync() == ["everywhere"]
+    assert not commands[studio.server.id]
+    assert len(commands[None]) == 5
+
+
+async def test_a_sync_that_discord_refuses_does_not_stop_the_bot(
+    studio: Studio, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with studio.runtime.database.write() as tx:
+        await state.put(tx, "commands", {})
+    studio.env.inject_error("PUT", "/applications/*/commands", status=429, code=30034)
+    await studio.restart()
+    assert "commands.not_synced" in caplog.text
+    result = await studio.imagine()
+    await studio.finish()
+    assert len(card(result).images) == 1
+    assert studio.runtime.client.mention("imagine") == "`/imagine`"
+
+
+async def test_it_works_only_where_the_operator_lets_it(make_studio: MakeStudio) -> None:
+    studio = await make_studio(ALLOWED_GUILDS="123")
+    refused = told(await studio.imagine())
+    assert "only for certain servers" in refused.text
+    assert not card(await studio.ada.user.slash("imagine", prompt="a fox")).images
+    assert await studio.ada.autocomplete(studio.channel, "imagine", "engine", "") == []
+    assert studio.stand_in.calls == []
+    studio.runtime.client._allowed_guilds = frozenset({studio.server.id})
+    result = await studio.imagine()
+    await studio.finish()
+    assert len(card(result).images) == 1
+    studio.runtime.client._allowed_guilds = frozenset({123})
+    pressed = await studio.press(studio.ada, card(result), "Again")
+    assert "only for certain servers" in told(pressed).text
+
+
+async def test_a_fault_of_ours_is_an_apology_with_a_number_that_the_log_knows(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError("a made-up fault")
+
+    monkeypatch.setattr(type(studio.runtime.actions), "credits", broken)
+    said = told(await studio.ada.slash(studio.channel, "credits")).text
+    number = said.split("under the number ")[1].split(";")[0]
+    (record,) = [
+        record for record in caplog.records if record.levelname == "ERROR" and record.name.startswith("bot.display")
+    ]
+    assert number in record.getMessage()
+    assert "a made-up fault" in caplog.text
+    assert any("a made-up fault" in str(error) for error in studio.env.errors)
+    studio.env._errors.clear()
+
+
+async def test_a_fault_after_the_card_was_promised_stands_in_its_place(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a made-up fault")
+
+    monkeypatch.setattr(type(studio.runtime.actions), "imagine", broken)
+    result = await studio.imagine(prompt="a secret prompt")
+    assert "something went wrong on our side" in card(result).text
+    assert "secret prompt" not in caplog.text
+    assert len(studio.env.errors) == 1
+    studio.env._errors.clear()
+
+
+async def test_an_answer_that_comes_too_late_is_no_fault_of_ours(
+    studio: Studio, caplog: pytest.LogCaptureFixture
+) -> None:
+    studio.env.inject_error("POST", "/interactions/*/callback", status=404, code=10062)
+    result = await studio.imagine()
+    assert not result.acknowledged
+    assert "interaction.answered_too_late" in caplog.text
+    assert not [
+        record for record in caplog.records if record.levelname == "ERROR" and record.name.startswith("bot.display")
+    ]
+    assert studio.stand_in.calls == []
+    assert len(studio.env.errors) == 1
+    studio.env._errors.clear()

@@ -1,0 +1,108 @@
+"""Results that come late, through the real library, in a Discord whose tokens end after fifteen minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import simcord
+
+from storage.jobs import JobStatus
+from tests.cogs.conftest import Shown, Studio, card
+
+SIXTEEN_MINUTES = 16 * 60
+
+
+async def late(studio: Studio, **options: Any) -> simcord.InteractionResult:
+    """A job that is finished after the interaction's token was over."""
+    result = await studio.imagine(prompt="a fox", **options)
+    await studio.begun()
+    await studio.until(lambda: "Sent" in card(result).text)
+    studio.clock.advance(SIXTEEN_MINUTES)
+    await studio.env.advance_time(SIXTEEN_MINUTES)
+    return result
+
+
+async def done(studio: Studio) -> None:
+    studio.stand_in.finish_all()
+    await studio.finish()
+
+
+def in_channel(studio: Studio, channel: simcord.ChannelHandle) -> list[Shown]:
+    messages = studio.env.backend.messages[channel.id].values()
+    return [Shown(simcord.ResponseMessage(studio.env, each)) for each in messages]
+
+
+async def test_a_public_card_is_edited_by_the_bot_itself(slow_studio: Studio) -> None:
+    result = await late(slow_studio)
+    await done(slow_studio)
+    assert len(card(result).images) == 1
+    note = (await slow_studio.job()).delivery_note
+    assert note == "edited by the bot itself, since the interaction's token was over"
+
+
+async def test_a_token_that_ends_earlier_than_said_is_no_obstacle(slow_studio: Studio) -> None:
+    result = await late(slow_studio)
+    slow_studio.clock.advance(-SIXTEEN_MINUTES)
+    await done(slow_studio)
+    assert len(card(result).images) == 1
+    assert (await slow_studio.job()).status is JobStatus.DELIVERED
+
+
+async def test_a_private_result_goes_to_its_author_alone(slow_studio: Studio) -> None:
+    await late(slow_studio, private=True)
+    await done(slow_studio)
+    (message,) = in_channel(slow_studio, slow_studio.ada.user.dm_channel)
+    assert len(message.images) == 1
+    assert f"This could not be shown in <#{slow_studio.channel.id}>." in message.text
+    assert not any(shown.images for shown in in_channel(slow_studio, slow_studio.channel))
+    assert (await slow_studio.job()).status is JobStatus.DELIVERED
+
+
+async def test_a_card_that_was_deleted_is_not_posted_again(slow_studio: Studio) -> None:
+    result = await slow_studio.imagine()
+    await slow_studio.begun()
+    await slow_studio.admin.delete(card(result).raw)
+    await done(slow_studio)
+    job = await slow_studio.job()
+    assert (job.status, job.delivery_note) == (JobStatus.KEPT, "kept: the card was deleted")
+    assert in_channel(slow_studio, slow_studio.channel) == []
+
+
+async def test_a_channel_that_is_gone_leaves_the_direct_message(slow_studio: Studio) -> None:
+    await late(slow_studio)
+    slow_studio.env.backend.delete_channel(slow_studio.channel.id)
+    await slow_studio.env.settle()
+    await done(slow_studio)
+    (message,) = in_channel(slow_studio, slow_studio.ada.user.dm_channel)
+    assert len(message.images) == 1
+
+
+async def test_a_new_message_is_found_again_and_not_posted_twice(
+    slow_studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await late(slow_studio)
+    # The card cannot be edited by the bot, and Discord fails after it has taken the new message.
+    slow_studio.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50005, times=None)
+    monkeypatch.setattr(slow_studio.runtime.jobs, "note", _failing_once(slow_studio))
+    await done(slow_studio)
+    shown = [each for each in in_channel(slow_studio, slow_studio.channel) if each.images]
+    assert len(shown) == 1
+    assert f"<@{slow_studio.ada.id}>, this took longer" in shown[0].text
+    assert {user.id for user in shown[0].raw.message.mentions} == {slow_studio.ada.id}
+    job = await slow_studio.job()
+    assert (job.status, job.message_id) == (JobStatus.DELIVERED, shown[0].raw.id)
+
+
+def _failing_once(studio: Studio) -> Callable[..., Awaitable[None]]:
+    real = studio.runtime.jobs.note
+    failed: list[bool] = []
+
+    async def note(job_id: int, **columns: object) -> None:
+        if "message_id" in columns and not failed:
+            failed.append(True)
+            raise OSError("the connection broke after the message had been posted")
+        await real(job_id, **columns)
+
+    return note

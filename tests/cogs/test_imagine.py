@@ -1,0 +1,195 @@
+"""``/imagine`` as a person does it, from the command to the finished images."""
+
+from __future__ import annotations
+
+import discord
+import pytest
+
+from storage.jobs import JobStatus
+from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, told
+
+XL = "ai-client/stable-diffusion-xl-1024-v0-9"
+
+
+@pytest.mark.parametrize("engine", [XL, BASIC, CORE])
+async def test_the_finished_images_stand_where_the_card_stood(studio: Studio, engine: str) -> None:
+    result = await studio.imagine(prompt="a lighthouse on a cliff", engine=engine, images=2)
+    waiting = card(result)
+    assert waiting.text.startswith("a lighthouse on a cliff\n")
+    await studio.finish()
+    shown = card(result)
+    assert shown.raw.id == waiting.raw.id
+    assert not shown.private
+    assert [image["description"] for image in shown.images] == [
+        "a lighthouse on a cliff (image 1 of 2)",
+        "a lighthouse on a cliff (image 2 of 2)",
+    ]
+    assert len(shown.raw.attachments) == 2
+    assert shown.labels == ["Again", "Details", "Delete"]
+    assert (await studio.job()).status is JobStatus.DELIVERED
+
+
+async def test_the_card_follows_the_work(slow_studio: Studio) -> None:
+    result = await slow_studio.imagine(prompt="a fox", style="anime", seed=7)
+    await slow_studio.begun()
+    await slow_studio.until(lambda: "Sent to the image service" in card(result).text)
+    shown = card(result)
+    assert "1024x1024 · anime · seed 7" in shown.text
+    assert f"6 credits held, the exact price · for <@{slow_studio.ada.id}>" in shown.text
+    assert shown.labels == []
+    slow_studio.stand_in.finish_all()
+    await slow_studio.finish()
+    assert "6 credits · for" in card(result).text
+    assert card(result).labels == ["Again", "New seed", "Details", "Delete"]
+
+
+async def test_what_is_wrong_is_said_privately_at_once_and_all_of_it(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a fox", engine=CORE, sampler="DDIM", steps=30, size="100x100")
+    notice = told(result)
+    assert result.response is not None
+    assert not result.deferred
+    for word in ("sampler", "steps", "100x100"):
+        assert word in notice.text
+    assert studio.stand_in.calls == []
+
+
+async def test_a_prompt_that_cannot_be_read_shows_the_place(studio: Studio) -> None:
+    notice = told(await studio.imagine(prompt="a {red, blue car"))
+    assert "never closed" in notice.text
+
+
+async def test_private_stays_private_all_through(studio: Studio) -> None:
+    result = await studio.imagine(private=True)
+    assert card(result).private
+    await studio.finish()
+    shown = card(result)
+    assert shown.private
+    assert len(shown.images) == 1
+    refused = told(await studio.imagine(engine="nobody/nothing", private=True))
+    assert "nobody/nothing" in refused.text
+
+
+async def test_a_spoiler_hides_the_images(studio: Studio) -> None:
+    result = await studio.imagine(spoiler=True)
+    await studio.finish()
+    assert all(image["spoiler"] for image in card(result).images)
+
+
+async def test_permutations_are_one_card(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a {red, blue} car")
+    await studio.finish()
+    shown = card(result)
+    assert [image["description"] for image in shown.images] == [
+        "a red car (image 1 of 2)",
+        "a blue car (image 2 of 2)",
+    ]
+    assert "12 credits" in shown.text
+
+
+async def test_prompts_cannot_ping_or_break_the_card(studio: Studio) -> None:
+    prompt = f"<@{studio.ben.id}> @everyone # big\n-# small [link](https://evil.example) ||x||"
+    result = await studio.imagine(prompt=prompt)
+    await studio.finish()
+    message = card(result).raw.message
+    assert not message.mention_everyone
+    assert studio.ben.id not in [user.id for user in message.mentions]
+    assert "[link](https://" not in card(result).text
+
+
+async def test_a_failure_says_that_it_was_free(studio: Studio) -> None:
+    studio.stand_in.keys = frozenset({"another"})
+    result = await studio.imagine()
+    await studio.finish()
+    shown = card(result)
+    assert "**No image came of this.**" in shown.text
+    assert "not charged" in shown.text or "Nothing was charged" in shown.text
+    assert shown.labels == ["Again", "Details", "Delete"]
+    assert shown.images == []
+
+
+async def test_a_limit_is_told_privately_and_leaves_nothing_behind(make_studio: MakeStudio) -> None:
+    studio = await make_studio(USER_DAILY_CREDITS="5")
+    result = await studio.imagine()
+    notice = told(result)
+    assert "your credits for today" in notice.text
+    assert result.response is None, "the card that was promised is taken back"
+    private = await studio.imagine(private=True)
+    assert "your credits for today" in told(private).text
+    assert studio.stand_in.calls == []
+
+
+async def test_where_the_bot_may_not_show_images_it_says_so_before_anything(studio: Studio) -> None:
+    quiet = studio.server.create_text_channel(
+        "quiet", overwrites={studio.server.default_role: discord.PermissionOverwrite(attach_files=False)}
+    )
+    refused = told(await studio.ada.slash(quiet, "imagine", prompt="a fox"))
+    assert "Attach Files" in refused.text
+    assert studio.stand_in.calls == []
+    allowed = await studio.ada.slash(quiet, "imagine", prompt="a fox", private=True)
+    await studio.finish()
+    assert len(card(allowed).images) == 1
+
+
+async def test_it_works_in_direct_messages(studio: Studio) -> None:
+    result = await studio.ada.user.slash("imagine", prompt="a fox")
+    await studio.finish()
+    assert len(card(result).images) == 1
+
+
+async def test_several_jobs_of_several_people_do_not_mix(slow_studio: Studio) -> None:
+    results = {
+        prompt: await slow_studio.imagine(person, prompt)
+        for person, prompt in ((slow_studio.ada, "one"), (slow_studio.ben, "two"), (slow_studio.ada, "three"))
+    }
+    await slow_studio.begun(count=3)
+    slow_studio.stand_in.finish_all()
+    await slow_studio.finish()
+    for prompt, result in results.items():
+        assert [image["description"] for image in card(result).images] == [prompt]
+
+
+# --- autocomplete -------------------------------------------------------------------------------------------------
+
+
+async def suggested(studio: Studio, option: str, typed: str = "", **filled: str) -> dict[str, str]:
+    choices = await studio.ada.autocomplete(studio.channel, "imagine", option, typed, prompt="a fox", **filled)
+    assert len(choices) <= 25
+    return {choice["value"]: choice["name"] for choice in choices}
+
+
+async def test_engines_are_offered_with_their_price(studio: Studio) -> None:
+    engines = await suggested(studio, "engine")
+    assert list(engines) == list(studio.runtime.actions.engines)
+    assert "6 credits" in engines[CORE]
+    assert list(await suggested(studio, "engine", "1.6")) == [BASIC]
+
+
+async def test_sizes_styles_and_samplers_are_those_of_the_chosen_engine(studio: Studio) -> None:
+    assert (await suggested(studio, "size", engine=XL))["1024x1024"] == "1024x1024 · square"
+    assert "16:9" in (await suggested(studio, "size", "1344", engine=XL))["1344x768"]
+    assert list(await suggested(studio, "style", "neon")) == ["neon-punk"]
+    assert "DDIM" in await suggested(studio, "sampler", engine=BASIC)
+    assert await suggested(studio, "sampler", engine=CORE) == {}
+    assert await suggested(studio, "sampler", engine="nobody/nothing") == {}
+
+
+async def test_threads_are_ones_own(studio: Studio) -> None:
+    await studio.imagine(prompt="a lighthouse")
+    await studio.finish()
+    threads = await suggested(studio, "thread")
+    assert list(threads.values()) == ["a lighthouse"]
+    others = await studio.ben.autocomplete(studio.channel, "imagine", "thread", "", prompt="x")
+    assert others == []
+    result = await studio.imagine(prompt="another", thread=next(iter(threads)))
+    await studio.finish()
+    assert len(card(result).images) == 1
+    refused = told(await studio.imagine(studio.ben, "another", thread=next(iter(threads))))
+    assert "no such thread" in refused.text
+
+
+async def test_a_list_that_cannot_be_made_is_empty_and_logged(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(type(studio.runtime.actions), "thread_choices", None)
+    assert await suggested(studio, "thread") == {}
+    assert "autocomplete.failed" in caplog.text

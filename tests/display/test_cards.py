@@ -1,0 +1,351 @@
+"""Every card is within what Discord takes, whatever people and services wrote, and says what it has to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from simcord.components import validate_message_state
+
+from bot.actions import CreditsView, Price, UsageView
+from bot.display.buttons import ACTIONS, JobButton
+from bot.display.cards import Card, notice, refusal, text, within
+from bot.display.detail_cards import details_card
+from bot.display.job_cards import ShownImage, alt_text, failure_card, result_card, waiting_card
+from bot.display.list_cards import credits_card, engines_card, help_card, usage_card
+from bot.display.wording import units
+from bot.generation.views import JobView, Progress
+from bot.providers.base import Size, WeightedText
+from storage.jobs import Event, JobStatus, SubmissionStatus
+from storage.ledger import Totals, UserUsage
+from tests.doubles.engines import ENGINES
+from tests.doubles.views import ENGINE, NOW, image, job, request, submission, view
+
+COMPONENTS_V2 = 1 << 15
+
+prompts = st.one_of(
+    st.text(min_size=1, max_size=2000),
+    st.sampled_from(["*", "<@1>", "🦊", "-# ", "\n# x\n", "\\", "`"]).map(lambda mark: (mark * 2000)[:2000]),
+)
+
+
+def everything(card: Card) -> list[dict[str, Any]]:
+    """Every component of the card, as it is sent."""
+
+    def walk(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for component in components:
+            yield component
+            yield from walk(component.get("components", []))
+
+    return list(walk(card.to_components()))  # type: ignore[no-untyped-call]  # the library leaves it untyped
+
+
+def said(card: Card) -> str:
+    return "\n".join(part["content"] for part in everything(card) if part["type"] == 10)
+
+
+def labels(card: Card) -> list[str]:
+    return [part["label"] for part in everything(card) if part["type"] == 2]
+
+
+def check(card: Card) -> None:
+    """Discord would take it."""
+    parts = everything(card)
+    assert len(parts) <= 40
+    texts = [part["content"] for part in parts if part["type"] == 10]
+    assert all(texts)
+    assert sum(map(units, texts)) <= 4000
+    for part in parts:
+        if part["type"] == 2:
+            assert 0 < len(part["label"]) <= 80
+            assert JobButton.__discord_ui_compiled_template__.fullmatch(part["custom_id"])
+            assert part["custom_id"].split(":")[1] in ACTIONS
+        for item in part.get("items", []):
+            assert 0 < units(item["description"]) <= 1024
+    components = card.to_components()  # type: ignore[no-untyped-call]  # the library leaves it untyped
+    validate_message_state(components, flags=COMPONENTS_V2, content=None, embeds=[])
+
+
+def many(prompt: str, sentence: str) -> JobView:
+    """The most there can be: ten requests of different words and fates, everything else at its longest."""
+    statuses = [*SubmissionStatus, SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN]
+    submissions = [
+        submission(
+            number,
+            status,
+            asked=request(
+                f"{prompt}{number}"[-2000:],
+                style=sentence[:100] or None,
+                negative=prompt,
+                seed=2**32 - 2 - number,
+                guidance=7.25,
+                steps=50,
+                sampler="K_DPMPP_2S_ANCESTRAL",
+                size=Size(1536 - number, 1536),
+            ),
+            images=[image(number, submission_id=number, seed=2**32 - number, filtered=True)],
+            held=5000,
+            captured=1234 if status is SubmissionStatus.DONE else None,
+            exact=False,
+            error=f"{sentence}{number}",
+            attempts=3,
+            next_attempt_at=NOW,
+            sent_at=NOW,
+            finished_at=NOW + 123_456,
+        )
+        for number, status in enumerate(statuses, 1)
+    ]
+    return view(
+        *submissions,
+        prompt=prompt,
+        title=sentence,
+        progress=Progress(queue_position=12345, percent=100, expected_at=NOW, fetching=False),
+        engines=(),
+        quoted_exactly=False,
+        of=job(resumed_at=NOW, delivery_note=sentence, parent_id=11, user_id=2**63 - 1, id=10**17),
+    )
+
+
+@settings(max_examples=20)
+@given(prompts, prompts)
+def test_the_fullest_cards_are_within_the_limits(prompt: str, sentence: str) -> None:
+    shown = many(prompt, sentence)
+    images = [ShownImage(each, f"easel-12-{each.id}.webp", reencoded=True) for each in shown.images]
+    events = [Event(number, 1 + number % 10, None, SubmissionStatus.DONE, NOW, sentence) for number in range(200)]
+    for card in (
+        waiting_card(shown),
+        result_card(shown, images, notes=["<@1>, this took longer than its first card could wait."]),
+        failure_card(shown, notes=["This could not be shown in <#1>."]),
+        details_card(shown, events),
+        refusal([sentence] * 30),
+        notice("A sentence."),
+    ):
+        check(card)
+
+
+@given(prompts)
+def test_what_was_typed_never_ends_the_line_it_stands_in(prompt: str) -> None:
+    card = waiting_card(view(submission(asked=request(prompt)), prompt=prompt))
+    first = said(card).split("\n")
+    assert first[1].startswith("-# Brush")
+
+
+def test_a_waiting_card_says_place_price_and_who_asked() -> None:
+    card = waiting_card(view(submission(held=6000), progress=Progress(queue_position=3)))
+    assert said(card).split("\n") == [
+        "a lighthouse",
+        "-# Brush · 512x512",
+        "**Waiting to be sent** · number 3 in the queue",
+        "-# 6 credits held, the exact price · for <@7>",
+    ]
+    assert labels(card) == ["Cancel"]
+
+
+@pytest.mark.parametrize(
+    ("status", "progress", "words"),
+    [
+        (SubmissionStatus.QUEUED, Progress(queue_position=1), "**Waiting to be sent** · next in the queue"),
+        (SubmissionStatus.SUBMITTING, Progress(), "**Sent to the image service**"),
+        (SubmissionStatus.RENDERING, Progress(), "**Rendering**"),
+        (SubmissionStatus.RENDERING, Progress(percent=40), "**Rendering**\n▰▰▰▰▱▱▱▱▱▱▱▱ 40 %"),
+        (
+            SubmissionStatus.RENDERING,
+            Progress(expected_at=NOW + 12_400),
+            f"**Rendering** · usually ready <t:{(NOW + 10_000) // 1000}:R>",
+        ),
+        (SubmissionStatus.RENDERING, Progress(fetching=True), "**Fetching the images**"),
+    ],
+)
+def test_what_is_happening_is_said_in_words(status: SubmissionStatus, progress: Progress, words: str) -> None:
+    card = waiting_card(view(submission(status=status, held=6000), progress=progress))
+    assert words in said(card)
+    assert labels(card) == (["Cancel"] if status is SubmissionStatus.QUEUED else [])
+
+
+def test_once_it_is_rendered_nothing_is_guessed_any_more() -> None:
+    rendering = submission(status=SubmissionStatus.RENDERING, held=6000)
+    spoken = said(waiting_card(view(rendering, progress=Progress(percent=99, expected_at=NOW, fetching=True))))
+    assert "**Fetching the images**\n-#" in spoken
+
+
+def test_a_provider_that_is_busy_is_named_as_the_reason_to_wait() -> None:
+    waiting = submission(status=SubmissionStatus.QUEUED, attempts=1, next_attempt_at=NOW + 5000)
+    assert f"busy or away, next try <t:{NOW // 1000 + 5}:R>" in said(waiting_card(view(waiting)))
+
+
+def test_several_requests_are_counted_by_what_became_of_them() -> None:
+    card = waiting_card(
+        view(
+            submission(1, SubmissionStatus.DONE, captured=6000),
+            submission(2, SubmissionStatus.RENDERING, held=6000),
+            submission(3, SubmissionStatus.QUEUED, held=6000),
+            submission(4, SubmissionStatus.FAILED),
+        )
+    )
+    assert "**1 of 4 done** · 1 rendering · 1 waiting · 1 failed (free)" in said(card)
+    assert "6 spent, 12 credits held" in said(card)
+    assert "4 images" in said(card)
+
+
+def test_an_estimate_is_marked_before_and_after() -> None:
+    before = waiting_card(view(submission(held=2000), quoted_exactly=False))
+    assert "2 credits held, an estimate" in said(before)
+    done = submission(status=SubmissionStatus.DONE, captured=1200, exact=False, images=[image(1)])
+    assert "about 1.2 credits (estimate)" in said(result_card(view(done), []))
+
+
+def test_a_restart_is_not_hidden() -> None:
+    assert "Picked up again after a restart." in said(waiting_card(view(of=job(resumed_at=NOW))))
+
+
+def result_view(**known: Any) -> JobView:
+    asked = known.pop("asked", request(style="plain", seed=7))
+    done = submission(
+        status=SubmissionStatus.DONE,
+        asked=asked,
+        images=known.pop("images", [image(1, seed=7)]),
+        captured=6000,
+        sent_at=NOW,
+        finished_at=NOW + 9000,
+        error=known.pop("error", None),
+    )
+    return view(done, of=job(JobStatus.READY, **known))
+
+
+def test_a_result_shows_the_images_with_what_they_are_and_cost() -> None:
+    shown = result_view(spoiler=True)
+    card = result_card(shown, [ShownImage(shown.images[0], "easel-12-1.png")])
+    assert said(card) == "a lighthouse\n-# Brush · 512x512 · plain · seed 7 · 9 s · 6 credits · for <@7>"
+    assert labels(card) == ["Again", "New seed", "Details", "Delete"]
+    (gallery,) = [part for part in everything(card) if part["type"] == 12]
+    (item,) = gallery["items"]
+    assert item["media"]["url"] == "attachment://easel-12-1.png"
+    assert (item["description"], item["spoiler"]) == ("a lighthouse", True)
+
+
+def test_a_new_seed_is_offered_only_where_one_was_fixed() -> None:
+    shown = result_view(asked=request())
+    assert labels(result_card(shown, [])) == ["Again", "Details", "Delete"]
+
+
+def test_what_was_done_to_the_images_is_said() -> None:
+    shown = result_view(images=[image(1), image(2, filtered=True)], error="1 of 3 pictures did not come.")
+    first, second = shown.images
+    spoken = said(result_card(shown, [ShownImage(first, "1.webp", reencoded=True), ShownImage(second, "2.png")]))
+    assert "1 of 3 pictures did not come." in spoken
+    assert "blurred or held back image 2." in spoken
+    assert "Re-encoded to fit what can be sent here: image 1. The original is kept." in spoken
+
+
+def test_a_partly_failed_job_says_what_failed_and_that_it_was_free() -> None:
+    done = submission(1, SubmissionStatus.DONE, images=[image(1)], captured=6000)
+    failed = [submission(number, SubmissionStatus.FAILED, error="The words were refused.") for number in (2, 3)]
+    dropped = submission(4, SubmissionStatus.CANCELLED, error="Cancelled.")
+    spoken = said(result_card(view(done, *failed, dropped), []))
+    assert "2 of 4 requests failed: The words were refused. Nothing was charged." in spoken
+    assert "1 of 4 requests cancelled, not charged." in spoken
+
+
+def test_alt_text_is_the_prompt_of_that_very_image() -> None:
+    parts = (WeightedText("a **red** car"), WeightedText("fog", -0.5))
+    red = submission(1, SubmissionStatus.DONE, asked=request(prompts=parts), images=[image(1, submission_id=1)])
+    blue = submission(2, SubmissionStatus.DONE, asked=request("a blue car"), images=[image(2, submission_id=2)])
+    shown = view(red, blue, prompt="a {**red**, blue} car")
+    assert alt_text(shown, shown.images[0], 1) == "a **red** car, fog (-0.5) (image 1 of 2)"
+    assert alt_text(shown, shown.images[1], 2) == "a blue car (image 2 of 2)"
+    assert said(waiting_card(shown)).startswith("a {\\*\\*red\\*\\*, blue} car\n")
+
+
+def test_a_failure_says_what_happened_and_that_it_was_free_once() -> None:
+    failed = submission(status=SubmissionStatus.FAILED, error="The service is away.")
+    assert "The service is away.\nNothing was charged." in said(failure_card(view(failed)))
+    told = submission(status=SubmissionStatus.FAILED, error="The service is away. You were not charged.")
+    assert said(failure_card(view(told))).count("charged") == 1
+    assert labels(failure_card(view(failed))) == ["Again", "Details", "Delete"]
+
+
+def test_a_cancelled_job_is_not_called_a_failure() -> None:
+    spoken = said(failure_card(view(submission(status=SubmissionStatus.CANCELLED, error="Cancelled."))))
+    assert "**Cancelled.**\nNothing was charged." in spoken
+    assert "No image" not in spoken
+
+
+def test_details_show_settings_cost_requests_and_steps() -> None:
+    shown = result_view(asked=request(seed=7, steps=30), parent_id=11)
+    events = [
+        Event(1, 1, None, SubmissionStatus.QUEUED, NOW, "asked for"),
+        Event(2, 1, SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, NOW, "sent to the provider"),
+    ]
+    spoken = said(details_card(shown, events))
+    for words in (
+        "**Job 12** · about to be shown",
+        "Engine and settings: Brush · 512x512 · 30 steps · seed 7",
+        "Cost: 6 credits",
+        "Thread: lighthouses",
+        "Made from job 11",
+        "1\\. done · seed 7 · 6 credits · answered after 9 s",
+        f"-# <t:{NOW // 1000}:T> sent · sent to the provider",
+    ):
+        assert words in spoken
+
+
+def test_an_engine_that_is_gone_is_named_by_its_id() -> None:
+    assert "scripted/brush" in said(waiting_card(replace(view(), engines=())))
+
+
+# --- lists --------------------------------------------------------------------------------------------------------
+
+
+def test_the_engines_are_listed_with_what_they_take_and_cost() -> None:
+    card = engines_card(ENGINES.values(), lambda _: Price(400, 2000, exact=False), default="pencil/core")
+    check(card)
+    spoken = said(card)
+    assert "**Pencil Core** · used where none is named" in spoken
+    assert "0.4 to 2 credits an image · pencil/basic-1.6" in spoken
+    assert "steps 10 to 50, seed, guidance 0 to 35 and sampler" in spoken
+    assert "1024x1024 (square)" in spoken
+
+
+def test_many_engines_still_fit() -> None:
+    crowd = [replace(ENGINE, id=f"scripted/{number}", name="*" * 200, styles=("x" * 90,) * 40) for number in range(60)]
+    check(engines_card(crowd, lambda _: Price(1, 2, exact=True), default=""))
+
+
+def test_credits_are_told_with_what_is_left() -> None:
+    today, month = Totals(7200, 6000, 1200, 5000, 2), Totals(20_000, 20_000, 0, 5000, 4)
+    card = credits_card(CreditsView(today, month, [("a/b", 7200)], 20_000), names={"a/b": "The B"})
+    check(card)
+    for words in ("Today: 7.2 credits spent, 1.2 of them estimated", "Left today: 7.8 credits of 20", "The B: 7.2"):
+        assert words in said(card)
+
+
+def test_usage_is_told_by_person_and_fits_a_large_server() -> None:
+    people = [UserUsage(2**62 + number, 10**9, 10**6, 5000, 12_345, 99) for number in range(500)]
+    card = usage_card(UsageView(NOW, people, Totals(1, 1, 1, 1, 1), 10**9), place="*The* Studio")
+    check(card)
+    assert "more." in said(card)
+    assert "What \\*The\\* Studio has spent" in said(card)
+    assert "Nobody has made" in said(usage_card(UsageView(0, [], Totals(0, 0, 0, 0, 0), None), place="x"))
+
+
+def test_help_names_every_command_to_click_on() -> None:
+    card = help_card(lambda name: f"</{name}:1>")
+    check(card)
+    assert "</usage report:1>" in said(card)
+
+
+@given(st.lists(st.text(min_size=1, max_size=50), max_size=40), st.integers(min_value=20, max_value=500))
+def test_lines_that_do_not_fit_are_counted(lines: list[str], room: int) -> None:
+    kept = within(lines, room)
+    assert units("\n".join(kept)) <= room
+    if kept != lines:
+        assert kept[-1] == f"… and {len(lines) - len(kept) + 1} more."
+
+
+def test_a_card_is_compared_by_what_it_says() -> None:
+    assert Card(text("a")).content == Card(text("a")).content != Card(text("b")).content
+    assert Card(text("a")).is_finished()

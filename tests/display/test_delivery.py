@@ -1,0 +1,338 @@
+"""A card is edited when it has something new to say; a result finds a way, and is shown once."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from typing import Any
+
+import discord
+import pytest
+
+from bot.display.delivery import EDIT_EVERY
+from bot.providers.base import Refused, Waiting
+from storage.jobs import JobStatus
+from tests.display.conftest import ADA, Post, message, refused
+
+PRIVATE: dict[str, Any] = {"private": True}
+
+
+def ways(post: Post) -> list[str]:
+    return [sent.way for sent in post.discord.taken]
+
+
+# --- progress -----------------------------------------------------------------------------------------------------
+
+
+async def test_many_changes_become_one_edit_every_two_seconds(post: Post) -> None:
+    times: list[float] = []
+    taken = post.discord.edit_by_token
+
+    async def watched(*args: Any) -> None:
+        times.append(post.clock.monotonic())
+        await taken(*args)
+
+    post.discord.edit_by_token = watched  # type: ignore[method-assign,assignment]  # a test listens in
+    post.run()
+    post.provider.enqueue("poll", *(Waiting(percent=percent) for percent in range(50, 80)))
+    job_id = await post.imagine()
+    await post.worker.start()
+    await post.worker.idle()
+    progress = [sent for sent in post.discord.taken if not sent.uploads]
+    assert 3 <= len(progress) <= 33
+    assert len({sent.says for sent in progress}) == len(progress), "each edit says something new"
+    # The result is not progress: it need not wait.
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times[:-1])]
+    assert min(gaps) >= EDIT_EVERY
+    assert post.discord.taken[-1].uploads
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+
+
+async def test_a_card_that_says_it_already_is_not_edited(post: Post) -> None:
+    job_id = await post.imagine()
+    await post.delivery.show(job_id)
+    await post.delivery.show(job_id)
+    assert ways(post) == ["token"]
+
+
+async def test_a_finished_job_is_never_shown_as_unfinished(post: Post) -> None:
+    job_id = await post.ready()
+    await post.delivery.show(job_id)
+    assert ways(post) == []
+    await post.delivery.deliver(job_id)
+    await post.delivery.show(job_id)
+    assert ways(post) == ["token"]
+    assert post.delivery._followed == {}
+
+
+async def test_an_edit_on_its_way_is_waited_for_by_the_result(post: Post) -> None:
+    """Otherwise the slow one would overwrite the images."""
+    held = asyncio.Event()
+    job_id = await post.imagine()
+    post.discord.enqueue("token", held)
+    progress = asyncio.create_task(post.delivery.show(job_id))
+    while not post.discord.tried:
+        await asyncio.sleep(0)
+    await post.worker.start()
+    while (await post.job(job_id)).status is not JobStatus.READY:
+        await asyncio.sleep(0)
+    held.set()
+    await progress
+    await post.worker.idle()
+    assert [bool(sent.uploads) for sent in post.discord.taken] == [False, True]
+
+
+async def test_progress_goes_on_by_the_bot_when_the_token_is_over(post: Post) -> None:
+    job_id = await post.imagine(seconds=0)
+    await post.delivery.show(job_id)
+    private = await post.imagine(seconds=0, **PRIVATE)
+    await post.delivery.show(private)
+    assert ways(post) == ["bot"]
+
+
+async def test_a_card_that_was_deleted_is_left_alone(post: Post) -> None:
+    post.discord.enqueue("token", refused(404, 10008))
+    job_id = await post.imagine()
+    for _ in range(3):
+        await post.delivery.show(job_id)
+    assert post.discord.tried == ["token"]
+
+
+async def test_a_progress_edit_that_fails_stops_nothing(post: Post) -> None:
+    post.run()
+    post.discord.enqueue("token", refused(500), OSError("no network"))
+    job_id = await post.imagine()
+    await post.delivery.show(job_id)
+    await post.worker.start()
+    await post.worker.idle()
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+
+
+async def test_nothing_is_sent_before_the_bot_has_logged_in(post: Post) -> None:
+    job_id = await post.ready()
+    client, post.delivery._client = post.delivery._client, None
+    post.delivery._attached.clear()
+    waiting = asyncio.create_task(post.delivery.deliver(job_id))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert client is not None
+    post.delivery.attach(client)
+    await waiting
+    assert ways(post) == ["token"]
+
+
+# --- the result ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_result_is_an_edit_of_the_card(post: Post) -> None:
+    job_id = await post.ready(images=2)
+    await post.delivery.deliver(job_id)
+    (sent,) = post.discord.taken
+    assert sent.way == "token"
+    assert [upload.name for upload in sent.uploads] == [f"easel-{job_id}-1.png", f"easel-{job_id}-2.png"]
+    assert all(f"attachment://{upload.name}" in sent.says for upload in sent.uploads)
+    job = await post.job(job_id)
+    assert (job.status, job.interaction_token) == (JobStatus.DELIVERED, None)
+    assert job.delivery_note == "edited by the interaction's token"
+
+
+async def test_a_result_is_shown_once(post: Post) -> None:
+    job_id = await post.ready()
+    await asyncio.gather(*(post.delivery.deliver(job_id) for _ in range(5)))
+    assert ways(post) == ["token"]
+
+
+async def test_a_failure_is_delivered_like_a_result(post: Post) -> None:
+    post.provider.enqueue("submit", Refused("The words were refused."))
+    job_id = await post.ready()
+    await post.delivery.deliver(job_id)
+    (sent,) = post.discord.taken
+    assert not sent.uploads
+    assert "The words were refused." in sent.says
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+
+
+PUBLIC_WAYS = [
+    # What Discord answers, way by way; which ways are tried; whether it is shown in the end.
+    ({"token": refused(401, 50027)}, ["token", "bot"], True),
+    ({"token": refused(404, 10015)}, ["token", "bot"], True),
+    ({"token": refused(404, 10008)}, ["token"], False),
+    ({"token": refused(401, 50027), "bot": refused(404, 10008)}, ["token", "bot"], False),
+    ({"token": refused(401, 50027), "bot": refused(404, 10003)}, ["token", "bot", "dm"], True),
+    ({"token": refused(401, 50027), "bot": refused(403, 50001)}, ["token", "bot", "dm"], True),
+    ({"token": refused(401, 50027), "bot": refused(403, 50005)}, ["token", "bot", "post"], True),
+    (
+        {"token": refused(401, 50027), "bot": refused(403, 50005), "post": refused(403, 50013)},
+        ["token", "bot", "post", "dm"],
+        True,
+    ),
+    (
+        {"token": refused(401, 50027), "bot": refused(403, 50001), "dm": refused(403, 50007)},
+        ["token", "bot", "dm"],
+        False,
+    ),
+]
+
+
+@pytest.mark.parametrize(("answers", "tried", "shown"), PUBLIC_WAYS)
+async def test_a_public_result_goes_down_its_ladder(
+    post: Post, answers: dict[str, discord.HTTPException], tried: list[str], shown: bool
+) -> None:
+    for way, answer in answers.items():
+        post.discord.enqueue(way, answer)
+    job_id = await post.ready()
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == tried
+    assert len(post.discord.taken) == int(shown)
+    job = await post.job(job_id)
+    assert job.status is (JobStatus.DELIVERED if shown else JobStatus.KEPT)
+    assert job.delivery_note is not None
+    assert ("since" in job.delivery_note) == shown
+    assert job.delivery_note.startswith("kept: ") != shown
+
+
+@pytest.mark.parametrize(
+    ("answers", "tried", "shown"),
+    [
+        ({"token": refused(401, 50027)}, ["token", "dm"], True),
+        ({"token": refused(404, 10008)}, ["token"], False),
+        ({"token": refused(401, 50027), "dm": refused(403, 50007)}, ["token", "dm"], False),
+        ({"token": refused(403, 50013)}, ["token", "dm"], True),
+    ],
+)
+async def test_a_private_result_never_goes_to_a_channel(
+    post: Post, answers: dict[str, discord.HTTPException], tried: list[str], shown: bool
+) -> None:
+    for way, answer in answers.items():
+        post.discord.enqueue(way, answer)
+    job_id = await post.ready(**PRIVATE)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == tried
+    assert len(post.discord.taken) == int(shown)
+    assert (await post.job(job_id)).status is (JobStatus.DELIVERED if shown else JobStatus.KEPT)
+
+
+async def test_a_token_that_is_known_to_be_over_is_not_tried(post: Post) -> None:
+    job_id = await post.ready(seconds=4)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["bot"]
+    note = (await post.job(job_id)).delivery_note
+    assert note == "edited by the bot itself, since the interaction's token was over"
+
+
+async def test_where_the_bot_is_only_user_installed_only_the_author_can_be_told(post: Post) -> None:
+    guest = type(ADA)(**{**{name: getattr(ADA, name) for name in ADA.__slots__}, "bot_present": False})
+    job_id = await post.ready(guest, seconds=0)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["dm"]
+    assert f"<#{guest.channel_id}>" in post.discord.taken[0].says
+
+
+async def test_a_new_message_mentions_its_author_and_is_remembered(post: Post) -> None:
+    post.discord.enqueue("bot", refused(403, 50005))
+    job_id = await post.ready(seconds=0)
+    await post.delivery.deliver(job_id)
+    assert "<@1>, this took longer" in post.discord.taken[0].says
+    job = await post.job(job_id)
+    assert (job.message_id, job.delivery_nonce) == (2000, f"{job_id}-post")
+
+
+async def test_a_message_that_may_have_been_posted_is_looked_for_first(post: Post) -> None:
+    """Discord answered with a fault after it had posted: what is there is not posted again."""
+    post.discord.enqueue("bot", refused(403, 50005), refused(403, 50005))
+    post.discord.enqueue("post", refused(502))
+    job_id = await post.ready(seconds=0)
+    with pytest.raises(discord.DiscordServerError):
+        await post.delivery.deliver(job_id)
+    assert (await post.job(job_id)).status is JobStatus.READY
+    post.discord.there = message(2222, 100)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["bot", "post", "look"]
+    job = await post.job(job_id)
+    assert (job.status, job.message_id) == (JobStatus.DELIVERED, 2222)
+
+
+async def test_a_message_that_is_not_found_is_sent_again(post: Post) -> None:
+    post.discord.enqueue("bot", refused(403, 50005), refused(403, 50005))
+    post.discord.enqueue("post", refused(502))
+    job_id = await post.ready(seconds=0)
+    with pytest.raises(discord.DiscordServerError):
+        await post.delivery.deliver(job_id)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["bot", "post", "look", "bot", "post"]
+
+
+async def test_where_the_place_is_gone_by_now_there_is_nothing_to_find(post: Post) -> None:
+    post.discord.enqueue("bot", refused(403, 50005), refused(404, 10003))
+    post.discord.enqueue("post", refused(502))
+    post.discord.enqueue("look", refused(404, 10003))
+    job_id = await post.ready(seconds=0)
+    with pytest.raises(discord.DiscordServerError):
+        await post.delivery.deliver(job_id)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["bot", "post", "look", "bot", "dm"]
+
+
+async def test_a_way_that_opens_again_meanwhile_does_not_show_it_twice(post: Post) -> None:
+    post.discord.enqueue("bot", refused(403, 50001))
+    post.discord.enqueue("dm", OSError("no network"))
+    job_id = await post.ready(seconds=0)
+    with pytest.raises(OSError, match="no network"):
+        await post.delivery.deliver(job_id)
+    post.discord.there = message(3333, 300)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["bot", "dm", "look"]
+    assert (await post.job(job_id)).delivery_note == "sent as a direct message"
+
+
+async def test_what_cannot_be_looked_for_is_kept_rather_than_shown_twice(post: Post) -> None:
+    post.discord.enqueue("bot", refused(403, 50005), refused(403, 50005))
+    post.discord.enqueue("post", refused(502))
+    post.discord.enqueue("look", refused(403, 50001))
+    job_id = await post.ready(seconds=0)
+    with pytest.raises(discord.DiscordServerError):
+        await post.delivery.deliver(job_id)
+    await post.delivery.deliver(job_id)
+    assert (await post.job(job_id)).status is JobStatus.KEPT
+    assert ways(post) == []
+
+
+async def test_what_may_pass_is_tried_again_by_the_same_way(post: Post) -> None:
+    post.discord.enqueue("token", refused(500), refused(429), OSError("no network"))
+    job_id = await post.ready()
+    post.worker.wake(ready=job_id)
+    await post.worker.idle()
+    assert post.discord.tried == ["token"] * 4
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+
+
+async def test_what_discord_finds_too_large_is_made_smaller_once(post: Post) -> None:
+    post.discord.enqueue("token", refused(413))
+    job_id = await post.ready()
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["token", "token"]
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+
+
+async def test_what_stays_too_large_is_said_and_kept(post: Post) -> None:
+    post.discord.enqueue("token", refused(413), refused(400, 40005))
+    job_id = await post.ready()
+    await post.delivery.deliver(job_id)
+    (sent,) = post.discord.taken
+    assert not sent.uploads
+    assert "Too large to be sent here, but kept: 1 image" in sent.says
+    job = await post.job(job_id)
+    assert (job.status, job.delivery_note) == (JobStatus.KEPT, "edited by the interaction's token, without the images")
+
+
+async def test_an_image_whose_file_is_gone_is_named(post: Post) -> None:
+    job_id = await post.ready(images=2)
+    view = await post.jobs.view(job_id)
+    assert view.images[0].file is not None
+    await post.files.remove(view.images[0].file)
+    await post.delivery.deliver(job_id)
+    (sent,) = post.discord.taken
+    assert len(sent.uploads) == 1
+    assert "No longer stored: 1 image of this job." in sent.says
+    assert "(image 2 of 2)" in json.loads(sent.says)[0]["components"][1]["items"][0]["description"]
