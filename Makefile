@@ -24,7 +24,7 @@ doctor: $(VENV)/.playground ## look at the settings and say what is missing
 	@$(PY) -m bot doctor
 
 test: $(VENV)/.dev ## the tests, without the slow ones
-	@$(PY) -m pytest -m "not slow"
+	@$(PY) -m pytest -n auto --dist worksteal -m "not slow"
 
 slow: $(VENV)/.dev ## the slow tests alone
 	@$(PY) -m pytest -m slow

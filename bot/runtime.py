@@ -1,0 +1,204 @@
+"""Puts the parts of the bot together in the order in which they need each other, runs them, and stops them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import aiohttp
+import discord
+import structlog
+import yarl
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from bot.actions import Actions
+from bot.client import Easel
+from bot.config import DISCORD_API, Settings
+from bot.display.delivery import Delivery
+from bot.errors import SettingsError, UserError
+from bot.generation.clock import Clock, SystemClock
+from bot.generation.jobs import Jobs
+from bot.generation.limits import Limits
+from bot.generation.tidy import Ages, keep_tidy
+from bot.generation.worker import Worker
+from bot.health import beating
+from bot.personal import Personal
+from bot.providers.base import Provider, WrongSetting
+from bot.providers.registry import configure
+from bot.upkeep import BACKUPS
+from storage.database import Database, InstanceLock, migrate
+from storage.images import ImageFiles
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+GRACE_SECONDS = 130.0
+"""How long a stop waits for paid requests that are under way: longer than a provider's own time-out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The parts of one running bot that others have to reach."""
+
+    settings: Settings
+    clock: Clock
+    providers: dict[str, Provider]
+    database: Database
+    files: ImageFiles
+    jobs: Jobs
+    worker: Worker
+    actions: Actions
+    delivery: Delivery
+    client: Easel
+
+    @asynccontextmanager
+    async def working(self, grace: float = GRACE_SECONDS) -> AsyncIterator[None]:
+        """Take up what is unfinished and work; at the end wait ``grace`` seconds at most for what was paid for."""
+        ages = Ages(image_days=self.settings.image_days, job_days=self.settings.job_days)
+        beside = [
+            asyncio.create_task(self.delivery.run(), name="delivery"),
+            asyncio.create_task(keep_tidy(self.database, self.files, self.clock, ages), name="tidy"),
+        ]
+        try:
+            await self.worker.start()
+            yield
+        finally:
+            await self.worker.stop(grace)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+
+
+@asynccontextmanager
+async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bool = True) -> AsyncIterator[Runtime]:
+    """Open everything and put it together; nothing is asked of anybody yet. Closes it all at the end.
+
+    ``alone`` False opens the data beside a bot that runs, which keeps the lock and the right to bring it up to date.
+    Raises SettingsError where the settings do not make a bot, and StorageError where the data cannot be used.
+    """
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        providers = configured(settings)
+        for provider in providers.values():
+            stack.push_async_callback(provider.close)
+        if not providers:
+            raise SettingsError(
+                "No image service is set up: set AI_CLIENT_TOKEN or AITHRIVING_KEY, "
+                "or DEMO_PROVIDER=1 for painted pictures."
+            )
+        files = ImageFiles(settings.data_dir / "images")
+        if alone:
+            await stack.enter_async_context(InstanceLock(settings.database_url))
+            await migrate(settings.database_url, settings.data_dir / BACKUPS)
+            await files.prepare()
+        database = await Database.open(settings.database_url)
+        stack.push_async_callback(database.close)
+        limits = Limits(
+            user_daily=settings.user_daily_credits,
+            server_monthly=settings.server_monthly_credits,
+            bot_daily=settings.bot_daily_credits,
+            jobs_per_user=settings.jobs_per_user,
+        )
+        jobs = Jobs(database, providers, limits, clock)
+        delivery = Delivery(jobs=jobs, files=files, clock=clock)
+        worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
+        personal = Personal(database, jobs.engines, settings.default_engine or next(iter(jobs.engines)), clock)
+        await personal.load()
+        actions = Actions(
+            jobs=jobs,
+            worker=worker,
+            files=files,
+            limits=limits,
+            clock=clock,
+            default_engine=settings.default_engine,
+            layers=lambda origin: (personal.of(origin.user_id).defaults,),
+        )
+        # The library would warn that it cannot speak, which nobody asks of a bot that paints.
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+        client = Easel(
+            actions=actions,
+            delivery=delivery,
+            personal=personal,
+            database=database,
+            allowed_guilds=settings.allowed_guilds,
+            command_guilds=settings.command_guilds,
+        )
+        yield Runtime(settings, clock, providers, database, files, jobs, worker, actions, delivery, client)
+
+
+def configured(settings: Settings) -> dict[str, Provider]:
+    """The providers that have a key, marked where they only paint. Raises SettingsError."""
+    try:
+        providers = configure(settings.reader)
+    except WrongSetting as error:
+        raise SettingsError(str(error)) from None
+    if settings.demo_provider:
+        for provider in providers.values():
+            provider.label = f"{provider.label} (demo)"
+            provider.engines = tuple(replace(engine, name=f"{engine.name} (demo)") for engine in provider.engines)
+    engines = [engine.id for provider in providers.values() for engine in provider.engines]
+    if engines and settings.default_engine not in {None, *engines}:
+        raise SettingsError(f"DEFAULT_ENGINE takes one of {', '.join(engines)}; what it is set to is something else.")
+    return providers
+
+
+@asynccontextmanager
+async def logged_in(runtime: Runtime) -> AsyncIterator[Easel]:
+    """Log the bot in to Discord, which also brings the commands up to date; log it out at the end.
+
+    Raises SettingsError where the token is missing or refused, and UserError where Discord cannot be reached.
+    """
+    token, api = runtime.settings.discord_token, runtime.settings.discord_api_url
+    if token is None:
+        raise SettingsError("DISCORD_TOKEN is not set.")
+    Route.BASE = api
+    async with runtime.client as client:
+        try:
+            await client.login(token)
+            if api != DISCORD_API:
+                # A session that was invalidated starts anew at the default gateway, and not where the API told it.
+                _, gateway, _ = await client.http.get_bot_gateway()
+                DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
+        except discord.LoginFailure:
+            raise SettingsError("DISCORD_TOKEN is not one that Discord knows: copy it once more.") from None
+        except discord.HTTPException as error:
+            raise UserError(f"Discord does not let the bot in (status {error.status}). Try again later.") from error
+        except (discord.GatewayNotFound, aiohttp.ClientError, OSError) as error:
+            raise UserError(
+                f"Discord cannot be reached at {api} ({type(error).__name__}). Look at the network and try again."
+            ) from error
+        yield client
+
+
+async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
+    """Be the bot until ``stop`` is set; then take no new work, wait for what was paid for, and finish the uploads.
+
+    Raises what logging in raises, and discord.py's own errors if Discord ends the connection for good.
+    """
+    async with AsyncExitStack() as stack:
+        client = await _unless(stop, stack.enter_async_context(logged_in(runtime)))
+        if client is None:
+            return
+        await stack.enter_async_context(beating(runtime.settings.data_dir))
+        await stack.enter_async_context(runtime.working())
+        await _unless(stop, client.connect())
+        log.info("bot.stopping", grace=GRACE_SECONDS)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Do the work and return what it gives, or drop it and return None as soon as ``stop`` is set."""
+    doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            return doing.result()
+        return None
+    finally:
+        for task in (doing, stopping):
+            task.cancel()
+        await asyncio.gather(doing, stopping, return_exceptions=True)

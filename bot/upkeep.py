@@ -1,0 +1,94 @@
+"""What whoever runs the bot does with its data: copy it, put a copy back, prove that the books are right."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bot.config import Settings
+from bot.credits import credits_text
+from storage import copies, reconcile
+from storage.database import Database, InstanceLock, database_path
+from storage.jobs import SubmissionStatus
+from storage.restore import Restored, restore
+
+BACKUPS = "backups"
+"""The folder for copies of the database, in the data folder."""
+
+PUT_BACK = (
+    "The bot's records had to be put back from a copy that was made before your pictures were finished, so it is not "
+    "known what became of them. Press Again to ask for them once more."
+)
+
+
+async def back_up(settings: Settings, to: Path | None, now: datetime) -> Path:
+    """Copy the database, which may be in use, and return the new file: ``to``, or one in ``to`` if that is a folder.
+
+    Without ``to`` it is put into the data folder's ``backups``. Raises StorageError.
+    """
+    path = database_path(settings.database_url)
+
+    def copy() -> Path:
+        folder = settings.data_dir / BACKUPS if to is None else to
+        target = copies.dated(path, folder, now) if to is None or to.is_dir() else to
+        copies.backup(path, target)
+        return target
+
+    return await asyncio.to_thread(copy)
+
+
+async def put_back(settings: Settings, copy: Path, now: datetime) -> list[str]:
+    """Make a copy the database and say in a few sentences what that meant. Raises StorageError, also if the bot runs."""
+    path = database_path(settings.database_url)
+    aside = copies.dated(path, settings.data_dir / BACKUPS, now, "-replaced")
+    async with InstanceLock(settings.database_url):
+        replaced = await asyncio.to_thread(path.exists)
+        restored = await restore(path, copy, aside=aside, told=PUT_BACK, at=int(now.timestamp() * 1000))
+    return list(_told(restored, path, copy, aside if replaced else None))
+
+
+def _told(restored: Restored, path: Path, copy: Path, aside: Path | None) -> Iterator[str]:
+    yield f"{copy} was put back as {path}."
+    if aside is not None:
+        yield f"What was there before is kept as {aside}."
+    if restored.unknown:
+        yield (
+            f"Unfinished requests in it: {restored.unknown}. Their outcome is unknown, they cost nothing and are not "
+            f"sent again. Jobs whose people are told so at the next start: {restored.told}."
+        )
+    if restored.kept:
+        yield (
+            f"Finished jobs that had not been shown yet: {restored.kept}. They are kept, and not shown by themselves, "
+            "since that was probably done after the copy was made."
+        )
+
+
+async def books(settings: Settings) -> tuple[list[str], bool]:
+    """What the ledger says, a line each, and whether it agrees with the submissions. Raises StorageError."""
+    database = await Database.open(settings.database_url)
+    try:
+        async with database.read() as connection:
+            found = await reconcile.reconcile(connection)
+    finally:
+        await database.close()
+    return list(_lines(found)), not found.differences
+
+
+def _lines(found: reconcile.Books) -> Iterator[str]:
+    for one in found.standing:
+        subject = f"submission {one.submission_id} of job {one.job_id} ({one.engine})"
+        since = f"{datetime.fromtimestamp(one.since / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+        if one.status is SubmissionStatus.UNKNOWN:
+            yield f"unknown  {subject}: since {since}, {credits_text(one.held)} given back"
+        else:
+            yield f"open     {subject}: {one.status} since {since}, {credits_text(one.held)} held"
+    for difference in found.differences:
+        yield f"differs  {difference.subject}: {difference.wrong}"
+    totals = found.totals
+    agree = f"differ in {len(found.differences)} places" if found.differences else "agree"
+    yield (
+        f"Submissions: {found.submissions}, ledger entries: {found.entries}. "
+        f"Spent: {credits_text(totals.spent)}, held: {credits_text(totals.in_flight)}. The books {agree}."
+    )

@@ -1,0 +1,102 @@
+"""What holds for every test: no other machine is reached, the event loop is never blocked, no clock decides."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import traceback
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import blockbuster.blockbuster
+import pytest
+from blockbuster import BlockBuster, BlockingError
+from hypothesis import HealthCheck, settings
+
+import bot
+import cogs
+import playground
+import storage
+from bot.logs import through_logging
+
+# How fast a machine is must not decide whether a test passes; the same run in CI must give the same result twice.
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_way_for_all_lines() -> None:
+    """What structlog is told arrives in ``caplog`` too."""
+    through_logging()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loopback_only() -> Iterator[None]:
+    """Fail a test that reaches for another machine. Names under ``.invalid`` do not resolve, as is their purpose."""
+    with pytest.MonkeyPatch.context() as patch:
+        connect, resolve = socket.socket.connect, socket.getaddrinfo
+
+        def connect_here(sock: socket.socket, address: Any) -> None:
+            if sock.family in {socket.AF_INET, socket.AF_INET6} and not _is_here(address[0]):
+                pytest.fail(f"this test reaches for {address}")
+            connect(sock, address)
+
+        def resolve_here(host: str | bytes | None, *args: Any, **kwargs: Any) -> Any:
+            name = host.decode() if isinstance(host, bytes) else host
+            if name and name.endswith(".invalid"):
+                raise socket.gaierror(socket.EAI_NONAME, "this name is not meant to exist")
+            if name and not _is_here(name):
+                pytest.fail(f"this test looks up {name}")
+            return resolve(host, *args, **kwargs)
+
+        patch.setattr(socket.socket, "connect", connect_here)
+        patch.setattr(socket, "getaddrinfo", resolve_here)
+        yield
+
+
+class Blocked(BlockingError):
+    """Remembers every blocking call, since the code that made it may well catch the exception and carry on."""
+
+    seen: ClassVar[list[str]] = []
+
+    def __init__(self, func: str) -> None:
+        super().__init__(func)
+        stack = traceback.extract_stack()
+        self.seen.append(" > ".join(f"{frame.filename}:{frame.lineno}" for frame in stack[-8:-2]) + f" > {func}")
+
+
+@pytest.fixture(scope="session")
+def blocking_detector(loopback_only: None) -> Iterator[None]:
+    """Raise where code of ours, or a library that it called, blocks the event loop."""
+    detector = BlockBuster([bot, cogs, playground, storage])
+    # Whether a lock is held at that very moment is a matter of luck, and such a test would fail now and then; the
+    # current folder is asked of the kernel and not of the disk.
+    for name in ("threading.Lock.acquire", "threading.Lock.acquire_lock", "os.getcwd"):
+        del detector.functions[name]
+    # It asks the process for its folder and touches no disk.
+    del detector.functions["os.path.abspath"]
+    # A line of the log goes to standard error, which counts as quick; pytest also listens with a file of its own.
+    for name in ("io.TextIOWrapper.write", "io.BufferedWriter.write"):
+        detector.functions[name].can_block_in("logging/__init__.py", {"emit", "flush"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blockbuster.blockbuster, "BlockingError", Blocked)
+        detector.activate()
+        yield
+        detector.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_on_the_loop(blocking_detector: None) -> Iterator[list[str]]:
+    """Fail a test in which the event loop was blocked; the test itself may look at what was seen, and clear it."""
+    Blocked.seen.clear()
+    yield Blocked.seen
+    assert not Blocked.seen, f"these calls blocked the event loop: {Blocked.seen}"
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

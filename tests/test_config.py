@@ -1,0 +1,220 @@
+"""The settings: what is taken, what is refused and in which words."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.config import Reader, load
+from bot.errors import SettingsError
+from bot.providers.base import SettingsReader
+
+SECRET = "MTIz.secret-token_that.nobody/may+see="
+
+
+def read(**values: str) -> Reader:
+    return load(values, env_file=None).reader
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    settings = load({}, env_file=None)
+    assert settings.discord_token is None
+    assert settings.discord_api_url == "https://discord.com/api/v10"
+    assert settings.database_url == "sqlite+aiosqlite:///data/easel.db"
+    assert settings.data_dir == Path("data")
+    assert (settings.image_days, settings.jobs_per_user) == (7, 5)
+    assert (settings.user_daily_credits, settings.server_monthly_credits, settings.bot_daily_credits) == (None,) * 3
+    assert (settings.allowed_guilds, settings.command_guilds) == (frozenset(), ())
+    assert (settings.log_level, settings.log_format) == ("info", "text")
+    assert not settings.demo_provider
+
+
+def test_everything_can_be_set() -> None:
+    settings = load(
+        {
+            "DISCORD_TOKEN": SECRET,
+            "DISCORD_API_URL": "http://127.0.0.1:8080/api/v10/",
+            "DATABASE_URL": "sqlite+aiosqlite:////srv/easel/some.db",
+            "DATA_DIR": "/srv/easel",
+            "IMAGE_DAYS": "30",
+            "DEFAULT_ENGINE": "aithriving/core",
+            "DEMO_PROVIDER": "Yes",
+            "USER_DAILY_CREDITS": "12.5",
+            "SERVER_MONTHLY_CREDITS": "1000",
+            "BOT_DAILY_CREDITS": "0",
+            "JOBS_PER_USER": "3",
+            "ALLOWED_GUILDS": "11, 22 11",
+            "COMMAND_GUILDS": "22,11",
+            "LOG_LEVEL": "DEBUG",
+            "LOG_FORMAT": "json",
+        },
+        env_file=None,
+    )
+    assert settings.discord_token == SECRET
+    assert settings.discord_api_url == "http://127.0.0.1:8080/api/v10"
+    assert settings.database_url == "sqlite+aiosqlite:////srv/easel/some.db"
+    assert settings.data_dir == Path("/srv/easel")
+    assert (settings.image_days, settings.jobs_per_user) == (30, 3)
+    assert settings.default_engine == "aithriving/core"
+    assert settings.demo_provider
+    assert settings.user_daily_credits == 12_500
+    assert settings.server_monthly_credits == 1_000_000
+    assert settings.bot_daily_credits == 0
+    assert settings.allowed_guilds == {11, 22}
+    assert settings.command_guilds == (22, 11)
+    assert (settings.log_level, settings.log_format) == ("debug", "json")
+
+
+def test_the_database_stands_in_the_data_folder_unless_it_is_told_otherwise() -> None:
+    assert load({"DATA_DIR": "/srv/easel"}, None).database_url == "sqlite+aiosqlite:////srv/easel/easel.db"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DISCORD_TOKEN", "two words"),
+        ("DISCORD_TOKEN", "snowman-☃"),
+        ("DISCORD_TOKEN", "line\nbreak"),
+        ("DISCORD_API_URL", "discord.com/api/v10"),
+        ("DISCORD_API_URL", "https://discord.com"),
+        ("DISCORD_API_URL", "ftp://discord.com/api/v10"),
+        ("DISCORD_API_URL", "https://me:pass@discord.com/api/v10"),
+        ("DISCORD_API_URL", "http://[::1/api/v10"),
+        ("DISCORD_API_URL", "http://host:99999/api/v10"),
+        ("DATABASE_URL", "easel.db"),
+        ("DATABASE_URL", "postgresql://host/easel"),
+        ("DATABASE_URL", "sqlite+aiosqlite:///"),
+        ("DATABASE_URL", "sqlite+aiosqlite:///:memory:"),
+        ("IMAGE_DAYS", "0"),
+        ("IMAGE_DAYS", "seven"),
+        ("IMAGE_DAYS", "1.5"),
+        ("IMAGE_DAYS", "nan"),
+        ("JOBS_PER_USER", "1e999999"),
+        ("DEMO_PROVIDER", "perhaps"),
+        ("USER_DAILY_CREDITS", "-1"),
+        ("SERVER_MONTHLY_CREDITS", "Infinity"),
+        ("BOT_DAILY_CREDITS", "ten"),
+        ("ALLOWED_GUILDS", "my server"),
+        ("COMMAND_GUILDS", "12,-3"),
+        ("COMMAND_GUILDS", "9" * 5000),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("DATA_DIR", "a\0b"),
+    ],
+)
+def test_a_wrong_value_is_named_in_one_line(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({name: value}, env_file=None)
+    assert str(caught.value).startswith(f"{name} takes ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    (
+        "DISCORD_TOKEN DISCORD_API_URL DATABASE_URL IMAGE_DAYS DEMO_PROVIDER "
+        "BOT_DAILY_CREDITS ALLOWED_GUILDS LOG_LEVEL LOG_FORMAT"
+    ).split(),
+)
+def test_a_token_in_the_wrong_line_is_not_repeated(name: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({name: f"{SECRET} {SECRET}"}, env_file=None)
+    assert SECRET not in str(caught.value)
+
+
+def test_what_a_provider_reads() -> None:
+    reader: SettingsReader = read(
+        A_KEY=f" {SECRET} ", A_URL="http://localhost:1/x/", A_RATE="2.5", SOME=" b, a  b,", A_TEXT=" Token "
+    )
+    assert reader.secret("A_KEY") == SECRET
+    assert reader.secret("NO_KEY") is None
+    assert reader.url("A_URL", "https://example.com") == "http://localhost:1/x"
+    assert reader.url("NO_URL", "https://example.com/") == "https://example.com"
+    assert reader.number("A_RATE", 10, low=0.1, high=100) == Decimal("2.5")
+    assert reader.number("NO_RATE", 0.1, low=0.1, high=100) == Decimal("0.1")
+    assert reader.names("SOME") == ("b", "a")
+    assert reader.names("NONE", ("x",)) == ("x",)
+    assert reader.text("A_TEXT") == "Token"
+    with pytest.raises(SettingsError, match=r"A_RATE takes a number from 3 to 5"):
+        reader.number("A_RATE", 4, low=3, high=5)
+
+
+def test_a_secret_is_remembered_and_never_shown() -> None:
+    settings = load({"DISCORD_TOKEN": SECRET, "A_KEY": "other-secret"}, env_file=None)
+    settings.reader.secret("A_KEY")
+    assert settings.reader.secrets == {SECRET, "other-secret"}
+    assert SECRET not in repr(settings)
+    assert "other-secret" not in repr(settings)
+
+
+def test_a_layer_on_top_comes_first_and_shares_the_secrets() -> None:
+    below = read(A_URL="https://example.com", A_KEY="below")
+    above = below.but({"A_KEY": "above-secret"})
+    assert above.secret("A_KEY") == "above-secret"
+    assert above.url("A_URL", "http://localhost") == "https://example.com"
+    assert "above-secret" in below.secrets
+
+
+def test_the_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(
+        "\ufeff# a comment\nIMAGE_DAYS=3 # days\nexport DATA_DIR='some where'\nJOBS_PER_USER=9\n"
+        "DEFAULT_ENGINE=\nLOG_LEVEL\nDISCORD_TOKEN=a${b}c$d\n",
+        encoding="utf-8",
+    )
+    settings = load({"JOBS_PER_USER": "2"}, file)
+    assert (settings.image_days, settings.jobs_per_user) == (3, 2)
+    assert settings.data_dir == Path("some where")
+    assert settings.default_engine is None
+    assert settings.log_level == "info"
+    assert settings.discord_token == "a${b}c$d"
+
+
+def test_a_blank_value_in_the_environment_switches_the_files_off(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("DISCORD_TOKEN=secret-in-the-file\n")
+    assert load({}, file).discord_token == "secret-in-the-file"
+    assert load({"DISCORD_TOKEN": " "}, file).discord_token is None
+
+
+def test_a_file_that_is_not_there_is_no_mistake(tmp_path: Path) -> None:
+    assert load({}, tmp_path / ".env").image_days == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [(b"IMAGE_DAYS=7\nDISCORD_TOKEN secret words\n", "Line 2 of"), (b"IMAGE_DAYS=\xff\xfe\n", "cannot be read")],
+)
+def test_a_file_that_cannot_be_read_says_where(tmp_path: Path, content: bytes, wanted: str) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(content)
+    with pytest.raises(SettingsError, match=wanted) as caught:
+        load({}, file)
+    assert "secret words" not in str(caught.value)
+
+
+@given(st.dictionaries(st.sampled_from(["A", "B"]), st.text()), st.sampled_from(["A", "B"]))
+def test_any_text_gives_a_value_or_one_plain_line(values: dict[str, str], name: str) -> None:
+    reader = Reader((values,))
+    for ask in (
+        lambda: reader.text(name),
+        lambda: reader.secret(name),
+        lambda: reader.url(name, "https://example.com"),
+        lambda: reader.number(name, 1, low=0, high=2),
+        lambda: reader.whole(name, 1, low=0, high=2),
+        lambda: reader.credits(name),
+        lambda: reader.flag(name),
+        lambda: reader.choice(name, "x", ("x", "y")),
+        lambda: reader.names(name),
+        lambda: reader.ids(name),
+    ):
+        refusal = ""
+        try:
+            ask()
+        except SettingsError as error:
+            refusal = str(error)
+        assert not refusal or (refusal.startswith(f"{name} takes ") and refusal.isprintable())

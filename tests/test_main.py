@@ -1,0 +1,179 @@
+"""The command line: exit statuses, and that whatever is wrong is one plain line."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot import __main__ as command_line
+from bot.config import load
+from bot.errors import SettingsError
+from bot.health import HEARTBEAT
+from bot.runtime import assembled, configured
+from storage.database import InstanceLock
+
+TOKEN = "made-up.token.of-a-bot"
+
+
+@dataclass(frozen=True)
+class Ended:
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def easel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Ended]]:
+    """Run a command in an empty folder with these settings and no others."""
+    for name in list(os.environ):
+        if name.startswith(("DISCORD_", "AI_CLIENT_", "AITHRIVING_", "LOG_")) or name in {"DATA_DIR", "DATABASE_URL"}:
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    root = logging.getLogger()
+    handlers, level, raising = root.handlers[:], root.level, logging.raiseExceptions
+
+    def run(*words: str, **settings: str) -> Ended:
+        with monkeypatch.context() as patch:
+            for name, value in settings.items():
+                patch.setenv(name, value)
+            status = command_line.main(words)
+        captured = capsys.readouterr()
+        return Ended(status, captured.out, captured.err)
+
+    yield run
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.raiseExceptions = raising
+    logging.captureWarnings(capture=False)
+    for name in ("bot", "cogs", "storage", "playground"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({}, ["DISCORD_TOKEN"]),
+        ({"DISCORD_TOKEN": TOKEN}, ["AI_CLIENT_TOKEN", "AITHRIVING_KEY", "DEMO_PROVIDER=1"]),
+        ({"DISCORD_TOKEN": TOKEN, "IMAGE_DAYS": "many"}, ["IMAGE_DAYS"]),
+        ({"DISCORD_TOKEN": TOKEN, "AITHRIVING_KEY": "a key"}, ["AITHRIVING_KEY"]),
+        ({"DISCORD_TOKEN": TOKEN, "AITHRIVING_KEY": "key", "AITHRIVING_STYLES": "<b>"}, ["AITHRIVING_STYLES"]),
+        (
+            {"DISCORD_TOKEN": TOKEN, "AITHRIVING_KEY": "key", "DEFAULT_ENGINE": "x"},
+            ["DEFAULT_ENGINE", "aithriving/core"],
+        ),
+    ],
+)
+def test_a_missing_or_wrong_setting_ends_the_bot_with_one_line(
+    easel: Callable[..., Ended], tmp_path: Path, settings: dict[str, str], names: list[str]
+) -> None:
+    ended = easel("run", **settings)
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("easel: ")
+    assert ended.err.count("\n") == 1
+    assert all(name in ended.err for name in names)
+    assert TOKEN not in ended.err
+    assert list(tmp_path.iterdir()) == [], "nothing was begun"
+
+
+def test_without_a_token_the_playground_takes_its_place_if_that_is_wanted(
+    easel: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "playground.page", None)
+    ended = easel("run", "--or-playground")
+    assert "DISCORD_TOKEN" in ended.out
+    assert (ended.status, ended.err) == (1, f"easel: {command_line.NOT_INSTALLED}\n")
+
+
+def test_a_second_bot_on_the_same_data_is_refused(easel: Callable[..., Ended], tmp_path: Path) -> None:
+    lock = InstanceLock(f"sqlite+aiosqlite:///{tmp_path}/data/easel.db")
+    asyncio.run(lock.__aenter__())
+    try:
+        ended = easel("run", DISCORD_TOKEN=TOKEN, AITHRIVING_KEY="key")
+    finally:
+        asyncio.run(lock.__aexit__(None, None, None))
+    assert (ended.status, ended.out) == (1, "")
+    assert "already running" in ended.err
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["run", "sync"])
+def test_a_discord_that_is_away_is_one_line(easel: Callable[..., Ended], command: str) -> None:
+    easel("migrate")
+    ended = easel(command, DISCORD_TOKEN=TOKEN, AITHRIVING_KEY="key", DISCORD_API_URL="http://127.0.0.1:1/api/v10")
+    assert (ended.status, ended.out) == (1, "")
+    assert "easel: Discord cannot be reached at http://127.0.0.1:1/api/v10" in ended.err
+    assert "Traceback" not in ended.err
+    assert TOKEN not in ended.err
+
+
+def test_migrate_makes_the_database_and_says_so_again(easel: Callable[..., Ended], tmp_path: Path) -> None:
+    for _ in range(2):
+        ended = easel("migrate")
+        assert (ended.status, ended.err) == (0, "")
+        assert "data/easel.db is up to date" in ended.out
+    assert (tmp_path / "data" / "easel.db").is_file()
+
+
+def test_health(easel: Callable[..., Ended], tmp_path: Path) -> None:
+    assert easel("health").status == 1
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / HEARTBEAT).touch()
+    assert easel("health") == Ended(0, "The bot is alive.\n", "")
+    os.utime(tmp_path / "data" / HEARTBEAT, (time.time() - 3600,) * 2)
+    assert easel("health").status == 1
+
+
+def test_the_doctor_ends_with_1_while_there_is_something_to_do(easel: Callable[..., Ended]) -> None:
+    ended = easel("doctor")
+    assert ended.status == 1
+    assert ended.out.count("\n") == 6
+    assert ended.out.count("TO DO") == 2
+    broken = easel("doctor", LOG_FORMAT="xml")
+    assert broken.status == 1
+    assert broken.out.startswith("TO DO  settings: LOG_FORMAT takes")
+
+
+def test_a_fault_of_ours_is_logged_and_not_thrown_at_the_terminal(
+    easel: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def burst(*_: object) -> int:
+        raise LookupError("where is it")
+
+    monkeypatch.setitem(command_line.COMMANDS, "migrate", burst)
+    ended = easel("migrate")
+    assert ended.status == 1
+    assert ended.err.count("\n") == 1
+    assert "CRITICAL" in ended.err
+    assert "where is it" in ended.err
+
+
+@pytest.mark.parametrize("words", [(), ("paint",), ("run", "--fast")])
+def test_words_that_mean_nothing_end_with_2(easel: Callable[..., Ended], words: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        easel(*words)
+    assert caught.value.code == 2
+
+
+async def test_painted_pictures_are_marked(tmp_path: Path) -> None:
+    keys = {"AI_CLIENT_TOKEN": "demo", "AITHRIVING_KEY": "demo"}
+    for demo in ("0", "1"):
+        for provider in configured(load({**keys, "DEMO_PROVIDER": demo}, None)).values():
+            marks = {"(demo)" in name for name in (provider.label, *(engine.name for engine in provider.engines))}
+            assert marks == {demo == "1"}
+
+
+async def test_a_bot_without_an_image_service_is_not_put_together(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="AI_CLIENT_TOKEN"):
+        async with assembled(load({"DATA_DIR": str(tmp_path)}, None)):
+            pass
+    assert await asyncio.to_thread(lambda: list(tmp_path.iterdir())) == []

@@ -1,0 +1,217 @@
+"""What the files beside the code say is true: paths and commands exist, settings and dependencies are all named."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from bot.__main__ import COMMANDS
+from bot.config import load
+from bot.doctor import PERMISSIONS
+from bot.providers.registry import configure
+from bot.runtime import GRACE_SECONDS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+COMPOSE = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
+TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+
+# Made in two halves, since this file is searched as well.
+FOREIGN = [
+    "files.python" + "hosted.org",
+    "pypi" + ".org",
+    "registry." + "npmjs.org",
+    "deb." + "debian.org",
+    "/work" + "/main",
+    "/work" + "/shared",
+    "/root" + "/",
+    "/opt/" + "pypi",
+]
+
+
+def tracked() -> list[Path]:
+    """Every file that git knows or would add, and that is there."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - whichever git made the clone
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [path for line in listed.stdout.splitlines() if (path := ROOT / line).is_file()]
+
+
+class Recording(Mapping[str, str]):
+    """Settings that remember which of them were asked for."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values_ = values
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        return self.values_[name]
+
+    def __contains__(self, name: object) -> bool:
+        self.asked.add(str(name))
+        return name in self.values_
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_)
+
+    def __len__(self) -> int:
+        return len(self.values_)
+
+
+def example() -> dict[str, tuple[str, str]]:
+    """Each setting of .env.example: its default, and the line that explains it."""
+    found = re.findall(r"^# (.+)\n#?([A-Z][A-Z0-9_]*)=(.*)$", EXAMPLE, re.MULTILINE)
+    assert len(found) == len(re.findall(r"^#?[A-Z][A-Z0-9_]*=", EXAMPLE, re.MULTILINE)), "each has one line above it"
+    return {name: (default, text) for text, name, default in found}
+
+
+def table_under(heading: str) -> list[list[str]]:
+    """The cells of the first table behind a heading of the README, without its head."""
+    lines = README.partition(f"\n{heading}\n")[2].splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("| ---"))
+    rows = []
+    for line in lines[start + 1 :]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows
+
+
+def test_every_setting_that_is_read_is_explained_and_no_other() -> None:
+    keys = Recording({"AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"})
+    configure(load(keys, env_file=None).reader)
+    assert set(example()) == keys.asked
+
+
+def test_the_defaults_of_the_example_are_the_programs(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(re.sub(r"^#(?=[A-Z])", "", EXAMPLE, flags=re.MULTILINE))
+    stated, default = load({}, file), load({}, env_file=None)
+    assert [getattr(stated, name) for name in stated.__slots__[:-1]] == [
+        getattr(default, name) for name in default.__slots__[:-1]
+    ]
+    keys = {"AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"}
+    written = {name: value for name, value in dotenv_values(file).items() if value}
+    for ours, theirs in zip(
+        configure(load(keys | written, None).reader).values(), configure(load(keys, None).reader).values(), strict=True
+    ):
+        assert ours.engines == theirs.engines
+        assert (ours.rate, ours.jobs, ours.credit_value) == (theirs.rate, theirs.jobs, theirs.credit_value)
+
+
+def test_the_readmes_settings_are_those_of_the_example() -> None:
+    rows = [[name.strip("`"), default.strip("`"), text] for name, default, text in table_under("## Settings")]
+    assert rows == [[name, default, text] for name, (default, text) in example().items()]
+
+
+def test_the_readme_names_each_dependency_once() -> None:
+    for heading, file in (
+        ("The bot (`run.in`):", "run.in"),
+        ("The playground, in addition (`playground.in`):", "playground.in"),
+        ("Development, in addition (`dev.in`):", "dev.in"),
+    ):
+        lines = (ROOT / "requirements" / file).read_text().splitlines()
+        wanted = [match[0].lower() for line in lines if (match := re.match(r"[A-Za-z][\w.-]*", line))]
+        assert [row[0].strip("`") for row in table_under(heading)] == wanted
+
+
+def test_what_is_asked_for_is_pinned_with_hashes() -> None:
+    for name in ("run", "playground", "dev"):
+        wanted = (ROOT / "requirements" / f"{name}.in").read_text().splitlines()
+        pinned = (ROOT / "requirements" / f"{name}.txt").read_text()
+        for line in wanted:
+            if match := re.match(r"[A-Za-z][\w.-]*", line):
+                package = re.escape(match[0].lower().replace(".", "-")).replace(r"\-", "[-.]")
+                assert re.search(rf"^{package}(\[[a-z,]+\])?==\S+.*\\\n +--hash=sha256:", pinned, re.MULTILINE), line
+    for name in ("run", "playground"):
+        larger = (ROOT / "requirements" / "dev.txt").read_text()
+        for pin in re.findall(r"^\S+==\S+", (ROOT / "requirements" / f"{name}.txt").read_text(), re.MULTILINE):
+            assert f"{pin} " in larger, f"{pin} differs between {name}.txt and dev.txt: make lock"
+
+
+def test_the_invitation_asks_for_exactly_what_is_needed() -> None:
+    assert f"permissions={PERMISSIONS.value}\n" in README
+    assert {name for name, granted in PERMISSIONS if granted} == {
+        "read_messages",  # View Channel by its older name
+        "send_messages",
+        "send_messages_in_threads",
+        "attach_files",
+        "read_message_history",
+    }
+
+
+def test_each_command_that_is_named_exists() -> None:
+    texts = (README, MAKEFILE, DOCKERFILE, COMPOSE, EXAMPLE, (ROOT / ".ci" / "run").read_text())
+    assert {
+        name for text in texts for name in re.findall(r"(?:python|\$\(PY\)) -m bot ([a-z]+)", text)
+    } <= COMMANDS.keys()
+    assert [row[0] for row in table_under("## Keep it running")] == [f"`python -m bot {name}`" for name in COMMANDS]
+    made = {name for text in texts for name in re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)}
+    assert made
+    assert made <= TARGETS
+
+
+def test_each_path_that_is_named_exists() -> None:
+    for path in re.findall(r"`((?:bot|cogs|storage|playground|tests|requirements|docs|\.ci)/[\w./*-]*)`", README):
+        assert list(ROOT.glob(path.rstrip("/"))), path
+    for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README):
+        assert (ROOT / picture).is_file(), picture
+    for source in re.findall(r"^COPY (?!--)(\S+) ", DOCKERFILE, re.MULTILINE):
+        assert (ROOT / source).exists(), source
+    for set_ in re.search(r"for set in (.+);", MAKEFILE)[1].split():  # type: ignore[index]  # it is there
+        assert (ROOT / "requirements" / f"{set_}.in").is_file(), set_
+
+
+def test_the_image_holds_what_the_bot_imports() -> None:
+    copied = set(re.findall(r"^COPY (\w+) \w+$", DOCKERFILE, re.MULTILINE))
+    assert copied == {"bot", "cogs", "storage"}
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in ignored
+    for source in (*copied, "requirements/run.txt"):
+        assert f"!{source}" in ignored
+    stages = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert len(set(stages)) == 1
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+", stages[0]), "pinned to the patch"
+    assert DOCKERFILE.index("USER easel") < DOCKERFILE.index("ENTRYPOINT")
+    entry, command, health = (
+        re.search(pattern, DOCKERFILE, re.MULTILINE)[1]  # type: ignore[index]  # a missing line fails the test too
+        for pattern in (r"^ENTRYPOINT (.+)$", r"^CMD (.+)$", r"^HEALTHCHECK .*CMD (.+)$")
+    )
+    assert shlex.split(entry.strip("[]").replace(",", "")) == ["python", "-m", "bot"]
+    assert command.strip('[]"') in COMMANDS
+    assert shlex.split(health.strip("[]").replace(",", "")) == ["python", "-m", "bot", "health"]
+
+
+def test_docker_waits_longer_than_the_bot_for_paid_requests() -> None:
+    period = re.search(r"^    stop_grace_period: (\d+)s$", COMPOSE, re.MULTILINE)
+    assert period is not None
+    assert int(period[1]) >= GRACE_SECONDS + 10
+    assert f"`stop_grace_period: {period[1]}s`" in README
+    assert f"at most {GRACE_SECONDS:.0f} seconds" in README
+
+
+def test_no_file_names_this_machine_or_a_registry() -> None:
+    for path in tracked():
+        if path.suffix not in {".png", ".jpg", ".webp"}:
+            text = path.read_text(encoding="utf-8")
+            assert not [word for word in FOREIGN if word in text], path
+
+
+def test_the_types_of_every_folder_are_checked() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        tools = tomllib.load(file)["tool"]
+    folders = {path.parts[len(ROOT.parts)] for path in tracked() if path.suffix == ".py"}
+    assert set(tools["mypy"]["files"]) == folders
