@@ -50,7 +50,7 @@ async def visitor(studio: Studio) -> AsyncIterator[Visitor]:
 async def test_from_a_prompt_to_pictures_and_again(studio: Studio, visitor: Visitor) -> None:
     await visitor.start_command("imagine")
     await visitor.fill("prompt", "a lighthouse on a cliff")
-    await visitor.fill("engine", "stable diff", offered="Stable Diffusion XL 0.9 · 5 credits, estimated an image")
+    await visitor.fill("engine", "stable diff", offered="Stable Diffusion XL 0.9 · about 5 credits an image")
     await visitor.fill("size", "3:2", offered="1216x832 · 3:2")
     await visitor.fill("images", "2")
     await visitor.send()
@@ -103,7 +103,15 @@ async def test_everybody_sees_what_is_theirs(studio: Studio, visitor: Visitor) -
     await expect(refusal).to_contain_text("Only you can see this")
     await expect(visitor.status).to_have_text("Action completed")
 
+    await visitor.run("imagine", {"prompt": "a surprise", "private": "True"})
+    await studio.services.called("ai-client.entry")
+    studio.services.finish_all()
+    surprise = visitor.message("a surprise")
+    await visitor.pictures(surprise, 1)
+    await expect(surprise).to_contain_text("Only you can see this")
+
     await visitor.become("Ben")
+    await expect(surprise).to_have_count(0)
     await expect(refusal).to_have_count(0)
     await visitor.composer.press_sequentially("/")
     await expect(visitor.offered("imagine")).to_be_visible()
@@ -112,7 +120,26 @@ async def test_everybody_sees_what_is_theirs(studio: Studio, visitor: Visitor) -
 
     await visitor.become("Grace (admin)")
     await visitor.run("usage", {})
-    await expect(visitor.message("The Studio")).to_contain_text("Nobody has made an image")
+    await expect(visitor.message("The Studio")).to_contain_text("@Ada: 5 credits")
+
+
+@in_a_browser
+async def test_who_scrolls_away_is_left_there(studio: Studio, visitor: Visitor) -> None:
+    await visitor.run("engines", {})
+    await visitor.run("help", {})
+    await visitor.run("imagine", {"prompt": "far below"})
+    await studio.services.called("ai-client.entry")
+    timeline = visitor.page.locator("#channel-timeline")
+    await expect(visitor.message("far below").last).to_be_in_viewport()
+    await timeline.hover()
+    await visitor.page.mouse.wheel(0, -5000)
+    first = visitor.messages.first
+    await expect(first).to_be_in_viewport()
+
+    studio.services.finish_all()
+
+    await visitor.pictures(visitor.message("far below").last, 1)
+    await expect(first).to_be_in_viewport()
 
 
 async def test_the_page_is_ours_by_name() -> None:

@@ -1,0 +1,98 @@
+"""The whole playground without anything to look at: the real bot, in a world of its own, before painted pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import discord
+
+from bot import config
+from bot.config import Settings
+from bot.generation.clock import Clock
+from bot.runtime import Runtime, assembled
+from playground.providers import StandIn
+
+if TYPE_CHECKING:
+    from playground.world import World
+
+# Nobody pays for what is dropped here, so a stop need not wait for it long.
+GRACE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """What runs: ``runtime`` is the bot, ``world`` the Discord around it, ``services`` the stand-in that paints."""
+
+    runtime: Runtime
+    world: World
+    services: StandIn
+
+
+@asynccontextmanager
+async def open_studio(settings: Settings, services: StandIn, *, clock: Clock | None = None) -> AsyncIterator[Studio]:
+    """Open everything, on loopback and in a folder that goes away at the end, and let the bot work.
+
+    Of ``settings`` the limits count. Keys and data of the real bot are not touched.
+    """
+    _meet_simcord()
+    from playground.world import open_world
+
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="easel-"))
+    try:
+        await services.start()
+        try:
+            async with (
+                assembled(_own(settings, folder, services.url), clock=clock) as runtime,
+                open_world(runtime.client) as world,
+                AsyncExitStack() as stack,
+            ):
+                # Tasks that start in here belong to the program and not to the bot, so nobody's action waits for them;
+                # their requests go to this world all the same.
+                with world.env.time_context():
+                    await stack.enter_async_context(runtime.working(GRACE_SECONDS))
+                yield Studio(runtime, world, services)
+        finally:
+            await services.stop()
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _meet_simcord() -> None:
+    """Import SimCord. It tries the library out as it is imported, and what the library says to that is for nobody."""
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+    state = logging.getLogger("discord.state")
+    before = state.level
+    state.setLevel(logging.ERROR)
+    try:
+        importlib.import_module("simcord")
+    finally:
+        state.setLevel(before)
+
+
+def _own(settings: Settings, folder: Path, url: str) -> Settings:
+    """Settings that point at the stand-in and at the folder."""
+    environ = {
+        "DATA_DIR": str(folder),
+        "AI_CLIENT_TOKEN": "playground",
+        "AI_CLIENT_URL": f"{url}/api/v1",
+        "AITHRIVING_KEY": "playground",
+        "AITHRIVING_URL": url,
+    }
+    return replace(
+        config.load(environ, env_file=None),
+        user_daily_credits=settings.user_daily_credits,
+        server_monthly_credits=settings.server_monthly_credits,
+        bot_daily_credits=settings.bot_daily_credits,
+        jobs_per_user=settings.jobs_per_user,
+        log_level=settings.log_level,
+        log_format=settings.log_format,
+    )

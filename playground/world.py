@@ -1,0 +1,148 @@
+"""The place where the playground happens: a server with a channel, two members and an admin, and the bot in it.
+
+SimCord plays Discord. Its clock stands still and moves by hand, which suits tests; people who look at a page want
+the time of day, so the world here runs on a clock of its own.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import discord
+import simcord
+from PIL import Image, ImageDraw, ImageFont
+
+from bot.errors import UserError
+
+BOT_NAME = "Easel"
+SERVER_NAME = "The Studio"
+CHANNEL_NAME = "pictures"
+TOPIC = "Type /imagine and say what you would like to see."
+
+# How long one action of a person may wait for the bot to be done with it, in seconds. The worker is not waited for.
+PATIENCE = 10.0
+AVATAR_SIZE = 96
+CDN = "https://cdn.simcord.invalid"
+
+
+class WallClock:
+    """The time of day for SimCord. What it is told to skip is added to it."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._skipped = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the world began."""
+        return time.perf_counter() - self._start + self._skipped
+
+    def now(self) -> datetime:
+        """The time of day, UTC."""
+        return datetime.now(UTC) + timedelta(seconds=self._skipped)
+
+    def advance(self, seconds: float) -> None:
+        """Skip so many seconds."""
+        self._skipped += seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in the server, as the world is set up."""
+
+    name: str
+    colour: str
+    admin: bool = False
+
+
+CAST = (Person("Ada", "#e8743b"), Person("Ben", "#2f9e8f"), Person("Grace (admin)", "#8b5fbf", admin=True))
+BOT_COLOUR = "#3a6ea5"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The running world. ``pictures`` are the avatars by the address that the page looks for them at."""
+
+    env: simcord.Env
+    server: simcord.GuildHandle
+    channel: simcord.ChannelHandle
+    people: tuple[simcord.MemberActor, ...]
+    pictures: Mapping[str, tuple[str, bytes]]
+
+    @property
+    def members(self) -> tuple[simcord.MemberActor, ...]:
+        """The people without special permissions."""
+        return self.people[:-1]
+
+    @property
+    def admin(self) -> simcord.MemberActor:
+        """The one who may manage the server and its messages."""
+        return self.people[-1]
+
+
+@asynccontextmanager
+async def open_world(client: discord.Client) -> AsyncIterator[World]:
+    """Log the bot in to a new world and let people join it; the bot's own tasks are cancelled at the end."""
+    shards = 1 if isinstance(client, discord.AutoShardedClient) else None
+    env = simcord.Env(client, check_errors=False, settle_timeout=PATIENCE, shard_count=shards)
+    env.backend.clock = WallClock()  # type: ignore[assignment]  # it has all of the clock's methods, not its class
+    _answers_are_no_failures(env)
+    bot = env.backend.bot_user
+    bot.name, bot.avatar = BOT_NAME, "easel"
+    await env.start()
+    try:
+        yield _populate(env, {_address(bot.id, "easel"): ("easel.png", avatar(BOT_NAME, BOT_COLOUR))})
+    finally:
+        await env.shutdown()
+
+
+def _answers_are_no_failures(env: simcord.Env) -> None:
+    """SimCord counts every exception in a command as a failure of the bot, and its page says so.
+
+    A UserError is how the bot says no; the person has its answer already.
+    """
+    record = env._record_error  # noqa: SLF001  there is no public way to tell the two apart
+
+    def recording(error: BaseException) -> None:
+        if not isinstance(getattr(error, "original", error), UserError):
+            record(error)
+
+    vars(env)["_record_error"] = recording
+
+
+def _populate(env: simcord.Env, pictures: dict[str, tuple[str, bytes]]) -> World:
+    users = []
+    for person in CAST:
+        name = person.name.partition(" ")[0].lower()
+        user = env.create_user(name, global_name=person.name, avatar=name)
+        pictures[_address(user.id, name)] = (f"{name}.png", avatar(person.name, person.colour))
+        users.append(user)
+    server = env.create_guild(SERVER_NAME)
+    permissions = discord.Permissions(manage_guild=True, manage_messages=True)
+    admins = server.create_role("Admin", permissions=permissions, color=int(CAST[-1].colour[1:], 16))
+    people = tuple(
+        server.add_member(user, roles=[admins] if person.admin else [])
+        for user, person in zip(users, CAST, strict=True)
+    )
+    channel = server.create_text_channel(CHANNEL_NAME, topic=TOPIC)
+    return World(env, server, channel, people, pictures)
+
+
+def _address(user_id: int, avatar_hash: str) -> str:
+    return f"{CDN}/avatars/{user_id}/{avatar_hash}.png"
+
+
+def avatar(name: str, colour: str) -> bytes:
+    """A PNG with the first letter of a name on a colour."""
+    image = Image.new("RGB", (AVATAR_SIZE, AVATAR_SIZE), colour)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(size=AVATAR_SIZE * 0.55)
+    draw.text((AVATAR_SIZE / 2, AVATAR_SIZE / 2), name[0], font=font, fill="white", anchor="mm")
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
