@@ -1,0 +1,51 @@
+"""The loopback Discord as a fixture. A test that leaves violations behind fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import discord as library
+import pytest
+import yarl
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from tests.wire.loopback import Discord
+from tests.wire.model import Channel
+from tests.wire.smallbot import SmallBot
+
+
+@pytest.fixture
+async def discord() -> AsyncIterator[Discord]:
+    async with Discord() as made:
+        made.server.strict = True
+        yield made
+    assert [str(one) for one in made.violations] == []
+
+
+@pytest.fixture
+def channel(discord: Discord) -> Channel:
+    return discord.guild("Studio").channel("pictures")
+
+
+@pytest.fixture
+async def bot(discord: Discord, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SmallBot]:
+    """The small bot, connected to the loopback Discord with nothing but its two addresses moved."""
+    monkeypatch.setattr(Route, "BASE", discord.url)
+    monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(discord.world.gateway_url))
+    library.utils.setup_logging(level=30, root=False)
+    discord.server.judge_answers = True
+    async with SmallBot() as made:
+        running = asyncio.create_task(made.start(discord.token))
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not made.is_closed():
+                discord.world.pulse.give_up(f"the bot ended: {task}")
+
+        running.add_done_callback(ended)
+        await discord.gateway.ready()
+        yield made
+        await made.close()
+        await running
+    assert made.errors.empty(), made.errors.get_nowait()

@@ -1,0 +1,264 @@
+"""The bot as a process of its own, from outside: on a Discord that checks everything, with all its doors used."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from playground.providers import StandIn, flat
+from tests.wire.calls import Call
+from tests.wire.handle import Handle
+from tests.wire.loopback import Discord
+from tests.wire.model import Channel
+from tests.wire.people import Person
+from tests.wire.process import ERROR, BotProcess
+from tests.wire.seen import Seen
+from tests.wire.terms import Answer
+
+AI_CLIENT = "ai-client/stable-diffusion-xl-1024-v0-9"
+ENGINES = (AI_CLIENT, "aithriving/sd-1.6", "aithriving/core")
+QUICK, QUICK_ROUTE = "aithriving/core", "aithriving.core"
+"""An engine that answers at once with the picture, so that no test waits for a poll."""
+PROMPT = "a lighthouse of glass"
+COMMANDS = "/applications/{application_id}/commands"
+
+
+@pytest.fixture
+async def services() -> AsyncIterator[StandIn]:
+    """The image services; a picture is ready when the test says so."""
+    async with StandIn(seconds=None, painter=flat) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+async def easel(discord: Discord, channel: Channel, services: StandIn, tmp_path: Path) -> AsyncIterator[BotProcess]:
+    """The bot, at work. Whatever a test does, no secret and no prompt may stand in what it writes."""
+    async with BotProcess(discord, tmp_path / "data", services.url) as process:
+        await process.ready()
+        yield process
+    sys.stdout.write(process.tail())
+    written = "\n".join(process.lines)
+    tokens = [one.token for one in discord.world.interactions.values()]
+    keys = [process.environment[name] for name in ("DISCORD_TOKEN", "AI_CLIENT_TOKEN", "AITHRIVING_KEY")]
+    for secret in (*keys, *tokens, PROMPT):
+        assert secret not in written
+    assert process.errors_expected or not ERROR.search(written)
+
+
+def has_files(call: Call) -> bool:
+    return call.content_type.startswith("multipart")
+
+
+def finished(seen: Seen) -> bool:
+    return bool(seen.pictures)
+
+
+async def imagine(person: Person, where: Channel, engine: str = QUICK, **options: Any) -> Handle:
+    return await person.slash(where, "imagine", prompt=PROMPT, engine=engine, **options)
+
+
+async def painted(person: Person, where: Channel, services: StandIn, **options: Any) -> Seen:
+    """The result of a job from beginning to end."""
+    asked = await imagine(person, where, **options)
+    await services.called(QUICK_ROUTE, len(services.calls_to(QUICK_ROUTE)) + 1)
+    services.finish_all()
+    return await asked.until(finished)
+
+
+async def test_from_login_to_two_images(
+    discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
+) -> None:
+    assert [call.template for call in discord.calls][:3] == ["/users/@me", "/oauth2/applications/@me", COMMANDS]
+    ada, ben = discord.user("ada"), discord.user("ben")
+    asked = await imagine(ada, channel, AI_CLIENT, images=2)
+    assert await asked.acknowledged() is Answer.DEFERRED
+    await services.called("ai-client.entry")
+    card = await asked.until(lambda seen: "Rendering" in seen.text)
+    assert "Cancel" not in card.labels
+    assert "10 credits held" in card.text
+    services.finish_all()
+    result = await asked.until(finished)
+    assert result.id == card.id
+    assert {"Again", "Details", "Delete"} <= set(result.labels)
+    assert len(result.pictures) == 2
+    assert all(PROMPT in (picture.description or "") for picture in result.pictures)
+    assert len({one.sha256 for one in result.files}) == 2
+    assert ben.sees(channel) == [result]
+    assert len(services.bills) == 1
+
+
+async def test_the_engines_that_answer_at_once(
+    discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
+) -> None:
+    services.works.seconds = (0.0, 0.0)
+    ada = discord.user("ada")
+    offered = await (await ada.autocomplete(channel, "imagine", "engine", "", prompt=PROMPT)).choices()
+    assert {one["value"] for one in offered} == set(ENGINES)
+    asked = [await imagine(ada, channel, engine) for engine in ENGINES[1:]]
+    for one in asked:
+        assert len((await one.until(finished)).files) == 1
+    assert {f"{bill.provider}/{bill.engine}" for bill in services.bills} == set(ENGINES[1:])
+
+
+async def test_commands_are_synced_when_they_changed(discord: Discord, easel: BotProcess, channel: Channel) -> None:
+    assert len(discord.called("PUT", COMMANDS)) == 1
+    await easel.restart()
+    await (await discord.user("ada").slash(channel, "help")).message()
+    assert len(discord.called("PUT", COMMANDS)) == 1
+    assert channel.guild is not None
+    easel.environment["COMMAND_GUILDS"] = str(channel.guild.id)
+    await easel.restart()
+    assert [call.json == [] for call in discord.called("PUT", COMMANDS)] == [False, True]
+    assert len(discord.called("PUT", "/guilds/{guild_id}/commands")) == 1
+    await (await discord.user("ada").slash(channel, "help")).message()
+
+
+async def test_buttons_after_a_restart(
+    discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
+) -> None:
+    ada, ben = discord.user("ada"), discord.user("ben")
+    result = await painted(ada, channel, services)
+    await easel.restart()
+    details = await (await ada.press(result, "Details")).answered()
+    assert details.private
+    assert [seen.id for seen in ben.sees(channel)] == [result.id]
+    forged = await ada.forge(result, "Details", "easel:details:4711")
+    assert (await forged.answered()).private
+    again = await ben.press(result, "Again")
+    await services.called(QUICK_ROUTE, 2)
+    services.finish_all()
+    assert (await again.until(finished)).id != result.id
+
+
+async def test_killed_while_the_service_works(
+    discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
+) -> None:
+    asked = await imagine(discord.user("ada"), channel, AI_CLIENT)
+    await services.called("ai-client.entry")
+    await asked.until(lambda seen: "Rendering" in seen.text)
+    await easel.killed()
+    services.finish_all()
+    await easel.ready()
+    await asked.until(finished)
+    assert len(services.calls_to("ai-client.entry")) == 1
+    assert len(discord.user("ada").sees(channel)) == 1
+
+
+@pytest.mark.parametrize("when", ["headers", "before", "after"])
+async def test_killed_at_the_upload(
+    discord: Discord, easel: BotProcess, channel: Channel, services: StandIn, when: str
+) -> None:
+    services.works.seconds = (0.0, 0.0)
+    discord.at("PATCH", "/webhooks/*", easel.killed, when=when, match=has_files)
+    asked = await imagine(discord.user("ada"), channel, images=2)
+    await discord.until(lambda: not easel.running, "the kill")
+    await easel.ready()
+    result = await asked.until(finished)
+    assert len(result.files) == 2
+    assert len(discord.user("ada").sees(channel)) == 1
+    assert len(services.bills) == 2
+
+
+async def test_direct_messages_and_private_answers(
+    discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
+) -> None:
+    services.works.seconds = (0.0, 0.0)
+    ada, ben = discord.user("ada"), discord.user("ben")
+    await (await imagine(ada, ada.dm)).until(finished)
+    private = await (await imagine(ada, channel, private=True)).until(finished)
+    assert private.private
+    assert ben.sees(channel) == []
+    refused = await (await imagine(ada, channel, "no/such")).answered()
+    assert refused.private
+
+
+async def test_what_is_asked_during_a_drop_is_done(
+    discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
+) -> None:
+    ada, ben = discord.user("ada"), discord.user("ben")
+    asked = await imagine(ada, channel)
+    await services.called(QUICK_ROUTE)
+    discord.gateway.shut()
+    discord.gateway.drop()
+    await discord.gateway.silence()
+    services.finish_all()
+    await asked.until(finished)
+    later = await imagine(ben, channel)
+    discord.gateway.reopen()
+    await discord.gateway.resumes()
+    await services.called(QUICK_ROUTE, 2)
+    services.finish_all()
+    await later.until(finished)
+    assert discord.gateway.identified == 1
+
+
+async def test_an_invalid_session(discord: Discord, easel: BotProcess, channel: Channel, services: StandIn) -> None:
+    asked = await imagine(discord.user("ada"), channel)
+    await services.called(QUICK_ROUTE)
+    discord.gateway.invalidate()
+    services.finish_all()
+    await asked.until(finished)
+    await discord.gateway.ready(2)
+    await painted(discord.user("ben"), channel, services)
+
+
+@pytest.mark.parametrize("scope", ["user", "global"])
+async def test_a_rate_limit_in_the_middle_of_an_upload(
+    discord: Discord, easel: BotProcess, channel: Channel, services: StandIn, scope: str
+) -> None:
+    services.works.seconds = (0.0, 0.0)
+    limit = discord.limit("PATCH", "/webhooks/*", when="body", scope=scope, retry_after=0.05, match=has_files)
+    asked = await imagine(discord.user("ada"), channel, images=2)
+    result = await asked.until(finished)
+    assert limit.met == 1
+    assert len(result.files) == 2
+    assert len(discord.user("ada").sees(channel)) == 1
+
+
+@pytest.mark.parametrize("when", ["body", "after"])
+async def test_a_connection_that_is_cut_at_the_upload(
+    discord: Discord, easel: BotProcess, channel: Channel, services: StandIn, when: str
+) -> None:
+    easel.errors_expected = True
+    services.works.seconds = (0.0, 0.0)
+    discord.cut("PATCH", "/webhooks/*", when=when, match=has_files)
+    asked = await imagine(discord.user("ada"), channel)
+    await discord.until(lambda: [call for call in discord.called("PATCH") if call.files and call.status], "the upload")
+    assert finished(await asked.message())
+    assert len(discord.user("ada").sees(channel)) == 1
+
+
+async def test_sigterm_waits_for_what_was_paid_for(
+    discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
+) -> None:
+    asked = await imagine(discord.user("ada"), channel)
+    await services.called(QUICK_ROUTE)
+    easel.terminate()
+    await easel.said("SIGTERM")
+    assert easel.running
+    services.finish_all()
+    assert await easel.ended() == 0
+    await easel.ready()
+    await asked.until(finished)
+    assert len(services.calls_to(QUICK_ROUTE)) == 1
+    assert len(discord.user("ada").sees(channel)) == 1
+
+
+async def test_sigint_and_a_second_signal(
+    discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
+) -> None:
+    easel.interrupt()
+    assert await easel.ended() == 0
+    await easel.ready()
+    await imagine(discord.user("ada"), channel)
+    await services.called(QUICK_ROUTE)
+    said = len(easel.lines)
+    easel.terminate()
+    await easel.said("SIGTERM", since=said)
+    easel.terminate()
+    assert await easel.ended() == 128 + signal.SIGTERM
