@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from storage import state, tables
+from storage import sqlite, state, tables
 from storage.database import AsyncConnection, Database, InstanceLock, StorageError, database_path
 from tests.storage.rows import add_job, address, count
 
@@ -186,14 +186,15 @@ async def test_a_full_disk_is_said_plainly_and_nothing_is_half_written(database:
         await state.put(tx, "large", "x" * 100_000)
 
 
-async def test_another_programs_lock_is_said_plainly(url: str, path: Path) -> None:
-    database = await Database.open(url, patience=0)
+async def test_another_programs_lock_is_said_plainly(url: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0)
+    database = await Database.open(url)
     other = await asyncio.to_thread(locked, path)
     with pytest.raises(StorageError, match="locked by another program"):
         async with database.write():
             pytest.fail("it is locked")
     with pytest.raises(StorageError, match="locked by another program"):
-        await Database.open(url, patience=0)
+        await Database.open(url)
     async with database.read() as conn:
         assert await state.get(conn, "name") is None
     await asyncio.to_thread(other.close)
@@ -289,9 +290,13 @@ def damage(path: Path) -> None:
             file.write(b"\xff" * size)
 
 
-@types.coroutine
-def cancelled_at(step: int, work: Coroutine[Any, Any, None]) -> Generator[Any, Any, None]:
+async def cancelled_at(step: int, work: Coroutine[Any, Any, None]) -> None:
     """Do the work, and cancel the task where it waits for the `step`-th time."""
+    await _stepwise(step, work)
+
+
+@types.coroutine
+def _stepwise(step: int, work: Coroutine[Any, Any, None]) -> Generator[Any, Any, None]:
     steps = 0
     waiting = work.__await__()
     resume: Callable[[], Any] = partial(next, waiting)
