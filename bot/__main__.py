@@ -120,6 +120,15 @@ async def reconcile(settings: Settings, arguments: argparse.Namespace) -> int:
     return int(not agree)
 
 
+async def usage(settings: Settings, arguments: argparse.Namespace) -> int:
+    """What was spent in all servers, or in one: the figures of /usage report."""
+    from bot.admin import printing
+
+    lines = await printing.usage(settings, period=arguments.period, by=arguments.by, server_id=arguments.server)
+    print("\n".join(lines))
+    return 0
+
+
 async def health(settings: Settings, arguments: argparse.Namespace) -> int:
     """End with status 0 while the bot on this data folder is alive."""
     from bot.health import ailment
@@ -131,7 +140,7 @@ async def health(settings: Settings, arguments: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Command] = {
     command.__name__: command
-    for command in (run, playground, demo, doctor, sync, migrate, backup, restore, reconcile, health)
+    for command in (run, playground, demo, doctor, sync, migrate, backup, restore, reconcile, usage, health)
 }
 
 
@@ -195,6 +204,12 @@ def _parser() -> argparse.ArgumentParser:
                 nargs="?",
                 help="the new file (default: by date, in DATA_DIR/backups)",
             )
+        if name == "usage":
+            subparser.add_argument(
+                "period", nargs="?", default="this month", help='such as today, "last month", 2026-03 or all'
+            )
+            subparser.add_argument("--by", choices=("user", "engine", "day", "channel"), default="user")
+            subparser.add_argument("--server", type=int, metavar="ID", help="one server alone")
         if name == "restore":
             subparser.add_argument("file", metavar="FILE", type=Path, help="the copy")
     return parser

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from secrets import randbelow
 
 import structlog
 
-from bot.credits import amount_text, converted
+from bot.admin.servers import Servers
+from bot.credits import Price, converted
 from bot.errors import STORAGE_FAILS, UserError
-from bot.generation import limits
-from bot.generation import plain_polling as polling
+from bot.generation import limits, polling
 from bot.generation.clock import Clock
+from bot.generation.comparing import comparison
+from bot.generation.defaults import Defaults, merged, private_by_default
 from bot.generation.jobs import Jobs
-from bot.generation.requests import ImagineOptions, Plan, plan, with_seed
-from bot.generation.views import JobView
+from bot.generation.requests import ImagineOptions, Plan, decode_request, plan, with_seed
+from bot.generation.resting import refuse_resting
+from bot.generation.views import JobView, price_of
 from bot.generation.worker import Worker
 from bot.origin import CardAddress, Origin
 from bot.providers.base import Engine, ImageRequest, WeightedText
@@ -27,30 +31,7 @@ from storage.jobs import Event, JobStatus
 log = structlog.get_logger(__name__)
 
 NOT_YOURS = "That is somebody else's private job."
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What one image of an engine costs, in millicredits: from ``low`` to ``high``."""
-
-    low: int
-    high: int
-    exact: bool
-
-    def __str__(self) -> str:
-        if self.low == self.high:
-            return f"{amount_text(self.low)} {'credits' if self.exact else 'credits, estimated'}"
-        return f"{amount_text(self.low)} to {amount_text(self.high)} credits"
-
-
-@dataclass(frozen=True, slots=True)
-class CreditsView:
-    """What one person spent and has in flight, in millicredits: today, this month, and by engine this month."""
-
-    today: ledger.Totals
-    month: ledger.Totals
-    by_engine: list[tuple[str, int]]
-    daily_limit: int | None
+WITHDRAWN = "cancelled before its price was confirmed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +45,11 @@ class UsageView:
 
 
 class Actions:
-    """The verbs of the bot. Each raises UserError where the person asked for something that cannot be."""
+    """The verbs of the bot. Each raises UserError where the person asked for something that cannot be.
+
+    ``layers`` gives the defaults that complete a person's command there, the nearest first, from memory; ``ask_above``
+    the price in millicredits above which a person wants to be asked first. ``servers`` know what their admins allow.
+    """
 
     def __init__(
         self,
@@ -75,6 +60,9 @@ class Actions:
         limits: limits.Limits,
         clock: Clock,
         default_engine: str | None = None,
+        layers: Callable[[Origin], Sequence[Defaults]] = lambda _: (),
+        ask_above: Callable[[int], int | None] = lambda _: None,
+        servers: Servers | None = None,
     ) -> None:
         self.engines: dict[str, Engine] = jobs.engines
         self._jobs = jobs
@@ -82,21 +70,71 @@ class Actions:
         self._files = files
         self._limits = limits
         self._clock = clock
+        self._layers = layers
+        self._ask_above = ask_above
+        self._servers = servers
         self.default_engine = default_engine or next(iter(self.engines))
 
     # --- making pictures ----------------------------------------------------------------------------------------
 
     def check(self, origin: Origin, options: ImagineOptions) -> Plan:
-        """Turn what was typed into the requests it means, without any I/O. Names every problem at once."""
+        """Turn what was typed into the requests it means, without any I/O. Names every problem at once.
+
+        What was not typed is taken from the person's defaults, then from the place's.
+        """
+        options = merged(options, self._layers(origin), engines=self.engines, default_engine=self.default_engine)
+        return self.check_as_it_is(origin, options)
+
+    def check_as_it_is(self, origin: Origin, options: ImagineOptions) -> Plan:
+        """The same for options that are complete, such as those of a job that was made before."""
+        made = None
+        if self._servers is not None:
+            options = self._servers.imposed(origin, options)
+        try:
+            made = self._planned(options)
+            refuse_resting(made.engines, self._worker.resting(), self.engines, now=self._clock.now())
+        except UserError as error:
+            further = self._against_the_rules(origin, options, made)
+            if not further:
+                raise
+            raise UserError(*error.problems, *further) from error
+        if further := self._against_the_rules(origin, options, made):
+            raise UserError(*further)
+        return made
+
+    def _planned(self, options: ImagineOptions) -> Plan:
+        if options.engines is not None:
+            return comparison(options, self.engines)
         return plan(options, self.engines, self.default_engine)
 
-    async def imagine(self, origin: Origin, plan: Plan, card: CardAddress, *, parent_id: int | None = None) -> int:
+    def _against_the_rules(self, origin: Origin, options: ImagineOptions, made: Plan | None) -> list[str]:
+        return [] if self._servers is None else self._servers.problems(origin, options, made)
+
+    def asks_first(self, origin: Origin, plan: Plan) -> bool:
+        """Whether the price has to be confirmed before anything is sent: one command can mean several requests."""
+        above = self._ask_above(origin.user_id)
+        dear = above is not None and price_of(plan.requests, self._jobs.providers).high > above
+        return dear or plan.prompts > 1 or plan.options.engines is not None
+
+    def private_by_default(self, origin: Origin) -> bool:
+        """Whether only the person sees the result where they did not say."""
+        return private_by_default(self._layers(origin))
+
+    def engine_by_default(self, origin: Origin) -> str:
+        """The id of the engine that is used where none is named."""
+        named = (layer.engine for layer in self._layers(origin))
+        return next((engine for engine in named if engine in self.engines), self.default_engine)
+
+    async def imagine(
+        self, origin: Origin, plan: Plan, card: CardAddress, *, parent_id: int | None = None, proposed: bool = False
+    ) -> int:
         """Accept the job and return its id; from here on it is worked on, whatever happens.
 
-        Raises UserError where a limit would be passed or the job cannot be written down.
+        Where it is only ``proposed``, nothing is sent or held before it is confirmed. Raises UserError where a limit
+        would be passed or the job cannot be written down.
         """
         try:
-            job_id = await self._jobs.submit(origin, plan, card, parent_id=parent_id)
+            job_id = await self._jobs.submit(origin, plan, card, parent_id=parent_id, proposed=proposed)
         except StorageError as error:
             log.error("job.not_stored", reason=str(error))  # noqa: TRY400 - the sentence says it all
             raise UserError(STORAGE_FAILS) from error
@@ -105,18 +143,20 @@ class Actions:
 
     async def plan_again(self, origin: Origin, job_id: int, *, new_seed: bool = False) -> Plan:
         """The same as it was typed, for whoever asks; with another seed where one was fixed and a new one is wanted."""
-        job = await self._visible(origin, job_id)
+        job = await self.visible(origin, job_id)
         options = ImagineOptions.from_json(job.options)
         if new_seed:
             options = with_seed(options, 1 + randbelow(2**32 - 2))
         if job.user_id != origin.user_id:
             options = options.for_another_person()
-        return self.check(origin, options)
+        return self.check_as_it_is(origin, options)
 
     async def cancel(self, origin: Origin, job_id: int) -> str:
         """Drop what has not been sent. The answer says what was dropped and what goes on; too late is an answer."""
         job = await self._jobs.job(job_id)
         self._authorise(origin, job, "cancel")
+        if job.status is JobStatus.PROPOSED and await self._jobs.lapse(job, note=WITHDRAWN):
+            return "Cancelled. Nothing was sent, and nothing was charged."
         if job.status not in (JobStatus.PROPOSED, JobStatus.WORKING):
             return "Too late to cancel: this job has ended already."
         dropped, going_on = await self._jobs.cancel(job_id)
@@ -143,6 +183,23 @@ class Actions:
                 # It is nobody's any more, and is tidied away as such.
                 log.warning("image.not_removed", file=name, reason=str(error))
         return view
+
+    async def refresh(self, origin: Origin, job_id: int, card: CardAddress) -> rows.Job:
+        """Take the fresh token of a press on the job's card, by its author; what could not be shown is shown by it.
+
+        Returns the job as it stood before.
+        """
+        job = await self._jobs.job(job_id)
+        if job.user_id != origin.user_id:
+            raise UserError(NOT_YOURS)
+        if job.message_id not in (None, card.message_id) and job.status is not JobStatus.DELIVERED:
+            raise UserError("This card is no longer the one of that job.")
+        job = await self._jobs.renew(
+            job_id, token=card.token, token_expires_at=card.token_expires_at, file_limit=origin.file_limit
+        )
+        if job.status in (JobStatus.READY, JobStatus.KEPT):
+            self._worker.wake(ready=job_id)
+        return job
 
     async def deletable(self, origin: Origin, job_id: int) -> JobView:
         """The job as it stands, for whoever may delete it: what to ask about before it is done."""
@@ -173,20 +230,20 @@ class Actions:
         for submission in on_their_way:
             if submission.sent_at is None:
                 continue
-            durations = await self._jobs.durations.of(submission.engine)
-            left = polling.expected((now - submission.sent_at) / 1000, durations)
+            past = await self._jobs.durations.of(decode_request(submission.request))
+            left = polling.expected((now - submission.sent_at) / 1000, past.outlook())
             if left is not None:
                 latest = max(latest or 0, now + int(left * 1000))
         return latest
 
     async def details(self, origin: Origin, job_id: int) -> tuple[JobView, list[Event]]:
         """The job and every step of its life."""
-        await self._visible(origin, job_id)
+        await self.visible(origin, job_id)
         async with self._jobs.database.read() as connection:
             events = await rows.events_of(connection, job_id)
         return await self.view(job_id), events
 
-    async def _visible(self, origin: Origin, job_id: int) -> rows.Job:
+    async def visible(self, origin: Origin, job_id: int) -> rows.Job:
         """A job that this person may look at: their own, or one that is public in this very channel."""
         job = await self._jobs.job(job_id)
         if job.user_id != origin.user_id:
@@ -208,23 +265,9 @@ class Actions:
         """What one image of the engine costs, from its smallest to its largest request."""
         engine = self.engines[engine_id]
         provider = self._jobs.providers[engine.provider]
-        sample = ImageRequest(engine_id, (WeightedText("a"),), engine.default_size)
-        quote = provider.quote(sample)
+        quote = engine.price or provider.quote(ImageRequest(engine_id, (WeightedText("a"),), engine.default_size))
         value = provider.credit_value
         return Price(converted(quote.low, value), converted(quote.high, value), quote.exact)
-
-    async def credits(self, origin: Origin) -> CreditsView:
-        """What this person has spent and has in flight, everywhere."""
-        now = self._clock.now()
-        day = limits.milliseconds(limits.day_start(now))
-        month = limits.milliseconds(limits.month_start(now))
-        async with self._jobs.database.read() as connection:
-            return CreditsView(
-                today=await ledger.totals(connection, since=day, user_id=origin.user_id),
-                month=await ledger.totals(connection, since=month, user_id=origin.user_id),
-                by_engine=await ledger.usage_by_engine(connection, user_id=origin.user_id, since=month),
-                daily_limit=self._limits.user_daily,
-            )
 
     async def usage(self, origin: Origin, *, since: int) -> UsageView:
         """What everybody in this server spent since a time in Unix milliseconds. Needs Manage Server."""

@@ -8,20 +8,47 @@ from typing import Any
 
 import discord
 import structlog
-from discord import app_commands
+from discord import TeamMemberRole, app_commands
 from discord.ext import commands
 
 from bot.actions import Actions
+from bot.admin.reports import Reports
+from bot.admin.servers import Servers
+from bot.admin.standing import Standings
 from bot.command_sync import CommandSync
 from bot.display.answers import explain
 from bot.display.buttons import JobButton
+from bot.display.charts import Charts
 from bot.display.delivery import Delivery
+from bot.display.page_buttons import PageButton
+from bot.display.sharing import Sharing
 from bot.errors import UserError
+from bot.history import History
+from bot.lineage import Lineage
+from bot.personal import Personal
+from bot.privacy import Privacy
+from bot.proposals import Proposals
+from bot.spending import Spending
+from bot.threads import Threads
 from storage.database import Database
 
 log = structlog.get_logger(__name__)
 
-COGS = ("cogs.imagine", "cogs.credits", "cogs.usage", "cogs.engines", "cogs.help")
+COGS = (
+    "cogs.imagine",
+    "cogs.compare",
+    "cogs.results",
+    "cogs.threads",
+    "cogs.history",
+    "cogs.credits",
+    "cogs.settings",
+    "cogs.privacy",
+    "cogs.usage",
+    "cogs.quota",
+    "cogs.server",
+    "cogs.engines",
+    "cogs.help",
+)
 
 
 class Tree(app_commands.CommandTree["Easel"]):
@@ -53,6 +80,18 @@ class Easel(commands.AutoShardedBot):
         *,
         actions: Actions,
         delivery: Delivery,
+        personal: Personal,
+        threads: Threads,
+        history: History,
+        privacy: Privacy,
+        spending: Spending,
+        charts: Charts,
+        servers: Servers,
+        reports: Reports,
+        standings: Standings,
+        lineage: Lineage,
+        proposals: Proposals,
+        sharing: Sharing,
         database: Database,
         allowed_guilds: Collection[int] = (),
         command_guilds: Sequence[int] = (),
@@ -62,6 +101,9 @@ class Easel(commands.AutoShardedBot):
             command_prefix=commands.when_mentioned,
             help_command=None,
             tree_cls=Tree,
+            # Everywhere, unless a command says otherwise.
+            allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
             intents=discord.Intents(guilds=True),
             allowed_mentions=discord.AllowedMentions.none(),
             member_cache_flags=discord.MemberCacheFlags.none(),
@@ -71,13 +113,26 @@ class Easel(commands.AutoShardedBot):
         )
         self.actions = actions
         self.delivery = delivery
+        self.personal = personal
+        self.threads = threads
+        self.history = history
+        self.privacy = privacy
+        self.spending = spending
+        self.charts = charts
+        self.servers = servers
+        self.reports = reports
+        self.standings = standings
+        servers.channel_name = self._channel_name
+        self.lineage = lineage
+        self.proposals = proposals
+        self.sharing = sharing
         self.commands_in_step = CommandSync(self.tree, database, command_guilds)
         self._allowed_guilds = frozenset(allowed_guilds)
 
     async def setup_hook(self) -> None:
         for extension in COGS:
             await self.load_extension(extension)
-        self.add_dynamic_items(JobButton)
+        self.add_dynamic_items(JobButton, PageButton)
         self.delivery.attach(self)
         await self.commands_in_step.ensure()
 
@@ -91,6 +146,20 @@ class Easel(commands.AutoShardedBot):
     def mention(self, command: str) -> str:
         """A command's name to click on, or to read where its id is not known: ``usage report`` and the like."""
         return self.commands_in_step.mention(command)
+
+    def runs_the_bot(self, user_id: int) -> bool:
+        """Whether this is the application's owner or one of the team that may change it, as it was at the login."""
+        if self.application is None:
+            return False
+        team = self.application.team
+        if team is None:
+            return user_id == self.application.owner.id
+        trusted = {TeamMemberRole.admin, TeamMemberRole.developer}
+        return user_id == team.owner_id or any(one.id == user_id and one.role in trusted for one in team.members)
+
+    def _channel_name(self, channel_id: int) -> str:
+        channel = self.get_channel(channel_id)
+        return f"#{getattr(channel, 'name', channel_id)}"
 
     async def on_ready(self) -> None:
         log.info("bot.ready", servers=len(self.guilds), shards=self.shard_count)

@@ -143,6 +143,7 @@ class Settings:
     data_dir: Path
     image_days: int
     job_days: int
+    preview_days: int
     default_engine: str | None
     demo_provider: bool
     user_daily_credits: int | None
@@ -172,6 +173,7 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(
         image_days=reader.whole("IMAGE_DAYS", 7, low=1, high=3650),
         # What a server spent in a month is counted with the jobs of that month.
         job_days=reader.whole("JOB_DAYS", 365, low=32, high=36_500),
+        preview_days=reader.whole("PREVIEW_DAYS", 90, low=1, high=36_500),
         default_engine=reader.text("DEFAULT_ENGINE") or None,
         demo_provider=reader.flag("DEMO_PROVIDER"),
         user_daily_credits=reader.credits("USER_DAILY_CREDITS"),

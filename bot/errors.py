@@ -19,6 +19,10 @@ class SettingsError(UserError):
     """A setting is missing or wrong: the program ends with status 2 and this one line."""
 
 
+class Undelivered(Exception):
+    """Something could not be shown for a reason that may pass; the text says which, for the log."""
+
+
 STORAGE_FAILS = (
     "The bot cannot use its own records at the moment. Nothing was changed and nothing was charged. "
     "Try again in a few minutes; whoever runs the bot finds the reason in its log."

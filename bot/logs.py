@@ -91,9 +91,21 @@ def set_up(level: str, form: str, secrets: AbstractSet[str], stream: TextIO | No
         logging.getLogger(name).setLevel(threshold)
     # It tells of every plug-in that it loads.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name in ("discord.client", "discord.shard"):
+        logging.getLogger(name).addFilter(_reconnects_are_no_errors)
     logging.captureWarnings(capture=True)
     # What the logging package prints about a line that it could not format is neither one line nor blotted out.
     logging.raiseExceptions = False
+
+
+def _reconnects_are_no_errors(record: logging.LogRecord) -> bool:
+    """A connection to the gateway that broke is made anew; nobody has to do anything about it."""
+    if isinstance(record.msg, str) and record.msg.startswith("Attempting a reconnect"):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        if isinstance(record.exc_info, tuple) and record.exc_info[0] is not None:
+            record.msg = f"{record.msg} ({record.exc_info[0].__name__})"
+        record.exc_info = None
+    return True
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):

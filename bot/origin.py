@@ -23,6 +23,8 @@ class Origin:
     manage_server: bool = False
     age_restricted: bool = False
     bot_present: bool = True
+    parent_channel_id: int | None = None
+    """The channel of which this one is a thread."""
 
     @property
     def place_id(self) -> int:

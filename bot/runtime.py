@@ -16,19 +16,31 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from bot.actions import Actions
+from bot.admin.reports import Reports
+from bot.admin.servers import Servers
+from bot.admin.standing import Standings
 from bot.client import Easel
 from bot.config import DISCORD_API, Settings
+from bot.display.charts import Charts
 from bot.display.delivery import Delivery
+from bot.display.sharing import Sharing
 from bot.errors import SettingsError, UserError
 from bot.generation.clock import Clock, SystemClock
 from bot.generation.jobs import Jobs
 from bot.generation.limits import Limits
+from bot.generation.previews import Previews
 from bot.generation.tidy import Ages, keep_tidy
 from bot.generation.worker import Worker
 from bot.health import beating
+from bot.history import History
+from bot.lineage import Lineage
 from bot.personal import Personal
+from bot.privacy import Privacy
+from bot.proposals import Proposals
 from bot.providers.base import Provider, WrongSetting
 from bot.providers.registry import configure
+from bot.spending import Spending
+from bot.threads import Threads
 from bot.upkeep import BACKUPS
 from storage.database import Database, InstanceLock, migrate
 from storage.images import ImageFiles
@@ -50,6 +62,7 @@ class Runtime:
     providers: dict[str, Provider]
     database: Database
     files: ImageFiles
+    previews: Previews
     jobs: Jobs
     worker: Worker
     actions: Actions
@@ -59,9 +72,15 @@ class Runtime:
     @asynccontextmanager
     async def working(self, grace: float = GRACE_SECONDS) -> AsyncIterator[None]:
         """Take up what is unfinished and work; at the end wait ``grace`` seconds at most for what was paid for."""
-        ages = Ages(image_days=self.settings.image_days, job_days=self.settings.job_days)
+        ages = Ages(
+            image_days=self.settings.image_days,
+            job_days=self.settings.job_days,
+            preview_days=self.settings.preview_days,
+        )
         beside = [
             asyncio.create_task(self.delivery.run(), name="delivery"),
+            asyncio.create_task(self.client.proposals.run(), name="proposals"),
+            asyncio.create_task(self.previews.run(), name="previews"),
             asyncio.create_task(keep_tidy(self.database, self.files, self.clock, ages), name="tidy"),
         ]
         try:
@@ -104,11 +123,15 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             bot_daily=settings.bot_daily_credits,
             jobs_per_user=settings.jobs_per_user,
         )
-        jobs = Jobs(database, providers, limits, clock)
+        previews = Previews(database, files)
+        jobs = Jobs(database, providers, limits, clock, made=previews.wanted)
         delivery = Delivery(jobs=jobs, files=files, clock=clock)
         worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
-        personal = Personal(database, jobs.engines, settings.default_engine or next(iter(jobs.engines)), clock)
+        usual = settings.default_engine or next(iter(jobs.engines))
+        personal = Personal(database, jobs.engines, usual, clock)
         await personal.load()
+        servers = Servers(database, clock)
+        await servers.load()
         actions = Actions(
             jobs=jobs,
             worker=worker,
@@ -116,19 +139,37 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             limits=limits,
             clock=clock,
             default_engine=settings.default_engine,
-            layers=lambda origin: (personal.of(origin.user_id).defaults,),
+            layers=lambda origin: servers.layers(
+                origin, personal.of(origin.user_id).defaults, list(jobs.engines), usual
+            ),
+            servers=servers,
+            ask_above=lambda user_id: personal.of(user_id).ask_above,
         )
+        proposals = Proposals(jobs=jobs, clock=clock, wake=worker.wake, changed=delivery.changed)
+        charts = Charts(settings.data_dir / "cache" / "charts")
+        stack.push_async_callback(charts.close)
         # The library would warn that it cannot speak, which nobody asks of a bot that paints.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         client = Easel(
             actions=actions,
             delivery=delivery,
             personal=personal,
+            threads=Threads(database=database, files=files, previews=previews, providers=providers, clock=clock),
+            history=History(jobs=jobs, files=files, previews=previews),
+            privacy=Privacy(database, files, personal, clock),
+            spending=Spending(database, limits, servers, clock),
+            charts=charts,
+            servers=servers,
+            standings=Standings(database, servers, limits, clock),
+            reports=Reports(jobs=jobs, worker=worker, limits=limits, servers=servers, clock=clock),
+            lineage=Lineage(jobs=jobs, actions=actions),
+            proposals=proposals,
+            sharing=Sharing(files),
             database=database,
             allowed_guilds=settings.allowed_guilds,
             command_guilds=settings.command_guilds,
         )
-        yield Runtime(settings, clock, providers, database, files, jobs, worker, actions, delivery, client)
+        yield Runtime(settings, clock, providers, database, files, previews, jobs, worker, actions, delivery, client)
 
 
 def configured(settings: Settings) -> dict[str, Provider]:

@@ -40,7 +40,7 @@ async def back_up(settings: Settings, to: Path | None, now: datetime) -> Path:
 
 
 async def put_back(settings: Settings, copy: Path, now: datetime) -> list[str]:
-    """Make a copy the database and say in a few sentences what that meant. Raises StorageError, also if the bot runs."""
+    """Make a copy the database; a few sentences on what that meant. Raises StorageError, also while the bot runs."""
     path = database_path(settings.database_url)
     aside = copies.dated(path, settings.data_dir / BACKUPS, now, "-replaced")
     async with InstanceLock(settings.database_url):

@@ -1,15 +1,23 @@
-"""/credits: what one has spent and has in flight."""
+"""/credits: what one has spent, what is in flight and what is left."""
 
 from __future__ import annotations
 
+import io
+
 import discord
+import structlog
 from discord import app_commands
+from discord.app_commands import Choice, Range
 from discord.ext import commands
 
 from bot.client import Easel
-from bot.display.answers import tell
-from bot.display.list_cards import credits_card
+from bot.display.charts import ChartFailed, ChartSpec
+from bot.display.choices import calmly, matching
+from bot.display.credits_card import CHART, credits_card, credits_chart
 from bot.display.starting import origin_of
+from bot.periods import SUGGESTED
+
+log = structlog.get_logger(__name__)
 
 
 class Credits(commands.Cog):
@@ -18,12 +26,35 @@ class Credits(commands.Cog):
     def __init__(self, client: Easel) -> None:
         self.client = client
 
-    @app_commands.command(name="credits", description="What you have spent, and what is in flight")
-    async def show(self, interaction: discord.Interaction[Easel]) -> None:
-        actions = self.client.actions
-        view = await actions.credits(origin_of(interaction))
-        names = {engine.id: engine.name for engine in actions.engines.values()}
-        await tell(interaction, credits_card(view, names=names))
+    @app_commands.command(name="credits", description="What you have spent, what is in flight, and what is left")
+    @app_commands.describe(period="Such as today, last month, 30 days, 2026-03 or all time; by the calendar of UTC")
+    async def show(
+        self,
+        interaction: discord.Interaction[Easel],
+        period: Range[str, 1, 40] = "this month",
+    ) -> None:
+        # A chart takes longer than the first answer may.
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        view = await self.client.spending.credits(origin_of(interaction), period)
+        chart = credits_chart(view)
+        files = await self._drawn(chart) if chart is not None else []
+        names = {engine.id: engine.name for engine in self.client.actions.engines.values()}
+        card = credits_card(view, names=names, chart=chart if files else None)
+        await interaction.followup.send(view=card, files=files, ephemeral=True)
+
+    @show.autocomplete("period")
+    @calmly
+    async def periods(self, interaction: discord.Interaction[Easel], current: str) -> list[Choice[str]]:
+        return matching(((name, name) for name in SUGGESTED), current)
+
+    async def _drawn(self, chart: ChartSpec) -> list[discord.File]:
+        try:
+            png = await self.client.charts.png(chart)
+        except ChartFailed:
+            # The words say the same.
+            log.exception("chart.failed")
+            return []
+        return [discord.File(io.BytesIO(png), filename=CHART)]
 
 
 async def setup(client: Easel) -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import discord
 from discord import app_commands
+from discord.app_commands import Choice, Range
 from discord.ext import commands
 
 from bot.client import Easel
 from bot.display.answers import tell
-from bot.display.list_cards import engines_card
+from bot.display.choices import NAME_AT_MOST, calmly, engine_choices
+from bot.display.engine_cards import engine_card, engines_card
+from bot.display.starting import origin_of
+from bot.generation.abilities import find_engine
+
+Interaction: TypeAlias = discord.Interaction[Easel]
 
 
 class Engines(commands.Cog):
@@ -18,10 +26,21 @@ class Engines(commands.Cog):
         self.client = client
 
     @app_commands.command(name="engines", description="The engines: what each takes, and what it costs")
-    async def show(self, interaction: discord.Interaction[Easel]) -> None:
+    @app_commands.describe(engine="One of them, with everything it takes")
+    async def show(self, interaction: Interaction, engine: Range[str, 1, NAME_AT_MOST] | None = None) -> None:
         actions = self.client.actions
-        card = engines_card(actions.engines.values(), actions.price, default=actions.default_engine)
+        default = actions.engine_by_default(origin_of(interaction))
+        if engine is None:
+            card = engines_card(actions.engines.values(), actions.price, default=default)
+        else:
+            found = find_engine(engine, actions.engines)
+            card = engine_card(found, actions.price(found.id), default=found.id == default)
         await tell(interaction, card)
+
+    @show.autocomplete("engine")
+    @calmly
+    async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
+        return engine_choices(self.client.actions, current)
 
 
 async def setup(client: Easel) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
+from discord.app_commands import Choice
 from discord.ext import commands
 
 from bot.client import Easel
 from bot.display.answers import tell
-from bot.display.list_cards import help_card
+from bot.display.help_card import SUBJECTS, help_card, subject_card
 
 
 class Help(commands.Cog):
@@ -17,9 +18,12 @@ class Help(commands.Cog):
     def __init__(self, client: Easel) -> None:
         self.client = client
 
-    @app_commands.command(name="help", description="What you can do here")
-    async def show(self, interaction: discord.Interaction[Easel]) -> None:
-        await tell(interaction, help_card(self.client.mention))
+    @app_commands.command(name="help", description="What you can do here, with examples")
+    @app_commands.describe(about="What to explain; an overview if left out")
+    @app_commands.choices(about=[Choice(name=subject.title, value=name) for name, subject in SUBJECTS.items()])
+    async def show(self, interaction: discord.Interaction[Easel], about: str | None = None) -> None:
+        mention = self.client.mention
+        await tell(interaction, help_card(mention) if about is None else subject_card(about, mention))
 
 
 async def setup(client: Easel) -> None:

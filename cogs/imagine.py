@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import discord
-import structlog
 from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
 
 from bot.client import Easel
+from bot.display.choices import (
+    NAME_AT_MOST,
+    calmly,
+    engine_choices,
+    engine_so_far,
+    matching,
+    size_choices,
+    style_choices,
+)
 from bot.display.starting import origin_of, planned, start
 from bot.display.wording import plain
 from bot.generation.prompt import IMAGES_PER_JOB, PROMPT_LIMIT
 from bot.generation.requests import ImagineOptions
-from bot.generation.sizes import ratio_name, sizes_for
-from bot.providers.base import Engine
 
-log = structlog.get_logger(__name__)
-
-CHOICES_AT_MOST = 25
-NAME_AT_MOST = 100
 SEED_AT_MOST = 4_294_967_294
 
 Interaction: TypeAlias = discord.Interaction[Easel]
-Suggest: TypeAlias = Callable[["Imagine", Interaction, str], Coroutine[Any, Any, list[Choice[str]]]]
-
-
-def calmly(suggest: Suggest) -> Suggest:
-    """A list of choices that cannot be made is an empty one: whoever types sees no error, the log does."""
-
-    @functools.wraps(suggest)  # The library tells a method by its name.
-    async def suggesting(self: Imagine, interaction: Interaction, current: str) -> list[Choice[str]]:
-        try:
-            return await suggest(self, interaction, current)
-        except Exception:
-            log.exception("autocomplete.failed", of=suggest.__name__)
-            return []
-
-    return suggesting
 
 
 class Imagine(commands.Cog):
@@ -80,7 +65,7 @@ class Imagine(commands.Cog):
         guidance: Range[float, 0, 35] | None = None,
         sampler: Range[str, 1, NAME_AT_MOST] | None = None,
         thread: Range[str, 1, NAME_AT_MOST] | None = None,
-        private: bool = False,
+        private: bool | None = None,
         spoiler: bool = False,
     ) -> None:
         options = ImagineOptions(
@@ -95,7 +80,7 @@ class Imagine(commands.Cog):
             guidance=guidance,
             sampler=sampler,
             thread=thread,
-            private=private,
+            private=self.client.actions.private_by_default(origin_of(interaction)) if private is None else private,
             spoiler=spoiler,
         )
         await start(interaction, planned(interaction, options))
@@ -103,50 +88,28 @@ class Imagine(commands.Cog):
     @imagine.autocomplete("engine")
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        actions = self.client.actions
-        entries = [
-            (f"{plain(engine.name, 60)} · {actions.price(engine.id)} an image", engine.id)
-            for engine in actions.engines.values()
-        ]
-        return matching(entries, current)
+        return engine_choices(self.client.actions, current)
 
     @imagine.autocomplete("size")
     @calmly
     async def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return [
-            Choice(name=f"{size} · {ratio_name(size)}", value=str(size))
-            for size in sizes_for(self._engine(interaction), current)[:CHOICES_AT_MOST]
-        ]
+        return size_choices(interaction, current)
 
     @imagine.autocomplete("style")
     @calmly
     async def styles(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return matching(((style, style) for style in self._engine(interaction).styles), current)
+        return style_choices(interaction, current)
 
     @imagine.autocomplete("sampler")
     @calmly
     async def samplers(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return matching(((sampler, sampler) for sampler in self._engine(interaction).samplers), current)
+        return matching(((sampler, sampler) for sampler in engine_so_far(interaction).samplers), current)
 
     @imagine.autocomplete("thread")
     @calmly
     async def threads(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         found = await self.client.actions.thread_choices(origin_of(interaction), current)
         return [Choice(name=plain(title, NAME_AT_MOST) or "(untitled)", value=value) for value, title in found]
-
-    def _engine(self, interaction: Interaction) -> Engine:
-        """The engine that stands in the command so far, or the one that would be used."""
-        actions = self.client.actions
-        chosen = getattr(interaction.namespace, "engine", None)
-        return actions.engines.get(chosen or "", actions.engines[actions.default_engine])
-
-
-def matching(entries: Iterable[tuple[str, str]], current: str) -> list[Choice[str]]:
-    """The choices, as pairs of name and value, in which what was typed so far occurs; those it begins come first."""
-    typed = current.strip().lower()
-    found = [(name, value) for name, value in entries if typed in name.lower() or typed in value.lower()]
-    found.sort(key=lambda entry: not entry[0].lower().startswith(typed))
-    return [Choice(name=name[:NAME_AT_MOST], value=value) for name, value in found[:CHOICES_AT_MOST]]
 
 
 async def setup(client: Easel) -> None:

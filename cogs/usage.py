@@ -1,45 +1,112 @@
-"""/usage: what a server's people spend, for those who manage it."""
+"""/usage: what a server's people spend and what runs now, for those who manage it and for whoever runs the bot."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import io
 from typing import Literal
 
 import discord
 from discord import app_commands
+from discord.app_commands import Choice, Range
 from discord.ext import commands
 
 from bot.client import Easel
 from bot.display.answers import tell
-from bot.display.list_cards import usage_card
-from bot.display.starting import origin_of
-from bot.generation import limits
+from bot.display.cards import Card, text
+from bot.display.choices import calmly, matching
+from bot.display.pages import answer_later, fill
+from bot.display.usage_cards import person_card, running_card
+from bot.display.usage_pages import asker_of, cancelled_sheet, names_for, report_sheet
+from bot.periods import SUGGESTED
+from storage.reports import By
+
+PERIOD = "Such as today, last month, 30 days, 2026-03, 2026-01-15..2026-02-14 or all time; by the calendar of UTC"
+EVERYWHERE = "All servers: only for whoever runs this bot"
+JOB_AT_MOST = 2**53 - 1
+
+Period = Range[str, 1, 40]
 
 
 @app_commands.guild_only()
+@app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
+@app_commands.allowed_installs(guilds=True, users=False)
 @app_commands.default_permissions(manage_guild=True)
 class Usage(commands.GroupCog, group_name="usage", group_description="What this server spends (Manage Server)"):
-    """Reports. Who may see them is checked in ``actions``: a server's owner can show the command to anybody."""
+    """Reports. Who may see them is checked in ``reports``: a server's owner can show the command to anybody."""
 
     def __init__(self, client: Easel) -> None:
         self.client = client
 
     @app_commands.command(description="What everybody in this server has spent")
-    @app_commands.describe(period="Since when, by the days and months of UTC")
+    @app_commands.describe(period=PERIOD, by="What each line is about", everywhere=EVERYWHERE)
     async def report(
-        self, interaction: discord.Interaction[Easel], period: Literal["today", "this month", "all time"] = "this month"
+        self,
+        interaction: discord.Interaction[Easel],
+        period: Period = "this month",
+        by: Literal["user", "engine", "day", "channel"] = "user",
+        everywhere: bool = False,
     ) -> None:
-        origin = origin_of(interaction)
-        view = await self.client.actions.usage(origin, since=_since(period, interaction.created_at))
-        place = interaction.guild.name if interaction.guild is not None else "this server"
-        await tell(interaction, usage_card(view, place=place))
+        asker_of(interaction, everywhere=everywhere).server_id()
+        # A chart takes longer than the first answer may.
+        await answer_later(interaction)
+        await fill(interaction, await report_sheet(interaction, period, By(by), 1, everywhere=everywhere))
 
+    @app_commands.command(description="What one person has spent, and what failed")
+    @app_commands.describe(user="Whose jobs", period=PERIOD, everywhere=EVERYWHERE)
+    async def user(
+        self,
+        interaction: discord.Interaction[Easel],
+        user: discord.Member | discord.User,
+        period: Period = "this month",
+        everywhere: bool = False,
+    ) -> None:
+        report = await self.client.reports.person(asker_of(interaction, everywhere=everywhere), user.id, period)
+        await tell(interaction, person_card(report, names_for(interaction, everywhere=everywhere)))
 
-def _since(period: str, now: datetime) -> int:
-    """The beginning of the period in Unix milliseconds."""
-    at = limits.milliseconds(now)
-    starts = {"today": limits.day_start, "this month": limits.month_start}
-    return limits.milliseconds(starts[period](at)) if period in starts else 0
+    @app_commands.command(description="Every entry of the ledger as a table for a spreadsheet program")
+    @app_commands.describe(period=PERIOD, everywhere=EVERYWHERE)
+    async def export(
+        self, interaction: discord.Interaction[Easel], period: Period = "this month", everywhere: bool = False
+    ) -> None:
+        asker = asker_of(interaction, everywhere=everywhere)
+        asker.server_id()
+        await answer_later(interaction)
+        name, data = await self.client.reports.export(asker, period)
+        card = Card(text("**Every entry of the ledger in this time.** Amounts are credits, times are UTC."))
+        card.add_item(discord.ui.File(f"attachment://{name}"))
+        await interaction.edit_original_response(view=card, attachments=[discord.File(io.BytesIO(data), filename=name)])
+
+    @app_commands.command(description="What is running and waiting now; or cancel a job")
+    @app_commands.describe(cancel="The number of a job to cancel, as this list shows it", everywhere=EVERYWHERE)
+    async def jobs(
+        self,
+        interaction: discord.Interaction[Easel],
+        cancel: Range[int, 1, JOB_AT_MOST] | None = None,
+        everywhere: bool = False,
+    ) -> None:
+        asker = asker_of(interaction, everywhere=everywhere)
+        asker.server_id()
+        await answer_later(interaction)
+        if cancel is not None:
+            await fill(interaction, await cancelled_sheet(interaction, cancel, everywhere=everywhere))
+            return
+        running = await self.client.reports.running(asker)
+        await interaction.edit_original_response(view=running_card(running))
+
+    @report.autocomplete("period")
+    @calmly
+    async def report_periods(self, interaction: discord.Interaction[Easel], current: str) -> list[Choice[str]]:
+        return matching(((name, name) for name in SUGGESTED), current)
+
+    @user.autocomplete("period")
+    @calmly
+    async def user_periods(self, interaction: discord.Interaction[Easel], current: str) -> list[Choice[str]]:
+        return matching(((name, name) for name in SUGGESTED), current)
+
+    @export.autocomplete("period")
+    @calmly
+    async def export_periods(self, interaction: discord.Interaction[Easel], current: str) -> list[Choice[str]]:
+        return matching(((name, name) for name in SUGGESTED), current)
 
 
 async def setup(client: Easel) -> None:

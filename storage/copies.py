@@ -34,7 +34,7 @@ def backup(path: Path, to: Path) -> None:
         to.parent.mkdir(parents=True, exist_ok=True)
         if to.exists():
             raise StorageError(f"{to} is there already. Name another file.")
-        half = to.with_name(f"{to.name}.part")
+        half = _beside(to, ".part")
         remove(half)
         try:
             duplicate(path, half)
@@ -52,7 +52,7 @@ def before_migration(path: Path, folder: Path, version: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         number = 1 + max((number for number, _ in _made_before_migrations(path, folder)), default=0)
         copy = folder / f"{path.stem}-{version}-{number}{path.suffix}"
-        half = copy.with_name(f"{copy.name}.part")
+        half = _beside(copy, ".part")
         remove(half)
         try:
             duplicate(path, half)
@@ -73,24 +73,40 @@ def keep_latest(path: Path, folder: Path, count: int = KEPT_BEFORE_MIGRATIONS) -
 def set_aside(path: Path, to: Path) -> None:
     """Keep the present file under another name, as it is, also if it is damaged; then `path` may be replaced.
 
-    Nobody else may have it open. Raises StorageError. Blocks.
+    Nobody else may have it open. Raises StorageError: nothing is changed then. Blocks.
     """
     with sqlite.usable(to.parent):
         to.parent.mkdir(parents=True, exist_ok=True)
+        if to.exists():
+            raise StorageError(f"{to} is there already. Try again in a moment.")
+        half, log, kept_log = _beside(to, ".part"), _beside(path, "-wal"), _beside(to, "-wal")
         try:
-            # Takes over what stands in the log, which must not be there when another file takes this one's place.
-            with closing(sqlite.connect(path)) as connection:
-                connection.execute("PRAGMA journal_mode = DELETE")
-        except sqlite3.OperationalError as error:
-            raise StorageError((sqlite.sentence(error) or str(error)).format(path=path)) from error
-        except sqlite3.DatabaseError:
-            # Damaged, or no database at all, which may be why a copy is put back: its log is kept with it.
-            for suffix in _BESIDE:
-                if (log := path.with_name(path.name + suffix)).exists():
-                    log.replace(to.with_name(to.name + suffix))
-        half = to.with_name(f"{to.name}.part")
-        shutil.copyfile(path, half)
-        put_in_place(half, to)
+            if log.exists():
+                shutil.copyfile(log, kept_log)
+            if _without_log(path):
+                kept_log.unlink(missing_ok=True)
+            shutil.copyfile(path, half)
+            put_in_place(half, to)
+        except BaseException:
+            remove(half)
+            remove(to)
+            raise
+        # Another file that takes this one's place must not find a log that is not its own.
+        for suffix in _BESIDE:
+            _beside(path, suffix).unlink(missing_ok=True)
+
+
+def _without_log(path: Path) -> bool:
+    """Take over into the file what stands in its log. False if it is no database, or a damaged one."""
+    try:
+        with closing(sqlite.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        raise StorageError((sqlite.sentence(error) or str(error)).format(path=path)) from error
+    except sqlite3.DatabaseError:
+        return False
+    return True
 
 
 def duplicate(path: Path, to: Path) -> None:
@@ -117,12 +133,16 @@ def check(path: Path) -> None:
 def remove(path: Path) -> None:
     """Delete a database file with what may be beside it; raises OSError. Blocks."""
     for suffix in ("", *_BESIDE):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+        _beside(path, suffix).unlink(missing_ok=True)
 
 
 def dated(path: Path, folder: Path, at: datetime, word: str = "") -> Path:
     """A name in the folder for a copy of the database that is made at this moment (UTC)."""
     return folder / f"{path.stem}{word}-{at:%Y-%m-%dT%H%M%SZ}{path.suffix}"
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
 
 
 def _made_before_migrations(path: Path, folder: Path) -> list[tuple[int, Path]]:

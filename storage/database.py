@@ -35,11 +35,10 @@ class Database:
         self._writing: asyncio.Task[Any] | None = None
 
     @classmethod
-    async def open(cls, url: str, *, patience: float = sqlite.PATIENCE_SECONDS) -> Database:
+    async def open(cls, url: str) -> Database:
         """Open a database that was migrated.
 
-        `patience` is how many seconds a connection waits for another program's lock. Raises StorageError if the file is
-        not a database of this version or cannot be written.
+        Raises StorageError if the file is not a database of this version or cannot be written.
         """
         path = database_path(url)
         await asyncio.to_thread(check_current, path)
@@ -47,7 +46,7 @@ class Database:
         options: dict[str, Any] = {
             "max_overflow": 0,
             "hide_parameters": True,
-            "connect_args": {"isolation_level": None, "timeout": patience},
+            "connect_args": {"isolation_level": None, "timeout": sqlite.PATIENCE_SECONDS},
         }
         writer = create_async_engine(url, pool_size=1, **options)
         sqlite.prepare(writer.sync_engine, sqlite.WRITER, "BEGIN IMMEDIATE")
@@ -90,6 +89,19 @@ class Database:
         with sqlite.plainly(self._path):
             async with self._readers.connect() as conn:
                 yield conn
+
+    async def compact(self) -> bool:
+        """Leave nothing of what was deleted in the files; False if a reader held some of it, so that it is still due.
+
+        Who wants to write waits meanwhile: some seconds for each gigabyte. Raises StorageError.
+        """
+        async with self._turn:
+            with sqlite.plainly(self._path):
+                return await asyncio.to_thread(sqlite.compact, self._path)
+
+    async def size(self) -> int:
+        """Bytes of the file."""
+        return (await asyncio.to_thread(self._path.stat)).st_size
 
     async def close(self) -> None:
         """Close all connections."""

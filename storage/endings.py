@@ -39,9 +39,9 @@ async def end_free(
         raise ValueError(f"not an end of unfinished ones: {', '.join(sorted(old))} to {new.value}")
     wanted: ColumnElement[bool] = _SUBMISSIONS.status.in_([status.value for status in old])
     if unless_provider_in:
-        wanted = and_(wanted, _SUBMISSIONS.provider.not_in(unless_provider_in))
+        wanted = and_(wanted, _SUBMISSIONS.provider.not_in(list(unless_provider_in)))
     await _add_events(tx, wanted, new, at, why)
-    await _release(tx, wanted, at, why)
+    await _release(tx, wanted, new, at, why)
     ended = await tx.execute(
         update(tables.submissions)
         .where(wanted)
@@ -70,7 +70,7 @@ async def _add_events(
     await tx.execute(insert(tables.events).from_select([column.name for column in columns], steps))
 
 
-async def _release(tx: AsyncConnection, wanted: ColumnElement[bool], at: int, why: str) -> None:
+async def _release(tx: AsyncConnection, wanted: ColumnElement[bool], new: SubmissionStatus, at: int, why: str) -> None:
     """Give back what is still held for them."""
     released = tables.ledger.alias("released")
     still_held = ~exists().where(
@@ -88,6 +88,11 @@ async def _release(tx: AsyncConnection, wanted: ColumnElement[bool], at: int, wh
         "note": literal(why),
         "counted_at": _LEDGER.counted_at,
         "created_at": literal(at),
+        "granted": -_LEDGER.granted,
+        "job_id": _LEDGER.job_id,
+        "channel_id": _LEDGER.channel_id,
+        "position": _LEDGER.position,
+        "outcome": literal(new.value),
     }
     entries = (
         select(*values.values())

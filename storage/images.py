@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -141,9 +141,9 @@ async def images_of(conn: AsyncConnection, job_id: int) -> list[StoredImage]:
 
 
 async def image_files(conn: AsyncConnection) -> set[str]:
-    """The names of all files that should be there."""
-    statement = select(_IMAGES.file).where(_IMAGES.file.is_not(None))
-    return set((await conn.execute(statement)).scalars())
+    """The names of all files that should be there, small previews among them."""
+    both = union(*(select(column).where(column.is_not(None)) for column in (_IMAGES.file, _IMAGES.preview)))
+    return set((await conn.execute(both)).scalars())
 
 
 async def old_images(conn: AsyncConnection, before: int, *, limit: int | None = None) -> list[StoredImage]:
@@ -161,6 +161,60 @@ async def old_images(conn: AsyncConnection, before: int, *, limit: int | None = 
         .limit(limit)
     )
     return [StoredImage(**row) for row in (await conn.execute(statement)).mappings()]
+
+
+async def images_of_submission(conn: AsyncConnection, submission_id: int) -> list[StoredImage]:
+    """The submission's images by their positions."""
+    statement = select(tables.images).where(_IMAGES.submission_id == submission_id).order_by(_IMAGES.position)
+    return [StoredImage(**row) for row in (await conn.execute(statement)).mappings()]
+
+
+async def get_image(conn: AsyncConnection, image_id: int) -> StoredImage | None:
+    """The image, or None if there is none of this id."""
+    row = (await conn.execute(select(tables.images).where(_IMAGES.id == image_id))).mappings().first()
+    return None if row is None else StoredImage(**row)
+
+
+async def without_preview(conn: AsyncConnection, after: tuple[int, int], *, limit: int) -> list[StoredImage]:
+    """Images whose file is there and that have no preview, oldest first; those that come after a time and an id."""
+    at, last = after
+    statement = (
+        select(tables.images)
+        .where(
+            _IMAGES.file.is_not(None),
+            _IMAGES.preview.is_(None),
+            _IMAGES.created_at >= at,
+            or_(_IMAGES.created_at > at, _IMAGES.id > last),
+        )
+        .order_by(_IMAGES.created_at, _IMAGES.id)
+        .limit(limit)
+    )
+    return [StoredImage(**row) for row in (await conn.execute(statement)).mappings()]
+
+
+async def set_preview(tx: AsyncConnection, image_id: int, preview: str) -> bool:
+    """Record the image's preview; False if it has one, or if the image or its file has gone meanwhile."""
+    bare = (_IMAGES.id == image_id, _IMAGES.file.is_not(None), _IMAGES.preview.is_(None))
+    recorded = await tx.execute(update(tables.images).where(*bare).values(preview=preview))
+    return int(recorded.rowcount) > 0
+
+
+async def old_previews(conn: AsyncConnection, before: int, *, limit: int | None = None) -> list[StoredImage]:
+    """Images made before `before` that still have a preview, oldest first."""
+    statement = (
+        select(tables.images)
+        .where(_IMAGES.preview.is_not(None), _IMAGES.created_at < before)
+        .order_by(_IMAGES.created_at)
+        .limit(limit)
+    )
+    return [StoredImage(**row) for row in (await conn.execute(statement)).mappings()]
+
+
+async def forget_previews(tx: AsyncConnection, ids: Iterable[int]) -> None:
+    """Record that the previews of these images are gone."""
+    gone = [{"image": image_id} for image_id in ids]
+    if gone:
+        await tx.execute(update(tables.images).where(_IMAGES.id == bindparam("image")).values(preview=None), gone)
 
 
 async def forget_files(tx: AsyncConnection, ids: Iterable[int]) -> None:

@@ -24,7 +24,9 @@ from storage.records import (
     StoredImage,
     Submission,
     SubmissionStatus,
+    Took,
 )
+from storage.searching import words_of
 
 __all__ = [
     "ENDED",
@@ -36,10 +38,12 @@ __all__ = [
     "StoredImage",
     "Submission",
     "SubmissionStatus",
+    "Took",
     "add_image",
     "add_job",
     "add_submission",
     "durations",
+    "engines",
     "events_of",
     "forget_files",
     "get_job",
@@ -104,6 +108,7 @@ async def add_job(
             file_limit=file_limit,
             created_at=at,
             updated_at=at,
+            words=words_of(options),
         )
         .returning(_JOBS.id)
     )
@@ -276,17 +281,19 @@ async def jobs_with_status(conn: AsyncConnection, statuses: Collection[JobStatus
     return [_job(row) for row in (await conn.execute(statement)).mappings()]
 
 
-async def unfinished_jobs(conn: AsyncConnection, user_id: int) -> int:
-    """How many jobs of the user are proposed or working."""
+async def unfinished_jobs(conn: AsyncConnection, user_id: int, *, server_id: int | None = None) -> int:
+    """How many jobs of the user are proposed or working: everywhere, or in the server."""
     unfinished = (JobStatus.PROPOSED.value, JobStatus.WORKING.value)
     statement = select(func.count()).where(_JOBS.user_id == user_id, _JOBS.status.in_(unfinished))
+    if server_id is not None:
+        statement = statement.where(_JOBS.server_id == server_id)
     return int((await conn.execute(statement)).scalar_one())
 
 
-async def durations(conn: AsyncConnection, engine: str, *, limit: int = 30) -> list[int]:
-    """How many milliseconds the engine's latest done submissions took from sent to finished, newest first."""
+async def durations(conn: AsyncConnection, engine: str, *, limit: int = 30) -> list[Took]:
+    """How long the engine's latest done submissions took from sent to finished, newest first."""
     statement = (
-        select(_SUBMISSIONS.finished_at - _SUBMISSIONS.sent_at)
+        select(_SUBMISSIONS.request, (_SUBMISSIONS.finished_at - _SUBMISSIONS.sent_at).label("milliseconds"))
         .where(
             _SUBMISSIONS.engine == engine,
             _SUBMISSIONS.finished_at.is_not(None),
@@ -296,7 +303,12 @@ async def durations(conn: AsyncConnection, engine: str, *, limit: int = 30) -> l
         .order_by(_SUBMISSIONS.finished_at.desc())
         .limit(limit)
     )
-    return [int(took) for took in (await conn.execute(statement)).scalars()]
+    return [Took(row.request, int(row.milliseconds)) for row in await conn.execute(statement)]
+
+
+async def engines(conn: AsyncConnection) -> list[str]:
+    """The engines that anything was ever asked of."""
+    return list((await conn.execute(select(_SUBMISSIONS.engine).distinct().order_by(_SUBMISSIONS.engine))).scalars())
 
 
 async def _add_event(

@@ -1,8 +1,9 @@
 """The ledger: append-only entries of what is held, was spent and was given. Amounts are millicredits.
 
 A submission's entries are its `hold`, and later either a `release` or a `capture` with a `release`: their sum is what
-it costs at that moment. `grant` and `adjust` are a person's balance beside it and count in no sum of spending. Every
-entry of a submission counts in the period of its hold.
+it costs at that moment. Every entry of a submission counts in the period of its hold. `grant` and `adjust` are a
+person's balance beside it and count in no sum of spending; what a submission takes of that balance is the `granted`
+part of its entries. Each entry says where it was asked for, so that reports need the ledger alone.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, and_, case, exists, func, insert, select
+from sqlalchemy import ColumnElement, RowMapping, and_, case, exists, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -36,7 +37,11 @@ class EntryKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One entry. `amount` is signed; `raw_amount` is in the provider's own millicredits."""
+    """One entry. `amount` is signed; `raw_amount` is in the provider's own millicredits.
+
+    `granted` is the part of the amount that the person's grants pay for. `images` is set with a capture, and `outcome`
+    with the release of what was not captured: how the submission ended.
+    """
 
     id: int
     kind: EntryKind
@@ -50,6 +55,12 @@ class LedgerEntry:
     note: str | None
     counted_at: int
     created_at: int
+    granted: int = 0
+    job_id: int | None = None
+    channel_id: int | None = None
+    position: int | None = None
+    images: int | None = None
+    outcome: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +94,26 @@ async def hold(
     server_id: int | None,
     engine: str,
     amount: int,
+    granted: int = 0,
     at: int,
 ) -> None:
-    """Hold the amount for a submission; `at` decides in which period it counts.
+    """Hold the amount for a submission; `at` decides in which period it counts, `granted` of it comes out of grants.
 
     Raises StorageError if the submission has its hold already.
     """
     _not_negative(amount)
+    if not 0 <= granted <= amount:
+        raise ValueError(f"{granted} of {amount} cannot come out of grants")
     entry = _entry(EntryKind.HOLD, submission_id, user_id, server_id, engine, amount, counted_at=at, at=at)
-    await _write(tx, f"Submission {submission_id} has its hold already.", entry)
+    of_it = _SUBMISSIONS.id == submission_id
+    place = select(_JOBS.channel_id).join(tables.submissions, _SUBMISSIONS.job_id == _JOBS.id).where(of_it)
+    known = {
+        "granted": granted,
+        "job_id": select(_SUBMISSIONS.job_id).where(of_it).scalar_subquery(),
+        "position": select(_SUBMISSIONS.position).where(of_it).scalar_subquery(),
+        "channel_id": place.scalar_subquery(),
+    }
+    await _write(tx, f"Submission {submission_id} has its hold already.", entry | known)
 
 
 async def capture(
@@ -103,22 +125,25 @@ async def capture(
     """
     _not_negative(amount)
     held = await _hold_of(tx, submission_id)
-    facts = (submission_id, held.user_id, held.server_id, held.engine)
-    spent = _entry(EntryKind.CAPTURE, *facts, amount, counted_at=held.counted_at, at=at)
-    spent |= {"exact": exact, "raw_amount": raw_amount}
-    freed = _entry(EntryKind.RELEASE, *facts, -held.amount, counted_at=held.counted_at, at=at)
+    # The period's own credits pay first, the grants what is beyond them.
+    granted = min(held.granted, max(0, amount - (held.amount - held.granted)))
+    made = select(func.count()).where(tables.images.c.submission_id == submission_id).scalar_subquery()
+    paid = {"exact": exact, "raw_amount": raw_amount, "granted": granted, "images": made}
+    spent = _following(held, EntryKind.CAPTURE, amount, at) | paid
+    freed = _following(held, EntryKind.RELEASE, -held.amount, at) | {"granted": -held.granted}
     await _write(tx, f"Submission {submission_id} was paid for or released already.", spent, freed)
 
 
 async def release(tx: AsyncConnection, submission_id: int, *, at: int, note: str | None = None) -> None:
-    """Give the hold back: the submission costs nothing.
+    """Give the hold back: the submission, which has ended, costs nothing.
 
     Raises StorageError, and writes nothing, if it has no hold or was captured or released before.
     """
     held = await _hold_of(tx, submission_id)
-    facts = (submission_id, held.user_id, held.server_id, held.engine)
-    freed = _entry(EntryKind.RELEASE, *facts, -held.amount, counted_at=held.counted_at, at=at)
-    await _write(tx, f"Submission {submission_id} was paid for or released already.", freed | {"note": note})
+    ended = select(_SUBMISSIONS.status).where(_SUBMISSIONS.id == submission_id).scalar_subquery()
+    why = {"note": note, "granted": -held.granted, "outcome": func.coalesce(ended, SubmissionStatus.FAILED.value)}
+    freed = _following(held, EntryKind.RELEASE, -held.amount, at) | why
+    await _write(tx, f"Submission {submission_id} was paid for or released already.", freed)
 
 
 async def grant(
@@ -144,6 +169,38 @@ async def spent_and_held(
     """Millicredits spent and held since then: by the user, in the server, by both, or (neither given) by everybody."""
     statement = select(func.sum(_LEDGER.amount)).where(_of_submissions(), *_scope(since, user_id, server_id))
     return int((await conn.execute(statement)).scalar_one() or 0)
+
+
+async def without_grants(conn: AsyncConnection, *, since: int, user_id: int, server_id: int) -> int:
+    """Millicredits that the user spent and has held in the server since then, without what their grants pay for."""
+    own = func.sum(_LEDGER.amount - _LEDGER.granted)
+    statement = select(own).where(_of_submissions(), *_scope(since, user_id, server_id))
+    return int((await conn.execute(statement)).scalar_one() or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A person's grants in a server, in millicredits: what was given (and corrected), and what is taken of it."""
+
+    given: int
+    used: int
+
+    @property
+    def left(self) -> int:
+        """What can still be taken: nothing once a correction went below what was used."""
+        return max(0, self.given - self.used)
+
+
+async def balance(conn: AsyncConnection, *, user_id: int, server_id: int) -> Balance:
+    """The user's grants in the server, over all time: they do not lapse."""
+    # The words of the index, so that it can be used.
+    few = text("(ledger.granted <> 0 OR ledger.engine IS NULL)")
+    given = _sum_where(_LEDGER.engine.is_(None))
+    statement = select(given, func.coalesce(func.sum(_LEDGER.granted), 0)).where(
+        few, _LEDGER.user_id == user_id, _LEDGER.server_id == server_id
+    )
+    row = (await conn.execute(statement)).one()
+    return Balance(int(row[0]), int(row[1]))
 
 
 async def totals(
@@ -286,7 +343,20 @@ def _entry(
         "note": None,
         "counted_at": counted_at,
         "created_at": at,
+        "granted": 0,
+        "job_id": None,
+        "channel_id": None,
+        "position": None,
+        "images": None,
+        "outcome": None,
     }
+
+
+def _following(held: LedgerEntry, kind: EntryKind, amount: int, at: int) -> dict[str, Any]:
+    """An entry of the same submission as this hold."""
+    facts = (held.submission_id, held.user_id, held.server_id, held.engine)
+    known = {"job_id": held.job_id, "channel_id": held.channel_id, "position": held.position}
+    return _entry(kind, *facts, amount, counted_at=held.counted_at, at=at) | known
 
 
 async def _write(tx: AsyncConnection, refusal: str, *entries: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Subquery, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, Subquery, and_, case, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import ledger, tables
@@ -57,49 +57,16 @@ class Books:
     differences: list[Difference]
 
 
-async def reconcile(conn: AsyncConnection) -> Books:
-    """Compare everything with everything. The connection is one of `Database.read()`, which sees one state."""
-    standing = await _standing(conn)
-    totals = await ledger.totals(conn)
-    differences = [
-        *await _wrong_submissions(conn),
-        *await _wrong_leftovers(conn),
-        *await _wrong_entries(conn),
-        *await _wrong_jobs(conn),
-    ]
-    held = sum(one.held for one in standing if one.status in UNFINISHED)
-    if held != totals.in_flight:
-        wrong = f"{totals.in_flight} millicredits are held, and {held} of them for unfinished submissions"
-        differences.append(Difference("the ledger", wrong))
-    return Books(
-        submissions=await _count(conn, tables.submissions),
-        entries=await _count(conn, tables.ledger),
-        totals=totals,
-        standing=standing,
-        differences=differences,
-    )
-
-
-async def _standing(conn: AsyncConnection) -> list[Standing]:
+def _standing() -> Select[Any]:
     holds = func.coalesce(func.sum(case((_LEDGER.kind == EntryKind.HOLD.value, _LEDGER.amount))), 0)
-    statement = (
-        select(
-            _SUBMISSIONS.id,
-            _SUBMISSIONS.job_id,
-            _SUBMISSIONS.engine,
-            _SUBMISSIONS.status,
-            _SUBMISSIONS.updated_at,
-            holds.label("held"),
-        )
+    columns = (_SUBMISSIONS.id, _SUBMISSIONS.job_id, _SUBMISSIONS.engine, _SUBMISSIONS.status, _SUBMISSIONS.updated_at)
+    return (
+        select(*columns, holds.label("held"))
         .outerjoin(tables.ledger, _LEDGER.submission_id == _SUBMISSIONS.id)
         .where(_SUBMISSIONS.status.in_([*_OPEN, SubmissionStatus.UNKNOWN.value]))
         .group_by(_SUBMISSIONS.id)
         .order_by(_SUBMISSIONS.id)
     )
-    return [
-        Standing(row.id, row.job_id, row.engine, SubmissionStatus(row.status), row.updated_at, int(row.held))
-        for row in await conn.execute(statement)
-    ]
 
 
 def _entries() -> Subquery:
@@ -108,9 +75,9 @@ def _entries() -> Subquery:
     def count(kind: EntryKind) -> Any:
         return func.count(case((_LEDGER.kind == kind.value, _LEDGER.id)))
 
-    def total(*kinds: EntryKind) -> Any:
+    def total(column: ColumnElement[int], *kinds: EntryKind) -> Any:
         wanted = [kind.value for kind in kinds]
-        return func.coalesce(func.sum(case((_LEDGER.kind.in_(wanted), _LEDGER.amount))), 0)
+        return func.coalesce(func.sum(case((_LEDGER.kind.in_(wanted), column))), 0)
 
     # Whom and what the entries name: the same in all of them, if the least and the greatest are.
     place = func.coalesce(_LEDGER.server_id, 0)
@@ -126,8 +93,11 @@ def _entries() -> Subquery:
             count(EntryKind.HOLD).label("holds"),
             count(EntryKind.CAPTURE).label("captures"),
             count(EntryKind.RELEASE).label("releases"),
-            total(EntryKind.HOLD, EntryKind.RELEASE).label("still_held"),
-            total(EntryKind.CAPTURE).label("captured"),
+            total(_LEDGER.amount, EntryKind.HOLD, EntryKind.RELEASE).label("still_held"),
+            total(_LEDGER.amount, EntryKind.CAPTURE).label("captured"),
+            total(_LEDGER.granted, EntryKind.HOLD).label("grants_held"),
+            total(_LEDGER.granted, EntryKind.HOLD, EntryKind.RELEASE).label("grants_still_held"),
+            total(_LEDGER.granted, EntryKind.CAPTURE).label("grants_used"),
             *bounds,
         )
         .where(_LEDGER.submission_id.is_not(None), _LEDGER.kind.in_(_OF_SUBMISSIONS))
@@ -136,7 +106,7 @@ def _entries() -> Subquery:
     )
 
 
-async def _wrong_submissions(conn: AsyncConnection) -> list[Difference]:
+def _wrong_submissions() -> Select[Any]:
     entries = _entries()
     its = entries.c
     over = _SUBMISSIONS.status.in_(_OVER)
@@ -152,6 +122,8 @@ async def _wrong_submissions(conn: AsyncConnection) -> list[Difference]:
         (and_(done, its.captures != 1), "is done, and was not captured once"),
         (and_(~done, its.captures != 0), "is not done, and was captured"),
         (its.captured < 0, "was captured below zero"),
+        (and_(over, its.grants_still_held != 0), "has ended, and not all that was held of grants was released"),
+        (~its.grants_used.between(0, its.grants_held), "used more of grants than was held of them"),
         (or_(its.least_user != _SUBMISSIONS.user_id, its.most_user != _SUBMISSIONS.user_id), "names another person"),
         (or_(its.least_place != place, its.most_place != place), "names another server"),
         (or_(its.least_engine != _SUBMISSIONS.engine, its.most_engine != _SUBMISSIONS.engine), "names another engine"),
@@ -163,14 +135,10 @@ async def _wrong_submissions(conn: AsyncConnection) -> list[Difference]:
         .outerjoin(entries, its.submission_id == _SUBMISSIONS.id)
         .subquery()
     )
-    statement = select(found).where(found.c.wrong.is_not(None)).order_by(found.c.id)
-    return [
-        Difference(f"submission {row.id} of job {row.job_id} ({row.status})", row.wrong)
-        for row in await conn.execute(statement)
-    ]
+    return select(found).where(found.c.wrong.is_not(None)).order_by(found.c.id)
 
 
-async def _wrong_leftovers(conn: AsyncConnection) -> list[Difference]:
+def _wrong_leftovers() -> Select[Any]:
     """What is wrong with the entries of submissions that were forgotten: all of them had ended."""
     entries = _entries()
     its = entries.c
@@ -180,22 +148,22 @@ async def _wrong_leftovers(conn: AsyncConnection) -> list[Difference]:
         its.still_held != 0,
         its.captures > 1,
         its.captured < 0,
+        its.grants_still_held != 0,
+        ~its.grants_used.between(0, its.grants_held),
         its.least_user != its.most_user,
         its.least_place != its.most_place,
         its.least_engine != its.most_engine,
         its.least_period != its.most_period,
     )
-    statement = (
+    return (
         select(its.submission_id)
         .outerjoin(tables.submissions, _SUBMISSIONS.id == its.submission_id)
         .where(_SUBMISSIONS.id.is_(None), wrong)
         .order_by(its.submission_id)
     )
-    text = "is no longer there, and its entries are not those of one that has ended"
-    return [Difference(f"submission {number}", text) for number in (await conn.execute(statement)).scalars()]
 
 
-async def _wrong_entries(conn: AsyncConnection) -> list[Difference]:
+def _wrong_entries() -> Select[Any]:
     of_submissions = _LEDGER.kind.in_(_OF_SUBMISSIONS)
     wrong = case(
         (_LEDGER.kind.not_in([kind.value for kind in EntryKind]), "is of an unknown kind"),
@@ -203,11 +171,10 @@ async def _wrong_entries(conn: AsyncConnection) -> list[Difference]:
         (and_(~of_submissions, _LEDGER.submission_id.is_not(None)), "is a person's, and names a submission"),
     )
     found = select(_LEDGER.id, _LEDGER.kind, wrong.label("wrong")).subquery()
-    statement = select(found).where(found.c.wrong.is_not(None)).order_by(found.c.id)
-    return [Difference(f"entry {row.id} ({row.kind})", row.wrong) for row in await conn.execute(statement)]
+    return select(found).where(found.c.wrong.is_not(None)).order_by(found.c.id)
 
 
-async def _wrong_jobs(conn: AsyncConnection) -> list[Difference]:
+def _wrong_jobs() -> Select[Any]:
     its_own = _SUBMISSIONS.job_id == _JOBS.id
     any_open = exists().where(its_own, _SUBMISSIONS.status.in_(_OPEN))
     working = _JOBS.status == JobStatus.WORKING.value
@@ -216,9 +183,41 @@ async def _wrong_jobs(conn: AsyncConnection) -> list[Difference]:
         (and_(~working, any_open), "has ended, and something in it is unfinished"),
     )
     found = select(_JOBS.id, _JOBS.status, wrong.label("wrong")).subquery()
-    statement = select(found).where(found.c.wrong.is_not(None)).order_by(found.c.id)
-    return [Difference(f"job {row.id} ({row.status})", row.wrong) for row in await conn.execute(statement)]
+    return select(found).where(found.c.wrong.is_not(None)).order_by(found.c.id)
 
 
-async def _count(conn: AsyncConnection, table: Any) -> int:
-    return int((await conn.execute(select(func.count()).select_from(table))).scalar_one())
+# Each with the words for its rows.
+_STANDING = _standing()
+_WRONG: tuple[tuple[Select[Any], str, str], ...] = (
+    (_wrong_submissions(), "submission {id} of job {job_id} ({status})", "{wrong}"),
+    (
+        _wrong_leftovers(),
+        "submission {submission_id}",
+        "is no longer there, and its entries are not those of one that has ended",
+    ),
+    (_wrong_entries(), "entry {id} ({kind})", "{wrong}"),
+    (_wrong_jobs(), "job {id} ({status})", "{wrong}"),
+)
+_COUNTS = select(
+    select(func.count()).select_from(tables.submissions).scalar_subquery().label("submissions"),
+    select(func.count()).select_from(tables.ledger).scalar_subquery().label("entries"),
+)
+
+
+async def reconcile(conn: AsyncConnection) -> Books:
+    """Compare everything with everything. The connection is one of `Database.read()`, which sees one state."""
+    standing = [
+        Standing(row.id, row.job_id, row.engine, SubmissionStatus(row.status), row.updated_at, int(row.held))
+        for row in await conn.execute(_STANDING)
+    ]
+    differences: list[Difference] = []
+    for statement, subject, wrong in _WRONG:
+        rows = (await conn.execute(statement)).mappings()
+        differences += (Difference(subject.format(**row), wrong.format(**row)) for row in rows)
+    totals = await ledger.totals(conn)
+    held = sum(one.held for one in standing if one.status in UNFINISHED)
+    if held != totals.in_flight:
+        told = f"{totals.in_flight} millicredits are held, and {held} of them for unfinished submissions"
+        differences.append(Difference("the ledger", told))
+    counts = (await conn.execute(_COUNTS)).one()
+    return Books(counts.submissions, counts.entries, totals, standing, differences)

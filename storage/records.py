@@ -72,6 +72,7 @@ class Job:
     updated_at: int
     ended_at: int | None
     delivered_at: int | None
+    words: str = ""
 
     def __repr__(self) -> str:
         # The token is a credential: a record in a log or a traceback must not carry it.
@@ -102,6 +103,14 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
+class Took:
+    """How long a request took from sent to finished."""
+
+    request: dict[str, Any]
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One step of a submission: from which status (None: it was made) to which, when, and why."""
 
@@ -115,7 +124,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """A finished image; `file` is its name among the image files, None once it was tidied away."""
+    """A finished image; `file` is its name among the image files, None once it was tidied away.
+
+    `preview` is the name of a small picture of it in the same folder, if there is one.
+    """
 
     id: int
     submission_id: int
@@ -128,3 +140,4 @@ class StoredImage:
     seed: int | None
     filtered: bool
     created_at: int
+    preview: str | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,13 @@ from storage.errors import StorageError
 PATIENCE_SECONDS = 5.0
 
 # Durable when COMMIT returns, also over a power cut: a paid request must never be forgotten.
-WRITER = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")
+# What is deleted is overwritten and not only left out.
+WRITER = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",
+)
 READER = ("PRAGMA query_only = ON",)
 # Rebuilding a table deletes the rows that point at it where foreign keys are on, and inside a transaction the switch
 # is ignored: so it is off from the start, and the keys are checked before COMMIT.
@@ -59,6 +65,17 @@ def prepare(engine: Engine, pragmas: tuple[str, ...], begin: str) -> None:
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
+
+
+def compact(path: Path) -> bool:
+    """Write the file anew with nothing in it but what is stored, and empty the log; False if somebody still reads that.
+
+    Overwriting alone is not enough: pages keep copies of rows that were moved to others. Blocks; raises sqlite3.Error.
+    """
+    with closing(connect(path)) as connection:
+        connection.execute("VACUUM")
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
 
 def sentence(error: BaseException) -> str | None:

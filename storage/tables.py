@@ -135,6 +135,8 @@ jobs = Table(
     Column("updated_at", Int64, nullable=False),
     Column("ended_at", Int64),
     Column("delivered_at", Int64),
+    # The prompt without letter case, for searching.
+    Column("words", Text, nullable=False, server_default=text("''")),
     Index(None, "user_id", "created_at"),
     Index(None, "status", "user_id"),
     Index(None, "server_id", "created_at"),
@@ -212,6 +214,8 @@ images = Table(
     Column("seed", Int64),
     Column("filtered", Flag, nullable=False, server_default=NO),
     Column("created_at", Int64, nullable=False),
+    # The name of a small picture of it in the same folder, which is kept longer than the file.
+    Column("preview", Text),
     UniqueConstraint("submission_id", "position"),
     # Only the rows whose file is still there.
     Index(
@@ -220,8 +224,24 @@ images = Table(
         sqlite_where=text("file IS NOT NULL"),
         postgresql_where=text("file IS NOT NULL"),
     ),
+    # Only the rows that have a preview.
+    Index(
+        "ix_images_preview_created_at",
+        "created_at",
+        sqlite_where=text("preview IS NOT NULL"),
+        postgresql_where=text("preview IS NOT NULL"),
+    ),
     **STRICT,
 )
+
+SPENT = ("engine", "channel_id", "amount", "exact", "position", "images")
+GIVEN_BACK = ("user_id", "engine", "channel_id", "amount", "position", "outcome")
+
+
+def _partly(name: str, *columns: str, where: str) -> Index:
+    """An index of some of the rows."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
 
 # Append-only. amount is signed: a hold adds, its release takes the whole hold away again, a capture adds what it cost;
 # the sum is what is spent and held. counted_at is the moment of the hold for every entry of a submission, so that a
@@ -243,11 +263,29 @@ ledger = Table(
     Column("note", Text),
     Column("counted_at", Int64, nullable=False),
     Column("created_at", Int64, nullable=False),
+    # The part of amount that a person's grants pay for, with the same sign.
+    Column("granted", Int64, nullable=False, server_default=NO),
+    # What a report counts, so that it needs no other table and outlives the job: where it was asked for, which
+    # request of its job it is (0: the first), the images that a capture paid for, and how a request ended that was
+    # given back without a capture.
+    Column("job_id", Integer),
+    Column("channel_id", Int64),
+    Column("position", Integer),
+    Column("images", Integer),
+    Column("outcome", Text),
     UniqueConstraint("submission_id", "kind"),
     # Limits are checked in the one writing transaction: these hold all that such a sum reads.
     Index(None, "user_id", "counted_at", "kind", "amount"),
     Index(None, "server_id", "counted_at", "kind", "amount"),
     Index(None, "counted_at", "kind", "amount"),
+    # Reports: these hold all that one reads, one row for each request that has ended.
+    _partly("ix_ledger_spent_by_server", "server_id", "counted_at", "user_id", *SPENT, where="images IS NOT NULL"),
+    _partly("ix_ledger_spent_by_user", "server_id", "user_id", "counted_at", *SPENT, where="images IS NOT NULL"),
+    _partly("ix_ledger_spent", "counted_at", "server_id", "user_id", *SPENT, where="images IS NOT NULL"),
+    _partly("ix_ledger_freed_by_server", "server_id", "counted_at", *GIVEN_BACK, where="outcome IS NOT NULL"),
+    _partly("ix_ledger_freed", "counted_at", "server_id", *GIVEN_BACK, where="outcome IS NOT NULL"),
+    # What a person was granted and what was taken of it: few rows of many.
+    _partly("ix_ledger_grants", "user_id", "server_id", "amount", "granted", where="granted <> 0 OR engine IS NULL"),
     **STRICT,
 )
 
@@ -256,5 +294,65 @@ state = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", JsonText, nullable=False),
+    **STRICT,
+)
+
+# What a person set for themselves; only what they set is in it.
+user_settings = Table(
+    "user_settings",
+    metadata,
+    Column("user_id", Int64, primary_key=True),
+    Column("settings", JsonText, nullable=False),
+    Column("updated_at", Int64, nullable=False),
+    **STRICT,
+)
+
+# Who had everything deleted. Their entries in the ledger up to the last one of that moment stay under their id until
+# due_at, so that nobody gets round a limit this way; then they go over to a random number below 0, which is nobody's.
+departures = Table(
+    "departures",
+    metadata,
+    Column("user_id", Int64, primary_key=True),
+    Column("last_entry", Integer, nullable=False),
+    Column("due_at", Int64, nullable=False),
+    **STRICT,
+)
+
+# What the admins of a server set: its period, what is allowed there and what is used where nothing is said.
+server_settings = Table(
+    "server_settings",
+    metadata,
+    Column("server_id", Int64, primary_key=True),
+    Column("settings", JsonText, nullable=False),
+    Column("updated_at", Int64, nullable=False),
+    **STRICT,
+)
+
+# Limits that a server's admins set, for the server, for everybody, for a role or for a person; NULL: none of this kind.
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("server_id", Int64, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    # The role or the person, else 0.
+    Column("subject_id", Int64, primary_key=True),
+    Column("credits", Int64),
+    Column("images", Integer),
+    Column("jobs", Integer),
+    Column("updated_at", Int64, nullable=False),
+    **STRICT,
+)
+
+# Every change that an admin made: who, what, when. Only ever added to.
+admin_log = Table(
+    "admin_log",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("server_id", Int64, nullable=False),
+    Column("user_id", Int64, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("details", JsonText, nullable=False),
+    Column("at", Int64, nullable=False),
+    Index(None, "server_id"),
     **STRICT,
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -51,6 +51,12 @@ async def use_thread(tx: AsyncConnection, *, user_id: int, place_id: int, thread
     return True
 
 
+async def leave_thread(tx: AsyncConnection, *, user_id: int, place_id: int) -> None:
+    """From now on the user has no current thread in that place."""
+    here = delete(tables.current_threads).where(_CURRENT.user_id == user_id, _CURRENT.place_id == place_id)
+    await tx.execute(here)
+
+
 async def current_thread(conn: AsyncConnection, user_id: int, place_id: int) -> Thread | None:
     """The user's current thread in that place, if there is one."""
     statement = (
@@ -83,6 +89,32 @@ async def find_threads(conn: AsyncConnection, user_id: int, place_id: int, text:
     rows = (await conn.execute(statement)).mappings()
     found = (Thread(**row) for row in rows if wanted in row["title"].casefold())
     return [thread for thread, _ in zip(found, range(limit), strict=False)]
+
+
+async def threads_of(
+    conn: AsyncConnection, user_id: int, place_id: int, *, limit: int, offset: int = 0
+) -> list[Thread]:
+    """The user's threads in that place, last worked on first."""
+    statement = (
+        select(tables.threads)
+        .where(_THREADS.user_id == user_id, _THREADS.place_id == place_id)
+        .order_by(_THREADS.updated_at.desc(), _THREADS.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    return [Thread(**row) for row in (await conn.execute(statement)).mappings()]
+
+
+async def count_threads(conn: AsyncConnection, user_id: int, place_id: int) -> int:
+    """How many threads the user has in that place."""
+    statement = select(func.count(_THREADS.id)).where(_THREADS.user_id == user_id, _THREADS.place_id == place_id)
+    return int((await conn.execute(statement)).scalar_one())
+
+
+async def rename(tx: AsyncConnection, thread_id: int, user_id: int, title: str) -> bool:
+    """Give the user's thread another title; False if they have no such thread."""
+    theirs = update(tables.threads).where(_THREADS.id == thread_id, _THREADS.user_id == user_id)
+    return int((await tx.execute(theirs.values(title=title))).rowcount) > 0
 
 
 async def touch(tx: AsyncConnection, thread_id: int, at: int) -> None:

@@ -146,3 +146,17 @@ def test_the_level_holds_for_us_and_debug_never_for_libraries(start: Callable[..
     logging.getLogger("bot.x").warning("quiet")
     logging.getLogger("discord.gateway").warning("quiet")
     assert stream.getvalue() == ""
+
+
+def test_a_gateway_that_is_gone_is_a_warning_without_a_traceback(start: Callable[..., io.StringIO]) -> None:
+    stream = start("text")
+    try:
+        raise ConnectionRefusedError("nobody there")
+    except ConnectionRefusedError as error:
+        shard = logging.getLogger("discord.shard")
+        shard.error("Attempting a reconnect for shard ID %s", 0, exc_info=error)
+        logging.getLogger("discord.client").exception("Attempting a reconnect in %.2fs", 2.5)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 2
+    assert all("WARNING" in line and "ConnectionRefusedError" in line for line in lines)
+    assert not any("nobody there" in line or "exception=" in line for line in lines)

@@ -28,7 +28,7 @@ UNKNOWN_INTERACTION = 10062
 _NOBODY_LISTENS = frozenset({40060, UNKNOWN_INTERACTION, 10015, 50027, 10008})
 
 
-async def tell(interaction: Press, card: Card) -> None:
+async def tell(interaction: Press, card: discord.ui.LayoutView) -> None:
     """Show this to the one who asked, and to nobody else."""
     if interaction.response.is_done():
         await interaction.followup.send(view=card, ephemeral=True)

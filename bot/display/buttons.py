@@ -13,9 +13,13 @@ from discord import ui
 from bot.display.answers import Press, explain, tell
 from bot.display.cards import CALM, custom_id, notice, text
 from bot.display.detail_cards import details_card
-from bot.display.starting import missing_permissions, origin_of, start
+from bot.display.forms import edit, use_prompt
+from bot.display.kept import show_kept
+from bot.display.proposing import confirm
+from bot.display.starting import missing_permissions, origin_of, pressed_card, start
 from bot.errors import UserError
 from bot.logs import bound
+from storage.jobs import JobStatus
 
 _MINUTES_TO_CONFIRM = 5
 
@@ -69,9 +73,32 @@ async def _new_seed(interaction: Press, job_id: int) -> None:
     await _again(interaction, job_id, new_seed=True)
 
 
-async def _details(interaction: Press, job_id: int) -> None:
-    view, events = await interaction.client.actions.details(origin_of(interaction), job_id)
-    await tell(interaction, details_card(view, events))
+async def details(interaction: Press, job_id: int) -> None:
+    """Show everything that is known of a job, to the one who asked."""
+    found = await interaction.client.lineage.detailed(origin_of(interaction), job_id)
+    await tell(interaction, details_card(found))
+
+
+async def _walk(interaction: Press, job_id: int) -> None:
+    found = await interaction.client.lineage.detailed(origin_of(interaction), job_id)
+    await interaction.response.edit_message(view=details_card(found))
+
+
+async def _share(interaction: Press, job_id: int) -> None:
+    await interaction.client.sharing.share(interaction, job_id)
+
+
+async def _refresh(interaction: Press, job_id: int) -> None:
+    card = pressed_card(interaction)
+    # Answered as a change of the card, the press brings a token that can edit it.
+    await interaction.response.defer()
+    job = await interaction.client.actions.refresh(origin_of(interaction), job_id, card)
+    if job.status is JobStatus.DELIVERED:
+        place = job.server_id if job.server_id is not None and job.channel_id == card.channel_id else "@me"
+        link = f"https://discord.com/channels/{place}/{job.channel_id}/{job.message_id}"
+        await tell(interaction, notice(f"This was shown already: {link}"))
+    else:
+        await interaction.client.delivery.show(job_id)
 
 
 async def _delete(interaction: Press, job_id: int) -> None:
@@ -87,8 +114,15 @@ ACTIONS: Mapping[str, Callable[[Press, int], Awaitable[None]]] = {
     "cancel": _cancel,
     "again": _again,
     "new-seed": _new_seed,
-    "details": _details,
+    "details": details,
+    "walk": _walk,
+    "edit": edit,
+    "share": _share,
+    "confirm": confirm,
     "delete": _delete,
+    "show": show_kept,
+    "use": use_prompt,
+    "refresh": _refresh,
 }
 """What each button does, by the name in its id."""
 

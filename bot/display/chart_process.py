@@ -33,7 +33,7 @@ SPEAKING_BARS = 8
 # A single bar that fills the panel says nothing.
 PLACES_AT_LEAST = 7
 # A line that is higher than this many times the highest bar would flatten the bars.
-DWARFS = 4
+DWARFS = 3
 
 
 def main() -> None:
@@ -78,7 +78,7 @@ def draw(spec: dict[str, Any]) -> bytes:
             zorder=-1,
         )
     )
-    axes = figure.add_axes((0.095, 0.12, 0.87, 0.64), facecolor="none")
+    axes = figure.add_axes((0.095, 0.12, 0.855, 0.64), facecolor="none")
     _line(axes, spec, _bars(axes, spec))
     _ticks(axes, spec["labels"])
     figure.text(0.03, 0.925, spec["title"], color=WORDS, fontsize=14, fontweight="bold", va="center", parse_math=False)

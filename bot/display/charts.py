@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -51,6 +52,24 @@ class ChartSpec:
     def __post_init__(self) -> None:
         if not self.labels or any(len(series.values) != len(self.labels) for series in self.series):
             raise ValueError("a chart needs labels, and each series a value for each of them")
+
+
+def in_words(spec: ChartSpec, limit: int) -> str:
+    """What the chart shows, for those who do not see it: at most ``limit`` characters, early bars left out first."""
+    sums = [sum(values) for values in zip(*(series.values for series in spec.series), strict=True)]
+    unsure = [series for series in spec.series if series.hatched and any(series.values)]
+    ends = [f"{spec.line_name} {spec.line:,g}"] if spec.line is not None else []
+    ends += [f"{series.name} in all: {sum(series.values):,g}" for series in unsure]
+    tail = "".join(f". {end[0].upper()}{end[1:]}" for end in ends) + "."
+    bars = [f"{label} {value:,g}" for label, value in zip(spec.labels, sums, strict=True) if value]
+    if not bars:
+        return f"{spec.title}: nothing{tail}"[:limit]
+    quiet = "; nothing otherwise" if len(bars) < len(sums) else ""
+    while True:
+        words = f"{spec.title}: {', '.join(bars)}{quiet}{tail}"
+        if len(words) <= limit or len(bars) == 1:
+            return words[:limit]
+        bars = ["earlier ones left out", *bars[3 if bars[0].startswith("earlier") else 2 :]]
 
 
 class Charts:
@@ -126,5 +145,10 @@ class Charts:
         process, self._process = self._process, None
         if process is None:
             return
-        with process:
-            process.kill()
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            # What was written and never read is lost with it.
+            with contextlib.suppress(OSError):
+                if pipe is not None:
+                    pipe.close()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -12,13 +13,18 @@ import structlog
 
 from bot.display import ladder
 from bot.display.cards import Card
-from bot.display.job_cards import waiting_card
-from bot.display.ladder import Step
+from bot.display.growing import Growing
+from bot.display.images import Upload
+from bot.display.ladder import Reason, Step
 from bot.display.messages import Messages
+from bot.display.notifying import tell_if_long
+from bot.display.proposal_cards import unfinished_card
 from bot.display.showing import Showing
-from bot.errors import UserError
+from bot.display.wording import moment
+from bot.errors import Undelivered, UserError
 from bot.generation.clock import Clock
 from bot.generation.jobs import Jobs
+from bot.generation.views import JobView
 from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.jobs import Job, JobStatus
@@ -30,6 +36,10 @@ log = structlog.get_logger(__name__)
 
 EDIT_EVERY = 2.0
 """Seconds between two progress edits of one card, at least."""
+EDITS_AT_ONCE = 32
+"""Cards that are edited at the same time: a thousand after a restart must not hold up the work itself."""
+REFRESH_BEFORE = 120_000
+"""Milliseconds before the end of a token that nothing can replace at which the card offers to bring a fresh one."""
 
 
 @dataclass(slots=True)
@@ -40,6 +50,7 @@ class _Followed:
     says: str | None = None
     edited_at: float | None = None
     unreachable: bool = False
+    growing: Growing = field(default_factory=Growing)
 
 
 class Delivery:
@@ -57,6 +68,9 @@ class Delivery:
         self._followed: dict[int, _Followed] = {}
         self._stale: set[int] = set()
         self._updating: dict[int, asyncio.Task[None]] = {}
+        self._room = asyncio.Semaphore(EDITS_AT_ONCE)
+        self._to_remind: dict[int, float] = {}
+        self._reminders: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
 
     def attach(self, client: Easel) -> None:
@@ -79,20 +93,25 @@ class Delivery:
                 self._wake.clear()
                 for job_id in self._stale - self._updating.keys():
                     self._updating[job_id] = asyncio.create_task(self._update(job_id))
+                while self._to_remind:
+                    job_id, wait = self._to_remind.popitem()
+                    if job_id not in self._reminders:
+                        self._reminders[job_id] = asyncio.create_task(self._reminded(job_id, wait))
         finally:
-            updates = list(self._updating.values())
-            for task in updates:
+            tasks = [*self._updating.values(), *self._reminders.values()]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*updates, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _update(self, job_id: int) -> None:
         try:
             followed = self._followed.get(job_id)
             if followed is not None and followed.edited_at is not None:
                 await self._clock.sleep(followed.edited_at + EDIT_EVERY - self._clock.monotonic())
-            # From here on a change is one that this edit may not show.
-            self._stale.discard(job_id)
-            await self.show(job_id)
+            async with self._room:
+                # From here on a change is one that this edit may not show.
+                self._stale.discard(job_id)
+                await self.show(job_id)
         except Exception:
             log.exception("card.not_edited", job=job_id)
         finally:
@@ -113,38 +132,89 @@ class Delivery:
                 # The job goes on all the same, and its card is edited at the next change.
                 log.warning("card.not_read", job=job_id, reason=str(error))
                 return
-            if view is None or not view.waiting:
+            if view is None or not (view.waiting or view.job.status is JobStatus.LAPSED):
                 self._forget(job_id, followed)
                 return
-            card = waiting_card(view)
-            if followed.unreachable or card.content == followed.says:
-                return
-            await self._edit(followed, view.job, card, Messages(client))
+            if not followed.unreachable:
+                await self._say(followed, view, client)
+            if view.waiting:
+                self._remind(view.job)
+            else:
+                self._forget(job_id, followed)
 
-    async def _edit(self, followed: _Followed, job: Job, card: Card, messages: Messages) -> None:
+    async def _say(self, followed: _Followed, view: JobView, client: Easel) -> None:
+        """Edit the card if it says anything new, with the images that are ready so far."""
+        with_text = client.personal.of(view.job.user_id).writes_png_text
+        uploads = await followed.growing.news(view, self._files, with_text=with_text)
+        ending = self._ending(view.job, client)
+        card = unfinished_card(view, followed.growing.shown(view, uploads), ending=ending)
+        if card.content != followed.says:
+            await self._edit(followed, view.job, card, Messages(client), uploads)
+
+    async def _edit(
+        self, followed: _Followed, job: Job, card: Card, messages: Messages, uploads: Sequence[Upload] = ()
+    ) -> None:
         now = self._clock.now()
         step = Step.TOKEN if ladder.closed(Step.TOKEN, job, now) is None else Step.BOT_EDIT
         if step is Step.BOT_EDIT and (job.private or ladder.closed(step, job, now) is not None):
             return
         followed.edited_at = self._clock.monotonic()
+        kept = followed.growing.kept
+        edit = messages.edit_by_token if step is Step.TOKEN else messages.edit_by_bot
         try:
-            if step is Step.TOKEN:
-                await messages.edit_by_token(job, card)
-            else:
-                await messages.edit_by_bot(job, card)
+            standing = await edit(job, card, uploads, kept)
         except discord.HTTPException as error:
             why = ladder.reason(step, error)
+            # Whatever it was about the images: the words are told at the next change, and the images at the end.
+            if why in (Reason.TOO_LARGE, Reason.REFUSED):
+                followed.growing.refused(with_images=bool(uploads or kept))
             # The work goes on; the result finds its way by the ladder.
             log.info("card.not_edited", job=job.id, status=error.status, code=error.code, why=why)
             followed.unreachable = why is not None and not ladder.LEFT[why]
+            if why is Reason.TOKEN_OVER:
+                # What Discord refuses too often makes it refuse everything.
+                await self._jobs.token_over(job)
+                await self._edit(followed, replace(job, interaction_token=None), card, messages, uploads)
         except (aiohttp.ClientError, OSError) as error:
             log.info("card.not_edited", job=job.id, kind=type(error).__name__)
         else:
             followed.says = card.content
+            followed.growing.took(standing, uploads)
+
+    def _ending(self, job: Job, client: Easel) -> str | None:
+        """What to say of a token that is about to end and that nothing can replace but a press."""
+        expires_at = job.token_expires_at
+        if expires_at is None or not ladder.needs_token(job) or self._clock.now() < expires_at - REFRESH_BEFORE:
+            return None
+        takes = client.personal.of(job.user_id).takes_late_results
+        then = "comes as a direct message" if takes else "is kept, and not shown by itself"
+        return (
+            f"I can change this card until {moment(expires_at)}; after that the result {then}. Refresh keeps it here."
+        )
+
+    def _remind(self, job: Job) -> None:
+        """Look at the card again when its token is about to end, whether or not anything else changes by then."""
+        if job.id in self._reminders or job.token_expires_at is None or not ladder.needs_token(job):
+            return
+        wait = (job.token_expires_at - REFRESH_BEFORE - self._clock.now()) / 1000
+        if wait > 0:
+            # Begun by ``run``: it belongs to nobody's command or button, whoever was the first to show this card.
+            self._to_remind[job.id] = wait
+            self._wake.set()
+
+    async def _reminded(self, job_id: int, wait: float) -> None:
+        try:
+            await self._clock.sleep(wait)
+        finally:
+            self._reminders.pop(job_id, None)
+        self.changed(job_id)
 
     def _forget(self, job_id: int, followed: _Followed) -> None:
         if self._followed.get(job_id) is followed:
             del self._followed[job_id]
+        self._to_remind.pop(job_id, None)
+        if (reminder := self._reminders.get(job_id)) is not None:
+            reminder.cancel()
 
     async def _bot(self) -> Easel:
         await self._attached.wait()
@@ -157,13 +227,30 @@ class Delivery:
     async def deliver(self, job_id: int) -> None:
         """Show what came of a job that is ready, by the first way that is open, or keep it.
 
-        Raises discord.HTTPException, aiohttp.ClientError or OSError where Discord could not be reached and a later try
-        may do better: what has been shown is never shown again.
+        Raises Undelivered where Discord could not be reached and a later try may do better: what has been shown is
+        never shown again.
         """
         client = await self._bot()
         followed = self._followed.setdefault(job_id, _Followed())
         async with followed.lock:
             view = await client.actions.view(job_id)
             if view.job.status is JobStatus.READY:
-                await Showing(view, self._jobs, self._files, self._clock, Messages(client)).run()
+                theirs = client.personal.of(view.job.user_id)
+                showing = Showing(
+                    view,
+                    self._jobs,
+                    self._files,
+                    self._clock,
+                    Messages(client),
+                    takes_dms=theirs.takes_late_results,
+                    with_text=theirs.writes_png_text,
+                )
+                try:
+                    await showing.run()
+                except discord.HTTPException as error:
+                    raise Undelivered(f"Discord answered {error.status} (code {error.code})") from error
+                except (aiohttp.ClientError, OSError) as error:
+                    raise Undelivered(f"the request failed ({type(error).__name__})") from error
+                if theirs.told_of_long_jobs:
+                    await tell_if_long(self._jobs, job_id, Messages(client))
             self._forget(job_id, followed)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from bot.display import png_text
 from storage.jobs import StoredImage
 
 if TYPE_CHECKING:
@@ -31,6 +32,15 @@ _QUALITY_LOW, _QUALITY_HIGH = 50, 96
 _SCALES = (1.0, 0.8, 0.65, 0.5, 0.35, 0.25, 0.15)
 # Without loss, WebP is rarely below this part of a PNG: further away it is not worth trying.
 _LOSSLESS_PART = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """An image that is to be sent: the name of its file without the ending, and the text that it is to carry."""
+
+    image: StoredImage
+    stem: str
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +63,17 @@ class Uploads:
 
 
 async def prepare(
-    images: Sequence[StoredImage],
+    images: Sequence[Labelled],
     path: Callable[[str], Path],
     *,
-    stem: str,
     file_limit: int,
     request_limit: int = REQUEST_LIMIT,
 ) -> Uploads:
     """Read the images and make each fit ``file_limit`` and all of them ``request_limit``, in bytes.
 
-    ``path`` says where a stored file is; the files in the message are called ``stem`` and a number.
+    ``path`` says where a stored file is.
     """
-    return await asyncio.to_thread(_prepare, images, path, stem, file_limit, request_limit)
+    return await asyncio.to_thread(_prepare, images, path, file_limit, request_limit)
 
 
 def shares(sizes: Sequence[int], file_limit: int, total: int) -> list[int]:
@@ -83,29 +92,43 @@ def shares(sizes: Sequence[int], file_limit: int, total: int) -> list[int]:
     return [min(size, level) for size in sizes]
 
 
-def _prepare(
-    images: Sequence[StoredImage], path: Callable[[str], Path], stem: str, file_limit: int, request_limit: int
-) -> Uploads:
+def _prepare(images: Sequence[Labelled], path: Callable[[str], Path], file_limit: int, request_limit: int) -> Uploads:
     there = [
-        (number, image, path(image.file))
-        for number, image in enumerate(images, 1)
-        if image.file is not None and path(image.file).is_file()
+        (each, path(each.image.file))
+        for each in images
+        if each.image.file is not None and path(each.image.file).is_file()
     ]
-    budgets = shares([file.stat().st_size for _, _, file in there], file_limit, request_limit - REQUEST_SPARE)
+    sizes = [file.stat().st_size + _room_for_text(each) for each, file in there]
+    budgets = shares(sizes, file_limit, request_limit - REQUEST_SPARE)
     ready = []
-    for (number, image, file), budget in zip(there, budgets, strict=True):
-        name = f"{stem}-{number}"
-        if file.stat().st_size <= budget:
-            ready.append(Upload(image, f"{name}.{_EXTENSIONS[image.media_type]}", file.read_bytes(), reencoded=False))
-        elif (smaller := refit(file, budget)) is not None:
-            ready.append(Upload(image, f"{name}.webp", smaller, reencoded=True))
+    for (each, file), size, budget in zip(there, sizes, budgets, strict=True):
+        if size <= budget:
+            name = f"{each.stem}.{_EXTENSIONS[each.image.media_type]}"
+            ready.append(Upload(each.image, name, _with_text(each, file.read_bytes()), reencoded=False))
+        elif (smaller := refit(file, budget, each.text)) is not None:
+            ready.append(Upload(each.image, f"{each.stem}.webp", smaller, reencoded=True))
     return Uploads(tuple(ready), gone=len(images) - len(there), unfit=len(there) - len(ready))
 
 
-def refit(file: Path, limit: int) -> bytes | None:
+def _room_for_text(each: Labelled) -> int:
+    return png_text.room_for(each.text) if each.text and each.image.media_type == "image/png" else 0
+
+
+def _with_text(each: Labelled, data: bytes) -> bytes:
+    if not each.text or each.image.media_type != "image/png":
+        return data
+    try:
+        return png_text.with_text(data, each.text)
+    except ValueError as error:
+        # The picture is what was paid for; it is shown as it came.
+        log.warning("image.without_text", file=each.image.file, reason=str(error))
+        return data
+
+
+def refit(file: Path, limit: int, text: str | None = None) -> bytes | None:
     """The image as WebP of at most ``limit`` bytes at the best quality that fits, made smaller only if it must be.
 
-    None if no size would do or the file cannot be decoded.
+    It carries ``text`` with it. None if no size would do or the file cannot be decoded.
     """
     # Pillow takes a while to load and most images never need it.
     from PIL import Image
@@ -117,27 +140,28 @@ def refit(file: Path, limit: int) -> bytes | None:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         log.exception("image.undecodable", file=file.name)
         return None
+    exif = png_text.exif(text) if text else b""
     if file.stat().st_size * _LOSSLESS_PART <= limit:
-        data = _encoded(picture, lossless=True, quality=50)
+        data = _encoded(picture, exif, lossless=True, quality=50)
         if len(data) <= limit:
             return data
     for scale in _SCALES:
         sides = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
         scaled = picture if scale == 1 else picture.resize(sides, Image.Resampling.LANCZOS)
-        best = _best(scaled, limit)
+        best = _best(scaled, exif, limit)
         if best is not None:
             return best
     return None
 
 
-def _best(picture: Image, limit: int) -> bytes | None:
+def _best(picture: Image, exif: bytes, limit: int) -> bytes | None:
     """The highest quality that fits, or None where even the lowest does not."""
     best = None
     low, high = _QUALITY_LOW, _QUALITY_HIGH
     # The lowest first: where that fails, the rest of the search would be in vain.
     quality = low
     while low <= high:
-        data = _encoded(picture, lossless=False, quality=quality)
+        data = _encoded(picture, exif, lossless=False, quality=quality)
         if len(data) <= limit:
             best = data
             low = quality + 1
@@ -149,7 +173,7 @@ def _best(picture: Image, limit: int) -> bytes | None:
     return best
 
 
-def _encoded(picture: Image, *, lossless: bool, quality: int) -> bytes:
+def _encoded(picture: Image, exif: bytes, *, lossless: bool, quality: int) -> bytes:
     stream = io.BytesIO()
-    picture.save(stream, "WEBP", lossless=lossless, quality=quality, method=0 if lossless else 4)
+    picture.save(stream, "WEBP", lossless=lossless, quality=quality, method=0 if lossless else 4, exif=exif)
     return stream.getvalue()

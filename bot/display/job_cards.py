@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,19 +12,20 @@ from discord import ui
 
 from bot.credits import amount_text, credits_text
 from bot.display.cards import WARM, Card, buttons, quiet, rule, text, within
-from bot.display.wording import counted, lasted, listed, moment, plain, safe
+from bot.display.comparison_lines import comparison_lines
+from bot.display.job_words import alt_text, either, label, prompt_text, seeds, settings_text
+from bot.display.wording import counted, lasted, listed, moment, safe
 from bot.generation.views import JobView, Progress, SubmissionView
-from bot.providers.base import ImageRequest, WeightedText
 from storage.jobs import StoredImage, SubmissionStatus
 
-ALT_AT_MOST = 1024
-PROMPT_AT_MOST = 1500
-SETTINGS_AT_MOST = 600
 NOTES_AT_MOST = 1200
+COMPARISON_AT_MOST = 1100
 SENTENCE_AT_MOST = 400
 
 _BAR = 12
+_BUTTONS_IN_A_ROW = 5
 _NOT_CHARGED = "Nothing was charged."
+_FAILED = (SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,35 +40,43 @@ class ShownImage:
 # --- the three faces of a job -------------------------------------------------------------------------------------
 
 
-def waiting_card(view: JobView) -> Card:
-    """What is happening now, what it will cost, and Cancel while something can be cancelled."""
-    parts: list[ui.Item[Any]] = [*_heading(view), rule(), text(*_happening(view), quiet(_price(view)))]
+def waiting_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: str | None = None) -> Card:
+    """What is happening now, what it will cost, the images so far, and Cancel while something can be cancelled.
+
+    ``ending`` is what to say of an interaction's token that is about to be over: it comes with Refresh.
+    """
+    parts: list[ui.Item[Any]] = heading(view)
+    parts += [_gallery(view, shown)] if shown else [rule()]
+    parts.append(text(*_happening(view), quiet(_price(view))))
     if view.job.resumed_at is not None:
         parts.append(text(quiet("Picked up again after a restart.")))
-    if view.can_cancel:
-        parts.append(buttons(view.job.id, [("cancel", "Cancel")]))
+    row = [("cancel", "Cancel")] if view.can_cancel else []
+    if ending is not None:
+        parts.append(text(ending))
+        row.append(("refresh", "Refresh"))
+    if row:
+        parts.append(buttons(view.job.id, row))
     return Card(*parts)
 
 
-def result_card(view: JobView, shown: Sequence[ShownImage], *, notes: Iterable[str] = ()) -> Card:
-    """The images with what they are and what they cost. ``notes`` are further sentences of the bot's own."""
-    numbers = {image.id: number for number, image in enumerate(view.images, 1)}
-    gallery = [
-        discord.MediaGalleryItem(
-            f"attachment://{each.name}",
-            description=alt_text(view, each.image, numbers[each.image.id]),
-            spoiler=view.job.spoiler,
-        )
-        for each in shown
-    ]
+def result_card(
+    view: JobView, shown: Sequence[ShownImage], *, notes: Iterable[str] = (), shareable: bool = True
+) -> Card:
+    """The images with what they are and what they cost. ``notes`` are further sentences of the bot's own.
+
+    Where it is not ``shareable`` nobody else could see it anyway.
+    """
     parts: list[ui.Item[Any]] = [text(prompt_text(view))]
-    if gallery:
-        parts.append(ui.MediaGallery(*gallery))
-    remarks = within([*notes, *_remarks(view, shown, numbers)], NOTES_AT_MOST)
+    if shown:
+        parts.append(_gallery(view, shown))
+    compared = view.options.engines is not None
+    remarks = within([*notes, *_remarks(view, shown)], NOTES_AT_MOST - (COMPARISON_AT_MOST // 2 if compared else 0))
     if remarks:
         parts.append(text(*remarks))
+    if compared:
+        parts.append(text(*within(comparison_lines(view), COMPARISON_AT_MOST)))
     parts.append(text(quiet(_outcome(view))))
-    parts.append(buttons(view.job.id, _result_buttons(view)))
+    parts += [buttons(view.job.id, row) for row in _result_buttons(view, shareable=shareable)]
     return Card(*parts)
 
 
@@ -78,82 +87,47 @@ def failure_card(view: JobView, *, notes: Iterable[str] = ()) -> Card:
     sentences = [] if cancelled else [sentence for sentence, _ in _failures(view).most_common()]
     if view.captured:
         sentences.append(f"{credits_text(view.captured)} were charged.")
-    elif not any("charged" in sentence for sentence in sentences):
+    else:
         sentences.append(_NOT_CHARGED)
     happened = within([*notes, *sentences], NOTES_AT_MOST)
     return Card(
-        *_heading(view),
+        *heading(view),
         rule(),
         text(headline, *happened, quiet(f"for <@{view.job.user_id}>")),
-        buttons(view.job.id, [("again", "Again"), ("details", "Details"), ("delete", "Delete")]),
+        buttons(view.job.id, [("again", "Again"), ("edit", "Edit"), ("details", "Details"), ("delete", "Delete")]),
         accent=WARM,
     )
 
 
-# --- what was asked for -------------------------------------------------------------------------------------------
-
-
-def prompt_text(view: JobView, limit: int = PROMPT_AT_MOST) -> str:
-    """What was asked for, harmless and bounded; never empty."""
-    return safe(_words(view), limit) or "(no words)"
-
-
-def settings_text(view: JobView) -> str:
-    """Everything about the requests except their words, in one line."""
-    requests = [each.request for each in view.submissions]
-    names = {engine.id: engine.name for engine in view.engines}
-    images = sum(request.images for request in requests)
-    facts = [
-        _either(names.get(request.engine, request.engine) for request in requests),
-        _either(str(request.size) for request in requests),
-        counted(images, "image") if images > 1 else "",
-        _either(request.style for request in requests),
-        _either(_steps(request) for request in requests),
-        _seeds([request.seed for request in requests if request.seed is not None]),
-        _either(f"guidance {request.guidance:g}" for request in requests if request.guidance is not None),
-        _either(request.sampler for request in requests),
-        _either(f"without {plain(request.negative, 200)}" for request in requests if request.negative),
-    ]
-    return safe(" · ".join(fact for fact in facts if fact), SETTINGS_AT_MOST)
-
-
-def alt_text(view: JobView, image: StoredImage, number: int) -> str:
-    """What the image shows, in words: the prompt it was made from."""
-    request = next(each.request for each in view.submissions if each.record.id == image.submission_id)
-    words = _weighted(request.prompts)
-    total = len(view.images)
-    tail = f" (image {number} of {total})" if total > 1 else ""
-    return (plain(words, ALT_AT_MOST - len(tail)) or "An image") + tail
-
-
-def _heading(view: JobView) -> list[ui.Item[Any]]:
+def heading(view: JobView) -> list[ui.Item[Any]]:
+    """What was asked for, at the top of a card that has no result yet."""
     return [text(prompt_text(view), quiet(settings_text(view)))]
 
 
-def _words(view: JobView) -> str:
-    prompts = {each.request.prompts for each in view.submissions}
-    # Several prompts were typed as one; nothing says it better than what was typed.
-    return _weighted(prompts.pop()) if len(prompts) == 1 else view.options.prompt
+def _gallery(view: JobView, shown: Sequence[ShownImage]) -> ui.MediaGallery[Any]:
+    numbers = _numbers(view)
+    return ui.MediaGallery(
+        *(
+            discord.MediaGalleryItem(
+                f"attachment://{each.name}",
+                description=alt_text(view, each.image, numbers[each.image.id]),
+                spoiler=view.job.spoiler,
+            )
+            for each in shown
+        )
+    )
 
 
-def _weighted(prompts: Iterable[WeightedText]) -> str:
-    return ", ".join(part.text if part.weight == 1 else f"{part.text} ({part.weight:g})" for part in prompts)
-
-
-def _either(values: Iterable[str | None]) -> str:
-    """The value that all share, or those there are."""
-    return listed(dict.fromkeys(value for value in values if value))
-
-
-def _steps(request: ImageRequest) -> str:
-    return "" if request.steps is None else counted(request.steps, "step")
-
-
-def _seeds(seeds: Iterable[int]) -> str:
-    different = list(dict.fromkeys(seeds))
-    if len(different) > 4:
-        return f"seeds {different[0]} and {len(different) - 1} more"
-    return "" if not different else f"{'seed' if len(different) == 1 else 'seeds'} {listed(map(str, different))}"
+def _numbers(view: JobView) -> dict[int, int]:
+    """The number of each image by its id: among those that there are, or that there will be while more are to come."""
+    if not view.waiting:
+        return {image.id: number for number, image in enumerate(view.images, 1)}
+    numbers: dict[int, int] = {}
+    before = 1
+    for submission in view.submissions:
+        numbers |= {image.id: before + place for place, image in enumerate(submission.images)}
+        before += submission.request.images
+    return numbers
 
 
 # --- what is happening --------------------------------------------------------------------------------------------
@@ -165,6 +139,8 @@ def _happening(view: JobView) -> list[str]:
         lines = [f"**{_stage(view.submissions[0], progress)}**{_place(view, progress)}"]
     else:
         lines = [f"**{_done(view)}**{_tally(view)}{_place(view, progress)}"]
+    if view.options.engines is not None:
+        lines += within(comparison_lines(view), COMPARISON_AT_MOST)
     if progress.fetching:
         return lines  # The rendering is over, and so is every guess about it.
     if progress.percent is not None:
@@ -186,6 +162,8 @@ def _stage(submission: SubmissionView, progress: Progress) -> str:
 
 
 def _place(view: JobView, progress: Progress) -> str:
+    if progress.resting_until is not None:
+        return f" · the image service fails again and again, next try {moment(progress.resting_until)}"
     retries = [
         each.record.next_attempt_at
         for each in view.submissions
@@ -246,14 +224,18 @@ def took(view: JobView) -> float | None:
 
 
 def _outcome(view: JobView) -> str:
-    requests = [each.request for each in view.submissions]
+    requests = view.requests
     names = {engine.id: engine.name for engine in view.engines}
     seconds = took(view)
+    if view.options.engines is not None:
+        # The lines above say all of this for each engine by itself.
+        together = f"{counted(len(requests), 'request')} together: {cost_text(view)}"
+        return " · ".join([together, *([lasted(seconds)] if seconds is not None else []), f"for <@{view.job.user_id}>"])
     facts = [
-        safe(_either(names.get(request.engine, request.engine) for request in requests), 300),
-        _either(f"{image.width}x{image.height}" for image in view.images),
-        safe(_either(request.style for request in requests), 200),
-        _seeds(image.seed for image in view.images if image.seed is not None),
+        safe(either(names.get(request.engine, request.engine) for request in requests), 300),
+        either(f"{image.width}x{image.height}" for image in view.images),
+        safe(either(request.style for request in requests), 200),
+        seeds(image.seed for image in view.images if image.seed is not None),
         lasted(seconds) if seconds is not None else "",
         cost_text(view),
         f"for <@{view.job.user_id}>",
@@ -261,19 +243,15 @@ def _outcome(view: JobView) -> str:
     return " · ".join(fact for fact in facts if fact)
 
 
-def _remarks(view: JobView, shown: Sequence[ShownImage], numbers: dict[int, int]) -> list[str]:
-    remarks = []
-    for sentence, times in _failures(view).most_common():
-        free = "" if "charged" in sentence else f" {_NOT_CHARGED}"
-        remarks.append(f"{times} of {counted(len(view.submissions), 'request')} failed: {sentence}{free}")
-    dropped = sum(each.record.status is SubmissionStatus.CANCELLED for each in view.submissions)
-    if dropped:
-        remarks.append(f"{dropped} of {counted(len(view.submissions), 'request')} cancelled, not charged.")
+def _remarks(view: JobView, shown: Sequence[ShownImage]) -> list[str]:
+    # A comparison says of each of its engines what came of it.
+    remarks = [] if view.options.engines is not None else [*_not_made(view)]
     remarks += [
         safe(each.record.error, SENTENCE_AT_MOST)
         for each in view.submissions
         if each.record.status is SubmissionStatus.DONE and each.record.error
     ]
+    numbers = _numbers(view)
     blurred = [numbers[image.id] for image in view.images if image.filtered]
     if blurred:
         remarks.append(f"The image service blurred or held back {_which(blurred, view)}.")
@@ -283,14 +261,30 @@ def _remarks(view: JobView, shown: Sequence[ShownImage], numbers: dict[int, int]
     return remarks
 
 
+def _not_made(view: JobView) -> Iterator[str]:
+    """Which requests failed and why, and which were cancelled; each by its name where they have names."""
+    of = counted(len(view.submissions), "request")
+    for sentence, times in _failures(view).most_common():
+        failed = [each for each in view.submissions if each.record.status in _FAILED and _reason(each) == sentence]
+        names = _named(view, failed)
+        yield f"{times} of {of} failed and {'was' if times == 1 else 'were'} free{names}: {sentence}"
+    dropped = [each for each in view.submissions if each.record.status is SubmissionStatus.CANCELLED]
+    if dropped:
+        yield f"{len(dropped)} of {of} cancelled, not charged{_named(view, dropped)}."
+
+
+def _named(view: JobView, submissions: Iterable[SubmissionView]) -> str:
+    names = dict.fromkeys(name for each in submissions if (name := label(view, each.request)))
+    return f" ({'; '.join(names)})" if names else ""
+
+
 def _failures(view: JobView) -> Counter[str]:
     """How many requests failed, by the sentence that says why."""
-    failed = (SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN)
-    return Counter(
-        safe(each.record.error or "The image service did not say why.", SENTENCE_AT_MOST)
-        for each in view.submissions
-        if each.record.status in failed
-    )
+    return Counter(_reason(each) for each in view.submissions if each.record.status in _FAILED)
+
+
+def _reason(submission: SubmissionView) -> str:
+    return safe(submission.record.error or "The image service did not say why.", SENTENCE_AT_MOST)
 
 
 def _which(numbers: Sequence[int], view: JobView) -> str:
@@ -299,8 +293,11 @@ def _which(numbers: Sequence[int], view: JobView) -> str:
     return f"{'image' if len(numbers) == 1 else 'images'} {listed(map(str, numbers))}"
 
 
-def _result_buttons(view: JobView) -> list[tuple[str, str]]:
-    row = [("again", "Again"), ("details", "Details"), ("delete", "Delete")]
-    if any(each.request.seed is not None for each in view.submissions):
-        row.insert(1, ("new-seed", "New seed"))
-    return row
+def _result_buttons(view: JobView, *, shareable: bool) -> list[list[tuple[str, str]]]:
+    """In one row where they fit, else what makes something new in a row of its own."""
+    makes, keeps = [("again", "Again"), ("edit", "Edit")], [("details", "Details"), ("delete", "Delete")]
+    if any(request.seed is not None for request in view.requests):
+        makes.insert(1, ("new-seed", "New seed"))
+    if shareable and view.job.private and view.job.server_id is not None:
+        keeps.insert(0, ("share", "Share"))
+    return [[*makes, *keeps]] if len(makes) + len(keeps) <= _BUTTONS_IN_A_ROW else [makes, keeps]

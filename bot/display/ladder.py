@@ -32,6 +32,7 @@ class Reason(StrEnum):
     NOT_ALLOWED = "the bot may not see or write there"
     NOT_PRESENT = "the bot is not a member there"
     NO_DMS = "this person takes no direct messages"
+    DMS_OFF = "this person turned direct messages off"
     MAYBE_POSTED = "it may have been posted already"
     TOO_LARGE = "Discord found it too large"
     REFUSED = "Discord refused it"
@@ -53,6 +54,7 @@ LEFT: Mapping[Reason, frozenset[Step]] = {
     Reason.NOT_ALLOWED: _DM,
     Reason.NOT_PRESENT: _DM,
     Reason.NO_DMS: _NONE,
+    Reason.DMS_OFF: _NONE,
     Reason.MAYBE_POSTED: _NONE,
     Reason.TOO_LARGE: _NONE,
     Reason.REFUSED: _ANY,
@@ -80,8 +82,16 @@ def ladder(job: Job) -> tuple[Step, ...]:
     return PRIVATE if job.private else PUBLIC
 
 
-def closed(step: Step, job: Job, now: int) -> Reason | None:
-    """Why a way need not even be tried, from what is known here; ``now`` is Unix milliseconds."""
+def needs_token(job: Job) -> bool:
+    """Whether nothing but an interaction's token can edit the card."""
+    return job.private or not job.bot_present
+
+
+def closed(step: Step, job: Job, now: int, *, takes_dms: bool = True) -> Reason | None:
+    """Why a way need not even be tried, from what is known here; ``now`` is Unix milliseconds.
+
+    ``takes_dms``: whether the person left direct messages on.
+    """
     if step is Step.TOKEN:
         if job.message_id is None:
             return Reason.MESSAGE_UNKNOWN
@@ -91,6 +101,8 @@ def closed(step: Step, job: Job, now: int) -> Reason | None:
         return Reason.MESSAGE_UNKNOWN
     if step in (Step.BOT_EDIT, Step.POST) and not job.bot_present:
         return Reason.NOT_PRESENT
+    if step is Step.DM and not takes_dms:
+        return Reason.DMS_OFF
     return None
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Collection, Sequence
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import discord
 
@@ -14,6 +16,7 @@ from storage.jobs import Job
 
 # A lost message is looked for among so many of the latest; whoever writes more in the meantime hides it.
 _LOOK_BACK = 100
+_BUTTON = re.compile(r"easel:[a-z-]{1,20}:(?P<job>[0-9]{1,18})")
 
 
 class Messages:
@@ -22,20 +25,29 @@ class Messages:
     def __init__(self, client: discord.Client) -> None:
         self._client = client
 
-    async def edit_by_token(self, job: Job, card: Card, uploads: Sequence[Upload] = ()) -> None:
-        """Edit the job's message by the interaction's token."""
+    async def edit_by_token(
+        self, job: Job, card: Card, uploads: Sequence[Upload] = (), kept: Collection[int] = ()
+    ) -> dict[str, int]:
+        """Edit the job's message by the interaction's token; of its files those with ids in ``kept`` stay.
+
+        Returns the ids of the files that stand in it now, by their names.
+        """
         application_id, token, message_id = self._client.application_id, job.interaction_token, job.message_id
         if application_id is None or token is None or message_id is None:
             raise ValueError("the card has no token or no message, or the bot has not logged in")
         webhook = discord.Webhook.partial(application_id, token, client=self._client)
-        await webhook.edit_message(message_id, view=card, attachments=_files(uploads))
+        message = await webhook.edit_message(message_id, view=card, attachments=[*_kept(kept), *_files(uploads)])
+        return _standing(message)
 
-    async def edit_by_bot(self, job: Job, card: Card, uploads: Sequence[Upload] = ()) -> None:
-        """Edit the job's message with the bot's own token."""
+    async def edit_by_bot(
+        self, job: Job, card: Card, uploads: Sequence[Upload] = (), kept: Collection[int] = ()
+    ) -> dict[str, int]:
+        """The same with the bot's own token."""
         if job.message_id is None:
             raise ValueError("the card has no message")
         channel = self._client.get_partial_messageable(job.channel_id)
-        await channel.get_partial_message(job.message_id).edit(view=card, attachments=_files(uploads))
+        message = channel.get_partial_message(job.message_id)
+        return _standing(await message.edit(view=card, attachments=[*_kept(kept), *_files(uploads)]))
 
     async def post(self, job: Job, card: Card, uploads: Sequence[Upload], nonce: str) -> discord.Message:
         """Post a new message in the job's channel that mentions its author alone."""
@@ -74,8 +86,39 @@ class Messages:
         )
 
 
+class _KeptFile:
+    """A file of a message that an edit leaves there: for that its id is enough."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def to_dict(self) -> dict[str, int]:
+        return {"id": self._number}
+
+
+def _kept(ids: Collection[int]) -> list[discord.Attachment]:
+    # The library asks of those that stay no more than this method.
+    return cast("list[discord.Attachment]", [_KeptFile(number) for number in ids])
+
+
+def _standing(message: discord.Message) -> dict[str, int]:
+    """Discord lists no file among a message's attachments that a component shows; the component knows its id."""
+    found = {attachment.filename: attachment.id for attachment in message.attachments}
+    for component in _walk(message.components):
+        for item in getattr(component, "items", ()):
+            if item.media.attachment_id is not None:
+                found[urlsplit(item.media.url).path.rpartition("/")[2]] = item.media.attachment_id
+    return found
+
+
 def _files(uploads: Sequence[Upload]) -> list[discord.File]:
     return [discord.File(io.BytesIO(upload.data), filename=upload.name) for upload in uploads]
+
+
+def jobs_named(message: discord.Message) -> frozenset[int]:
+    """The jobs that the buttons of a message belong to."""
+    ids = (_BUTTON.fullmatch(getattr(item, "custom_id", None) or "") for item in _walk(message.components))
+    return frozenset(int(found["job"]) for found in ids if found is not None)
 
 
 def _shows(message: discord.Message, job_id: int) -> bool:

@@ -11,6 +11,7 @@ from bot.display.images import Upload, Uploads
 from bot.display.job_cards import ShownImage, failure_card, result_card
 from bot.display.ladder import Reason, Step
 from bot.display.messages import Messages
+from bot.display.packing import pack
 from bot.display.wording import counted
 from bot.generation.clock import Clock
 from bot.generation.jobs import Jobs
@@ -21,6 +22,10 @@ log = structlog.get_logger(__name__)
 
 PLAIN_FILE_LIMIT = 10 * 2**20
 """Bytes that a file may have where no interaction says more."""
+
+
+# Before the note of a new message that may or may not have been sent.
+_BEGUN = "begun: "
 
 
 class Blocked(Exception):
@@ -34,25 +39,41 @@ class Blocked(Exception):
 class Showing:
     """One job's way down its ladder."""
 
-    def __init__(self, view: JobView, jobs: Jobs, files: ImageFiles, clock: Clock, messages: Messages) -> None:
+    def __init__(
+        self,
+        view: JobView,
+        jobs: Jobs,
+        files: ImageFiles,
+        clock: Clock,
+        messages: Messages,
+        *,
+        takes_dms: bool = True,
+        with_text: bool = True,
+    ) -> None:
         self._view = view
         self._job = view.job
         self._jobs = jobs
         self._files = files
         self._clock = clock
         self._messages = messages
+        self._takes_dms = takes_dms
+        self._with_text = with_text
+        self._trail: list[str] = []
+        # The channel and the message of a result that does not stand in its card.
+        self._where: dict[str, object] = {}
 
     async def run(self) -> None:
         """Show it or keep it. Raises what Discord or the network raises where a later try may do better."""
         try:
             arrived = await self._begun_before()
         except Blocked as blocked:
-            await self._keep([blocked.why.value])
+            self._trail.append(blocked.why.value)
+            await self._keep()
             return
         if arrived is None:
             await self._climb_down()
         else:
-            await self._shown(arrived, [], whole=True)
+            await self._shown(arrived, whole=True)
 
     async def _begun_before(self) -> Step | None:
         """By which new message an earlier try has shown it already, if it has. Raises Blocked if nobody can tell."""
@@ -68,51 +89,55 @@ class Showing:
             message = None  # The place is gone, and whatever was there with it.
         if message is None:
             return None
-        await self._jobs.note(self._job.id, channel_id=message.channel.id, message_id=message.id)
+        self._where = {"channel_id": message.channel.id, "message_id": message.id}
         return step
 
     async def _climb_down(self) -> None:
         uploads = await self._prepare(1)
         left = frozenset(Step)
-        trail: list[str] = []
         for step in ladder.ladder(self._job):
             if step not in left:
                 continue
-            why = ladder.closed(step, self._job, self._clock.now())
+            why = ladder.closed(step, self._job, self._clock.now(), takes_dms=self._takes_dms)
             if why is None:
                 try:
                     whole = await self._go(step, uploads)
                 except Blocked as blocked:
                     why = blocked.why
                 else:
-                    await self._shown(step, trail, whole=whole)
+                    await self._shown(step, whole=whole)
                     return
             log.info("delivery.step_closed", step=step.name.lower(), why=why.value)
-            trail.append(why.value)
+            self._trail.append(why.value)
             left &= ladder.LEFT[why]
-        await self._keep(trail)
+        await self._keep()
 
-    async def _keep(self, trail: list[str]) -> None:
-        if await self._jobs.kept(self._job.id, note=f"kept: {_joined(trail)}"):
-            log.warning("delivery.kept", why=_joined(trail))
+    async def _keep(self) -> None:
+        if await self._jobs.kept(self._job.id, note=f"kept: {_joined(self._trail)}"):
+            log.warning("delivery.kept", why=_joined(self._trail))
 
-    async def _shown(self, step: Step, trail: list[str], *, whole: bool) -> None:
-        note = f"{step.value}, since {_joined(trail)}" if trail else step.value
+    async def _shown(self, step: Step, *, whole: bool) -> None:
+        begun = self._job.delivery_note
+        if self._where and not self._trail and begun is not None and begun.startswith(_BEGUN):
+            note = begun.removeprefix(_BEGUN)
+        else:
+            note = self._note(step)
+        # Where it stands is stored together with that it was shown: a start in between would look for it elsewhere.
         moved = (
-            await self._jobs.shown(self._job.id, note=note)
+            await self._jobs.shown(self._job.id, note=note, **self._where)
             if whole
-            else await self._jobs.kept(self._job.id, note=f"{note}, without the images")
+            else await self._jobs.kept(self._job.id, note=f"{note}, without the images", **self._where)
         )
         log.info("delivery.shown", step=step.name.lower(), whole=whole, first=moved)
 
     async def _prepare(self, part: int) -> Uploads:
         """The images for one request; a ``part`` of 2 allows them half of what should be allowed."""
-        return await images.prepare(
-            self._view.images,
+        return await pack(
+            self._view,
             self._files.path,
-            stem=f"easel-{self._job.id}",
             file_limit=self._job.file_limit // part,
             request_limit=images.REQUEST_LIMIT // part,
+            with_text=self._with_text,
         )
 
     async def _go(self, step: Step, uploads: Uploads) -> bool:
@@ -157,10 +182,13 @@ class Showing:
     async def _send_new(self, step: Step, card: Card, uploads: tuple[Upload, ...]) -> None:
         """Send a message that was not there before; what is noted first lets a later try find it."""
         nonce = self._nonce(step)
-        await self._jobs.note(self._job.id, delivery_nonce=nonce)
+        await self._jobs.note(self._job.id, delivery_nonce=nonce, delivery_note=_BEGUN + self._note(step))
         send = self._messages.dm if step is Step.DM else self._messages.post
         message = await send(self._job, card, uploads, nonce)
-        await self._jobs.note(self._job.id, channel_id=message.channel.id, message_id=message.id)
+        self._where = {"channel_id": message.channel.id, "message_id": message.id}
+
+    def _note(self, step: Step) -> str:
+        return f"{step.value}, since {_joined(self._trail)}" if self._trail else step.value
 
     def _nonce(self, step: Step) -> str:
         return f"{self._job.id}-{step.name.lower()}"
@@ -179,7 +207,7 @@ class Showing:
         if uploads.unfit:
             notes.append(f"Too large to be sent here, but kept: {counted(uploads.unfit, 'image')} of this job.")
         shown = [ShownImage(upload.image, upload.name, upload.reencoded) for upload in uploads.ready]
-        return result_card(view, shown, notes=notes)
+        return result_card(view, shown, notes=notes, shareable=step is not Step.DM)
 
 
 def _joined(reasons: list[str]) -> str:

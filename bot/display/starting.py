@@ -25,17 +25,34 @@ def origin_of(interaction: Press) -> Origin:
         role_ids=frozenset(role.id for role in user.roles) if isinstance(user, discord.Member) else frozenset(),
         manage_messages=in_server and permissions.manage_messages,
         manage_server=in_server and permissions.manage_guild,
-        age_restricted=bool(getattr(channel, "nsfw", False)),
+        age_restricted=_age_restricted(interaction),
         bot_present=_bot_present(interaction),
+        parent_channel_id=channel.parent_id if isinstance(channel, discord.Thread) else None,
     )
 
 
-def planned(interaction: Press, options: ImagineOptions) -> Plan:
-    """What was typed as requests, without any I/O. Raises UserError that names everything that is wrong, at once."""
+def pressed_card(interaction: Press) -> CardAddress:
+    """The card whose button was pressed, with the token that the press brought."""
+    if interaction.message is None:
+        raise UserError("This button belongs to no card.")
+    return CardAddress(
+        channel_id=interaction.message.channel.id,
+        message_id=interaction.message.id,
+        token=interaction.token,
+        token_expires_at=int(interaction.expires_at.timestamp() * 1000),
+    )
+
+
+def planned(interaction: Press, options: ImagineOptions, *, complete: bool = False) -> Plan:
+    """What was typed as requests, without any I/O. Raises UserError that names everything that is wrong, at once.
+
+    What is not ``complete`` is completed from the person's defaults.
+    """
     origin = origin_of(interaction)
+    actions = interaction.client.actions
     problems = list(missing_permissions(interaction, origin, private=options.private))
     try:
-        plan = interaction.client.actions.check(origin, options)
+        plan = actions.check_as_it_is(origin, options) if complete else actions.check(origin, options)
     except UserError as error:
         problems = [*error.problems, *problems]
     else:
@@ -91,14 +108,17 @@ async def start(interaction: Press, plan: Plan, *, parent_id: int | None = None)
     )
     client = interaction.client
     try:
-        job_id = await client.actions.imagine(origin, plan, card, parent_id=parent_id)
+        proposed = client.actions.asks_first(origin, plan)
+        job_id = await client.actions.imagine(origin, plan, card, parent_id=parent_id, proposed=proposed)
     except UserError as error:
-        await _take_back(interaction, error, private=private)
+        await take_back(interaction, error, private=private)
     else:
         await client.delivery.show(job_id)
+        if proposed:
+            client.proposals.wake()
 
 
-async def _take_back(interaction: Press, error: UserError, *, private: bool) -> None:
+async def take_back(interaction: Press, error: UserError, *, private: bool) -> None:
     """The first answer promised a card that will not come."""
     if private:
         await interaction.edit_original_response(view=refusal(error.problems))
@@ -118,6 +138,14 @@ def _channel_id(interaction: Press) -> int:
     if interaction.channel_id is None:
         raise UserError("I cannot see which channel this is. Try again in an ordinary channel.")
     return interaction.channel_id
+
+
+def _age_restricted(interaction: Press) -> bool:
+    """Whether Discord lets only adults see the place; a thread is what its channel is."""
+    channel = interaction.channel
+    if isinstance(channel, discord.Thread):
+        channel = channel.parent
+    return bool(getattr(channel, "nsfw", False))
 
 
 def _bot_present(interaction: Press) -> bool:

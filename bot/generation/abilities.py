@@ -158,6 +158,13 @@ def _size(shape: Size | Ratio | None, engine: Engine, problems: list[str]) -> Si
     return engine.default_size
 
 
+def style_of(engine: Engine, text: str) -> str | None:
+    """The engine's own spelling of a style, or None where it has none that is called so."""
+    if Ability.STYLE not in engine.abilities:
+        return None
+    return {_plain(name): name for name in engine.styles}.get(_plain(text)) if engine.styles else text
+
+
 def _listed(what: str, text: str, engine: Engine, names: Sequence[str], problems: list[str]) -> str:
     """The engine's own spelling of a name; one without a list takes any."""
     if not names:

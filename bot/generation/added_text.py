@@ -46,7 +46,9 @@ def with_words(prompt: str, words: str) -> str:
         flags = _flags_at(choice, at_start=not before or before[-1].isspace())
         text, rest = (choice, "") if flags is None else (choice[:flags], choice[flags:])
         joint = _joint(text if text.strip() else before, comma)
-        piece[index] = f"{text.rstrip()}{joint}{added}{' ' if rest else ''}{rest}"
+        # What follows are flags, be it in this piece or in the next one.
+        space = " " if rest or (text[-1:].isspace() and place < len(pieces) - 1) else ""
+        piece[index] = f"{text.rstrip()}{joint}{added}{space}{rest}"
     return "".join(_printed(pieces))
 
 

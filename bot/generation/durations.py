@@ -28,20 +28,25 @@ EDGES = tuple(_SHORTEST * _STEP**cell for cell in range(_CELLS + 1))
 # Until there is a past: most jobs take about a quarter of a minute, some far less and some far more.
 _USUAL, _SPREAD = 15.0, 2.5
 PRIOR = tuple(1 / (1 + (math.log(edge / _USUAL) / math.log(_SPREAD)) ** 2) for edge in EDGES[:-1])
+_FIRST = [chance / sum(PRIOR) for chance in PRIOR]
 
-# The opinions: what part of a duration's weight is left after each later one, and how many cells it is spread over to
-# each side (twice).
-_OPINIONS = ((0.985, 0), (0.985, 1), (0.985, 4), (0.985, 11), (0.8, 4), (0.8, 11))
-# How many durations are remembered; older ones would hardly count.
-_KEPT = 150
+# How much a duration weighs after so many later ones. Older ones are forgotten.
+_LONG = tuple(0.99**age for age in range(200))
+_SHORT = tuple(0.8**age for age in range(30))
+# The opinions: a memory, and over how many cells to each side a duration is spread (twice).
+_OPINIONS = ((_LONG, 0), (_LONG, 2), (_LONG, 6), (_LONG, 18), (_SHORT, 4), (_SHORT, 11))
 # What part of the merit of having foretold a job is left after each later one.
-_MERIT_KEPT = 0.97
-# How many of an engine's latest submissions are read at the start.
-_READ = 120
+_MERIT_KEPT = 0.98
+# No opinion falls further behind the best, so that another one is soon believed when things change. As a logarithm.
+_MERIT_APART = 8.0
+# What a kind takes over from its parent is renewed after so many more durations.
+_RENEWED = 8
+# How many of an engine's latest submissions are read at the start, and how many of them in one go.
+_READ, _AT_ONCE = 120, 20
 
 
 class Kind(NamedTuple):
-    """What jobs have in common that take about equally long. ``size`` is in half octaves of pixels, ``steps`` in tens."""
+    """What jobs have in common that take about equally long: ``size`` in half octaves of pixels, ``steps`` in tens."""
 
     engine: str
     size: int
@@ -63,8 +68,10 @@ class Past:
         self._places: list[float] = []
         self._ended = 0
         self._merits = [0.0] * len(_OPINIONS)
-        self._made_of: tuple[int, ...] = ()
-        self._chances: list[float] = []
+        # The chance of each cell where nothing is known of this kind, counting for one duration; and what came of it.
+        self._base = _FIRST
+        self._chances = _FIRST
+        self._made_of = (-1, 0)
         self._outlook: Outlook | None = None
         self.blind = 0
         """How many of the last ones, one after the other, were over when they were first looked at: how early those
@@ -74,14 +81,14 @@ class Past:
         """How much is known now, to be given to :meth:`add` when the job that is sent now has ended."""
         return (self._ended, *(self._parent.mark() if self._parent is not None else ()))
 
-    def add(self, seconds: float, mark: tuple[int, ...], *, blind: bool = False) -> None:
-        """Another one has ended."""
+    def add(self, seconds: float, mark: tuple[int, ...] | None = None, *, blind: bool = False) -> None:
+        """Another one has ended. ``mark`` is what was known when it was sent; None: the same as now."""
+        mark = self.mark() if mark is None else mark
         place = math.log(max(seconds, _SHORTEST) / _SHORTEST, _STEP)
         foretold = self._foretold(place, mark[0])
-        self._merits = [
-            merit * _MERIT_KEPT + math.log(chance) for merit, chance in zip(self._merits, foretold, strict=True)
-        ]
-        self._places = [*self._places[-_KEPT + 1 :], place]
+        merits = [merit * _MERIT_KEPT + math.log(chance) for merit, chance in zip(self._merits, foretold, strict=True)]
+        self._merits = [max(merit, max(merits) - _MERIT_APART) for merit in merits]
+        self._places = [*self._places[-len(_LONG) + 1 :], place]
         self._ended += 1
         self.blind = self.blind + 1 if blind else 0
         if self._parent is not None:
@@ -89,49 +96,42 @@ class Past:
 
     def outlook(self) -> Outlook:
         """The chances of how long a job takes that is sent now."""
-        self._make()
+        self.chances()
         if self._outlook is None:
             self._outlook = Outlook(EDGES, self._chances)
         return self._outlook
 
-    def _make(self) -> list[float]:
+    def chances(self) -> list[float]:
         """The chance of each cell, made anew when more is known."""
-        made_of = self.mark()
+        made_of = (self._ended, 0 if self._parent is None else self._parent.mark()[0] // _RENEWED)
         if made_of != self._made_of:
+            self._made_of, self._outlook = made_of, None
+            self._base = _FIRST if self._parent is None else self._parent.chances()
+            latest = [min(_CELLS - 1, int(place)) for place in reversed(self._places)]
             best = max(self._merits)
             merits = [math.exp(merit - best) for merit in self._merits]
-            whole = sum(merits)
-            spread: dict[int, list[float]] = {}
+            spread = {reach: [0.0] * _CELLS for _, reach in _OPINIONS}
             base = 0.0
-            for merit, (kept, reach) in zip(merits, _OPINIONS, strict=True):
-                weights = [kept**age for age in range(len(self._places))]
-                each = merit / whole / (sum(weights) + 1)
+            for merit, (memory, reach) in zip(merits, _OPINIONS, strict=True):
+                each = merit / sum(merits) / (sum(memory[: len(latest)]) + 1)
                 base += each
-                cells = spread.setdefault(reach, [0.0] * _CELLS)
-                for weight, place in zip(weights, reversed(self._places), strict=True):
-                    cells[min(_CELLS - 1, int(place))] += weight * each
+                cells = spread[reach]
+                for weight, cell in zip(memory, latest, strict=False):
+                    cells[cell] += weight * each
             smooth = [_smoothed(cells, reach) for reach, cells in spread.items()]
-            self._chances = [base * first + sum(cells) for first, *cells in zip(self._base(), *smooth, strict=True)]
-            self._made_of, self._outlook = made_of, None
+            self._chances = [base * first + sum(cells) for first, *cells in zip(self._base, *smooth, strict=True)]
         return self._chances
-
-    def _base(self) -> list[float]:
-        """What is expected where nothing is known of this kind, counting for one duration."""
-        if self._parent is not None:
-            return self._parent._make()
-        whole = sum(PRIOR)
-        return [chance / whole for chance in PRIOR]
 
     def _foretold(self, place: float, known: int) -> list[float]:
         """The chance that each opinion gave to this place when so many had ended."""
         forgotten = self._ended - len(self._places)
         distances = [abs(place - other) for other in reversed(self._places[: max(0, known - forgotten)])]
-        base = self._base()[min(_CELLS - 1, int(place))]
+        base = self._base[min(_CELLS - 1, int(place))]
         foretold = []
-        for kept, reach in _OPINIONS:
+        for memory, reach in _OPINIONS:
             width = 2 * reach + 1
-            near = sum(kept**age * (1 - d / width) / width for age, d in enumerate(distances) if d < width)
-            foretold.append((near + base) / (sum(kept**age for age in range(len(distances))) + 1))
+            near = sum(weight * (1 - d / width) for weight, d in zip(memory, distances, strict=False) if d < width)
+            foretold.append((near / width + base) / (sum(memory[: len(distances)]) + 1))
         return foretold
 
 
@@ -147,7 +147,7 @@ def _smoothed(cells: list[float], reach: int) -> list[float]:
 
 
 class Durations:
-    """The past of each engine and kind: read once from the database, and then kept up by those who see jobs end."""
+    """The past of each engine and kind: read once from the database, then kept up by those who see jobs end."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -155,20 +155,26 @@ class Durations:
         self._kinds: dict[Kind, Past] = {}
         self._reading = asyncio.Lock()
 
-    async def past(self, request: ImageRequest) -> Past:
-        """What jobs like this one took."""
+    async def of(self, request: ImageRequest) -> Past:
+        """What jobs like this one took. Raises StorageError."""
         kind = Kind.of(request)
         if kind.engine not in self._engines:
             async with self._reading:
                 if kind.engine not in self._engines:
-                    await self._read(kind.engine)
-        return self._kinds.setdefault(kind, Past(self._engines[kind.engine]))
+                    self._engines[kind.engine] = await self._read(kind.engine)
+        past = self._kinds.get(kind)
+        if past is None:
+            past = self._kinds[kind] = Past(self._engines[kind.engine])
+        return past
 
-    async def _read(self, engine: str) -> None:
+    async def _read(self, engine: str) -> Past:
         async with self._database.read() as connection:
-            ended = await rows.durations(connection, engine, limit=_READ)
-        self._engines[engine] = parent = Past()
-        for one in reversed(ended):
-            kind = Kind.of(decode_request(one.request))
+            latest = await rows.durations(connection, engine, limit=_READ)
+        parent = Past()
+        for number, took in enumerate(reversed(latest)):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            kind = Kind.of(decode_request(took.request))
             past = self._kinds.setdefault(kind, Past(parent))
-            past.add(one.milliseconds / 1000, past.mark())
+            past.add(took.milliseconds / 1000)
+        return parent

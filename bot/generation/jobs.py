@@ -5,27 +5,25 @@ A step returns False where somebody else was first; the caller decides what that
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.credits import converted
 from bot.errors import UserError
-from bot.generation import limits
+from bot.generation.asking import Asking
 from bot.generation.clock import Clock
+from bot.generation.durations import Durations
 from bot.generation.limits import Limits
-from bot.generation.plain_polling import PlainDurations
-from bot.generation.requests import Plan, encode_request
 from bot.generation.views import JobView, Progress, load
-from bot.origin import CardAddress, Origin
-from bot.providers.base import Cost, Engine, FetchedImage, Handle, Provider
-from storage import endings, ledger, threads
+from bot.providers.base import Cost, FetchedImage, Handle, Provider
+from storage import endings, ledger
 from storage import jobs as rows
 from storage.database import AsyncConnection, Database
+from storage.images import forget_previews
 from storage.jobs import Job, JobStatus, Submission, SubmissionStatus
 
-CRASHED = (
-    "Something went wrong on our side. You were not charged. If it happens again, name job {job} to the bot's admin."
-)
+GONE = "That job no longer exists. Start a new one with /imagine."
+CRASHED = "Something went wrong on our side. If it happens again, name job {job} to the bot's admin."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,88 +37,24 @@ class KeptImage:
     filtered: bool
 
 
-class Jobs:
-    """Every change of a job or a submission goes through here."""
+class Jobs(Asking):
+    """Every change of a job or a submission goes through here.
 
-    def __init__(self, database: Database, providers: Mapping[str, Provider], limits: Limits, clock: Clock) -> None:
-        self.database = database
-        self.providers = providers
-        self.engines: dict[str, Engine] = {
-            engine.id: engine for provider in providers.values() for engine in provider.engines
-        }
-        self._limits = limits
-        self._clock = clock
-        self.durations = PlainDurations()
+    ``made`` is told the id of a submission whose images have just become ours.
+    """
 
-    # --- asking -------------------------------------------------------------------------------------------------
-
-    async def submit(self, origin: Origin, plan: Plan, card: CardAddress, *, parent_id: int | None = None) -> int:
-        """Write the job, its submissions and their holds, and return the job's id.
-
-        Raises UserError where a limit would be passed: nothing is written then.
-        """
-        now = self._clock.now()
-        holds = []
-        for request in plan.requests:
-            provider = self.providers[self.engines[request.engine].provider]
-            holds.append(converted(provider.quote(request).hold, provider.credit_value))
-        async with self.database.write() as tx:
-            await limits.check(tx, self._limits, origin, hold=sum(holds), now=now)
-            thread_id = await self._thread(tx, origin, plan, now)
-            job_id = await rows.add_job(
-                tx,
-                thread_id=thread_id,
-                parent_id=parent_id,
-                user_id=origin.user_id,
-                server_id=origin.server_id,
-                status=JobStatus.WORKING,
-                options=plan.options.to_json(),
-                private=plan.options.private,
-                spoiler=plan.options.spoiler,
-                channel_id=card.channel_id,
-                message_id=card.message_id,
-                interaction_token=card.token,
-                token_expires_at=card.token_expires_at,
-                bot_present=origin.bot_present,
-                file_limit=origin.file_limit,
-                at=now,
-            )
-            for position, (request, hold) in enumerate(zip(plan.requests, holds, strict=True)):
-                submission_id = await rows.add_submission(
-                    tx,
-                    job_id=job_id,
-                    position=position,
-                    user_id=origin.user_id,
-                    engine=request.engine,
-                    provider=self.engines[request.engine].provider,
-                    request=encode_request(request),
-                    at=now,
-                )
-                await ledger.hold(
-                    tx,
-                    submission_id=submission_id,
-                    user_id=origin.user_id,
-                    server_id=origin.server_id,
-                    engine=request.engine,
-                    amount=hold,
-                    at=now,
-                )
-        return job_id
-
-    async def _thread(self, tx: AsyncConnection, origin: Origin, plan: Plan, now: int) -> int:
-        if plan.options.thread is not None:
-            wanted = plan.options.thread
-            thread = await threads.get_thread(tx, int(wanted), origin.user_id) if wanted.isdecimal() else None
-            if thread is None or thread.place_id != origin.place_id:
-                raise UserError("You have no such thread here. Pick one of those offered. Nothing was charged.")
-        else:
-            thread = await threads.current_thread(tx, origin.user_id, origin.place_id)
-        if thread is None:
-            return await threads.open_thread(
-                tx, user_id=origin.user_id, place_id=origin.place_id, title=plan.title, at=now
-            )
-        await threads.touch(tx, thread.id, at=now)
-        return thread.id
+    def __init__(
+        self,
+        database: Database,
+        providers: Mapping[str, Provider],
+        limits: Limits,
+        clock: Clock,
+        *,
+        made: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        super().__init__(database, providers, limits, clock)
+        self._made = made
+        self.durations = Durations(database)
 
     # --- the steps of a submission ------------------------------------------------------------------------------
 
@@ -202,8 +136,7 @@ class Jobs:
                 at=now,
             )
             await self._settle(tx, submission.job_id, now)
-        if submission.sent_at is not None:
-            self.durations.remember(submission.engine, (finished_at - submission.sent_at) / 1000)
+        self._made(submission.id)
         return True
 
     async def ended_free(self, submission: Submission, status: SubmissionStatus, *, why: str, told: str) -> bool:
@@ -263,13 +196,37 @@ class Jobs:
                 await self._settle(tx, job_id, now)
         return dropped, going_on
 
-    async def shown(self, job_id: int, *, note: str) -> bool:
-        """ready or kept → delivered; the token is no longer needed and erased."""
-        return await self._finish(job_id, JobStatus.DELIVERED, note=note, delivered_at=self._clock.now())
+    async def shown(self, job_id: int, *, note: str, **where: object) -> bool:
+        """ready or kept → delivered; the token is no longer needed and erased.
 
-    async def kept(self, job_id: int, *, note: str) -> bool:
+        ``where`` are the channel and the message of a result that stands elsewhere than its card.
+        """
+        return await self._finish(job_id, JobStatus.DELIVERED, note=note, delivered_at=self._clock.now(), **where)
+
+    async def kept(self, job_id: int, *, note: str, **where: object) -> bool:
         """ready → kept: it could not be shown; ``note`` says why."""
-        return await self._finish(job_id, JobStatus.KEPT, note=note)
+        return await self._finish(job_id, JobStatus.KEPT, note=note, **where)
+
+    async def renew(self, job_id: int, *, token: str, token_expires_at: int, file_limit: int) -> Job:
+        """Take a fresh token for a card that is not finished; what was kept is ready to be shown again by it.
+
+        Returns the job as it stood before. Raises UserError if there is none.
+        """
+        async with self.database.write() as tx:
+            job = await rows.get_job(tx, job_id)
+            if job is None or job.status is JobStatus.DELETED:
+                raise UserError(GONE)
+            fresh: dict[str, object] = {
+                "interaction_token": token,
+                "token_expires_at": token_expires_at,
+                "file_limit": file_limit,
+            }
+            if job.status is JobStatus.KEPT:
+                now = self._clock.now()
+                await rows.move_job(tx, job_id, JobStatus.KEPT, JobStatus.READY, at=now, ended_at=job.ended_at, **fresh)
+            elif job.status is not JobStatus.DELIVERED:
+                await rows.update_job(tx, job_id, **fresh)
+        return job
 
     async def _finish(self, job_id: int, status: JobStatus, *, note: str, **columns: object) -> bool:
         async with self.database.write() as tx:
@@ -304,6 +261,13 @@ class Jobs:
             ready = await rows.jobs_with_status(tx, (JobStatus.READY,))
         return on_their_way, ready
 
+    async def token_over(self, job: Job) -> None:
+        """Discord no longer takes the job's token; one that was brought in the meantime stays."""
+        async with self.database.write() as tx:
+            now = await rows.get_job(tx, job.id)
+            if now is not None and now.interaction_token == job.interaction_token:
+                await rows.update_job(tx, job.id, interaction_token=None, token_expires_at=None)
+
     async def note(self, job_id: int, **columns: object) -> None:
         """Keep what was learnt of the card: its message id, a fresh token, a nonce, the ladder's last step."""
         async with self.database.write() as tx:
@@ -321,9 +285,11 @@ class Jobs:
             )
             if not moved:
                 raise UserError("This job is not finished yet. Cancel it, or wait for it, then delete it.")
-            images = [image for image in await rows.images_of(tx, job_id) if image.file is not None]
-            await rows.forget_files(tx, [image.id for image in images])
-        return [image.file for image in images if image.file is not None]
+            made = await rows.images_of(tx, job_id)
+            ids = [image.id for image in made]
+            await rows.forget_files(tx, ids)
+            await forget_previews(tx, ids)
+        return [name for image in made for name in (image.file, image.preview) if name is not None]
 
     # --- looking ------------------------------------------------------------------------------------------------
 
@@ -332,7 +298,7 @@ class Jobs:
         async with self.database.read() as connection:
             job = await rows.get_job(connection, job_id)
         if job is None or job.status is JobStatus.DELETED:
-            raise UserError("That job no longer exists. Start a new one with /imagine.")
+            raise UserError(GONE)
         return job
 
     async def view(self, job_id: int, progress: Progress | None = None) -> JobView:

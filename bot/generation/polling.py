@@ -21,10 +21,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
-# What a poll costs where many jobs share the rate: so much, and this part of what such jobs usually take.
-PRICE, PRICE_PART = 0.025, 0.0036
-# With few jobs it costs only this part of that.
-CHEAP = 0.08
+# What a poll costs, as a part of what such jobs usually take, with few jobs and with many; and with many so much more.
+CHEAP, DEAR = 0.001, 0.0038
+EXTRA = 0.025
 # Open jobs for each request a second that the provider allows: up to the first they are few, from the second on many.
 FEW, MANY = 0.5, 0.9
 
@@ -44,7 +43,7 @@ def price(usual: float, crowd: float) -> float:
     ``crowd`` is how many jobs are open for each request a second that the provider allows.
     """
     crowded = min(1.0, max(0.0, (crowd - FEW) / (MANY - FEW)))
-    return float((PRICE + PRICE_PART * usual) * CHEAP ** (1 - crowded))
+    return EXTRA * crowded + usual * (CHEAP + (DEAR - CHEAP) * crowded)
 
 
 class Outlook:

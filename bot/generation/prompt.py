@@ -53,6 +53,7 @@ __all__ = [
     "PromptError",
     "PromptOptions",
     "clean",
+    "escaped",
     "expand",
     "number_text",
     "parse",
@@ -305,6 +306,7 @@ def _printed_options(options: PromptOptions) -> Iterator[str]:
 
 
 def escaped(text: str) -> str:
+    """The text so that no part of it is read as a weight, a flag or a choice."""
     return " ".join(_escaped_word(word) for word in text.split())
 
 

@@ -62,7 +62,10 @@ def _value_end(text: str, start: int) -> int:
 
 
 def pieces_of(text: str) -> list[tuple[str, ...]]:
-    """Cut a text at its braces: what stands outside is a piece with one choice."""
+    """Cut a clean text at its braces: what stands outside is a piece with one choice, as are the first and the last.
+
+    Raises PromptError like :func:`expand`.
+    """
     pieces: list[tuple[str, ...]] = []
     choices: list[str] = []
     opened: int | None = None

@@ -12,8 +12,8 @@ from bot.generation.clock import Clock
 
 # What polls are worth changes while they wait: they are put into order again so often, in seconds.
 _ORDERED_EVERY = 0.25
-# So late a sleeper may wake up and the next one still be on time, in seconds.
-_CATCH_UP = 0.002
+# So many requests may come before their even time, after a while in which there were fewer.
+_AHEAD = 2
 
 
 class _Turn:
@@ -29,7 +29,7 @@ class _Turn:
 
 
 class Rate:
-    """Spaces requests evenly: never more than ``per_second``, and no burst after a pause.
+    """Spaces requests: never more than ``per_second`` in any second, evenly where they crowd, none for a while ahead.
 
     When requests have to wait, polls and all others take turns, so that neither can hold the other up. The others go in
     the order in which they came; of the polls the one goes first that is worth most.
@@ -40,10 +40,13 @@ class Rate:
         self.watched = 0
         """How many submissions are open at the provider and are polled."""
         self._clock = clock
-        self._free_at = clock.monotonic()
+        # When the next request would come if all were evenly spaced, and when the latest ones came: those of a second,
+        # or a single one at a rate below that.
+        self._even = clock.monotonic() + _AHEAD / per_second
+        self._latest: deque[float] = deque(maxlen=max(1, int(per_second)))
         self._calls: deque[_Turn] = deque()
         self._polls: list[tuple[float, int, _Turn]] = []
-        self._ordered_at = self._free_at
+        self._ordered_at = clock.monotonic()
         self._poll_next = True
         self._numbers = count()
         # One of those who wait watches the clock for all of them.
@@ -75,18 +78,26 @@ class Rate:
 
     def pause(self, seconds: float) -> None:
         """Let nobody send anything for so many seconds: the provider asked for it."""
-        self._free_at = max(self._free_at, self._clock.monotonic() + seconds)
+        self._even = max(self._even, self._clock.monotonic() + seconds + _AHEAD / self.per_second)
+
+    def _free_at(self) -> float:
+        """When the next request may be sent."""
+        spaced = self._even - _AHEAD / self.per_second
+        if len(self._latest) < (self._latest.maxlen or 0):
+            return spaced
+        return max(spaced, self._latest[0] + len(self._latest) / self.per_second)
 
     async def _serve(self) -> None:
         """Wait for the next free moment and give it away."""
         self._serving = True
         try:
-            while (wait := self._free_at - self._clock.monotonic()) > 0:
+            while (wait := self._free_at() - self._clock.monotonic()) > 0:
                 await self._clock.sleep(wait)
         finally:
             self._serving = False
         now = self._clock.monotonic()
-        self._free_at = max(self._free_at, now - _CATCH_UP) + 1 / self.per_second
+        self._even = max(self._even, now) + 1 / self.per_second
+        self._latest.append(now)
         if now - self._ordered_at >= _ORDERED_EVERY:
             self._polls = [(-turn.worth(), number, turn) for _, number, turn in self._polls if turn.worth is not None]
             heapify(self._polls)

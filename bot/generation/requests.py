@@ -23,7 +23,8 @@ _T = TypeVar("_T")
 class ImagineOptions:
     """What was typed into the command's fields, as it was typed; None: the field was left empty.
 
-    ``size`` is ``1024x1024``, ``16:9`` or ``square``; ``thread`` is the id of one of the person's threads.
+    ``size`` is ``1024x1024``, ``16:9`` or ``square``; ``thread`` is the id of one of the person's threads. ``engines``
+    are the ids of those that are compared; where it is not None this is a comparison and ``engine`` is not used.
     """
 
     prompt: str
@@ -39,10 +40,12 @@ class ImagineOptions:
     thread: str | None = None
     private: bool = False
     spoiler: bool = False
+    engines: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, Json]:
         """The options as plain JSON, to be stored with the job."""
-        return asdict(self)
+        data = asdict(self)
+        return data if self.engines is None else data | {"engines": list(self.engines)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> ImagineOptions:
@@ -50,8 +53,11 @@ class ImagineOptions:
         return _OPTIONS.validate_python(dict(data))
 
     def for_another_person(self) -> ImagineOptions:
-        """The same without what belongs to one person alone: the thread."""
-        return replace(self, thread=None)
+        """The same without what belongs to one person alone: the thread, and who may see it.
+
+        Another person only gets at what is public, be it that it was shared.
+        """
+        return replace(self, thread=None, private=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +95,17 @@ def plan(options: ImagineOptions, engines: Mapping[str, Engine], default_engine:
     try:
         prompts = tuple(parse(text) for text in expand(options.prompt))
     except PromptError as error:
-        if _typed(options.engine) is None:
+        if typed(options.engine) is None:
             raise  # the engine may be named in the very text that cannot be read: nothing else can be judged
         prompts, unreadable = (ParsedPrompt(()),), error
         problems += error.problems
     drafts: list[ImageRequest] = []
     images = 0
     for prompt in prompts:
-        wanted = _merge(options, prompt, problems)
+        wanted = merge(options, prompt, problems)
         images += wanted.images
         try:
-            engine = find_engine(_typed(options.engine) or prompt.options.engine or default_engine, engines)
+            engine = find_engine(typed(options.engine) or prompt.options.engine or default_engine, engines)
             drafts.append(request_for(wanted, engine, engines))
         except UserError as error:
             problems += error.problems
@@ -110,8 +116,8 @@ def plan(options: ImagineOptions, engines: Mapping[str, Engine], default_engine:
         raise unreadable
     if problems:
         raise UserError(*dict.fromkeys(problems))
-    requests = tuple(request for draft in drafts for request in _split(draft, engines[draft.engine]))
-    return Plan(options, requests, prompts=len(prompts), title=_title(prompts[0]))
+    requests = tuple(request for draft in drafts for request in split(draft, engines[draft.engine]))
+    return Plan(options, requests, prompts=len(prompts), title=title_of(prompts[0]))
 
 
 def with_seed(options: ImagineOptions, seed: int) -> ImagineOptions:
@@ -122,14 +128,21 @@ def with_seed(options: ImagineOptions, seed: int) -> ImagineOptions:
 
 def command_line(options: ImagineOptions) -> str:
     """The line that makes the same again when it is pasted into Discord; without the thread, which is personal."""
-    words = ["/imagine"]
+    words = ["/imagine" if options.engines is None else "/compare"]
     for option in fields(options):
         value = getattr(options, option.name)
         if value is None or value is False or option.name == "thread":
             continue
+        if isinstance(value, tuple):
+            value = ", ".join(value)
         text = number_text(value) if isinstance(value, float) else " ".join(clean(str(value)).split())
         words.append(f"{option.name}:{text}")
     return " ".join(words)
+
+
+def typed(text: str | None) -> str | None:
+    """What stands in a text field, tidied like a prompt; nothing but white space is None."""
+    return " ".join(clean(text or "").split()) or None
 
 
 def encode_request(request: ImageRequest) -> dict[str, Json]:
@@ -142,37 +155,32 @@ def decode_request(data: Mapping[str, Json]) -> ImageRequest:
     return _REQUEST.validate_python(dict(data))
 
 
-def _merge(options: ImagineOptions, prompt: ParsedPrompt, problems: list[str]) -> Wanted:
+def merge(options: ImagineOptions, prompt: ParsedPrompt, problems: list[str]) -> Wanted:
     """Fields and flags together. What is given twice or makes no sense for any engine goes to ``problems``."""
     flags = prompt.options
 
-    def once(field: str, flag: str, typed: _T | None, flagged: _T | None) -> _T | None:
-        if typed is not None and flagged is not None:
+    def once(field: str, flag: str, own: _T | None, flagged: _T | None) -> _T | None:
+        if own is not None and flagged is not None:
             problems.append(f"“{field}” is given twice: in its field and as --{flag} in the prompt. Keep one of them.")
-        return flagged if typed is None else typed
+        return flagged if own is None else own
 
-    once("engine", "engine", _typed(options.engine), flags.engine)
+    once("engine", "engine", typed(options.engine), flags.engine)
     images = once("images", "images", options.images, flags.images)
     if images is not None and images < 1:
         problems.append(f"A job makes 1 to {IMAGES_PER_JOB} images, not {images}.")
     flagged = None if flags.shape is None else str(flags.shape)
-    shape = once("size", "ar" if flags.size is None else "size", _typed(options.size), flagged)
+    shape = once("size", "ar" if flags.size is None else "size", typed(options.size), flagged)
     return Wanted(
         parts=prompt.parts,
         images=1 if images is None else images,
         shape=_shape(shape, problems),
-        negative=once("negative", "no", _typed(options.negative), flags.negative),
-        style=once("style", "style", _typed(options.style), flags.style),
+        negative=once("negative", "no", typed(options.negative), flags.negative),
+        style=once("style", "style", typed(options.style), flags.style),
         steps=once("steps", "steps", options.steps, flags.steps),
         seed=once("seed", "seed", options.seed, flags.seed),
         guidance=once("guidance", "guidance", options.guidance, flags.guidance),
-        sampler=once("sampler", "sampler", _typed(options.sampler), flags.sampler),
+        sampler=once("sampler", "sampler", typed(options.sampler), flags.sampler),
     )
-
-
-def _typed(text: str | None) -> str | None:
-    """What stands in a text field, tidied like a prompt; nothing but white space is nothing."""
-    return " ".join(clean(text or "").split()) or None
 
 
 def _shape(text: str | None, problems: list[str]) -> Size | Ratio | None:
@@ -185,7 +193,7 @@ def _shape(text: str | None, problems: list[str]) -> Size | Ratio | None:
         return None
 
 
-def _split(draft: ImageRequest, engine: Engine) -> Iterator[ImageRequest]:
+def split(draft: ImageRequest, engine: Engine) -> Iterator[ImageRequest]:
     """One request for each submission. A fixed seed goes up by one an image, so that no two are the same picture."""
     made = 0
     while made < draft.images:
@@ -202,7 +210,8 @@ def _later_seed(seed: int | None, steps: int, engine: Engine) -> int | None:
     return low + (seed - low + steps) % (high - low + 1)
 
 
-def _title(prompt: ParsedPrompt) -> str:
+def title_of(prompt: ParsedPrompt) -> str:
+    """A name for the thread that is opened for it."""
     text = ", ".join(part.text for part in prompt.parts if part.weight > 0)
     if len(text) <= TITLE_LENGTH:
         return text

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import structlog
 
-from bot.generation import plain_polling as polling
 from bot.generation.clock import Clock
-from bot.generation.jobs import Jobs, KeptImage
+from bot.generation.gathering import Gatherer
+from bot.generation.jobs import Jobs
 from bot.generation.rate import Rate
 from bot.generation.requests import decode_request
+from bot.generation.resting import Resting
+from bot.generation.watching import Watch
 from bot.providers.base import (
     Busy,
     Failed,
-    FetchedImage,
     Finished,
-    GeneratedImage,
     Gone,
     Handle,
     OutcomeUnknown,
+    PollResult,
     Provider,
     ProviderError,
     Refused,
-    Unreachable,
     Waiting,
 )
-from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.jobs import Submission, SubmissionStatus
 
@@ -40,22 +37,16 @@ QUEUED_AT_MOST = 3600.0
 # Waits before a submission that surely did not arrive is sent again; the last one is repeated.
 BACKOFF = (2.0, 5.0, 15.0, 30.0, 60.0)
 # A lost submit is looked for at least twice, the last time so long after it was sent.
-LOST_AFTER = 60.0
 FIND_EVERY = 5.0
-# An image may appear a while after its job is finished: how often, and at what distance, it is asked for.
-FETCH_BACKOFF = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
-
-EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 UNKNOWN = (
-    "The image service never answered, so it is not known whether it made your pictures. You were not charged. "
+    "No usable answer came from the image service, so it is not known whether it made your pictures. "
     "Press Again to ask for them once more."
 )
-NOT_OFFERED = "This engine is no longer offered here. You were not charged."
-GIVEN_UP = "The image service was not finished after {minutes} minutes, so we stopped waiting. You were not charged."
-LOST_FILES = "The pictures were made but could not be fetched from the image service. You were not charged."
-QUEUED_TOO_LONG = "The image service could not be reached for an hour, so nothing was sent. You were not charged."
-NOT_CHARGED = "You were not charged."
+NOT_OFFERED = "This engine is no longer offered here."
+GIVEN_UP = "The image service was not finished after {minutes} minutes, so we stopped waiting."
+NOT_TOLD = "Your pictures are not here after {minutes} minutes, so we stopped asking for them."
+QUEUED_TOO_LONG = "The image service was busy or away for an hour, so nothing was sent."
 
 
 class SubmissionRun:
@@ -73,21 +64,26 @@ class SubmissionRun:
         jobs: Jobs,
         provider: Provider,
         rate: Rate,
+        resting: Resting,
         files: ImageFiles,
         clock: Clock,
         changed: Callable[[int], None],
     ) -> None:
         self.submission = submission
         self.said = Waiting()
+        self.said_at = clock.now()
         self.fetching = False
         self.stopping = False
         self._calling = False
+        # What the free calls failed with, and since when (Unix milliseconds), while they do.
+        self._trouble: tuple[str, int] | None = None
         # What the paid call brought and when (Unix milliseconds), until it is stored.
         self._answer: tuple[Handle | Finished | ProviderError, int] | None = None
         self._jobs = jobs
         self._provider = provider
         self._rate = rate
-        self._files = files
+        self._resting = resting
+        self._gatherer = Gatherer(provider, files, clock)
         self._clock = clock
         self._changed = changed
         self._request = decode_request(submission.request)
@@ -126,6 +122,7 @@ class SubmissionRun:
                 self.submission = replace(submission, handle=handle)
             await self._rate.turn()
         except ProviderError as error:
+            self._resting.heard(submission.id, error)
             await self._not_sent(error)
             return
         self._calling = True
@@ -143,11 +140,15 @@ class SubmissionRun:
             answer = await self._provider.submit(handle, self._request)
         except OutcomeUnknown as error:
             log.warning("submit.unknown", provider=self._provider.name, detail=error.detail)
+            self._resting.failed(self.submission.id, error.message)
             self._calling = False
             await self._find_or_give_up()
             return
         except ProviderError as error:
+            self._resting.heard(self.submission.id, error)
             answer = error
+        else:
+            self._resting.answered(self.submission.id)
         await self._store(answer, self._clock.now())
 
     async def _store(self, answer: Handle | Finished | ProviderError, came_at: int) -> None:
@@ -165,9 +166,8 @@ class SubmissionRun:
         """The provider surely did not accept it: refuse for good, or queue it again."""
         log.info("submit.refused", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
         if isinstance(error, Refused):
-            if error.operator:
-                log.error("provider.needs_operator", provider=self._provider.name, detail=error.detail)
-            await self._end(SubmissionStatus.FAILED, "refused by the provider", f"{error.message} {NOT_CHARGED}")
+            self._alarm(error)
+            await self._end(SubmissionStatus.FAILED, "refused by the provider", error.message)
             return
         seconds = BACKOFF[min(self.submission.attempts, len(BACKOFF) - 1)]
         if isinstance(error, Busy):
@@ -186,9 +186,10 @@ class SubmissionRun:
             await self._end(SubmissionStatus.UNKNOWN, "sent, and no answer came", UNKNOWN)
             return
         looked = 0
+        # Not since it was sent: after a long absence it is looked for all the same.
+        began = self._clock.now()
         while not self.stopping:
-            sent_for = self._age(self.submission.sent_at or self._clock.now())
-            if sent_for > self._provider.patience:
+            if self._age(began) > self._provider.patience:
                 await self._end(SubmissionStatus.UNKNOWN, "sent, and could not be looked for", UNKNOWN)
                 return
             try:
@@ -200,15 +201,16 @@ class SubmissionRun:
                 self._listen(error)
                 await self._clock.sleep(FIND_EVERY)
                 continue
+            self._trouble = None
             if found is not None:
                 if await self._jobs.accepted(self.submission, found, why="found at the provider"):
                     self._moved(SubmissionStatus.RENDERING, handle=found)
                 return
-            if looked >= 2 and sent_for >= LOST_AFTER:
+            if looked >= 2 and sent_for >= self._provider.lost_after:
                 if await self._jobs.postpone(self.submission, seconds=0, why="it did not arrive", handle=handle):
                     self._moved(SubmissionStatus.QUEUED)
                 return
-            await self._clock.sleep(FIND_EVERY if looked < 2 else max(FIND_EVERY, LOST_AFTER - sent_for))
+            await self._clock.sleep(FIND_EVERY if looked < 2 else max(FIND_EVERY, self._provider.lost_after - sent_for))
 
     # --- waiting for it -----------------------------------------------------------------------------------------
 
@@ -217,103 +219,116 @@ class SubmissionRun:
         sent_at = self.submission.sent_at
         if handle is None or sent_at is None:
             raise RuntimeError("a rendering submission has neither handle nor time of sending")
-        while not self.stopping:
-            durations = await self._jobs.durations.of(self.submission.engine)
-            delay = polling.next_delay(
-                self._age(sent_at),
-                durations,
-                shortest=self._provider.shortest_poll,
-                eta=self.said.eta_seconds,
-                percent=self.said.percent,
-            )
-            await self._clock.sleep(0 if self._poll_at_once else delay)
-            self._poll_at_once = False
-            await self._rate.turn()
-            try:
-                result = await self._provider.poll(handle)
-            except ProviderError as error:
-                self._listen(error)
-                result = replace(self.said, handle=None)
-            match result:
-                case Finished():
-                    await self._keep(result, self._clock.now())
-                    return
-                case Failed(message):
-                    await self._end(SubmissionStatus.FAILED, "failed at the provider", f"{message} {NOT_CHARGED}")
-                    return
-                case Gone():
-                    await self._end(SubmissionStatus.UNKNOWN, "the provider no longer knows it", UNKNOWN)
-                    return
-                case Waiting():
-                    if self._age(sent_at) > self._provider.patience:
-                        told = GIVEN_UP.format(minutes=round(self._provider.patience / 60))
-                        await self._end(SubmissionStatus.UNKNOWN, "rendering for too long", told)
+        past = await self._jobs.durations.of(self._request)
+        shortest, at_once = self._provider.shortest_poll, self._poll_at_once
+        # Should this be cut off, it is taken up by asking at once.
+        self._poll_at_once = True
+        with Watch(past, self._rate, self._clock, sent_at=sent_at, shortest=shortest, at_once=at_once) as watch:
+            while not self.stopping:
+                await watch.turn()
+                result = await self._ask(watch, handle)
+                match result:
+                    case Finished():
+                        await self._keep(result, sent_at + round(watch.over() * 1000), watch)
                         return
-                    if result.handle is not None:
-                        handle = result.handle
-                        if not await self._jobs.learnt(self.submission, handle):
+                    case Failed(message, charged):
+                        if charged:
+                            await self._end_for_nothing("charged for, and nothing was made", message, charged)
+                        else:
+                            await self._end(SubmissionStatus.FAILED, "failed at the provider", message)
+                        return
+                    case Gone():
+                        await self._end_for_nothing("the provider no longer knows it", UNKNOWN)
+                        return
+                    case Waiting():
+                        if self._age(sent_at) > self._provider.patience and self._heard_enough:
+                            await self._give_up(round(self._age(sent_at) / 60))
                             return
-                        self.submission = replace(self.submission, handle=handle)
-                    if result != self.said:
-                        self.said = result
-                        self._changed(self.submission.job_id)
+                        if result.handle is not None:
+                            handle = result.handle
+                            if not await self._jobs.learnt(self.submission, handle):
+                                return
+                            self.submission = replace(self.submission, handle=handle)
+
+    async def _ask(self, watch: Watch, handle: Handle) -> PollResult:
+        """Poll once. Without an answer it is what was said last."""
+        try:
+            result = await self._provider.poll(handle)
+        except ProviderError as error:
+            self._listen(error)
+            watch.failed()
+            return replace(self.said, handle=None)
+        self._trouble = None
+        if isinstance(result, Waiting):
+            watch.still_waiting(result)
+            self.said_at = self._clock.now()
+            if result != self.said:
+                self.said = result
+                self._changed(self.submission.job_id)
+        return result
+
+    @property
+    def _heard_enough(self) -> bool:
+        """Whether the provider had its chance to say that it is over: after an absence it may only be out of reach."""
+        return self._trouble is None or self._age(self._trouble[1]) > self._provider.patience
+
+    async def _give_up(self, minutes: int) -> None:
+        if self._trouble is None:
+            told = GIVEN_UP.format(minutes=minutes)
+        else:
+            told = f"{NOT_TOLD.format(minutes=minutes)} {self._trouble[0]}"
+        await self._end_for_nothing("rendering for too long", told)
 
     def _listen(self, error: ProviderError) -> None:
         """A free call failed: nothing is lost, it is made again; only the pace may change."""
         log.info("poll.failed", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
         if isinstance(error, Busy):
             self._rate.pause(error.retry_after if error.retry_after is not None else BACKOFF[0])
+        if self._trouble is None or self._trouble[0] != error.message:
+            self._alarm(error)
+        self._trouble = error.message, self._clock.now() if self._trouble is None else self._trouble[1]
+
+    def _alarm(self, error: ProviderError) -> None:
         if isinstance(error, Refused) and error.operator:
             log.error("provider.needs_operator", provider=self._provider.name, detail=error.detail)
 
     # --- making it ours -----------------------------------------------------------------------------------------
 
-    async def _keep(self, finished: Finished, finished_at: int) -> None:
+    async def _keep(self, finished: Finished, finished_at: int, watch: Watch | None = None) -> None:
         self.fetching = True
         self._changed(self.submission.job_id)
-        fetched = await asyncio.gather(
-            *(self._fetch(position, image) for position, image in enumerate(finished.images)), return_exceptions=True
-        )
-        kept = [image for image in fetched if isinstance(image, KeptImage)]
-        lost = [error for error in fetched if isinstance(error, BaseException)]
-        for error in lost:
-            if not isinstance(error, ProviderError):
-                raise error
+        gathered = await self._gatherer.gather(finished.images, f"{self.submission.job_id}-{self.submission.position}")
+        for error in gathered.lost:
             log.warning("image.lost", provider=self._provider.name, detail=error.detail)
-        if not kept:
-            await self._end(SubmissionStatus.FAILED, "no image could be fetched", LOST_FILES)
+            self._alarm(error)
+        if not gathered.kept:
+            cost = finished.cost.millicredits
+            await self._end_for_nothing("no image could be fetched", gathered.reasons, cost)
             return
-        missing = self._request.images - len(kept)
-        note = f"{missing} of {self._request.images} pictures did not come." if missing > 0 else None
-        if await self._jobs.done(self.submission, kept, finished.cost, finished_at=finished_at, note=note):
+        missing = self._request.images - len(gathered.kept)
+        note = None
+        if missing > 0:
+            because = f": {gathered.reasons}" if gathered.lost else "."
+            note = f"{missing} of {self._request.images} pictures did not come{because}"
+        if await self._jobs.done(self.submission, gathered.kept, finished.cost, finished_at=finished_at, note=note):
+            self._resting.succeeded(self.submission.id)
+            seconds = (finished_at - (self.submission.sent_at or finished_at)) / 1000
+            past = await self._jobs.durations.of(self._request)
+            past.add(seconds, watch.mark if watch else None, blind=watch is not None and watch.blind)
             self._moved(SubmissionStatus.DONE)
-
-    async def _fetch(self, position: int, image: GeneratedImage) -> KeptImage:
-        stem = f"{self.submission.job_id}-{self.submission.position}-{position}"
-        aside = self._files.aside(stem)
-        try:
-            fetched = await self._patiently(image, aside)
-        except OSError as error:
-            # Providers keep the network's errors to themselves, so it is the disk's.
-            raise StorageError(f"The image files cannot be written: {error.strerror}.") from error
-        name = f"{stem}.{EXTENSIONS[fetched.media_type]}"
-        await self._files.keep(aside, name)
-        return KeptImage(position=position, file=name, fetched=fetched, seed=image.seed, filtered=image.filtered)
-
-    async def _patiently(self, image: GeneratedImage, aside: Path) -> FetchedImage:
-        for wait in FETCH_BACKOFF:
-            try:
-                return await self._provider.fetch(image, aside)
-            except Unreachable as error:
-                log.info("image.late", provider=self._provider.name, detail=error.detail)
-            await self._clock.sleep(wait)
-        return await self._provider.fetch(image, aside)
 
     # --- the record ---------------------------------------------------------------------------------------------
 
     async def _end(self, status: SubmissionStatus, why: str, told: str) -> None:
         if await self._jobs.ended_free(self.submission, status, why=why, told=told):
             self._moved(status)
+
+    async def _end_for_nothing(self, why: str, told: str, millicredits: int = 0) -> None:
+        """It was taken, and perhaps charged for, and brought nothing: free for the user, and known to the admins."""
+        if millicredits:
+            log.error("provider.charged_for_nothing", provider=self._provider.name, millicredits=millicredits)
+        self._resting.failed(self.submission.id, told)
+        await self._end(SubmissionStatus.UNKNOWN, why, told)
 
     def _moved(self, status: SubmissionStatus, *, handle: Handle | None = None, sent_at: int | None = None) -> None:
         self.submission = replace(

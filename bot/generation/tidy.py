@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from bot.generation.clock import Clock
+from bot.privacy import say_farewell
 from storage import images, tidying
 from storage.database import Database
 from storage.errors import StorageError
@@ -22,13 +23,15 @@ AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """For how many days things are kept: image files after they were made, jobs after they ended.
+    """For how many days things are kept: image files and their previews after they were made, jobs after they ended.
 
-    A job stays at least as long as its files. Its entries in the ledger stay for ever.
+    A job stays at least as long as its files, and its previews no longer than the job. Its entries in the ledger stay
+    for ever.
     """
 
     image_days: int
     job_days: int
+    preview_days: int = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ async def tidy(database: Database, files: ImageFiles, clock: Clock, ages: Ages) 
         tokens = await tidying.forget_tokens(tx, now)
     old = now - ages.image_days * DAY
     gone = await _forget_images(database, files, old)
+    # A preview is never forgotten before its file, or it would be made again.
+    await _forget_previews(database, files, now - max(ages.preview_days, ages.image_days) * DAY)
     jobs = 0
     while count := await _forget_jobs(database, now - ages.job_days * DAY):
         jobs += count
@@ -55,6 +60,7 @@ async def tidy(database: Database, files: ImageFiles, clock: Clock, ages: Ages) 
         known = await images.image_files(connection)
     for name in await files.strays(known, old):
         await files.remove(name)
+    await say_farewell(database, now)
     return Tidied(images=gone, jobs=jobs, tokens=tokens)
 
 
@@ -85,6 +91,19 @@ async def _forget_images(database: Database, files: ImageFiles, before: int) -> 
         count += len(old)
         if not old:
             return count
+
+
+async def _forget_previews(database: Database, files: ImageFiles, before: int) -> None:
+    """Delete the previews of images made before ``before`` (Unix milliseconds)."""
+    while True:
+        async with database.write() as tx:
+            old = await images.old_previews(tx, before, limit=AT_ONCE)
+            await images.forget_previews(tx, [image.id for image in old])
+        for image in old:
+            if image.preview is not None:
+                await files.remove(image.preview)
+        if not old:
+            return
 
 
 async def _forget_jobs(database: Database, before: int) -> int:

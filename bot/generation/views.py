@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from bot.credits import Price, converted, sum_of
 from bot.generation.requests import ImagineOptions, decode_request
 from bot.providers.base import Engine, ImageRequest, Provider
 from storage import jobs as rows
@@ -12,18 +13,25 @@ from storage import ledger, threads
 from storage.database import AsyncConnection
 from storage.jobs import ENDED, Job, JobStatus, StoredImage, Submission, SubmissionStatus
 
+PLANNED = "planned"
+"""Where a proposed job keeps its requests, beside the options that were typed."""
+CONFIRMABLE = (15 * 60 - 15) * 1000
+"""Milliseconds for which a price can be confirmed: as long as the card can still be told that it lapsed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What is happening now. Each is None where it is not known.
 
-    ``queue_position`` is 1 for the next to be sent; ``expected_at`` is Unix milliseconds, UTC.
+    ``queue_position`` is 1 for the next to be sent; ``expected_at`` is Unix milliseconds, UTC, and so is
+    ``resting_until``, before which nothing is sent because the provider rests.
     """
 
     queue_position: int | None = None
     percent: int | None = None
     expected_at: int | None = None
     fetching: bool = False
+    resting_until: int | None = None
 
     def expecting(self, at: int | None) -> Progress:
         """The same, probably over at ``at``."""
@@ -65,10 +73,19 @@ class JobView:
     progress: Progress
     quoted_exactly: bool = True
     """Whether the held price is what it will cost, or the most that it may."""
+    planned: tuple[ImageRequest, ...] = ()
+    """What would be sent if it were confirmed: of a job that was only proposed."""
+    prices: tuple[Price, ...] = ()
+    """What each of the planned requests would cost; nothing where its engine is no longer offered."""
 
     @property
     def images(self) -> tuple[StoredImage, ...]:
         return tuple(image for submission in self.submissions for image in submission.images)
+
+    @property
+    def requests(self) -> tuple[ImageRequest, ...]:
+        """Everything that it asks of the engines, sent or only planned."""
+        return tuple(submission.request for submission in self.submissions) or self.planned
 
     @property
     def held(self) -> int:
@@ -82,6 +99,16 @@ class JobView:
     def exact(self) -> bool:
         """Whether everything captured so far is exact."""
         return all(submission.exact for submission in self.submissions if submission.captured)
+
+    @property
+    def price(self) -> Price:
+        """What all the planned requests would cost together."""
+        return sum_of(self.prices)
+
+    @property
+    def lapses_at(self) -> int:
+        """Until when it can be confirmed, if it is only proposed: Unix milliseconds."""
+        return lapses_at(self.job)
 
     @property
     def waiting(self) -> bool:
@@ -118,12 +145,38 @@ async def load(connection: AsyncConnection, job: Job, providers: Mapping[str, Pr
         provider = providers.get(submission.provider)
         exactly = exactly and provider is not None and provider.quote(request).exact
     engines = {engine.id: engine for provider in providers.values() for engine in provider.engines}
+    planned = () if submissions else planned_requests(job)
+    named = dict.fromkeys([*(submission.engine for submission in submissions), *(each.engine for each in planned)])
     return JobView(
         job=job,
         options=ImagineOptions.from_json(job.options),
-        engines=tuple(engines[engine] for engine in dict.fromkeys(s.engine for s in submissions) if engine in engines),
+        engines=tuple(engines[engine] for engine in named if engine in engines),
         submissions=tuple(views),
         thread_title=thread.title if thread is not None else None,
         progress=progress,
         quoted_exactly=exactly,
+        planned=planned,
+        prices=tuple(price_of((request,), providers) for request in planned),
     )
+
+
+def planned_requests(job: Job) -> tuple[ImageRequest, ...]:
+    """The requests of a job that was proposed and never begun."""
+    return tuple(decode_request(request) for request in job.options.get(PLANNED, ()))
+
+
+def lapses_at(job: Job) -> int:
+    """Until when a proposed job can be confirmed: Unix milliseconds."""
+    return job.created_at + CONFIRMABLE
+
+
+def price_of(requests: Iterable[ImageRequest], providers: Mapping[str, Provider]) -> Price:
+    """What the requests cost together, in the bot's millicredits; those whose provider is gone count nothing."""
+    prices = []
+    for request in requests:
+        provider = providers.get(request.engine.partition("/")[0])
+        if provider is not None:
+            quote = provider.quote(request)
+            low, high = (converted(amount, provider.credit_value) for amount in (quote.low, quote.high))
+            prices.append(Price(low, high, quote.exact))
+    return sum_of(prices)

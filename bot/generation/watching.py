@@ -59,8 +59,10 @@ class Watch:
         self._said = Waiting()
         self._failures = 0
         self._told: tuple[Outlook, Outlook] | None = None
+        self.mark = past.mark()
+        """What was known when it was sent."""
         self.blind = not at_once
-        """Whether it was never seen open, though it was looked at in time."""
+        """Whether it was never seen open, though it was watched from the start."""
 
     def __enter__(self) -> Self:
         self._rate.watched += 1
@@ -103,9 +105,11 @@ class Watch:
         rest = _BACKOFF[min(self._failures, len(_BACKOFF)) - 1] if self._failures else 0.0
         return max(at, self._asked + max(self._shortest, rest))
 
-    def took(self) -> float:
-        """How many seconds it probably took, when it has just been found over."""
-        return self._queued + self._outlook().between(self._seen_open - self._queued, self.age - self._queued)
+    def over(self) -> float:
+        """The poll found it over: how many seconds it probably took."""
+        if self._seen_open:
+            return (self._seen_open + self.age) / 2
+        return self._outlook().between(0.0, self.age)
 
     def _worth(self) -> float:
         return self._outlook().worth(self._seen_open - self._queued, self.age - self._queued)

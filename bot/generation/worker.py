@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,10 +10,13 @@ from itertools import chain, repeat
 
 import structlog
 
+from bot.errors import Undelivered
 from bot.generation.clock import Clock
 from bot.generation.jobs import Jobs
 from bot.generation.rate import Rate
+from bot.generation.resting import Rest, Resting
 from bot.generation.submission import NOT_OFFERED, UNKNOWN, SubmissionRun
+from bot.generation.turns import Turns
 from bot.generation.views import Progress
 from bot.providers.base import Provider
 from storage import jobs as rows
@@ -35,10 +37,11 @@ QUEUE_READ_AT_ONCE = 1000
 
 @dataclass(slots=True)
 class Lane:
-    """One provider's share of the work: its rate, and the submissions that are on their way."""
+    """One provider's share of the work: its rate, its rests, and the submissions that are on their way."""
 
     provider: Provider
     rate: Rate
+    resting: Resting
     running: dict[int, SubmissionRun] = field(default_factory=dict)
 
     @property
@@ -66,13 +69,14 @@ class Worker:
         self._clock = clock
         self._changed = changed
         self._deliver = deliver
-        self._lanes = {name: Lane(provider, Rate(provider.rate, clock)) for name, provider in jobs.providers.items()}
+        self._lanes = {
+            name: Lane(provider, Rate(provider.rate, clock), Resting(name, provider.label, clock, self.wake))
+            for name, provider in jobs.providers.items()
+        }
         self._waiting: list[Submission] = []
         # Each task, with whether it is at a point where it should be waited for and not be cancelled.
         self._tasks: dict[asyncio.Task[None], Callable[[], bool]] = {}
-        # When each person who waits was last served, as the number of that start.
-        self._served: dict[int, int] = {}
-        self._starts = 0
+        self._turns = Turns()
         self._ready: set[int] = set()
         self._delivering: set[int] = set()
         self._uploading: set[int] = set()
@@ -122,6 +126,10 @@ class Worker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def resting(self) -> list[Rest]:
+        """The providers to which nothing is sent at this moment."""
+        return [rest for lane in self._lanes.values() if (rest := lane.resting.rest) is not None]
+
     def progress(self, job_id: int) -> tuple[Progress, list[Submission]]:
         """What is known in memory of a job at this moment, and its submissions that are on their way."""
         position = next(
@@ -131,14 +139,20 @@ class Worker:
             run for lane in self._lanes.values() for run in lane.running.values() if run.submission.job_id == job_id
         ]
         percents = [run.said.percent for run in runs if run.said.percent is not None]
-        etas = [run.said.eta_seconds for run in runs if run.said.eta_seconds is not None]
+        ends = [run.said_at + int(run.said.eta_seconds * 1000) for run in runs if run.said.eta_seconds is not None]
         progress = Progress(
             queue_position=position,
             percent=sum(percents) // len(percents) if percents else None,
-            expected_at=self._clock.now() + int(max(etas) * 1000) if etas else None,
+            expected_at=max(ends, default=None),
             fetching=any(run.fetching for run in runs),
+            resting_until=self._resting_until(job_id),
         )
         return progress, [run.submission for run in runs]
+
+    def _resting_until(self, job_id: int) -> int | None:
+        """When something of the job that waits for a resting provider will be tried."""
+        waits_for = {submission.provider for submission in self._waiting if submission.job_id == job_id}
+        return min((rest.until for rest in self.resting() if rest.provider in waits_for), default=None)
 
     # --- starting submissions -----------------------------------------------------------------------------------
 
@@ -183,30 +197,23 @@ class Worker:
         async with self._jobs.database.read() as connection:
             due = await rows.queued(connection, now=now, limit=QUEUE_READ_AT_ONCE)
             later = await rows.next_attempt(connection, now)
-        running = {id_ for lane in self._lanes.values() for id_ in lane.running}
+        running = {id_: run for lane in self._lanes.values() for id_, run in lane.running.items()}
+        due = [submission for submission in due if submission.id not in running]
         before = [submission.job_id for submission in self._waiting]
         self._waiting = []
-        for submission in self._in_turns([submission for submission in due if submission.id not in running]):
+        for submission in self._turns.ordered(due, (run.submission.user_id for run in running.values())):
             lane = self._lanes[submission.provider]
-            if lane.free > 0:
+            if lane.free > 0 and lane.resting.lets_start:
+                lane.resting.starts(submission.id)
                 self._start(lane, submission)
             else:
                 self._waiting.append(submission)
         for job_id in {*before, *(submission.job_id for submission in self._waiting)}:
             self._changed(job_id)
-        return None if later is None else max(0.0, (later - now) / 1000)
-
-    def _in_turns(self, due: list[Submission]) -> list[Submission]:
-        """Everybody's first one, then everybody's second one; whoever was served longest ago comes first."""
-        users = {submission.user_id for submission in due}
-        self._served = {user: place for user, place in self._served.items() if user in users}
-        turns = Counter(run.submission.user_id for lane in self._lanes.values() for run in lane.running.values())
-        ordered = []
-        for submission in due:
-            user = submission.user_id
-            ordered.append((turns[user], self._served.get(user, 0), submission.created_at, submission.id, submission))
-            turns[user] += 1
-        return [submission for *_, submission in sorted(ordered, key=lambda entry: entry[:4])]
+        waits_for = {submission.provider for submission in self._waiting}
+        ends = [rest.until for rest in self.resting() if rest.provider in waits_for]
+        soonest = min(ends if later is None else [later, *ends], default=None)
+        return None if soonest is None else max(0.0, (soonest - now) / 1000)
 
     def _start(self, lane: Lane, submission: Submission) -> None:
         run = SubmissionRun(
@@ -214,13 +221,13 @@ class Worker:
             jobs=self._jobs,
             provider=lane.provider,
             rate=lane.rate,
+            resting=lane.resting,
             files=self._files,
             clock=self._clock,
             changed=self._changed,
         )
         lane.running[submission.id] = run
-        self._starts += 1
-        self._served[submission.user_id] = self._starts
+        self._turns.started(submission.user_id)
         self._spawn(self._run(lane, run), lambda: run.paying)
 
     async def _run(self, lane: Lane, run: SubmissionRun) -> None:
@@ -242,6 +249,7 @@ class Worker:
                 await self._clock.sleep(wait)
         finally:
             del lane.running[submission.id]
+            lane.resting.over(submission.id)
         await self._until_stored(partial(self._after, submission.job_id))
 
     async def _until_stored(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -275,6 +283,8 @@ class Worker:
                     return
                 except StorageError as error:
                     log.error("storage.failed", reason=str(error))  # noqa: TRY400 - the sentence says it all
+                except Undelivered as error:
+                    log.warning("delivery.failed", why=str(error), again_in=wait)
                 except Exception:
                     log.exception("delivery.failed")
                 finally:

@@ -63,6 +63,8 @@ class AiClient(Provider):
 
     name: ClassVar[str] = "ai-client"
     finds_lost_submits = True
+    # The page names no limit but the rate; a poll is small, and how often it pays is for the polling to say.
+    shortest_poll = 0.25
 
     def __init__(
         self,
@@ -77,13 +79,15 @@ class AiClient(Provider):
         rate: float = 10.0,
         jobs: int = 100,
         patience: float = 600.0,
+        lost_after: float = 60.0,
     ) -> None:
-        """``credits_per_image`` is what is held for an image, in millicredits; ``patience`` is seconds."""
+        """``credits_per_image`` is what is held for an image, in millicredits; the last two are seconds."""
         self.label = service.label
         self.credit_value = credit_value
         self.rate = rate
         self.jobs = jobs
         self.patience = patience
+        self.lost_after = lost_after
         self._service = service
         self._downloads = downloads
         self._version_code = version_code
@@ -113,6 +117,7 @@ class AiClient(Provider):
             rate=float(settings.number("AI_CLIENT_RATE", 10, low=0.01, high=1000)),
             jobs=int(settings.number("AI_CLIENT_JOBS", 100, low=1, high=10_000)),
             patience=float(settings.number("AI_CLIENT_PATIENCE", 600, low=10, high=86_400)),
+            lost_after=float(settings.number("AI_CLIENT_LOST_AFTER", 60, low=5, high=3600)),
         )
 
     def _engine(self, model: str, styles: tuple[str, ...]) -> Engine:

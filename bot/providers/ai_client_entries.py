@@ -38,7 +38,7 @@ class Ticket(BaseModel):
     database, since a poll by itself remembers nothing.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     thread: str = Field(pattern=_GUID)
     request: str | None = Field(default=None, pattern=_GUID)
@@ -146,19 +146,20 @@ def result_of(entries: Sequence[Entry], ticket: Ticket, *, judge: Judge, guess: 
         told = [response.credits for response in responses if response.credits is not None]
         cost = Cost(sum(told), exact=True) if told else Cost(guess * len(images), exact=False)
         return Finished(images, cost)
+    charged = 0 if waiting else sum(response.credits or 0 for response in responses)
     for entry in (*responses, request):
         if entry.error is not None:
-            return Failed(judge.told(entry.error))
+            return Failed(judge.told(entry.error), charged)
     if waiting:
         steps = [entry.progress for entry in (*responses, request) if entry.progress is not None]
         return Waiting(percent=steps[0] if steps else None)
-    return _astray(ticket, judge)
+    return _astray(ticket, judge, charged)
 
 
-def _astray(ticket: Ticket, judge: Judge) -> PollResult:
+def _astray(ticket: Ticket, judge: Judge, charged: int = 0) -> PollResult:
     """Nothing is being made and nothing is there: it may be a moment between two writes of the service."""
     if ticket.strays >= STRAY_POLLS:
-        return Failed(f"{judge.label} ended this without a picture and gave no reason.")
+        return Failed(f"{judge.label} ended this without a picture and gave no reason.", charged)
     return Waiting(handle=ticket.model_copy(update={"strays": ticket.strays + 1}).handle())
 
 

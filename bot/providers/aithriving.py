@@ -33,6 +33,7 @@ from bot.providers.base import (
 )
 from bot.providers.fetching import LARGEST_IMAGE, keep
 from bot.providers.http import Service
+from bot.providers.refusals import Ground, ground
 from bot.providers.settings import checked_names, largest_image
 from bot.providers.stable_diffusion import (
     COMMON_SIZES,
@@ -156,9 +157,14 @@ class Aithriving(Provider):
     def _refusal(self, answer: Answer, value: Json) -> ProviderError:
         """The service says itself that it failed, which is free: its word goes before a 5xx, but not before a 429."""
         judge = self._service.judge
-        if 300 <= answer.status < 500 and answer.status not in {400, 403, 404, 408, 422}:
+        said = reason(value)
+        only_status = answer.status in {403, 404} and said.rstrip(".").lower() in {"", "forbidden", "not found"}
+        if only_status or (300 <= answer.status < 500 and answer.status not in {400, 403, 404, 408, 422}):
             return judge.by_status(answer, paid=True)
-        return judge.by_words(reason(value), detail=answer.detail)
+        error = judge.by_words(said, detail=answer.detail)
+        if answer.status >= 500 and isinstance(error, Refused) and ground(judge.plain(said)) is Ground.OTHER:
+            return judge.fault(judge.plain(said), answer.detail)
+        return error
 
     async def _finished(self, answer: Answer, reply: Reply, request: ImageRequest) -> Finished:
         image = reply.data.image

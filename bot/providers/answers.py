@@ -217,7 +217,8 @@ class Answer:
 class Lenient(BaseModel):
     """An answer of which only the fields that matter are read, each of them forgiving."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    # An answer repeats the prompt, which belongs in no error's text.
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
 Name = Annotated[str | None, BeforeValidator(name)]

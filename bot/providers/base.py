@@ -208,9 +208,13 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The provider says that it could not make it: nothing is charged. The message is safe to show."""
+    """The provider says that it could not make it. The message is safe to show.
+
+    ``charged`` is what the provider took for it all the same, in its millicredits; the user is not charged.
+    """
 
     message: str
+    charged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,11 +249,13 @@ class Refused(ProviderError):
     """The provider answered no: tell the user, it is free, and asking the same again gives the same answer.
 
     ``operator`` is True where only the bot's operator can mend it: a wrong key, no credits left, an engine retired.
+    ``fault`` is True where the provider says that it is broken itself: the next one may do, but not this one again.
     """
 
-    def __init__(self, message: str, *, detail: str = "", operator: bool = False) -> None:
+    def __init__(self, message: str, *, detail: str = "", operator: bool = False, fault: bool = False) -> None:
         super().__init__(message, detail=detail)
         self.operator = operator
+        self.fault = fault
 
 
 class Busy(ProviderError):
@@ -310,6 +316,8 @@ class Provider(ABC):
     """Seconds after which a submission that is still rendering is given up."""
     finds_lost_submits: bool = False
     """Whether :meth:`find` can tell if a submit whose answer was lost has arrived."""
+    lost_after: float = 60.0
+    """Seconds after it was sent from which on a submit that :meth:`find` does not see has not arrived."""
 
     @classmethod
     @abstractmethod

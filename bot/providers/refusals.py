@@ -16,6 +16,7 @@ class Ground(Enum):
     KEY = auto()
     RATE = auto()
     MODERATION = auto()
+    FAULT = auto()
     OTHER = auto()
 
 
@@ -61,6 +62,11 @@ _WORDS = {
         r"\b(invalid|expired|wrong|missing|bad|incorrect) (access |auth\w* |bearer )?(token|key|credentials)\b",
         r"\b(token|key|credentials) (is |are |has |have )?(invalid|expired|wrong|missing|revoked|not valid)\b",
     ),
+    Ground.FAULT: (
+        r"\b(internal|server|gateway|upstream) (server )?error\b",
+        r"\b(service|server|system|model) (is )?(currently |temporarily )?(unavailable|overloaded|down)\b",
+        r"\b(under|for) maintenance\b",
+    ),
 }
 _GROUNDS = {kind: re.compile("|".join(words), re.IGNORECASE) for kind, words in _WORDS.items()}
 
@@ -101,9 +107,16 @@ class Judge:
                 return Busy(f"{self.label} is busy.", detail=detail)
             case Ground.MODERATION:
                 return Refused(f"{self.label} does not make this picture: {sentence(text)}", detail=detail)
+            case Ground.FAULT:
+                return self.fault(text, detail)
             case Ground.OTHER:
                 told = f": {sentence(text)}" if text else " and gave no reason."
                 return Refused(f"{self.label} refused this{told}", detail=detail)
+
+    def fault(self, text: str, detail: str) -> Refused:
+        """The service says that it failed, and that it was nobody's doing; ``text`` is what it says, made plain."""
+        told = f": {sentence(text)}" if text else "."
+        return Refused(f"{self.label} has a fault of its own at the moment{told}", detail=detail, fault=True)
 
     def by_status(self, answer: Answer, *, paid: bool) -> ProviderError:
         """An answer that is not what was asked for. ``paid``: what was asked for costs money.

@@ -25,6 +25,7 @@ from tests.doubles.clock import SkippingClock
 
 # Where the clock of this Discord stands; tokens end by it. It moves only when a test moves it.
 THE_BEGINNING = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
+CONFIRM = "Confirm"
 CORE, BASIC = "aithriving/core", "aithriving/sd-1.6"
 
 
@@ -101,8 +102,20 @@ class Studio:
     ) -> simcord.InteractionResult:
         return await (person or self.ada).slash(self.channel, "imagine", prompt=prompt, **options)
 
+    async def confirmed(
+        self, person: simcord.MemberActor | None = None, /, prompt: str = "a {red, blue} car", **options: Any
+    ) -> simcord.InteractionResult:
+        """Ask for something whose price has to be confirmed, and confirm it."""
+        result = await self.imagine(person, prompt, **options)
+        await self.press(person or self.ada, card(result), CONFIRM)
+        return result
+
     async def press(self, person: simcord.MemberActor, card: Shown, label: str) -> simcord.InteractionResult:
-        return await person.click(card.raw, label=label)
+        """Press the button of this label, or the one whose label begins so."""
+        (found,) = [each for each in card.labels if each == label] or [
+            each for each in card.labels if each.startswith(label)
+        ]
+        return await person.click(card.raw, label=found)
 
     async def finish(self) -> None:
         """Until the worker has nothing left to do; what it still has to show is shown."""
@@ -144,6 +157,24 @@ def told(result: simcord.InteractionResult) -> Shown:
     found = Shown(result.followups[-1]) if result.followups else card(result)
     assert found.private
     return found
+
+
+async def stand(studio: Studio, action: str, *job_ids: int | str, channel_id: int | None = None) -> discord.Message:
+    """One of the bot's own messages with the buttons of jobs, made by hand."""
+    view = discord.ui.LayoutView(timeout=None)
+    buttons = [discord.ui.Button[Any](label="Forged", custom_id=f"easel:{action}:{job_id}") for job_id in job_ids]
+    view.add_item(discord.ui.ActionRow(*buttons))
+    view.stop()
+    with studio.env.time_context():
+        return await studio.runtime.client.get_partial_messageable(channel_id or studio.channel.id).send(view=view)
+
+
+async def forge(
+    studio: Studio, person: simcord.MemberActor, action: str, job_id: int | str, *, on: Shown | None = None
+) -> simcord.InteractionResult:
+    """Press a button that stands on one of the bot's own messages, made by hand."""
+    message = await stand(studio, action, job_id, channel_id=on.raw.channel_id if on is not None else None)
+    return await person.click(message, label="Forged")
 
 
 MakeStudio = Callable[..., Awaitable[Studio]]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import discord
 import pytest
 import simcord
 
 from bot.display.buttons import ACTIONS
 from storage import jobs as rows
 from storage.jobs import JobStatus
-from tests.cogs.conftest import BASIC, MakeStudio, Shown, Studio, card, told
+from tests.cogs.conftest import BASIC, MakeStudio, Studio, card, forge, told
 
 
 async def finished(studio: Studio, **options: Any) -> simcord.InteractionResult:
@@ -22,7 +21,7 @@ async def finished(studio: Studio, **options: Any) -> simcord.InteractionResult:
 
 async def waiting(studio: Studio, **options: Any) -> simcord.InteractionResult:
     """A job of which one request has been sent and the second waits for its turn."""
-    result = await studio.imagine(prompt="a {red, blue} car", **options)
+    result = await studio.confirmed(**options)
     await studio.begun()
     await studio.until(lambda: "1 sent" in card(result).text)
     return result
@@ -93,7 +92,7 @@ async def test_cancel_drops_what_was_not_sent_and_the_rest_is_shown(narrow_studi
     await studio.finish()
     shown = card(result)
     assert len(shown.images) == 1
-    assert "1 of 2 requests cancelled, not charged." in shown.text
+    assert "1 of 2 requests cancelled, not charged (a blue car)." in shown.text
     assert "6 credits" in shown.text
     assert len(studio.stand_in.bills) == 1
 
@@ -106,7 +105,7 @@ async def test_cancelling_before_anything_was_sent_is_free(narrow_studio: Studio
     assert "not charged" in said.text
     await studio.until(lambda: "**Cancelled.**" in card(second).text)
     assert "Nothing was charged." in card(second).text
-    assert card(second).labels == ["Again", "Details", "Delete"]
+    assert card(second).labels == ["Again", "Edit", "Details", "Delete"]
 
 
 async def test_only_the_author_or_a_moderator_may_cancel(narrow_studio: Studio) -> None:
@@ -224,19 +223,6 @@ async def test_an_unfinished_job_cannot_be_deleted(slow_studio: Studio) -> None:
 # --- what must not happen -----------------------------------------------------------------------------------------
 
 
-async def forge(
-    studio: Studio, person: simcord.MemberActor, action: str, job_id: int | str, *, on: Shown | None = None
-) -> simcord.InteractionResult:
-    """Press a button that stands on one of the bot's own messages, made by hand."""
-    channel_id = on.raw.channel_id if on is not None else studio.channel.id
-    view = discord.ui.LayoutView(timeout=None)
-    view.add_item(discord.ui.ActionRow(discord.ui.Button(label="Forged", custom_id=f"easel:{action}:{job_id}")))
-    view.stop()
-    with studio.env.time_context():
-        message = await studio.runtime.client.get_partial_messageable(channel_id).send(view=view)
-    return await person.click(message, label="Forged")
-
-
 @pytest.mark.parametrize("job_id", ["999", "0", "9" * 18])
 async def test_a_job_that_is_not_there(studio: Studio, job_id: str) -> None:
     for action in ACTIONS:
@@ -299,7 +285,7 @@ async def test_a_job_that_a_restart_cut_off_is_shown_by_the_next_start(studio: S
     await studio.restart()
     await studio.finish()
     shown = card(result)
-    assert "not charged" in shown.text
+    assert "Nothing was charged." in shown.text
     assert "Again" in shown.labels
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import simcord
 
+from storage.errors import StorageError
 from storage.jobs import JobStatus
 from tests.cogs.conftest import Shown, Studio, card
 
@@ -85,7 +86,7 @@ async def test_a_new_message_is_found_again_and_not_posted_twice(
     await late(slow_studio)
     # The card cannot be edited by the bot, and Discord fails after it has taken the new message.
     slow_studio.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50005, times=None)
-    monkeypatch.setattr(slow_studio.runtime.jobs, "note", _failing_once(slow_studio))
+    monkeypatch.setattr(slow_studio.runtime.jobs, "shown", _failing_once(slow_studio))
     await done(slow_studio)
     shown = [each for each in in_channel(slow_studio, slow_studio.channel) if each.images]
     assert len(shown) == 1
@@ -95,14 +96,14 @@ async def test_a_new_message_is_found_again_and_not_posted_twice(
     assert (job.status, job.message_id) == (JobStatus.DELIVERED, shown[0].raw.id)
 
 
-def _failing_once(studio: Studio) -> Callable[..., Awaitable[None]]:
-    real = studio.runtime.jobs.note
+def _failing_once(studio: Studio) -> Callable[..., Awaitable[bool]]:
+    real = studio.runtime.jobs.shown
     failed: list[bool] = []
 
-    async def note(job_id: int, **columns: object) -> None:
-        if "message_id" in columns and not failed:
+    async def shown(job_id: int, **columns: Any) -> bool:
+        if not failed:
             failed.append(True)
-            raise OSError("the connection broke after the message had been posted")
-        await real(job_id, **columns)
+            raise StorageError("the disk was full after the message had been posted")
+        return await real(job_id, **columns)
 
-    return note
+    return shown

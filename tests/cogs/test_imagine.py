@@ -25,7 +25,7 @@ async def test_the_finished_images_stand_where_the_card_stood(studio: Studio, en
         "a lighthouse on a cliff (image 2 of 2)",
     ]
     assert len(shown.raw.attachments) == 2
-    assert shown.labels == ["Again", "Details", "Delete"]
+    assert shown.labels == ["Again", "Edit", "Details", "Delete"]
     assert (await studio.job()).status is JobStatus.DELIVERED
 
 
@@ -40,7 +40,7 @@ async def test_the_card_follows_the_work(slow_studio: Studio) -> None:
     slow_studio.stand_in.finish_all()
     await slow_studio.finish()
     assert "6 credits · for" in card(result).text
-    assert card(result).labels == ["Again", "New seed", "Details", "Delete"]
+    assert card(result).labels == ["Again", "New seed", "Edit", "Details", "Delete"]
 
 
 async def test_what_is_wrong_is_said_privately_at_once_and_all_of_it(studio: Studio) -> None:
@@ -76,7 +76,7 @@ async def test_a_spoiler_hides_the_images(studio: Studio) -> None:
 
 
 async def test_permutations_are_one_card(studio: Studio) -> None:
-    result = await studio.imagine(prompt="a {red, blue} car")
+    result = await studio.confirmed(prompt="a {red, blue} car")
     await studio.finish()
     shown = card(result)
     assert [image["description"] for image in shown.images] == [
@@ -103,7 +103,7 @@ async def test_a_failure_says_that_it_was_free(studio: Studio) -> None:
     shown = card(result)
     assert "**No image came of this.**" in shown.text
     assert "not charged" in shown.text or "Nothing was charged" in shown.text
-    assert shown.labels == ["Again", "Details", "Delete"]
+    assert shown.labels == ["Again", "Edit", "Details", "Delete"]
     assert shown.images == []
 
 

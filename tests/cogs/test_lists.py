@@ -2,34 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, told
-
-
-async def test_credits_show_what_was_spent_and_what_is_in_flight(studio: Studio) -> None:
-    await studio.imagine(engine=CORE)
-    await studio.imagine(engine=BASIC)
-    await studio.finish()
-    studio.stand_in.works.seconds = None
-    await studio.imagine(engine=CORE)
-    await studio.begun(count=2)
-    said = told(await studio.ada.slash(studio.channel, "credits")).text
-    assert re.search(r"Today: 6\.\d credits spent, 0\.\d of them estimated", said)
-    assert "In flight: 6 credits" in said
-    assert "Stable Image Core: 6 credits" in said
-    others = told(await studio.ben.slash(studio.channel, "credits")).text
-    assert "Today: 0 credits spent" in others
-
-
-async def test_credits_say_what_is_left(make_studio: MakeStudio) -> None:
-    studio = await make_studio(USER_DAILY_CREDITS="20")
-    await studio.imagine()
-    await studio.finish()
-    said = told(await studio.ada.slash(studio.channel, "credits")).text
-    assert "Left today: 14 credits of 20 credits" in said
+from tests.cogs.conftest import Studio, told
 
 
 @pytest.mark.parametrize("period", ["today", "this month", "all time"])
@@ -63,22 +38,6 @@ async def test_usage_is_refused_to_others_even_where_discord_shows_it_to_them(st
     refused = told(await studio.ben.slash(studio.channel, "usage report")).text
     assert "Manage Server" in refused
     assert str(studio.ada.id) not in refused
-
-
-async def test_engines_are_listed(studio: Studio) -> None:
-    said = told(await studio.ada.slash(studio.channel, "engines")).text
-    for engine in studio.runtime.actions.engines.values():
-        assert f"**{engine.name}**" in said
-    assert "Stable Image Core** · used where none is named" in said
-    assert "6 credits an image" in said
-
-
-async def test_help_names_commands_to_click_on(studio: Studio) -> None:
-    said = told(await studio.ada.slash(studio.channel, "help")).text
-    mentioned = re.findall(r"</([a-z ]+):(\d+)>", said)
-    ids = {each["name"]: each["id"] for each in studio.env.backend.commands[None].values()}
-    assert {name for name, _ in mentioned} == {"imagine", "engines", "credits", "usage report"}
-    assert all(ids[name.split()[0]] == number for name, number in mentioned)
 
 
 async def test_everything_but_imagine_answers_privately(studio: Studio) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +26,7 @@ from bot.generation.limits import Limits
 from bot.generation.requests import ImagineOptions
 from bot.generation.worker import Worker
 from bot.origin import CardAddress, Origin
+from bot.personal import Personal
 from storage.database import Database, migrate
 from storage.images import ImageFiles
 from storage.jobs import Job
@@ -50,6 +52,7 @@ class Sent:
     job: Job
     card: Card
     uploads: Sequence[Upload]
+    kept: Sequence[str] = ()
 
     @property
     def says(self) -> str:
@@ -64,12 +67,26 @@ class Answers(Messages):
     tried: list[str] = field(default_factory=list)
     answers: dict[str, deque[Any]] = field(default_factory=lambda: defaultdict(deque))
     there: discord.Message | None = None
+    files: dict[str, int] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(5000))
     client: discord.Client | None = None
 
     def enqueue(self, way: str, *answers: Any) -> None:
         self.answers[way].extend(answers)
 
-    async def _answer(self, way: str, job: Job, card: Card | None = None, uploads: Sequence[Upload] = ()) -> None:
+    def _standing(self, uploads: Sequence[Upload], kept: Collection[int]) -> dict[str, int]:
+        self.files = {name: number for name, number in self.files.items() if number in kept}
+        self.files |= {upload.name: next(self.numbers) for upload in uploads}
+        return self.files
+
+    async def _answer(
+        self,
+        way: str,
+        job: Job,
+        card: Card | None = None,
+        uploads: Sequence[Upload] = (),
+        kept: Collection[int] = (),
+    ) -> None:
         self.tried.append(way)
         while self.answers[way]:
             answer = self.answers[way].popleft()
@@ -80,13 +97,21 @@ class Answers(Messages):
             else:
                 break
         if card is not None:
-            self.taken.append(Sent(way, job, card, tuple(uploads)))
+            self.taken.append(
+                Sent(way, job, card, tuple(uploads), [name for name, number in self.files.items() if number in kept])
+            )
 
-    async def edit_by_token(self, job: Job, card: Card, uploads: Sequence[Upload] = ()) -> None:
-        await self._answer("token", job, card, uploads)
+    async def edit_by_token(
+        self, job: Job, card: Card, uploads: Sequence[Upload] = (), kept: Collection[int] = ()
+    ) -> dict[str, int]:
+        await self._answer("token", job, card, uploads, kept)
+        return self._standing(uploads, kept)
 
-    async def edit_by_bot(self, job: Job, card: Card, uploads: Sequence[Upload] = ()) -> None:
-        await self._answer("bot", job, card, uploads)
+    async def edit_by_bot(
+        self, job: Job, card: Card, uploads: Sequence[Upload] = (), kept: Collection[int] = ()
+    ) -> dict[str, int]:
+        await self._answer("bot", job, card, uploads, kept)
+        return self._standing(uploads, kept)
 
     async def post(self, job: Job, card: Card, uploads: Sequence[Upload], nonce: str) -> discord.Message:
         await self._answer("post", job, card, uploads)
@@ -118,6 +143,7 @@ class Post:
     worker: Worker
     actions: Actions
     delivery: Delivery
+    personal: Personal
     running: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def imagine(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
@@ -157,8 +183,9 @@ async def post(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     delivery = Delivery(jobs=jobs, files=files, clock=clock)
     worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
     actions = Actions(jobs=jobs, worker=worker, files=files, limits=limits, clock=clock)
-    delivery.attach(cast("Easel", SimpleNamespace(actions=actions)))
-    made = Post(database, files, clock, provider, answers, jobs, worker, actions, delivery)
+    personal = Personal(database, jobs.engines, next(iter(jobs.engines)), clock)
+    delivery.attach(cast("Easel", SimpleNamespace(actions=actions, personal=personal)))
+    made = Post(database, files, clock, provider, answers, jobs, worker, actions, delivery, personal)
     yield made
     for task in made.running:
         task.cancel()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bot.display.images import REQUEST_SPARE, prepare, refit, shares
+from bot.display.images import REQUEST_SPARE, Labelled, prepare, refit, shares
 from tests.doubles.views import image
 
 MIB = 2**20
@@ -43,7 +43,7 @@ def test_small_images_stay_whole_beside_a_large_one() -> None:
 
 async def test_what_fits_is_sent_as_it_is(tmp_path: Path) -> None:
     length = noise(tmp_path / "1.png", 64)
-    uploads = await prepare([image(1)], tmp_path.joinpath, stem="easel-12", file_limit=length)
+    uploads = await prepare([Labelled(image(1), "easel-12-1")], tmp_path.joinpath, file_limit=length)
     (upload,) = uploads.ready
     assert (upload.name, upload.reencoded) == ("easel-12-1.png", False)
     assert upload.data == (tmp_path / "1.png").read_bytes()
@@ -54,7 +54,7 @@ async def test_what_is_too_large_keeps_its_pixels_at_the_best_quality_that_fits(
     before = (tmp_path / "1.png").read_bytes()
     sizes = {}
     for limit in (length // 4, length // 8):
-        (upload,) = (await prepare([image(1)], tmp_path.joinpath, stem="s", file_limit=limit)).ready
+        (upload,) = (await prepare([Labelled(image(1), "s-1")], tmp_path.joinpath, file_limit=limit)).ready
         assert (upload.name, upload.reencoded) == ("s-1.webp", True)
         assert len(upload.data) <= limit
         with Image.open(io.BytesIO(upload.data)) as opened:
@@ -94,9 +94,8 @@ async def test_many_images_share_one_request(tmp_path: Path) -> None:
     lengths = [noise(tmp_path / f"{number}.png", 250, calm=2) for number in range(1, 5)]
     limit = REQUEST_SPARE + sum(lengths) // 3
     uploads = await prepare(
-        [image(number) for number in range(1, 5)],
+        [Labelled(image(number), f"s-{number}") for number in range(1, 5)],
         tmp_path.joinpath,
-        stem="s",
         file_limit=10 * MIB,
         request_limit=limit,
     )
@@ -109,7 +108,8 @@ async def test_files_that_are_gone_or_hopeless_are_counted_not_sent(tmp_path: Pa
     noise(tmp_path / "1.png", 64)
     (tmp_path / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"not a picture" * 100_000)
     images = [image(1), image(2), image(3), image(4, file=None)]
-    uploads = await prepare(images, tmp_path.joinpath, stem="s", file_limit=MIB)
+    labelled = [Labelled(each, f"s-{each.id}") for each in images]
+    uploads = await prepare(labelled, tmp_path.joinpath, file_limit=MIB)
     assert [upload.name for upload in uploads.ready] == ["s-1.png"]
     assert (uploads.gone, uploads.unfit) == (2, 1)
 
@@ -122,5 +122,5 @@ def test_where_nothing_fits_there_is_no_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("media_type", "name"), [("image/jpeg", "s-1.jpg"), ("image/webp", "s-1.webp")])
 async def test_a_file_is_named_for_what_it_is(tmp_path: Path, media_type: str, name: str) -> None:
     noise(tmp_path / "1.png", 16)
-    uploads = await prepare([image(1, media_type=media_type)], tmp_path.joinpath, stem="s", file_limit=MIB)
+    uploads = await prepare([Labelled(image(1, media_type=media_type), "s-1")], tmp_path.joinpath, file_limit=MIB)
     assert uploads.ready[0].name == name

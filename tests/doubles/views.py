@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bot.credits import Price
 from bot.generation.requests import ImagineOptions, encode_request
 from bot.generation.views import JobView, Progress, SubmissionView
 from bot.providers.base import Engine, ImageRequest, Size, WeightedText
@@ -113,13 +114,17 @@ def view(
     title: str | None = "lighthouses",
     quoted_exactly: bool = True,
     of: Job | None = None,
+    compared: Sequence[str] | None = None,
+    planned: Sequence[ImageRequest] = (),
 ) -> JobView:
     return JobView(
         job=of or job(),
-        options=ImagineOptions(prompt=prompt),
+        options=ImagineOptions(prompt=prompt, engines=None if compared is None else tuple(compared)),
         engines=tuple(engines),
-        submissions=submissions or (submission(),),
+        submissions=submissions or (() if planned else (submission(),)),
         thread_title=title,
         progress=progress or Progress(),
         quoted_exactly=quoted_exactly,
+        planned=tuple(planned),
+        prices=tuple(Price(400, 6000, exact=False) for _ in planned),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from bot.generation.views import JobView
 from bot.generation.worker import Worker
 from bot.origin import CardAddress, Origin
 from bot.providers.base import Provider
+from playground.providers import StandIn, flat
 from storage import jobs as rows
 from storage import ledger
 from storage.database import Database, migrate
@@ -136,3 +138,59 @@ async def make_workshop(tmp_path: Path) -> AsyncIterator[MakeWorkshop]:
 @pytest.fixture
 async def workshop(make_workshop: MakeWorkshop) -> Workshop:
     return await make_workshop()
+
+
+@pytest.fixture(scope="session")
+def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database without a row that is up to date, to be copied."""
+    path = tmp_path_factory.mktemp("blank") / "easel.db"
+    asyncio.run(migrate(f"sqlite+aiosqlite:///{path}", None))
+    return path
+
+
+@pytest.fixture
+async def open_workshop(blank_database: Path, tmp_path: Path) -> AsyncIterator[MakeWorkshop]:
+    """Opens workshops with real providers, which are closed in the end."""
+    made: list[Workshop] = []
+
+    async def open_one(*providers: Provider) -> Workshop:
+        path = tmp_path / f"{len(made)}.db"
+        await asyncio.to_thread(shutil.copy, blank_database, path)
+        workshop = Workshop(
+            database=await Database.open(f"sqlite+aiosqlite:///{path}"),
+            files=ImageFiles(tmp_path / "images"),
+            clock=SkippingClock(),
+            providers={provider.name: provider for provider in providers},
+            limits=Limits(),
+        )
+        made.append(workshop)
+        return workshop
+
+    yield open_one
+    for workshop in made:
+        await workshop.worker.stop(0)
+        await workshop.database.close()
+        for provider in workshop.providers.values():
+            await provider.close()
+
+
+@pytest.fixture
+async def stand_in() -> AsyncIterator[StandIn]:
+    """The image services, which need no time."""
+    async with StandIn(seconds=(0, 0), painter=flat) as server:
+        yield server
+
+
+@pytest.fixture
+async def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Move the loop's clock on by so many seconds: every time-out that falls in between is due at once."""
+    loop = asyncio.get_running_loop()
+    true_time = loop.time
+    ahead = 0.0
+
+    def pass_seconds(seconds: float) -> None:
+        nonlocal ahead
+        ahead += seconds
+
+    monkeypatch.setattr(loop, "time", lambda: true_time() + ahead)
+    return pass_seconds

@@ -56,7 +56,6 @@ async def test_one_of_several_fails_and_the_others_are_delivered(make_workshop: 
     failed = next(entry for entry in view.submissions if entry.record.status is SubmissionStatus.FAILED)
     assert failed.record.error is not None
     assert "filtered" in failed.record.error
-    assert "not charged" in failed.record.error
 
 
 @pytest.mark.parametrize(
@@ -76,7 +75,7 @@ async def test_an_end_without_images_is_free_and_told(
     await workshop.finish()
     submission = await workshop.submission(job_id)
     assert submission.status is status
-    assert "not charged" in (submission.error or "")
+    assert submission.error
     totals = await workshop.totals()
     assert (totals.spent, totals.in_flight) == (0, 0)
     assert workshop.delivered == [job_id]
@@ -197,7 +196,8 @@ async def test_no_image_that_can_be_fetched_is_free(workshop: Workshop) -> None:
     workshop.provider.enqueue("fetch", Refused("Not an image."), Refused("Not an image."))
     job_id = await workshop.imagine(images=2)
     await workshop.finish()
-    assert (await workshop.submission(job_id)).status is SubmissionStatus.FAILED
+    # It was paid for, so whoever keeps the books has to see it.
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
     totals = await workshop.totals()
     assert (totals.spent, totals.in_flight) == (0, 0)
 

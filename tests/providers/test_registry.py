@@ -213,6 +213,7 @@ async def test_the_largest_image_is_a_setting(tmp_path: Path, largest: str) -> N
         ("AI_CLIENT_CREDITS_PER_IMAGE", "-1"),
         ("AI_CLIENT_CREDIT_VALUE", "x"),
         ("AI_CLIENT_PATIENCE", "0"),
+        ("AI_CLIENT_LOST_AFTER", "1"),
         ("AI_CLIENT_ENGINES", "a/b"),
         ("AI_CLIENT_STYLES", "<b>"),
         ("AITHRIVING_URL", "ftp://x"),

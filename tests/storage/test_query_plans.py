@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from storage import endings, images, jobs, ledger, threads, tidying
+from storage import endings, history, images, jobs, ledger, thread_work, threads, tidying
 from storage.database import AsyncConnection, Database
+from storage.history import Wanted
 from storage.jobs import UNFINISHED, JobStatus, SubmissionStatus
 
 Ask = Callable[[AsyncConnection], Awaitable[Any]]
@@ -52,6 +53,33 @@ HOT: dict[str, tuple[Ask, str]] = {
         "ledger USING INDEX sqlite_autoindex_ledger_1 (submission_id=?)",
     ),
     "current_thread": (lambda conn: threads.current_thread(conn, 1, 1), "(user_id=? AND place_id=?)"),
+    "threads_of": (
+        lambda conn: threads.threads_of(conn, 1, 1, limit=5, offset=5),
+        "ix_threads_user_id_place_id_updated_at",
+    ),
+    "count_threads": (
+        lambda conn: threads.count_threads(conn, 1, 1),
+        "COVERING INDEX ix_threads_user_id_place_id_updated_at (user_id=? AND place_id=?)",
+    ),
+    "history": (
+        lambda conn: history.jobs_of(conn, 1, Wanted("fox", "an engine"), limit=4, offset=8),
+        "ix_jobs_user_id_created_at (user_id=?)",
+    ),
+    "history of a thread": (
+        lambda conn: history.jobs_of(conn, 1, Wanted("fox", "an engine", 1), limit=4, offset=8),
+        "_id=?)",
+    ),
+    "count_jobs": (lambda conn: history.count_jobs(conn, 1, Wanted("fox")), "ix_jobs_user_id_created_at (user_id=?)"),
+    "images_of_thread": (
+        lambda conn: history.images_of_thread(conn, 1, 1, limit=6, offset=6),
+        "ix_jobs_thread_id (thread_id=?)",
+    ),
+    "work_in": (lambda conn: thread_work.work_in(conn, [1, 2]), "ix_jobs_thread_id (thread_id=?)"),
+    "old_previews": (lambda conn: images.old_previews(conn, 1), "ix_images_preview_created_at (created_at<?)"),
+    "without_preview": (
+        lambda conn: images.without_preview(conn, (1, 1), limit=1),
+        "ix_images_created_at (created_at>?)",
+    ),
     "find_threads": (lambda conn: threads.find_threads(conn, 1, 1, "a"), "ix_threads_user_id_place_id_updated_at"),
 }
 MOVES: dict[str, tuple[Ask, str]] = {
@@ -63,6 +91,7 @@ MOVES: dict[str, tuple[Ask, str]] = {
         lambda tx: jobs.move_job(tx, 1, JobStatus.WORKING, JobStatus.READY, at=1),
         "INTEGER PRIMARY KEY (rowid=?)",
     ),
+    "delete_thread": (lambda tx: thread_work.delete_thread(tx, 1, 1), "INTEGER PRIMARY KEY (rowid=?)"),
     "forget_tokens": (lambda tx: tidying.forget_tokens(tx, 1), "ix_jobs_token_expires_at"),
     "forget_jobs": (lambda tx: tidying.forget_jobs(tx, 1, limit=1), "ix_jobs_ended_at (ended_at<?)"),
     "end_free": (
@@ -72,7 +101,16 @@ MOVES: dict[str, tuple[Ask, str]] = {
     "mark_resumed": (lambda tx: endings.mark_resumed(tx, 1), "ix_jobs_status_user_id (status=?)"),
 }
 # Read in the order of the index, so that LIMIT ends the search: nothing is sorted.
-IN_ORDER = {"queued", "durations", "find_threads"}
+IN_ORDER = {
+    "queued",
+    "durations",
+    "find_threads",
+    "threads_of",
+    "history",
+    "without_preview",
+    "old_previews",
+    "images_of_thread",
+}
 
 
 async def plan_of(database: Database, ask: Ask) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import discord as library
 import pytest
@@ -11,8 +12,10 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from tests.wire.house import ADDRESSES, House, house
 from tests.wire.loopback import Discord
 from tests.wire.model import Channel
+from tests.wire.people import Person
 from tests.wire.smallbot import SmallBot
 
 
@@ -49,3 +52,25 @@ async def bot(discord: Discord, channel: Channel, monkeypatch: pytest.MonkeyPatc
         await made.close()
         await running
     assert made.errors.empty(), made.errors.get_nowait()
+
+
+@pytest.fixture
+async def home(
+    discord: Discord,
+    channel: Channel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> AsyncIterator[House]:
+    """The bot at work. Whatever Discord does to it, it writes no ERROR of its own."""
+    for owner, name in ADDRESSES:
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    async with house(discord, channel, tmp_path) as made:
+        yield made
+    ours = [line for line in caplog.records if line.levelname in {"ERROR", "CRITICAL"}]
+    assert [line.getMessage() for line in ours] == []
+
+
+@pytest.fixture
+def ada(discord: Discord) -> Person:
+    return discord.user("ada")

@@ -7,7 +7,7 @@ import contextlib
 import re
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -23,12 +23,22 @@ TAIL = 60
 class BotProcess:
     """``python -m bot run`` against the loopback Discord and a stand-in for the image services.
 
-    ``services`` is the stand-in's address; ``more`` are further settings. The process sees no other environment, and
+    ``services`` is the stand-in's address; ``more`` are further settings; ``program`` is run in the place of
+    ``bot run``. The process sees no other environment, and
     no ``.env``. A process that ends without having been told to ends all waiting on the loopback Discord.
     """
 
-    def __init__(self, discord: Discord, folder: Path, services: str, *, more: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        discord: Discord,
+        folder: Path,
+        services: str,
+        *,
+        more: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("bot", "run"),
+    ) -> None:
         self._discord = discord
+        self._program = program
         self.folder = folder
         self.environment = {
             "DISCORD_TOKEN": discord.token,
@@ -70,8 +80,7 @@ class BotProcess:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "bot",
-            "run",
+            *self._program,
             cwd=self.folder,
             env={**self.environment, "PYTHONPATH": str(REPOSITORY)},
             stdin=asyncio.subprocess.DEVNULL,

@@ -1,0 +1,83 @@
+"""``make bench``: the real bot between a loopback Discord and a stand-in for the image services, measured.
+
+The whole takes about half an hour; ``--short`` under a minute, and its figures say no more than that it works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from benchmarks import cost, lateness
+from benchmarks.burst import burst
+from benchmarks.figures import Figure, Results
+from benchmarks.ledger import reports
+from benchmarks.restart import restart
+from benchmarks.start import start
+from benchmarks.throughput import throughput
+
+Step = Callable[[], Awaitable[Sequence[Figure]]]
+
+MEASURES = ("burst", "lateness", "cost", "throughput", "restart", "reports", "start")
+
+
+def whole(seed: int, jobs: int) -> Mapping[str, Sequence[Step]]:
+    """What each measure consists of."""
+    return {
+        "burst": [lambda: burst(100, 5, seed), lambda: burst(500, 3, seed)],
+        "lateness": [partial(lateness.lateness, load, seed) for load in lateness.loads(jobs)],
+        "cost": [lambda: cost.processor(40, 3, seed), lambda: cost.memory((100, 1000), seed)],
+        "throughput": [lambda: throughput(60, seed)],
+        "restart": [lambda: restart(1000, 3, seed)],
+        "reports": [lambda: reports(1_000_000, 15)],
+        "start": [lambda: start(7, seed)],
+    }
+
+
+def short(seed: int) -> Mapping[str, Sequence[Step]]:
+    """The same, as small as can be."""
+    load = lateness.Load("1–2 s", (1, 2), 4, gap=0.2)
+    return {
+        "burst": [lambda: burst(10, 1, seed)],
+        "lateness": [lambda: lateness.lateness(load, seed)],
+        "cost": [lambda: cost.memory((5,), seed)],
+        "throughput": [lambda: throughput(2, seed)],
+        "restart": [lambda: restart(10, 1, seed)],
+        "reports": [lambda: reports(10_000, 2)],
+        "start": [lambda: start(1, seed)],
+    }
+
+
+async def run(measures: Mapping[str, Sequence[Step]], results: Results, out: Path) -> None:
+    """Carry out the measures one after the other, and write down what is known after each."""
+    for name, steps in measures.items():
+        for step in steps:
+            sys.stderr.write(f"measuring: {name} …\n")
+            results.figures += await step()
+            results.write(out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="under a minute, to see that it works")
+    parser.add_argument("--only", metavar="MEASURES", default=",".join(MEASURES), help=f"some of: {','.join(MEASURES)}")
+    parser.add_argument("--jobs", type=int, default=200, help="so many jobs for each load of the lateness (200)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("out/bench.json"))
+    chosen = parser.parse_args()
+    only = chosen.only.split(",")
+    if unknown := set(only) - set(MEASURES):
+        parser.error(f"no such measure: {', '.join(sorted(unknown))}")
+    everything = short(chosen.seed) if chosen.short else whole(chosen.seed, chosen.jobs)
+    results = Results(chosen.seed, chosen.short)
+    asyncio.run(run({name: everything[name] for name in only}, results, chosen.out))
+    for line in results.lines():
+        sys.stdout.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    main()

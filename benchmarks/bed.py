@@ -1,0 +1,246 @@
+"""The test bed: a loopback Discord here, the bot and the image services each in a process of its own.
+
+Everything is watched from outside: Discord notes when a command came, when it was acknowledged, each edit, and when
+its pictures stood there; the services note when a job was done and each time they were asked for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+
+from tests.wire.calls import Call, Reply
+from tests.wire.faults import Faults, Moment
+from tests.wire.loopback import Discord
+from tests.wire.model import Channel, Guild, Message
+from tests.wire.process import REPOSITORY, BotProcess
+
+ENGINE = "ai-client/stable-diffusion-xl-1024-v0-9"
+PATIENCE = 600.0
+WARM = 1_000_000
+"""A user who takes no part in what is measured."""
+# Discord takes so many edits by one interaction's token in so many seconds.
+_EDITS, _EDITS_SECONDS = 5, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """``seconds`` is what a job takes, ``rate`` the services' requests a second (None: lifted); latencies in seconds.
+
+    ``picture`` is the size of each picture in bytes, 0 for as small as can be.
+    """
+
+    seconds: tuple[float, float] = (8.0, 13.0)
+    rate: float | None = 10.0
+    provider_latency: float = 0.05
+    discord_latency: float = 0.05
+    picture: int = 0
+    seed: int = 1
+
+
+@dataclass(slots=True)
+class Trace:
+    """One command as it was seen from outside; Unix seconds."""
+
+    prompt: str
+    asked: float
+    acknowledged: float = 0.0
+    edits: int = 0
+    shown: float = 0.0
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the services saw: when each job was done, by prompt, and the times at which each thread was asked for."""
+
+    done: dict[str, float]
+    polls: dict[str, list[float]]
+
+
+class Life(Faults):
+    """Discord's own time for each request, and its limit on edits."""
+
+    def __init__(self, discord: Discord, latency: float) -> None:
+        super().__init__(discord.world.pulse)
+        self.latency = latency
+        self._edits: dict[str, deque[float]] = {}
+
+    async def at(self, moment: Moment, call: Call) -> Reply | None:
+        if moment is Moment.BEFORE:
+            if self.latency:
+                await asyncio.sleep(self.latency)
+            if call.method == "PATCH" and (wait := self._too_soon(call.params.get("webhook_token"))):
+                body = {"message": "You are being rate limited.", "retry_after": wait, "global": False}
+                headers = {"Retry-After": "1", "X-RateLimit-Remaining": "0", "Via": "1.1 google"}
+                return Reply(429, body, {**headers, "X-RateLimit-Reset-After": f"{wait:.3f}"})
+        return await super().at(moment, call)
+
+    def _too_soon(self, token: str | None) -> float:
+        if token is None:
+            return 0.0
+        latest = self._edits.setdefault(token, deque(maxlen=_EDITS))
+        now = time.monotonic()
+        if len(latest) == _EDITS and now - latest[0] < _EDITS_SECONDS:
+            return _EDITS_SECONDS - (now - latest[0])
+        latest.append(now)
+        return 0.0
+
+
+class Program(StrEnum):
+    """What runs on the bed: the bot as it is, the bot with a watcher of its event loop, or a bot that only defers."""
+
+    PLAIN = "bot"
+    WATCHED = "benchmarks.bot"
+    BARE = "benchmarks.bare"
+
+
+class Bed:
+    """Use as ``async with Bed(conditions) as bed``; then :meth:`start` the bot."""
+
+    def __init__(self, conditions: Conditions, *, program: Program = Program.WATCHED, policy: str = "easel") -> None:
+        self.conditions = conditions
+        self.discord = Discord()
+        self.discord.world.pulse.patience = PATIENCE
+        self.discord.world.keep_files = False
+        # What Discord makes of each request is judged by the tests; here it would only take time.
+        self.discord.server.schema = None
+        life = Life(self.discord, conditions.discord_latency)
+        self.discord.faults = self.discord.server.faults = life
+        self.channel: Channel = self.discord.guild("Studio").channel("pictures")
+        self.traces: dict[int, Trace] = {}
+        self.shown = 0
+        self.ready_at = 0.0
+        self._program = program
+        self._policy = policy
+        self._exits = AsyncExitStack()
+        self._told = self.discord.world.tell
+        self.discord.world.tell = self._notes
+
+    async def __aenter__(self) -> Self:
+        folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="easel-bench-")))
+        self.stalls = folder / "stalls.txt"
+        self.stalls.touch()
+        await self._exits.enter_async_context(self.discord)
+        self.services = await self._serve()
+        self.http = await self._exits.enter_async_context(aiohttp.ClientSession())
+        rate = self.conditions.rate
+        more = {
+            "AI_CLIENT_RATE": str(1000 if rate is None else rate),
+            "AI_CLIENT_JOBS": "10000",
+            "JOBS_PER_USER": "1000",
+        }
+        self.bot = BotProcess(self.discord, folder / "data", self.services, more=more, program=self._words())
+        await self._exits.enter_async_context(self.bot)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._exits.aclose()
+
+    def _words(self) -> tuple[str, ...]:
+        if self._program is Program.PLAIN:
+            return (self._program, "run")
+        if self._program is Program.BARE:
+            return (self._program, "--stalls", str(self.stalls), "--gateway", self.discord.world.gateway_url)
+        low, high = self.conditions.seconds
+        told = {"stalls": self.stalls, "policy": self._policy, "latency": self.conditions.provider_latency}
+        words = [word for name, value in told.items() for word in (f"--{name}", str(value))]
+        return (self._program, *words, "--seed", str(self.conditions.seed), "--seconds", str(low), str(high))
+
+    async def _serve(self) -> str:
+        low, high = self.conditions.seconds
+        words = ["--seconds", str(low), str(high), "--latency", str(self.conditions.provider_latency)]
+        words += ["--bytes", str(self.conditions.picture), "--seed", str(self.conditions.seed)]
+        if self.conditions.rate is not None:
+            words += ["--rate", str(self.conditions.rate)]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "benchmarks.services", *words, cwd=REPOSITORY, stdout=asyncio.subprocess.PIPE
+        )
+
+        async def stop() -> None:
+            process.terminate()
+            await process.wait()
+
+        self._exits.push_async_callback(stop)
+        assert process.stdout is not None
+        line = await process.stdout.readline()
+        assert line, "the image services did not start"
+        return line.decode().strip()
+
+    # --- doing ------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> float:
+        """Start the bot and wait until the gateway told it READY; the seconds from the command to that."""
+        began = time.perf_counter()
+        await self.bot.ready()
+        return time.perf_counter() - began
+
+    async def at_work(self) -> None:
+        """Wait until the bot has taken up what there was and takes commands."""
+        await self.bot.said("worker.resumed")
+
+    async def imagine(self, user: int, prompt: str, *, images: int = 1) -> Trace:
+        """Let a user ask for pictures."""
+        person = self.discord.user(f"user{user}")
+        handle = await person.slash(self.channel, "imagine", prompt=prompt, engine=ENGINE, images=images)
+        trace = self.traces[handle.interaction.id] = Trace(prompt, time.time())
+        return trace
+
+    async def warm_up(self) -> None:
+        """Let it answer one command, as a bot has that runs for a while."""
+        await self.until_acknowledged([await self.imagine(WARM, "a warm-up")])
+        await asyncio.sleep(0.5)
+
+    async def until_shown(self, count: int) -> None:
+        """Wait until the pictures of so many commands stand in Discord."""
+        await self.discord.until(lambda: self.shown >= count, f"{count} results; there are {self.shown}")
+
+    async def until_acknowledged(self, traces: Sequence[Trace]) -> None:
+        """Wait until all of these were answered."""
+        await self.discord.until(lambda: all(trace.acknowledged for trace in traces), "all to be answered")
+
+    def _notes(self, event: str, channel: Channel | None, guild: Guild | None, message: Message | None) -> None:
+        self._told(event, channel, guild, message)
+        if message is None or message.interaction is None:
+            return
+        trace = self.traces.get(message.interaction.id)
+        if trace is None:
+            return
+        now = time.time()
+        if event == "MESSAGE_CREATE" and not trace.acknowledged:
+            trace.acknowledged = now
+        elif event == "MESSAGE_UPDATE":
+            trace.edits += 1
+            if message.body.attachments and not trace.shown:
+                trace.shown = now
+                self.shown += 1
+                trace.over.set()
+
+    # --- asking -----------------------------------------------------------------------------------------------------
+
+    async def served(self) -> Served:
+        """What the services saw so far."""
+        async with self.http.get(f"{self.services}/_control") as answer:
+            told: Any = await answer.json()
+        polls: dict[str, list[float]] = {}
+        for call in told["calls"]:
+            if call["route"] == "ai-client.entries":
+                polls.setdefault(call["path"], []).append(call["at"] / 1000)
+        return Served({bill["prompt"]: bill["at"] / 1000 for bill in told["bills"]}, polls)
+
+    async def calls(self) -> Counter[str]:
+        """How often each route of the services was called so far."""
+        async with self.http.get(f"{self.services}/_control") as answer:
+            told: Any = await answer.json()
+        return Counter(call["route"] for call in told["calls"])

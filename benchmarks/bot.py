@@ -1,0 +1,46 @@
+"""The real bot with a watcher of its event loop and a way of polling: ``python -m benchmarks.bot --stalls FILE``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from pathlib import Path
+
+from benchmarks.policies import POLICIES, adopt
+from benchmarks.stalls import note_stalls
+from bot import config, logs
+from bot.config import Settings
+from bot.runtime import assembled, serve
+
+
+async def run(settings: Settings, stalls: Path) -> None:
+    """What ``python -m bot run`` does, watched."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with assembled(settings) as runtime:
+        watching = asyncio.create_task(note_stalls(stalls))
+        try:
+            await serve(runtime, stop)
+        finally:
+            watching.cancel()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bot", description=__doc__)
+    parser.add_argument("--stalls", type=Path, required=True)
+    parser.add_argument("--policy", choices=POLICIES, default="easel")
+    parser.add_argument("--seconds", type=float, nargs=2, default=(8.0, 13.0), help="what jobs take, for the oracle")
+    parser.add_argument("--latency", type=float, default=0.0, help="the provider's, for the oracle")
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args()
+    low, high = chosen.seconds
+    adopt(chosen.policy, low=low, high=high, seed=chosen.seed, latency=chosen.latency)
+    settings = config.load(env_file=None)
+    logs.set_up(settings.log_level, settings.log_format, settings.reader.secrets)
+    asyncio.run(run(settings, chosen.stalls))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Many /imagine in the same instant: how soon each is acknowledged, and how long the event loop stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from benchmarks.bed import Bed, Conditions, Program
+from benchmarks.figures import Figure, figure
+from benchmarks.stalls import longest
+
+GOALS = {100: "p95 ≤ 200", 500: "p95 ≤ 500"}
+AFTER = 5.0
+"""How long the loop is watched after the last acknowledgement, in seconds."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Milliseconds: of each acknowledgement, and of each round's longest stall during the burst and after it."""
+
+    acknowledged: list[float] = field(default_factory=list)
+    during: list[float] = field(default_factory=list)
+    after: list[float] = field(default_factory=list)
+
+
+async def burst(size: int, rounds: int, seed: int) -> list[Figure]:
+    """The figures of ``size`` commands at once, of Easel and of a bot that only defers."""
+    bare, easel = Outcome(), Outcome()
+    # In turns, so that whatever else the machine does meets both.
+    for each in range(rounds):
+        await _round(bare, Program.BARE, size, seed + each)
+        await _round(easel, Program.WATCHED, size, seed + each)
+    bounds = {"acknowledged": GOALS.get(size, ""), "during": f"≤ {1.5 * max(bare.during):.0f}", "after": "≤ 50"}
+    lines = []
+    for name, outcome, goals in (("bare bot", bare, {}), ("Easel", easel, bounds)):
+        for what, told, values in (
+            ("acknowledged", "acknowledged after", outcome.acknowledged),
+            ("during", "longest stall during it", outcome.during),
+            ("after", f"longest stall in the {AFTER:g} s after it", outcome.after),
+        ):
+            lines.append(figure("burst", f"{size} at once, {name}, {told}", "ms", values, goals.get(what, "")))
+    return lines
+
+
+async def _round(outcome: Outcome, program: Program, size: int, seed: int) -> None:
+    async with Bed(Conditions(seed=seed), program=program) as bed:
+        await bed.start()
+        if program is Program.WATCHED:
+            await bed.at_work()
+        await bed.warm_up()
+        traces = [await bed.imagine(user, f"a fox, number {user}") for user in range(size)]
+        # They are on their way when the loop goes on from here.
+        asked = time.time()
+        await bed.until_acknowledged(traces)
+        ended = max(trace.acknowledged for trace in traces)
+        await asyncio.sleep(AFTER)
+        outcome.acknowledged += [1000 * (trace.acknowledged - asked) for trace in traces]
+        outcome.during.append(1000 * longest(bed.stalls, asked, ended))
+        outcome.after.append(1000 * longest(bed.stalls, ended, ended + AFTER))

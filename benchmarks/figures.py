@@ -1,0 +1,110 @@
+"""What was measured, as one table and as JSON, with the machine it was measured on."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+LIBRARIES = ("discord.py", "aiohttp", "aiosqlite", "SQLAlchemy", "pydantic")
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table: ``count`` values in ``unit``. ``goal`` says what is to be reached, if anything is."""
+
+    measure: str
+    name: str
+    unit: str
+    count: int
+    mean: float
+    median: float
+    p95: float
+    worst: float
+    goal: str = ""
+
+
+def figure(measure: str, name: str, unit: str, values: Sequence[float], goal: str = "") -> Figure:
+    """The line of these values, of which there must be at least one; the worst is the greatest."""
+    ordered = sorted(values)
+    p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+    middle = statistics.median(ordered)
+    return Figure(measure, name, unit, len(ordered), statistics.fmean(ordered), middle, p95, ordered[-1], goal)
+
+
+@dataclass(slots=True)
+class Results:
+    """All figures of a run. ``load_before`` is the machine's load over the last minute when the run began."""
+
+    seed: int
+    short: bool
+    began: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    load_before: float = field(default_factory=lambda: os.getloadavg()[0])
+    load_after: float = 0.0
+    figures: list[Figure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def write(self, path: Path) -> None:
+        """Write everything as JSON."""
+        self.load_after = os.getloadavg()[0]
+        whole = {"machine": machine(), "versions": versions(), **asdict(self)}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def lines(self) -> Iterator[str]:
+        """The table."""
+        told = " · ".join((*machine().values(), f"load {self.load_before:.1f}", f"seed {self.seed}", self.began))
+        yield told
+        yield " · ".join(f"{name} {number}" for name, number in versions().items())
+        yield f"{'':10}{'':62}{'n':>6}{'mean':>9}{'median':>9}{'p95':>9}{'worst':>9}  unit      goal"
+        for one in self.figures:
+            numbers = "".join(f"{_short(value):>9}" for value in (one.mean, one.median, one.p95, one.worst))
+            yield f"{one.measure:10}{one.name:62}{one.count:6}{numbers}  {one.unit:9} {one.goal}".rstrip()
+        yield from self.notes
+
+
+def _short(value: float) -> str:
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def machine() -> dict[str, str]:
+    """What the figures were measured on."""
+    cpu = next(
+        (line.partition(":")[2].strip() for line in _read("/proc/cpuinfo") if line.startswith("model name")),
+        platform.machine(),
+    )
+    memory = next((int(line.split()[1]) for line in _read("/proc/meminfo") if line.startswith("MemTotal")), 0)
+    return {
+        "cpu": cpu,
+        "cores": f"{os.cpu_count()} cores",
+        "memory": f"{memory / 1_048_576:.0f} GiB",
+        "system": f"{platform.system()} {platform.release()}",
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of Easel, of Python and of the libraries that matter."""
+    try:
+        asked = ["git", "-C", str(REPOSITORY), "rev-parse", "--short", "HEAD"]
+        commit = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603 - fixed words
+    except (OSError, subprocess.CalledProcessError):
+        commit = "unknown"
+    libraries = {name: version(name) for name in LIBRARIES}
+    return {"easel": commit, "python": platform.python_version(), **libraries}
+
+
+def _read(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,85 @@
+"""How late finished pictures are shown, and what that costs in polls and edits, under several ways of polling.
+
+All ways have the same work at the same time, each on a bed of its own, so that whatever else the machine does meets
+all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from random import Random
+
+from benchmarks.bed import Bed, Conditions, Served, Trace
+from benchmarks.figures import Figure, figure
+from benchmarks.policies import POLICIES
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Jobs that take from and to so many seconds, ``gap`` apart in the mean or so many at a time.
+
+    ``goals`` are those of the lateness, of the polls and of the edits.
+    """
+
+    name: str
+    seconds: tuple[float, float]
+    jobs: int
+    gap: float = 0.0
+    at_once: int = 1000
+    goals: tuple[str, str, str] = ("", "", "")
+
+
+def loads(jobs: int) -> tuple[Load, ...]:
+    """The three loads, of so many jobs each."""
+    return (
+        Load("8–13 s, one a second", (8, 13), jobs, gap=1.0, goals=("≤ 0.4, p95 ≤ 1.0", "mean ≤ 5", "mean ≤ 4")),
+        Load("20–60 s, two in 3 s", (20, 60), jobs, gap=1.5, goals=("≤ 1.3, p95 ≤ 3.0", "mean ≤ 8", "")),
+        Load("8–13 s, 5 at a time", (8, 13), jobs, at_once=5, goals=("≤ 0.25", "≤ 15", "")),
+    )
+
+
+async def lateness(load: Load, seed: int, policies: tuple[str, ...] = POLICIES) -> list[Figure]:
+    """The figures of a load under each way of polling."""
+    conditions = Conditions(seconds=load.seconds, seed=seed)
+    outcomes = await asyncio.gather(*(_run(load, conditions, policy) for policy in policies))
+    lines: list[Figure] = []
+    # Nobody can show a picture before it was fetched from the one and sent to the other.
+    stated = conditions.provider_latency + conditions.discord_latency
+    for policy, (traces, served) in zip(policies, outcomes, strict=True):
+        late = [trace.shown - served.done[trace.prompt] - stated for trace in traces]
+        polls = [float(len(times)) for times in served.polls.values()]
+        edits = [float(trace.edits) for trace in traces]
+        named = f"{load.name}, {policy}: "
+        goals = load.goals if policy == "easel" else ("", "", "")
+        lines.append(figure("lateness", f"{named}done → shown, above {stated:g} s", "s", late, goals[0]))
+        lines.append(figure("lateness", f"{named}polls", "a job", polls, goals[1]))
+        lines.append(figure("lateness", f"{named}edits", "a job", edits, goals[2]))
+    return lines
+
+
+async def _run(load: Load, conditions: Conditions, policy: str) -> tuple[list[Trace], Served]:
+    chance = Random(conditions.seed)
+    traces: list[Trace] = []
+    async with Bed(conditions, policy=policy) as bed:
+        await bed.start()
+        await bed.at_work()
+        room = asyncio.Semaphore(load.at_once)
+
+        async def ask(number: int, arrives: float) -> None:
+            await asyncio.sleep(arrives)
+            async with room:
+                traces.append(trace := await bed.imagine(number, f"a lighthouse, number {number}"))
+                await trace.over.wait()
+
+        arrives = 0.0
+        asking = []
+        for number in range(load.jobs):
+            asking.append(asyncio.create_task(ask(number, arrives)))
+            arrives += chance.expovariate(1 / load.gap) if load.gap else 0.0
+        try:
+            await bed.until_shown(load.jobs)
+        finally:
+            for task in asking:
+                task.cancel()
+        return traces, await bed.served()

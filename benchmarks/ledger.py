@@ -1,0 +1,40 @@
+"""How long the reports take over a large ledger, as figures; what is asked stands in :mod:`benchmarks.reports`."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.figures import Figure, figure
+from benchmarks.reports import SERVER, make, questions
+from storage.database import Database
+from storage.reports import By, Scope, report
+
+_KEPT = Path(tempfile.gettempdir()) / "easel-benchmark"
+
+
+async def reports(entries: int, rounds: int) -> list[Figure]:
+    """Milliseconds of each report. The database is made once and kept for the next time."""
+    path = _KEPT / f"reports-{entries}.db"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        await make(path, entries)
+    database = await Database.open(f"sqlite+aiosqlite:///{path}")
+    lines = []
+    try:
+        async with database.read() as connection:
+            user = (await report(connection, By.USER, Scope(SERVER), limit=1)).lines[0].key
+        assert isinstance(user, int)
+        for name, ask in questions(user).items():
+            took = []
+            for _ in range(rounds):
+                async with database.read() as connection:
+                    began = time.perf_counter()
+                    await ask(connection)
+                    took.append(1000 * (time.perf_counter() - began))
+            goal = "≤ 20" if "month" in name else "≤ 200" if "all time" in name else ""
+            lines.append(figure("reports", f"{name}, {entries:,} entries", "ms", took, goal))
+    finally:
+        await database.close()
+    return lines

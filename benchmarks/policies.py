@@ -1,0 +1,61 @@
+"""The ways of polling that are measured, and how long each made-up job takes."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from random import Random
+from typing import Any
+
+from bot.generation import submission
+from bot.generation.durations import Durations, Past
+from bot.generation.watching import Watch
+from bot.providers.base import ImageRequest
+
+POLICIES = ("easel", "every 5 s", "every 2 s", "oracle")
+
+_request: ContextVar[ImageRequest] = ContextVar("request")
+
+
+class Scheduled(Watch):
+    """Asks first at an age that was settled before, and then at a fixed interval; seconds."""
+
+    def __init__(self, *given: Any, first: float, then: float, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._first = first
+        self._then = then
+
+    def due(self) -> float:
+        return self._first if self._asked is None else self._asked + self._then
+
+
+def takes(prompt: str, low: float, high: float, seed: int) -> float:
+    """How many seconds the job with this prompt takes: the same in every process and under every policy."""
+    return Random(f"{seed} {prompt}").uniform(low, high)
+
+
+def adopt(policy: str, *, low: float, high: float, seed: int, latency: float) -> None:
+    """Let this process poll by a policy. ``latency`` is what an answer of the provider takes, in seconds."""
+    if policy == "easel":
+        return
+    if policy == "oracle":
+        known = Durations.of
+
+        async def remembering(self: Durations, request: ImageRequest) -> Past:
+            _request.set(request)
+            return await known(self, request)
+
+        def oracle(*given: Any, **named: Any) -> Watch:
+            prompt = ", ".join(part.text for part in _request.get().prompts)
+            # A submit arrives by so much later than it was sent, and so does the poll.
+            at = takes(prompt, low, high, seed) + latency / 2
+            return Scheduled(*given, first=at, then=named["shortest"], **named)
+
+        setattr(Durations, "of", remembering)  # noqa: B010 - a method is replaced, for this process alone
+        setattr(submission, "Watch", oracle)  # noqa: B010 - a class is replaced, for this process alone
+    else:
+        interval = float(policy.split()[1])
+
+        def every(*given: Any, **named: Any) -> Watch:
+            return Scheduled(*given, first=interval, then=interval, **named)
+
+        setattr(submission, "Watch", every)  # noqa: B010 - a class is replaced, for this process alone

@@ -1,0 +1,185 @@
+"""How well the polling does, in a simulation that drives the worker's own code: ``python -m benchmarks.polling``.
+
+Time is simulated, so the figures are the same on every machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from random import Random
+
+from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.simulation import (
+    Outcome,
+    Says,
+    Watching,
+    at_fixed_interval,
+    easel,
+    every,
+    nothing,
+    oracle,
+    priced,
+    simulate,
+)
+from bot.generation.durations import Kind
+from bot.generation.requests import decode_request
+from bot.providers.base import Waiting
+from storage import jobs as rows
+from storage.database import Database
+
+JOBS = 400
+# So many jobs are open at a time in the mean, in the comparison at equal polls.
+OPEN = 4
+# What a poll costs along the curves of the plot, as parts of its price under load.
+PRICES = (0.1, 0.2, 0.4, 1.0, 2.0, 4.0)
+# A recorded kind of job with fewer durations than this says nothing.
+RECORDED_AT_LEAST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The worker's way beside the fixed interval that makes as many polls."""
+
+    ours: Outcome
+    fixed: Outcome
+
+    @property
+    def ratio(self) -> float:
+        return self.ours.mean / self.fixed.mean
+
+
+def compare(durations: Sequence[float], *, price: float = 1.0, says: Says = nothing, seed: int = 0) -> Compared:
+    """Watch these jobs where a poll costs this part of its price under load, and the rate is never short."""
+    gap = statistics.fmean(durations) / OPEN
+    ours = simulate(durations, priced(price), rate=1000, gap=gap, says=says, seed=seed)
+    return Compared(ours, at_fixed_interval(durations, ours.polls_a_job))
+
+
+def time_left(age: float, takes: float) -> Waiting:
+    """A provider that says how much is left, a fifth too little."""
+    return Waiting(eta_seconds=max(0.0, 0.8 * (takes - age)))
+
+
+def percent(age: float, takes: float) -> Waiting:
+    """A provider that says how far it is, in tens."""
+    return Waiting(percent=int(10 * age / takes) * 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """200 jobs at 10 requests a second: ``gap`` seconds apart in the mean, or so many at a time."""
+
+    name: str
+    scenario: Scenario
+    gap: float = 0.0
+    at_once: int = 1000
+
+    def run(self, watching: Watching, *, past: int, seed: int) -> Outcome:
+        """Three times, each time others; ``past`` more have come before these."""
+        runs = []
+        for each in range(3 * seed, 3 * seed + 3):
+            durations = self.scenario.durations(past + 200, each)
+            whole = simulate(durations, watching, gap=self.gap, at_once=self.at_once, seed=each)
+            runs.append(whole.after(past))
+        return Outcome.together(runs)
+
+
+SHORT, LONG = SCENARIOS[:2]
+LOADS = (
+    Load("8 to 13 s, one a second", SHORT, gap=1.0),
+    Load("20 to 60 s, two in 3 s", LONG, gap=1.5),
+    Load("20 to 60 s, one a second", LONG, gap=1.0),
+    Load("8 to 13 s, 5 at a time", SHORT, at_once=5),
+)
+WAYS: tuple[tuple[str, Watching, int], ...] = (
+    ("Easel", easel, 100),
+    ("Easel, no past", easel, 0),
+    ("every 5 s", every(5), 0),
+    ("every 2 s", every(2), 0),
+    ("oracle", oracle, 0),
+)
+
+
+def comparison(scenarios: Sequence[Scenario], seed: int) -> Iterator[str]:
+    """The table of the comparison at equal polls."""
+    yield f"{'at equal polls':28}{'polls':>7}{'fixed':>8}{'Easel':>8}{'ratio':>7}{'median':>8}{'p95':>8}{'oracle':>8}"
+    for scenario in scenarios:
+        for name, says in (("", nothing), (", time told", time_left), (", percent told", percent)):
+            if says is not nothing and scenario.name not in {"heavy tail", "queue in front"}:
+                continue
+            both = compare(scenario.durations(JOBS, seed), says=says, seed=seed)
+            ours = both.ours
+            yield (
+                f"{scenario.name + name:28}{ours.polls_a_job:7.1f}{both.fixed.mean:8.2f}{ours.mean:8.2f}"
+                f"{both.ratio:7.2f}{ours.late(0.5):8.2f}{ours.late(0.95):8.2f}{0:8.2f}"
+            )
+
+
+def under_load(seed: int) -> Iterator[str]:
+    """The table of 200 jobs at 10 requests a second."""
+    yield f"{'at 10 requests a second':28}{'':18}{'polls':>7}{'median':>8}{'p95':>8}{'worst':>8}"
+    for load in LOADS:
+        for name, watching, past in WAYS:
+            outcome = load.run(watching, past=past, seed=seed)
+            yield (
+                f"{load.name:28}{name:18}{outcome.polls_a_job:7.1f}{outcome.late(0.5):8.2f}"
+                f"{outcome.late(0.95):8.2f}{outcome.late(1):8.2f}"
+            )
+
+
+def curves(scenarios: Sequence[Scenario], seed: int) -> Iterator[tuple[str, list[Compared]]]:
+    """Each scenario with what comes of cheaper and of dearer polls."""
+    for scenario in scenarios:
+        durations = scenario.durations(JOBS, seed)
+        yield scenario.name, [compare(durations, price=price, seed=seed) for price in PRICES]
+
+
+async def recorded(url: str) -> list[Scenario]:
+    """What each kind of job really took, oldest first, where a database knows enough of it."""
+    kinds: dict[Kind, list[float]] = {}
+    database = await Database.open(url)
+    try:
+        async with database.read() as connection:
+            for engine in await rows.engines(connection):
+                for took in reversed(await rows.durations(connection, engine, limit=10_000)):
+                    kinds.setdefault(Kind.of(decode_request(took.request)), []).append(took.milliseconds / 1000)
+    finally:
+        await database.close()
+    enough = [(kind, took) for kind, took in kinds.items() if len(took) >= RECORDED_AT_LEAST]
+    return [
+        Scenario(f"{kind.engine.partition('/')[2][:20]} #{number}", partial(_as_they_were, took))
+        for number, (kind, took) in enumerate(enough, 1)
+    ]
+
+
+def _as_they_were(took: list[float], _: Random) -> Iterator[float]:
+    return iter(took)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.polling", description=__doc__)
+    parser.add_argument("--seed", type=int, default=0, help="other made-up jobs")
+    parser.add_argument("--recorded", metavar="URL", help="also compare what the jobs in this database took")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the comparison instead, as .svg or .png")
+    chosen = parser.parse_args()
+    scenarios: tuple[Scenario, ...] = SCENARIOS
+    if chosen.recorded is not None:
+        scenarios = (*SCENARIOS, *asyncio.run(recorded(chosen.recorded)))
+    if chosen.plot is not None:
+        from benchmarks.polling_plot import draw
+
+        draw(dict(curves(scenarios, chosen.seed)), chosen.plot)
+        return
+    for line in (*comparison(scenarios, chosen.seed), "", *under_load(chosen.seed)):
+        sys.stdout.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""``python -m benchmarks.reports``: how long the reports take over a large ledger.
+
+Makes a database of a million entries of five thousand users once, in a folder that is kept, and asks it what
+``/usage report`` and ``/credits`` ask. One server has all of the entries, which is the worst that there is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bot.periods import span
+from storage import ledger, reports, spending, tables
+from storage.database import AsyncConnection, Database, migrate
+from storage.reports import DAY, By, Scope
+
+ENTRIES, USERS, CHANNELS, DAYS = 1_000_000, 5_000, 40, 365
+SERVER = 81384788765712384
+NOW = 1_767_225_600_000
+ENGINES = ("ai-client/stable-diffusion-xl-1024-v0-9", "aithriving/sd-1.6", "aithriving/core")
+FAILURES = 0.05
+AT_ONCE = 20_000
+
+Ask = Callable[[AsyncConnection], Awaitable[Any]]
+
+
+def entries(number: int, *, seed: int = 7) -> Iterator[dict[str, Any]]:
+    """So many entries of one server over the last year: few people with much, and many with little."""
+    chance = random.Random(seed)
+    users = [chance.randrange(10**17, 10**18) for _ in range(USERS)]
+    channels = [chance.randrange(10**17, 10**18) for _ in range(CHANNELS)]
+    requests = round(number / (3 - FAILURES))
+    job, position, user, channel = 0, 0, users[0], channels[0]
+    for submission in range(1, requests + 1):
+        at = NOW - DAYS * DAY + DAYS * DAY * submission // (requests + 1)
+        position = position + 1 if position < 3 and chance.random() < 0.4 and submission > 1 else 0
+        if position == 0:
+            job, user, channel = job + 1, users[int(USERS * chance.random() ** 2)], chance.choice(channels)
+        engine = chance.choice(ENGINES)
+        known: dict[str, Any] = {
+            "submission_id": submission,
+            "user_id": user,
+            "server_id": SERVER,
+            "engine": engine,
+            "exact": True,
+            "raw_amount": None,
+            "note": None,
+            "counted_at": at,
+            "created_at": at,
+            "granted": 0,
+            "job_id": job,
+            "channel_id": channel,
+            "position": position,
+            "images": None,
+            "outcome": None,
+        }
+        yield {**known, "kind": "hold", "amount": 6000}
+        if chance.random() < FAILURES:
+            yield {**known, "kind": "release", "amount": -6000, "outcome": "failed", "note": "a benchmark"}
+            continue
+        cost, exact = chance.randrange(1000, 6000), engine != ENGINES[1]
+        yield {**known, "kind": "capture", "amount": cost, "exact": exact, "raw_amount": cost, "images": 1}
+        yield {**known, "kind": "release", "amount": -6000}
+
+
+async def make(path: Path, number: int) -> None:
+    """Make the database."""
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    await migrate(f"sqlite+aiosqlite:///{part}")
+    database = await Database.open(f"sqlite+aiosqlite:///{part}")
+    every = entries(number)
+    try:
+        while some := list(islice(every, AT_ONCE)):
+            async with database.write() as tx:
+                await tx.execute(tables.ledger.insert(), some)
+    finally:
+        await database.close()
+    part.rename(path)
+
+
+def questions(user: int) -> dict[str, Ask]:
+    """What is timed, by name; together the queries of one answer each."""
+    found: dict[str, Ask] = {}
+    for period in ("this month", "last month", "all time"):
+        asked = span(period, NOW - DAY)
+        scopes = {"one server": Scope(SERVER, None, asked.since, asked.until)}
+        scopes["all servers"] = Scope(None, None, asked.since, asked.until)
+        for place, scope in scopes.items():
+            for by in By:
+                found[f"/usage report, {by}, {place}, {period}"] = whole_report(by, scope)
+    found["/usage user, all time"] = whole_report(By.ENGINE, Scope(SERVER, user))
+    found["/credits, this month"] = lambda conn: ledger.totals(conn, since=NOW - 30 * DAY, user_id=user)
+    found["/credits, all time"] = lambda conn: ledger.totals(conn, since=0, user_id=user)
+    found["/credits, by day"] = lambda conn: spending.by_time(
+        conn, user_id=user, since=NOW - 30 * DAY, until=NOW, step=DAY
+    )
+    found["a limit's check"] = lambda conn: ledger.without_grants(
+        conn, since=NOW - 30 * DAY, user_id=user, server_id=SERVER
+    )
+    return found
+
+
+def whole_report(by: By, scope: Scope) -> Ask:
+    """The lines of a report and, where they are people, the bars of its chart."""
+
+    async def ask(conn: AsyncConnection) -> None:
+        found = await reports.report(conn, by, scope, limit=None if by is By.DAY else 10)
+        assert found.totals.spent
+        if by is By.USER:
+            first = scope.since or await reports.first_entry(conn, scope) or NOW
+            step = DAY if scope.since else 30 * DAY
+            await reports.timeline(conn, scope, list(range(first, (scope.until or NOW) + step, step)))
+
+    return ask
+
+
+async def run(path: Path, rounds: int) -> None:
+    """Ask everything and print a line each."""
+    database = await Database.open(f"sqlite+aiosqlite:///{path}")
+    try:
+        async with database.read() as conn:
+            user = (await reports.report(conn, By.USER, Scope(SERVER), limit=1)).lines[0].key
+        assert isinstance(user, int)
+        print(f"{'milliseconds':60} median    p95  worst")
+        for name, ask in questions(user).items():
+            took = []
+            for _ in range(rounds):
+                async with database.read() as conn:
+                    start = time.perf_counter()
+                    await ask(conn)
+                    took.append((time.perf_counter() - start) * 1000)
+            took.sort()
+            p95 = took[min(len(took) - 1, round(0.95 * len(took)))]
+            print(f"{name:60} {statistics.median(took):6.1f} {p95:6.1f} {took[-1]:6.1f}", flush=True)
+    finally:
+        await database.close()
+
+
+async def main() -> None:
+    """Make the database where there is none yet, and time it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--entries", type=int, default=ENTRIES)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "easel-benchmark")
+    arguments = parser.parse_args()
+    path = arguments.folder / f"reports-{arguments.entries}.db"
+    if not path.exists():
+        print(f"Making {path} …", flush=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        await make(path, arguments.entries)
+    await run(path, arguments.rounds)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,89 @@
+"""The stand-in for the image services in a process of its own, with jobs and pictures for measuring.
+
+Each job takes what its prompt says (:func:`benchmarks.policies.takes`), so that every policy has the same work, and
+each picture has as many bytes as it is told: a true PNG of one colour with noise in a chunk that nobody reads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import zlib
+from dataclasses import replace
+from random import Random
+
+from aiohttp import web
+
+from benchmarks.policies import takes
+from playground.providers import Fault, Picture, StandIn, flat
+from playground.providers.exchange import Exchange
+from playground.providers.faults import Act
+from playground.providers.pictures import Painter
+
+_END = 12
+"""How many bytes the last chunk of a PNG has."""
+
+
+def heavy(size: int) -> Painter:
+    """A painter whose pictures have about ``size`` bytes."""
+    noise = Random(0).randbytes(size)
+    chunk = len(noise).to_bytes(4) + b"noIs" + noise + _checksum(b"noIs" + noise)
+
+    def paint(picture: Picture) -> bytes:
+        plain = flat(picture)
+        return plain[:-_END] + chunk + plain[-_END:]
+
+    return paint
+
+
+def _checksum(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(4)
+
+
+def as_foretold(low: float, high: float, seed: int) -> Act:
+    """Lets each job take what its prompt says."""
+
+    async def act(exchange: Exchange) -> web.StreamResponse:
+        prompt = exchange.form.get("prompts[0][text]", "")
+        exchange.fate = replace(exchange.fate, seconds=takes(prompt, low, high, seed))
+        return await exchange.proceed()
+
+    return act
+
+
+async def serve(chosen: argparse.Namespace) -> None:
+    """Listen until the process is told to stop."""
+    stand_in = StandIn(
+        seed=chosen.seed,
+        latency=(chosen.latency, chosen.latency),
+        rate=chosen.rate,
+        painter=heavy(chosen.bytes) if chosen.bytes else flat,
+    )
+    low, high = chosen.seconds
+    stand_in.misbehave(Fault("ai-client.entry", as_foretold(low, high, chosen.seed), times=None))
+    over = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    await stand_in.start()
+    try:
+        sys.stdout.write(f"{stand_in.url}\n")
+        sys.stdout.flush()
+        await over.wait()
+    finally:
+        await stand_in.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.services", description=__doc__)
+    parser.add_argument("--seconds", type=float, nargs=2, default=(8.0, 13.0))
+    parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--rate", type=float)
+    parser.add_argument("--bytes", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=1)
+    asyncio.run(serve(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""How long a start takes: from the command to the gateway's READY, and the imports alone."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from benchmarks.bed import Bed, Conditions, Program
+from benchmarks.figures import Figure, figure
+from tests.wire.process import REPOSITORY
+
+_IMPORTS = """
+import time
+began, used = time.perf_counter(), time.process_time()
+import importlib
+import bot.__main__, bot.runtime
+from bot.client import COGS
+for cog in COGS:
+    importlib.import_module(cog)
+print(time.perf_counter() - began, time.process_time() - used)
+"""
+
+
+async def start(rounds: int, seed: int) -> list[Figure]:
+    """Seconds, on empty data and on data that is there."""
+    imports, processor, first, later = [], [], [], []
+    await _import()
+    for each in range(rounds):
+        took, used = await _import()
+        imports.append(took)
+        processor.append(used)
+        async with Bed(Conditions(seed=seed + each), program=Program.PLAIN) as bed:
+            first.append(await bed.start())
+            await bed.at_work()
+            await bed.bot.killed()
+            later.append(await bed.start())
+    return [
+        figure("start", "imports alone", "s", imports, "≤ 0.6"),
+        figure("start", "imports alone, processor time", "s", processor),
+        figure("start", "command → READY", "s", later, "≤ 1.5"),
+        figure("start", "command → READY, the very first time (makes the database)", "s", first),
+    ]
+
+
+async def _import() -> tuple[float, float]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _IMPORTS, cwd=REPOSITORY, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await process.communicate()
+    took, used = map(float, told.split())
+    return took, used

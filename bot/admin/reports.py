@@ -1,0 +1,245 @@
+"""What those who manage a server may know of it: what is spent, by whom, what runs now."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from bot.admin.export import Table
+from bot.admin.servers import Servers, require_manager
+from bot.admin.timeline import Bar, bars_of, bars_of_days
+from bot.errors import UserError
+from bot.generation.clock import Clock
+from bot.generation.jobs import Jobs
+from bot.generation.limits import Limits
+from bot.generation.resting import Rest
+from bot.generation.worker import Worker
+from bot.origin import Origin
+from bot.periods import Period, Span, current, milliseconds, span
+from storage import ledger, reports, running, server_settings
+from storage.database import AsyncConnection
+from storage.entries import entries
+from storage.jobs import JobStatus
+from storage.ledger import Balance
+from storage.quotas import Subject
+from storage.reports import DAY, By, Figures, Line, Scope
+from storage.running import Request
+
+log = structlog.get_logger(__name__)
+
+LINES = 10
+"""Lines of a report on one page."""
+ENGINES_AT_MOST = 25
+FAILURES_SHOWN = 8
+RUNNING_AT_MOST = 500
+UNKNOWN_DAYS = 30
+UNKNOWN_SHOWN = 10
+
+NOT_HERE = "There is no such job in this server."
+OWNER_ONLY = "Only whoever runs this bot can see all servers."
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks for a report: from where, whether they run the bot, and whether they mean all servers."""
+
+    origin: Origin
+    owner: bool = False
+    everywhere: bool = False
+
+    def server_id(self) -> int | None:
+        """The server that they may know of, None for all. Raises UserError where they may not."""
+        if self.everywhere:
+            if not self.owner:
+                raise UserError(OWNER_ONLY)
+            return None
+        if self.owner and self.origin.server_id is not None:
+            return self.origin.server_id
+        return require_manager(self.origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How much of a limit (millicredits) is used now; ``name`` says whose it is."""
+
+    name: str
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """One page of a report; there are ``count`` lines in all. ``bars`` are what was spent over time."""
+
+    span: Span
+    by: By
+    everywhere: bool
+    totals: Figures
+    lines: tuple[Line, ...]
+    count: int
+    page: int
+    bars: tuple[Bar, ...]
+    shares: tuple[Share, ...]
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.count // LINES))
+
+
+@dataclass(frozen=True, slots=True)
+class PersonReport:
+    """One person: their figures, by engine, what was granted to them here, and what went wrong lately."""
+
+    user_id: int
+    span: Span
+    everywhere: bool
+    totals: Figures
+    engines: tuple[Line, ...]
+    grants: Balance | None
+    failures: tuple[Request, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What is unfinished, oldest first, who rests, and what came to an unknown end lately."""
+
+    requests: tuple[Request, ...]
+    rests: tuple[Rest, ...]
+    unknown: tuple[Request, ...]
+    everywhere: bool
+    now: int
+
+
+class Reports:
+    """The verbs of /usage."""
+
+    def __init__(self, *, jobs: Jobs, worker: Worker, limits: Limits, servers: Servers, clock: Clock) -> None:
+        self._database = jobs.database
+        self._jobs = jobs
+        self._worker = worker
+        self._limits = limits
+        self._servers = servers
+        self._clock = clock
+
+    # --- what was spent -----------------------------------------------------------------------------------------
+
+    async def report(self, asker: Asker, period: str, by: By, page: int = 1) -> UsageReport:
+        """A page of the report; the last one there is, if ``page`` is beyond it.
+
+        Raises UserError for a period that is none and for whoever may not know.
+        """
+        server_id = asker.server_id()
+        now = self._clock.now()
+        asked = span(period, now)
+        scope = Scope(server_id, None, asked.since, asked.until)
+        async with self._database.read() as connection:
+            found = await reports.report(connection, by, scope, limit=None if by is By.DAY else LINES, offset=0)
+            count, lines = found.count, found.lines
+            page = max(1, min(page, -(-count // LINES)))
+            if by is By.DAY:
+                # All of them are needed for the chart anyway.
+                bars = bars_of_days(lines)
+                lines = lines[::-1][(page - 1) * LINES : page * LINES]
+            else:
+                bars = await bars_of(connection, scope, now) if found.totals.spent else ()
+                if page > 1:
+                    again = await reports.report(connection, by, scope, limit=LINES, offset=(page - 1) * LINES)
+                    lines = again.lines
+            shares = await self._shares(connection, server_id, now)
+        return UsageReport(asked, by, asker.everywhere, found.totals, tuple(lines), count, page, bars, shares)
+
+    async def person(self, asker: Asker, user_id: int, period: str) -> PersonReport:
+        """What one person did. Raises UserError like :meth:`report`."""
+        server_id = asker.server_id()
+        asked = span(period, self._clock.now())
+        scope = Scope(server_id, user_id, asked.since, asked.until)
+        async with self._database.read() as connection:
+            found = await reports.report(connection, By.ENGINE, scope, limit=ENGINES_AT_MOST)
+            failures = await running.failures_of(connection, user_id=user_id, server_id=server_id, limit=FAILURES_SHOWN)
+            grants = None
+            if server_id is not None:
+                grants = await ledger.balance(connection, user_id=user_id, server_id=server_id)
+        return PersonReport(user_id, asked, asker.everywhere, found.totals, tuple(found.lines), grants, tuple(failures))
+
+    async def export(self, asker: Asker, period: str) -> tuple[str, bytes]:
+        """All entries as a file for a spreadsheet program: its name and content.
+
+        Raises UserError like :meth:`report`, and where it is too much for a file.
+        """
+        server_id = asker.server_id()
+        asked = span(period, self._clock.now())
+        table = Table(asker.origin.file_limit)
+        async with self._database.read() as connection:
+            async for some in entries(connection, Scope(server_id, None, asked.since, asked.until)):
+                await asyncio.to_thread(table.add, some)
+        whose = "all-servers" if server_id is None else str(server_id)
+        name = f"easel-{whose}-{asked.name.replace(' ', '-').replace('..', '-to-')}"
+        return await asyncio.to_thread(table.finished, name)
+
+    async def _shares(self, connection: AsyncConnection, server_id: int | None, now: int) -> tuple[Share, ...]:
+        month, day = milliseconds(current(Period.MONTH, now)[0]), milliseconds(current(Period.DAY, now)[0])
+        if server_id is None:
+            wanted = [("the bot's limit for today", self._limits.bot_daily, day)]
+        else:
+            wanted = [("the operator's limit for this server and month", self._limits.server_monthly, month)]
+            period = self._servers.rules(server_id).period
+            own = (quota for quota in self._servers.quotas(server_id) if quota.subject is Subject.SERVER)
+            limit = next((quota.credits for quota in own), None)
+            since = milliseconds(current(period, now)[0])
+            wanted.append((f"this server's limit for this {period}", limit, since))
+        return tuple(
+            [
+                Share(name, await ledger.spent_and_held(connection, since=since, server_id=server_id), limit)
+                for name, limit, since in wanted
+                if limit is not None
+            ]
+        )
+
+    # --- what runs now ------------------------------------------------------------------------------------------
+
+    async def running(self, asker: Asker) -> Running:
+        """What is unfinished now. Raises UserError for whoever may not know."""
+        server_id = asker.server_id()
+        now = self._clock.now()
+        async with self._database.read() as connection:
+            open_ones = await running.unfinished(connection, server_id=server_id, limit=RUNNING_AT_MOST)
+            since = now - UNKNOWN_DAYS * DAY
+            lost = await running.unknown(connection, server_id=server_id, since=since, limit=UNKNOWN_SHOWN)
+        return Running(tuple(open_ones), tuple(self._worker.resting()), tuple(lost), asker.everywhere, now)
+
+    async def cancel(self, asker: Asker, job_id: int) -> str:
+        """Drop what has not been sent of somebody's job, and say what that meant.
+
+        Raises UserError where there is no such job in the server, and for whoever may not.
+        """
+        server_id = asker.server_id()
+        try:
+            job = await self._jobs.job(job_id)
+        except UserError:
+            raise UserError(NOT_HERE) from None
+        if server_id is not None and job.server_id != server_id:
+            raise UserError(NOT_HERE)
+        if job.status is JobStatus.PROPOSED and await self._jobs.lapse(job, note="cancelled by an admin"):
+            dropped, going_on = 1, 0
+        elif job.status is not JobStatus.WORKING:
+            return f"Job {job_id} has ended already."
+        else:
+            dropped, going_on = await self._jobs.cancel(job_id)
+        if dropped and job.server_id is not None:
+            async with self._database.write() as tx:
+                details = {"job": job_id, "subject": "user", "id": str(job.user_id)}
+                await server_settings.note(
+                    tx,
+                    server_id=job.server_id,
+                    user_id=asker.origin.user_id,
+                    what="usage cancel",
+                    details=details,
+                    at=self._clock.now(),
+                )
+        self._worker.wake(ready=job_id if dropped and not going_on and job.status is JobStatus.WORKING else None)
+        if not dropped:
+            return f"Too late: all of job {job_id} has been sent already. It will be shown and charged."
+        rest = f" {going_on} of its requests have been sent already and go on." if going_on else ""
+        return f"Job {job_id} was cancelled. What was not sent yet costs nothing.{rest}"

@@ -1,0 +1,133 @@
+"""The rules of a server: what its admins allow there, forbid, and use where nothing is said. Pure data and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from bot.admin.words import WordList
+from bot.generation.defaults import Defaults
+from bot.generation.requests import ImagineOptions, Plan
+from bot.origin import Origin
+from bot.periods import Period
+
+WHO = "Members with Manage Server can change that with /server."
+
+
+class Privacy(StrEnum):
+    """Whether results are shown to everybody."""
+
+    FREE = "as people like"
+    FORCED = "always private"
+    FORBIDDEN = "never private"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What holds in one server; an empty list allows all. ``engine`` and ``size`` are what is used if none is named.
+
+    ``channels``, ``roles`` and ``log_channel`` are ids. ``refused`` words run nowhere, ``restricted`` ones only in
+    channels that are age-restricted.
+    """
+
+    period: Period = Period.MONTH
+    channels: tuple[int, ...] = ()
+    roles: tuple[int, ...] = ()
+    engines: tuple[str, ...] = ()
+    engine: str | None = None
+    size: str | None = None
+    privacy: Privacy = Privacy.FREE
+    log_channel: int | None = None
+    refused: tuple[str, ...] = ()
+    restricted: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """What differs from no rules at all, as plain JSON."""
+        chosen = {name: getattr(self, name) for name in NAMES if getattr(self, name) != getattr(NO_RULES, name)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Rules:
+        """Read what was stored; what is not known is left out. Raises ValueError if something is wrong."""
+        return _RULES.validate_python({name: value for name, value in stored.items() if name in NAMES})
+
+    # Made once, since they are asked at every command.
+    @cached_property
+    def _refused(self) -> WordList:
+        return WordList(self.refused)
+
+    @cached_property
+    def _restricted(self) -> WordList:
+        return WordList(self.restricted)
+
+    def defaults(self, engines: Iterable[str], usual: str) -> Defaults:
+        """What completes a command here; for the ``usual`` engine, where it is not allowed, the first that is."""
+        engine = self.engine
+        if engine is None and self.engines and usual not in self.engines:
+            engine = next((name for name in engines if name in self.engines), None)
+        private = {Privacy.FORCED: True, Privacy.FORBIDDEN: False}.get(self.privacy)
+        return Defaults(engine=engine, size=self.size, private=private)
+
+    def permitted(self, layer: Defaults) -> Defaults:
+        """A person's own defaults without what would be refused here."""
+        if self.engines and layer.engine not in self.engines:
+            layer = replace(layer, engine=None)
+        return layer if self.privacy is Privacy.FREE else replace(layer, private=None)
+
+    def imposed(self, options: ImagineOptions) -> ImagineOptions:
+        """The options with what is forced here."""
+        return replace(options, private=True) if self.privacy is Privacy.FORCED else options
+
+    def problems(
+        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, name: Callable[[int], str] = str
+    ) -> list[str]:
+        """Why the person may not make this here, each a sentence; ``name`` gives a channel's.
+
+        Without a ``plan``, which is so where there is none to be had, only what was typed is looked at.
+        """
+        found = self.problems_of_place(origin, name=name)
+        if self.privacy is Privacy.FORBIDDEN and options.private:
+            found.append(f"Private results are switched off in this server. {WHO}")
+        wrong = [engine for engine in plan.engines if engine not in self.engines] if plan and self.engines else []
+        if wrong:
+            found.append(f"This server does not use {', '.join(wrong)}, only {', '.join(self.engines)}. {WHO}")
+        return found + self.problems_of_words(origin, _texts(options, plan))
+
+    def problems_of_place(self, origin: Origin, *, name: Callable[[int], str] = str) -> list[str]:
+        """Why the person may make no images here at all."""
+        found = []
+        if self.channels and not {origin.channel_id, origin.parent_channel_id} & set(self.channels):
+            found.append(f"Images are not made in this channel, but in {', '.join(map(name, self.channels))}. {WHO}")
+        if self.roles and not origin.role_ids & set(self.roles):
+            found.append(f"Images are made here by members with certain roles, and you have none of them. {WHO}")
+        return found
+
+    def problems_of_words(self, origin: Origin, texts: Iterable[str]) -> list[str]:
+        """Which words may not stand here."""
+        every = list(texts)
+        found = [f"The word “{word}” is refused in this server. {WHO}" for word in self._refused.found_in(every)]
+        if not origin.age_restricted:
+            found += [
+                f"The word “{word}” runs only in the age-restricted channels of this server. {WHO}"
+                for word in self._restricted.found_in(every)
+            ]
+        return found
+
+
+def _texts(options: ImagineOptions, plan: Plan | None) -> list[str]:
+    """All that was typed in words, and what became of it: braces and backslashes could take a word apart."""
+    texts = [options.prompt, options.negative or ""]
+    for request in plan.requests if plan is not None else ():
+        texts += [*(part.text for part in request.prompts), " ".join(part.text for part in request.prompts)]
+        texts.append(request.negative or "")
+    return texts
+
+
+NAMES = tuple(field.name for field in fields(Rules))
+NO_RULES = Rules()
+_RULES = TypeAdapter(Rules)

@@ -1,0 +1,58 @@
+"""A comparison in lines: for each engine how it stands, how long it took, what it cost, what it was not sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bot.credits import credits_text
+from bot.display.cards import quiet
+from bot.display.job_words import engine_name, seeds
+from bot.display.wording import lasted, listed, safe
+from bot.generation.comparing import left_out
+from bot.generation.views import JobView, SubmissionView
+from bot.providers.base import Engine
+from storage.jobs import SubmissionStatus
+
+_STANDS = {
+    SubmissionStatus.QUEUED: "waiting",
+    SubmissionStatus.SUBMITTING: "sent",
+    SubmissionStatus.RENDERING: "rendering",
+    SubmissionStatus.CANCELLED: "cancelled, not charged",
+}
+
+
+def comparison_lines(view: JobView) -> Iterator[str]:
+    """One line for each request, and a quiet one for what its engine does not take."""
+    engines = {engine.id: engine for engine in view.engines}
+    for submission in view.submissions:
+        engine_id = submission.request.engine
+        yield f"**{engine_name(view, engine_id)}** · {_stands(submission)}"
+        if engine_id in engines and (missing := not_sent(view, engines[engine_id])):
+            yield quiet(missing)
+
+
+def not_sent(view: JobView, engine: Engine) -> str:
+    """What of the comparison this engine does not take, in a sentence, or nothing."""
+    missing = left_out(view.options, engine)
+    return f"not sent, since it does not take it: {safe(listed(missing), 300)}" if missing else ""
+
+
+def _stands(submission: SubmissionView) -> str:
+    status = submission.record.status
+    if status is SubmissionStatus.DONE:
+        facts = [
+            f"{submission.images[0].width}x{submission.images[0].height}" if submission.images else "",
+            seeds(image.seed for image in submission.images if image.seed is not None),
+            lasted(submission.seconds) if submission.seconds is not None else "",
+            _cost(submission),
+        ]
+        return " · ".join(fact for fact in facts if fact)
+    if status in _STANDS:
+        return _STANDS[status]
+    return f"not made, not charged: {safe(submission.record.error or 'the image service did not say why.', 300)}"
+
+
+def _cost(submission: SubmissionView) -> str:
+    if not submission.captured:
+        return "not charged"
+    return f"{'' if submission.exact else 'about '}{credits_text(submission.captured)}"

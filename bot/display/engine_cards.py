@@ -1,0 +1,114 @@
+"""The cards of the engines: all of them at a glance, or one with everything it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from discord import ui
+
+from bot.credits import Price
+from bot.display.cards import TEXT_AT_MOST, Card, quiet, rule, text, within
+from bot.display.wording import listed, safe
+from bot.generation.sizes import ratio_name
+from bot.providers.base import Ability, Bounds, Engine
+
+_SIZES_SHOWN = 9
+_STYLES_SHOWN = 8
+# A card has 40 parts at most, and an engine that stands apart takes two.
+_ENGINES_APART = 16
+_ROOM = TEXT_AT_MOST - 300
+
+_ABILITIES = {
+    Ability.NEGATIVE: "negative prompt",
+    Ability.WEIGHTS: "weights",
+    Ability.STYLE: "style",
+    Ability.STEPS: "steps",
+    Ability.SEED: "seed",
+    Ability.GUIDANCE: "guidance",
+    Ability.SAMPLER: "sampler",
+}
+
+
+def engines_card(engines: Iterable[Engine], price: Callable[[str], Price], *, default: str) -> Card:
+    """What each engine takes and costs."""
+    every = list(engines)
+    room = _ROOM // max(1, len(every))
+    entries = [_engine(engine, price(engine.id), default=engine.id == default, room=room) for engine in every]
+    if len(entries) > _ENGINES_APART:
+        return Card(text("**Engines**", *within(entries, _ROOM)))
+    parts: list[ui.Item[Any]] = [text("**Engines**")]
+    for entry in within(entries, _ROOM):
+        parts += [rule(), text(entry)]
+    return Card(*parts)
+
+
+def engine_card(engine: Engine, price: Price, *, default: bool) -> Card:
+    """All that one engine takes, and what it costs."""
+    bounds = {"Steps": engine.steps, "Guidance": engine.guidance, "Weights": engine.weights, "Seeds": engine.seed}
+    facts = [
+        f"Price: {_price(price)}",
+        f"Takes: {listed(['a prompt', 'a size', *_takes(engine)])}",
+        f"Prompt: up to {engine.prompt_limit:,} characters",
+        f"Images of one request: up to {engine.images_per_submission}",
+        *(f"{what}:{_range(its)}{_usual(its)}" for what, its in bounds.items() if its is not None),
+        f"Size where none is named: {engine.default_size}",
+    ]
+    if engine.grid is not None:
+        facts.append(f"Any size: {_grid(engine)}")
+    named = {
+        "Sizes": [f"{size} ({ratio_name(size)})" for size in engine.sizes],
+        "Styles": [safe(style, 60) for style in engine.styles],
+        "Samplers": [safe(sampler, 60) for sampler in engine.samplers],
+    }
+    lists = [_cut(f"{what}: {', '.join(names)}", 900) for what, names in named.items() if names]
+    heading = f"**{safe(engine.name, 100)}**" + (" · used where you name none" if default else "")
+    return Card(text(heading, quiet(safe(engine.id, 120))), rule(), text(*facts), rule(), text(*lists or ["No lists."]))
+
+
+def _cut(line: str, limit: int) -> str:
+    return line if len(line) <= limit else f"{line[: limit - 1].rpartition(',')[0]} …"
+
+
+def _price(price: Price) -> str:
+    return f"{price} an image, {'exact' if price.exact else 'an estimate'}"
+
+
+def _usual(bounds: Bounds) -> str:
+    return "" if bounds.default is None else f", {bounds.default:g} where none is named"
+
+
+def _grid(engine: Engine) -> str:
+    grid = engine.grid
+    return "" if grid is None else f"both sides {grid.low} to {grid.high} pixels, a multiple of {grid.step}"
+
+
+def _engine(engine: Engine, price: Price, *, default: bool, room: int) -> str:
+    name = f"**{safe(engine.name, 100)}**" + (" · used where you name none" if default else "")
+    lines = [
+        f"{_price(price)} · {safe(engine.id, 120)}",
+        quiet(f"Takes: {listed(_takes(engine)) or 'a prompt and a size'}"),
+        quiet(f"Sizes: {_sizes(engine)}"),
+    ]
+    if engine.styles:
+        shown = [safe(style, 40) for style in engine.styles[:_STYLES_SHOWN]]
+        more = len(engine.styles) - len(shown)
+        lines.append(quiet(f"Styles: {', '.join(shown)}" + (f" and {more} more" if more > 0 else "")))
+    return "\n".join(within([name, *lines], room))
+
+
+def _takes(engine: Engine) -> list[str]:
+    bounds = {Ability.STEPS: engine.steps, Ability.GUIDANCE: engine.guidance}
+    return [word + _range(bounds.get(ability)) for ability, word in _ABILITIES.items() if ability in engine.abilities]
+
+
+def _range(bounds: Bounds | None) -> str:
+    return "" if bounds is None else f" {bounds.low:g} to {bounds.high:g}"
+
+
+def _sizes(engine: Engine) -> str:
+    if engine.grid is not None:
+        return _grid(engine)
+    shown = [f"{size} ({ratio_name(size)})" for size in engine.sizes[:_SIZES_SHOWN]]
+    more = len(engine.sizes) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,156 @@
+"""Forms that people fill in: the one by which a job is changed and asked for again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import discord
+from discord import ui
+
+from bot.display.answers import Press, explain, tell
+from bot.display.cards import WARM, text
+from bot.display.starting import origin_of, planned, start
+from bot.display.wording import plain, safe
+from bot.errors import UserError
+from bot.generation.drafts import Draft
+from bot.logs import bound
+from bot.providers.base import Engine
+
+# A form that nobody sends is forgotten after so many seconds, and so is the offer to go on with one.
+_PATIENCE = 30 * 60
+_SELECT_AT_MOST = 25
+_TEXT_AT_MOST = 4000
+
+
+class Form(ui.Modal):
+    """Any form. Whatever goes wrong in it is told to the one who sent it, and logged once."""
+
+    def __init__(self, title: str, *, job_id: int) -> None:
+        super().__init__(title=title, timeout=_PATIENCE)
+        self.job_id = job_id
+
+    async def filled(self, interaction: Press) -> None:
+        """Do what the form is for."""
+        raise NotImplementedError
+
+    async def on_submit(self, interaction: Press, /) -> None:  # type: ignore[override]  # the library types it for any client
+        with bound(job=self.job_id):
+            try:
+                interaction.client.check_place(interaction)
+                await self.filled(interaction)
+            except Exception as error:  # noqa: BLE001 - told and logged by explain; the library would only log it
+                await explain(interaction, error, doing=f"form {self.title}", job_id=self.job_id)
+
+
+class EditForm(Form):
+    """The prompt and the main settings of a job, to be changed and asked for as a job of one's own."""
+
+    def __init__(self, draft: Draft, engines: Mapping[str, Engine], *, job_id: int, title: str) -> None:
+        super().__init__(title, job_id=job_id)
+        self._draft = draft
+        self._engines = engines
+        self._prompt: ui.TextInput[Any] = ui.TextInput(
+            style=discord.TextStyle.paragraph, default=draft.prompt[:_TEXT_AT_MOST], max_length=_TEXT_AT_MOST
+        )
+        self._engine = _engine_select(draft, engines)
+        self._size = _line(draft.size, "The engine's own")
+        self._negative = _line(draft.negative, "Nothing in particular")
+        self._further = _line(draft.further, "--images 2 --style anime --steps 30 --seed 7")
+        compared = draft.engines is not None
+        for label, description, component in (
+            ("Prompt", None, self._prompt),
+            ("Engines to compare" if compared else "Engine", None, self._engine),
+            ("Size", "Width x height such as 1024x1024, or a shape such as 16:9", self._size),
+            ("Leave out", "What should not be in the picture", self._negative),
+            ("More settings", "As they end a prompt; an engine that does not take one says so", self._further),
+        ):
+            self.add_item(ui.Label(text=label, description=description, component=component))
+
+    async def filled(self, interaction: Press) -> None:
+        draft = self._changed()
+        try:
+            plan = planned(interaction, draft.options(), complete=True)
+        except UserError as error:
+            # What was typed took a while: it is offered again together with what is wrong with it.
+            await tell(interaction, Unfinished(error, draft, self._engines, job_id=self.job_id, title=self.title))
+            return
+        await start(interaction, plan, parent_id=self.job_id)
+
+    def _changed(self) -> Draft:
+        chosen = tuple(self._engine.values)
+        compared = self._draft.engines is not None
+        return replace(
+            self._draft,
+            prompt=self._prompt.value,
+            engine=None if compared or not chosen else chosen[0],
+            engines=chosen if compared else None,
+            size=self._size.value,
+            negative=self._negative.value,
+            further=self._further.value,
+        )
+
+
+class Unfinished(ui.LayoutView):
+    """Why a form could not be taken, with the way back to it. It lives for a while and in memory only."""
+
+    def __init__(
+        self, error: UserError, draft: Draft, engines: Mapping[str, Engine], *, job_id: int, title: str
+    ) -> None:
+        super().__init__(timeout=_PATIENCE)
+        self._again = (draft, engines, job_id, title)
+        back: ui.Button[Any] = ui.Button(label="Edit again")
+        back.callback = self._reopen  # type: ignore[method-assign,assignment]  # a callback without a decorator
+        problems = [safe(problem, 1000) for problem in error.problems[:3]]
+        self.add_item(ui.Container(text(*problems), ui.ActionRow(back), accent_colour=WARM))
+
+    async def _reopen(self, interaction: Press) -> None:
+        draft, engines, job_id, title = self._again
+        await interaction.response.send_modal(EditForm(draft, engines, job_id=job_id, title=title))
+
+    async def on_error(self, interaction: discord.Interaction[Any], error: Exception, item: ui.Item[Any], /) -> None:
+        await explain(interaction, error, doing="button edit again")
+
+
+async def edit(interaction: Press, job_id: int) -> None:
+    """Open the form with the job in it."""
+    await _open(interaction, job_id, prompt_alone=False)
+
+
+async def use_prompt(interaction: Press, job_id: int) -> None:
+    """Open the form with the job's prompt in it and everything else as it is by default."""
+    await _open(interaction, job_id, prompt_alone=True)
+
+
+async def _open(interaction: Press, job_id: int, *, prompt_alone: bool) -> None:
+    client = interaction.client
+    draft = await client.lineage.draft(origin_of(interaction), job_id, prompt_alone=prompt_alone)
+    title = "Use this prompt" if prompt_alone else f"Edit job {job_id}"
+    await interaction.response.send_modal(EditForm(draft, client.actions.engines, job_id=job_id, title=title))
+
+
+def _engine_select(draft: Draft, engines: Mapping[str, Engine]) -> ui.Select[Any]:
+    chosen = draft.engines if draft.engines is not None else (draft.engine,)
+    # Those that are chosen come first, in case that there are more than fit.
+    ordered = sorted(engines.values(), key=lambda engine: engine.id not in chosen)[:_SELECT_AT_MOST]
+    shown = [engine for engine in engines.values() if engine in ordered]
+    options = [
+        discord.SelectOption(
+            label=plain(engine.name, 100),
+            value=engine.id,
+            description=plain(engine.id, 100),
+            default=engine.id in chosen,
+        )
+        for engine in shown
+    ]
+    if draft.engines is not None:
+        return ui.Select(options=options, min_values=min(2, len(options)), max_values=len(options))
+    # Where the prompt itself names the engine, none has to be chosen.
+    return ui.Select(options=options, required=draft.engine is not None, placeholder="As the prompt says")
+
+
+def _line(value: str, placeholder: str) -> ui.TextInput[Any]:
+    return ui.TextInput(
+        default=value[:_TEXT_AT_MOST] or None, placeholder=placeholder, required=False, max_length=_TEXT_AT_MOST
+    )

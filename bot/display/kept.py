@@ -1,0 +1,76 @@
+"""How a result that could not be shown reaches its author after all: on request, in an answer to them alone."""
+
+from __future__ import annotations
+
+import discord
+
+from bot.display.answers import Press, tell
+from bot.display.cards import notice
+from bot.display.images import REQUEST_LIMIT, Upload, Uploads
+from bot.display.job_cards import ShownImage, failure_card, result_card
+from bot.display.ladder import Reason, Step, reason
+from bot.display.links import SHOWN_PRIVATELY, jump_url
+from bot.display.packing import pack
+from bot.display.pages import uploads
+from bot.display.starting import origin_of
+from bot.display.wording import counted
+from bot.generation.views import JobView
+from storage.jobs import JobStatus
+
+
+async def show_kept(interaction: Press, job_id: int) -> None:
+    """Bring a result that could not be shown, with its images, into this very answer, to its author alone."""
+    client, origin = interaction.client, origin_of(interaction)
+    job = await client.history.own(origin, job_id)
+    if job.status is not JobStatus.KEPT:
+        url = jump_url(job)
+        await tell(interaction, notice("You were shown this already." + (f" It is [here]({url})." if url else "")))
+        return
+    # Reading and sending the images takes a while.
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    view = await client.actions.view(job_id)
+    packed = await _bring(interaction, view, file_limit=origin.file_limit)
+    if packed.ready or not view.images:
+        await client.history.shown(job_id, note=SHOWN_PRIVATELY)
+
+
+async def _bring(interaction: Press, view: JobView, *, file_limit: int) -> Uploads:
+    """Fill the answer with as much of the images as Discord takes: all, or half as many bytes, or the words alone."""
+    client = interaction.client
+    with_text = client.personal.of(view.job.user_id).writes_png_text
+    for part in (1, 2):
+        packed = await pack(
+            view,
+            client.history.file,
+            file_limit=file_limit // part,
+            request_limit=REQUEST_LIMIT // part,
+            with_text=with_text,
+        )
+        try:
+            await _fill(interaction, view, packed)
+        except discord.HTTPException as error:
+            if reason(Step.TOKEN, error) is not Reason.TOO_LARGE:
+                raise
+        else:
+            return packed
+    packed = Uploads((), unfit=len(view.images))
+    await _fill(interaction, view, packed)
+    return packed
+
+
+async def _fill(interaction: Press, view: JobView, packed: Uploads) -> None:
+    if view.images:
+        notes = []
+        if packed.gone:
+            notes.append(f"No longer stored: {counted(packed.gone, 'image')} of this job.")
+        if packed.unfit:
+            notes.append(f"Too large to be sent here, but kept: {counted(packed.unfit, 'image')} of this job.")
+        shown = [ShownImage(each.image, each.name, each.reencoded) for each in packed.ready]
+        card = result_card(view, shown, notes=notes)
+    else:
+        card = failure_card(view)
+    await interaction.edit_original_response(view=card, attachments=uploads(list(map(_named, packed.ready))))
+
+
+def _named(upload: Upload) -> tuple[str, bytes]:
+    return upload.name, upload.data

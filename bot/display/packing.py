@@ -1,0 +1,65 @@
+"""A job's images made ready to be sent: named after their prompts, with their settings in them, fitted to a request."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from bot.display import images, png_text
+from bot.display.images import Labelled, Uploads
+from bot.generation.views import JobView
+from bot.providers.base import ImageRequest
+
+STEM_AT_MOST = 40
+"""Characters of a file's name that are taken from the prompt."""
+
+_GAPS = re.compile(r"[^a-z0-9]+")
+
+
+async def pack(
+    view: JobView,
+    path: Callable[[str], Path],
+    *,
+    file_limit: int,
+    request_limit: int = images.REQUEST_LIMIT,
+    with_text: bool = True,
+    without: Collection[int] = (),
+) -> Uploads:
+    """The job's images in order, each within ``file_limit`` and all within ``request_limit``, in bytes.
+
+    ``path`` says where a stored file is; ``with_text`` puts prompt and settings into the files; ``without`` are ids of
+    images that are left out.
+    """
+    wanted = [each for each in labelled(view, with_text=with_text) if each.image.id not in without]
+    return await images.prepare(wanted, path, file_limit=file_limit, request_limit=request_limit)
+
+
+def labelled(view: JobView, *, with_text: bool) -> list[Labelled]:
+    """Every image of the job with its file's name and, if wanted, the text that it carries."""
+    engines = {engine.id: engine for engine in view.engines}
+    found = []
+    number = 0
+    for submission in view.submissions:
+        for image in submission.images:
+            number += 1
+            request = submission.request
+            text = png_text.parameters(request, image, engines.get(request.engine)) if with_text else None
+            found.append(Labelled(image, _stem(view.job.id, request, number), text))
+    return found
+
+
+def _stem(job_id: int, request: ImageRequest, number: int) -> str:
+    """Words of the prompt, the job and a number: names that sort, and that any file system takes."""
+    words = slug(" ".join(part.text for part in request.prompts if part.weight > 0))
+    return f"{words}-{job_id}-{number}"
+
+
+def slug(text: str) -> str:
+    """The first words of a text in small Latin letters and digits; ``easel`` where there are none."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    words = _GAPS.sub("-", plain).strip("-")
+    if len(words) > STEM_AT_MOST:
+        words = words[: STEM_AT_MOST + 1].rpartition("-")[0] or words[:STEM_AT_MOST]
+    return words or "easel"

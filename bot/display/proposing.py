@@ -1,0 +1,14 @@
+"""Confirming a price: the press of the one who asked begins the work, on the card that asked."""
+
+from __future__ import annotations
+
+from bot.display.answers import Press
+from bot.display.starting import origin_of, pressed_card
+
+
+async def confirm(interaction: Press, job_id: int) -> None:
+    """Begin with what was proposed. The press brings a fresh token, by which the card is followed from here on."""
+    origin, card = origin_of(interaction), pressed_card(interaction)
+    await interaction.response.defer()
+    await interaction.client.proposals.confirm(origin, job_id, card)
+    await interaction.client.delivery.show(job_id)

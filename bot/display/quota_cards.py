@@ -1,0 +1,92 @@
+"""The cards of /quota: the limits of a server, and how one person stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from discord import ui
+
+from bot.admin.standing import Standing
+from bot.credits import amount_text, credits_text
+from bot.display.cards import Card, quiet, rule, text, within
+from bot.display.usage_cards import person
+from bot.display.wording import counted, moment
+from bot.generation.limits import Limits
+from bot.periods import Period
+from storage.quotas import Quota, Subject
+
+_EVERYDAY = {Period.DAY: "every day", Period.WEEK: "every Monday", Period.MONTH: "on the first of every month"}
+
+
+def quotas_card(quotas: list[Quota], period: Period, operator: Limits) -> Card:
+    """All limits of a server."""
+    lines = [f"{subject_text(quota)}: {limits_text(quota, period)}" for quota in quotas]
+    return Card(
+        text(f"**Limits in this server**, renewed {_EVERYDAY[period]} at 00:00 UTC"),
+        text(*within(lines or ["None are set: everybody may spend what the operator allows."], 3000)),
+        *_operators(operator),
+        text(
+            quiet("A person's own limit counts, else the best of their roles', else that of everybody."),
+            quiet("Extra credits are used only for what goes beyond the period's limit; they do not lapse."),
+        ),
+    )
+
+
+def standing_card(user_id: int, standing: Standing) -> Card:
+    """What holds for one person, and what is left of it."""
+    may, period = standing.allowance, standing.period
+    lines = []
+    if may.credits is not None:
+        left = max(0, may.credits - standing.used)
+        lines.append(f"This {period}: {amount_text(left)} of {credits_text(may.credits)} left")
+    else:
+        lines.append(f"This {period}: {credits_text(standing.used)} used; no limit is set")
+    if may.everybody is not None:
+        left = max(0, may.everybody - standing.everybody)
+        lines.append(f"Of what all people here share: {amount_text(left)} of {credits_text(may.everybody)} left")
+    lines.append(f"Renewed {moment(standing.renews_at)}")
+    if standing.grants.given:
+        lines.append(
+            f"Extra credits: {amount_text(standing.grants.left)} left of {credits_text(standing.grants.given)} granted"
+        )
+    if may.images is not None:
+        lines.append(f"Images a job: {may.images}")
+    lines.append(f"Unfinished jobs: {standing.unfinished}" + (f" of {may.jobs}" if may.jobs is not None else ""))
+    return Card(text(f"**How {person(user_id)} stands here**"), text(*lines))
+
+
+def subject_text(quota: Quota) -> str:
+    """Whom a limit is for."""
+    match quota.subject:
+        case Subject.SERVER:
+            return "**This server as a whole**"
+        case Subject.DEFAULT:
+            return "**Everybody**"
+        case Subject.ROLE:
+            return f"<@&{quota.subject_id}>"
+        case Subject.USER:
+            return person(quota.subject_id)
+
+
+def limits_text(quota: Quota, period: Period) -> str:
+    """What a limit is."""
+    parts = []
+    if quota.credits is not None:
+        parts.append(f"{credits_text(quota.credits)} a {period}")
+    if quota.images is not None:
+        parts.append(f"{counted(quota.images, 'image')} a job")
+    if quota.jobs is not None:
+        parts.append(f"{counted(quota.jobs, 'unfinished job')} at once")
+    return ", ".join(parts) or "no limit"
+
+
+def _operators(limits: Limits) -> list[ui.Item[Any]]:
+    lines = [f"{counted(limits.jobs_per_user, 'unfinished job')} a person at once"]
+    for limit, what in (
+        (limits.user_daily, "a person a day"),
+        (limits.server_monthly, "a server a month"),
+        (limits.bot_daily, "all people of the bot a day"),
+    ):
+        if limit is not None:
+            lines.append(f"{credits_text(limit)} {what}")
+    return [rule(), text("**Within the limits of whoever runs the bot**", *lines)]

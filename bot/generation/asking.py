@@ -1,0 +1,175 @@
+"""The beginning of a job: it is written down with its paid requests and their holds, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bot.credits import converted
+from bot.errors import UserError
+from bot.generation import limits
+from bot.generation.clock import Clock
+from bot.generation.limits import Limits
+from bot.generation.requests import Plan, encode_request
+from bot.generation.views import PLANNED, planned_requests
+from bot.origin import CardAddress, Origin
+from bot.providers.base import Engine, ImageRequest, Provider
+from storage import jobs as rows
+from storage import ledger, threads
+from storage.database import AsyncConnection, Database
+from storage.jobs import Job, JobStatus
+
+
+class Asking:
+    """Takes jobs: at once, or as proposals that wait for their price to be confirmed."""
+
+    def __init__(self, database: Database, providers: Mapping[str, Provider], limits: Limits, clock: Clock) -> None:
+        self.database = database
+        self.providers = providers
+        self.engines: dict[str, Engine] = {
+            engine.id: engine for provider in providers.values() for engine in provider.engines
+        }
+        self._limits = limits
+        self._clock = clock
+
+    async def submit(
+        self, origin: Origin, plan: Plan, card: CardAddress, *, parent_id: int | None = None, proposed: bool = False
+    ) -> int:
+        """Write the job, its submissions and their holds, and return the job's id.
+
+        Where it is only ``proposed`` there are neither submissions nor holds yet: they come with :meth:`confirm`.
+        Raises UserError where a limit would be passed: nothing is written then.
+        """
+        now = self._clock.now()
+        holds = self._holds(plan.requests)
+        options = plan.options.to_json()
+        if proposed:
+            options[PLANNED] = [encode_request(request) for request in plan.requests]
+        async with self.database.write() as tx:
+            granted = await limits.check(tx, self._limits, origin, hold=sum(holds), images=plan.images, now=now)
+            thread_id = await self._thread(tx, origin, plan, now)
+            job_id = await rows.add_job(
+                tx,
+                thread_id=thread_id,
+                parent_id=parent_id,
+                user_id=origin.user_id,
+                server_id=origin.server_id,
+                status=JobStatus.PROPOSED if proposed else JobStatus.WORKING,
+                options=options,
+                private=plan.options.private,
+                spoiler=plan.options.spoiler,
+                channel_id=card.channel_id,
+                message_id=card.message_id,
+                interaction_token=card.token,
+                token_expires_at=card.token_expires_at,
+                bot_present=origin.bot_present,
+                file_limit=origin.file_limit,
+                at=now,
+            )
+            if not proposed:
+                await self._add_submissions(tx, job_id, origin, plan.requests, holds, granted, now)
+        return job_id
+
+    async def confirm(self, origin: Origin, job: Job, card: CardAddress) -> bool:
+        """proposed → working, with the requests that were shown and their holds; False if it is proposed no longer.
+
+        Raises UserError where a limit would be passed, or an engine is gone: it stays proposed then.
+        """
+        now = self._clock.now()
+        requests = planned_requests(job)
+        if any(request.engine not in self.engines for request in requests):
+            raise UserError("One of its engines is no longer offered here. Ask for it anew. Nothing was charged.")
+        holds = self._holds(requests)
+        async with self.database.write() as tx:
+            moved = await rows.move_job(
+                tx,
+                job.id,
+                JobStatus.PROPOSED,
+                JobStatus.WORKING,
+                at=now,
+                options={name: value for name, value in job.options.items() if name != PLANNED},
+                channel_id=card.channel_id,
+                message_id=card.message_id,
+                interaction_token=card.token,
+                token_expires_at=card.token_expires_at,
+                file_limit=origin.file_limit,
+            )
+            if moved:
+                images = sum(request.images for request in requests)
+                granted = await limits.check(
+                    tx, self._limits, origin, hold=sum(holds), images=images, now=now, counted_already=1
+                )
+                await self._add_submissions(tx, job.id, origin, requests, holds, granted, now)
+        return moved
+
+    async def lapse(self, job: Job, *, note: str) -> bool:
+        """proposed → lapsed; the token stays until it is over, so that the card can say so."""
+        async with self.database.write() as tx:
+            return await rows.move_job(
+                tx,
+                job.id,
+                JobStatus.PROPOSED,
+                JobStatus.LAPSED,
+                at=self._clock.now(),
+                delivery_note=note,
+                interaction_token=job.interaction_token,
+            )
+
+    async def proposed(self) -> list[Job]:
+        """Every job that waits to be confirmed, oldest first."""
+        async with self.database.read() as connection:
+            return await rows.jobs_with_status(connection, (JobStatus.PROPOSED,))
+
+    def _holds(self, requests: Sequence[ImageRequest]) -> list[int]:
+        providers = [self.providers[self.engines[request.engine].provider] for request in requests]
+        return [
+            converted(provider.quote(request).hold, provider.credit_value)
+            for request, provider in zip(requests, providers, strict=True)
+        ]
+
+    async def _add_submissions(
+        self,
+        tx: AsyncConnection,
+        job_id: int,
+        origin: Origin,
+        requests: Sequence[ImageRequest],
+        holds: Sequence[int],
+        granted: int,
+        now: int,
+    ) -> None:
+        parts = limits.from_grants(granted, holds)
+        for position, (request, hold, part) in enumerate(zip(requests, holds, parts, strict=True)):
+            submission_id = await rows.add_submission(
+                tx,
+                job_id=job_id,
+                position=position,
+                user_id=origin.user_id,
+                engine=request.engine,
+                provider=self.engines[request.engine].provider,
+                request=encode_request(request),
+                at=now,
+            )
+            await ledger.hold(
+                tx,
+                submission_id=submission_id,
+                user_id=origin.user_id,
+                server_id=origin.server_id,
+                engine=request.engine,
+                amount=hold,
+                granted=part,
+                at=now,
+            )
+
+    async def _thread(self, tx: AsyncConnection, origin: Origin, plan: Plan, now: int) -> int:
+        if plan.options.thread is not None:
+            wanted = plan.options.thread
+            thread = await threads.get_thread(tx, int(wanted), origin.user_id) if wanted.isdecimal() else None
+            if thread is None or thread.place_id != origin.place_id:
+                raise UserError("You have no such thread here. Pick one of those offered. Nothing was charged.")
+        else:
+            thread = await threads.current_thread(tx, origin.user_id, origin.place_id)
+        if thread is None:
+            return await threads.open_thread(
+                tx, user_id=origin.user_id, place_id=origin.place_id, title=plan.title, at=now
+            )
+        await threads.touch(tx, thread.id, at=now)
+        return thread.id

@@ -1,0 +1,160 @@
+"""Small previews of the images: made beside the work, kept longer than the files, and never in anybody's way."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from storage import images
+from storage.database import Database
+from storage.errors import StorageError
+from storage.images import ImageFiles
+from storage.jobs import StoredImage
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+log = structlog.get_logger(__name__)
+
+SIDE_AT_MOST = 320
+"""Pixels of a preview's longer side."""
+BYTES_AT_MOST = 20 * 1024
+_QUALITIES = (80, 65, 50, 35, 20)
+_AT_ONCE = 100
+
+
+class Previews:
+    """Makes previews. :meth:`run` has to run beside the work; :meth:`wanted` may be called at any time."""
+
+    def __init__(self, database: Database, files: ImageFiles) -> None:
+        self._database = database
+        self._files = files
+        self._submissions: deque[int] = deque()
+        self._wake = asyncio.Event()
+        # One at a time: pictures take memory while they are made smaller, and nobody is in a hurry.
+        self._turn = asyncio.Lock()
+
+    def wanted(self, submission_id: int) -> None:
+        """The images of this submission are ours now: make their previews when there is time."""
+        self._submissions.append(submission_id)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Make the previews that are wanted, until cancelled. What is not made now is made when it is looked for."""
+        await self._catch_up()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._submissions:
+                submission_id = self._submissions.popleft()
+                try:
+                    async with self._database.read() as connection:
+                        made = await images.images_of_submission(connection, submission_id)
+                    for image in made:
+                        if image.preview is None:
+                            await self._make(image)
+                except Exception:
+                    log.exception("preview.not_made", submission=submission_id)
+
+    async def _catch_up(self) -> None:
+        """Make what an earlier run of the program did not get to."""
+        after = (0, 0)
+        try:
+            while True:
+                async with self._database.read() as connection:
+                    bare = await images.without_preview(connection, after, limit=_AT_ONCE)
+                if not bare:
+                    return
+                for image in bare:
+                    await self._make(image)
+                after = (bare[-1].created_at, bare[-1].id)
+        except Exception:
+            log.exception("preview.not_caught_up")
+
+    async def of(self, image: StoredImage) -> bytes | None:
+        """The image's preview, made now if there is none; None where there is nothing to make it of."""
+        if image.preview is not None:
+            found = await asyncio.to_thread(_read, self._files.path(image.preview))
+            if found is not None:
+                return found
+        try:
+            return await self._make(image)
+        except Exception:
+            # Whoever looks at a list gets it all the same, without this picture.
+            log.exception("preview.not_made", image=image.id)
+            return None
+
+    async def _make(self, image: StoredImage) -> bytes | None:
+        """Make the preview and keep it. Raises StorageError."""
+        if image.file is None:
+            return None
+        name = f"{Path(image.file).stem}-small.webp"
+        aside = self._files.aside(name)
+        async with self._turn:
+            data = await asyncio.to_thread(_made, self._files.path(image.file), aside)
+            if data is None:
+                return None
+            await self._files.keep(aside, name)
+        if image.preview is not None:
+            return data  # It is recorded; only its file was lost.
+        async with self._database.write() as tx:
+            recorded = await images.set_preview(tx, image.id, name)
+        if not recorded:
+            async with self._database.read() as connection:
+                now = await images.get_image(connection, image.id)
+            if now is None or now.preview != name:
+                # The image was deleted meanwhile, so nothing of it may stay.
+                await self._files.remove(name)
+        return data
+
+
+def small(file: Path) -> bytes | None:
+    """The picture in the file as a WebP of at most SIDE_AT_MOST pixels a side; None if it cannot be decoded. Blocks."""
+    # Pillow takes a while to load.
+    from PIL import Image
+
+    try:
+        with Image.open(file) as opened:
+            opened.draft("RGB", (2 * SIDE_AT_MOST, 2 * SIDE_AT_MOST))
+            opened.thumbnail((SIDE_AT_MOST, SIDE_AT_MOST), Image.Resampling.LANCZOS)
+            picture = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        log.warning("preview.undecodable", file=file.name, exc_info=True)
+        return None
+    data = b""
+    for quality in _QUALITIES:
+        data = _encoded(picture, quality)
+        if len(data) <= BYTES_AT_MOST:
+            break
+    return data
+
+
+def _encoded(picture: Image, quality: int) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "WEBP", quality=quality, method=4)
+    return stream.getvalue()
+
+
+def _made(file: Path, aside: Path) -> bytes | None:
+    if not file.is_file():
+        return None
+    data = small(file)
+    if data is not None:
+        try:
+            aside.write_bytes(data)
+        except OSError as error:
+            aside.unlink(missing_ok=True)
+            raise StorageError(f"The image files cannot be written: {error.strerror}.") from error
+    return data
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

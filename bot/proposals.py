@@ -1,0 +1,87 @@
+"""Prices that wait to be confirmed: the answer of the person who asked, and the end of those that get none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from bot.errors import UserError
+from bot.generation.clock import Clock
+from bot.generation.jobs import Jobs
+from bot.generation.views import lapses_at
+from bot.origin import CardAddress, Origin
+from storage.errors import StorageError
+from storage.jobs import JobStatus
+
+log = structlog.get_logger(__name__)
+
+TOO_LATE = "its price was not confirmed in time"
+_AFTER_A_FAILURE = 60.0
+
+
+class Proposals:
+    """Confirms what was proposed, and lets it lapse in time; :meth:`run` has to run beside the worker.
+
+    ``wake`` is told that something new is in the queue, ``changed`` the id of a job of which there is something new to
+    show.
+    """
+
+    def __init__(self, *, jobs: Jobs, clock: Clock, wake: Callable[[], None], changed: Callable[[int], None]) -> None:
+        self._jobs = jobs
+        self._clock = clock
+        self._wake_worker = wake
+        self._changed = changed
+        self._news = asyncio.Event()
+
+    async def confirm(self, origin: Origin, job_id: int, card: CardAddress) -> None:
+        """Begin with what was proposed: from here on it is paid for. ``card`` is where it is shown from now on.
+
+        Raises UserError where it is not this person's to confirm, is over, or would pass a limit now.
+        """
+        job = await self._jobs.job(job_id)
+        if job.user_id != origin.user_id:
+            raise UserError("Only the person who asked for it may confirm the price. Again asks for your own.")
+        if job.status is JobStatus.PROPOSED and self._clock.now() >= lapses_at(job):
+            await self._lapse()
+            raise UserError("This was not confirmed in time, so it was not started. Nothing was charged.")
+        if not await self._jobs.confirm(origin, job, card):
+            raise UserError("This is no longer waiting to be confirmed.")
+        self._wake_worker()
+
+    def wake(self) -> None:
+        """There is another one to watch."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Let lapse what is not confirmed in time, until cancelled."""
+        while True:
+            self._news.clear()
+            try:
+                wait = await self._lapse()
+            except StorageError as error:
+                log.error("proposals.not_read", reason=str(error))  # noqa: TRY400 - the sentence says it all
+                wait = _AFTER_A_FAILURE
+            except Exception:
+                log.exception("proposals.failed")
+                wait = _AFTER_A_FAILURE
+            news = asyncio.create_task(self._news.wait())
+            waits = [news] if wait is None else [news, asyncio.create_task(self._clock.sleep(wait))]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in waits:
+                    task.cancel()
+                await asyncio.gather(*waits, return_exceptions=True)
+
+    async def _lapse(self) -> float | None:
+        """End what is over, and say in how many seconds the next one will be; None: there is none."""
+        now = self._clock.now()
+        waiting = await self._jobs.proposed()
+        for job in waiting:
+            if lapses_at(job) <= now and await self._jobs.lapse(job, note=TOO_LATE):
+                log.info("proposal.lapsed", job=job.id)
+                self._changed(job.id)
+        later = [at for job in waiting if (at := lapses_at(job)) > now]
+        return (min(later) - now) / 1000 if later else None

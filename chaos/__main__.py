@@ -1,0 +1,92 @@
+"""``python -m chaos``: kill the bot under load, and count afterwards whether anything was lost or paid for twice."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import secrets
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from chaos import run as runs
+from chaos.asking import Ask, Crowd
+from chaos.counting import booked, count
+from chaos.run import Run, Size
+from chaos.seen import unsettled
+from tests.wire.people import NotOfferedError
+from tests.wire.process import ERROR
+
+
+def arguments(words: Sequence[str] | None = None) -> Size:
+    parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1000, help="commands that the bot takes, at least (1000)")
+    parser.add_argument("--kills", type=int, default=200, help="how often the bot is killed, at least (200)")
+    parser.add_argument("--seed", type=int, help="of everything that is drawn (a new one)")
+    chosen = parser.parse_args(words)
+    seed = secrets.randbelow(1_000_000) if chosen.seed is None else chosen.seed
+    return Size(chosen.jobs, chosen.kills, seed)
+
+
+async def history(crowd: Crowd, asks: Sequence[Ask]) -> set[int]:
+    """Which of these numbers their authors find in /history."""
+    found = set()
+    for ask in asks:
+        try:
+            asked = await ask.person.slash(ask.where, "history", search=f"{ask.number:05d}")
+        except NotOfferedError:
+            continue
+        said = await asked.answered()
+        if f"{ask.number:05d}" in said.text and "Nothing" not in said.text:
+            found.add(ask.number)
+    return found
+
+
+async def chaos(size: Size, folder: Path) -> bool:
+    """One run; whether its table is right."""
+    began = time.monotonic()
+    async with runs.discord() as discord, runs.services(size) as services:
+        bot = runs.bot(size, discord, services, folder)
+        async with bot:
+            run = Run(size, discord, services, bot)
+            await run.lives()
+            kept: set[int] = set()
+
+            def open_now() -> list[Ask]:
+                return [ask for ask in unsettled(run.crowd.asks, discord, services) if not ask.deleted]
+
+            await run.begin_last_life(open_now)
+            kept = await history(run.crowd, unsettled(run.crowd.asks, discord, services))
+            ending = await run.end_last_life()
+            table = count(run, ending, await booked(bot.environment["DATABASE_URL"]), kept)
+    print(f"\nseed {size.seed}, {time.monotonic() - began:.0f} s, {bot.starts} lives\n")
+    print("\n".join(table.lines()))
+    print("\nkilled:")
+    print("\n".join(f"  {times:>4} {where}" for where, times in sorted(run.killer.where.items())))
+    print("\nfaults placed:")
+    print("\n".join(f"  {times:>4} {name}" for name, times in sorted(run.weather.faults.items())))
+    errors = Counter(line.split(None, 3)[-1][:160] for line in bot.lines if ERROR.search(line))
+    if errors:
+        print("\nlines of the log that say ERROR:")
+        print("\n".join(f"  {times:>4} {line}" for line, times in errors.most_common(20)))
+    if not table.right or ending.reconciled:
+        print(f"\nreconcile said:\n{ending.books}")
+    print("\nIt is right." if table.right else "\nIt is WRONG.")
+    return table.right
+
+
+def main() -> int:
+    size = arguments()
+    # The bot dies in the middle of its requests, which the servers here find worth a traceback each.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    print(f"seed {size.seed}: {size.jobs} jobs, {size.kills} kills", flush=True)
+    with tempfile.TemporaryDirectory(prefix="easel-chaos-") as folder:
+        return int(not asyncio.run(chaos(size, Path(folder))))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

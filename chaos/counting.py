@@ -1,0 +1,159 @@
+"""The count at the end: what the users and the image services saw, held against the ledger."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from chaos.asking import AI_CLIENT, NUMBER, Ask
+from chaos.run import Ending, Run
+from chaos.seen import Fate, accepted_entries, fate, paid_calls, traces
+from playground.providers import StandIn
+from storage import jobs, ledger
+from storage.database import Database
+from storage.jobs import JobStatus, SubmissionStatus
+
+_NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})")
+
+
+@dataclass(slots=True)
+class Booked:
+    """What the ledger says of one number, in millicredits; ``raw`` is in the provider's own."""
+
+    captured: int = 0
+    raw: int = 0
+    unknown: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    """How its submissions ended and what is told of that, where there is something to tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table; ``wanted`` None: any number will do."""
+
+    words: str
+    number: int
+    wanted: int | None = None
+
+    @property
+    def right(self) -> bool:
+        return self.wanted in (None, self.number)
+
+
+@dataclass(slots=True)
+class Table:
+    rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def right(self) -> bool:
+        return all(row.right for row in self.rows)
+
+    def must(self, words: str, wrong: Collection[str]) -> None:
+        """A line that must be 0; what is wrong is named."""
+        self.rows.append(Row(words, len(wrong), 0))
+        self.notes += [f"{words}: {one}" for one in wrong]
+
+    def lines(self) -> Iterator[str]:
+        for row in self.rows:
+            verdict = "" if row.wanted is None else " ok" if row.right else f" WRONG, must be {row.wanted}"
+            yield f"{row.words:<58} {row.number:>8,}{verdict}"
+        yield from self.notes
+
+
+async def booked(database_url: str) -> dict[int, Booked]:
+    """What stands in the ledger, by number."""
+    found: dict[int, Booked] = defaultdict(Booked)
+    database = await Database.open(database_url)
+    try:
+        async with database.read() as connection:
+            for job in await jobs.jobs_with_status(connection, tuple(JobStatus)):
+                match = _NUMBERED.search(str(job.options.get("prompt")))
+                if match is None:
+                    continue
+                its = found[int(match[1])]
+                for submission in await jobs.submissions_of(connection, job.id):
+                    its.ended.append(f"{submission.status.value} ({submission.error})")
+                    if submission.status is SubmissionStatus.UNKNOWN:
+                        its.unknown.append(submission.engine)
+                for entries in (await ledger.costs_of(connection, job.id)).values():
+                    captures = [entry for entry in entries if entry.kind == "capture"]
+                    its.captured += sum(entry.amount for entry in captures)
+                    its.raw += sum(entry.raw_amount or 0 for entry in captures)
+    finally:
+        await database.close()
+    return found
+
+
+def bills(services: StandIn) -> dict[int, list[int]]:
+    """What the image services charged, by number."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for bill in services.bills:
+        if match := _NUMBERED.search(bill.prompt):
+            found[int(match[1])].append(bill.amount)
+    return found
+
+
+def count(run: Run, ending: Ending, books: dict[int, Booked], in_history: Collection[int]) -> Table:
+    """Everything in one table."""
+    asks, table = run.crowd.asks, Table()
+    every, called, charged = traces(run.discord), paid_calls(run.services), bills(run.services)
+    fates = {
+        ask: fate(ask, every[ask.number], called=ask.number in called, in_history=ask.number in in_history)
+        for ask in asks
+    }
+    by_fate = Counter(fates.values())
+    table.rows += [Row("commands", len(asks)), Row("kills", run.killer.kills)]
+    taken = len(asks) - by_fate[Fate.NEVER_TAKEN] - by_fate[Fate.REFUSED]
+    table.rows.append(Row("accepted", taken))
+    table.rows += [Row(one.value, by_fate[one]) for one in Fate if one is not Fate.OPEN]
+    table.must("lost", [_told(ask) for ask, one in fates.items() if one is Fate.OPEN])
+    table.must("shown twice", [_told(ask) for ask in asks if len(every[ask.number].shown) > 1])
+    entries = accepted_entries(run.services)
+    table.must(
+        "ai-client submits above one a submission",
+        [_told(ask) for ask in asks if entries[ask.number] > 1],
+    )
+    table.must(
+        "aithriving calls above one a submission",
+        [_told(ask) for ask in asks if ask.engine != AI_CLIENT and called[ask.number].total() > ask.images],
+    )
+    homes = (Fate.DELIVERED, Fate.KEPT)
+    table.must(
+        "charged but neither shown nor kept",
+        [_told(ask) for ask, one in fates.items() if books[ask.number].captured and one not in homes],
+    )
+    _compare(table, asks, books, charged)
+    table.must("requests that Discord would not have taken", [str(one) for one in run.discord.violations])
+    table.rows.append(Row("exit status of the bot when asked to stop", ending.status, 0))
+    table.rows.append(Row("exit status of reconcile", ending.reconciled, 0))
+    return table
+
+
+def _compare(table: Table, asks: list[Ask], books: dict[int, Booked], charged: dict[int, list[int]]) -> None:
+    """The providers' bills beside the ledger: they may differ by what nobody heard of, and by nothing else."""
+    wrong: list[str] = []
+    unheard: list[str] = []
+    for ask in asks:
+        its, bill = books[ask.number], charged[ask.number]
+        difference = sum(bill) - its.raw
+        if not difference:
+            continue
+        told = f"{_told(ask)}: billed {sum(bill)}, booked {its.raw}, ended {', '.join(its.ended)}"
+        explained = 0 < difference <= len(its.unknown) * max(bill, default=0)
+        (unheard if explained else wrong).append(told)
+    total = sum(map(sum, charged.values()))
+    table.rows += [
+        Row("billed by the image services, millicredits", total),
+        Row("booked in the ledger, in theirs", sum(its.raw for its in books.values())),
+        Row("outcomes unknown, free for the user", sum(len(its.unknown) for its in books.values())),
+        Row("of them billed all the same, commands", len(unheard)),
+    ]
+    table.must("difference beyond the unknown outcomes, commands", wrong)
+    table.notes += [f"billed, but unknown: {told}" for told in unheard]
+
+
+def _told(ask: Ask) -> str:
+    return f"number {ask.number} ({ask.engine}, {ask.images} images{', private' if ask.private else ''})"

@@ -1,0 +1,199 @@
+"""One run: lives of the bot, each under load and ended by a kill, and a last one in which everything is finished."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaos.asking import Ask, Crowd
+from chaos.killing import LOOKING, POINTS, Killer, Place, Side
+from chaos.weather import Weather
+from playground.providers import StandIn, flat
+from tests.wire.loopback import Discord
+from tests.wire.process import REPOSITORY, BotProcess
+
+LOST_AFTER = 8
+"""Seconds for which a lost request is looked for here; the bot's own default would outlast the whole run."""
+TRAP = 4.0
+"""Seconds for which one waits for the bot to walk into a trap before it is killed where it stands."""
+AT_RANDOM = 0.2
+"""Part of the kills that come at any moment."""
+FINISHED_WITHIN = 300.0
+MOST_AT_ONCE = 30
+"""Commands in one life, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    jobs: int
+    kills: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the last life ended: the exit status of the bot, and what ``reconcile`` said."""
+
+    status: int
+    reconciled: int
+    books: str
+
+
+class Run:
+    """The driver: Discord and the image services are in its process, the bot is not."""
+
+    def __init__(self, size: Size, discord: Discord, services: StandIn, bot: BotProcess) -> None:
+        self.size = size
+        self.discord = discord
+        self.services = services
+        self.bot = bot
+        chance = random.Random(size.seed)
+        self.crowd = Crowd(discord, random.Random(chance.random()))
+        self.killer = Killer(discord, services, bot, random.Random(chance.random()))
+        self.weather = Weather(discord, services, random.Random(chance.random()))
+        self._chance = random.Random(chance.random())
+        self._points: list[tuple[Place, Side]] = []
+        self._started = time.monotonic()
+
+    async def lives(self) -> None:
+        """Live and die until enough was asked and killed."""
+        watched: list[Callable[[], None]] = []
+        life = 0
+        while self.killer.kills < self.size.kills or self.crowd.taken < self.size.jobs:
+            if life % 10 == 0:
+                for disarm in watched:
+                    disarm()
+                self.weather.clear()
+                watched = [self.killer.lie_in_wait(LOOKING, side) for side in LOOKING.sides]
+            await self._life()
+            life += 1
+            if life % 20 == 0:
+                self._tell()
+
+    async def _life(self) -> None:
+        place, side = self._next_point()
+        at_random = self._chance.random() < AT_RANDOM
+        skip = 0 if place.seldom else self._chance.choice((0, 1, 2, 4, 6))
+        disarm = None if at_random else self.killer.lie_in_wait(place, side, skip=skip)
+        self.weather.change()
+        if await self._born():
+            await self._load(late=place.late and not at_random)
+            await self._wait(self._chance.uniform(0.0, 2.0) if at_random else TRAP)
+        self.killer.strike("at any moment")
+        if disarm is not None:
+            disarm()
+        await self._buried()
+
+    async def _born(self) -> bool:
+        """Start the bot; False if it dies before it is connected."""
+        number = self.discord.gateway.identified + 1
+        self.killer.struck.clear()
+        await self.bot.start()
+        await self.discord.until(
+            lambda: self.discord.gateway.identified >= number or self.killer.struck.is_set(), "the bot to connect"
+        )
+        return not self.killer.struck.is_set()
+
+    async def _buried(self) -> None:
+        await self.bot.ended()
+        await self.discord.gateway.silence()
+        self.discord.gateway.forget_sessions()
+        self.crowd.give_up_unanswered()
+
+    async def _load(self, *, late: bool) -> None:
+        """What people do in one life: an even share of all the jobs, in two bursts."""
+        lives_left = max(1, self.size.kills - self.killer.kills)
+        # A part of them is asked of a bot that is about to die, and is never taken.
+        share = min(MOST_AT_ONCE, math.ceil(1.5 * max(0, self.size.jobs - self.crowd.taken) / lives_left))
+        for burst in (share - share // 2, share // 2):
+            for _ in range(burst):
+                await self.crowd.ask()
+            if burst:
+                await self._wait(0.3)
+            if late:
+                self.discord.expire_tokens()
+            await self.crowd.meddle()
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self.killer.struck.wait()
+        except TimeoutError:
+            return
+
+    def _next_point(self) -> tuple[Place, Side]:
+        if not self._points:
+            self._points = list(POINTS)
+            self._chance.shuffle(self._points)
+        return self._points.pop()
+
+    # --- the last life ------------------------------------------------------------------------------------------
+
+    async def begin_last_life(self, unsettled: Callable[[], list[Ask]]) -> None:
+        """Without any fault: everything is finished that was taken."""
+        self.weather.clear()
+        await self._born()
+        deadline = time.monotonic() + FINISHED_WITHIN
+        # What was taken but never shown has to come up by itself.
+        await asyncio.sleep(3.0)
+        while unsettled() and time.monotonic() < deadline:
+            await asyncio.sleep(1.0)
+        self._tell()
+
+    async def end_last_life(self) -> Ending:
+        """The bot is asked to stop, and its books are compared."""
+        self.bot.terminate()
+        status = await self.bot.ended()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bot",
+            "reconcile",
+            cwd=self.bot.folder,
+            env={**self.bot.environment, "PYTHONPATH": str(REPOSITORY)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        return Ending(status, process.returncode or 0, said.decode(errors="replace").strip())
+
+    def _tell(self) -> None:
+        seconds = time.monotonic() - self._started
+        print(f"{seconds:5.0f} s: {self.crowd.taken} jobs taken, {self.killer.kills} kills", flush=True)
+
+
+def settings(size: Size) -> dict[str, str]:
+    """What the bot is told beside the addresses."""
+    return {
+        "AI_CLIENT_RATE": "50",
+        "AITHRIVING_RATE": "50",
+        "AI_CLIENT_LOST_AFTER": str(LOST_AFTER),
+        "JOBS_PER_USER": "1000",
+        "LOG_LEVEL": "info",
+    }
+
+
+def services(size: Size) -> StandIn:
+    """The image services: quick, with pictures of one colour."""
+    return StandIn(seconds=(0.1, 1.5), seed=size.seed, painter=flat)
+
+
+def discord() -> Discord:
+    """A Discord that keeps no files, with patience for a machine that is busy."""
+    made = Discord()
+    made.world.keep_files = False
+    made.world.pulse.patience = 120.0
+    return made
+
+
+def bot(size: Size, discord: Discord, services: StandIn, folder: Path) -> BotProcess:
+    """The bot's process. It may write errors: they are counted, and do not end the run."""
+    made = BotProcess(discord, folder, services.url, more=settings(size))
+    made.errors_expected = True
+    return made

@@ -1,0 +1,101 @@
+"""What became of each command, from what the users see and from what the image services saw."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from chaos.asking import NUMBER, Ask, is_over
+from playground.providers import StandIn
+from tests.wire.loopback import Discord
+from tests.wire.seen import Seen, look_at
+
+_NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})")
+_FAILED = ("No image came of this.", "Cancelled.")
+_KEPT = "Too large to be sent here, but kept"
+_PAID = ("ai-client.entry", "aithriving.basic", "aithriving.core")
+
+
+class Fate(StrEnum):
+    """How a command ended."""
+
+    DELIVERED = "delivered"
+    KEPT = "kept"
+    FAILED = "failed with a message"
+    REFUSED = "refused at once, with a message"
+    NEVER_TAKEN = "never taken: the bot was dead or died before"
+    OPEN = "lost"
+
+
+@dataclass(slots=True)
+class Traces:
+    """What is to be seen of one number anywhere."""
+
+    shown: list[Seen] = field(default_factory=list)
+    failed: list[Seen] = field(default_factory=list)
+    kept: list[Seen] = field(default_factory=list)
+    working: list[Seen] = field(default_factory=list)
+
+
+def traces(discord: Discord) -> dict[int, Traces]:
+    """All messages that speak of a number, as they stand at the end; for one that was deleted, as it stood before."""
+    found: dict[int, Traces] = defaultdict(Traces)
+    for message in discord.world.everything_said():
+        seen = look_at(message)
+        words = "\n".join((seen.text, *(picture.description or "" for picture in seen.pictures)))
+        numbers = {int(number) for number in _NUMBERED.findall(words)}
+        if len(numbers) != 1:
+            continue
+        its = found[numbers.pop()]
+        if not is_over(seen):
+            its.working.append(seen)
+        elif seen.pictures:
+            its.shown.append(seen)
+        elif any(words in seen.text for words in _FAILED):
+            its.failed.append(seen)
+        elif _KEPT in seen.text:
+            its.kept.append(seen)
+    return found
+
+
+def paid_calls(services: StandIn) -> dict[int, Counter[str]]:
+    """For each number how often each paid route was reached and not turned away at the door."""
+    found: dict[int, Counter[str]] = defaultdict(Counter)
+    for call in services.calls:
+        if call.route in _PAID and call.status != 429 and (match := _NUMBERED.search(str(call.body))):
+            found[int(match[1])][call.route] += 1
+    return found
+
+
+def accepted_entries(services: StandIn) -> Counter[int]:
+    """For each number how many requests ai-client took."""
+    found: Counter[int] = Counter()
+    for call in services.calls_to("ai-client.entry"):
+        if call.accepted and (match := _NUMBERED.search(str(call.body))):
+            found[int(match[1])] += 1
+    return found
+
+
+def fate(ask: Ask, its: Traces, *, called: bool, in_history: bool = False) -> Fate:
+    """How it ended; ``called``: an image service was asked for it; ``in_history``: its author finds it there."""
+    if its.shown:
+        return Fate.DELIVERED
+    if its.failed:
+        return Fate.FAILED
+    if its.kept or in_history:
+        return Fate.KEPT
+    card = ask.card
+    if called or its.working or (ask.deleted and card is not None):
+        return Fate.OPEN
+    if card is None or card.loading:
+        return Fate.NEVER_TAKEN
+    return Fate.REFUSED
+
+
+def unsettled(asks: Iterable[Ask], discord: Discord, services: StandIn) -> list[Ask]:
+    """Those that are taken and not ended."""
+    every, called = traces(discord), paid_calls(services)
+    return [ask for ask in asks if fate(ask, every[ask.number], called=ask.number in called) is Fate.OPEN]

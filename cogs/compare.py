@@ -1,0 +1,85 @@
+"""/compare: one prompt on several engines, side by side in one card."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice, Range
+from discord.ext import commands
+
+from bot.client import Easel
+from bot.display.choices import CHOICES_AT_MOST, NAME_AT_MOST, calmly, engine_choices
+from bot.display.starting import origin_of, planned, start
+from bot.generation.comparing import engines_named
+from bot.generation.prompt import PROMPT_LIMIT
+from bot.generation.requests import ImagineOptions
+from bot.generation.sizes import ratio_name
+from cogs.imagine import SEED_AT_MOST
+
+Interaction: TypeAlias = discord.Interaction[Easel]
+
+ENGINES_AT_MOST = 600
+
+
+class Compare(commands.Cog):
+    """Shows how engines differ."""
+
+    def __init__(self, client: Easel) -> None:
+        self.client = client
+
+    @app_commands.command(description="The same prompt on several engines side by side; the price is confirmed first")
+    @app_commands.describe(
+        prompt="What to paint. What an engine does not take is not sent to it, and the card says so",
+        seed="A number for the engines that take one",
+        size="Width x height in pixels, or a shape such as 16:9; else each engine's own",
+        engines="Which engines, with commas between them; all of them if left out",
+        private="Only you see it",
+    )
+    async def compare(
+        self,
+        interaction: Interaction,
+        prompt: Range[str, 1, PROMPT_LIMIT],
+        seed: Range[int, 0, SEED_AT_MOST] | None = None,
+        size: Range[str, 1, 20] | None = None,
+        engines: Range[str, 1, ENGINES_AT_MOST] | None = None,
+        private: bool | None = None,
+    ) -> None:
+        actions = self.client.actions
+        options = ImagineOptions(
+            prompt=prompt,
+            seed=seed,
+            size=size,
+            engines=engines_named(engines, actions.engines),
+            private=actions.private_by_default(origin_of(interaction)) if private is None else private,
+        )
+        await start(interaction, planned(interaction, options))
+
+    @compare.autocomplete("engines")
+    @calmly
+    async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
+        """The engines that are not named yet, behind those that are."""
+        actions = self.client.actions
+        named, _, last = current.rpartition(",")
+        before = [name.strip() for name in named.split(",") if name.strip()]
+        offered = [choice for choice in engine_choices(actions, last) if choice.value not in before]
+        every = [(", ".join([*before, choice.value]), choice.name) for choice in offered]
+        return [Choice(name=_shown(before, name), value=value) for value, name in every if len(value) <= NAME_AT_MOST]
+
+    @compare.autocomplete("size")
+    @calmly
+    async def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
+        """The sizes of all engines; one that does not make such a size takes the nearest shape."""
+        typed = current.strip().lower()
+        sizes = dict.fromkeys(size for engine in self.client.actions.engines.values() for size in engine.sizes)
+        names = {str(size): f"{size} · {ratio_name(size)}" for size in sizes}
+        return [Choice(name=name, value=value) for value, name in names.items() if typed in name][:CHOICES_AT_MOST]
+
+
+def _shown(before: list[str], name: str) -> str:
+    return (f"{len(before)} more and {name}" if before else name)[:NAME_AT_MOST]
+
+
+async def setup(client: Easel) -> None:
+    await client.add_cog(Compare(client))

@@ -1,0 +1,30 @@
+"""What the history is searched by, and an index by which old previews are found."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from storage.searching import words_of
+from storage.tables import JsonText
+
+revision = "0004"
+down_revision = "0003"
+
+_JOBS = sa.table("jobs", sa.column("id", sa.Integer), sa.column("options", JsonText), sa.column("words", sa.Text))
+
+
+def upgrade() -> None:
+    """Make them, and fill in what older jobs are found by."""
+    op.add_column("jobs", sa.Column("words", sa.Text, nullable=False, server_default=sa.text("''")))
+    connection = op.get_bind()
+    every = connection.execute(sa.select(_JOBS.c.id, _JOBS.c.options)).all()
+    for job_id, options in every:
+        connection.execute(sa.update(_JOBS).where(_JOBS.c.id == job_id).values(words=words_of(options)))
+    op.create_index(
+        "ix_images_preview_created_at",
+        "images",
+        ["created_at"],
+        sqlite_where=sa.text("preview IS NOT NULL"),
+        postgresql_where=sa.text("preview IS NOT NULL"),
+    )

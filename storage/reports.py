@@ -1,0 +1,217 @@
+"""What was spent and what became of it, counted from the ledger alone: in a server or everywhere, by what one likes.
+
+Every request that has ended counts by its last entry, its capture or the release of what was not captured, which hold
+all that is counted and are read from indexes of just those; what is on its way counts by its hold. Amounts are
+millicredits, times Unix milliseconds (UTC); `since` is included, `until` is not, None is without an end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, func, literal_column, select, text, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import tables
+from storage.ledger import EntryKind
+from storage.records import UNFINISHED, SubmissionStatus
+
+_LEDGER = tables.ledger.c
+_SUBMISSIONS = tables.submissions.c
+
+DAY = 86_400_000
+"""Milliseconds of a day."""
+
+# In the words of the indexes of just these rows, so that they can be used: a capture, and a release without one.
+_PAID = text("ledger.images IS NOT NULL")
+_FREED = text("ledger.outcome IS NOT NULL")
+# Of a flag the sum is wanted; and a number that is written out is not bound anew.
+_ZERO: ColumnElement[int] = literal_column("0")
+_IS_EXACT: ColumnElement[int] = literal_column("ledger.exact")
+_WENT_WRONG = (SubmissionStatus.FAILED.value, SubmissionStatus.UNKNOWN.value)
+
+
+class By(StrEnum):
+    """What a report's lines are about."""
+
+    USER = "user"
+    ENGINE = "engine"
+    DAY = "day"
+    CHANNEL = "channel"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which entries count: those of a server, of a person, of a stretch of time; None: all."""
+
+    server_id: int | None = None
+    user_id: int | None = None
+    since: int | None = None
+    until: int | None = None
+
+    def conditions(self, *, indexed: bool = True) -> list[ColumnElement[bool]]:
+        """The same for a statement on the ledger; without ``indexed`` no index is to be found by them."""
+        if self == _EVERYTHING:
+            # It is true of all, and leads to the index in the order of time.
+            return [_LEDGER.counted_at >= 0]
+
+        def its(column: ColumnElement[int]) -> ColumnElement[int]:
+            return column if indexed else column + _ZERO
+
+        wanted: list[ColumnElement[bool]] = []
+        if self.server_id is not None:
+            wanted.append(its(_LEDGER.server_id) == self.server_id)
+        if self.user_id is not None:
+            wanted.append(its(_LEDGER.user_id) == self.user_id)
+        if self.since is not None:
+            wanted.append(its(_LEDGER.counted_at) >= self.since)
+        if self.until is not None:
+            wanted.append(its(_LEDGER.counted_at) < self.until)
+        return wanted
+
+
+_EVERYTHING = Scope()
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Credits spent (exactly known and estimated), the images for them, and the jobs asked for.
+
+    ``failed`` and ``cancelled`` are requests, of which a job may have several; ``given_back`` was held for them.
+    ``in_flight`` is held for what is not over.
+    """
+
+    exact: int = 0
+    estimated: int = 0
+    jobs: int = 0
+    images: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    given_back: int = 0
+    in_flight: int = 0
+
+    @property
+    def spent(self) -> int:
+        return self.exact + self.estimated
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The figures of one user, engine, day (days since 1970) or channel; None: it is not known which."""
+
+    key: int | str | None
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All of it, and some of its lines; there are ``count`` lines."""
+
+    totals: Figures
+    lines: list[Line]
+    count: int
+
+
+NAMES = tuple(field.name for field in fields(Figures))
+
+
+async def report(conn: AsyncConnection, by: By, scope: Scope, *, limit: int | None = None, offset: int = 0) -> Report:
+    """Who spent most comes first; days come in their order."""
+    lines = union_all(_paid(by, scope), _freed(by, scope), _held(by, scope)).subquery()
+    sums = {name: func.sum(lines.c[name]).label(name) for name in NAMES}
+    merged = select(lines.c.key, *sums.values()).group_by(lines.c.key).subquery()
+    mine = merged.c
+    totals = [func.sum(mine[name]).over().label(f"all_{name}") for name in NAMES]
+    spent = mine.exact + mine.estimated
+    order = [mine.key] if by is By.DAY else [spent.desc(), mine.jobs.desc(), mine.key]
+    statement = select(merged, func.count().over().label("count"), *totals).order_by(*order)
+    rows = (await conn.execute(statement.limit(limit).offset(offset))).mappings().all()
+    if not rows:
+        return Report(Figures(), [], 0)
+    return Report(
+        totals=Figures(**{name: int(rows[0][f"all_{name}"]) for name in NAMES}),
+        lines=[Line(row["key"], Figures(**{name: int(row[name]) for name in NAMES})) for row in rows],
+        count=int(rows[0]["count"]),
+    )
+
+
+async def timeline(conn: AsyncConnection, scope: Scope, bounds: list[int]) -> list[tuple[int, int]]:
+    """What was spent from each of the ascending ``bounds`` to the next one: exactly known and estimated."""
+    # One short search of the index a stretch, which needs no sorting.
+    pieces = [
+        select(
+            func.coalesce(func.sum(_LEDGER.amount), 0).label("spent"),
+            func.coalesce(func.sum(_LEDGER.amount * _IS_EXACT), 0).label("exact"),
+        ).where(_PAID, *Scope(scope.server_id, scope.user_id, start, end).conditions())
+        for start, end in pairwise(bounds)
+    ]
+    if not pieces:
+        return []
+    rows = (await conn.execute(union_all(*pieces) if len(pieces) > 1 else pieces[0])).all()
+    return [(int(row.exact), int(row.spent) - int(row.exact)) for row in rows]
+
+
+async def first_entry(conn: AsyncConnection, scope: Scope) -> int | None:
+    """When the first thing was asked for that was paid for."""
+    statement = select(_LEDGER.counted_at).where(_PAID, *scope.conditions()).order_by(_LEDGER.counted_at).limit(1)
+    first: int | None = (await conn.execute(statement)).scalar_one_or_none()
+    return first
+
+
+def _paid(by: By, scope: Scope) -> Select[Any]:
+    exact = func.sum(_LEDGER.amount * _IS_EXACT)
+    known = {
+        "exact": exact,
+        "estimated": func.sum(_LEDGER.amount) - exact,
+        "jobs": _firsts(),
+        "images": func.sum(_LEDGER.images),
+    }
+    return _figures(_key(by, scope), known).where(_PAID, *scope.conditions())
+
+
+def _freed(by: By, scope: Scope) -> Select[Any]:
+    known = {
+        "jobs": _firsts(),
+        "failed": func.count(case((_LEDGER.outcome.in_(_WENT_WRONG), 1))),
+        "cancelled": func.count(case((_LEDGER.outcome == SubmissionStatus.CANCELLED.value, 1))),
+        "given_back": -func.sum(_LEDGER.amount),
+    }
+    return _figures(_key(by, scope), known).where(_FREED, *scope.conditions())
+
+
+def _held(by: By, scope: Scope) -> Select[Any]:
+    """Few of many: found by the submissions that are unfinished, and not by the scope."""
+    known = {"jobs": _firsts(), "in_flight": func.sum(_LEDGER.amount)}
+    open_ones = _SUBMISSIONS.status.in_([status.value for status in UNFINISHED])
+    return (
+        _figures(_key(by, scope), known)
+        .join(tables.submissions, _SUBMISSIONS.id == _LEDGER.submission_id)
+        .where(open_ones, _LEDGER.kind == EntryKind.HOLD.value, *scope.conditions(indexed=False))
+    )
+
+
+def _figures(key: ColumnElement[Any], known: Mapping[str, ColumnElement[Any]]) -> Select[Any]:
+    columns = [known.get(name, _ZERO).label(name) for name in NAMES]
+    return select(key.label("key"), *columns).select_from(tables.ledger).group_by(key)
+
+
+def _key(by: By, scope: Scope) -> ColumnElement[Any]:
+    columns: dict[By, ColumnElement[Any]] = {
+        By.USER: _LEDGER.user_id,
+        By.ENGINE: _LEDGER.engine,
+        By.CHANNEL: _LEDGER.channel_id,
+        By.DAY: _LEDGER.counted_at // DAY,
+    }
+    # Over all time of a server the index in the order of users saves the sorting. Of a stretch of time it would have to
+    # be read from end to end, so there the one in the order of time is better: this keeps the planner from the other.
+    in_order = scope.since is None and scope.server_id is not None
+    return columns[by] if by is not By.USER or in_order else columns[by] + _ZERO
+
+
+def _firsts() -> ColumnElement[Any]:
+    """How many of the requests are the first of their jobs."""
+    return func.count(case((_LEDGER.position == _ZERO, 1)))

@@ -1,0 +1,94 @@
+"""What is on its way and what went wrong lately, for those who look after a server. Times are Unix milliseconds (UTC).
+
+The prompts are left out: what is private is nobody else's, and the rest is on its card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import tables
+from storage.records import UNFINISHED, SubmissionStatus
+
+_JOBS = tables.jobs.c
+_SUBMISSIONS = tables.submissions.c
+_WENT_WRONG = (SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request of a job: whose, where, how it stands; ``error`` is the sentence for the card."""
+
+    id: int
+    job_id: int
+    user_id: int
+    server_id: int | None
+    channel_id: int
+    private: bool
+    engine: str
+    provider: str
+    status: SubmissionStatus
+    created_at: int
+    sent_at: int | None
+    updated_at: int
+    error: str | None
+
+
+async def unfinished(conn: AsyncConnection, *, server_id: int | None, limit: int) -> list[Request]:
+    """Those that are queued or on their way in the server, or (None) everywhere; oldest first."""
+    statement = _requests(UNFINISHED, server_id).order_by(_SUBMISSIONS.created_at, _SUBMISSIONS.id).limit(limit)
+    return await _read(conn, statement)
+
+
+async def unknown(conn: AsyncConnection, *, server_id: int | None, since: int, limit: int) -> list[Request]:
+    """Those asked for since then of which nobody knows what became; newest first."""
+    statement = _requests((SubmissionStatus.UNKNOWN,), server_id).where(_SUBMISSIONS.created_at >= since)
+    return await _read(conn, statement.order_by(_SUBMISSIONS.created_at.desc(), _SUBMISSIONS.id.desc()).limit(limit))
+
+
+async def failures_of(conn: AsyncConnection, *, user_id: int, server_id: int | None, limit: int) -> list[Request]:
+    """The person's latest requests that failed or whose outcome is unknown, newest first."""
+    statuses = [status.value for status in _WENT_WRONG]
+    of_theirs = _SUBMISSIONS.job_id == _JOBS.id
+    wanted: list[ColumnElement[bool]] = [_JOBS.user_id == user_id, _SUBMISSIONS.status.in_(statuses)]
+    if server_id is not None:
+        wanted.append(_JOBS.server_id == server_id)
+    statement = select(*_COLUMNS).select_from(tables.jobs).join(tables.submissions, of_theirs).where(*wanted)
+    return await _read(conn, statement.order_by(_JOBS.created_at.desc(), _SUBMISSIONS.id.desc()).limit(limit))
+
+
+_COLUMNS: tuple[ColumnElement[Any], ...] = (
+    _SUBMISSIONS.id,
+    _SUBMISSIONS.job_id,
+    _SUBMISSIONS.user_id,
+    _JOBS.server_id,
+    _JOBS.channel_id,
+    _JOBS.private,
+    _SUBMISSIONS.engine,
+    _SUBMISSIONS.provider,
+    _SUBMISSIONS.status,
+    _SUBMISSIONS.created_at,
+    _SUBMISSIONS.sent_at,
+    _SUBMISSIONS.updated_at,
+    _SUBMISSIONS.error,
+)
+
+
+def _requests(statuses: Collection[SubmissionStatus], server_id: int | None) -> Select[Any]:
+    statement = (
+        select(*_COLUMNS)
+        .join_from(tables.submissions, tables.jobs, _JOBS.id == _SUBMISSIONS.job_id)
+        .where(_SUBMISSIONS.status.in_([status.value for status in statuses]))
+    )
+    # Not by the server's index: of all its jobs few are unfinished.
+    return statement if server_id is None else statement.where(_JOBS.server_id + 0 == server_id)
+
+
+async def _read(conn: AsyncConnection, statement: Select[Any]) -> list[Request]:
+    rows = (await conn.execute(statement)).mappings()
+    return [Request(**{**row, "status": SubmissionStatus(row["status"])}) for row in rows]

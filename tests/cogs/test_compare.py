@@ -1,0 +1,156 @@
+"""/compare as a person does it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import simcord
+
+from playground.providers import Fault
+from playground.providers.faults import Status
+from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, told
+from tests.doubles.forms import fields, filled, send
+
+XL = "ai-client/stable-diffusion-xl-1024-v0-9"
+
+
+async def compare(studio: Studio, prompt: str = "a fox", **options: Any) -> simcord.InteractionResult:
+    return await studio.ada.slash(studio.channel, "compare", prompt=prompt, **options)
+
+
+async def test_the_price_of_each_engine_is_shown_first(studio: Studio) -> None:
+    result = await compare(studio, seed=7)
+    await studio.finish()
+    shown = card(result)
+    assert shown.labels[0].startswith("Confirm: ")
+    assert "This makes 3 images" in shown.text
+    assert "**Stable Diffusion XL 0.9** · 1024x1024 · about 5 credits" in shown.text
+    assert "-# not sent, since it does not take it: a seed" in shown.text
+    assert "**Stable Image Core** · 1024x1024 · 6 credits" in shown.text
+    assert studio.stand_in.calls == []
+
+
+async def test_all_engines_stand_side_by_side_with_time_and_price(studio: Studio) -> None:
+    result = await compare(studio, seed=7)
+    await studio.press(studio.ada, card(result), CONFIRM)
+    await studio.finish()
+    shown = card(result)
+    assert [image["description"] for image in shown.images] == [
+        "a fox by Stable Diffusion XL 0.9 (image 1 of 3)",
+        "a fox by Stable Diffusion 1.6 (image 2 of 3)",
+        "a fox by Stable Image Core (image 3 of 3)",
+    ]
+    lines = shown.text.splitlines()
+    core = next(line for line in lines if line.startswith("**Stable Image Core**"))
+    assert "1024x1024 · seed 7 · " in core
+    assert core.endswith(" s · 6 credits")
+    basic = next(line for line in lines if line.startswith("**Stable Diffusion 1.6**"))
+    assert " s · about " in basic
+    assert "3 requests together: about " in shown.text
+    assert "(estimate)" in shown.text
+    bodies = [call.body for call in studio.stand_in.calls if call.route.startswith("aithriving")]
+    assert [body["seed"] for body in bodies if isinstance(body, dict)] == [7, 7]
+
+
+async def test_what_an_engine_does_not_take_is_not_sent_and_said(studio: Studio) -> None:
+    result = await compare(studio, "a fox::2 snow::-1 --no people --steps 20", size="1000x500")
+    await studio.press(studio.ada, card(result), CONFIRM)
+    await studio.finish()
+    shown = card(result)
+    assert len(shown.images) == 3
+    missing = [line for line in shown.text.splitlines() if line.startswith("-# not sent")]
+    assert len(missing) == 3
+    assert "a negative prompt" in "".join(missing)
+    assert "the size 1000x500" in missing[0]
+    (core,) = studio.stand_in.calls_to("aithriving.core")
+    assert isinstance(core.body, dict)
+    assert core.body["prompt"] == "a fox"
+    assert "snow" not in str(core.body)
+
+
+async def test_engines_can_be_chosen(studio: Studio) -> None:
+    result = await compare(studio, engines=f"core, {BASIC}", private=True)
+    shown = card(result)
+    assert shown.private
+    assert "This makes 2 images" in shown.text
+    await studio.press(studio.ada, shown, CONFIRM)
+    await studio.finish()
+    assert len(card(result).images) == 2
+    assert "Stable Diffusion XL" not in card(result).text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"engines": "core"}, "needs at least two engines"),
+        ({"engines": "core, nobody"}, "There is no engine “nobody”"),
+        ({"prompt": "a {red, blue} fox"}, "takes one prompt"),
+        ({"prompt": "a fox --engine core"}, "leave out --engine"),
+        ({"prompt": "a fox --images 4"}, "12 images of 3 engines"),
+        ({"prompt": "a fox --stepps 4"}, "--stepps is no flag"),
+    ],
+)
+async def test_what_is_no_comparison_is_said_at_once(studio: Studio, options: dict[str, Any], said: str) -> None:
+    assert said in told(await compare(studio, **options)).text
+    assert studio.stand_in.calls == []
+
+
+async def test_one_that_fails_is_named_and_free(studio: Studio) -> None:
+    studio.stand_in.misbehave(Fault("aithriving.core", Status(200, {"code": -1, "message": "Not these words"})))
+    result = await compare(studio)
+    await studio.press(studio.ada, card(result), CONFIRM)
+    await studio.finish()
+    shown = card(result)
+    assert len(shown.images) == 2
+    assert "**Stable Image Core** · not made, not charged: " in shown.text
+
+
+async def test_it_fills_up_while_it_is_worked_on(make_studio: MakeStudio) -> None:
+    studio = await make_studio(seconds=None, AITHRIVING_JOBS="1")
+    result = await compare(studio, engines=f"{CORE}, {BASIC}")
+    await studio.press(studio.ada, card(result), CONFIRM)
+    await studio.begun()
+    studio.stand_in.finish_all()
+    await studio.until(lambda: len(card(result).images) == 1)
+    lines = card(result).text
+    assert "**Stable Image Core** · 1024x1024 · " in lines
+    assert "**Stable Diffusion 1.6** · " in lines
+    await studio.begun("aithriving.basic")
+    studio.stand_in.finish_all()
+    await studio.finish()
+    assert len(card(result).images) == 2
+
+
+async def test_a_comparison_can_be_repeated_edited_and_looked_into(studio: Studio) -> None:
+    result = await compare(studio, seed=7, engines=f"{CORE}, {BASIC}")
+    await studio.press(studio.ada, card(result), CONFIRM)
+    await studio.finish()
+    again = await studio.press(studio.ben, card(result), "Again")
+    assert "This makes 2 images" in card(again).text
+    details = told(await studio.press(studio.ben, card(result), "Details"))
+    assert f"```/compare prompt:a fox seed:7 engines:{CORE}, {BASIC}```" in details.text
+    form = await studio.press(studio.ada, card(result), "Edit")
+    assert set(filled(form)["Engines to compare"]) == {CORE, BASIC}
+    assert fields(form)["Engines to compare"]["min_values"] == 2
+    edited = await send(studio.ada, form, Prompt="a bear", Engines_to_compare=[CORE, XL])
+    assert "**Stable Diffusion XL 0.9**" in card(edited).text
+
+
+async def test_it_works_in_direct_messages(studio: Studio) -> None:
+    result = await studio.ada.user.slash("compare", prompt="a fox", engines=f"{CORE}, {BASIC}")
+    await studio.ada.user.click(card(result).raw, label=card(result).labels[0])
+    await studio.finish()
+    assert len(card(result).images) == 2
+
+
+async def suggested(studio: Studio, option: str, typed: str) -> dict[str, str]:
+    choices = await studio.ada.autocomplete(studio.channel, "compare", option, typed, prompt="a fox")
+    return {choice["value"]: choice["name"] for choice in choices}
+
+
+async def test_engines_are_suggested_one_after_the_other(studio: Studio) -> None:
+    assert list(await suggested(studio, "engines", "")) == [XL, BASIC, CORE]
+    further = await suggested(studio, "engines", f"{CORE}, ")
+    assert list(further) == [f"{CORE}, {XL}", f"{CORE}, {BASIC}"]
+    assert "16:9" in (await suggested(studio, "size", "1344"))["1344x768"]

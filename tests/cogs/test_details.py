@@ -1,0 +1,118 @@
+"""Details: everything about a job, and the way up and down its line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import simcord
+
+from storage import jobs as rows
+from tests.cogs.conftest import BASIC, Shown, Studio, card, forge, told
+
+XL = "ai-client/stable-diffusion-xl-1024-v0-9"
+
+
+async def finished(studio: Studio, **options: Any) -> simcord.InteractionResult:
+    result = await studio.imagine(**options)
+    await studio.finish()
+    return result
+
+
+async def details(studio: Studio, person: simcord.MemberActor, shown: Shown) -> Shown:
+    return told(await studio.press(person, shown, "Details"))
+
+
+async def test_everything_that_is_known_is_there(studio: Studio) -> None:
+    result = await finished(studio, prompt="a fox --steps 20", engine=XL, style="anime", images=2)
+    shown = await details(studio, studio.ada, card(result))
+    async with studio.runtime.database.read() as connection:
+        (submission,) = await rows.submissions_of(connection, 1)
+    assert submission.handle is not None
+    for words in (
+        "**Job 1** · finished and shown",
+        "Stable Diffusion XL 0.9 · 1024x1024 · 2 images · anime · 20 steps",
+        "Cost: 10 credits",
+        "Thread: a fox",
+        f"ai-client: thread {submission.handle['thread']}, request ",
+        "waited ",
+        "made in ",
+        "fetched in ",
+        f"```/imagine prompt:a fox --steps 20 engine:{XL} images:2 style:anime```",
+    ):
+        assert words in shown.text
+    assert shown.labels == []
+
+
+async def test_an_estimate_is_called_one(studio: Studio) -> None:
+    result = await finished(studio, prompt="a fox", engine=BASIC, seed=7)
+    shown = await details(studio, studio.ben, card(result))
+    assert "(estimate)" in shown.text
+    assert "seed 7" in shown.text
+
+
+async def test_the_line_is_walked_up_and_down_in_one_card(studio: Studio) -> None:
+    first = await finished(studio, prompt="a fox", seed=7)
+    second = await studio.press(studio.ada, card(first), "Again")
+    await studio.finish()
+    await studio.press(studio.ben, card(second), "New seed")
+    await studio.press(studio.ada, card(second), "Again")
+    await studio.finish()
+    shown = await details(studio, studio.ben, card(second))
+    assert shown.labels == ["Made from job 1", "Led to job 3", "Led to job 4"]
+    up = await studio.press(studio.ben, shown, "Made from job 1")
+    assert card(up).raw.id == shown.raw.id
+    assert "**Job 1**" in card(up).text
+    assert card(up).labels == ["Led to job 2"]
+    down = await studio.press(studio.ben, card(up), "Led to job 2")
+    further = await studio.press(studio.ben, card(down), "Led to job 3")
+    assert "**Job 3**" in card(further).text
+    assert card(further).labels == ["Made from job 2"]
+
+
+async def test_kin_that_others_may_not_see_are_counted_and_not_named(studio: Studio) -> None:
+    public = await finished(studio, prompt="a fox")
+    await finished(studio, prompt="hidden", private=True)
+    async with studio.runtime.database.write() as tx:
+        await rows.update_job(tx, 2, parent_id=1)
+    mine = await details(studio, studio.ada, card(public))
+    assert mine.labels == ["Led to job 2"]
+    assert "Thread:" in mine.text
+    theirs = await details(studio, studio.ben, card(public))
+    assert theirs.labels == []
+    assert "Related to 1 job that you cannot see here." in theirs.text
+    assert "Thread:" not in theirs.text, "a thread can be called after a prompt that was private"
+    assert "private job" in told(await forge(studio, studio.ben, "walk", 2)).text
+
+
+async def test_a_deleted_parent_is_no_way_up(studio: Studio) -> None:
+    first = await finished(studio, prompt="a fox")
+    second = await studio.press(studio.ada, card(first), "Again")
+    await studio.finish()
+    question = told(await studio.press(studio.ada, card(first), "Delete"))
+    await studio.press(studio.ada, question, "Delete for good")
+    assert (await details(studio, studio.ada, card(second))).labels == []
+
+
+async def test_details_of_what_is_only_proposed_or_was_never_begun(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a {red, blue} car")
+    asked = told(await forge(studio, studio.ben, "details", 1))
+    assert "waiting to be confirmed" in asked.text
+    assert "not charged" in asked.text
+    await studio.press(studio.ada, card(result), "Cancel")
+    lapsed = told(await forge(studio, studio.ben, "details", 1))
+    assert "never confirmed" in lapsed.text
+    assert "Not started: cancelled before its price was confirmed" in lapsed.text
+
+
+async def test_what_is_public_is_for_everybody_and_what_is_private_for_its_author(studio: Studio) -> None:
+    public = await finished(studio, prompt="a fox")
+    for person in (studio.ada, studio.ben, studio.admin):
+        assert "**Job 1**" in (await details(studio, person, card(public))).text
+    private = await finished(studio, prompt="a secret", private=True)
+    assert "a secret" in (await details(studio, studio.ada, card(private))).text
+    for person in (studio.ben, studio.admin):
+        assert "private job" in told(await forge(studio, person, "details", 2)).text
+    direct = await studio.ada.user.slash("imagine", prompt="between us")
+    await studio.finish()
+    pressed = await studio.ada.user.click(card(direct).raw, label="Details")
+    assert "between us" in card(pressed).text

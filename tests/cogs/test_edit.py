@@ -1,0 +1,134 @@
+"""Editing: a form with what there was, and a job of one's own from what was made of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import simcord
+
+from storage.jobs import JobStatus
+from tests.cogs.conftest import BASIC, CONFIRM, CORE, Studio, card, forge, told
+from tests.doubles.forms import filled, send
+
+XL = "ai-client/stable-diffusion-xl-1024-v0-9"
+
+
+async def finished(studio: Studio, **options: Any) -> simcord.InteractionResult:
+    result = await studio.imagine(**options)
+    await studio.finish()
+    return result
+
+
+async def test_the_form_holds_what_was_typed_in_fields_and_flags(studio: Studio) -> None:
+    result = await finished(studio, prompt="a fox::2 snow::0.5 --ar 16:9 --steps 20", engine=XL, style="anime")
+    shown = await studio.press(studio.ada, card(result), "Edit")
+    assert filled(shown) == {
+        "Prompt": "a fox::2 snow::0.5",
+        "Engine": [XL],
+        "Size": "16:9",
+        "Leave out": "",
+        "More settings": "--steps 20 --style anime",
+    }
+
+
+async def test_an_edit_is_a_job_of_its_own_that_knows_its_parent(studio: Studio) -> None:
+    result = await finished(studio, prompt="a fox", seed=7)
+    shown = await studio.press(studio.ada, card(result), "Edit")
+    edited = await send(studio.ada, shown, Prompt="a red fox", Leave_out="snow", More_settings="--seed 9 --images 2")
+    await studio.finish()
+    assert len(card(edited).images) == 2
+    assert card(edited).text.startswith("a red fox\n")
+    _, *bodies = [call.body for call in studio.stand_in.calls_to("aithriving.core")]
+    assert [body["negative_prompt"] for body in bodies if isinstance(body, dict)] == ["snow", "snow"]
+    job = await studio.job(2)
+    assert (job.parent_id, job.user_id, job.status) == (1, studio.ada.id, JobStatus.DELIVERED)
+    assert len(card(result).images) == 1, "the first result stays as it is"
+
+
+async def test_the_engine_can_be_changed(studio: Studio) -> None:
+    result = await finished(studio, prompt="a fox")
+    shown = await studio.press(studio.ada, card(result), "Edit")
+    assert filled(shown)["Engine"] == [CORE]
+    edited = await send(studio.ada, shown, Engine=[BASIC], More_settings="--steps 30")
+    await studio.finish()
+    assert "Stable Diffusion 1.6" in card(edited).text
+
+
+async def test_everybody_edits_what_is_public_as_their_own(studio: Studio) -> None:
+    result = await finished(studio, prompt="a fox")
+    for person in (studio.ben, studio.admin):
+        edited = await send(person, await studio.press(person, card(result), "Edit"), Prompt="a blue fox")
+        await studio.finish()
+        assert f"for <@{person.id}>" in card(edited).text
+
+
+async def test_nobody_else_edits_what_is_private(studio: Studio) -> None:
+    await finished(studio, prompt="a secret", private=True)
+    for person in (studio.ben, studio.admin):
+        refused = await forge(studio, person, "edit", 1)
+        assert refused.modal is None
+        assert "private job" in told(refused).text
+
+
+async def test_an_edit_of_something_private_is_private(studio: Studio) -> None:
+    result = await finished(studio, prompt="a secret", private=True)
+    edited = await send(studio.ada, await studio.press(studio.ada, card(result), "Edit"), Prompt="another")
+    await studio.finish()
+    assert card(edited).private
+    assert len(card(edited).images) == 1
+
+
+async def test_it_works_in_direct_messages(studio: Studio) -> None:
+    result = await studio.ada.user.slash("imagine", prompt="a fox")
+    await studio.finish()
+    edited = await send(studio.ada.user, await studio.ada.user.click(card(result).raw, label="Edit"))
+    await studio.finish()
+    assert len(card(edited).images) == 1
+
+
+async def test_what_is_wrong_is_said_with_the_way_back_and_nothing_typed_is_lost(studio: Studio) -> None:
+    result = await finished(studio, prompt="a fox")
+    shown = await studio.press(studio.ada, card(result), "Edit")
+    refused = await send(studio.ada, shown, Prompt="a very long thought", Size="3x3", More_settings="--stepps 3")
+    notice = told(refused)
+    assert "--stepps is no flag" in notice.text
+    assert notice.labels == ["Edit again"]
+    back = await studio.press(studio.ada, notice, "Edit again")
+    assert filled(back)["Prompt"] == "a very long thought"
+    edited = await send(studio.ada, back, Size="", More_settings="")
+    await studio.finish()
+    assert card(edited).text.startswith("a very long thought")
+    assert (await studio.job(2)).parent_id == 1
+
+
+async def test_choices_stay_choices_and_ask_for_the_price(studio: Studio) -> None:
+    result = await studio.confirmed(prompt="a {red, blue} fox", style="anime")
+    await studio.finish()
+    shown = await studio.press(studio.ada, card(result), "Edit")
+    assert filled(shown)["Prompt"] == "a {red, blue} fox"
+    assert filled(shown)["More settings"] == "--style anime"
+    edited = await send(studio.ada, shown, Prompt="a {green, white} fox")
+    assert CONFIRM in card(edited).labels[0]
+    assert "a green fox · 6 credits" in card(edited).text
+
+
+async def test_a_failure_in_a_form_is_apologised_for(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = await finished(studio, prompt="a fox")
+    shown = await studio.press(studio.ada, card(result), "Edit")
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a made-up fault")
+
+    monkeypatch.setattr(type(studio.runtime.actions), "check_as_it_is", broken)
+    said = told(await send(studio.ada, shown))
+    assert "something went wrong on our side with job 1" in said.text
+
+
+async def test_a_failed_job_can_be_edited(studio: Studio) -> None:
+    studio.stand_in.keys = frozenset({"another"})
+    result = await finished(studio, prompt="a fox")
+    studio.stand_in.keys = None
+    edited = await send(studio.ada, await studio.press(studio.ada, card(result), "Edit"))
+    await studio.finish()
+    assert len(card(edited).images) == 1

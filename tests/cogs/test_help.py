@@ -1,0 +1,99 @@
+"""/help and /engines: every command to click on, every subject with examples that work."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from discord import app_commands
+
+from bot.display.help_card import SUBJECTS
+from bot.display.wording import safe
+from bot.errors import UserError
+from bot.generation.requests import ImagineOptions, plan
+from tests.cogs.conftest import BASIC, CORE, Shown, Studio, told
+
+
+def commands_of(studio: Studio) -> set[str]:
+    """What can be typed, without the groups."""
+    every = studio.runtime.client.tree.walk_commands()
+    return {command.qualified_name for command in every if isinstance(command, app_commands.Command)}
+
+
+def clickable(studio: Studio, shown: Shown) -> set[str]:
+    """The commands that are there to click on, each with the id under which Discord knows it."""
+    ids = {each["name"]: each["id"] for each in studio.env.backend.commands[None].values()}
+    found = re.findall(r"</([a-z ]+):(\d+)>", shown.text)
+    assert all(ids[name.split()[0]] == number for name, number in found)
+    return {name for name, _ in found}
+
+
+async def test_help_names_every_command_to_click_on_and_no_other(studio: Studio) -> None:
+    shown = told(await studio.ada.slash(studio.channel, "help"))
+    assert shown.private
+    assert clickable(studio, shown) == commands_of(studio)
+
+
+@pytest.mark.parametrize("about", SUBJECTS)
+async def test_each_subject_is_explained(studio: Studio, about: str) -> None:
+    shown = told(await studio.ada.slash(studio.channel, "help", about=about))
+    assert SUBJECTS[about].title in shown.text
+    assert "{" not in re.sub(r"`[^`]*`", "", shown.text), "a command was not made clickable"
+    assert clickable(studio, shown) <= commands_of(studio)
+    assert clickable(studio, shown) >= set(SUBJECTS[about].commands)
+
+
+async def test_the_examples_can_be_typed(studio: Studio) -> None:
+    commands = {command.qualified_name: command for command in studio.runtime.client.tree.walk_commands()}
+    for subject in SUBJECTS.values():
+        for line in subject.lines:
+            for example in re.findall(r"`/([^`]+)`", line):
+                name = max((name for name in commands if example.startswith(f"{name} ")), key=len)
+                command = commands[name]
+                assert isinstance(command, app_commands.Command)
+                options = re.findall(r"(\w+):(?=\S)", example.replace("16:9", ""))
+                assert options, example
+                assert set(options) <= {parameter.name for parameter in command.parameters}, example
+
+
+@pytest.mark.parametrize("mark", re.findall(r"`(--[^`…]+|a [^`]+)`", " ".join(SUBJECTS["prompts"].lines)))
+async def test_the_marks_mean_something_to_some_engine(studio: Studio, mark: str) -> None:
+    prompt = mark if mark.startswith("a ") else f"a fox {mark}"
+    actions = studio.runtime.actions
+    refusals = []
+    for engine in actions.engines:
+        try:
+            plan(ImagineOptions(prompt=prompt, engine=engine), actions.engines, engine)
+        except UserError as error:
+            refusals.append(error)
+    assert len(refusals) < len(actions.engines), refusals
+
+
+async def test_engines_are_listed_with_their_price(studio: Studio) -> None:
+    shown = told(await studio.ada.slash(studio.channel, "engines"))
+    for engine in studio.runtime.actions.engines.values():
+        assert f"**{engine.name}**" in shown.text
+    assert "Stable Image Core** · used where you name none" in shown.text
+    assert "6 credits an image, exact" in shown.text
+    assert "0.4 to 2 credits an image, an estimate" in shown.text
+    await studio.ada.slash(studio.channel, "settings set", engine=BASIC)
+    mine = told(await studio.ada.slash(studio.channel, "engines")).text
+    assert "Stable Diffusion 1.6** · used where you name none" in mine
+
+
+@pytest.mark.parametrize("name", [CORE, BASIC, "stable diffusion 1.6"])
+async def test_one_engine_is_shown_with_everything_it_takes(studio: Studio, name: str) -> None:
+    shown = told(await studio.ada.slash(studio.channel, "engines", engine=name))
+    engine = studio.runtime.actions.engines[CORE if name == CORE else BASIC]
+    assert f"**{engine.name}**" in shown.text
+    assert all(safe(style, 60) in shown.text for style in engine.styles)
+    assert all(safe(sampler, 60) in shown.text for sampler in engine.samplers)
+    assert "credits an image" in shown.text
+
+
+async def test_an_engine_that_is_not_there_is_refused_with_those_that_are(studio: Studio) -> None:
+    said = told(await studio.ada.slash(studio.channel, "engines", engine="nonsense")).text
+    assert "no engine “nonsense”" in said
+    assert CORE in said
+    offered = await studio.ada.autocomplete(studio.channel, "engines", "engine", "core")
+    assert [choice["value"] for choice in offered] == [CORE]

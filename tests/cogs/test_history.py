@@ -1,0 +1,253 @@
+"""``/history`` as a person uses it: looking through what one made, and taking it up again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import simcord
+
+from bot.display.pages import digest, history_id
+from bot.history import JOBS_A_PAGE
+from storage.history import Wanted
+from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, told
+from tests.cogs.test_threads import forge, made, seen_by
+
+
+async def looked(studio: Studio, person: simcord.MemberActor | None = None, **options: Any) -> Shown:
+    return told(await (person or studio.ada).slash(studio.channel, "history", **options))
+
+
+def urls(shown: Shown) -> list[str]:
+    return [part["url"] for part in shown.parts if part.get("url")]
+
+
+def thumbnails(shown: Shown) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+
+    def walk(components: list[dict[str, Any]]) -> None:
+        for component in components:
+            if "accessory" in component and component["accessory"]["type"] == 11:
+                found.append(component["accessory"])
+            walk(component.get("components", []))
+
+    walk(shown.raw.components)
+    return found
+
+
+# --- looking ------------------------------------------------------------------------------------------------------
+
+
+async def test_there_is_nothing_at_first(studio: Studio) -> None:
+    shown = await looked(studio)
+    assert "made nothing yet" in shown.text
+    assert shown.labels == []
+    assert "None of your jobs is like that" in (await looked(studio, search="fox")).text
+
+
+async def test_the_latest_come_first_with_picture_price_and_link(studio: Studio) -> None:
+    await made(studio, "a fox", images=2)
+    await made(studio, "an owl", engine=BASIC, spoiler=True)
+    shown = await looked(studio)
+    assert shown.private
+    assert shown.text.index("an owl") < shown.text.index("a fox")
+    assert "Stable Image Core · 2 images · 12 credits" in shown.text
+    assert "(estimate)" in shown.text
+    assert [each["description"] for each in thumbnails(shown)] == ["an owl", "a fox (image 1 of 2)"]
+    assert [each["spoiler"] for each in thumbnails(shown)] == [True, False]
+    places = [f"https://discord.com/channels/{studio.server.id}/{studio.channel.id}/"] * 2
+    assert urls(shown) == [
+        f"{place}{(await studio.job(n)).message_id}" for place, n in zip(places, (2, 1), strict=True)
+    ]
+    assert shown.labels == ["Again", "Use this prompt", "Go to it"] * 2
+
+
+async def test_pages_are_turned_with_the_search_and_after_a_restart(studio: Studio) -> None:
+    for number in range(JOBS_A_PAGE + 2):
+        await made(studio, f"a Fuchs auf der Straße, number {number}", engine=BASIC)
+        await made(studio, f"an owl, number {number}")
+    shown = await looked(studio, search="FUCHS auf der STRASSE", engine=BASIC)
+    assert (
+        f"{JOBS_A_PAGE + 2} jobs · with “FUCHS auf der STRASSE” · on Stable Diffusion 1.6 · page 1 of 2" in shown.text
+    )
+    assert "number 5" in shown.text
+    assert "owl" not in shown.text
+    await studio.restart()
+    older = told(await studio.press(studio.ada, shown, "Older"))
+    assert "page 2 of 2" in older.text
+    assert "number 1" in older.text
+    assert "number 5" not in older.text
+    assert "owl" not in older.text
+    assert len(thumbnails(older)) == len(older.raw.attachments) == 2
+    newer = told(await studio.press(studio.ada, older, "Newer"))
+    assert "number 5" in newer.text
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("100%", ["100% wool"]),
+        ("%", ["100% wool"]),
+        ("_", ["snake_case"]),
+        ("\\", ["back\\slash"]),
+        ("wool", ["100% wool"]),
+    ],
+)
+async def test_signs_that_mean_something_to_the_database_are_only_signs(
+    studio: Studio, search: str, found: list[str]
+) -> None:
+    for prompt in ("100% wool", "snake_case", "back\\\\slash", "plain"):
+        await made(studio, prompt, engine=BASIC)
+    shown = await looked(studio, search=search)
+    assert shown.text.startswith(f"**Your history**\n-# {len(found)} job ")
+
+
+async def test_a_search_is_bounded(studio: Studio) -> None:
+    longest = "x" * 50
+    await made(studio, longest)
+    assert "1 job" in (await looked(studio, search=longest)).text
+    assert "50 letters at most" in (await looked(studio, search="🦊" * 26)).text
+    assert "nothing in that to search for" in (await looked(studio, search="\u200b")).text
+    wanted = Wanted(words=longest, engine="x/" * 40, thread_id=10**17)
+    assert len(history_id(999_999, wanted)) <= 100
+
+
+async def test_engine_and_thread_narrow_it(studio: Studio) -> None:
+    await made(studio, "a fox")
+    await studio.ada.slash(studio.channel, "thread new", title="Owls")
+    await made(studio, "an owl", engine=BASIC)
+    assert "fox" not in (await looked(studio, engine=BASIC)).text
+    assert "owl" not in (await looked(studio, engine="core")).text
+    choices = await studio.ada.autocomplete(studio.channel, "history", "thread", "owl")
+    in_thread = (await looked(studio, thread=choices[0]["value"])).text
+    assert "1 job · in the thread “Owls”" in in_thread
+    assert "fox" not in in_thread
+    assert "no such thread" in (await looked(studio, thread="Foxes")).text
+    engines = await studio.ada.autocomplete(studio.channel, "history", "engine", "1.6")
+    assert [choice["value"] for choice in engines] == [BASIC]
+    assert "nobody" in (await looked(studio, engine="nobody/nothing")).text
+
+
+async def test_it_is_the_same_history_everywhere(studio: Studio) -> None:
+    await made(studio, "a fox")
+    await studio.ada.user.slash("imagine", prompt="an owl in a direct message")
+    await studio.finish()
+    shown = await looked(studio)
+    assert "a fox" in shown.text
+    assert "an owl" in shown.text
+    assert any(url.startswith("https://discord.com/channels/@me/") for url in urls(shown))
+
+
+async def test_a_private_answer_has_no_link(studio: Studio) -> None:
+    await made(studio, "an owl", private=True)
+    shown = await looked(studio)
+    assert "private" in shown.text
+    assert urls(shown) == []
+
+
+async def test_what_is_worked_on_and_what_failed_is_there_too(slow_studio: Studio) -> None:
+    studio = slow_studio
+    await studio.imagine(prompt="a fox")
+    await studio.begun()
+    assert "being worked on" in (await looked(studio)).text
+    studio.stand_in.finish_all()
+    await studio.finish()
+    studio.stand_in.keys = frozenset({"another"})
+    await studio.imagine(prompt="an owl")
+    await studio.finish()
+    shown = (await looked(studio)).text
+    assert "no image · not charged" in shown
+
+
+async def test_what_was_deleted_is_not_there(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a fox")
+    await studio.finish()
+    question = told(await studio.press(studio.ada, card(result), "Delete"))
+    await studio.press(studio.ada, question, "Delete for good")
+    assert "made nothing yet" in (await looked(studio)).text
+    folder = studio.runtime.files.path("x").parent
+    assert await asyncio.to_thread(lambda: list(folder.iterdir())) == []
+
+
+async def test_one_history_is_not_anothers(studio: Studio) -> None:
+    await made(studio, "a secret fox", private=True)
+    await made(studio, "a public fox")
+    for person in (studio.ben, studio.admin):
+        for options in ({}, {"search": "fox"}, {"engine": CORE}):
+            assert "fox" not in (await looked(studio, person, **options)).text.replace("“fox”", "")
+        assert "no such thread" in (await looked(studio, person, thread="1")).text
+
+
+@pytest.mark.parametrize(
+    "custom_id",
+    [
+        "page:history:1:::",
+        "page:history:1:1::",
+        "page:history:1:::fox",
+        f"page:history:1::{digest(CORE)}:",
+        "page:history:2:::",
+    ],
+)
+async def test_a_forged_button_shows_nothing_of_others(studio: Studio, custom_id: str) -> None:
+    await made(studio, "a secret fox", private=True)
+    for person in (studio.ben, studio.admin):
+        said = told(await forge(studio, person, custom_id))
+        assert "secret" not in said.text
+        assert said.raw.attachments == []
+    mine = told(await forge(studio, studio.ada, custom_id))
+    assert "secret fox" in mine.text
+    assert "Forged" in seen_by(studio, studio.ben)
+    assert "secret" not in seen_by(studio, studio.ben)
+
+
+@pytest.mark.parametrize(
+    ("custom_id", "said"),
+    [
+        ("page:history:1", "another version"),
+        ("page:history:1:x::", "another version"),
+        (f"page:history:1:{'9' * 19}::", "another version"),
+        ("page:history:1:::' OR 1=1 --", "None of your jobs"),
+        ("page:history:1::00000000:", "no longer offered"),
+        (f"page:history:1:{'9' * 18}::", "no such thread"),
+    ],
+)
+async def test_a_button_that_was_never_made(studio: Studio, custom_id: str, said: str) -> None:
+    await made(studio, "a fox")
+    assert said in told(await forge(studio, studio.ada, custom_id)).text
+
+
+# --- taking it up again -------------------------------------------------------------------------------------------
+
+
+async def test_again_from_the_history_is_a_job_of_its_own(studio: Studio) -> None:
+    await made(studio, "a fox", seed=7)
+    again = await studio.press(studio.ada, await looked(studio), "Again")
+    await studio.finish()
+    assert len(card(again).images) == 1
+    assert not card(again).private
+    assert (await studio.job(2)).parent_id == 1
+
+
+async def test_use_this_prompt_opens_the_form_with_it(studio: Studio) -> None:
+    await made(studio, "a `fox` in snow", seed=7, private=True)
+    pressed = await studio.press(studio.ada, await looked(studio), "Use this prompt")
+    assert pressed.modal is not None
+    assert "a `fox` in snow" in str(pressed.modal)
+
+
+@pytest.mark.parametrize("action", ["use", "show"])
+async def test_what_a_button_does_is_for_the_author_alone(studio: Studio, action: str) -> None:
+    await made(studio, "a secret fox", private=True)
+    for person in (studio.ben, studio.admin):
+        said = told(await forge(studio, person, f"easel:{action}:1"))
+        assert "somebody else's" in said.text
+        assert "secret" not in said.text
+        assert not said.images
+
+
+async def test_every_answer_is_private(studio: Studio) -> None:
+    await made(studio, "a fox")
+    assert (await looked(studio)).private
+    for name in ("new", "list", "show"):
+        assert told(await studio.ada.slash(studio.channel, f"thread {name}")).private

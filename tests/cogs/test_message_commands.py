@@ -1,0 +1,82 @@
+"""A right click on one of the bot's messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import simcord
+
+from tests.cogs.conftest import CORE, Studio, card, forge, stand, told
+from tests.doubles.forms import filled, send
+
+USE, DETAILS = "Use this prompt", "Details"
+
+
+async def click(studio: Studio, person: simcord.MemberActor, name: str, target: Any) -> simcord.InteractionResult:
+    return await person.context_menu(studio.channel, name, target)
+
+
+async def test_details_of_any_result_that_one_sees(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a fox")
+    await studio.finish()
+    for person in (studio.ada, studio.ben, studio.admin):
+        shown = told(await click(studio, person, DETAILS, card(result).raw))
+        assert "**Job 1**" in shown.text
+
+
+async def test_details_of_a_card_that_is_worked_on(slow_studio: Studio) -> None:
+    result = await slow_studio.imagine(prompt="a fox")
+    await slow_studio.begun()
+    await slow_studio.until(lambda: "Sent to the image service" in card(result).text)
+    assert card(result).labels == []
+    shown = told(await click(slow_studio, slow_studio.ben, DETAILS, card(result).raw))
+    assert "**Job 1** · being worked on" in shown.text
+
+
+async def test_using_a_prompt_takes_its_words_and_nothing_else(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a fox --no snow", seed=7, size="16:9", style="anime")
+    await studio.finish()
+    shown = await click(studio, studio.ben, USE, card(result).raw)
+    assert filled(shown) == {
+        "Prompt": "a fox",
+        "Engine": [CORE],
+        "Size": "",
+        "Leave out": "snow",
+        "More settings": "",
+    }
+    made = await send(studio.ben, shown, Prompt="a fox in a boat")
+    await studio.finish()
+    assert len(card(made).images) == 1
+    job = await studio.job(2)
+    assert (job.user_id, job.parent_id) == (studio.ben.id, 1)
+
+
+async def test_messages_that_show_no_job(studio: Studio) -> None:
+    theirs = await studio.ada.send(studio.channel, "hello")
+    for name in (USE, DETAILS):
+        assert "shows no job of mine" in told(await click(studio, studio.ada, name, theirs)).text
+
+
+async def test_a_shared_result_is_found_by_the_message_it_stands_in(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a surprise", private=True)
+    await studio.finish()
+    shared = card(await studio.press(studio.ada, card(result), "Share"))
+    assert "**Job 1**" in told(await click(studio, studio.ben, DETAILS, shared.raw)).text
+
+
+async def test_what_one_may_not_see_is_not_told(studio: Studio) -> None:
+    await studio.imagine(prompt="a secret", private=True)
+    await studio.finish()
+    standing = await stand(studio, "again", 1)
+    for name in (USE, DETAILS):
+        assert "private job" in told(await click(studio, studio.ben, name, standing)).text
+    assert "a secret" in told(await click(studio, studio.ada, DETAILS, standing)).text
+    assert "a secret" in told(await forge(studio, studio.ada, "details", 1)).text
+
+
+async def test_a_message_of_several_jobs_is_not_guessed_at(studio: Studio) -> None:
+    for prompt in ("one", "two"):
+        await studio.imagine(prompt=prompt)
+    await studio.finish()
+    both = await stand(studio, "again", 1, 2)
+    assert "shows several jobs" in told(await click(studio, studio.ada, DETAILS, both)).text

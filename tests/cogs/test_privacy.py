@@ -1,0 +1,129 @@
+"""/privacy as people use it: all of it in a file, and all of it gone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import simcord
+
+from bot.generation.tidy import Ages, tidy
+from storage import ledger
+from storage.database import database_path
+from tests.cogs.conftest import BASIC, MakeStudio, Shown, Studio, card, told
+
+DAY = 86_400_000
+SECRET, OTHER = "a turquoise walrus", "an orange heron"
+
+
+def stored(studio: Studio) -> bytes:
+    """Every byte of the database's files."""
+    path = database_path(studio.runtime.settings.database_url)
+    return b"".join(file.read_bytes() for file in sorted(path.parent.glob(f"{path.name}*")) if file.suffix != ".lock")
+
+
+def pictures(studio: Studio) -> set[str]:
+    folder = Path(studio.environ["DATA_DIR"]) / "images"
+    return {file.name for file in folder.iterdir()}
+
+
+async def everything_of(studio: Studio, person: simcord.MemberActor) -> dict[str, object]:
+    result = await person.slash(studio.channel, "privacy export")
+    (attachment,) = told(result).raw.attachments
+    found: dict[str, object] = json.loads(studio.env.backend.cdn.get(attachment.url) or b"")
+    return found
+
+
+async def ask_to_delete(studio: Studio, person: simcord.MemberActor) -> simcord.InteractionResult:
+    return await person.slash(studio.channel, "privacy delete")
+
+
+async def confirm(person: simcord.MemberActor, question: simcord.InteractionResult) -> Shown:
+    await person.click(told(question).raw, label="Delete everything")
+    return told(question)
+
+
+async def test_the_export_holds_all_that_is_stored_and_nothing_of_others(studio: Studio) -> None:
+    await studio.imagine(prompt=SECRET, engine=BASIC, images=2)
+    await studio.imagine(studio.ben, prompt=OTHER)
+    await studio.finish()
+    await studio.ada.slash(studio.channel, "settings set", text="in oil")
+    found = await everything_of(studio, studio.ada)
+    text = json.dumps(found)
+    assert SECRET in text
+    assert "in oil" in text
+    assert OTHER not in text
+    assert str(studio.ben.id) not in text
+    tables = {name: rows for name, rows in found.items() if isinstance(rows, list)}
+    assert tables.pop("events")
+    assert {name: len(rows) for name, rows in tables.items() if rows} == {
+        "jobs": 1, "submissions": 2, "images": 2, "threads": 1, "current_threads": 1, "user_settings": 1, "ledger": 6,
+    }  # fmt: skip
+    assert "interaction_token" not in text
+
+
+async def test_after_a_delete_no_byte_of_it_is_left(studio: Studio) -> None:
+    for number in range(12):
+        await studio.imagine(prompt=f"{SECRET} {number}", private=number % 2 == 0)
+        await studio.imagine(studio.ben, prompt=f"{OTHER} {number}")
+    await studio.finish()
+    await studio.ada.slash(studio.channel, "settings set", text=f"like {SECRET}")
+    before = stored(studio)
+    assert SECRET.encode() in before
+    every = pictures(studio)
+    question = await ask_to_delete(studio, studio.ada)
+    assert "12 jobs with prompts" in told(question).text
+    assert "no limit starts anew" in told(question).text
+    assert stored(studio).count(SECRET.encode()), "asking deletes nothing"
+    assert "Deleted: 12 jobs" in (await confirm(studio.ada, question)).text
+    after = stored(studio)
+    assert SECRET.encode() not in after
+    assert OTHER.encode() in after
+    assert len(pictures(studio)) == len(every) // 2
+    assert (await everything_of(studio, studio.ada))["jobs"] == []
+    assert studio.runtime.client.personal.of(studio.ada.id).text is None
+    # Others' jobs are as they were, and the bot goes on.
+    again = await studio.imagine(prompt="a fox")
+    await studio.finish()
+    assert len(card(again).images) == 1
+
+
+async def test_it_is_refused_while_a_job_runs(slow_studio: Studio) -> None:
+    studio = slow_studio
+    running = await studio.imagine(prompt=SECRET)
+    await studio.begun()
+    assert "Unfinished jobs of yours: 1" in told(await ask_to_delete(studio, studio.ada)).text
+    studio.stand_in.finish_all()
+    await studio.finish()
+    question = await ask_to_delete(studio, studio.ada)
+    await studio.imagine(prompt="another one")
+    await studio.begun(count=2)
+    # One that was begun after the question was asked counts as well.
+    pressed = await studio.ada.click(told(question).raw, label="Delete everything")
+    assert "Nothing was deleted" in told(pressed).text
+    studio.stand_in.finish_all()
+    await studio.finish()
+    assert len(card(running).images) == 1
+    assert SECRET.encode() in stored(studio)
+
+
+async def test_nobody_gets_round_a_limit_by_it(make_studio: MakeStudio) -> None:
+    studio = await make_studio(USER_DAILY_CREDITS="10")
+    await studio.imagine()
+    await studio.finish()
+    await confirm(studio.ada, await ask_to_delete(studio, studio.ada))
+    assert "4 credits of 10 credits" in told(await studio.imagine()).text
+    async with studio.runtime.database.read() as connection:
+        before = await ledger.totals(connection)
+    studio.clock.advance(32 * DAY / 1000)
+    await tidy(studio.runtime.database, studio.runtime.files, studio.clock, Ages(image_days=7, job_days=365))
+    async with studio.runtime.database.read() as connection:
+        assert await ledger.totals(connection) == before
+        assert (await ledger.totals(connection, user_id=studio.ada.id)).captures == 0
+    # As SQLite keeps an integer of this size.
+    assert studio.ada.id.to_bytes(8, "big") not in stored(studio)
+    assert (await everything_of(studio, studio.ada))["ledger"] == []
+
+
+async def test_nothing_stored_is_said(studio: Studio) -> None:
+    assert "Nothing of yours is stored" in told(await ask_to_delete(studio, studio.ada)).text

@@ -1,0 +1,214 @@
+"""/server as an admin uses it, what it means for people, and what members are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+import pytest
+
+from bot.display import starting
+from tests.cogs.conftest import BASIC, CORE, Studio, card, told
+
+XL = "ai-client/stable-diffusion-xl-1024-v0-9"
+
+
+async def server(studio: Studio, name: str, **options: Any) -> str:
+    return told(await studio.admin.slash(studio.channel, f"server {name}", **options)).text
+
+
+async def refusal(studio: Studio, **options: Any) -> str:
+    """What is said at once to somebody who asks for an image."""
+    result = await studio.imagine(studio.ada, **options)
+    assert not result.deferred
+    return told(result).text
+
+
+async def test_images_are_made_in_the_allowed_channels_and_their_threads(studio: Studio) -> None:
+    art = studio.server.create_text_channel("art")
+    assert f"Channels: <#{art.id}>" in await server(studio, "set", channels="#art")
+    assert "Images are not made in this channel, but in #art." in await refusal(studio)
+    result = await studio.ada.slash(art, "imagine", prompt="a fox")
+    await studio.finish()
+    assert len(card(result).images) == 1
+    await server(studio, "set", clear="channels")
+    await studio.imagine(studio.ada)
+    await studio.finish()
+
+
+async def test_images_are_made_by_the_allowed_roles(studio: Studio) -> None:
+    artists = studio.server.create_role("Artists")
+    artist = studio.server.add_member(studio.env.create_user("vincent"), roles=[artists])
+    assert f"Roles: <@&{artists.id}>" in await server(studio, "set", roles=f"<@&{artists.id}>")
+    assert "members with certain roles" in await refusal(studio)
+    result = await studio.imagine(artist)
+    await studio.finish()
+    assert len(card(result).images) == 1
+
+
+async def test_engines_are_allowed_and_one_is_the_default(studio: Studio) -> None:
+    await server(studio, "set", engines=f"{BASIC}, {XL}", default_engine=BASIC, default_size="512x512")
+    assert f"does not use {CORE}, only {BASIC}, {XL}" in await refusal(studio, engine=CORE)
+    result = await studio.imagine(studio.ada)
+    await studio.finish()
+    assert "512x512" in card(result).text
+    assert (await studio.runtime.jobs.view(1)).submissions[0].record.engine == BASIC
+    await server(studio, "set", clear="default engine")
+    await studio.imagine(studio.ada)
+    await studio.finish()
+    assert (await studio.runtime.jobs.view(2)).submissions[0].record.engine in {BASIC, XL}, "the bot's is not allowed"
+
+
+async def test_private_is_forced_or_forbidden(studio: Studio) -> None:
+    await server(studio, "set", private="always private")
+    result = await studio.imagine(studio.ada)
+    assert card(result).private
+    await studio.finish()
+    assert card(result).private
+    await server(studio, "set", private="never private")
+    assert "Private results are switched off" in await refusal(studio, private=True)
+    result = await studio.imagine(studio.ada)
+    await studio.finish()
+    assert not card(result).private
+
+
+async def test_words_are_refused_and_others_run_in_age_restricted_channels_alone(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await server(studio, "set", refused_words="ugly, bl*d", restricted_words="nude*")
+    said = await refusal(studio, prompt="an UGLY blood nudes scene")
+    assert "The word “ugly” is refused" in said
+    assert "The word “bl\\*d” is refused" in said
+    assert "The word “nude\\*” runs only in the age-restricted channels" in said
+    adults = studio.server.create_text_channel("adults")
+    # This Discord has no age-restricted channels.
+    monkeypatch.setattr(starting, "_age_restricted", lambda interaction: interaction.channel_id == adults.id)
+    result = await studio.ada.slash(adults, "imagine", prompt="a nude study")
+    await studio.finish()
+    assert len(card(result).images) == 1
+
+
+async def test_everything_that_is_wrong_is_named_at_once(studio: Studio) -> None:
+    await server(
+        studio, "set", engines=BASIC, refused_words="ugly", channels=_elsewhere(studio), private="never private"
+    )
+    said = await refusal(studio, prompt="an ugly fox --steps 500", engine=BASIC, private=True)
+    for part in ("500", "not made in this channel", "switched off", "“ugly”"):
+        assert part in said
+    assert studio.stand_in.calls == []
+
+
+async def test_the_rules_hold_for_again_as_well(studio: Studio) -> None:
+    result = await studio.imagine(studio.ada, prompt="an ugly fox")
+    await studio.finish()
+    await server(studio, "set", refused_words="ugly")
+    said = told(await studio.press(studio.ben, card(result), "Again")).text
+    assert "“ugly” is refused" in said
+
+
+async def test_show_names_what_is_missing(studio: Studio) -> None:
+    assert "Nothing is missing" in await server(studio, "show")
+    client = studio.runtime.client
+    assert client.user is not None
+    lacks = discord.PermissionOverwrite(attach_files=False, send_messages=False)
+    closed = studio.server.create_text_channel("closed", overwrites={client.user: lacks})
+    assert f"In <#{closed.id}> I lack Send Messages, Attach Files" in await server(studio, "show")
+    role = studio.server.create_role("Artists")
+    await server(
+        studio,
+        "set",
+        channels=f"#closed {studio.channel.id}",
+        roles="Artists",
+        log_channel=closed,
+        restricted_words="gore",
+    )
+    said = await server(studio, "show")
+    assert f"⚠ In <#{closed.id}> I lack Send Messages, Attach Files" in said
+    assert f"⚠ In the log channel <#{closed.id}> I lack Send Messages" in said
+    assert "No channel where images are made is age-restricted" in said
+    assert f"In <#{studio.channel.id}>" not in said
+    assert f"Roles: <@&{role.id}>" in said
+
+
+async def test_a_log_channel_that_cannot_be_written_is_said(studio: Studio) -> None:
+    client = studio.runtime.client
+    assert client.user is not None
+    closed = studio.server.create_text_channel(
+        "closed", overwrites={client.user: discord.PermissionOverwrite(send_messages=False)}
+    )
+    assert "could not be written into the log channel" in await server(studio, "set", log_channel=closed)
+
+
+async def test_the_log_has_every_change_and_its_channel_too(studio: Studio) -> None:
+    diary = studio.server.create_text_channel("diary")
+    await server(studio, "set", log_channel=diary)
+    await server(studio, "set", refused_words="ugly, @everyone")
+    await studio.admin.slash(studio.channel, "quota set", credits=10)
+    said = await server(studio, "log")
+    lines = said.splitlines()[1:]
+    assert "**/quota set** everybody, credits 10 credits" in lines[0]
+    assert "**/server set** Refused words: ugly, \\@everyone" in lines[1]
+    assert "**/server set** Log channel: <#" in lines[2]
+    assert all(f"<@{studio.admin.id}>" in line for line in lines[:3])
+    posted = diary.last_message()
+    assert posted is not None
+    assert "Changed by" in str([component.to_dict() for component in posted.components])
+
+
+async def test_what_is_set_outlives_a_restart(studio: Studio) -> None:
+    await server(studio, "set", refused_words="ugly")
+    await studio.restart()
+    assert "“ugly” is refused" in await refusal(studio, prompt="an ugly fox")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "Say what to set"),
+        ({"channels": "#nowhere"}, "no such channel: #nowhere"),
+        ({"channels": "123456789012345678"}, "no such channel"),
+        ({"roles": "<@&123456789012345678>"}, "no such role"),
+        ({"engines": "nobody/nothing"}, "nobody/nothing"),
+        ({"engines": BASIC, "default_engine": CORE}, "is not among the allowed ones"),
+        ({"default_size": "3x3"}, "No engine here makes 3x3"),
+        ({"default_size": "big"}, "is no size"),
+        ({"refused_words": "*"}, "too few letters"),
+        ({"refused_words": "x" * 50}, "too long"),
+        ({"refused_words": "ugly", "clear": "refused words"}, "set and cleared at once"),
+    ],
+)
+async def test_what_makes_no_sense_is_explained_and_changes_nothing(
+    studio: Studio, options: dict[str, Any], said: str
+) -> None:
+    assert said in await server(studio, "set", **options)
+    assert "Nothing yet." in await server(studio, "log")
+
+
+async def test_a_channel_of_another_server_is_none_here(studio: Studio) -> None:
+    elsewhere = studio.env.create_guild("Elsewhere").create_text_channel("secret")
+    assert "no such channel" in await server(studio, "set", channels=f"<#{elsewhere.id}>")
+
+
+async def test_what_one_server_sets_is_nothing_to_another(studio: Studio) -> None:
+    await server(studio, "set", refused_words="ugly")
+    elsewhere = studio.env.create_guild("Elsewhere")
+    there = elsewhere.create_text_channel("pictures")
+    ada = elsewhere.add_member(studio.ada.user)
+    result = await ada.slash(there, "imagine", prompt="an ugly fox")
+    await studio.finish()
+    assert len(card(result).images) == 1
+
+
+@pytest.mark.parametrize(("name", "options"), [("set", {"refused_words": "ugly"}), ("show", {}), ("log", {})])
+async def test_members_are_refused_even_where_discord_shows_the_commands(
+    studio: Studio, name: str, options: dict[str, Any]
+) -> None:
+    commands = studio.env.backend.commands[None].values()
+    next(each for each in commands if each["name"] == "server")["default_member_permissions"] = None
+    refused = told(await studio.ben.slash(studio.channel, f"server {name}", **options)).text
+    assert refused == "Only members with the permission Manage Server can do that."
+    assert await server(studio, name, **options) != refused
+
+
+def _elsewhere(studio: Studio) -> str:
+    return f"<#{studio.server.create_text_channel('elsewhere').id}>"

@@ -1,0 +1,169 @@
+"""/settings as people use it: set, used by the next command, shown, taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import simcord
+
+from bot.personal import Messages, UserSettings
+from storage.jobs import JobStatus
+from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, engine, told
+
+XL = "ai-client/stable-diffusion-xl-1024-v0-9"
+
+
+async def chosen(studio: Studio, job_id: int) -> dict[str, object]:
+    return (await studio.job(job_id)).options
+
+
+async def test_what_is_set_is_used_where_nothing_is_typed(studio: Studio) -> None:
+    said = told(
+        await studio.ada.slash(
+            studio.channel, "settings set", engine=BASIC, size="16:9", images=2, private=True, text="in oil"
+        )
+    ).text
+    assert "Engine: **Stable Diffusion 1.6** (changed)" in said
+    assert "Text that is always added: **in oil** (changed)" in said
+    result = await studio.imagine(prompt="a lighthouse")
+    await studio.finish()
+    assert card(result).private
+    assert len(card(result).images) == 2
+    options = await chosen(studio, 1)
+    assert options["engine"] == BASIC
+    assert options["prompt"] == "a lighthouse, in oil"
+    assert options["size"] == "16:9"
+    others = await studio.imagine(studio.ben)
+    await studio.finish()
+    assert not card(others).private
+    assert (await chosen(studio, 2))["engine"] is None
+
+
+async def test_what_is_typed_counts_more(studio: Studio) -> None:
+    await studio.ada.slash(
+        studio.channel, "settings set", engine=BASIC, size="16:9", style="anime", images=2, private=True
+    )
+    result = await studio.imagine(prompt="a fox --ar 1:1 --images 1", engine=CORE, style="cinematic", private=False)
+    await studio.finish()
+    assert not card(result).private
+    assert len(card(result).images) == 1
+    options = await chosen(studio, 1)
+    assert (options["engine"], options["style"], options["size"], options["images"]) == (CORE, "cinematic", None, None)
+
+
+async def test_a_default_that_the_engine_does_not_take_is_left_out(studio: Studio) -> None:
+    said = told(await studio.ada.slash(studio.channel, "settings set", size="320x320", style="anime")).text
+    assert "Size: **320x320**" in said
+    result = await studio.imagine(engine=XL)
+    await studio.finish()
+    assert len(card(result).images) == 1
+    assert (await chosen(studio, 1))["size"] is None
+
+
+async def test_what_no_engine_takes_is_refused_by_name_and_nothing_is_set(studio: Studio) -> None:
+    result = await studio.ada.slash(
+        studio.channel,
+        "settings set",
+        engine="nonsense",
+        size="77x77",
+        style="no such style",
+        text="a --no b",
+        images=3,
+    )
+    said = told(result).text
+    for part in ("no engine “nonsense”", "No engine here makes 77x77", "no such style", "takes plain words"):
+        assert part in said
+    assert studio.runtime.client.personal.of(studio.ada.id) == UserSettings()
+
+
+async def test_settings_outlive_a_restart_and_can_be_taken_back(studio: Studio) -> None:
+    await studio.ada.slash(
+        studio.channel, "settings set", engine=BASIC, png_text=False, messages="long jobs too", ask_above=7.5
+    )
+    await studio.restart()
+    mine = studio.runtime.client.personal.of(studio.ada.id)
+    assert mine == UserSettings(engine=BASIC, png_text=False, messages=Messages.LONG_JOBS, ask_above=7500)
+    shown = told(await studio.ada.slash(studio.channel, "settings show")).text
+    assert "Ask first: **above 7.5 credits**" in shown
+    assert "Settings written into image files: **no**" in shown
+    said = told(await studio.ada.slash(studio.channel, "settings reset", setting="engine")).text
+    assert "Engine: not set" in said
+    assert "Ask first: **above 7.5 credits**" in said
+    await studio.ada.slash(studio.channel, "settings reset")
+    assert studio.runtime.client.personal.of(studio.ada.id) == UserSettings()
+    await studio.restart()
+    assert studio.runtime.client.personal.of(studio.ada.id) == UserSettings()
+
+
+async def test_what_is_suggested_fits_the_engine(studio: Studio) -> None:
+    offered = await studio.ada.autocomplete(studio.channel, "settings set", "engine", "core")
+    assert [choice["value"] for choice in offered] == [CORE]
+    sizes = await studio.ada.autocomplete(studio.channel, "settings set", "size", "16:9", engine=XL)
+    assert "1344x768" in [choice["value"] for choice in sizes]
+    await studio.ada.slash(studio.channel, "settings set", engine=XL)
+    # The engine that was set is the one that is suggested for from now on.
+    mine = await studio.ada.autocomplete(studio.channel, "imagine", "size", "")
+    assert {choice["value"] for choice in mine} == {str(size) for size in engine(studio, XL).sizes}
+
+
+async def test_setting_nothing_says_so(studio: Studio) -> None:
+    assert "Say what to set" in told(await studio.ada.slash(studio.channel, "settings set")).text
+
+
+@pytest.mark.parametrize("again", ["Again", "New seed"])
+async def test_again_makes_what_was_made_and_not_what_is_set_now(studio: Studio, again: str) -> None:
+    result = await studio.imagine(prompt="a fox", engine=CORE, seed=7)
+    await studio.finish()
+    await studio.ada.slash(studio.channel, "settings set", size="512x512", text="in oil", private=True)
+    pressed = await studio.press(studio.ada, card(result), again)
+    await studio.finish()
+    assert not card(pressed).private
+    options = await chosen(studio, 2)
+    assert (options["prompt"], options["size"]) == ("a fox", None)
+
+
+async def long_job(studio: Studio, *, seconds: float = 90, **options: Any) -> list[str]:
+    """A job that takes so long; what its author then reads in their direct messages."""
+    before = len(studio.stand_in.calls_to("aithriving.core"))
+    await studio.imagine(prompt="a fox", **options)
+    await studio.begun(count=before + 1)
+    studio.clock.advance(seconds)
+    studio.stand_in.finish_all()
+    await studio.finish()
+    messages = studio.env.backend.messages[studio.ada.user.dm_channel.id].values()
+    return [Shown(simcord.ResponseMessage(studio.env, each)).text for each in messages]
+
+
+async def test_who_wants_to_know_is_told_of_a_long_job(slow_studio: Studio) -> None:
+    studio = slow_studio
+    assert await long_job(studio) == []
+    await studio.ada.slash(studio.channel, "settings set", messages="long jobs too")
+    assert await long_job(studio, seconds=5) == []
+    (told_of,) = await long_job(studio)
+    job = await studio.job(3)
+    assert "Your job 3 is done, after 1 min 3" in told_of
+    assert f"/channels/{studio.server.id}/{studio.channel.id}/{job.message_id}" in told_of
+    *_, private = await long_job(studio, private=True)
+    assert f"on its private card in <#{studio.channel.id}>" in private
+
+
+async def test_that_a_message_is_refused_changes_nothing(slow_studio: Studio) -> None:
+    studio = slow_studio
+    await studio.ada.slash(studio.channel, "settings set", messages="long jobs too")
+    studio.env.inject_error("POST", "/users/@me/channels", status=403, code=50007)
+    assert await long_job(studio) == []
+    assert (await studio.job(1)).status is JobStatus.DELIVERED
+
+
+async def test_no_messages_means_none(slow_studio: Studio) -> None:
+    studio = slow_studio
+    await studio.ada.slash(studio.channel, "settings set", messages="never")
+    await studio.imagine(private=True)
+    await studio.begun()
+    studio.clock.advance(16 * 60)
+    await studio.env.advance_time(16 * 60)
+    studio.stand_in.finish_all()
+    await studio.finish()
+    assert (await studio.job(1)).status is JobStatus.KEPT
+    assert not studio.env.backend.messages[studio.ada.user.dm_channel.id]

@@ -1,0 +1,242 @@
+"""Several images at once: the price first, then one card in which they appear as they finish."""
+
+from __future__ import annotations
+
+import pytest
+
+from playground.providers import Fault
+from playground.providers.faults import Status
+from storage import jobs as rows
+from storage import ledger
+from storage.jobs import JobStatus
+from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, forge, told
+
+
+async def held(studio: Studio) -> int:
+    async with studio.runtime.database.read() as connection:
+        return (await ledger.totals(connection)).in_flight
+
+
+# --- the price ----------------------------------------------------------------------------------------------------
+
+
+async def test_choices_show_their_price_first_and_nothing_is_held_or_sent(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a {red, blue} car")
+    await studio.finish()
+    shown = card(result)
+    assert "**This makes 2 images for 12 credits.** Nothing is sent before you confirm." in shown.text
+    assert "a red car · 6 credits\na blue car · 6 credits" in shown.text
+    assert shown.labels == ["Confirm: 12 credits", "Cancel"]
+    assert studio.stand_in.calls == []
+    assert await held(studio) == 0
+    assert (await studio.job()).status is JobStatus.PROPOSED
+
+
+async def test_one_prompt_asks_nothing(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a car", images=3)
+    await studio.finish()
+    assert len(card(result).images) == 3
+
+
+async def test_confirming_makes_what_was_shown_in_the_same_card(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a {red, blue} car")
+    asked = card(result)
+    await studio.press(studio.ada, asked, CONFIRM)
+    await studio.finish()
+    shown = card(result)
+    assert shown.raw.id == asked.raw.id
+    assert len(shown.images) == 2
+    assert "12 credits" in shown.text
+    assert len(studio.stand_in.bills) == 2
+
+
+async def test_only_the_author_confirms(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a {red, blue} car")
+    for person in (studio.ben, studio.admin):
+        refused = told(await studio.press(person, card(result), CONFIRM))
+        assert "Only the person who asked for it may confirm" in refused.text
+    await studio.finish()
+    assert studio.stand_in.calls == []
+    assert CONFIRM in card(result).labels[0]
+
+
+async def test_who_may_cancel_a_price(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a {red, blue} car")
+    refused = told(await studio.press(studio.ben, card(result), "Cancel"))
+    assert "Only the person who asked for it" in refused.text
+    said = told(await studio.press(studio.ada, card(result), "Cancel"))
+    assert "nothing was charged" in said.text
+    shown = card(result)
+    assert "**Not started:** cancelled before its price was confirmed." in shown.text
+    assert shown.labels == ["Again", "Edit", "Delete"]
+    other = await studio.imagine(prompt="a {red, blue} car")
+    await studio.press(studio.admin, card(other), "Cancel")
+    assert (await studio.job(2)).status is JobStatus.LAPSED
+    assert await held(studio) == 0
+
+
+async def test_a_price_can_be_confirmed_after_a_restart(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a {red, blue} car")
+    await studio.restart()
+    await studio.press(studio.ada, card(result), CONFIRM)
+    await studio.finish()
+    assert len(card(result).images) == 2
+
+
+async def test_a_price_that_nobody_confirms_lapses_and_the_card_says_so(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a {red, blue} car")
+    studio.clock.advance(15 * 60 - 14)
+    studio.runtime.client.proposals.wake()
+    await studio.until(lambda: "Not started" in card(result).text)
+    assert "its price was not confirmed in time. Nothing was sent, and nothing was charged." in card(result).text
+    assert (await studio.job()).status is JobStatus.LAPSED
+    again = await studio.press(studio.ada, card(result), "Again")
+    assert CONFIRM in card(again).labels[0]
+
+
+async def test_a_late_press_confirms_nothing(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a {red, blue} car")
+    studio.clock.advance(15 * 60 - 14)
+    said = told(await studio.press(studio.ada, card(result), CONFIRM))
+    assert "not confirmed in time" in said.text
+    await studio.until(lambda: "Not started" in card(result).text)
+    assert studio.stand_in.calls == []
+
+
+async def test_two_presses_make_it_once(studio: Studio) -> None:
+    result = await studio.confirmed()
+    second = told(await forge(studio, studio.ada, "confirm", 1))
+    assert "no longer waiting to be confirmed" in second.text
+    await studio.finish()
+    assert len(card(result).images) == len(studio.stand_in.bills) == 2
+
+
+async def test_a_limit_counts_when_it_is_confirmed(make_studio: MakeStudio) -> None:
+    studio = await make_studio(USER_DAILY_CREDITS="15", JOBS_PER_USER="2")
+    result = await studio.imagine(prompt="a {red, blue} car")
+    other = await studio.imagine(prompt="a {green, white} car")
+    await studio.press(studio.ada, card(result), CONFIRM)
+    await studio.finish()
+    assert len(card(result).images) == 2, "the job itself does not count against the number of jobs"
+    refused = told(await studio.press(studio.ada, card(other), CONFIRM))
+    assert "your credits for today" in refused.text
+    assert CONFIRM in card(other).labels[0], "it still waits, in case that there is room later"
+    assert (await studio.job(2)).status is JobStatus.PROPOSED
+
+
+async def test_what_can_never_be_paid_for_is_not_even_proposed(make_studio: MakeStudio) -> None:
+    studio = await make_studio(USER_DAILY_CREDITS="11")
+    result = await studio.imagine(prompt="a {red, blue} car")
+    assert "your credits for today" in told(result).text
+    assert result.response is None
+
+
+async def test_a_price_above_ones_own_is_asked_about(studio: Studio) -> None:
+    await studio.runtime.client.personal.set(studio.ada.id, {"ask_above": 6000})
+    cheap = await studio.imagine(prompt="a car")
+    dear = await studio.imagine(prompt="a car", images=2)
+    others = await studio.imagine(studio.ben, "a car", images=2)
+    await studio.finish()
+    assert len(card(cheap).images) == 1
+    assert card(dear).labels == ["Confirm: 12 credits", "Cancel"]
+    assert len(card(others).images) == 2
+
+
+async def test_in_private_and_in_direct_messages_it_is_the_same(studio: Studio) -> None:
+    private = await studio.imagine(prompt="a {red, blue} car", private=True)
+    direct = await studio.ada.user.slash("imagine", prompt="a {red, blue} car")
+    for result, person in ((private, studio.ada), (direct, studio.ada.user)):
+        shown = card(result)
+        await person.click(shown.raw, label="Confirm: 12 credits")
+        await studio.finish()
+        assert len(card(result).images) == 2
+        assert card(result).private is shown.private
+
+
+# --- as they finish -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def one_by_one(make_studio: MakeStudio) -> Studio:
+    return await make_studio(seconds=None, AITHRIVING_JOBS="1")
+
+
+async def test_images_appear_as_they_finish(one_by_one: Studio) -> None:
+    studio = one_by_one
+    result = await studio.confirmed(prompt="a {red, blue, green} car")
+    for number, colour in enumerate(("red", "blue", "green"), 1):
+        await studio.begun(count=number)
+        studio.stand_in.finish_all()
+        if number < 3:
+            await studio.until(lambda: len(card(result).images) == number)  # noqa: B023 - awaited before it changes
+            shown = card(result)
+            assert f"**{number} of 3 done**" in shown.text
+            assert shown.images[-1]["description"] == f"a {colour} car (image {number} of 3)"
+            assert len(shown.raw.attachments) == number
+    await studio.finish()
+    shown = card(result)
+    assert [image["description"] for image in shown.images] == [
+        "a red car (image 1 of 3)",
+        "a blue car (image 2 of 3)",
+        "a green car (image 3 of 3)",
+    ]
+    assert [each.filename for each in shown.raw.attachments] == [
+        "a-red-car-1-1.png",
+        "a-blue-car-1-2.png",
+        "a-green-car-1-3.png",
+    ]
+    assert (await studio.job()).status is JobStatus.DELIVERED
+
+
+async def test_what_failed_is_named_and_free(studio: Studio) -> None:
+    refusal = Status(200, {"code": -1, "message": "These words are not allowed"})
+    blue = Fault("aithriving.core", refusal, match=lambda call: "blue" in str(call.body))
+    studio.stand_in.misbehave(blue)
+    result = await studio.confirmed(prompt="a {red, blue, green} car")
+    await studio.finish()
+    shown = card(result)
+    assert len(shown.images) == 2
+    assert "1 of 3 requests failed and was free (a blue car): " in shown.text
+    assert "12 credits" in shown.text
+    assert len(studio.stand_in.bills) == 2
+
+
+async def test_cancel_drops_what_was_not_sent_and_keeps_what_stands(one_by_one: Studio) -> None:
+    studio = one_by_one
+    result = await studio.confirmed(prompt="a {red, blue, green} car")
+    await studio.begun()
+    studio.stand_in.finish_all()
+    await studio.begun(count=2)
+    await studio.until(lambda: len(card(result).images) == 1)
+    said = told(await studio.press(studio.ada, card(result), "Cancel"))
+    assert "1 of 2 requests were cancelled and are free" in said.text
+    assert len(card(result).images) == 1
+    studio.stand_in.finish_all()
+    await studio.finish()
+    shown = card(result)
+    assert len(shown.images) == 2
+    assert "1 of 3 requests cancelled, not charged (a green car)." in shown.text
+    assert len(studio.stand_in.bills) == 2
+
+
+async def test_after_a_restart_what_is_ready_stands_in_the_card_again(one_by_one: Studio) -> None:
+    studio = one_by_one
+    result = await studio.confirmed(prompt="a {red, blue} car")
+    await studio.begun()
+    studio.stand_in.finish_all()
+    await studio.until(lambda: len(card(result).images) == 1)
+    await studio.begun(count=2)
+    await studio.restart()
+    await studio.finish()
+    shown = card(result)
+    assert len(shown.images) == 1
+    assert "1 of 2 requests failed and was free (a blue car)" in shown.text
+
+
+async def test_several_engines_by_choice(studio: Studio) -> None:
+    result = await studio.confirmed(prompt=f"a car --engine {{{CORE}, {BASIC}}}")
+    await studio.finish()
+    assert len(card(result).images) == 2
+    async with studio.runtime.database.read() as connection:
+        engines = [each.engine for each in await rows.submissions_of(connection, 1)]
+    assert engines == [CORE, BASIC]

@@ -1,0 +1,304 @@
+"""``/thread`` as a person uses it: begin, list, show, rename and delete one's lines of work."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import discord
+import pytest
+import simcord
+from sqlalchemy import select
+
+from bot import threads as verbs
+from storage import jobs as rows
+from storage import reconcile, tables
+from storage import threads as stored
+from tests.cogs.conftest import Shown, Studio, card, told
+
+XL = "ai-client/stable-diffusion-xl-1024-v0-9"
+
+
+async def made(studio: Studio, prompt: str, person: simcord.MemberActor | None = None, **options: Any) -> int:
+    """A finished image; the id of its job."""
+    await studio.imagine(person, prompt, **options)
+    await studio.finish()
+    return await latest(studio)
+
+
+async def latest(studio: Studio) -> int:
+    async with studio.runtime.database.read() as connection:
+        return int(
+            (await connection.execute(select(tables.jobs.c.id).order_by(tables.jobs.c.id.desc()))).scalars().first()
+            or 0
+        )
+
+
+async def run(studio: Studio, name: str, person: simcord.MemberActor | None = None, **options: Any) -> Shown:
+    return told(await (person or studio.ada).slash(studio.channel, f"thread {name}", **options))
+
+
+def seen_by(studio: Studio, person: simcord.MemberActor) -> str:
+    """All that this person can see in the channel."""
+    messages = studio.channel.history(viewer=person)
+    return str([component.to_dict() for message in messages for component in message.components])
+
+
+async def press(studio: Studio, person: simcord.MemberActor, shown: Shown, label: str) -> Shown:
+    return told(await studio.press(person, shown, label))
+
+
+async def forge(studio: Studio, person: simcord.MemberActor, custom_id: str) -> simcord.InteractionResult:
+    """Press a button that stands on a public message of the bot's, made by hand."""
+    view = discord.ui.LayoutView(timeout=None)
+    view.add_item(discord.ui.ActionRow(discord.ui.Button(label="Forged", custom_id=custom_id)))
+    view.stop()
+    with studio.env.time_context():
+        message = await studio.runtime.client.get_partial_messageable(studio.channel.id).send(view=view)
+    return await person.click(message, label="Forged")
+
+
+# --- beginning one ------------------------------------------------------------------------------------------------
+
+
+async def test_the_first_prompt_names_a_thread(studio: Studio) -> None:
+    assert "no threads here yet" in (await run(studio, "list")).text
+    await made(studio, "a lighthouse on a cliff::2 fog::-0.5", engine=XL)
+    listed = (await run(studio, "list")).text
+    assert "**a lighthouse on a cliff** · current" in listed
+    assert "1 job · 1 image · " in listed
+
+
+async def test_a_new_thread_without_a_title_takes_the_next_prompts(studio: Studio) -> None:
+    await made(studio, "a lighthouse")
+    assert "named after its prompt" in (await run(studio, "new")).text
+    assert "None is current" in (await run(studio, "list")).text
+    await made(studio, "a fox")
+    await made(studio, "another fox")
+    listed = (await run(studio, "list")).text
+    assert listed.index("**a fox** · current") < listed.index("**a lighthouse**")
+    assert "2 jobs · 2 images · 12 credits" in listed
+
+
+async def test_a_new_thread_with_a_title_is_current_at_once(studio: Studio) -> None:
+    said = await run(studio, "new", title="  Northern   *lights* ")
+    assert r"**Northern \*lights\***" in said.text
+    await made(studio, "an aurora")
+    assert r"**Northern \*lights\*** · current" in (await run(studio, "list")).text
+    async with studio.runtime.database.read() as connection:
+        (thread,) = await stored.find_threads(connection, studio.ada.id, studio.server.id, "")
+    assert thread.title == "Northern *lights*"
+
+
+async def test_a_title_that_nobody_can_see_is_refused(studio: Studio) -> None:
+    assert "at least one letter" in (await run(studio, "new", title="\u200b\u200b")).text
+    await run(studio, "new", title="a thread")
+    assert "at least one letter" in (await run(studio, "rename", title="\u2060")).text
+
+
+async def test_threads_have_a_bound(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verbs, "THREADS_AT_MOST", 1)
+    await run(studio, "new", title="one")
+    assert "Delete one" in (await run(studio, "new", title="two")).text
+    assert "None" not in (await run(studio, "list")).text
+
+
+# --- going on with one --------------------------------------------------------------------------------------------
+
+
+async def test_use_goes_back_to_a_thread_by_choice_or_by_title(studio: Studio) -> None:
+    await run(studio, "new", title="Foxes")
+    await run(studio, "new", title="Boats")
+    choices = await studio.ada.autocomplete(studio.channel, "thread use", "thread", "fox")
+    assert [choice["name"] for choice in choices] == ["Foxes"]
+    assert "**Foxes**" in (await run(studio, "use", thread=choices[0]["value"])).text
+    job = await studio.job(await made(studio, "a fox"))
+    assert str(job.thread_id) == choices[0]["value"]
+    assert "**Boats**" in (await run(studio, "use", thread="boats")).text
+    assert "no such thread" in (await run(studio, "use", thread="boat")).text
+
+
+async def test_each_place_has_its_own_threads(studio: Studio) -> None:
+    await run(studio, "new", title="Foxes")
+    there = told(await studio.ada.user.slash("thread list"))
+    assert "no threads here yet" in there.text
+    assert "no such thread" in told(await studio.ada.user.slash("thread use", thread="1")).text
+
+
+async def test_rename_takes_the_current_one_or_another(studio: Studio) -> None:
+    await run(studio, "new", title="Foxes")
+    await run(studio, "new", title="Boats")
+    assert "Boats is called **Ships** now" in (await run(studio, "rename", title="Ships")).text
+    assert "Foxes is called **Wolves** now" in (await run(studio, "rename", title="Wolves", thread="1")).text
+    listed = (await run(studio, "list")).text
+    assert "Ships" in listed
+    assert "Wolves" in listed
+    assert "Foxes" not in listed
+
+
+async def test_without_a_current_thread_one_is_asked_for(studio: Studio) -> None:
+    assert "You are in no thread here" in (await run(studio, "show")).text
+    assert "You are in no thread here" in (await run(studio, "rename", title="x")).text
+
+
+# --- looking ------------------------------------------------------------------------------------------------------
+
+
+async def test_the_list_has_pages(studio: Studio) -> None:
+    for number in range(8):
+        await run(studio, "new", title=f"thread {number}")
+    first = await run(studio, "list")
+    assert "8 threads · page 1 of 2" in first.text
+    assert "thread 7" in first.text
+    assert "thread 1" not in first.text
+    second = await press(studio, studio.ada, first, "Older")
+    assert "page 2 of 2" in second.text
+    assert "thread 1" in second.text
+    assert "thread 7" not in second.text
+    back = await press(studio, studio.ada, second, "Newer")
+    assert "page 1 of 2" in back.text
+
+
+async def test_the_gallery_shows_small_pictures_with_prompt_price_and_link(studio: Studio) -> None:
+    await made(studio, "a fox", images=2)
+    await made(studio, "a [boat]", spoiler=True)
+    await made(studio, "an owl", private=True)
+    shown = await run(studio, "show")
+    assert shown.private
+    assert [image["description"] for image in shown.images] == [
+        "an owl",
+        "a [boat]",
+        "a fox (image 1 of 2)",
+        "a fox (image 2 of 2)",
+    ]
+    assert [image["spoiler"] for image in shown.images] == [False, True, False, False]
+    assert "3 jobs · 4 images · 24 credits" in shown.text
+    job = await studio.job(1)
+    where = f"https://discord.com/channels/{studio.server.id}/{studio.channel.id}/{job.message_id}"
+    assert f"**3–4** · [a fox]({where}) · 12 credits" in shown.text
+    assert "**1** · an owl · 6 credits" in shown.text, "nothing leads to a private answer"
+    for attachment in shown.raw.attachments:
+        assert attachment.size <= 20 * 1024
+        assert attachment.filename.startswith("preview-")
+
+
+async def test_the_gallery_has_pages_and_leads_back_to_the_list(studio: Studio) -> None:
+    await made(studio, "a fox", images=10)
+    await run(studio, "new", title="empty")
+    listed = await run(studio, "list")
+    gallery = told(await studio.ada.click(listed.raw, custom_id="page:gallery:1:1"))
+    assert len(gallery.images) == 6
+    assert gallery.labels == ["Newer", "Older", "Use this thread", "All threads"]
+    assert "page 1 of 2" in gallery.text
+    second = await press(studio, studio.ada, gallery, "Older")
+    assert "page 2 of 2" in second.text
+    assert len(second.images) == 4
+    assert len(second.raw.attachments) == 4
+    used = await press(studio, studio.ada, second, "Use this thread")
+    assert "**a fox** · current" in used.text
+    assert "Use this thread" not in used.labels
+    listed = await press(studio, studio.ada, used, "All threads")
+    assert "**Your threads here**" in listed.text
+    assert listed.raw.attachments == []
+    empty = told(await studio.ada.click(listed.raw, custom_id="page:gallery:1:2"))
+    assert "no images in this thread yet" in empty.text
+
+
+async def test_pages_that_are_not_there_lead_to_the_nearest(studio: Studio) -> None:
+    await made(studio, "a fox")
+    for page in ("0", "999999"):
+        assert "a fox" in told(await forge(studio, studio.ada, f"page:gallery:{page}:1")).text
+        assert "a fox" in told(await forge(studio, studio.ada, f"page:threads:{page}")).text
+
+
+async def test_a_preview_outlives_its_file_and_what_is_gone_is_said(studio: Studio) -> None:
+    await made(studio, "a fox", images=2)
+    assert len((await run(studio, "show")).images) == 2
+    async with studio.runtime.database.write() as tx:
+        (one, other) = await rows.images_of(tx, 1)
+        await rows.forget_files(tx, [one.id, other.id])
+    assert one.preview is not None
+    await studio.runtime.files.remove(one.preview)
+    shown = await run(studio, "show")
+    assert len(shown.images) == 1
+    assert "1 no longer stored" in shown.text
+
+
+async def test_a_missing_preview_is_made_when_it_is_looked_for(studio: Studio) -> None:
+    await made(studio, "a fox")
+    await run(studio, "show")
+    async with studio.runtime.database.read() as connection:
+        (image,) = await rows.images_of(connection, 1)
+    assert image.preview is not None
+    await studio.runtime.files.remove(image.preview)
+    assert len((await run(studio, "show")).images) == 1
+    assert await asyncio.to_thread(studio.runtime.files.path(image.preview).is_file)
+
+
+async def test_lists_go_on_after_a_restart(studio: Studio) -> None:
+    await made(studio, "a fox", images=10)
+    shown = await run(studio, "show")
+    await studio.restart()
+    second = await press(studio, studio.ada, shown, "Older")
+    assert len(second.images) == 4
+
+
+# --- deleting -----------------------------------------------------------------------------------------------------
+
+
+async def test_delete_asks_and_the_ledger_keeps_its_entries(studio: Studio) -> None:
+    await made(studio, "a fox", images=2)
+    await run(studio, "show")
+    async with studio.runtime.database.read() as connection:
+        before = (await connection.execute(select(tables.ledger.c.id, tables.ledger.c.amount))).all()
+    question = await run(studio, "delete", thread="1")
+    assert "**Delete the thread “a fox”?**" in question.text
+    assert "1 job with 2 images" in question.text
+    assert "(12 credits) stays counted" in question.text
+    said = await press(studio, studio.ada, question, "Delete for good")
+    assert "Deleted: a fox." in said.text
+    assert said.labels == []
+    assert "no threads here yet" in (await run(studio, "list")).text
+    assert "made nothing yet" in told(await studio.ada.slash(studio.channel, "history")).text
+    async with studio.runtime.database.read() as connection:
+        assert await rows.get_job(connection, 1) is None
+        assert (await connection.execute(select(tables.ledger.c.id, tables.ledger.c.amount))).all() == before
+        assert (await reconcile.reconcile(connection)).differences == []
+    assert "12 credits" in told(await studio.ada.slash(studio.channel, "credits")).text
+    folder = studio.runtime.files.path("x").parent
+    assert await asyncio.to_thread(lambda: list(folder.iterdir())) == []
+
+
+async def test_keeping_it_leads_to_its_images(studio: Studio) -> None:
+    await made(studio, "a fox")
+    question = await run(studio, "delete", thread="a fox")
+    kept = await press(studio, studio.ada, question, "Keep it")
+    assert len(kept.images) == 1
+
+
+async def test_the_buttons_of_what_was_deleted_say_so(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a fox")
+    await studio.finish()
+    question = await run(studio, "delete", thread="1")
+    await press(studio, studio.ada, question, "Delete for good")
+    assert len(card(result).images) == 1, "messages stay where they are"
+    assert "no longer exists" in told(await studio.press(studio.ada, card(result), "Details")).text
+    assert "no such thread" in told(await forge(studio, studio.ada, "page:delete:1:1")).text
+
+
+async def test_an_unfinished_job_keeps_its_thread(slow_studio: Studio) -> None:
+    studio = slow_studio
+    await studio.imagine(prompt="a fox")
+    await studio.begun()
+    assert "1 job is not finished" in (await run(studio, "delete", thread="1")).text
+    assert "1 job is not finished" in told(await forge(studio, studio.ada, "page:delete:1:1")).text
+    studio.stand_in.finish_all()
+    await studio.finish()
+    assert "Delete for good" in (await run(studio, "delete", thread="1")).labels
+
+
+async def test_the_next_image_after_a_deletion_opens_a_new_thread(studio: Studio) -> None:
+    await made(studio, "a fox")
+    await press(studio, studio.ada, await run(studio, "delete", thread="1"), "Delete for good")
+    await made(studio, "an owl")
+    assert "**an owl** · current" in (await run(studio, "list")).text

@@ -1,0 +1,273 @@
+"""/usage as an admin asks for it, and as a member who should not."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import struct
+
+import discord
+import pytest
+import simcord
+
+from bot.admin import printing
+from bot.admin.reports import Asker
+from bot.origin import Origin
+from storage import ledger
+from storage.reconcile import reconcile
+from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, settings, told
+
+COMMANDS = ("usage report", "usage export", "usage jobs")
+
+
+def show_to_all(studio: Studio, name: str) -> None:
+    """What a server's owner can do: let everybody see a command."""
+    commands = studio.env.backend.commands[None].values()
+    next(each for each in commands if each["name"] == name)["default_member_permissions"] = None
+
+
+def text_of(result: simcord.InteractionResult) -> str:
+    return card(result).text
+
+
+async def forged(studio: Studio, person: simcord.MemberActor, custom_id: str) -> simcord.InteractionResult:
+    """Press a button that the bot never showed to this person."""
+    view = discord.ui.LayoutView(timeout=None)
+    view.add_item(discord.ui.ActionRow(discord.ui.Button(label="Forged", custom_id=custom_id)))
+    view.stop()
+    with studio.env.time_context():
+        message = await studio.runtime.client.get_partial_messageable(studio.channel.id).send(view=view)
+    return await person.click(message, label="Forged")
+
+
+def file_of(studio: Studio, result: simcord.InteractionResult) -> tuple[str, bytes]:
+    (attached,) = card(result).raw.attachments
+    return attached.filename, studio.env.backend.cdn.get(attached.url) or b""
+
+
+@pytest.mark.parametrize("period", ["today", "this month", "30 days", "2026", "all time"])
+async def test_a_report_tells_an_admin_who_spent_what(studio: Studio, period: str) -> None:
+    await studio.imagine(studio.ada, engine=BASIC)
+    await studio.imagine(studio.ben, images=2)
+    await studio.finish()
+    result = await studio.admin.slash(studio.channel, "usage report", period=period)
+    said = told(result).text
+    assert f"**What The Studio has spent** · {period}" in said
+    assert "**12.9 credits spent, 0.9 of them estimated**" in said
+    assert "2 jobs, 3 images" in said
+    ada, ben = (said.index(f"<@{person.id}>") for person in (studio.ada, studio.ben))
+    assert ben < ada, "the most comes first"
+    assert f"<@{studio.ben.id}>: 12 credits, 1 job, 2 images" in said
+    _, chart = file_of(studio, result)
+    assert chart.startswith(b"\x89PNG")
+    assert min(struct.unpack(">II", chart[16:24])) > 300
+    (shown,) = told(result).images
+    assert "12.9" in shown["description"]
+
+
+@pytest.mark.parametrize(
+    ("by", "line"),
+    [
+        ("engine", "**Stable Image Core**: 12 credits, 1 job, 2 images"),
+        ("day", "**1 Jan 2026**: 12.9 credits (0.9 estimated), 2 jobs, 3 images"),
+        ("channel", "<#{channel}>: 12.9 credits (0.9 estimated), 2 jobs, 3 images"),
+    ],
+)
+async def test_a_report_by_something_else(studio: Studio, by: str, line: str) -> None:
+    await studio.imagine(studio.ada, engine=BASIC)
+    await studio.imagine(studio.ben, images=2)
+    await studio.finish()
+    said = told(await studio.admin.slash(studio.channel, "usage report", by=by)).text
+    assert line.format(channel=studio.channel.id) in said
+
+
+async def test_failures_holds_and_what_is_in_flight_stand_apart(slow_studio: Studio) -> None:
+    studio = slow_studio
+    await studio.imagine(studio.ada, images=2)
+    await studio.begun(count=2)
+    said = told(await studio.admin.slash(studio.channel, "usage report")).text
+    assert "**0 credits spent**" in said
+    assert "In flight: 12 credits" in said
+    assert f"<@{studio.ada.id}>: 0 credits, 12 in flight, 1 job, 0 images" in said
+
+
+async def test_the_buttons_of_a_report_work_after_a_restart(studio: Studio) -> None:
+    await studio.imagine(studio.ada)
+    await studio.finish()
+    result = await studio.admin.slash(studio.channel, "usage report")
+    await studio.restart()
+    turned = await studio.press(studio.admin, card(result), "Engines")
+    assert "**Stable Image Core**: 6 credits" in card(turned).text
+
+
+@pytest.mark.parametrize(
+    "custom_id",
+    ["page:usage:1:user:0:all time", "page:usageby:1:user:0:all time", "page:drop:1:0:1"],
+)
+async def test_a_forged_button_is_refused_to_members(slow_studio: Studio, custom_id: str) -> None:
+    studio = slow_studio
+    await studio.imagine(studio.ada)
+    await studio.begun()
+    refused = await forged(studio, studio.ben, custom_id)
+    assert told(refused).text == "Only members with the permission Manage Server can do that."
+    assert "credits" in told(await forged(studio, studio.admin, custom_id)).text or "drop" in custom_id
+
+
+@pytest.mark.parametrize(
+    "custom_id",
+    ["page:usage:1:user:1:all time", "page:drop:1:1:1", "page:usage:1:user:0:" + "x" * 41, "page:drop:1:0:x"],
+)
+async def test_a_forged_button_leads_nowhere_else(studio: Studio, custom_id: str) -> None:
+    await studio.ada.user.slash("imagine", prompt="in a direct message")
+    await studio.finish()
+    said = told(await forged(studio, studio.admin, custom_id)).text
+    assert "Only whoever runs this bot" in said or "another version" in said
+
+
+async def test_many_lines_are_pages(studio: Studio) -> None:
+    async with studio.runtime.database.write() as tx:
+        for number in range(1, 24):
+            at = studio.clock.now()
+            facts = {"user_id": 10**17 + number, "server_id": studio.server.id, "engine": CORE, "at": at}
+            await ledger.hold(tx, submission_id=number, amount=6000, **facts)  # type: ignore[arg-type]  # of several types
+            await ledger.capture(tx, number, amount=1000 * number, exact=True, raw_amount=1, at=at)
+    result = await studio.admin.slash(studio.channel, "usage report")
+    assert "Page 1 of 3, 23 lines" in text_of(result)
+    assert f"<@{10**17 + 23}>: 23 credits" in text_of(result)
+    turned = await studio.press(studio.admin, card(result), "More")
+    assert "Page 2 of 3" in text_of(turned)
+    assert f"<@{10**17 + 13}>: 13 credits" in text_of(turned)
+    assert f"<@{10**17 + 14}>" not in text_of(turned)
+
+
+async def test_usage_is_counted_by_server(studio: Studio) -> None:
+    await studio.ada.user.slash("imagine", prompt="in a direct message")
+    await studio.finish()
+    said = told(await studio.admin.slash(studio.channel, "usage report")).text
+    assert "Nobody has made an image" in said
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "usage user"])
+async def test_all_of_it_is_refused_to_members_even_where_discord_shows_it(studio: Studio, name: str) -> None:
+    show_to_all(studio, "usage")
+    options = {"user": studio.ada.user} if name == "usage user" else {}
+    refused = told(await studio.ben.slash(studio.channel, name, **options)).text
+    assert refused == "Only members with the permission Manage Server can do that."
+    assert told(await studio.admin.slash(studio.channel, name, **options)).text != refused
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_all_servers_are_for_whoever_runs_the_bot(studio: Studio, name: str) -> None:
+    refused = told(await studio.admin.slash(studio.channel, name, everywhere=True)).text
+    assert "Only whoever runs this bot" in refused
+
+
+async def test_whoever_runs_the_bot_sees_all_servers_with_the_figures_of_the_command_line(studio: Studio) -> None:
+    own_the_bot(studio, studio.admin)
+    await studio.imagine(studio.ada)
+    await studio.ada.user.slash("imagine", prompt="in a direct message")
+    await studio.finish()
+    said = told(await studio.admin.slash(studio.channel, "usage report", period="all time", everywhere=True)).text
+    assert "**What this bot has spent**" in said
+    assert "**12 credits spent**" in said
+    printed = await printing.usage(settings(studio.environ), period="all time", by="user", server_id=None)
+    assert printed[0] == "all servers, all time (UTC): 12 credits spent"
+    assert printed[-1].split() == [str(studio.ada.id), "12", "0", "2", "2", "0", "0", "0"]
+
+
+def own_the_bot(studio: Studio, person: simcord.MemberActor) -> None:
+    application = studio.runtime.client.application
+    assert application is not None
+    application.team = None
+    application.owner = discord.Object(person.id)  # type: ignore[assignment]  # of an owner the id alone is looked at
+
+
+async def test_one_person_without_a_word_of_their_prompts(studio: Studio) -> None:
+    await studio.imagine(studio.ada, prompt="my secret garden", private=True)
+    await studio.finish()
+    said = told(await studio.admin.slash(studio.channel, "usage user", user=studio.ada.user)).text
+    assert f"**<@{studio.ada.id}> in The Studio**" in said
+    assert "**6 credits spent**" in said
+    assert "Stable Image Core: " in said.replace("*", "")
+    assert "garden" not in said
+
+
+async def test_the_export_opens_in_a_spreadsheet_and_its_sums_are_those_of_the_books(studio: Studio) -> None:
+    await studio.imagine(studio.ada, engine=BASIC)
+    await studio.imagine(studio.ben, images=2)
+    await studio.finish()
+    note = '=HYPERLINK("https://evil.example","@everyone")'
+    await studio.admin.slash(studio.channel, "quota grant", user=studio.ada.user, credits=5, note=note)
+    name, data = file_of(studio, await studio.admin.slash(studio.channel, "usage export", period="all time"))
+    assert name == f"easel-{studio.server.id}-all-time.csv"
+    lines = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
+    async with studio.runtime.database.read() as connection:
+        books = await reconcile(connection)
+    assert books.differences == []
+    assert len(lines) == books.entries
+    spent = sum(round(float(line["credits"]) * 1000) for line in lines if line["kind"] == "capture")
+    held = sum(round(float(line["credits"]) * 1000) for line in lines if line["kind"] in {"hold", "release"})
+    assert (spent, held) == (books.totals.spent, books.totals.in_flight)
+    assert {line["provider_credits"] for line in lines if line["kind"] == "capture"} == {"6.000", "0.900"}
+    (granted,) = [line for line in lines if line["kind"] == "grant"]
+    assert granted["note"] == f"'{note}"
+    for line in lines:
+        for cell in line.values():
+            assert not cell.startswith(("=", "+", "@", "\t", "\r")), cell
+            assert not cell.startswith("-") or re.fullmatch(r"-[0-9.]+", cell), cell
+
+
+async def test_an_export_that_is_too_large_is_packed(studio: Studio) -> None:
+    await studio.imagine(studio.ada)
+    await studio.finish()
+    reports = studio.runtime.client.reports
+
+    def asker(limit: int) -> Asker:
+        origin = Origin(studio.admin.id, "grace", studio.server.id, studio.channel.id, limit, manage_server=True)
+        return Asker(origin)
+
+    name, plain = await reports.export(asker(2**20), "all time")
+    assert name.endswith(".csv")
+    name, packed = await reports.export(asker(len(plain) - 1), "all time")
+    assert name.endswith(".csv.gz")
+    assert gzip.decompress(packed) == plain
+
+
+async def test_what_runs_now_and_how_it_is_cancelled(make_studio: MakeStudio) -> None:
+    studio = await make_studio(seconds=None, AITHRIVING_JOBS="1")
+    await studio.imagine(studio.ada, prompt="a secret", private=True)
+    await studio.imagine(studio.ben, prompt="another one")
+    await studio.begun()
+    shown = await studio.admin.slash(studio.channel, "usage jobs")
+    said = text_of(shown)
+    assert "**Running now**: 2 jobs, 2 requests, 1 waiting" in said
+    assert f"job 1 · <@{studio.ada.id}> in <#{studio.channel.id}> · private" in said
+    assert f"job 2 · <@{studio.ben.id}>" in said
+    assert "secret" not in said
+    assert card(shown).labels == ["Cancel job 2"]
+    pressed = await studio.press(studio.admin, card(shown), "Cancel job 2")
+    assert "Job 2 was cancelled" in text_of(pressed)
+    assert "1 job, 1 request, 0 waiting" in text_of(pressed)
+    too_late = text_of(await studio.admin.slash(studio.channel, "usage jobs", cancel=1))
+    assert "Too late" in too_late
+    studio.stand_in.finish_all()
+    await studio.finish()
+    assert "has ended already" in text_of(await studio.admin.slash(studio.channel, "usage jobs", cancel=1))
+    noted = told(await studio.admin.slash(studio.channel, "server log")).text
+    assert f"**/usage cancel** <@{studio.ben.id}>, job 2" in noted
+
+
+async def test_a_job_of_another_server_is_none_here(slow_studio: Studio) -> None:
+    studio = slow_studio
+    await studio.ada.user.slash("imagine", prompt="in a direct message")
+    await studio.begun()
+    for number in (1, 99):
+        result = await studio.admin.slash(studio.channel, "usage jobs", cancel=number)
+        assert "no such job in this server" in told(result).text
+
+
+async def test_a_period_that_is_none_is_explained(studio: Studio) -> None:
+    said = told(await studio.admin.slash(studio.channel, "usage report", period="next `week`")).text
+    assert said.startswith("That is no period")

@@ -1,0 +1,36 @@
+"""A person before a form: what stands in it, and sending it with some of it changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import simcord
+
+
+def fields(shown: simcord.InteractionResult) -> dict[str, dict[str, Any]]:
+    """The form's components by their labels."""
+    assert shown.modal is not None, "no form was shown"
+    assert len(shown.modal["title"]) <= 45
+    assert 1 <= len(shown.modal["components"]) <= 5
+    return {label["label"]: label["component"] for label in shown.modal["components"]}
+
+
+def filled(shown: simcord.InteractionResult) -> dict[str, Any]:
+    """What stands in the form, by labels."""
+    values: dict[str, Any] = {}
+    for label, component in fields(shown).items():
+        chosen = [option["value"] for option in component.get("options", ()) if option.get("default")]
+        values[label] = chosen if "options" in component else component.get("value") or ""
+    return values
+
+
+async def send(
+    person: simcord.MemberActor | simcord.UserHandle, shown: simcord.InteractionResult, **changes: Any
+) -> simcord.InteractionResult:
+    """Send the form with these fields changed, spaces in their labels as underscores; the others stay as they are."""
+    before = filled(shown)
+    values = {
+        part["custom_id"]: changes.pop(label.replace(" ", "_"), before[label]) for label, part in fields(shown).items()
+    }
+    assert not changes, f"no such field: {changes}"
+    return await person.submit_modal(shown, values)

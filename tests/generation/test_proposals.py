@@ -1,0 +1,180 @@
+"""A price that waits: nothing is held, it begins by its author's word alone, and it ends by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.errors import UserError
+from bot.generation.limits import Limits
+from bot.generation.requests import ImagineOptions
+from bot.generation.views import CONFIRMABLE
+from bot.origin import CardAddress
+from bot.proposals import TOO_LATE, Proposals
+from storage.errors import StorageError
+from storage.jobs import JobStatus
+from tests.doubles.provider import ScriptedProvider
+from tests.generation.conftest import ADA, BEN, MakeWorkshop, Workshop
+
+CARD = CardAddress(100, 2000, "a fresh token", 2**50)
+
+
+class Watched:
+    """The proposals of a workshop, run beside it."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.workshop = workshop
+        self.changed: list[int] = []
+        self.proposals = Proposals(
+            jobs=workshop.jobs, clock=workshop.clock, wake=workshop.worker.wake, changed=self.changed.append
+        )
+
+    async def propose(self, prompt: str = "a {red, blue} car") -> int:
+        plan = self.workshop.actions.check(ADA, ImagineOptions(prompt=prompt))
+        card = CardAddress(100, 1000, "token", self.workshop.clock.now() + 900_000)
+        return await self.workshop.actions.imagine(ADA, plan, card, proposed=True)
+
+    async def status(self, job_id: int) -> JobStatus:
+        return (await self.workshop.jobs.job(job_id)).status
+
+
+@pytest.fixture
+async def watched(workshop: Workshop) -> Watched:
+    return Watched(workshop)
+
+
+@pytest.fixture
+async def running(watched: Watched) -> AsyncIterator[Watched]:
+    task = asyncio.create_task(watched.proposals.run())
+    yield watched
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_proposal_shows_its_price_and_holds_nothing(watched: Watched) -> None:
+    job_id = await watched.propose()
+    view = await watched.workshop.view(job_id)
+    assert view.submissions == ()
+    assert [request.prompts[0].text for request in view.planned] == ["a red car", "a blue car"]
+    assert str(view.price) == "10 credits"
+    assert (view.held, view.captured) == (0, 0)
+    assert (await watched.workshop.totals()).in_flight == 0
+    await watched.workshop.finish()
+    assert watched.workshop.provider.history == []
+
+
+async def test_confirmed_it_becomes_a_job_like_any_other(watched: Watched) -> None:
+    job_id = await watched.propose()
+    await watched.proposals.confirm(ADA, job_id, CARD)
+    job = await watched.workshop.jobs.job(job_id)
+    assert (job.status, job.message_id, job.interaction_token) == (JobStatus.WORKING, 2000, "a fresh token")
+    assert job.options == ImagineOptions("a {red, blue} car").to_json()
+    assert (await watched.workshop.totals()).in_flight == 10_000
+    await watched.workshop.finish()
+    assert (await watched.workshop.totals()).spent == 10_000
+    assert await watched.status(job_id) is JobStatus.DELIVERED
+
+
+async def test_nobody_else_confirms_it(watched: Watched) -> None:
+    job_id = await watched.propose()
+    with pytest.raises(UserError, match="Only the person who asked"):
+        await watched.proposals.confirm(BEN, job_id, CARD)
+    assert await watched.status(job_id) is JobStatus.PROPOSED
+
+
+async def test_of_many_confirmations_at_once_one_counts(watched: Watched) -> None:
+    job_id = await watched.propose()
+    answers = await asyncio.gather(
+        *(watched.proposals.confirm(ADA, job_id, CARD) for _ in range(5)), return_exceptions=True
+    )
+    assert sum(answer is None for answer in answers) == 1
+    assert all(isinstance(answer, UserError) for answer in answers if answer is not None)
+    assert (await watched.workshop.totals()).in_flight == 10_000
+
+
+async def test_a_limit_that_is_passed_by_then_leaves_it_waiting(make_workshop: MakeWorkshop) -> None:
+    watched = Watched(await make_workshop(limits=Limits(user_daily=12_000, jobs_per_user=2)))
+    first, second = await watched.propose(), await watched.propose()
+    await watched.proposals.confirm(ADA, first, CARD)
+    with pytest.raises(UserError, match="your credits for today"):
+        await watched.proposals.confirm(ADA, second, CARD)
+    assert await watched.status(second) is JobStatus.PROPOSED
+    assert (await watched.workshop.totals()).in_flight == 10_000
+    with pytest.raises(UserError, match="unfinished jobs"):
+        await watched.propose()
+
+
+async def test_it_lapses_in_time_and_is_said_to(running: Watched) -> None:
+    began = running.workshop.clock.now()
+    job_id = await running.propose()
+    running.proposals.wake()
+    while not running.changed:
+        await asyncio.sleep(0)
+    assert running.changed == [job_id]
+    job = await running.workshop.jobs.job(job_id)
+    assert (job.status, job.delivery_note) == (JobStatus.LAPSED, TOO_LATE)
+    assert job.interaction_token == "token", "by which the card is told"
+    assert CONFIRMABLE <= running.workshop.clock.now() - began < 900_000
+
+
+async def test_what_lapsed_while_nobody_ran_lapses_at_the_start(watched: Watched) -> None:
+    job_id = await watched.propose()
+    watched.workshop.clock.advance(3600)
+    task = asyncio.create_task(watched.proposals.run())
+    while not watched.changed:
+        await asyncio.sleep(0)
+    task.cancel()
+    assert await watched.status(job_id) is JobStatus.LAPSED
+
+
+async def test_too_late_is_too_late_even_if_nobody_noticed(watched: Watched) -> None:
+    job_id = await watched.propose()
+    watched.workshop.clock.advance(CONFIRMABLE / 1000)
+    with pytest.raises(UserError, match="not confirmed in time"):
+        await watched.proposals.confirm(ADA, job_id, CARD)
+    assert await watched.status(job_id) is JobStatus.LAPSED
+    assert watched.changed == [job_id]
+    with pytest.raises(UserError, match="no longer waiting"):
+        await watched.proposals.confirm(ADA, job_id, CARD)
+
+
+async def test_an_engine_that_is_gone_cannot_be_confirmed(watched: Watched) -> None:
+    job_id = await watched.propose()
+    watched.workshop.jobs.engines.clear()
+    with pytest.raises(UserError, match="no longer offered"):
+        await watched.proposals.confirm(ADA, job_id, CARD)
+    assert await watched.status(job_id) is JobStatus.PROPOSED
+
+
+async def test_a_database_that_fails_for_a_while_stops_nothing(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id = await watched.propose()
+    proposed = watched.workshop.jobs.proposed
+    failures = iter([StorageError("The disk is full."), ZeroDivisionError("a made-up fault")])
+
+    async def failing() -> object:
+        for failure in failures:
+            raise failure
+        return await proposed()
+
+    monkeypatch.setattr(watched.workshop.jobs, "proposed", failing)
+    task = asyncio.create_task(watched.proposals.run())
+    while not watched.changed:
+        await asyncio.sleep(0)
+    task.cancel()
+    assert await watched.status(job_id) is JobStatus.LAPSED
+    assert "The disk is full." in caplog.text
+    assert "a made-up fault" in caplog.text
+
+
+async def test_a_provider_whose_key_is_gone_makes_no_card_fail(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(ScriptedProvider())
+    watched = Watched(workshop)
+    job_id = await watched.propose()
+    workshop.jobs.providers = {}
+    view = await workshop.view(job_id)
+    assert view.engines == ()
+    assert len(view.prices) == 2

@@ -1,0 +1,154 @@
+"""Copies: whole although somebody writes meanwhile, checked, without tokens, never over another file."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from storage import copies, sqlite, state, tables
+from storage.database import Database, StorageError
+from tests.storage.rows import add_job, address, count
+
+TOKEN = "a-secret-token"
+
+
+async def backup(path: Path, to: Path) -> None:
+    await asyncio.to_thread(copies.backup, path, to)
+
+
+async def files(folder: Path) -> list[str]:
+    return sorted(await asyncio.to_thread(lambda: [file.name for file in folder.iterdir()]))
+
+
+async def test_a_copy_of_a_database_in_use_is_whole_and_of_one_moment(
+    database: Database, path: Path, tmp_path: Path
+) -> None:
+    """Somebody writes all the time, and the copy is made in the middle of it."""
+    async with database.write() as tx:
+        await state.put(tx, "first", 0)
+        await state.put(tx, "second", 0)
+    copied, written = asyncio.Event(), 0
+
+    async def write() -> None:
+        nonlocal written
+        while not copied.is_set():
+            written += 1
+            async with database.write() as tx:
+                await state.put(tx, "first", written)
+                await state.put(tx, "padding", "x" * 1000 * written)
+                await state.put(tx, "second", written)
+
+    writing = asyncio.create_task(write())
+    for number in range(5):
+        await backup(path, tmp_path / f"{number}.db")
+    copied.set()
+    await writing
+    for number in range(5):
+        copy = await Database.open(address(tmp_path / f"{number}.db"))
+        async with copy.read() as conn:
+            assert await state.get(conn, "first") == await state.get(conn, "second")
+        await copy.close()
+    assert written > 5
+
+
+async def test_what_stands_in_the_log_only_is_copied_into_one_file(
+    database: Database, path: Path, tmp_path: Path
+) -> None:
+    async with database.write() as tx:
+        await add_job(tx, interaction_token=TOKEN)
+    folder = tmp_path / "copies"
+    await backup(path, folder / "copy.db")
+    assert await files(folder) == ["copy.db"]
+    data = await asyncio.to_thread((folder / "copy.db").read_bytes)
+    assert TOKEN.encode() not in data, "a copy that is kept for long holds no credentials"
+    assert data[18:20] == b"\x01\x01", "it can be read where nothing can be written beside it"
+    copy = await Database.open(address(folder / "copy.db"))
+    async with copy.read() as conn:
+        assert await count(conn, tables.jobs) == 1
+    await copy.close()
+    async with database.read() as conn:
+        assert await count(conn, tables.jobs) == 1
+
+
+async def test_no_file_is_overwritten(path: Path, tmp_path: Path) -> None:
+    there = tmp_path / "there.db"
+    there.write_text("a letter")
+    with pytest.raises(StorageError, match="is there already"):
+        await backup(path, there)
+    with pytest.raises(StorageError, match="is there already"):
+        await backup(path, path)
+    assert there.read_text() == "a letter"
+
+
+async def test_there_must_be_something_to_copy(tmp_path: Path) -> None:
+    for wrong, words in ((tmp_path / "easel.db", "no database"), (tmp_path / "letter.db", "not a database")):
+        (tmp_path / "letter.db").write_text("a letter to my aunt " * 100)
+        with pytest.raises(StorageError, match=words):
+            await backup(wrong, tmp_path / "copies" / "copy.db")
+    assert not (tmp_path / "copies").exists()
+
+
+async def test_a_damaged_database_makes_no_copy(path: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("INSERT INTO current_threads VALUES (1, 1, 12345)")
+        connection.commit()
+    with pytest.raises(StorageError, match="damaged"):
+        await backup(path, tmp_path / "copies" / "copy.db")
+    assert await files(tmp_path / "copies") == []
+
+
+async def test_a_full_disk_leaves_no_half_copy(
+    database: Database, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with database.write() as tx:
+        await state.put(tx, "large", "x" * 100_000)
+    connect = sqlite3.connect
+
+    def full(name: Path | str, **options: object) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(name, **options)  # type: ignore[call-overload]  # handed through
+        if str(name).endswith(".part"):
+            connection.execute("PRAGMA max_page_count = 8")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", full)
+    with pytest.raises(StorageError, match=r"disk is full.*copy\.db"):
+        await backup(path, tmp_path / "copies" / "copy.db")
+    assert await files(tmp_path / "copies") == []
+
+
+async def test_a_folder_that_cannot_be_made_is_said_plainly(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot be used"):
+        await backup(path, tmp_path / "file" / "copy.db")
+
+
+async def test_a_lock_is_waited_for_and_not_for_ever(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0)
+
+    def locked() -> sqlite3.Connection:
+        other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        return other
+
+    other = await asyncio.to_thread(locked)
+    for work in (copies.backup, copies.duplicate):
+        with pytest.raises(StorageError, match="locked by another program"):
+            await asyncio.to_thread(work, path, tmp_path / "copy.db")
+    await asyncio.to_thread(other.close)
+
+
+def test_the_name_of_a_copy_tells_when_it_was_made(tmp_path: Path) -> None:
+    at = datetime(2026, 1, 31, 12, 5, 9, tzinfo=UTC)
+    name = copies.dated(Path("data/easel.db"), tmp_path, at).name
+    assert name == "easel-2026-01-31T120509Z.db"
+    assert re.fullmatch(r"[\w.-]+", name), "a name that every file system takes"

@@ -1,0 +1,171 @@
+"""All that is stored on a person: found in every table, and gone without a trace in the files."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from storage import ledger, privacy, spending, state, tables, threads, user_settings
+from storage.database import AsyncConnection, Database
+from storage.jobs import JobStatus
+from storage.reconcile import reconcile
+from tests.storage.rows import NOW, SERVER, USER, add_done, add_image, add_job, add_submission, count
+
+OTHER = USER + 1
+LATER = NOW + 40 * 86_400_000
+
+
+async def live(tx: AsyncConnection, user_id: int, mark: str, number: int = 0) -> int:
+    """A job with all that belongs to one, in a thread, paid for and shown; the mark is in all that people wrote."""
+    thread_id = await threads.open_thread(tx, user_id=user_id, place_id=SERVER, title=f"{mark} {number}", at=NOW)
+    job_id = await add_job(tx, user_id=user_id, thread_id=thread_id, options={"prompt": f"{mark} {'x' * number}"})
+    request = {"prompts": [f"{mark} {secrets.token_hex(number % 700)}"]}
+    submission = await add_done(tx, job_id, user_id=user_id, sent_at=NOW, finished_at=NOW + 9000, request=request)
+    await add_image(tx, submission, file=f"{mark}-{submission}.png")
+    await ledger.hold(
+        tx, submission_id=submission, user_id=user_id, server_id=SERVER, engine="aithriving/core", amount=6000, at=NOW
+    )
+    await ledger.capture(tx, submission, amount=6000, exact=True, raw_amount=None, at=NOW)
+    await tx.execute(update(tables.jobs).where(tables.jobs.c.id == job_id).values(status=JobStatus.DELIVERED.value))
+    return job_id
+
+
+def written(path: Path) -> bytes:
+    return b"".join(path.with_name(path.name + end).read_bytes() for end in ("", "-wal"))
+
+
+async def test_everything_there_is_on_a_person_is_found(database: Database) -> None:
+    async with database.write() as tx:
+        await live(tx, USER, "walrus")
+        await live(tx, OTHER, "heron")
+        await user_settings.put(tx, USER, {"text": "walrus"}, at=NOW)
+        await ledger.grant(tx, user_id=USER, server_id=SERVER, amount=10, note="for the walrus", at=NOW)
+    async with database.read() as connection:
+        found = await privacy.everything(connection, USER)
+    # Whatever table there will be, somebody has to decide about it.
+    of_nobody = {"state", "server_settings"}
+    assert set(found) == {table.name for table in tables.metadata.sorted_tables} - of_nobody
+    assert "heron" not in repr(found)
+    assert {name for name, rows in found.items() if rows} >= {
+        "jobs", "submissions", "events", "images", "threads", "current_threads", "user_settings", "ledger",
+    }  # fmt: skip
+    assert len(found["ledger"]) == 4
+    assert "interaction_token" not in found["jobs"][0]
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_what_was_deleted_leaves_no_trace_in_the_files(database: Database, path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(8):
+        async with database.write() as tx:
+            for _ in range(8):
+                who = chance.choice([(USER, "walrus"), (OTHER, "heron")])
+                await live(tx, *who, number=chance.randrange(900))
+    async with database.write() as tx:
+        await user_settings.put(tx, USER, {"text": "walrus"}, at=NOW)
+        await ledger.grant(tx, user_id=USER, server_id=SERVER, amount=10, note="for the walrus", at=NOW)
+    async with database.write() as tx:
+        theirs = await privacy.belongings(tx, USER)
+        files = await privacy.delete_all(tx, USER, due_at=LATER)
+        assert len(files) == theirs.images == theirs.jobs
+        assert all("walrus" in name for name in files)
+        assert not (await privacy.belongings(tx, USER)).anything
+        due = await privacy.compact_due(tx)
+    assert due is not None
+    assert await database.compact()
+    left = written(path)
+    assert b"walrus" not in left
+    assert b"heron" in left
+    async with database.write() as tx:
+        await privacy.compacted(tx, due)
+        assert await privacy.compact_due(tx) is None
+        books = await reconcile(tx)
+        assert books.differences == []
+        assert (await ledger.totals(tx, user_id=USER)).spent == 6000 * theirs.jobs
+
+
+async def test_a_reader_in_the_middle_of_something_keeps_it_due(database: Database, path: Path) -> None:
+    async with database.write() as tx:
+        await live(tx, USER, "walrus")
+    async with database.read() as reader:
+        await count(reader, tables.jobs)
+        async with database.write() as tx:
+            await privacy.delete_all(tx, USER, due_at=LATER)
+        assert not await database.compact()
+    assert await database.compact()
+    assert b"walrus" not in written(path)
+
+
+async def test_a_deletion_during_the_compacting_stays_due(database: Database) -> None:
+    async with database.write() as tx:
+        await privacy.delete_all(tx, USER, due_at=LATER)
+        due = await privacy.compact_due(tx)
+        assert due is not None
+        await privacy.delete_all(tx, OTHER, due_at=LATER)
+        await privacy.compacted(tx, due)
+        assert await privacy.compact_due(tx) not in (None, due)
+
+
+async def test_jobs_that_run_are_counted(database: Database) -> None:
+    async with database.write() as tx:
+        for status in JobStatus:
+            job_id = await add_job(tx, status=status)
+            await add_submission(tx, job_id)
+        assert (await privacy.belongings(tx, USER)).running == 2
+
+
+async def test_amounts_go_over_to_nobody_when_the_time_is_over(database: Database) -> None:
+    async with database.write() as tx:
+        await live(tx, USER, "walrus")
+        await live(tx, OTHER, "heron")
+        await privacy.delete_all(tx, USER, due_at=LATER)
+        everybody = await ledger.totals(tx)
+        assert await privacy.make_anonymous(tx, LATER - 1) == 0
+        assert (await ledger.totals(tx, user_id=USER)).spent == 6000
+        # They came back before the time was over, which does not mix the two lives.
+        await live(tx, USER, "newt")
+        assert await privacy.make_anonymous(tx, LATER) == 1
+        assert (await ledger.totals(tx, user_id=USER)).spent == 6000
+        assert (await ledger.totals(tx)).spent == everybody.spent + 6000
+        nobody = set((await tx.execute(select(tables.ledger.c.user_id))).scalars()) - {USER, OTHER}
+        assert len(nobody) == 1
+        assert max(nobody) < 0
+        assert (await reconcile(tx)).differences == []
+        assert await privacy.make_anonymous(tx, LATER) == 0
+
+
+async def test_who_leaves_twice_is_forgotten_once_at_the_later_time(database: Database) -> None:
+    async with database.write() as tx:
+        await live(tx, USER, "walrus")
+        await privacy.delete_all(tx, USER, due_at=LATER)
+        await live(tx, USER, "newt")
+        await privacy.delete_all(tx, USER, due_at=LATER - 5)
+        assert await privacy.make_anonymous(tx, LATER - 1) == 0
+        assert await privacy.make_anonymous(tx, LATER) == 1
+        assert (await ledger.totals(tx, user_id=USER)).captures == 0
+
+
+async def test_who_never_spent_anything_leaves_nothing_behind(database: Database) -> None:
+    async with database.write() as tx:
+        await privacy.delete_all(tx, USER, due_at=LATER)
+        assert await count(tx, tables.departures) == 0
+        assert await state.get(tx, "compact due")
+
+
+async def test_spending_is_told_by_time_engine_and_thread(database: Database) -> None:
+    async with database.write() as tx:
+        for _ in range(2):
+            await live(tx, USER, "walrus")
+        await live(tx, OTHER, "heron")
+        span = {"user_id": USER, "since": NOW - 10, "until": NOW + 1}
+        assert await spending.by_time(tx, **span, step=10) == [spending.Spent(NOW, 12_000, 0)]
+        assert await spending.by_engine(tx, **span) == [("aithriving/core", 12_000)]
+        assert await spending.by_thread(tx, **span, limit=1) == [("walrus 0", 6000)]
+        assert await spending.first_spent(tx, user_id=USER) == NOW
+        before = {"user_id": USER, "since": NOW - 10, "until": NOW}
+        assert await spending.by_time(tx, **before, step=10) == []
+        assert await spending.by_engine(tx, **before) == []

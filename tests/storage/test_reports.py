@@ -1,0 +1,220 @@
+"""Reports count from the ledger what a few lines of Python count from the same entries, and read indexes alone."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete
+
+from storage import entries, jobs, ledger, reports, running, server_settings, tables
+from storage.database import AsyncConnection, Database
+from storage.jobs import UNFINISHED, JobStatus, SubmissionStatus
+from storage.reports import DAY, By, Figures, Scope
+from tests.storage.rows import CHANNEL, NOW, SERVER, USER, add_image, add_job, add_submission, address
+from tests.storage.test_query_plans import plan_of
+
+QUEUED, DONE = SubmissionStatus.QUEUED, SubmissionStatus.DONE
+FAILED, CANCELLED, UNKNOWN = SubmissionStatus.FAILED, SubmissionStatus.CANCELLED, SubmissionStatus.UNKNOWN
+ELSEWHERE = SERVER + 1
+ENGINES = ("aithriving/core", "aithriving/sd-1.6")
+
+
+async def request(
+    tx: AsyncConnection, job_id: int, position: int, status: SubmissionStatus, said: dict[str, Any], *, exact: bool
+) -> None:
+    """A request of 6 credits, and 4 if it was finished."""
+    user, server, at = said["user_id"], said["server_id"], said["at"]
+    id_ = await add_submission(tx, job_id, position=position, user_id=user, engine=said["engine"], at=at)
+    await ledger.hold(tx, submission_id=id_, user_id=user, server_id=server, engine=said["engine"], amount=6000, at=at)
+    if status is QUEUED:
+        return
+    await jobs.move_submission(tx, id_, QUEUED, status, at=at, why="a test")
+    if status is DONE:
+        await add_image(tx, id_, at=at)
+        await ledger.capture(tx, id_, amount=4000, exact=exact, raw_amount=4000, at=at)
+    elif status not in UNFINISHED:
+        await ledger.release(tx, id_, at=at, note="a test")
+
+
+one_job = st.fixed_dictionaries(
+    {
+        "user_id": st.sampled_from((1, 2, 3)),
+        "server_id": st.sampled_from((SERVER, ELSEWHERE, None)),
+        "channel_id": st.sampled_from((CHANNEL, CHANNEL + 1)),
+        "engine": st.sampled_from(ENGINES),
+        "at": st.integers(NOW, NOW + 3 * DAY),
+        "exact": st.booleans(),
+        "statuses": st.lists(st.sampled_from(SubmissionStatus), min_size=1, max_size=3),
+    }
+)
+
+
+def expected(every: list[dict[str, Any]], scope: Scope, key: Callable[[dict[str, Any]], Any]) -> dict[Any, Figures]:
+    """The same figures, counted one by one."""
+    found: dict[Any, dict[str, int]] = {}
+    for one in every:
+        if scope.server_id not in (None, one["server_id"]) or scope.user_id not in (None, one["user_id"]):
+            continue
+        if not (scope.since or 0) <= one["at"] < (scope.until or 2**62):
+            continue
+        line = found.setdefault(key(one), dict.fromkeys(reports.NAMES, 0))
+        line["jobs"] += 1
+        for status in one["statuses"]:
+            if status is DONE:
+                line["exact" if one["exact"] else "estimated"] += 4000
+                line["images"] += 1
+            elif status in (FAILED, UNKNOWN, CANCELLED):
+                line["cancelled" if status is CANCELLED else "failed"] += 1
+                line["given_back"] += 6000
+            else:
+                line["in_flight"] += 6000
+    return {key: Figures(**line) for key, line in found.items()}
+
+
+KEYS: dict[By, Callable[[dict[str, Any]], Any]] = {
+    By.USER: lambda one: one["user_id"],
+    By.ENGINE: lambda one: one["engine"],
+    By.CHANNEL: lambda one: one["channel_id"],
+    By.DAY: lambda one: one["at"] // DAY,
+}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    every=st.lists(one_job, max_size=8),
+    server_id=st.sampled_from((SERVER, None)),
+    user_id=st.sampled_from((None, None, 1)),
+    span=st.sampled_from(((None, None), (NOW, NOW + DAY), (NOW + DAY, None))),
+)
+def test_the_figures_are_those_of_the_entries(
+    migrated: Path,
+    every: list[dict[str, Any]],
+    server_id: int | None,
+    user_id: int | None,
+    span: tuple[int | None, int | None],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(shutil.copy(migrated, Path(folder) / "easel.db"))
+        asyncio.run(compare(address(path), every, Scope(server_id, user_id, *span)))
+
+
+async def compare(url: str, every: list[dict[str, Any]], scope: Scope) -> None:
+    database = await Database.open(url)
+    async with database.write() as tx:
+        for one in every:
+            place = {name: one[name] for name in ("user_id", "server_id", "channel_id", "at")}
+            job_id = await add_job(tx, **place)
+            for position, status in enumerate(one["statuses"]):
+                await request(tx, job_id, position, status, one, exact=one["exact"])
+        for by, key in KEYS.items():
+            wanted = expected(every, scope, key)
+            found = await reports.report(tx, by, scope)
+            assert {line.key: line.figures for line in found.lines} == wanted
+            assert found.count == len(wanted)
+            for name in reports.NAMES:
+                assert getattr(found.totals, name) == sum(getattr(line, name) for line in wanted.values())
+            spent = [line.figures.spent for line in found.lines]
+            assert by is By.DAY or spent == sorted(spent, reverse=True)
+            pages = [await reports.report(tx, by, scope, limit=1, offset=place) for place in range(len(wanted))]
+            assert [line for page in pages for line in page.lines] == found.lines
+            assert {page.totals for page in pages} <= {found.totals}
+        bounds = [NOW, NOW + DAY, NOW + 2 * DAY, NOW + 4 * DAY]
+        ever = Scope(scope.server_id, scope.user_id)
+        bars = await reports.timeline(tx, ever, bounds)
+        whole = expected(every, ever, lambda _: 0).get(0, Figures())
+        assert sum(exact for exact, _ in bars) == whole.exact
+        assert sum(estimated for _, estimated in bars) == whole.estimated
+    await database.close()
+
+
+async def test_the_figures_outlive_the_jobs(database: Database) -> None:
+    said = {"user_id": USER, "server_id": SERVER, "engine": ENGINES[0], "at": NOW}
+    async with database.write() as tx:
+        job_id = await add_job(tx, status=JobStatus.DELIVERED)
+        await request(tx, job_id, 0, DONE, said, exact=True)
+        await request(tx, job_id, 1, FAILED, said, exact=True)
+        before = await reports.report(tx, By.CHANNEL, Scope(SERVER))
+        await tx.execute(delete(tables.jobs))
+        assert await reports.report(tx, By.CHANNEL, Scope(SERVER)) == before
+    assert before.totals == Figures(exact=4000, jobs=1, images=1, failed=1, given_back=6000)
+
+
+async def test_every_entry_is_exported_once_in_its_order(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries, "_AT_ONCE", 3)
+    async with database.write() as tx:
+        for number in range(1, 11):
+            at = NOW + number // 4
+            await ledger.hold(
+                tx, submission_id=number, user_id=USER, server_id=SERVER, engine=ENGINES[0], amount=6000, at=at
+            )
+            await ledger.capture(tx, number, amount=4000, exact=True, raw_amount=4000, at=at + 5)
+        await ledger.grant(tx, user_id=USER, server_id=ELSEWHERE, amount=1, note=None, at=NOW)
+    async with database.read() as conn:
+        found = [entry async for some in entries.entries(conn, Scope(SERVER)) for entry in some]
+        everything = [entry async for some in entries.entries(conn, Scope()) for entry in some]
+    assert [(entry.counted_at, entry.id) for entry in found] == sorted((entry.counted_at, entry.id) for entry in found)
+    assert len({entry.id for entry in found}) == len(found) == 30
+    assert len(everything) == 31
+
+
+Ask = Callable[[AsyncConnection], Awaitable[Any]]
+SCOPES = {
+    "a server's month": Scope(SERVER, None, NOW, NOW + 30 * DAY),
+    "a server's all": Scope(SERVER),
+    "all servers' month": Scope(None, None, NOW, NOW + 30 * DAY),
+    "all": Scope(),
+    "a person's month": Scope(SERVER, USER, NOW, NOW + 30 * DAY),
+    "a person's all": Scope(SERVER, USER),
+}
+
+
+async def walk(conn: AsyncConnection, scope: Scope) -> None:
+    async for _ in entries.entries(conn, scope):
+        pass
+
+
+@pytest.mark.parametrize("by", list(By))
+@pytest.mark.parametrize("name", list(SCOPES))
+async def test_a_report_reads_indexes_alone(database: Database, name: str, by: By) -> None:
+    plan = await plan_of(database, lambda conn: reports.report(conn, by, SCOPES[name]))
+    read = [step for step in plan if " ledger " in step or " submissions " in step or " jobs " in step]
+    assert not [step for step in read if step.startswith("SCAN")], plan
+    (paid,) = [step for step in read if "COVERING INDEX ix_ledger_spent" in step]
+    (freed,) = [step for step in read if "COVERING INDEX ix_ledger_freed" in step]
+    (held,) = [step for step in read if "submission_id=? AND kind=?" in step]
+    (unfinished,) = [step for step in read if "ix_submissions_status_created_at (status=?)" in step]
+    assert len(read) == len({paid, freed, held, unfinished})
+    if by is By.USER and name == "a server's all":
+        assert "ix_ledger_spent_by_user" in paid
+    if "month" in name:
+        assert "counted_at>?" in paid
+
+
+ASKED: dict[str, Ask] = {
+    "timeline": lambda conn: reports.timeline(conn, Scope(SERVER), [NOW, NOW + DAY, NOW + 2 * DAY]),
+    "timeline of all": lambda conn: reports.timeline(conn, Scope(), [NOW, NOW + DAY]),
+    "first entry": lambda conn: reports.first_entry(conn, Scope(SERVER)),
+    "entries": lambda conn: walk(conn, Scope(SERVER)),
+    "entries of all": lambda conn: walk(conn, Scope()),
+    "balance": lambda conn: ledger.balance(conn, user_id=USER, server_id=SERVER),
+    "without_grants": lambda conn: ledger.without_grants(conn, since=NOW, user_id=USER, server_id=SERVER),
+    "unfinished": lambda conn: running.unfinished(conn, server_id=SERVER, limit=9),
+    "unknown": lambda conn: running.unknown(conn, server_id=SERVER, since=NOW, limit=9),
+    "failures": lambda conn: running.failures_of(conn, user_id=USER, server_id=SERVER, limit=9),
+    "acts": lambda conn: server_settings.acts(conn, SERVER, limit=9),
+    "unfinished jobs": lambda conn: jobs.unfinished_jobs(conn, USER, server_id=SERVER),
+}
+
+
+@pytest.mark.parametrize("name", list(ASKED))
+async def test_nothing_else_is_read_from_end_to_end_either(database: Database, name: str) -> None:
+    plan = await plan_of(database, ASKED[name])
+    assert not [step for step in plan if step.startswith("SCAN")], plan

@@ -1,0 +1,287 @@
+"""Putting a copy back: nothing in it is paid for again, everybody is told, and the present file is never lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from storage import copies, jobs, ledger, reconcile, restore, sqlite, state, threads
+from storage.database import Database, StorageError, migrate
+from storage.jobs import ENDED, JobStatus, SubmissionStatus
+from storage.migrations import known_versions, upgrade
+from storage.restore import Restored
+from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission, address
+from tests.storage.test_database import damage
+
+QUEUED, SUBMITTING, RENDERING = SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING
+DONE, UNKNOWN = SubmissionStatus.DONE, SubmissionStatus.UNKNOWN
+LATER = NOW + 86_400_000
+TOLD = "The records were put back."
+
+
+@pytest.fixture
+def copy(tmp_path: Path, path: Path) -> Path:
+    """A copy of the database, once `made` has been called."""
+    return tmp_path / "copies" / "copy.db"
+
+
+async def put_back(path: Path, copy: Path) -> Restored:
+    aside = path.parent / "backups" / "aside.db"
+    return await restore.restore(path, copy, aside=aside, told=TOLD, at=LATER)
+
+
+async def put(database: Database, job: JobStatus, *statuses: SubmissionStatus) -> int:
+    async with database.write() as tx:
+        job_id = await add_job(tx, status=job, message_id=77)
+        for position, status in enumerate(statuses):
+            id_ = await add_submission(tx, job_id, position=position, engine="core")
+            await ledger.hold(tx, submission_id=id_, user_id=USER, server_id=SERVER, engine="core", amount=6000, at=NOW)
+            if status is not QUEUED:
+                await jobs.move_submission(tx, id_, QUEUED, status, at=NOW, why="a test")
+            if status is DONE:
+                await ledger.capture(tx, id_, amount=6000, exact=True, raw_amount=6000, at=NOW)
+    return job_id
+
+
+async def remember(path: Path, value: int) -> None:
+    """Something by which a database is told from another."""
+    database = await Database.open(address(path))
+    async with database.write() as tx:
+        await state.put(tx, "value", value)
+    await database.close()
+
+
+async def remembered(path: Path) -> object:
+    database = await Database.open(address(path))
+    async with database.read() as conn:
+        value = await state.get(conn, "value")
+    await database.close()
+    return value
+
+
+async def backup(path: Path, to: Path) -> None:
+    await asyncio.to_thread(copies.backup, path, to)
+
+
+async def names(folder: Path) -> list[str]:
+    return sorted(await asyncio.to_thread(os.listdir, folder))
+
+
+async def test_nothing_in_an_old_copy_is_ever_paid_for_again(database: Database, path: Path, copy: Path) -> None:
+    working = await put(database, JobStatus.WORKING, QUEUED, SUBMITTING, RENDERING, DONE)
+    ready = await put(database, JobStatus.READY, DONE)
+    proposed = await put(database, JobStatus.PROPOSED)
+    delivered = await put(database, JobStatus.DELIVERED, DONE)
+    # With the tokens, as a file that somebody copied by hand has them.
+    await asyncio.to_thread(copy.parent.mkdir)
+    await asyncio.to_thread(copies.duplicate, path, copy)
+    await database.close()
+    assert await put_back(path, copy) == Restored(unknown=3, told=1, kept=1)
+
+    again = await Database.open(address(path))
+    async with again.read() as conn:
+        submissions = await jobs.submissions_of(conn, working)
+        assert [one.status for one in submissions] == [UNKNOWN, UNKNOWN, UNKNOWN, DONE]
+        assert [one.error for one in submissions] == [TOLD, TOLD, TOLD, None]
+        assert [event.why for event in await jobs.events_of(conn, working)][-3:] == ["put back from a copy"] * 3
+        assert await jobs.with_status(conn, set(SubmissionStatus) - ENDED) == []
+        assert (await ledger.totals(conn)).in_flight == 0
+        found = {job.id: job for job in await jobs.jobs_with_status(conn, list(JobStatus))}
+        assert {id_: job.status for id_, job in found.items()} == {
+            working: JobStatus.READY,
+            ready: JobStatus.KEPT,
+            proposed: JobStatus.LAPSED,
+            delivered: JobStatus.DELIVERED,
+        }
+        assert {job.interaction_token for job in found.values()} == {None}
+        # What was shown since the copy was made is not written over.
+        assert found[working].message_id is None
+        assert (found[ready].message_id, found[ready].delivery_note) == (
+            77,
+            "kept: put back from a copy, and may have been shown before",
+        )
+        assert (await reconcile.reconcile(conn)).differences == []
+    await again.close()
+
+
+async def test_what_was_there_is_kept_with_what_stood_in_its_log_only(path: Path, copy: Path) -> None:
+    await remember(path, 1)
+    await backup(path, copy)
+    # As a bot that was killed leaves it: the last commit is in the log.
+    database = await Database.open(address(path))
+    async with database.write() as tx:
+        await state.put(tx, "value", 2)
+    beside = {file: await asyncio.to_thread(file.read_bytes) for file in (path, path.with_name(f"{path.name}-wal"))}
+    await database.close()
+    for file, data in beside.items():
+        await asyncio.to_thread(file.write_bytes, data)
+    assert (await names(path.parent)).count(f"{path.name}-wal") == 1
+
+    await put_back(path, copy)
+    assert await remembered(path) == 1
+    assert await names(path.parent) == ["backups", "copies", path.name]
+    assert await names(path.parent / "backups") == ["aside.db"]
+    assert await remembered(path.parent / "backups" / "aside.db") == 2
+
+
+@pytest.mark.parametrize(
+    ("ruin", "kept"),
+    [
+        (damage, ["aside.db"]),
+        (lambda path: path.write_bytes(b"a letter to my aunt " * 100), ["aside.db", "aside.db-wal"]),
+    ],
+)
+async def test_a_copy_takes_the_place_of_a_file_that_is_damaged(
+    path: Path, copy: Path, ruin: Callable[[Path], object], kept: list[str]
+) -> None:
+    await remember(path, 1)
+    await backup(path, copy)
+    await asyncio.to_thread(ruin, path)
+    ruined = await asyncio.to_thread(path.read_bytes)
+    await asyncio.to_thread(path.with_name(f"{path.name}-wal").write_bytes, b"what was in its log")
+    await put_back(path, copy)
+    assert await remembered(path) == 1
+    backups = path.parent / "backups"
+    assert await names(backups) == kept
+    aside = await asyncio.to_thread((backups / "aside.db").read_bytes)
+    # Beyond the header, which tells whether there is a log.
+    assert aside[100:] == ruined[100:]
+
+
+async def test_a_copy_is_put_back_where_there_is_nothing(path: Path, copy: Path, tmp_path: Path) -> None:
+    await remember(path, 1)
+    await backup(path, copy)
+    other = tmp_path / "a new machine" / "easel.db"
+    await put_back(other, copy)
+    assert await remembered(other) == 1
+    assert await names(other.parent) == ["easel.db"]
+
+
+async def test_a_copy_of_an_older_version_is_brought_up_to_date(path: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.db"
+
+    def make() -> None:
+        from sqlalchemy import create_engine
+
+        engine = create_engine(f"sqlite:///{old}")
+        with engine.begin() as connection:
+            upgrade(connection, to=known_versions()[0])
+        engine.dispose()
+
+    await asyncio.to_thread(make)
+    before = await asyncio.to_thread(old.read_bytes)
+    await put_back(path, old)
+    assert await remembered(path) is None
+    assert await asyncio.to_thread(old.read_bytes) == before
+
+
+def broken_keys(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO current_threads VALUES (1, 1, 12345)")
+        connection.commit()
+
+
+def newer(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+
+
+def foreign(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE cookies (name)")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: path.unlink(), "There is no file"),
+        (lambda path: path.write_bytes(b""), "is empty"),
+        (lambda path: path.write_bytes(b"a letter to my aunt " * 100), "is not a database"),
+        (damage, "damaged"),
+        (broken_keys, "damaged"),
+        (newer, "newer version"),
+        (foreign, "another program"),
+    ],
+)
+async def test_a_copy_that_is_no_good_changes_nothing(
+    path: Path, copy: Path, spoil: Callable[[Path], object], words: str
+) -> None:
+    await remember(path, 1)
+    await backup(path, copy)
+    await remember(path, 2)
+    await asyncio.to_thread(spoil, copy)
+    with pytest.raises(StorageError, match=words):
+        await put_back(path, copy)
+    assert await remembered(path) == 2
+    assert await names(path.parent) == ["copies", path.name]
+
+
+async def test_the_database_is_no_copy_of_itself(path: Path) -> None:
+    with pytest.raises(StorageError, match="present database itself"):
+        await put_back(path, path)
+
+
+@pytest.mark.parametrize("step", ["_settle", "set_aside", "put_in_place"])
+async def test_whatever_fails_on_the_way_the_present_database_stays(
+    path: Path, copy: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    await remember(path, 1)
+    await backup(path, copy)
+    await remember(path, 2)
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    where = copies if step == "set_aside" else restore
+    monkeypatch.setattr(where, step, fail)
+    with pytest.raises((StorageError, OSError), match="No space left"):
+        await put_back(path, copy)
+    assert await remembered(path) == 2
+    assert await names(path.parent) in (["copies", path.name], ["backups", "copies", path.name])
+
+
+async def test_a_database_that_somebody_has_open_is_not_replaced(
+    database: Database, path: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0)
+    async with database.write() as tx:
+        await state.put(tx, "value", 2)
+    await backup(path, copy)
+    async with database.read() as conn:
+        await state.get(conn, "value")
+        with pytest.raises(StorageError, match="locked by another program"):
+            await put_back(path, copy)
+    assert await remembered(path) == 2
+
+
+async def test_ids_that_were_given_after_the_copy_are_not_given_again(
+    database: Database, path: Path, copy: Path
+) -> None:
+    await put(database, JobStatus.DELIVERED, DONE)
+    async with database.write() as tx:
+        await threads.open_thread(tx, user_id=1, place_id=1, title="cats", at=NOW)
+    await backup(path, copy)
+    since = await put(database, JobStatus.DELIVERED, DONE)
+    await database.close()
+    await put_back(path, copy)
+    again = await Database.open(address(path))
+    assert await put(again, JobStatus.DELIVERED, DONE) > since + 1000
+    async with again.write() as tx:
+        assert await threads.open_thread(tx, user_id=1, place_id=1, title="dogs", at=NOW) > 1000
+    await again.close()
+
+
+async def test_what_was_put_back_is_current(path: Path, copy: Path) -> None:
+    await backup(path, copy)
+    await put_back(path, copy)
+    before = await asyncio.to_thread(path.read_bytes)
+    await migrate(address(path))
+    assert await asyncio.to_thread(path.read_bytes) == before

@@ -1,0 +1,149 @@
+"""The real bot in the test's own process, on the loopback Discord, before a stand-in for the image services."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from bot import config
+from bot.runtime import Runtime, assembled, logged_in
+from playground.providers import StandIn, flat
+from storage.jobs import Job
+from tests.doubles.clock import SkippingClock
+from tests.wire.calls import Call
+from tests.wire.handle import Handle
+from tests.wire.loopback import Discord
+from tests.wire.model import Channel
+from tests.wire.people import Person
+from tests.wire.seen import Seen, look_at
+
+CORE, CORE_ROUTE = "aithriving/core", "aithriving.core"
+"""An engine that is never polled: its one call ends when the test says so."""
+PROMPT = "a lighthouse of glass"
+
+
+class HouseClock(SkippingClock):
+    """Skips the waiting of the work, but waits for ever for what is far away, such as an hourly chore.
+
+    What is waited for longer than ``patient_for`` seconds comes when a test calls ``reach``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(int(time.time() * 1000))
+        self.patient_for = 600.0
+        self._far: list[tuple[float, asyncio.Event]] = []
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= self.patient_for:
+            await super().sleep(seconds)
+            return
+        come = asyncio.Event()
+        self._far.append((self.milliseconds + seconds * 1000, come))
+        await come.wait()
+
+    def reach(self, seconds: float) -> None:
+        """Let so much time pass, and wake whoever waited for something in it that was far away."""
+        self.advance(seconds)
+        for at, come in self._far:
+            if at <= self.milliseconds:
+                come.set()
+
+
+@dataclass
+class House:
+    """The bot with everything around it, and what can be seen from outside."""
+
+    discord: Discord
+    channel: Channel
+    services: StandIn
+    clock: HouseClock
+    runtime: Runtime
+
+    async def ask(self, person: Person, where: Channel | None = None, **options: Any) -> Handle:
+        """A job that was sent to the image service, whatever its card says."""
+        before = len(self.services.calls_to(CORE_ROUTE))
+        asked = await person.slash(where or self.channel, "imagine", prompt=PROMPT, engine=CORE, **options)
+        await asked.acknowledged()
+        await self.services.called(CORE_ROUTE, before + 1)
+        return asked
+
+    async def begun(self, person: Person, where: Channel | None = None, **options: Any) -> Handle:
+        """A job that was sent to the image service, and whose card says so."""
+        asked = await self.ask(person, where, **options)
+        await asked.until(lambda seen: "Sent" in seen.text)
+        return asked
+
+    def later(self, seconds: float) -> None:
+        """So much time passes, for the bot and for what Discord says of the age of interactions."""
+        self.discord.age_of_interactions -= seconds
+        self.clock.reach(seconds)
+
+    async def done(self, number: int = 1) -> Job:
+        """The pictures are finished, and everything that can be shown is shown. Returns job ``number``."""
+        self.services.finish_all()
+        async with asyncio.timeout(self.discord.world.pulse.patience):
+            await self.runtime.worker.idle()
+        return await self.runtime.jobs.job(number)
+
+    def shown(self) -> list[Seen]:
+        """Every message anywhere that shows pictures now."""
+        said = [look_at(one) for one in self.discord.world.everything_said() if not one.deleted]
+        return [seen for seen in said if seen.pictures]
+
+    @property
+    def only(self) -> Seen:
+        """The one message that shows pictures."""
+        (seen,) = self.shown()
+        return seen
+
+    def tried(self, method: str, ending: str = "") -> list[int | None]:
+        """What Discord answered to the requests of this kind."""
+        return [call.status for call in self.discord.called(method, ending)]
+
+
+@asynccontextmanager
+async def house(discord: Discord, channel: Channel, folder: Path) -> AsyncIterator[House]:
+    """The bot at work; its two addresses of Discord have to be put back by whoever calls this."""
+    async with StandIn(seconds=None, painter=flat) as services:
+        environ = {
+            "DISCORD_TOKEN": discord.token,
+            "DISCORD_API_URL": discord.url,
+            "DATA_DIR": str(folder),
+            "AITHRIVING_KEY": "made-up-key",
+            "AITHRIVING_URL": services.url,
+            "DEFAULT_ENGINE": CORE,
+        }
+        clock = HouseClock()
+        async with assembled(config.load(environ, env_file=None), clock=clock) as runtime, logged_in(runtime) as client:
+            connected = asyncio.create_task(client.connect())
+            await discord.gateway.ready()
+            async with runtime.working(grace=0):
+                yield House(discord, channel, services, clock, runtime)
+            await client.close()
+            await connected
+
+
+ADDRESSES = ((Route, "BASE"), (DiscordWebSocket, "DEFAULT_GATEWAY"))
+"""What the bot moves when it logs in to another Discord than Discord's own."""
+
+BY_TOKEN, BY_BOT, BY_POST, BY_DM = (
+    "edited by the interaction's token",
+    "edited by the bot itself",
+    "posted as a new message",
+    "sent as a direct message",
+)
+"""How a job's note begins, by the way that it was shown."""
+OVER = "the interaction's token was over"
+POST = "/channels/{channel_id}/messages"
+
+
+def has_files(call: Call) -> bool:
+    return call.content_type.startswith("multipart")

@@ -1,0 +1,246 @@
+"""A result finds its way whatever people did meanwhile, and is shown once: the real bot, over the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from bot.personal import Messages
+from storage.jobs import JobStatus
+from tests.wire.house import BY_BOT, BY_DM, BY_TOKEN, OVER, POST, House, has_files
+from tests.wire.people import Person
+from tests.wire.seen import Seen
+from tests.wire.terms import Permission
+
+TOKEN_EDIT = "{webhook_token}/messages/{message_id}"
+
+
+# --- the interaction's token --------------------------------------------------------------------------------------
+
+
+async def test_the_token_is_over_before_the_first_edit(home: House, ada: Person) -> None:
+    gate = home.discord.hold("POST", "/interactions/*", when="after")
+    asked = await ada.slash(home.channel, "imagine", prompt="a fox")
+    await gate.reached()
+    asked.expire()
+    gate.release()
+    await asked.until(lambda seen: "Sent" in seen.text)
+    job = await home.done()
+    assert job.delivery_note == f"{BY_BOT}, since {OVER}"
+    assert home.only.id == (await asked.message()).id
+    # What Discord refuses too often makes it refuse everything: it was asked once.
+    assert home.tried("PATCH", TOKEN_EDIT) == [401]
+
+
+async def test_the_token_ends_during_the_upload(home: House, ada: Person) -> None:
+    gate = home.discord.hold("PATCH", "/webhooks/*", match=has_files)
+    asked = await home.begun(ada)
+    home.services.finish_all()
+    await gate.reached()
+    asked.expire()
+    gate.release()
+    job = await home.done()
+    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, f"{BY_BOT}, since {OVER}")
+    assert home.only.id == (await asked.message()).id
+
+
+async def test_private_and_over_goes_to_the_author_alone(home: House, ada: Person) -> None:
+    await home.begun(ada, private=True)
+    home.discord.expire_tokens()
+    job = await home.done()
+    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, f"{BY_DM}, since {OVER}")
+    assert home.only.message.channel is ada.dm
+    assert home.discord.user("ben").sees(home.channel) == []
+    # Not even tried: neither the bot's own edit nor a new message.
+    assert not [call for call in home.discord.calls if call.path.startswith(f"/channels/{home.channel.id}/")]
+
+
+async def test_private_and_over_and_no_direct_messages_wanted(home: House, ada: Person) -> None:
+    await home.runtime.client.personal.set(ada.id, {"messages": Messages.NEVER})
+    await home.begun(ada, private=True)
+    home.discord.expire_tokens()
+    job = await home.done()
+    assert job.status is JobStatus.KEPT
+    assert job.delivery_note == f"kept: {OVER}, then this person turned direct messages off"
+    assert home.tried("POST", "/users/@me/channels") == []
+    assert home.shown() == []
+
+
+# --- Refresh ------------------------------------------------------------------------------------------------------
+
+
+async def near_its_end(home: House, person: Person) -> Seen:
+    """A private card whose token will be over in two minutes."""
+    asked = await home.begun(person, private=True)
+    assert "Refresh" not in (await asked.message()).labels
+    home.later(13 * 60 + 1)
+    return await asked.until(lambda seen: "Refresh" in seen.labels)
+
+
+async def test_a_private_card_offers_a_fresh_token(home: House, ada: Person) -> None:
+    card = await near_its_end(home, ada)
+    assert "after that the result comes as a direct message" in card.text
+    await ada.press(card, "Refresh")
+    await ada.watches(card, lambda seen: "Refresh" not in seen.labels)
+    # The first token is over; the one of the press is not.
+    first = next(iter(home.discord.world.interactions.values()))
+    first.over = True
+    job = await home.done()
+    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, BY_TOKEN)
+    assert home.only.id == card.id
+    assert home.only.private
+
+
+async def test_a_press_after_the_end_helps_as_well(home: House, ada: Person) -> None:
+    card = await near_its_end(home, ada)
+    home.discord.expire_tokens()
+    home.later(3 * 60)
+    await (await ada.press(card, "Refresh")).acknowledged()
+    await ada.watches(card, lambda seen: "Refresh" not in seen.labels)
+    job = await home.done()
+    assert job.delivery_note == BY_TOKEN
+    assert home.only.id == card.id
+
+
+async def test_what_was_kept_is_shown_by_refresh(home: House, ada: Person) -> None:
+    card = await near_its_end(home, ada)
+    home.discord.expire_tokens()
+    ada.user.dms_open = False
+    job = await home.done()
+    assert (job.status, job.delivery_note) == (
+        JobStatus.KEPT,
+        f"kept: {OVER}, then this person takes no direct messages",
+    )
+    await ada.press(card, "Refresh")
+    await ada.watches(card, lambda seen: bool(seen.pictures))
+    await home.done()
+    assert home.only.id == card.id
+
+
+async def test_what_was_sent_already_is_not_shown_again_by_refresh(home: House, ada: Person) -> None:
+    card = await near_its_end(home, ada)
+    home.discord.expire_tokens()
+    assert (await home.done()).status is JobStatus.DELIVERED
+    pressed = await ada.press(card, "Refresh")
+    told = await pressed.followup()
+    assert told.private
+    assert f"/{ada.dm.id}/{home.only.id}" in told.text
+    assert home.only.message.channel is ada.dm
+
+
+async def test_nobody_else_can_bring_a_token(home: House, ada: Person) -> None:
+    ben = home.discord.user("ben")
+    his = await home.begun(ben)
+    await home.done()
+    await home.begun(ada, private=True)
+    before = (await home.runtime.jobs.job(2)).interaction_token
+    forged = await ben.forge(await his.message(), "Details", "easel:refresh:2")
+    assert "somebody else" in (await forged.followup()).text
+    assert (await home.runtime.jobs.job(2)).interaction_token == before is not None
+
+
+# --- what people and admins do meanwhile --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("over", [False, True], ids=["by the token", "by the bot"])
+async def test_the_card_was_deleted_by_a_person(home: House, ada: Person, over: bool) -> None:
+    asked = await home.begun(ada)
+    home.discord.delete(await asked.message())
+    if over:
+        home.discord.expire_tokens()
+    job = await home.done()
+    assert job.status is JobStatus.KEPT
+    assert job.delivery_note == ("kept: " + (f"{OVER}, then " if over else "") + "the card was deleted")
+    assert home.shown() == []
+    assert home.tried("POST", POST) == []
+
+
+async def test_the_channel_was_deleted(home: House, ada: Person) -> None:
+    await home.begun(ada)
+    home.discord.delete(home.channel)
+    job = await home.done()
+    assert (job.status, job.delivery_note) == (
+        JobStatus.DELIVERED,
+        f"{BY_DM}, since the channel or the server is gone",
+    )
+    assert home.only.message.channel is ada.dm
+
+
+def permission_lost(home: House) -> None:
+    home.discord.forbid(home.channel, Permission.VIEW_CHANNEL)
+
+
+def bot_removed(home: House) -> None:
+    assert home.channel.guild is not None
+    home.discord.remove_bot(home.channel.guild)
+
+
+def user_left(home: House) -> None:
+    assert home.channel.guild is not None
+    home.channel.guild.members.clear()
+
+
+Happens = Callable[[House], None]
+
+
+@pytest.mark.parametrize("happens", [permission_lost, bot_removed])
+async def test_the_bot_can_no_longer_write_there(home: House, ada: Person, happens: Happens) -> None:
+    await home.begun(ada)
+    happens(home)
+    home.discord.expire_tokens()
+    job = await home.done()
+    assert job.delivery_note == f"{BY_DM}, since {OVER}, then the bot may not see or write there"
+    assert home.only.message.channel is ada.dm
+    assert f"<#{home.channel.id}>" in home.only.text
+
+
+@pytest.mark.parametrize("happens", [permission_lost, bot_removed, user_left])
+async def test_as_long_as_the_token_holds_none_of_that_matters(home: House, ada: Person, happens: Happens) -> None:
+    asked = await home.begun(ada)
+    happens(home)
+    assert (await home.done()).delivery_note == BY_TOKEN
+    assert home.only.id == (await asked.message()).id
+
+
+async def test_the_user_left(home: House, ada: Person) -> None:
+    asked = await home.begun(ada)
+    user_left(home)
+    # Without a server in common Discord takes no direct message either.
+    ada.user.dms_open = False
+    home.discord.expire_tokens()
+    job = await home.done()
+    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, f"{BY_BOT}, since {OVER}")
+    assert home.only.id == (await asked.message()).id
+
+
+async def test_every_way_is_closed(home: House, ada: Person) -> None:
+    await home.begun(ada)
+    ada.user.dms_open = False
+    bot_removed(home)
+    home.discord.expire_tokens()
+    job = await home.done()
+    assert job.status is JobStatus.KEPT
+    assert job.delivery_note == (
+        f"kept: {OVER}, then the bot may not see or write there, then this person takes no direct messages"
+    )
+    assert home.shown() == []
+    (image,) = (await home.runtime.jobs.view(1)).images
+    assert image.file is not None
+    assert home.runtime.files.path(image.file).is_file()
+
+
+async def test_where_only_the_user_installed_the_app(home: House) -> None:
+    guest = home.discord.user("guest", installed_app=True)
+    elsewhere = home.discord.guild("Elsewhere", bot_present=False).channel("lounge")
+    asked = await home.begun(guest, elsewhere)
+    job = await home.done()
+    assert job.delivery_note == BY_TOKEN
+    assert home.only.id == (await asked.message()).id
+    late = await home.begun(guest, elsewhere)
+    home.later(13 * 60 + 1)
+    await late.until(lambda seen: "Refresh" in seen.labels)
+    home.discord.expire_tokens()
+    job = await home.done(2)
+    assert job.delivery_note == f"{BY_DM}, since {OVER}, then the bot is not a member there"
+    assert [seen.message.channel for seen in home.shown()] == [elsewhere, guest.dm]

@@ -1,0 +1,141 @@
+"""A result is shown, once, whatever Discord itself does meanwhile and wherever the bot dies: over the wire."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from playground.providers import StandIn, flat
+from storage.jobs import JobStatus
+from tests.wire.house import BY_BOT, BY_DM, BY_POST, BY_TOKEN, OVER, POST, House, has_files
+from tests.wire.loopback import Discord
+from tests.wire.model import Channel
+from tests.wire.people import Person
+from tests.wire.process import BotProcess
+
+
+async def test_too_large_once(home: House, ada: Person) -> None:
+    home.discord.fail("PATCH", "/webhooks/*", status=413, code=40005, match=has_files)
+    await home.begun(ada)
+    job = await home.done()
+    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, BY_TOKEN)
+    assert len(home.only.files) == 1
+
+
+async def test_too_large_however_small(home: House, ada: Person) -> None:
+    home.discord.fail("PATCH", "/webhooks/*", status=413, code=40005, match=has_files, times=None)
+    asked = await home.begun(ada)
+    job = await home.done()
+    assert (job.status, job.delivery_note) == (JobStatus.KEPT, f"{BY_TOKEN}, without the images")
+    assert "Too large to be sent here, but kept: 1 image" in (await asked.message()).text
+    assert home.shown() == []
+    (image,) = (await home.runtime.jobs.view(1)).images
+    assert image.file is not None
+    assert home.runtime.files.path(image.file).is_file()
+
+
+@pytest.mark.parametrize("scope", ["user", "shared", "global"])
+@pytest.mark.parametrize("when", ["headers", "body"])
+@pytest.mark.parametrize("over", [False, True], ids=["on the webhook", "on the channel"])
+async def test_a_rate_limit_at_the_upload(home: House, ada: Person, scope: str, when: str, over: bool) -> None:
+    asked = await home.begun(ada)
+    if over:
+        home.discord.expire_tokens()
+    pattern = "/channels/*" if over else "/webhooks/*"
+    limit = home.discord.limit("PATCH", pattern, scope=scope, when=when, retry_after=0.05, match=has_files)
+    job = await home.done()
+    assert limit.met == 1
+    assert job.delivery_note == (f"{BY_BOT}, since {OVER}" if over else BY_TOKEN)
+    assert home.only.id == (await asked.message()).id
+
+
+async def test_a_ban_by_the_proxy_is_waited_out(home: House, ada: Person, caplog: pytest.LogCaptureFixture) -> None:
+    home.discord.limit("PATCH", "/webhooks/*", via=False, match=has_files, times=3)
+    asked = await home.begun(ada)
+    job = await home.done()
+    assert job.delivery_note == BY_TOKEN
+    assert home.only.id == (await asked.message()).id
+    assert "Discord answered 429" in caplog.text
+
+
+async def test_an_edit_that_was_made_though_discord_failed(home: House, ada: Person) -> None:
+    home.discord.fail("PATCH", "/webhooks/*", status=503, when="after", match=has_files)
+    asked = await home.begun(ada)
+    job = await home.done()
+    assert job.delivery_note == BY_TOKEN
+    assert home.only.id == (await asked.message()).id
+
+
+@pytest.mark.parametrize("remembered", [True, False], ids=["soon", "after the nonce was forgotten"])
+async def test_a_new_message_that_was_posted_though_discord_failed(home: House, ada: Person, remembered: bool) -> None:
+    await home.begun(ada, private=True)
+    home.discord.expire_tokens()
+    home.discord.fail("POST", "/channels/*/messages", status=503, when="after", match=has_files)
+    if not remembered:
+        home.discord.at("GET", "/channels/*/messages", home.discord.forget_nonces)
+    job = await home.done()
+    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, f"{BY_DM}, since {OVER}")
+    assert home.only.message.channel is ada.dm
+    assert len(home.tried("POST", POST)) == 1
+
+
+async def test_a_new_message_in_the_channel_that_was_posted_though_discord_failed(home: House, ada: Person) -> None:
+    await home.begun(ada)
+    home.discord.expire_tokens()
+    home.discord.fail("PATCH", "/channels/*", status=403, code=50005, times=None)
+    home.discord.cut("POST", "/channels/*/messages", when="after", match=has_files)
+    job = await home.done()
+    refused = "Discord refused it"
+    assert job.delivery_note == f"{BY_POST}, since {OVER}, then {refused}"
+    assert home.only.message.channel is home.channel
+    assert home.only.pings == {str(ada.id)}
+    assert len(home.tried("POST", POST)) == 1
+    assert job.message_id == home.only.id
+
+
+async def test_the_gateway_is_gone_for_two_minutes(home: House, ada: Person) -> None:
+    asked = await home.begun(ada)
+    home.discord.gateway.shut()
+    home.discord.gateway.drop()
+    await home.discord.gateway.silence()
+    home.later(120)
+    home.discord.gateway.forget_sessions()
+    # Results need no gateway.
+    job = await home.done()
+    assert job.delivery_note == BY_TOKEN
+    assert home.only.id == (await asked.message()).id
+    home.discord.gateway.reopen()
+    await home.discord.gateway.ready(2)
+    later = await home.begun(home.discord.user("ben"))
+    await home.done(2)
+    assert (await later.message()).pictures
+
+
+# --- killed ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("private", [True, False], ids=["direct message", "channel"])
+async def test_killed_between_posting_and_recording_it(
+    discord: Discord, channel: Channel, ada: Person, tmp_path: Path, private: bool
+) -> None:
+    async with (
+        StandIn(seconds=None, painter=flat) as services,
+        BotProcess(discord, tmp_path, services.url, more={"DEFAULT_ENGINE": "aithriving/core"}) as bot,
+    ):
+        await bot.ready()
+        asked = await ada.slash(channel, "imagine", prompt="a fox", private=private)
+        await asked.until(lambda seen: "Sent" in seen.text)
+        discord.expire_tokens()
+        discord.fail("PATCH", "/channels/*", status=403, code=50005, times=None)
+        discord.at("POST", "/channels/*/messages", bot.killed, when="after", match=has_files)
+        services.finish_all()
+        await discord.until(lambda: not bot.running, "the kill")
+        discord.forget_nonces()
+        await bot.ready()
+        await bot.said("delivery.shown")
+        place = ada.dm if private else channel
+        assert [bool(seen.pictures) for seen in ada.sees(place) if not seen.private].count(True) == 1
+        assert len([call for call in discord.called("POST", POST) if has_files(call)]) == 1
+        sys.stdout.write(bot.tail())

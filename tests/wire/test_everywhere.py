@@ -1,0 +1,119 @@
+"""Where the commands can be used, and by whom: servers, direct messages, groups, and apps that a user installed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from storage.jobs import JobStatus
+from tests.wire.house import ADDRESSES, House, house
+from tests.wire.loopback import Discord
+from tests.wire.model import Channel
+from tests.wire.people import NotOfferedError, Person
+from tests.wire.seen import Seen
+
+FOR_ADMINS = ("usage report", "quota show", "server show")
+FOR_EVERYBODY = ("help", "engines", "credits", "history", "settings show", "privacy export", "thread list")
+
+
+@pytest.fixture
+async def home(
+    discord: Discord, channel: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[House]:
+    for owner, name in ADDRESSES:
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    async with house(discord, channel, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def ada(discord: Discord) -> Person:
+    """She installed the app for herself."""
+    return discord.user("ada", installed_app=True)
+
+
+def server(home: House, ada: Person) -> Channel:
+    return home.channel
+
+
+def direct(home: House, ada: Person) -> Channel:
+    return ada.dm
+
+
+def group(home: House, ada: Person) -> Channel:
+    return home.discord.group(ada, home.discord.user("ben"))
+
+
+def elsewhere(home: House, ada: Person) -> Channel:
+    return home.discord.guild("Elsewhere", bot_present=False).channel("lounge")
+
+
+PLACES = [server, direct, group, elsewhere]
+
+
+def finished(seen: Seen) -> bool:
+    return bool(seen.pictures)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("private", [False, True])
+async def test_pictures_are_made_everywhere(
+    home: House, ada: Person, place: Callable[[House, Person], Channel], private: bool
+) -> None:
+    where = place(home, ada)
+    asked = await home.begun(ada, where, private=private)
+    assert (await home.done()).status is JobStatus.DELIVERED
+    result = await asked.until(finished)
+    assert result.private is private
+    assert len(result.files) == 1
+    again = await ada.press(result, "Again")
+    await again.until(lambda seen: "Sent" in seen.text)
+    assert (await home.done(2)).status is JobStatus.DELIVERED
+    details = await (await ada.press(result, "Details")).answered()
+    assert details.private
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_every_question_is_answered_everywhere(
+    home: House, ada: Person, place: Callable[[House, Person], Channel]
+) -> None:
+    where = place(home, ada)
+    await home.begun(ada, where)
+    await home.done()
+    for command in FOR_EVERYBODY:
+        said = await (await ada.slash(where, command)).answered()
+        assert said.private, command
+        assert "went wrong" not in said.text, command
+    chart = await (await ada.slash(where, "credits")).answered()
+    assert len(chart.files) == 1
+
+
+@pytest.mark.parametrize("place", [direct, group, elsewhere])
+@pytest.mark.parametrize("command", FOR_ADMINS)
+async def test_what_is_for_admins_is_offered_in_servers_of_the_bot_alone(
+    home: House, ada: Person, place: Callable[[House, Person], Channel], command: str
+) -> None:
+    with pytest.raises(NotOfferedError):
+        await ada.slash(place(home, ada), command)
+
+
+@pytest.mark.parametrize("place", [group, elsewhere])
+async def test_who_did_not_install_it_cannot_call_it_where_it_is_not(
+    home: House, ada: Person, place: Callable[[House, Person], Channel]
+) -> None:
+    ben = home.discord.user("ben")
+    with pytest.raises(NotOfferedError, match="not installed"):
+        await ben.slash(place(home, ada), "help")
+
+
+async def test_others_may_press_what_they_see(home: House, ada: Person) -> None:
+    ben = home.discord.user("ben")
+    where = elsewhere(home, ada)
+    asked = await home.begun(ada, where)
+    await home.done()
+    again = await ben.press(await asked.until(finished), "Again")
+    await again.until(lambda seen: "Sent" in seen.text)
+    assert (await home.done(2)).user_id == ben.id
+    assert finished(await again.until(finished))

@@ -1,0 +1,113 @@
+"""What follows a result, against a Discord that checks every request: prices, growing cards, forms, shares."""
+
+from __future__ import annotations
+
+import pytest
+
+from storage.jobs import JobStatus
+from tests.wire.house import CORE_ROUTE, House, has_files
+from tests.wire.people import Person
+from tests.wire.seen import Seen
+
+CHOICES = "a {red, blue, green} car"
+
+
+async def asked_price(home: House, ada: Person, prompt: str = CHOICES, *, private: bool = False) -> Seen:
+    asked = await ada.slash(home.channel, "imagine", prompt=prompt, private=private)
+    return await asked.until(lambda seen: "Confirm" in " ".join(seen.labels))
+
+
+async def result(home: House, ada: Person, *, private: bool = False) -> Seen:
+    asked = await home.begun(ada, private=private)
+    await home.done()
+    return await asked.until(lambda seen: bool(seen.pictures))
+
+
+def finish(home: House, word: str) -> None:
+    """Let the picture with this word in its prompt be finished."""
+    (work,) = [work for work in home.services.works.by_guid.values() if word in work.plates[0].picture.prompt]
+    home.services.finish(work.guid)
+
+
+@pytest.mark.parametrize("private", [False, True])
+async def test_a_card_grows_and_sends_each_picture_once_before_the_end(home: House, ada: Person, private: bool) -> None:
+    card = await asked_price(home, ada, private=private)
+    await ada.press(card, card.labels[0])
+    for number in range(1, 4):
+        await home.services.called(CORE_ROUTE, number)
+    for number, colour in enumerate(("red", "blue"), 1):
+        finish(home, colour)
+        await ada.watches(card, lambda seen: len(seen.pictures) == number)  # noqa: B023 - awaited before it changes
+    edits = [call for call in home.discord.called("PATCH") if has_files(call)]
+    assert [len(call.files) for call in edits] == [1, 1], "what stands in the card is kept, not sent again"
+    await home.done()
+    grown = await ada.watches(card, lambda seen: "Again" in seen.labels)
+    assert [picture.description for picture in grown.pictures] == [
+        f"a {colour} car (image {number} of 3)" for number, colour in enumerate(("red", "blue", "green"), 1)
+    ]
+    assert len(grown.files) == 3
+    assert grown.private is private
+
+
+async def test_a_price_lapses_on_its_card_before_the_token_is_over(home: House, ada: Person) -> None:
+    card = await asked_price(home, ada, private=True)
+    home.later(15 * 60 - 15)
+    lapsed = await ada.watches(card, lambda seen: "Not started" in seen.text)
+    assert lapsed.labels == ("Again", "Edit", "Delete")
+    assert (await home.runtime.jobs.job(1)).status is JobStatus.LAPSED
+
+
+async def test_a_form_is_filled_in_and_makes_a_job(home: House, ada: Person) -> None:
+    card = await result(home, ada)
+    form = await ada.press(card, "Edit")
+    edited = await ada.submit(form, Prompt="a lighthouse of stone", Size="16:9")
+    await edited.until(lambda seen: "Sent" in seen.text)
+    await home.done()
+    shown = await edited.until(lambda seen: bool(seen.pictures))
+    assert shown.text.startswith("a lighthouse of stone")
+    assert (await home.runtime.jobs.job(2)).parent_id == 1
+
+
+async def test_a_form_that_cannot_be_taken_opens_again(home: House, ada: Person) -> None:
+    card = await result(home, ada)
+    refused = await (await ada.submit(await ada.press(card, "Edit"), Prompt="a long thought", Size="3x3")).answered()
+    assert refused.private
+    form = await ada.press(refused, "Edit again")
+    fields = [label["component"] for label in (await form.modal())["components"]]
+    assert fields[0]["value"] == "a long thought"
+
+
+@pytest.mark.parametrize("seeded", [False, True])
+async def test_sharing_is_an_answer_for_all_to_see(home: House, ada: Person, seeded: bool) -> None:
+    asked = await home.begun(ada, private=True, **({"seed": 7} if seeded else {}))
+    await home.done()
+    card = await asked.until(lambda seen: bool(seen.pictures))
+    shared = await (await ada.press(card, "Share")).until(lambda seen: bool(seen.pictures))
+    assert not shared.private
+    ben = home.discord.user("ben")
+    details = await (await ben.press(shared, "Details")).answered()
+    assert "Job 1" in details.text
+
+
+async def test_the_line_is_walked_in_the_details(home: House, ada: Person) -> None:
+    card = await result(home, ada)
+    again = await ada.press(card, "Again")
+    await again.until(lambda seen: "Sent" in seen.text)
+    await home.done()
+    details = await (await ada.press(card, "Details")).answered()
+    assert details.labels == ("Led to job 2",)
+    await ada.press(details, "Led to job 2")
+    walked = await ada.watches(details, lambda seen: "Job 2" in seen.text)
+    assert walked.labels == ("Made from job 1",)
+
+
+async def test_message_commands_stand_on_every_result(home: House, ada: Person) -> None:
+    card = await result(home, ada)
+    ben = home.discord.user("ben")
+    details = await (await ben.context(card, "Details")).answered()
+    assert details.private
+    assert "Job 1" in details.text
+    used = await ben.submit(await ben.context(card, "Use this prompt"))
+    await used.until(lambda seen: "Sent" in seen.text)
+    await home.done()
+    assert (await home.runtime.jobs.job(2)).user_id == ben.id
