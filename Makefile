@@ -6,7 +6,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run playground demo doctor test slow chaos check lint types format lock clean
+.PHONY: help run playground demo doctor test slow chaos bench check lint types format lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ slow: $(VENV)/.dev ## the slow tests alone
 
 chaos: $(VENV)/.dev ## kill the bot 200 times under load, and count whether anything was lost or paid for twice
 	@$(PY) -m chaos $(CHAOS)
+
+bench: $(VENV)/.dev ## measure it all: half an hour, on a machine that does nothing else; BENCH="--only start" for a part
+	@$(PY) -m benchmarks $(BENCH)
 
 check: lint types test ## what must be green before a commit
 

@@ -42,7 +42,7 @@ def short(seed: int) -> Mapping[str, Sequence[Step]]:
     """The same, as small as can be."""
     load = lateness.Load("1–2 s", (1, 2), 4, gap=0.2)
     return {
-        "burst": [lambda: burst(10, 1, seed)],
+        "burst": [lambda: burst(10, 1, seed, after=1.0)],
         "lateness": [lambda: lateness.lateness(load, seed)],
         "cost": [lambda: cost.memory((5,), seed)],
         "throughput": [lambda: throughput(2, seed)],

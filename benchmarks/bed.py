@@ -38,14 +38,14 @@ _EDITS, _EDITS_SECONDS = 5, 2.0
 class Conditions:
     """``seconds`` is what a job takes, ``rate`` the services' requests a second (None: lifted); latencies in seconds.
 
-    ``picture`` is the size of each picture in bytes, 0 for as small as can be.
+    ``heavy``: pictures of 1.4 MB that are as hard to decode as true ones; else as small as can be.
     """
 
     seconds: tuple[float, float] = (8.0, 13.0)
     rate: float | None = 10.0
     provider_latency: float = 0.05
     discord_latency: float = 0.05
-    picture: int = 0
+    heavy: bool = False
     seed: int = 1
 
 
@@ -109,7 +109,14 @@ class Program(StrEnum):
 class Bed:
     """Use as ``async with Bed(conditions) as bed``; then :meth:`start` the bot."""
 
-    def __init__(self, conditions: Conditions, *, program: Program = Program.WATCHED, policy: str = "easel") -> None:
+    def __init__(
+        self,
+        conditions: Conditions,
+        *,
+        program: Program = Program.WATCHED,
+        policy: str = "easel",
+        profile: Path | None = None,
+    ) -> None:
         self.conditions = conditions
         self.discord = Discord()
         self.discord.world.pulse.patience = PATIENCE
@@ -124,6 +131,7 @@ class Bed:
         self.ready_at = 0.0
         self._program = program
         self._policy = policy
+        self._profile = profile
         self._exits = AsyncExitStack()
         self._told = self.discord.world.tell
         self.discord.world.tell = self._notes
@@ -154,14 +162,20 @@ class Bed:
         if self._program is Program.BARE:
             return (self._program, "--stalls", str(self.stalls), "--gateway", self.discord.world.gateway_url)
         low, high = self.conditions.seconds
-        told = {"stalls": self.stalls, "policy": self._policy, "latency": self.conditions.provider_latency}
+        told: dict[str, object] = {
+            "stalls": self.stalls,
+            "policy": self._policy,
+            "latency": self.conditions.provider_latency,
+        }
+        if self._profile is not None:
+            told["profile"] = self._profile
         words = [word for name, value in told.items() for word in (f"--{name}", str(value))]
         return (self._program, *words, "--seed", str(self.conditions.seed), "--seconds", str(low), str(high))
 
     async def _serve(self) -> str:
         low, high = self.conditions.seconds
         words = ["--seconds", str(low), str(high), "--latency", str(self.conditions.provider_latency)]
-        words += ["--bytes", str(self.conditions.picture), "--seed", str(self.conditions.seed)]
+        words += ["--seed", str(self.conditions.seed), *(["--heavy"] if self.conditions.heavy else [])]
         if self.conditions.rate is not None:
             words += ["--rate", str(self.conditions.rate)]
         process = await asyncio.create_subprocess_exec(

@@ -11,8 +11,6 @@ from benchmarks.figures import Figure, figure
 from benchmarks.stalls import longest
 
 GOALS = {100: "p95 ≤ 200", 500: "p95 ≤ 500"}
-AFTER = 5.0
-"""How long the loop is watched after the last acknowledgement, in seconds."""
 
 
 @dataclass(slots=True)
@@ -24,26 +22,29 @@ class Outcome:
     after: list[float] = field(default_factory=list)
 
 
-async def burst(size: int, rounds: int, seed: int) -> list[Figure]:
-    """The figures of ``size`` commands at once, of Easel and of a bot that only defers."""
+async def burst(size: int, rounds: int, seed: int, after: float = 5.0) -> list[Figure]:
+    """The figures of ``size`` commands at once, of Easel and of a bot that only defers.
+
+    The loop is watched for ``after`` seconds after the last acknowledgement.
+    """
     bare, easel = Outcome(), Outcome()
     # In turns, so that whatever else the machine does meets both.
     for each in range(rounds):
-        await _round(bare, Program.BARE, size, seed + each)
-        await _round(easel, Program.WATCHED, size, seed + each)
+        await _round(bare, Program.BARE, size, seed + each, after)
+        await _round(easel, Program.WATCHED, size, seed + each, after)
     bounds = {"acknowledged": GOALS.get(size, ""), "during": f"≤ {1.5 * max(bare.during):.0f}", "after": "≤ 50"}
     lines = []
     for name, outcome, goals in (("bare bot", bare, {}), ("Easel", easel, bounds)):
         for what, told, values in (
             ("acknowledged", "acknowledged after", outcome.acknowledged),
             ("during", "longest stall during it", outcome.during),
-            ("after", f"longest stall in the {AFTER:g} s after it", outcome.after),
+            ("after", f"longest stall in the {after:g} s after it", outcome.after),
         ):
             lines.append(figure("burst", f"{size} at once, {name}, {told}", "ms", values, goals.get(what, "")))
     return lines
 
 
-async def _round(outcome: Outcome, program: Program, size: int, seed: int) -> None:
+async def _round(outcome: Outcome, program: Program, size: int, seed: int, after: float) -> None:
     async with Bed(Conditions(seed=seed), program=program) as bed:
         await bed.start()
         if program is Program.WATCHED:
@@ -54,7 +55,7 @@ async def _round(outcome: Outcome, program: Program, size: int, seed: int) -> No
         asked = time.time()
         await bed.until_acknowledged(traces)
         ended = max(trace.acknowledged for trace in traces)
-        await asyncio.sleep(AFTER)
+        await asyncio.sleep(after)
         outcome.acknowledged += [1000 * (trace.acknowledged - asked) for trace in traces]
         outcome.during.append(1000 * longest(bed.stalls, asked, ended))
-        outcome.after.append(1000 * longest(bed.stalls, ended, ended + AFTER))
+        outcome.after.append(1000 * longest(bed.stalls, ended, ended + after))

@@ -64,10 +64,10 @@ class Results:
         told = " · ".join((*machine().values(), f"load {self.load_before:.1f}", f"seed {self.seed}", self.began))
         yield told
         yield " · ".join(f"{name} {number}" for name, number in versions().items())
-        yield f"{'':10}{'':62}{'n':>6}{'mean':>9}{'median':>9}{'p95':>9}{'worst':>9}  unit      goal"
+        yield f"{'':12}{'':60}{'n':>6}{'mean':>9}{'median':>9}{'p95':>9}{'worst':>9}  unit      goal"
         for one in self.figures:
             numbers = "".join(f"{_short(value):>9}" for value in (one.mean, one.median, one.p95, one.worst))
-            yield f"{one.measure:10}{one.name:62}{one.count:6}{numbers}  {one.unit:9} {one.goal}".rstrip()
+            yield f"{one.measure:12}{one.name:60}{one.count:6}{numbers}  {one.unit:9} {one.goal}".rstrip()
         yield from self.notes
 
 

@@ -12,7 +12,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from bot.periods import span
 from storage import ledger, reports, spending, tables
 from storage.database import AsyncConnection, Database, migrate
+from storage.migrations import known_versions
 from storage.reports import DAY, By, Scope
 
 ENTRIES, USERS, CHANNELS, DAYS = 1_000_000, 5_000, 40, 365
@@ -145,20 +146,20 @@ async def run(path: Path, rounds: int) -> None:
         await database.close()
 
 
-async def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Make the database where there is none yet, and time it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=ENTRIES)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "easel-benchmark")
-    arguments = parser.parse_args()
-    path = arguments.folder / f"reports-{arguments.entries}.db"
+    arguments = parser.parse_args(words)
+    path = arguments.folder / f"reports-{known_versions()[-1]}-{arguments.entries}.db"
     if not path.exists():
         print(f"Making {path} …", flush=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        await make(path, arguments.entries)
-    await run(path, arguments.rounds)
+        asyncio.run(make(path, arguments.entries))
+    asyncio.run(run(path, arguments.rounds))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

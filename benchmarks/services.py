@@ -1,7 +1,7 @@
 """The stand-in for the image services in a process of its own, with jobs and pictures for measuring.
 
 Each job takes what its prompt says (:func:`benchmarks.policies.takes`), so that every policy has the same work, and
-each picture has as many bytes as it is told: a true PNG of one colour with noise in a chunk that nobody reads.
+the pictures are small ones of one colour or, with ``--heavy``, a painted one of about 1.4 MB.
 """
 
 from __future__ import annotations
@@ -17,29 +17,30 @@ from random import Random
 from aiohttp import web
 
 from benchmarks.policies import takes
-from playground.providers import Fault, Picture, StandIn, flat
+from playground.providers import Fault, Picture, StandIn, flat, painted
 from playground.providers.exchange import Exchange
 from playground.providers.faults import Act
 from playground.providers.pictures import Painter
 
+HEAVY = 1_400_000
 _END = 12
 """How many bytes the last chunk of a PNG has."""
 
 
-def heavy(size: int) -> Painter:
-    """A painter whose pictures have about ``size`` bytes."""
-    noise = Random(0).randbytes(size)
-    chunk = len(noise).to_bytes(4) + b"noIs" + noise + _checksum(b"noIs" + noise)
+def heavy(seed: int) -> Painter:
+    """A painter that paints once, as large as a true picture, and signs each print with its own seed."""
+    once = painted(Picture("a lighthouse in a storm, oil painting", "", "", seed, 1024, 1024))
+    # A painted one may be smaller; what is added to it is noise in a chunk that nobody reads.
+    plain = once[:-_END] + _chunk(b"noIs", Random(seed).randbytes(max(0, HEAVY - len(once))))
 
     def paint(picture: Picture) -> bytes:
-        plain = flat(picture)
-        return plain[:-_END] + chunk + plain[-_END:]
+        return plain + _chunk(b"siGn", f"{picture.prompt} {picture.seed}".encode()) + once[-_END:]
 
     return paint
 
 
-def _checksum(data: bytes) -> bytes:
-    return zlib.crc32(data).to_bytes(4)
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
 
 
 def as_foretold(low: float, high: float, seed: int) -> Act:
@@ -59,7 +60,7 @@ async def serve(chosen: argparse.Namespace) -> None:
         seed=chosen.seed,
         latency=(chosen.latency, chosen.latency),
         rate=chosen.rate,
-        painter=heavy(chosen.bytes) if chosen.bytes else flat,
+        painter=heavy(chosen.seed) if chosen.heavy else flat,
     )
     low, high = chosen.seconds
     stand_in.misbehave(Fault("ai-client.entry", as_foretold(low, high, chosen.seed), times=None))
@@ -80,7 +81,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, nargs=2, default=(8.0, 13.0))
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--rate", type=float)
-    parser.add_argument("--bytes", type=int, default=0)
+    parser.add_argument("--heavy", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     asyncio.run(serve(parser.parse_args()))
 

@@ -85,12 +85,11 @@ async def sync(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def migrate(settings: Settings, arguments: argparse.Namespace) -> int:
     """Bring the database up to date."""
-    from bot.upkeep import BACKUPS
     from storage.database import InstanceLock, database_path
     from storage.database import migrate as bring_up_to_date
 
     async with InstanceLock(settings.database_url):
-        await bring_up_to_date(settings.database_url, settings.data_dir / BACKUPS)
+        await bring_up_to_date(settings.database_url, settings.data_dir / config.BACKUPS)
     print(f"The database {database_path(settings.database_url)} is up to date.")
     return 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from secrets import randbelow
 
 import structlog
@@ -23,7 +22,7 @@ from bot.generation.worker import Worker
 from bot.origin import CardAddress, Origin
 from bot.providers.base import Engine, ImageRequest, WeightedText
 from storage import jobs as rows
-from storage import ledger, threads
+from storage import threads
 from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.jobs import Event, JobStatus
@@ -32,16 +31,6 @@ log = structlog.get_logger(__name__)
 
 NOT_YOURS = "That is somebody else's private job."
 WITHDRAWN = "cancelled before its price was confirmed"
-
-
-@dataclass(frozen=True, slots=True)
-class UsageView:
-    """What a server's people spent since a time (Unix milliseconds, UTC), most first."""
-
-    since: int
-    users: list[ledger.UserUsage]
-    totals: ledger.Totals
-    monthly_limit: int | None
 
 
 class Actions:
@@ -109,6 +98,12 @@ class Actions:
 
     def _against_the_rules(self, origin: Origin, options: ImagineOptions, made: Plan | None) -> list[str]:
         return [] if self._servers is None else self._servers.problems(origin, options, made)
+
+    def check_sharing(self, origin: Origin, options: ImagineOptions) -> None:
+        """Raise UserError where the server does not let the person show a result of this here."""
+        problems = [] if self._servers is None else self._servers.problems_of_sharing(origin, options)
+        if problems:
+            raise UserError(*problems)
 
     def asks_first(self, origin: Origin, plan: Plan) -> bool:
         """Whether the price has to be confirmed before anything is sent: one command can mean several requests."""
@@ -268,17 +263,3 @@ class Actions:
         quote = engine.price or provider.quote(ImageRequest(engine_id, (WeightedText("a"),), engine.default_size))
         value = provider.credit_value
         return Price(converted(quote.low, value), converted(quote.high, value), quote.exact)
-
-    async def usage(self, origin: Origin, *, since: int) -> UsageView:
-        """What everybody in this server spent since a time in Unix milliseconds. Needs Manage Server."""
-        if origin.server_id is None:
-            raise UserError("Usage is counted by server. Ask for it in a server.")
-        if not origin.manage_server:
-            raise UserError("Only members with the permission Manage Server can see what everybody spends.")
-        async with self._jobs.database.read() as connection:
-            return UsageView(
-                since=since,
-                users=await ledger.usage_by_user(connection, server_id=origin.server_id, since=since),
-                totals=await ledger.totals(connection, since=since, server_id=origin.server_id),
-                monthly_limit=self._limits.server_monthly,
-            )

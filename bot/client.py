@@ -20,6 +20,7 @@ from bot.display.answers import explain
 from bot.display.buttons import JobButton
 from bot.display.charts import Charts
 from bot.display.delivery import Delivery
+from bot.display.messages import tries_of_requests
 from bot.display.page_buttons import PageButton
 from bot.display.sharing import Sharing
 from bot.errors import UserError
@@ -109,6 +110,7 @@ class Easel(commands.AutoShardedBot):
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
             max_messages=None,
+            http_trace=tries_of_requests(),
             shard_count=shard_count,
         )
         self.actions = actions

@@ -18,6 +18,8 @@ from dotenv.parser import parse_stream
 from bot.errors import SettingsError
 
 DISCORD_API = "https://discord.com/api/v10"
+BACKUPS = "backups"
+"""The folder for copies of the database, in the data folder."""
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 

@@ -100,6 +100,7 @@ class Lineage:
         view = await self._jobs.view(job_id)
         if not any(image.file for image in view.images):
             raise UserError(GONE if view.images else "There are no images to share.")
+        self._actions.check_sharing(origin, view.options)
         return view
 
     async def shared(self, job_id: int, *, channel_id: int, message_id: int) -> None:

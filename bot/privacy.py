@@ -24,7 +24,7 @@ from storage.privacy import Belongings
 
 log = structlog.get_logger(__name__)
 
-COMPACT_AT_ONCE = 64 * 2**20
+COMPACT_AT_ONCE = 32 * 2**20
 """Bytes of a database that is quick to write anew; a larger one is left to the hourly chores."""
 
 ABOUT = (

@@ -20,7 +20,7 @@ from bot.admin.reports import Reports
 from bot.admin.servers import Servers
 from bot.admin.standing import Standings
 from bot.client import Easel
-from bot.config import DISCORD_API, Settings
+from bot.config import BACKUPS, DISCORD_API, Settings
 from bot.display.charts import Charts
 from bot.display.delivery import Delivery
 from bot.display.sharing import Sharing
@@ -41,7 +41,6 @@ from bot.providers.base import Provider, WrongSetting
 from bot.providers.registry import configure
 from bot.spending import Spending
 from bot.threads import Threads
-from bot.upkeep import BACKUPS
 from storage.database import Database, InstanceLock, migrate
 from storage.images import ImageFiles
 

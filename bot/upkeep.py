@@ -7,15 +7,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.config import Settings
+from bot.config import BACKUPS, Settings
 from bot.credits import credits_text
 from storage import copies, reconcile
 from storage.database import Database, InstanceLock, database_path
 from storage.jobs import SubmissionStatus
 from storage.restore import Restored, restore
-
-BACKUPS = "backups"
-"""The folder for copies of the database, in the data folder."""
 
 PUT_BACK = (
     "The bot's records had to be put back from a copy that was made before your pictures were finished, so it is not "

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from chaos.asking import AI_CLIENT, NUMBER, Ask
+from chaos.asking import AI_CLIENT, Ask
 from chaos.run import Ending, Run
-from chaos.seen import Fate, accepted_entries, fate, paid_calls, traces
+from chaos.seen import PAID, Fate, accepted_entries, fate, number_in, paid_calls, traces
 from playground.providers import StandIn
 from storage import jobs, ledger
 from storage.database import Database
 from storage.jobs import JobStatus, SubmissionStatus
-
-_NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})")
 
 
 @dataclass(slots=True)
@@ -63,19 +60,36 @@ class Table:
         yield from self.notes
 
 
-async def booked(database_url: str) -> dict[int, Booked]:
-    """What stands in the ledger, by number."""
-    found: dict[int, Booked] = defaultdict(Booked)
+@dataclass(slots=True)
+class Books:
+    """What the bot wrote down. ``held`` is still held for anything; ``open`` names the jobs that are not over."""
+
+    of: dict[int, Booked] = field(default_factory=lambda: defaultdict(Booked))
+    held: int = 0
+    open: list[str] = field(default_factory=list)
+
+
+BRIEF = frozenset({SubmissionStatus.DONE, SubmissionStatus.UNKNOWN})
+OVER = frozenset({JobStatus.DELIVERED, JobStatus.KEPT, JobStatus.LAPSED, JobStatus.DELETED})
+
+
+async def booked(database_url: str) -> Books:
+    """What stands in the database at the end."""
+    found = Books()
     database = await Database.open(database_url)
     try:
         async with database.read() as connection:
+            found.held = (await ledger.totals(connection)).in_flight
             for job in await jobs.jobs_with_status(connection, tuple(JobStatus)):
-                match = _NUMBERED.search(str(job.options.get("prompt")))
-                if match is None:
+                if job.status not in OVER:
+                    found.open.append(f"job {job.id} ({job.status.value})")
+                number = number_in(str(job.options.get("prompt")))
+                if number is None:
                     continue
-                its = found[int(match[1])]
+                its = found.of[number]
                 for submission in await jobs.submissions_of(connection, job.id):
-                    its.ended.append(f"{submission.status.value} ({submission.error})")
+                    told = "" if submission.status in BRIEF else f" ({submission.error})"
+                    its.ended.append(submission.status.value + told)
                     if submission.status is SubmissionStatus.UNKNOWN:
                         its.unknown.append(submission.engine)
                 for entries in (await ledger.costs_of(connection, job.id)).values():
@@ -91,12 +105,12 @@ def bills(services: StandIn) -> dict[int, list[int]]:
     """What the image services charged, by number."""
     found: dict[int, list[int]] = defaultdict(list)
     for bill in services.bills:
-        if match := _NUMBERED.search(bill.prompt):
-            found[int(match[1])].append(bill.amount)
+        if (number := number_in(bill.prompt)) is not None:
+            found[number].append(bill.amount)
     return found
 
 
-def count(run: Run, ending: Ending, books: dict[int, Booked], in_history: Collection[int]) -> Table:
+def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -> Table:
     """Everything in one table."""
     asks, table = run.crowd.asks, Table()
     every, called, charged = traces(run.discord), paid_calls(run.services), bills(run.services)
@@ -109,6 +123,12 @@ def count(run: Run, ending: Ending, books: dict[int, Booked], in_history: Collec
     taken = len(asks) - by_fate[Fate.NEVER_TAKEN] - by_fate[Fate.REFUSED]
     table.rows.append(Row("accepted", taken))
     table.rows += [Row(one.value, by_fate[one]) for one in Fate if one is not Fate.OPEN]
+    # What counts nothing is never wrong.
+    answered = taken + by_fate[Fate.REFUSED]
+    table.must("answered less than was to be", [str(answered)] if answered < run.size.jobs else [])
+    known = {ask.number for ask in asks}
+    strays = [call for call in run.services.calls if call.route in PAID and number_in(str(call.body)) not in known]
+    table.must("paid requests that nobody asked for", [repr(call.body) for call in strays])
     table.must("lost", [_told(ask) for ask, one in fates.items() if one is Fate.OPEN])
     table.must("shown twice", [_told(ask) for ask in asks if len(every[ask.number].shown) > 1])
     entries = accepted_entries(run.services)
@@ -123,9 +143,11 @@ def count(run: Run, ending: Ending, books: dict[int, Booked], in_history: Collec
     homes = (Fate.DELIVERED, Fate.KEPT)
     table.must(
         "charged but neither shown nor kept",
-        [_told(ask) for ask, one in fates.items() if books[ask.number].captured and one not in homes],
+        [_told(ask) for ask, one in fates.items() if books.of[ask.number].captured and one not in homes],
     )
-    _compare(table, asks, books, charged)
+    _compare(table, asks, books.of, charged)
+    table.must("jobs that are not over", books.open)
+    table.rows.append(Row("open holds, millicredits", books.held, 0))
     table.must("requests that Discord would not have taken", [str(one) for one in run.discord.violations])
     table.rows.append(Row("exit status of the bot when asked to stop", ending.status, 0))
     table.rows.append(Row("exit status of reconcile", ending.reconciled, 0))

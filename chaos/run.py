@@ -20,13 +20,17 @@ from tests.wire.process import REPOSITORY, BotProcess
 
 LOST_AFTER = 8
 """Seconds for which a lost request is looked for here; the bot's own default would outlast the whole run."""
-TRAP = 4.0
+TRAP = 3.0
 """Seconds for which one waits for the bot to walk into a trap before it is killed where it stands."""
 AT_RANDOM = 0.2
 """Part of the kills that come at any moment."""
 FINISHED_WITHIN = 300.0
-MOST_AT_ONCE = 30
+MOST = 30
 """Commands in one life, at most."""
+AT_ONCE = 3
+"""Commands at the same moment."""
+QUIET = 20.0
+"""Seconds without any request after which nothing more will come of what is not shown: it was kept, or it is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +114,14 @@ class Run:
         """What people do in one life: an even share of all the jobs, in two bursts."""
         lives_left = max(1, self.size.kills - self.killer.kills)
         # A part of them is asked of a bot that is about to die, and is never taken.
-        share = min(MOST_AT_ONCE, math.ceil(1.5 * max(0, self.size.jobs - self.crowd.taken) / lives_left))
+        share = min(MOST, math.ceil(1.5 * max(0, self.size.jobs - self.crowd.taken) / lives_left))
         for burst in (share - share // 2, share // 2):
-            for _ in range(burst):
+            for number in range(burst):
+                if self.killer.struck.is_set():
+                    return
                 await self.crowd.ask()
+                if number % AT_ONCE == AT_ONCE - 1:
+                    await self._wait(0.1)
             if burst:
                 await self._wait(0.3)
             if late:
@@ -142,8 +150,12 @@ class Run:
         deadline = time.monotonic() + FINISHED_WITHIN
         # What was taken but never shown has to come up by itself.
         await asyncio.sleep(3.0)
-        while unsettled() and time.monotonic() < deadline:
+        seen, since = -1, time.monotonic()
+        while unsettled() and time.monotonic() < min(deadline, since + QUIET):
             await asyncio.sleep(1.0)
+            now = len(self.discord.calls) + len(self.services.calls)
+            if now != seen:
+                seen, since = now, time.monotonic()
         self._tell()
 
     async def end_last_life(self) -> Ending:

@@ -16,7 +16,13 @@ from tests.wire.seen import Seen, look_at
 _NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})")
 _FAILED = ("No image came of this.", "Cancelled.")
 _KEPT = "Too large to be sent here, but kept"
-_PAID = ("ai-client.entry", "aithriving.basic", "aithriving.core")
+PAID = ("ai-client.entry", "aithriving.basic", "aithriving.core")
+
+
+def number_in(words: str) -> int | None:
+    """The number of a command in words that come from its prompt."""
+    match = _NUMBERED.search(words)
+    return None if match is None else int(match[1])
 
 
 class Fate(StrEnum):
@@ -65,8 +71,8 @@ def paid_calls(services: StandIn) -> dict[int, Counter[str]]:
     """For each number how often each paid route was reached and not turned away at the door."""
     found: dict[int, Counter[str]] = defaultdict(Counter)
     for call in services.calls:
-        if call.route in _PAID and call.status != 429 and (match := _NUMBERED.search(str(call.body))):
-            found[int(match[1])][call.route] += 1
+        if call.route in PAID and call.status != 429 and (number := number_in(str(call.body))) is not None:
+            found[number][call.route] += 1
     return found
 
 
@@ -74,8 +80,8 @@ def accepted_entries(services: StandIn) -> Counter[int]:
     """For each number how many requests ai-client took."""
     found: Counter[int] = Counter()
     for call in services.calls_to("ai-client.entry"):
-        if call.accepted and (match := _NUMBERED.search(str(call.body))):
-            found[int(match[1])] += 1
+        if call.accepted and (number := number_in(str(call.body))) is not None:
+            found[number] += 1
     return found
 
 

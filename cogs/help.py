@@ -10,6 +10,7 @@ from discord.ext import commands
 from bot.client import Easel
 from bot.display.answers import tell
 from bot.display.help_card import SUBJECTS, help_card, subject_card
+from bot.display.starting import origin_of
 
 
 class Help(commands.Cog):
@@ -23,7 +24,9 @@ class Help(commands.Cog):
     @app_commands.choices(about=[Choice(name=subject.title, value=name) for name, subject in SUBJECTS.items()])
     async def show(self, interaction: discord.Interaction[Easel], about: str | None = None) -> None:
         mention = self.client.mention
-        await tell(interaction, help_card(mention) if about is None else subject_card(about, mention))
+        manages = origin_of(interaction).manage_server
+        card = help_card(mention, manages=manages) if about is None else subject_card(about, mention, manages=manages)
+        await tell(interaction, card)
 
 
 async def setup(client: Easel) -> None:

@@ -67,6 +67,7 @@ class Question(ui.LayoutView):
                     "over, so that no limit starts anew; then under a random number that is nobody's. Credits that "
                     "you were given go over to that number, too.",
                     "• The cards in Discord. You can delete them there first, with their button.",
+                    "• What others have made from your prompts.",
                     "• Limits that a server's admins have set for you, and what you did as an admin.",
                     "• Copies of the database that whoever runs this bot has made before.",
                 ),

@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from storage import copies, sqlite
+from storage import copies, driver, sqlite
 from storage.errors import StorageError
 from storage.migrations import FOLDER, known_versions
 from storage.schema import check_current, upgrade, version_of
@@ -46,7 +46,11 @@ class Database:
         options: dict[str, Any] = {
             "max_overflow": 0,
             "hide_parameters": True,
-            "connect_args": {"isolation_level": None, "timeout": sqlite.PATIENCE_SECONDS},
+            "connect_args": {
+                "isolation_level": None,
+                "timeout": sqlite.PATIENCE_SECONDS,
+                "async_creator_fn": driver.connection,
+            },
         }
         writer = create_async_engine(url, pool_size=1, **options)
         sqlite.prepare(writer.sync_engine, sqlite.WRITER, "BEGIN IMMEDIATE")

@@ -25,7 +25,7 @@ async def entries(conn: AsyncConnection, scope: Scope) -> AsyncIterator[list[Led
         if after is not None:
             later = and_(_LEDGER.counted_at == after.counted_at, _LEDGER.id > after.id)
             page = page.where(_LEDGER.counted_at >= after.counted_at, or_(_LEDGER.counted_at > after.counted_at, later))
-        rows = (await conn.execute(page)).mappings().all()
+        rows = (await conn.execute(page, scope.values)).mappings().all()
         if not rows:
             return
         found = [LedgerEntry(**{**row, "kind": EntryKind(row["kind"])}) for row in rows]

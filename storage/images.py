@@ -25,6 +25,14 @@ _IMAGES = tables.images.c
 _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
 
+# Made once: to put a statement together takes longer than to carry it out.
+_IMAGES_OF = (
+    select(tables.images)
+    .join(tables.submissions, _SUBMISSIONS.id == _IMAGES.submission_id)
+    .where(_SUBMISSIONS.job_id == bindparam("job"))
+    .order_by(_SUBMISSIONS.position, _IMAGES.position)
+)
+
 _ASIDE = ".part"
 
 
@@ -131,13 +139,7 @@ async def add_image(
 
 async def images_of(conn: AsyncConnection, job_id: int) -> list[StoredImage]:
     """The job's images, by the submissions' positions and then by their own."""
-    statement = (
-        select(tables.images)
-        .join(tables.submissions, _SUBMISSIONS.id == _IMAGES.submission_id)
-        .where(_SUBMISSIONS.job_id == job_id)
-        .order_by(_SUBMISSIONS.position, _IMAGES.position)
-    )
-    return [StoredImage(**row) for row in (await conn.execute(statement)).mappings()]
+    return [StoredImage(**row) for row in (await conn.execute(_IMAGES_OF, {"job": job_id})).mappings()]
 
 
 async def image_files(conn: AsyncConnection) -> set[str]:

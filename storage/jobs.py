@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import RowMapping, and_, func, insert, or_, select, update
+from sqlalchemy import RowMapping, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -64,6 +64,24 @@ __all__ = [
 
 _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
+
+# Made once: to put a statement together takes longer than to carry it out.
+_GET_JOB = select(tables.jobs).where(_JOBS.id == bindparam("job"))
+_SUBMISSIONS_OF = (
+    select(tables.submissions).where(_SUBMISSIONS.job_id == bindparam("job")).order_by(_SUBMISSIONS.position)
+)
+_QUEUED = (
+    select(tables.submissions)
+    .where(
+        _SUBMISSIONS.status == SubmissionStatus.QUEUED.value,
+        or_(_SUBMISSIONS.next_attempt_at.is_(None), _SUBMISSIONS.next_attempt_at <= bindparam("now")),
+    )
+    .order_by(_SUBMISSIONS.created_at, _SUBMISSIONS.id)
+    .limit(bindparam("most"))
+)
+_NEXT_ATTEMPT = select(func.min(_SUBMISSIONS.next_attempt_at)).where(
+    _SUBMISSIONS.status == SubmissionStatus.QUEUED.value, _SUBMISSIONS.next_attempt_at > bindparam("now")
+)
 
 # Nothing is edited by the interaction's token any more.
 _TOKEN_OVER = frozenset({JobStatus.DELIVERED, JobStatus.LAPSED, JobStatus.DELETED})
@@ -149,7 +167,7 @@ async def add_submission(
 
 async def get_job(conn: AsyncConnection, job_id: int) -> Job | None:
     """The job, or None if there is none of this id."""
-    row = (await conn.execute(select(tables.jobs).where(_JOBS.id == job_id))).mappings().first()
+    row = (await conn.execute(_GET_JOB, {"job": job_id})).mappings().first()
     return None if row is None else _job(row)
 
 
@@ -162,8 +180,7 @@ async def get_submission(conn: AsyncConnection, submission_id: int) -> Submissio
 
 async def submissions_of(conn: AsyncConnection, job_id: int) -> list[Submission]:
     """The job's submissions by position."""
-    statement = select(tables.submissions).where(_SUBMISSIONS.job_id == job_id).order_by(_SUBMISSIONS.position)
-    return [_submission(row) for row in (await conn.execute(statement)).mappings()]
+    return [_submission(row) for row in (await conn.execute(_SUBMISSIONS_OF, {"job": job_id})).mappings()]
 
 
 async def events_of(conn: AsyncConnection, job_id: int) -> list[Event]:
@@ -243,22 +260,12 @@ async def update_job(tx: AsyncConnection, job_id: int, **columns: Any) -> None:
 
 async def queued(conn: AsyncConnection, *, now: int, limit: int) -> list[Submission]:
     """Up to `limit` queued submissions that are due at `now`, oldest first."""
-    due = or_(_SUBMISSIONS.next_attempt_at.is_(None), _SUBMISSIONS.next_attempt_at <= now)
-    statement = (
-        select(tables.submissions)
-        .where(_SUBMISSIONS.status == SubmissionStatus.QUEUED.value, due)
-        .order_by(_SUBMISSIONS.created_at, _SUBMISSIONS.id)
-        .limit(limit)
-    )
-    return [_submission(row) for row in (await conn.execute(statement)).mappings()]
+    return [_submission(row) for row in (await conn.execute(_QUEUED, {"now": now, "most": limit})).mappings()]
 
 
 async def next_attempt(conn: AsyncConnection, now: int) -> int | None:
     """When the next queued submission will be due, if one waits for a time after `now`."""
-    statement = select(func.min(_SUBMISSIONS.next_attempt_at)).where(
-        _SUBMISSIONS.status == SubmissionStatus.QUEUED.value, _SUBMISSIONS.next_attempt_at > now
-    )
-    at: int | None = (await conn.execute(statement)).scalar_one()
+    at: int | None = (await conn.execute(_NEXT_ATTEMPT, {"now": now})).scalar_one()
     return at
 
 

@@ -12,17 +12,25 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, and_, case, exists, func, insert, select, text
+from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, case, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
 from storage.errors import StorageError
-from storage.records import JobStatus, SubmissionStatus
+from storage.records import SubmissionStatus
 
 _LEDGER = tables.ledger.c
 _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
+
+# Made once: to put a statement together takes longer than to carry it out.
+_COSTS_OF = (
+    select(tables.ledger)
+    .join(tables.submissions, _SUBMISSIONS.id == _LEDGER.submission_id)
+    .where(_SUBMISSIONS.job_id == bindparam("job"))
+    .order_by(_LEDGER.id)
+)
 
 
 class EntryKind(StrEnum):
@@ -72,18 +80,6 @@ class Totals:
     spent_estimated: int
     in_flight: int
     captures: int
-
-
-@dataclass(frozen=True, slots=True)
-class UserUsage:
-    """What one user spent and has in flight (millicredits), how many jobs they asked for and how many went wrong."""
-
-    user_id: int
-    spent: int
-    spent_estimated: int
-    in_flight: int
-    jobs: int
-    failed: int
 
 
 async def hold(
@@ -219,76 +215,10 @@ async def totals(
     return Totals(exact + estimated, exact, estimated, int(row.held), int(row.captures))
 
 
-async def usage_by_user(conn: AsyncConnection, *, server_id: int, since: int) -> list[UserUsage]:
-    """What each user of the server did since then, who spent most first.
-
-    A job counts as failed if a part of it failed or its outcome is unknown.
-    """
-    captured = _LEDGER.kind == EntryKind.CAPTURE.value
-    money = (
-        select(
-            _LEDGER.user_id,
-            _sum_where(captured).label("spent"),
-            _sum_where(and_(captured, _LEDGER.exact == False)).label("estimated"),  # noqa: E712 - a column, not a value
-            _sum_where(_LEDGER.kind.in_((EntryKind.HOLD.value, EntryKind.RELEASE.value))).label("held"),
-        )
-        .where(_of_submissions(), *_scope(since, None, server_id))
-        .group_by(_LEDGER.user_id)
-    )
-    went_wrong = exists().where(
-        _SUBMISSIONS.job_id == _JOBS.id,
-        _SUBMISSIONS.status.in_((SubmissionStatus.FAILED.value, SubmissionStatus.UNKNOWN.value)),
-    )
-    work = (
-        select(_JOBS.user_id, func.count().label("jobs"), func.count(case((went_wrong, _JOBS.id))).label("failed"))
-        .where(
-            _JOBS.server_id == server_id,
-            _JOBS.created_at >= since,
-            # Nobody asked for these in the end.
-            _JOBS.status.not_in((JobStatus.PROPOSED.value, JobStatus.LAPSED.value)),
-        )
-        .group_by(_JOBS.user_id)
-    )
-    spent = {row.user_id: row for row in await conn.execute(money)}
-    done = {row.user_id: row for row in await conn.execute(work)}
-    users = [
-        UserUsage(
-            user_id=user_id,
-            spent=int(spent[user_id].spent) if user_id in spent else 0,
-            spent_estimated=int(spent[user_id].estimated) if user_id in spent else 0,
-            in_flight=int(spent[user_id].held) if user_id in spent else 0,
-            jobs=done[user_id].jobs if user_id in done else 0,
-            failed=done[user_id].failed if user_id in done else 0,
-        )
-        for user_id in spent.keys() | done.keys()
-    ]
-    return sorted(users, key=lambda user: (-user.spent, -user.jobs, user.user_id))
-
-
-async def usage_by_engine(
-    conn: AsyncConnection, *, since: int, user_id: int | None = None, server_id: int | None = None
-) -> list[tuple[str, int]]:
-    """Engines and the millicredits spent on each since then, most first."""
-    spent = func.sum(_LEDGER.amount)
-    statement = (
-        select(_LEDGER.engine, spent)
-        .where(_LEDGER.kind == EntryKind.CAPTURE.value, *_scope(since, user_id, server_id))
-        .group_by(_LEDGER.engine)
-        .order_by(spent.desc(), _LEDGER.engine)
-    )
-    return [(engine, int(amount)) for engine, amount in await conn.execute(statement)]
-
-
 async def costs_of(conn: AsyncConnection, job_id: int) -> dict[int, list[LedgerEntry]]:
     """The entries of the job's submissions by the submission's id, oldest first."""
-    statement = (
-        select(tables.ledger)
-        .join(tables.submissions, _SUBMISSIONS.id == _LEDGER.submission_id)
-        .where(_SUBMISSIONS.job_id == job_id)
-        .order_by(_LEDGER.id)
-    )
     costs: dict[int, list[LedgerEntry]] = {}
-    for row in (await conn.execute(statement)).mappings():
+    for row in (await conn.execute(_COSTS_OF, {"job": job_id})).mappings():
         costs.setdefault(row["submission_id"], []).append(_record(row))
     return costs
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, Table, delete, func, insert, or_, select, update
+from sqlalchemy import Select, Table, Text, delete, func, insert, or_, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import state, tables
@@ -70,6 +70,11 @@ async def everything(conn: AsyncConnection, user_id: int) -> dict[str, list[dict
             found[table.name] = await _rows(conn, table, select(*_shown(table)).where(table.c.user_id == user_id))
     limits = (tables.quotas.c.subject == Subject.USER.value) & (tables.quotas.c.subject_id == user_id)
     found["quotas"] = await _rows(conn, tables.quotas, select(tables.quotas).where(limits))
+    # What admins did about the person; which admin it was is none of theirs.
+    log = tables.admin_log
+    about = type_coerce(log.c.details, Text).contains(f'"{user_id}"', autoescape=True)
+    acts = select(*(column for column in log.c if column is not log.c.user_id)).where(about, log.c.user_id != user_id)
+    found["admin_log"] += await _rows(conn, log, acts)
     found["images"] = await _rows(conn, tables.images, _images_of(user_id))
     events = select(tables.events).join(tables.submissions).where(_SUBMISSIONS.user_id == user_id)
     found["events"] = await _rows(conn, tables.events, events)

@@ -10,10 +10,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from itertools import pairwise
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, literal_column, select, text, union_all
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    select,
+    text,
+    true,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -54,7 +67,10 @@ class Scope:
     until: int | None = None
 
     def conditions(self, *, indexed: bool = True) -> list[ColumnElement[bool]]:
-        """The same for a statement on the ledger; without ``indexed`` no index is to be found by them."""
+        """The same for a statement on the ledger, with parameters for which `values` are given.
+
+        Without ``indexed`` no index is to be found by them.
+        """
         if self == _EVERYTHING:
             # It is true of all, and leads to the index in the order of time.
             return [_LEDGER.counted_at >= 0]
@@ -64,14 +80,29 @@ class Scope:
 
         wanted: list[ColumnElement[bool]] = []
         if self.server_id is not None:
-            wanted.append(its(_LEDGER.server_id) == self.server_id)
+            wanted.append(its(_LEDGER.server_id) == _parameter("server_id"))
         if self.user_id is not None:
-            wanted.append(its(_LEDGER.user_id) == self.user_id)
+            wanted.append(its(_LEDGER.user_id) == _parameter("user_id"))
         if self.since is not None:
-            wanted.append(its(_LEDGER.counted_at) >= self.since)
+            wanted.append(its(_LEDGER.counted_at) >= _parameter("since"))
         if self.until is not None:
-            wanted.append(its(_LEDGER.counted_at) < self.until)
+            wanted.append(its(_LEDGER.counted_at) < _parameter("until"))
         return wanted
+
+    @property
+    def values(self) -> dict[str, int]:
+        """What the parameters of the conditions stand for."""
+        every = {"server_id": self.server_id, "user_id": self.user_id, "since": self.since, "until": self.until}
+        return {name: value for name, value in every.items() if value is not None}
+
+    @property
+    def shape(self) -> Scope:
+        """The same for all scopes with the same conditions, whatever their values."""
+        return Scope(*(None if each is None else 0 for each in (self.server_id, self.user_id, self.since, self.until)))
+
+
+def _parameter(name: str) -> BindParameter[int]:
+    return bindparam(name, type_=tables.Int64())
 
 
 _EVERYTHING = Scope()
@@ -121,15 +152,9 @@ NAMES = tuple(field.name for field in fields(Figures))
 
 async def report(conn: AsyncConnection, by: By, scope: Scope, *, limit: int | None = None, offset: int = 0) -> Report:
     """Who spent most comes first; days come in their order."""
-    lines = union_all(_paid(by, scope), _freed(by, scope), _held(by, scope)).subquery()
-    sums = {name: func.sum(lines.c[name]).label(name) for name in NAMES}
-    merged = select(lines.c.key, *sums.values()).group_by(lines.c.key).subquery()
-    mine = merged.c
-    totals = [func.sum(mine[name]).over().label(f"all_{name}") for name in NAMES]
-    spent = mine.exact + mine.estimated
-    order = [mine.key] if by is By.DAY else [spent.desc(), mine.jobs.desc(), mine.key]
-    statement = select(merged, func.count().over().label("count"), *totals).order_by(*order)
-    rows = (await conn.execute(statement.limit(limit).offset(offset))).mappings().all()
+    statement = _report(by, scope.shape, limited=limit is not None)
+    page = {} if limit is None else {"at_most": limit, "skipped": offset}
+    rows = (await conn.execute(statement, scope.values | page)).mappings().all()
     if not rows:
         return Report(Figures(), [], 0)
     return Report(
@@ -141,24 +166,51 @@ async def report(conn: AsyncConnection, by: By, scope: Scope, *, limit: int | No
 
 async def timeline(conn: AsyncConnection, scope: Scope, bounds: list[int]) -> list[tuple[int, int]]:
     """What was spent from each of the ascending ``bounds`` to the next one: exactly known and estimated."""
-    # One short search of the index a stretch, which needs no sorting.
+    if len(bounds) < 2:
+        return []
+    whole = Scope(scope.server_id, scope.user_id)
+    moments = {f"bound_{number}": bound for number, bound in enumerate(bounds)}
+    rows = (await conn.execute(_timeline(whole.shape, len(bounds) - 1), whole.values | moments)).all()
+    return [(int(row.exact), int(row.spent) - int(row.exact)) for row in rows]
+
+
+# Statements of this size take longer to be put together than a month takes to be counted: so each is made once.
+@lru_cache(maxsize=256)
+def _report(by: By, shape: Scope, *, limited: bool) -> Select[Any]:
+    lines = union_all(_paid(by, shape), _freed(by, shape), _held(by, shape)).subquery()
+    sums = {name: func.sum(lines.c[name]).label(name) for name in NAMES}
+    merged = select(lines.c.key, *sums.values()).group_by(lines.c.key).cte("merged")
+    mine = merged.c
+    summed = (func.sum(mine[name]).label(f"all_{name}") for name in NAMES)
+    totals = select(func.count().label("count"), *summed).subquery()
+    order = [mine.key] if by is By.DAY else [(mine.exact + mine.estimated).desc(), mine.jobs.desc(), mine.key]
+    # Beside each line the same one row: a window over them all would take far longer.
+    statement = select(merged, totals).join_from(merged, totals, true()).order_by(*order)
+    return statement.limit(_parameter("at_most")).offset(_parameter("skipped")) if limited else statement
+
+
+@lru_cache(maxsize=256)
+def _timeline(shape: Scope, bars: int) -> Select[Any] | CompoundSelect[Any]:
+    # One short search of the index a bar, which needs no sorting.
     pieces = [
         select(
             func.coalesce(func.sum(_LEDGER.amount), 0).label("spent"),
             func.coalesce(func.sum(_LEDGER.amount * _IS_EXACT), 0).label("exact"),
-        ).where(_PAID, *Scope(scope.server_id, scope.user_id, start, end).conditions())
-        for start, end in pairwise(bounds)
+        ).where(
+            _PAID,
+            *([] if shape == _EVERYTHING else shape.conditions()),
+            _LEDGER.counted_at >= _parameter(f"bound_{number}"),
+            _LEDGER.counted_at < _parameter(f"bound_{number + 1}"),
+        )
+        for number in range(bars)
     ]
-    if not pieces:
-        return []
-    rows = (await conn.execute(union_all(*pieces) if len(pieces) > 1 else pieces[0])).all()
-    return [(int(row.exact), int(row.spent) - int(row.exact)) for row in rows]
+    return union_all(*pieces) if len(pieces) > 1 else pieces[0]
 
 
 async def first_entry(conn: AsyncConnection, scope: Scope) -> int | None:
     """When the first thing was asked for that was paid for."""
     statement = select(_LEDGER.counted_at).where(_PAID, *scope.conditions()).order_by(_LEDGER.counted_at).limit(1)
-    first: int | None = (await conn.execute(statement)).scalar_one_or_none()
+    first: int | None = (await conn.execute(statement, scope.values)).scalar_one_or_none()
     return first
 
 

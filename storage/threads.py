@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
 
 _THREADS = tables.threads.c
+
+# Made once: to put a statement together takes longer than to carry it out.
+_GET_THREAD = select(tables.threads).where(_THREADS.id == bindparam("thread"), _THREADS.user_id == bindparam("user"))
 _CURRENT = tables.current_threads.c
 
 
@@ -70,8 +73,7 @@ async def current_thread(conn: AsyncConnection, user_id: int, place_id: int) -> 
 
 async def get_thread(conn: AsyncConnection, thread_id: int, user_id: int) -> Thread | None:
     """The thread, if there is one of this id and it is the user's."""
-    statement = select(tables.threads).where(_THREADS.id == thread_id, _THREADS.user_id == user_id)
-    row = (await conn.execute(statement)).mappings().first()
+    row = (await conn.execute(_GET_THREAD, {"thread": thread_id, "user": user_id})).mappings().first()
     return None if row is None else Thread(**row)
 
 

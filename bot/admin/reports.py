@@ -143,7 +143,9 @@ class Reports:
                 bars = bars_of_days(lines)
                 lines = lines[::-1][(page - 1) * LINES : page * LINES]
             else:
-                bars = await bars_of(connection, scope, now) if found.totals.spent else ()
+                # Of engines and channels the lines themselves are the bars.
+                over_time = by is By.USER and found.totals.spent
+                bars = await bars_of(connection, scope, now) if over_time else ()
                 if page > 1:
                     again = await reports.report(connection, by, scope, limit=LINES, offset=(page - 1) * LINES)
                     lines = again.lines

@@ -96,7 +96,7 @@ class Rules:
         wrong = [engine for engine in plan.engines if engine not in self.engines] if plan and self.engines else []
         if wrong:
             found.append(f"This server does not use {', '.join(wrong)}, only {', '.join(self.engines)}. {WHO}")
-        return found + self.problems_of_words(origin, _texts(options, plan))
+        return found + self.problems_of_words(origin, texts_of(options, plan))
 
     def problems_of_place(self, origin: Origin, *, name: Callable[[int], str] = str) -> list[str]:
         """Why the person may make no images here at all."""
@@ -119,7 +119,7 @@ class Rules:
         return found
 
 
-def _texts(options: ImagineOptions, plan: Plan | None) -> list[str]:
+def texts_of(options: ImagineOptions, plan: Plan | None) -> list[str]:
     """All that was typed in words, and what became of it: braces and backslashes could take a word apart."""
     texts = [options.prompt, options.negative or ""]
     for request in plan.requests if plan is not None else ():

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from bot.admin.rules import NO_RULES, Rules
+from bot.admin.rules import NO_RULES, WHO, Privacy, Rules, texts_of
 from bot.credits import credits_text
 from bot.errors import UserError
 from bot.generation.clock import Clock
@@ -80,6 +80,14 @@ class Servers:
             may = allowance(known, user_id=origin.user_id, role_ids=origin.role_ids)
             found += too_many_images(may, plan.images)
         return found
+
+    def problems_of_sharing(self, origin: Origin, options: ImagineOptions) -> list[str]:
+        """Why the server does not let the person show a result of theirs here, each a sentence."""
+        rules = self.rules(origin.server_id)
+        found = rules.problems_of_place(origin, name=self.channel_name)
+        if rules.privacy is Privacy.FORCED:
+            found.append(f"Results are always private in this server. {WHO}")
+        return found + rules.problems_of_words(origin, texts_of(options, None))
 
     def layers(self, origin: Origin, own: Defaults, engines: Sequence[str], usual: str) -> tuple[Defaults, ...]:
         """The defaults that complete a command: the person's ``own``, then the server's."""

@@ -110,11 +110,12 @@ class Charts:
     def _start(self) -> subprocess.Popen[bytes]:
         # Nothing of our environment: its tokens are none of its business.
         environment = {"MPLCONFIGDIR": str(self._cache.absolute())}
+        # A session of its own: Ctrl-C in the terminal is for the bot, which then ends this by itself.
         command = [sys.executable, "-I", str(PROCESS), str(self._idle)]
         try:
             self._cache.mkdir(parents=True, exist_ok=True)
             return subprocess.Popen(  # noqa: S603 - our own file, by our own Python
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True
             )
         except OSError as error:
             raise ChartFailed(f"the process that draws charts cannot be started: {error.strerror}") from error

@@ -24,9 +24,14 @@ _STANDS = {
 def comparison_lines(view: JobView) -> Iterator[str]:
     """One line for each request, and a quiet one for what its engine does not take."""
     engines = {engine.id: engine for engine in view.engines}
+    made = 0
     for submission in view.submissions:
         engine_id = submission.request.engine
-        yield f"**{engine_name(view, engine_id)}** · {_stands(submission)}"
+        numbers = range(made + 1, made + len(submission.images) + 1)
+        # While it is worked on, the gaps that others will fill are counted too.
+        made += submission.request.images if view.waiting else len(numbers)
+        which = f"{_images(numbers)} · " if numbers else ""
+        yield f"{which}**{engine_name(view, engine_id)}** · {_stands(submission)}"
         if engine_id in engines and (missing := not_sent(view, engines[engine_id])):
             yield quiet(missing)
 
@@ -35,6 +40,10 @@ def not_sent(view: JobView, engine: Engine) -> str:
     """What of the comparison this engine does not take, in a sentence, or nothing."""
     missing = left_out(view.options, engine)
     return f"not sent, since it does not take it: {safe(listed(missing), 300)}" if missing else ""
+
+
+def _images(numbers: range) -> str:
+    return f"{'Image' if len(numbers) == 1 else 'Images'} {listed(map(str, numbers))}"
 
 
 def _stands(submission: SubmissionView) -> str:

@@ -165,9 +165,10 @@ class Delivery:
             standing = await edit(job, card, uploads, kept)
         except discord.HTTPException as error:
             why = ladder.reason(step, error)
-            # Whatever it was about the images: the words are told at the next change, and the images at the end.
-            if why in (Reason.TOO_LARGE, Reason.REFUSED):
-                followed.growing.refused(with_images=bool(uploads or kept))
+            if why in (Reason.TOO_LARGE, Reason.REFUSED) and (uploads or kept):
+                followed.growing.refused()
+                self.changed(job.id)
+                return
             # The work goes on; the result finds its way by the ladder.
             log.info("card.not_edited", job=job.id, status=error.status, code=error.code, why=why)
             followed.unreachable = why is not None and not ladder.LEFT[why]

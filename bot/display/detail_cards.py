@@ -66,8 +66,8 @@ def details_card(found: Detailed) -> Card:
     room = TEXT_AT_MOST - sum(units(part) + 1 for part in written) - 20
     steps = within([quiet(step) for step in _steps(view, found.events)], max(60, room))
     parts: list[ui.Item[Any]] = [text(prompt), rule(), text(*facts)]
-    parts += [text(*requests)] if requests else []
-    parts += [text(*again), rule(), text(*steps)]
+    parts += [rule(), text(*requests)] if requests else []
+    parts += [rule(), text(*again), rule(), text(*steps)]
     if row := _kin(found):
         parts.append(row)
     return Card(*parts)
@@ -78,7 +78,7 @@ def _facts(found: Detailed) -> list[str]:
     facts = [
         f"**Job {job.id}** · {_JOB_STATUS[job.status]} · asked for by <@{job.user_id}> {moment(job.created_at, 'f')}",
         f"Engine and settings: {settings_text(view)}",
-        f"Cost: {cost_text(view)}" + (f", {credits_text(view.held)} held" if view.held else ""),
+        f"Cost: {cost_text(view)}" + (" (exact)" if view.captured and view.exact and not view.held else ""),
     ]
     # A thread's title can come from a prompt that others may not see.
     if view.thread_title is not None and found.mine:
@@ -132,7 +132,7 @@ def _stages(submission: SubmissionView, events: Sequence[Event]) -> str:
 
 
 def _short(milliseconds: int) -> str:
-    return lasted(milliseconds / 1000) if milliseconds >= 950 else f"{max(0, milliseconds) / 1000:.1f} s"
+    return lasted(milliseconds / 1000) if milliseconds >= 950 else f"{max(100, milliseconds) / 1000:.1f} s"
 
 
 def _provider_ids(submission: SubmissionView) -> str:

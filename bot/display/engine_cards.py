@@ -10,6 +10,7 @@ from discord import ui
 from bot.credits import Price
 from bot.display.cards import TEXT_AT_MOST, Card, quiet, rule, text, within
 from bot.display.wording import listed, safe
+from bot.generation.prompt import PROMPT_LIMIT
 from bot.generation.sizes import ratio_name
 from bot.providers.base import Ability, Bounds, Engine
 
@@ -49,8 +50,7 @@ def engine_card(engine: Engine, price: Price, *, default: bool) -> Card:
     facts = [
         f"Price: {_price(price)}",
         f"Takes: {listed(['a prompt', 'a size', *_takes(engine)])}",
-        f"Prompt: up to {engine.prompt_limit:,} characters",
-        f"Images of one request: up to {engine.images_per_submission}",
+        f"Prompt: up to {min(engine.prompt_limit, PROMPT_LIMIT):,} characters",
         *(f"{what}:{_range(its)}{_usual(its)}" for what, its in bounds.items() if its is not None),
         f"Size where none is named: {engine.default_size}",
     ]
@@ -71,11 +71,17 @@ def _cut(line: str, limit: int) -> str:
 
 
 def _price(price: Price) -> str:
-    return f"{price} an image, {'exact' if price.exact else 'an estimate'}"
+    # A single price that is not exact says "about" by itself.
+    kind = ", exact" if price.exact else "" if price.low == price.high else ", an estimate"
+    return f"{price} an image{kind}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
 
 
 def _usual(bounds: Bounds) -> str:
-    return "" if bounds.default is None else f", {bounds.default:g} where none is named"
+    return "" if bounds.default is None else f", {_number(bounds.default)} where none is named"
 
 
 def _grid(engine: Engine) -> str:
@@ -103,7 +109,7 @@ def _takes(engine: Engine) -> list[str]:
 
 
 def _range(bounds: Bounds | None) -> str:
-    return "" if bounds is None else f" {bounds.low:g} to {bounds.high:g}"
+    return "" if bounds is None else f" {_number(bounds.low)} to {_number(bounds.high)}"
 
 
 def _sizes(engine: Engine) -> str:

@@ -59,9 +59,8 @@ class Growing:
                 shown = ShownImage(upload.image, upload.name, upload.reencoded)
                 self._standing[upload.image.id] = (shown, standing[upload.name])
 
-    def refused(self, *, with_images: bool) -> None:
-        """The edit was not made. Where it was one ``with_images``, they may be why."""
-        if with_images:
-            self._plain = self._anew or not self._standing
-            self._anew = True
-            self._standing.clear()
+    def refused(self) -> None:
+        """The edit was not made, and its images may be why."""
+        self._plain = self._anew or not self._standing
+        self._anew = True
+        self._standing.clear()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from bot.display.cards import Card, quiet, rule, text
 
-Mention = Callable[[str], str]
+Mention: TypeAlias = Callable[[str], str]
 """Turns a command's name into something to click on."""
+FOR_ADMINS = "admins"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ SUBJECTS: Mapping[str, Subject] = {
             "{privacy delete} deletes it, after asking.",
         ),
     ),
-    "admins": Subject(
+    FOR_ADMINS: Subject(
         "For admins",
         (
             "usage report",
@@ -143,11 +145,12 @@ SUBJECTS: Mapping[str, Subject] = {
 }
 
 
-def help_card(mention: Mention) -> Card:
-    """All subjects with their commands."""
+def help_card(mention: Mention, *, manages: bool) -> Card:
+    """All subjects with their commands; those for admins where the person ``manages`` the server."""
     listed = []
     for name, subject in SUBJECTS.items():
-        commands = " ".join(mention(command) for command in subject.commands)
+        offered = manages or name != FOR_ADMINS
+        commands = " ".join(mention(command) for command in subject.commands) if offered else ""
         listed.append(text(f"**{subject.title}**: {subject.about}", commands or f"-# /help about:{name}"))
     return Card(
         text(
@@ -161,12 +164,19 @@ def help_card(mention: Mention) -> Card:
     )
 
 
-def subject_card(name: str, mention: Mention) -> Card:
+def subject_card(name: str, mention: Mention, *, manages: bool) -> Card:
     """One subject with examples to copy."""
     subject = SUBJECTS[name]
+    if name == FOR_ADMINS and not manages:
+        mention = _plainly
     return Card(
         text(f"**{subject.title}**"), rule(), text(*(_clickable(line, subject, mention) for line in subject.lines))
     )
+
+
+def _plainly(command: str) -> str:
+    # What somebody is not offered cannot be clicked on.
+    return f"`/{command}`"
 
 
 def _clickable(line: str, subject: Subject, mention: Mention) -> str:

@@ -210,10 +210,12 @@ def _price(view: JobView) -> str:
 
 
 def cost_text(view: JobView) -> str:
-    """What the job cost, marked where it is an estimate."""
+    """What the job costs, marked where it is an estimate: what was spent on it, and what is still held for it."""
+    held = f"{credits_text(view.held)} held" if view.held else ""
     if not view.captured:
-        return "not charged"
-    return credits_text(view.captured) if view.exact else f"about {credits_text(view.captured)} (estimate)"
+        return held or "not charged"
+    spent = credits_text(view.captured) if view.exact else f"about {credits_text(view.captured)} (estimate)"
+    return f"{spent}, {held}" if held else spent
 
 
 def took(view: JobView) -> float | None:

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     NO_DMS = "this person takes no direct messages"
     DMS_OFF = "this person turned direct messages off"
     MAYBE_POSTED = "it may have been posted already"
+    MAYBE_SHOWN = "it may have been shown already"
     TOO_LARGE = "Discord found it too large"
     REFUSED = "Discord refused it"
 
@@ -56,6 +57,7 @@ LEFT: Mapping[Reason, frozenset[Step]] = {
     Reason.NO_DMS: _NONE,
     Reason.DMS_OFF: _NONE,
     Reason.MAYBE_POSTED: _NONE,
+    Reason.MAYBE_SHOWN: _NONE,
     Reason.TOO_LARGE: _NONE,
     Reason.REFUSED: _ANY,
 }

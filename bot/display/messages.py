@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Collection, Sequence
+from contextvars import ContextVar
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+import aiohttp
 import discord
 
 from bot.display.cards import Card, custom_id
@@ -19,8 +21,32 @@ _LOOK_BACK = 100
 _BUTTON = re.compile(r"easel:[a-z-]{1,20}:(?P<job>[0-9]{1,18})")
 
 
+# What Discord answered to each try of the request that this task makes; 0 where it answered nothing.
+_TRIES: ContextVar[list[int] | None] = ContextVar("tries", default=None)
+
+
+def tries_of_requests() -> aiohttp.TraceConfig:
+    """Lets :class:`Messages` see the tries that the library makes by itself; the client has to be given it."""
+
+    async def answered(_session: object, _context: object, end: aiohttp.TraceRequestEndParams) -> None:
+        if (tries := _TRIES.get()) is not None:
+            tries.append(end.response.status)
+
+    async def failed(_session: object, _context: object, _end: aiohttp.TraceRequestExceptionParams) -> None:
+        if (tries := _TRIES.get()) is not None:
+            tries.append(0)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(answered)
+    trace.on_request_exception.append(failed)
+    return trace
+
+
 class Messages:
     """Sends cards as ``client``. Every method raises discord.HTTPException as it comes."""
+
+    unclear = False
+    """Whether an edit by token that was refused had been tried before with no clear answer, and may have been made."""
 
     def __init__(self, client: discord.Client) -> None:
         self._client = client
@@ -36,7 +62,13 @@ class Messages:
         if application_id is None or token is None or message_id is None:
             raise ValueError("the card has no token or no message, or the bot has not logged in")
         webhook = discord.Webhook.partial(application_id, token, client=self._client)
-        message = await webhook.edit_message(message_id, view=card, attachments=[*_kept(kept), *_files(uploads)])
+        tries: list[int] = []
+        before = _TRIES.set(tries)
+        try:
+            message = await webhook.edit_message(message_id, view=card, attachments=[*_kept(kept), *_files(uploads)])
+        finally:
+            _TRIES.reset(before)
+            self.unclear = any(status == 0 or status >= 500 for status in tries[:-1])
         return _standing(message)
 
     async def edit_by_bot(

@@ -17,6 +17,7 @@ from bot.display.wording import moment, safe
 from storage.server_settings import AdminAct
 
 _CHANNELS_SHOWN = 12
+_MENTION_AT_MOST = 26
 _TITLES = {
     "period": "Limits renew every",
     "channels": "Channels",
@@ -43,7 +44,7 @@ _UNSET = {
 
 def rules_card(rules: Rules, missing: Iterable[str]) -> Card:
     """The rules of a server, and what is missing there."""
-    lines = [f"{title}: {value_text(name, getattr(rules, name))}" for name, title in _TITLES.items()]
+    lines = [f"{title}: {value_text(name, getattr(rules, name), 400)}" for name, title in _TITLES.items()]
     problems = [f"⚠ {sentence}" for sentence in missing]
     return Card(
         text("**Rules of this server**"),
@@ -53,22 +54,21 @@ def rules_card(rules: Rules, missing: Iterable[str]) -> Card:
     )
 
 
-def value_text(name: str, value: Any) -> str:
-    """A rule's value as people read it."""
-    if value in (None, ()):
+def value_text(name: str, value: Any, limit: int = 600) -> str:
+    """A rule's value as people read it, at most ``limit`` long."""
+    if value is None or value in ((), []):
         return _UNSET.get(name, "none")
-    if name in {"channels", "log_channel"}:
-        return ", ".join(f"<#{each}>" for each in (value if isinstance(value, list | tuple) else [value]))
-    if name == "roles":
-        return ", ".join(f"<@&{each}>" for each in value)
-    if isinstance(value, list | tuple):
-        return safe(", ".join(map(str, value)), 600)
-    return safe(str(value), 100)
+    if name in {"channels", "log_channel", "roles"}:
+        every = value if isinstance(value, list | tuple) else [value]
+        room = limit // _MENTION_AT_MOST
+        more = f" and {len(every) - room} more" if len(every) > room else ""
+        return ", ".join(f"<{'@&' if name == 'roles' else '#'}{each}>" for each in every[:room]) + more
+    return safe(", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value), limit)
 
 
-def changes_text(changes: dict[str, Any]) -> list[str]:
+def changes_text(changes: dict[str, Any], limit: int = 600) -> list[str]:
     """What was changed, a line each."""
-    return [f"{_TITLES.get(name, safe(name, 40))}: {value_text(name, value)}" for name, value in changes.items()]
+    return [f"{_TITLES.get(name, safe(name, 40))}: {value_text(name, value, limit)}" for name, value in changes.items()]
 
 
 def log_card(acts: list[AdminAct]) -> Card:
@@ -85,7 +85,7 @@ def log_card(acts: list[AdminAct]) -> Card:
 def _details(act: AdminAct) -> str:
     details = dict(act.details)
     if act.what == "server set":
-        return "; ".join(changes_text(details))
+        return "; ".join(changes_text(details, 150))
     subject, subject_id = details.pop("subject", ""), details.pop("id", "")
     parts = []
     if str(subject_id).isdecimal():

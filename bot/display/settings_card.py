@@ -22,15 +22,15 @@ _TITLES: Mapping[str, str] = {
     "ask_above": "Ask first",
 }
 _UNSET: Mapping[str, str] = {
-    "engine": "not set: the one that is used here",
-    "size": "not set: the engine's own",
-    "style": "not set",
-    "images": "not set: 1",
-    "private": "not set: results are for everybody here to see",
-    "text": "not set",
-    "png_text": "not set: yes",
-    "messages": "not set: only private results that came too late to show",
-    "ask_above": "not set: only for choices in braces and comparisons, which always ask",
+    "engine": "the one that is used here",
+    "size": "the engine's own",
+    "style": "none",
+    "images": "1",
+    "private": "no",
+    "text": "none",
+    "png_text": "yes",
+    "messages": "only private results that came too late to show",
+    "ask_above": "only for choices in braces and comparisons",
 }
 _MESSAGES: Mapping[Messages, str] = {
     Messages.NEVER: "never",
@@ -61,7 +61,7 @@ def settings_card(
         *([text(*remarks)] if remarks else []),
         rule(),
         text(
-            quiet("What you type into a command counts more than these, and these count more than the server's."),
+            quiet("What you type counts more than these, and these count more than the server's."),
             quiet(f"{mention('settings set')} changes them, {mention('settings reset')} forgets them."),
         ),
     )
@@ -69,7 +69,7 @@ def settings_card(
 
 def _line(name: str, settings: UserSettings, engines: Mapping[str, Engine], *, changed: bool) -> str:
     said = _said(name, settings, engines)
-    value = _UNSET[name] if said is None else f"**{said}**"
+    value = f"{_UNSET[name]} (not set)" if said is None else f"**{said}**"
     return f"{_TITLES[name]}: {value}" + (" (changed)" if changed else "")
 
 

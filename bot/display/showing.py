@@ -80,6 +80,9 @@ class Showing:
         nonce = self._job.delivery_nonce
         if nonce is None:
             return None
+        if self._maybe_by_token:
+            # Only that token can tell, by editing the card once more.
+            return None
         step = next(step for step in (Step.POST, Step.DM) if nonce == self._nonce(step))
         try:
             message = await self._messages.posted(self._job, dm=step is Step.DM)
@@ -107,6 +110,8 @@ class Showing:
                 else:
                     await self._shown(step, whole=whole)
                     return
+            if step is Step.TOKEN and self._maybe_by_token and ladder.LEFT[why]:
+                why = Reason.MAYBE_SHOWN
             log.info("delivery.step_closed", step=step.name.lower(), why=why.value)
             self._trail.append(why.value)
             left &= ladder.LEFT[why]
@@ -168,6 +173,7 @@ class Showing:
         card = self._card(step, uploads)
         try:
             if step is Step.TOKEN:
+                await self._note_token()
                 await self._messages.edit_by_token(self._job, card, uploads.ready)
             elif step is Step.BOT_EDIT:
                 await self._messages.edit_by_bot(self._job, card, uploads.ready)
@@ -177,6 +183,8 @@ class Showing:
             why = ladder.reason(step, error)
             if why is None:
                 raise
+            if step is Step.TOKEN and self._messages.unclear and ladder.needs_token(self._job):
+                why = Reason.MAYBE_SHOWN
             raise Blocked(why) from error
 
     async def _send_new(self, step: Step, card: Card, uploads: tuple[Upload, ...]) -> None:
@@ -186,6 +194,16 @@ class Showing:
         send = self._messages.dm if step is Step.DM else self._messages.post
         message = await send(self._job, card, uploads, nonce)
         self._where = {"channel_id": message.channel.id, "message_id": message.id}
+
+    @property
+    def _maybe_by_token(self) -> bool:
+        """Whether an earlier try may have shown it in a card that nothing but a token can look at."""
+        return self._job.delivery_nonce == self._nonce(Step.TOKEN)
+
+    async def _note_token(self) -> None:
+        """Where nothing else can edit the card, its upload is noted like that of a new message."""
+        if ladder.needs_token(self._job) and not self._maybe_by_token:
+            await self._jobs.note(self._job.id, delivery_nonce=self._nonce(Step.TOKEN))
 
     def _note(self, step: Step) -> str:
         return f"{step.value}, since {_joined(self._trail)}" if self._trail else step.value

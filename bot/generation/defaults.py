@@ -38,14 +38,16 @@ def merged(
     """What was typed, completed from the layers, the nearest first: a person's own before those of the place.
 
     A default that the prompt's flags decide, or that does not fit the engine, is left out without a word; the one of
-    the next layer is tried then. What cannot be read is returned as it is, for whoever says what is wrong with it.
+    the next layer is tried then. A comparison has its own engines, and one image of each where no number is typed. What
+    cannot be read is returned as it is, for whoever says what is wrong with it.
     """
+    compared = options.engines
     try:
         prompts = [parse(text) for text in expand(options.prompt)]
-        if typed(options.engine) is None and all(prompt.options.engine is None for prompt in prompts):
+        if compared is None and typed(options.engine) is None and not any(each.options.engine for each in prompts):
             engine = next((layer.engine for layer in layers if layer.engine in engines), None)
             options = replace(options, engine=engine)
-        named = [typed(options.engine) or prompt.options.engine or default_engine for prompt in prompts]
+        named = compared or [typed(options.engine) or each.options.engine or default_engine for each in prompts]
         used = [find_engine(name, engines) for name in dict.fromkeys(named)]
     except UserError:
         return options
@@ -59,7 +61,7 @@ def merged(
     if typed(options.style) is None and all(prompt.options.style is None for prompt in prompts):
         style = first((layer.style for layer in layers), lambda style: all(style_of(each, style) for each in used))
         options = replace(options, style=style)
-    if options.images is None and all(prompt.options.images is None for prompt in prompts):
+    if compared is None and options.images is None and all(prompt.options.images is None for prompt in prompts):
         most = IMAGES_PER_JOB // len(prompts)
         options = replace(options, images=first((layer.images for layer in layers), lambda images: images <= most))
     text = next((layer.text for layer in layers if layer.text is not None), None)

@@ -138,11 +138,10 @@ class Past:
 def _smoothed(cells: list[float], reach: int) -> list[float]:
     """Each cell spread evenly over its neighbours, and what comes out once more."""
     for _ in range(2 if reach else 0):
-        sums = list(accumulate(cells, initial=0.0))
-        cells = [
-            (sums[min(_CELLS, cell + reach + 1)] - sums[max(0, cell - reach)]) / (2 * reach + 1)
-            for cell in range(_CELLS)
-        ]
+        width = 2 * reach + 1
+        sums = [*[0.0] * reach, *accumulate(cells, initial=0.0)]
+        sums += sums[-1:] * reach
+        cells = [(after - before) / width for before, after in zip(sums, sums[width:], strict=False)]
     return cells
 
 

@@ -296,13 +296,18 @@ class Jobs(Asking):
     async def job(self, job_id: int) -> Job:
         """The job's record. Raises UserError if there is none."""
         async with self.database.read() as connection:
-            job = await rows.get_job(connection, job_id)
-        if job is None or job.status is JobStatus.DELETED:
-            raise UserError(GONE)
-        return job
+            return await _that_is_there(connection, job_id)
 
     async def view(self, job_id: int, progress: Progress | None = None) -> JobView:
         """Everything there is to show of the job. Raises UserError if there is none."""
-        job = await self.job(job_id)
         async with self.database.read() as connection:
+            job = await _that_is_there(connection, job_id)
             return await load(connection, job, self.providers, progress or Progress())
+
+
+async def _that_is_there(connection: AsyncConnection, job_id: int) -> Job:
+    """The job's record. Raises UserError if there is none."""
+    job = await rows.get_job(connection, job_id)
+    if job is None or job.status is JobStatus.DELETED:
+        raise UserError(GONE)
+    return job

@@ -98,7 +98,9 @@ class Outlook:
 
         place = bisect_left(range(len(self._edges)), True, lo=bisect_right(self._edges, seen_open), key=enough)  # noqa: FBT003 - what is looked for is a truth
         if place == len(self._edges):
-            return max(self._edges[-1], seen_open) * _BEYOND
+            last = max(self._edges[-1], seen_open)
+            growth = chance / self._open[-1] - 1
+            return min(last * _BEYOND, last + (cost - self.worth(seen_open, last)) / max(growth, 1e-9))
         early, late = max(seen_open, self._edges[place - 1]), self._edges[place]
         while late - early > _FINE:
             middle = (early + late) / 2

@@ -45,6 +45,13 @@ async def test_commands_can_be_kept_to_some_servers(studio: Studio) -> None:
     assert len(commands[None]) == len(ours)
 
 
+async def test_commands_stand_everywhere_but_those_for_admins(studio: Studio) -> None:
+    everywhere, in_servers = ([0, 1, 2], [0, 1]), ([0], [0])
+    for command in studio.env.backend.commands[None].values():
+        where = everywhere if command["default_member_permissions"] is None else in_servers
+        assert (command["contexts"], command["integration_types"]) == where, command["name"]
+
+
 async def test_a_sync_that_discord_refuses_does_not_stop_the_bot(
     studio: Studio, caplog: pytest.LogCaptureFixture
 ) -> None:

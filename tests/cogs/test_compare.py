@@ -42,10 +42,11 @@ async def test_all_engines_stand_side_by_side_with_time_and_price(studio: Studio
         "a fox by Stable Image Core (image 3 of 3)",
     ]
     lines = shown.text.splitlines()
-    core = next(line for line in lines if line.startswith("**Stable Image Core**"))
+    core = next(line for line in lines if "**Stable Image Core**" in line)
     assert "1024x1024 · seed 7 · " in core
+    assert core.startswith("Image 3 · **Stable Image Core**")
     assert core.endswith(" s · 6 credits")
-    basic = next(line for line in lines if line.startswith("**Stable Diffusion 1.6**"))
+    basic = next(line for line in lines if "**Stable Diffusion 1.6**" in line)
     assert " s · about " in basic
     assert "3 requests together: about " in shown.text
     assert "(estimate)" in shown.text
@@ -103,6 +104,7 @@ async def test_one_that_fails_is_named_and_free(studio: Studio) -> None:
     await studio.finish()
     shown = card(result)
     assert len(shown.images) == 2
+    assert "Image 2 · **Stable Diffusion 1.6**" in shown.text
     assert "**Stable Image Core** · not made, not charged: " in shown.text
 
 

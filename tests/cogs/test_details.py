@@ -31,7 +31,7 @@ async def test_everything_that_is_known_is_there(studio: Studio) -> None:
     for words in (
         "**Job 1** · finished and shown",
         "Stable Diffusion XL 0.9 · 1024x1024 · 2 images · anime · 20 steps",
-        "Cost: 10 credits",
+        "Cost: 10 credits (exact)",
         "Thread: a fox",
         f"ai-client: thread {submission.handle['thread']}, request ",
         "waited ",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from discord import app_commands
@@ -29,14 +30,33 @@ def clickable(studio: Studio, shown: Shown) -> set[str]:
 
 
 async def test_help_names_every_command_to_click_on_and_no_other(studio: Studio) -> None:
-    shown = told(await studio.ada.slash(studio.channel, "help"))
+    shown = told(await studio.admin.slash(studio.channel, "help"))
     assert shown.private
     assert clickable(studio, shown) == commands_of(studio)
 
 
+async def test_the_readme_names_every_command_and_no_other(studio: Studio) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    table = text.partition("\n## Commands\n")[2].partition("\n\nUnder a result")[0]
+    named = set()
+    for row in re.findall(r"^\| (`/[^|]*)\|", table, re.MULTILINE):
+        # The first in full, further commands of the same group by their last word.
+        first, *others = re.findall(r"`/?([a-z ]+)`", row)
+        named |= {first, *(f"{first.split()[0]} {other}" for other in others)}
+    assert named == commands_of(studio)
+
+
+async def test_what_somebody_is_not_offered_is_not_there_to_click_on(studio: Studio) -> None:
+    shown = told(await studio.ada.slash(studio.channel, "help"))
+    assert clickable(studio, shown) == commands_of(studio) - set(SUBJECTS["admins"].commands)
+    explained = told(await studio.ada.slash(studio.channel, "help", about="admins"))
+    assert "`/usage report`" in explained.text
+    assert not clickable(studio, explained)
+
+
 @pytest.mark.parametrize("about", SUBJECTS)
 async def test_each_subject_is_explained(studio: Studio, about: str) -> None:
-    shown = told(await studio.ada.slash(studio.channel, "help", about=about))
+    shown = told(await studio.admin.slash(studio.channel, "help", about=about))
     assert SUBJECTS[about].title in shown.text
     assert "{" not in re.sub(r"`[^`]*`", "", shown.text), "a command was not made clickable"
     assert clickable(studio, shown) <= commands_of(studio)

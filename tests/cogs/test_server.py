@@ -106,6 +106,15 @@ async def test_the_rules_hold_for_again_as_well(studio: Studio) -> None:
     assert "“ugly” is refused" in said
 
 
+async def test_the_rules_hold_for_sharing_as_well(studio: Studio) -> None:
+    result = await studio.imagine(studio.ada, prompt="an ugly fox", private=True)
+    await studio.finish()
+    await server(studio, "set", refused_words="ugly", private="always private")
+    said = told(await studio.press(studio.ada, card(result), "Share")).text
+    assert "“ugly” is refused" in said
+    assert "always private in this server" in said
+
+
 async def test_show_names_what_is_missing(studio: Studio) -> None:
     assert "Nothing is missing" in await server(studio, "show")
     client = studio.runtime.client
@@ -150,7 +159,7 @@ async def test_the_log_has_every_change_and_its_channel_too(studio: Studio) -> N
     assert "**/server set** Refused words: ugly, \\@everyone" in lines[1]
     assert "**/server set** Log channel: <#" in lines[2]
     assert all(f"<@{studio.admin.id}>" in line for line in lines[:3])
-    posted = diary.last_message()
+    posted = diary.last_message
     assert posted is not None
     assert "Changed by" in str([component.to_dict() for component in posted.components])
 

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 import simcord
 
+from bot.generation.requests import ImagineOptions
+from bot.origin import Origin
 from bot.personal import Messages, UserSettings
+from storage.database import Database
 from storage.jobs import JobStatus
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, engine, told
 
@@ -88,7 +91,7 @@ async def test_settings_outlive_a_restart_and_can_be_taken_back(studio: Studio) 
     assert "Ask first: **above 7.5 credits**" in shown
     assert "Settings written into image files: **no**" in shown
     said = told(await studio.ada.slash(studio.channel, "settings reset", setting="engine")).text
-    assert "Engine: not set" in said
+    assert "Engine: the one that is used here (not set)" in said
     assert "Ask first: **above 7.5 credits**" in said
     await studio.ada.slash(studio.channel, "settings reset")
     assert studio.runtime.client.personal.of(studio.ada.id) == UserSettings()
@@ -105,6 +108,23 @@ async def test_what_is_suggested_fits_the_engine(studio: Studio) -> None:
     # The engine that was set is the one that is suggested for from now on.
     mine = await studio.ada.autocomplete(studio.channel, "imagine", "size", "")
     assert {choice["value"] for choice in mine} == {str(size) for size in engine(studio, XL).sizes}
+
+
+async def test_the_database_is_not_asked_before_the_first_answer(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await studio.ada.slash(studio.channel, "settings set", engine=BASIC, private=True, text="in oil")
+
+    def asked(*_: object) -> None:
+        raise AssertionError("somebody waits for the database before the first answer")
+
+    monkeypatch.setattr(Database, "read", asked)
+    monkeypatch.setattr(Database, "write", asked)
+    origin = Origin(studio.ada.id, "ada", studio.server.id, studio.channel.id, 2**20)
+    plan = studio.runtime.actions.check(origin, ImagineOptions(prompt="a fox"))
+    assert (plan.engines, plan.options.prompt) == ((BASIC,), "a fox, in oil")
+    assert studio.runtime.actions.private_by_default(origin)
+    monkeypatch.undo()
 
 
 async def test_setting_nothing_says_so(studio: Studio) -> None:

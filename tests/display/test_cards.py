@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simcord.components import validate_message_state
 
-from bot.actions import UsageView
 from bot.credits import Price
 from bot.display.buttons import ACTIONS, JobButton
 from bot.display.cards import Card, notice, refusal, text, within
@@ -19,17 +18,16 @@ from bot.display.credits_card import credits_card, credits_chart
 from bot.display.detail_cards import details_card
 from bot.display.engine_cards import engine_card, engines_card
 from bot.display.help_card import SUBJECTS, help_card, subject_card
-from bot.display.job_cards import ShownImage, failure_card, result_card, waiting_card
+from bot.display.job_cards import ShownImage, cost_text, failure_card, result_card, waiting_card
 from bot.display.job_words import alt_text
-from bot.display.list_cards import usage_card
 from bot.display.proposal_cards import lapsed_card, proposal_card
 from bot.display.wording import units
-from bot.generation.views import JobView, Progress
+from bot.generation.views import JobView, Progress, SubmissionView
 from bot.lineage import Detailed
 from bot.providers.base import Size, WeightedText
 from bot.spending import CreditsView, Remaining, Step
 from storage.jobs import Event, JobStatus, SubmissionStatus
-from storage.ledger import Balance, Totals, UserUsage
+from storage.ledger import Balance
 from storage.spending import Spent
 from tests.doubles.engines import ENGINES
 from tests.doubles.views import ENGINE, NOW, image, job, request, submission, view
@@ -312,7 +310,7 @@ def test_details_show_settings_cost_requests_and_steps() -> None:
         "Engine and settings: Brush · 512x512 · 30 steps · seed 7",
         "Cost: 6 credits",
         "Thread: lighthouses",
-        "1\\. done · seed 7 · 6 credits · waited 0.0 s, accepted after 1 s, made in 8 s",
+        "1\\. done · seed 7 · 6 credits · waited 0.1 s, accepted after 1 s, made in 8 s",
         "```/imagine prompt:a lighthouse```",
         f"-# <t:{NOW // 1000}:T> sent",
     ):
@@ -339,6 +337,19 @@ def test_the_engines_are_listed_with_what_they_take_and_cost() -> None:
 def test_many_engines_still_fit() -> None:
     crowd = [replace(ENGINE, id=f"scripted/{number}", name="*" * 200, styles=("x" * 90,) * 40) for number in range(60)]
     check(engines_card(crowd, lambda _: Price(1, 2, exact=True), default=""))
+
+
+@pytest.mark.parametrize(
+    ("submissions", "told"),
+    [
+        ((submission(held=6000),), "6 credits held"),
+        ((submission(1, SubmissionStatus.DONE, captured=5000), submission(2, held=6000)), "5 credits, 6 credits held"),
+        ((submission(1, SubmissionStatus.DONE, captured=900, exact=False),), "about 0.9 credits (estimate)"),
+        ((submission(1, SubmissionStatus.FAILED),), "not charged"),
+    ],
+)
+def test_a_cost_is_told_before_during_and_after(submissions: tuple[SubmissionView, ...], told: str) -> None:
+    assert cost_text(view(*submissions)) == told
 
 
 def test_credits_are_told_with_what_is_left() -> None:
@@ -374,23 +385,15 @@ def test_credits_are_told_with_what_is_left() -> None:
     check(credits_card(crowd, names={}, chart=None))
 
 
-def test_usage_is_told_by_person_and_fits_a_large_server() -> None:
-    people = [UserUsage(2**62 + number, 10**9, 10**6, 5000, 12_345, 99) for number in range(500)]
-    card = usage_card(UsageView(NOW, people, Totals(1, 1, 1, 1, 1), 10**9), place="*The* Studio")
-    check(card)
-    assert "more." in said(card)
-    assert "What \\*The\\* Studio has spent" in said(card)
-    assert "Nobody has made" in said(usage_card(UsageView(0, [], Totals(0, 0, 0, 0, 0), None), place="x"))
-
-
 def test_help_fits_with_the_longest_ids() -> None:
     def mention(name: str) -> str:
         return f"</{name}:{2**63}>"
 
-    check(help_card(mention))
-    assert mention("usage report") in said(help_card(mention))
+    card = help_card(mention, manages=True)
+    check(card)
+    assert mention("usage report") in said(card)
     for subject in SUBJECTS:
-        check(subject_card(subject, mention))
+        check(subject_card(subject, mention, manages=True))
 
 
 def test_one_engine_fits_with_all_that_it_takes() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import UserError
+from bot.generation.comparing import comparison
 from bot.generation.defaults import Defaults, merged, private_by_default
 from bot.generation.requests import ImagineOptions, plan
 from tests.doubles.engines import BASIC, CORE, ENGINES, XL
@@ -67,6 +68,14 @@ def test_each_of_several_engines_has_to_take_it() -> None:
     assert complete(both, Defaults(style="anime", size="16:9")).style == "anime"
     assert complete(both, Defaults(size="16:9")).size == "16:9"
     assert complete(both, Defaults(size="320x320")).size is None
+
+
+def test_a_comparison_keeps_its_engines_and_has_one_image_of_each() -> None:
+    both = ImagineOptions(prompt="a fox", engines=("easel/xl", "Pencil Core"))
+    whole = complete(both, Defaults(engine=BASIC.id, size="16:9", style="anime", images=8, text="in oil"))
+    assert whole == replace(both, prompt="a fox, in oil", size="16:9", style="anime")
+    assert len(comparison(whole, ENGINES).requests) == 2
+    assert complete(both, Defaults(size="320x320", style="pixel-art")) == both
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from random import Random
 
@@ -11,11 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.generation.durations import Durations, Kind, Past
-from bot.generation.requests import encode_request
 from bot.providers.base import ImageRequest, Size, WeightedText
 from storage import jobs as rows
-from storage.database import Database
-from storage.jobs import SubmissionStatus
+from tests.doubles.past import done
 from tests.generation.conftest import MakeWorkshop, Workshop
 
 REQUEST = ImageRequest(engine="scripted/brush", prompts=(WeightedText("a lighthouse"),), size=Size(512, 512))
@@ -76,16 +75,15 @@ def test_a_job_judges_what_was_said_when_it_was_sent() -> None:
     """A short memory looks clever if it may have seen the jobs that ended meanwhile."""
     chance = Random(4)
     told, peeking = Past(), Past()
-    usual = 0.0
-    # Ten are always open at a time and take the same, but what that is nobody could know when they were sent.
-    for _ in range(15):
-        usual = chance.uniform(8, 40)
-        mark = told.mark()
-        for _ in range(10):
-            told.add(usual, mark)
-            peeking.add(usual)
-    assert likely(told, usual * 0.9, usual * 1.1) < 0.3
-    assert likely(peeking, usual * 0.9, usual * 1.1) > 0.5
+    usual, marks = 15.0, []
+    # What jobs take goes up and down at random, and each is sent ten jobs before it ends.
+    for number in range(200):
+        usual = min(60.0, max(5.0, usual * math.exp(chance.gauss(0, 0.2))))
+        marks.append(told.mark())
+        told.add(usual, marks[max(0, number - 10)])
+        peeking.add(usual)
+    honest, vain = ((past.outlook().quantile(0.1), past.outlook().quantile(0.9)) for past in (told, peeking))
+    assert honest[1] / honest[0] > 1.5 * vain[1] / vain[0]
 
 
 def test_a_new_kind_begins_as_its_engines_past_and_goes_its_own_way() -> None:
@@ -134,57 +132,11 @@ def test_kinds_are_told_apart_by_what_takes_time_and_by_nothing_else() -> None:
 # --- in the database ----------------------------------------------------------------------------------------------
 
 
-async def done(database: Database, took: Sequence[int], request: ImageRequest = REQUEST) -> None:
-    """Submissions that took so many milliseconds, oldest first."""
-    async with database.write() as tx:
-        job_id = await rows.add_job(
-            tx,
-            thread_id=None,
-            parent_id=None,
-            user_id=1,
-            server_id=None,
-            status=rows.JobStatus.DELIVERED,
-            options={},
-            private=False,
-            spoiler=False,
-            channel_id=1,
-            message_id=None,
-            interaction_token=None,
-            token_expires_at=None,
-            bot_present=True,
-            file_limit=1,
-            at=1,
-        )
-        for position, milliseconds in enumerate(took):
-            submission_id = await rows.add_submission(
-                tx,
-                job_id=job_id,
-                position=position,
-                user_id=1,
-                engine=request.engine,
-                provider="scripted",
-                request=encode_request(request),
-                at=1,
-            )
-            at = 1_000_000 * (position + 1)
-            moved = await rows.move_submission(
-                tx,
-                submission_id,
-                SubmissionStatus.QUEUED,
-                SubmissionStatus.DONE,
-                at=at,
-                why="a test",
-                sent_at=at,
-                finished_at=at + milliseconds,
-            )
-            assert moved
-
-
 async def test_the_past_is_read_once_however_many_ask(
     make_workshop: MakeWorkshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workshop = await make_workshop()
-    await done(workshop.database, [40_000 + 100 * number for number in range(50)])
+    await done(workshop.database, REQUEST, [40_000 + 100 * number for number in range(50)])
     reads = 0
     real = rows.durations
 
@@ -203,7 +155,7 @@ async def test_the_past_is_read_once_however_many_ask(
 
 async def test_another_kind_of_the_same_engine_gets_the_engines_past(make_workshop: MakeWorkshop) -> None:
     workshop = await make_workshop()
-    await done(workshop.database, [40_000] * 30)
+    await done(workshop.database, REQUEST, [40_000] * 30)
     durations = Durations(workshop.database)
     await durations.of(REQUEST)
     large = ImageRequest(engine=REQUEST.engine, prompts=REQUEST.prompts, size=Size(1024, 1024), images=4)

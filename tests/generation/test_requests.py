@@ -110,7 +110,7 @@ def test_an_option_given_as_flag_and_field_is_refused(flag: str, typed: dict[str
 
 
 def test_every_flag_has_a_field_and_every_field_that_asks_something_of_an_engine_has_a_flag() -> None:
-    names = {field.name for field in fields(ImagineOptions)} - {"prompt", "thread", "private", "spoiler"}
+    names = {field.name for field in fields(ImagineOptions)} - {"prompt", "thread", "private", "spoiler", "engines"}
     assert {"size" if option == "ratio" else option for option in FLAGS.values()} == names
 
 
@@ -247,8 +247,9 @@ def test_the_line_that_makes_it_again(options: ImagineOptions, line: str) -> Non
     assert command_line(options) == line
 
 
-def test_another_person_gets_everything_but_the_thread() -> None:
-    assert FULL.for_another_person() == replace(FULL, thread=None)
+def test_another_person_gets_everything_but_the_thread_and_the_secrecy() -> None:
+    assert FULL.private
+    assert FULL.for_another_person() == replace(FULL, thread=None, private=False)
 
 
 # --- storage ------------------------------------------------------------------------------------------------------

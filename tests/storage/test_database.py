@@ -102,7 +102,7 @@ async def test_a_cancelled_write_is_whole_or_not_there_wherever_it_was_cancelled
         assert cancelled or there == [1, 2]
         whole += cancelled and there == [1, 2]
     # Otherwise the loop above has not been everywhere: before the commit and within it.
-    assert step > 10
+    assert step > 7
     assert whole > 0
 
 
@@ -119,7 +119,7 @@ async def test_a_cancelled_read_leaves_the_connections_usable(database: Database
         await asyncio.wait({task})
         cancelled = task.cancelled()
         await asyncio.gather(*(read() for _ in range(8)))
-    assert step > 3
+    assert step > 2
 
 
 async def test_a_writer_that_is_cancelled_while_it_waits_does_not_hold_up_the_next(database: Database) -> None:

@@ -228,9 +228,12 @@ async def test_durations_are_those_of_the_latest_done_submissions_of_the_engine(
             tx, failed, QUEUED, FAILED, at=NOW, why="a test", sent_at=NOW, finished_at=NOW + 999_000
         )
     async with database.read() as conn:
-        assert await jobs.durations(conn, "aithriving/core") == [9000, 8000, 7000]
-        assert await jobs.durations(conn, "aithriving/core", limit=2) == [9000, 8000]
+        latest = await jobs.durations(conn, "aithriving/core")
+        assert [each.milliseconds for each in latest] == [9000, 8000, 7000]
+        assert [each.milliseconds for each in await jobs.durations(conn, "aithriving/core", limit=2)] == [9000, 8000]
         assert await jobs.durations(conn, "unheard-of") == []
+        assert latest[0].request == (await jobs.submissions_of(conn, job_id))[2].request
+        assert await jobs.engines(conn) == ["aithriving/core", "another"]
 
 
 async def test_an_id_is_never_given_twice(database: Database) -> None:

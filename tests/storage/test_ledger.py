@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
-from storage import jobs, ledger, tables
+from storage import ledger, tables
 from storage.database import AsyncConnection, Database, StorageError
-from storage.jobs import JobStatus, SubmissionStatus
-from storage.ledger import EntryKind, Totals, UserUsage
+from storage.ledger import EntryKind, Totals
 from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission, count
 
 OTHER, ELSEWHERE = USER + 1, SERVER + 1
@@ -154,49 +153,6 @@ async def test_totals_keep_exact_and_estimated_apart(database: Database) -> None
         expected = Totals(spent=7100, spent_exact=6000, spent_estimated=1100, in_flight=5000, captures=3)
         assert await ledger.totals(tx, user_id=USER) == expected
         assert await ledger.totals(tx, since=NOW + 1) == Totals(0, 0, 0, 0, 0)
-
-
-async def test_the_usage_of_a_server_by_user(database: Database) -> None:
-    async with database.write() as tx:
-        for status in (JobStatus.DELIVERED, JobStatus.WORKING, JobStatus.PROPOSED, JobStatus.LAPSED):
-            job_id = await add_job(tx, status=status)
-            failed = await add_submission(tx, job_id, position=0)
-            fine = await add_submission(tx, job_id, position=1)
-            also_failed = await add_submission(tx, job_id, position=2)
-            if status is JobStatus.DELIVERED:
-                for id_, end in ((failed, SubmissionStatus.FAILED), (also_failed, SubmissionStatus.UNKNOWN)):
-                    await jobs.move_submission(tx, id_, SubmissionStatus.QUEUED, end, at=NOW, why="a test")
-                await hold(tx, fine, 2000)
-                await ledger.capture(tx, fine, amount=1600, exact=False, raw_amount=None, at=NOW)
-            if status is JobStatus.WORKING:
-                await hold(tx, fine, 2000)
-        rich = await add_submission(tx, await add_job(tx, user_id=OTHER))
-        await hold(tx, rich, 6000, user_id=OTHER)
-        await ledger.capture(tx, rich, amount=6000, exact=True, raw_amount=None, at=NOW)
-        await add_job(tx, user_id=OTHER, at=NOW - 1)
-        await add_job(tx, user_id=OTHER + 1)
-        elsewhere = await add_submission(tx, await add_job(tx, server_id=ELSEWHERE))
-        await hold(tx, elsewhere, 9000, server_id=ELSEWHERE)
-        assert await ledger.usage_by_user(tx, server_id=SERVER, since=NOW) == [
-            UserUsage(user_id=OTHER, spent=6000, spent_estimated=0, in_flight=0, jobs=1, failed=0),
-            UserUsage(user_id=USER, spent=1600, spent_estimated=1600, in_flight=2000, jobs=2, failed=1),
-            UserUsage(user_id=OTHER + 1, spent=0, spent_estimated=0, in_flight=0, jobs=1, failed=0),
-        ]
-        assert await ledger.usage_by_user(tx, server_id=SERVER + 9, since=0) == []
-
-
-async def test_the_usage_by_engine(database: Database) -> None:
-    async with database.write() as tx:
-        for id_, (engine, amount, server_id) in enumerate(
-            [("core", 6000, SERVER), ("sd-1.6", 400, SERVER), ("core", 6000, ELSEWHERE), ("xl", 9000, SERVER)]
-        ):
-            await hold(tx, id_, 5000, engine=engine, server_id=server_id)
-            await ledger.capture(tx, id_, amount=amount, exact=True, raw_amount=None, at=NOW)
-        await hold(tx, 9, 5000, engine="only held")
-        assert await ledger.usage_by_engine(tx, since=NOW) == [("core", 12_000), ("xl", 9000), ("sd-1.6", 400)]
-        in_server = await ledger.usage_by_engine(tx, since=NOW, server_id=SERVER, user_id=USER)
-        assert in_server == [("xl", 9000), ("core", 6000), ("sd-1.6", 400)]
-        assert await ledger.usage_by_engine(tx, since=NOW + 1) == []
 
 
 async def test_the_costs_of_a_job_are_those_of_its_submissions_only(database: Database) -> None:

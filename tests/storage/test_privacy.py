@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from storage import ledger, privacy, spending, state, tables, threads, user_settings
+from storage import ledger, privacy, server_settings, spending, state, tables, threads, user_settings
 from storage.database import AsyncConnection, Database
 from storage.jobs import JobStatus
 from storage.reconcile import reconcile
@@ -36,6 +36,17 @@ async def live(tx: AsyncConnection, user_id: int, mark: str, number: int = 0) ->
 
 def written(path: Path) -> bytes:
     return b"".join(path.with_name(path.name + end).read_bytes() for end in ("", "-wal"))
+
+
+async def test_what_admins_did_about_a_person_is_theirs_to_know_and_by_whom_is_not(database: Database) -> None:
+    async with database.write() as tx:
+        for about in (USER, OTHER):
+            details = {"subject": "user", "id": str(about), "credits": 5}
+            await server_settings.note(tx, server_id=SERVER, user_id=OTHER, what="limit", details=details, at=NOW)
+        (act,) = (await privacy.everything(tx, USER))["admin_log"]
+        assert act["details"]["credits"] == 5
+        assert "user_id" not in act
+        assert len((await privacy.everything(tx, OTHER))["admin_log"]) == 2
 
 
 async def test_everything_there_is_on_a_person_is_found(database: Database) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from storage import endings, history, images, jobs, ledger, thread_work, threads, tidying
+from storage import endings, history, images, jobs, ledger, lineage, thread_work, threads, tidying
 from storage.database import AsyncConnection, Database
 from storage.history import Wanted
 from storage.jobs import UNFINISHED, JobStatus, SubmissionStatus
@@ -27,6 +27,8 @@ HOT: dict[str, tuple[Ask, str]] = {
     "submissions_of": (lambda conn: jobs.submissions_of(conn, 1), "(job_id=?)"),
     "images_of": (lambda conn: jobs.images_of(conn, 1), "(submission_id=?)"),
     "events_of": (lambda conn: jobs.events_of(conn, 1), "ix_events_submission_id"),
+    "children": (lambda conn: lineage.children(conn, 1), "ix_jobs_parent_id (parent_id=?)"),
+    "unfinished_of_message": (lambda conn: lineage.unfinished_of_message(conn, 1), "ix_jobs_status_user_id (status=?)"),
     "get_job": (lambda conn: jobs.get_job(conn, 1), "INTEGER PRIMARY KEY (rowid=?)"),
     "old_images": (lambda conn: images.old_images(conn, 1), "ix_images_created_at (created_at<?)"),
     "spent_and_held by user": (
@@ -46,8 +48,6 @@ HOT: dict[str, tuple[Ask, str]] = {
         "COVERING INDEX ix_ledger_counted_at_kind_amount (counted_at>?)",
     ),
     "totals": (lambda conn: ledger.totals(conn, since=1, user_id=1), "(user_id=? AND counted_at>?)"),
-    "usage_by_user": (lambda conn: ledger.usage_by_user(conn, server_id=1, since=1), "ix_jobs_server_id_created_at"),
-    "usage_by_engine": (lambda conn: ledger.usage_by_engine(conn, since=1, server_id=1), "(server_id=? AND"),
     "costs_of": (
         lambda conn: ledger.costs_of(conn, 1),
         "ledger USING INDEX sqlite_autoindex_ledger_1 (submission_id=?)",

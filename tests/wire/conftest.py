@@ -67,7 +67,7 @@ async def home(
         monkeypatch.setattr(owner, name, getattr(owner, name))
     async with house(discord, channel, tmp_path) as made:
         yield made
-    ours = [line for line in caplog.records if line.levelname in {"ERROR", "CRITICAL"}]
+    ours = [line for line in caplog.get_records("call") if line.levelname in {"ERROR", "CRITICAL"}]
     assert [line.getMessage() for line in ours] == []
 
 

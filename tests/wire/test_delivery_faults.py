@@ -139,3 +139,32 @@ async def test_killed_between_posting_and_recording_it(
         assert [bool(seen.pictures) for seen in ada.sees(place) if not seen.private].count(True) == 1
         assert len([call for call in discord.called("POST", POST) if has_files(call)]) == 1
         sys.stdout.write(bot.tail())
+
+
+async def test_what_a_token_may_have_shown_is_not_shown_elsewhere(home: House, ada: Person) -> None:
+    asked = await home.begun(ada, private=True)
+    home.discord.at("PATCH", "/webhooks/*", home.discord.expire_tokens, when="after", match=has_files)
+    home.discord.fail("PATCH", "/webhooks/*", status=503, when="after", match=has_files)
+    job = await home.done()
+    assert home.only.id == (await asked.message()).id
+    assert (job.status, job.delivery_note) == (JobStatus.KEPT, "kept: it may have been shown already")
+
+
+async def test_killed_after_an_upload_whose_token_ends_meanwhile(
+    discord: Discord, channel: Channel, ada: Person, tmp_path: Path
+) -> None:
+    async with (
+        StandIn(seconds=None, painter=flat) as services,
+        BotProcess(discord, tmp_path, services.url, more={"DEFAULT_ENGINE": "aithriving/core"}) as bot,
+    ):
+        await bot.ready()
+        asked = await ada.slash(channel, "imagine", prompt="a fox", private=True)
+        await asked.until(lambda seen: "Sent" in seen.text)
+        discord.at("PATCH", "/webhooks/*", bot.killed, when="after", match=has_files)
+        services.finish_all()
+        await discord.until(lambda: not bot.running, "the kill")
+        discord.expire_tokens()
+        await bot.ready()
+        await bot.said("delivery.kept")
+        assert (await asked.message()).pictures
+        assert ada.sees(ada.dm) == []

@@ -1,0 +1,80 @@
+"""Periods as people type them, by the calendar of UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import UserError
+from bot.periods import SUGGESTED, Period, current, milliseconds, moment_of, span
+
+# A Saturday.
+NOW = milliseconds(datetime(2026, 2, 28, 13, 30, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("typed", "since", "until"),
+    [
+        ("today", "2026-02-28", "2026-03-01"),
+        ("yesterday", "2026-02-27", "2026-02-28"),
+        ("this week", "2026-02-23", "2026-03-02"),
+        ("Last  Week", "2026-02-16", "2026-02-23"),
+        ("this month", "2026-02-01", "2026-03-01"),
+        ("last month", "2026-01-01", "2026-02-01"),
+        ("this year", "2026-01-01", "2027-01-01"),
+        ("last year", "2025-01-01", "2026-01-01"),
+        ("30 days", "2026-01-30", "2026-03-01"),
+        ("last 1 day", "2026-02-28", "2026-03-01"),
+        ("2024", "2024-01-01", "2025-01-01"),
+        ("2024-02", "2024-02-01", "2024-03-01"),
+        ("2024-02-29", "2024-02-29", "2024-03-01"),
+        ("2024-02..2025", "2024-02-01", "2026-01-01"),
+        ("2026-01-15..2026-02-14", "2026-01-15", "2026-02-15"),
+    ],
+)
+def test_a_period(typed: str, since: str, until: str) -> None:
+    found = span(typed, NOW)
+    assert found.since is not None
+    assert found.until is not None
+    assert (moment_of(found.since), moment_of(found.until)) == (
+        datetime.fromisoformat(since).replace(tzinfo=UTC),
+        datetime.fromisoformat(until).replace(tzinfo=UTC),
+    )
+
+
+def test_all_time_has_no_ends() -> None:
+    for typed in ("all", "all time", "ever"):
+        found = span(typed, NOW)
+        assert (found.since, found.until) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "next week", "2023-02-29", "2026-13", "0000", "9999", "2026..2025", "0 days", "9999 days ago", "=1"]
+)
+def test_what_is_no_period(typed: str) -> None:
+    with pytest.raises(UserError, match="no period"):
+        span(typed, NOW)
+
+
+@given(st.text(max_size=40))
+def test_anything_typed_is_a_period_or_refused(typed: str) -> None:
+    try:
+        found = span(typed, NOW)
+    except UserError:
+        return
+    assert found.since is None or found.until is None or found.since < found.until
+
+
+@given(st.sampled_from(Period), st.integers(0, 4_000_000_000_000))
+def test_a_period_holds_its_moment_and_ends_where_the_next_begins(period: Period, now: int) -> None:
+    start, end = current(period, now)
+    assert milliseconds(start) <= now < milliseconds(end)
+    assert current(period, milliseconds(end))[0] == end
+    assert end - start <= timedelta(days=31)
+
+
+def test_whatever_is_suggested_is_one() -> None:
+    assert all(span(name, NOW).name == name for name in SUGGESTED)

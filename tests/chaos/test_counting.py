@@ -1,0 +1,197 @@
+"""The count at the end of a chaos run sees each thing that must not be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from chaos.asking import AI_CLIENT, CORE, Ask
+from chaos.counting import Booked, Books, Table, count
+from chaos.run import Ending, Run, Size
+from playground.providers import Bill, Call
+from tests.wire.handle import Handle
+from tests.wire.loopback import Discord
+from tests.wire.model import Body, Interaction, Message
+from tests.wire.terms import NO_FLAG, Answer, Kind, MessageFlag
+
+PRICES = {AI_CLIENT: 5000, CORE: 6000}
+ROUTES = {AI_CLIENT: "ai-client.entry", CORE: "aithriving.core"}
+
+
+class Story:
+    """A run that went well, told by hand, until a test changes something in it."""
+
+    def __init__(self) -> None:
+        self.discord = Discord()
+        self.channel = self.discord.guild("Studio").channel("pictures")
+        self.asks: list[Ask] = []
+        self.calls: list[Call] = []
+        self.bills: list[Bill] = []
+        self.books = Books()
+        self.ending = Ending(0, 0, "")
+        self.jobs = 2
+        for engine in PRICES:
+            self.ask(engine)
+            self.pay(len(self.asks))
+            self.say(self.asks[-1].handle.interaction.original, picture=len(self.asks))
+
+    def ask(self, engine: str) -> None:
+        number, person = len(self.asks) + 1, self.discord.user("ada")
+        asked = Interaction(number, f"token {number}", Kind.COMMAND, person.user, self.channel, {}, 1)
+        asked.answer = Answer.DEFERRED
+        asked.original = self.message(MessageFlag.LOADING)
+        handle = Handle(self.discord.world, asked)
+        self.asks.append(Ask(number, person, self.channel, engine, 1, private=False, handle=handle))
+
+    def message(self, flags: MessageFlag = NO_FLAG) -> Message:
+        world = self.discord.world
+        made = Message(world.ids.next(), self.channel, world.bot, [Body("", (), (), (), flags)])
+        self.channel.messages[made.id] = made
+        return made
+
+    def say(self, message: Message | None, *, picture: int | None = None, words: str = "") -> None:
+        assert message is not None
+        parts: list[dict[str, Any]] = [{"type": 2, "style": 2, "label": "Details", "custom_id": "x"}]
+        if picture is not None:
+            item = {"media": {"url": "attachment://x.png"}, "description": prompt(picture)}
+            parts.append({"type": 12, "items": [item]})
+        message.history.append(Body(words, (), tuple(parts), (), NO_FLAG))
+
+    def call(self, number: int, *, accepted: bool = True) -> None:
+        route = ROUTES[self.asks[number - 1].engine]
+        body: dict[str, Any] = {"prompt": prompt(number)}
+        self.calls.append(Call(len(self.calls), route, "POST", "/", body, {}, accepted=accepted, status=200))
+
+    def bill(self, number: int) -> None:
+        engine = self.asks[number - 1].engine
+        self.bills.append(Bill(engine.partition("/")[0], engine, PRICES[engine], 1, "x", prompt(number), 0))
+
+    def pay(self, number: int) -> None:
+        self.call(number)
+        self.bill(number)
+        self.books.of[number].captured = self.books.of[number].raw = PRICES[self.asks[number - 1].engine]
+
+    def told(self) -> Table:
+        services = SimpleNamespace(
+            calls=self.calls,
+            bills=self.bills,
+            calls_to=lambda route: [call for call in self.calls if call.route == route],
+        )
+        run = SimpleNamespace(
+            crowd=SimpleNamespace(asks=self.asks),
+            discord=self.discord,
+            services=services,
+            killer=SimpleNamespace(kills=1),
+            size=Size(self.jobs, 1, 1),
+        )
+        return count(cast("Run", run), self.ending, self.books, ())
+
+
+def prompt(number: int) -> str:
+    return f"a paper kite with the number {number:05d}"
+
+
+def wrong(table: Table) -> list[str]:
+    return [row.words for row in table.rows if not row.right]
+
+
+def test_a_run_that_went_well() -> None:
+    assert wrong(Story().told()) == []
+
+
+def shown_twice(story: Story) -> None:
+    story.say(story.message(), picture=1)
+
+
+def lost_while_working(story: Story) -> None:
+    original = story.asks[1].handle.interaction.original
+    assert original is not None
+    original.history.pop()
+
+
+def sent_twice(story: Story) -> None:
+    story.call(1)
+
+
+def called_twice(story: Story) -> None:
+    story.call(2, accepted=False)
+
+
+def charged_for_a_failure(story: Story) -> None:
+    original = story.asks[1].handle.interaction.original
+    assert original is not None
+    original.history.pop()
+    story.say(original, words=f"{prompt(2)}\nNo image came of this.")
+
+
+def billed_twice(story: Story) -> None:
+    story.bill(2)
+
+
+def booked_too_much(story: Story) -> None:
+    story.books.of[1].raw += 1
+    story.books.of[1].unknown.append(AI_CLIENT)
+
+
+def nobody_asked(story: Story) -> None:
+    story.asks.pop()
+    story.jobs = 1
+
+
+def too_few(story: Story) -> None:
+    story.jobs = 3
+
+
+def books_differ(story: Story) -> None:
+    story.ending = Ending(0, 1, "")
+
+
+def still_held(story: Story) -> None:
+    story.books.held = 1
+
+
+def still_open(story: Story) -> None:
+    story.books.open.append("job 1 (working)")
+
+
+def it_crashed_at_the_end(story: Story) -> None:
+    story.ending = Ending(1, 0, "")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (shown_twice, "shown twice"),
+        (lost_while_working, "lost"),
+        (sent_twice, "ai-client submits above one a submission"),
+        (called_twice, "aithriving calls above one a submission"),
+        (charged_for_a_failure, "charged but neither shown nor kept"),
+        (billed_twice, "difference beyond the unknown outcomes, commands"),
+        (booked_too_much, "difference beyond the unknown outcomes, commands"),
+        (nobody_asked, "paid requests that nobody asked for"),
+        (too_few, "answered less than was to be"),
+        (books_differ, "exit status of reconcile"),
+        (still_held, "open holds, millicredits"),
+        (still_open, "jobs that are not over"),
+        (it_crashed_at_the_end, "exit status of the bot when asked to stop"),
+    ],
+)
+def test_what_must_not_be_is_seen(spoil: Callable[[Story], None], words: str) -> None:
+    story = Story()
+    spoil(story)
+    assert words in wrong(story.told())
+
+
+def test_a_bill_for_an_unknown_outcome_is_listed_and_no_difference() -> None:
+    story = Story()
+    story.books.of[2] = Booked(unknown=[CORE])
+    original = story.asks[1].handle.interaction.original
+    assert original is not None
+    original.history.pop()
+    story.say(original, words=f"{prompt(2)}\nNo image came of this.")
+    table = story.told()
+    assert wrong(table) == []
+    assert [note for note in table.notes if note.startswith("billed, but unknown: number 2")]

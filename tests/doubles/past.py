@@ -1,0 +1,57 @@
+"""Jobs that are over, for what can be learnt from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.generation.requests import encode_request
+from bot.providers.base import ImageRequest
+from storage import jobs as rows
+from storage.database import Database
+from storage.jobs import SubmissionStatus
+
+
+async def done(database: Database, request: ImageRequest, took: Sequence[int]) -> None:
+    """Let there be submissions of this request that took so many milliseconds, oldest first."""
+    async with database.write() as tx:
+        job_id = await rows.add_job(
+            tx,
+            thread_id=None,
+            parent_id=None,
+            user_id=1,
+            server_id=None,
+            status=rows.JobStatus.DELIVERED,
+            options={},
+            private=False,
+            spoiler=False,
+            channel_id=1,
+            message_id=None,
+            interaction_token=None,
+            token_expires_at=None,
+            bot_present=True,
+            file_limit=1,
+            at=1,
+        )
+        for position, milliseconds in enumerate(took):
+            submission_id = await rows.add_submission(
+                tx,
+                job_id=job_id,
+                position=position,
+                user_id=1,
+                engine=request.engine,
+                provider=request.engine.partition("/")[0],
+                request=encode_request(request),
+                at=1,
+            )
+            at = 1_000_000 * (position + 1)
+            moved = await rows.move_submission(
+                tx,
+                submission_id,
+                SubmissionStatus.QUEUED,
+                SubmissionStatus.DONE,
+                at=at,
+                why="a test",
+                sent_at=at,
+                finished_at=at + milliseconds,
+            )
+            assert moved
