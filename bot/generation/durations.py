@@ -39,6 +39,8 @@ _OPINIONS = ((_LONG, 0), (_LONG, 2), (_LONG, 6), (_LONG, 18), (_SHORT, 4), (_SHO
 _MERIT_KEPT = 0.98
 # No opinion falls further behind the best, so that another one is soon believed when things change. As a logarithm.
 _MERIT_APART = 8.0
+# An opinion that counts for less beside the best one is left out.
+_NEGLIGIBLE = 0.001
 # What a kind takes over from its parent is renewed after so many more durations.
 _RENEWED = 8
 # How many of an engine's latest submissions are read at the start, and how many of them in one go.
@@ -71,7 +73,7 @@ class Past:
         # The chance of each cell where nothing is known of this kind, counting for one duration; and what came of it.
         self._base = _FIRST
         self._chances = _FIRST
-        self._made_of = (-1, 0)
+        self._made_of = (-1, -1)
         self._outlook: Outlook | None = None
         self.blind = 0
         """How many of the last ones, one after the other, were over when they were first looked at: how early those
@@ -104,22 +106,26 @@ class Past:
     def chances(self) -> list[float]:
         """The chance of each cell, made anew when more is known."""
         made_of = (self._ended, 0 if self._parent is None else self._parent.mark()[0] // _RENEWED)
-        if made_of != self._made_of:
-            self._made_of, self._outlook = made_of, None
-            self._base = _FIRST if self._parent is None else self._parent.chances()
-            latest = [min(_CELLS - 1, int(place)) for place in reversed(self._places)]
-            best = max(self._merits)
-            merits = [math.exp(merit - best) for merit in self._merits]
-            spread = {reach: [0.0] * _CELLS for _, reach in _OPINIONS}
-            base = 0.0
-            for merit, (memory, reach) in zip(merits, _OPINIONS, strict=True):
-                each = merit / sum(merits) / (sum(memory[: len(latest)]) + 1)
-                base += each
-                cells = spread[reach]
-                for weight, cell in zip(memory, latest, strict=False):
-                    cells[cell] += weight * each
-            smooth = [_smoothed(cells, reach) for reach, cells in spread.items()]
-            self._chances = [base * first + sum(cells) for first, *cells in zip(self._base, *smooth, strict=True)]
+        if made_of == self._made_of:
+            return self._chances
+        if self._parent is not None and made_of[1] != self._made_of[1]:
+            self._base = self._parent.chances()
+        self._made_of, self._outlook = made_of, None
+        latest = [min(_CELLS - 1, int(place)) for place in reversed(self._places)]
+        merits = [math.exp(merit - max(self._merits)) for merit in self._merits]
+        whole = sum(merits)
+        spread: dict[int, list[float]] = {}
+        base = 0.0
+        for merit, (memory, reach) in zip(merits, _OPINIONS, strict=True):
+            if merit < _NEGLIGIBLE:
+                continue
+            each = merit / whole / (sum(memory[: len(latest)]) + 1)
+            base += each
+            cells = spread.setdefault(reach, [0.0] * _CELLS)
+            for weight, cell in zip(memory, latest, strict=False):
+                cells[cell] += weight * each
+        smooth = [_smoothed(cells, reach) for reach, cells in spread.items()]
+        self._chances = [base * first + sum(cells) for first, *cells in zip(self._base, *smooth, strict=True)]
         return self._chances
 
     def _foretold(self, place: float, known: int) -> list[float]:

@@ -119,7 +119,7 @@ async def test_everybody_sees_what_is_theirs(studio: Studio, visitor: Visitor) -
     await visitor.composer.fill("")
 
     await visitor.become("Grace (admin)")
-    await visitor.run("usage", {})
+    await visitor.run("usage report", {})
     await expect(visitor.message("The Studio")).to_contain_text("@Ada: 5 credits")
 
 
