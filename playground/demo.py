@@ -242,7 +242,7 @@ def _size(data: bytes) -> tuple[int, int] | None:
 
 
 def _empty(folder: Path) -> None:
-    """Take away what an earlier run left, and nothing else."""
+    """Take away the pictures and the transcript that an earlier run left."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path in (*folder.glob("easel-*"), folder / TRANSCRIPT):
+    for path in (*folder.glob("*.png"), *folder.glob("*.webp"), folder / TRANSCRIPT):
         path.unlink(missing_ok=True)

@@ -1,9 +1,8 @@
 """Talking to one image service: one session, calls that are made once, and what a silence means.
 
-No redirect is followed, and no call is ever repeated here but a free GET that was lost on a kept connection. Whether a
-request left the machine is not guessed from the kind of the error but noted when the connection stands: each call that
-may cost something opens one of its own, so it cannot be lost on a connection that the other side was just closing.
-Those that only ask share kept connections, which spares a poll the way to and fro of a new one.
+No call is ever repeated here, and no redirect followed. Whether a request left the machine is not guessed from the
+kind of the error but noted when the connection stands: each call opens one of its own, so it cannot be lost on a
+connection that the other side was just closing.
 """
 
 from __future__ import annotations
@@ -40,7 +39,6 @@ class Service:
         self.hosts = Hosts(self.base, image_hosts)
         self._authorization = f"{scheme} {secret}".strip()
         self._session: aiohttp.ClientSession | None = None
-        self._asking: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
         return f"Service({self.label!r}, {str(self.base)!r})"
@@ -99,13 +97,11 @@ class Service:
         json: Json = None,
         seconds: float = FREE_SECONDS,
         largest: int = LARGEST_ANSWER,
-        fresh: bool = False,
     ) -> Answer:
         call = f"{method} {url.path}"
-        line = SimpleNamespace(up=False, kept=False)
+        line = SimpleNamespace(up=False)
         try:
-            session = self.asking if method == "GET" and not paid and not fresh else self.session
-            async with session.request(
+            async with self.session.request(
                 method,
                 url,
                 headers=headers,
@@ -124,11 +120,6 @@ class Service:
                     body = b""
                 return Answer(response.status, response.headers, body, call)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            if line.kept and not isinstance(error, TimeoutError):
-                # The other side had closed it meanwhile.
-                return await self._exchange(
-                    method, url, headers, paid=paid, seconds=seconds, largest=largest, fresh=True
-                )
             detail = f"{call}: {error if isinstance(error, _Broken) else type(error).__name__}"
             if paid and line.up:
                 raise OutcomeUnknown(f"{self.label} got the request, but no answer came.", detail=detail) from None
@@ -138,38 +129,26 @@ class Service:
     def session(self) -> aiohttp.ClientSession:
         """The session, opened when it is first asked for, since it belongs to the running loop."""
         if self._session is None or self._session.closed:
-            self._session = self._opened(keeps=False)
+            trace = aiohttp.TraceConfig()
+            trace.on_connection_create_end.append(_line_is_up)
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    # The caller sees to the number of calls; waiting for a free place here would look like a silence.
+                    limit=0,
+                    force_close=True,
+                    resolver=GuardedResolver(self.hosts, aiohttp.ThreadedResolver()),
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": USER_AGENT},
+                middlewares=(_once,),
+                trace_configs=[trace],
+                trust_env=False,
+            )
         return self._session
 
-    @property
-    def asking(self) -> aiohttp.ClientSession:
-        """The session that keeps its connections, for what may be asked twice; opened in the same way."""
-        if self._asking is None or self._asking.closed:
-            self._asking = self._opened(keeps=True)
-        return self._asking
-
-    def _opened(self, *, keeps: bool) -> aiohttp.ClientSession:
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_create_end.append(_line_is_up)
-        trace.on_connection_reuseconn.append(_line_was_kept)
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                # The caller sees to the number of calls; waiting for a free place here would look like a silence.
-                limit=0,
-                force_close=not keeps,
-                resolver=GuardedResolver(self.hosts, aiohttp.ThreadedResolver()),
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": USER_AGENT},
-            middlewares=(_once,),
-            trace_configs=[trace],
-            trust_env=False,
-        )
-
     async def close(self) -> None:
-        for session in (self._session, self._asking):
-            if session is not None:
-                await session.close()
+        if self._session is not None:
+            await self._session.close()
 
 
 class _Broken(aiohttp.ClientError):
@@ -192,12 +171,6 @@ async def _line_is_up(_session: object, context: SimpleNamespace, _params: objec
     line = context.trace_request_ctx
     if line is not None:
         line.up = True
-
-
-async def _line_was_kept(_session: object, context: SimpleNamespace, _params: object) -> None:
-    line = context.trace_request_ctx
-    if line is not None:
-        line.kept = True
 
 
 async def _read(response: aiohttp.ClientResponse, largest: int) -> bytes:

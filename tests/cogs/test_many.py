@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 import simcord
 
 from bot import config
@@ -15,6 +16,7 @@ XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 PEOPLE, EACH = 10, 5
 
 
+@pytest.mark.slow
 async def test_everybody_gets_exactly_their_own_images() -> None:
     # Real time here: the services need longer for some jobs than for others, so later ones overtake earlier ones.
     services = StandIn(seconds=(0.0, 1.5), seed=5, painter=flat)

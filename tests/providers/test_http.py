@@ -207,7 +207,7 @@ async def test_cookies_are_not_kept(stand_in: StandIn) -> None:
     assert "Cookie" not in stand_in.calls[1].headers
 
 
-async def test_each_call_that_may_cost_has_a_connection_of_its_own() -> None:
+async def test_each_call_has_a_connection_of_its_own() -> None:
     opened = 0
 
     async def talk(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
@@ -221,31 +221,9 @@ async def test_each_call_that_may_cost_has_a_connection_of_its_own() -> None:
     async with raw_server(talk) as url:
         service = Service("Painter", url, secret=SECRET)
         for _ in range(3):
-            await service.call("POST", "/", paid=True, form=FORM)
+            await service.call("GET", "/", paid=False)
         await service.close()
     assert opened == 3
-
-
-async def test_calls_that_only_ask_share_a_connection_and_survive_its_end() -> None:
-    opened = 0
-
-    async def talk(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
-        nonlocal opened
-        opened += 1
-        for _ in range(2):
-            await incoming.readuntil(b"\r\n\r\n")
-            outgoing.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\n{}")
-            await outgoing.drain()
-        # The third request on a connection finds nobody.
-        await incoming.readuntil(b"\r\n\r\n")
-        outgoing.close()
-
-    async with raw_server(talk) as url:
-        service = Service("Painter", url, secret=SECRET)
-        answers = [await service.call("GET", "/", paid=False) for _ in range(3)]
-        await service.close()
-    assert [answer.status for answer in answers] == [200, 200, 200]
-    assert opened == 2
 
 
 async def test_the_session_is_opened_late_and_again_after_closing(stand_in: StandIn) -> None:

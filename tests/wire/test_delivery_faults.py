@@ -117,6 +117,7 @@ async def test_the_gateway_is_gone_for_two_minutes(home: House, ada: Person) -> 
 
 
 @pytest.mark.parametrize("private", [True, False], ids=["direct message", "channel"])
+@pytest.mark.slow
 async def test_killed_between_posting_and_recording_it(
     discord: Discord, channel: Channel, ada: Person, tmp_path: Path, private: bool
 ) -> None:
@@ -150,6 +151,7 @@ async def test_what_a_token_may_have_shown_is_not_shown_elsewhere(home: House, a
     assert (job.status, job.delivery_note) == (JobStatus.KEPT, "kept: it may have been shown already")
 
 
+@pytest.mark.slow
 async def test_killed_after_an_upload_whose_token_ends_meanwhile(
     discord: Discord, channel: Channel, ada: Person, tmp_path: Path
 ) -> None:

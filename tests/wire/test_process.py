@@ -20,6 +20,9 @@ from tests.wire.process import ERROR, BotProcess
 from tests.wire.seen import Seen
 from tests.wire.terms import Answer
 
+# Each test starts a process, several of them more than one.
+pytestmark = pytest.mark.slow
+
 AI_CLIENT = "ai-client/stable-diffusion-xl-1024-v0-9"
 ENGINES = (AI_CLIENT, "aithriving/sd-1.6", "aithriving/core")
 QUICK, QUICK_ROUTE = "aithriving/core", "aithriving.core"
