@@ -1,0 +1,57 @@
+"""Each button of a result, pressed by the author, another member, an admin, and in a direct message."""
+
+from __future__ import annotations
+
+import pytest
+import simcord
+
+from tests.cogs.conftest import Studio, card, told
+
+WHO = ("author", "member", "admin", "direct message")
+
+
+async def pressed(studio: Studio, who: str, label: str) -> tuple[simcord.InteractionResult, simcord.InteractionResult]:
+    """A result with a fixed seed, and what came of the press."""
+    person: simcord.MemberActor | simcord.UserHandle
+    if who == "direct message":
+        person = studio.ada.user
+        result = await studio.ada.user.slash("imagine", prompt="a fox", seed=7)
+    else:
+        person = {"author": studio.ada, "member": studio.ben, "admin": studio.admin}[who]
+        result = await studio.imagine(studio.ada, prompt="a fox", seed=7)
+    await studio.finish()
+    answer = await person.click(card(result).raw, label=label)
+    await studio.finish()
+    return result, answer
+
+
+@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize("label", ["Again", "New seed"])
+async def test_again_and_new_seed_are_for_everybody(studio: Studio, who: str, label: str) -> None:
+    result, answer = await pressed(studio, who, label)
+    assert card(answer).raw.id != card(result).raw.id
+    assert len(card(answer).images) == 1
+    asker = {"member": studio.ben, "admin": studio.admin}.get(who, studio.ada)
+    assert f"<@{asker.id}>" in card(answer).text
+
+
+@pytest.mark.parametrize("who", WHO)
+async def test_edit_is_for_everybody(studio: Studio, who: str) -> None:
+    _, answer = await pressed(studio, who, "Edit")
+    assert answer.modal is not None
+
+
+@pytest.mark.parametrize("who", WHO)
+async def test_details_are_for_everybody_and_seen_by_nobody_else(studio: Studio, who: str) -> None:
+    _, answer = await pressed(studio, who, "Details")
+    assert "finished and shown" in told(answer).text
+
+
+@pytest.mark.parametrize("who", WHO)
+async def test_delete_is_for_the_author_and_moderators(studio: Studio, who: str) -> None:
+    result, answer = await pressed(studio, who, "Delete")
+    if who == "member":
+        assert "Only the person who asked for it" in told(answer).text
+    else:
+        assert told(answer).labels == ["Delete for good"]
+    assert len(card(result).images) == 1
