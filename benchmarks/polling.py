@@ -100,8 +100,8 @@ SHORT, LONG = SCENARIOS[:2]
 LOADS = (
     Load("8 to 13 s, one a second", SHORT, gap=1.0),
     Load("20 to 60 s, two in 3 s", LONG, gap=1.5),
-    Load("20 to 60 s, one a second", LONG, gap=1.0),
     Load("8 to 13 s, 5 at a time", SHORT, at_once=5),
+    Load("8 to 13 s, five in 2 s", SHORT, gap=0.4),
 )
 WAYS: tuple[tuple[str, Watching, int], ...] = (
     ("Easel", easel, 100),

@@ -43,6 +43,10 @@ class Scheduled(Watch):
     def due(self) -> float:
         return self._first if self._asked is None else self._asked + self._then
 
+    def _worth(self) -> float:
+        """Where the rate is short, whoever came first goes first."""
+        return 0.0
+
 
 def nothing(_age: float, _takes: float) -> Waiting:
     """A provider that says no more than that it is not done."""

@@ -25,7 +25,7 @@ from itertools import accumulate, pairwise
 CHEAP, DEAR = 0.001, 0.0038
 EXTRA = 0.025
 # Open jobs for each request a second that the provider allows: up to the first they are few, from the second on many.
-FEW, MANY = 0.5, 0.9
+FEW, MANY = 0.5, 0.7
 
 # Where the end lies when the provider says how much is left, as parts of that: eight chances of equal size.
 _AROUND = (0.4, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.0, 3.0)

@@ -21,6 +21,8 @@ _SOON = 0.001
 _BACKOFF = (2.0, 5.0, 15.0, 30.0)
 # How much a provider's word counts beside the past: a time that it names, and a percentage by the time it nears 100.
 _TRUST_ETA, _TRUST_PERCENT = 6.0, 3.0
+# Before an engine has a past of so many jobs, when nobody can tell where polls help, they cost up to so much more.
+_UNKNOWN_UNTIL, _UNKNOWN_DEARER = 10, 2
 # A job that has taken so many times what is usual is asked for as if its age by this were usual.
 _LONG_OVER = 4
 # Each job in a row that was over when it was first looked at halves the price for the next one, so many times.
@@ -102,6 +104,7 @@ class Watch:
         outlook = self._outlook()
         usual = max(outlook.usual, self._seen_open / _LONG_OVER)
         cost = self._price(usual, self._rate.crowd) / 2 ** min(self._past.blind, _BLIND_AT_MOST)
+        cost *= 1 + _UNKNOWN_DEARER * max(0.0, 1 - self._past.mark()[-1] / _UNKNOWN_UNTIL)
         at = self._queued + outlook.when(self._seen_open - self._queued, cost)
         if self._asked is None:
             return at
