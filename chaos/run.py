@@ -22,6 +22,8 @@ LOST_AFTER = 8
 """Seconds for which a lost request is looked for here; the bot's own default would outlast the whole run."""
 TRAP = 3.0
 """Seconds for which one waits for the bot to walk into a trap before it is killed where it stands."""
+SELDOM = 25
+"""Lives after which the traps at a call that is seldom made are set anew."""
 AT_RANDOM = 0.2
 """Part of the kills that come at any moment."""
 FINISHED_WITHIN = 300.0
@@ -70,7 +72,7 @@ class Run:
         watched: list[Callable[[], None]] = []
         life = 0
         while self.killer.kills < self.size.kills or self.crowd.taken < self.size.jobs:
-            if life % 10 == 0:
+            if life % SELDOM == 0:
                 for disarm in watched:
                     disarm()
                 self.weather.clear()

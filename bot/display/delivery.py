@@ -69,6 +69,9 @@ class Delivery:
         self._stale: set[int] = set()
         self._updating: dict[int, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(EDITS_AT_ONCE)
+        # What was ready before, or was tried before, may have been shown by an edit of which nobody heard.
+        self._since = clock.now()
+        self._tried: set[int] = set()
         self._to_remind: dict[int, float] = {}
         self._reminders: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -245,7 +248,9 @@ class Delivery:
                     Messages(client),
                     takes_dms=theirs.takes_late_results,
                     with_text=theirs.writes_png_text,
+                    again=job_id in self._tried or (view.job.ended_at or 0) <= self._since,
                 )
+                self._tried.add(job_id)
                 try:
                     await showing.run()
                 except discord.HTTPException as error:
@@ -254,4 +259,5 @@ class Delivery:
                     raise Undelivered(f"the request failed ({type(error).__name__})") from error
                 if theirs.told_of_long_jobs:
                     await tell_if_long(self._jobs, job_id, Messages(client))
+            self._tried.discard(job_id)
             self._forget(job_id, followed)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -46,7 +47,7 @@ class Messages:
     """Sends cards as ``client``. Every method raises discord.HTTPException as it comes."""
 
     unclear = False
-    """Whether an edit by token that was refused had been tried before with no clear answer, and may have been made."""
+    """Whether an edit that was refused had been tried before with no clear answer, and may have been made."""
 
     def __init__(self, client: discord.Client) -> None:
         self._client = client
@@ -62,13 +63,8 @@ class Messages:
         if application_id is None or token is None or message_id is None:
             raise ValueError("the card has no token or no message, or the bot has not logged in")
         webhook = discord.Webhook.partial(application_id, token, client=self._client)
-        tries: list[int] = []
-        before = _TRIES.set(tries)
-        try:
+        with self._watched():
             message = await webhook.edit_message(message_id, view=card, attachments=[*_kept(kept), *_files(uploads)])
-        finally:
-            _TRIES.reset(before)
-            self.unclear = any(status == 0 or status >= 500 for status in tries[:-1])
         return _standing(message)
 
     async def edit_by_bot(
@@ -79,7 +75,27 @@ class Messages:
             raise ValueError("the card has no message")
         channel = self._client.get_partial_messageable(job.channel_id)
         message = channel.get_partial_message(job.message_id)
-        return _standing(await message.edit(view=card, attachments=[*_kept(kept), *_files(uploads)]))
+        with self._watched():
+            edited = await message.edit(view=card, attachments=[*_kept(kept), *_files(uploads)])
+        return _standing(edited)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Sees whether the library tried more than once, and how the tries before the last one ended."""
+        tries: list[int] = []
+        before = _TRIES.set(tries)
+        try:
+            yield
+        finally:
+            _TRIES.reset(before)
+            self.unclear = any(status == 0 or status >= 500 for status in tries[:-1])
+
+    async def in_card(self, job: Job) -> Collection[str] | None:
+        """The names of the files in the job's card, if the card shows what came of the job; the bot has to see it."""
+        if job.message_id is None:
+            raise ValueError("the card has no message")
+        message = await self._client.get_partial_messageable(job.channel_id).fetch_message(job.message_id)
+        return _standing(message) if _shows(message, job.id) else None
 
     async def post(self, job: Job, card: Card, uploads: Sequence[Upload], nonce: str) -> discord.Message:
         """Post a new message in the job's channel that mentions its author alone."""

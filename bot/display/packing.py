@@ -40,13 +40,15 @@ def labelled(view: JobView, *, with_text: bool) -> list[Labelled]:
     """Every image of the job with its file's name and, if wanted, the text that it carries."""
     engines = {engine.id: engine for engine in view.engines}
     found = []
-    number = 0
+    before = 0
     for submission in view.submissions:
+        request = submission.request
         for image in submission.images:
-            number += 1
-            request = submission.request
+            # By its place and not by its turn: a card takes images in as they come, and no two may have one name.
+            number = before + image.position + 1
             text = png_text.parameters(request, image, engines.get(request.engine)) if with_text else None
             found.append(Labelled(image, _stem(view.job.id, request, number), text))
+        before += request.images
     return found
 
 

@@ -49,7 +49,9 @@ class Showing:
         *,
         takes_dms: bool = True,
         with_text: bool = True,
+        again: bool = False,
     ) -> None:
+        """``again``: the card may have been edited by an earlier try, of which nobody heard."""
         self._view = view
         self._job = view.job
         self._jobs = jobs
@@ -58,6 +60,9 @@ class Showing:
         self._messages = messages
         self._takes_dms = takes_dms
         self._with_text = with_text
+        # Whether the card may show it already. Before a new message was begun this was made sure of.
+        nonce = self._job.delivery_nonce
+        self._unsure = nonce == self._nonce(Step.TOKEN) if ladder.needs_token(self._job) else again and nonce is None
         self._trail: list[str] = []
         # The channel and the message of a result that does not stand in its card.
         self._where: dict[str, object] = {}
@@ -80,9 +85,8 @@ class Showing:
         nonce = self._job.delivery_nonce
         if nonce is None:
             return None
-        if self._maybe_by_token:
-            # Only that token can tell, by editing the card once more.
-            return None
+        if nonce == self._nonce(Step.TOKEN):
+            return None  # It is in the card, or nowhere.
         step = next(step for step in (Step.POST, Step.DM) if nonce == self._nonce(step))
         try:
             message = await self._messages.posted(self._job, dm=step is Step.DM)
@@ -104,14 +108,14 @@ class Showing:
             why = ladder.closed(step, self._job, self._clock.now(), takes_dms=self._takes_dms)
             if why is None:
                 try:
+                    if step in (Step.POST, Step.DM) and self._unsure and await self._stands_in_card():
+                        return
                     whole = await self._go(step, uploads)
                 except Blocked as blocked:
                     why = blocked.why
                 else:
                     await self._shown(step, whole=whole)
                     return
-            if step is Step.TOKEN and self._maybe_by_token and ladder.LEFT[why]:
-                why = Reason.MAYBE_SHOWN
             log.info("delivery.step_closed", step=step.name.lower(), why=why.value)
             self._trail.append(why.value)
             left &= ladder.LEFT[why]
@@ -127,13 +131,16 @@ class Showing:
             note = begun.removeprefix(_BEGUN)
         else:
             note = self._note(step)
+        await self._record(note, whole=whole)
+
+    async def _record(self, note: str, *, whole: bool) -> None:
         # Where it stands is stored together with that it was shown: a start in between would look for it elsewhere.
         moved = (
             await self._jobs.shown(self._job.id, note=note, **self._where)
             if whole
             else await self._jobs.kept(self._job.id, note=f"{note}, without the images", **self._where)
         )
-        log.info("delivery.shown", step=step.name.lower(), whole=whole, first=moved)
+        log.info("delivery.shown", how=note, whole=whole, first=moved)
 
     async def _prepare(self, part: int) -> Uploads:
         """The images for one request; a ``part`` of 2 allows them half of what should be allowed."""
@@ -183,8 +190,8 @@ class Showing:
             why = ladder.reason(step, error)
             if why is None:
                 raise
-            if step is Step.TOKEN and self._messages.unclear and ladder.needs_token(self._job):
-                why = Reason.MAYBE_SHOWN
+            # Only an edit is tried more than once by the library without our knowing.
+            self._unsure |= step in (Step.TOKEN, Step.BOT_EDIT) and self._messages.unclear
             raise Blocked(why) from error
 
     async def _send_new(self, step: Step, card: Card, uploads: tuple[Upload, ...]) -> None:
@@ -195,15 +202,28 @@ class Showing:
         message = await send(self._job, card, uploads, nonce)
         self._where = {"channel_id": message.channel.id, "message_id": message.id}
 
-    @property
-    def _maybe_by_token(self) -> bool:
-        """Whether an earlier try may have shown it in a card that nothing but a token can look at."""
-        return self._job.delivery_nonce == self._nonce(Step.TOKEN)
-
     async def _note_token(self) -> None:
-        """Where nothing else can edit the card, its upload is noted like that of a new message."""
-        if ladder.needs_token(self._job) and not self._maybe_by_token:
+        """Where nothing but a token can look at the card, its upload is noted like that of a new message."""
+        if ladder.needs_token(self._job) and self._job.delivery_nonce != self._nonce(Step.TOKEN):
             await self._jobs.note(self._job.id, delivery_nonce=self._nonce(Step.TOKEN))
+
+    async def _stands_in_card(self) -> bool:
+        """Whether an edit of which nobody heard has shown it already; that is stored then. Raises Blocked."""
+        if ladder.needs_token(self._job):
+            raise Blocked(Reason.MAYBE_SHOWN)
+        try:
+            files = await self._messages.in_card(self._job)
+        except discord.NotFound as error:
+            if ladder.reason(Step.BOT_EDIT, error) is Reason.MESSAGE_GONE:
+                raise Blocked(Reason.MESSAGE_GONE) from error
+            files = None  # The place is gone, and the card with it.
+        except discord.Forbidden as error:
+            raise Blocked(Reason.MAYBE_SHOWN) from error
+        if files is None:
+            self._unsure = False
+            return False
+        await self._record("found in its card", whole=bool(files) or not self._view.images)
+        return True
 
     def _note(self, step: Step) -> str:
         return f"{step.value}, since {_joined(self._trail)}" if self._trail else step.value

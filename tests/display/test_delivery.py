@@ -36,7 +36,7 @@ async def test_many_changes_become_one_edit_every_two_seconds(post: Post) -> Non
 
     post.discord.edit_by_token = watched  # type: ignore[method-assign,assignment]  # a test listens in
     post.run()
-    post.provider.enqueue("poll", *(Waiting(percent=percent) for percent in range(50, 80)))
+    post.provider.enqueue("poll", *(Waiting(percent=percent) for percent in range(50, 80, 3)))
     job_id = await post.imagine()
     await post.worker.start()
     await post.worker.idle()

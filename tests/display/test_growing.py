@@ -42,7 +42,7 @@ async def test_each_image_is_sent_once_and_the_others_are_kept(post: Post, monke
     await ended(post, job_id, ends[1])
     await ended(post, job_id, ends[0])
     first, second = [sent for sent in post.discord.taken if sent.uploads]
-    assert [upload.name for upload in first.uploads] == ["number-1-1-1.png"]
+    assert [upload.name for upload in first.uploads] == ["number-1-1-2.png"]
     assert first.kept == []
     assert len(second.uploads) == 1
     assert second.kept == [first.uploads[0].name]

@@ -50,12 +50,12 @@ def two_cars(folder: Path, *, second: str = "png") -> JobView:
     Image.new("RGB", (64, 64), "teal").save(folder / f"2.{second}")
     kinds = {"png": "image/png", "jpg": "image/jpeg"}
     return view(
-        submission(1, DONE, asked=request("a red car"), images=[image(1, submission_id=1)]),
+        submission(1, DONE, asked=request("a red car"), images=[image(1, submission_id=1, position=0)]),
         submission(
             2,
             DONE,
             asked=request("a blue car"),
-            images=[image(2, submission_id=2, file=f"2.{second}", media_type=kinds[second])],
+            images=[image(2, submission_id=2, position=0, file=f"2.{second}", media_type=kinds[second])],
         ),
     )
 
@@ -107,5 +107,7 @@ def test_a_negative_part_is_no_part_of_the_name() -> None:
     from bot.providers.base import WeightedText
 
     parts = (WeightedText("fog", -1), WeightedText("a fox", 2))
-    (only,) = labelled(view(submission(1, DONE, asked=request(prompts=parts), images=[image(1)])), with_text=False)
+    (only,) = labelled(
+        view(submission(1, DONE, asked=request(prompts=parts), images=[image(1, position=0)])), with_text=False
+    )
     assert only.stem == "a-fox-12-1"

@@ -9,11 +9,12 @@ import pytest
 
 from playground.providers import StandIn, flat
 from storage.jobs import JobStatus
-from tests.wire.house import BY_BOT, BY_DM, BY_POST, BY_TOKEN, OVER, POST, House, has_files
+from tests.wire.house import BY_BOT, BY_DM, BY_POST, BY_TOKEN, CORE, CORE_ROUTE, OVER, POST, PROMPT, House, has_files
 from tests.wire.loopback import Discord
 from tests.wire.model import Channel
 from tests.wire.people import Person
 from tests.wire.process import BotProcess
+from tests.wire.terms import Permission
 
 
 async def test_too_large_once(home: House, ada: Person) -> None:
@@ -142,16 +143,66 @@ async def test_killed_between_posting_and_recording_it(
         sys.stdout.write(bot.tail())
 
 
-async def test_what_a_token_may_have_shown_is_not_shown_elsewhere(home: House, ada: Person) -> None:
-    asked = await home.begun(ada, private=True)
+def shown_unheard(home: House) -> None:
+    """The card is edited, and the answer to that is the last that its token brings."""
     home.discord.at("PATCH", "/webhooks/*", home.discord.expire_tokens, when="after", match=has_files)
     home.discord.fail("PATCH", "/webhooks/*", status=503, when="after", match=has_files)
+
+
+MAYBE = "it may have been shown already"
+
+
+async def test_what_a_token_may_have_shown_is_not_shown_elsewhere(home: House, ada: Person) -> None:
+    asked = await home.begun(ada, private=True)
+    shown_unheard(home)
     job = await home.done()
     assert home.only.id == (await asked.message()).id
-    assert (job.status, job.delivery_note) == (JobStatus.KEPT, "kept: it may have been shown already")
+    assert (job.status, job.delivery_note) == (JobStatus.KEPT, f"kept: {OVER}, then {MAYBE}")
 
 
-@pytest.mark.slow
+async def test_a_public_card_is_looked_at_before_it_is_shown_elsewhere(home: House, ada: Person) -> None:
+    asked = await home.begun(ada)
+    shown_unheard(home)
+    home.discord.fail("PATCH", "/channels/*", status=403, code=50005, times=None)
+    job = await home.done()
+    assert home.only.id == (await asked.message()).id
+    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, "found in its card")
+
+
+async def test_a_public_card_that_nobody_can_look_at_is_not_shown_elsewhere(home: House, ada: Person) -> None:
+    asked = await home.begun(ada)
+    shown_unheard(home)
+    home.discord.at("PATCH", "/channels/*", lambda: home.discord.forbid(home.channel, Permission.VIEW_CHANNEL))
+    home.discord.fail("PATCH", "/channels/*", status=403, code=50001, times=None)
+    job = await home.done()
+    assert home.only.id == (await asked.message()).id
+    lost = "the bot may not see or write there"
+    assert (job.status, job.delivery_note) == (JobStatus.KEPT, f"kept: {OVER}, then {lost}, then {MAYBE}")
+
+
+async def test_a_public_card_that_was_not_edited_is_followed_by_a_new_message(home: House, ada: Person) -> None:
+    await home.begun(ada)
+    home.discord.at("PATCH", "/webhooks/*", home.discord.expire_tokens, match=has_files)
+    home.discord.fail("PATCH", "/webhooks/*", status=503, match=has_files)
+    home.discord.fail("PATCH", "/channels/*", status=403, code=50005, times=None)
+    job = await home.done()
+    assert job.delivery_note == f"{BY_POST}, since {OVER}, then Discord refused it"
+    assert home.only.id == job.message_id
+
+
+async def test_images_that_are_ready_out_of_turn(home: House, ada: Person) -> None:
+    asked = await ada.slash(home.channel, "imagine", prompt=PROMPT, engine=CORE, images=3)
+    await home.services.called(CORE_ROUTE, 3)
+    first, second, third = home.services.works.by_guid
+    home.services.finish(second)
+    await asked.until(lambda seen: len(seen.pictures) == 1)
+    home.services.finish(first)
+    await asked.until(lambda seen: len(seen.pictures) == 2)
+    home.services.finish(third)
+    await home.done()
+    assert len({one.filename for one in home.only.files}) == 3
+
+
 async def test_killed_after_an_upload_whose_token_ends_meanwhile(
     discord: Discord, channel: Channel, ada: Person, tmp_path: Path
 ) -> None:
