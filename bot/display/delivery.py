@@ -72,7 +72,7 @@ class Delivery:
         # What was ready before, or was tried before, may have been shown by an edit of which nobody heard.
         self._since = clock.now()
         self._tried: set[int] = set()
-        self._to_remind: dict[int, float] = {}
+        self._to_remind: dict[int, int] = {}
         self._reminders: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
 
@@ -97,9 +97,9 @@ class Delivery:
                 for job_id in self._stale - self._updating.keys():
                     self._updating[job_id] = asyncio.create_task(self._update(job_id))
                 while self._to_remind:
-                    job_id, wait = self._to_remind.popitem()
+                    job_id, at = self._to_remind.popitem()
                     if job_id not in self._reminders:
-                        self._reminders[job_id] = asyncio.create_task(self._reminded(job_id, wait))
+                        self._reminders[job_id] = asyncio.create_task(self._reminded(job_id, at))
         finally:
             tasks = [*self._updating.values(), *self._reminders.values()]
             for task in tasks:
@@ -200,15 +200,16 @@ class Delivery:
         """Look at the card again when its token is about to end, whether or not anything else changes by then."""
         if job.id in self._reminders or job.token_expires_at is None or not ladder.needs_token(job):
             return
-        wait = (job.token_expires_at - REFRESH_BEFORE - self._clock.now()) / 1000
-        if wait > 0:
+        at = job.token_expires_at - REFRESH_BEFORE
+        if at > self._clock.now():
             # Begun by ``run``: it belongs to nobody's command or button, whoever was the first to show this card.
-            self._to_remind[job.id] = wait
+            self._to_remind[job.id] = at
             self._wake.set()
 
-    async def _reminded(self, job_id: int, wait: float) -> None:
+    async def _reminded(self, job_id: int, at: int) -> None:
         try:
-            await self._clock.sleep(wait)
+            # Counted from here: the task may begin a good while after it was asked for.
+            await self._clock.sleep((at - self._clock.now()) / 1000)
         finally:
             self._reminders.pop(job_id, None)
         self.changed(job_id)
