@@ -21,6 +21,9 @@ from playground.painting.brief import GROUNDS, HOURS, THINGS, WORDS, read
 from playground.painting.styles import STYLES
 from playground.providers import rules
 
+# Each picture takes most of a second to paint.
+pytestmark = pytest.mark.slow
+
 SMALL = (160, 160)
 PROMPT = "a lighthouse on a cliff"
 
