@@ -36,7 +36,7 @@ _SHORT = tuple(0.8**age for age in range(30))
 # The opinions: a memory, and over how many cells to each side a duration is spread (twice).
 _OPINIONS = ((_LONG, 0), (_LONG, 2), (_LONG, 6), (_LONG, 18), (_SHORT, 4), (_SHORT, 11))
 # What part of the merit of having foretold a job is left after each later one.
-_MERIT_KEPT = 0.98
+_MERIT_KEPT = 0.99
 # No opinion falls further behind the best, so that another one is soon believed when things change. As a logarithm.
 _MERIT_APART = 8.0
 # An opinion that counts for less beside the best one is left out.

@@ -3,8 +3,8 @@
 A poll is *worth* the odds that the job is over by now and nobody knows, summed up since it was last seen open:
 ``∫ P(over by t) / P(open at t) dt``. For a job that may end at any moment with equal chance that is exactly the price
 of a poll at which asking now and asking a moment later cost the same, and where the chances change it is close to it.
-So the whole rule is: ask as soon as a poll is worth its price. Nothing is asked while the job cannot be over, much
-where it most likely ends, and little once it is overdue, because the rest of the chances is a long thin tail.
+So the rule is: ask as soon as a poll is worth its price. Nothing is asked while the job cannot be over, much where it
+most likely ends, and little once it is overdue, because the rest of the chances is a long thin tail.
 
 The *price* is the waiting that one poll must save: a little, and a part of what such jobs usually take, since somebody
 who waits for a minute does not mind a second as somebody does who waits for five. It is low while few jobs share the
@@ -23,16 +23,15 @@ from itertools import accumulate, pairwise
 
 # What a poll costs, as a part of what such jobs usually take, with few jobs and with many; and with many so much more.
 CHEAP, DEAR = 0.001, 0.0038
-EXTRA = 0.025
+EXTRA = 0.019
 # Open jobs for each request a second that the provider allows: up to the first they are few, from the second on many.
 FEW, MANY = 0.5, 0.7
 
 # Where the end lies when the provider says how much is left, as parts of that: eight chances of equal size.
 _AROUND = (0.4, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.0, 3.0)
-# A job that fewer than one in so many should still be open at is overdue.
-_OVERDUE = 20
-# Beyond all that is known: the next look after this part of the age.
-_BEYOND = 1.25
+# A job is overdue when fewer than one in so many are open still. Of what comes then the past knows little, so it is
+# looked at whenever its age has grown by this part.
+_OVERDUE, _OVERDUE_PART = 20, 0.125
 # The time of a poll is worked out this finely.
 _FINE = 0.005
 
@@ -90,8 +89,9 @@ class Outlook:
         return chance * (self._look(at)[1] - spent) - (at - seen_open)
 
     def when(self, seen_open: float, cost: float) -> float:
-        """The age at which a poll will be worth so much."""
+        """The age at which to ask: when a poll will be worth so much, or a little later if it is overdue."""
         chance, spent = self._look(seen_open)
+        latest = seen_open * (1 + _OVERDUE_PART) if chance * _OVERDUE < 1 else math.inf
 
         def enough(place: int) -> bool:
             return chance * (self._sums[place] - spent) - (self._edges[place] - seen_open) >= cost
@@ -100,12 +100,12 @@ class Outlook:
         if place == len(self._edges):
             last = max(self._edges[-1], seen_open)
             growth = chance / self._open[-1] - 1
-            return min(last * _BEYOND, last + (cost - self.worth(seen_open, last)) / max(growth, 1e-9))
+            return min(latest, last + (cost - self.worth(seen_open, last)) / max(growth, 1e-9))
         early, late = max(seen_open, self._edges[place - 1]), self._edges[place]
         while late - early > _FINE:
             middle = (early + late) / 2
             early, late = (early, middle) if self.worth(seen_open, middle) >= cost else (middle, late)
-        return late
+        return min(latest, late)
 
     def told(self, at: float, left: float, trust: float) -> Outlook:
         """The same with the provider's word at this age that so much is left; ``trust`` 1 weighs it like the past."""

@@ -24,7 +24,7 @@ _TRUST_ETA, _TRUST_PERCENT = 6.0, 3.0
 # Before an engine has a past of so many jobs, when nobody can tell where polls help, they cost up to so much more.
 _UNKNOWN_UNTIL, _UNKNOWN_DEARER = 10, 2
 # A job that has taken so many times what is usual is asked for as if its age by this were usual.
-_LONG_OVER = 4
+_LONG_OVER = 8
 # Each job in a row that was over when it was first looked at halves the price for the next one, so many times.
 _BLIND_AT_MOST = 6
 

@@ -67,7 +67,7 @@ async def test_it_is_asked_for_when_such_jobs_end_and_seldom_when_it_is_overdue(
     assert ages[0] > 5
     assert sum(age < 8 for age in ages) <= 2
     assert 10 < sum(8 <= age < 13.5 for age in ages) < 25
-    assert sum(age > 30 for age in ages) < 130
+    assert sum(age > 30 for age in ages) < 180
     assert all(b - a > 1 for a, b in pairwise(ages) if a > 60)
 
 

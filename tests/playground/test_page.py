@@ -46,6 +46,7 @@ async def visitor(studio: Studio) -> AsyncIterator[Visitor]:
         yield visitor
 
 
+@pytest.mark.slow
 @in_a_browser
 async def test_from_a_prompt_to_pictures_and_again(studio: Studio, visitor: Visitor) -> None:
     await visitor.start_command("imagine")
@@ -78,6 +79,7 @@ async def test_from_a_prompt_to_pictures_and_again(studio: Studio, visitor: Visi
     assert await visitor.pictures(again, 2) == [(1216, 832), (1216, 832)]
 
 
+@pytest.mark.slow
 @in_a_browser
 async def test_a_card_that_moves_leaves_alone_what_is_typed(studio: Studio, visitor: Visitor) -> None:
     await visitor.run("imagine", {"prompt": "the first one"})
@@ -96,6 +98,7 @@ async def test_a_card_that_moves_leaves_alone_what_is_typed(studio: Studio, visi
     await expect(visitor.message("the second one, typed while the first one arrives")).to_have_count(1)
 
 
+@pytest.mark.slow
 @in_a_browser
 async def test_everybody_sees_what_is_theirs(studio: Studio, visitor: Visitor) -> None:
     await visitor.run("imagine", {"prompt": "a secret --size 3x3"})
@@ -123,6 +126,7 @@ async def test_everybody_sees_what_is_theirs(studio: Studio, visitor: Visitor) -
     await expect(visitor.message("The Studio")).to_contain_text("@Ada: 5 credits")
 
 
+@pytest.mark.slow
 @in_a_browser
 async def test_who_scrolls_away_is_left_there(studio: Studio, visitor: Visitor) -> None:
     await visitor.run("engines", {})
