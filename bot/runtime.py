@@ -79,8 +79,7 @@ class Runtime:
         beside = [
             asyncio.create_task(self.delivery.run(), name="delivery"),
             asyncio.create_task(self.client.proposals.run(), name="proposals"),
-            asyncio.create_task(self.previews.run(), name="previews"),
-            asyncio.create_task(keep_tidy(self.database, self.files, self.clock, ages), name="tidy"),
+            asyncio.create_task(keep_tidy(self.database, self.files, self.previews, self.clock, ages), name="tidy"),
         ]
         try:
             await self.worker.start()
@@ -123,7 +122,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             jobs_per_user=settings.jobs_per_user,
         )
         previews = Previews(database, files)
-        jobs = Jobs(database, providers, limits, clock, made=previews.wanted)
+        jobs = Jobs(database, providers, limits, clock)
         delivery = Delivery(jobs=jobs, files=files, clock=clock)
         worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
         usual = settings.default_engine or next(iter(jobs.engines))

@@ -165,20 +165,19 @@ async def old_images(conn: AsyncConnection, before: int, *, limit: int | None = 
     return [StoredImage(**row) for row in (await conn.execute(statement)).mappings()]
 
 
-async def images_of_submission(conn: AsyncConnection, submission_id: int) -> list[StoredImage]:
-    """The submission's images by their positions."""
-    statement = select(tables.images).where(_IMAGES.submission_id == submission_id).order_by(_IMAGES.position)
-    return [StoredImage(**row) for row in (await conn.execute(statement)).mappings()]
-
-
 async def get_image(conn: AsyncConnection, image_id: int) -> StoredImage | None:
     """The image, or None if there is none of this id."""
     row = (await conn.execute(select(tables.images).where(_IMAGES.id == image_id))).mappings().first()
     return None if row is None else StoredImage(**row)
 
 
-async def without_preview(conn: AsyncConnection, after: tuple[int, int], *, limit: int) -> list[StoredImage]:
-    """Images whose file is there and that have no preview, oldest first; those that come after a time and an id."""
+async def without_preview(
+    conn: AsyncConnection, after: tuple[int, int], *, before: int, limit: int
+) -> list[StoredImage]:
+    """Images made before `before` whose file is there and that have no preview, oldest first.
+
+    Only those that come after a time and an id; times are in Unix milliseconds.
+    """
     at, last = after
     statement = (
         select(tables.images)
@@ -186,6 +185,7 @@ async def without_preview(conn: AsyncConnection, after: tuple[int, int], *, limi
             _IMAGES.file.is_not(None),
             _IMAGES.preview.is_(None),
             _IMAGES.created_at >= at,
+            _IMAGES.created_at < before,
             or_(_IMAGES.created_at > at, _IMAGES.id > last),
         )
         .order_by(_IMAGES.created_at, _IMAGES.id)

@@ -5,7 +5,7 @@ A step returns False where somebody else was first; the caller decides what that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.credits import converted
@@ -38,22 +38,10 @@ class KeptImage:
 
 
 class Jobs(Asking):
-    """Every change of a job or a submission goes through here.
+    """Every change of a job or a submission goes through here."""
 
-    ``made`` is told the id of a submission whose images have just become ours.
-    """
-
-    def __init__(
-        self,
-        database: Database,
-        providers: Mapping[str, Provider],
-        limits: Limits,
-        clock: Clock,
-        *,
-        made: Callable[[int], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, database: Database, providers: Mapping[str, Provider], limits: Limits, clock: Clock) -> None:
         super().__init__(database, providers, limits, clock)
-        self._made = made
         self.durations = Durations(database)
 
     # --- the steps of a submission ------------------------------------------------------------------------------
@@ -136,7 +124,6 @@ class Jobs(Asking):
                 at=now,
             )
             await self._settle(tx, submission.job_id, now)
-        self._made(submission.id)
         return True
 
     async def ended_free(self, submission: Submission, status: SubmissionStatus, *, why: str, told: str) -> bool:

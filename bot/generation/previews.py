@@ -1,10 +1,12 @@
-"""Small previews of the images: made beside the work, kept longer than the files, and never in anybody's way."""
+"""Small previews of the images: made when somebody looks for them, or before the files go, and kept longer than these.
+
+To decode a picture takes longer than everything else that is done for it, and most are never looked for.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import io
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,52 +31,12 @@ _AT_ONCE = 100
 
 
 class Previews:
-    """Makes previews. :meth:`run` has to run beside the work; :meth:`wanted` may be called at any time."""
+    """Makes previews, one at a time: pictures take memory while they are made smaller."""
 
     def __init__(self, database: Database, files: ImageFiles) -> None:
         self._database = database
         self._files = files
-        self._submissions: deque[int] = deque()
-        self._wake = asyncio.Event()
-        # One at a time: pictures take memory while they are made smaller, and nobody is in a hurry.
         self._turn = asyncio.Lock()
-
-    def wanted(self, submission_id: int) -> None:
-        """The images of this submission are ours now: make their previews when there is time."""
-        self._submissions.append(submission_id)
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Make the previews that are wanted, until cancelled. What is not made now is made when it is looked for."""
-        await self._catch_up()
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._submissions:
-                submission_id = self._submissions.popleft()
-                try:
-                    async with self._database.read() as connection:
-                        made = await images.images_of_submission(connection, submission_id)
-                    for image in made:
-                        if image.preview is None:
-                            await self._make(image)
-                except Exception:
-                    log.exception("preview.not_made", submission=submission_id)
-
-    async def _catch_up(self) -> None:
-        """Make what an earlier run of the program did not get to."""
-        after = (0, 0)
-        try:
-            while True:
-                async with self._database.read() as connection:
-                    bare = await images.without_preview(connection, after, limit=_AT_ONCE)
-                if not bare:
-                    return
-                for image in bare:
-                    await self._make(image)
-                after = (bare[-1].created_at, bare[-1].id)
-        except Exception:
-            log.exception("preview.not_caught_up")
 
     async def of(self, image: StoredImage) -> bytes | None:
         """The image's preview, made now if there is none; None where there is nothing to make it of."""
@@ -88,6 +50,23 @@ class Previews:
             # Whoever looks at a list gets it all the same, without this picture.
             log.exception("preview.not_made", image=image.id)
             return None
+
+    async def make_all(self, before: int) -> None:
+        """Make what is missing of images made before ``before`` (Unix milliseconds). Raises StorageError."""
+        after = (0, 0)
+        while True:
+            async with self._database.read() as connection:
+                bare = await images.without_preview(connection, after, before=before, limit=_AT_ONCE)
+            if not bare:
+                return
+            for image in bare:
+                try:
+                    await self._make(image)
+                except StorageError:
+                    raise
+                except Exception:
+                    log.exception("preview.not_made", image=image.id)
+            after = (bare[-1].created_at, bare[-1].id)
 
     async def _make(self, image: StoredImage) -> bytes | None:
         """Make the preview and keep it. Raises StorageError."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from bot.generation.clock import Clock
+from bot.generation.previews import Previews
 from bot.privacy import say_farewell
 from storage import images, tidying
 from storage.database import Database
@@ -43,12 +44,17 @@ class Tidied:
     tokens: int
 
 
-async def tidy(database: Database, files: ImageFiles, clock: Clock, ages: Ages) -> Tidied:
+async def tidy(database: Database, files: ImageFiles, previews: Previews, clock: Clock, ages: Ages) -> Tidied:
     """Forget what is old enough; what still waits to be shown stays, however old. Raises StorageError."""
     now = clock.now()
     async with database.write() as tx:
         tokens = await tidying.forget_tokens(tx, now)
     old = now - ages.image_days * DAY
+    try:
+        await previews.make_all(old)
+    except StorageError as error:
+        # On a full disk the room that the files take is worth more than what would be kept of them.
+        log.warning("tidy.previews_not_made", reason=str(error))
     gone = await _forget_images(database, files, old)
     # A preview is never forgotten before its file, or it would be made again.
     await _forget_previews(database, files, now - max(ages.preview_days, ages.image_days) * DAY)
@@ -64,11 +70,11 @@ async def tidy(database: Database, files: ImageFiles, clock: Clock, ages: Ages) 
     return Tidied(images=gone, jobs=jobs, tokens=tokens)
 
 
-async def keep_tidy(database: Database, files: ImageFiles, clock: Clock, ages: Ages) -> None:
+async def keep_tidy(database: Database, files: ImageFiles, previews: Previews, clock: Clock, ages: Ages) -> None:
     """Tidy now and every hour, for ever; what goes wrong is logged and tried again an hour later."""
     while True:
         try:
-            tidied = await tidy(database, files, clock, ages)
+            tidied = await tidy(database, files, previews, clock, ages)
             log.info("tidied", images=tidied.images, jobs=tidied.jobs, tokens=tidied.tokens)
         except StorageError as error:
             log.error("tidy.failed", reason=str(error))  # noqa: TRY400 - the sentence says it all

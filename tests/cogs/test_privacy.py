@@ -132,7 +132,9 @@ async def test_nobody_gets_round_a_limit_by_it(make_studio: MakeStudio) -> None:
     async with studio.runtime.database.read() as connection:
         before = await ledger.totals(connection)
     studio.clock.advance(32 * DAY / 1000)
-    await tidy(studio.runtime.database, studio.runtime.files, studio.clock, Ages(image_days=7, job_days=365))
+    runtime = studio.runtime
+    ages = Ages(image_days=7, job_days=365)
+    await tidy(runtime.database, runtime.files, runtime.previews, studio.clock, ages)
     async with studio.runtime.database.read() as connection:
         assert await ledger.totals(connection) == before
         assert (await ledger.totals(connection, user_id=studio.ada.id)).captures == 0

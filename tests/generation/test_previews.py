@@ -1,25 +1,23 @@
-"""Small previews: made beside the work, never in its way, and gone with what they show."""
+"""Small previews: made when they are looked for or when the files go, and gone with what they show."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from bot.generation import previews as module
-from bot.generation.jobs import Jobs
 from bot.generation.previews import BYTES_AT_MOST, SIDE_AT_MOST, Previews, small
 from bot.generation.tidy import Ages, tidy
 from storage.errors import StorageError
 from storage.images import ImageFiles
-from storage.jobs import JobStatus, StoredImage
+from storage.jobs import StoredImage
 from tests.generation.conftest import ADA, Workshop
+
+AGES = Ages(image_days=7, job_days=365, preview_days=90)
 
 
 def picture(path: Path, size: tuple[int, int], *, mode: str = "RGB", kind: str = "PNG", noise: bool = False) -> Path:
@@ -69,16 +67,11 @@ def test_what_is_no_picture_has_none(tmp_path: Path, data: bytes) -> None:
     assert small(path) is None
 
 
-# --- beside the work ----------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 async def previews(workshop: Workshop) -> Previews:
     """Those of a workshop whose provider makes pictures that can be decoded."""
     await workshop.files.prepare()
     made = Previews(workshop.database, workshop.files)
-    workshop.jobs = Jobs(workshop.database, workshop.providers, workshop.limits, workshop.clock, made=made.wanted)
-    workshop.worker._jobs = workshop.actions._jobs = workshop.jobs
     real_keep = workshop.files.keep
 
     async def keep(aside: Path, name: str) -> Path:
@@ -94,100 +87,94 @@ async def images(workshop: Workshop, job_id: int) -> tuple[StoredImage, ...]:
     return (await workshop.view(job_id)).images
 
 
-async def until(says: Callable[[], Any]) -> None:
-    while not await says():
-        await asyncio.sleep(0)
+async def tidied(workshop: Workshop, previews: Previews, ages: Ages, *, after_days: float = 0) -> None:
+    workshop.clock.advance(after_days * 86_400)
+    await tidy(workshop.database, workshop.files, previews, workshop.clock, ages)
 
 
-async def all_made(workshop: Workshop, job_id: int) -> bool:
-    return all(image.preview for image in await images(workshop, job_id))
+# --- when they are made -------------------------------------------------------------------------------------------
 
 
-async def running(previews: Previews, workshop: Workshop, job_id: int) -> None:
-    """Let it work until it has made all of this job's."""
-    task = asyncio.create_task(previews.run())
-    try:
-        async with asyncio.timeout(30):
-            await until(lambda: all_made(workshop, job_id))
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def test_a_finished_job_gets_its_previews_beside(workshop: Workshop, previews: Previews) -> None:
+async def test_a_finished_job_has_none_until_somebody_looks(workshop: Workshop, previews: Previews) -> None:
     job_id = await workshop.imagine(images=2)
     await workshop.finish()
-    assert [image.preview for image in await images(workshop, job_id)] == [None, None], "it is not waited for"
-    await running(previews, workshop, job_id)
-    first, second = await images(workshop, job_id)
-    assert first.preview == f"{job_id}-0-0-small.webp"
-    for image in (first, second):
-        data = await previews.of(image)
-        assert max(opened(data).size) == SIDE_AT_MOST
+    before = await images(workshop, job_id)
+    assert [image.preview for image in before] == [None, None]
+    for image in before:
+        assert max(opened(await previews.of(image)).size) == SIDE_AT_MOST
+    assert [image.preview for image in await images(workshop, job_id)] == [
+        f"{job_id}-0-0-small.webp",
+        f"{job_id}-0-1-small.webp",
+    ]
 
 
-async def test_what_an_earlier_run_did_not_get_to_is_made_at_the_start(workshop: Workshop, previews: Previews) -> None:
-    job_id = await workshop.imagine()
-    await workshop.finish()
-    await running(Previews(workshop.database, workshop.files), workshop, job_id)
-
-
-async def test_the_delivery_does_not_wait_for_it(
-    workshop: Workshop, previews: Previews, monkeypatch: pytest.MonkeyPatch
+async def test_what_nobody_looked_at_gets_its_preview_before_the_file_goes(
+    workshop: Workshop, previews: Previews
 ) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+    job_id = await workshop.imagine(images=2)
+    await workshop.finish()
+    await tidied(workshop, previews, AGES, after_days=6)
+    assert [image.preview for image in await images(workshop, job_id)] == [None, None], "its file is still there"
+    await tidied(workshop, previews, AGES, after_days=2)
+    for image in await images(workshop, job_id):
+        assert image.file is None
+        assert max(opened(await previews.of(image)).size) == SIDE_AT_MOST
 
-    def slow(file: Path) -> bytes | None:
-        begun.set()
-        assert go_on.wait(30)
+
+async def test_one_that_cannot_be_made_keeps_no_other_from_being_made(
+    workshop: Workshop, previews: Previews, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id = await workshop.imagine(images=3)
+    await workshop.finish()
+
+    def fail(file: Path) -> bytes | None:
+        if file.name.endswith("0-1.png"):
+            raise MemoryError
         return small(file)
 
-    monkeypatch.setattr(module, "small", slow)
-    task = asyncio.create_task(previews.run())
+    monkeypatch.setattr(module, "small", fail)
+    await tidied(workshop, previews, AGES, after_days=8)
+    made = await images(workshop, job_id)
+    assert [image.preview is not None for image in made] == [True, False, True]
+    assert all(image.file is None for image in made)
+    assert "preview.not_made" in caplog.text
+
+
+async def test_a_full_disk_gets_its_room_all_the_same(
+    workshop: Workshop, previews: Previews, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     job_id = await workshop.imagine()
     await workshop.finish()
-    assert await asyncio.to_thread(begun.wait, 30)
-    second = await workshop.imagine()
-    await workshop.finish()
-    assert workshop.delivered == [job_id, second]
-    go_on.set()
-    async with asyncio.timeout(30):
-        await until(lambda: all_made(workshop, second))
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+
+    def full(file: Path, aside: Path) -> bytes:
+        raise StorageError("The disk is full.")
+
+    monkeypatch.setattr(module, "_made", full)
+    await tidied(workshop, previews, AGES, after_days=8)
+    (image,) = await images(workshop, job_id)
+    assert image.file is image.preview is None
+    assert "The disk is full." in caplog.text
 
 
 @pytest.mark.parametrize("error", [StorageError("The disk is full."), MemoryError(), ZeroDivisionError("a bug")])
-async def test_what_goes_wrong_ends_neither_the_job_nor_the_previews(
+async def test_who_looks_gets_it_later_when_it_could_not_be_made(
     workshop: Workshop,
     previews: Previews,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     error: Exception,
 ) -> None:
-    failed = asyncio.Event()
-
     def fail(file: Path, aside: Path) -> bytes:
-        loop.call_soon_threadsafe(failed.set)
         raise error
 
-    loop = asyncio.get_running_loop()
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    (image,) = await images(workshop, job_id)
     with monkeypatch.context() as patch:
         patch.setattr(module, "_made", fail)
-        task = asyncio.create_task(previews.run())
-        job_id = await workshop.imagine()
-        await workshop.finish()
-        await failed.wait()
-        assert (await workshop.view(job_id)).job.status is JobStatus.DELIVERED
-        assert await previews.of((await images(workshop, job_id))[0]) is None
-    second = await workshop.imagine()
-    await workshop.finish()
-    async with asyncio.timeout(30):
-        await until(lambda: all_made(workshop, second))
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+        assert await previews.of(image) is None
     assert "preview.not_made" in caplog.text
-    assert (await previews.of((await images(workshop, job_id))[0])) is not None, "it is made when it is looked for"
+    assert await previews.of(image) is not None
 
 
 async def test_a_picture_that_cannot_be_decoded_has_none(
@@ -236,24 +223,20 @@ async def test_nothing_stays_of_what_was_deleted_meanwhile(
 async def test_delete_takes_the_preview_too(workshop: Workshop, previews: Previews) -> None:
     job_id = await workshop.imagine()
     await workshop.finish()
-    await running(previews, workshop, job_id)
+    assert await previews.of((await images(workshop, job_id))[0]) is not None
     await workshop.actions.delete(ADA, job_id)
     folder = workshop.files.path("x").parent
     assert await asyncio.to_thread(lambda: list(folder.iterdir())) == []
 
 
 async def test_a_preview_outlives_its_file_and_goes_by_its_own_age(workshop: Workshop, previews: Previews) -> None:
-    ages = Ages(image_days=7, job_days=365, preview_days=90)
     job_id = await workshop.imagine()
     await workshop.finish()
-    await running(previews, workshop, job_id)
-    workshop.clock.advance(8 * 86_400)
-    await tidy(workshop.database, workshop.files, workshop.clock, ages)
+    await tidied(workshop, previews, AGES, after_days=8)
     (image,) = await images(workshop, job_id)
     assert image.file is None
     assert await previews.of(image) is not None
-    workshop.clock.advance(83 * 86_400)
-    await tidy(workshop.database, workshop.files, workshop.clock, ages)
+    await tidied(workshop, previews, AGES, after_days=83)
     (image,) = await images(workshop, job_id)
     assert image.preview is None
     assert await previews.of(image) is None
@@ -264,9 +247,8 @@ async def test_a_preview_outlives_its_file_and_goes_by_its_own_age(workshop: Wor
 async def test_a_preview_is_not_forgotten_before_its_file(workshop: Workshop, previews: Previews) -> None:
     job_id = await workshop.imagine()
     await workshop.finish()
-    await running(previews, workshop, job_id)
-    workshop.clock.advance(5 * 86_400)
-    await tidy(workshop.database, workshop.files, workshop.clock, Ages(image_days=7, job_days=365, preview_days=1))
+    await previews.of((await images(workshop, job_id))[0])
+    await tidied(workshop, previews, Ages(image_days=7, job_days=365, preview_days=1), after_days=5)
     (image,) = await images(workshop, job_id)
     assert image.preview is not None
 

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import update
 
 from bot.generation import tidy as module
+from bot.generation.previews import Previews
 from bot.generation.tidy import AT_ONCE, DAY, Ages, Tidied, keep_tidy, tidy
 from storage import jobs, reconcile, tables
 from storage.errors import StorageError
@@ -25,7 +26,9 @@ AGES = Ages(image_days=7, job_days=40)
 async def tidied(workshop: Workshop, *, after_days: int, ages: Ages = AGES) -> Tidied:
     await workshop.files.prepare()
     workshop.clock.advance(after_days * 86_400)
-    return await tidy(workshop.database, workshop.files, workshop.clock, ages)
+    return await tidy(
+        workshop.database, workshop.files, Previews(workshop.database, workshop.files), workshop.clock, ages
+    )
 
 
 async def made_long_ago(path: Path, milliseconds: int) -> None:
@@ -158,7 +161,9 @@ async def test_what_goes_wrong_is_logged_and_tried_again_an_hour_later(
 
     monkeypatch.setattr(module, "tidy", fail)
     with caplog.at_level(logging.ERROR), pytest.raises(asyncio.CancelledError):
-        await keep_tidy(workshop.database, workshop.files, workshop.clock, AGES)
+        await keep_tidy(
+            workshop.database, workshop.files, Previews(workshop.database, workshop.files), workshop.clock, AGES
+        )
     assert [after - before for before, after in pairwise(times)] == [3_600_000] * 2
     failures = [record for record in caplog.records if "tidy.failed" in record.getMessage()]
     assert len(failures) == 2

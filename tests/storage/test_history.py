@@ -213,14 +213,14 @@ async def test_a_preview_is_recorded_once_and_only_beside_its_file(database: Dat
     async with database.write() as tx:
         submission = await add_submission(tx, await add_job(tx))
         one, other = [await add_image(tx, submission, place, at=NOW + place) for place in (0, 1)]
-        assert [image.id for image in await images.images_of_submission(tx, submission)] == [one, other]
-        assert [image.id for image in await images.without_preview(tx, (0, 0), limit=9)] == [one, other]
-        assert [image.id for image in await images.without_preview(tx, (NOW, one), limit=9)] == [other]
+        assert [image.id for image in await images.without_preview(tx, (0, 0), before=NOW + 2, limit=9)] == [one, other]
+        assert [image.id for image in await images.without_preview(tx, (NOW, one), before=NOW + 2, limit=9)] == [other]
+        assert [image.id for image in await images.without_preview(tx, (0, 0), before=NOW + 1, limit=9)] == [one]
         assert await images.set_preview(tx, one, "one.webp")
         assert not await images.set_preview(tx, one, "again.webp")
         await jobs.forget_files(tx, [other])
         assert not await images.set_preview(tx, other, "other.webp")
-        assert await images.without_preview(tx, (0, 0), limit=9) == []
+        assert await images.without_preview(tx, (0, 0), before=NOW + 2, limit=9) == []
         assert await jobs.image_files(tx) == {f"{submission}-0.png", "one.webp"}
         assert [image.id for image in await images.old_previews(tx, NOW + 1, limit=9)] == [one]
         assert await images.old_previews(tx, NOW, limit=9) == []

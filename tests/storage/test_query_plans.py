@@ -77,8 +77,8 @@ HOT: dict[str, tuple[Ask, str]] = {
     "work_in": (lambda conn: thread_work.work_in(conn, [1, 2]), "ix_jobs_thread_id (thread_id=?)"),
     "old_previews": (lambda conn: images.old_previews(conn, 1), "ix_images_preview_created_at (created_at<?)"),
     "without_preview": (
-        lambda conn: images.without_preview(conn, (1, 1), limit=1),
-        "ix_images_created_at (created_at>?)",
+        lambda conn: images.without_preview(conn, (1, 1), before=2, limit=1),
+        "ix_images_created_at (created_at>? AND created_at<?)",
     ),
     "find_threads": (lambda conn: threads.find_threads(conn, 1, 1, "a"), "ix_threads_user_id_place_id_updated_at"),
 }
