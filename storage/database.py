@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from filelock import FileLock, Timeout
-from sqlalchemy import make_url
+from sqlalchemy import make_url, select
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -43,24 +44,18 @@ class Database:
         path = database_path(url)
         await asyncio.to_thread(check_current, path)
         # The parameters of a statement hold prompts and interaction tokens, which belong in no error's text.
-        options: dict[str, Any] = {
-            "max_overflow": 0,
-            "hide_parameters": True,
-            "connect_args": {
-                "isolation_level": None,
-                "timeout": sqlite.PATIENCE_SECONDS,
-                "async_creator_fn": driver.connection,
-            },
-        }
-        writer = create_async_engine(url, pool_size=1, **options)
-        sqlite.prepare(writer.sync_engine, sqlite.WRITER, "BEGIN IMMEDIATE")
-        readers = create_async_engine(url, pool_size=_READERS, **options)
-        sqlite.prepare(readers.sync_engine, sqlite.READER, "BEGIN")
+        options: dict[str, Any] = {"max_overflow": 0, "hide_parameters": True}
+        writer = create_async_engine(
+            url, pool_size=1, connect_args=_connection("BEGIN IMMEDIATE", sqlite.WRITER), **options
+        )
+        readers = create_async_engine(
+            url, pool_size=_READERS, connect_args=_connection("BEGIN", sqlite.READER), **options
+        )
         database = cls(path, writer, readers)
         try:
             # A file that cannot be written is found out now and not when the first job comes.
-            async with database.write():
-                pass
+            async with database.write() as tx:
+                await tx.scalar(select(1))
         except BaseException:
             await database.close()
             raise
@@ -181,6 +176,11 @@ def _migrate(path: Path, backup_to: Path, folder: Path) -> None:
             raise
         if copy is not None:
             copies.keep_latest(path, backup_to)
+
+
+def _connection(begin: str, pragmas: tuple[str, ...]) -> dict[str, Any]:
+    opened = partial(driver.connection, begin=begin, pragmas=pragmas)
+    return {"isolation_level": None, "timeout": sqlite.PATIENCE_SECONDS, "async_creator_fn": opened}
 
 
 async def _commit(tx: AsyncConnection) -> None:

@@ -14,48 +14,54 @@ import aiosqlite
 
 T = TypeVar("T")
 
-LATER = "BEGIN"
-"""A deferred BEGIN does nothing before the next statement, so it goes there together with that one."""
-
 
 class Connection(aiosqlite.Connection):
-    """Opened by awaiting it, like its parent."""
+    """Opened by awaiting it, like its parent.
 
-    def __init__(self, database: str, options: dict[str, Any]) -> None:
-        super().__init__(lambda: sqlite3.connect(database, **options), 64)
+    The first statement begins a transaction in the same trip; what there is not to end takes no trip at all.
+    """
+
+    def __init__(self, database: str, *, begin: str, pragmas: Iterable[str], **options: Any) -> None:
+        def opened() -> sqlite3.Connection:
+            connection = sqlite3.connect(database, **options)
+            try:
+                for pragma in pragmas:
+                    connection.execute(pragma)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+        super().__init__(opened, 64)
         # A thread that is left over must not hold up the end of the process.
         self._thread.daemon = True
-        self._begins = False
+        self._begin = begin
+        self._begun = False
 
     def cursor(self) -> Cursor:  # type: ignore[override]  # the adapter calls what its parent's only promises
         return Cursor(self)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do this in the connection's thread. Raises what it raises, and ValueError once it was closed."""
-        begins, self._begins = self._begins, False
+        """Do this in the connection's thread, in a transaction. Raises what it raises, and ValueError once closed."""
+        begins, self._begun = not self._begun, True
 
         def begun() -> T:
             connection = self._conn
             if begins:
-                connection.execute(LATER)
+                connection.execute(self._begin)
             return work(connection)
 
         result: T = await self._execute(begun)  # type: ignore[no-untyped-call]  # the parent's has no types
         return result
 
-    def begin_later(self) -> None:
-        self._begins = True
-
     async def commit(self) -> None:
-        if self._begins:
-            self._begins = False
-        else:
+        if self._begun:
             await super().commit()
+            self._begun = False
 
     async def rollback(self) -> None:
-        if self._begins:
-            self._begins = False
-        else:
+        if self._begun:
+            self._begun = False
             await super().rollback()
 
 
@@ -74,9 +80,6 @@ class Cursor:
         return self
 
     async def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Self:
-        if statement == LATER:
-            self._connection.begin_later()
-            return self
         return await self._do(lambda connection: connection.execute(statement, parameters))
 
     async def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> Self:
@@ -101,6 +104,9 @@ class Cursor:
         return self
 
 
-def connection(database: str, **options: Any) -> Connection:
-    """A connection that is not open yet; the options are those of :func:`sqlite3.connect`."""
-    return Connection(database, options)
+def connection(database: str, *, begin: str, pragmas: Iterable[str], **options: Any) -> Connection:
+    """A connection that is not open yet, with how it is set up and how its transactions begin.
+
+    The other options are those of :func:`sqlite3.connect`.
+    """
+    return Connection(database, begin=begin, pragmas=pragmas, **options)

@@ -102,7 +102,7 @@ async def test_a_cancelled_write_is_whole_or_not_there_wherever_it_was_cancelled
         assert cancelled or there == [1, 2]
         whole += cancelled and there == [1, 2]
     # Otherwise the loop above has not been everywhere: before the commit and within it.
-    assert step > 7
+    assert step > 5
     assert whole > 0
 
 
@@ -191,7 +191,8 @@ async def test_another_programs_lock_is_said_plainly(url: str, path: Path, monke
     database = await Database.open(url)
     other = await asyncio.to_thread(locked, path)
     with pytest.raises(StorageError, match="locked by another program"):
-        async with database.write():
+        async with database.write() as tx:
+            await state.get(tx, "name")
             pytest.fail("it is locked")
     with pytest.raises(StorageError, match="locked by another program"):
         await Database.open(url)
