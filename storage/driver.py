@@ -23,7 +23,7 @@ class Connection(aiosqlite.Connection):
 
     def __init__(self, database: str, *, begin: str, pragmas: Iterable[str], **options: Any) -> None:
         def opened() -> sqlite3.Connection:
-            connection = sqlite3.connect(database, **options)
+            connection: sqlite3.Connection = sqlite3.connect(database, **options)
             try:
                 for pragma in pragmas:
                     connection.execute(pragma)

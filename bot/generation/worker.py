@@ -13,6 +13,7 @@ import structlog
 from bot.errors import Undelivered
 from bot.generation.clock import Clock
 from bot.generation.jobs import Jobs
+from bot.generation.queue import Queue
 from bot.generation.rate import Rate
 from bot.generation.resting import Rest, Resting
 from bot.generation.submission import NOT_OFFERED, UNKNOWN, SubmissionRun
@@ -32,7 +33,6 @@ DELIVERY_BACKOFF = (2.0, 5.0, 15.0, 60.0, 300.0, 900.0)
 # A rendering submission is paid for: after an error of our own it is tried again before it ends. Where the disk or the
 # database fails, everything is tried again after these waits, the last of them repeated.
 CRASH_BACKOFF = (2.0, 10.0, 30.0, 120.0)
-QUEUE_READ_AT_ONCE = 1000
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Worker:
             name: Lane(provider, Rate(provider.rate, clock), Resting(name, provider.label, clock, self.wake))
             for name, provider in jobs.providers.items()
         }
-        self._waiting: list[Submission] = []
+        self._queue = Queue(jobs.database)
         # Each task, with whether it is at a point where it should be waited for and not be cancelled.
         self._tasks: dict[asyncio.Task[None], Callable[[], bool]] = {}
         self._turns = Turns()
@@ -97,6 +97,10 @@ class Worker:
         """There may be something new in the queue, or the job ``ready`` is to be shown."""
         if ready is not None:
             self._ready.add(ready)
+        self._queue.added()
+        self._go_on()
+
+    def _go_on(self) -> None:
         self._quiet.clear()
         self._wake.set()
 
@@ -133,7 +137,7 @@ class Worker:
     def progress(self, job_id: int) -> tuple[Progress, list[Submission]]:
         """What is known in memory of a job at this moment, and its submissions that are on their way."""
         position = next(
-            (place for place, submission in enumerate(self._waiting, 1) if submission.job_id == job_id), None
+            (place for place, submission in enumerate(self._queue.waiting, 1) if submission.job_id == job_id), None
         )
         runs = [
             run for lane in self._lanes.values() for run in lane.running.values() if run.submission.job_id == job_id
@@ -151,7 +155,7 @@ class Worker:
 
     def _resting_until(self, job_id: int) -> int | None:
         """When something of the job that waits for a resting provider will be tried."""
-        waits_for = {submission.provider for submission in self._waiting if submission.job_id == job_id}
+        waits_for = {submission.provider for submission in self._queue.waiting if submission.job_id == job_id}
         return min((rest.until for rest in self.resting() if rest.provider in waits_for), default=None)
 
     # --- starting submissions -----------------------------------------------------------------------------------
@@ -194,24 +198,23 @@ class Worker:
             self._spawn(self._deliver_with_patience(job_id), partial(self._uploading.__contains__, job_id))
         self._ready.clear()
         now = self._clock.now()
-        async with self._jobs.database.read() as connection:
-            due = await rows.queued(connection, now=now, limit=QUEUE_READ_AT_ONCE)
-            later = await rows.next_attempt(connection, now)
+        due = await self._queue.due(now)
         running = {id_: run for lane in self._lanes.values() for id_, run in lane.running.items()}
         due = [submission for submission in due if submission.id not in running]
-        before = [submission.job_id for submission in self._waiting]
-        self._waiting = []
+        before = [submission.job_id for submission in self._queue.waiting]
+        self._queue.waiting = waiting = []
         for submission in self._turns.ordered(due, (run.submission.user_id for run in running.values())):
             lane = self._lanes[submission.provider]
             if lane.free > 0 and lane.resting.lets_start:
                 lane.resting.starts(submission.id)
                 self._start(lane, submission)
             else:
-                self._waiting.append(submission)
-        for job_id in {*before, *(submission.job_id for submission in self._waiting)}:
+                waiting.append(submission)
+        for job_id in {*before, *(submission.job_id for submission in waiting)}:
             self._changed(job_id)
-        waits_for = {submission.provider for submission in self._waiting}
+        waits_for = {submission.provider for submission in waiting}
         ends = [rest.until for rest in self.resting() if rest.provider in waits_for]
+        later = self._queue.next_at
         soonest = min(ends if later is None else [later, *ends], default=None)
         return None if soonest is None else max(0.0, (soonest - now) / 1000)
 
@@ -250,7 +253,7 @@ class Worker:
         finally:
             del lane.running[submission.id]
             lane.resting.over(submission.id)
-        await self._until_stored(partial(self._after, submission.job_id))
+        await self._until_stored(partial(self._after, run.submission))
 
     async def _until_stored(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do the work, again and again while the disk or the database fails: nothing is lost by waiting."""
@@ -263,12 +266,16 @@ class Worker:
                 log.error("storage.failed", reason=str(error))  # noqa: TRY400 - the sentence says it all
             await self._clock.sleep(next(waits, CRASH_BACKOFF[-1]))
 
-    async def _after(self, job_id: int) -> None:
-        """A submission of the job has ended or was postponed."""
+    async def _after(self, submission: Submission) -> None:
+        """It has ended or was postponed."""
         async with self._jobs.database.read() as connection:
-            job = await rows.get_job(connection, job_id)
-        self._changed(job_id)
-        self.wake(job_id if job is not None and job.status is JobStatus.READY else None)
+            job = await rows.get_job(connection, submission.job_id)
+        self._changed(submission.job_id)
+        if job is not None and job.status is JobStatus.READY:
+            self._ready.add(job.id)
+        if submission.status is SubmissionStatus.QUEUED:
+            self._queue.added()
+        self._go_on()
 
     # --- showing ------------------------------------------------------------------------------------------------
 
@@ -306,4 +313,4 @@ class Worker:
         del self._tasks[task]
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("worker.task_failed", exc_info=error)
-        self.wake()
+        self._go_on()

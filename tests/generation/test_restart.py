@@ -127,7 +127,27 @@ async def test_the_queue_is_read_at_once_and_started_oldest_first(
     assert seen == {"write": 1, "read": 1}
     (lane,) = workshop.worker._lanes.values()
     assert list(lane.running) == ids[::-1][:20]
-    assert [submission.id for submission in workshop.worker._waiting] == ids[::-1][20:]
+    assert [submission.id for submission in workshop.worker._queue.waiting] == ids[::-1][20:]
+
+
+async def test_the_queue_is_not_read_again_for_what_ends(
+    workshop: Workshop, counted: Callable[[Workshop], Counter[str]]
+) -> None:
+    workshop.provider.jobs = 1
+    await left_behind(workshop, list(range(1, 6)), QUEUED)
+    await workshop.worker._resume()
+    seen = counted(workshop)
+    await workshop.worker._start_due()
+    assert seen["read"] == 1
+    (lane,) = workshop.worker._lanes.values()
+    for waiting in (3, 2, 1):
+        lane.running.clear()
+        await workshop.worker._start_due()
+        assert (len(lane.running), len(workshop.worker._queue.waiting)) == (1, waiting)
+    assert seen["read"] == 1
+    workshop.worker.wake()
+    await workshop.worker._start_due()
+    assert seen["read"] == 2
 
 
 async def test_what_goes_on_after_a_restart_keeps_to_the_rate(workshop: Workshop) -> None:

@@ -190,10 +190,13 @@ async def test_another_programs_lock_is_said_plainly(url: str, path: Path, monke
     monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0)
     database = await Database.open(url)
     other = await asyncio.to_thread(locked, path)
-    with pytest.raises(StorageError, match="locked by another program"):
+
+    async def write() -> None:
         async with database.write() as tx:
             await state.get(tx, "name")
-            pytest.fail("it is locked")
+
+    with pytest.raises(StorageError, match="locked by another program"):
+        await write()
     with pytest.raises(StorageError, match="locked by another program"):
         await Database.open(url)
     async with database.read() as conn:
