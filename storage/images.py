@@ -26,6 +26,7 @@ _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
 
 # Made once: to put a statement together takes longer than to carry it out.
+_ADD_IMAGE = insert(tables.images).returning(_IMAGES.id)
 _IMAGES_OF = (
     select(tables.images)
     .join(tables.submissions, _SUBMISSIONS.id == _IMAGES.submission_id)
@@ -118,23 +119,19 @@ async def add_image(
     at: int,
 ) -> int:
     """Record a finished image whose file is kept under the name `file`, and return its id."""
-    statement = (
-        insert(tables.images)
-        .values(
-            submission_id=submission_id,
-            position=position,
-            file=file,
-            media_type=media_type,
-            width=width,
-            height=height,
-            bytes=bytes,
-            seed=seed,
-            filtered=filtered,
-            created_at=at,
-        )
-        .returning(_IMAGES.id)
-    )
-    return int((await tx.execute(statement)).scalar_one())
+    image = {
+        "submission_id": submission_id,
+        "position": position,
+        "file": file,
+        "media_type": media_type,
+        "width": width,
+        "height": height,
+        "bytes": bytes,
+        "seed": seed,
+        "filtered": filtered,
+        "created_at": at,
+    }
+    return int((await tx.execute(_ADD_IMAGE, image)).scalar_one())
 
 
 async def images_of(conn: AsyncConnection, job_id: int) -> list[StoredImage]:

@@ -8,11 +8,13 @@ part of its entries. Each entry says where it was asked for, so that reports nee
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, case, func, insert, select, text
+from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, case, func, insert, select, text, union_all
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -31,6 +33,35 @@ _COSTS_OF = (
     .where(_SUBMISSIONS.job_id == bindparam("job"))
     .order_by(_LEDGER.id)
 )
+
+
+_OF = _SUBMISSIONS.id == bindparam("of")
+_HOLD_ENTRY = insert(tables.ledger).values(
+    job_id=select(_SUBMISSIONS.job_id).where(_OF).scalar_subquery(),
+    position=select(_SUBMISSIONS.position).where(_OF).scalar_subquery(),
+    channel_id=select(_JOBS.channel_id)
+    .join(tables.submissions, _SUBMISSIONS.job_id == _JOBS.id)
+    .where(_OF)
+    .scalar_subquery(),
+)
+_COLUMNS = [column for column in tables.ledger.columns if not column.primary_key]
+_ENTRY = insert(tables.ledger)
+# In one statement, so that of two entries never one alone is written, even if the caller goes on after the refusal.
+_TWO_ENTRIES = insert(tables.ledger).from_select(
+    [column.name for column in _COLUMNS],
+    union_all(
+        *(
+            select(*(bindparam(f"{column.name}_{number}", type_=column.type) for column in _COLUMNS))
+            for number in range(2)
+        )
+    ),
+)
+# A hold, with what is known of its submission by now.
+_HOLD_OF = select(
+    tables.ledger,
+    select(func.count()).where(tables.images.c.submission_id == bindparam("of")).scalar_subquery().label("made"),
+    select(_SUBMISSIONS.status).where(_OF).scalar_subquery().label("ended"),
+).where(_LEDGER.submission_id == bindparam("of"), _LEDGER.kind == "hold")
 
 
 class EntryKind(StrEnum):
@@ -101,15 +132,10 @@ async def hold(
     if not 0 <= granted <= amount:
         raise ValueError(f"{granted} of {amount} cannot come out of grants")
     entry = _entry(EntryKind.HOLD, submission_id, user_id, server_id, engine, amount, counted_at=at, at=at)
-    of_it = _SUBMISSIONS.id == submission_id
-    place = select(_JOBS.channel_id).join(tables.submissions, _SUBMISSIONS.job_id == _JOBS.id).where(of_it)
-    known = {
-        "granted": granted,
-        "job_id": select(_SUBMISSIONS.job_id).where(of_it).scalar_subquery(),
-        "position": select(_SUBMISSIONS.position).where(of_it).scalar_subquery(),
-        "channel_id": place.scalar_subquery(),
-    }
-    await _write(tx, f"Submission {submission_id} has its hold already.", entry | known)
+    looked_up = {"job_id", "position", "channel_id"}
+    given = {name: value for name, value in entry.items() if name not in looked_up}
+    with _refusing(f"Submission {submission_id} has its hold already."):
+        await tx.execute(_HOLD_ENTRY, given | {"granted": granted, "of": submission_id})
 
 
 async def capture(
@@ -120,14 +146,15 @@ async def capture(
     Raises StorageError, and writes nothing, if it has no hold or was captured or released before.
     """
     _not_negative(amount)
-    held = await _hold_of(tx, submission_id)
+    held, made, _ = await _hold_of(tx, submission_id)
     # The period's own credits pay first, the grants what is beyond them.
     granted = min(held.granted, max(0, amount - (held.amount - held.granted)))
-    made = select(func.count()).where(tables.images.c.submission_id == submission_id).scalar_subquery()
     paid = {"exact": exact, "raw_amount": raw_amount, "granted": granted, "images": made}
     spent = _following(held, EntryKind.CAPTURE, amount, at) | paid
     freed = _following(held, EntryKind.RELEASE, -held.amount, at) | {"granted": -held.granted}
-    await _write(tx, f"Submission {submission_id} was paid for or released already.", spent, freed)
+    two = {f"{name}_{number}": value for number, entry in enumerate((spent, freed)) for name, value in entry.items()}
+    with _refusing(f"Submission {submission_id} was paid for or released already."):
+        await tx.execute(_TWO_ENTRIES, two)
 
 
 async def release(tx: AsyncConnection, submission_id: int, *, at: int, note: str | None = None) -> None:
@@ -135,11 +162,10 @@ async def release(tx: AsyncConnection, submission_id: int, *, at: int, note: str
 
     Raises StorageError, and writes nothing, if it has no hold or was captured or released before.
     """
-    held = await _hold_of(tx, submission_id)
-    ended = select(_SUBMISSIONS.status).where(_SUBMISSIONS.id == submission_id).scalar_subquery()
-    why = {"note": note, "granted": -held.granted, "outcome": func.coalesce(ended, SubmissionStatus.FAILED.value)}
-    freed = _following(held, EntryKind.RELEASE, -held.amount, at) | why
-    await _write(tx, f"Submission {submission_id} was paid for or released already.", freed)
+    held, _, ended = await _hold_of(tx, submission_id)
+    why = {"note": note, "granted": -held.granted, "outcome": ended or SubmissionStatus.FAILED.value}
+    with _refusing(f"Submission {submission_id} was paid for or released already."):
+        await tx.execute(_ENTRY, _following(held, EntryKind.RELEASE, -held.amount, at) | why)
 
 
 async def grant(
@@ -148,7 +174,7 @@ async def grant(
     """Give a user credits of their own, which do not lapse."""
     _not_negative(amount)
     entry = _entry(EntryKind.GRANT, None, user_id, server_id, None, amount, counted_at=at, at=at)
-    await tx.execute(insert(tables.ledger).values(**entry | {"note": note}))
+    await tx.execute(_ENTRY, entry | {"note": note})
 
 
 async def adjust(
@@ -156,7 +182,7 @@ async def adjust(
 ) -> None:
     """Correct what a user was granted, up or (a negative amount) down."""
     entry = _entry(EntryKind.ADJUST, None, user_id, server_id, None, amount, counted_at=at, at=at)
-    await tx.execute(insert(tables.ledger).values(**entry | {"note": note}))
+    await tx.execute(_ENTRY, entry | {"note": note})
 
 
 async def spent_and_held(
@@ -289,23 +315,24 @@ def _following(held: LedgerEntry, kind: EntryKind, amount: int, at: int) -> dict
     return _entry(kind, *facts, amount, counted_at=held.counted_at, at=at) | known
 
 
-async def _write(tx: AsyncConnection, refusal: str, *entries: dict[str, Any]) -> None:
-    # One statement, so that of two entries never one alone is written, even if the caller goes on after the refusal.
+@contextmanager
+def _refusing(sentence: str) -> Iterator[None]:
+    """An entry that was written before is refused in this sentence."""
     try:
-        await tx.execute(insert(tables.ledger).values(list(entries)))
+        yield
     except IntegrityError as error:
-        raise StorageError(refusal) from error
+        raise StorageError(sentence) from error
 
 
-async def _hold_of(tx: AsyncConnection, submission_id: int) -> LedgerEntry:
-    statement = select(tables.ledger).where(
-        _LEDGER.submission_id == submission_id, _LEDGER.kind == EntryKind.HOLD.value
-    )
-    row = (await tx.execute(statement)).mappings().first()
+async def _hold_of(tx: AsyncConnection, submission_id: int) -> tuple[LedgerEntry, int, str | None]:
+    """The hold of a submission, how many images are recorded of it, and its status, if it is still there."""
+    row = (await tx.execute(_HOLD_OF, {"of": submission_id})).mappings().first()
     if row is None:
         raise StorageError(f"Submission {submission_id} has no hold.")
-    return _record(row)
+    entry = dict(row)
+    made, ended = int(entry.pop("made")), entry.pop("ended")
+    return _record(entry), made, ended
 
 
-def _record(row: RowMapping) -> LedgerEntry:
+def _record(row: RowMapping | dict[str, Any]) -> LedgerEntry:
     return LedgerEntry(**{**row, "kind": EntryKind(row["kind"])})

@@ -111,6 +111,18 @@ class Took:
 
 
 @dataclass(frozen=True, slots=True)
+class Costs:
+    """Of one submission, in millicredits: what it holds now, and what was captured, None if nothing was.
+
+    ``exact``: nothing that was captured is an estimate.
+    """
+
+    held: int
+    captured: int | None
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One step of a submission: from which status (None: it was made) to which, when, and why."""
 

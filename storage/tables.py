@@ -6,6 +6,7 @@ Only Integer, Text, REAL, LargeBinary and the types below are used, since the SQ
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import (
@@ -356,3 +357,12 @@ admin_log = Table(
     Index(None, "server_id"),
     **STRICT,
 )
+
+
+def settable(table: Table, columns: Collection[str], *guarded: str) -> None:
+    """Raise ValueError for columns that are guarded, or that are none of the table's.
+
+    What is given with a statement and fits nothing in it would only be left out.
+    """
+    if wrong := set(columns) & set(guarded) | set(columns) - set(table.columns.keys()):
+        raise ValueError(f"not to be set here: {', '.join(sorted(wrong))}")

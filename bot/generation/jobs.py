@@ -123,7 +123,7 @@ class Jobs(Asking):
                 raw_amount=cost.millicredits,
                 at=now,
             )
-            await self._settle(tx, submission.job_id, now)
+            await rows.settle_job(tx, submission.job_id, now)
         return True
 
     async def ended_free(self, submission: Submission, status: SubmissionStatus, *, why: str, told: str) -> bool:
@@ -132,7 +132,7 @@ class Jobs(Asking):
         async with self.database.write() as tx:
             if not await self._end_free(tx, submission, status, why=why, told=told, now=now):
                 return False
-            await self._settle(tx, submission.job_id, now)
+            await rows.settle_job(tx, submission.job_id, now)
         return True
 
     async def crashed(self, submission: Submission) -> None:
@@ -161,12 +161,6 @@ class Jobs(Asking):
 
     # --- the steps of a job -------------------------------------------------------------------------------------
 
-    async def _settle(self, tx: AsyncConnection, job_id: int, now: int) -> None:
-        """working → ready once every submission has ended; in the transaction of the last one's end."""
-        submissions = await rows.submissions_of(tx, job_id)
-        if all(submission.status in rows.ENDED for submission in submissions):
-            await rows.move_job(tx, job_id, JobStatus.WORKING, JobStatus.READY, at=now, ended_at=now)
-
     async def cancel(self, job_id: int) -> tuple[int, int]:
         """Drop what has not been sent. Returns how many submissions were dropped and how many go on."""
         now = self._clock.now()
@@ -180,7 +174,7 @@ class Jobs(Asking):
                 elif submission.status not in rows.ENDED:
                     going_on += 1
             if dropped:
-                await self._settle(tx, job_id, now)
+                await rows.settle_job(tx, job_id, now)
         return dropped, going_on
 
     async def shown(self, job_id: int, *, note: str, **where: object) -> bool:

@@ -9,7 +9,7 @@ from bot.credits import Price, converted, sum_of
 from bot.generation.requests import ImagineOptions, decode_request
 from bot.providers.base import Engine, ImageRequest, Provider
 from storage import jobs as rows
-from storage import ledger, threads
+from storage import threads
 from storage.database import AsyncConnection
 from storage.jobs import ENDED, Job, JobStatus, StoredImage, Submission, SubmissionStatus
 
@@ -122,31 +122,30 @@ class JobView:
 
 async def load(connection: AsyncConnection, job: Job, providers: Mapping[str, Provider], progress: Progress) -> JobView:
     """Read what belongs to the job and decode it."""
-    submissions = await rows.submissions_of(connection, job.id)
-    images = await rows.images_of(connection, job.id)
-    costs = await ledger.costs_of(connection, job.id)
+    submissions = await rows.with_costs(connection, job.id)
+    # Images come with the end of their submission, and most often a card is read before it.
+    made = any(submission.status is SubmissionStatus.DONE for submission, _ in submissions)
+    images = await rows.images_of(connection, job.id) if made else []
     thread = await threads.get_thread(connection, job.thread_id, job.user_id) if job.thread_id is not None else None
     views = []
     exactly = True
-    for submission in submissions:
+    for submission, costs in submissions:
         request = decode_request(submission.request)
-        entries = costs.get(submission.id, [])
-        captures = [entry for entry in entries if entry.kind == "capture"]
         views.append(
             SubmissionView(
                 record=submission,
                 request=request,
                 images=tuple(image for image in images if image.submission_id == submission.id),
-                held=sum(entry.amount for entry in entries if entry.kind in ("hold", "release")),
-                captured=sum(entry.amount for entry in captures) if captures else None,
-                exact=all(entry.exact for entry in captures),
+                held=costs.held,
+                captured=costs.captured,
+                exact=costs.exact,
             )
         )
         provider = providers.get(submission.provider)
         exactly = exactly and provider is not None and provider.quote(request).exact
     engines = {engine.id: engine for provider in providers.values() for engine in provider.engines}
     planned = () if submissions else planned_requests(job)
-    named = dict.fromkeys([*(submission.engine for submission in submissions), *(each.engine for each in planned)])
+    named = dict.fromkeys([*(submission.engine for submission, _ in submissions), *(each.engine for each in planned)])
     return JobView(
         job=job,
         options=ImagineOptions.from_json(job.options),

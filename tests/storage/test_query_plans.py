@@ -52,6 +52,10 @@ HOT: dict[str, tuple[Ask, str]] = {
         lambda conn: ledger.costs_of(conn, 1),
         "ledger USING INDEX sqlite_autoindex_ledger_1 (submission_id=?)",
     ),
+    "with_costs": (
+        lambda conn: jobs.with_costs(conn, 1),
+        "ledger USING INDEX sqlite_autoindex_ledger_1 (submission_id=?)",
+    ),
     "current_thread": (lambda conn: threads.current_thread(conn, 1, 1), "(user_id=? AND place_id=?)"),
     "threads_of": (
         lambda conn: threads.threads_of(conn, 1, 1, limit=5, offset=5),
@@ -91,6 +95,7 @@ MOVES: dict[str, tuple[Ask, str]] = {
         lambda tx: jobs.move_job(tx, 1, JobStatus.WORKING, JobStatus.READY, at=1),
         "INTEGER PRIMARY KEY (rowid=?)",
     ),
+    "settle_job": (lambda tx: jobs.settle_job(tx, 1, 1), "INTEGER PRIMARY KEY (rowid=?)"),
     "delete_thread": (lambda tx: thread_work.delete_thread(tx, 1, 1), "INTEGER PRIMARY KEY (rowid=?)"),
     "forget_tokens": (lambda tx: tidying.forget_tokens(tx, 1), "ix_jobs_token_expires_at"),
     "forget_jobs": (lambda tx: tidying.forget_jobs(tx, 1, limit=1), "ix_jobs_ended_at (ended_at<?)"),

@@ -1,0 +1,226 @@
+"""Submissions, the paid requests of a job, and the events of their lives.
+
+Every function takes the connection first: `tx` is the one of `Database.write()`, `conn` may be either. `at` and every
+other time is in Unix milliseconds (UTC). Statuses change by guarded moves only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import RowMapping, and_, bindparam, case, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import tables
+from storage.records import ENDED, Costs, Event, Submission, SubmissionStatus, Took
+from storage.tables import settable
+
+_SUBMISSIONS = tables.submissions.c
+
+# Made once: to put a statement together takes longer than to carry it out. The columns to be written are those that are
+# given with it.
+_ADD_SUBMISSION = insert(tables.submissions).returning(_SUBMISSIONS.id)
+_ADD_EVENT = insert(tables.events)
+_MOVE_SUBMISSION = (
+    update(tables.submissions)
+    .where(_SUBMISSIONS.id == bindparam("of"), _SUBMISSIONS.status == bindparam("old"))
+    .returning(_SUBMISSIONS.id)
+)
+_SUBMISSIONS_OF = (
+    select(tables.submissions).where(_SUBMISSIONS.job_id == bindparam("job")).order_by(_SUBMISSIONS.position)
+)
+_HELD = case((tables.ledger.c.kind.in_(("hold", "release")), tables.ledger.c.amount))
+_CAPTURED = tables.ledger.c.kind == "capture"
+_ESTIMATED = and_(_CAPTURED, tables.ledger.c.exact == False)  # noqa: E712 - a column, not a value
+_SUBMISSIONS_WITH_COSTS = (
+    select(
+        tables.submissions,
+        func.coalesce(func.sum(_HELD), 0).label("held"),
+        func.sum(case((_CAPTURED, tables.ledger.c.amount))).label("captured"),
+        func.count(case((_ESTIMATED, 1))).label("estimates"),
+    )
+    .outerjoin(tables.ledger, tables.ledger.c.submission_id == _SUBMISSIONS.id)
+    .where(_SUBMISSIONS.job_id == bindparam("job"))
+    .group_by(_SUBMISSIONS.id)
+    .order_by(_SUBMISSIONS.position)
+)
+_QUEUED = (
+    select(tables.submissions)
+    .where(
+        _SUBMISSIONS.status == SubmissionStatus.QUEUED.value,
+        or_(_SUBMISSIONS.next_attempt_at.is_(None), _SUBMISSIONS.next_attempt_at <= bindparam("now")),
+    )
+    .order_by(_SUBMISSIONS.created_at, _SUBMISSIONS.id)
+    .limit(bindparam("most"))
+)
+_NEXT_ATTEMPT = select(func.min(_SUBMISSIONS.next_attempt_at)).where(
+    _SUBMISSIONS.status == SubmissionStatus.QUEUED.value, _SUBMISSIONS.next_attempt_at > bindparam("now")
+)
+
+
+async def add_submission(
+    tx: AsyncConnection,
+    *,
+    job_id: int,
+    position: int,
+    user_id: int,
+    engine: str,
+    provider: str,
+    request: dict[str, Any],
+    at: int,
+) -> int:
+    """Add a queued submission with its first event, and return its id."""
+    submission = {
+        "job_id": job_id,
+        "position": position,
+        "user_id": user_id,
+        "engine": engine,
+        "provider": provider,
+        "status": SubmissionStatus.QUEUED.value,
+        "request": request,
+        "created_at": at,
+        "updated_at": at,
+    }
+    submission_id = int((await tx.execute(_ADD_SUBMISSION, submission)).scalar_one())
+    await _add_event(tx, submission_id, None, SubmissionStatus.QUEUED, at, "asked for")
+    return submission_id
+
+
+async def get_submission(conn: AsyncConnection, submission_id: int) -> Submission | None:
+    """The submission, or None if there is none of this id."""
+    statement = select(tables.submissions).where(_SUBMISSIONS.id == submission_id)
+    row = (await conn.execute(statement)).mappings().first()
+    return None if row is None else _submission(row)
+
+
+async def submissions_of(conn: AsyncConnection, job_id: int) -> list[Submission]:
+    """The job's submissions by position."""
+    return [_submission(row) for row in (await conn.execute(_SUBMISSIONS_OF, {"job": job_id})).mappings()]
+
+
+async def with_costs(conn: AsyncConnection, job_id: int) -> list[tuple[Submission, Costs]]:
+    """The job's submissions by position, each with what it holds and what it cost."""
+    found = []
+    for row in (await conn.execute(_SUBMISSIONS_WITH_COSTS, {"job": job_id})).mappings():
+        columns = dict(row)
+        held, captured, estimates = (columns.pop(name) for name in ("held", "captured", "estimates"))
+        costs = Costs(int(held), None if captured is None else int(captured), exact=not estimates)
+        found.append((_submission(columns), costs))
+    return found
+
+
+async def events_of(conn: AsyncConnection, job_id: int) -> list[Event]:
+    """What became of the job's submissions, oldest first."""
+    statement = (
+        select(tables.events)
+        .join(tables.submissions, _SUBMISSIONS.id == tables.events.c.submission_id)
+        .where(_SUBMISSIONS.job_id == job_id)
+        .order_by(tables.events.c.id)
+    )
+    return [_event(row) for row in (await conn.execute(statement)).mappings()]
+
+
+async def move_submission(
+    tx: AsyncConnection,
+    submission_id: int,
+    old: SubmissionStatus,
+    new: SubmissionStatus,
+    *,
+    at: int,
+    why: str,
+    **columns: Any,
+) -> bool:
+    """Move a submission from `old` to `new`, set the columns, write the event; False if it is not in `old` (any more).
+
+    With `old` equal to `new` the columns are set under the same guard and no event is written. `ended_at` is set by
+    itself when it ends. Raises ValueError for a move out of an ended status.
+    """
+    settable(tables.submissions, columns, "id", "job_id", "status")
+    if old in ENDED and new is not old:
+        raise ValueError(f"{old.value} is an end: a submission cannot become {new.value} after it")
+    values: dict[str, Any] = {"status": new.value, "updated_at": at, **columns}
+    if new in ENDED and new is not old:
+        values.setdefault("ended_at", at)
+    moved = await tx.execute(_MOVE_SUBMISSION, values | {"of": submission_id, "old": old.value})
+    if moved.first() is None:
+        return False
+    if new is not old:
+        await _add_event(tx, submission_id, old, new, at, why)
+    return True
+
+
+async def queued(conn: AsyncConnection, *, now: int, limit: int) -> list[Submission]:
+    """Up to `limit` queued submissions that are due at `now`, oldest first."""
+    return [_submission(row) for row in (await conn.execute(_QUEUED, {"now": now, "most": limit})).mappings()]
+
+
+async def next_attempt(conn: AsyncConnection, now: int) -> int | None:
+    """When the next queued submission will be due, if one waits for a time after `now`."""
+    at: int | None = (await conn.execute(_NEXT_ATTEMPT, {"now": now})).scalar_one()
+    return at
+
+
+async def with_status(
+    conn: AsyncConnection, statuses: Collection[SubmissionStatus], *, limit: int | None = None
+) -> list[Submission]:
+    """Submissions in one of the statuses, oldest first."""
+    statement = (
+        select(tables.submissions)
+        .where(_SUBMISSIONS.status.in_([status.value for status in statuses]))
+        .order_by(_SUBMISSIONS.created_at, _SUBMISSIONS.id)
+        .limit(limit)
+    )
+    return [_submission(row) for row in (await conn.execute(statement)).mappings()]
+
+
+async def durations(conn: AsyncConnection, engine: str, *, limit: int = 30) -> list[Took]:
+    """How long the engine's latest done submissions took from sent to finished, newest first."""
+    statement = (
+        select(_SUBMISSIONS.request, (_SUBMISSIONS.finished_at - _SUBMISSIONS.sent_at).label("milliseconds"))
+        .where(
+            _SUBMISSIONS.engine == engine,
+            _SUBMISSIONS.finished_at.is_not(None),
+            _SUBMISSIONS.sent_at.is_not(None),
+            _SUBMISSIONS.status == SubmissionStatus.DONE.value,
+        )
+        .order_by(_SUBMISSIONS.finished_at.desc())
+        .limit(limit)
+    )
+    return [Took(row.request, int(row.milliseconds)) for row in await conn.execute(statement)]
+
+
+async def engines(conn: AsyncConnection) -> list[str]:
+    """The engines that anything was ever asked of."""
+    return list((await conn.execute(select(_SUBMISSIONS.engine).distinct().order_by(_SUBMISSIONS.engine))).scalars())
+
+
+async def _add_event(
+    tx: AsyncConnection,
+    submission_id: int,
+    old: SubmissionStatus | None,
+    new: SubmissionStatus,
+    at: int,
+    why: str,
+) -> None:
+    event = {
+        "submission_id": submission_id,
+        "old_status": None if old is None else old.value,
+        "new_status": new.value,
+        "at": at,
+        "why": why,
+    }
+    await tx.execute(_ADD_EVENT, event)
+
+
+def _submission(row: RowMapping | dict[str, Any]) -> Submission:
+    return Submission(**{**row, "status": SubmissionStatus(row["status"])})
+
+
+def _event(row: RowMapping) -> Event:
+    old = row["old_status"]
+    statuses = {
+        "old_status": None if old is None else SubmissionStatus(old),
+        "new_status": SubmissionStatus(row["new_status"]),
+    }
+    return Event(**{**row, **statuses})
