@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks import cost, lateness
 from benchmarks.burst import burst
-from benchmarks.figures import Figure, Results
+from benchmarks.figures import Figure, Results, pace
 from benchmarks.ledger import reports
 from benchmarks.restart import restart
 from benchmarks.start import start
@@ -58,6 +58,7 @@ async def run(measures: Mapping[str, Sequence[Step]], results: Results, out: Pat
         for step in steps:
             sys.stderr.write(f"measuring: {name} …\n")
             results.figures += await step()
+            results.paces.append(pace())
             results.write(out)
 
 

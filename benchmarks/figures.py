@@ -7,6 +7,7 @@ import os
 import platform
 import statistics
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -42,13 +43,17 @@ def figure(measure: str, name: str, unit: str, values: Sequence[float], goal: st
 
 @dataclass(slots=True)
 class Results:
-    """All figures of a run. ``load_before`` is the machine's load over the last minute when the run began."""
+    """All figures of a run. ``load_before`` is the machine's load over the last minute when the run began.
+
+    ``paces`` are the machine's own at the beginning and after each measure: see :func:`pace`.
+    """
 
     seed: int
     short: bool
     began: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     load_before: float = field(default_factory=lambda: os.getloadavg()[0])
     load_after: float = 0.0
+    paces: list[float] = field(default_factory=lambda: [pace()])
     figures: list[Figure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -64,6 +69,8 @@ class Results:
         told = " · ".join((*machine().values(), f"load {self.load_before:.1f}", f"seed {self.seed}", self.began))
         yield told
         yield " · ".join(f"{name} {number}" for name, number in versions().items())
+        slowest, fastest = max(self.paces), min(self.paces)
+        yield f"pace: a million additions take Python {fastest:.0f} to {slowest:.0f} ms of processor time on this machine"
         yield f"{'':12}{'':60}{'n':>6}{'mean':>9}{'median':>9}{'p95':>9}{'worst':>9}  unit      goal"
         for one in self.figures:
             numbers = "".join(f"{_short(value):>9}" for value in (one.mean, one.median, one.p95, one.worst))
@@ -75,6 +82,17 @@ def _short(value: float) -> str:
     if abs(value) >= 100:
         return f"{value:.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def pace() -> float:
+    """Milliseconds of processor time for a million additions: on a shared machine it may double from hour to hour."""
+    took = []
+    for _ in range(5):
+        began, total = time.process_time(), 0
+        for number in range(1_000_000):
+            total += number
+        took.append(1000 * (time.process_time() - began))
+    return statistics.median(took)
 
 
 def machine() -> dict[str, str]:

@@ -13,10 +13,13 @@ _IMPORTS = """
 import time
 began, used = time.perf_counter(), time.process_time()
 import importlib
-import bot.__main__, bot.runtime
-from bot.client import COGS
-for cog in COGS:
-    importlib.import_module(cog)
+import bot.__main__
+from bot.loading import uncollected
+with uncollected():
+    from bot.client import COGS
+    import bot.runtime
+    for cog in COGS:
+        importlib.import_module(cog)
 print(time.perf_counter() - began, time.process_time() - used)
 """
 

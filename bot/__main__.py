@@ -20,6 +20,7 @@ import structlog
 from bot import config, logs
 from bot.config import Settings
 from bot.errors import SettingsError, UserError
+from bot.loading import uncollected
 from storage.errors import StorageError
 
 Command: TypeAlias = Callable[[Settings, argparse.Namespace], Awaitable[int]]
@@ -39,7 +40,8 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
         print(PLAYGROUND_INSTEAD, flush=True)
         return await playground(settings, arguments)
     _require_token(settings)
-    from bot.runtime import assembled, serve
+    with uncollected():
+        from bot.runtime import assembled, serve
 
     stop = _stop_on_signals()
     async with _demo(settings) as painted, assembled(painted) as runtime:

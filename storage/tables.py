@@ -151,7 +151,6 @@ jobs = Table(
         None,
         "token_expires_at",
         sqlite_where=text("interaction_token IS NOT NULL"),
-        postgresql_where=text("interaction_token IS NOT NULL"),
     ),
     **STRICT,
     **NEVER_REUSED,
@@ -223,14 +222,12 @@ images = Table(
         None,
         "created_at",
         sqlite_where=text("file IS NOT NULL"),
-        postgresql_where=text("file IS NOT NULL"),
     ),
     # Only the rows that have a preview.
     Index(
         "ix_images_preview_created_at",
         "created_at",
         sqlite_where=text("preview IS NOT NULL"),
-        postgresql_where=text("preview IS NOT NULL"),
     ),
     **STRICT,
 )
@@ -241,7 +238,7 @@ GIVEN_BACK = ("user_id", "engine", "channel_id", "amount", "position", "outcome"
 
 def _partly(name: str, *columns: str, where: str) -> Index:
     """An index of some of the rows."""
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+    return Index(name, *columns, sqlite_where=text(where))
 
 
 # Append-only. amount is signed: a hold adds, its release takes the whole hold away again, a capture adds what it cost;
