@@ -70,7 +70,7 @@ class Results:
         yield told
         yield " · ".join(f"{name} {number}" for name, number in versions().items())
         slowest, fastest = max(self.paces), min(self.paces)
-        yield f"pace: a million additions take Python {fastest:.0f} to {slowest:.0f} ms of processor time on this machine"
+        yield f"pace: a million additions take Python {fastest:.0f} to {slowest:.0f} ms of processor time here"
         yield f"{'':12}{'':60}{'n':>6}{'mean':>9}{'median':>9}{'p95':>9}{'worst':>9}  unit      goal"
         for one in self.figures:
             numbers = "".join(f"{_short(value):>9}" for value in (one.mean, one.median, one.p95, one.worst))
