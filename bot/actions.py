@@ -91,6 +91,28 @@ class Actions:
             raise UserError(*further)
         return made
 
+    async def with_limits(self, origin: Origin, options: ImagineOptions, problems: Sequence[str]) -> UserError:
+        """These problems together with the limits that it would go beyond, for what is refused in any case.
+
+        What passes is held to its limits in the transaction that writes it down; this only keeps people from mending
+        one thing after the other.
+        """
+        options = merged(options, self._layers(origin), engines=self.engines, default_engine=self.default_engine)
+        try:
+            made = self._planned(options)
+        except UserError:
+            # What cannot be planned has no price.
+            made = None
+        try:
+            if made is None:
+                beyond = await self._jobs.beyond(origin, (), options.images or 1)
+            else:
+                beyond = await self._jobs.beyond(origin, made.requests, made.images)
+        except StorageError as error:
+            log.error("limits.not_read", reason=str(error))  # noqa: TRY400 - the sentence says it all
+            beyond = ()
+        return UserError(*dict.fromkeys([*problems, *beyond]))
+
     def _planned(self, options: ImagineOptions) -> Plan:
         if options.engines is not None:
             return comparison(options, self.engines)
@@ -144,7 +166,10 @@ class Actions:
             options = with_seed(options, 1 + randbelow(2**32 - 2))
         if job.user_id != origin.user_id:
             options = options.for_another_person()
-        return self.check_as_it_is(origin, options)
+        try:
+            return self.check_as_it_is(origin, options)
+        except UserError as error:
+            raise await self.with_limits(origin, options, error.problems) from error
 
     async def cancel(self, origin: Origin, job_id: int) -> str:
         """Drop what has not been sent. The answer says what was dropped and what goes on; too late is an answer."""

@@ -45,6 +45,8 @@ class Proposals:
             raise UserError("Only the person who asked for it may confirm the price. Again asks for your own.")
         if job.status is JobStatus.PROPOSED and self._clock.now() >= lapses_at(job):
             await self._lapse()
+            job = await self._jobs.job(job_id)
+        if job.status is JobStatus.LAPSED and job.delivery_note == TOO_LATE:
             raise UserError("This was not confirmed in time, so it was not started. Nothing was charged.")
         if not await self._jobs.confirm(origin, job, card):
             raise UserError("This is no longer waiting to be confirmed.")

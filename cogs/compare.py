@@ -54,7 +54,7 @@ class Compare(commands.Cog):
             engines=engines_named(engines, actions.engines),
             private=actions.private_by_default(origin_of(interaction)) if private is None else private,
         )
-        await start(interaction, planned(interaction, options))
+        await start(interaction, await planned(interaction, options))
 
     @compare.autocomplete("engines")
     @calmly

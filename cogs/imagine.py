@@ -83,7 +83,7 @@ class Imagine(commands.Cog):
             private=self.client.actions.private_by_default(origin_of(interaction)) if private is None else private,
             spoiler=spoiler,
         )
-        await start(interaction, planned(interaction, options))
+        await start(interaction, await planned(interaction, options))
 
     @imagine.autocomplete("engine")
     @calmly

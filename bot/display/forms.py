@@ -71,7 +71,7 @@ class EditForm(Form):
     async def filled(self, interaction: Press) -> None:
         draft = self._changed()
         try:
-            plan = planned(interaction, draft.options(), complete=True)
+            plan = await planned(interaction, draft.options(), complete=True)
         except UserError as error:
             # What was typed took a while: it is offered again together with what is wrong with it.
             await tell(interaction, Unfinished(error, draft, self._engines, job_id=self.job_id, title=self.title))

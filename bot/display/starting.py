@@ -43,10 +43,10 @@ def pressed_card(interaction: Press) -> CardAddress:
     )
 
 
-def planned(interaction: Press, options: ImagineOptions, *, complete: bool = False) -> Plan:
-    """What was typed as requests, without any I/O. Raises UserError that names everything that is wrong, at once.
+async def planned(interaction: Press, options: ImagineOptions, *, complete: bool = False) -> Plan:
+    """What was typed as requests. Raises UserError that names everything that is wrong, at once.
 
-    What is not ``complete`` is completed from the person's defaults.
+    What is not ``complete`` is completed from the person's defaults. Only what is refused is looked up anywhere.
     """
     origin = origin_of(interaction)
     actions = interaction.client.actions
@@ -58,7 +58,7 @@ def planned(interaction: Press, options: ImagineOptions, *, complete: bool = Fal
     else:
         if not problems:
             return plan
-    raise UserError(*problems)
+    raise await actions.with_limits(origin, options, problems)
 
 
 def missing_permissions(interaction: Press, origin: Origin, *, private: bool) -> tuple[str, ...]:

@@ -69,6 +69,16 @@ class Asking:
                 await self._add_submissions(tx, job_id, origin, plan.requests, holds, granted, now)
         return job_id
 
+    async def beyond(self, origin: Origin, requests: Sequence[ImageRequest], images: int) -> tuple[str, ...]:
+        """The limits that these would go beyond as things stand, in sentences. Raises StorageError."""
+        hold = sum(self._holds(requests))
+        async with self.database.read() as connection:
+            try:
+                await limits.check(connection, self._limits, origin, hold=hold, images=images, now=self._clock.now())
+            except UserError as error:
+                return error.problems
+        return ()
+
     async def confirm(self, origin: Origin, job: Job, card: CardAddress) -> bool:
         """proposed → working, with the requests that were shown and their holds; False if it is proposed no longer.
 

@@ -69,10 +69,21 @@ async def test_images_a_job_are_refused_at_once_with_everything_else_that_is_wro
     result = await studio.imagine(studio.ada, images=3, steps=30)
     assert not result.deferred
     said = told(result).text
-    assert "3 images, and this server allows you 2" not in said, "what cannot be planned has no images yet"
+    assert said.count("This asks for 3 images, and this server allows you 2 in one job.") == 1
+    assert "does not take a number of steps" in said
     said = told(await studio.imagine(studio.ada, images=3)).text
-    assert "This asks for 3 images, and this server allows you 2 in one job." in said
+    assert said.count("This asks for 3 images, and this server allows you 2 in one job.") == 1
     assert studio.stand_in.calls == []
+
+
+async def test_credits_and_jobs_are_named_together_with_everything_else_that_is_wrong(studio: Studio) -> None:
+    await quota(studio, "set", credits=7)
+    await asked(studio, studio.ada)
+    await studio.admin.slash(studio.channel, "server set", refused_words="ugly")
+    said = told(await studio.imagine(studio.ada, prompt="an ugly fox")).text
+    assert "“ugly”" in said
+    assert "of your credits for this month in this server 1 credit of 7 credits are left" in said
+    assert "Nothing was charged" in said
 
 
 async def test_unfinished_jobs_are_counted(slow_studio: Studio) -> None:

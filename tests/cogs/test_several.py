@@ -100,6 +100,8 @@ async def test_a_late_press_confirms_nothing(studio: Studio) -> None:
     said = told(await studio.press(studio.ada, card(result), CONFIRM))
     assert "not confirmed in time" in said.text
     await studio.until(lambda: "Not started" in card(result).text)
+    # Whether or not the bot has noticed by itself meanwhile.
+    assert "not confirmed in time" in told(await forge(studio, studio.ada, "confirm", 1)).text
     assert studio.stand_in.calls == []
 
 

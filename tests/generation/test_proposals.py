@@ -136,7 +136,7 @@ async def test_too_late_is_too_late_even_if_nobody_noticed(watched: Watched) -> 
         await watched.proposals.confirm(ADA, job_id, CARD)
     assert await watched.status(job_id) is JobStatus.LAPSED
     assert watched.changed == [job_id]
-    with pytest.raises(UserError, match="no longer waiting"):
+    with pytest.raises(UserError, match="not confirmed in time"):
         await watched.proposals.confirm(ADA, job_id, CARD)
 
 
