@@ -137,6 +137,11 @@ class Actions:
         """Whether only the person sees the result where they did not say."""
         return private_by_default(self._layers(origin))
 
+    def offered(self, origin: Origin) -> list[Engine]:
+        """The engines that may be used there."""
+        allowed = () if self._servers is None else self._servers.rules(origin.server_id).engines
+        return [engine for engine in self.engines.values() if not allowed or engine.id in allowed]
+
     def engine_by_default(self, origin: Origin) -> str:
         """The id of the engine that is used where none is named."""
         named = (layer.engine for layer in self._layers(origin))

@@ -63,7 +63,8 @@ class Compare(commands.Cog):
         actions = self.client.actions
         named, _, last = current.rpartition(",")
         before = [name.strip() for name in named.split(",") if name.strip()]
-        offered = [choice for choice in engine_choices(actions, last) if choice.value not in before]
+        allowed = actions.offered(origin_of(interaction))
+        offered = [choice for choice in engine_choices(actions, last, allowed) if choice.value not in before]
         every = [(", ".join([*before, choice.value]), choice.name) for choice in offered]
         return [Choice(name=_shown(before, name), value=value) for value, name in every if len(value) <= NAME_AT_MOST]
 

@@ -88,7 +88,8 @@ class Imagine(commands.Cog):
     @imagine.autocomplete("engine")
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return engine_choices(self.client.actions, current)
+        actions = self.client.actions
+        return engine_choices(actions, current, actions.offered(origin_of(interaction)))
 
     @imagine.autocomplete("size")
     @calmly

@@ -48,12 +48,10 @@ def matching(entries: Iterable[tuple[str, str]], current: str) -> list[Choice[st
     return [Choice(name=name[:NAME_AT_MOST], value=value) for name, value in found[:CHOICES_AT_MOST]]
 
 
-def engine_choices(actions: Actions, current: str) -> list[Choice[str]]:
-    """The engines with what an image costs."""
-    entries = [
-        (f"{plain(engine.name, 60)} · {actions.price(engine.id)} an image", engine.id)
-        for engine in actions.engines.values()
-    ]
+def engine_choices(actions: Actions, current: str, engines: Iterable[Engine] | None = None) -> list[Choice[str]]:
+    """The engines, or some of them, with what an image costs."""
+    chosen = actions.engines.values() if engines is None else engines
+    entries = [(f"{plain(engine.name, 60)} · {actions.price(engine.id)} an image", engine.id) for engine in chosen]
     return matching(entries, current)
 
 

@@ -49,6 +49,9 @@ async def test_images_are_made_by_the_allowed_roles(studio: Studio) -> None:
 async def test_engines_are_allowed_and_one_is_the_default(studio: Studio) -> None:
     await server(studio, "set", engines=f"{BASIC}, {XL}", default_engine=BASIC, default_size="512x512")
     assert f"does not use {CORE}, only {BASIC}, {XL}" in await refusal(studio, engine=CORE)
+    for name, option in (("imagine", "engine"), ("compare", "engines")):
+        offered = await studio.ada.autocomplete(studio.channel, name, option, "", prompt="a fox")
+        assert {choice["value"] for choice in offered} == {BASIC, XL}
     result = await studio.imagine(studio.ada)
     await studio.finish()
     assert "512x512" in card(result).text
