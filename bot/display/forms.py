@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -31,9 +32,9 @@ class Form(ui.Modal):
         super().__init__(title=title, timeout=_PATIENCE)
         self.job_id = job_id
 
+    @abstractmethod
     async def filled(self, interaction: Press) -> None:
         """Do what the form is for."""
-        raise NotImplementedError
 
     async def on_submit(self, interaction: Press, /) -> None:  # type: ignore[override]  # the library types it for any client
         with bound(job=self.job_id):
