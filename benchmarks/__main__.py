@@ -45,7 +45,7 @@ def short(seed: int) -> Mapping[str, Sequence[Step]]:
         "burst": [lambda: burst(10, 1, seed, after=1.0)],
         "lateness": [lambda: lateness.lateness(load, seed)],
         "cost": [lambda: cost.memory((5,), seed)],
-        "throughput": [lambda: throughput(2, seed)],
+        "throughput": [lambda: throughput(5, seed)],
         "restart": [lambda: restart(10, 1, seed)],
         "reports": [lambda: reports(10_000, 2)],
         "start": [lambda: start(1, seed)],

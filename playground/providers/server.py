@@ -153,7 +153,8 @@ class StandIn:
         Control(self).add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
+        # A burst of more connections than this would be waiting for the system to try them again, a second later.
+        site = web.TCPSite(self._runner, host, port, backlog=1024)
         await site.start()
         bound = self._runner.addresses[0]
         self._services.url = f"http://{bound[0]}:{bound[1]}"
