@@ -22,6 +22,7 @@ from bot.display.charts import Charts
 from bot.display.delivery import Delivery
 from bot.display.messages import tries_of_requests
 from bot.display.page_buttons import PageButton
+from bot.display.rush import Rush
 from bot.display.sharing import Sharing
 from bot.errors import UserError
 from bot.history import History
@@ -113,6 +114,7 @@ class Easel(commands.AutoShardedBot):
             http_trace=tries_of_requests(),
             shard_count=shard_count,
         )
+        self.rush = Rush()
         self.actions = actions
         self.delivery = delivery
         self.personal = personal

@@ -48,17 +48,19 @@ async def planned(interaction: Press, options: ImagineOptions, *, complete: bool
 
     What is not ``complete`` is completed from the person's defaults. Only what is refused is looked up anywhere.
     """
-    origin = origin_of(interaction)
-    actions = interaction.client.actions
-    problems = list(missing_permissions(interaction, origin, private=options.private))
-    try:
-        plan = actions.check_as_it_is(origin, options) if complete else actions.check(origin, options)
-    except UserError as error:
-        problems = [*error.problems, *problems]
-    else:
-        if not problems:
-            return plan
-    raise await actions.with_limits(origin, options, problems)
+    rush, actions = interaction.client.rush, interaction.client.actions
+    with rush.unanswered():
+        await rush.turn()
+        origin = origin_of(interaction)
+        problems = list(missing_permissions(interaction, origin, private=options.private))
+        try:
+            plan = actions.check_as_it_is(origin, options) if complete else actions.check(origin, options)
+        except UserError as error:
+            problems = [*error.problems, *problems]
+        else:
+            if not problems:
+                return plan
+        raise await actions.with_limits(origin, options, problems)
 
 
 def missing_permissions(interaction: Press, origin: Origin, *, private: bool) -> tuple[str, ...]:
@@ -95,8 +97,11 @@ async def start(interaction: Press, plan: Plan, *, parent_id: int | None = None)
     """
     origin = origin_of(interaction)
     private = plan.options.private
-    # Whether the answer is private cannot change later, so it is the first thing that is said.
-    response = await interaction.response.defer(thinking=True, ephemeral=private)
+    rush = interaction.client.rush
+    with rush.unanswered():
+        # Whether the answer is private cannot change later, so it is the first thing that is said.
+        response = await interaction.response.defer(thinking=True, ephemeral=private)
+    await rush.calm()
     message_id = response.message_id if response is not None else None
     if message_id is None:
         message_id = (await interaction.original_response()).id
