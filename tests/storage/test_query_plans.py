@@ -47,6 +47,10 @@ HOT: dict[str, tuple[Ask, str]] = {
         lambda conn: ledger.spent_and_held(conn, since=1),
         "COVERING INDEX ix_ledger_counted_at_kind_amount (counted_at>?)",
     ),
+    "without_grants": (
+        lambda conn: ledger.without_grants(conn, since=1, user_id=1, server_id=1),
+        "ix_ledger_user_id_counted_at_kind_amount (user_id=? AND counted_at>?)",
+    ),
     "totals": (lambda conn: ledger.totals(conn, since=1, user_id=1), "(user_id=? AND counted_at>?)"),
     "costs_of": (
         lambda conn: ledger.costs_of(conn, 1),
