@@ -39,6 +39,7 @@ def test_the_same_holds_with_more_jobs_and_with_the_cheap_polls_of_an_idle_rate(
     hold(scenario, [0, 1, 2], price)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("says", [polling.time_left, polling.percent])
 def test_what_the_provider_says_halves_the_waiting_where_the_past_says_little(says: Says) -> None:
     heavy = next(each for each in SCENARIOS if each.name == "heavy tail")
@@ -87,6 +88,7 @@ def test_an_outcome_can_be_cut_and_put_together() -> None:
     assert (outcome.late(0.5), outcome.late(1)) == (0.2, 0.3)
 
 
+@pytest.mark.slow
 def test_it_prints_a_table_and_draws_a_plot(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -117,6 +117,7 @@ def many(prompt: str, sentence: str) -> JobView:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(prompts, prompts)
 def test_the_fullest_cards_are_within_the_limits(prompt: str, sentence: str) -> None:

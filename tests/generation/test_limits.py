@@ -263,6 +263,7 @@ class QuotaMachine(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
+@pytest.mark.slow
 def test_grants_are_exact_under_any_sequence(migrated: Path) -> None:
     QuotaMachine.template = migrated
     run_state_machine_as_test(

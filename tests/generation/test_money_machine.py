@@ -322,6 +322,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_nobody_is_overcharged_whatever_happens(migrated: Path) -> None:
     MoneyMachine.template = migrated
     run_state_machine_as_test(

@@ -27,6 +27,7 @@ def sizes(folder: Path) -> list[tuple[int, int]]:
     return sorted(found)
 
 
+@pytest.mark.slow
 async def test_everything_is_delivered(
     settings: Settings, hasty: HastyClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -44,6 +45,7 @@ async def test_everything_is_delivered(
     assert "/usage report" in said
 
 
+@pytest.mark.slow
 async def test_an_engine_that_fails_is_a_failure(
     settings: Settings, hasty: HastyClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -59,6 +61,7 @@ async def test_an_engine_that_fails_is_a_failure(
     assert sizes(out) == sorted(order.size for order in ORDERS[:2] for _ in range(order.images))
 
 
+@pytest.mark.slow
 async def test_money_that_does_not_add_up_is_a_failure(
     settings: Settings, hasty: HastyClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

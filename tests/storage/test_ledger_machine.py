@@ -176,6 +176,7 @@ class LedgerMachine(RuleBasedStateMachine):
             await ledger.release(tx, submission_id, at=NOW + 5000)
 
 
+@pytest.mark.slow
 def test_the_ledger_holds_under_any_sequence(migrated: Path) -> None:
     LedgerMachine.template = migrated
     run_state_machine_as_test(
