@@ -71,8 +71,7 @@ class Actions:
 
         What was not typed is taken from the person's defaults, then from the place's.
         """
-        options = merged(options, self._layers(origin), engines=self.engines, default_engine=self.default_engine)
-        return self.check_as_it_is(origin, options)
+        return self.check_as_it_is(origin, self._completed(origin, options))
 
     def check_as_it_is(self, origin: Origin, options: ImagineOptions) -> Plan:
         """The same for options that are complete, such as those of a job that was made before."""
@@ -91,13 +90,16 @@ class Actions:
             raise UserError(*further)
         return made
 
-    async def with_limits(self, origin: Origin, options: ImagineOptions, problems: Sequence[str]) -> UserError:
+    async def with_limits(
+        self, origin: Origin, options: ImagineOptions, problems: Sequence[str], *, complete: bool
+    ) -> UserError:
         """These problems together with the limits that it would go beyond, for what is refused in any case.
 
         What passes is held to its limits in the transaction that writes it down; this only keeps people from mending
-        one thing after the other.
+        one thing after the other. What is not ``complete`` is completed as :meth:`check` does it.
         """
-        options = merged(options, self._layers(origin), engines=self.engines, default_engine=self.default_engine)
+        if not complete:
+            options = self._completed(origin, options)
         try:
             made = self._planned(options)
         except UserError:
@@ -112,6 +114,9 @@ class Actions:
             log.error("limits.not_read", reason=str(error))  # noqa: TRY400 - the sentence says it all
             beyond = ()
         return UserError(*dict.fromkeys([*problems, *beyond]))
+
+    def _completed(self, origin: Origin, options: ImagineOptions) -> ImagineOptions:
+        return merged(options, self._layers(origin), engines=self.engines, default_engine=self.default_engine)
 
     def _planned(self, options: ImagineOptions) -> Plan:
         if options.engines is not None:
@@ -174,7 +179,7 @@ class Actions:
         try:
             return self.check_as_it_is(origin, options)
         except UserError as error:
-            raise await self.with_limits(origin, options, error.problems) from error
+            raise await self.with_limits(origin, options, error.problems, complete=True) from error
 
     async def cancel(self, origin: Origin, job_id: int) -> str:
         """Drop what has not been sent. The answer says what was dropped and what goes on; too late is an answer."""

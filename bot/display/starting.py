@@ -60,7 +60,7 @@ async def planned(interaction: Press, options: ImagineOptions, *, complete: bool
         else:
             if not problems:
                 return plan
-        raise await actions.with_limits(origin, options, problems)
+        raise await actions.with_limits(origin, options, problems, complete=complete)
 
 
 def missing_permissions(interaction: Press, origin: Origin, *, private: bool) -> tuple[str, ...]:
