@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import discord
 import structlog
 
 from bot.display import png_text
+from bot.display.splicing import Piece, Spliced
 from storage.jobs import StoredImage
 
 if TYPE_CHECKING:
@@ -49,8 +51,19 @@ class Upload:
 
     image: StoredImage
     name: str
-    data: bytes = field(repr=False)
+    stored: Path
+    pieces: tuple[Piece, ...] = field(repr=False)
+    """What is sent: new bytes, and places in the stored file."""
     reencoded: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes that are sent."""
+        return sum(map(len, self.pieces))
+
+    def file(self) -> discord.File:
+        """The file as the library sends it; each serves for one message."""
+        return discord.File(Spliced(self.stored, self.pieces), filename=self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +82,7 @@ async def prepare(
     file_limit: int,
     request_limit: int = REQUEST_LIMIT,
 ) -> Uploads:
-    """Read the images and make each fit ``file_limit`` and all of them ``request_limit``, in bytes.
+    """Make each image fit ``file_limit`` and all of them ``request_limit``, in bytes.
 
     ``path`` says where a stored file is.
     """
@@ -104,9 +117,9 @@ def _prepare(images: Sequence[Labelled], path: Callable[[str], Path], file_limit
     for (each, file), size, budget in zip(there, sizes, budgets, strict=True):
         if size <= budget:
             name = f"{each.stem}.{_EXTENSIONS[each.image.media_type]}"
-            ready.append(Upload(each.image, name, _with_text(each, file.read_bytes()), reencoded=False))
+            ready.append(Upload(each.image, name, file, _pieces(each, file), reencoded=False))
         elif (smaller := refit(file, budget, each.text)) is not None:
-            ready.append(Upload(each.image, f"{each.stem}.webp", smaller, reencoded=True))
+            ready.append(Upload(each.image, f"{each.stem}.webp", file, (smaller,), reencoded=True))
     return Uploads(tuple(ready), gone=len(images) - len(there), unfit=len(there) - len(ready))
 
 
@@ -114,15 +127,15 @@ def _room_for_text(each: Labelled) -> int:
     return png_text.room_for(each.text) if each.text and each.image.media_type == "image/png" else 0
 
 
-def _with_text(each: Labelled, data: bytes) -> bytes:
-    if not each.text or each.image.media_type != "image/png":
-        return data
-    try:
-        return png_text.with_text(data, each.text)
-    except ValueError as error:
-        # The picture is what was paid for; it is shown as it came.
-        log.warning("image.without_text", file=each.image.file, reason=str(error))
-        return data
+def _pieces(each: Labelled, file: Path) -> tuple[Piece, ...]:
+    with file.open("rb") as stream:
+        if each.text and each.image.media_type == "image/png":
+            try:
+                return png_text.with_text(stream, each.text)
+            except ValueError as error:
+                # The picture is what was paid for; it is shown as it came.
+                log.warning("image.without_text", file=each.image.file, reason=str(error))
+        return (range(stream.seek(0, io.SEEK_END)),)
 
 
 def refit(file: Path, limit: int, text: str | None = None) -> bytes | None:

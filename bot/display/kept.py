@@ -6,12 +6,11 @@ import discord
 
 from bot.display.answers import Press, tell
 from bot.display.cards import notice
-from bot.display.images import REQUEST_LIMIT, Upload, Uploads
+from bot.display.images import REQUEST_LIMIT, Uploads
 from bot.display.job_cards import ShownImage, failure_card, result_card
 from bot.display.ladder import Reason, Step, reason
 from bot.display.links import SHOWN_PRIVATELY, jump_url
 from bot.display.packing import pack
-from bot.display.pages import uploads
 from bot.display.starting import origin_of
 from bot.display.wording import counted
 from bot.generation.views import JobView
@@ -69,8 +68,4 @@ async def _fill(interaction: Press, view: JobView, packed: Uploads) -> None:
         card = result_card(view, shown, notes=notes)
     else:
         card = failure_card(view)
-    await interaction.edit_original_response(view=card, attachments=uploads(list(map(_named, packed.ready))))
-
-
-def _named(upload: Upload) -> tuple[str, bytes]:
-    return upload.name, upload.data
+    await interaction.edit_original_response(view=card, attachments=[each.file() for each in packed.ready])

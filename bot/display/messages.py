@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -64,7 +63,9 @@ class Messages:
             raise ValueError("the card has no token or no message, or the bot has not logged in")
         webhook = discord.Webhook.partial(application_id, token, client=self._client)
         with self._watched():
-            message = await webhook.edit_message(message_id, view=card, attachments=[*_kept(kept), *_files(uploads)])
+            message = await webhook.edit_message(
+                message_id, view=card, attachments=[*_kept(kept), *(upload.file() for upload in uploads)]
+            )
         return _standing(message)
 
     async def edit_by_bot(
@@ -76,7 +77,7 @@ class Messages:
         channel = self._client.get_partial_messageable(job.channel_id)
         message = channel.get_partial_message(job.message_id)
         with self._watched():
-            edited = await message.edit(view=card, attachments=[*_kept(kept), *_files(uploads)])
+            edited = await message.edit(view=card, attachments=[*_kept(kept), *(upload.file() for upload in uploads)])
         return _standing(edited)
 
     @contextmanager
@@ -126,7 +127,7 @@ class Messages:
     ) -> discord.Message:
         return await channel.send(
             view=card,
-            files=_files(uploads),
+            files=[upload.file() for upload in uploads],
             nonce=nonce,
             allowed_mentions=discord.AllowedMentions(
                 everyone=False, roles=False, replied_user=False, users=[discord.Object(mention)]
@@ -157,10 +158,6 @@ def _standing(message: discord.Message) -> dict[str, int]:
             if item.media.attachment_id is not None:
                 found[urlsplit(item.media.url).path.rpartition("/")[2]] = item.media.attachment_id
     return found
-
-
-def _files(uploads: Sequence[Upload]) -> list[discord.File]:
-    return [discord.File(io.BytesIO(upload.data), filename=upload.name) for upload in uploads]
 
 
 def jobs_named(message: discord.Message) -> frozenset[int]:

@@ -5,11 +5,14 @@ A PNG gets a text chunk and keeps every other byte as it was; nothing is decoded
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from typing import BinaryIO
 
+from bot.display.splicing import Piece
 from bot.generation.prompt import number_text
 from bot.providers.base import Bounds, Engine, ImageRequest, WeightedText
 from storage.jobs import StoredImage
@@ -57,16 +60,25 @@ def room_for(text: str) -> int:
     return _OVERHEAD + len(text.encode())
 
 
-def with_text(data: bytes, text: str) -> bytes:
-    """The PNG with the text in it, in place of any that it had under the same name.
+def with_text(stream: BinaryIO, text: str) -> tuple[Piece, ...]:
+    """The PNG with the text in it, in place of any that it had under the same name: new bytes and places in the stream.
 
-    Raises ValueError where the bytes are not the chunks of a PNG.
+    Raises ValueError where the stream does not hold the chunks of a PNG.
     """
-    chunks = list(_chunks(data))
+    chunks = list(_chunks(stream))
     if not chunks or chunks[0][0] != b"IHDR":
         raise ValueError("a PNG begins with its header")
-    kept = [whole for kind, whole in chunks[1:] if not (kind in _TEXT_CHUNKS and whole[8:].startswith(_name()))]
-    return b"".join((_SIGNATURE, chunks[0][1], _chunk(text), *kept))
+    (_, header), *others = chunks
+    pieces: list[Piece] = [range(header.stop), _chunk(text)]
+    for kind, places in others:
+        if kind in _TEXT_CHUNKS and _read(stream, places[8 : 8 + len(_name())]) == _name():
+            continue
+        last = pieces[-1]
+        if isinstance(last, range) and last.stop == places.start:
+            pieces[-1] = range(last.start, places.stop)
+        else:
+            pieces.append(places)
+    return tuple(pieces)
 
 
 def exif(text: str) -> bytes:
@@ -127,20 +139,24 @@ def _chunk(text: str) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The kind and the whole of each chunk; what stands behind the last one belongs to no chunk and is left out."""
-    if not data.startswith(_SIGNATURE):
+def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, range]]:
+    """The kind and the places of each chunk; what stands behind the last one belongs to no chunk and is left out."""
+    size = stream.seek(0, io.SEEK_END)
+    if _read(stream, range(len(_SIGNATURE))) != _SIGNATURE:
         raise ValueError("not a PNG")
     position = len(_SIGNATURE)
-    while position < len(data):
-        if position + 12 > len(data):
+    while position < size:
+        head = _read(stream, range(position, position + 8))
+        end = position + 12 + int.from_bytes(head[:4])
+        if end > size:
             raise ValueError("a PNG that ends within a chunk")
-        (length,) = struct.unpack_from(">I", data, position)
-        end = position + 12 + length
-        if end > len(data):
-            raise ValueError("a PNG that ends within a chunk")
-        kind = data[position + 4 : position + 8]
-        yield kind, data[position:end]
+        kind = head[4:]
+        yield kind, range(position, end)
         if kind == b"IEND":
             return
         position = end
+
+
+def _read(stream: BinaryIO, places: range) -> bytes:
+    stream.seek(places.start)
+    return stream.read(len(places))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from dataclasses import replace
 
 import discord
@@ -84,5 +83,5 @@ class Sharing:
     async def _edit(self, interaction: Press, view: JobView, uploads: Uploads) -> discord.InteractionMessage:
         public = replace(view, job=replace(view.job, private=False))
         shown = [ShownImage(each.image, each.name, each.reencoded) for each in uploads.ready]
-        files = [discord.File(io.BytesIO(each.data), filename=each.name) for each in uploads.ready]
+        files = [each.file() for each in uploads.ready]
         return await interaction.edit_original_response(view=result_card(public, shown), attachments=files)

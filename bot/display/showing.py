@@ -154,7 +154,7 @@ class Showing:
 
     async def _go(self, step: Step, uploads: Uploads) -> bool:
         """Take this way; False where there are images and none could be shown. Raises Blocked."""
-        if step in (Step.POST, Step.DM) and any(len(each.data) > PLAIN_FILE_LIMIT for each in uploads.ready):
+        if step in (Step.POST, Step.DM) and any(each.size > PLAIN_FILE_LIMIT for each in uploads.ready):
             uploads = await self._prepare(max(1, -(-self._job.file_limit // PLAIN_FILE_LIMIT)))
         try:
             await self._send(step, uploads)

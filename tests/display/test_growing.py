@@ -105,4 +105,4 @@ async def test_no_image_has_more_than_its_share(post: Post, monkeypatch: pytest.
     job_id, ends = await growing(post, monkeypatch, number=10)
     await ended(post, job_id, ends[0])
     (sent,) = [sent for sent in post.discord.taken if sent.uploads]
-    assert len(sent.uploads[0].data) <= REQUEST_LIMIT // 10
+    assert sent.uploads[0].size <= REQUEST_LIMIT // 10

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bot.display.images import REQUEST_SPARE, Labelled, prepare, refit, shares
+from tests.doubles.uploads import sent
 from tests.doubles.views import image
 
 MIB = 2**20
@@ -46,7 +47,7 @@ async def test_what_fits_is_sent_as_it_is(tmp_path: Path) -> None:
     uploads = await prepare([Labelled(image(1), "easel-12-1")], tmp_path.joinpath, file_limit=length)
     (upload,) = uploads.ready
     assert (upload.name, upload.reencoded) == ("easel-12-1.png", False)
-    assert upload.data == (tmp_path / "1.png").read_bytes()
+    assert sent(upload) == (tmp_path / "1.png").read_bytes()
 
 
 async def test_what_is_too_large_keeps_its_pixels_at_the_best_quality_that_fits(tmp_path: Path) -> None:
@@ -56,10 +57,10 @@ async def test_what_is_too_large_keeps_its_pixels_at_the_best_quality_that_fits(
     for limit in (length // 4, length // 8):
         (upload,) = (await prepare([Labelled(image(1), "s-1")], tmp_path.joinpath, file_limit=limit)).ready
         assert (upload.name, upload.reencoded) == ("s-1.webp", True)
-        assert len(upload.data) <= limit
-        with Image.open(io.BytesIO(upload.data)) as opened:
+        assert upload.size <= limit
+        with Image.open(io.BytesIO(sent(upload))) as opened:
             assert (opened.format, opened.size) == ("WEBP", (400, 400))
-        sizes[limit] = len(upload.data)
+        sizes[limit] = upload.size
     assert sizes[length // 4] > sizes[length // 8], "the room that there is is used"
     assert (tmp_path / "1.png").read_bytes() == before
 
@@ -101,7 +102,7 @@ async def test_many_images_share_one_request(tmp_path: Path) -> None:
     )
     assert len(uploads.ready) == 4
     assert all(upload.reencoded for upload in uploads.ready)
-    assert sum(len(upload.data) for upload in uploads.ready) <= limit - REQUEST_SPARE
+    assert sum(upload.size for upload in uploads.ready) <= limit - REQUEST_SPARE
 
 
 async def test_files_that_are_gone_or_hopeless_are_counted_not_sent(tmp_path: Path) -> None:

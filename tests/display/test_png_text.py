@@ -12,11 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from bot.display.png_text import exif, parameters, room_for, with_text
+from bot.display import png_text
+from bot.display.png_text import exif, parameters, room_for
+from bot.display.splicing import Piece
 from bot.providers.base import Bounds, WeightedText
 from tests.doubles.engines import BASIC, CORE
 from tests.doubles.provider import png
 from tests.doubles.views import image, request
+
+
+def with_text(data: bytes, text: str) -> bytes:
+    """The whole file that the pieces make."""
+    return b"".join(_bytes(piece, data) for piece in png_text.with_text(io.BytesIO(data), text))
+
+
+def _bytes(piece: Piece, data: bytes) -> bytes:
+    return data[piece.start : piece.stop] if isinstance(piece, range) else piece
 
 
 def read(data: bytes) -> str:
@@ -112,6 +123,13 @@ def test_what_stood_there_under_this_name_is_replaced_and_the_rest_stays() -> No
 def test_what_is_no_whole_png_is_refused(broken: bytes) -> None:
     with pytest.raises(ValueError, match="PNG"):
         with_text(broken, "words")
+
+
+def test_only_the_text_is_new_and_what_stands_together_is_one_piece() -> None:
+    data = with_text(png(), "the first")
+    header, text, picture = png_text.with_text(io.BytesIO(data), "the second")
+    assert (header, picture) == (range(33), range(data.index(b"IDAT") - 4, len(data)))
+    assert isinstance(text, bytes)
 
 
 def test_bytes_behind_the_end_are_left_out() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.display.splicing import Spliced
 from playground.providers import StandIn, flat
 from storage.jobs import JobStatus
 from tests.wire.house import BY_BOT, BY_DM, BY_POST, BY_TOKEN, CORE, CORE_ROUTE, OVER, POST, PROMPT, House, has_files
@@ -35,6 +36,27 @@ async def test_too_large_however_small(home: House, ada: Person) -> None:
     (image,) = (await home.runtime.jobs.view(1)).images
     assert image.file is not None
     assert home.runtime.files.path(image.file).is_file()
+
+
+async def test_a_file_that_goes_while_it_is_sent(
+    home: House, ada: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Spliced.read
+    lost: list[Path] = []
+
+    def lose(spliced: Spliced, size: int | None = -1) -> bytes:
+        if not lost:
+            (file,) = (tmp_path / "images").glob("*.png")
+            lost.append(file)
+            file.unlink()
+        return read(spliced, size)
+
+    monkeypatch.setattr(Spliced, "read", lose)
+    asked = await home.begun(ada)
+    job = await home.done()
+    assert (job.status, job.delivery_note) == (JobStatus.KEPT, f"{BY_TOKEN}, without the images")
+    assert "No longer stored: 1 image" in (await asked.message()).text
+    assert lost
 
 
 @pytest.mark.parametrize("scope", ["user", "shared", "global"])

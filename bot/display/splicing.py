@@ -1,0 +1,81 @@
+"""Files on their way into a request: read piece by piece while they are sent, and never whole in memory."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import TypeAlias
+
+import aiohttp
+
+Piece: TypeAlias = bytes | range
+"""Bytes as they are, or the bytes of a file at these places."""
+
+
+class Spliced(io.BufferedIOBase):
+    """Reads the pieces one after the other, as if they were one file; ranges are places in ``file``.
+
+    The file is open only while it is read from, so whoever stops in the middle leaves nothing behind, and it can be
+    read again from the start. Reading raises OSError where the file is gone or shorter than it was.
+    """
+
+    def __init__(self, file: Path, pieces: Sequence[Piece]) -> None:
+        self._file = file
+        self._pieces = pieces
+        self._starts = list(accumulate(map(len, pieces), initial=0))
+        self._at = 0
+
+    @property
+    def size(self) -> int:
+        """All of its bytes, wherever reading stands."""
+        return self._starts[-1]
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
+        self._at = min(max(0, origin + offset), self.size)
+        return self._at
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        start = self._at
+        end = self.size if size is None or size < 0 else min(start + size, self.size)
+        found = b"".join(
+            self._bytes(piece[max(0, start - first) : max(0, end - first)])
+            for first, piece in zip(self._starts, self._pieces, strict=False)
+        )
+        self._at = end
+        return found
+
+    def _bytes(self, piece: Piece) -> bytes:
+        if isinstance(piece, bytes) or not piece:
+            return bytes(piece)
+        with self._file.open("rb", buffering=0) as stream:
+            stream.seek(piece.start)
+            found = stream.read(len(piece))
+        if len(found) != len(piece):
+            raise OSError(f"{self._file.name} has become shorter")
+        return found
+
+
+class _SplicedPayload(aiohttp.payload.IOBasePayload):
+    """Sent like any other file, in a thread and in parts, with its length told beforehand."""
+
+    _value: Spliced
+
+    @property
+    def size(self) -> int:
+        return self._value.size
+
+
+aiohttp.payload.register_payload(_SplicedPayload, Spliced)

@@ -1,0 +1,10 @@
+"""What Discord gets of an image that is sent."""
+
+from __future__ import annotations
+
+from bot.display.images import Upload
+
+
+def sent(upload: Upload) -> bytes:
+    """All of the file's bytes."""
+    return upload.file().fp.read()
