@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
 
 from benchmarks.figures import Figure, figure
-from benchmarks.reports import SERVER, make, questions
+from benchmarks.reports import biggest_spender, make, milliseconds_of, questions
 from storage.database import Database
-from storage.reports import By, Scope, report
 
 _KEPT = Path(tempfile.gettempdir()) / "easel-benchmark"
 
@@ -23,15 +21,8 @@ async def reports(entries: int, rounds: int) -> list[Figure]:
     database = await Database.open(f"sqlite+aiosqlite:///{path}")
     took: dict[str, list[float]] = {}
     try:
-        async with database.read() as connection:
-            user = (await report(connection, By.USER, Scope(SERVER), limit=1)).lines[0].key
-        assert isinstance(user, int)
-        for name, ask in questions(user).items():
-            for _ in range(rounds):
-                async with database.read() as connection:
-                    began = time.perf_counter()
-                    await ask(connection)
-                    took.setdefault(_group(name), []).append(1000 * (time.perf_counter() - began))
+        for name, ask in questions(await biggest_spender(database)).items():
+            took.setdefault(_group(name), []).extend([await milliseconds_of(database, ask) for _ in range(rounds)])
     finally:
         await database.close()
     return [

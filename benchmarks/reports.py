@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from bot.admin.report_pages import page_of
 from bot.periods import span
 from storage import ledger, reports, spending, tables
 from storage.database import AsyncConnection, Database, migrate
@@ -30,7 +31,7 @@ ENGINES = ("ai-client/stable-diffusion-xl-1024-v0-9", "aithriving/sd-1.6", "aith
 FAILURES = 0.05
 AT_ONCE = 20_000
 
-Ask = Callable[[AsyncConnection], Awaitable[Any]]
+Ask = Callable[[Database], Awaitable[Any]]
 
 
 def entries(number: int, *, seed: int = 7) -> Iterator[dict[str, Any]]:
@@ -97,48 +98,58 @@ def questions(user: int) -> dict[str, Ask]:
         scopes["all servers"] = Scope(None, None, asked.since, asked.until)
         for place, scope in scopes.items():
             for by in By:
-                found[f"/usage report, {by}, {place}, {period}"] = whole_report(by, scope)
-    found["/usage user, all time"] = whole_report(By.ENGINE, Scope(SERVER, user))
-    found["/credits, this month"] = lambda conn: ledger.totals(conn, since=NOW - 30 * DAY, user_id=user)
-    found["/credits, all time"] = lambda conn: ledger.totals(conn, since=0, user_id=user)
-    found["/credits, by day"] = lambda conn: spending.by_time(
-        conn, user_id=user, since=NOW - 30 * DAY, until=NOW, step=DAY
-    )
-    found["a limit's check"] = lambda conn: ledger.without_grants(
-        conn, since=NOW - 30 * DAY, user_id=user, server_id=SERVER
-    )
-    return found
+                found[f"/usage report, {by}, {place}, {period}"] = first_page(by, scope)
+    month = NOW - 30 * DAY
+    plainly: dict[str, Callable[[AsyncConnection], Awaitable[Any]]] = {
+        "/usage user, all time": lambda conn: reports.report(conn, By.ENGINE, Scope(SERVER, user), limit=10),
+        "/credits, this month": lambda conn: ledger.totals(conn, since=month, user_id=user),
+        "/credits, all time": lambda conn: ledger.totals(conn, since=0, user_id=user),
+        "/credits, by day": lambda conn: spending.by_time(conn, user_id=user, since=month, until=NOW, step=DAY),
+        "a limit's check": lambda conn: ledger.without_grants(conn, since=month, user_id=user, server_id=SERVER),
+    }
+    return found | {name: on_one_connection(ask) for name, ask in plainly.items()}
 
 
-def whole_report(by: By, scope: Scope) -> Ask:
-    """The lines of a report and, where they are people, the bars of its chart."""
+def first_page(by: By, scope: Scope) -> Ask:
+    """The figures of a report and of its chart."""
 
-    async def ask(conn: AsyncConnection) -> None:
-        found = await reports.report(conn, by, scope, limit=None if by is By.DAY else 10)
-        assert found.totals.spent
-        if by is By.USER:
-            first = scope.since or await reports.first_entry(conn, scope) or NOW
-            step = DAY if scope.since else 30 * DAY
-            await reports.timeline(conn, scope, list(range(first, (scope.until or NOW) + step, step)))
+    async def ask(database: Database) -> None:
+        assert (await page_of(database, by, scope, 1, NOW)).totals.spent
 
     return ask
+
+
+def on_one_connection(ask: Callable[[AsyncConnection], Awaitable[Any]]) -> Ask:
+    """The same of a database."""
+
+    async def asked(database: Database) -> None:
+        async with database.read() as conn:
+            await ask(conn)
+
+    return asked
+
+
+async def biggest_spender(database: Database) -> int:
+    """The user of whom there is most to count."""
+    async with database.read() as conn:
+        (user,), _ = await reports.spenders(conn, Scope(SERVER), limit=1)
+    return user
+
+
+async def milliseconds_of(database: Database, ask: Ask) -> float:
+    """What one asking takes."""
+    start = time.perf_counter()
+    await ask(database)
+    return (time.perf_counter() - start) * 1000
 
 
 async def run(path: Path, rounds: int) -> None:
     """Ask everything and print a line each."""
     database = await Database.open(f"sqlite+aiosqlite:///{path}")
     try:
-        async with database.read() as conn:
-            user = (await reports.report(conn, By.USER, Scope(SERVER), limit=1)).lines[0].key
-        assert isinstance(user, int)
         print(f"{'milliseconds':60} median    p95  worst")
-        for name, ask in questions(user).items():
-            took = []
-            for _ in range(rounds):
-                async with database.read() as conn:
-                    start = time.perf_counter()
-                    await ask(conn)
-                    took.append((time.perf_counter() - start) * 1000)
+        for name, ask in questions(await biggest_spender(database)).items():
+            took = [await milliseconds_of(database, ask) for _ in range(rounds)]
             took.sort()
             p95 = took[min(len(took) - 1, round(0.95 * len(took)))]
             print(f"{name:60} {statistics.median(took):6.1f} {p95:6.1f} {took[-1]:6.1f}", flush=True)

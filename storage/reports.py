@@ -7,13 +7,14 @@ millicredits, times Unix milliseconds (UTC); `since` is included, `until` is not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     BindParameter,
     ColumnElement,
     CompoundSelect,
@@ -129,6 +130,9 @@ class Figures:
     def spent(self) -> int:
         return self.exact + self.estimated
 
+    def __add__(self, other: Figures) -> Figures:
+        return Figures(*(getattr(self, name) + getattr(other, name) for name in NAMES))
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -150,11 +154,20 @@ class Report:
 NAMES = tuple(field.name for field in fields(Figures))
 
 
-async def report(conn: AsyncConnection, by: By, scope: Scope, *, limit: int | None = None, offset: int = 0) -> Report:
-    """Who spent most comes first; days come in their order."""
-    statement = _report(by, scope.shape, limited=limit is not None)
+async def report(
+    conn: AsyncConnection,
+    by: By,
+    scope: Scope,
+    *,
+    limit: int | None = None,
+    offset: int = 0,
+    users: Collection[int] | None = None,
+) -> Report:
+    """Who spent most comes first; days come in their order. Of all people only `users` count, if they are given."""
+    statement = _report(by, scope.shape, limited=limit is not None, some=users is not None)
     page = {} if limit is None else {"at_most": limit, "skipped": offset}
-    rows = (await conn.execute(statement, scope.values | page)).mappings().all()
+    some = {} if users is None else {"users": list(users)}
+    rows = (await conn.execute(statement, scope.values | page | some)).mappings().all()
     if not rows:
         return Report(Figures(), [], 0)
     return Report(
@@ -162,6 +175,32 @@ async def report(conn: AsyncConnection, by: By, scope: Scope, *, limit: int | No
         lines=[Line(row["key"], Figures(**{name: int(row[name]) for name in NAMES})) for row in rows],
         count=int(rows[0]["count"]),
     )
+
+
+def together(by: By, *parts: Report) -> Report:
+    """One report of several times, in the order of a report."""
+    sums: dict[int | str | None, Figures] = {}
+    for line in (line for part in parts for line in part.lines):
+        sums[line.key] = sums.get(line.key, Figures()) + line.figures
+
+    def place(line: Line) -> tuple[Any, ...]:
+        known = (line.key is not None, line.key)
+        return known if by is By.DAY else (-line.figures.spent, -line.figures.jobs, *known)
+
+    lines = sorted((Line(key, figures) for key, figures in sums.items()), key=place)
+    return Report(sum((part.totals for part in parts), Figures()), lines, len(lines))
+
+
+async def totals(conn: AsyncConnection, scope: Scope) -> Figures:
+    """All of it together, which takes far less than who spent what."""
+    row = (await conn.execute(_totals(scope.shape), scope.values)).mappings().one()
+    return Figures(**{name: int(row[name]) for name in NAMES})
+
+
+async def spenders(conn: AsyncConnection, scope: Scope, *, limit: int, offset: int = 0) -> tuple[list[int], int]:
+    """Some of the users of a report, in its order, and how many there are; 0 as well where `offset` is beyond them."""
+    rows = (await conn.execute(_spenders(scope.shape), scope.values | {"at_most": limit, "skipped": offset})).all()
+    return [int(row.key) for row in rows], int(rows[0].count) if rows else 0
 
 
 async def timeline(conn: AsyncConnection, scope: Scope, bounds: list[int]) -> list[tuple[int, int]]:
@@ -176,17 +215,42 @@ async def timeline(conn: AsyncConnection, scope: Scope, bounds: list[int]) -> li
 
 # Statements of this size take longer to be put together than a month takes to be counted: so each is made once.
 @lru_cache(maxsize=256)
-def _report(by: By, shape: Scope, *, limited: bool) -> Select[Any]:
-    lines = union_all(_paid(by, shape), _freed(by, shape), _held(by, shape)).subquery()
-    sums = {name: func.sum(lines.c[name]).label(name) for name in NAMES}
-    merged = select(lines.c.key, *sums.values()).group_by(lines.c.key).cte("merged")
+def _report(by: By, shape: Scope, *, limited: bool, some: bool) -> Select[Any]:
+    merged = _merged(_key(by, shape), shape, NAMES, some=some)
     mine = merged.c
     summed = (func.sum(mine[name]).label(f"all_{name}") for name in NAMES)
     totals = select(func.count().label("count"), *summed).subquery()
     order = [mine.key] if by is By.DAY else [(mine.exact + mine.estimated).desc(), mine.jobs.desc(), mine.key]
     # Beside each line the same one row: a window over them all would take far longer.
     statement = select(merged, totals).join_from(merged, totals, true()).order_by(*order)
-    return statement.limit(_parameter("at_most")).offset(_parameter("skipped")) if limited else statement
+    return _limited(statement) if limited else statement
+
+
+@lru_cache(maxsize=256)
+def _totals(shape: Scope) -> Select[Any]:
+    parts = union_all(*(make(None, shape, NAMES) for make in (_paid, _freed, _held))).subquery()
+    return select(*(func.coalesce(func.sum(parts.c[name]), 0).label(name) for name in NAMES))
+
+
+@lru_cache(maxsize=256)
+def _spenders(shape: Scope) -> Select[Any]:
+    # No more columns than the order needs: whatever is sorted besides makes it slower.
+    mine = _merged(_key(By.USER, shape), shape, ("spent", "jobs"))
+    count = select(func.count()).select_from(mine).scalar_subquery()
+    order = (mine.c.spent.desc(), mine.c.jobs.desc(), mine.c.key)
+    return _limited(select(mine.c.key, count.label("count")).order_by(*order))
+
+
+def _limited(statement: Select[Any]) -> Select[Any]:
+    return statement.limit(_parameter("at_most")).offset(_parameter("skipped"))
+
+
+def _merged(key: ColumnElement[Any], shape: Scope, names: Sequence[str], *, some: bool = False) -> CTE:
+    """The sums of each key from all three sources."""
+    only = [_LEDGER.user_id.in_(bindparam("users", expanding=True, type_=tables.Int64()))] if some else []
+    lines = union_all(*(make(key, shape, names).where(*only) for make in (_paid, _freed, _held))).subquery()
+    sums = (func.sum(lines.c[name]).label(name) for name in names)
+    return select(lines.c.key, *sums).group_by(lines.c.key).cte("merged")
 
 
 @lru_cache(maxsize=256)
@@ -214,40 +278,47 @@ async def first_entry(conn: AsyncConnection, scope: Scope) -> int | None:
     return first
 
 
-def _paid(by: By, scope: Scope) -> Select[Any]:
+def _paid(key: ColumnElement[Any] | None, scope: Scope, names: Sequence[str]) -> Select[Any]:
+    spent = func.sum(_LEDGER.amount)
     exact = func.sum(_LEDGER.amount * _IS_EXACT)
     known = {
+        "spent": spent,
         "exact": exact,
-        "estimated": func.sum(_LEDGER.amount) - exact,
+        "estimated": spent - exact,
         "jobs": _firsts(),
         "images": func.sum(_LEDGER.images),
     }
-    return _figures(_key(by, scope), known).where(_PAID, *scope.conditions())
+    return _figures(key, known, names).where(_PAID, *scope.conditions())
 
 
-def _freed(by: By, scope: Scope) -> Select[Any]:
+def _freed(key: ColumnElement[Any] | None, scope: Scope, names: Sequence[str]) -> Select[Any]:
     known = {
         "jobs": _firsts(),
         "failed": func.count(case((_LEDGER.outcome.in_(_WENT_WRONG), 1))),
         "cancelled": func.count(case((_LEDGER.outcome == SubmissionStatus.CANCELLED.value, 1))),
         "given_back": -func.sum(_LEDGER.amount),
     }
-    return _figures(_key(by, scope), known).where(_FREED, *scope.conditions())
+    return _figures(key, known, names).where(_FREED, *scope.conditions())
 
 
-def _held(by: By, scope: Scope) -> Select[Any]:
+def _held(key: ColumnElement[Any] | None, scope: Scope, names: Sequence[str]) -> Select[Any]:
     """Few of many: found by the submissions that are unfinished, and not by the scope."""
     known = {"jobs": _firsts(), "in_flight": func.sum(_LEDGER.amount)}
     open_ones = _SUBMISSIONS.status.in_([status.value for status in UNFINISHED])
     return (
-        _figures(_key(by, scope), known)
+        _figures(key, known, names)
         .join(tables.submissions, _SUBMISSIONS.id == _LEDGER.submission_id)
         .where(open_ones, _LEDGER.kind == EntryKind.HOLD.value, *scope.conditions(indexed=False))
     )
 
 
-def _figures(key: ColumnElement[Any], known: Mapping[str, ColumnElement[Any]]) -> Select[Any]:
-    columns = [known.get(name, _ZERO).label(name) for name in NAMES]
+def _figures(
+    key: ColumnElement[Any] | None, known: Mapping[str, ColumnElement[Any]], names: Sequence[str]
+) -> Select[Any]:
+    """Some of the figures of each key, or of everything together."""
+    columns = [known.get(name, _ZERO).label(name) for name in names]
+    if key is None:
+        return select(*columns).select_from(tables.ledger)
     return select(key.label("key"), *columns).select_from(tables.ledger).group_by(key)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import structlog
 
 from bot.admin.export import Table
+from bot.admin.report_pages import ReportPage, page_of
 from bot.admin.servers import Servers, require_manager
-from bot.admin.timeline import Bar, bars_of, bars_of_days
 from bot.errors import UserError
 from bot.generation.clock import Clock
 from bot.generation.jobs import Jobs
@@ -29,8 +29,6 @@ from storage.running import Request
 
 log = structlog.get_logger(__name__)
 
-LINES = 10
-"""Lines of a report on one page."""
 ENGINES_AT_MOST = 25
 FAILURES_SHOWN = 8
 RUNNING_AT_MOST = 500
@@ -71,21 +69,13 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """One page of a report; there are ``count`` lines in all. ``bars`` are what was spent over time."""
+    """One page of a report, and how much of each limit is used."""
 
     span: Span
     by: By
     everywhere: bool
-    totals: Figures
-    lines: tuple[Line, ...]
-    count: int
-    page: int
-    bars: tuple[Bar, ...]
+    page: ReportPage
     shares: tuple[Share, ...]
-
-    @property
-    def pages(self) -> int:
-        return max(1, -(-self.count // LINES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,23 +124,10 @@ class Reports:
         now = self._clock.now()
         asked = span(period, now)
         scope = Scope(server_id, None, asked.since, asked.until)
+        found = await page_of(self._database, by, scope, page, now)
         async with self._database.read() as connection:
-            found = await reports.report(connection, by, scope, limit=None if by is By.DAY else LINES, offset=0)
-            count, lines = found.count, found.lines
-            page = max(1, min(page, -(-count // LINES)))
-            if by is By.DAY:
-                # All of them are needed for the chart anyway.
-                bars = bars_of_days(lines)
-                lines = lines[::-1][(page - 1) * LINES : page * LINES]
-            else:
-                # Of engines and channels the lines themselves are the bars.
-                over_time = by is By.USER and found.totals.spent
-                bars = await bars_of(connection, scope, now) if over_time else ()
-                if page > 1:
-                    again = await reports.report(connection, by, scope, limit=LINES, offset=(page - 1) * LINES)
-                    lines = again.lines
             shares = await self._shares(connection, server_id, now)
-        return UsageReport(asked, by, asker.everywhere, found.totals, tuple(lines), count, page, bars, shares)
+        return UsageReport(asked, by, asker.everywhere, found, shares)
 
     async def person(self, asker: Asker, user_id: int, period: str) -> PersonReport:
         """What one person did. Raises UserError like :meth:`report`."""

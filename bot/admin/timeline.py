@@ -30,6 +30,9 @@ async def bars_of(connection: AsyncConnection, scope: Scope, now: int) -> tuple[
     """What was spent over time, in not too many steps: days, weeks or months."""
     first = scope.since if scope.since is not None else await reports.first_entry(connection, scope)
     bounds = _bounds(now if first is None else first, now if scope.until is None else min(scope.until - 1, now))
+    # A week or a month of which only a part belongs to the report is counted in part.
+    bounds[0] = max(bounds[0], scope.since or 0)
+    bounds[-1] = bounds[-1] if scope.until is None else min(bounds[-1], scope.until)
     spent = await reports.timeline(connection, scope, bounds)
     return tuple(
         Bar(start, end, exact, estimated)

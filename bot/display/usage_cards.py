@@ -48,30 +48,32 @@ class Names:
 
 def report_card(report: UsageReport, names: Names, *, chart: ChartSpec | None) -> Card:
     """A page of a report; ``chart`` is the one in the file CHART."""
-    lines = [f"{_line(line, report.by, names)}: {_figures(line.figures)}" for line in report.lines]
+    page = report.page
+    lines = [f"{_line(line, report.by, names)}: {_figures(line.figures)}" for line in page.lines]
     parts: list[ui.Item[Any]] = [text(f"**What {safe(names.place, 100)} has spent** · {report.span.name}")]
-    parts.append(text(*_totals(report.totals), *map(_share, report.shares)))
+    parts.append(text(*_totals(page.totals), *map(_share, report.shares)))
     if chart is not None:
         alt = in_words(chart, ALT_AT_MOST)
         parts.append(ui.MediaGallery(discord.MediaGalleryItem(f"attachment://{CHART}", description=alt)))
     parts += [rule(), text(*within(lines or ["Nobody has made an image in this time."], _ROOM))]
-    if report.pages > 1:
-        parts.append(text(quiet(f"Page {report.page} of {report.pages}, {counted(report.count, 'line')}")))
+    if page.pages > 1:
+        parts.append(text(quiet(f"Page {page.number} of {page.pages}, {counted(page.count, 'line')}")))
     parts += [*_turning(report), text(quiet("Times are UTC. Estimates are marked as such; the rest is exact."))]
     return Card(*parts)
 
 
 def report_chart(report: UsageReport, names: Names) -> ChartSpec | None:
     """The chart of a report; None where there is nothing to see."""
-    if not report.totals.spent:
+    page = report.page
+    if not page.totals.spent:
         return None
     if report.by in (By.ENGINE, By.CHANNEL):
-        shown = [line for line in report.lines if line.figures.spent]
+        shown = [line for line in page.lines if line.figures.spent]
         labels = [plain(_plain_name(line, names), 24) for line in shown]
         values = [(line.figures.exact, line.figures.estimated) for line in shown]
     else:
-        labels = [_bar_label(bar) for bar in report.bars]
-        values = [(bar.exact, bar.estimated) for bar in report.bars]
+        labels = [_bar_label(bar) for bar in page.bars]
+        values = [(bar.exact, bar.estimated) for bar in page.bars]
     if not values:
         return None
     whose = "engine" if report.by is By.ENGINE else "channel" if report.by is By.CHANNEL else "time (UTC)"
@@ -91,6 +93,8 @@ def report_id(of: str, page: int, by: By, period: str, *, everywhere: bool) -> s
 
 
 def _turning(report: UsageReport) -> list[ui.Item[Any]]:
+    page = report.page
+
     def leads(of: str, page: int, by: By) -> str:
         return report_id(of, page, by, report.span.name, everywhere=report.everywhere)
 
@@ -99,12 +103,12 @@ def _turning(report: UsageReport) -> list[ui.Item[Any]]:
         for by, label in _TABS.items()
     ]
     rows: list[ui.Item[Any]] = [ui.ActionRow(*tabs)]
-    if report.pages > 1:
-        before, after = leads("usage", report.page - 1, report.by), leads("usage", report.page + 1, report.by)
+    if page.pages > 1:
+        before, after = leads("usage", page.number - 1, report.by), leads("usage", page.number + 1, report.by)
         rows.append(
             ui.ActionRow(
-                ui.Button(label="Back", custom_id=before, disabled=report.page == 1),
-                ui.Button(label="More", custom_id=after, disabled=report.page == report.pages),
+                ui.Button(label="Back", custom_id=before, disabled=page.number == 1),
+                ui.Button(label="More", custom_id=after, disabled=page.number == page.pages),
             )
         )
     return rows

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from discord.ui import LayoutView
 
+from bot.admin.report_pages import ReportPage
 from bot.admin.reports import PersonReport, Running, Share, UsageReport
 from bot.admin.rules import Rules
 from bot.admin.standing import Standing
@@ -59,11 +60,7 @@ def report(by: By, lines: tuple[Line, ...], name: str = "2026-01-15..2026-02-14"
         span=Span(1, 2, name),
         by=by,
         everywhere=True,
-        totals=FIGURES,
-        lines=lines,
-        count=5000,
-        page=250,
-        bars=bars,
+        page=ReportPage(FIGURES, lines, count=5000, number=250, bars=bars),
         shares=shares,
     )
 
@@ -82,7 +79,7 @@ def test_a_report_fits_at_its_fullest() -> None:
         assert len(in_words(chart, ALT_AT_MOST)) <= ALT_AT_MOST
         fits(report_card(full, NAMES, chart=chart))
         assert "@everyone" not in said(report_card(full, NAMES, chart=None)).replace("\\@everyone", "")
-    empty = replace(report(By.USER, ()), totals=Figures(), count=0, page=1)
+    empty = replace(report(By.USER, ()), page=ReportPage(Figures(), (), count=0, number=1))
     assert report_chart(empty, NAMES) is None
     assert "Nobody has made an image" in said(report_card(empty, NAMES, chart=None))
 
