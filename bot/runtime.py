@@ -34,6 +34,7 @@ from bot.generation.worker import Worker
 from bot.health import beating
 from bot.history import History
 from bot.lineage import Lineage
+from bot.loading import settle
 from bot.personal import Personal
 from bot.privacy import Privacy
 from bot.proposals import Proposals
@@ -225,6 +226,8 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
             return
         await stack.enter_async_context(beating(runtime.settings.data_dir))
         await stack.enter_async_context(runtime.working())
+        settling = asyncio.create_task(settle(client.wait_until_ready()))
+        stack.callback(settling.cancel)
         await _unless(stop, client.connect())
         log.info("bot.stopping", grace=GRACE_SECONDS)
 

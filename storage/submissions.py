@@ -6,6 +6,7 @@ other time is in Unix milliseconds (UTC). Statuses change by guarded moves only.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from typing import Any
 
@@ -17,6 +18,8 @@ from storage.records import ENDED, Costs, Event, Submission, SubmissionStatus, T
 from storage.tables import settable
 
 _SUBMISSIONS = tables.submissions.c
+
+_DECODED_AT_ONCE = 50
 
 # Made once: to put a statement together takes longer than to carry it out. The columns to be written are those that are
 # given with it.
@@ -152,7 +155,13 @@ async def move_submission(
 
 async def queued(conn: AsyncConnection, *, now: int, limit: int) -> list[Submission]:
     """Up to `limit` queued submissions that are due at `now`, oldest first."""
-    return [_submission(row) for row in (await conn.execute(_QUEUED, {"now": now, "most": limit})).mappings()]
+    due = []
+    for row in (await conn.execute(_QUEUED, {"now": now, "most": limit})).mappings():
+        due.append(_submission(row))
+        if len(due) % _DECODED_AT_ONCE == 0:
+            # A thousand rows take a tenth of a second: meanwhile others are answered.
+            await asyncio.sleep(0)
+    return due
 
 
 async def next_attempt(conn: AsyncConnection, now: int) -> int | None:

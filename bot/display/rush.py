@@ -16,6 +16,7 @@ class Rush:
     def __init__(self, patience: float = PATIENCE) -> None:
         self._patience = patience
         self._turn = asyncio.Lock()
+        self._way_out = asyncio.Lock()
         self._unanswered = 0
         self._calm = asyncio.Event()
         self._calm.set()
@@ -42,8 +43,13 @@ class Rush:
                 self._calm.set()
 
     async def calm(self) -> None:
-        """Come back when nobody waits for a first answer any more, or else after the patience."""
+        """Come back when nobody waits for a first answer any more, or else after the patience.
+
+        Those who waited come back one a turn of the loop.
+        """
         if self._unanswered:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._patience):
                     await self._calm.wait()
+            async with self._way_out:
+                await asyncio.sleep(0)

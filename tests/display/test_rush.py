@@ -43,6 +43,25 @@ async def test_work_waits_until_all_are_answered() -> None:
     assert seen == ["answered"] * 5 + ["worked on"] * 5
 
 
+async def test_all_who_waited_begin_their_work_one_a_turn_of_the_loop() -> None:
+    rush, seen = Rush(patience=60), list[str]()
+
+    async def one() -> None:
+        await rush.calm()
+        seen.append("work")
+
+    with rush.unanswered():
+        tasks = [asyncio.create_task(one()) for _ in range(20)]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not seen
+    while seen.count("work") < 20:
+        seen.append("other")
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    assert "work work" not in " ".join(seen)
+
+
 async def test_it_waits_no_longer_than_its_patience() -> None:
     rush = Rush(patience=0)
     with rush.unanswered():
