@@ -140,7 +140,7 @@ class Downloads:
                     detail=host[:200],
                     operator=True,
                 )
-            async with self._service.session.get(
+            async with self._service.asking.get(
                 target,
                 # A compressed body could unpack to any length, and would not have the length that was told.
                 headers={"Accept": "image/png, image/jpeg, image/webp", "Accept-Encoding": "identity"},

@@ -1,15 +1,16 @@
-"""Talking to one image service: one session, calls that are made once, and what a silence means.
+"""Talking to one image service: calls that are made once, and what a silence means.
 
 No call is ever repeated here, and no redirect followed. Whether a request left the machine is not guessed from the
-kind of the error but noted when the connection stands: each call opens one of its own, so it cannot be lost on a
-connection that the other side was just closing.
+kind of the error but noted when the connection stands: each call that may change something opens one of its own, so it
+cannot be lost on a connection that the other side was just closing. Those that only ask share kept connections, which
+spares a poll the way to and fro of a new one; one that is lost for that is made again when its caller asks again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
-from typing import Literal
+from typing import Any, Literal
 
 import aiohttp
 from yarl import URL
@@ -20,6 +21,8 @@ from bot.providers.hosts import GuardedResolver, Hosts
 from bot.providers.refusals import Judge
 
 CONNECT_SECONDS = 10.0
+KEPT_SECONDS = 4.0
+"""How long a connection is kept that nobody uses: most servers close theirs after five seconds or more."""
 FREE_SECONDS = 30.0
 LARGEST_ANSWER = 4 << 20
 """Bytes of an answer that holds no image."""
@@ -27,7 +30,7 @@ USER_AGENT = "Easel (a Discord bot that makes pictures)"
 
 
 class Service:
-    """One image service: its address, its key, and the one session through which it is reached."""
+    """One image service: its address, its key, and the sessions through which it is reached."""
 
     def __init__(
         self, label: str, base: str, *, secret: str, scheme: str = "", image_hosts: Sequence[str] = ()
@@ -39,6 +42,7 @@ class Service:
         self.hosts = Hosts(self.base, image_hosts)
         self._authorization = f"{scheme} {secret}".strip()
         self._session: aiohttp.ClientSession | None = None
+        self._asking: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
         return f"Service({self.label!r}, {str(self.base)!r})"
@@ -101,7 +105,8 @@ class Service:
         call = f"{method} {url.path}"
         line = SimpleNamespace(up=False)
         try:
-            async with self.session.request(
+            session = self.session if paid or method == "POST" else self.asking
+            async with session.request(
                 method,
                 url,
                 headers=headers,
@@ -129,26 +134,37 @@ class Service:
     def session(self) -> aiohttp.ClientSession:
         """The session, opened when it is first asked for, since it belongs to the running loop."""
         if self._session is None or self._session.closed:
-            trace = aiohttp.TraceConfig()
-            trace.on_connection_create_end.append(_line_is_up)
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    # The caller sees to the number of calls; waiting for a free place here would look like a silence.
-                    limit=0,
-                    force_close=True,
-                    resolver=GuardedResolver(self.hosts, aiohttp.ThreadedResolver()),
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": USER_AGENT},
-                middlewares=(_once,),
-                trace_configs=[trace],
-                trust_env=False,
-            )
+            self._session = self._opened(force_close=True)
         return self._session
 
+    @property
+    def asking(self) -> aiohttp.ClientSession:
+        """The session for what may be asked twice, which keeps its connections."""
+        if self._asking is None or self._asking.closed:
+            self._asking = self._opened(keepalive_timeout=KEPT_SECONDS)
+        return self._asking
+
+    def _opened(self, **keeping: Any) -> aiohttp.ClientSession:
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_create_end.append(_line_is_up)
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                # The caller sees to the number of calls; waiting for a free place here would look like a silence.
+                limit=0,
+                resolver=GuardedResolver(self.hosts, aiohttp.ThreadedResolver()),
+                **keeping,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": USER_AGENT},
+            middlewares=(_once,),
+            trace_configs=[trace],
+            trust_env=False,
+        )
+
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._asking):
+            if session is not None:
+                await session.close()
 
 
 class _Broken(aiohttp.ClientError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator, Callable
 
@@ -207,32 +208,57 @@ async def test_cookies_are_not_kept(stand_in: StandIn) -> None:
     assert "Cookie" not in stand_in.calls[1].headers
 
 
-async def test_each_call_has_a_connection_of_its_own() -> None:
-    opened = 0
+class Keeping:
+    """A server that keeps its connections and closes each before it answers the third request on it."""
 
-    async def talk(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
-        nonlocal opened
-        opened += 1
-        await incoming.readuntil(b"\r\n\r\n")
-        outgoing.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\n{}")
-        await outgoing.drain()
-        await incoming.read()
+    def __init__(self) -> None:
+        self.opened = 0
+        self.asked = 0
 
-    async with raw_server(talk) as url:
+    async def talk(self, incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
+        self.opened += 1
+        for answers in (True, True, False):
+            head = await incoming.readuntil(b"\r\n\r\n")
+            length = re.search(rb"Content-Length: (\d+)", head)
+            await incoming.readexactly(int(length[1]) if length else 0)
+            self.asked += 1
+            if answers:
+                outgoing.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\n{}")
+                await outgoing.drain()
+
+
+async def test_each_call_that_may_change_something_has_a_connection_of_its_own() -> None:
+    server = Keeping()
+    async with raw_server(server.talk) as url:
         service = Service("Painter", url, secret=SECRET)
-        for _ in range(3):
-            await service.call("GET", "/", paid=False)
+        for paid in (True, False, True, False):
+            assert (await service.call("POST", "/", paid=paid, form=FORM)).status == 200
         await service.close()
-    assert opened == 3
+    assert (server.opened, server.asked) == (4, 4)
+
+
+async def test_calls_that_only_ask_share_a_connection_and_none_is_repeated_when_it_ends() -> None:
+    server = Keeping()
+    async with raw_server(server.talk) as url:
+        service = Service("Painter", url, secret=SECRET)
+        for _ in range(2):
+            assert (await service.call("GET", "/", paid=False)).status == 200
+        with pytest.raises(Unreachable, match="could not be reached"):
+            await service.call("GET", "/", paid=False)
+        assert (server.opened, server.asked) == (1, 3)
+        assert (await service.call("GET", "/", paid=False)).status == 200
+        await service.close()
+    assert (server.opened, server.asked) == (2, 4)
 
 
 async def test_the_session_is_opened_late_and_again_after_closing(stand_in: StandIn) -> None:
     service = Service("Painter", stand_in.url, secret=SECRET)
     await service.close()
-    first = service.session
-    assert service.session is first
+    first, asking = service.session, service.asking
+    assert (service.session, service.asking) == (first, asking)
     await service.close()
     assert first.closed
+    assert asking.closed
     assert service.session is not first
     await service.close()
 
