@@ -112,6 +112,8 @@ class Delivery:
             if followed is not None and followed.edited_at is not None:
                 await self._clock.sleep(followed.edited_at + EDIT_EVERY - self._clock.monotonic())
             async with self._room:
+                if job_id not in self._stale:
+                    return  # Its result was shown meanwhile.
                 # From here on a change is one that this edit may not show.
                 self._stale.discard(job_id)
                 await self.show(job_id)
@@ -261,4 +263,5 @@ class Delivery:
                 if theirs.told_of_long_jobs:
                     await tell_if_long(self._jobs, job_id, Messages(client))
             self._tried.discard(job_id)
+            self._stale.discard(job_id)
             self._forget(job_id, followed)

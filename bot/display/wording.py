@@ -17,7 +17,7 @@ _ACCENTS_AT_MOST = 4
 
 def units(text: str) -> int:
     """The length as Discord's clients count it: UTF-16 units."""
-    return sum(2 if ord(sign) > 0xFFFF else 1 for sign in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def plain(text: str, limit: int) -> str:
@@ -58,8 +58,9 @@ def _one_line(text: str) -> str:
 def _cut(parts: Iterable[str], limit: int) -> str:
     """Join the parts, or as many of them as leave room for an ellipsis."""
     whole = list(parts)
-    if sum(map(units, whole)) <= limit:
-        return "".join(whole)
+    text = "".join(whole)
+    if units(text) <= limit:
+        return text
     kept: list[str] = []
     room = limit - 1
     for part in whole:

@@ -12,6 +12,7 @@ import pytest
 
 from bot.display.delivery import EDIT_EVERY
 from bot.errors import Undelivered
+from bot.generation.views import JobView
 from bot.providers.base import Refused, Waiting
 from storage.jobs import JobStatus
 from tests.display.conftest import ADA, Post, message, refused
@@ -65,6 +66,23 @@ async def test_a_finished_job_is_never_shown_as_unfinished(post: Post) -> None:
     await post.delivery.show(job_id)
     assert ways(post) == ["token"]
     assert post.delivery._followed == {}
+
+
+async def test_what_changed_before_the_result_was_shown_is_not_looked_at_after_it(post: Post) -> None:
+    job_id, looked = await post.ready(), list[int]()
+    view = post.actions.view
+
+    async def looking(job_id: int) -> JobView:
+        looked.append(job_id)
+        return await view(job_id)
+
+    post.actions.view = looking  # type: ignore[method-assign]  # a test listens in
+    post.delivery.changed(job_id)
+    await post.delivery.deliver(job_id)
+    post.run()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert looked == [job_id]
 
 
 async def test_an_edit_on_its_way_is_waited_for_by_the_result(post: Post) -> None:
