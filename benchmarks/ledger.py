@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks.figures import Figure, figure
 from benchmarks.reports import biggest_spender, make, milliseconds_of, questions
 from storage.database import Database
+from storage.reports import By
 
 _KEPT = Path(tempfile.gettempdir()) / "easel-benchmark"
 
@@ -31,11 +32,11 @@ async def reports(entries: int, rounds: int) -> list[Figure]:
 
 
 def _group(question: str) -> str:
-    """Reports of all kinds over the same time are one line, in which the slowest kind is the worst."""
+    """Reports over the same time are one line, but for those by user, which take longest."""
     if not question.startswith("/usage report"):
         return question
-    place, period = question.split(", ")[-2:]
-    return f"/usage report by anything, {place}, {period}"
+    command, by, place, period = question.split(", ")
+    return f"{command} by {'user' if by == By.USER else 'engine, day or channel'}, {place}, {period}"
 
 
 def _goal(group: str) -> str:

@@ -185,7 +185,7 @@ def together(by: By, *parts: Report) -> Report:
 
     def place(line: Line) -> tuple[Any, ...]:
         known = (line.key is not None, line.key)
-        return known if by is By.DAY else (-line.figures.spent, -line.figures.jobs, *known)
+        return known if by is By.DAY else (-line.figures.spent, *known)
 
     lines = sorted((Line(key, figures) for key, figures in sums.items()), key=place)
     return Report(sum((part.totals for part in parts), Figures()), lines, len(lines))
@@ -220,7 +220,7 @@ def _report(by: By, shape: Scope, *, limited: bool, some: bool) -> Select[Any]:
     mine = merged.c
     summed = (func.sum(mine[name]).label(f"all_{name}") for name in NAMES)
     totals = select(func.count().label("count"), *summed).subquery()
-    order = [mine.key] if by is By.DAY else [(mine.exact + mine.estimated).desc(), mine.jobs.desc(), mine.key]
+    order = [mine.key] if by is By.DAY else [(mine.exact + mine.estimated).desc(), mine.key]
     # Beside each line the same one row: a window over them all would take far longer.
     statement = select(merged, totals).join_from(merged, totals, true()).order_by(*order)
     return _limited(statement) if limited else statement
@@ -235,10 +235,9 @@ def _totals(shape: Scope) -> Select[Any]:
 @lru_cache(maxsize=256)
 def _spenders(shape: Scope) -> Select[Any]:
     # No more columns than the order needs: whatever is sorted besides makes it slower.
-    mine = _merged(_key(By.USER, shape), shape, ("spent", "jobs"))
+    mine = _merged(_key(By.USER, shape), shape, ("spent",))
     count = select(func.count()).select_from(mine).scalar_subquery()
-    order = (mine.c.spent.desc(), mine.c.jobs.desc(), mine.c.key)
-    return _limited(select(mine.c.key, count.label("count")).order_by(*order))
+    return _limited(select(mine.c.key, count.label("count")).order_by(mine.c.spent.desc(), mine.c.key))
 
 
 def _limited(statement: Select[Any]) -> Select[Any]:

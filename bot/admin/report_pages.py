@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from bot.admin.timeline import Bar, bars_of, bars_of_days
@@ -32,10 +33,11 @@ class ReportPage:
 async def page_of(database: Database, by: By, scope: Scope, number: int, now: int) -> ReportPage:
     """Page ``number``, or the last one there is. Raises StorageError."""
     if by is By.USER:
-        page, (totals, bars) = await asyncio.gather(_people(database, scope, number), _over_time(database, scope, now))
-        return ReportPage(totals, page.lines, page.count, page.number, bars)
-    first, second = await asyncio.gather(*(_part(database, by, part) for part in await _halves(database, scope, now)))
-    found = reports.together(by, first, second)
+        page, (totals, bars) = await asyncio.gather(
+            _people(database, scope, number, now), _over_time(database, scope, now)
+        )
+        return replace(page, totals=totals, bars=bars)
+    found = await _report(database, by, scope, now)
     # Of engines and channels the lines themselves are the bars; of days the latest come first.
     lines = found.lines[::-1] if by is By.DAY else found.lines
     whole = ReportPage(found.totals, tuple(lines), found.count, 1, bars_of_days(lines) if by is By.DAY else ())
@@ -43,31 +45,34 @@ async def page_of(database: Database, by: By, scope: Scope, number: int, now: in
     return replace(whole, lines=whole.lines[(number - 1) * LINES : number * LINES], number=number)
 
 
-async def _halves(database: Database, scope: Scope, now: int) -> tuple[Scope, Scope]:
-    """Two parts of the same time: each is sorted by itself, on a connection and a processor of its own."""
+async def _report(database: Database, by: By, scope: Scope, now: int, users: Collection[int] | None = None) -> Report:
+    """Two halves of the time are read and sorted each by itself, on a connection and a processor of its own."""
     since = scope.since
     if since is None:
         async with database.read() as connection:
             since = await reports.first_entry(connection, scope) or now
     middle = (since + max(since, min(now, scope.until or now))) // 2
-    return replace(scope, until=middle), replace(scope, since=middle)
+
+    async def part(half: Scope) -> Report:
+        async with database.read() as connection:
+            return await reports.report(connection, by, half, users=users)
+
+    return reports.together(
+        by, *await asyncio.gather(part(replace(scope, until=middle)), part(replace(scope, since=middle)))
+    )
 
 
-async def _part(database: Database, by: By, scope: Scope) -> Report:
-    async with database.read() as connection:
-        return await reports.report(connection, by, scope)
-
-
-async def _people(database: Database, scope: Scope, number: int) -> ReportPage:
+async def _people(database: Database, scope: Scope, number: int, now: int) -> ReportPage:
     """Who they are is found first, by the little that has to be sorted for it, and then what they did."""
+    number = max(1, number)
     async with database.read() as connection:
-        users, count = await reports.spenders(connection, scope, limit=LINES, offset=(max(1, number) - 1) * LINES)
+        users, count = await reports.spenders(connection, scope, limit=LINES, offset=(number - 1) * LINES)
         if not users and number > 1:
             _, count = await reports.spenders(connection, scope, limit=1)
             number = max(1, -(-count // LINES))
             users, count = await reports.spenders(connection, scope, limit=LINES, offset=(number - 1) * LINES)
-        found = await reports.report(connection, By.USER, scope, users=users) if users else Report(Figures(), [], 0)
-        return ReportPage(found.totals, tuple(found.lines), count, max(1, number))
+    found = await _report(database, By.USER, scope, now, users)
+    return ReportPage(found.totals, tuple(found.lines), count, number)
 
 
 async def _over_time(database: Database, scope: Scope, now: int) -> tuple[Figures, tuple[Bar, ...]]:

@@ -126,9 +126,12 @@ async def use_prompt(interaction: Press, job_id: int) -> None:
 
 async def _open(interaction: Press, job_id: int, *, prompt_alone: bool) -> None:
     client = interaction.client
-    draft = await client.lineage.draft(origin_of(interaction), job_id, prompt_alone=prompt_alone)
+    origin = origin_of(interaction)
+    draft = await client.lineage.draft(origin, job_id, prompt_alone=prompt_alone)
+    # Where a server uses none of those that there are, the rules say so to whoever sends the form.
+    engines = {engine.id: engine for engine in client.actions.offered(origin)} or client.actions.engines
     title = "Use this prompt" if prompt_alone else f"Edit job {job_id}"
-    await interaction.response.send_modal(EditForm(draft, client.actions.engines, job_id=job_id, title=title))
+    await interaction.response.send_modal(EditForm(draft, engines, job_id=job_id, title=title))
 
 
 def _engine_select(draft: Draft, engines: Mapping[str, Engine]) -> ui.Select[Any]:

@@ -9,7 +9,7 @@ import simcord
 
 from storage.jobs import JobStatus
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, Studio, card, forge, told
-from tests.doubles.forms import filled, send
+from tests.doubles.forms import filled, offered, send
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
@@ -51,6 +51,17 @@ async def test_the_engine_can_be_changed(studio: Studio) -> None:
     shown = await studio.press(studio.ada, card(result), "Edit")
     assert filled(shown)["Engine"] == [CORE]
     edited = await send(studio.ada, shown, Engine=[BASIC], More_settings="--steps 30")
+    await studio.finish()
+    assert "Stable Diffusion 1.6" in card(edited).text
+
+
+async def test_only_engines_that_the_server_uses_are_offered(studio: Studio) -> None:
+    result = await finished(studio, prompt="a fox")
+    await studio.admin.slash(studio.channel, "server set", engines=f"{BASIC}, {XL}")
+    shown = await studio.press(studio.ada, card(result), "Edit")
+    assert offered(shown)["Engine"] == [XL, BASIC]
+    assert filled(shown)["Engine"] == [], "what it was made with is no longer used here"
+    edited = await send(studio.ada, shown, Engine=[BASIC])
     await studio.finish()
     assert "Stable Diffusion 1.6" in card(edited).text
 

@@ -24,6 +24,15 @@ def filled(shown: simcord.InteractionResult) -> dict[str, Any]:
     return values
 
 
+def offered(shown: simcord.InteractionResult) -> dict[str, list[str]]:
+    """What can be chosen, by labels."""
+    return {
+        label: [option["value"] for option in component["options"]]
+        for label, component in fields(shown).items()
+        if "options" in component
+    }
+
+
 async def send(
     person: simcord.MemberActor | simcord.UserHandle, shown: simcord.InteractionResult, **changes: Any
 ) -> simcord.InteractionResult:
