@@ -99,6 +99,10 @@ _SETTLE_JOB = update(tables.jobs).where(
     ),
 )
 _UPDATE_JOB = update(tables.jobs).where(_JOBS.id == bindparam("of"))
+_UNFINISHED_JOBS = select(func.count()).where(
+    _JOBS.user_id == bindparam("user"), _JOBS.status.in_([JobStatus.PROPOSED.value, JobStatus.WORKING.value])
+)
+_UNFINISHED_JOBS_THERE = _UNFINISHED_JOBS.where(_JOBS.server_id == bindparam("server"))
 _GET_JOB = select(tables.jobs).where(_JOBS.id == bindparam("job"))
 
 # Nothing is edited by the interaction's token any more.
@@ -200,11 +204,8 @@ async def jobs_with_status(conn: AsyncConnection, statuses: Collection[JobStatus
 
 async def unfinished_jobs(conn: AsyncConnection, user_id: int, *, server_id: int | None = None) -> int:
     """How many jobs of the user are proposed or working: everywhere, or in the server."""
-    unfinished = (JobStatus.PROPOSED.value, JobStatus.WORKING.value)
-    statement = select(func.count()).where(_JOBS.user_id == user_id, _JOBS.status.in_(unfinished))
-    if server_id is not None:
-        statement = statement.where(_JOBS.server_id == server_id)
-    return int((await conn.execute(statement)).scalar_one())
+    statement = _UNFINISHED_JOBS if server_id is None else _UNFINISHED_JOBS_THERE
+    return int((await conn.execute(statement, {"user": user_id, "server": server_id})).scalar_one())
 
 
 def _job(row: RowMapping) -> Job:

@@ -13,10 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage import tables
 
 _THREADS = tables.threads.c
-
-# Made once: to put a statement together takes longer than to carry it out.
-_GET_THREAD = select(tables.threads).where(_THREADS.id == bindparam("thread"), _THREADS.user_id == bindparam("user"))
 _CURRENT = tables.current_threads.c
+
+# Made once: to put a statement together takes longer than to carry it out. The columns to be written are those that are
+# given with it.
+_GET_THREAD = select(tables.threads).where(_THREADS.id == bindparam("thread"), _THREADS.user_id == bindparam("user"))
+_HERE = (_CURRENT.user_id == bindparam("user"), _CURRENT.place_id == bindparam("place"))
+_CURRENT_THREAD = select(tables.threads).join(tables.current_threads, _CURRENT.thread_id == _THREADS.id).where(*_HERE)
+_ADD_THREAD = insert(tables.threads).returning(_THREADS.id)
+_CHANGE_CURRENT = update(tables.current_threads).where(*_HERE)
+_ADD_CURRENT = insert(tables.current_threads)
+_TOUCH = update(tables.threads).where(_THREADS.id == bindparam("thread"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +40,8 @@ class Thread:
 
 async def open_thread(tx: AsyncConnection, *, user_id: int, place_id: int, title: str, at: int) -> int:
     """Open a thread, make it the user's current one in that place, and return its id."""
-    statement = (
-        insert(tables.threads)
-        .values(user_id=user_id, place_id=place_id, title=title, created_at=at, updated_at=at)
-        .returning(_THREADS.id)
-    )
-    thread_id = int((await tx.execute(statement)).scalar_one())
+    row = {"user_id": user_id, "place_id": place_id, "title": title, "created_at": at, "updated_at": at}
+    thread_id = int((await tx.execute(_ADD_THREAD, row)).scalar_one())
     await _set_current(tx, user_id, place_id, thread_id)
     return thread_id
 
@@ -62,12 +65,7 @@ async def leave_thread(tx: AsyncConnection, *, user_id: int, place_id: int) -> N
 
 async def current_thread(conn: AsyncConnection, user_id: int, place_id: int) -> Thread | None:
     """The user's current thread in that place, if there is one."""
-    statement = (
-        select(tables.threads)
-        .join(tables.current_threads, _CURRENT.thread_id == _THREADS.id)
-        .where(_CURRENT.user_id == user_id, _CURRENT.place_id == place_id)
-    )
-    row = (await conn.execute(statement)).mappings().first()
+    row = (await conn.execute(_CURRENT_THREAD, {"user": user_id, "place": place_id})).mappings().first()
     return None if row is None else Thread(**row)
 
 
@@ -121,11 +119,10 @@ async def rename(tx: AsyncConnection, thread_id: int, user_id: int, title: str) 
 
 async def touch(tx: AsyncConnection, thread_id: int, at: int) -> None:
     """Record that the thread was worked on."""
-    await tx.execute(update(tables.threads).where(_THREADS.id == thread_id).values(updated_at=at))
+    await tx.execute(_TOUCH, {"thread": thread_id, "updated_at": at})
 
 
 async def _set_current(tx: AsyncConnection, user_id: int, place_id: int, thread_id: int) -> None:
-    here = update(tables.current_threads).where(_CURRENT.user_id == user_id, _CURRENT.place_id == place_id)
-    if (await tx.execute(here.values(thread_id=thread_id))).rowcount == 0:
-        row = {"user_id": user_id, "place_id": place_id, "thread_id": thread_id}
-        await tx.execute(insert(tables.current_threads).values(row))
+    here = {"user": user_id, "place": place_id, "thread_id": thread_id}
+    if (await tx.execute(_CHANGE_CURRENT, here)).rowcount == 0:
+        await tx.execute(_ADD_CURRENT, {"user_id": user_id, "place_id": place_id, "thread_id": thread_id})
