@@ -276,12 +276,15 @@ class Actions:
     async def visible(self, origin: Origin, job_id: int) -> rows.Job:
         """A job that this person may look at: their own, or one that is public in this very channel."""
         job = await self._jobs.job(job_id)
-        if job.user_id != origin.user_id:
-            if job.private:
-                raise UserError(NOT_YOURS)
-            if job.channel_id != origin.channel_id:
-                raise UserError("That job belongs to another channel.")
+        if not self.may_see(origin, job):
+            raise UserError(NOT_YOURS if job.private else "That job belongs to another channel.")
         return job
+
+    def may_see(self, origin: Origin, job: rows.Job) -> bool:
+        """Whether this person may look at a job: their own, or one that is public in this very channel."""
+        if job.status is JobStatus.DELETED:
+            return False
+        return job.user_id == origin.user_id or (not job.private and job.channel_id == origin.channel_id)
 
     async def thread_choices(self, origin: Origin, text: str) -> list[tuple[str, str]]:
         """The person's threads here whose title holds ``text``: the value to send back, and the title."""

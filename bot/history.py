@@ -8,7 +8,7 @@ from pathlib import Path
 from bot.errors import UserError
 from bot.generation.jobs import Jobs
 from bot.generation.previews import Previews
-from bot.generation.views import JobView, Progress, load
+from bot.generation.views import JobView, load_all
 from bot.origin import Origin
 from bot.threads import NO_SUCH_THREAD, Page, Picture
 from storage import history, threads
@@ -72,7 +72,7 @@ class History:
             found = await history.jobs_of(
                 connection, origin.user_id, wanted, limit=JOBS_A_PAGE, offset=where.offset(JOBS_A_PAGE)
             )
-            views = [await load(connection, job, self._jobs.providers, Progress()) for job in found]
+            views = await load_all(connection, found, self._jobs.providers)
         entries = [HistoryEntry(view, await self._picture(view)) for view in views]
         return HistoryPage(wanted, where, total, tuple(entries), title)
 

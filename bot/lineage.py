@@ -12,6 +12,7 @@ from bot.generation.jobs import Jobs
 from bot.generation.requests import ImagineOptions
 from bot.generation.views import JobView
 from bot.origin import Origin
+from storage import jobs as rows
 from storage import lineage
 from storage.jobs import Event, JobStatus
 
@@ -44,22 +45,19 @@ class Lineage:
     async def detailed(self, origin: Origin, job_id: int) -> Detailed:
         """Everything about a job that this person may see. Raises UserError where they may not."""
         view, events = await self._actions.details(origin, job_id)
+        parent = view.job.parent_id
         async with self._jobs.database.read() as connection:
             children = await lineage.children(connection, job_id)
-        parent = view.job.parent_id
-        seen = [child for child in children if await self._sees(origin, child)]
-        sees_parent = parent is not None and await self._sees(origin, parent)
-        hidden = len(children) - len(seen) + (parent is not None and not sees_parent)
+            kin = [*children, *([] if parent is None else [parent])]
+            seen = {job.id for job in await rows.get_jobs(connection, kin) if self._actions.may_see(origin, job)}
         return Detailed(
-            view, view.job.user_id == origin.user_id, events, parent if sees_parent else None, tuple(seen), hidden
+            view,
+            view.job.user_id == origin.user_id,
+            events,
+            parent if parent in seen else None,
+            tuple(child for child in children if child in seen),
+            hidden=len(kin) - len(seen),
         )
-
-    async def _sees(self, origin: Origin, job_id: int) -> bool:
-        try:
-            await self._actions.visible(origin, job_id)
-        except UserError:
-            return False
-        return True
 
     async def job_of_message(self, named: Collection[int], message_id: int) -> int:
         """The job that a message of the bot's shows: of those that its buttons name, or the one whose card it is.

@@ -12,7 +12,7 @@ from bot.errors import UserError
 from bot.generation.clock import Clock
 from bot.generation.previews import Previews
 from bot.generation.prompt import clean
-from bot.generation.views import JobView, Progress, load
+from bot.generation.views import JobView, load_all
 from bot.origin import Origin
 from bot.providers.base import Provider
 from storage import history, jobs, thread_work
@@ -160,11 +160,8 @@ class Threads:
             found = await history.images_of_thread(
                 connection, origin.user_id, thread.id, limit=IMAGES_A_PAGE, offset=where.offset(IMAGES_A_PAGE)
             )
-            views = {}
-            for job_id in dict.fromkeys(job_id for job_id, _ in found):
-                job = await jobs.get_job(connection, job_id)
-                if job is not None:
-                    views[job_id] = await load(connection, job, self._providers, Progress())
+            made_by = await jobs.get_jobs(connection, {job_id for job_id, _ in found})
+            views = {each.job.id: each for each in await load_all(connection, made_by, self._providers)}
         pictures = [
             (job_id, Picture(image, await self._previews.of(image))) for job_id, image in found if job_id in views
         ]

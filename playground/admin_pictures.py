@@ -63,28 +63,15 @@ async def live_once(
         at=at,
     )
     provider = engine.partition("/")[0]
-    id_ = await rows.add_submission(
-        tx, job_id=job_id, position=0, user_id=user_id, engine=engine, provider=provider, request={}, at=at
-    )
-    await ledger.hold(tx, submission_id=id_, user_id=user_id, server_id=server_id, engine=engine, amount=price, at=at)
+    (id_,) = await rows.add_submissions(tx, job_id, [rows.Asked(engine, provider, {})], user_id=user_id, at=at)
+    await ledger.hold(tx, ledger.Hold(id_, engine, price), user_id=user_id, server_id=server_id, at=at)
     status = SubmissionStatus.FAILED if number % 15 == 0 else SubmissionStatus.DONE
     await rows.move_submission(tx, id_, SubmissionStatus.QUEUED, status, at=at, why="made up")
     if status is SubmissionStatus.FAILED:
         await ledger.release(tx, id_, at=at, note="failed at the provider")
         return
-    await rows.add_image(
-        tx,
-        submission_id=id_,
-        position=0,
-        file=f"{id_}.png",
-        media_type="image/png",
-        width=1,
-        height=1,
-        bytes=1,
-        seed=None,
-        filtered=False,
-        at=at,
-    )
+    image = rows.NewImage(0, f"{id_}.png", "image/png", width=1, height=1, bytes=1, seed=None, filtered=False)
+    await rows.add_images(tx, id_, [image], at=at)
     await ledger.capture(tx, id_, amount=price, exact=exact, raw_amount=price, at=at)
 
 

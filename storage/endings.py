@@ -30,16 +30,20 @@ async def end_free(
     why: str,
     told: str,
     unless_provider_in: Collection[str] = (),
+    of_job: int | None = None,
 ) -> int:
     """End every submission in one of the unfinished statuses `old` without a charge, and make their jobs ready.
 
-    `told` is the sentence for the card. Those of the providers named go on. Returns how many were ended.
+    `told` is the sentence for the card. Those of the providers named go on, and where a job is given, all others'.
+    Returns how many were ended.
     """
     if new not in ENDED or not UNFINISHED.issuperset(old):
         raise ValueError(f"not an end of unfinished ones: {', '.join(sorted(old))} to {new.value}")
     wanted: ColumnElement[bool] = _SUBMISSIONS.status.in_([status.value for status in old])
     if unless_provider_in:
         wanted = and_(wanted, _SUBMISSIONS.provider.not_in(list(unless_provider_in)))
+    if of_job is not None:
+        wanted = and_(wanted, _SUBMISSIONS.job_id == of_job)
     await _add_events(tx, wanted, new, at, why)
     await _release(tx, wanted, new, at, why)
     ended = await tx.execute(
@@ -48,7 +52,7 @@ async def end_free(
         .values(status=new.value, updated_at=at, ended_at=at, next_attempt_at=None, error=told)
     )
     if ended.rowcount:
-        await _settle(tx, at)
+        await _settle(tx, at, of_job)
     return int(ended.rowcount)
 
 
@@ -102,10 +106,12 @@ async def _release(tx: AsyncConnection, wanted: ColumnElement[bool], new: Submis
     await tx.execute(insert(tables.ledger).from_select(list(values), entries))
 
 
-async def _settle(tx: AsyncConnection, at: int) -> None:
+async def _settle(tx: AsyncConnection, at: int, job_id: int | None) -> None:
     """working → ready for the jobs whose submissions have all ended."""
     its_own = _SUBMISSIONS.job_id == _JOBS.id
     open_ones = exists().where(its_own, _SUBMISSIONS.status.in_([status.value for status in UNFINISHED]))
     over = and_(_JOBS.status == JobStatus.WORKING.value, exists().where(its_own), ~open_ones)
+    if job_id is not None:
+        over = and_(over, _JOBS.id == job_id)
     ready = {"status": JobStatus.READY.value, "updated_at": at, "ended_at": at}
     await tx.execute(update(tables.jobs).where(over).values(ready))

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, insert, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,12 +27,12 @@ _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
 
 # Made once: to put a statement together takes longer than to carry it out.
-_ADD_IMAGE = insert(tables.images).returning(_IMAGES.id)
+_ADD_IMAGE = insert(tables.images).returning(_IMAGES.position, _IMAGES.id)
 _IMAGES_OF = (
     select(tables.images)
     .join(tables.submissions, _SUBMISSIONS.id == _IMAGES.submission_id)
-    .where(_SUBMISSIONS.job_id == bindparam("job"))
-    .order_by(_SUBMISSIONS.position, _IMAGES.position)
+    .where(_SUBMISSIONS.job_id.in_(bindparam("jobs", expanding=True)))
+    .order_by(_SUBMISSIONS.job_id, _SUBMISSIONS.position, _IMAGES.position)
 )
 
 _ASIDE = ".part"
@@ -104,39 +105,31 @@ class ImageFiles:
             raise StorageError(f"The image files in {self._folder} cannot be used: {error.strerror}.") from error
 
 
-async def add_image(
-    tx: AsyncConnection,
-    *,
-    submission_id: int,
-    position: int,
-    file: str,
-    media_type: str,
-    width: int,
-    height: int,
-    bytes: int,  # noqa: A002 - named like its column
-    seed: int | None,
-    filtered: bool,
-    at: int,
-) -> int:
-    """Record a finished image whose file is kept under the name `file`, and return its id."""
-    image = {
-        "submission_id": submission_id,
-        "position": position,
-        "file": file,
-        "media_type": media_type,
-        "width": width,
-        "height": height,
-        "bytes": bytes,
-        "seed": seed,
-        "filtered": filtered,
-        "created_at": at,
-    }
-    return int((await tx.execute(_ADD_IMAGE, image)).scalar_one())
+class NewImage(NamedTuple):
+    """A finished image whose file is kept under the name `file`."""
+
+    position: int
+    file: str
+    media_type: str
+    width: int
+    height: int
+    bytes: int
+    seed: int | None
+    filtered: bool
 
 
-async def images_of(conn: AsyncConnection, job_id: int) -> list[StoredImage]:
-    """The job's images, by the submissions' positions and then by their own."""
-    return [StoredImage(**row) for row in (await conn.execute(_IMAGES_OF, {"job": job_id})).mappings()]
+async def add_images(tx: AsyncConnection, submission_id: int, images: Sequence[NewImage], *, at: int) -> list[int]:
+    """Record the images of a submission; their ids in this order."""
+    if not images:
+        return []
+    rows = [{"submission_id": submission_id, "created_at": at, **image._asdict()} for image in images]
+    ids = {row.position: int(row.id) for row in await tx.execute(_ADD_IMAGE, rows)}
+    return [ids[image.position] for image in images]
+
+
+async def images_of(conn: AsyncConnection, *job_ids: int) -> list[StoredImage]:
+    """The images of the jobs, by the submissions' positions and then by their own."""
+    return [StoredImage(**row) for row in (await conn.execute(_IMAGES_OF, {"jobs": job_ids})).mappings()]
 
 
 async def image_files(conn: AsyncConnection) -> set[str]:

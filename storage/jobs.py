@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping, bindparam, exists, func, insert, select, upda
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.images import add_image, forget_files, image_files, images_of, old_images
+from storage.images import NewImage, add_images, forget_files, image_files, images_of, old_images
 from storage.records import (
     ENDED,
     ON_THEIR_WAY,
@@ -29,7 +29,8 @@ from storage.records import (
 )
 from storage.searching import words_of
 from storage.submissions import (
-    add_submission,
+    Asked,
+    add_submissions,
     durations,
     engines,
     events_of,
@@ -47,22 +48,25 @@ __all__ = [
     "ENDED",
     "ON_THEIR_WAY",
     "UNFINISHED",
+    "Asked",
     "Costs",
     "Event",
     "Job",
     "JobStatus",
+    "NewImage",
     "StoredImage",
     "Submission",
     "SubmissionStatus",
     "Took",
-    "add_image",
+    "add_images",
     "add_job",
-    "add_submission",
+    "add_submissions",
     "durations",
     "engines",
     "events_of",
     "forget_files",
     "get_job",
+    "get_jobs",
     "get_submission",
     "image_files",
     "images_of",
@@ -155,6 +159,12 @@ async def get_job(conn: AsyncConnection, job_id: int) -> Job | None:
     """The job, or None if there is none of this id."""
     row = (await conn.execute(_GET_JOB, {"job": job_id})).mappings().first()
     return None if row is None else _job(row)
+
+
+async def get_jobs(conn: AsyncConnection, job_ids: Collection[int]) -> list[Job]:
+    """Those of the jobs that there are, in the order of their ids."""
+    statement = select(tables.jobs).where(_JOBS.id.in_(job_ids)).order_by(_JOBS.id)
+    return [_job(row) for row in (await conn.execute(statement)).mappings()]
 
 
 async def move_job(

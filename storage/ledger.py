@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -125,29 +125,32 @@ class Totals:
     captures: int
 
 
-async def hold(
-    tx: AsyncConnection,
-    *,
-    submission_id: int,
-    user_id: int,
-    server_id: int | None,
-    engine: str,
-    amount: int,
-    granted: int = 0,
-    at: int,
-) -> None:
-    """Hold the amount for a submission; `at` decides in which period it counts, `granted` of it comes out of grants.
+class Hold(NamedTuple):
+    """What is to be held for a submission; `granted` of it comes out of grants."""
 
-    Raises StorageError if the submission has its hold already.
+    submission_id: int
+    engine: str
+    amount: int
+    granted: int = 0
+
+
+async def hold(tx: AsyncConnection, *holds: Hold, user_id: int, server_id: int | None, at: int) -> None:
+    """Hold the amounts for submissions; `at` decides in which period they count.
+
+    Raises StorageError if one of the submissions has its hold already.
     """
-    _not_negative(amount)
-    if not 0 <= granted <= amount:
-        raise ValueError(f"{granted} of {amount} cannot come out of grants")
-    entry = _entry(EntryKind.HOLD, submission_id, user_id, server_id, engine, amount, counted_at=at, at=at)
     looked_up = {"job_id", "position", "channel_id"}
-    given = {name: value for name, value in entry.items() if name not in looked_up}
-    with _refusing(f"Submission {submission_id} has its hold already."):
-        await tx.execute(_HOLD_ENTRY, given | {"granted": granted, "of": submission_id})
+    rows = []
+    for each in holds:
+        id_, engine, amount, granted = each
+        _not_negative(amount)
+        if not 0 <= granted <= amount:
+            raise ValueError(f"{granted} of {amount} cannot come out of grants")
+        entry = _entry(EntryKind.HOLD, id_, user_id, server_id, engine, amount, counted_at=at, at=at)
+        given = {name: value for name, value in entry.items() if name not in looked_up}
+        rows.append(given | {"granted": granted, "of": id_})
+    with _refusing(f"Submission {', '.join(str(each.submission_id) for each in holds)} has its hold already."):
+        await tx.execute(_HOLD_ENTRY, rows)
 
 
 async def capture(

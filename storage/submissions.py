@@ -7,8 +7,8 @@ other time is in Unix milliseconds (UTC). Statuses change by guarded moves only.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import RowMapping, and_, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,7 +23,7 @@ _DECODED_AT_ONCE = 50
 
 # Made once: to put a statement together takes longer than to carry it out. The columns to be written are those that are
 # given with it.
-_ADD_SUBMISSION = insert(tables.submissions).returning(_SUBMISSIONS.id)
+_ADD_SUBMISSION = insert(tables.submissions).returning(_SUBMISSIONS.position, _SUBMISSIONS.id)
 _ADD_EVENT = insert(tables.events)
 _MOVE_SUBMISSION = (
     update(tables.submissions)
@@ -44,7 +44,7 @@ _SUBMISSIONS_WITH_COSTS = (
         func.count(case((_ESTIMATED, 1))).label("estimates"),
     )
     .outerjoin(tables.ledger, tables.ledger.c.submission_id == _SUBMISSIONS.id)
-    .where(_SUBMISSIONS.job_id == bindparam("job"))
+    .where(_SUBMISSIONS.job_id.in_(bindparam("jobs", expanding=True)))
     .group_by(_SUBMISSIONS.id)
     .order_by(_SUBMISSIONS.position)
 )
@@ -62,32 +62,36 @@ _NEXT_ATTEMPT = select(func.min(_SUBMISSIONS.next_attempt_at)).where(
 )
 
 
-async def add_submission(
-    tx: AsyncConnection,
-    *,
-    job_id: int,
-    position: int,
-    user_id: int,
-    engine: str,
-    provider: str,
-    request: dict[str, Any],
-    at: int,
-) -> int:
-    """Add a queued submission with its first event, and return its id."""
-    submission = {
-        "job_id": job_id,
-        "position": position,
-        "user_id": user_id,
-        "engine": engine,
-        "provider": provider,
-        "status": SubmissionStatus.QUEUED.value,
-        "request": request,
-        "created_at": at,
-        "updated_at": at,
-    }
-    submission_id = int((await tx.execute(_ADD_SUBMISSION, submission)).scalar_one())
-    await _add_event(tx, submission_id, None, SubmissionStatus.QUEUED, at, "asked for")
-    return submission_id
+class Asked(NamedTuple):
+    """One paid request of a job that is to be made: the engine, its provider, and the request as JSON."""
+
+    engine: str
+    provider: str
+    request: dict[str, Any]
+
+
+async def add_submissions(
+    tx: AsyncConnection, job_id: int, asked: Sequence[Asked], *, user_id: int, at: int, first: int = 0
+) -> list[int]:
+    """Add queued submissions with their first events, the first one at this position; their ids in this order."""
+    rows = [
+        {
+            "job_id": job_id,
+            "position": position,
+            "user_id": user_id,
+            "engine": one.engine,
+            "provider": one.provider,
+            "status": SubmissionStatus.QUEUED.value,
+            "request": one.request,
+            "created_at": at,
+            "updated_at": at,
+        }
+        for position, one in enumerate(asked, first)
+    ]
+    ids = {row.position: int(row.id) for row in await tx.execute(_ADD_SUBMISSION, rows)}
+    queued = SubmissionStatus.QUEUED
+    await tx.execute(_ADD_EVENT, [_event_row(id_, None, queued, at, "asked for") for id_ in ids.values()])
+    return [ids[position] for position, _ in enumerate(asked, first)]
 
 
 async def get_submission(conn: AsyncConnection, submission_id: int) -> Submission | None:
@@ -102,10 +106,10 @@ async def submissions_of(conn: AsyncConnection, job_id: int) -> list[Submission]
     return [_submission(row) for row in (await conn.execute(_SUBMISSIONS_OF, {"job": job_id})).mappings()]
 
 
-async def with_costs(conn: AsyncConnection, job_id: int) -> list[tuple[Submission, Costs]]:
-    """The job's submissions by position, each with what it holds and what it cost."""
+async def with_costs(conn: AsyncConnection, job_ids: Collection[int]) -> list[tuple[Submission, Costs]]:
+    """The submissions of the jobs by position, each with what it holds and what it cost."""
     found = []
-    for row in (await conn.execute(_SUBMISSIONS_WITH_COSTS, {"job": job_id})).mappings():
+    for row in (await conn.execute(_SUBMISSIONS_WITH_COSTS, {"jobs": list(job_ids)})).mappings():
         columns = dict(row)
         held, captured, estimates = (columns.pop(name) for name in ("held", "captured", "estimates"))
         costs = Costs(int(held), None if captured is None else int(captured), exact=not estimates)
@@ -149,7 +153,7 @@ async def move_submission(
     if moved.first() is None:
         return False
     if new is not old:
-        await _add_event(tx, submission_id, old, new, at, why)
+        await tx.execute(_ADD_EVENT, _event_row(submission_id, old, new, at, why))
     return True
 
 
@@ -204,22 +208,16 @@ async def engines(conn: AsyncConnection) -> list[str]:
     return list((await conn.execute(select(_SUBMISSIONS.engine).distinct().order_by(_SUBMISSIONS.engine))).scalars())
 
 
-async def _add_event(
-    tx: AsyncConnection,
-    submission_id: int,
-    old: SubmissionStatus | None,
-    new: SubmissionStatus,
-    at: int,
-    why: str,
-) -> None:
-    event = {
+def _event_row(
+    submission_id: int, old: SubmissionStatus | None, new: SubmissionStatus, at: int, why: str
+) -> dict[str, Any]:
+    return {
         "submission_id": submission_id,
         "old_status": None if old is None else old.value,
         "new_status": new.value,
         "at": at,
         "why": why,
     }
-    await tx.execute(_ADD_EVENT, event)
 
 
 def _submission(row: RowMapping | dict[str, Any]) -> Submission:

@@ -5,6 +5,7 @@ A place is a server's id, or 0 for direct messages and user installs. Times are 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -20,6 +21,7 @@ _CURRENT = tables.current_threads.c
 _GET_THREAD = select(tables.threads).where(_THREADS.id == bindparam("thread"), _THREADS.user_id == bindparam("user"))
 _HERE = (_CURRENT.user_id == bindparam("user"), _CURRENT.place_id == bindparam("place"))
 _CURRENT_THREAD = select(tables.threads).join(tables.current_threads, _CURRENT.thread_id == _THREADS.id).where(*_HERE)
+_TITLES = select(_THREADS.id, _THREADS.title).where(_THREADS.id.in_(bindparam("threads", expanding=True)))
 _ADD_THREAD = insert(tables.threads).returning(_THREADS.id)
 _CHANGE_CURRENT = update(tables.current_threads).where(*_HERE)
 _ADD_CURRENT = insert(tables.current_threads)
@@ -73,6 +75,13 @@ async def get_thread(conn: AsyncConnection, thread_id: int, user_id: int) -> Thr
     """The thread, if there is one of this id and it is the user's."""
     row = (await conn.execute(_GET_THREAD, {"thread": thread_id, "user": user_id})).mappings().first()
     return None if row is None else Thread(**row)
+
+
+async def titles(conn: AsyncConnection, thread_ids: Collection[int]) -> dict[int, str]:
+    """The titles of the threads by their ids."""
+    if not thread_ids:
+        return {}
+    return {row.id: row.title for row in await conn.execute(_TITLES, {"threads": list(thread_ids)})}
 
 
 async def find_threads(conn: AsyncConnection, user_id: int, place_id: int, text: str, limit: int = 25) -> list[Thread]:

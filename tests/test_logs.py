@@ -21,6 +21,10 @@ def start() -> Iterator[Callable[..., io.StringIO]]:
     """Set the log up on a stream, and put back afterwards what pytest itself listens with."""
     root = logging.getLogger()
     handlers, level, raising = root.handlers[:], root.level, logging.raiseExceptions
+    # A simulated Discord that ran before in this process has set up the library's own log.
+    library = logging.getLogger("discord")
+    theirs, their_level, library.handlers = library.handlers, library.level, []
+    library.setLevel(logging.NOTSET)
 
     def start(form: str, level: str = "info", secrets: set[str] | None = None) -> io.StringIO:
         stream = io.StringIO()
@@ -30,6 +34,8 @@ def start() -> Iterator[Callable[..., io.StringIO]]:
     yield start
     root.handlers[:] = handlers
     root.setLevel(level)
+    library.handlers = theirs
+    library.setLevel(their_level)
     logging.raiseExceptions = raising
     logging.captureWarnings(capture=False)
     for name in logs.OURS:

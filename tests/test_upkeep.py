@@ -45,9 +45,7 @@ async def put(path: Path, amount: int = 6000) -> None:
     database = await Database.open(address(path))
     async with database.write() as tx:
         id_ = await add_submission(tx, await add_job(tx, status=JobStatus.WORKING))
-        await ledger.hold(
-            tx, submission_id=id_, user_id=USER, server_id=SERVER, engine="aithriving/core", amount=amount, at=NOW
-        )
+        await ledger.hold(tx, ledger.Hold(id_, "aithriving/core", amount), user_id=USER, server_id=SERVER, at=NOW)
     await database.close()
 
 

@@ -146,28 +146,17 @@ class Asking:
         granted: int,
         now: int,
     ) -> None:
+        asked = [
+            rows.Asked(request.engine, self.engines[request.engine].provider, encode_request(request))
+            for request in requests
+        ]
+        ids = await rows.add_submissions(tx, job_id, asked, user_id=origin.user_id, at=now)
         parts = limits.from_grants(granted, holds)
-        for position, (request, hold, part) in enumerate(zip(requests, holds, parts, strict=True)):
-            submission_id = await rows.add_submission(
-                tx,
-                job_id=job_id,
-                position=position,
-                user_id=origin.user_id,
-                engine=request.engine,
-                provider=self.engines[request.engine].provider,
-                request=encode_request(request),
-                at=now,
-            )
-            await ledger.hold(
-                tx,
-                submission_id=submission_id,
-                user_id=origin.user_id,
-                server_id=origin.server_id,
-                engine=request.engine,
-                amount=hold,
-                granted=part,
-                at=now,
-            )
+        wanted = [
+            ledger.Hold(id_, one.engine, hold, part)
+            for id_, one, hold, part in zip(ids, asked, holds, parts, strict=True)
+        ]
+        await ledger.hold(tx, *wanted, user_id=origin.user_id, server_id=origin.server_id, at=now)
 
     async def _thread(self, tx: AsyncConnection, origin: Origin, plan: Plan, now: int) -> int:
         if plan.options.thread is not None:

@@ -101,10 +101,8 @@ class Jobs(Asking):
             )
             if not moved:
                 return False
-            for image in images:
-                await rows.add_image(
-                    tx,
-                    submission_id=submission.id,
+            made = [
+                rows.NewImage(
                     position=image.position,
                     file=image.file,
                     media_type=image.fetched.media_type,
@@ -113,8 +111,10 @@ class Jobs(Asking):
                     bytes=image.fetched.bytes,
                     seed=image.seed,
                     filtered=image.filtered,
-                    at=now,
                 )
+                for image in images
+            ]
+            await rows.add_images(tx, submission.id, made, at=now)
             await ledger.capture(
                 tx,
                 submission.id,
@@ -163,19 +163,13 @@ class Jobs(Asking):
 
     async def cancel(self, job_id: int) -> tuple[int, int]:
         """Drop what has not been sent. Returns how many submissions were dropped and how many go on."""
-        now = self._clock.now()
-        dropped = going_on = 0
+        queued, cancelled = {SubmissionStatus.QUEUED}, SubmissionStatus.CANCELLED
         async with self.database.write() as tx:
-            for submission in await rows.submissions_of(tx, job_id):
-                if submission.status is SubmissionStatus.QUEUED:
-                    dropped += await self._end_free(
-                        tx, submission, SubmissionStatus.CANCELLED, why="cancelled", told="Cancelled.", now=now
-                    )
-                elif submission.status not in rows.ENDED:
-                    going_on += 1
-            if dropped:
-                await rows.settle_job(tx, job_id, now)
-        return dropped, going_on
+            dropped = await endings.end_free(
+                tx, queued, cancelled, at=self._clock.now(), why="cancelled", told="Cancelled.", of_job=job_id
+            )
+            left = await rows.submissions_of(tx, job_id)
+        return dropped, sum(submission.status not in rows.ENDED for submission in left)
 
     async def shown(self, job_id: int, *, note: str, **where: object) -> bool:
         """ready or kept → delivered; the token is no longer needed and erased.

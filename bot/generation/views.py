@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.credits import Price, converted, sum_of
@@ -11,7 +11,7 @@ from bot.providers.base import Engine, ImageRequest, Provider
 from storage import jobs as rows
 from storage import threads
 from storage.database import AsyncConnection
-from storage.jobs import ENDED, Job, JobStatus, StoredImage, Submission, SubmissionStatus
+from storage.jobs import ENDED, Costs, Job, JobStatus, StoredImage, Submission, SubmissionStatus
 
 PLANNED = "planned"
 """Where a proposed job keeps its requests, beside the options that were typed."""
@@ -122,11 +122,33 @@ class JobView:
 
 async def load(connection: AsyncConnection, job: Job, providers: Mapping[str, Provider], progress: Progress) -> JobView:
     """Read what belongs to the job and decode it."""
-    submissions = await rows.with_costs(connection, job.id)
+    (view,) = await load_all(connection, [job], providers)
+    return replace(view, progress=progress)
+
+
+async def load_all(
+    connection: AsyncConnection, jobs: Sequence[Job], providers: Mapping[str, Provider]
+) -> list[JobView]:
+    """The same of several jobs, in as many queries as of one."""
+    submissions: dict[int, list[tuple[Submission, Costs]]] = {job.id: [] for job in jobs}
+    for submission, costs in await rows.with_costs(connection, submissions):
+        submissions[submission.job_id].append((submission, costs))
     # Images come with the end of their submission, and most often a card is read before it.
-    made = any(submission.status is SubmissionStatus.DONE for submission, _ in submissions)
-    images = await rows.images_of(connection, job.id) if made else []
-    thread = await threads.get_thread(connection, job.thread_id, job.user_id) if job.thread_id is not None else None
+    made = [job_id for job_id, its in submissions.items() if any(one.status is SubmissionStatus.DONE for one, _ in its)]
+    images: dict[int, list[StoredImage]] = {}
+    for image in await rows.images_of(connection, *made) if made else ():
+        images.setdefault(image.submission_id, []).append(image)
+    titles = await threads.titles(connection, {job.thread_id for job in jobs if job.thread_id is not None})
+    return [_view(job, submissions[job.id], images, titles, providers) for job in jobs]
+
+
+def _view(
+    job: Job,
+    submissions: Sequence[tuple[Submission, Costs]],
+    images: Mapping[int, Sequence[StoredImage]],
+    titles: Mapping[int, str],
+    providers: Mapping[str, Provider],
+) -> JobView:
     views = []
     exactly = True
     for submission, costs in submissions:
@@ -135,7 +157,7 @@ async def load(connection: AsyncConnection, job: Job, providers: Mapping[str, Pr
             SubmissionView(
                 record=submission,
                 request=request,
-                images=tuple(image for image in images if image.submission_id == submission.id),
+                images=tuple(images.get(submission.id, ())),
                 held=costs.held,
                 captured=costs.captured,
                 exact=costs.exact,
@@ -151,8 +173,8 @@ async def load(connection: AsyncConnection, job: Job, providers: Mapping[str, Pr
         options=ImagineOptions.from_json(job.options),
         engines=tuple(engines[engine] for engine in named if engine in engines),
         submissions=tuple(views),
-        thread_title=thread.title if thread is not None else None,
-        progress=progress,
+        thread_title=None if job.thread_id is None else titles.get(job.thread_id),
+        progress=Progress(),
         quoted_exactly=exactly,
         planned=planned,
         prices=tuple(price_of((request,), providers) for request in planned),

@@ -29,9 +29,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
             at, engine = NOW + number * DAY, f"aithriving/e{number:02}"
             job_id = await add_job(tx, user_id=number, channel_id=number, at=at)
             made = await add_submission(tx, job_id, user_id=number, engine=engine, at=at)
-            await ledger.hold(
-                tx, submission_id=made, user_id=number, server_id=SERVER, engine=engine, amount=6000, at=at
-            )
+            await ledger.hold(tx, ledger.Hold(made, engine, 6000), user_id=number, server_id=SERVER, at=at)
             await add_image(tx, made, at=at)
             await ledger.capture(tx, made, amount=100 * number, exact=number % 2 == 0, raw_amount=None, at=at)
     yield opened

@@ -130,8 +130,8 @@ async def test_many_lines_are_pages(studio: Studio) -> None:
     async with studio.runtime.database.write() as tx:
         for number in range(1, 24):
             at = studio.clock.now()
-            facts = {"user_id": 10**17 + number, "server_id": studio.server.id, "engine": CORE, "at": at}
-            await ledger.hold(tx, submission_id=number, amount=6000, **facts)  # type: ignore[arg-type]  # of several types
+            held = ledger.Hold(number, CORE, 6000)
+            await ledger.hold(tx, held, user_id=10**17 + number, server_id=studio.server.id, at=at)
             await ledger.capture(tx, number, amount=1000 * number, exact=True, raw_amount=1, at=at)
     result = await studio.admin.slash(studio.channel, "usage report")
     assert "Page 1 of 3, 23 lines" in text_of(result)

@@ -33,16 +33,8 @@ async def done(database: Database, request: ImageRequest, took: Sequence[int]) -
             at=1,
         )
         for position, milliseconds in enumerate(took):
-            submission_id = await rows.add_submission(
-                tx,
-                job_id=job_id,
-                position=position,
-                user_id=1,
-                engine=request.engine,
-                provider=request.engine.partition("/")[0],
-                request=encode_request(request),
-                at=1,
-            )
+            asked = rows.Asked(request.engine, request.engine.partition("/")[0], encode_request(request))
+            (submission_id,) = await rows.add_submissions(tx, job_id, [asked], user_id=1, at=1, first=position)
             at = 1_000_000 * (position + 1)
             moved = await rows.move_submission(
                 tx,

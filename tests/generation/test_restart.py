@@ -50,19 +50,9 @@ async def left_behind(workshop: Workshop, ages: list[int], status: SubmissionSta
                 file_limit=10 * 2**20,
                 at=at,
             )
-            id_ = await rows.add_submission(
-                tx,
-                job_id=job_id,
-                position=0,
-                user_id=age,
-                engine=request.engine,
-                provider=provider,
-                request=encode_request(request),
-                at=at,
-            )
-            await ledger.hold(
-                tx, submission_id=id_, user_id=age, server_id=10, engine=request.engine, amount=5000, at=at
-            )
+            asked = rows.Asked(request.engine, provider, encode_request(request))
+            (id_,) = await rows.add_submissions(tx, job_id, [asked], user_id=age, at=at)
+            await ledger.hold(tx, ledger.Hold(id_, request.engine, 5000), user_id=age, server_id=10, at=at)
             if status is not QUEUED:
                 await rows.move_submission(
                     tx, id_, QUEUED, status, at=at, why="sent", sent_at=at, handle={"number": id_}

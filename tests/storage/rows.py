@@ -44,15 +44,17 @@ async def add_job(tx: AsyncConnection, **said: Any) -> int:
 
 async def add_submission(tx: AsyncConnection, job_id: int, **said: Any) -> int:
     """A queued submission of the job."""
-    values: dict[str, Any] = {
-        "position": 0,
-        "user_id": USER,
+    one: dict[str, Any] = {
         "engine": "aithriving/core",
         "provider": "aithriving",
         "request": {"prompt": "a lighthouse on a cliff"},
+        "position": 0,
+        "user_id": USER,
         "at": NOW,
-    }
-    return await jobs.add_submission(tx, job_id=job_id, **values | said)
+    } | said
+    asked = jobs.Asked(one.pop("engine"), one.pop("provider"), one.pop("request"))
+    (id_,) = await jobs.add_submissions(tx, job_id, [asked], first=one.pop("position"), **one)
+    return id_
 
 
 async def add_done(tx: AsyncConnection, job_id: int, *, sent_at: int, finished_at: int, **said: Any) -> int:
@@ -79,8 +81,10 @@ async def add_image(tx: AsyncConnection, submission_id: int, position: int = 0, 
         "seed": None,
         "filtered": False,
         "at": NOW,
-    }
-    return await jobs.add_image(tx, submission_id=submission_id, position=position, **values | said)
+    } | said
+    at = values.pop("at")
+    (id_,) = await jobs.add_images(tx, submission_id, [jobs.NewImage(position=position, **values)], at=at)
+    return id_
 
 
 async def count(conn: AsyncConnection, table: Table) -> int:

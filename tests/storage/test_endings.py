@@ -24,9 +24,7 @@ async def put(
     ids = []
     for position, status in enumerate(statuses):
         id_ = await add_submission(tx, job_id, position=position, provider=provider)
-        await ledger.hold(
-            tx, submission_id=id_, user_id=USER, server_id=SERVER, engine="aithriving/core", amount=6000, at=NOW
-        )
+        await ledger.hold(tx, ledger.Hold(id_, "aithriving/core", 6000), user_id=USER, server_id=SERVER, at=NOW)
         if status is not QUEUED:
             await jobs.move_submission(tx, id_, QUEUED, status, at=NOW, why="a test", next_attempt_at=NOW)
         if status is DONE:

@@ -32,9 +32,7 @@ async def found(database: Database, user_id: int = USER, **wanted: object) -> li
 
 
 async def hold(tx: AsyncConnection, submission_id: int) -> None:
-    await ledger.hold(
-        tx, submission_id=submission_id, user_id=USER, server_id=SERVER, engine="a/one", amount=5000, at=NOW
-    )
+    await ledger.hold(tx, ledger.Hold(submission_id, "a/one", 5000), user_id=USER, server_id=SERVER, at=NOW)
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,7 @@ async def hold(
     engine: str = "aithriving/core",
     at: int = NOW,
 ) -> None:
-    await ledger.hold(
-        tx, submission_id=submission_id, user_id=user_id, server_id=server_id, engine=engine, amount=amount, at=at
-    )
+    await ledger.hold(tx, ledger.Hold(submission_id, engine, amount), user_id=user_id, server_id=server_id, at=at)
 
 
 async def test_a_capture_takes_the_hold_away_and_counts_when_the_hold_did(database: Database) -> None:

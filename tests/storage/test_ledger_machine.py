@@ -157,15 +157,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     async def write_hold(self, submission_id: int, user_id: int, server_id: int | None, at: int, amount: int) -> None:
         async with self.database.write() as tx:
-            await ledger.hold(
-                tx,
-                submission_id=submission_id,
-                user_id=user_id,
-                server_id=server_id,
-                engine="an engine",
-                amount=amount,
-                at=at,
-            )
+            held = ledger.Hold(submission_id, "an engine", amount)
+            await ledger.hold(tx, held, user_id=user_id, server_id=server_id, at=at)
 
     async def write_capture(self, submission_id: int, amount: int, exact: bool) -> None:
         async with self.database.write() as tx:

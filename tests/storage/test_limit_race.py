@@ -18,9 +18,7 @@ async def test_of_a_hundred_at_once_at_a_limit_for_ten_ten_get_through(url: str)
         async with databases[number % len(databases)].write() as tx:
             if await ledger.spent_and_held(tx, since=NOW, user_id=USER) + PRICE > LIMIT:
                 return False
-            await ledger.hold(
-                tx, submission_id=number, user_id=USER, server_id=SERVER, engine="core", amount=PRICE, at=NOW
-            )
+            await ledger.hold(tx, ledger.Hold(number, "core", PRICE), user_id=USER, server_id=SERVER, at=NOW)
             return True
 
     allowed = await asyncio.gather(*(ask(number) for number in range(100)))

@@ -26,9 +26,7 @@ async def live(tx: AsyncConnection, user_id: int, mark: str, number: int = 0) ->
     request = {"prompts": [f"{mark} {secrets.token_hex(number % 700)}"]}
     submission = await add_done(tx, job_id, user_id=user_id, sent_at=NOW, finished_at=NOW + 9000, request=request)
     await add_image(tx, submission, file=f"{mark}-{submission}.png")
-    await ledger.hold(
-        tx, submission_id=submission, user_id=user_id, server_id=SERVER, engine="aithriving/core", amount=6000, at=NOW
-    )
+    await ledger.hold(tx, ledger.Hold(submission, "aithriving/core", 6000), user_id=user_id, server_id=SERVER, at=NOW)
     await ledger.capture(tx, submission, amount=6000, exact=True, raw_amount=None, at=NOW)
     await tx.execute(update(tables.jobs).where(tables.jobs.c.id == job_id).values(status=JobStatus.DELIVERED.value))
     return job_id

@@ -57,7 +57,7 @@ HOT: dict[str, tuple[Ask, str]] = {
         "ledger USING INDEX sqlite_autoindex_ledger_1 (submission_id=?)",
     ),
     "with_costs": (
-        lambda conn: jobs.with_costs(conn, 1),
+        lambda conn: jobs.with_costs(conn, [1]),
         "ledger USING INDEX sqlite_autoindex_ledger_1 (submission_id=?)",
     ),
     "current_thread": (lambda conn: threads.current_thread(conn, 1, 1), "(user_id=? AND place_id=?)"),

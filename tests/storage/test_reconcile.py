@@ -25,7 +25,7 @@ async def put(tx: AsyncConnection, status: SubmissionStatus, job: JobStatus, *, 
     """A submission in this status, with the entries that it should have; its id is its job's too."""
     job_id = await add_job(tx, status=job, server_id=server_id)
     id_ = await add_submission(tx, job_id)
-    await ledger.hold(tx, submission_id=id_, user_id=USER, server_id=server_id, engine=ENGINE, amount=6000, at=NOW)
+    await ledger.hold(tx, ledger.Hold(id_, ENGINE, 6000), user_id=USER, server_id=server_id, at=NOW)
     if status is not QUEUED:
         await jobs.move_submission(tx, id_, QUEUED, status, at=NOW + 5, why="a test")
     if status is DONE:

@@ -34,7 +34,7 @@ async def request(
     """A request of 6 credits, and 4 if it was finished."""
     user, server, at = said["user_id"], said["server_id"], said["at"]
     id_ = await add_submission(tx, job_id, position=position, user_id=user, engine=said["engine"], at=at)
-    await ledger.hold(tx, submission_id=id_, user_id=user, server_id=server, engine=said["engine"], amount=6000, at=at)
+    await ledger.hold(tx, ledger.Hold(id_, said["engine"], 6000), user_id=user, server_id=server, at=at)
     if status is QUEUED:
         return
     await jobs.move_submission(tx, id_, QUEUED, status, at=at, why="a test")
@@ -167,9 +167,7 @@ async def test_every_entry_is_exported_once_in_its_order(database: Database, mon
     async with database.write() as tx:
         for number in range(1, 11):
             at = NOW + number // 4
-            await ledger.hold(
-                tx, submission_id=number, user_id=USER, server_id=SERVER, engine=ENGINES[0], amount=6000, at=at
-            )
+            await ledger.hold(tx, ledger.Hold(number, ENGINES[0], 6000), user_id=USER, server_id=SERVER, at=at)
             await ledger.capture(tx, number, amount=4000, exact=True, raw_amount=4000, at=at + 5)
         await ledger.grant(tx, user_id=USER, server_id=ELSEWHERE, amount=1, note=None, at=NOW)
     async with database.read() as conn:

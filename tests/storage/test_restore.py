@@ -41,7 +41,7 @@ async def put(database: Database, job: JobStatus, *statuses: SubmissionStatus) -
         job_id = await add_job(tx, status=job, message_id=77)
         for position, status in enumerate(statuses):
             id_ = await add_submission(tx, job_id, position=position, engine="core")
-            await ledger.hold(tx, submission_id=id_, user_id=USER, server_id=SERVER, engine="core", amount=6000, at=NOW)
+            await ledger.hold(tx, ledger.Hold(id_, "core", 6000), user_id=USER, server_id=SERVER, at=NOW)
             if status is not QUEUED:
                 await jobs.move_submission(tx, id_, QUEUED, status, at=NOW, why="a test")
             if status is DONE:

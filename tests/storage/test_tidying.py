@@ -26,9 +26,7 @@ async def test_jobs_that_ended_long_ago_go_with_all_that_belongs_to_them(databas
             job_id = await add_job(tx, status=status)
             await jobs.update_job(tx, job_id, ended_at=NOW - 1)
             id_ = await add_done(tx, job_id, sent_at=NOW - 9, finished_at=NOW - 1)
-            await ledger.hold(
-                tx, submission_id=id_, user_id=USER, server_id=SERVER, engine="core", amount=1, at=NOW - 9
-            )
+            await ledger.hold(tx, ledger.Hold(id_, "core", 1), user_id=USER, server_id=SERVER, at=NOW - 9)
             await ledger.capture(tx, id_, amount=1, exact=True, raw_amount=None, at=NOW - 1)
             await add_image(tx, id_, 0)
         fresh = await add_job(tx, status=JobStatus.DELIVERED)
