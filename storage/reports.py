@@ -160,14 +160,13 @@ async def report(
     scope: Scope,
     *,
     limit: int | None = None,
-    offset: int = 0,
     users: Collection[int] | None = None,
 ) -> Report:
     """Who spent most comes first; days come in their order. Of all people only `users` count, if they are given."""
     statement = _report(by, scope.shape, limited=limit is not None, some=users is not None)
-    page = {} if limit is None else {"at_most": limit, "skipped": offset}
+    most = {} if limit is None else {"at_most": limit}
     some = {} if users is None else {"users": list(users)}
-    rows = (await conn.execute(statement, scope.values | page | some)).mappings().all()
+    rows = (await conn.execute(statement, scope.values | most | some)).mappings().all()
     if not rows:
         return Report(Figures(), [], 0)
     return Report(
@@ -223,7 +222,7 @@ def _report(by: By, shape: Scope, *, limited: bool, some: bool) -> Select[Any]:
     order = [mine.key] if by is By.DAY else [(mine.exact + mine.estimated).desc(), mine.key]
     # Beside each line the same one row: a window over them all would take far longer.
     statement = select(merged, totals).join_from(merged, totals, true()).order_by(*order)
-    return _limited(statement) if limited else statement
+    return statement.limit(_parameter("at_most")) if limited else statement
 
 
 @lru_cache(maxsize=256)
@@ -237,10 +236,7 @@ def _spenders(shape: Scope) -> Select[Any]:
     # No more columns than the order needs: whatever is sorted besides makes it slower.
     mine = _merged(_key(By.USER, shape), shape, ("spent",))
     count = select(func.count()).select_from(mine).scalar_subquery()
-    return _limited(select(mine.c.key, count.label("count")).order_by(mine.c.spent.desc(), mine.c.key))
-
-
-def _limited(statement: Select[Any]) -> Select[Any]:
+    statement = select(mine.c.key, count.label("count")).order_by(mine.c.spent.desc(), mine.c.key)
     return statement.limit(_parameter("at_most")).offset(_parameter("skipped"))
 
 

@@ -89,8 +89,8 @@ async def add_submissions(
         for position, one in enumerate(asked, first)
     ]
     ids = {row.position: int(row.id) for row in await tx.execute(_ADD_SUBMISSION, rows)}
-    queued = SubmissionStatus.QUEUED
-    await tx.execute(_ADD_EVENT, [_event_row(id_, None, queued, at, "asked for") for id_ in ids.values()])
+    events = [_event_row(id_, None, SubmissionStatus.QUEUED, at, "asked for") for id_ in ids.values()]
+    await tx.execute(_ADD_EVENT, events)
     return [ids[position] for position, _ in enumerate(asked, first)]
 
 

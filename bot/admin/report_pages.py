@@ -33,16 +33,15 @@ class ReportPage:
 async def page_of(database: Database, by: By, scope: Scope, number: int, now: int) -> ReportPage:
     """Page ``number``, or the last one there is. Raises StorageError."""
     if by is By.USER:
-        page, (totals, bars) = await asyncio.gather(
+        (lines, count, number), (totals, bars) = await asyncio.gather(
             _people(database, scope, number, now), _over_time(database, scope, now)
         )
-        return replace(page, totals=totals, bars=bars)
+        return ReportPage(totals, tuple(lines), count, number, bars)
     found = await _report(database, by, scope, now)
     # Of engines and channels the lines themselves are the bars; of days the latest come first.
-    lines = found.lines[::-1] if by is By.DAY else found.lines
-    whole = ReportPage(found.totals, tuple(lines), found.count, 1, bars_of_days(lines) if by is By.DAY else ())
-    number = max(1, min(number, whole.pages))
-    return replace(whole, lines=whole.lines[(number - 1) * LINES : number * LINES], number=number)
+    lines, bars = (found.lines[::-1], bars_of_days(found.lines)) if by is By.DAY else (found.lines, ())
+    number = max(1, min(number, -(-found.count // LINES)))
+    return ReportPage(found.totals, tuple(lines[(number - 1) * LINES : number * LINES]), found.count, number, bars)
 
 
 async def _report(database: Database, by: By, scope: Scope, now: int, users: Collection[int] | None = None) -> Report:
@@ -62,8 +61,11 @@ async def _report(database: Database, by: By, scope: Scope, now: int, users: Col
     )
 
 
-async def _people(database: Database, scope: Scope, number: int, now: int) -> ReportPage:
-    """Who they are is found first, by the little that has to be sorted for it, and then what they did."""
+async def _people(database: Database, scope: Scope, number: int, now: int) -> tuple[list[Line], int, int]:
+    """A page's lines, how many there are on all, and which page it is.
+
+    Who they are is found first, by the little that has to be sorted for it, and then what they did.
+    """
     number = max(1, number)
     async with database.read() as connection:
         users, count = await reports.spenders(connection, scope, limit=LINES, offset=(number - 1) * LINES)
@@ -72,7 +74,7 @@ async def _people(database: Database, scope: Scope, number: int, now: int) -> Re
             number = max(1, -(-count // LINES))
             users, count = await reports.spenders(connection, scope, limit=LINES, offset=(number - 1) * LINES)
     found = await _report(database, By.USER, scope, now, users)
-    return ReportPage(found.totals, tuple(found.lines), count, number)
+    return found.lines, count, number
 
 
 async def _over_time(database: Database, scope: Scope, now: int) -> tuple[Figures, tuple[Bar, ...]]:

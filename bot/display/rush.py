@@ -27,8 +27,7 @@ class Rush:
         Without it, all that is to be judged of five hundred commands would be judged in one go, and the first of them
         would be answered after the last one was judged.
         """
-        async with self._turn:
-            await asyncio.sleep(0)
+        await _one_a_turn(self._turn)
 
     @contextmanager
     def unanswered(self) -> Iterator[None]:
@@ -51,5 +50,10 @@ class Rush:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._patience):
                     await self._calm.wait()
-            async with self._way_out:
-                await asyncio.sleep(0)
+            # Those who are still to be judged do not wait behind these.
+            await _one_a_turn(self._way_out)
+
+
+async def _one_a_turn(door: asyncio.Lock) -> None:
+    async with door:
+        await asyncio.sleep(0)

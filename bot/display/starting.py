@@ -134,6 +134,7 @@ async def take_back(interaction: Press, error: UserError, *, private: bool) -> N
     try:
         await interaction.followup.send(view=refusal(error.problems), ephemeral=True)
     except discord.HTTPException:
+        # Rather before everybody than not at all.
         await interaction.edit_original_response(view=refusal(error.problems))
     else:
         await interaction.delete_original_response()
