@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -28,7 +29,7 @@ from bot.providers.base import (
     Waiting,
 )
 from storage.images import ImageFiles
-from storage.jobs import Submission, SubmissionStatus
+from storage.jobs import ENDED, Submission, SubmissionStatus
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,9 @@ log = structlog.get_logger(__name__)
 QUEUED_AT_MOST = 3600.0
 # Waits before a submission that surely did not arrive is sent again; the last one is repeated.
 BACKOFF = (2.0, 5.0, 15.0, 30.0, 60.0)
+# Images that are fetched within so many seconds are shown before the card could say that they are being fetched, and
+# saying it would hold them up.
+FETCHING_TOLD_AFTER = 1.0
 # A lost submit is looked for at least twice, the last time so long after it was sent.
 FIND_EVERY = 5.0
 
@@ -295,9 +299,12 @@ class SubmissionRun:
     # --- making it ours -----------------------------------------------------------------------------------------
 
     async def _keep(self, finished: Finished, finished_at: int, watch: Watch | None = None) -> None:
-        self.fetching = True
-        self._changed(self.submission.job_id)
-        gathered = await self._gatherer.gather(finished.images, f"{self.submission.job_id}-{self.submission.position}")
+        telling = asyncio.create_task(self._tell_of_fetching())
+        try:
+            stem = f"{self.submission.job_id}-{self.submission.position}"
+            gathered = await self._gatherer.gather(finished.images, stem)
+        finally:
+            telling.cancel()
         for error in gathered.lost:
             log.warning("image.lost", provider=self._provider.name, detail=error.detail)
             self._alarm(error)
@@ -316,6 +323,11 @@ class SubmissionRun:
             past = await self._jobs.durations.of(self._request)
             past.add(seconds, watch.mark if watch else None, blind=watch is not None and watch.blind)
             self._moved(SubmissionStatus.DONE)
+
+    async def _tell_of_fetching(self) -> None:
+        await self._clock.sleep(FETCHING_TOLD_AFTER)
+        self.fetching = True
+        self._changed(self.submission.job_id)
 
     # --- the record ---------------------------------------------------------------------------------------------
 
@@ -338,7 +350,9 @@ class SubmissionRun:
             sent_at=sent_at if sent_at is not None else self.submission.sent_at,
         )
         log.info("submission.moved", status=status.value)
-        self._changed(self.submission.job_id)
+        # Of an end the worker tells, who knows whether the whole job is ready to be shown.
+        if status not in ENDED:
+            self._changed(self.submission.job_id)
 
     def _age(self, since: int) -> float:
         """Seconds since a time in Unix milliseconds."""

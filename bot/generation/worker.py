@@ -270,9 +270,10 @@ class Worker:
         """It has ended or was postponed."""
         async with self._jobs.database.read() as connection:
             job = await rows.get_job(connection, submission.job_id)
-        self._changed(submission.job_id)
         if job is not None and job.status is JobStatus.READY:
             self._ready.add(job.id)
+        else:
+            self._changed(submission.job_id)
         if submission.status is SubmissionStatus.QUEUED:
             self._queue.added()
         self._go_on()

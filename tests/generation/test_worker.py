@@ -215,6 +215,47 @@ async def test_users_take_turns(make_workshop: MakeWorkshop) -> None:
     assert len(asked) == 4
 
 
+async def test_fetching_is_told_once_it_takes_long(workshop: Workshop) -> None:
+    come = asyncio.Event()
+    workshop.provider.enqueue("fetch", come)
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("fetch")
+    assert not workshop.worker.progress(job_id)[0].fetching
+    workshop.changes[job_id].clear()
+    await workshop.changed(job_id)
+    assert workshop.worker.progress(job_id)[0].fetching
+    come.set()
+    await workshop.finish()
+    assert workshop.delivered == [job_id]
+
+
+async def test_a_job_that_is_ready_is_shown_and_not_looked_at_as_unfinished_once_more(workshop: Workshop) -> None:
+    told: list[list[SubmissionStatus]] = []
+
+    def changed(job_id: int) -> None:
+        told.append([submission.status for submission in workshop.worker.progress(job_id)[1]])
+
+    workshop.worker._changed = changed
+    await workshop.imagine()
+    await workshop.finish()
+    assert told == [[SubmissionStatus.SUBMITTING], [SubmissionStatus.RENDERING]]
+
+
+async def test_the_first_end_of_several_is_told(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=False, images_per_submission=1))
+    last = asyncio.Event()
+    workshop.provider.enqueue("fetch", *[object()], last)
+    job_id = await workshop.imagine(images=2)
+    await workshop.worker.start()
+    while (await workshop.view(job_id)).captured == 0:
+        workshop.changes[job_id].clear()
+        await workshop.changed(job_id)
+    last.set()
+    await workshop.finish()
+    assert workshop.delivered == [job_id]
+
+
 async def test_the_place_in_the_queue_is_known(make_workshop: MakeWorkshop) -> None:
     provider = ScriptedProvider(polled=False)
     provider.jobs = 1
