@@ -47,8 +47,7 @@ async def keep(data: bytes, path: Path, *, label: str, largest: int = LARGEST_IM
     if len(data) > largest:
         raise _too_large(label, largest, f"{len(data)} bytes")
     try:
-        await asyncio.to_thread(path.write_bytes, data)
-        return await _inspect(path)
+        return await asyncio.to_thread(_finish, path, "wb", data)
     except NotAPicture as error:
         await asyncio.to_thread(path.unlink, missing_ok=True)
         raise Refused(f"{label} sent {error}.", detail=f"{error}, {len(data)} bytes") from None
@@ -107,24 +106,24 @@ class Downloads:
         label = self._service.label
         try:
             async with self._open(url) as response:
-                await self._save(response, path)
+                return await self._save(response, path)
         except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:  # any other OSError is the disk's
             raise Unreachable(f"The image could not be fetched from {label}.", detail=type(error).__name__) from None
-        return await _inspect(path)
 
-    async def _save(self, response: aiohttp.ClientResponse, path: Path) -> None:
+    async def _save(self, response: aiohttp.ClientResponse, path: Path) -> FetchedImage:
         if (response.content_length or 0) > self._largest:
             raise _too_large(self._service.label, self._largest, f"Content-Length {response.content_length}")
-        file = await asyncio.to_thread(path.open, "wb")
-        written = 0
-        try:
-            async for piece in response.content.iter_chunked(_PIECE):
-                written += len(piece)
-                if written > self._largest:
-                    raise _too_large(self._service.label, self._largest, "a body without an end")
-                await asyncio.to_thread(file.write, piece)
-        finally:
-            await asyncio.to_thread(file.close)
+        piece, mode, written = bytearray(), "wb", 0
+        # Each trip to a thread costs more than the writing that is done there.
+        async for part in response.content.iter_any():
+            piece += part
+            written += len(part)
+            if written > self._largest:
+                raise _too_large(self._service.label, self._largest, "a body without an end")
+            if len(piece) >= _PIECE:
+                await asyncio.to_thread(_write, path, mode, piece)
+                piece, mode = bytearray(), "ab"
+        return await asyncio.to_thread(_finish, path, mode, piece)
 
     @asynccontextmanager
     async def _open(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -169,12 +168,15 @@ def _parse(url: str, base: URL) -> URL | None:
         return None
 
 
-async def _inspect(path: Path) -> FetchedImage:
-    def look() -> FetchedImage:
-        with path.open("rb") as file:
-            return inspect_file(file)
+def _write(path: Path, mode: str, data: bytes | bytearray) -> None:
+    with path.open(mode) as file:
+        file.write(data)
 
-    return await asyncio.to_thread(look)
+
+def _finish(path: Path, mode: str, data: bytes | bytearray) -> FetchedImage:
+    _write(path, mode, data)
+    with path.open("rb") as file:
+        return inspect_file(file)
 
 
 def _too_large(label: str, largest: int, detail: str) -> Refused:
