@@ -33,6 +33,11 @@ class Period(StrEnum):
     WEEK = "week"
     MONTH = "month"
 
+    @property
+    def this(self) -> str:
+        """The one that it is now, in a sentence."""
+        return "today" if self is Period.DAY else f"this {self}"
+
 
 @dataclass(frozen=True, slots=True)
 class Span:

@@ -139,15 +139,14 @@ class Spending:
         if (server_id := origin.server_id) is None:
             return found
         period = self._servers.rules(server_id).period
-        this = "today" if period is Period.DAY else f"this {period}"
         since, renews = _current(period, now)
         if here.credits is not None:
             used = await ledger.without_grants(connection, since=since, user_id=origin.user_id, server_id=server_id)
-            name = f"your limit in this server for {this}"
+            name = f"your limit in this server for {period.this}"
             found.append(Remaining(name, here.credits, used, renews, daily=period is Period.DAY))
         if here.everybody is not None:
             used = await ledger.spent_and_held(connection, since=since, server_id=server_id)
-            found.append(Remaining(f"everybody's limit in this server for {this}", here.everybody, used, renews))
+            found.append(Remaining(f"everybody's limit in this server for {period.this}", here.everybody, used, renews))
         if self._limits.server_monthly is not None:
             since, renews = _current(Period.MONTH, now)
             used = await ledger.spent_and_held(connection, since=since, server_id=server_id)

@@ -75,7 +75,7 @@ class QuotaCog(commands.GroupCog, group_name="quota", group_description="Limits 
         servers = self.client.servers
         said = []
         if period is not None:
-            await servers.set_rules(origin, {"period": Period(period)})
+            await servers.set_rules(origin, {"period": Period(period)}, by="quota set")
             said.append(f"Limits of this server renew every {period}, by the calendar of UTC.")
         if limits:
             quota = await servers.set_quota(origin, subject, subject_id, **limits)

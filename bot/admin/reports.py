@@ -167,7 +167,7 @@ class Reports:
             own = (quota for quota in self._servers.quotas(server_id) if quota.subject is Subject.SERVER)
             limit = next((quota.credits for quota in own), None)
             since = milliseconds(current(period, now)[0])
-            wanted.append((f"this server's limit for this {period}", limit, since))
+            wanted.append((f"this server's limit for {period.this}", limit, since))
         return tuple(
             [
                 Share(name, await ledger.spent_and_held(connection, since=since, server_id=server_id), limit)

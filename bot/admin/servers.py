@@ -98,8 +98,11 @@ class Servers:
 
     # --- changing -----------------------------------------------------------------------------------------------
 
-    async def set_rules(self, origin: Origin, changes: Mapping[str, Any]) -> Rules:
-        """Change the rules of these names. The values have been checked. Raises UserError for whoever may not."""
+    async def set_rules(self, origin: Origin, changes: Mapping[str, Any], *, by: str = "server set") -> Rules:
+        """Change the rules of these names, ``by`` this command. The values have been checked.
+
+        Raises UserError for whoever may not.
+        """
         server_id = require_manager(origin)
         async with self._turn:
             before = self.rules(server_id)
@@ -108,7 +111,7 @@ class Servers:
             if changed:
                 async with self._database.write() as tx:
                     await server_settings.put(tx, server_id, after.to_json(), at=self._clock.now())
-                    await self._note(tx, origin, server_id, "server set", changed)
+                    await self._note(tx, origin, server_id, by, changed)
                 # Once it is stored, and not before: what counts now has to count after a restart.
                 self._rules[server_id] = after
         return after

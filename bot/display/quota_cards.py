@@ -38,9 +38,9 @@ def standing_card(user_id: int, standing: Standing) -> Card:
     lines = []
     if may.credits is not None:
         left = max(0, may.credits - standing.used)
-        lines.append(f"This {period}: {amount_text(left)} of {credits_text(may.credits)} left")
+        lines.append(f"{period.this.capitalize()}: {amount_text(left)} of {credits_text(may.credits)} left")
     else:
-        lines.append(f"This {period}: {credits_text(standing.used)} used; no limit is set")
+        lines.append(f"{period.this.capitalize()}: {credits_text(standing.used)} used; no limit is set")
     if may.everybody is not None:
         left = max(0, may.everybody - standing.everybody)
         lines.append(f"Of what all people here share: {amount_text(left)} of {credits_text(may.everybody)} left")

@@ -13,7 +13,7 @@ from bot.client import Easel
 from bot.credits import credits_text
 from bot.display.cards import Card, quiet, rule, text, within
 from bot.display.usage_cards import person
-from bot.display.wording import moment, safe
+from bot.display.wording import counted, moment, safe
 from storage.server_settings import AdminAct
 
 _CHANNELS_SHOWN = 12
@@ -92,12 +92,26 @@ def _details(act: AdminAct) -> str:
         parts.append(f"<@&{subject_id}>" if subject == "role" else person(int(subject_id)))
     elif subject:
         parts.append("the server as a whole" if subject == "server" else "everybody")
-    for name, value in details.items():
-        if value is None:
-            continue
-        shown = credits_text(value) if name in {"credits", "amount"} else safe(str(value), 200)
-        parts.append(f"{safe(name, 40)} {shown}")
+    parts += [_detail(name, value) for name, value in details.items() if value is not None]
     return ", ".join(parts)
+
+
+def _detail(name: str, value: Any) -> str:
+    match name:
+        case "credits":
+            return f"{credits_text(value)} a period"
+        case "images":
+            return f"{counted(value, 'image')} a job"
+        case "jobs":
+            return f"{counted(value, 'unfinished job')} at once"
+        case "amount":
+            return credits_text(value)
+        case "period":
+            return f"renewed every {safe(value, 40)}"
+        case "note":
+            return f"“{safe(value, 200)}”"
+        case _:
+            return f"{safe(name, 40)} {safe(str(value), 200)}"
 
 
 def missing_in(guild: discord.Guild, rules: Rules, client: Easel) -> Iterator[str]:

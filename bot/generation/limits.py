@@ -71,7 +71,7 @@ async def check(
     problems = []
     if unfinished >= limits.jobs_per_user:
         problems.append(
-            f"You have {unfinished} unfinished jobs, which is the most that one person may have at once. "
+            f"You have {_jobs(unfinished)}, which is the most that one person may have at once. "
             f"Wait for one of them to finish, or cancel one. {NOT_CHARGED}"
         )
     problems += await _beyond_the_operators(tx, limits, origin, hold, now)
@@ -100,11 +100,11 @@ async def _beyond_the_operators(tx: AsyncConnection, limits: Limits, origin: Ori
     day, month = day_start(now), month_start(now)
     tomorrow = day + timedelta(days=1)
     checks: list[tuple[int | None, str, datetime, datetime, dict[str, int]]] = [
-        (limits.user_daily, "your credits for today", day, tomorrow, {"user_id": origin.user_id}),
-        (limits.bot_daily, "the bot's credits for today", day, tomorrow, {}),
+        (limits.user_daily, "your {} for today", day, tomorrow, {"user_id": origin.user_id}),
+        (limits.bot_daily, "the bot's {} for today", day, tomorrow, {}),
     ]
     if origin.server_id is not None:
-        whose, scope = "this server's credits for this month", {"server_id": origin.server_id}
+        whose, scope = "this server's {} for this month", {"server_id": origin.server_id}
         checks.append((limits.server_monthly, whose, month, next_month(month), scope))
     problems = []
     for limit, whose, since, renews, scope in checks:
@@ -129,7 +129,7 @@ async def _beyond_the_servers(
         unfinished = await job_rows.unfinished_jobs(tx, origin.user_id, server_id=server_id) - counted_already
         if unfinished >= may.jobs:
             problems.append(
-                f"You have {unfinished} unfinished jobs in this server, and it allows you {may.jobs} at once. Wait for "
+                f"You have {_jobs(unfinished)} in this server, and it allows you {may.jobs} at once. Wait for "
                 f"one of them to finish, or cancel one. {BY_ADMINS} {NOT_CHARGED}"
             )
     period = period_of(await server_settings.get(tx, server_id))
@@ -138,7 +138,7 @@ async def _beyond_the_servers(
     if may.everybody is not None:
         used = await ledger.spent_and_held(tx, since=since, server_id=server_id)
         if used + hold > may.everybody:
-            whose = f"this server's credits for this {period}"
+            whose = f"this server's {{}} for {period.this}"
             problems.append(_too_much(hold, whose, may.everybody - used, may.everybody, renews, BY_ADMINS))
     granted = 0
     if may.credits is not None:
@@ -146,8 +146,8 @@ async def _beyond_the_servers(
         granted = min(hold, max(0, used + hold - may.credits))
         extra = await ledger.balance(tx, user_id=origin.user_id, server_id=server_id)
         if granted > extra.left:
-            whose = f"your credits for this {period} in this server"
-            more = f" Of your extra credits {credits_text(extra.left)} are left." if extra.given else ""
+            whose = f"your {{}} for {period.this} in this server"
+            more = f" Your extra credits do not cover the rest: {_left(extra.left)}." if extra.given else ""
             problems.append(_too_much(hold, whose, may.credits - used, may.credits, renews, BY_ADMINS, more=more))
     return granted, problems
 
@@ -162,7 +162,17 @@ def too_many_images(may: Allowance, images: int) -> list[str]:
 
 
 def _too_much(hold: int, whose: str, left: int, limit: int, renews: datetime, who: str, *, more: str = "") -> str:
+    """``whose`` has a place for the limit."""
     return (
-        f"This takes up to {credits_text(hold)}, and of {whose} {credits_text(max(0, left))} of {credits_text(limit)} "
-        f"are left.{more} They renew on {renews:%-d %B} at 00:00 UTC. {who} {NOT_CHARGED}"
+        f"This takes up to {credits_text(hold)}, and of {whose.format(credits_text(limit))} {_left(left)}. "
+        f"They renew on {renews:%-d %B} at 00:00 UTC.{more} {who} {NOT_CHARGED}"
     )
+
+
+def _left(left: int) -> str:
+    amount = credits_text(max(0, left))
+    return f"{amount} {'is' if amount.endswith('credit') else 'are'} left"
+
+
+def _jobs(unfinished: int) -> str:
+    return f"{unfinished} unfinished {'job' if unfinished == 1 else 'jobs'}"

@@ -128,7 +128,7 @@ async def test_nobody_gets_round_a_limit_by_it(make_studio: MakeStudio) -> None:
     await studio.imagine()
     await studio.finish()
     await confirm(studio.ada, await ask_to_delete(studio, studio.ada))
-    assert "4 credits of 10 credits" in told(await studio.imagine()).text
+    assert "of your 10 credits for today 4 credits are left" in told(await studio.imagine()).text
     async with studio.runtime.database.read() as connection:
         before = await ledger.totals(connection)
     studio.clock.advance(32 * DAY / 1000)

@@ -31,8 +31,8 @@ async def test_the_limit_of_everybody_holds_and_says_what_is_left(studio: Studio
     assert "6 credits" in await asked(studio, studio.ada)
     refused = await asked(studio, studio.ada)
     assert refused == (
-        "This takes up to 6 credits, and of your credits for this week in this server 4 credits of 10 credits are "
-        "left. They renew on 5 January at 00:00 UTC. Members with Manage Server can change that with /quota. "
+        "This takes up to 6 credits, and of your 10 credits for this week in this server 4 credits are left. "
+        "They renew on 5 January at 00:00 UTC. Members with Manage Server can change that with /quota. "
         "Nothing was charged."
     )
     assert "6 credits" in await asked(studio, studio.ben), "it is each person's own"
@@ -45,21 +45,21 @@ async def test_a_persons_own_limit_comes_before_the_best_of_the_roles_and_the_de
     await quota(studio, "set", credits=0, **{"for": "everybody"})
     await quota(studio, "set", credits=6, role=artists)
     await quota(studio, "set", credits=12, role=masters)
-    assert "0 credits of 0 credits" in await asked(studio, studio.ada)
+    assert "of your 0 credits for this month in this server 0 credits are left" in await asked(studio, studio.ada)
     for _ in range(2):
         assert "are left" not in await asked(studio, both)
-    assert "of 12 credits are left" in await asked(studio, both)
+    assert "of your 12 credits" in await asked(studio, both)
     await quota(studio, "set", credits=6, user=both.user)
-    assert "of 6 credits are left" in await asked(studio, both)
+    assert "of your 6 credits" in await asked(studio, both)
     await quota(studio, "clear", user=both.user)
-    assert "of 12 credits are left" in await asked(studio, both)
+    assert "of your 12 credits" in await asked(studio, both)
 
 
 async def test_the_server_as_a_whole_has_a_limit(studio: Studio) -> None:
     await quota(studio, "set", credits=8, **{"for": "the server as a whole"})
     await asked(studio, studio.ada)
     refused = await asked(studio, studio.ben)
-    assert "of this server's credits for this month 2 credits of 8 credits are left" in refused
+    assert "of this server's 8 credits for this month 2 credits are left. They renew on 1" in refused
     report = told(await studio.admin.slash(studio.channel, "usage report")).text
     assert "Of this server's limit for this month: 6 of 8 credits used (75 %)" in report
 
@@ -82,7 +82,7 @@ async def test_credits_and_jobs_are_named_together_with_everything_else_that_is_
     await studio.admin.slash(studio.channel, "server set", refused_words="ugly")
     said = told(await studio.imagine(studio.ada, prompt="an ugly fox")).text
     assert "“ugly”" in said
-    assert "of your credits for this month in this server 1 credit of 7 credits are left" in said
+    assert "of your 7 credits for this month in this server 1 credit is left" in said
     assert "Nothing was charged" in said
 
 
@@ -91,7 +91,7 @@ async def test_unfinished_jobs_are_counted(slow_studio: Studio) -> None:
     await quota(studio, "set", jobs=1)
     await studio.imagine(studio.ada)
     refused = told(await studio.imagine(studio.ada)).text
-    assert "You have 1 unfinished jobs in this server, and it allows you 1 at once." in refused
+    assert "You have 1 unfinished job in this server, and it allows you 1 at once." in refused
 
 
 async def test_a_grant_pays_for_what_is_beyond_the_limit_and_for_nothing_else(studio: Studio) -> None:
@@ -104,7 +104,8 @@ async def test_a_grant_pays_for_what_is_beyond_the_limit_and_for_nothing_else(st
     assert "This month: 0 of 8 credits left" in stands
     assert "Extra credits: 3 left of 7 credits granted" in stands
     refused = await asked(studio, studio.ada)
-    assert "0 credits of 8 credits are left. Of your extra credits 3 credits are left." in refused
+    assert "of your 8 credits for this month in this server 0 credits are left. They renew on 1" in refused
+    assert "UTC. Your extra credits do not cover the rest: 3 credits are left." in refused
     taken = await quota(studio, "grant", user=studio.ada.user, credits=-3)
     assert "3 credits taken back" in taken
     assert "Only 0 credits" in await quota(studio, "grant", user=studio.ada.user, credits=-1)
@@ -200,3 +201,13 @@ async def test_notes_and_names_have_no_power_over_cards(studio: Studio) -> None:
     assert "\\@everyone" in noted
     assert "\\[x\\]" in noted
     assert "\n# big" not in noted
+
+
+async def test_the_log_says_in_words_what_was_changed(studio: Studio) -> None:
+    await quota(studio, "set", period="week")
+    await quota(studio, "set", credits=2.5, images=1, jobs=3)
+    await quota(studio, "grant", user=studio.ada.user, credits=4, note="for the poster")
+    noted = told(await studio.admin.slash(studio.channel, "server log")).text
+    assert "**/quota set** renewed every week" in noted
+    assert "**/quota set** everybody, 2.5 credits a period, 1 image a job, 3 unfinished jobs at once" in noted
+    assert f"**/quota grant** <@{studio.ada.id}>, 4 credits, “for the poster”" in noted

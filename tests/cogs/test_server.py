@@ -158,7 +158,7 @@ async def test_the_log_has_every_change_and_its_channel_too(studio: Studio) -> N
     await studio.admin.slash(studio.channel, "quota set", credits=10)
     said = await server(studio, "log")
     lines = said.splitlines()[1:]
-    assert "**/quota set** everybody, credits 10 credits" in lines[0]
+    assert "**/quota set** everybody, 10 credits a period" in lines[0]
     assert "**/server set** Refused words: ugly, \\@everyone" in lines[1]
     assert "**/server set** Log channel: <#" in lines[2]
     assert all(f"<@{studio.admin.id}>" in line for line in lines[:3])
