@@ -182,6 +182,94 @@ async def test_what_belongs_to_a_provider_that_is_gone_ends_free_and_is_told(mak
         assert (await reconcile.reconcile(connection)).differences == []
 
 
+# --- one that was cut off at each of its steps --------------------------------------------------------------------
+
+
+async def test_a_restart_while_queued_sends_it_once(workshop: Workshop) -> None:
+    job_id = await workshop.imagine()
+    await workshop.restart()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 1
+    assert workshop.delivered == [job_id]
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_a_restart_while_submitting_looks_before_it_sends_again(workshop: Workshop, arrived: bool) -> None:
+    never = asyncio.Event()
+    workshop.provider.enqueue("submit", never)
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("submit")
+    if arrived:
+        workshop.provider.enqueue("find", "found")
+    await workshop.restart()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == (1 if arrived else 2)
+    view = await workshop.view(job_id)
+    assert view.job.status is JobStatus.DELIVERED
+    assert view.job.resumed_at is not None
+    assert view.captured == 5000
+
+
+async def test_a_restart_while_submitting_to_an_engine_that_cannot_look_is_unknown(
+    make_workshop: MakeWorkshop,
+) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=False))
+    workshop.provider.enqueue("submit", asyncio.Event())
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("submit")
+    await workshop.restart()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 1
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
+    assert workshop.delivered == [job_id]
+
+
+async def test_a_restart_while_rendering_polls_on(workshop: Workshop) -> None:
+    workshop.provider.enqueue("poll", asyncio.Event())
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("poll")
+    await workshop.restart()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 1
+    assert workshop.delivered == [job_id]
+
+
+async def test_a_restart_before_the_delivery_delivers(workshop: Workshop) -> None:
+    hanging = asyncio.Event()
+
+    async def hang(job_id: int) -> None:
+        hanging.set()
+        await asyncio.Event().wait()
+
+    workshop.deliver = hang
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    await hanging.wait()
+    workshop.deliver = workshop._deliver
+    await workshop.restart()
+    await workshop.finish()
+    assert workshop.delivered == [job_id]
+
+
+async def test_stopping_waits_for_a_paid_call_and_keeps_its_answer(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=False))
+    release = asyncio.Event()
+    workshop.provider.enqueue("submit", release)
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("submit")
+    stopping = asyncio.create_task(workshop.worker.stop(130))
+    await asyncio.sleep(0)
+    release.set()
+    await stopping
+    view = await workshop.view(job_id)
+    assert view.submissions[0].record.status is SubmissionStatus.DONE
+    assert view.job.status is JobStatus.READY
+
+
 # --- after a long absence -----------------------------------------------------------------------------------------
 
 LONG = 24 * 3600.0
