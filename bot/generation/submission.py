@@ -10,6 +10,7 @@ import structlog
 
 from bot.generation.clock import Clock
 from bot.generation.gathering import Gatherer
+from bot.generation.hearing import Hearing, alarm
 from bot.generation.jobs import Jobs
 from bot.generation.rate import Rate
 from bot.generation.requests import decode_request
@@ -48,8 +49,6 @@ UNKNOWN = (
     "Press Again to ask for them once more."
 )
 NOT_OFFERED = "This engine is no longer offered here."
-GIVEN_UP = "The image service was not finished after {minutes} minutes, so we stopped waiting."
-NOT_TOLD = "Your pictures are not here after {minutes} minutes, so we stopped asking for them."
 QUEUED_TOO_LONG = "The image service was busy or away for an hour, so nothing was sent."
 
 
@@ -74,13 +73,10 @@ class SubmissionRun:
         changed: Callable[[int], None],
     ) -> None:
         self.submission = submission
-        self.said = Waiting()
-        self.said_at = clock.now()
+        self.hearing = Hearing(provider, rate, clock)
         self.fetching = False
         self.stopping = False
         self._calling = False
-        # What the free calls failed with, and since when (Unix milliseconds), while they do.
-        self._trouble: tuple[str, int] | None = None
         # What the paid call brought and when (Unix milliseconds), until it is stored.
         self._answer: tuple[Handle | Finished | ProviderError, int] | None = None
         self._jobs = jobs
@@ -170,7 +166,7 @@ class SubmissionRun:
         """The provider surely did not accept it: refuse for good, or queue it again."""
         log.info("submit.refused", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
         if isinstance(error, Refused):
-            self._alarm(error)
+            alarm(self._provider, error)
             await self._end(SubmissionStatus.FAILED, "refused by the provider", error.message)
             return
         seconds = BACKOFF[min(self.submission.attempts, len(BACKOFF) - 1)]
@@ -202,10 +198,10 @@ class SubmissionRun:
                 found = await self._provider.find(handle)
                 looked += 1
             except ProviderError as error:
-                self._listen(error)
+                self.hearing.failed(error)
                 await self._clock.sleep(FIND_EVERY)
                 continue
-            self._trouble = None
+            self.hearing.answered()
             if found is not None:
                 if await self._jobs.accepted(self.submission, found, why="found at the provider"):
                     self._moved(SubmissionStatus.RENDERING, handle=found)
@@ -245,8 +241,9 @@ class SubmissionRun:
                         await self._end_for_nothing("the provider no longer knows it", UNKNOWN)
                         return
                     case Waiting():
-                        if self._age(sent_at) > self._provider.patience and self._heard_enough:
-                            await self._give_up(round(self._age(sent_at) / 60))
+                        if self._age(sent_at) > self._provider.patience and self.hearing.enough:
+                            told = self.hearing.given_up(round(self._age(sent_at) / 60))
+                            await self._end_for_nothing("rendering for too long", told)
                             return
                         if result.handle is not None:
                             handle = result.handle
@@ -259,42 +256,15 @@ class SubmissionRun:
         try:
             result = await self._provider.poll(handle)
         except ProviderError as error:
-            self._listen(error)
+            self.hearing.failed(error)
             watch.failed()
-            return replace(self.said, handle=None)
-        self._trouble = None
+            return replace(self.hearing.said, handle=None)
+        self.hearing.answered()
         if isinstance(result, Waiting):
             watch.still_waiting(result)
-            self.said_at = self._clock.now()
-            if result != self.said:
-                self.said = result
+            if self.hearing.waiting(result):
                 self._changed(self.submission.job_id)
         return result
-
-    @property
-    def _heard_enough(self) -> bool:
-        """Whether the provider had its chance to say that it is over: after an absence it may only be out of reach."""
-        return self._trouble is None or self._age(self._trouble[1]) > self._provider.patience
-
-    async def _give_up(self, minutes: int) -> None:
-        if self._trouble is None:
-            told = GIVEN_UP.format(minutes=minutes)
-        else:
-            told = f"{NOT_TOLD.format(minutes=minutes)} {self._trouble[0]}"
-        await self._end_for_nothing("rendering for too long", told)
-
-    def _listen(self, error: ProviderError) -> None:
-        """A free call failed: nothing is lost, it is made again; only the pace may change."""
-        log.info("poll.failed", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
-        if isinstance(error, Busy):
-            self._rate.pause(error.retry_after if error.retry_after is not None else BACKOFF[0])
-        if self._trouble is None or self._trouble[0] != error.message:
-            self._alarm(error)
-        self._trouble = error.message, self._clock.now() if self._trouble is None else self._trouble[1]
-
-    def _alarm(self, error: ProviderError) -> None:
-        if isinstance(error, Refused) and error.operator:
-            log.error("provider.needs_operator", provider=self._provider.name, detail=error.detail)
 
     # --- making it ours -----------------------------------------------------------------------------------------
 
@@ -307,7 +277,7 @@ class SubmissionRun:
             telling.cancel()
         for error in gathered.lost:
             log.warning("image.lost", provider=self._provider.name, detail=error.detail)
-            self._alarm(error)
+            alarm(self._provider, error)
         if not gathered.kept:
             cost = finished.cost.millicredits
             await self._end_for_nothing("no image could be fetched", gathered.reasons, cost)

@@ -142,8 +142,9 @@ class Worker:
         runs = [
             run for lane in self._lanes.values() for run in lane.running.values() if run.submission.job_id == job_id
         ]
-        percents = [run.said.percent for run in runs if run.said.percent is not None]
-        ends = [run.said_at + int(run.said.eta_seconds * 1000) for run in runs if run.said.eta_seconds is not None]
+        heard = [run.hearing for run in runs]
+        percents = [each.said.percent for each in heard if each.said.percent is not None]
+        ends = [each.said_at + int(each.said.eta_seconds * 1000) for each in heard if each.said.eta_seconds is not None]
         progress = Progress(
             queue_position=position,
             percent=sum(percents) // len(percents) if percents else None,

@@ -1,0 +1,66 @@
+"""What a provider says of one submission in answer to the calls that are free: its last word, or why there is none."""
+
+from __future__ import annotations
+
+import structlog
+
+from bot.generation.clock import Clock
+from bot.generation.rate import Rate
+from bot.providers.base import Busy, Provider, ProviderError, Refused, Waiting
+
+log = structlog.get_logger(__name__)
+
+PAUSE = 2.0
+"""Seconds for which nothing is sent to a provider that is busy and does not say for how long."""
+
+GIVEN_UP = "The image service was not finished after {minutes} minutes, so we stopped waiting."
+NOT_TOLD = "Your pictures are not here after {minutes} minutes, so we stopped asking for them."
+
+
+class Hearing:
+    """Keeps the provider's last word, ``said``, and when it came, ``said_at`` (Unix milliseconds)."""
+
+    def __init__(self, provider: Provider, rate: Rate, clock: Clock) -> None:
+        self.said = Waiting()
+        self.said_at = clock.now()
+        self._provider = provider
+        self._rate = rate
+        self._clock = clock
+        # What the calls failed with, and since when (Unix milliseconds), while they do.
+        self._trouble: tuple[str, int] | None = None
+
+    def answered(self) -> None:
+        """A call was answered, whatever the answer is."""
+        self._trouble = None
+
+    def waiting(self, said: Waiting) -> bool:
+        """The answer is that it is not over; whether that says anything new."""
+        self.said_at = self._clock.now()
+        before, self.said = self.said, said
+        return said != before
+
+    def failed(self, error: ProviderError) -> None:
+        """A call failed: nothing is lost, it is made again; only the pace may change."""
+        log.info("poll.failed", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
+        if isinstance(error, Busy):
+            self._rate.pause(error.retry_after if error.retry_after is not None else PAUSE)
+        if self._trouble is None or self._trouble[0] != error.message:
+            alarm(self._provider, error)
+        self._trouble = error.message, self._clock.now() if self._trouble is None else self._trouble[1]
+
+    @property
+    def enough(self) -> bool:
+        """Whether the provider had its chance to say that it is over: after an absence it may only be out of reach."""
+        return self._trouble is None or (self._clock.now() - self._trouble[1]) / 1000 > self._provider.patience
+
+    def given_up(self, minutes: int) -> str:
+        """What to tell somebody whose submission is given up after so long."""
+        if self._trouble is None:
+            return GIVEN_UP.format(minutes=minutes)
+        return f"{NOT_TOLD.format(minutes=minutes)} {self._trouble[0]}"
+
+
+def alarm(provider: Provider, error: ProviderError) -> None:
+    """Log what only the operator can mend as an error."""
+    if isinstance(error, Refused) and error.operator:
+        log.error("provider.needs_operator", provider=provider.name, detail=error.detail)
