@@ -111,10 +111,10 @@ async def test_a_limit_is_told_privately_and_leaves_nothing_behind(make_studio: 
     studio = await make_studio(USER_DAILY_CREDITS="5")
     result = await studio.imagine()
     notice = told(result)
-    assert " credits for today" in notice.text
+    assert "your 5 credits for today" in notice.text
     assert result.response is None, "the card that was promised is taken back"
     private = await studio.imagine(private=True)
-    assert " credits for today" in told(private).text
+    assert "your 5 credits for today" in told(private).text
     assert studio.stand_in.calls == []
 
 

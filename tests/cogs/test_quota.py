@@ -48,11 +48,11 @@ async def test_a_persons_own_limit_comes_before_the_best_of_the_roles_and_the_de
     assert "of your 0 credits for this month in this server 0 credits are left" in await asked(studio, studio.ada)
     for _ in range(2):
         assert "are left" not in await asked(studio, both)
-    assert "of your 12 credits" in await asked(studio, both)
+    assert "of your 12 credits for this month in this server 0 credits are left" in await asked(studio, both)
     await quota(studio, "set", credits=6, user=both.user)
-    assert "of your 6 credits" in await asked(studio, both)
+    assert "of your 6 credits for this month in this server 0 credits are left" in await asked(studio, both)
     await quota(studio, "clear", user=both.user)
-    assert "of your 12 credits" in await asked(studio, both)
+    assert "of your 12 credits for this month in this server 0 credits are left" in await asked(studio, both)
 
 
 async def test_the_server_as_a_whole_has_a_limit(studio: Studio) -> None:

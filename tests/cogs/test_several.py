@@ -121,7 +121,7 @@ async def test_a_limit_counts_when_it_is_confirmed(make_studio: MakeStudio) -> N
     await studio.finish()
     assert len(card(result).images) == 2, "the job itself does not count against the number of jobs"
     refused = told(await studio.press(studio.ada, card(other), CONFIRM))
-    assert " credits for today" in refused.text
+    assert "your 15 credits for today" in refused.text
     assert CONFIRM in card(other).labels[0], "it still waits, in case that there is room later"
     assert (await studio.job(2)).status is JobStatus.PROPOSED
 
@@ -129,7 +129,7 @@ async def test_a_limit_counts_when_it_is_confirmed(make_studio: MakeStudio) -> N
 async def test_what_can_never_be_paid_for_is_not_even_proposed(make_studio: MakeStudio) -> None:
     studio = await make_studio(USER_DAILY_CREDITS="11")
     result = await studio.imagine(prompt="a {red, blue} car")
-    assert " credits for today" in told(result).text
+    assert "your 11 credits for today" in told(result).text
     assert result.response is None
 
 

@@ -98,7 +98,7 @@ async def test_a_limit_that_is_passed_by_then_leaves_it_waiting(make_workshop: M
     watched = Watched(await make_workshop(limits=Limits(user_daily=12_000, jobs_per_user=2)))
     first, second = await watched.propose(), await watched.propose()
     await watched.proposals.confirm(ADA, first, CARD)
-    with pytest.raises(UserError, match="credits for today"):
+    with pytest.raises(UserError, match="your 12 credits for today"):
         await watched.proposals.confirm(ADA, second, CARD)
     assert await watched.status(second) is JobStatus.PROPOSED
     assert (await watched.workshop.totals()).in_flight == 10_000
