@@ -10,7 +10,7 @@ import structlog
 from bot.admin.servers import Servers
 from bot.credits import Price, converted
 from bot.errors import STORAGE_FAILS, UserError
-from bot.generation import limits, polling
+from bot.generation import polling
 from bot.generation.clock import Clock
 from bot.generation.comparing import comparison
 from bot.generation.defaults import Defaults, merged, private_by_default
@@ -46,7 +46,6 @@ class Actions:
         jobs: Jobs,
         worker: Worker,
         files: ImageFiles,
-        limits: limits.Limits,
         clock: Clock,
         default_engine: str | None = None,
         layers: Callable[[Origin], Sequence[Defaults]] = lambda _: (),
@@ -57,7 +56,6 @@ class Actions:
         self._jobs = jobs
         self._worker = worker
         self._files = files
-        self._limits = limits
         self._clock = clock
         self._layers = layers
         self._ask_above = ask_above

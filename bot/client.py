@@ -14,7 +14,6 @@ from discord.ext import commands
 from bot.actions import Actions
 from bot.admin.reports import Reports
 from bot.admin.servers import Servers
-from bot.admin.standing import Standings
 from bot.command_sync import CommandSync
 from bot.display.answers import explain
 from bot.display.buttons import JobButton
@@ -90,7 +89,6 @@ class Easel(commands.AutoShardedBot):
         charts: Charts,
         servers: Servers,
         reports: Reports,
-        standings: Standings,
         lineage: Lineage,
         proposals: Proposals,
         sharing: Sharing,
@@ -125,7 +123,6 @@ class Easel(commands.AutoShardedBot):
         self.charts = charts
         self.servers = servers
         self.reports = reports
-        self.standings = standings
         servers.channel_name = self._channel_name
         self.lineage = lineage
         self.proposals = proposals

@@ -7,14 +7,14 @@ import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
 from bot.errors import UserError
-from bot.generation import limits
 from bot.generation.clock import Clock
+from bot.periods import Period, current, milliseconds
 from bot.personal import Personal
 from storage import privacy
 from storage.database import Database
@@ -111,9 +111,7 @@ async def compact_if_due(database: Database) -> None:
 
 def latest_end_of_a_period(now: int) -> int:
     """When the day, the week and the month of ``now`` are all over: no limit reaches further. Unix milliseconds."""
-    today = limits.day_start(now)
-    week = today + timedelta(days=7 - today.weekday())
-    return limits.milliseconds(max(week, limits.next_month(limits.month_start(now))))
+    return max(milliseconds(current(period, now)[1]) for period in Period)
 
 
 def _refuse_running(theirs: Belongings) -> None:

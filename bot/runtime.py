@@ -18,7 +18,6 @@ from discord.http import Route
 from bot.actions import Actions
 from bot.admin.reports import Reports
 from bot.admin.servers import Servers
-from bot.admin.standing import Standings
 from bot.client import Easel
 from bot.config import BACKUPS, DISCORD_API, Settings
 from bot.display.charts import Charts
@@ -129,13 +128,12 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         usual = settings.default_engine or next(iter(jobs.engines))
         personal = Personal(database, jobs.engines, usual, clock)
         await personal.load()
-        servers = Servers(database, clock)
+        servers = Servers(database, limits, clock)
         await servers.load()
         actions = Actions(
             jobs=jobs,
             worker=worker,
             files=files,
-            limits=limits,
             clock=clock,
             default_engine=settings.default_engine,
             layers=lambda origin: servers.layers(
@@ -156,11 +154,10 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             threads=Threads(database=database, files=files, previews=previews, providers=providers, clock=clock),
             history=History(jobs=jobs, files=files, previews=previews),
             privacy=Privacy(database, files, personal, clock),
-            spending=Spending(database, limits, servers, clock),
+            spending=Spending(database, servers, clock),
             charts=charts,
             servers=servers,
-            standings=Standings(database, servers, limits, clock),
-            reports=Reports(jobs=jobs, worker=worker, limits=limits, servers=servers, clock=clock),
+            reports=Reports(jobs=jobs, worker=worker, servers=servers, clock=clock),
             lineage=Lineage(jobs=jobs, actions=actions),
             proposals=proposals,
             sharing=Sharing(files),

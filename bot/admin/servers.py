@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -15,10 +15,11 @@ from bot.credits import credits_text
 from bot.errors import UserError
 from bot.generation.clock import Clock
 from bot.generation.defaults import Defaults
-from bot.generation.limits import too_many_images
-from bot.generation.quotas import allowance
+from bot.generation.limits import InForce, LimitKind, Limits, LimitUse, in_force, too_many_images, uses_of
 from bot.generation.requests import ImagineOptions, Plan
 from bot.origin import Origin
+from bot.periods import Period, current, milliseconds
+from storage import jobs as job_rows
 from storage import ledger, quotas, server_settings
 from storage.database import AsyncConnection, Database
 from storage.ledger import Balance
@@ -41,10 +42,31 @@ def require_manager(origin: Origin) -> int:
     return origin.server_id
 
 
-class Servers:
-    """Every server's rules and limits, and the verbs by which admins change them."""
+@dataclass(frozen=True, slots=True)
+class MemberLimits:
+    """What holds for one member of a server, and how much of it is used.
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    ``uses`` are the credit limits that the server's admins set; ``spent`` is what the member spent and has held in
+    this period (millicredits, without grants), which renews at ``renews_at`` (Unix milliseconds).
+    """
+
+    limits: InForce
+    uses: tuple[LimitUse, ...]
+    period: Period
+    renews_at: int
+    spent: int
+    unfinished: int
+    grants: Balance
+
+
+class Servers:
+    """Every server's rules and limits, and the verbs by which admins change them.
+
+    ``operator`` are the limits of whoever runs the bot, within which those of the servers hold.
+    """
+
+    def __init__(self, database: Database, operator: Limits, clock: Clock) -> None:
+        self.operator = operator
         self._database = database
         self._clock = clock
         self._rules: dict[int, Rules] = {}
@@ -75,11 +97,27 @@ class Servers:
         if origin.server_id is None:
             return []
         found = self.rules(origin.server_id).problems(origin, options, plan, name=self.channel_name)
-        known = self._quotas.get(origin.server_id)
-        if known and plan is not None:
-            may = allowance(known, user_id=origin.user_id, role_ids=origin.role_ids)
-            found += too_many_images(may, plan.images)
+        if plan is not None:
+            found += too_many_images(self.in_force(origin), plan.images)
         return found
+
+    def in_force(self, origin: Origin) -> InForce:
+        """The limits that hold for the person in this place."""
+        return self._limits(origin.server_id, origin.user_id, origin.role_ids)
+
+    def shared_limits(self, server_id: int | None) -> InForce:
+        """The limits on all people of the server together; None: on all people of the bot."""
+        return self._limits(server_id, None, frozenset())
+
+    def _limits(self, server_id: int | None, user_id: int | None, role_ids: frozenset[int]) -> InForce:
+        return in_force(
+            self.operator,
+            user_id=user_id,
+            role_ids=role_ids,
+            server_id=server_id,
+            quotas=self._quotas.get(server_id or 0, ()),
+            period=self.rules(server_id).period,
+        )
 
     def problems_of_sharing(self, origin: Origin, options: ImagineOptions) -> list[str]:
         """Why the server does not let the person show a result of theirs here, each a sentence."""
@@ -171,6 +209,31 @@ class Servers:
     def quotas(self, server_id: int) -> list[Quota]:
         """The limits of the server."""
         return list(self._quotas.get(server_id, ()))
+
+    async def member_limits(self, origin: Origin, user_id: int, role_ids: frozenset[int]) -> MemberLimits:
+        """What holds for a member of the server now. Raises UserError for whoever may not know."""
+        server_id = require_manager(origin)
+        now, period = self._clock.now(), self.rules(server_id).period
+        limits = self._limits(server_id, user_id, role_ids)
+        since, renews = current(period, now)
+        async with self._database.read() as connection:
+            return MemberLimits(
+                limits=limits,
+                uses=await uses_of(
+                    connection,
+                    limits.of(LimitKind.SERVER_USER, LimitKind.SERVER),
+                    user_id=user_id,
+                    server_id=server_id,
+                    now=now,
+                ),
+                period=period,
+                renews_at=milliseconds(renews),
+                spent=await ledger.without_grants(
+                    connection, since=milliseconds(since), user_id=user_id, server_id=server_id
+                ),
+                unfinished=await job_rows.unfinished_jobs(connection, user_id, server_id=server_id),
+                grants=await ledger.balance(connection, user_id=user_id, server_id=server_id),
+            )
 
     async def balance(self, origin: Origin, user_id: int) -> Balance:
         """What a person was given beside the limits. Raises UserError for whoever may not know."""

@@ -9,12 +9,13 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.admin.reports import PersonReport, Running, Share, UsageReport
+from bot.admin.reports import PersonReport, Running, UsageReport
 from bot.admin.timeline import Bar
 from bot.credits import amount_text, credits_text
 from bot.display.cards import Card, quiet, rule, text, within
 from bot.display.charts import ChartSpec, Series, in_words
 from bot.display.wording import counted, moment, plain, safe
+from bot.generation.limits import LimitKind, LimitUse
 from bot.periods import moment_of
 from storage.jobs import SubmissionStatus
 from storage.reports import DAY, By, Figures, Line
@@ -51,7 +52,7 @@ def report_card(report: UsageReport, names: Names, *, chart: ChartSpec | None) -
     page = report.page
     lines = [f"{_line(line, report.by, names)}: {_figures(line.figures)}" for line in page.lines]
     parts: list[ui.Item[Any]] = [text(f"**What {safe(names.place, 100)} has spent** · {report.span.name}")]
-    parts.append(text(*_totals(page.totals), *map(_share, report.shares)))
+    parts.append(text(*_totals(page.totals), *map(_used, report.uses)))
     if chart is not None:
         alt = in_words(chart, ALT_AT_MOST)
         parts.append(ui.MediaGallery(discord.MediaGalleryItem(f"attachment://{CHART}", description=alt)))
@@ -126,9 +127,18 @@ def _totals(totals: Figures) -> list[str]:
     return lines
 
 
-def _share(share: Share) -> str:
-    part = f" ({100 * share.used // share.limit} %)" if share.limit else ""
-    return f"Of {share.name}: {amount_text(share.used)} of {credits_text(share.limit)} used{part}"
+_LIMIT_NAMES = {
+    LimitKind.BOT_DAILY: "the bot's limit for {}",
+    LimitKind.SERVER_MONTHLY: "the operator's limit on this server for {}",
+    LimitKind.SERVER: "this server's limit for {}",
+}
+
+
+def _used(use: LimitUse) -> str:
+    limit = use.limit
+    part = f" ({100 * use.used // limit.credits} %)" if limit.credits else ""
+    whose = _LIMIT_NAMES[limit.kind].format(limit.period.this)
+    return f"Of {whose}: {amount_text(use.used)} of {credits_text(limit.credits)} used{part}"
 
 
 def _spent(figures: Figures) -> str:

@@ -182,7 +182,7 @@ async def post(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     jobs = Jobs(database, {"scripted": provider}, limits, clock)
     delivery = Delivery(jobs=jobs, files=files, clock=clock)
     worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
-    actions = Actions(jobs=jobs, worker=worker, files=files, limits=limits, clock=clock)
+    actions = Actions(jobs=jobs, worker=worker, files=files, clock=clock)
     personal = Personal(database, jobs.engines, next(iter(jobs.engines)), clock)
     delivery.attach(cast("Easel", SimpleNamespace(actions=actions, personal=personal)))
     made = Post(database, files, clock, provider, answers, jobs, worker, actions, delivery, personal)

@@ -22,10 +22,12 @@ from bot.display.job_cards import ShownImage, cost_text, failure_card, result_ca
 from bot.display.job_words import alt_text
 from bot.display.proposal_cards import lapsed_card, proposal_card
 from bot.display.wording import units
+from bot.generation.limits import CreditLimit, LimitKind, LimitUse
 from bot.generation.views import JobView, Progress, SubmissionView
 from bot.lineage import Detailed
+from bot.periods import Period
 from bot.providers.base import Size, WeightedText
-from bot.spending import CreditsView, Remaining, Step
+from bot.spending import CreditsView, Step
 from storage.jobs import Event, JobStatus, SubmissionStatus
 from storage.ledger import Balance
 from storage.spending import Spent
@@ -362,7 +364,7 @@ def test_credits_are_told_with_what_is_left() -> None:
         in_flight=5000,
         by_engine=(("a/b", 7200), ("gone/away", 12_000)),
         by_thread=(("*light*houses", 19_200),),
-        limits=(Remaining("your limit for today", 20_000, 12_200, NOW + 86_400_000, daily=True),),
+        limits=(LimitUse(CreditLimit(LimitKind.USER_DAILY, 20_000, Period.DAY), 12_200, NOW + 86_400_000),),
         grants=Balance(100_000, 60_000),
         jobs=5,
         images=None,

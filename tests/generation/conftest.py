@@ -58,9 +58,7 @@ class Workshop:
             changed=lambda job_id: self.changes[job_id].set(),
             deliver=lambda job_id: self.deliver(job_id),  # noqa: PLW0108 - looked up anew at every delivery
         )
-        self.actions = Actions(
-            jobs=self.jobs, worker=self.worker, files=self.files, limits=self.limits, clock=self.clock
-        )
+        self.actions = Actions(jobs=self.jobs, worker=self.worker, files=self.files, clock=self.clock)
 
     async def _deliver(self, job_id: int) -> None:
         if await self.jobs.shown(job_id, note="shown"):
