@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from filelock import FileLock, Timeout
-from sqlalchemy import make_url, select
+from sqlalchemy import URL, make_url, select
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -20,7 +20,9 @@ from storage.errors import StorageError
 from storage.migrations import FOLDER, known_versions
 from storage.schema import check_current, upgrade, version_of
 
-__all__ = ["AsyncConnection", "Database", "InstanceLock", "StorageError", "database_path", "migrate"]
+__all__ = ["AsyncConnection", "Database", "InstanceLock", "StorageError", "database_path", "database_url", "migrate"]
+
+_DRIVER = "sqlite+aiosqlite"
 
 _READERS = 4
 
@@ -148,13 +150,18 @@ async def migrate(url: str, backup_to: Path | None = None, *, migrations: Path =
     await asyncio.to_thread(_migrate, path, backup_to or path.parent / "backups", migrations)
 
 
+def database_url(path: Path) -> str:
+    """The address of this file, whatever signs are in its name."""
+    return URL.create(_DRIVER, database=str(path)).render_as_string(hide_password=False)
+
+
 def database_path(url: str) -> Path:
     """The file that the address speaks of. Raises StorageError for an address of another kind."""
     try:
         parsed = make_url(url)
     except ArgumentError as error:
         raise StorageError("The database's address must look like sqlite+aiosqlite:///data/easel.db.") from error
-    if parsed.drivername != "sqlite+aiosqlite" or not parsed.database or parsed.database.startswith((":", "file:")):
+    if parsed.drivername != _DRIVER or not parsed.database or parsed.database.startswith((":", "file:")):
         raise StorageError("The database's address must look like sqlite+aiosqlite:///data/easel.db.")
     return Path(parsed.database)
 
