@@ -40,6 +40,8 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
         print(PLAYGROUND_INSTEAD, flush=True)
         return await playground(settings, arguments)
     _require_token(settings)
+    for unknown in settings.unknown:
+        log.warning("settings.unknown_name", name=unknown.name, meant=unknown.meant)
     with uncollected():
         from bot.runtime import assembled, serve
 

@@ -85,6 +85,28 @@ def test_a_missing_or_wrong_setting_ends_the_bot_with_one_line(
     assert list(tmp_path.iterdir()) == [], "nothing was begun"
 
 
+def test_a_name_that_sets_nothing_is_named_with_the_one_that_was_meant(
+    easel: Callable[..., Ended], tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("USER_DAILY_CREDIT=5\n")
+    away = {"DISCORD_TOKEN": TOKEN, "AITHRIVING_KEY": "key", "DISCORD_API_URL": "http://127.0.0.1:1/api/v10"}
+    ran = easel("run", **away, BOT_DAILY_CREDIT="7")
+    for name in ("USER_DAILY_CREDIT", "BOT_DAILY_CREDIT"):
+        assert f"settings.unknown_name name={name} meant={name}S" in ran.err
+    looked = easel("doctor", **away)
+    assert looked.status == 1
+    assert "TO DO  settings: USER_DAILY_CREDIT is no setting; USER_DAILY_CREDITS is." in looked.out
+    assert "can be read" not in looked.out
+
+
+def test_a_token_in_quotes_is_told_from_one_that_is_unknown(easel: Callable[..., Ended]) -> None:
+    for command, status in (("run", 2), ("sync", 2), ("doctor", 1)):
+        ended = easel(command, DISCORD_TOKEN=f'"{TOKEN}"', AITHRIVING_KEY="key")
+        assert ended.status == status
+        assert "DISCORD_TOKEN takes a value without quotation marks" in ended.err + ended.out
+        assert TOKEN not in ended.err + ended.out
+
+
 def test_without_a_token_the_playground_takes_its_place_if_that_is_wanted(
     easel: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
