@@ -152,6 +152,7 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(words)
     try:
         settings = config.load()
+        config.keep_temporary_files_in(settings.data_dir)
         logs.set_up(settings.log_level, settings.log_format, settings.reader.secrets)
         return asyncio.run(_carry_out(COMMANDS[arguments.command], settings, arguments))
     except SettingsError as error:

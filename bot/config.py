@@ -267,6 +267,15 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(
     )
 
 
+def keep_temporary_files_in(folder: Path) -> None:
+    """Have SQLite write what it needs for a while, such as a whole database that is compacted, into the data folder.
+
+    Elsewhere there may be no room for it: the usual folder is often kept in memory. Only SQLite reads this, when it is
+    loaded, and not where the environment says otherwise already.
+    """
+    os.environ.setdefault("SQLITE_TMPDIR", str(folder.absolute()))
+
+
 def _takes(name: str, what: str) -> SettingsError:
     return SettingsError(f"{name} takes {what}; what it is set to is something else.")
 

@@ -111,7 +111,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             )
         files = ImageFiles(settings.data_dir / "images")
         if alone:
-            await stack.enter_async_context(InstanceLock(settings.database_url))
+            await stack.enter_async_context(InstanceLock(settings.database_url, settings.data_dir))
             await migrate(settings.database_url, settings.data_dir / BACKUPS)
             await files.prepare()
         database = await Database.open(settings.database_url)

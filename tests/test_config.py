@@ -355,5 +355,5 @@ def test_a_proxy_is_used_for_what_it_is_for(environ: dict[str, str], url: str, t
 
 @pytest.mark.parametrize("wrong", ["socks5://127.0.0.1:1080", "http://", "http://host:99999", "a b"])
 def test_a_proxy_of_another_kind_is_refused(wrong: str) -> None:
-    with pytest.raises(SettingsError, match="^HTTP_PROXY takes"):
+    with pytest.raises(SettingsError, match=r"^HTTP_PROXY takes"):
         load({"http_proxy": wrong}, None)
