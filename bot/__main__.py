@@ -40,6 +40,8 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
         print(PLAYGROUND_INSTEAD, flush=True)
         return await playground(settings, arguments)
     _require_token(settings)
+    for unknown in settings.unknown:
+        log.warning("settings.unknown_name", name=unknown.name, meant=unknown.meant)
     with uncollected():
         from bot.runtime import assembled, serve
 
@@ -77,12 +79,16 @@ async def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
 async def sync(settings: Settings, arguments: argparse.Namespace) -> int:
     """Tell Discord the commands, whether they have changed or not."""
     _require_token(settings)
+    from bot.command_sync import TROUBLES
     from bot.runtime import assembled, logged_in
 
     async with _demo(settings) as painted, assembled(painted, alone=False) as runtime, logged_in(runtime) as client:
-        scopes = await client.commands_in_step.sync(force=True)
-    print(f"Discord knows the commands: {', '.join(scopes)}.")
-    return 0
+        synced = await client.commands_in_step.sync(force=True)
+    if synced.done:
+        print(f"Discord knows the commands: {', '.join(synced.done)}.")
+    for scope, trouble in synced.troubles.items():
+        _complain(f"The commands could not be put right for {scope}: {TROUBLES[trouble]}", 1)
+    return int(bool(synced.troubles))
 
 
 async def migrate(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -150,6 +156,7 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(words)
     try:
         settings = config.load()
+        config.keep_temporary_files_in(settings.data_dir)
         logs.set_up(settings.log_level, settings.log_format, settings.reader.secrets)
         return asyncio.run(_carry_out(COMMANDS[arguments.command], settings, arguments))
     except SettingsError as error:

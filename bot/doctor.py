@@ -64,7 +64,10 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     except SettingsError as error:
         yield Finding("settings", str(error), fine=False)
     else:
-        yield Finding("settings", "all of them can be read.")
+        if not settings.unknown:
+            yield Finding("settings", "all of them can be read.")
+    for unknown in settings.unknown:
+        yield Finding("settings", f"{unknown} Correct the name, or take the line away.", fine=False)
     yield await asyncio.to_thread(data_folder, settings.data_dir)
     yield await database(settings.database_url)
     async for finding in services(settings, providers):

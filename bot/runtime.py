@@ -79,6 +79,7 @@ class Runtime:
         beside = [
             asyncio.create_task(self.delivery.run(), name="delivery"),
             asyncio.create_task(self.client.proposals.run(), name="proposals"),
+            asyncio.create_task(self.client.commands_in_step.run(), name="commands"),
             asyncio.create_task(keep_tidy(self.database, self.files, self.previews, self.clock, ages), name="tidy"),
         ]
         try:
@@ -110,7 +111,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             )
         files = ImageFiles(settings.data_dir / "images")
         if alone:
-            await stack.enter_async_context(InstanceLock(settings.database_url))
+            await stack.enter_async_context(InstanceLock(settings.database_url, settings.data_dir))
             await migrate(settings.database_url, settings.data_dir / BACKUPS)
             await files.prepare()
         database = await Database.open(settings.database_url)
@@ -164,6 +165,8 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             database=database,
             allowed_guilds=settings.allowed_guilds,
             command_guilds=settings.command_guilds,
+            clock=clock,
+            proxy=settings.discord_proxy,
         )
         yield Runtime(settings, clock, providers, database, files, previews, jobs, worker, actions, delivery, client)
 

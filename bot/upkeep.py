@@ -42,7 +42,9 @@ async def put_back(settings: Settings, copy: Path, now: datetime) -> list[str]:
     aside = copies.dated(path, settings.data_dir / BACKUPS, now, "-replaced")
     async with InstanceLock(settings.database_url):
         replaced = await asyncio.to_thread(path.exists)
-        restored = await restore(path, copy, aside=aside, told=PUT_BACK, at=int(now.timestamp() * 1000))
+        # Where the file really is, so that a link to it stays one.
+        real = await asyncio.to_thread(path.resolve)
+        restored = await restore(real, copy, aside=aside, told=PUT_BACK, at=int(now.timestamp() * 1000))
     return list(_told(restored, path, copy, aside if replaced else None))
 
 

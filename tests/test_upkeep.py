@@ -89,6 +89,21 @@ def test_a_copy_is_made_beside_the_running_bot_and_put_back_when_it_stands(
     assert "Submissions: 1, ledger entries: 2. Spent: 0 credits, held: 0 credits. The books agree." in books.out
 
 
+def test_a_copy_is_put_back_behind_a_link_which_stays_one(
+    easel: Callable[..., Ended], path: Path, tmp_path: Path
+) -> None:
+    real = tmp_path / "real" / "easel.db"
+    real.parent.mkdir()
+    path.rename(real)
+    path.symlink_to(real)
+    assert easel("backup").status == 0
+    (copy,) = (path.parent / "backups").iterdir()
+    asyncio.run(put(path))
+    assert easel("restore", str(copy)).status == 0
+    assert path.is_symlink()
+    assert "Submissions: 0" in easel("reconcile").out
+
+
 @pytest.mark.parametrize("named", ["copy.db", "here"])
 def test_a_copy_can_be_named_or_put_into_a_folder(
     easel: Callable[..., Ended], path: Path, tmp_path: Path, named: str

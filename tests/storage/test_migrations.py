@@ -179,6 +179,17 @@ def test_rebuilding_a_table_keeps_the_rows_that_point_at_it(path: Path, steps: P
     assert rows(path, *FILLED) == [1, 1, 1, 1]
 
 
+def test_a_table_that_is_rebuilt_gives_no_id_again(path: Path, steps: Path) -> None:
+    """Its highest row is not the last that it ever had."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('jobs', 4711)")
+        connection.commit()
+    add_step(steps, REBUILD_JOBS)
+    asyncio.run(migrate(address(path), migrations=steps))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'").fetchall() == [(4711,)]
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
