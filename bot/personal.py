@@ -11,13 +11,13 @@ from typing import Any
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
+from bot.characters import typed
 from bot.errors import UserError
 from bot.generation.abilities import find_engine, style_of
 from bot.generation.added_text import plain_words
 from bot.generation.clock import Clock
 from bot.generation.defaults import Defaults, takes_shape
 from bot.generation.prompt import IMAGES_PER_JOB
-from bot.generation.requests import typed
 from bot.generation.sizes import parse_shape, size_list
 from bot.providers.base import Ability, Engine
 from storage import user_settings

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot.admin.rules import Rules
+from bot.characters import typed
 from bot.errors import UserError
 from bot.generation.abilities import find_engine
 from bot.generation.defaults import takes_shape
-from bot.generation.requests import typed
 from bot.generation.sizes import parse_shape
 from bot.providers.base import Engine
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from bot.characters import typed
 from bot.errors import UserError
 from bot.generation.abilities import Wanted, find_engine, style_of
 from bot.generation.added_text import with_words
 from bot.generation.prompt import IMAGES_PER_JOB, PROMPT_LIMIT, ParsedPrompt, PromptError, expand, parse
-from bot.generation.requests import ImagineOptions, typed
+from bot.generation.requests import ImagineOptions
 from bot.generation.sizes import Ratio, nearest_size, parse_shape
 from bot.providers.base import Engine
 
