@@ -254,7 +254,7 @@ class SubmissionRun:
     async def _ask(self, watch: Watch, handle: Handle) -> PollResult:
         """Poll once. Without an answer it is what was said last."""
         try:
-            result = await self._provider.poll(handle)
+            result = await self._provider.poll(handle, self._request)
         except ProviderError as error:
             self.hearing.failed(error)
             watch.failed()

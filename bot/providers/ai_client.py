@@ -29,6 +29,7 @@ from bot.providers.base import (
 )
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
+from bot.providers.refusals import Judge
 from bot.providers.settings import checked_names, image_hosts, largest_image
 from bot.providers.stable_diffusion import (
     COMMON_SIZES,
@@ -158,7 +159,7 @@ class AiClient(Provider):
             "POST", f"/threads/{ticket.thread}/entry", paid=True, form=entry_form(request), seconds=SUBMIT_SECONDS
         )
         if not answer.ok:
-            raise self._service.judge.by_status(answer, paid=True)
+            raise self._service.judge.about(request).by_status(answer, paid=True)
         try:
             entry = Opened.read(unwrap(await answer.json()))
         except Unreadable:
@@ -178,13 +179,14 @@ class AiClient(Provider):
             return None
         return ticket.model_copy(update={"request": request.guid}).handle()
 
-    async def poll(self, handle: Handle) -> PollResult:
+    async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
         ticket = read_ticket(handle)
         answer = await self._entries(ticket)
         if is_missing(answer):
             return Gone()
-        entries = read_entries(await self._data(answer))
-        return result_of(entries, ticket, judge=self._service.judge, guess=self._credits_per_image)
+        judge = self._service.judge.about(request)
+        entries = read_entries(await self._data(answer, judge))
+        return result_of(entries, ticket, judge=judge, guess=self._credits_per_image)
 
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
         if image.url is None:
@@ -211,14 +213,15 @@ class AiClient(Provider):
     async def _entries(self, ticket: Ticket) -> Answer:
         return await self._service.call("GET", f"/threads/{ticket.thread}/entries", paid=False)
 
-    async def _data(self, answer: Answer) -> Json:
+    async def _data(self, answer: Answer, judge: Judge | None = None) -> Json:
         """What a free call gave. Raises the error that follows from a status or a body that is not as it should be."""
+        judge = judge or self._service.judge
         if not answer.ok:
-            raise self._service.judge.by_status(answer, paid=False)
+            raise judge.by_status(answer, paid=False)
         try:
             return unwrap(await answer.json())
         except Unreadable:
-            raise self._service.judge.by_status(answer, paid=False) from None
+            raise judge.by_status(answer, paid=False) from None
 
 
 def is_missing(answer: Answer) -> bool:

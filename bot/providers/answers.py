@@ -22,9 +22,11 @@ from bot.providers.base import Json, Size
 LONGEST_WAIT = 3600.0
 """Seconds; a service that asks for a longer pause gets this one."""
 
+LONGEST_TEXT = 300
+"""Characters of a service's words that are shown."""
+
 # Credits beyond this are a fault of the answer and not a price.
 _MOST_CREDITS = Decimal(1_000_000)
-_LONGEST_TEXT = 300
 # Bytes from which on decoding takes long enough to be done in a thread.
 _SLOW_TO_READ = 1 << 18
 _NO_ERROR = frozenset({"", "none", "null"})
@@ -147,14 +149,14 @@ def _words(value: object, depth: int) -> Iterator[str]:
         yield str(value)
 
 
-def plain(text: str, *, secret: str = "") -> str:
-    """A service's words as one short line of text, without markup, control signs or the key."""
+def plain(text: str, *, secret: str = "", longest: int = LONGEST_TEXT) -> str:
+    """A service's words as one line of at most ``longest`` characters, without markup, control signs or the key."""
     text = text[:20_000].encode("utf-8", "ignore").decode("utf-8")
     if secret:
         text = text.replace(secret, "…")
     text = _TAG.sub(" ", _SCRIPT.sub(" ", text))
     text = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1].rstrip()}…"
+    return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"
 
 
 def retry_after(value: str | None, *, now: datetime | None = None) -> float | None:

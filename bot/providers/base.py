@@ -232,17 +232,36 @@ class CancelResult(StrEnum):
     NOT_OFFERED = "not offered"
 
 
+class Cause(StrEnum):
+    """Why a call failed, for the lists that others than the author read: they never show a service's own words."""
+
+    NO_ANSWER = "no answer"
+    UNREACHABLE = "unreachable"
+    BUSY = "busy"
+    KEY = "key"
+    CREDITS = "credits"
+    ADDRESS = "address"
+    FAULT = "fault"
+    REFUSED = "refused"
+    NOTHING_CAME = "nothing came"
+
+
 class ProviderError(Exception):
     """A call did not give what it should. The subclass is the decision that follows from it.
 
-    ``message`` is a plain sentence that is safe to show; ``detail`` is for the log: a status, a short excerpt of the
-    answer, never a key, a header or a prompt.
+    ``message`` is a plain sentence for the request's author. It may repeat what the service says, so it is never logged
+    and not the exception's text. ``detail`` is for the log: a status or a length, never a word of an answer, a key, a
+    header or a prompt. ``cause`` is for everybody.
     """
 
-    def __init__(self, message: str, *, detail: str = "") -> None:
-        super().__init__(f"{message} ({detail})" if detail else message)
+    cause = Cause.FAULT
+
+    def __init__(self, message: str, *, detail: str = "", cause: Cause | None = None) -> None:
+        super().__init__(detail)
         self.message = message
         self.detail = detail
+        if cause is not None:
+            self.cause = cause
 
 
 class Refused(ProviderError):
@@ -252,14 +271,26 @@ class Refused(ProviderError):
     ``fault`` is True where the provider says that it is broken itself: the next one may do, but not this one again.
     """
 
-    def __init__(self, message: str, *, detail: str = "", operator: bool = False, fault: bool = False) -> None:
-        super().__init__(message, detail=detail)
+    cause = Cause.REFUSED
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        detail: str = "",
+        cause: Cause | None = None,
+        operator: bool = False,
+        fault: bool = False,
+    ) -> None:
+        super().__init__(message, detail=detail, cause=cause)
         self.operator = operator
         self.fault = fault
 
 
 class Busy(ProviderError):
     """The provider asks to wait ``retry_after`` seconds (None: it did not say); the request was not accepted."""
+
+    cause = Cause.BUSY
 
     def __init__(self, message: str, *, detail: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, detail=detail)
@@ -269,9 +300,13 @@ class Busy(ProviderError):
 class Unreachable(ProviderError):
     """The request surely did not arrive, or it was one that may be repeated freely: try again later."""
 
+    cause = Cause.UNREACHABLE
+
 
 class OutcomeUnknown(ProviderError):
     """The request was sent and no usable answer came: find out, never just send it again."""
+
+    cause = Cause.NO_ANSWER
 
 
 class WrongSetting(ValueError):
@@ -345,8 +380,8 @@ class Provider(ABC):
         """Look whether a submit whose answer was lost has arrived: its handle, or None if it is not there."""
 
     @abstractmethod
-    async def poll(self, handle: Handle) -> PollResult:
-        """Ask how a submission is getting on."""
+    async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
+        """Ask how a submission is getting on. A service may repeat the words of its ``request`` in what it answers."""
 
     @abstractmethod
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:

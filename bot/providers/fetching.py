@@ -12,8 +12,8 @@ from pathlib import Path
 
 import aiohttp
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
-from yarl import URL
 
+from bot.providers.addresses import as_written
 from bot.providers.base import FetchedImage, Refused, Size, Unreachable
 from bot.providers.http import CONNECT_SECONDS, Service
 from bot.providers.image_headers import APage, CutShort, NotAPicture, inspect_file
@@ -129,7 +129,7 @@ class Downloads:
     async def _open(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
         """Follow redirects by hand, each against the same rule, to an answer with the status 200."""
         label = self._service.label
-        target = _parse(url, self._service.base)
+        target = as_written(url, self._service.base)
         for _ in range(_MOST_HOPS + 1):
             if target is None or not self._service.hosts.allow(target):
                 host = "an unreadable address" if target is None else f"{target.scheme}://{target.raw_host}"
@@ -149,7 +149,7 @@ class Downloads:
                 ),
             ) as response:
                 if response.status in _REDIRECTS and (location := response.headers.get("Location")):
-                    target = _parse(location, target)
+                    target = as_written(location, target)
                     continue
                 if response.status == 410:
                     raise Refused(f"{label} no longer has this image.", detail="HTTP 410")
@@ -159,13 +159,6 @@ class Downloads:
                 yield response
                 return
         raise Unreachable(f"{label} sends us in circles for this image.", detail=f"more than {_MOST_HOPS} redirects")
-
-
-def _parse(url: str, base: URL) -> URL | None:
-    try:
-        return base.join(URL(url))
-    except ValueError:
-        return None
 
 
 def _write(path: Path, mode: str, data: bytes | bytearray) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import aiohttp
 from yarl import URL
 
+from bot.providers.addresses import as_written
 from bot.providers.answers import Answer
 from bot.providers.base import Json, OutcomeUnknown, Unreachable
 from bot.providers.hosts import GuardedResolver, Hosts
@@ -36,7 +37,7 @@ class Service:
         self, label: str, base: str, *, secret: str, scheme: str = "", image_hosts: Sequence[str] = ()
     ) -> None:
         self.label = label
-        self.base = URL(base)
+        self.base = _address(base)
         self.judge = Judge(label, secret)
         self._prefix = base.rstrip("/")
         self.hosts = Hosts(self.base, image_hosts)
@@ -66,7 +67,7 @@ class Service:
         headers = {"Accept": "application/json", "Authorization": self._authorization}
         return await self._exchange(
             method,
-            URL(f"{self._prefix}{path}"),
+            _address(f"{self._prefix}{path}"),
             headers,
             paid=paid,
             form=form,
@@ -77,18 +78,17 @@ class Service:
 
     async def look(self, path: str) -> Answer:
         """Make one harmless request without the key, and get an answer without a body. Raises Unreachable."""
-        return await self._exchange("HEAD", URL(f"{self._prefix}{path}"), {}, paid=False)
+        return await self._exchange("HEAD", _address(f"{self._prefix}{path}"), {}, paid=False)
 
     def leads_elsewhere(self, answer: Answer) -> str | None:
         """The other scheme, host or port to which an answer redirects; a POST sent here would be lost on its way."""
         location = answer.header("Location")
         if not 300 <= answer.status < 400 or location is None:
             return None
-        try:
-            target = self.base.join(URL(location))
-            return None if target.origin() == self.base.origin() else str(target.origin())
-        except ValueError:
+        target = as_written(location, self.base)
+        if target is None:
             return "an address that cannot be read"
+        return None if target.origin() == self.base.origin() else str(target.origin())
 
     async def _exchange(
         self,
@@ -102,7 +102,7 @@ class Service:
         seconds: float = FREE_SECONDS,
         largest: int = LARGEST_ANSWER,
     ) -> Answer:
-        call = f"{method} {url.path}"
+        call = f"{method} {url.raw_path}"
         line = SimpleNamespace(up=False)
         try:
             session = self.session if paid or method == "POST" else self.asking
@@ -165,6 +165,14 @@ class Service:
         for session in (self._session, self._asking):
             if session is not None:
                 await session.close()
+
+
+def _address(text: str) -> URL:
+    """An address of the settings. Raises ValueError."""
+    address = as_written(text)
+    if address is None:
+        raise ValueError("not an http address")
+    return address
 
 
 class _Broken(aiohttp.ClientError):

@@ -211,7 +211,7 @@ def request_entry(thread: Thread, entry: Entry, *, waiting: bool) -> dict[str, J
         "guid": entry.guid,
         "thread_guid": thread.guid,
         "type": "request",
-        "error": (entry.work.fate.error if entry.work.over else None) or "None",
+        "error": (entry.work.error if entry.work.over else None) or "None",
         "content": entry.content,
         "waiting_response": waiting,
         "credits": 0,

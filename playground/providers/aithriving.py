@@ -82,8 +82,8 @@ class Aithriving:
         fate = request[EXCHANGE].fate
         work = works.start("aithriving", engine, (picture,), price, fate)
         await works.ended(work)
-        if fate.error is not None:
-            return refuse(request, fate.error)
+        if work.error is not None:
+            return refuse(request, work.error)
         if not work.lengths:
             return web.json_response({"code": 0, "message": "success", "data": {}})
         painted = await self._services.gallery.paint(work.plates[0])

@@ -225,19 +225,20 @@ def cut(request: web.Request, *, reset: bool) -> web.StreamResponse:
     return web.Response()
 
 
-def error_body(provider: str, code: int) -> Json:
-    """What a service says with this status."""
+def error_body(provider: str, code: int, message: str | None = None) -> Json:
+    """What a service says with this status, or this message in place of its usual one."""
     says = {
         400: "Bad Request",
         401: "Unauthenticated.",
         402: "You do not have enough credits.",
         403: "This action is unauthorized.",
         404: "Not Found",
+        410: "Gone",
         413: "Payload Too Large",
         422: "The given data was invalid.",
         429: "Too Many Attempts.",
     }
-    message = says.get(code, "Server Error")
+    message = message if message is not None else says.get(code, "Server Error")
     if provider == "aithriving":
         return {"code": -1, "message": message, "data": None}
     if code == 422:

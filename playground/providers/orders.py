@@ -21,6 +21,7 @@ from playground.providers.faults import (
     Spoil,
     Status,
 )
+from playground.providers.odd import Echo, InTurn, odd
 from playground.providers.works import Fate
 
 ACTS: Mapping[str, Callable[..., Act | Fate]] = {
@@ -32,6 +33,8 @@ ACTS: Mapping[str, Callable[..., Act | Fate]] = {
     "half": Half,
     "slow": Slow,
     "endless": Endless,
+    "odd": odd,
+    "echo": Echo,
 }
 SHAPES: Mapping[str, Callable[..., Any]] = {
     name: getattr(shapes, name)
@@ -84,7 +87,9 @@ def fault_from(order: Json) -> Fault:
 
     Beside the acts by name there are ``{"act": "rewrite", "shape": "without", "with": ["created_at"]}``,
     ``{"act": "spoil", "picture": "truncated"}`` and ``{"act": "fate", "error": "…"}``, whose picture, if one is named,
-    alters what is made. ``match`` is a text that the path must hold. Raises ValueError, TypeError or KeyError.
+    alters what is made. ``{"act": "odd", "body": "busy"}`` is an answer of odd.py, and
+    ``{"act": "in turn", "of": […]}`` one act after the other. ``match`` is a text that the path must hold.
+    Raises ValueError, TypeError or KeyError.
     """
     if not isinstance(order, dict):
         raise TypeError("a fault must be a JSON object")
@@ -111,7 +116,17 @@ def _act(name: str, rest: dict[str, Any]) -> Act | Fate:
     if name == "fate":
         picture = rest.pop("picture", None)
         return Fate(alter=SPOILT[picture] if picture else None, **rest)
+    if name == "in turn":
+        return InTurn(*map(_one_in_turn, rest.pop("of")), **rest)
     return ACTS[name](**rest)
+
+
+def _one_in_turn(order: dict[str, Any]) -> Act:
+    rest = dict(order)
+    act = _act(str(rest.pop("act")), rest)
+    if isinstance(act, Fate):
+        raise TypeError("a fate is for one work and does not take turns")
+    return act
 
 
 def pair(value: Json) -> tuple[float, float]:

@@ -17,11 +17,11 @@ from playground.providers.records import Bill
 class Fate:
     """How a piece of work goes; the default is: well.
 
-    ``error``: it fails with this text and is free. ``never``: it never ends by itself. ``images``: so many are made,
-    whatever was asked for. ``silent`` (ai-client): the request ends without any response entry. ``early`` (ai-client):
-    the response entry stands there from the start, with a percentage. ``alter`` changes the bytes of each image.
-    ``misses``: so many downloads of each image are answered 404 before it is there. ``seconds`` replaces how long
-    it takes. ``finish_reason`` (aithriving) is told beside the image.
+    ``error``: it fails with this text, in which ``{prompt}`` stands for the prompt, and is free. ``never``: it never
+    ends by itself. ``images``: so many are made, whatever was asked for. ``silent`` (ai-client): the request ends
+    without any response entry. ``early`` (ai-client): the response entry stands there from the start, with a
+    percentage. ``alter`` changes the bytes of each image. ``misses``: so many downloads of each image are answered 404
+    before it is there. ``seconds`` replaces how long it takes. ``finish_reason`` (aithriving) is told beside the image.
     """
 
     error: str | None = None
@@ -45,6 +45,7 @@ class Work:
     guid: str
     provider: str
     engine: str
+    prompt: str
     plates: tuple[Plate, ...]
     price: int
     fate: Fate
@@ -54,6 +55,11 @@ class Work:
     lengths: tuple[int, ...] = ()
     over: bool = False
     ended_at: float = 0.0
+
+    @property
+    def error(self) -> str | None:
+        """With which text it fails, or None."""
+        return None if self.fate.error is None else self.fate.error.replace("{prompt}", self.prompt)
 
     @property
     def credits(self) -> int:
@@ -98,6 +104,7 @@ class Works:
             guid=self.new_guid(),
             provider=provider,
             engine=engine,
+            prompt=pictures[0].prompt,
             plates=tuple(Plate(pictures[i % len(pictures)], fate.alter) for i in range(count)),
             price=price,
             fate=fate,
@@ -112,8 +119,7 @@ class Works:
                 loop.call_later(work.seconds, work.due.set)
             else:
                 work.due.set()
-        prompt = pictures[0].prompt
-        self._tasks[work] = asyncio.create_task(self._make(work, prompt), name=f"work {work.guid}")
+        self._tasks[work] = asyncio.create_task(self._make(work), name=f"work {work.guid}")
         return work
 
     def _duration(self, fate: Fate) -> float | None:
@@ -123,7 +129,7 @@ class Works:
             return fate.seconds
         return None if self.seconds is None else self.chance.uniform(*self.seconds)
 
-    async def _make(self, work: Work, prompt: str) -> None:
+    async def _make(self, work: Work) -> None:
         wanted = () if work.fate.error or work.fate.silent else work.plates
         lengths = [len(await self._gallery.paint(plate)) for plate in wanted]
         await work.due.wait()
@@ -138,7 +144,7 @@ class Works:
                     amount=work.credits,
                     images=len(work.lengths),
                     work=work.guid,
-                    prompt=prompt,
+                    prompt=work.prompt,
                     at=int(work.ended_at * 1000),
                 )
             )

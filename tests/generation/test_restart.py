@@ -146,9 +146,9 @@ async def test_what_goes_on_after_a_restart_keeps_to_the_rate(workshop: Workshop
     times: list[int] = []
     real = workshop.provider.poll
 
-    async def poll(handle: Any) -> Any:
+    async def poll(handle: Any, request: Any = None) -> Any:
         times.append(workshop.clock.now())
-        return await real(handle)
+        return await real(handle, request)
 
     workshop.provider.poll = poll  # type: ignore[method-assign]  # the provider of a test
     await workshop.restart()
