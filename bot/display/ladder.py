@@ -9,9 +9,6 @@ import discord
 
 from storage.jobs import Job
 
-# A token that ends within this time, in milliseconds, would end during the upload.
-TOKEN_SPARE = 5_000
-
 
 class Step(StrEnum):
     """A way to show a result; the value is how it reads in the job's delivery note."""
@@ -89,16 +86,16 @@ def needs_token(job: Job) -> bool:
     return job.private or not job.bot_present
 
 
-def closed(step: Step, job: Job, now: int, *, takes_dms: bool = True) -> Reason | None:
-    """Why a way need not even be tried, from what is known here; ``now`` is Unix milliseconds.
+def closed(step: Step, job: Job, *, takes_dms: bool = True) -> Reason | None:
+    """Why a way need not even be tried, from what is known here; ``takes_dms``: direct messages were left on.
 
-    ``takes_dms``: whether the person left direct messages on.
+    No clock decides whether a token is over: Discord's and the machine's need not agree. A token that Discord
+    refused is erased, and every other one is tried.
     """
     if step is Step.TOKEN:
         if job.message_id is None:
             return Reason.MESSAGE_UNKNOWN
-        over = job.interaction_token is None or (job.token_expires_at or 0) - TOKEN_SPARE <= now
-        return Reason.TOKEN_OVER if over else None
+        return Reason.TOKEN_OVER if job.interaction_token is None else None
     if step is Step.BOT_EDIT and job.message_id is None:
         return Reason.MESSAGE_UNKNOWN
     if step in (Step.BOT_EDIT, Step.POST) and not job.bot_present:

@@ -13,7 +13,6 @@ from bot.display.ladder import Reason, Step
 from bot.display.messages import Messages
 from bot.display.packing import pack
 from bot.display.wording import counted
-from bot.generation.clock import Clock
 from bot.generation.jobs import Jobs
 from bot.generation.views import JobView
 from storage.images import ImageFiles
@@ -44,7 +43,6 @@ class Showing:
         view: JobView,
         jobs: Jobs,
         files: ImageFiles,
-        clock: Clock,
         messages: Messages,
         *,
         takes_dms: bool = True,
@@ -56,7 +54,6 @@ class Showing:
         self._job = view.job
         self._jobs = jobs
         self._files = files
-        self._clock = clock
         self._messages = messages
         self._takes_dms = takes_dms
         self._with_text = with_text
@@ -105,7 +102,7 @@ class Showing:
         for step in ladder.ladder(self._job):
             if step not in left:
                 continue
-            why = ladder.closed(step, self._job, self._clock.now(), takes_dms=self._takes_dms)
+            why = ladder.closed(step, self._job, takes_dms=self._takes_dms)
             if why is None:
                 try:
                     if step in (Step.POST, Step.DM) and self._unsure and await self._stands_in_card():
@@ -190,6 +187,9 @@ class Showing:
             why = ladder.reason(step, error)
             if why is None:
                 raise
+            if why is Reason.TOKEN_OVER:
+                # What Discord refuses too often makes it refuse everything: a later try begins without it.
+                await self._jobs.token_over(self._job)
             # Only an edit is tried more than once by the library without our knowing.
             self._unsure |= step in (Step.TOKEN, Step.BOT_EDIT) and self._messages.unclear
             raise Blocked(why) from error

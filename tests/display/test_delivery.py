@@ -232,12 +232,47 @@ async def test_a_private_result_never_goes_to_a_channel(
     assert (await post.job(job_id)).status is (JobStatus.DELIVERED if shown else JobStatus.KEPT)
 
 
-async def test_a_token_that_is_known_to_be_over_is_not_tried(post: Post) -> None:
-    job_id = await post.ready(seconds=4)
+async def test_a_token_that_discord_has_refused_is_not_tried_again(post: Post) -> None:
+    job_id = await post.ready(seconds=0)
     await post.delivery.deliver(job_id)
     assert post.discord.tried == ["bot"]
     note = (await post.job(job_id)).delivery_note
     assert note == "edited by the bot itself, since the interaction's token was over"
+
+
+async def test_a_clock_that_is_ahead_ends_no_token(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token was good for 15 minutes by the time that Discord has, and the machine's is 16 minutes ahead."""
+    job_id = await post.ready(**PRIVATE)
+    monkeypatch.setattr(post.clock, "now", lambda: round(post.clock.milliseconds) + 16 * 60_000)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["token"]
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+
+
+async def test_a_refused_token_is_not_tried_again_when_the_delivery_is(post: Post) -> None:
+    post.discord.enqueue("token", refused(401, 50027))
+    post.discord.enqueue("dm", OSError("no network"))
+    job_id = await post.ready(**PRIVATE)
+    with pytest.raises(Undelivered):
+        await post.delivery.deliver(job_id)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["token", "dm", "look", "dm"]
+
+
+@pytest.mark.parametrize("jump", [-3600, 3600])
+async def test_a_fresh_token_is_offered_by_the_clock_that_never_jumps(
+    post: Post, monkeypatch: pytest.MonkeyPatch, jump: int
+) -> None:
+    post.run()
+    job_id = await post.imagine(**PRIVATE)
+    await post.delivery.show(job_id)
+    monkeypatch.setattr(post.clock, "now", lambda: round(post.clock.milliseconds) + jump * 1000)
+    await post.delivery.show(job_id)
+    assert "refresh" not in post.discord.taken[-1].says
+    while "refresh" not in post.discord.taken[-1].says:
+        await asyncio.sleep(0.001)
+    # The reminder came 13 minutes after the interaction, whatever time of day the machine says it is.
+    assert 780 <= post.clock.monotonic() - 1_790_000_000 < 790
 
 
 async def test_where_the_bot_is_only_user_installed_only_the_author_can_be_told(post: Post) -> None:

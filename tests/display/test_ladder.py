@@ -69,7 +69,8 @@ def test_what_is_private_never_goes_to_a_channel() -> None:
     ("step", "known", "why"),
     [
         (Step.TOKEN, job(), None),
-        (Step.TOKEN, job(token_expires_at=NOW + 4000), Reason.TOKEN_OVER),
+        # Whether it is over is for Discord to say: its clock and the machine's need not agree.
+        (Step.TOKEN, job(token_expires_at=NOW - 900_000), None),
         (Step.TOKEN, job(interaction_token=None), Reason.TOKEN_OVER),
         (Step.TOKEN, job(message_id=None), Reason.MESSAGE_UNKNOWN),
         (Step.BOT_EDIT, job(), None),
@@ -81,4 +82,4 @@ def test_what_is_private_never_goes_to_a_channel() -> None:
     ],
 )
 def test_a_way_that_is_known_to_be_closed_is_not_tried(step: Step, known: Job, why: Reason | None) -> None:
-    assert ladder.closed(step, known, NOW) is why
+    assert ladder.closed(step, known) is why
