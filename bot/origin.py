@@ -40,8 +40,8 @@ TOKEN_LIFE = 15 * 60 * 1000
 class CardAddress:
     """Where a job's card is: the message, and the interaction's token that may edit it until ``token_expires_at``.
 
-    The time is Unix milliseconds by the bot's own clock, counted from when the interaction came in: Discord's clock need
-    not agree with it. It only says when to offer a fresh token; whether one is over is for Discord to say.
+    The time is Unix milliseconds by the bot's own clock, counted from when the interaction came in: Discord's clock
+    need not agree with it. It only says when to offer a fresh token; whether one is over is for Discord to say.
     """
 
     channel_id: int

@@ -173,7 +173,7 @@ class Delivery:
             standing = await edit(job, card, uploads, kept)
         except discord.HTTPException as error:
             why = ladder.reason(step, error)
-            if why in (Reason.TOO_LARGE, Reason.REFUSED) and (uploads or kept):
+            if why in ladder.WORDS_MAY_DO and (uploads or kept):
                 followed.growing.refused()
                 self.changed(job.id)
                 return
