@@ -19,7 +19,7 @@ from bot.generation.requests import ImagineOptions, Plan, decode_request, plan, 
 from bot.generation.resting import refuse_resting
 from bot.generation.views import JobView, price_of
 from bot.generation.worker import Worker
-from bot.origin import CardAddress, Origin
+from bot.origin import TOKEN_LIFE, CardAddress, Origin
 from bot.providers.base import Engine, ImageRequest, WeightedText
 from storage import jobs as rows
 from storage import threads
@@ -228,6 +228,10 @@ class Actions:
         if job.status in (JobStatus.READY, JobStatus.KEPT):
             self._worker.wake(ready=job_id)
         return job
+
+    def token_ends(self) -> int:
+        """When the token of an interaction that came in just now will be over: Unix milliseconds by the bot's clock."""
+        return self._clock.now() + TOKEN_LIFE
 
     async def deletable(self, origin: Origin, job_id: int) -> JobView:
         """The job as it stands, for whoever may delete it: what to ask about before it is done."""

@@ -14,8 +14,15 @@ _IMAGES = tables.images.c
 
 
 async def forget_tokens(tx: AsyncConnection, now: int) -> int:
-    """Erase the interaction tokens that are over at `now` (Unix milliseconds); the number of them."""
-    over = and_(_JOBS.interaction_token.is_not(None), _JOBS.token_expires_at <= now)
+    """Erase the interaction tokens that are over at `now` (Unix milliseconds); the number of them.
+
+    One by which a result may still be shown stays until Discord refuses it: a clock that jumped must not take it away.
+    """
+    over = and_(
+        _JOBS.interaction_token.is_not(None),
+        _JOBS.token_expires_at <= now,
+        _JOBS.status.not_in([status.value for status in UNSHOWN]),
+    )
     erased = await tx.execute(update(tables.jobs).where(over).values(interaction_token=None))
     return int(erased.rowcount)
 

@@ -25,6 +25,7 @@ from bot.errors import Undelivered, UserError
 from bot.generation.clock import Clock
 from bot.generation.jobs import Jobs
 from bot.generation.views import JobView
+from bot.origin import TOKEN_LIFE
 from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.jobs import Job, JobStatus
@@ -38,8 +39,8 @@ EDIT_EVERY = 2.0
 """Seconds between two progress edits of one card, at least."""
 EDITS_AT_ONCE = 32
 """Cards that are edited at the same time: a thousand after a restart must not hold up the work itself."""
-REFRESH_BEFORE = 120_000
-"""Milliseconds before the end of a token that nothing can replace at which the card offers to bring a fresh one."""
+REFRESH_BEFORE = 120.0
+"""Seconds before the end of a token that nothing can replace at which the card offers to bring a fresh one."""
 
 
 @dataclass(slots=True)
@@ -50,6 +51,9 @@ class _Followed:
     says: str | None = None
     edited_at: float | None = None
     unreachable: bool = False
+    token: str | None = field(default=None, repr=False)
+    token_ends: float = 0.0
+    """When the token will be over, by the clock that never jumps."""
     growing: Growing = field(default_factory=Growing)
 
 
@@ -72,7 +76,7 @@ class Delivery:
         # What was ready before, or was tried before, may have been shown by an edit of which nobody heard.
         self._since = clock.now()
         self._tried: set[int] = set()
-        self._to_remind: dict[int, int] = {}
+        self._to_remind: dict[int, float] = {}
         self._reminders: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
 
@@ -143,7 +147,7 @@ class Delivery:
             if not followed.unreachable:
                 await self._say(followed, view, client)
             if view.waiting:
-                self._remind(view.job)
+                self._remind(followed, view.job)
             else:
                 self._forget(job_id, followed)
 
@@ -151,7 +155,7 @@ class Delivery:
         """Edit the card if it says anything new, with the images that are ready so far."""
         with_text = client.personal.of(view.job.user_id).writes_png_text
         uploads = await followed.growing.news(view, self._files, with_text=with_text)
-        ending = self._ending(view.job, client)
+        ending = self._ending(followed, view.job, client)
         card = unfinished_card(view, followed.growing.shown(view, uploads), ending=ending)
         if card.content != followed.says:
             await self._edit(followed, view.job, card, Messages(client), uploads)
@@ -159,9 +163,8 @@ class Delivery:
     async def _edit(
         self, followed: _Followed, job: Job, card: Card, messages: Messages, uploads: Sequence[Upload] = ()
     ) -> None:
-        now = self._clock.now()
-        step = Step.TOKEN if ladder.closed(Step.TOKEN, job, now) is None else Step.BOT_EDIT
-        if step is Step.BOT_EDIT and (job.private or ladder.closed(step, job, now) is not None):
+        step = Step.TOKEN if ladder.closed(Step.TOKEN, job) is None else Step.BOT_EDIT
+        if step is Step.BOT_EDIT and (job.private or ladder.closed(step, job) is not None):
             return
         followed.edited_at = self._clock.monotonic()
         kept = followed.growing.kept
@@ -170,7 +173,7 @@ class Delivery:
             standing = await edit(job, card, uploads, kept)
         except discord.HTTPException as error:
             why = ladder.reason(step, error)
-            if why in (Reason.TOO_LARGE, Reason.REFUSED) and (uploads or kept):
+            if why in ladder.WORDS_MAY_DO and (uploads or kept):
                 followed.growing.refused()
                 self.changed(job.id)
                 return
@@ -187,10 +190,23 @@ class Delivery:
             followed.says = card.content
             followed.growing.took(standing, uploads)
 
-    def _ending(self, job: Job, client: Easel) -> str | None:
+    def _token_left(self, followed: _Followed, job: Job) -> float | None:
+        """Seconds that are left of a token that nothing can replace but a press; None where there is no such token.
+
+        The time of day counts once, when the token is seen for the first time: it may have been stored by a process
+        that is gone. From then on the monotonic clock counts.
+        """
+        if job.interaction_token is None or job.token_expires_at is None or not ladder.needs_token(job):
+            return None
+        if followed.token != job.interaction_token:
+            left = min(job.token_expires_at - self._clock.now(), TOKEN_LIFE) / 1000
+            followed.token, followed.token_ends = job.interaction_token, self._clock.monotonic() + left
+        return followed.token_ends - self._clock.monotonic()
+
+    def _ending(self, followed: _Followed, job: Job, client: Easel) -> str | None:
         """What to say of a token that is about to end and that nothing can replace but a press."""
-        expires_at = job.token_expires_at
-        if expires_at is None or not ladder.needs_token(job) or self._clock.now() < expires_at - REFRESH_BEFORE:
+        left, expires_at = self._token_left(followed, job), job.token_expires_at
+        if left is None or expires_at is None or left > REFRESH_BEFORE:
             return None
         takes = client.personal.of(job.user_id).takes_late_results
         then = "comes as a direct message" if takes else "is kept, and not shown by itself"
@@ -198,20 +214,18 @@ class Delivery:
             f"I can change this card until {moment(expires_at)}; after that the result {then}. Refresh keeps it here."
         )
 
-    def _remind(self, job: Job) -> None:
+    def _remind(self, followed: _Followed, job: Job) -> None:
         """Look at the card again when its token is about to end, whether or not anything else changes by then."""
-        if job.id in self._reminders or job.token_expires_at is None or not ladder.needs_token(job):
-            return
-        at = job.token_expires_at - REFRESH_BEFORE
-        if at > self._clock.now():
+        left = self._token_left(followed, job)
+        if left is not None and left > REFRESH_BEFORE and job.id not in self._reminders:
             # Begun by ``run``: it belongs to nobody's command or button, whoever was the first to show this card.
-            self._to_remind[job.id] = at
+            self._to_remind[job.id] = followed.token_ends - REFRESH_BEFORE
             self._wake.set()
 
-    async def _reminded(self, job_id: int, at: int) -> None:
+    async def _reminded(self, job_id: int, at: float) -> None:
         try:
             # Counted from here: the task may begin a good while after it was asked for.
-            await self._clock.sleep((at - self._clock.now()) / 1000)
+            await self._clock.sleep(at - self._clock.monotonic())
         finally:
             self._reminders.pop(job_id, None)
         self.changed(job_id)
@@ -247,7 +261,6 @@ class Delivery:
                     view,
                     self._jobs,
                     self._files,
-                    self._clock,
                     Messages(client),
                     takes_dms=theirs.takes_late_results,
                     with_text=theirs.writes_png_text,

@@ -99,6 +99,26 @@ def failure_card(view: JobView, *, notes: Iterable[str] = ()) -> Card:
     )
 
 
+def elsewhere_card(view: JobView, *, where: str | None, why: str) -> Card:
+    """What is left for the job's own card to say of a result that is not in it: where it is, and why.
+
+    ``where`` is how a sentence goes on after "the result"; None: it is kept for its author, who can have it shown.
+    """
+    headline = f"**The result {where or 'is kept'}.**"
+    sentences = [f"It could not be put into this card: {why}."]
+    row = [("again", "Again"), ("edit", "Edit"), ("delete", "Delete")]
+    if where is None:
+        sentences.append("Whoever asked for it can have it shown with Show, here or in /history.")
+        row.insert(0, ("show", "Show"))
+    return Card(
+        *heading(view),
+        rule(),
+        text(headline, *sentences, quiet(_outcome(view))),
+        buttons(view.job.id, row),
+        accent=WARM,
+    )
+
+
 def heading(view: JobView) -> list[ui.Item[Any]]:
     """What was asked for, at the top of a card that has no result yet."""
     return [text(prompt_text(view), quiet(settings_text(view)))]

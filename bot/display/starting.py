@@ -39,7 +39,7 @@ def pressed_card(interaction: Press) -> CardAddress:
         channel_id=interaction.message.channel.id,
         message_id=interaction.message.id,
         token=interaction.token,
-        token_expires_at=int(interaction.expires_at.timestamp() * 1000),
+        token_expires_at=interaction.client.actions.token_ends(),
     )
 
 
@@ -97,7 +97,7 @@ async def start(interaction: Press, plan: Plan, *, parent_id: int | None = None)
     """
     origin = origin_of(interaction)
     private = plan.options.private
-    rush = interaction.client.rush
+    rush, token_ends = interaction.client.rush, interaction.client.actions.token_ends()
     with rush.unanswered():
         # Whether the answer is private cannot change later, so it is the first thing that is said.
         response = await interaction.response.defer(thinking=True, ephemeral=private)
@@ -109,7 +109,7 @@ async def start(interaction: Press, plan: Plan, *, parent_id: int | None = None)
         channel_id=origin.channel_id,
         message_id=message_id,
         token=interaction.token,
-        token_expires_at=int(interaction.expires_at.timestamp() * 1000),
+        token_expires_at=token_ends,
     )
     client = interaction.client
     try:

@@ -147,9 +147,13 @@ class Post:
     running: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def imagine(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
+        """A job whose token lasts for so many seconds; 0: Discord has refused it."""
         plan = self.actions.check(origin, ImagineOptions(**{"prompt": "a lighthouse", **options}))
         card = CardAddress(origin.channel_id, 1000, "aToken", self.clock.now() + int(seconds * 1000))
-        return await self.actions.imagine(origin, plan, card)
+        job_id = await self.actions.imagine(origin, plan, card)
+        if not seconds:
+            await self.jobs.token_over(await self.job(job_id))
+        return job_id
 
     async def ready(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
         """A job whose work is done and that nobody has been shown."""
