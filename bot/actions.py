@@ -190,7 +190,7 @@ class Actions:
         dropped, going_on = await self._jobs.cancel(job_id)
         if dropped and not going_on:
             self._worker.wake(ready=job_id)
-            return "Cancelled before anything was sent. You were not charged."
+            return "Cancelled. You were not charged."
         if dropped:
             self._worker.wake()
             return (

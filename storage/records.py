@@ -81,7 +81,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One paid request of a job."""
+    """One paid request of a job.
+
+    `sendings` is how often it was sent and may have arrived; `charged` is in the provider's own millicredits. `result`
+    is what is known of images that could not be fetched, and `waits_for` names the setting that would mend it.
+    """
 
     id: int
     job_id: int
@@ -100,6 +104,11 @@ class Submission:
     error: str | None
     created_at: int
     updated_at: int
+    sendings: int = 0
+    charged: int | None = None
+    result: dict[str, Any] | None = None
+    waits_for: str | None = None
+    reopened_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

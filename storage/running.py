@@ -9,11 +9,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.records import UNFINISHED, SubmissionStatus
+from storage.records import ON_THEIR_WAY, UNFINISHED, JobStatus, SubmissionStatus
 
 _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
@@ -37,6 +37,41 @@ class Request:
     sent_at: int | None
     updated_at: int
     error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """So many submissions wait for the operator.
+
+    ``setting`` would bring their images; where it is None, they wait for the provider itself to be set up again.
+    """
+
+    provider: str
+    setting: str | None
+    submissions: int
+
+
+async def waiting(conn: AsyncConnection, providers: Collection[str]) -> list[Waits]:
+    """What waits for the operator, where these providers are set up."""
+    missing = _SUBMISSIONS.provider.not_in(list(providers))
+    sent = or_(
+        _SUBMISSIONS.status.in_([status.value for status in ON_THEIR_WAY]),
+        and_(_SUBMISSIONS.status == SubmissionStatus.QUEUED.value, _SUBMISSIONS.sendings > 0),
+    )
+    unfetched = and_(
+        _SUBMISSIONS.status == SubmissionStatus.UNKNOWN.value,
+        _SUBMISSIONS.waits_for.is_not(None),
+        _SUBMISSIONS.handle.is_not(None),
+        _JOBS.status != JobStatus.DELETED.value,
+    )
+    statement = (
+        select(_SUBMISSIONS.provider, _SUBMISSIONS.waits_for, func.count().label("submissions"))
+        .join(tables.jobs, _JOBS.id == _SUBMISSIONS.job_id)
+        .where(or_(and_(missing, sent), unfetched))
+        .group_by(_SUBMISSIONS.provider, _SUBMISSIONS.waits_for)
+        .order_by(_SUBMISSIONS.provider, _SUBMISSIONS.waits_for)
+    )
+    return [Waits(row.provider, row.waits_for, row.submissions) for row in await conn.execute(statement)]
 
 
 async def unfinished(conn: AsyncConnection, *, server_id: int | None, limit: int) -> list[Request]:

@@ -179,6 +179,15 @@ submissions = Table(
     Column("error", Text),
     Column("created_at", Int64, nullable=False),
     Column("updated_at", Int64, nullable=False),
+    # How often the paid call was made. One that the provider surely did not take is not counted.
+    Column("sendings", Integer, nullable=False, server_default=NO),
+    # What the provider says that it charged for it, in its own millicredits; NULL: it said nothing.
+    Column("charged", Int64),
+    # Where the images are and what they cost, if they could not be fetched, and the setting that would mend it.
+    Column("result", JsonText),
+    Column("waits_for", Text),
+    # When its end was taken back, to ask for it again. Its hold had been released by then.
+    Column("reopened_at", Int64),
     UniqueConstraint("job_id", "position"),
     Index(None, "status", "created_at"),
     Index(None, "engine", "finished_at"),

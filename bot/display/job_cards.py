@@ -161,6 +161,12 @@ def _happening(view: JobView) -> list[str]:
         lines = [f"**{_done(view)}**{_tally(view)}{_place(view, progress)}"]
     if view.options.engines is not None:
         lines += within(comparison_lines(view), COMPARISON_AT_MOST)
+    missing = dict.fromkeys(each.record.provider for each in view.submissions if each.provider_missing)
+    if missing:
+        lines.append(
+            f"{safe(listed(missing), 100)} is switched off here at the moment. What was sent to it is kept and goes on "
+            "as soon as whoever runs the bot switches it on again."
+        )
     if progress.fetching:
         return lines  # The rendering is over, and so is every guess about it.
     if progress.percent is not None:
@@ -172,6 +178,8 @@ def _happening(view: JobView) -> list[str]:
 
 
 def _stage(submission: SubmissionView, progress: Progress) -> str:
+    if submission.provider_missing:
+        return "Waiting for the image service"
     if progress.fetching:
         return "Fetching the images"
     return {

@@ -7,12 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from bot.generation.clock import Clock
 from bot.generation.jobs import KeptImage
-from bot.providers.base import FetchedImage, GeneratedImage, Provider, ProviderError, Unreachable
+from bot.providers.base import (
+    Cost,
+    FetchedImage,
+    Finished,
+    GeneratedImage,
+    Json,
+    Provider,
+    ProviderError,
+    Refused,
+    Size,
+    Unreachable,
+)
 from storage.errors import StorageError
 from storage.images import ImageFiles
 
@@ -37,6 +49,45 @@ class Gathered:
     def reasons(self) -> str:
         """Why images are missing: each reason once, safe to show; "" where none is known."""
         return " ".join(dict.fromkeys(error.message for error in self.lost))
+
+    @property
+    def waits_for(self) -> str | None:
+        """The setting with which the operator can bring images that did not come, if there is one."""
+        named = (error.setting for error in self.lost if isinstance(error, Refused))
+        return next((setting for setting in named if setting), None)
+
+
+def encode_result(finished: Finished) -> dict[str, Json] | None:
+    """Where the images are and what they cost, as plain JSON; None where they came with the answer itself."""
+    if any(image.url is None for image in finished.images):
+        return None
+    images: list[Json] = [
+        {
+            "url": image.url,
+            "seed": image.seed,
+            "filtered": image.filtered,
+            "size": str(image.size) if image.size else None,
+            "bytes": image.expected_bytes,
+        }
+        for image in finished.images
+    ]
+    cost = finished.cost
+    return {"images": images, "cost": cost.millicredits, "exact": cost.exact, "beyond": finished.beyond}
+
+
+def decode_result(stored: dict[str, Any]) -> Finished:
+    """The result as it was before it was encoded."""
+    images = tuple(
+        GeneratedImage(
+            url=image["url"],
+            seed=image["seed"],
+            filtered=image["filtered"],
+            size=Size.parse(image["size"]) if image["size"] else None,
+            expected_bytes=image["bytes"],
+        )
+        for image in stored["images"]
+    )
+    return Finished(images, Cost(stored["cost"], stored["exact"]), stored["beyond"])
 
 
 class Gatherer:

@@ -48,6 +48,8 @@ class SubmissionView:
     held: int
     captured: int | None
     exact: bool
+    provider_missing: bool = False
+    """Whether it goes on only when its provider is set up again."""
 
     @property
     def ended(self) -> bool:
@@ -116,8 +118,11 @@ class JobView:
 
     @property
     def can_cancel(self) -> bool:
-        """Whether something has not been sent yet."""
-        return any(submission.record.status is SubmissionStatus.QUEUED for submission in self.submissions)
+        """Whether something is not on its way."""
+        return any(
+            submission.provider_missing or submission.record.status is SubmissionStatus.QUEUED
+            for submission in self.submissions
+        )
 
 
 async def load(connection: AsyncConnection, job: Job, providers: Mapping[str, Provider], progress: Progress) -> JobView:
@@ -161,6 +166,7 @@ def _view(
                 held=costs.held,
                 captured=costs.captured,
                 exact=costs.exact,
+                provider_missing=submission.status not in ENDED and submission.provider not in providers,
             )
         )
         provider = providers.get(submission.provider)

@@ -84,6 +84,7 @@ class Aithriving(Provider):
     """Answered in one call, so there is nothing to poll and nothing to find again: a lost answer stays lost."""
 
     name: ClassVar[str] = "aithriving"
+    key_setting: ClassVar[str] = "AITHRIVING_KEY"
 
     def __init__(
         self,

@@ -190,36 +190,47 @@ class Waiting:
     """Not done yet. Each figure is None where the provider does not tell it.
 
     ``handle`` is a new one to go on with and to store in place of the old one, where this poll has taught something.
+    ``charged`` is what the provider says that it has charged for this submission so far, in its millicredits.
     """
 
     percent: int | None = None
     position: int | None = None
     eta_seconds: float | None = None
     handle: Handle | None = None
+    charged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Done: at least one image, and what it cost."""
+    """Done: at least one image, and what it cost.
+
+    ``beyond`` is what the provider charged in addition to the cost, in its millicredits: for the same request that
+    arrived twice. The user does not pay it. ``sure`` is False where the answer contradicts itself and may be another
+    one in a moment: it counts only if it stays.
+    """
 
     images: tuple[GeneratedImage, ...]
     cost: Cost
+    beyond: int = 0
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
     """The provider says that it could not make it. The message is safe to show.
 
-    ``charged`` is what the provider took for it all the same, in its millicredits; the user is not charged.
+    ``charged`` is what the provider took for it all the same, in its millicredits; the user is not charged. ``sure``
+    is False where the answer contradicts itself and may be another one in a moment: it counts only if it stays.
     """
 
     message: str
     charged: int = 0
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The provider no longer knows this submission."""
+    """The provider does not know this submission. It counts only if it stays so: a service may just be restarting."""
 
 
 PollResult: TypeAlias = Waiting | Finished | Failed | Gone
@@ -269,6 +280,7 @@ class Refused(ProviderError):
 
     ``operator`` is True where only the bot's operator can mend it: a wrong key, no credits left, an engine retired.
     ``fault`` is True where the provider says that it is broken itself: the next one may do, but not this one again.
+    ``setting`` names the setting with which the operator can mend it, "" where there is none.
     """
 
     cause = Cause.REFUSED
@@ -281,10 +293,12 @@ class Refused(ProviderError):
         cause: Cause | None = None,
         operator: bool = False,
         fault: bool = False,
+        setting: str = "",
     ) -> None:
         super().__init__(message, detail=detail, cause=cause)
         self.operator = operator
         self.fault = fault
+        self.setting = setting
 
 
 class Busy(ProviderError):
@@ -337,6 +351,8 @@ class Provider(ABC):
     """
 
     name: ClassVar[str]
+    key_setting: ClassVar[str] = ""
+    """The setting without which the provider is not there."""
     label: str
     """The name to show to people."""
     engines: tuple[Engine, ...]
@@ -351,9 +367,9 @@ class Provider(ABC):
     patience: float = 600.0
     """Seconds after which a submission that is still rendering is given up."""
     finds_lost_submits: bool = False
-    """Whether :meth:`find` can tell if a submit whose answer was lost has arrived."""
+    """Whether :meth:`find` can tell if a submit whose answer was lost has arrived, and :meth:`poll` how it stands."""
     lost_after: float = 60.0
-    """Seconds after it was sent from which on a submit that :meth:`find` does not see has not arrived."""
+    """Seconds for which a submit whose answer was lost is looked for before it counts as one that did not arrive."""
 
     @classmethod
     @abstractmethod
@@ -377,7 +393,10 @@ class Provider(ABC):
 
     @abstractmethod
     async def find(self, handle: Handle) -> Handle | None:
-        """Look whether a submit whose answer was lost has arrived: its handle, or None if it is not there."""
+        """Look whether a submit whose answer was lost has arrived: its handle, or None if it is surely not there.
+
+        None is the reason to pay again, so it needs proof. Raises Unreachable where the answer proves nothing.
+        """
 
     @abstractmethod
     async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:

@@ -227,7 +227,7 @@ class MoneyMachine(RuleBasedStateMachine):
         self.open()
         if gone:
             self.jobs.providers = {}
-        on_their_way, _ = self.run(self.jobs.take_up(unknown="Unknown.", not_offered="No longer offered."))
+        on_their_way = self.run(self.jobs.take_up(not_offered="No longer offered.")).on_their_way
         assert not gone or not on_their_way
         self.jobs.providers = {"scripted": self.provider}
 

@@ -51,6 +51,7 @@ WORDS = {
     "options": '{"prompt": "a lighthouse"}',
     "request": '{"prompt": "a lighthouse"}',
     "handle": '{"guid": "x"}',
+    "result": '{"images": []}',
     "value": "[1]",
     "kind": "grant",
     "file": "1.png",
