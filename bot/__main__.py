@@ -79,12 +79,16 @@ async def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
 async def sync(settings: Settings, arguments: argparse.Namespace) -> int:
     """Tell Discord the commands, whether they have changed or not."""
     _require_token(settings)
+    from bot.command_sync import TROUBLES
     from bot.runtime import assembled, logged_in
 
     async with _demo(settings) as painted, assembled(painted, alone=False) as runtime, logged_in(runtime) as client:
-        scopes = await client.commands_in_step.sync(force=True)
-    print(f"Discord knows the commands: {', '.join(scopes)}.")
-    return 0
+        synced = await client.commands_in_step.sync(force=True)
+    if synced.done:
+        print(f"Discord knows the commands: {', '.join(synced.done)}.")
+    for scope, trouble in synced.troubles.items():
+        _complain(f"The commands could not be put right for {scope}: {TROUBLES[trouble]}", 1)
+    return int(bool(synced.troubles))
 
 
 async def migrate(settings: Settings, arguments: argparse.Namespace) -> int:

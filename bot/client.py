@@ -25,6 +25,7 @@ from bot.display.page_buttons import PageButton
 from bot.display.rush import Rush
 from bot.display.sharing import Sharing
 from bot.errors import UserError
+from bot.generation.clock import Clock
 from bot.history import History
 from bot.lineage import Lineage
 from bot.personal import Personal
@@ -73,8 +74,8 @@ class Easel(commands.AutoShardedBot):
     """The bot, handed everything it works with.
 
     ``allowed_guilds``: the servers that may use it, all if empty; where some are named, nothing else may, direct
-    messages included. ``command_guilds``: where the commands are registered; everywhere if empty. ``shard_count``
-    None: as many as Discord says.
+    messages included. ``command_guilds``: where the commands are registered; everywhere if empty. ``proxy``: through
+    which Discord is reached, its gateway too. ``shard_count`` None: as many as Discord says.
     """
 
     def __init__(
@@ -97,6 +98,8 @@ class Easel(commands.AutoShardedBot):
         database: Database,
         allowed_guilds: Collection[int] = (),
         command_guilds: Sequence[int] = (),
+        clock: Clock,
+        proxy: str | None = None,
         shard_count: int | None = None,
     ) -> None:
         super().__init__(
@@ -112,6 +115,7 @@ class Easel(commands.AutoShardedBot):
             chunk_guilds_at_startup=False,
             max_messages=None,
             http_trace=tries_of_requests(),
+            proxy=proxy,
             shard_count=shard_count,
         )
         self.rush = Rush()
@@ -130,7 +134,7 @@ class Easel(commands.AutoShardedBot):
         self.lineage = lineage
         self.proposals = proposals
         self.sharing = sharing
-        self.commands_in_step = CommandSync(self.tree, database, command_guilds)
+        self.commands_in_step = CommandSync(self.tree, database, command_guilds, clock)
         self._allowed_guilds = frozenset(allowed_guilds)
 
     async def setup_hook(self) -> None:
@@ -164,6 +168,9 @@ class Easel(commands.AutoShardedBot):
     def _channel_name(self, channel_id: int) -> str:
         channel = self.get_channel(channel_id)
         return f"#{getattr(channel, 'name', channel_id)}"
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        await self.commands_in_step.joined(guild.id)
 
     async def on_ready(self) -> None:
         log.info("bot.ready", servers=len(self.guilds), shards=self.shard_count)

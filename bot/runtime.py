@@ -80,6 +80,7 @@ class Runtime:
         beside = [
             asyncio.create_task(self.delivery.run(), name="delivery"),
             asyncio.create_task(self.client.proposals.run(), name="proposals"),
+            asyncio.create_task(self.client.commands_in_step.run(), name="commands"),
             asyncio.create_task(keep_tidy(self.database, self.files, self.previews, self.clock, ages), name="tidy"),
         ]
         try:
@@ -167,6 +168,8 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             database=database,
             allowed_guilds=settings.allowed_guilds,
             command_guilds=settings.command_guilds,
+            clock=clock,
+            proxy=settings.discord_proxy,
         )
         yield Runtime(settings, clock, providers, database, files, previews, jobs, worker, actions, delivery, client)
 
