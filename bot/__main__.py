@@ -42,6 +42,8 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     _require_token(settings)
     for unknown in settings.unknown:
         log.warning("settings.unknown_name", name=unknown.name, meant=unknown.meant)
+    if settings.discord_proxy is not None:
+        log.info("proxy.used", guard="it looks up the hosts of images, so it has to refuse private addresses")
     with uncollected():
         from bot.runtime import assembled, serve
 
@@ -162,9 +164,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         if arguments.command != "doctor":
             return _complain(error, 2)
-        from bot.doctor import Finding
+        from bot.doctor import Finding, Level
 
-        print(Finding("settings", str(error), fine=False))
+        print(Finding("settings", str(error), Level.TO_DO))
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

@@ -143,7 +143,7 @@ class CommandSync:
                     told = log.warning if trouble is Trouble.AWAY else log.error
                     told("commands.not_synced", scope=scope, trouble=trouble.value, **_answer(error))
                 self._ids[scope] = known.get(scope, {}).get("ids", {})
-            # As long as they are in none of the places where they belong, those that are elsewhere are better than none.
+            # As long as they are in no place where they belong, those that are elsewhere are better than none.
             if any(scope not in troubles for scope in self._wanted()):
                 troubles |= await self._clear_elsewhere(known, look=elsewhere)
             return Synced(tuple(done), troubles)
@@ -206,9 +206,10 @@ class CommandSync:
 
     @property
     def _application(self) -> int:
-        if self._tree.client.application_id is None:
+        id_: int | None = self._tree.client.application_id
+        if id_ is None:
             raise RuntimeError("the commands are synced after the log-in")
-        return self._tree.client.application_id
+        return id_
 
     async def _definition(self) -> list[dict[str, Any]]:
         """The commands as Discord is told them."""
@@ -218,21 +219,22 @@ class CommandSync:
         return [await command.get_translated_payload(tree, translator) for command in tree.get_commands()]
 
     async def _read(self, scope: str) -> list[dict[str, Any]]:
-        place = {"application_id": self._application}
-        path = "/applications/{application_id}/commands"
+        route = Route("GET", "/applications/{application_id}/commands", application_id=self._application)
         if scope != _EVERYWHERE:
-            path, place["guild_id"] = "/applications/{application_id}/guilds/{guild_id}/commands", int(scope)
+            path = "/applications/{application_id}/guilds/{guild_id}/commands"
+            route = Route("GET", path, application_id=self._application, guild_id=int(scope))
         # With the names in other languages, so that what is sent back is whole.
-        found: list[dict[str, Any]] = await self._tree.client.http.request(
-            Route("GET", path, **place), params={"with_localizations": "true"}
-        )
-        return found
+        there: list[dict[str, Any]] = await self._tree.client.http.request(route, params={"with_localizations": "true"})
+        return there
 
-    async def _write(self, scope: str, commands: list[dict[str, Any]]) -> list[Any]:
+    async def _write(self, scope: str, commands: list[dict[str, Any]]) -> list[dict[str, Any]]:
         http = self._tree.client.http
+        registered: list[dict[str, Any]]
         if scope == _EVERYWHERE:
-            return await http.bulk_upsert_global_commands(self._application, commands)
-        return await http.bulk_upsert_guild_commands(self._application, int(scope), commands)
+            registered = await http.bulk_upsert_global_commands(self._application, commands)
+        else:
+            registered = await http.bulk_upsert_guild_commands(self._application, int(scope), commands)
+        return registered
 
     async def _remember(self, known: dict[str, dict[str, Any]]) -> None:
         async with self._database.write() as tx:

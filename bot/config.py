@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from urllib.request import proxy_bypass_environment
 
 from dotenv.parser import parse_stream
 
@@ -105,7 +104,7 @@ class Reader:
         exceptions = self.text("NO_PROXY") or self.text("no_proxy")
         parts = urlsplit(url)
         host = parts.hostname or ""
-        if _is_loopback(host) or proxy_bypass_environment(host, {"no": exceptions}):
+        if _is_loopback(host) or any(_names(exception, host) for exception in exceptions.split(",")):
             return None
         return secure if parts.scheme in {"https", "wss"} else plain
 
@@ -278,6 +277,12 @@ def keep_temporary_files_in(folder: Path) -> None:
 
 def _takes(name: str, what: str) -> SettingsError:
     return SettingsError(f"{name} takes {what}; what it is set to is something else.")
+
+
+def _names(exception: str, host: str) -> bool:
+    """Whether a part of NO_PROXY is this host, a domain above it, or ``*``."""
+    wanted = exception.strip().lower().removeprefix("*").removeprefix(".").partition(":")[0]
+    return exception.strip() == "*" or (bool(wanted) and (host == wanted or host.endswith(f".{wanted}")))
 
 
 def _is_loopback(host: str) -> bool:

@@ -6,7 +6,9 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,10 +17,13 @@ import discord
 from discord.ext.commands import ExtensionError
 
 from bot.client import COGS
+from bot.command_sync import LOOKED_AT, OURS, TROUBLES, Trouble
 from bot.config import Settings, load
 from bot.errors import SettingsError
 from bot.providers.base import Provider
 from bot.runtime import assembled, configured
+from bot.unreachable import unreachable
+from storage import sqlite
 from storage.database import Database, StorageError, database_path
 from storage.migrations import known_versions
 
@@ -44,41 +49,86 @@ _DESCRIPTION = 100
 _SUBCOMMANDS = frozenset({1, 2})
 
 
+class Level(StrEnum):
+    """How a line begins: nothing to do, something to know, something to do."""
+
+    FINE = "fine "
+    NOTE = "note "
+    TO_DO = "TO DO"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at, in one line. ``fine`` is False where something must be done, and says what."""
+    """One thing that was looked at, in one line; where something must be done, it says what."""
 
     subject: str
     text: str
-    fine: bool = True
+    level: Level = Level.FINE
+
+    @property
+    def fine(self) -> bool:
+        """Whether nothing must be done."""
+        return self.level is not Level.TO_DO
 
     def __str__(self) -> str:
-        return f"{'fine ' if self.fine else 'TO DO'}  {self.subject}: {self.text}"
+        return f"{self.level}  {self.subject}: {self.text}"
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Look at everything in turn."""
-    providers: Mapping[str, Provider] = {}
+    providers: Mapping[str, Provider] | None = None
     try:
         providers = configured(settings)
     except SettingsError as error:
-        yield Finding("settings", str(error), fine=False)
+        yield Finding("settings", str(error), Level.TO_DO)
     else:
         if not settings.unknown:
             yield Finding("settings", "all of them can be read.")
     for unknown in settings.unknown:
-        yield Finding("settings", f"{unknown} Correct the name, or take the line away.", fine=False)
+        yield Finding("settings", f"{unknown} Correct the name, or take the line away.", Level.TO_DO)
     yield await asyncio.to_thread(data_folder, settings.data_dir)
     yield await database(settings.database_url)
-    async for finding in services(settings, providers):
+    for finding in (*sqlite_library(), *proxies(settings)):
         yield finding
+    # Which services there are is not known while the settings cannot be read.
+    if providers is not None:
+        async for finding in services(settings, providers):
+            yield finding
+    commands: Sequence[Json] = ()
     try:
-        yield command_tree(await commands_told())
+        commands = await commands_told()
+        yield command_tree(commands)
     except ExtensionError as error:
-        yield Finding("commands", f"report this to Easel's developers: {error}", fine=False)
-    yield await application(settings)
-    for provider in providers.values():
+        yield Finding("commands", f"report this to Easel's developers: {error}", Level.TO_DO)
+    told = await application(settings)
+    yield told
+    if told.level is not Level.TO_DO:
+        async for finding in registered(settings, commands):
+            yield finding
+    for provider in (providers or {}).values():
         await provider.close()
+
+
+def proxies(settings: Settings) -> Iterator[Finding]:
+    """That a proxy stands between, if one does."""
+    if settings.discord_proxy is not None or settings.reader.proxy("https://example.com") is not None:
+        yield Finding(
+            "proxy",
+            "Discord and the services are reached through it. It looks up the hosts of images, so it has to refuse "
+            "those that lead into a private network.",
+            Level.NOTE,
+        )
+
+
+def sqlite_library(version: tuple[int, ...] = sqlite.VERSION) -> Iterator[Finding]:
+    """That the SQLite which Python uses has a fault, if it has."""
+    if not sqlite.trustworthy(version):
+        yield Finding(
+            "SQLite",
+            f"version {'.'.join(map(str, version))} can, very seldom, damage a database that two programs write at the "
+            "same moment (its WAL-reset bug). Update to 3.51.3 or newer, which the Docker image has, and keep backups.",
+            Level.NOTE,
+        )
 
 
 def data_folder(folder: Path) -> Finding:
@@ -92,9 +142,9 @@ def data_folder(folder: Path) -> Finding:
         with tempfile.TemporaryFile(dir=home):
             free = shutil.disk_usage(home).free
     except OSError as error:
-        return Finding(subject, f"{folder} cannot be written ({error.strerror}). Set DATA_DIR to another.", fine=False)
+        return Finding(subject, f"{folder} cannot be written ({error.strerror}). Set DATA_DIR to another.", Level.TO_DO)
     if free < LEAST_FREE_BYTES:
-        return Finding(subject, f"only {free / 2**30:.1f} GiB are free at {folder}. Make room there.", fine=False)
+        return Finding(subject, f"only {free / 2**30:.1f} GiB are free at {folder}. Make room there.", Level.TO_DO)
     made = "" if folder.exists() else ", and will be made at the first start"
     return Finding(subject, f"{folder} can be written, {free / 2**30:.0f} GiB are free{made}.")
 
@@ -107,7 +157,7 @@ async def database(url: str) -> Finding:
             return Finding("database", f"{path} will be made at the first start.")
         opened = await Database.open(url)
     except StorageError as error:
-        return Finding("database", str(error), fine=False)
+        return Finding("database", str(error), Level.TO_DO)
     await opened.close()
     versions = await asyncio.to_thread(known_versions)
     return Finding("database", f"{path} opens and is at version {versions[-1]}, as it should be.")
@@ -119,13 +169,17 @@ async def services(settings: Settings, providers: Mapping[str, Provider]) -> Asy
         yield Finding("image services", "DEMO_PROVIDER is on: all pictures are painted here, and no service is asked.")
     elif not providers:
         yield Finding(
-            "image services", "no key is set. Set AI_CLIENT_TOKEN or AITHRIVING_KEY, or DEMO_PROVIDER=1.", fine=False
+            "image services", "no key is set. Set AI_CLIENT_TOKEN or AITHRIVING_KEY, or DEMO_PROVIDER=1.", Level.TO_DO
         )
     else:
         for provider in providers.values():
             wrong = await provider.check()
             engines = ", ".join(engine.id for engine in provider.engines)
-            yield Finding(provider.label, wrong or f"can be reached; it has {engines}.", fine=wrong is None)
+            yield Finding(
+                provider.label,
+                wrong or f"can be reached; it has {engines}.",
+                Level.FINE if wrong is None else Level.TO_DO,
+            )
 
 
 async def commands_told() -> list[Json]:
@@ -148,7 +202,7 @@ def command_tree(commands: Sequence[Json]) -> Finding:
     if len(commands) > _COMMANDS:
         problems.append(f"there are {len(commands)} of them, and Discord takes {_COMMANDS}")
     if problems:
-        return Finding("commands", f"report this to Easel's developers: {'; '.join(problems)}.", fine=False)
+        return Finding("commands", f"report this to Easel's developers: {'; '.join(problems)}.", Level.TO_DO)
     return Finding("commands", f"{len(commands)} of them, all within Discord's limits.")
 
 
@@ -156,25 +210,112 @@ async def application(settings: Settings) -> Finding:
     """Whether Discord knows the token, and whether the application is set up so that commands arrive here."""
     subject = "Discord"
     if settings.discord_token is None:
-        return Finding(subject, "set DISCORD_TOKEN; the README says where to find it.", fine=False)
-    url = f"{settings.discord_api_url}/applications/@me"
-    headers = {"Authorization": f"Bot {settings.discord_token}"}
+        return Finding(subject, "set DISCORD_TOKEN; the README says where to find it.", Level.TO_DO)
     try:
-        timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
-        async with (
-            aiohttp.ClientSession(timeout=timeout, trust_env=True) as session,
-            session.get(url, headers=headers, allow_redirects=False) as answer,
-        ):
-            if answer.status == 401:
-                return Finding(subject, "it does not know this DISCORD_TOKEN. Copy it once more.", fine=False)
-            if answer.status != 200:
-                return Finding(subject, f"it answered {answer.status}. Try again later.", fine=False)
-            told: Json = await answer.json()
-            return _application_settings(told)
-    except (ValueError, KeyError, AttributeError, aiohttp.ContentTypeError):
-        return Finding(subject, "its answer cannot be understood. Look at DISCORD_API_URL.", fine=False)
-    except (aiohttp.ClientError, TimeoutError) as error:
-        return Finding(subject, f"it cannot be reached ({type(error).__name__}). Look at the network.", fine=False)
+        async with _asking(settings) as asking:
+            return _application_settings(await asking.get("/applications/@me"))
+    except _NOT_READ as error:
+        return Finding(subject, _not_read(error), Level.TO_DO)
+
+
+async def registered(settings: Settings, commands: Sequence[Json]) -> AsyncIterator[Finding]:
+    """Where Discord has ``commands``, where it does not let the bot have any, and where some are left over."""
+    try:
+        async with _asking(settings) as asking:
+            told = await asking.get("/applications/@me")
+            async for finding in _places(asking, int(told["id"]), settings, {command["name"] for command in commands}):
+                yield finding
+    except _NOT_READ as error:
+        yield Finding("commands", f"what Discord has cannot be looked at: {_not_read(error)}", Level.TO_DO)
+
+
+@asynccontextmanager
+async def _asking(settings: Settings) -> AsyncIterator[_Asking]:
+    async with aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=PATIENCE_SECONDS),
+        headers={"Authorization": f"Bot {settings.discord_token}"},
+        proxy=settings.discord_proxy,
+    ) as session:
+        yield _Asking(session, settings.discord_api_url)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Reads of Discord's API."""
+
+    session: aiohttp.ClientSession
+    api: str
+
+    async def get(self, path: str) -> Any:
+        """The answer. Raises _Refused for any other than 200, and what aiohttp and json raise."""
+        async with self.session.get(f"{self.api}{path}", allow_redirects=False) as answer:
+            if answer.status == 200:
+                return await answer.json()
+            raise _Refused(answer.status)
+
+
+class _Refused(Exception):
+    """Discord gave another answer than what it was asked for."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+_NOT_READ = (_Refused, aiohttp.ClientError, OSError, ValueError, KeyError, TypeError, AttributeError)
+
+
+def _not_read(error: Exception) -> str:
+    match error:
+        case _Refused(status=401):
+            return "it does not know this DISCORD_TOKEN. Copy it once more."
+        case _Refused():
+            return f"it answered {error.status}. Try again later."
+        case aiohttp.ContentTypeError():
+            pass
+        case aiohttp.ClientError() | OSError():
+            return f"it cannot be reached ({unreachable(error)}). Look at the network."
+    return "its answer cannot be understood. Look at DISCORD_API_URL."
+
+
+async def _places(asking: _Asking, application_id: int, settings: Settings, ours: set[str]) -> AsyncIterator[Finding]:
+    """Where the commands are that belong there, and where some are that do not."""
+    subject = "commands"
+    wanted = [str(guild) for guild in settings.command_guilds]
+    everywhere = await _names(asking, f"/applications/{application_id}/commands")
+    for guild in wanted:
+        try:
+            there = await _names(asking, f"/applications/{application_id}/guilds/{guild}/commands")
+        except _Refused as refused:
+            if refused.status not in {403, 404}:
+                raise
+            text = f"server {guild} of COMMAND_GUILDS: {TROUBLES[Trouble.NOT_LET_IN]}"
+            yield Finding(subject, text, Level.TO_DO)
+        else:
+            yield _registered(f"in server {guild}", there, ours)
+    if not wanted:
+        yield _registered("everywhere", everywhere, ours)
+    twice = ["everywhere"] if wanted and everywhere else []
+    for guild in await asking.get(f"/users/@me/guilds?limit={LOOKED_AT}"):
+        with suppress(_Refused):
+            if guild["id"] not in wanted and await _names(
+                asking, f"/applications/{application_id}/guilds/{guild['id']}/commands"
+            ):
+                twice.append(f"in server {guild['id']}")
+    if twice:
+        text = f"some are left over {', '.join(twice)}, where people see them twice. The next start takes them away."
+        yield Finding(subject, text, Level.TO_DO)
+
+
+async def _names(asking: _Asking, path: str) -> set[str]:
+    return {command["name"] for command in await asking.get(path) if command.get("type", 1) in OURS}
+
+
+def _registered(where: str, there: set[str], ours: set[str]) -> Finding:
+    if there == ours:
+        return Finding("commands", f"Discord has them {where}.")
+    text = f"those that Discord has {where} are not the present ones; the next start puts that right."
+    return Finding("commands", text, Level.NOTE)
 
 
 def _application_settings(told: Json) -> Finding:
@@ -184,7 +325,7 @@ def _application_settings(told: Json) -> Finding:
     if told.get("bot_require_code_grant"):
         problems.append("switch off Requires OAuth2 Code Grant (Bot), or the bot cannot be invited")
     if problems:
-        return Finding("Discord", f"in the developer portal, {'; '.join(problems)}.", fine=False)
+        return Finding("Discord", f"in the developer portal, {'; '.join(problems)}.", Level.TO_DO)
     invitation = discord.utils.oauth_url(
         int(told["id"]), permissions=PERMISSIONS, scopes=("bot", "applications.commands")
     )

@@ -13,6 +13,7 @@ from aiohttp import web
 from bot.config import Settings, load
 from bot.doctor import (
     LEAST_FREE_BYTES,
+    Level,
     application,
     command_tree,
     commands_told,
@@ -20,6 +21,7 @@ from bot.doctor import (
     database,
     examine,
     services,
+    sqlite_library,
 )
 from storage.database import migrate
 from tests.doubles.provider import ScriptedProvider
@@ -43,8 +45,13 @@ async def discord() -> AsyncIterator[Callable[..., Awaitable[str]]]:
                 return web.json_response({"message": "401: Unauthorized"}, status=401)
             return told if isinstance(told, web.Response) else web.json_response(told, status=status)
 
+        async def empty(request: web.Request) -> web.Response:
+            return web.json_response([])
+
         app = web.Application()
         app.router.add_get("/api/v10/applications/@me", answer)
+        for nothing in ("/applications/42/commands", "/users/@me/guilds"):
+            app.router.add_get(f"/api/v10{nothing}", empty)
         runner = web.AppRunner(app, access_log=None)
         runners.append(runner)
         await runner.setup()
@@ -153,7 +160,7 @@ async def test_a_token_that_is_missing_or_wrong(settings: Settings, discord: Cal
 async def test_a_discord_that_is_away(settings: Settings) -> None:
     finding = await application(replace(settings, discord_api_url="http://127.0.0.1:1/api/v10"))
     assert not finding.fine
-    assert "cannot be reached" in finding.text
+    assert "cannot be reached (the connection is refused)" in finding.text
 
 
 def option(**more: Any) -> dict[str, Any]:
@@ -195,13 +202,14 @@ async def test_our_own_commands_are_fine() -> None:
 async def test_everything_in_turn(settings: Settings, discord: Callable[..., Awaitable[str]]) -> None:
     ready = replace(settings, discord_api_url=await discord({"id": "42", "name": "Easel"}), demo_provider=True)
     findings = [finding async for finding in examine(ready)]
-    assert [finding.subject for finding in findings] == [
+    assert [finding.subject for finding in findings if finding.subject != "SQLite"] == [
         "settings",
         "data folder",
         "database",
         "image services",
         "commands",
         "Discord",
+        "commands",
     ]
     assert all(finding.fine for finding in findings), findings
     assert all(str(finding).isprintable() for finding in findings)
@@ -209,3 +217,27 @@ async def test_everything_in_turn(settings: Settings, discord: Callable[..., Awa
     findings = [finding async for finding in examine(wrong)]
     assert not findings[0].fine
     assert "AI_CLIENT_RATE" in findings[0].text
+    assert [finding for finding in findings[1:] if not finding.fine] == [], (
+        "nothing follows from the first that is no news"
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "sound"),
+    [
+        ((3, 40, 1), False),
+        ((3, 44, 5), False),
+        ((3, 44, 6), True),
+        ((3, 46, 1), False),
+        ((3, 50, 6), False),
+        ((3, 50, 7), True),
+        ((3, 51, 2), False),
+        ((3, 51, 3), True),
+        ((3, 53, 0), True),
+        ((4, 0, 0), True),
+    ],
+)
+def test_an_sqlite_with_the_fault_is_named_and_is_no_task(version: tuple[int, ...], sound: bool) -> None:
+    found = list(sqlite_library(version))
+    assert not found if sound else [finding.level for finding in found] == [Level.NOTE]
+    assert sound or ".".join(map(str, version)) in found[0].text

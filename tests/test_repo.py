@@ -17,6 +17,7 @@ from bot.doctor import PERMISSIONS
 from bot.known_settings import KNOWN
 from bot.providers.registry import configure
 from bot.runtime import GRACE_SECONDS
+from storage.sqlite import trustworthy
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -186,7 +187,7 @@ def test_the_image_holds_what_the_bot_imports() -> None:
         assert f"!{source}" in ignored
     stages = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     assert len(set(stages)) == 1
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+", stages[0]), "pinned to the patch"
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", stages[0]), "pinned to the very image"
     assert DOCKERFILE.index("USER easel") < DOCKERFILE.index("ENTRYPOINT")
     entry, command, health = (
         re.search(pattern, DOCKERFILE, re.MULTILINE)[1]  # type: ignore[index]  # a missing line fails the test too
@@ -195,6 +196,13 @@ def test_the_image_holds_what_the_bot_imports() -> None:
     assert shlex.split(entry.strip("[]").replace(",", "")) == ["python", "-m", "bot"]
     assert command.strip('[]"') in COMMANDS
     assert shlex.split(health.strip("[]").replace(",", "")) == ["python", "-m", "bot", "health"]
+
+
+def test_the_image_has_an_sqlite_that_can_be_trusted() -> None:
+    name = r"sqlite-autoconf-(\d)(\d\d)(\d\d)00\.tar\.gz"
+    source = re.search(rf"^ADD --checksum=sha256:[0-9a-f]{{64}} \S+/{name} ", DOCKERFILE, re.MULTILINE)
+    assert source is not None
+    assert trustworthy(tuple(int(number) for number in source.groups()))
 
 
 def test_docker_waits_longer_than_the_bot_for_paid_requests() -> None:

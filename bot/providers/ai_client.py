@@ -116,6 +116,7 @@ class AiClient(Provider):
             secret=token,
             scheme="Bearer",
             image_hosts=image_hosts(settings),
+            proxy=settings.proxy,
         )
         return cls(
             service,

@@ -115,6 +115,7 @@ class Aithriving(Provider):
             settings.url("AITHRIVING_URL", URL),
             secret=key,
             scheme=settings.text("AITHRIVING_AUTH_SCHEME"),
+            proxy=settings.proxy,
         )
         return cls(
             service,

@@ -143,6 +143,7 @@ class Downloads:
                 target,
                 # A compressed body could unpack to any length, and would not have the length that was told.
                 headers={"Accept": "image/png, image/jpeg, image/webp", "Accept-Encoding": "identity"},
+                proxy=self._service.proxy_for(target),
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
                     total=DOWNLOAD_SECONDS, connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS

@@ -25,6 +25,8 @@ class Hosts:
         for text in more:
             host, port = host_and_port(text)
             self._ports.setdefault(host, set()).add(port)
+        self.proxies: set[str] = set()
+        """Hosts that only pass on what is asked of others: they may be in a private network, and give no images."""
 
     def allow(self, url: URL) -> bool:
         host = _norm(url.raw_host or "")
@@ -34,7 +36,7 @@ class Hosts:
 
     def names(self, host: str) -> bool:
         """Whether this very host is configured, and not merely a subdomain of one."""
-        return _norm(host) in self._ports
+        return _norm(host) in self._ports or _norm(host) in self.proxies
 
 
 def host_and_port(text: str) -> tuple[str, int | None]:

@@ -8,7 +8,7 @@ spares a poll the way to and fro of a new one; one that is lost for that is made
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -34,19 +34,34 @@ class Service:
     """One image service: its address, its key, and the sessions through which it is reached."""
 
     def __init__(
-        self, label: str, base: str, *, secret: str, scheme: str = "", image_hosts: Sequence[str] = ()
+        self,
+        label: str,
+        base: str,
+        *,
+        secret: str,
+        scheme: str = "",
+        image_hosts: Sequence[str] = (),
+        proxy: Callable[[str], str | None] = lambda _url: None,
     ) -> None:
         self.label = label
         self.base = _address(base)
         self.judge = Judge(label, secret)
         self._prefix = base.rstrip("/")
         self.hosts = Hosts(self.base, image_hosts)
+        self._proxy = proxy
         self._authorization = f"{scheme} {secret}".strip()
         self._session: aiohttp.ClientSession | None = None
         self._asking: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
         return f"Service({self.label!r}, {str(self.base)!r})"
+
+    def proxy_for(self, url: URL) -> str | None:
+        """The proxy through which this address is reached, or None. It looks the names up then, and guards them."""
+        proxy = self._proxy(str(url))
+        if proxy is not None:
+            self.hosts.proxies.add(URL(proxy).raw_host or "")
+        return proxy
 
     async def call(
         self,
@@ -112,6 +127,7 @@ class Service:
                 headers=headers,
                 data=None if form is None else aiohttp.FormData(form),
                 json=json,
+                proxy=self.proxy_for(url),
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=seconds, connect=CONNECT_SECONDS),
                 trace_request_ctx=line,

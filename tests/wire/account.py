@@ -77,7 +77,7 @@ def guilds(world: World, call: Call) -> Reply:
 
 
 def _own_guild_json(guild: Guild) -> Json:
-    nothing = {"icon": None, "banner": None, "owner": False, "permissions": "0", "features": []}
+    nothing: Json = {"icon": None, "banner": None, "owner": False, "permissions": "0", "features": []}
     return {"id": str(guild.id), "name": guild.name, **nothing}
 
 

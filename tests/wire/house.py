@@ -132,14 +132,16 @@ async def at_discord(
 async def house(discord: Discord, channel: Channel, folder: Path) -> AsyncIterator[House]:
     """The bot at work; its two addresses of Discord have to be put back by whoever calls this."""
     clock = HouseClock()
-    async with StandIn(seconds=None, painter=flat) as services:
-        async with at_discord(discord, folder, {"AITHRIVING_URL": services.url}, clock) as runtime:
-            connected = asyncio.create_task(runtime.client.connect())
-            await discord.gateway.ready()
-            async with runtime.working(grace=0):
-                yield House(discord, channel, services, clock, runtime)
-            await runtime.client.close()
-            await connected
+    async with (
+        StandIn(seconds=None, painter=flat) as services,
+        at_discord(discord, folder, {"AITHRIVING_URL": services.url}, clock) as runtime,
+    ):
+        connected = asyncio.create_task(runtime.client.connect())
+        await discord.gateway.ready()
+        async with runtime.working(grace=0):
+            yield House(discord, channel, services, clock, runtime)
+        await runtime.client.close()
+        await connected
 
 
 ADDRESSES = ((Route, "BASE"), (DiscordWebSocket, "DEFAULT_GATEWAY"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot import config, doctor
 from bot.command_sync import CommandSync, Synced, Trouble
 from bot.runtime import Runtime
 from tests.wire.house import ADDRESSES, at_discord, house
@@ -185,3 +186,54 @@ async def test_while_no_server_takes_them_those_that_are_there_stay(discord: Dis
     async with login(4711) as runtime:
         assert sync_of(runtime)._last.troubles == {"4711": Trouble.NOT_LET_IN}
         assert "imagine" in names(discord)
+
+
+# --- what the doctor says of it --------------------------------------------------------------------------------------
+
+
+async def looked_at(discord: Discord, *guilds: int) -> list[doctor.Finding]:
+    environ = {
+        "DISCORD_TOKEN": discord.token,
+        "DISCORD_API_URL": discord.url,
+        "COMMAND_GUILDS": ",".join(map(str, guilds)),
+    }
+    ours = await doctor.commands_told()
+    return [finding async for finding in doctor.registered(config.load(environ, None), ours)]
+
+
+async def test_the_doctor_says_where_they_are(discord: Discord, login: Login) -> None:
+    discord.world.commands[None] = [dict(LAUNCH)]
+    (before,) = await looked_at(discord)
+    assert before.level is doctor.Level.NOTE
+    async with login():
+        (after,) = await looked_at(discord)
+        assert after.level is doctor.Level.FINE
+
+
+async def test_the_doctor_says_which_server_lets_them_not_in(discord: Discord, channel: Channel, login: Login) -> None:
+    assert channel.guild is not None
+    good = channel.guild.id
+    async with login(4711, good):
+        bad, fine = await looked_at(discord, 4711, good)
+        assert (bad.level, fine.level) == (doctor.Level.TO_DO, doctor.Level.FINE)
+        assert "4711" in bad.text
+        assert str(good) in fine.text
+
+
+async def test_the_doctor_says_where_they_stand_twice(discord: Discord, channel: Channel, login: Login) -> None:
+    assert channel.guild is not None
+    other = discord.guild("other").id
+    async with login(other, folder="first"):
+        pass
+    discord.world.commands[None] = [dict(LAUNCH), dict(OLD)]
+    discord.world.commands[channel.guild.id] = []
+    told = await looked_at(discord, channel.guild.id)
+    assert told[-1].level is doctor.Level.TO_DO
+    assert all(word in told[-1].text for word in ("everywhere", str(other)))
+
+
+async def test_the_doctor_asks_on_only_where_discord_answers(discord: Discord) -> None:
+    discord.fail("GET", "/applications/*/commands", status=503)
+    (finding,) = await looked_at(discord)
+    assert finding.level is doctor.Level.TO_DO
+    assert "503" in finding.text
