@@ -69,6 +69,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield await database(settings.database_url)
     async for finding in services(settings, providers):
         yield finding
+    if providers:
+        yield image_sources(settings.reader.names("IMAGE_HOSTS"))
     try:
         yield command_tree(await commands_told())
     except ExtensionError as error:
@@ -123,6 +125,16 @@ async def services(settings: Settings, providers: Mapping[str, Provider]) -> Asy
             wrong = await provider.check()
             engines = ", ".join(engine.id for engine in provider.engines)
             yield Finding(provider.label, wrong or f"can be reached; it has {engines}.", fine=wrong is None)
+
+
+def image_sources(hosts: Sequence[str]) -> Finding:
+    """From where pictures are downloaded, and what has to be named where they are elsewhere."""
+    more = f" and {', '.join(hosts)}" if hosts else ""
+    return Finding(
+        "pictures",
+        f"they are downloaded from the services' own hosts{more}. Another host has to be added to IMAGE_HOSTS, with "
+        "its port where that is not the one of https: cdn.lan:9000.",
+    )
 
 
 async def commands_told() -> list[Json]:
