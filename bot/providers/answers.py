@@ -33,6 +33,7 @@ _NO_ERROR = frozenset({"", "none", "null"})
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _TAG = re.compile(r"<[^<>]{0,500}>")
+_TYPE = re.compile(r"[A-Za-z0-9.+-]{1,30}/[A-Za-z0-9.+-]{1,60}")
 _SCRIPT = re.compile(r"(?is)<(script|style)\b.*?(</\1\s*>|$)")
 
 
@@ -206,7 +207,8 @@ class Answer:
 
     @property
     def detail(self) -> str:
-        kind = (self.header("Content-Type") or "no type").partition(";")[0][:60]
+        kind = (self.header("Content-Type") or "no type").partition(";")[0].strip()
+        kind = kind if kind == "no type" or _TYPE.fullmatch(kind) else "an odd type"
         return f"{self.call}: HTTP {self.status}, {kind}, {len(self.body)} bytes"
 
     async def json(self) -> Json:
