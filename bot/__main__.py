@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TypeAlias
 
 import structlog
@@ -27,6 +28,8 @@ Command: TypeAlias = Callable[[Settings, argparse.Namespace], Awaitable[int]]
 
 log = structlog.get_logger("bot.command_line")
 
+DEMO_REMEMBERED = 1_000
+"""Calls, bills and threads that the stand-in of DEMO_PROVIDER keeps."""
 NOT_INSTALLED = "The playground is not installed here: its packages are in requirements/playground.txt."
 PLAYGROUND_INSTEAD = (
     "DISCORD_TOKEN is not set, so this is the playground. To run the bot on Discord, copy .env.example to .env and "
@@ -255,14 +258,15 @@ async def _demo(settings: Settings) -> AsyncIterator[Settings]:
         return
     from playground.providers import StandIn
 
-    stand_in = StandIn()
+    key = token_urlsafe()
+    stand_in = StandIn(keys=frozenset({key}), control=False, remember=DEMO_REMEMBERED)
     await stand_in.start()
     try:
         reader = settings.reader.but(
             {
-                "AI_CLIENT_TOKEN": "demo",
+                "AI_CLIENT_TOKEN": key,
                 "AI_CLIENT_URL": f"{stand_in.url}/api/v1",
-                "AITHRIVING_KEY": "demo",
+                "AITHRIVING_KEY": key,
                 "AITHRIVING_URL": stand_in.url,
             }
         )

@@ -180,6 +180,17 @@ async def services(settings: Settings, providers: Mapping[str, Provider]) -> Asy
                 wrong or f"can be reached; it has {engines}.",
                 Level.FINE if wrong is None else Level.TO_DO,
             )
+        yield image_sources(settings.reader.names("IMAGE_HOSTS"))
+
+
+def image_sources(hosts: Sequence[str]) -> Finding:
+    """From where pictures are downloaded, and what has to be named where they are elsewhere."""
+    more = f" and {', '.join(hosts)}" if hosts else ""
+    return Finding(
+        "pictures",
+        f"they are downloaded from the services' own hosts{more}. Another host has to be added to IMAGE_HOSTS, with "
+        "its port where that is not the one of https: cdn.lan:9000.",
+    )
 
 
 async def commands_told() -> list[Json]:

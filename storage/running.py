@@ -1,6 +1,7 @@
 """What is on its way and what went wrong lately, for those who look after a server. Times are Unix milliseconds (UTC).
 
-The prompts are left out: what is private is nobody else's, and the rest is on its card.
+The prompts are left out: what is private is nobody else's, and the rest is on its card. So is what a service said of a
+private job, since it may repeat the prompt.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -22,7 +23,10 @@ _WENT_WRONG = (SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request of a job: whose, where, how it stands; ``error`` is the sentence for the card."""
+    """One request of a job: whose, where, how it stands.
+
+    ``error`` is the sentence on the card; None where nobody but the author reads that.
+    """
 
     id: int
     job_id: int
@@ -126,4 +130,10 @@ def _requests(statuses: Collection[SubmissionStatus], server_id: int | None) -> 
 
 async def _read(conn: AsyncConnection, statement: Select[Any]) -> list[Request]:
     rows = (await conn.execute(statement)).mappings()
-    return [Request(**{**row, "status": SubmissionStatus(row["status"])}) for row in rows]
+    return [_request(row) for row in rows]
+
+
+def _request(row: RowMapping) -> Request:
+    # Outside a server nobody but the author sees the card either.
+    shown = row["error"] if row["server_id"] is not None and not row["private"] else None
+    return Request(**{**row, "status": SubmissionStatus(row["status"]), "error": shown})

@@ -20,6 +20,7 @@ from bot.doctor import (
     data_folder,
     database,
     examine,
+    image_sources,
     services,
     sqlite_library,
 )
@@ -94,6 +95,14 @@ async def test_a_database_that_is_none(tmp_path: Path) -> None:
     finding = await database(f"sqlite+aiosqlite:///{tmp_path}/easel.db")
     assert not finding.fine
     assert "is not a database" in finding.text
+
+
+@pytest.mark.parametrize("hosts", [(), ("cdn.lan:9000",)])
+def test_it_says_that_a_port_has_to_be_named(hosts: tuple[str, ...]) -> None:
+    finding = image_sources(hosts)
+    assert finding.fine
+    assert finding.text.count("cdn.lan:9000") == len(hosts) + 1
+    assert "IMAGE_HOSTS" in finding.text
 
 
 async def test_services(settings: Settings) -> None:

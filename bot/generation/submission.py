@@ -18,6 +18,7 @@ from bot.generation.resting import Resting
 from bot.generation.watching import Watch
 from bot.providers.base import (
     Busy,
+    Cause,
     Failed,
     Finished,
     Gone,
@@ -149,7 +150,7 @@ class SubmissionRun:
             answer = await self._provider.submit(handle, self._request)
         except OutcomeUnknown as error:
             log.warning("submit.unknown", provider=self._provider.name, detail=error.detail)
-            self._resting.failed(self.submission.id, error.message)
+            self._resting.failed(self.submission.id, error.cause)
             self._calling = False
             await self._find_or_give_up()
             return
@@ -375,7 +376,7 @@ class SubmissionRun:
         """It was taken, and perhaps charged for, and brought nothing: free for the user, and known to the admins."""
         if millicredits:
             log.error("provider.charged_for_nothing", provider=self._provider.name, millicredits=millicredits)
-        self._resting.failed(self.submission.id, told)
+        self._resting.failed(self.submission.id, Cause.NOTHING_CAME)
         charged = millicredits or self.submission.charged
         await self._end(SubmissionStatus.UNKNOWN, why, told, charged=charged, **known)
 

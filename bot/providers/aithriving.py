@@ -177,7 +177,8 @@ class Aithriving(Provider):
             data = await asyncio.to_thread(decode_image, image)
         except ValueError:
             raise OutcomeUnknown(f"{self.label} sent a picture that cannot be read.", detail=answer.detail) from None
-        seed = reply.data.seed if reply.data.seed is not None else request.seed
+        told = reply.data.seed
+        seed = told if told is not None and told in SEED else request.seed
         made = GeneratedImage(data=data, seed=seed or None, filtered=reply.filtered)
         return Finished((made,), self._cost(request))
 

@@ -32,7 +32,9 @@ _SLOW_TO_READ = 1 << 18
 _NO_ERROR = frozenset({"", "none", "null"})
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
+_FILTERED = re.compile(r"((content|safety)[\W_]*)?filter(ed)?", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,500}>")
+_TYPE = re.compile(r"[A-Za-z0-9.+-]{1,30}/[A-Za-z0-9.+-]{1,60}")
 _SCRIPT = re.compile(r"(?is)<(script|style)\b.*?(</\1\s*>|$)")
 
 
@@ -109,6 +111,11 @@ def name(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     return str(value).strip() or None
+
+
+def says_filtered(finish_reason: str | None) -> bool:
+    """Whether this code says that a picture was filtered. Not any text that has the word: it may say the opposite."""
+    return _FILTERED.fullmatch(finish_reason or "") is not None
 
 
 def fault(value: object) -> str | None:
@@ -206,7 +213,8 @@ class Answer:
 
     @property
     def detail(self) -> str:
-        kind = (self.header("Content-Type") or "no type").partition(";")[0][:60]
+        kind = (self.header("Content-Type") or "no type").partition(";")[0].strip()
+        kind = kind if kind == "no type" or _TYPE.fullmatch(kind) else "an odd type"
         return f"{self.call}: HTTP {self.status}, {kind}, {len(self.body)} bytes"
 
     async def json(self) -> Json:

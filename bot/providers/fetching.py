@@ -12,9 +12,11 @@ from pathlib import Path
 
 import aiohttp
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from yarl import URL
 
 from bot.providers.addresses import as_written
-from bot.providers.base import FetchedImage, Refused, Size, Unreachable
+from bot.providers.base import Cause, FetchedImage, Refused, Size, Unreachable
+from bot.providers.hosts import Hosts
 from bot.providers.http import CONNECT_SECONDS, Service
 from bot.providers.image_headers import APage, CutShort, NotAPicture, inspect_file
 
@@ -45,7 +47,8 @@ class _OtherLength(Unreachable):
 async def keep(data: bytes, path: Path, *, label: str, largest: int = LARGEST_IMAGE) -> FetchedImage:
     """Write an image that came with an answer into the file. Raises Refused if it is none that we can take."""
     if len(data) > largest:
-        raise _too_large(label, largest, f"{len(data)} bytes")
+        message = f"{label} sent an image of more than {largest // MEBIBYTE} MiB."
+        raise Refused(message, detail=f"{len(data)} bytes: more than IMAGE_MAX_MIB")
     try:
         return await asyncio.to_thread(_finish, path, "wb", data)
     except NotAPicture as error:
@@ -67,9 +70,10 @@ class Downloads:
     ) -> FetchedImage:
         """Stream the image at ``url`` into the file, in a few attempts.
 
-        Raises Unreachable if it may come later, Refused if the host is not allowed or the bytes are no image that we
-        take. Where its length stays another than ``expected_bytes``, it is taken nevertheless if it is whole and has
-        ``expected_size``: then the length was told wrongly.
+        Raises Unreachable if it may come later, and Refused if the bytes are no image that we take. A Refused that the
+        operator can mend, by naming the host or raising the limit, is worth another try then. Where its length stays
+        another than ``expected_bytes``, an image is taken nevertheless if it is whole and has ``expected_size``: then
+        the length was told wrongly.
         """
         try:
             return await AsyncRetrying(
@@ -112,14 +116,14 @@ class Downloads:
 
     async def _save(self, response: aiohttp.ClientResponse, path: Path) -> FetchedImage:
         if (response.content_length or 0) > self._largest:
-            raise _too_large(self._service.label, self._largest, f"Content-Length {response.content_length}")
+            raise _above_the_limit(self._service.label, self._largest, f"Content-Length {response.content_length}")
         piece, mode, written = bytearray(), "wb", 0
         # Each trip to a thread costs more than the writing that is done there.
         async for part in response.content.iter_any():
             piece += part
             written += len(part)
             if written > self._largest:
-                raise _too_large(self._service.label, self._largest, "a body without an end")
+                raise _above_the_limit(self._service.label, self._largest, "a body without an end")
             if len(piece) >= _PIECE:
                 await asyncio.to_thread(_write, path, mode, piece)
                 piece, mode = bytearray(), "ab"
@@ -131,14 +135,10 @@ class Downloads:
         label = self._service.label
         target = as_written(url, self._service.base)
         for _ in range(_MOST_HOPS + 1):
-            if target is None or not self._service.hosts.allow(target):
-                host = "an unreadable address" if target is None else f"{target.scheme}://{target.raw_host}"
-                raise Refused(
-                    f"{label} keeps this image on a host that is not allowed. Whoever runs the bot can allow it "
-                    "with IMAGE_HOSTS.",
-                    detail=host[:200],
-                    operator=True,
-                )
+            if target is None:
+                raise Refused(f"{label} gave no address for this image that can be used.", detail="no http address")
+            if not self._service.hosts.allow(target):
+                raise _not_allowed(label, target, self._service.hosts)
             async with self._service.asking.get(
                 target,
                 # A compressed body could unpack to any length, and would not have the length that was told.
@@ -173,5 +173,22 @@ def _finish(path: Path, mode: str, data: bytes | bytearray) -> FetchedImage:
         return inspect_file(file)
 
 
-def _too_large(label: str, largest: int, detail: str) -> Refused:
-    return Refused(f"{label} sent an image of more than {largest // MEBIBYTE} MiB.", detail=detail)
+def _not_allowed(label: str, target: URL, hosts: Hosts) -> Refused:
+    """Until the operator allows it; the log says with which words, the card does not say where the image is."""
+    address = f"{target.scheme}://{target.raw_host}{'' if target.is_default_port() else f':{target.port}'}"
+    return Refused(
+        f"{label} keeps this image on a host that is not allowed. Whoever runs the bot can allow it with IMAGE_HOSTS: "
+        "the log says how.",
+        detail=f"{address[:200]}: IMAGE_HOSTS does not name {hosts.to_allow(target)[:200]}",
+        cause=Cause.ADDRESS,
+        operator=True,
+    )
+
+
+def _above_the_limit(label: str, largest: int, detail: str) -> Refused:
+    """Until the operator raises the limit: it can be downloaded again."""
+    return Refused(
+        f"{label} sent an image of more than {largest // MEBIBYTE} MiB. Whoever runs the bot can raise IMAGE_MAX_MIB.",
+        detail=f"{detail}: more than IMAGE_MAX_MIB",
+        operator=True,
+    )
