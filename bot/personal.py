@@ -13,12 +13,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from bot.characters import typed
 from bot.errors import UserError
-from bot.generation.abilities import find_engine, style_of
+from bot.generation.abilities import few, find_engine, style_of
 from bot.generation.added_text import plain_words
 from bot.generation.clock import Clock
 from bot.generation.defaults import Defaults, takes_shape
 from bot.generation.prompt import IMAGES_PER_JOB
-from bot.generation.sizes import parse_shape, size_list
+from bot.generation.sizes import parse_shape
 from bot.providers.base import Ability, Engine
 from storage import user_settings
 from storage.database import Database
@@ -169,7 +169,7 @@ class Personal:
             ) from None
         if not any(takes_shape(engine, shape) for engine in self._engines.values()):
             sizes = dict.fromkeys(size for engine in self._engines.values() for size in engine.sizes)
-            raise UserError(f"No engine here makes {shape}. Among what they make: {size_list(sizes)}.")
+            raise UserError(f"No engine here makes {shape}. Among what they make: {few(map(str, sizes), 12)}.")
         return shape
 
     def _style(self, text: str) -> str:
@@ -177,7 +177,7 @@ class Personal:
         found = [style for engine in able if (style := style_of(engine, typed(text) or "")) is not None]
         if not found:
             styles = sorted({style for engine in able for style in engine.styles})
-            raise UserError(f"No engine here has a style “{text}”. Their styles: {', '.join(styles) or 'none'}.")
+            raise UserError(f"No engine here has a style “{text}”. Their styles: {few(styles, 20) or 'none'}.")
         return found[0]
 
 
