@@ -148,9 +148,9 @@ class Personal:
         return settings
 
     def _checked(self, name: str, value: Any) -> Any:
-        if isinstance(value, str) and name in _CLEARED_BY_WORDS and means_nothing(value):
-            if name != "style" or not self._has_style(value):
-                return None
+        cleared = name in _CLEARED_BY_WORDS and means_nothing(value)
+        if cleared and not (name == "style" and self._has_style(value)):
+            return None
         checks = {"engine": self._engine_id, "size": self._size, "style": self._style, "text": plain_words}
         if name in checks:
             return checks[name](value)
