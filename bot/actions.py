@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from secrets import randbelow
+from typing import TypeVar
 
 import structlog
 
@@ -27,9 +31,13 @@ from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.jobs import Event, JobStatus
 
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
 
 NOT_YOURS = "That is somebody else's private job."
+LOOKED_AT_AT_ONCE = 300
+"""Characters of a prompt that are looked at within a few milliseconds, whatever they are."""
 WITHDRAWN = "cancelled before its price was confirmed"
 
 
@@ -60,6 +68,8 @@ class Actions:
         self._layers = layers
         self._ask_above = ask_above
         self._servers = servers
+        # Of its own, since the first answer to a command waits for it. A thread that is idle holds up no end.
+        self._checking = ThreadPoolExecutor(1, thread_name_prefix="check")
         self.default_engine = default_engine or next(iter(self.engines))
 
     # --- making pictures ----------------------------------------------------------------------------------------
@@ -70,6 +80,14 @@ class Actions:
         What was not typed is taken from the person's defaults, then from the place's.
         """
         return self.check_as_it_is(origin, self._completed(origin, options))
+
+    async def checked(self, origin: Origin, options: ImagineOptions, *, complete: bool = False) -> Plan:
+        """:meth:`check`, or, for options that are ``complete``, :meth:`check_as_it_is`; no I/O either.
+
+        What is long takes a while, so it is looked at in a thread: nobody else waits for it.
+        """
+        check = self.check_as_it_is if complete else self.check
+        return await self._looking_at(options, partial(check, origin, options))
 
     def check_as_it_is(self, origin: Origin, options: ImagineOptions) -> Plan:
         """The same for options that are complete, such as those of a job that was made before."""
@@ -96,13 +114,15 @@ class Actions:
         What passes is held to its limits in the transaction that writes it down; this only keeps people from mending
         one thing after the other. What is not ``complete`` is completed as :meth:`check` does it.
         """
-        if not complete:
-            options = self._completed(origin, options)
-        try:
-            made = self._planned(options)
-        except UserError:
-            # What cannot be planned has no price.
-            made = None
+
+        def planned() -> Plan | None:
+            try:
+                return self._planned(options if complete else self._completed(origin, options))
+            except UserError:
+                # What cannot be planned has no price.
+                return None
+
+        made = await self._looking_at(options, planned)
         try:
             if made is None:
                 beyond = await self._jobs.beyond(origin, (), options.images or 1)
@@ -113,6 +133,11 @@ class Actions:
             beyond = ()
         return UserError(*dict.fromkeys([*problems, *beyond]))
 
+    async def _looking_at(self, options: ImagineOptions, work: Callable[[], T]) -> T:
+        if len(options.prompt) + len(options.negative or "") <= LOOKED_AT_AT_ONCE:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._checking, work)
+
     def _completed(self, origin: Origin, options: ImagineOptions) -> ImagineOptions:
         return merged(options, self._layers(origin), engines=self.engines, default_engine=self.default_engine)
 
@@ -122,7 +147,9 @@ class Actions:
         return plan(options, self.engines, self.default_engine)
 
     def _against_the_rules(self, origin: Origin, options: ImagineOptions, made: Plan | None) -> list[str]:
-        return [] if self._servers is None else self._servers.problems(origin, options, made)
+        if self._servers is None:
+            return []
+        return self._servers.problems(origin, options, made, engines=self.engines.keys())
 
     def check_sharing(self, origin: Origin, options: ImagineOptions) -> None:
         """Raise UserError where the server does not let the person show a result of this here."""
@@ -175,7 +202,7 @@ class Actions:
         if job.user_id != origin.user_id:
             options = options.for_another_person()
         try:
-            return self.check_as_it_is(origin, options)
+            return await self.checked(origin, options, complete=True)
         except UserError as error:
             raise await self.with_limits(origin, options, error.problems, complete=True) from error
 

@@ -13,6 +13,7 @@ from discord.ext import commands
 
 from bot.actions import Actions
 from bot.admin.reports import Reports
+from bot.admin.rules import Place
 from bot.admin.servers import Servers
 from bot.command_sync import CommandSync
 from bot.display.answers import explain
@@ -128,6 +129,7 @@ class Easel(commands.AutoShardedBot):
         self.servers = servers
         self.reports = reports
         servers.channel_name = self._channel_name
+        servers.place = self._place
         self.lineage = lineage
         self.proposals = proposals
         self.sharing = sharing
@@ -168,6 +170,18 @@ class Easel(commands.AutoShardedBot):
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         await self.commands_in_step.joined(guild.id)
+
+    def _place(self, server_id: int) -> Place:
+        guild = self.get_guild(server_id)
+        if guild is None or guild.unavailable:
+            # What is not known is not gone.
+            return Place(self._channel_name, lambda _: True)
+
+        def channel(channel_id: int) -> str | None:
+            found = guild.get_channel_or_thread(channel_id)
+            return None if found is None else f"#{found.name}"
+
+        return Place(channel, lambda role_id: guild.get_role(role_id) is not None)
 
     async def on_ready(self) -> None:
         log.info("bot.ready", servers=len(self.guilds), shards=self.shard_count)

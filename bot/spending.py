@@ -24,6 +24,7 @@ THREADS_SHOWN = 8
 DAYS_AT_MOST = 92
 # What the whole bot may spend is nobody's business but the operator's.
 SHOWN = (LimitKind.USER_DAILY, LimitKind.SERVER_USER, LimitKind.SERVER, LimitKind.SERVER_MONTHLY)
+YEARS_WHOLE = 2
 
 
 class Step(StrEnum):
@@ -105,11 +106,16 @@ class Spending:
 
 
 def _bounds(span: Span, now: int, first: int | None) -> tuple[int, int]:
-    """From when to when: never beyond now, and all time begins with the month of the first thing that was paid for."""
+    """From when to when: never beyond now, and all time begins with the month of the first thing that was paid for.
+
+    So do periods of many years, since nothing is to be seen of those before.
+    """
     until = now + 1 if span.until is None else min(span.until, now + 1)
     if span.since is not None:
-        # Somebody may ask for what is yet to come.
-        return min(span.since, until - 1), until
+        since = min(span.since, until - 1)
+        if first is not None and until - since > YEARS_WHOLE * 366 * DAY:
+            since = max(since, min(_month(first), until - 1))
+        return since, until
     return _month(now if first is None else first), until
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 from pydantic import ValidationError
 
-from bot.admin.rules import NO_RULES, WHO, Privacy, Rules, texts_of
+from bot.admin.rules import ANY_PLACE, NO_RULES, WHO, Place, Privacy, Rules, texts_of
+from bot.characters import typed
 from bot.credits import credits_text
 from bot.errors import UserError
 from bot.generation.clock import Clock
@@ -74,6 +75,8 @@ class Servers:
         self._turn = asyncio.Lock()
         self.channel_name: Callable[[int], str] = str
         """How a channel is called in a sentence; whoever knows Discord puts a better one in its place."""
+        self.place: Callable[[int], Place] = lambda _: ANY_PLACE
+        """What Discord knows of a server; likewise."""
 
     async def load(self) -> None:
         """Read what is stored. Raises StorageError."""
@@ -92,11 +95,17 @@ class Servers:
         """The options with what the server forces."""
         return self.rules(origin.server_id).imposed(options)
 
-    def problems(self, origin: Origin, options: ImagineOptions, plan: Plan | None) -> list[str]:
-        """Why the server does not let the person make this here, each a sentence; without any I/O."""
+    def problems(
+        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str] = ()
+    ) -> list[str]:
+        """Why the server does not let the person make this here, each a sentence; without any I/O.
+
+        ``engines`` are the ids of those that are offered.
+        """
         if origin.server_id is None:
             return []
-        found = self.rules(origin.server_id).problems(origin, options, plan, name=self.channel_name)
+        place = self.place(origin.server_id)
+        found = self.rules(origin.server_id).problems(origin, options, plan, engines=engines, place=place)
         if plan is not None:
             found += too_many_images(self.in_force(origin), plan.images)
         return found
@@ -122,7 +131,8 @@ class Servers:
     def problems_of_sharing(self, origin: Origin, options: ImagineOptions) -> list[str]:
         """Why the server does not let the person show a result of theirs here, each a sentence."""
         rules = self.rules(origin.server_id)
-        found = rules.problems_of_place(origin, name=self.channel_name)
+        place = ANY_PLACE if origin.server_id is None else self.place(origin.server_id)
+        found = rules.problems_of_place(origin, place)
         if rules.privacy is Privacy.FORCED:
             found.append(f"Results are always private in this server. {WHO}")
         return found + rules.problems_of_words(origin, texts_of(options, None))
@@ -192,7 +202,7 @@ class Servers:
         server_id = require_manager(origin)
         if not 0 < abs(amount) <= CREDITS_AT_MOST:
             raise UserError(f"A grant is more than 0 credits, up to {credits_text(CREDITS_AT_MOST)}.")
-        note = " ".join(note.split())[:NOTE_AT_MOST] if note else None
+        note = (typed(note) or "")[:NOTE_AT_MOST] or None
         now = self._clock.now()
         async with self._database.write() as tx:
             before = await ledger.balance(tx, user_id=user_id, server_id=server_id)

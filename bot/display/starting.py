@@ -54,7 +54,7 @@ async def planned(interaction: Press, options: ImagineOptions, *, complete: bool
         origin = origin_of(interaction)
         problems = list(missing_permissions(interaction, origin, private=options.private))
         try:
-            plan = actions.check_as_it_is(origin, options) if complete else actions.check(origin, options)
+            plan = await actions.checked(origin, options, complete=complete)
         except UserError as error:
             problems = [*error.problems, *problems]
         else:

@@ -28,6 +28,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from bot.characters import DASHES, clean
@@ -109,10 +110,12 @@ class ParsedPrompt:
         return " ".join([*_printed_parts(self.parts), *_printed_options(self.options)])
 
 
+@lru_cache(maxsize=64)
 def parse(text: str) -> ParsedPrompt:
     """Read one prompt, whose choices have been written out by :func:`expand`.
 
-    Raises PromptError, which names everything that is wrong with it and shows where.
+    Raises PromptError, which names everything that is wrong with it and shows where. A command reads its prompts
+    several times, so the latest ones are remembered.
     """
     text = clean(text)
     faults: list[Fault] = []

@@ -52,7 +52,7 @@ def file_of(studio: Studio, result: simcord.InteractionResult) -> tuple[str, byt
     return attached.filename, studio.env.backend.cdn.get(attached.url) or b""
 
 
-@pytest.mark.parametrize("period", ["today", "this month", "30 days", "2026", "all time"])
+@pytest.mark.parametrize("period", ["today", "this month", "30 days", "2026", "1500..2026", "0001..9999", "all time"])
 async def test_a_report_tells_an_admin_who_spent_what(studio: Studio, period: str) -> None:
     await studio.imagine(studio.ada, engine=BASIC)
     await studio.imagine(studio.ben, images=2)

@@ -414,6 +414,7 @@ def lines_run(work: Callable[[str], object], text: str) -> int:
         count += event == "line"
         return trace
 
+    parse.cache_clear()
     before = sys.gettrace()
     sys.settrace(trace)
     try:
