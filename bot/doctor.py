@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,7 +18,9 @@ from bot.client import COGS
 from bot.config import Settings, load
 from bot.errors import SettingsError
 from bot.providers.base import Provider
+from bot.providers.registry import PROVIDERS
 from bot.runtime import assembled, configured
+from storage import running
 from storage.database import Database, StorageError, database_path
 from storage.migrations import known_versions
 
@@ -68,6 +70,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield await asyncio.to_thread(data_folder, settings.data_dir)
     yield await database(settings.database_url)
     async for finding in services(settings, providers):
+        yield finding
+    async for finding in waiting(settings.database_url, providers):
         yield finding
     try:
         yield command_tree(await commands_told())
@@ -123,6 +127,30 @@ async def services(settings: Settings, providers: Mapping[str, Provider]) -> Asy
             wrong = await provider.check()
             engines = ", ".join(engine.id for engine in provider.engines)
             yield Finding(provider.label, wrong or f"can be reached; it has {engines}.", fine=wrong is None)
+
+
+async def waiting(url: str, providers: Collection[str]) -> AsyncIterator[Finding]:
+    """What was paid for and waits until a setting is mended, a line for each setting."""
+    try:
+        if not await asyncio.to_thread(database_path(url).exists):
+            return
+        opened = await Database.open(url)
+    except StorageError:
+        return  # That the database cannot be opened was said before.
+    try:
+        async with opened.read() as connection:
+            found = await running.waiting(connection, providers)
+    finally:
+        await opened.close()
+    keys = {kind.name: kind.key_setting for kind in PROVIDERS}
+    for one in found:
+        if one.setting is None:
+            told = f"set it again: requests that were sent to {one.provider} wait for that, {one.submissions} of them."
+            yield Finding(keys.get(one.provider) or one.provider, told, fine=False)
+        else:
+            why = f" ({', '.join(one.details)[:500]})" if one.details else ""
+            told = f"{one.submissions} requests to {one.provider} have pictures that it keeps from being fetched{why}."
+            yield Finding(one.setting, f"{told} Mend it, stop the bot, run `python -m bot retry`.", fine=False)
 
 
 async def commands_told() -> list[Json]:

@@ -138,6 +138,7 @@ class Downloads:
                     "with IMAGE_HOSTS.",
                     detail=host[:200],
                     operator=True,
+                    setting="IMAGE_HOSTS",
                 )
             async with self._service.asking.get(
                 target,
@@ -180,4 +181,10 @@ def _finish(path: Path, mode: str, data: bytes | bytearray) -> FetchedImage:
 
 
 def _too_large(label: str, largest: int, detail: str) -> Refused:
-    return Refused(f"{label} sent an image of more than {largest // MEBIBYTE} MiB.", detail=detail)
+    return Refused(
+        f"{label} sent an image of more than {largest // MEBIBYTE} MiB. Whoever runs the bot can allow it with "
+        "IMAGE_MAX_MIB.",
+        detail=detail,
+        operator=True,
+        setting="IMAGE_MAX_MIB",
+    )
