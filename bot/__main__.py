@@ -123,8 +123,21 @@ async def restore(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
+async def retry(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Ask again for what became unknown, at the next start; while the bot does not run."""
+    from bot.runtime import configured
+    from bot.upkeep import ask_again
+
+    providers = configured(settings)
+    for provider in providers.values():
+        await provider.close()
+    askable = [name for name, provider in providers.items() if provider.finds_lost_submits]
+    print("\n".join(await ask_again(settings, askable, datetime.now(UTC))))
+    return 0
+
+
 async def reconcile(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Prove that the ledger and the submissions agree, and list what is open or unknown."""
+    """Prove that the ledger and the submissions agree, and list what is open, unknown, or charged beyond them."""
     from bot.upkeep import books
 
     lines, agree = await books(settings)
@@ -152,7 +165,7 @@ async def health(settings: Settings, arguments: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Command] = {
     command.__name__: command
-    for command in (run, playground, demo, doctor, sync, migrate, backup, restore, reconcile, usage, health)
+    for command in (run, playground, demo, doctor, sync, migrate, backup, restore, retry, reconcile, usage, health)
 }
 
 

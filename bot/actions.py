@@ -21,7 +21,7 @@ from bot.generation.defaults import Defaults, merged, private_by_default
 from bot.generation.jobs import Jobs
 from bot.generation.requests import ImagineOptions, Plan, decode_request, plan, with_seed
 from bot.generation.resting import refuse_resting
-from bot.generation.views import JobView, price_of
+from bot.generation.views import JobView, Progress, price_of
 from bot.generation.worker import Worker
 from bot.origin import TOKEN_LIFE, CardAddress, Origin
 from bot.providers.base import Engine, ImageRequest, WeightedText
@@ -279,21 +279,26 @@ class Actions:
         """Everything there is to show of a job now."""
         progress, on_their_way = self._worker.progress(job_id)
         if progress.expected_at is None:
-            progress = progress.expecting(await self._expected_at(on_their_way))
+            progress = await self._expected(progress, on_their_way)
+        elif progress.expected_at <= self._clock.now():
+            progress = progress.expecting(None, overdue=True)
         return await self._jobs.view(job_id, progress)
 
-    async def _expected_at(self, on_their_way: list[rows.Submission]) -> int | None:
-        """When the last of these will probably be finished, in Unix milliseconds; None if all are overdue."""
+    async def _expected(self, progress: Progress, on_their_way: list[rows.Submission]) -> Progress:
+        """With the time at which the last of these will probably be finished, or overdue if one of them is."""
         now = self._clock.now()
-        latest = None
+        latest, overdue = None, False
         for submission in on_their_way:
             if submission.sent_at is None:
                 continue
-            past = await self._jobs.durations.of(decode_request(submission.request))
-            left = polling.expected((now - submission.sent_at) / 1000, past.outlook())
-            if left is not None:
+            outlook = (await self._jobs.durations.of(decode_request(submission.request))).outlook()
+            age = (now - submission.sent_at) / 1000
+            left = polling.expected(age, outlook)
+            if left is None or age > outlook.quantile(polling.USUALLY):
+                overdue = True
+            else:
                 latest = max(latest or 0, now + int(left * 1000))
-        return latest
+        return progress.expecting(None if overdue else latest, overdue=overdue)
 
     async def details(self, origin: Origin, job_id: int) -> tuple[JobView, list[Event]]:
         """The job and every step of its life."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,9 +21,10 @@ from bot.command_sync import LOOKED_AT, OURS, TROUBLES, Trouble
 from bot.config import Settings, load
 from bot.errors import SettingsError
 from bot.providers.base import Provider
+from bot.providers.registry import PROVIDERS
 from bot.runtime import assembled, configured
 from bot.unreachable import unreachable
-from storage import sqlite
+from storage import running, sqlite
 from storage.database import Database, StorageError, database_path
 from storage.migrations import known_versions
 
@@ -164,7 +165,7 @@ async def database(url: str) -> Finding:
 
 
 async def services(settings: Settings, providers: Mapping[str, Provider]) -> AsyncIterator[Finding]:
-    """Whether there is a key, and whether each service that has one can be reached with it."""
+    """Whether there is a key, whether each service can be reached with it, and what waits for a setting."""
     if settings.demo_provider:
         yield Finding("image services", "DEMO_PROVIDER is on: all pictures are painted here, and no service is asked.")
     elif not providers:
@@ -181,6 +182,8 @@ async def services(settings: Settings, providers: Mapping[str, Provider]) -> Asy
                 Level.FINE if wrong is None else Level.TO_DO,
             )
         yield image_sources(settings.reader.names("IMAGE_HOSTS"))
+    async for finding in waiting(settings.database_url, providers):
+        yield finding
 
 
 def image_sources(hosts: Sequence[str]) -> Finding:
@@ -191,6 +194,30 @@ def image_sources(hosts: Sequence[str]) -> Finding:
         f"they are downloaded from the services' own hosts{more}. Another host has to be added to IMAGE_HOSTS, with "
         "its port where that is not the one of https: cdn.lan:9000.",
     )
+
+
+async def waiting(url: str, providers: Collection[str]) -> AsyncIterator[Finding]:
+    """What was paid for and waits until a setting is mended, a line for each setting."""
+    try:
+        if not await asyncio.to_thread(database_path(url).exists):
+            return
+        opened = await Database.open(url)
+    except StorageError:
+        return  # That the database cannot be opened was said before.
+    try:
+        async with opened.read() as connection:
+            found = await running.waiting(connection, providers)
+    finally:
+        await opened.close()
+    keys = {kind.name: kind.key_setting for kind in PROVIDERS}
+    for one in found:
+        if one.setting is None:
+            told = f"set it again: requests that were sent to {one.provider} wait for that, {one.submissions} of them."
+            yield Finding(keys.get(one.provider) or one.provider, told, Level.TO_DO)
+        else:
+            why = f" ({', '.join(one.details)[:500]})" if one.details else ""
+            told = f"{one.submissions} requests to {one.provider} have pictures that it keeps from being fetched{why}."
+            yield Finding(one.setting, f"{told} Mend it, stop the bot, run `python -m bot retry`.", Level.TO_DO)
 
 
 async def commands_told() -> list[Json]:

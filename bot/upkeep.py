@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.config import BACKUPS, Settings
 from bot.credits import credits_text
-from storage import copies, reconcile
+from storage import copies, endings, reconcile
 from storage.database import Database, InstanceLock, database_path
 from storage.jobs import SubmissionStatus
 from storage.restore import Restored, restore
@@ -64,6 +64,31 @@ def _told(restored: Restored, path: Path, copy: Path, aside: Path | None) -> Ite
         )
 
 
+async def ask_again(settings: Settings, providers: Collection[str], now: datetime) -> list[str]:
+    """Take back the end of what became unknown, as far as these providers can still be asked for it.
+
+    It is asked for at the next start, never sent again. Returns a few sentences on what that meant. Raises
+    StorageError, also while the bot runs.
+    """
+    async with InstanceLock(settings.database_url):
+        database = await Database.open(settings.database_url)
+        try:
+            async with database.write() as tx:
+                at = int(now.timestamp() * 1000)
+                reopened = await endings.reopen(tx, providers, at=at, why="taken up again by the operator")
+        finally:
+            await database.close()
+    told = (
+        f"Requests that are asked for again at the next start: {reopened.submissions}, of {reopened.jobs} jobs. "
+        "None of them is sent a second time."
+    )
+    left = (
+        f"Requests that stay unknown: {reopened.left}. Their service is not set up or cannot be asked for them, or "
+        "somebody cancelled or deleted them."
+    )
+    return [told, left] if reopened.left else [told]
+
+
 async def books(settings: Settings) -> tuple[list[str], bool]:
     """What the ledger says, a line each, and whether it agrees with the submissions. Raises StorageError."""
     database = await Database.open(settings.database_url)
@@ -83,6 +108,9 @@ def _lines(found: reconcile.Books) -> Iterator[str]:
             yield f"unknown  {subject}: since {since}, {credits_text(one.held)} given back"
         else:
             yield f"open     {subject}: {one.status} since {since}, {credits_text(one.held)} held"
+    for more in found.beyond:
+        told = f"{credits_text(more.charged)} charged by the service, {credits_text(more.captured)} of them captured"
+        yield f"beyond   submission {more.submission_id} of job {more.job_id} ({more.engine}, {more.status}): {told}"
     for difference in found.differences:
         yield f"differs  {difference.subject}: {difference.wrong}"
     totals = found.totals

@@ -72,10 +72,11 @@ async def mark_resumed(tx: AsyncConnection, at: int) -> int:
 
 
 class Reopened(NamedTuple):
-    """How many submissions whose outcome was unknown will be asked for again, and of how many jobs."""
+    """How many unknown submissions will be asked for again, of how many jobs, and how many stay unknown."""
 
     submissions: int
     jobs: int
+    left: int
 
 
 async def reopen(tx: AsyncConnection, providers: Collection[str], *, at: int, why: str) -> Reopened:
@@ -115,7 +116,9 @@ async def reopen(tx: AsyncConnection, providers: Collection[str], *, at: int, wh
         # What an earlier message is found by must not pass for the one that is to come.
         .values(status=JobStatus.WORKING.value, updated_at=at, ended_at=None, delivery_nonce=None)
     )
-    return Reopened(len(jobs), len(set(jobs)))
+    unknown = _SUBMISSIONS.status == SubmissionStatus.UNKNOWN.value
+    left = (await tx.execute(select(func.count()).where(unknown))).scalar_one()
+    return Reopened(len(jobs), len(set(jobs)), int(left))
 
 
 async def _add_events(

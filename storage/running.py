@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -47,12 +47,14 @@ class Request:
 class Waits:
     """So many submissions wait for the operator.
 
-    ``setting`` would bring their images; where it is None, they wait for the provider itself to be set up again.
+    ``setting`` would bring their images, and ``details`` say what stands in the way: hosts, sizes. Where it is None,
+    they wait for the provider itself to be set up again.
     """
 
     provider: str
     setting: str | None
     submissions: int
+    details: tuple[str, ...] = ()
 
 
 async def waiting(conn: AsyncConnection, providers: Collection[str]) -> list[Waits]:
@@ -69,13 +71,18 @@ async def waiting(conn: AsyncConnection, providers: Collection[str]) -> list[Wai
         _JOBS.status != JobStatus.DELETED.value,
     )
     statement = (
-        select(_SUBMISSIONS.provider, _SUBMISSIONS.waits_for, func.count().label("submissions"))
+        select(_SUBMISSIONS.provider, _SUBMISSIONS.waits_for, _SUBMISSIONS.result)
         .join(tables.jobs, _JOBS.id == _SUBMISSIONS.job_id)
         .where(or_(and_(missing, sent), unfetched))
-        .group_by(_SUBMISSIONS.provider, _SUBMISSIONS.waits_for)
-        .order_by(_SUBMISSIONS.provider, _SUBMISSIONS.waits_for)
+        .order_by(_SUBMISSIONS.provider, _SUBMISSIONS.waits_for, _SUBMISSIONS.id)
     )
-    return [Waits(row.provider, row.waits_for, row.submissions) for row in await conn.execute(statement)]
+    found: dict[tuple[str, str | None], list[str]] = {}
+    for row in await conn.execute(statement):
+        found.setdefault((row.provider, row.waits_for), []).append((row.result or {}).get("why", ""))
+    return [
+        Waits(provider, setting, len(whys), tuple(dict.fromkeys(filter(None, whys))))
+        for (provider, setting), whys in found.items()
+    ]
 
 
 async def unfinished(conn: AsyncConnection, *, server_id: int | None, limit: int) -> list[Request]:

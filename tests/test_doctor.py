@@ -23,9 +23,13 @@ from bot.doctor import (
     image_sources,
     services,
     sqlite_library,
+    waiting,
 )
-from storage.database import migrate
+from storage import jobs
+from storage.database import Database, migrate
+from storage.jobs import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
+from tests.storage.rows import NOW, add_job, add_submission
 
 TOKEN = "made-up.token.of-a-bot"
 
@@ -124,6 +128,36 @@ async def test_a_service_that_cannot_be_reached(settings: Settings, monkeypatch:
     monkeypatch.setattr(ScriptedProvider, "check", check)
     (finding,) = [finding async for finding in services(settings, {"scripted": ScriptedProvider()})]
     assert (finding.fine, finding.text) == (False, "It is away.")
+
+
+async def test_what_waits_for_a_setting(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/easel.db"
+    providers = {"ai-client": ScriptedProvider()}
+    assert [finding async for finding in waiting(url, providers)] == []
+    await migrate(url)
+    assert [finding async for finding in waiting(url, providers)] == []
+    opened = await Database.open(url)
+    rendering, unknown = SubmissionStatus.RENDERING, SubmissionStatus.UNKNOWN
+    host = {"handle": {"thread": "x"}, "waits_for": "IMAGE_HOSTS", "result": {"why": "http://cdn.lan:9000"}}
+    async with opened.write() as tx:
+        for provider, status, columns in (
+            ("aithriving", rendering, {}),
+            ("gone", rendering, {}),
+            ("ai-client", rendering, {}),
+            ("ai-client", unknown, host),
+            ("ai-client", unknown, host),
+            ("ai-client", unknown, {}),
+        ):
+            id_ = await add_submission(tx, await add_job(tx), provider=provider)
+            await jobs.move_submission(tx, id_, SubmissionStatus.QUEUED, status, at=NOW, why="", **columns)
+        deleted = await add_submission(tx, await add_job(tx, status=JobStatus.DELETED), provider="ai-client")
+        await jobs.move_submission(tx, deleted, SubmissionStatus.QUEUED, unknown, at=NOW, why="", **host)
+    await opened.close()
+    findings = [finding async for finding in waiting(url, providers)]
+    assert [finding.subject for finding in findings] == ["IMAGE_HOSTS", "AITHRIVING_KEY", "gone"]
+    assert not any(finding.fine for finding in findings)
+    assert "http://cdn.lan:9000" in findings[0].text
+    assert "python -m bot retry" in findings[0].text
 
 
 async def test_an_application_that_is_fine_comes_with_its_invitation(

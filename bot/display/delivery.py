@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -39,6 +40,8 @@ EDIT_EVERY = 2.0
 """Seconds between two progress edits of one card, at least."""
 EDITS_AT_ONCE = 32
 """Cards that are edited at the same time: a thousand after a restart must not hold up the work itself."""
+PASSED = 5.0
+"""Seconds after the time at which a job is usually ready at which its card stops to name that time."""
 REFRESH_BEFORE = 120.0
 """Seconds before the end of a token that nothing can replace at which the card offers to bring a fresh one."""
 
@@ -76,7 +79,9 @@ class Delivery:
         # What was ready before, or was tried before, may have been shown by an edit of which nobody heard.
         self._since = clock.now()
         self._tried: set[int] = set()
-        self._to_remind: dict[int, float] = {}
+        # When a card is to be looked at again, in whole seconds of the monotonic clock, and what waits for that.
+        self._to_remind: dict[int, int] = {}
+        self._remind_at: dict[int, int] = {}
         self._reminders: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
 
@@ -102,8 +107,9 @@ class Delivery:
                     self._updating[job_id] = asyncio.create_task(self._update(job_id))
                 while self._to_remind:
                     job_id, at = self._to_remind.popitem()
-                    if job_id not in self._reminders:
-                        self._reminders[job_id] = asyncio.create_task(self._reminded(job_id, at))
+                    if (before := self._reminders.get(job_id)) is not None:
+                        before.cancel()
+                    self._reminders[job_id] = asyncio.create_task(self._reminded(job_id, at))
         finally:
             tasks = [*self._updating.values(), *self._reminders.values()]
             for task in tasks:
@@ -147,7 +153,7 @@ class Delivery:
             if not followed.unreachable:
                 await self._say(followed, view, client)
             if view.waiting:
-                self._remind(followed, view.job)
+                self._remind(followed, view)
             else:
                 self._forget(job_id, followed)
 
@@ -214,27 +220,34 @@ class Delivery:
             f"I can change this card until {moment(expires_at)}; after that the result {then}. Refresh keeps it here."
         )
 
-    def _remind(self, followed: _Followed, job: Job) -> None:
-        """Look at the card again when its token is about to end, whether or not anything else changes by then."""
-        left = self._token_left(followed, job)
-        if left is not None and left > REFRESH_BEFORE and job.id not in self._reminders:
+    def _remind(self, followed: _Followed, view: JobView) -> None:
+        """Look at the card again when what it says is over, whether or not anything else changes by then.
+
+        That is when its token is about to end, or when the time has passed at which it is usually ready.
+        """
+        job, now, waits = view.job, self._clock.monotonic(), []
+        if (left := self._token_left(followed, job)) is not None:
+            waits.append(left - REFRESH_BEFORE)
+        if view.progress.expected_at is not None and not view.progress.fetching:
+            waits.append((view.progress.expected_at - self._clock.now()) / 1000 + PASSED)
+        wait = min((wait for wait in waits if wait > 0), default=None)
+        if wait is not None and self._remind_at.get(job.id) != (at := ceil(now + wait)):
             # Begun by ``run``: it belongs to nobody's command or button, whoever was the first to show this card.
-            self._to_remind[job.id] = followed.token_ends - REFRESH_BEFORE
+            self._to_remind[job.id] = self._remind_at[job.id] = at
             self._wake.set()
 
-    async def _reminded(self, job_id: int, at: float) -> None:
-        try:
-            # Counted from here: the task may begin a good while after it was asked for.
-            await self._clock.sleep(at - self._clock.monotonic())
-        finally:
-            self._reminders.pop(job_id, None)
+    async def _reminded(self, job_id: int, at: int) -> None:
+        # Counted from here: the task may begin a good while after it was asked for.
+        await self._clock.sleep(at - self._clock.monotonic())
+        self._remind_at.pop(job_id, None)
         self.changed(job_id)
 
     def _forget(self, job_id: int, followed: _Followed) -> None:
         if self._followed.get(job_id) is followed:
             del self._followed[job_id]
         self._to_remind.pop(job_id, None)
-        if (reminder := self._reminders.get(job_id)) is not None:
+        self._remind_at.pop(job_id, None)
+        if (reminder := self._reminders.pop(job_id, None)) is not None:
             reminder.cancel()
 
     async def _bot(self) -> Easel:
@@ -273,7 +286,9 @@ class Delivery:
                     raise Undelivered(f"Discord answered {error.status} (code {error.code})") from error
                 except (aiohttp.ClientError, OSError) as error:
                     raise Undelivered(f"the request failed ({type(error).__name__})") from error
-                if theirs.told_of_long_jobs:
+                # Nobody looks at a card any more that said long ago that nothing came of it.
+                late = view.job.delivered_at is not None and theirs.takes_late_results
+                if not showing.told and (theirs.told_of_long_jobs or late):
                     await tell_if_long(self._jobs, job_id, Messages(client))
             self._tried.discard(job_id)
             self._stale.discard(job_id)

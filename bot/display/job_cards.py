@@ -172,7 +172,9 @@ def _happening(view: JobView) -> list[str]:
     if progress.percent is not None:
         filled = _BAR * max(0, min(100, progress.percent)) // 100
         lines.append(f"{'▰' * filled}{'▱' * (_BAR - filled)} {progress.percent} %")
-    if progress.expected_at is not None:
+    if progress.overdue:
+        lines[0] += " · taking longer than usual"
+    elif progress.expected_at is not None:
         lines[0] += f" · usually ready {moment(_calm(progress.expected_at))}"
     return lines
 

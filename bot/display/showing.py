@@ -62,6 +62,9 @@ class Showing:
         # Whether the card may show it already. Before a new message was begun this was made sure of.
         nonce = self._job.delivery_nonce
         self._unsure = nonce == self._nonce(Step.TOKEN) if ladder.needs_token(self._job) else again and nonce is None
+        # A job that was shown before and was asked for again: where it brought nothing new, nobody is told twice.
+        before = self._job.delivered_at
+        self.told = before is not None and not any(image.created_at > before for image in view.images)
         self._trail: list[str] = []
         self._closed: dict[Step, Reason] = {}
         # The channel and the message of a result that does not stand in its card.
@@ -101,7 +104,7 @@ class Showing:
 
     async def _climb_down(self) -> None:
         uploads = await self._prepare(1)
-        left = frozenset(Step)
+        left = frozenset({Step.TOKEN, Step.BOT_EDIT}) if self.told else frozenset(Step)
         for step in ladder.ladder(self._job):
             if step not in left:
                 continue
@@ -123,6 +126,9 @@ class Showing:
         await self._keep()
 
     async def _keep(self) -> None:
+        if self.told:
+            await self._jobs.shown(self._job.id, note=self._job.delivery_note or _joined(self._trail))
+            return
         await self._tell_card(None)
         if await self._jobs.kept(self._job.id, note=f"kept: {_joined(self._trail)}"):
             log.warning("delivery.kept", why=_joined(self._trail))
@@ -267,7 +273,9 @@ class Showing:
         return f"{step.value}, since {_joined(self._trail)}" if self._trail else step.value
 
     def _nonce(self, step: Step) -> str:
-        return f"{self._job.id}-{step.name.lower()}"
+        # The message that showed it before must not pass for the new one.
+        again = "-again" if self._job.delivered_at is not None else ""
+        return f"{self._job.id}-{step.name.lower()}{again}"
 
     def _card(self, step: Step, uploads: Uploads) -> Card:
         view = self._view

@@ -51,14 +51,17 @@ class Gathered:
         return " ".join(dict.fromkeys(error.message for error in self.lost))
 
     @property
-    def waits_for(self) -> str | None:
-        """The setting with which the operator can bring images that did not come, if there is one."""
-        named = (error.setting for error in self.lost if isinstance(error, Refused))
-        return next((setting for setting in named if setting), None)
+    def mendable(self) -> Refused | None:
+        """Why images did not come that the operator can bring with a setting, if that is so."""
+        named = (error for error in self.lost if isinstance(error, Refused) and error.setting)
+        return next(named, None)
 
 
-def encode_result(finished: Finished) -> dict[str, Json] | None:
-    """Where the images are and what they cost, as plain JSON; None where they came with the answer itself."""
+def encode_result(finished: Finished, *, why: str = "") -> dict[str, Json] | None:
+    """Where the images are and what they cost, as plain JSON; None where they came with the answer itself.
+
+    ``why`` tells the operator what stood in the way of fetching them.
+    """
     if any(image.url is None for image in finished.images):
         return None
     images: list[Json] = [
@@ -72,7 +75,7 @@ def encode_result(finished: Finished) -> dict[str, Json] | None:
         for image in finished.images
     ]
     cost = finished.cost
-    return {"images": images, "cost": cost.millicredits, "exact": cost.exact, "beyond": finished.beyond}
+    return {"images": images, "cost": cost.millicredits, "exact": cost.exact, "beyond": finished.beyond, "why": why}
 
 
 def decode_result(stored: dict[str, Any]) -> Finished:

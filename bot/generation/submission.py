@@ -323,12 +323,14 @@ class SubmissionRun:
             log.warning("image.lost", provider=self._provider.name, detail=error.detail)
             alarm(self._provider, error)
         if not gathered.kept:
+            mendable = gathered.mendable
+            result = encode_result(finished, why=mendable.detail if mendable else "") or self.submission.result
             await self._end_for_nothing(
                 "no image could be fetched",
                 gathered.reasons,
                 finished.cost.millicredits + finished.beyond,
-                result=encode_result(finished),
-                waits_for=gathered.waits_for,
+                result=result,
+                waits_for=mendable.setting if mendable and result else None,
             )
             return
         missing = self._request.images - len(gathered.kept)

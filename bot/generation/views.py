@@ -24,7 +24,7 @@ class Progress:
     """What is happening now. Each is None where it is not known.
 
     ``queue_position`` is 1 for the next to be sent; ``expected_at`` is Unix milliseconds, UTC, and so is
-    ``resting_until``, before which nothing is sent because the provider rests.
+    ``resting_until``, before which nothing is sent because the provider rests. ``overdue``: it takes longer than usual.
     """
 
     queue_position: int | None = None
@@ -32,10 +32,11 @@ class Progress:
     expected_at: int | None = None
     fetching: bool = False
     resting_until: int | None = None
+    overdue: bool = False
 
-    def expecting(self, at: int | None) -> Progress:
-        """The same, probably over at ``at``."""
-        return replace(self, expected_at=at)
+    def expecting(self, at: int | None, *, overdue: bool) -> Progress:
+        """The same, probably over at ``at``, or ``overdue``."""
+        return replace(self, expected_at=at, overdue=overdue)
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,7 @@ class Worker:
         self._ready.update(job.id for job in ready)
         for one in waiting:
             event = "provider.missing" if one.setting is None else "images.wait"
-            log.error(event, provider=one.provider, setting=one.setting, submissions=one.submissions)
+            log.error(event, provider=one.provider, setting=one.setting, submissions=one.submissions, why=one.details)
         log.info("worker.resumed", submissions=len(on_their_way), ready=len(ready))
 
     async def _dispatch(self) -> None:

@@ -182,6 +182,7 @@ def _not_allowed(label: str, target: URL, hosts: Hosts) -> Refused:
         detail=f"{address[:200]}: IMAGE_HOSTS does not name {hosts.to_allow(target)[:200]}",
         cause=Cause.ADDRESS,
         operator=True,
+        setting="IMAGE_HOSTS",
     )
 
 
@@ -191,4 +192,5 @@ def _above_the_limit(label: str, largest: int, detail: str) -> Refused:
         f"{label} sent an image of more than {largest // MEBIBYTE} MiB. Whoever runs the bot can raise IMAGE_MAX_MIB.",
         detail=f"{detail}: more than IMAGE_MAX_MIB",
         operator=True,
+        setting="IMAGE_MAX_MIB",
     )

@@ -183,6 +183,7 @@ def test_a_waiting_card_says_place_price_and_who_asked() -> None:
             Progress(expected_at=NOW + 12_400),
             f"**Rendering** · usually ready <t:{(NOW + 10_000) // 1000}:R>",
         ),
+        (SubmissionStatus.RENDERING, Progress(overdue=True), "**Rendering** · taking longer than usual"),
         (SubmissionStatus.RENDERING, Progress(fetching=True), "**Fetching the images**"),
     ],
 )
@@ -190,6 +191,14 @@ def test_what_is_happening_is_said_in_words(status: SubmissionStatus, progress: 
     card = waiting_card(view(submission(status=status, held=6000), progress=progress))
     assert words in said(card)
     assert labels(card) == (["Cancel"] if status is SubmissionStatus.QUEUED else [])
+
+
+def test_a_job_whose_provider_is_not_set_up_says_so_and_can_be_cancelled() -> None:
+    sent = replace(submission(status=SubmissionStatus.RENDERING, held=6000), provider_missing=True)
+    card = waiting_card(view(sent))
+    assert "**Waiting for the image service**" in said(card)
+    assert "scripted is switched off here" in said(card)
+    assert labels(card) == ["Cancel"]
 
 
 def test_once_it_is_rendered_nothing_is_guessed_any_more() -> None:

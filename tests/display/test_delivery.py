@@ -14,7 +14,9 @@ import pytest
 from bot.display.delivery import EDIT_EVERY
 from bot.errors import Undelivered
 from bot.generation.views import JobView
+from bot.generation.worker import Worker
 from bot.providers.base import Refused, Waiting
+from storage import endings
 from storage.jobs import JobStatus
 from tests.display.conftest import ADA, Post, message, refused
 
@@ -461,3 +463,82 @@ async def test_an_image_whose_file_is_gone_is_named(post: Post) -> None:
     assert len(sent.uploads) == 1
     assert "No longer stored: 1 image of this job." in sent.says
     assert "(image 2 of 2)" in json.loads(sent.says)[0]["components"][1]["items"][0]["description"]
+
+
+# --- a job that is asked for again after it was shown -----------------------------------------------------------------
+
+
+async def shown_as_lost(post: Post, **options: Any) -> int:
+    """A job whose picture could not be fetched, as its author was told a while ago; it is asked for again."""
+    post.provider.enqueue("fetch", Refused("Not from there.", setting="IMAGE_HOSTS"))
+    job_id = await post.ready(**options)
+    await post.delivery.deliver(job_id)
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+    post.discord.taken.clear()
+    post.clock.advance(86_400)
+    await post.worker.stop(0)
+    async with post.database.write() as tx:
+        await endings.reopen(tx, ["scripted"], at=post.clock.now(), why="a test")
+    post.worker = Worker(
+        jobs=post.jobs,
+        files=post.files,
+        clock=post.clock,
+        changed=post.delivery.changed,
+        deliver=post.delivery.deliver,
+    )
+    return job_id
+
+
+async def worked(post: Post) -> None:
+    await post.worker.start()
+    await post.worker.idle()
+
+
+@pytest.mark.parametrize(("options", "expected"), [({}, ["bot", "dm"]), (PRIVATE, ["dm"])], ids=["public", "private"])
+async def test_its_pictures_are_shown_by_the_usual_ways_and_told_of(
+    post: Post, options: dict[str, Any], expected: list[str]
+) -> None:
+    job_id = await shown_as_lost(post, **options)
+    await worked(post)
+    assert ways(post) == expected
+    assert post.discord.taken[0].uploads
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+
+
+@pytest.mark.parametrize(("options", "expected"), [({}, ["bot"]), (PRIVATE, [])], ids=["public", "private"])
+async def test_where_nothing_new_came_nobody_is_told_twice(
+    post: Post, options: dict[str, Any], expected: list[str]
+) -> None:
+    job_id = await shown_as_lost(post, **options)
+    note = (await post.job(job_id)).delivery_note
+    post.provider.enqueue("fetch", Refused("Not from there.", setting="IMAGE_HOSTS"))
+    await worked(post)
+    assert ways(post) == expected
+    job = await post.job(job_id)
+    assert job.status is JobStatus.DELIVERED
+    assert options == {} or job.delivery_note == note
+
+
+# --- a time that has passed -------------------------------------------------------------------------------------------
+
+
+async def test_a_card_does_not_name_a_time_that_has_passed(post: Post) -> None:
+    post.run()
+    post.provider.enqueue("poll", *(Waiting() for _ in range(200)))
+    until = post.clock.now()
+    await post.imagine(seconds=3600)
+    taken = post.discord.edit_by_token
+    late: list[str] = []
+
+    async def watched(job: Any, card: Any, *rest: Any) -> Any:
+        named = [int(found) * 1000 for found in re.findall(r"usually ready <t:(\d+):R>", card.content)]
+        late.extend(card.content for at in named if at + 1000 < post.clock.now())
+        return await taken(job, card, *rest)
+
+    post.discord.edit_by_token = watched  # type: ignore[method-assign,assignment]  # a test listens in
+    await worked(post)
+    assert late == []
+    said = [sent.says for sent in post.discord.taken]
+    assert any("usually ready" in words for words in said)
+    assert any("taking longer than usual" in words for words in said)
+    assert post.clock.now() > until

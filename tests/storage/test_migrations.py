@@ -140,6 +140,36 @@ def test_every_older_version_comes_up_to_date_with_rows_in_every_table(tmp_path:
     assert copied == ([] if old == CURRENT else [f"easel-{old}-1.db"])
 
 
+@pytest.mark.parametrize(
+    ("steps", "sendings"),
+    [
+        (["queued"], 0),
+        (["queued", "submitting"], 1),
+        (["queued", "submitting", "rendering", "done"], 1),
+        (["queued", "submitting", "queued the provider is busy", "submitting"], 1),
+        (["queued", "submitting", "queued it did not arrive", "submitting", "unknown"], 2),
+        (["queued", "submitting", "queued it did not arrive"], 1),
+    ],
+)
+def test_the_sendings_are_counted_by_the_events(tmp_path: Path, steps: list[str], sendings: int) -> None:
+    path = tmp_path / "easel.db"
+    made_at(path, "0005")
+    fill_every_table(path)
+    with editing(path) as connection:
+        connection.execute("DELETE FROM events")
+        before = None
+        for step in steps:
+            status, _, why = step.partition(" ")
+            connection.execute(
+                "INSERT INTO events (submission_id, old_status, new_status, at, why) VALUES (1, ?, ?, 1, ?)",
+                (before, status, why or "a test"),
+            )
+            before = status
+    asyncio.run(migrate(address(path)))
+    with editing(path) as connection:
+        assert connection.execute("SELECT sendings FROM submissions").fetchall() == [(sendings,)]
+
+
 def test_only_the_latest_copies_are_kept(path: Path, steps: Path) -> None:
     folder = path.parent / "backups"
     folder.mkdir()
