@@ -29,7 +29,7 @@ from storage import jobs as rows
 from storage import threads
 from storage.errors import StorageError
 from storage.images import ImageFiles
-from storage.jobs import Event, JobStatus
+from storage.jobs import Event, JobStatus, ShareState
 
 T = TypeVar("T")
 
@@ -266,11 +266,29 @@ class Actions:
         self._authorise(origin, job, "delete")
         return await self._jobs.view(job_id)
 
+    async def may_clear(self, origin: Origin, job_id: int, *, asked_by: int | None) -> bool:
+        """Whether this person may take away a message that is left of a deleted job.
+
+        ``asked_by``: who the message answers, which counts where nothing is stored of the job any more.
+        """
+        async with self._jobs.database.read() as connection:
+            job = await rows.get_job(connection, job_id)
+        if job is None:
+            return origin.user_id == asked_by or (origin.server_id is not None and origin.manage_messages)
+        if job.status is not JobStatus.DELETED:
+            return False
+        try:
+            self._authorise(origin, job, "delete")
+        except UserError:
+            return False
+        return True
+
     def _authorise(self, origin: Origin, job: rows.Job, verb: str) -> None:
         if origin.user_id == job.user_id:
             return
-        moderates = origin.manage_messages and origin.server_id is not None and origin.server_id == job.server_id
-        if job.private or not moderates:
+        server_id = job.share_server_id if job.share_state is ShareState.POSTED else job.server_id
+        moderates = origin.manage_messages and origin.server_id is not None and origin.server_id == server_id
+        if job.public_in is None or not moderates:
             raise UserError(f"Only the person who asked for it, or somebody with Manage Messages, may {verb} this.")
 
     # --- looking ------------------------------------------------------------------------------------------------
@@ -311,14 +329,14 @@ class Actions:
         """A job that this person may look at: their own, or one that is public in this very channel."""
         job = await self._jobs.job(job_id)
         if not self.may_see(origin, job):
-            raise UserError(NOT_YOURS if job.private else "That job belongs to another channel.")
+            raise UserError(NOT_YOURS if job.public_in is None else "That job belongs to another channel.")
         return job
 
     def may_see(self, origin: Origin, job: rows.Job) -> bool:
         """Whether this person may look at a job: their own, or one that is public in this very channel."""
         if job.status is JobStatus.DELETED:
             return False
-        return job.user_id == origin.user_id or (not job.private and job.channel_id == origin.channel_id)
+        return job.user_id == origin.user_id or job.public_in == origin.channel_id
 
     async def thread_choices(self, origin: Origin, text: str) -> list[tuple[str, str]]:
         """The person's threads here whose title holds ``text``: the value to send back, and the title."""

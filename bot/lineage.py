@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from bot.actions import Actions
 from bot.errors import UserError
+from bot.generation.clock import Clock
 from bot.generation.drafts import Draft, draft_of, draft_of_prompt
-from bot.generation.jobs import Jobs
+from bot.generation.jobs import BEING_SHOWN, Jobs
 from bot.generation.requests import ImagineOptions
 from bot.generation.views import JobView
 from bot.origin import Origin
@@ -38,8 +39,9 @@ class Detailed:
 class Lineage:
     """What can be done from a result."""
 
-    def __init__(self, *, jobs: Jobs, actions: Actions) -> None:
+    def __init__(self, *, jobs: Jobs, actions: Actions, clock: Clock) -> None:
         self._jobs = jobs
+        self._clock = clock
         self._actions = actions
 
     async def detailed(self, origin: Origin, job_id: int) -> Detailed:
@@ -91,8 +93,10 @@ class Lineage:
             raise UserError("Only the person who asked for it may share it.")
         if origin.server_id is None:
             raise UserError("There is nobody here to share it with: share it in a server's channel.")
-        if not job.private:
+        if job.public_in is not None:
             raise UserError("This is public already.")
+        if job.status is JobStatus.READY:
+            raise UserError(BEING_SHOWN)
         if job.status not in (JobStatus.DELIVERED, JobStatus.KEPT):
             raise UserError("This is not finished yet. Share it when the images are there.")
         view = await self._jobs.view(job_id)
@@ -101,6 +105,22 @@ class Lineage:
         self._actions.check_sharing(origin, view.options)
         return view
 
-    async def shared(self, job_id: int, *, channel_id: int, message_id: int) -> None:
-        """It stands in a channel now, for all there to see."""
-        await self._jobs.note(job_id, private=False, channel_id=channel_id, message_id=message_id)
+    async def begin_share(self, job_id: int, *, server_id: int, channel_id: int, message_id: int) -> bool:
+        """Record where it is about to be shared, before it is; False if it was, or may have been, shared before."""
+        async with self._jobs.database.write() as tx:
+            return await lineage.begin_share(
+                tx, job_id, server_id=server_id, channel_id=channel_id, message_id=message_id
+            )
+
+    async def shared(self, job_id: int, *, message_id: int) -> bool:
+        """The images are in that message now, for all there to see; False if the job was deleted in the meantime."""
+        async with self._jobs.database.write() as tx:
+            job = await lineage.finish_share(
+                tx, job_id, message_id=message_id, at=self._clock.now(), note="shared by its author"
+            )
+        return job is not None and job.status is not JobStatus.DELETED
+
+    async def not_shared(self, job_id: int, *, message_id: int) -> None:
+        """The images are surely not in that message."""
+        async with self._jobs.database.write() as tx:
+            await lineage.undo_share(tx, job_id, message_id=message_id)

@@ -5,6 +5,7 @@ Times are Unix milliseconds (UTC); ids of Discord's are integers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -20,6 +21,14 @@ class JobStatus(StrEnum):
     KEPT = "kept"
     LAPSED = "lapsed"
     DELETED = "deleted"
+
+
+class ShareState(StrEnum):
+    """How far it is with showing a private result to others."""
+
+    POSTING = "posting"
+    """The images are being put into a message, or may be in it: it is looked at before there is another one."""
+    POSTED = "posted"
 
 
 UNSHOWN = frozenset({JobStatus.PROPOSED, JobStatus.WORKING, JobStatus.READY})
@@ -73,10 +82,28 @@ class Job:
     ended_at: int | None
     delivered_at: int | None
     words: str = ""
+    share_state: ShareState | None = None
+    share_server_id: int | None = None
+    share_channel_id: int | None = None
+    share_message_id: int | None = None
+
+    @property
+    def public_in(self) -> int | None:
+        """The channel in which everybody may see its result, if there is one."""
+        if self.share_state is ShareState.POSTED:
+            return self.share_channel_id
+        return None if self.private else self.channel_id
 
     def __repr__(self) -> str:
         # The token is a credential: a record in a log or a traceback must not carry it.
         return f"Job(id={self.id}, status={self.status.value!r}, user_id={self.user_id})"
+
+
+def job_of(row: Mapping[str, Any]) -> Job:
+    """A row of the table ``jobs`` as a record."""
+    share = row["share_state"]
+    codes = {"status": JobStatus(row["status"]), "share_state": None if share is None else ShareState(share)}
+    return Job(**{**row, **codes})
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,9 @@ threads = Table(
     Column("title", Text, nullable=False),
     Column("created_at", Int64, nullable=False),
     Column("updated_at", Int64, nullable=False),
+    # The job whose prompt the title was taken from, if it was not typed: the title goes when that prompt goes. Not a
+    # foreign key: jobs point at threads.
+    Column("titled_by", Integer),
     Index(None, "user_id", "place_id", "updated_at"),
     **STRICT,
     **NEVER_REUSED,
@@ -138,6 +141,12 @@ jobs = Table(
     Column("delivered_at", Int64),
     # The prompt without letter case, for searching.
     Column("words", Text, nullable=False, server_default=text("''")),
+    # Of a private result that its author shows to others: how far that is, and the message, written before the images
+    # are put into it.
+    Column("share_state", Text),
+    Column("share_server_id", Int64),
+    Column("share_channel_id", Int64),
+    Column("share_message_id", Int64),
     Index(None, "user_id", "created_at"),
     Index(None, "status", "user_id"),
     Index(None, "server_id", "created_at"),

@@ -30,7 +30,7 @@ _TOUCH = update(tables.threads).where(_THREADS.id == bindparam("thread"))
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A line of work; `updated_at` is when it was last worked on."""
+    """A line of work; `updated_at` is when it was last worked on, `titled_by` the job whose prompt named it."""
 
     id: int
     user_id: int
@@ -38,6 +38,7 @@ class Thread:
     title: str
     created_at: int
     updated_at: int
+    titled_by: int | None = None
 
 
 async def open_thread(tx: AsyncConnection, *, user_id: int, place_id: int, title: str, at: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
@@ -38,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 EDIT_EVERY = 2.0
 """Seconds between two progress edits of one card, at least."""
+PATIENCE = 60.0
+"""Seconds for which a button waits for what Discord says to an edit of the same card."""
 EDITS_AT_ONCE = 32
 """Cards that are edited at the same time: a thousand after a restart must not hold up the work itself."""
 PASSED = 5.0
@@ -255,6 +258,20 @@ class Delivery:
         if self._client is None:
             raise RuntimeError("the delivery was attached to nothing")
         return self._client
+
+    # --- for those who press a button meanwhile ------------------------------------------------------------------
+
+    def busy_with(self, job_id: int) -> bool:
+        """Whether a request to Discord about the job's card has no answer yet."""
+        followed = self._followed.get(job_id)
+        return followed is not None and followed.lock.locked()
+
+    async def settled(self, job_id: int, *, patience: float = PATIENCE) -> None:
+        """Come back when Discord has answered and what it answered is stored, or after ``patience`` seconds."""
+        if (followed := self._followed.get(job_id)) is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience), followed.lock:
+                    pass
 
     # --- the result ---------------------------------------------------------------------------------------------
 

@@ -330,6 +330,6 @@ def _result_buttons(view: JobView, *, shareable: bool) -> list[list[tuple[str, s
     makes, keeps = [("again", "Again"), ("edit", "Edit")], [("details", "Details"), ("delete", "Delete")]
     if any(request.seed is not None for request in view.requests):
         makes.insert(1, ("new-seed", "New seed"))
-    if shareable and view.job.private and view.job.server_id is not None:
+    if shareable and view.job.public_in is None and view.job.server_id is not None:
         keeps.insert(0, ("share", "Share"))
     return [[*makes, *keeps]] if len(makes) + len(keeps) <= _BUTTONS_IN_A_ROW else [makes, keeps]

@@ -13,14 +13,19 @@ from bot.display.links import SHOWN_PRIVATELY, jump_url
 from bot.display.packing import pack
 from bot.display.starting import origin_of
 from bot.display.wording import counted
+from bot.errors import UserError
+from bot.generation.jobs import BEING_SHOWN
 from bot.generation.views import JobView
 from storage.jobs import JobStatus
+from storage.records import UNSHOWN
 
 
 async def show_kept(interaction: Press, job_id: int) -> None:
     """Bring a result that could not be shown, with its images, into this very answer, to its author alone."""
     client, origin = interaction.client, origin_of(interaction)
     job = await client.history.own(origin, job_id)
+    if job.status in UNSHOWN:
+        raise UserError(BEING_SHOWN if job.status is JobStatus.READY else "This is not finished yet.")
     if job.status is not JobStatus.KEPT:
         url = jump_url(job)
         await tell(interaction, notice("You were shown this already." + (f" It is [here]({url})." if url else "")))

@@ -26,6 +26,7 @@ from storage.jobs import Job, JobStatus, Submission, SubmissionStatus
 GONE = "That job no longer exists. Start a new one with /imagine."
 CANCELLED = "Cancelled."
 CANCELLED_SENT = "Cancelled after it had been sent. It is not known whether the image service made it; you do not pay."
+BEING_SHOWN = "Its images are ready, but Discord has not taken all of them yet. Try again in a moment."
 CRASHED = "Something went wrong on our side. If it happens again, name job {job} to the bot's admin."
 
 
@@ -320,6 +321,9 @@ class Jobs(Asking):
                 tx, job_id, ended, JobStatus.DELETED, at=self._clock.now(), interaction_token=None
             )
             if not moved:
+                job = await _that_is_there(tx, job_id)
+                if job.status is JobStatus.READY:
+                    raise UserError(BEING_SHOWN)
                 raise UserError("This job is not finished yet. Cancel it, or wait for it, then delete it.")
             made = await rows.images_of(tx, job_id)
             await rows.forget_results(tx, job_id)

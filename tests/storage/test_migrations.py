@@ -55,6 +55,7 @@ WORDS = {
     "value": "[1]",
     "kind": "grant",
     "file": "1.png",
+    "share_state": "posted",
 }
 STATUSES = {"jobs": "delivered", "submissions": "done"}
 
