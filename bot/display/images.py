@@ -1,13 +1,13 @@
 """Makes images fit into a message: what is too large is re-encoded to the best quality that fits.
 
-The stored originals are only read. Everything slow is done in a worker thread.
+The stored originals are only read. Everything slow is done in threads: those for files, and those for pictures.
 """
 
 from __future__ import annotations
 
-import asyncio
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ import structlog
 
 from bot.display import png_text
 from bot.display.splicing import Piece, Spliced
+from storage.images import ImageFiles
 from storage.jobs import StoredImage
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Upload:
     pieces: tuple[Piece, ...] = field(repr=False)
     """What is sent: new bytes, and places in the stored file."""
     reencoded: bool
+    threads: Executor = field(repr=False, compare=False)
+    """Where it is read while it is sent."""
 
     @property
     def size(self) -> int:
@@ -63,7 +66,7 @@ class Upload:
 
     def file(self) -> discord.File:
         """The file as the library sends it; each serves for one message."""
-        return discord.File(Spliced(self.stored, self.pieces), filename=self.name)
+        return discord.File(Spliced(self.stored, self.pieces, self.threads), filename=self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +79,18 @@ class Uploads:
 
 
 async def prepare(
-    images: Sequence[Labelled],
-    path: Callable[[str], Path],
-    *,
-    file_limit: int,
-    request_limit: int = REQUEST_LIMIT,
+    images: Sequence[Labelled], files: ImageFiles, *, file_limit: int, request_limit: int = REQUEST_LIMIT
 ) -> Uploads:
-    """Make each image fit ``file_limit`` and all of them ``request_limit``, in bytes.
-
-    ``path`` says where a stored file is.
-    """
-    return await asyncio.to_thread(_prepare, images, path, file_limit, request_limit)
+    """Make each image fit ``file_limit`` and all of them ``request_limit``, in bytes."""
+    pools = files.pools
+    planned = await pools.files.run(_plan, images, files, file_limit, request_limit)
+    ready = []
+    for each in planned:
+        # One after the other, so that people who wait for theirs take turns.
+        upload = each if isinstance(each, Upload) else await pools.pictures.run(each.made)
+        if upload is not None:
+            ready.append(upload)
+    return Uploads(tuple(ready), gone=len(images) - len(planned), unfit=len(planned) - len(ready))
 
 
 def shares(sizes: Sequence[int], file_limit: int, total: int) -> list[int]:
@@ -105,22 +109,42 @@ def shares(sizes: Sequence[int], file_limit: int, total: int) -> list[int]:
     return [min(size, level) for size in sizes]
 
 
-def _prepare(images: Sequence[Labelled], path: Callable[[str], Path], file_limit: int, request_limit: int) -> Uploads:
+@dataclass(frozen=True, slots=True)
+class _Refit:
+    """An image that has to be re-encoded to at most ``budget`` bytes."""
+
+    labelled: Labelled
+    stored: Path
+    budget: int
+    threads: Executor
+
+    def made(self) -> Upload | None:
+        """The image as it is sent, or None if it cannot be made to fit. Blocks."""
+        data = refit(self.stored, self.budget, self.labelled.text)
+        if data is None:
+            return None
+        name = f"{self.labelled.stem}.webp"
+        return Upload(self.labelled.image, name, self.stored, (data,), reencoded=True, threads=self.threads)
+
+
+def _plan(images: Sequence[Labelled], files: ImageFiles, file_limit: int, request_limit: int) -> list[Upload | _Refit]:
+    """The images whose files are there: how each is sent, or what has to be done first. Blocks."""
+    threads = files.pools.files
     there = [
-        (each, path(each.image.file))
+        (each, path)
         for each in images
-        if each.image.file is not None and path(each.image.file).is_file()
+        if each.image.file is not None and (path := files.path(each.image.file)).is_file()
     ]
-    sizes = [file.stat().st_size + _room_for_text(each) for each, file in there]
+    sizes = [path.stat().st_size + _room_for_text(each) for each, path in there]
     budgets = shares(sizes, file_limit, request_limit - REQUEST_SPARE)
-    ready = []
-    for (each, file), size, budget in zip(there, sizes, budgets, strict=True):
+    planned: list[Upload | _Refit] = []
+    for (each, path), size, budget in zip(there, sizes, budgets, strict=True):
         if size <= budget:
             name = f"{each.stem}.{_EXTENSIONS[each.image.media_type]}"
-            ready.append(Upload(each.image, name, file, _pieces(each, file), reencoded=False))
-        elif (smaller := refit(file, budget, each.text)) is not None:
-            ready.append(Upload(each.image, f"{each.stem}.webp", file, (smaller,), reencoded=True))
-    return Uploads(tuple(ready), gone=len(images) - len(there), unfit=len(there) - len(ready))
+            planned.append(Upload(each.image, name, path, _pieces(each, path), reencoded=False, threads=threads))
+        else:
+            planned.append(_Refit(each, path, budget, threads))
+    return planned
 
 
 def _room_for_text(each: Labelled) -> int:

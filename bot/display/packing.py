@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection
-from pathlib import Path
+from collections.abc import Collection
 
 from bot.display import images, png_text
 from bot.display.images import Labelled, Uploads
 from bot.generation.views import JobView
 from bot.providers.base import ImageRequest
+from storage.images import ImageFiles
 
 STEM_AT_MOST = 40
 """Characters of a file's name that are taken from the prompt."""
@@ -20,7 +20,7 @@ _GAPS = re.compile(r"[^a-z0-9]+")
 
 async def pack(
     view: JobView,
-    path: Callable[[str], Path],
+    files: ImageFiles,
     *,
     file_limit: int,
     request_limit: int = images.REQUEST_LIMIT,
@@ -29,11 +29,10 @@ async def pack(
 ) -> Uploads:
     """The job's images in order, each within ``file_limit`` and all within ``request_limit``, in bytes.
 
-    ``path`` says where a stored file is; ``with_text`` puts prompt and settings into the files; ``without`` are ids of
-    images that are left out.
+    ``with_text`` puts prompt and settings into the files; ``without`` are ids of images that are left out.
     """
     wanted = [each for each in labelled(view, with_text=with_text) if each.image.id not in without]
-    return await images.prepare(wanted, path, file_limit=file_limit, request_limit=request_limit)
+    return await images.prepare(wanted, files, file_limit=file_limit, request_limit=request_limit)
 
 
 def labelled(view: JobView, *, with_text: bool) -> list[Labelled]:

@@ -41,7 +41,7 @@ class Previews:
     async def of(self, image: StoredImage) -> bytes | None:
         """The image's preview, made now if there is none; None where there is nothing to make it of."""
         if image.preview is not None:
-            found = await asyncio.to_thread(_read, self._files.path(image.preview))
+            found = await self._files.pools.files.run(_read, self._files.path(image.preview))
             if found is not None:
                 return found
         try:
@@ -75,7 +75,7 @@ class Previews:
         name = f"{Path(image.file).stem}-small.webp"
         aside = self._files.aside(name)
         async with self._turn:
-            data = await asyncio.to_thread(_made, self._files.path(image.file), aside)
+            data = await self._files.pools.pictures.run(_made, self._files.path(image.file), aside)
             if data is None:
                 return None
             await self._files.keep(aside, name)

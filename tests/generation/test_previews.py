@@ -15,6 +15,7 @@ from bot.generation.tidy import Ages, tidy
 from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.jobs import StoredImage
+from storage.pools import Pools
 from tests.generation.conftest import ADA, Workshop
 
 AGES = Ages(image_days=7, job_days=365, preview_days=90)
@@ -253,5 +254,5 @@ async def test_a_preview_is_not_forgotten_before_its_file(workshop: Workshop, pr
     assert image.preview is not None
 
 
-def test_the_files_of_previews_have_names_that_the_folder_takes() -> None:
-    assert ImageFiles(Path("/x")).path("1-0-0-small.webp").name == "1-0-0-small.webp"
+def test_the_files_of_previews_have_names_that_the_folder_takes(pools: Pools) -> None:
+    assert ImageFiles(Path("/x"), pools).path("1-0-0-small.webp").name == "1-0-0-small.webp"
