@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,6 +61,18 @@ class ImageFiles:
     def aside(self, name: str) -> Path:
         """A new path in the same folder to write the file to, before it is kept."""
         return self.path(name).with_name(f"{name}.{secrets.token_hex(4)}{_ASIDE}")
+
+    @asynccontextmanager
+    async def writing(self, name: str) -> AsyncIterator[Path]:
+        """A path aside for a file that is written and kept meanwhile; whatever fails, nothing is left there."""
+        aside = self.aside(name)
+        try:
+            yield aside
+        except BaseException:
+            # Should even this fail, it is cleared at the next start.
+            with suppress(OSError):
+                await self.pools.files.run(aside.unlink, missing_ok=True)
+            raise
 
     async def keep(self, aside: Path, name: str) -> Path:
         """Make a file written aside the file of this name, so that it outlives a power cut. Raises StorageError."""

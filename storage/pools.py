@@ -44,6 +44,8 @@ class Pools:
     def __init__(self) -> None:
         self.files = Pool("files", FILES_AT_ONCE)
         self.pictures = Pool("pictures", PICTURES_AT_ONCE)
+        self.large = asyncio.Lock()
+        """Held while a large picture is decoded."""
 
     async def close(self) -> None:
         """Wait for the work that has begun, and end the threads."""

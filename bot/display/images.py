@@ -17,6 +17,8 @@ import structlog
 
 from bot.display import png_text
 from bot.display.splicing import Piece, Spliced
+from bot.generation import decoding
+from bot.generation.decoding import Undecodable
 from storage.images import ImageFiles
 from storage.jobs import StoredImage
 
@@ -31,7 +33,9 @@ REQUEST_SPARE = 256 * 2**10
 """Bytes of a request that are left to its text and its headers."""
 
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
-_QUALITY_LOW, _QUALITY_HIGH = 50, 96
+_QUALITIES = range(50, 97)
+# To encode a large picture takes seconds.
+_FEW_QUALITIES = (50, 65, 80, 92)
 _SCALES = (1.0, 0.8, 0.65, 0.5, 0.35, 0.25, 0.15)
 # Without loss, WebP is rarely below this part of a PNG: further away it is not worth trying.
 _LOSSLESS_PART = 0.6
@@ -87,7 +91,7 @@ async def prepare(
     ready = []
     for each in planned:
         # One after the other, so that people who wait for theirs take turns.
-        upload = each if isinstance(each, Upload) else await pools.pictures.run(each.made)
+        upload = await decoding.in_turn(pools, each.weight, each.made) if isinstance(each, _Refit) else each
         if upload is not None:
             ready.append(upload)
     return Uploads(tuple(ready), gone=len(images) - len(planned), unfit=len(planned) - len(ready))
@@ -115,6 +119,8 @@ class _Refit:
 
     labelled: Labelled
     stored: Path
+    weight: int
+    """Bytes of all pixels."""
     budget: int
     threads: Executor
 
@@ -127,8 +133,10 @@ class _Refit:
         return Upload(self.labelled.image, name, self.stored, (data,), reencoded=True, threads=self.threads)
 
 
-def _plan(images: Sequence[Labelled], files: ImageFiles, file_limit: int, request_limit: int) -> list[Upload | _Refit]:
-    """The images whose files are there: how each is sent, or what has to be done first. Blocks."""
+def _plan(
+    images: Sequence[Labelled], files: ImageFiles, file_limit: int, request_limit: int
+) -> list[Upload | _Refit | None]:
+    """The images whose files are there: how each is sent, what has to be done first, or None for neither. Blocks."""
     threads = files.pools.files
     there = [
         (each, path)
@@ -137,14 +145,24 @@ def _plan(images: Sequence[Labelled], files: ImageFiles, file_limit: int, reques
     ]
     sizes = [path.stat().st_size + _room_for_text(each) for each, path in there]
     budgets = shares(sizes, file_limit, request_limit - REQUEST_SPARE)
-    planned: list[Upload | _Refit] = []
+    planned: list[Upload | _Refit | None] = []
     for (each, path), size, budget in zip(there, sizes, budgets, strict=True):
         if size <= budget:
             name = f"{each.stem}.{_EXTENSIONS[each.image.media_type]}"
             planned.append(Upload(each.image, name, path, _pieces(each, path), reencoded=False, threads=threads))
         else:
-            planned.append(_Refit(each, path, budget, threads))
+            planned.append(_refit(each, path, budget, threads))
     return planned
+
+
+def _refit(each: Labelled, path: Path, budget: int, threads: Executor) -> _Refit | None:
+    try:
+        weight = decoding.weight_of(path)
+    except Undecodable as error:
+        # It is kept as it came, and the card says that it is not shown.
+        log.warning("image.undecodable", file=path.name, reason=str(error))
+        return None
+    return _Refit(each, path, weight, budget, threads)
 
 
 def _room_for_text(each: Labelled) -> int:
@@ -171,42 +189,42 @@ def refit(file: Path, limit: int, text: str | None = None) -> bytes | None:
     from PIL import Image
 
     try:
-        with Image.open(file) as opened:
-            opened.load()
-            picture = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        log.exception("image.undecodable", file=file.name)
+        picture = decoding.decode(file)
+    except Undecodable as error:
+        log.warning("image.undecodable", file=file.name, reason=str(error))
         return None
     exif = png_text.exif(text) if text else b""
-    if file.stat().st_size * _LOSSLESS_PART <= limit:
+    # To encode a large picture without loss takes more memory than all else.
+    small = 3 * picture.width * picture.height <= decoding.LARGE
+    if small and file.stat().st_size * _LOSSLESS_PART <= limit:
         data = _encoded(picture, exif, lossless=True, quality=50)
         if len(data) <= limit:
             return data
     for scale in _SCALES:
         sides = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
         scaled = picture if scale == 1 else picture.resize(sides, Image.Resampling.LANCZOS)
-        best = _best(scaled, exif, limit)
+        best = _best(scaled, exif, limit, _QUALITIES if small else _FEW_QUALITIES)
         if best is not None:
             return best
     return None
 
 
-def _best(picture: Image, exif: bytes, limit: int) -> bytes | None:
-    """The highest quality that fits, or None where even the lowest does not."""
+def _best(picture: Image, exif: bytes, limit: int, qualities: Sequence[int]) -> bytes | None:
+    """The highest of the ascending qualities that fits, or None where even the lowest does not."""
     best = None
-    low, high = _QUALITY_LOW, _QUALITY_HIGH
+    low, high = 0, len(qualities) - 1
     # The lowest first: where that fails, the rest of the search would be in vain.
-    quality = low
+    place = low
     while low <= high:
-        data = _encoded(picture, exif, lossless=False, quality=quality)
+        data = _encoded(picture, exif, lossless=False, quality=qualities[place])
         if len(data) <= limit:
             best = data
-            low = quality + 1
-        elif quality == _QUALITY_LOW:
+            low = place + 1
+        elif place == 0:
             return None
         else:
-            high = quality - 1
-        quality = (low + high + 1) // 2
+            high = place - 1
+        place = (low + high + 1) // 2
     return best
 
 
