@@ -157,8 +157,9 @@ async def usage(settings: Settings, arguments: argparse.Namespace) -> int:
 async def health(settings: Settings, arguments: argparse.Namespace) -> int:
     """End with status 0 while the bot on this data folder is alive."""
     from bot.health import ailment
+    from storage.pools import apart
 
-    wrong = await asyncio.to_thread(ailment, settings.data_dir, time.time())
+    wrong = await apart(ailment, settings.data_dir, time.time())
     print(wrong or "The bot is alive.")
     return int(wrong is not None)
 

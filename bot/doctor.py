@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from bot.unreachable import unreachable
 from storage import running, sqlite
 from storage.database import Database, StorageError, database_path
 from storage.migrations import known_versions
+from storage.pools import apart
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -87,7 +87,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
             yield Finding("settings", "all of them can be read.")
     for unknown in settings.unknown:
         yield Finding("settings", f"{unknown} Correct the name, or take the line away.", Level.TO_DO)
-    yield await asyncio.to_thread(data_folder, settings.data_dir)
+    yield await apart(data_folder, settings.data_dir)
     yield await database(settings.database_url)
     for finding in (*sqlite_library(), *proxies(settings)):
         yield finding
@@ -154,13 +154,13 @@ async def database(url: str) -> Finding:
     """Whether the database opens, and its version."""
     try:
         path = database_path(url)
-        if not await asyncio.to_thread(path.exists):
+        if not await apart(path.exists):
             return Finding("database", f"{path} will be made at the first start.")
         opened = await Database.open(url)
     except StorageError as error:
         return Finding("database", str(error), Level.TO_DO)
     await opened.close()
-    versions = await asyncio.to_thread(known_versions)
+    versions = await apart(known_versions)
     return Finding("database", f"{path} opens and is at version {versions[-1]}, as it should be.")
 
 
@@ -199,7 +199,7 @@ def image_sources(hosts: Sequence[str]) -> Finding:
 async def waiting(url: str, providers: Collection[str]) -> AsyncIterator[Finding]:
     """What was paid for and waits until a setting is mended, a line for each setting."""
     try:
-        if not await asyncio.to_thread(database_path(url).exists):
+        if not await apart(database_path(url).exists):
             return
         opened = await Database.open(url)
     except StorageError:
@@ -222,7 +222,7 @@ async def waiting(url: str, providers: Collection[str]) -> AsyncIterator[Finding
 
 async def commands_told() -> list[Json]:
     """The commands as Discord is told them, by a bot that is put together with made-up keys in an empty folder."""
-    folder = await asyncio.to_thread(tempfile.mkdtemp)
+    folder = await apart(tempfile.mkdtemp)
     made_up = load({"DATA_DIR": folder, "AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"}, env_file=None)
     try:
         async with assembled(made_up) as runtime:
@@ -231,7 +231,7 @@ async def commands_told() -> list[Json]:
             tree = runtime.client.tree
             return [command.to_dict(tree) for command in tree.get_commands()]
     finally:
-        await asyncio.to_thread(shutil.rmtree, folder)
+        await apart(shutil.rmtree, folder)
 
 
 def command_tree(commands: Sequence[Json]) -> Finding:

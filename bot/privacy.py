@@ -20,6 +20,7 @@ from storage import privacy
 from storage.database import Database
 from storage.errors import StorageError
 from storage.images import ImageFiles
+from storage.pools import apart
 from storage.privacy import Belongings
 
 log = structlog.get_logger(__name__)
@@ -50,15 +51,18 @@ class Privacy:
         self._files = files
         self._personal = personal
         self._clock = clock
+        self._exporting = asyncio.Lock()
 
     async def export(self, user_id: int, *, file_limit: int) -> Export:
         """All that is stored on this person, packed if it has more than ``file_limit`` bytes.
 
         Raises UserError where even that is too large.
         """
-        async with self._database.read() as connection:
-            rows = await privacy.everything(connection, user_id)
-        return await asyncio.to_thread(_export, rows, self._clock.now(), user_id, file_limit)
+        # One at a time: each takes a thread, and memory for all that there is.
+        async with self._exporting:
+            async with self._database.read() as connection:
+                rows = await privacy.everything(connection, user_id)
+            return await apart(_export, rows, self._clock.now(), user_id, file_limit)
 
     async def deletable(self, user_id: int) -> Belongings:
         """What would be deleted. Raises UserError where nothing is stored or a job is running."""

@@ -44,6 +44,7 @@ from bot.threads import Threads
 from bot.unreachable import unreachable
 from storage.database import Database, InstanceLock, migrate
 from storage.images import ImageFiles
+from storage.pools import Pools
 
 T = TypeVar("T")
 
@@ -117,7 +118,9 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
                 "No image service is set up: set AI_CLIENT_TOKEN or AITHRIVING_KEY, "
                 "or DEMO_PROVIDER=1 for painted pictures."
             )
-        files = ImageFiles(settings.data_dir / "images")
+        pools = Pools()
+        stack.push_async_callback(pools.close)
+        files = ImageFiles(settings.data_dir / "images", pools)
         if alone:
             await stack.enter_async_context(InstanceLock(settings.database_url, settings.data_dir))
             await migrate(settings.database_url, settings.data_dir / BACKUPS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from bot.credits import credits_text
 from storage import copies, endings, reconcile
 from storage.database import Database, InstanceLock, database_path
 from storage.jobs import SubmissionStatus
+from storage.pools import apart
 from storage.restore import Restored, restore
 
 PUT_BACK = (
@@ -33,7 +33,7 @@ async def back_up(settings: Settings, to: Path | None, now: datetime) -> Path:
         copies.backup(path, target)
         return target
 
-    return await asyncio.to_thread(copy)
+    return await apart(copy)
 
 
 async def put_back(settings: Settings, copy: Path, now: datetime) -> list[str]:
@@ -41,9 +41,9 @@ async def put_back(settings: Settings, copy: Path, now: datetime) -> list[str]:
     path = database_path(settings.database_url)
     aside = copies.dated(path, settings.data_dir / BACKUPS, now, "-replaced")
     async with InstanceLock(settings.database_url):
-        replaced = await asyncio.to_thread(path.exists)
+        replaced = await apart(path.exists)
         # Where the file really is, so that a link to it stays one.
-        real = await asyncio.to_thread(path.resolve)
+        real = await apart(path.resolve)
         restored = await restore(real, copy, aside=aside, told=PUT_BACK, at=int(now.timestamp() * 1000))
     return list(_told(restored, path, copy, aside if replaced else None))
 

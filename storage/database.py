@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from storage import copies, driver, sqlite
 from storage.errors import StorageError
 from storage.migrations import FOLDER, known_versions
+from storage.pools import apart
 from storage.schema import check_current, upgrade, version_of
 
 __all__ = ["AsyncConnection", "Database", "InstanceLock", "StorageError", "database_path", "database_url", "migrate"]
@@ -44,7 +45,7 @@ class Database:
         Raises StorageError if the file is not a database of this version or cannot be written.
         """
         path = database_path(url)
-        await asyncio.to_thread(check_current, path)
+        await apart(check_current, path)
         # The parameters of a statement hold prompts and interaction tokens, which belong in no error's text.
         options: dict[str, Any] = {"max_overflow": 0, "hide_parameters": True}
         writer = create_async_engine(
@@ -98,11 +99,11 @@ class Database:
         """
         async with self._turn:
             with sqlite.plainly(self._path):
-                return await asyncio.to_thread(sqlite.compact, self._path)
+                return await apart(sqlite.compact, self._path)
 
     async def size(self) -> int:
         """Bytes of the file."""
-        return (await asyncio.to_thread(self._path.stat)).st_size
+        return (await apart(self._path.stat)).st_size
 
     async def close(self) -> None:
         """Close all connections."""
@@ -124,13 +125,13 @@ class InstanceLock:
         self._held = ExitStack()
 
     async def __aenter__(self) -> InstanceLock:
-        await asyncio.to_thread(self._acquire)
+        await apart(self._acquire)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.to_thread(self._held.close)
+        await apart(self._held.close)
 
     def _acquire(self) -> None:
         with ExitStack() as held:
@@ -166,7 +167,7 @@ async def migrate(url: str, backup_to: Path | None = None, *, migrations: Path =
     it. Raises StorageError.
     """
     path = database_path(url)
-    await asyncio.to_thread(_migrate, path, backup_to or path.parent / "backups", migrations)
+    await apart(_migrate, path, backup_to or path.parent / "backups", migrations)
 
 
 def database_url(path: Path) -> str:

@@ -7,7 +7,6 @@ database: whatever happens before, the present one stays.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from storage.disk import put_in_place
 from storage.endings import end_free
 from storage.errors import StorageError
 from storage.migrations import known_versions
+from storage.pools import apart
 from storage.records import UNFINISHED, JobStatus, SubmissionStatus
 from storage.schema import upgrade, version_of
 
@@ -51,12 +51,12 @@ async def restore(path: Path, copy: Path, *, aside: Path, told: str, at: int) ->
     """
     half = path.with_name(f"{path.name}.restoring")
     try:
-        await asyncio.to_thread(_prepare, path, copy, half)
-        given = await asyncio.to_thread(id_sequences.last_ids, path)
+        await apart(_prepare, path, copy, half)
+        given = await apart(id_sequences.last_ids, path)
         restored = await _settle(half, given, told, at)
-        await asyncio.to_thread(_take_its_place, path, half, aside)
+        await apart(_take_its_place, path, half, aside)
     finally:
-        await asyncio.to_thread(_clear, half)
+        await apart(_clear, half)
     return restored
 
 

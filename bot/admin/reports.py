@@ -22,6 +22,7 @@ from storage import ledger, reports, running, server_settings
 from storage.entries import entries
 from storage.jobs import JobStatus
 from storage.ledger import Balance
+from storage.pools import apart
 from storage.reports import DAY, By, Figures, Line, Scope
 from storage.running import Request
 
@@ -100,6 +101,7 @@ class Reports:
         self._worker = worker
         self._servers = servers
         self._clock = clock
+        self._exporting = asyncio.Lock()
 
     # --- what was spent -----------------------------------------------------------------------------------------
 
@@ -140,12 +142,13 @@ class Reports:
         server_id = asker.server_id()
         asked = span(period, self._clock.now())
         table = Table(asker.origin.file_limit)
-        async with self._database.read() as connection:
+        # One table at a time: each takes a thread, and memory.
+        async with self._exporting, self._database.read() as connection:
             async for some in entries(connection, Scope(server_id, None, asked.since, asked.until)):
-                await asyncio.to_thread(table.add, some)
+                await apart(table.add, some)
         whose = "all-servers" if server_id is None else str(server_id)
         name = f"easel-{whose}-{asked.name.replace(' ', '-').replace('..', '-to-')}"
-        return await asyncio.to_thread(table.finished, name)
+        return await apart(table.finished, name)
 
     # --- what runs now ------------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ async def _bring(interaction: Press, view: JobView, *, file_limit: int) -> Uploa
     for part in (1, 2):
         packed = await pack(
             view,
-            client.history.file,
+            client.history.files,
             file_limit=file_limit // part,
             request_limit=REQUEST_LIMIT // part,
             with_text=with_text,

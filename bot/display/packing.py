@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
-from pathlib import Path
 
 from bot.display import images, png_text
 from bot.display.images import Labelled, Uploads
 from bot.generation.views import JobView
 from bot.providers.base import ImageRequest
+from storage.images import ImageFiles
 
 FILES_AT_MOST = 10
 """Files that Discord takes in one message."""
@@ -23,7 +23,7 @@ _GAPS = re.compile(r"[^a-z0-9]+")
 
 async def pack(
     view: JobView,
-    path: Callable[[str], Path],
+    files: ImageFiles,
     *,
     file_limit: int,
     request_limit: int = images.REQUEST_LIMIT,
@@ -32,12 +32,11 @@ async def pack(
 ) -> Uploads:
     """The job's images in order, each within ``file_limit`` and all within ``request_limit``, in bytes.
 
-    ``path`` says where a stored file is; ``with_text`` puts prompt and settings into the files; ``without`` are ids of
-    images that are left out.
+    ``with_text`` puts prompt and settings into the files; ``without`` are ids of images that are left out.
     """
     wanted = [each for each in labelled(view, with_text=with_text) if each.image.id not in without]
     first, rest = wanted[:FILES_AT_MOST], wanted[FILES_AT_MOST:]
-    packed = await images.prepare(first, path, file_limit=file_limit, request_limit=request_limit)
+    packed = await images.prepare(first, files, file_limit=file_limit, request_limit=request_limit)
     return replace(packed, unfit=packed.unfit + len(rest)) if rest else packed
 
 

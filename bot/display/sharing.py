@@ -150,7 +150,7 @@ class Sharing:
     async def _packed(self, interaction: Press, view: JobView, part: int) -> Uploads:
         uploads = await pack(
             view,
-            self._files.path,
+            self._files,
             file_limit=interaction.filesize_limit // part,
             request_limit=REQUEST_LIMIT // part,
             with_text=interaction.client.personal.of(view.job.user_id).writes_png_text,

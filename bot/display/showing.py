@@ -187,7 +187,7 @@ class Showing:
         """The images for one request; a ``part`` of 2 allows them half of what should be allowed."""
         return await pack(
             self._view,
-            self._files.path,
+            self._files,
             file_limit=self._job.file_limit // part,
             request_limit=images.REQUEST_LIMIT // part,
             with_text=self._with_text,

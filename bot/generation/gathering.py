@@ -114,14 +114,14 @@ class Gatherer:
         return Gathered(tuple(image for image in fetched if isinstance(image, KeptImage)), tuple(lost))
 
     async def _fetch(self, position: int, image: GeneratedImage, stem: str) -> KeptImage:
-        aside = self._files.aside(stem)
-        try:
-            fetched = await self._patiently(image, aside)
-        except OSError as error:
-            # Providers keep the network's errors to themselves, so it is the disk's.
-            raise StorageError(f"The image files cannot be written: {error.strerror}.") from error
-        name = f"{stem}.{EXTENSIONS[fetched.media_type]}"
-        await self._files.keep(aside, name)
+        async with self._files.writing(stem) as aside:
+            try:
+                fetched = await self._patiently(image, aside)
+            except OSError as error:
+                # Providers keep the network's errors to themselves, so it is the disk's.
+                raise StorageError(f"The image files cannot be written: {error.strerror}.") from error
+            name = f"{stem}.{EXTENSIONS[fetched.media_type]}"
+            await self._files.keep(aside, name)
         return KeptImage(position=position, file=name, fetched=fetched, seed=image.seed, filtered=image.filtered)
 
     async def _patiently(self, image: GeneratedImage, aside: Path) -> FetchedImage:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from decimal import Decimal
 from pathlib import Path
@@ -174,7 +173,7 @@ class Aithriving(Provider):
                 raise self._service.judge.about(request).by_status(answer, paid=True)
             raise OutcomeUnknown(f"{self.label} said that it was done and sent no picture.", detail=answer.detail)
         try:
-            data = await asyncio.to_thread(decode_image, image)
+            data = await self._service.in_thread(decode_image, image)
         except ValueError:
             raise OutcomeUnknown(f"{self.label} sent a picture that cannot be read.", detail=answer.detail) from None
         told = reply.data.seed
@@ -198,7 +197,7 @@ class Aithriving(Provider):
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
         if image.data is None:
             raise Refused(f"{self.label} sent no picture.")
-        return await keep(image.data, path, label=self.label, largest=self._largest)
+        return await keep(self._service, image.data, path, largest=self._largest)
 
     async def cancel(self, handle: Handle) -> CancelResult:
         return CancelResult.NOT_OFFERED

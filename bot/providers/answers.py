@@ -5,15 +5,14 @@ Nothing here raises for an odd value: what cannot be read is None, and who asked
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -198,6 +197,8 @@ class Answer:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     call: str = ""
+    in_thread: Callable[..., Awaitable[Any]] | None = field(default=None, repr=False)
+    """How a long body is read beside the event loop; without it that is done at once."""
 
     def header(self, name: str) -> str | None:
         return self.headers.get(name)
@@ -219,9 +220,10 @@ class Answer:
 
     async def json(self) -> Json:
         """The decoded body. Raises Unreadable if it is no JSON."""
-        if len(self.body) < _SLOW_TO_READ:
+        if self.in_thread is None or len(self.body) < _SLOW_TO_READ:
             return parse_json(self.body)
-        return await asyncio.to_thread(parse_json, self.body)
+        value: Json = await self.in_thread(parse_json, self.body)
+        return value
 
 
 class Lenient(BaseModel):

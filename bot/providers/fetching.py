@@ -5,7 +5,6 @@ A download is made without the key, from configured hosts alone, also after a re
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -44,16 +43,16 @@ class _OtherLength(Unreachable):
         self.image = image
 
 
-async def keep(data: bytes, path: Path, *, label: str, largest: int = LARGEST_IMAGE) -> FetchedImage:
+async def keep(service: Service, data: bytes, path: Path, *, largest: int = LARGEST_IMAGE) -> FetchedImage:
     """Write an image that came with an answer into the file. Raises Refused if it is none that we can take."""
     if len(data) > largest:
-        message = f"{label} sent an image of more than {largest // MEBIBYTE} MiB."
+        message = f"{service.label} sent an image of more than {largest // MEBIBYTE} MiB."
         raise Refused(message, detail=f"{len(data)} bytes: more than IMAGE_MAX_MIB")
     try:
-        return await asyncio.to_thread(_finish, path, "wb", data)
+        return await service.in_thread(_finish, path, "wb", data)
     except NotAPicture as error:
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-        raise Refused(f"{label} sent {error}.", detail=f"{error}, {len(data)} bytes") from None
+        await service.in_thread(_remove, path)
+        raise Refused(f"{service.label} sent {error}.", detail=f"{error}, {len(data)} bytes") from None
 
 
 class Downloads:
@@ -85,7 +84,7 @@ class Downloads:
         except _OtherLength as error:
             if error.image.size == expected_size:
                 return error.image
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            await self._service.in_thread(_remove, path)
             raise
 
     async def _attempt(self, url: str, path: Path, expected_bytes: int | None) -> FetchedImage:
@@ -93,13 +92,13 @@ class Downloads:
         try:
             image = await self._download(url, path)
         except NotAPicture as error:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            await self._service.in_thread(_remove, path)
             message, detail = f"{label} sent {error}.", str(error)
             if isinstance(error, CutShort):
                 raise Unreachable(message, detail=detail) from None
             raise (_Page if isinstance(error, APage) else Refused)(message, detail=detail) from None
         except BaseException:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            await self._service.in_thread(_remove, path)
             raise
         if expected_bytes is not None and image.bytes != expected_bytes:
             detail = f"{image.bytes} bytes in place of {expected_bytes}"
@@ -125,9 +124,9 @@ class Downloads:
             if written > self._largest:
                 raise _above_the_limit(self._service.label, self._largest, "a body without an end")
             if len(piece) >= _PIECE:
-                await asyncio.to_thread(_write, path, mode, piece)
+                await self._service.in_thread(_write, path, mode, piece)
                 piece, mode = bytearray(), "ab"
-        return await asyncio.to_thread(_finish, path, mode, piece)
+        return await self._service.in_thread(_finish, path, mode, piece)
 
     @asynccontextmanager
     async def _open(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -165,6 +164,10 @@ class Downloads:
 def _write(path: Path, mode: str, data: bytes | bytearray) -> None:
     with path.open(mode) as file:
         file.write(data)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _finish(path: Path, mode: str, data: bytes | bytearray) -> FetchedImage:

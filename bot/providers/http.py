@@ -8,9 +8,12 @@ spares a poll the way to and fro of a new one; one that is lost for that is made
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -21,12 +24,16 @@ from bot.providers.base import Json, OutcomeUnknown, Unreachable
 from bot.providers.hosts import GuardedResolver, Hosts
 from bot.providers.refusals import Judge
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 CONNECT_SECONDS = 10.0
 KEPT_SECONDS = 4.0
 """How long a connection is kept that nobody uses: most servers close theirs after five seconds or more."""
 FREE_SECONDS = 30.0
 LARGEST_ANSWER = 4 << 20
 """Bytes of an answer that holds no image."""
+_THREADS = 2
 USER_AGENT = "Easel (a Discord bot that makes pictures)"
 
 
@@ -52,6 +59,7 @@ class Service:
         self._authorization = f"{scheme} {secret}".strip()
         self._session: aiohttp.ClientSession | None = None
         self._asking: aiohttp.ClientSession | None = None
+        self._threads: ThreadPoolExecutor | None = None
 
     def __repr__(self) -> str:
         return f"Service({self.label!r}, {str(self.base)!r})"
@@ -139,7 +147,7 @@ class Service:
                     if response.status < 300 or response.status >= 500:
                         raise
                     body = b""
-                return Answer(response.status, response.headers, body, call)
+                return Answer(response.status, response.headers, body, call, self.in_thread)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             detail = f"{call}: {error if isinstance(error, _Broken) else type(error).__name__}"
             if paid and line.up:
@@ -159,6 +167,15 @@ class Service:
         if self._asking is None or self._asking.closed:
             self._asking = self._opened(keepalive_timeout=KEPT_SECONDS)
         return self._asking
+
+    async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Write an image or read a long answer in one of this service's own few threads, which nothing else holds up.
+
+        Returns and raises what the work does.
+        """
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=self.label)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *args, **kwargs))
 
     def _opened(self, **keeping: Any) -> aiohttp.ClientSession:
         trace = aiohttp.TraceConfig()
@@ -181,6 +198,9 @@ class Service:
         for session in (self._session, self._asking):
             if session is not None:
                 await session.close()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+            self._threads = None
 
 
 def _address(text: str) -> URL:

@@ -30,6 +30,7 @@ from bot.personal import Personal
 from storage.database import Database, migrate
 from storage.images import ImageFiles
 from storage.jobs import Job
+from storage.pools import Pools
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider
 
@@ -176,10 +177,10 @@ async def _nobody(job_id: int) -> None:
 
 
 @pytest.fixture
-async def post(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Post]:
+async def post(tmp_path: Path, pools: Pools, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Post]:
     url = f"sqlite+aiosqlite:///{tmp_path / 'easel.db'}"
     await migrate(url, None)
-    database, files, clock = await Database.open(url), ImageFiles(tmp_path / "images"), SkippingClock()
+    database, files, clock = await Database.open(url), ImageFiles(tmp_path / "images", pools), SkippingClock()
     await files.prepare()
     provider, answers, limits = ScriptedProvider(), Answers(), Limits()
     monkeypatch.setattr(delivery_module, "Messages", lambda _: answers)

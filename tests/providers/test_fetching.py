@@ -94,10 +94,15 @@ async def store() -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def downloads(store: Store) -> AsyncIterator[Downloads]:
+async def service(store: Store) -> AsyncIterator[Service]:
     service = Service("Painter", store.url, secret=SECRET, scheme="Bearer")
-    yield Downloads(service, largest=100_000, pause=0)
+    yield service
     await service.close()
+
+
+@pytest.fixture
+def downloads(service: Service) -> Downloads:
+    return Downloads(service, largest=100_000, pause=0)
 
 
 async def failing(downloads: Downloads, url: str, path: Path, **expected: object) -> ProviderError:
@@ -400,8 +405,8 @@ async def test_a_disk_that_fails_is_not_the_services_fault(store: Store, downloa
     assert len(store.asked) == 1
 
 
-async def test_bytes_at_hand_are_written_and_checked(tmp_path: Path) -> None:
-    kept = await keep(PICTURE, tmp_path / "x", label="Painter")
+async def test_bytes_at_hand_are_written_and_checked(service: Service, tmp_path: Path) -> None:
+    kept = await keep(service, PICTURE, tmp_path / "x")
     assert (kept.media_type, kept.size, kept.bytes) == ("image/png", SIZE, len(PICTURE))
     assert (tmp_path / "x").read_bytes() == PICTURE
 
@@ -411,7 +416,7 @@ async def test_bytes_at_hand_are_written_and_checked(tmp_path: Path) -> None:
     [spoilt.HTML, spoilt.SVG, spoilt.bomb(b""), PICTURE[:-8], b"", random.Random(1).randbytes(200_000)],
     ids=["html", "svg", "bomb", "cut", "empty", "large"],
 )
-async def test_bytes_at_hand_that_are_no_image_are_refused(tmp_path: Path, data: bytes) -> None:
+async def test_bytes_at_hand_that_are_no_image_are_refused(service: Service, tmp_path: Path, data: bytes) -> None:
     with pytest.raises(Refused):
-        await keep(data, tmp_path / "x", label="Painter", largest=100_000)
+        await keep(service, data, tmp_path / "x", largest=100_000)
     assert not (tmp_path / "x").exists()

@@ -35,6 +35,7 @@ from bot.providers.base import (
     WrongSetting,
 )
 from bot.providers.fetching import keep
+from bot.providers.http import Service
 from bot.providers.registry import PROVIDERS, configure
 from playground.providers import Picture, StandIn, flat
 from tests.providers.workbench import asked, reader
@@ -64,6 +65,7 @@ class Easels(Provider):
 
     def __init__(self, key: str) -> None:
         self.key = key
+        self.service = Service(self.label, "https://easels.invalid", secret=key)
         self.asked: list[ImageRequest] = []
 
     @classmethod
@@ -94,7 +96,7 @@ class Easels(Provider):
 
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
         assert image.data is not None
-        return await keep(image.data, path, label=self.label)
+        return await keep(self.service, image.data, path)
 
     async def cancel(self, handle: Handle) -> CancelResult:
         return CancelResult.TOO_LATE
@@ -104,6 +106,7 @@ class Easels(Provider):
 
     async def close(self) -> None:
         self.key = ""
+        await self.service.close()
 
 
 async def test_another_provider_is_one_file_and_one_line(tmp_path: Path) -> None:
