@@ -23,6 +23,7 @@ HERMITS = 3
 """How many of them take no direct messages."""
 NUMBER = 5
 """Digits of the number that stands in each prompt."""
+SHARED_AT_ONCE = 3
 FILTERED = "nsfw"
 """The content filter of the services minds this word."""
 
@@ -143,10 +144,15 @@ class Crowd:
         if ask.card is not None:
             ask.shared |= await _pressed(ask.person, ask.card, "Share") is not None
 
+    async def share_new(self) -> None:
+        """A few people press Share who have not done so before."""
+        for ask in [ask for ask in self.shareable() if not ask.shared][:SHARED_AT_ONCE]:
+            await self.share(ask)
+
     async def share_some(self) -> None:
-        """A few people press Share, some of them once more."""
+        """A few people press Share, most of them once more."""
         for ask in list(self.shareable())[-20:]:
-            if self._chance.random() < (0.1 if ask.shared else 0.4):
+            if self._chance.random() < (0.2 if ask.shared else 0.05):
                 await self.share(ask)
 
     def give_up_unanswered(self) -> None:

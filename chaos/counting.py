@@ -177,11 +177,9 @@ def _to_its_author(ask: Ask, its: Traces) -> list[Seen]:
     return [seen for seen in its.shown if not (ask.private and is_public(seen))]
 
 
-def _unsent(run: Run, fates: Mapping[Ask, Fate], called: Collection[int]) -> list[str]:
+def _unsent(run: Run, fates: Mapping[Ask, Fate], called: Mapping[int, Counter[str]]) -> list[str]:
     """Those that failed by themselves without any paid request, beyond those whose thread was refused to them."""
-    failed = [
-        ask for ask, one in fates.items() if one is Fate.FAILED and ask.number not in called and not ask.cancelled
-    ]
+    failed = [ask for ask, one in fates.items() if one is Fate.FAILED and not called[ask.number] and not ask.cancelled]
     threads = [ask for ask in failed if ask.engine == AI_CLIENT]
     refused = sum(call.status in {404, 410} for call in run.services.calls_to("ai-client.thread"))
     return [_told(ask) for ask in failed if ask.engine != AI_CLIENT or len(threads) > refused]

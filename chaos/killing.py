@@ -67,12 +67,13 @@ class Place:
         return not self.sharing or answered is None or answered.kind is Kind.COMPONENT
 
 
+SHARED = Place("Discord: upload of a shared result", "PATCH", "/webhooks/*", files=True, sharing=True)
 PLACES = (
     Place("Discord: login", "GET", "/users/@me"),
     Place("Discord: the first answer", "POST", "/interactions/*"),
     Place("Discord: edit of a card", "PATCH", "/webhooks/*", files=False),
     Place("Discord: upload of a result", "PATCH", "/webhooks/*", files=True),
-    Place("Discord: upload of a shared result", "PATCH", "/webhooks/*", files=True, sharing=True),
+    SHARED,
     Place("Discord: edit by the bot itself", "PATCH", "/channels/*", late=True),
     Place("Discord: opening direct messages", "POST", "/users/@me/channels", late=True),
     Place("Discord: a new message", "POST", "/channels/*/messages", late=True),

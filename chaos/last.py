@@ -224,7 +224,7 @@ class LastLife:
 
     async def _shares(self) -> None:
         for _ in range(3):
-            await self._crowd.share_some()
+            await self._crowd.share_new()
             await asyncio.sleep(1.5)
 
 

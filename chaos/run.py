@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chaos.asking import Ask, Crowd
 from chaos.conditions import Conditions
-from chaos.killing import LOOKING, POINTS, Killer, Place, Side
+from chaos.killing import LOOKING, POINTS, SHARED, Killer, Place, Side
 from chaos.last import LastLife, Noted
 from chaos.machine import MINUTE, Machine
 from chaos.services import LOST_AFTER, paint
@@ -108,13 +108,16 @@ class Run:
             life += 1
             if life % 20 == 0:
                 self._tell()
-        if Kind.KEY in self.size.kinds and life:
-            # Whatever the dice said: once while jobs of it are made.
-            await self._life(without=KEYS[0])
+        # Whatever the dice said: once a start without a key while its jobs are made, and a share that nobody noted.
+        wanted = {Kind.KEY, Kind.SHARE} & self.size.kinds
+        if wanted and life:
+            point = (SHARED, Side.UNHEARD) if Kind.SHARE in wanted else None
+            await self._life(point, without=KEYS[0] if Kind.KEY in wanted else None)
 
-    async def _life(self, *, without: str | None = None) -> None:
-        place, side = self._next_point()
-        at_random = self._chance.random() < AT_RANDOM
+    async def _life(self, point: tuple[Place, Side] | None = None, *, without: str | None = None) -> None:
+        """A life that ends at this ``point``, or at one that is drawn; ``without`` is a setting that is missing."""
+        place, side = point or self._next_point()
+        at_random = point is None and self._chance.random() < AT_RANDOM
         skip = 0 if place.seldom else self._chance.choice((0, 1, 2, 4, 6))
         disarm = None if at_random else self.killer.lie_in_wait(place, side, skip=skip)
         self.weather.change()
@@ -162,7 +165,9 @@ class Run:
             if late:
                 self.discord.expire_tokens()
             await self.crowd.meddle()
-            if sharing or Kind.SHARE in self.size.kinds:
+            if sharing:
+                await self.crowd.share_new()
+            elif Kind.SHARE in self.size.kinds:
                 await self.crowd.share_some()
 
     async def _wait(self, seconds: float) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import random
 from dataclasses import dataclass, field
 
 from aiohttp import web
-from PIL import Image
 
 from chaos.seen import number_in
 from playground.providers import ODD, Echo, Fate, Fault, InTurn, Picture, StandIn, flat, odd
 from playground.providers.exchange import Exchange
 from playground.providers.faults import Reset, cut
+from playground.providers.pictures import noise
 from playground.providers.records import Call
 
 NOISE = "static"
@@ -32,13 +30,7 @@ LATE = 3.5
 
 def paint(picture: Picture) -> bytes:
     """Noise where the prompt asks for it, else one colour."""
-    if NOISE not in picture.prompt:
-        return flat(picture)
-    sides = (picture.width, picture.height)
-    noise = random.Random(picture.seed).randbytes(3 * picture.width * picture.height)
-    stream = io.BytesIO()
-    Image.frombytes("RGB", sides, noise).save(stream, "PNG", compress_level=1)
-    return stream.getvalue()
+    return noise(picture) if NOISE in picture.prompt else flat(picture)
 
 
 def echoes(services: StandIn) -> None:
