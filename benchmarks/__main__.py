@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks import cost, lateness
 from benchmarks.burst import burst
+from benchmarks.delivery import delivery
 from benchmarks.figures import Figure, Results, pace
 from benchmarks.ledger import reports
 from benchmarks.restart import restart
@@ -22,7 +23,7 @@ from benchmarks.throughput import throughput
 
 Step = Callable[[], Awaitable[Sequence[Figure]]]
 
-MEASURES = ("burst", "lateness", "cost", "throughput", "restart", "reports", "start")
+MEASURES = ("burst", "lateness", "cost", "throughput", "delivery", "restart", "reports", "start")
 
 
 def whole(seed: int, jobs: int) -> Mapping[str, Sequence[Step]]:
@@ -32,6 +33,7 @@ def whole(seed: int, jobs: int) -> Mapping[str, Sequence[Step]]:
         "lateness": [partial(lateness.lateness, load, seed) for load in lateness.loads(jobs)],
         "cost": [lambda: cost.processor(40, 3, seed), lambda: cost.memory((100, 1000), seed)],
         "throughput": [lambda: throughput(60, seed)],
+        "delivery": [lambda: delivery(10, 10, 100, 3, seed)],
         "restart": [lambda: restart(1000, 3, seed)],
         "reports": [lambda: reports(1_000_000, 15)],
         "start": [lambda: start(7, seed)],
@@ -46,6 +48,7 @@ def short(seed: int) -> Mapping[str, Sequence[Step]]:
         "lateness": [lambda: lateness.lateness(load, seed)],
         "cost": [lambda: cost.memory((5,), seed)],
         "throughput": [lambda: throughput(5, seed)],
+        "delivery": [lambda: delivery(2, 2, 10, 1, seed)],
         "restart": [lambda: restart(10, 1, seed)],
         "reports": [lambda: reports(10_000, 2)],
         "start": [lambda: start(1, seed)],

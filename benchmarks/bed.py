@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from benchmarks.services import Pictures
 from tests.wire.calls import Call, Reply
 from tests.wire.faults import Faults, Moment
 from tests.wire.loopback import Discord
@@ -36,16 +37,13 @@ _EDITS, _EDITS_SECONDS = 5, 2.0
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """``seconds`` is what a job takes, ``rate`` the services' requests a second (None: lifted); latencies in seconds.
-
-    ``heavy``: pictures of 1.4 MB that are as hard to decode as true ones; else as small as can be.
-    """
+    """``seconds`` is what a job takes, ``rate`` the services' requests a second (None: lifted); latencies: seconds."""
 
     seconds: tuple[float, float] = (8.0, 13.0)
     rate: float | None = 10.0
     provider_latency: float = 0.05
     discord_latency: float = 0.05
-    heavy: bool = False
+    pictures: Pictures = Pictures.SMALL
     seed: int = 1
 
 
@@ -175,7 +173,7 @@ class Bed:
     async def _serve(self) -> str:
         low, high = self.conditions.seconds
         words = ["--seconds", str(low), str(high), "--latency", str(self.conditions.provider_latency)]
-        words += ["--seed", str(self.conditions.seed), *(["--heavy"] if self.conditions.heavy else [])]
+        words += ["--seed", str(self.conditions.seed), "--pictures", self.conditions.pictures]
         if self.conditions.rate is not None:
             words += ["--rate", str(self.conditions.rate)]
         process = await asyncio.create_subprocess_exec(

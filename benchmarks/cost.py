@@ -8,6 +8,7 @@ import time
 from benchmarks.bed import Bed, Conditions, Program
 from benchmarks.figures import Figure, figure
 from benchmarks.processes import cpu_seconds, resident_mib
+from benchmarks.services import Pictures
 
 SETTLED = 2.0
 """Seconds that the bot is left alone before its memory is read."""
@@ -16,9 +17,10 @@ SETTLED = 2.0
 async def processor(jobs: int, rounds: int, seed: int) -> list[Figure]:
     """Processor time of the whole process for each job: two pictures, heavy ones and ones of next to no bytes."""
     lines = []
-    for name, heavy, goal in (("of 1.4 MB", True, ""), ("of next to no bytes", False, "≤ 20")):
+    kinds = (("of 1.4 MB", Pictures.HEAVY, ""), ("of next to no bytes", Pictures.SMALL, "≤ 20"))
+    for name, pictures, goal in kinds:
         took, idle = [], 0.0
-        async with Bed(Conditions(heavy=heavy, seed=seed), program=Program.PLAIN) as bed:
+        async with Bed(Conditions(pictures=pictures, seed=seed), program=Program.PLAIN) as bed:
             await bed.start()
             await bed.at_work()
             await asyncio.sleep(SETTLED)

@@ -1,7 +1,7 @@
 """The stand-in for the image services in a process of its own, with jobs and pictures for measuring.
 
 Each job takes what its prompt says (:func:`benchmarks.policies.takes`), so that every policy has the same work, and
-the pictures are small ones of one colour or, with ``--heavy``, a painted one of about 1.4 MB.
+the pictures are small ones of one colour, with ``--pictures heavy`` a painted one of about 1.4 MB, or noise.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import sys
 import zlib
 from dataclasses import replace
+from enum import StrEnum
 from random import Random
 
 from aiohttp import web
@@ -20,7 +21,16 @@ from benchmarks.policies import takes
 from playground.providers import Fault, Picture, StandIn, flat, painted
 from playground.providers.exchange import Exchange
 from playground.providers.faults import Act
-from playground.providers.pictures import Painter
+from playground.providers.pictures import Painter, noise
+
+
+class Pictures(StrEnum):
+    """What the pictures are: of next to no bytes, of 1.4 MB and as hard to decode as true ones, or noise of 3 MB."""
+
+    SMALL = "small"
+    HEAVY = "heavy"
+    NOISE = "noise"
+
 
 HEAVY = 1_400_000
 _END = 12
@@ -37,6 +47,13 @@ def heavy(seed: int) -> Painter:
         return plain + _chunk(b"siGn", f"{picture.prompt} {picture.seed}".encode()) + once[-_END:]
 
     return paint
+
+
+def painter(pictures: Pictures, seed: int) -> Painter:
+    """Who paints such pictures."""
+    if pictures is Pictures.HEAVY:
+        return heavy(seed)
+    return noise if pictures is Pictures.NOISE else flat
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
@@ -60,7 +77,7 @@ async def serve(chosen: argparse.Namespace) -> None:
         seed=chosen.seed,
         latency=(chosen.latency, chosen.latency),
         rate=chosen.rate,
-        painter=heavy(chosen.seed) if chosen.heavy else flat,
+        painter=painter(chosen.pictures, chosen.seed),
     )
     low, high = chosen.seconds
     stand_in.misbehave(Fault("ai-client.entry", as_foretold(low, high, chosen.seed), times=None))
@@ -81,7 +98,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, nargs=2, default=(8.0, 13.0))
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--rate", type=float)
-    parser.add_argument("--heavy", action="store_true")
+    parser.add_argument("--pictures", type=Pictures, choices=list(Pictures), default=Pictures.SMALL)
     parser.add_argument("--seed", type=int, default=1)
     asyncio.run(serve(parser.parse_args()))
 

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from chaos import run as runs
 from chaos.asking import Ask, Crowd
+from chaos.conditions import Conditions
 from chaos.counting import booked, count
 from chaos.killing import LOOKING, POINTS
 from chaos.run import Run, Size
 from chaos.seen import unsettled
+from chaos.weather import Kind
 from tests.wire.people import NotOfferedError
 from tests.wire.process import ERROR
 
@@ -28,9 +30,21 @@ def arguments(words: Sequence[str] | None = None) -> Size:
     parser.add_argument("--jobs", type=int, default=1000, help="commands that the bot takes, at least (1000)")
     parser.add_argument("--kills", type=int, default=200, help="how often the bot is killed, at least (200)")
     parser.add_argument("--seed", type=int, help="of everything that is drawn (a new one)")
+    parser.add_argument(
+        "--faults",
+        type=kinds,
+        default=frozenset(Kind),
+        metavar="KINDS",
+        help=f"what happens beside the kills, with commas between: {', '.join(Kind)} (all of it)",
+    )
     chosen = parser.parse_args(words)
     seed = secrets.randbelow(1_000_000) if chosen.seed is None else chosen.seed
-    return Size(chosen.jobs, chosen.kills, seed)
+    return Size(chosen.jobs, chosen.kills, seed, chosen.faults)
+
+
+def kinds(text: str) -> frozenset[Kind]:
+    """The kinds of faults that are named. Raises ValueError."""
+    return frozenset(Kind(name) for name in text.split(",") if name)
 
 
 async def history(crowd: Crowd, asks: Sequence[Ask]) -> set[int]:
@@ -51,19 +65,18 @@ async def chaos(size: Size, folder: Path) -> bool:
     """One run; whether its table is right."""
     began = time.monotonic()
     async with runs.discord() as discord, runs.services(size) as services:
-        bot = runs.bot(size, discord, services, folder)
-        async with bot:
-            run = Run(size, discord, services, bot)
-            await run.lives()
-            kept: set[int] = set()
+        with Conditions(folder / "conditions") as conditions:
+            async with runs.bot(size, discord, services, folder, conditions) as bot:
+                run = Run(size, discord, services, bot, conditions)
+                await run.lives()
 
-            def open_now() -> list[Ask]:
-                return [ask for ask in unsettled(run.crowd.asks, discord, services) if not ask.deleted]
+                def open_now() -> list[Ask]:
+                    return [ask for ask in unsettled(run.crowd.asks, discord, services) if not ask.deleted]
 
-            await run.begin_last_life(open_now)
-            kept = await history(run.crowd, unsettled(run.crowd.asks, discord, services))
-            ending = await run.end_last_life()
-            table = count(run, ending, await booked(bot.environment["DATABASE_URL"]), kept)
+                await run.begin_last_life(open_now)
+                kept = await history(run.crowd, unsettled(run.crowd.asks, discord, services))
+                ending = await run.end_last_life()
+                table = count(run, ending, await booked(bot.environment["DATABASE_URL"]), kept)
     print(f"\nseed {size.seed}, {time.monotonic() - began:.0f} s, {bot.starts} lives\n")
     print("\n".join(table.lines()))
     print(f"\nkilled at {len(run.killer.where)} of {len(POINTS) + len(LOOKING.sides) + 1} places:")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from chaos.asking import AI_CLIENT, Ask
 from chaos.run import Ending, Run
-from chaos.seen import PAID, Fate, accepted_entries, fate, number_in, paid_calls, traces
+from chaos.seen import PAID, Fate, Traces, accepted_entries, fate, is_public, number_in, paid_calls, traces
 from playground.providers import StandIn
 from storage import jobs, ledger
 from storage.database import Database
 from storage.jobs import JobStatus, SubmissionStatus
+from tests.wire.seen import Seen
 
 
 @dataclass(slots=True)
@@ -130,7 +131,14 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     strays = [call for call in run.services.calls if call.route in PAID and number_in(str(call.body)) not in known]
     table.must("paid requests that nobody asked for", [repr(call.body) for call in strays])
     table.must("lost", [_told(ask) for ask, one in fates.items() if one is Fate.OPEN])
-    table.must("shown twice", [_told(ask) for ask in asks if len(every[ask.number].shown) > 1])
+    table.must("shown twice", [_told(ask) for ask in asks if len(_to_its_author(ask, every[ask.number])) > 1])
+    shares = {ask: [seen for seen in every[ask.number].shown if is_public(seen)] for ask in asks if ask.private}
+    table.rows.append(Row("private results shared", sum(map(bool, shares.values()))))
+    table.must("shared twice", [_told(ask) for ask, shared in shares.items() if len(shared) > 1])
+    table.must(
+        "private results shown to all, which nobody shared",
+        [_told(ask) for ask, shared in shares.items() if shared and not ask.shared],
+    )
     entries = accepted_entries(run.services)
     table.must(
         "ai-client submits above one a submission",
@@ -140,6 +148,11 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
         "aithriving calls above one a submission",
         [_told(ask) for ask in asks if ask.engine != AI_CLIENT and called[ask.number].total() > ask.images],
     )
+    table.must(
+        "ai-client requests above two a submission",
+        [_told(ask) for ask in asks if ask.engine == AI_CLIENT and called[ask.number].total() > 2],
+    )
+    table.must("given up, though nothing was sent", _unsent(run, fates, called))
     homes = (Fate.DELIVERED, Fate.KEPT)
     table.must(
         "charged but neither shown nor kept",
@@ -148,24 +161,50 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     _compare(table, asks, books.of, charged)
     table.must("jobs that are not over", books.open)
     table.rows.append(Row("open holds, millicredits", books.held, 0))
+    noted = ending.noted
+    table.must("no first answer in the last life within three seconds", noted.unanswered)
+    table.must("unconcerned in the last life, and held up or failed", noted.wrong())
+    table.must("rests of a service in the last life", ending.rests)
+    table.must("files begun and left behind", ending.aside)
     table.must("requests that Discord would not have taken", [str(one) for one in run.discord.violations])
     table.rows.append(Row("exit status of the bot when asked to stop", ending.status, 0))
     table.rows.append(Row("exit status of reconcile", ending.reconciled, 0))
     return table
 
 
+def _to_its_author(ask: Ask, its: Traces) -> list[Seen]:
+    """Where the result was shown; of a private one, where it was shown without having been shared."""
+    return [seen for seen in its.shown if not (ask.private and is_public(seen))]
+
+
+def _unsent(run: Run, fates: Mapping[Ask, Fate], called: Mapping[int, Counter[str]]) -> list[str]:
+    """Those that failed by themselves without any paid request, beyond those whose thread was refused to them."""
+    failed = [ask for ask, one in fates.items() if one is Fate.FAILED and not called[ask.number] and not ask.cancelled]
+    threads = [ask for ask in failed if ask.engine == AI_CLIENT]
+    refused = sum(call.status in {404, 410} for call in run.services.calls_to("ai-client.thread"))
+    return [_told(ask) for ask in failed if ask.engine != AI_CLIENT or len(threads) > refused]
+
+
 def _compare(table: Table, asks: list[Ask], books: dict[int, Booked], charged: dict[int, list[int]]) -> None:
-    """The providers' bills beside the ledger: they may differ by what nobody heard of, and by nothing else."""
+    """The providers' bills beside the ledger: they may differ by what nobody heard of, and by nothing else.
+
+    What ai-client finished can be asked for as often as it takes, so it is no excuse that nobody heard of that.
+    """
     wrong: list[str] = []
     unheard: list[str] = []
+    given_up: list[str] = []
     for ask in asks:
         its, bill = books[ask.number], charged[ask.number]
         difference = sum(bill) - its.raw
         if not difference:
             continue
         told = f"{_told(ask)}: billed {sum(bill)}, booked {its.raw}, ended {', '.join(its.ended)}"
-        explained = 0 < difference <= len(its.unknown) * max(bill, default=0)
-        (unheard if explained else wrong).append(told)
+        if ask.engine == AI_CLIENT and not its.raw and len(bill) == 1:
+            given_up.append(told)
+        elif ask.engine == AI_CLIENT or not 0 < difference <= len(its.unknown) * max(bill, default=0):
+            wrong.append(told)
+        else:
+            unheard.append(told)
     total = sum(map(sum, charged.values()))
     table.rows += [
         Row("billed by the image services, millicredits", total),
@@ -173,6 +212,7 @@ def _compare(table: Table, asks: list[Ask], books: dict[int, Booked], charged: d
         Row("outcomes unknown, free for the user", sum(len(its.unknown) for its in books.values())),
         Row("of them billed all the same, commands", len(unheard)),
     ]
+    table.must("given up, though ai-client finished it", given_up)
     table.must("difference beyond the unknown outcomes, commands", wrong)
     table.notes += [f"billed, but unknown: {told}" for told in unheard]
 

@@ -19,7 +19,9 @@ from playground.providers.faults import cut
 from tests.wire.calls import Call, Reply
 from tests.wire.faults import Cut
 from tests.wire.loopback import Discord
+from tests.wire.model import World
 from tests.wire.process import BotProcess
+from tests.wire.terms import Kind
 
 AROUND_A_COMMIT = 0.06
 """Seconds within which what an answer brought is committed, or is just about to be."""
@@ -39,6 +41,7 @@ class Place:
     """A call that the bot makes. ``method`` is empty for one to an image service, whose route is ``pattern``.
 
     ``files``: only with files, or only without them. ``late``: made only where the interaction's token is over.
+    ``sharing``: made only where somebody shares a result.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Place:
     pattern: str
     files: bool | None = None
     late: bool = False
+    sharing: bool = False
 
     @property
     def sides(self) -> tuple[Side, ...]:
@@ -54,17 +58,22 @@ class Place:
     @property
     def seldom(self) -> bool:
         """Whether it is made but once in a life, or less."""
-        return self.late or self.pattern == "/users/@me"
+        return self.late or self.sharing or self.pattern == "/users/@me"
 
-    def fits(self, call: Call) -> bool:
-        return self.files in (None, call.content_type.startswith("multipart"))
+    def fits(self, call: Call, world: World) -> bool:
+        if self.files not in (None, call.content_type.startswith("multipart")):
+            return False
+        answered = world.tokens.get(call.params.get("webhook_token", ""))
+        return not self.sharing or answered is None or answered.kind is Kind.COMPONENT
 
 
+SHARED = Place("Discord: upload of a shared result", "PATCH", "/webhooks/*", files=True, sharing=True)
 PLACES = (
     Place("Discord: login", "GET", "/users/@me"),
     Place("Discord: the first answer", "POST", "/interactions/*"),
     Place("Discord: edit of a card", "PATCH", "/webhooks/*", files=False),
     Place("Discord: upload of a result", "PATCH", "/webhooks/*", files=True),
+    SHARED,
     Place("Discord: edit by the bot itself", "PATCH", "/channels/*", late=True),
     Place("Discord: opening direct messages", "POST", "/users/@me/channels", late=True),
     Place("Discord: a new message", "POST", "/channels/*/messages", late=True),
@@ -85,6 +94,7 @@ class _Trap:
     """Waits for one call of those that fit, after the first ``skip`` of them."""
 
     place: Place
+    world: World
     skip: int
     armed: bool = True
 
@@ -97,7 +107,7 @@ class _Trap:
         return not self.armed
 
     def at_discord(self, call: Call) -> bool:
-        return self.place.fits(call) and self.springs()
+        return self.place.fits(call, self.world) and self.springs()
 
     def at_service(self, call: ServiceCall) -> bool:
         return self.springs()
@@ -134,7 +144,7 @@ class Killer:
 
     def lie_in_wait(self, place: Place, side: Side, *, skip: int = 0) -> Callable[[], None]:
         """Strike at such a call, after the first ``skip`` of them. Returns what takes the trap away."""
-        name, trap = f"{place.name}, {side.value}", _Trap(place, skip)
+        name, trap = f"{place.name}, {side.value}", _Trap(place, self._discord.world, skip)
         if place.method:
             self._at_discord(trap, side, name)
         else:

@@ -8,24 +8,31 @@ import random
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaos.asking import Ask, Crowd
-from chaos.killing import LOOKING, POINTS, Killer, Place, Side
-from chaos.weather import Weather
-from playground.providers import StandIn, flat
+from chaos.conditions import Conditions
+from chaos.killing import LOOKING, POINTS, SHARED, Killer, Place, Side
+from chaos.last import LastLife, Noted
+from chaos.machine import MINUTE, Machine
+from chaos.services import LOST_AFTER, paint
+from chaos.weather import Kind, Weather
+from playground.providers import StandIn
 from tests.wire.loopback import Discord
 from tests.wire.process import REPOSITORY, BotProcess
 
-LOST_AFTER = 8
-"""Seconds for which a lost request is looked for here; the bot's own default would outlast the whole run."""
 TRAP = 3.0
 """Seconds for which one waits for the bot to walk into a trap before it is killed where it stands."""
 SELDOM = 25
 """Lives after which the traps at a call that is seldom made are set anew."""
 AT_RANDOM = 0.2
 """Part of the kills that come at any moment."""
+WITHOUT_KEY = 0.05
+"""Part of the lives in which the key of a provider is missing."""
+KEYS = ("AI_CLIENT_TOKEN", "AITHRIVING_KEY")
+SMALL_FILES = 3 << 19
+"""Bytes that a file may have in one of the servers: large pictures have to be made smaller there."""
 FINISHED_WITHIN = 300.0
 MOST = 30
 """Commands in one life, at most."""
@@ -37,33 +44,52 @@ QUIET = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Size:
+    """``kinds`` are the kinds of faults beside the kills."""
+
     jobs: int
     kills: int
     seed: int
+    kinds: frozenset[Kind] = frozenset(Kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How the last life ended: the exit status of the bot, and what ``reconcile`` said."""
+    """How the last life ended: the exit status of the bot, and what ``reconcile`` said.
+
+    ``noted`` is what people saw in it, ``rests`` are the lines of its log that say that a provider is rested, and
+    ``aside`` the files that were begun in the folder of the images and neither finished nor removed.
+    """
 
     status: int
     reconciled: int
     books: str
+    noted: Noted = field(default_factory=Noted)
+    rests: list[str] = field(default_factory=list)
+    aside: list[str] = field(default_factory=list)
 
 
 class Run:
     """The driver: Discord and the image services are in its process, the bot is not."""
 
-    def __init__(self, size: Size, discord: Discord, services: StandIn, bot: BotProcess) -> None:
+    def __init__(
+        self, size: Size, discord: Discord, services: StandIn, bot: BotProcess, conditions: Conditions
+    ) -> None:
         self.size = size
         self.discord = discord
         self.services = services
         self.bot = bot
         chance = random.Random(size.seed)
-        self.crowd = Crowd(discord, random.Random(chance.random()))
-        self.killer = Killer(discord, services, bot, random.Random(chance.random()))
-        self.weather = Weather(discord, services, random.Random(chance.random()))
+        crowding, killing, weathering, breaking = (random.Random(chance.random()) for _ in range(4))
+        self.machine = Machine(conditions, bot.environment["DATABASE_URL"], breaking)
+        self.weather = Weather(discord, services, self.machine, size.kinds, weathering)
+        self.crowd = Crowd(discord, crowding, self.weather.phrases())
+        self.crowd.guilds[-1].file_limit = SMALL_FILES
+        self.killer = Killer(discord, services, bot, killing)
         self._chance = random.Random(chance.random())
+        self._last = LastLife(
+            self.crowd, discord, services, self.machine, size.kinds, self._chance, heavy=1 if size.jobs < 200 else 4
+        )
+        self._lines_before = 0
         self._points: list[tuple[Place, Side]] = []
         self._started = time.monotonic()
 
@@ -75,32 +101,42 @@ class Run:
             if life % SELDOM == 0:
                 for disarm in watched:
                     disarm()
-                self.weather.clear()
+                await self.weather.clear()
                 watched = [self.killer.lie_in_wait(LOOKING, side) for side in LOOKING.sides]
-            await self._life()
+            rare = Kind.KEY in self.size.kinds and self._chance.random() < WITHOUT_KEY
+            await self._life(without=self._chance.choice(KEYS) if rare else None)
             life += 1
             if life % 20 == 0:
                 self._tell()
+        # Whatever the dice said: once a start without a key while its jobs are made, and a share that nobody noted.
+        wanted = {Kind.KEY, Kind.SHARE} & self.size.kinds
+        if wanted and life:
+            point = (SHARED, Side.UNHEARD) if Kind.SHARE in wanted else None
+            await self._life(point, without=KEYS[0] if Kind.KEY in wanted else None)
 
-    async def _life(self) -> None:
-        place, side = self._next_point()
-        at_random = self._chance.random() < AT_RANDOM
+    async def _life(self, point: tuple[Place, Side] | None = None, *, without: str | None = None) -> None:
+        """A life that ends at this ``point``, or at one that is drawn; ``without`` is a setting that is missing."""
+        place, side = point or self._next_point()
+        at_random = point is None and self._chance.random() < AT_RANDOM
         skip = 0 if place.seldom else self._chance.choice((0, 1, 2, 4, 6))
         disarm = None if at_random else self.killer.lie_in_wait(place, side, skip=skip)
         self.weather.change()
-        if await self._born():
-            await self._load(late=place.late and not at_random)
+        if await self._born(without=without):
+            await self._load(late=place.late and not at_random, sharing=place.sharing and not at_random)
             await self._wait(self._chance.uniform(0.0, 2.0) if at_random else TRAP)
         self.killer.strike("at any moment")
         if disarm is not None:
             disarm()
         await self._buried()
 
-    async def _born(self) -> bool:
-        """Start the bot; False if it dies before it is connected."""
+    async def _born(self, *, without: str | None = None) -> bool:
+        """Start the bot, ``without`` a setting; False if it dies before it is connected."""
         number = self.discord.gateway.identified + 1
         self.killer.struck.clear()
+        whole = self.bot.environment
+        self.bot.environment = {name: value for name, value in whole.items() if name != without}
         await self.bot.start()
+        self.bot.environment = whole
         await self.discord.until(
             lambda: self.discord.gateway.identified >= number or self.killer.struck.is_set(), "the bot to connect"
         )
@@ -112,7 +148,7 @@ class Run:
         self.discord.gateway.forget_sessions()
         self.crowd.give_up_unanswered()
 
-    async def _load(self, *, late: bool) -> None:
+    async def _load(self, *, late: bool, sharing: bool) -> None:
         """What people do in one life: an even share of all the jobs, in two bursts."""
         lives_left = max(1, self.size.kills - self.killer.kills)
         # A part of them is asked of a bot that is about to die, and is never taken.
@@ -129,6 +165,10 @@ class Run:
             if late:
                 self.discord.expire_tokens()
             await self.crowd.meddle()
+            if sharing:
+                await self.crowd.share_new()
+            elif Kind.SHARE in self.size.kinds:
+                await self.crowd.share_some()
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -146,22 +186,36 @@ class Run:
     # --- the last life ------------------------------------------------------------------------------------------
 
     async def begin_last_life(self, unsettled: Callable[[], list[Ask]]) -> None:
-        """Without any fault: everything is finished that was taken."""
-        self.weather.clear()
+        """What takes its time happens; then, without any fault, everything is finished that was taken."""
+        await self.weather.clear()
+        if Kind.CLOCK in self.size.kinds:
+            # As on a machine whose clock is wrong when it starts.
+            self.machine.set_clock(16 * MINUTE)
+        self._lines_before = len(self.bot.lines)
         await self._born()
+        following = asyncio.create_task(self._last.follow())
+        try:
+            await self._last.happen()
+            await self._quiet(unsettled)
+            await self._last.end()
+        finally:
+            following.cancel()
+        self._tell()
+
+    async def _quiet(self, unsettled: Callable[[], list[Ask]]) -> None:
         deadline = time.monotonic() + FINISHED_WITHIN
         # What was taken but never shown has to come up by itself.
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(1.0)
         seen, since = -1, time.monotonic()
-        while unsettled() and time.monotonic() < min(deadline, since + QUIET):
+        while (unsettled() or self._last.waits) and time.monotonic() < min(deadline, since + QUIET):
             await asyncio.sleep(1.0)
             now = len(self.discord.calls) + len(self.services.calls)
             if now != seen:
                 seen, since = now, time.monotonic()
-        self._tell()
 
     async def end_last_life(self) -> Ending:
         """The bot is asked to stop, and its books are compared."""
+        aside = sorted(path.name for path in (self.bot.folder / "images").glob("*.part"))
         self.bot.terminate()
         status = await self.bot.ended()
         process = await asyncio.create_subprocess_exec(
@@ -175,7 +229,9 @@ class Run:
             stderr=asyncio.subprocess.STDOUT,
         )
         said, _ = await process.communicate()
-        return Ending(status, process.returncode or 0, said.decode(errors="replace").strip())
+        books = said.decode(errors="replace").strip()
+        rests = [line for line in self.bot.lines[self._lines_before :] if "provider.rests" in line]
+        return Ending(status, process.returncode or 0, books, self._last.noted, rests, aside)
 
     def _tell(self) -> None:
         seconds = time.monotonic() - self._started
@@ -194,8 +250,8 @@ def settings(size: Size) -> dict[str, str]:
 
 
 def services(size: Size) -> StandIn:
-    """The image services: quick, with pictures of one colour."""
-    return StandIn(seconds=(0.1, 1.5), seed=size.seed, painter=flat)
+    """The image services: quick, with pictures that are mostly of one colour."""
+    return StandIn(seconds=(0.1, 1.5), seed=size.seed, painter=paint)
 
 
 def discord() -> Discord:
@@ -206,8 +262,11 @@ def discord() -> Discord:
     return made
 
 
-def bot(size: Size, discord: Discord, services: StandIn, folder: Path) -> BotProcess:
+def bot(size: Size, discord: Discord, services: StandIn, folder: Path, conditions: Conditions) -> BotProcess:
     """The bot's process. It may write errors: they are counted, and do not end the run."""
-    made = BotProcess(discord, folder, services.url, more=settings(size))
+    # By its name, so that looking it up is part of each new connection.
+    services.services.url = services.url.replace("127.0.0.1", "localhost")
+    program = ("chaos.bot", str(conditions.path), "run")
+    made = BotProcess(discord, folder / "bot", services.url, more=settings(size), program=program)
     made.errors_expected = True
     return made

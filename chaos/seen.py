@@ -13,7 +13,7 @@ from playground.providers import StandIn
 from tests.wire.loopback import Discord
 from tests.wire.seen import Seen, look_at
 
-_NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})")
+_NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})", re.IGNORECASE)
 _FAILED = ("No image came of this.", "Cancelled.")
 _KEPT = "Too large to be sent here, but kept"
 PAID = ("ai-client.entry", "aithriving.basic", "aithriving.core")
@@ -65,6 +65,11 @@ def traces(discord: Discord) -> dict[int, Traces]:
         elif _KEPT in seen.text:
             its.kept.append(seen)
     return found
+
+
+def is_public(seen: Seen) -> bool:
+    """Whether everybody in a channel sees it."""
+    return not seen.private and seen.message.channel.guild is not None
 
 
 def paid_calls(services: StandIn) -> dict[int, Counter[str]]:

@@ -1,12 +1,15 @@
-"""The faults that are mixed in: of the image services, of Discord, and of the network between."""
+"""The faults that are mixed in: of the image services, of Discord, of the network between, and of the machine."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from enum import StrEnum
 
-from playground.providers import Fate, Fault, StandIn
+from chaos.machine import Machine
+from chaos.services import BODIES, ECHOED, LATE, NOISE, REFUSALS, Late, echoes
+from playground.providers import Fate, Fault, StandIn, deploy, odd
 from playground.providers.faults import Half, Reset, Slow, Status
 from tests.wire.calls import Call
 from tests.wire.loopback import Discord
@@ -20,16 +23,45 @@ def has_files(call: Call) -> bool:
     return call.content_type.startswith("multipart")
 
 
-class Weather:
-    """Places a few faults at a time, each for one or two requests, drawn by ``chance``."""
+class Kind(StrEnum):
+    """The kinds of faults, each of which can be had alone."""
 
-    def __init__(self, discord: Discord, services: StandIn, chance: random.Random) -> None:
+    COMMON = "common"
+    """Errors, cuts and limits of the services and of Discord, and a gateway that drops."""
+    ODD = "odd"
+    """ai-client answers with something else, or 404, at any of its calls."""
+    LOST = "lost"
+    """The answer to a paid request is lost, again and again, or the request arrives only after that."""
+    CLOCK = "clock"
+    """The wall clock is set forward and back."""
+    LOCK = "lock"
+    """Another program holds the database's lock."""
+    POOL = "pool"
+    """Pictures that take long to encode, and slow lookups of names."""
+    DISK = "disk"
+    """No file can be written."""
+    ECHO = "echo"
+    """A service repeats the prompt in its refusals."""
+    SHARE = "share"
+    """Private results are shared, more than once."""
+    KEY = "key"
+    """A start without a provider's key while its jobs are made."""
+
+
+class Weather:
+    """Places a few faults of these ``kinds`` at a time, each for a few requests or a moment, drawn by ``chance``."""
+
+    def __init__(
+        self, discord: Discord, services: StandIn, machine: Machine, kinds: Collection[Kind], chance: random.Random
+    ) -> None:
         self._discord = discord
         self._services = services
+        self._machine = machine
+        self.kinds = frozenset(kinds)
         self._chance = chance
         self.faults: Counter[str] = Counter()
         """How many were placed, by kind."""
-        self._kinds: tuple[tuple[str, Callable[[], object]], ...] = (
+        common: tuple[tuple[str, Callable[[], object]], ...] = (
             ("service: 429", self._busy),
             ("service: 5xx, not done", lambda: self._service(Status(chance.choice((500, 502, 503))))),
             ("service: 5xx, done", lambda: self._service(PROXY)),
@@ -50,21 +82,62 @@ class Weather:
             ("Discord: an invalid session", discord.gateway.invalidate),
             ("Discord: forgets the nonces", discord.forget_nonces),
         )
+        more: tuple[tuple[Kind, str, Callable[[], object]], ...] = (
+            (Kind.ODD, "service: an odd answer, not done", lambda: self._odd(after_doing=False)),
+            (Kind.ODD, "service: an odd answer, done", lambda: self._odd(after_doing=True)),
+            (Kind.ODD, "service: a deploy", self._deploy),
+            (Kind.LOST, "service: no answer, done later", self._late),
+            (Kind.LOST, "service: no answer, twice", lambda: self._service(Reset(), route=PAID[0], times=2)),
+            (Kind.CLOCK, "machine: its clock is set", machine.soon_set_clock),
+            (Kind.CLOCK, "machine: its clock is wrong at the start", machine.set_clock_anyhow),
+            (Kind.LOCK, "machine: the database is locked", machine.soon_lock),
+            (Kind.POOL, "machine: names are looked up slowly", machine.soon_slow_names),
+            (Kind.DISK, "machine: the disk is full", machine.soon_fill_disk),
+        )
+        self._places = [(name, place) for kind, name, place in more if kind in self.kinds]
+        if Kind.COMMON in self.kinds:
+            self._places += common
+        self._begin()
+
+    def phrases(self) -> list[str]:
+        """What stands in some prompts because of the faults that there are."""
+        return [*(ECHOED if Kind.ECHO in self.kinds else ()), *((NOISE,) if Kind.POOL in self.kinds else ())]
 
     def change(self) -> None:
         """A few more faults."""
-        for name, place in self._chance.sample(self._kinds, self._chance.choice((0, 1, 1, 2, 3))):
+        number = min(len(self._places), self._chance.choice((0, 1, 1, 2, 3)))
+        for name, place in self._chance.sample(self._places, number):
             self.faults[name] += 1
             place()
 
-    def clear(self) -> None:
-        """No fault any more."""
+    async def clear(self) -> None:
+        """No fault any more, but what the services are always like and the time of day."""
         self._discord.faults.clear()
         self._services.behave()
+        await self._machine.clear()
+        self._begin()
 
-    def _service(self, act: Status | Reset | Half | Slow) -> None:
-        route = self._chance.choice((*PAID, "ai-client.thread", "ai-client.entries", "ai-client.image"))
-        self._services.misbehave(Fault(route, act, times=1))
+    def _begin(self) -> None:
+        if Kind.ECHO in self.kinds:
+            echoes(self._services)
+
+    def _service(self, act: Status | Reset | Half | Slow, *, route: str | None = None, times: int = 1) -> None:
+        route = route or self._chance.choice((*PAID, "ai-client.thread", "ai-client.entries", "ai-client.image"))
+        self._services.misbehave(Fault(route, act, times=times))
+
+    def _odd(self, *, after_doing: bool) -> None:
+        # What says that nothing was done may not have done it.
+        bodies = [name for name in BODIES if not (after_doing and name in REFUSALS)]
+        route = self._chance.choice(("ai-client.thread", "ai-client.entry", "ai-client.entries"))
+        self._service(odd(self._chance.choice(bodies), after_doing=after_doing), route=route)
+        if self._chance.random() < 0.3:
+            self._service(odd("404"), route="ai-client.image")
+
+    def _deploy(self) -> None:
+        self._services.misbehave(deploy(*BODIES, route="ai-client.entries", times=self._chance.choice((3, 8, 12))))
+
+    def _late(self) -> None:
+        self._services.misbehave(Fault("ai-client.entry", Late(self._chance.uniform(0.5, LATE)), times=1))
 
     def _paid(self, fate: Fate) -> None:
         self._services.misbehave(Fault(self._chance.choice(PAID), fate, times=1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
 import struct
 import zlib
 from collections import OrderedDict
@@ -58,6 +59,23 @@ def flat(picture: Picture) -> bytes:
             _chunk(b"PLTE", colour),
             _chunk(b"iTXt", b"Description\0\0\0\0\0" + told),
             _chunk(b"IDAT", _blank_rows(picture.width, picture.height)),
+            _chunk(b"IEND", b""),
+        )
+    )
+
+
+def noise(picture: Picture) -> bytes:
+    """A true PNG of noise: three bytes a pixel, for noise cannot be packed, and as slow to encode as pictures get."""
+    rows, length = bytearray(), 3 * picture.width
+    chance = random.Random(picture.seed)
+    for _ in range(picture.height):
+        rows += b"\0" + chance.randbytes(length)
+    header = struct.pack(">IIBBBBB", picture.width, picture.height, 8, 2, 0, 0, 0)
+    return b"".join(
+        (
+            b"\x89PNG\r\n\x1a\n",
+            _chunk(b"IHDR", header),
+            _chunk(b"IDAT", zlib.compress(rows, 0)),
             _chunk(b"IEND", b""),
         )
     )

@@ -74,6 +74,13 @@ class Story:
         self.bill(number)
         self.books.of[number].captured = self.books.of[number].raw = PRICES[self.asks[number - 1].engine]
 
+    def fails(self, number: int) -> None:
+        """Its card says that nothing came of it."""
+        original = self.asks[number - 1].handle.interaction.original
+        assert original is not None
+        del original.history[1:]
+        self.say(original, words=f"{prompt(number)}\nNo image came of this.")
+
     def told(self) -> Table:
         services = SimpleNamespace(
             calls=self.calls,
@@ -121,10 +128,7 @@ def called_twice(story: Story) -> None:
 
 
 def charged_for_a_failure(story: Story) -> None:
-    original = story.asks[1].handle.interaction.original
-    assert original is not None
-    original.history.pop()
-    story.say(original, words=f"{prompt(2)}\nNo image came of this.")
+    story.fails(2)
 
 
 def billed_twice(story: Story) -> None:
@@ -134,6 +138,58 @@ def billed_twice(story: Story) -> None:
 def booked_too_much(story: Story) -> None:
     story.books.of[1].raw += 1
     story.books.of[1].unknown.append(AI_CLIENT)
+
+
+def ai_client_billed_twice(story: Story) -> None:
+    story.bill(1)
+
+
+def given_up_too_early(story: Story) -> None:
+    story.books.of[1] = Booked(unknown=[AI_CLIENT], ended=["unknown"])
+    story.fails(1)
+
+
+def sent_again_and_again(story: Story) -> None:
+    for _ in range(2):
+        story.call(1, accepted=False)
+
+
+def failed_without_being_sent(story: Story) -> None:
+    story.ask(CORE)
+    story.fails(3)
+
+
+def shared_twice(story: Story) -> None:
+    story.asks[1].private = story.asks[1].shared = True
+    story.asks[1].handle.interaction.original = None
+    for _ in range(2):
+        story.say(story.message(), picture=2)
+
+
+def shown_to_all(story: Story) -> None:
+    story.asks[1].private = True
+
+
+def answered_late(story: Story) -> None:
+    story.ending.noted.unanswered.append("ada's thread")
+
+
+def held_up(story: Story) -> None:
+    story.ending.noted.unconcerned += story.asks
+    story.ending.noted.shown_after.update({story.asks[0]: 2.0, story.asks[1]: 122.0})
+
+
+def never_shown(story: Story) -> None:
+    story.ending.noted.unconcerned += story.asks
+    story.ending.noted.shown_after[story.asks[0]] = 2.0
+
+
+def rested(story: Story) -> None:
+    story.ending.rests.append("provider.rests provider=aithriving")
+
+
+def left_behind(story: Story) -> None:
+    story.ending.aside.append("1-0-0.abcd.part")
 
 
 def nobody_asked(story: Story) -> None:
@@ -171,6 +227,17 @@ def it_crashed_at_the_end(story: Story) -> None:
         (charged_for_a_failure, "charged but neither shown nor kept"),
         (billed_twice, "difference beyond the unknown outcomes, commands"),
         (booked_too_much, "difference beyond the unknown outcomes, commands"),
+        (ai_client_billed_twice, "difference beyond the unknown outcomes, commands"),
+        (given_up_too_early, "given up, though ai-client finished it"),
+        (sent_again_and_again, "ai-client requests above two a submission"),
+        (failed_without_being_sent, "given up, though nothing was sent"),
+        (shared_twice, "shared twice"),
+        (shown_to_all, "private results shown to all, which nobody shared"),
+        (answered_late, "no first answer in the last life within three seconds"),
+        (held_up, "unconcerned in the last life, and held up or failed"),
+        (never_shown, "unconcerned in the last life, and held up or failed"),
+        (rested, "rests of a service in the last life"),
+        (left_behind, "files begun and left behind"),
         (nobody_asked, "paid requests that nobody asked for"),
         (too_few, "answered less than was to be"),
         (books_differ, "exit status of reconcile"),
@@ -188,10 +255,21 @@ def test_what_must_not_be_is_seen(spoil: Callable[[Story], None], words: str) ->
 def test_a_bill_for_an_unknown_outcome_is_listed_and_no_difference() -> None:
     story = Story()
     story.books.of[2] = Booked(unknown=[CORE])
-    original = story.asks[1].handle.interaction.original
-    assert original is not None
-    original.history.pop()
-    story.say(original, words=f"{prompt(2)}\nNo image came of this.")
+    story.fails(2)
     table = story.told()
     assert wrong(table) == []
     assert [note for note in table.notes if note.startswith("billed, but unknown: number 2")]
+
+
+def test_a_private_result_may_be_shared_once_and_a_cancelled_command_was_not_given_up() -> None:
+    story = Story()
+    shared = story.asks[1]
+    shared.private = shared.shared = True
+    original = shared.handle.interaction.original
+    assert original is not None
+    original.only_for = shared.person.user
+    story.say(story.message(), picture=2)
+    story.ask(CORE)
+    story.fails(3)
+    story.asks[2].cancelled = True
+    assert wrong(story.told()) == []

@@ -1,0 +1,32 @@
+"""What the measuring of deliveries asks for is as large as it says."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image
+
+from benchmarks.delivery import FILE_LIMIT, PHRASE, PHRASES, PROMPT, long_prompt, phrases
+from bot.admin.words import LENGTH_AT_MOST, WORDS_AT_MOST, WordList, typed_list
+from playground.providers.pictures import Picture, noise
+
+
+def test_a_picture_of_noise_is_a_true_one_and_larger_than_a_file_may_be() -> None:
+    data = noise(Picture("", "", "", 1, 1024, 1024))
+    with Image.open(io.BytesIO(data)) as picture:
+        picture.load()
+        assert picture.size == (1024, 1024)
+        assert len(picture.getcolors(1 << 20) or []) > 900_000
+    assert len(data) > 2 * FILE_LIMIT - (1 << 16)
+    assert data == noise(Picture("", "", "", 1, 1024, 1024))
+
+
+def test_the_lists_are_the_longest_that_can_be_set_and_no_prompt_holds_their_words() -> None:
+    entries = typed_list(phrases(0))
+    assert (len(entries), WORDS_AT_MOST, LENGTH_AT_MOST) == (PHRASES, PHRASES, PHRASE)
+    assert min(map(len, entries)) > PHRASE - 6
+    assert not list(WordList(entries).found_in([long_prompt(1)]))
+
+
+def test_a_long_prompt_is_as_long_as_one_can_be() -> None:
+    assert PROMPT - 2 <= len(long_prompt(1)) <= PROMPT
