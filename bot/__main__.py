@@ -181,9 +181,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         if arguments.command != "doctor":
             return _complain(error, 2)
-        from bot.doctor import Finding, Level
+        from bot.doctor import Finding
 
-        print(Finding("settings", str(error), Level.TO_DO))
+        print(Finding("settings", str(error), fine=False))
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

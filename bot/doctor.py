@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -50,29 +49,21 @@ _DESCRIPTION = 100
 _SUBCOMMANDS = frozenset({1, 2})
 
 
-class Level(StrEnum):
-    """How a line begins: nothing to do, something to know, something to do."""
-
-    FINE = "fine "
-    NOTE = "note "
-    TO_DO = "TO DO"
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at, in one line; where something must be done, it says what."""
+    """One thing that was looked at, in one line. ``fine`` is False where something must be done, and says what.
+
+    ``note``: nothing must be done, but whoever runs the bot should know it.
+    """
 
     subject: str
     text: str
-    level: Level = Level.FINE
-
-    @property
-    def fine(self) -> bool:
-        """Whether nothing must be done."""
-        return self.level is not Level.TO_DO
+    fine: bool = True
+    note: bool = False
 
     def __str__(self) -> str:
-        return f"{self.level}  {self.subject}: {self.text}"
+        word = "TO DO" if not self.fine else "note " if self.note else "fine "
+        return f"{word}  {self.subject}: {self.text}"
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
@@ -81,12 +72,12 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     try:
         providers = configured(settings)
     except SettingsError as error:
-        yield Finding("settings", str(error), Level.TO_DO)
+        yield Finding("settings", str(error), fine=False)
     else:
         if not settings.unknown:
             yield Finding("settings", "all of them can be read.")
     for unknown in settings.unknown:
-        yield Finding("settings", f"{unknown} Correct the name, or take the line away.", Level.TO_DO)
+        yield Finding("settings", f"{unknown} Correct the name, or take the line away.", fine=False)
     yield await apart(data_folder, settings.data_dir)
     yield await database(settings.database_url)
     for finding in (*sqlite_library(), *proxies(settings)):
@@ -100,10 +91,10 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         commands = await commands_told()
         yield command_tree(commands)
     except ExtensionError as error:
-        yield Finding("commands", f"report this to Easel's developers: {error}", Level.TO_DO)
+        yield Finding("commands", f"report this to Easel's developers: {error}", fine=False)
     told = await application(settings)
     yield told
-    if told.level is not Level.TO_DO:
+    if told.fine:
         async for finding in registered(settings, commands):
             yield finding
     for provider in (providers or {}).values():
@@ -117,7 +108,7 @@ def proxies(settings: Settings) -> Iterator[Finding]:
             "proxy",
             "Discord and the services are reached through it. It looks up the hosts of images, so it has to refuse "
             "those that lead into a private network.",
-            Level.NOTE,
+            note=True,
         )
 
 
@@ -128,7 +119,7 @@ def sqlite_library(version: tuple[int, ...] = sqlite.VERSION) -> Iterator[Findin
             "SQLite",
             f"version {'.'.join(map(str, version))} can, very seldom, damage a database that two programs write at the "
             "same moment (its WAL-reset bug). Update to 3.51.3 or newer, which the Docker image has, and keep backups.",
-            Level.NOTE,
+            note=True,
         )
 
 
@@ -143,9 +134,9 @@ def data_folder(folder: Path) -> Finding:
         with tempfile.TemporaryFile(dir=home):
             free = shutil.disk_usage(home).free
     except OSError as error:
-        return Finding(subject, f"{folder} cannot be written ({error.strerror}). Set DATA_DIR to another.", Level.TO_DO)
+        return Finding(subject, f"{folder} cannot be written ({error.strerror}). Set DATA_DIR to another.", fine=False)
     if free < LEAST_FREE_BYTES:
-        return Finding(subject, f"only {free / 2**30:.1f} GiB are free at {folder}. Make room there.", Level.TO_DO)
+        return Finding(subject, f"only {free / 2**30:.1f} GiB are free at {folder}. Make room there.", fine=False)
     made = "" if folder.exists() else ", and will be made at the first start"
     return Finding(subject, f"{folder} can be written, {free / 2**30:.0f} GiB are free{made}.")
 
@@ -158,7 +149,7 @@ async def database(url: str) -> Finding:
             return Finding("database", f"{path} will be made at the first start.")
         opened = await Database.open(url)
     except StorageError as error:
-        return Finding("database", str(error), Level.TO_DO)
+        return Finding("database", str(error), fine=False)
     await opened.close()
     versions = await apart(known_versions)
     return Finding("database", f"{path} opens and is at version {versions[-1]}, as it should be.")
@@ -170,7 +161,7 @@ async def services(settings: Settings, providers: Mapping[str, Provider]) -> Asy
         yield Finding("image services", "DEMO_PROVIDER is on: all pictures are painted here, and no service is asked.")
     elif not providers:
         yield Finding(
-            "image services", "no key is set. Set AI_CLIENT_TOKEN or AITHRIVING_KEY, or DEMO_PROVIDER=1.", Level.TO_DO
+            "image services", "no key is set. Set AI_CLIENT_TOKEN or AITHRIVING_KEY, or DEMO_PROVIDER=1.", fine=False
         )
     else:
         for provider in providers.values():
@@ -179,7 +170,7 @@ async def services(settings: Settings, providers: Mapping[str, Provider]) -> Asy
             yield Finding(
                 provider.label,
                 wrong or f"can be reached; it has {engines}.",
-                Level.FINE if wrong is None else Level.TO_DO,
+                fine=wrong is None,
             )
         yield image_sources(settings.reader.names("IMAGE_HOSTS"))
     async for finding in waiting(settings.database_url, providers):
@@ -213,11 +204,11 @@ async def waiting(url: str, providers: Collection[str]) -> AsyncIterator[Finding
     for one in found:
         if one.setting is None:
             told = f"set it again: requests that were sent to {one.provider} wait for that, {one.submissions} of them."
-            yield Finding(keys.get(one.provider) or one.provider, told, Level.TO_DO)
+            yield Finding(keys.get(one.provider) or one.provider, told, fine=False)
         else:
             why = f" ({', '.join(one.details)[:500]})" if one.details else ""
             told = f"{one.submissions} requests to {one.provider} have pictures that it keeps from being fetched{why}."
-            yield Finding(one.setting, f"{told} Mend it, stop the bot, run `python -m bot retry`.", Level.TO_DO)
+            yield Finding(one.setting, f"{told} Mend it, stop the bot, run `python -m bot retry`.", fine=False)
 
 
 async def commands_told() -> list[Json]:
@@ -240,7 +231,7 @@ def command_tree(commands: Sequence[Json]) -> Finding:
     if len(commands) > _COMMANDS:
         problems.append(f"there are {len(commands)} of them, and Discord takes {_COMMANDS}")
     if problems:
-        return Finding("commands", f"report this to Easel's developers: {'; '.join(problems)}.", Level.TO_DO)
+        return Finding("commands", f"report this to Easel's developers: {'; '.join(problems)}.", fine=False)
     return Finding("commands", f"{len(commands)} of them, all within Discord's limits.")
 
 
@@ -248,12 +239,12 @@ async def application(settings: Settings) -> Finding:
     """Whether Discord knows the token, and whether the application is set up so that commands arrive here."""
     subject = "Discord"
     if settings.discord_token is None:
-        return Finding(subject, "set DISCORD_TOKEN; the README says where to find it.", Level.TO_DO)
+        return Finding(subject, "set DISCORD_TOKEN; the README says where to find it.", fine=False)
     try:
         async with _asking(settings) as asking:
             return _application_settings(await asking.get("/applications/@me"))
     except _NOT_READ as error:
-        return Finding(subject, _not_read(error), Level.TO_DO)
+        return Finding(subject, _not_read(error), fine=False)
 
 
 async def registered(settings: Settings, commands: Sequence[Json]) -> AsyncIterator[Finding]:
@@ -264,7 +255,7 @@ async def registered(settings: Settings, commands: Sequence[Json]) -> AsyncItera
             async for finding in _places(asking, int(told["id"]), settings, {command["name"] for command in commands}):
                 yield finding
     except _NOT_READ as error:
-        yield Finding("commands", f"what Discord has cannot be looked at: {_not_read(error)}", Level.TO_DO)
+        yield Finding("commands", f"what Discord has cannot be looked at: {_not_read(error)}", fine=False)
 
 
 @asynccontextmanager
@@ -328,7 +319,7 @@ async def _places(asking: _Asking, application_id: int, settings: Settings, ours
             if refused.status not in {403, 404}:
                 raise
             text = f"server {guild} of COMMAND_GUILDS: {TROUBLES[Trouble.NOT_LET_IN]}"
-            yield Finding(subject, text, Level.TO_DO)
+            yield Finding(subject, text, fine=False)
         else:
             yield _registered(f"in server {guild}", there, ours)
     if not wanted:
@@ -342,7 +333,7 @@ async def _places(asking: _Asking, application_id: int, settings: Settings, ours
                 twice.append(f"in server {guild['id']}")
     if twice:
         text = f"some are left over {', '.join(twice)}, where people see them twice. The next start takes them away."
-        yield Finding(subject, text, Level.TO_DO)
+        yield Finding(subject, text, fine=False)
 
 
 async def _names(asking: _Asking, path: str) -> set[str]:
@@ -353,7 +344,7 @@ def _registered(where: str, there: set[str], ours: set[str]) -> Finding:
     if there == ours:
         return Finding("commands", f"Discord has them {where}.")
     text = f"those that Discord has {where} are not the present ones; the next start puts that right."
-    return Finding("commands", text, Level.NOTE)
+    return Finding("commands", text, note=True)
 
 
 def _application_settings(told: Json) -> Finding:
@@ -363,7 +354,7 @@ def _application_settings(told: Json) -> Finding:
     if told.get("bot_require_code_grant"):
         problems.append("switch off Requires OAuth2 Code Grant (Bot), or the bot cannot be invited")
     if problems:
-        return Finding("Discord", f"in the developer portal, {'; '.join(problems)}.", Level.TO_DO)
+        return Finding("Discord", f"in the developer portal, {'; '.join(problems)}.", fine=False)
     invitation = discord.utils.oauth_url(
         int(told["id"]), permissions=PERMISSIONS, scopes=("bot", "applications.commands")
     )

@@ -13,7 +13,6 @@ from aiohttp import web
 from bot.config import Settings, load
 from bot.doctor import (
     LEAST_FREE_BYTES,
-    Level,
     application,
     command_tree,
     commands_told,
@@ -111,8 +110,8 @@ def test_it_says_that_a_port_has_to_be_named(hosts: tuple[str, ...]) -> None:
 
 async def test_services(settings: Settings) -> None:
     provider = ScriptedProvider()
-    (fine,) = [finding async for finding in services(settings, {"scripted": provider})]
-    assert fine.fine
+    fine, pictures = [finding async for finding in services(settings, {"scripted": provider})]
+    assert fine.fine and pictures.fine
     assert provider.engines[0].id in fine.text
     (none,) = [finding async for finding in services(settings, {})]
     assert not none.fine
@@ -126,7 +125,7 @@ async def test_a_service_that_cannot_be_reached(settings: Settings, monkeypatch:
         return "It is away."
 
     monkeypatch.setattr(ScriptedProvider, "check", check)
-    (finding,) = [finding async for finding in services(settings, {"scripted": ScriptedProvider()})]
+    finding, _ = [finding async for finding in services(settings, {"scripted": ScriptedProvider()})]
     assert (finding.fine, finding.text) == (False, "It is away.")
 
 
@@ -282,5 +281,5 @@ async def test_everything_in_turn(settings: Settings, discord: Callable[..., Awa
 )
 def test_an_sqlite_with_the_fault_is_named_and_is_no_task(version: tuple[int, ...], sound: bool) -> None:
     found = list(sqlite_library(version))
-    assert not found if sound else [finding.level for finding in found] == [Level.NOTE]
+    assert not found if sound else [(finding.fine, finding.note) for finding in found] == [(True, True)]
     assert sound or ".".join(map(str, version)) in found[0].text

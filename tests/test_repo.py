@@ -172,6 +172,9 @@ def test_each_path_that_is_named_exists() -> None:
         assert list(ROOT.glob(path.rstrip("/"))), path
     for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README):
         assert (ROOT / picture).is_file(), picture
+    for text in (README, *((ROOT / name).read_text(encoding="utf-8") for name in ("CHANGELOG.md", "SECURITY.md"))):
+        for link in re.findall(r"(?<!!)\[[^]]+\]\((?!https?:)([^)#]+)", text):
+            assert (ROOT / link).is_file(), link
     for source in re.findall(r"^COPY (?!--)(\S+) ", DOCKERFILE, re.MULTILINE):
         assert (ROOT / source).exists(), source
     for set_ in re.search(r"for set in (.+);", MAKEFILE)[1].split():  # type: ignore[index]  # it is there

@@ -116,19 +116,19 @@ def test_a_negative_part_is_no_part_of_the_name() -> None:
     assert only.stem == "a-fox-12-1"
 
 
-async def test_more_images_than_were_asked_for_have_names_of_their_own(tmp_path: Path) -> None:
+async def test_more_images_than_were_asked_for_have_names_of_their_own(tmp_path: Path, pools: Pools) -> None:
     (tmp_path / "1.png").write_bytes(png(1))
     twice = [image(number, submission_id=1, position=number, file="1.png") for number in range(2)]
     other = [image(9, submission_id=2, position=0, file="1.png")]
     cars = view(submission(1, DONE, asked=request("a car"), images=twice), submission(2, DONE, images=other))
-    packed = await pack(cars, tmp_path.joinpath, file_limit=MIB)
+    packed = await pack(cars, ImageFiles(tmp_path, pools), file_limit=MIB)
     names = [upload.name for upload in packed.ready]
     assert names[:2] == ["a-car-12-1.png", "a-car-12-1-2.png"]
     assert len(set(names)) == 3
 
 
-async def test_no_more_files_than_a_message_takes(tmp_path: Path) -> None:
+async def test_no_more_files_than_a_message_takes(tmp_path: Path, pools: Pools) -> None:
     (tmp_path / "1.png").write_bytes(png(1))
     many = [image(number, position=number, file="1.png") for number in range(12)]
-    packed = await pack(view(submission(1, DONE, images=many)), tmp_path.joinpath, file_limit=MIB)
+    packed = await pack(view(submission(1, DONE, images=many)), ImageFiles(tmp_path, pools), file_limit=MIB)
     assert (len(packed.ready), packed.unfit) == (10, 2)

@@ -204,10 +204,10 @@ async def looked_at(discord: Discord, *guilds: int) -> list[doctor.Finding]:
 async def test_the_doctor_says_where_they_are(discord: Discord, login: Login) -> None:
     discord.world.commands[None] = [dict(LAUNCH)]
     (before,) = await looked_at(discord)
-    assert before.level is doctor.Level.NOTE
+    assert (before.fine, before.note) == (True, True)
     async with login():
         (after,) = await looked_at(discord)
-        assert after.level is doctor.Level.FINE
+        assert (after.fine, after.note) == (True, False)
 
 
 async def test_the_doctor_says_which_server_lets_them_not_in(discord: Discord, channel: Channel, login: Login) -> None:
@@ -215,7 +215,7 @@ async def test_the_doctor_says_which_server_lets_them_not_in(discord: Discord, c
     good = channel.guild.id
     async with login(4711, good):
         bad, fine = await looked_at(discord, 4711, good)
-        assert (bad.level, fine.level) == (doctor.Level.TO_DO, doctor.Level.FINE)
+        assert (bad.fine, fine.fine, fine.note) == (False, True, False)
         assert "4711" in bad.text
         assert str(good) in fine.text
 
@@ -228,12 +228,12 @@ async def test_the_doctor_says_where_they_stand_twice(discord: Discord, channel:
     discord.world.commands[None] = [dict(LAUNCH), dict(OLD)]
     discord.world.commands[channel.guild.id] = []
     told = await looked_at(discord, channel.guild.id)
-    assert told[-1].level is doctor.Level.TO_DO
+    assert not told[-1].fine
     assert all(word in told[-1].text for word in ("everywhere", str(other)))
 
 
 async def test_the_doctor_asks_on_only_where_discord_answers(discord: Discord) -> None:
     discord.fail("GET", "/applications/*/commands", status=503)
     (finding,) = await looked_at(discord)
-    assert finding.level is doctor.Level.TO_DO
+    assert not finding.fine
     assert "503" in finding.text
