@@ -161,7 +161,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             servers=servers,
             standings=Standings(database, servers, limits, clock),
             reports=Reports(jobs=jobs, worker=worker, limits=limits, servers=servers, clock=clock),
-            lineage=Lineage(jobs=jobs, actions=actions, clock=clock),
+            lineage=Lineage(jobs=jobs, actions=actions),
             proposals=proposals,
             sharing=Sharing(files),
             database=database,
