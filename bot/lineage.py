@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from bot.actions import Actions
 from bot.errors import UserError
-from bot.generation.clock import Clock
 from bot.generation.drafts import Draft, draft_of, draft_of_prompt
 from bot.generation.jobs import BEING_SHOWN, Jobs
 from bot.generation.requests import ImagineOptions
@@ -39,9 +38,8 @@ class Detailed:
 class Lineage:
     """What can be done from a result."""
 
-    def __init__(self, *, jobs: Jobs, actions: Actions, clock: Clock) -> None:
+    def __init__(self, *, jobs: Jobs, actions: Actions) -> None:
         self._jobs = jobs
-        self._clock = clock
         self._actions = actions
 
     async def detailed(self, origin: Origin, job_id: int) -> Detailed:
@@ -107,20 +105,12 @@ class Lineage:
 
     async def begin_share(self, job_id: int, *, server_id: int, channel_id: int, message_id: int) -> bool:
         """Record where it is about to be shared, before it is; False if it was, or may have been, shared before."""
-        async with self._jobs.database.write() as tx:
-            return await lineage.begin_share(
-                tx, job_id, server_id=server_id, channel_id=channel_id, message_id=message_id
-            )
+        return await self._jobs.begin_share(job_id, server_id=server_id, channel_id=channel_id, message_id=message_id)
 
     async def shared(self, job_id: int, *, message_id: int) -> bool:
         """The images are in that message now, for all there to see; False if the job was deleted in the meantime."""
-        async with self._jobs.database.write() as tx:
-            job = await lineage.finish_share(
-                tx, job_id, message_id=message_id, at=self._clock.now(), note="shared by its author"
-            )
-        return job is not None and job.status is not JobStatus.DELETED
+        return await self._jobs.shared(job_id, message_id=message_id)
 
     async def not_shared(self, job_id: int, *, message_id: int) -> None:
         """The images are surely not in that message."""
-        async with self._jobs.database.write() as tx:
-            await lineage.undo_share(tx, job_id, message_id=message_id)
+        await self._jobs.not_shared(job_id, message_id=message_id)

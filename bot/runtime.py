@@ -170,7 +170,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             charts=charts,
             servers=servers,
             reports=Reports(jobs=jobs, worker=worker, servers=servers, clock=clock),
-            lineage=Lineage(jobs=jobs, actions=actions, clock=clock),
+            lineage=Lineage(jobs=jobs, actions=actions),
             proposals=proposals,
             sharing=Sharing(files),
             database=database,

@@ -95,6 +95,7 @@ threads = Table(
     # foreign key: jobs point at threads.
     Column("titled_by", Integer),
     Index(None, "user_id", "place_id", "updated_at"),
+    Index(None, "titled_by"),
     **STRICT,
     **NEVER_REUSED,
 )

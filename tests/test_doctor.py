@@ -111,7 +111,8 @@ def test_it_says_that_a_port_has_to_be_named(hosts: tuple[str, ...]) -> None:
 async def test_services(settings: Settings) -> None:
     provider = ScriptedProvider()
     fine, pictures = [finding async for finding in services(settings, {"scripted": provider})]
-    assert fine.fine and pictures.fine
+    assert fine.fine
+    assert pictures.fine
     assert provider.engines[0].id in fine.text
     (none,) = [finding async for finding in services(settings, {})]
     assert not none.fine

@@ -161,7 +161,10 @@ class DeleteQuestion(ui.LayoutView):
         confirm.callback = self._confirmed  # type: ignore[method-assign,assignment]  # a callback without a decorator
         self.add_item(
             ui.Container(
-                text(f"{what} will be gone for everybody, and cannot be brought back. What it cost stays counted."),
+                text(
+                    f"{what} will be gone for everybody, and cannot be brought back. The prompt and the settings are "
+                    "erased too. What it cost stays counted."
+                ),
                 ui.ActionRow(confirm),
                 accent_colour=CALM,
             )

@@ -17,7 +17,7 @@ from bot.generation.durations import Durations
 from bot.generation.limits import Limits
 from bot.generation.views import JobView, Progress, load
 from bot.providers.base import Cost, FetchedImage, Handle, Provider
-from storage import endings, ledger, running
+from storage import endings, ledger, lineage, running, tidying
 from storage import jobs as rows
 from storage.database import AsyncConnection, Database
 from storage.images import forget_previews
@@ -310,8 +310,28 @@ class Jobs(Asking):
         async with self.database.write() as tx:
             await rows.update_job(tx, job_id, **columns)
 
+    async def begin_share(self, job_id: int, *, server_id: int, channel_id: int, message_id: int) -> bool:
+        """Record where a private result is about to be shown to others; False if it was, or may have been, before."""
+        async with self.database.write() as tx:
+            return await lineage.begin_share(
+                tx, job_id, server_id=server_id, channel_id=channel_id, message_id=message_id
+            )
+
+    async def shared(self, job_id: int, *, message_id: int) -> bool:
+        """It is shown to others in that message; what was kept is delivered by that. False if it was deleted."""
+        async with self.database.write() as tx:
+            job = await lineage.finish_share(
+                tx, job_id, message_id=message_id, at=self._clock.now(), note="shared by its author"
+            )
+        return job is not None and job.status is not JobStatus.DELETED
+
+    async def not_shared(self, job_id: int, *, message_id: int) -> None:
+        """It surely is not in that message, and can be shared anew."""
+        async with self.database.write() as tx:
+            await lineage.undo_share(tx, job_id, message_id=message_id)
+
     async def delete(self, job_id: int) -> list[str]:
-        """Mark an ended job deleted and return the names of the files that nobody needs any more.
+        """Mark an ended job deleted, erase what was asked for, and return the names of the files to be removed.
 
         Raises UserError while the job is unfinished.
         """
@@ -330,6 +350,7 @@ class Jobs(Asking):
             ids = [image.id for image in made]
             await rows.forget_files(tx, ids)
             await forget_previews(tx, ids)
+            await tidying.blank_job(tx, job_id)
         return [name for image in made for name in (image.file, image.preview) if name is not None]
 
     # --- looking ------------------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ async def test_a_page_of_many_jobs_is_read_like_one_of_a_single_job(workshop: Wo
 
 
 async def test_the_kin_of_a_job_is_looked_at_together(workshop: Workshop) -> None:
-    lineage = Lineage(jobs=workshop.jobs, actions=workshop.actions, clock=workshop.clock)
+    lineage = Lineage(jobs=workshop.jobs, actions=workshop.actions)
     parent = await workshop.imagine()
     await again(workshop, parent)
     one = await counted(lambda: lineage.detailed(ADA, parent))

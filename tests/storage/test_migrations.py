@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -169,6 +170,29 @@ def test_the_sendings_are_counted_by_the_events(tmp_path: Path, steps: list[str]
     asyncio.run(migrate(address(path)))
     with editing(path) as connection:
         assert connection.execute("SELECT sendings FROM submissions").fetchall() == [(sendings,)]
+
+
+def test_what_was_deleted_before_loses_its_words(tmp_path: Path) -> None:
+    path = tmp_path / "easel.db"
+    made_at(path, "0005")
+    fill_every_table(path)
+    with editing(path) as connection:
+        connection.execute(
+            "UPDATE jobs SET status = 'deleted', options = '{\"prompt\": \"heliotrope\"}', thread_id = 1"
+        )
+        connection.execute("UPDATE jobs SET words = 'heliotrope', created_at = 5")
+        connection.execute("UPDATE threads SET title = 'heliotrope', created_at = 5")
+        connection.execute("UPDATE events SET why = 'heliotrope'")
+        connection.execute(
+            "UPDATE submissions SET error = 'heliotrope', "
+            """request = '{"engine": "core", "steps": 5, "prompts": [{"text": "heliotrope", "weight": 1}]}'"""
+        )
+        connection.execute("UPDATE ledger SET note = 'heliotrope'")
+    asyncio.run(migrate(address(path), tmp_path / "copies"))
+    after = contents(path)
+    assert "heliotrope" not in repr(after)
+    assert after["threads"]["title"] == threads.UNTITLED
+    assert json.loads(after["submissions"]["request"]) == {"engine": "core", "steps": 5, "prompts": []}
 
 
 def test_only_the_latest_copies_are_kept(path: Path, steps: Path) -> None:
