@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TypeAlias
 
 import structlog
@@ -27,6 +28,8 @@ Command: TypeAlias = Callable[[Settings, argparse.Namespace], Awaitable[int]]
 
 log = structlog.get_logger("bot.command_line")
 
+DEMO_REMEMBERED = 1_000
+"""Calls, bills and threads that the stand-in of DEMO_PROVIDER keeps."""
 NOT_INSTALLED = "The playground is not installed here: its packages are in requirements/playground.txt."
 PLAYGROUND_INSTEAD = (
     "DISCORD_TOKEN is not set, so this is the playground. To run the bot on Discord, copy .env.example to .env and "
@@ -40,6 +43,10 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
         print(PLAYGROUND_INSTEAD, flush=True)
         return await playground(settings, arguments)
     _require_token(settings)
+    for unknown in settings.unknown:
+        log.warning("settings.unknown_name", name=unknown.name, meant=unknown.meant)
+    if settings.discord_proxy is not None:
+        log.info("proxy.used", guard="it looks up the hosts of images, so it has to refuse private addresses")
     with uncollected():
         from bot.runtime import assembled, serve
 
@@ -77,12 +84,16 @@ async def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
 async def sync(settings: Settings, arguments: argparse.Namespace) -> int:
     """Tell Discord the commands, whether they have changed or not."""
     _require_token(settings)
+    from bot.command_sync import TROUBLES
     from bot.runtime import assembled, logged_in
 
     async with _demo(settings) as painted, assembled(painted, alone=False) as runtime, logged_in(runtime) as client:
-        scopes = await client.commands_in_step.sync(force=True)
-    print(f"Discord knows the commands: {', '.join(scopes)}.")
-    return 0
+        synced = await client.commands_in_step.sync(force=True)
+    if synced.done:
+        print(f"Discord knows the commands: {', '.join(synced.done)}.")
+    for scope, trouble in synced.troubles.items():
+        _complain(f"The commands could not be put right for {scope}: {TROUBLES[trouble]}", 1)
+    return int(bool(synced.troubles))
 
 
 async def migrate(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -112,8 +123,21 @@ async def restore(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
+async def retry(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Ask again for what became unknown, at the next start; while the bot does not run."""
+    from bot.runtime import configured
+    from bot.upkeep import ask_again
+
+    providers = configured(settings)
+    for provider in providers.values():
+        await provider.close()
+    askable = [name for name, provider in providers.items() if provider.finds_lost_submits]
+    print("\n".join(await ask_again(settings, askable, datetime.now(UTC))))
+    return 0
+
+
 async def reconcile(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Prove that the ledger and the submissions agree, and list what is open or unknown."""
+    """Prove that the ledger and the submissions agree, and list what is open, unknown, or charged beyond them."""
     from bot.upkeep import books
 
     lines, agree = await books(settings)
@@ -133,15 +157,16 @@ async def usage(settings: Settings, arguments: argparse.Namespace) -> int:
 async def health(settings: Settings, arguments: argparse.Namespace) -> int:
     """End with status 0 while the bot on this data folder is alive."""
     from bot.health import ailment
+    from storage.pools import apart
 
-    wrong = await asyncio.to_thread(ailment, settings.data_dir, time.time())
+    wrong = await apart(ailment, settings.data_dir, time.time())
     print(wrong or "The bot is alive.")
     return int(wrong is not None)
 
 
 COMMANDS: dict[str, Command] = {
     command.__name__: command
-    for command in (run, playground, demo, doctor, sync, migrate, backup, restore, reconcile, usage, health)
+    for command in (run, playground, demo, doctor, sync, migrate, backup, restore, retry, reconcile, usage, health)
 }
 
 
@@ -150,6 +175,7 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(words)
     try:
         settings = config.load()
+        config.keep_temporary_files_in(settings.data_dir)
         logs.set_up(settings.log_level, settings.log_format, settings.reader.secrets)
         return asyncio.run(_carry_out(COMMANDS[arguments.command], settings, arguments))
     except SettingsError as error:
@@ -246,14 +272,15 @@ async def _demo(settings: Settings) -> AsyncIterator[Settings]:
         return
     from playground.providers import StandIn
 
-    stand_in = StandIn()
+    key = token_urlsafe()
+    stand_in = StandIn(keys=frozenset({key}), control=False, remember=DEMO_REMEMBERED)
     await stand_in.start()
     try:
         reader = settings.reader.but(
             {
-                "AI_CLIENT_TOKEN": "demo",
+                "AI_CLIENT_TOKEN": key,
                 "AI_CLIENT_URL": f"{stand_in.url}/api/v1",
-                "AITHRIVING_KEY": "demo",
+                "AITHRIVING_KEY": key,
                 "AITHRIVING_URL": stand_in.url,
             }
         )

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from secrets import randbelow
+from typing import TypeVar
 
 import structlog
 
 from bot.admin.servers import Servers
 from bot.credits import Price, converted
 from bot.errors import STORAGE_FAILS, UserError
-from bot.generation import limits, polling
+from bot.generation import polling
 from bot.generation.clock import Clock
 from bot.generation.comparing import comparison
 from bot.generation.defaults import Defaults, merged, private_by_default
 from bot.generation.jobs import Jobs
 from bot.generation.requests import ImagineOptions, Plan, decode_request, plan, with_seed
 from bot.generation.resting import refuse_resting
-from bot.generation.views import JobView, price_of
+from bot.generation.views import JobView, Progress, price_of
 from bot.generation.worker import Worker
-from bot.origin import CardAddress, Origin
+from bot.origin import TOKEN_LIFE, CardAddress, Origin
 from bot.providers.base import Engine, ImageRequest, WeightedText
 from storage import jobs as rows
 from storage import threads
 from storage.errors import StorageError
 from storage.images import ImageFiles
-from storage.jobs import Event, JobStatus
+from storage.jobs import Event, JobStatus, ShareState
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
 NOT_YOURS = "That is somebody else's private job."
+LOOKED_AT_AT_ONCE = 300
+"""Characters of a prompt that are looked at within a few milliseconds, whatever they are."""
 WITHDRAWN = "cancelled before its price was confirmed"
 
 
@@ -46,7 +54,6 @@ class Actions:
         jobs: Jobs,
         worker: Worker,
         files: ImageFiles,
-        limits: limits.Limits,
         clock: Clock,
         default_engine: str | None = None,
         layers: Callable[[Origin], Sequence[Defaults]] = lambda _: (),
@@ -57,11 +64,12 @@ class Actions:
         self._jobs = jobs
         self._worker = worker
         self._files = files
-        self._limits = limits
         self._clock = clock
         self._layers = layers
         self._ask_above = ask_above
         self._servers = servers
+        # Of its own, since the first answer to a command waits for it. A thread that is idle holds up no end.
+        self._checking = ThreadPoolExecutor(1, thread_name_prefix="check")
         self.default_engine = default_engine or next(iter(self.engines))
 
     # --- making pictures ----------------------------------------------------------------------------------------
@@ -72,6 +80,14 @@ class Actions:
         What was not typed is taken from the person's defaults, then from the place's.
         """
         return self.check_as_it_is(origin, self._completed(origin, options))
+
+    async def checked(self, origin: Origin, options: ImagineOptions, *, complete: bool = False) -> Plan:
+        """:meth:`check`, or, for options that are ``complete``, :meth:`check_as_it_is`; no I/O either.
+
+        What is long takes a while, so it is looked at in a thread: nobody else waits for it.
+        """
+        check = self.check_as_it_is if complete else self.check
+        return await self._looking_at(options, partial(check, origin, options))
 
     def check_as_it_is(self, origin: Origin, options: ImagineOptions) -> Plan:
         """The same for options that are complete, such as those of a job that was made before."""
@@ -98,13 +114,15 @@ class Actions:
         What passes is held to its limits in the transaction that writes it down; this only keeps people from mending
         one thing after the other. What is not ``complete`` is completed as :meth:`check` does it.
         """
-        if not complete:
-            options = self._completed(origin, options)
-        try:
-            made = self._planned(options)
-        except UserError:
-            # What cannot be planned has no price.
-            made = None
+
+        def planned() -> Plan | None:
+            try:
+                return self._planned(options if complete else self._completed(origin, options))
+            except UserError:
+                # What cannot be planned has no price.
+                return None
+
+        made = await self._looking_at(options, planned)
         try:
             if made is None:
                 beyond = await self._jobs.beyond(origin, (), options.images or 1)
@@ -115,6 +133,11 @@ class Actions:
             beyond = ()
         return UserError(*dict.fromkeys([*problems, *beyond]))
 
+    async def _looking_at(self, options: ImagineOptions, work: Callable[[], T]) -> T:
+        if len(options.prompt) + len(options.negative or "") <= LOOKED_AT_AT_ONCE:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._checking, work)
+
     def _completed(self, origin: Origin, options: ImagineOptions) -> ImagineOptions:
         return merged(options, self._layers(origin), engines=self.engines, default_engine=self.default_engine)
 
@@ -124,7 +147,9 @@ class Actions:
         return plan(options, self.engines, self.default_engine)
 
     def _against_the_rules(self, origin: Origin, options: ImagineOptions, made: Plan | None) -> list[str]:
-        return [] if self._servers is None else self._servers.problems(origin, options, made)
+        if self._servers is None:
+            return []
+        return self._servers.problems(origin, options, made, engines=self.engines.keys())
 
     def check_sharing(self, origin: Origin, options: ImagineOptions) -> None:
         """Raise UserError where the server does not let the person show a result of this here."""
@@ -177,7 +202,7 @@ class Actions:
         if job.user_id != origin.user_id:
             options = options.for_another_person()
         try:
-            return self.check_as_it_is(origin, options)
+            return await self.checked(origin, options, complete=True)
         except UserError as error:
             raise await self.with_limits(origin, options, error.problems, complete=True) from error
 
@@ -192,7 +217,7 @@ class Actions:
         dropped, going_on = await self._jobs.cancel(job_id)
         if dropped and not going_on:
             self._worker.wake(ready=job_id)
-            return "Cancelled before anything was sent. You were not charged."
+            return "Cancelled. You were not charged."
         if dropped:
             self._worker.wake()
             return (
@@ -231,17 +256,39 @@ class Actions:
             self._worker.wake(ready=job_id)
         return job
 
+    def token_ends(self) -> int:
+        """When the token of an interaction that came in just now will be over: Unix milliseconds by the bot's clock."""
+        return self._clock.now() + TOKEN_LIFE
+
     async def deletable(self, origin: Origin, job_id: int) -> JobView:
         """The job as it stands, for whoever may delete it: what to ask about before it is done."""
         job = await self._jobs.job(job_id)
         self._authorise(origin, job, "delete")
         return await self._jobs.view(job_id)
 
+    async def may_clear(self, origin: Origin, job_id: int, *, asked_by: int | None) -> bool:
+        """Whether this person may take away a message that is left of a deleted job.
+
+        ``asked_by``: who the message answers, which counts where nothing is stored of the job any more.
+        """
+        async with self._jobs.database.read() as connection:
+            job = await rows.get_job(connection, job_id)
+        if job is None:
+            return origin.user_id == asked_by or (origin.server_id is not None and origin.manage_messages)
+        if job.status is not JobStatus.DELETED:
+            return False
+        try:
+            self._authorise(origin, job, "delete")
+        except UserError:
+            return False
+        return True
+
     def _authorise(self, origin: Origin, job: rows.Job, verb: str) -> None:
         if origin.user_id == job.user_id:
             return
-        moderates = origin.manage_messages and origin.server_id is not None and origin.server_id == job.server_id
-        if job.private or not moderates:
+        server_id = job.share_server_id if job.share_state is ShareState.POSTED else job.server_id
+        moderates = origin.manage_messages and origin.server_id is not None and origin.server_id == server_id
+        if job.public_in is None or not moderates:
             raise UserError(f"Only the person who asked for it, or somebody with Manage Messages, may {verb} this.")
 
     # --- looking ------------------------------------------------------------------------------------------------
@@ -250,21 +297,26 @@ class Actions:
         """Everything there is to show of a job now."""
         progress, on_their_way = self._worker.progress(job_id)
         if progress.expected_at is None:
-            progress = progress.expecting(await self._expected_at(on_their_way))
+            progress = await self._expected(progress, on_their_way)
+        elif progress.expected_at <= self._clock.now():
+            progress = progress.expecting(None, overdue=True)
         return await self._jobs.view(job_id, progress)
 
-    async def _expected_at(self, on_their_way: list[rows.Submission]) -> int | None:
-        """When the last of these will probably be finished, in Unix milliseconds; None if all are overdue."""
+    async def _expected(self, progress: Progress, on_their_way: list[rows.Submission]) -> Progress:
+        """With the time at which the last of these will probably be finished, or overdue if one of them is."""
         now = self._clock.now()
-        latest = None
+        latest, overdue = None, False
         for submission in on_their_way:
             if submission.sent_at is None:
                 continue
-            past = await self._jobs.durations.of(decode_request(submission.request))
-            left = polling.expected((now - submission.sent_at) / 1000, past.outlook())
-            if left is not None:
+            outlook = (await self._jobs.durations.of(decode_request(submission.request))).outlook()
+            age = (now - submission.sent_at) / 1000
+            left = polling.expected(age, outlook)
+            if left is None or age > outlook.quantile(polling.USUALLY):
+                overdue = True
+            else:
                 latest = max(latest or 0, now + int(left * 1000))
-        return latest
+        return progress.expecting(None if overdue else latest, overdue=overdue)
 
     async def details(self, origin: Origin, job_id: int) -> tuple[JobView, list[Event]]:
         """The job and every step of its life."""
@@ -277,14 +329,14 @@ class Actions:
         """A job that this person may look at: their own, or one that is public in this very channel."""
         job = await self._jobs.job(job_id)
         if not self.may_see(origin, job):
-            raise UserError(NOT_YOURS if job.private else "That job belongs to another channel.")
+            raise UserError(NOT_YOURS if job.public_in is None else "That job belongs to another channel.")
         return job
 
     def may_see(self, origin: Origin, job: rows.Job) -> bool:
         """Whether this person may look at a job: their own, or one that is public in this very channel."""
         if job.status is JobStatus.DELETED:
             return False
-        return job.user_id == origin.user_id or (not job.private and job.channel_id == origin.channel_id)
+        return job.user_id == origin.user_id or job.public_in == origin.channel_id
 
     async def thread_choices(self, origin: Origin, text: str) -> list[tuple[str, str]]:
         """The person's threads here whose title holds ``text``: the value to send back, and the title."""

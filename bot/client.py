@@ -13,8 +13,8 @@ from discord.ext import commands
 
 from bot.actions import Actions
 from bot.admin.reports import Reports
+from bot.admin.rules import Place
 from bot.admin.servers import Servers
-from bot.admin.standing import Standings
 from bot.command_sync import CommandSync
 from bot.display.answers import explain
 from bot.display.buttons import JobButton
@@ -25,6 +25,7 @@ from bot.display.page_buttons import PageButton
 from bot.display.rush import Rush
 from bot.display.sharing import Sharing
 from bot.errors import UserError
+from bot.generation.clock import Clock
 from bot.history import History
 from bot.lineage import Lineage
 from bot.personal import Personal
@@ -73,8 +74,8 @@ class Easel(commands.AutoShardedBot):
     """The bot, handed everything it works with.
 
     ``allowed_guilds``: the servers that may use it, all if empty; where some are named, nothing else may, direct
-    messages included. ``command_guilds``: where the commands are registered; everywhere if empty. ``shard_count``
-    None: as many as Discord says.
+    messages included. ``command_guilds``: where the commands are registered; everywhere if empty. ``proxy``: through
+    which Discord is reached, its gateway too. ``shard_count`` None: as many as Discord says.
     """
 
     def __init__(
@@ -90,13 +91,14 @@ class Easel(commands.AutoShardedBot):
         charts: Charts,
         servers: Servers,
         reports: Reports,
-        standings: Standings,
         lineage: Lineage,
         proposals: Proposals,
         sharing: Sharing,
         database: Database,
         allowed_guilds: Collection[int] = (),
         command_guilds: Sequence[int] = (),
+        clock: Clock,
+        proxy: str | None = None,
         shard_count: int | None = None,
     ) -> None:
         super().__init__(
@@ -112,6 +114,7 @@ class Easel(commands.AutoShardedBot):
             chunk_guilds_at_startup=False,
             max_messages=None,
             http_trace=tries_of_requests(),
+            proxy=proxy,
             shard_count=shard_count,
         )
         self.rush = Rush()
@@ -125,12 +128,12 @@ class Easel(commands.AutoShardedBot):
         self.charts = charts
         self.servers = servers
         self.reports = reports
-        self.standings = standings
         servers.channel_name = self._channel_name
+        servers.place = self._place
         self.lineage = lineage
         self.proposals = proposals
         self.sharing = sharing
-        self.commands_in_step = CommandSync(self.tree, database, command_guilds)
+        self.commands_in_step = CommandSync(self.tree, database, command_guilds, clock)
         self._allowed_guilds = frozenset(allowed_guilds)
 
     async def setup_hook(self) -> None:
@@ -164,6 +167,21 @@ class Easel(commands.AutoShardedBot):
     def _channel_name(self, channel_id: int) -> str:
         channel = self.get_channel(channel_id)
         return f"#{getattr(channel, 'name', channel_id)}"
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        await self.commands_in_step.joined(guild.id)
+
+    def _place(self, server_id: int) -> Place:
+        guild = self.get_guild(server_id)
+        if guild is None or guild.unavailable:
+            # What is not known is not gone.
+            return Place(self._channel_name, lambda _: True)
+
+        def channel(channel_id: int) -> str | None:
+            found = guild.get_channel_or_thread(channel_id)
+            return None if found is None else f"#{found.name}"
+
+        return Place(channel, lambda role_id: guild.get_role(role_id) is not None)
 
     async def on_ready(self) -> None:
         log.info("bot.ready", servers=len(self.guilds), shards=self.shard_count)

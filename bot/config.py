@@ -6,20 +6,26 @@ what it takes and never repeats the value, since somebody may have pasted a toke
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv.parser import parse_stream
 
 from bot.errors import SettingsError
+from bot.known_settings import UnknownName, unknown_names
 
 DISCORD_API = "https://discord.com/api/v10"
 BACKUPS = "backups"
 """The folder for copies of the database, in the data folder."""
+_SQLITE = "sqlite+aiosqlite:///"
+_QUOTES = "\"'`“”„‘’"
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -28,6 +34,8 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 class Reader:
     """Reads settings by name out of the first of ``layers`` that has the name. A blank value counts as not set.
 
+    Any of its methods raises SettingsError for a value with quotation marks around it: who passes a file of settings on
+    as it is, as ``docker run --env-file`` does, passes these on too.
     ``secrets`` collects every secret that was handed out, so that the log can blot it out.
     """
 
@@ -50,8 +58,32 @@ class Reader:
             return None
         self.secrets.add(value)
         if not (value.isascii() and value.isprintable()) or " " in value:
-            raise _takes(name, "a token or key: letters, digits and signs without spaces")
+            raise _takes(
+                name, "a token or key alone, in one line and without spaces: no word such as Bot or Bearer before it"
+            )
         return value
+
+    def path(self, name: str, default: str) -> Path:
+        """A file or folder; ``~`` and ``${NAME}`` are filled in as a shell does. Raises SettingsError where they cannot
+        be.
+        """
+        wanted = "a path; ~ and ${NAME} in it stand for a home folder and for a variable that is set"
+
+        def filled_in(variable: re.Match[str]) -> str:
+            value = self._raw(variable[1] or variable[2])
+            if not value:
+                raise _takes(name, wanted)
+            return value
+
+        value = _VARIABLE.sub(filled_in, self.text(name, default))
+        if "$" in value:
+            raise _takes(name, wanted)
+        if value.startswith("~"):
+            try:
+                return Path(value).expanduser()
+            except RuntimeError:
+                raise _takes(name, wanted) from None
+        return Path(value)
 
     def url(self, name: str, default: str) -> str:
         """An http or https address without a slash at its end. Raises SettingsError for anything else."""
@@ -65,6 +97,16 @@ class Reader:
         if not sound or parts.username is not None or parts.query or parts.fragment or " " in value:
             raise _takes(name, wanted)
         return value
+
+    def proxy(self, url: str) -> str | None:
+        """The address of the proxy through which this one is reached, or None. Raises SettingsError."""
+        secure, plain = self._proxy("HTTPS_PROXY"), self._proxy("HTTP_PROXY")
+        exceptions = self.text("NO_PROXY") or self.text("no_proxy")
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if _is_loopback(host) or any(_names(exception, host) for exception in exceptions.split(",")):
+            return None
+        return secure if parts.scheme in {"https", "wss"} else plain
 
     def number(self, name: str, default: Decimal | float, *, low: float, high: float) -> Decimal:
         """A number from ``low`` to ``high``, both included. Raises SettingsError for anything else."""
@@ -114,7 +156,26 @@ class Reader:
         return Reader((values, *self.layers), self.secrets)
 
     def _raw(self, name: str) -> str:
-        return next((layer[name].strip() for layer in self.layers if name in layer), "")
+        value = next((layer[name].strip() for layer in self.layers if name in layer), "")
+        if value and (value[0] in _QUOTES or value[-1] in _QUOTES):
+            raise _takes(name, "a value without quotation marks around it, which `docker --env-file` leaves there")
+        return value
+
+    def _proxy(self, name: str) -> str | None:
+        value = self.text(name) or self.text(name.lower())
+        if not value:
+            return None
+        value = value if "://" in value else f"http://{value}"
+        try:
+            parts = urlsplit(value)
+            sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and " " not in value
+        except ValueError:
+            sound = False
+        else:
+            self.secrets.update({parts.password, unquote(parts.password)} if parts.password else ())
+        if not sound:
+            raise _takes(name, "the address of an HTTP proxy, such as http://proxy.example.com:3128")
+        return value
 
     def _decimal(self, name: str, low: float, high: float, what: str) -> Decimal | None:
         text = self.text(name)
@@ -136,12 +197,14 @@ class Reader:
 class Settings:
     """The bot's own settings. The providers read theirs through ``reader``.
 
-    The three limits are millicredits, None where there is no limit. ``default_engine`` is None where none is named.
+    The three limits are millicredits, None where there is no limit. ``default_engine`` is None where none is named,
+    and ``named_database`` where the database is in ``data_dir``. ``unknown`` are the names that set nothing.
     """
 
     discord_token: str | None = field(repr=False)
     discord_api_url: str
-    database_url: str
+    discord_proxy: str | None = field(repr=False)
+    named_database: str | None
     data_dir: Path
     image_days: int
     job_days: int
@@ -156,7 +219,18 @@ class Settings:
     command_guilds: tuple[int, ...]
     log_level: str
     log_format: str
+    unknown: tuple[UnknownName, ...]
     reader: Reader
+
+    @property
+    def database_url(self) -> str:
+        """The address of the database."""
+        if self.named_database is not None:
+            return self.named_database
+        # What knows of databases takes longer to load than the commands that need none.
+        from storage.database import database_url
+
+        return database_url(self.data_dir / "easel.db")
 
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")) -> Settings:
@@ -165,13 +239,14 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(
     ``environ`` stands in for the environment, ``env_file`` None leaves the file out; a file that is not there is fine.
     """
     file = {} if env_file is None else _read_file(env_file)
-    reader = Reader((os.environ if environ is None else environ, file))
-    data_dir = Path(reader.text("DATA_DIR", "data"))
+    environ = os.environ if environ is None else environ
+    reader = Reader((environ, file))
     return Settings(
         discord_token=reader.secret("DISCORD_TOKEN"),
-        discord_api_url=_api_url(reader),
-        database_url=_database_url(reader, data_dir),
-        data_dir=data_dir,
+        discord_api_url=(api_url := _api_url(reader)),
+        discord_proxy=reader.proxy(api_url),
+        named_database=_named_database(reader),
+        data_dir=reader.path("DATA_DIR", "data"),
         image_days=reader.whole("IMAGE_DAYS", 7, low=1, high=3650),
         # What a server spent in a month is counted with the jobs of that month.
         job_days=reader.whole("JOB_DAYS", 365, low=32, high=36_500),
@@ -186,12 +261,35 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(
         command_guilds=reader.ids("COMMAND_GUILDS"),
         log_level=reader.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
         log_format=reader.choice("LOG_FORMAT", "text", ("text", "json")),
+        unknown=unknown_names(file, environ.keys()),
         reader=reader,
     )
 
 
+def keep_temporary_files_in(folder: Path) -> None:
+    """Have SQLite write what it needs for a while, such as a whole database that is compacted, into the data folder.
+
+    Elsewhere there may be no room for it: the usual folder is often kept in memory. Only SQLite reads this, when it is
+    loaded, and not where the environment says otherwise already.
+    """
+    os.environ.setdefault("SQLITE_TMPDIR", str(folder.absolute()))
+
+
 def _takes(name: str, what: str) -> SettingsError:
     return SettingsError(f"{name} takes {what}; what it is set to is something else.")
+
+
+def _names(exception: str, host: str) -> bool:
+    """Whether a part of NO_PROXY is this host, a domain above it, or ``*``."""
+    wanted = exception.strip().lower().removeprefix("*").removeprefix(".").partition(":")[0]
+    return exception.strip() == "*" or (bool(wanted) and (host == wanted or host.endswith(f".{wanted}")))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _api_url(reader: Reader) -> str:
@@ -202,11 +300,14 @@ def _api_url(reader: Reader) -> str:
     return url
 
 
-def _database_url(reader: Reader, data_dir: Path) -> str:
-    scheme = "sqlite+aiosqlite:///"
-    url = reader.text("DATABASE_URL", f"{scheme}{data_dir / 'easel.db'}")
-    if not url.startswith(scheme) or url.removeprefix(scheme) in {"", ":memory:"} or "?" in url:
-        raise _takes("DATABASE_URL", f"{scheme} and the path of a file")
+def _named_database(reader: Reader) -> str | None:
+    url = reader.text("DATABASE_URL")
+    path = url.removeprefix(_SQLITE)
+    if not url:
+        return None
+    # In an address nothing is filled in: it would be a folder called ~ in the present one.
+    if path == url or path in {"", ":memory:"} or "?" in path or "$" in path or path.startswith("~"):
+        raise _takes("DATABASE_URL", f"{_SQLITE} and the path of a file, written out, such as {_SQLITE}/srv/easel.db")
     return url
 
 

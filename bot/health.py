@@ -9,6 +9,8 @@ from pathlib import Path
 
 import structlog
 
+from storage.pools import Pool
+
 log = structlog.get_logger(__name__)
 
 HEARTBEAT = "heartbeat"
@@ -20,13 +22,16 @@ STALE_SECONDS = 60.0
 async def beating(data_dir: Path, pulse: float = PULSE_SECONDS) -> AsyncIterator[None]:
     """Touch the file every ``pulse`` seconds as long as the event loop runs; take it away at the end."""
     path = data_dir / HEARTBEAT
-    beat = asyncio.create_task(_beat(path, pulse), name="heartbeat")
+    # A thread of its own: whatever else waits for one, the bot is alive.
+    thread = Pool("heartbeat", 1)
+    beat = asyncio.create_task(_beat(path, pulse, thread), name="heartbeat")
     try:
         yield
     finally:
         beat.cancel()
         await asyncio.gather(beat, return_exceptions=True)
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        await thread.run(path.unlink, missing_ok=True)
+        await thread.close()
 
 
 def ailment(data_dir: Path, now: float) -> str | None:
@@ -39,10 +44,10 @@ def ailment(data_dir: Path, now: float) -> str | None:
     return f"The bot has not moved for {age:.0f} seconds." if age > STALE_SECONDS else None
 
 
-async def _beat(path: Path, pulse: float) -> None:
+async def _beat(path: Path, pulse: float, thread: Pool) -> None:
     while True:
         try:
-            await asyncio.to_thread(path.touch)
+            await thread.run(path.touch, mode=0o600)
         except OSError as error:
             # A full disk must not end the bot; the file grows old, and that is what it is for.
             log.warning("heartbeat.failed", error=str(error))

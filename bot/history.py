@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from bot.errors import UserError
 from bot.generation.jobs import Jobs
@@ -55,7 +54,7 @@ class History:
     def __init__(self, *, jobs: Jobs, files: ImageFiles, previews: Previews) -> None:
         self._jobs = jobs
         self._database = jobs.database
-        self._files = files
+        self.files = files
         self._previews = previews
 
     async def page(self, origin: Origin, wanted: Wanted, page: int = 1) -> HistoryPage:
@@ -86,10 +85,6 @@ class History:
     async def shown(self, job_id: int, *, note: str) -> None:
         """A kept result was shown after all."""
         await self._jobs.shown(job_id, note=note)
-
-    def file(self, name: str) -> Path:
-        """Where the file of an image is kept."""
-        return self._files.path(name)
 
     async def _picture(self, view: JobView) -> Picture | None:
         for image in view.images:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bot.actions import Actions
 from bot.errors import UserError
 from bot.generation.drafts import Draft, draft_of, draft_of_prompt
-from bot.generation.jobs import Jobs
+from bot.generation.jobs import BEING_SHOWN, Jobs
 from bot.generation.requests import ImagineOptions
 from bot.generation.views import JobView
 from bot.origin import Origin
@@ -91,8 +91,10 @@ class Lineage:
             raise UserError("Only the person who asked for it may share it.")
         if origin.server_id is None:
             raise UserError("There is nobody here to share it with: share it in a server's channel.")
-        if not job.private:
+        if job.public_in is not None:
             raise UserError("This is public already.")
+        if job.status is JobStatus.READY:
+            raise UserError(BEING_SHOWN)
         if job.status not in (JobStatus.DELIVERED, JobStatus.KEPT):
             raise UserError("This is not finished yet. Share it when the images are there.")
         view = await self._jobs.view(job_id)
@@ -101,6 +103,14 @@ class Lineage:
         self._actions.check_sharing(origin, view.options)
         return view
 
-    async def shared(self, job_id: int, *, channel_id: int, message_id: int) -> None:
-        """It stands in a channel now, for all there to see."""
-        await self._jobs.note(job_id, private=False, channel_id=channel_id, message_id=message_id)
+    async def begin_share(self, job_id: int, *, server_id: int, channel_id: int, message_id: int) -> bool:
+        """Record where it is about to be shared, before it is; False if it was, or may have been, shared before."""
+        return await self._jobs.begin_share(job_id, server_id=server_id, channel_id=channel_id, message_id=message_id)
+
+    async def shared(self, job_id: int, *, message_id: int) -> bool:
+        """The images are in that message now, for all there to see; False if the job was deleted in the meantime."""
+        return await self._jobs.shared(job_id, message_id=message_id)
+
+    async def not_shared(self, job_id: int, *, message_id: int) -> None:
+        """The images are surely not in that message."""
+        await self._jobs.not_shared(job_id, message_id=message_id)

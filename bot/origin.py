@@ -32,11 +32,16 @@ class Origin:
         return self.server_id or 0
 
 
+TOKEN_LIFE = 15 * 60 * 1000
+"""Milliseconds for which Discord takes an interaction's token, from when the interaction came in."""
+
+
 @dataclass(frozen=True, slots=True)
 class CardAddress:
     """Where a job's card is: the message, and the interaction's token that may edit it until ``token_expires_at``.
 
-    The time is Unix milliseconds, UTC.
+    The time is Unix milliseconds by the bot's own clock, counted from when the interaction came in: Discord's clock
+    need not agree with it. It only says when to offer a fresh token; whether one is over is for Discord to say.
     """
 
     channel_id: int

@@ -21,6 +21,8 @@ SUGGESTED = (
     "all time",
 )
 """What a report is mostly asked for."""
+EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
+"""When Discord's own ids begin, and before which nothing can have been made."""
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?")
 _DAYS = re.compile(r"(?:last )?(\d{1,4}) days?")
@@ -81,6 +83,8 @@ def next_month(first: datetime) -> datetime:
 def span(text: str, now: int) -> Span:
     """The span that somebody typed: one of ``SUGGESTED``, ``30 days``, ``2026``, ``2026-03``, ``2026-03-14``, or two
     such dates with two dots between them, both included. Raises UserError for anything else.
+
+    It begins with the year 2015 at the earliest, and ends with this year at the latest: what is made of it has an end.
     """
     typed = " ".join(text.lower().split())
     if typed in {"all", "all time", "ever"}:
@@ -89,12 +93,21 @@ def span(text: str, now: int) -> Span:
         found = _relative(typed, now) or _dates(typed)
     except (ValueError, OverflowError):
         found = None
-    if found is None or found[0] >= found[1]:
+    if found is None:
         raise UserError(
             "That is no period. Write today, this month, last week, 30 days, 2026, 2026-03, 2026-03-14, "
             "2026-01-15..2026-02-14 or all time."
         )
-    return Span(milliseconds(found[0]), milliseconds(found[1]), typed)
+    start, end = found
+    if start >= end:
+        raise UserError("That period ends before it begins. Write the earlier date first.")
+    if end <= EARLIEST:
+        raise UserError(f"Nothing can have been made before {EARLIEST.year}. Write a later period.")
+    if start > moment_of(now):
+        raise UserError("That period has not begun yet. Write an earlier one.")
+    this_year = moment_of(now).replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
+    latest = this_year.replace(year=this_year.year + 1)
+    return Span(milliseconds(max(start, EARLIEST)), milliseconds(min(end, max(latest, EARLIEST))), typed)
 
 
 def _relative(typed: str, now: int) -> tuple[datetime, datetime] | None:
@@ -130,6 +143,9 @@ def _date(typed: str) -> tuple[datetime, datetime] | None:
         return None
     year, month, day = (int(part) if part else None for part in found.groups())
     start = datetime(year or 0, month or 1, day or 1, tzinfo=UTC)
-    if month is None:
-        return start, start.replace(year=start.year + 1)
-    return start, next_month(start) if day is None else start + timedelta(days=1)
+    try:
+        if month is None:
+            return start, start.replace(year=start.year + 1)
+        return start, next_month(start) if day is None else start + timedelta(days=1)
+    except (ValueError, OverflowError):
+        return start, datetime.max.replace(tzinfo=UTC)  # the calendar ends with the year 9999

@@ -11,14 +11,14 @@ from typing import Any
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
+from bot.characters import typed
 from bot.errors import UserError
-from bot.generation.abilities import find_engine, style_of
+from bot.generation.abilities import few, find_engine, style_of
 from bot.generation.added_text import plain_words
 from bot.generation.clock import Clock
-from bot.generation.defaults import Defaults, takes_shape
+from bot.generation.defaults import Defaults, means_nothing, takes_shape
 from bot.generation.prompt import IMAGES_PER_JOB
-from bot.generation.requests import typed
-from bot.generation.sizes import parse_shape, size_list
+from bot.generation.sizes import parse_shape
 from bot.providers.base import Ability, Engine
 from storage import user_settings
 from storage.database import Database
@@ -75,6 +75,7 @@ class UserSettings:
 
 
 NAMES = tuple(field.name for field in fields(UserSettings))
+_CLEARED_BY_WORDS = frozenset({"engine", "size", "style", "text"})
 _NOTHING = UserSettings()
 _SETTINGS = TypeAdapter(UserSettings)
 
@@ -147,6 +148,9 @@ class Personal:
         return settings
 
     def _checked(self, name: str, value: Any) -> Any:
+        cleared = name in _CLEARED_BY_WORDS and means_nothing(value)
+        if cleared and not (name == "style" and self._has_style(value)):
+            return None
         checks = {"engine": self._engine_id, "size": self._size, "style": self._style, "text": plain_words}
         if name in checks:
             return checks[name](value)
@@ -169,15 +173,19 @@ class Personal:
             ) from None
         if not any(takes_shape(engine, shape) for engine in self._engines.values()):
             sizes = dict.fromkeys(size for engine in self._engines.values() for size in engine.sizes)
-            raise UserError(f"No engine here makes {shape}. Among what they make: {size_list(sizes)}.")
+            raise UserError(f"No engine here makes {shape}. Among what they make: {few(map(str, sizes), 12)}.")
         return shape
+
+    def _has_style(self, text: str) -> bool:
+        """Whether some engine has a list of styles with this one in it."""
+        return any(style_of(engine, text) is not None for engine in self._engines.values() if engine.styles)
 
     def _style(self, text: str) -> str:
         able = [engine for engine in self._engines.values() if Ability.STYLE in engine.abilities]
         found = [style for engine in able if (style := style_of(engine, typed(text) or "")) is not None]
         if not found:
             styles = sorted({style for engine in able for style in engine.styles})
-            raise UserError(f"No engine here has a style “{text}”. Their styles: {', '.join(styles) or 'none'}.")
+            raise UserError(f"No engine here has a style “{text}”. Their styles: {few(styles, 20) or 'none'}.")
         return found[0]
 
 

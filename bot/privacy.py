@@ -7,19 +7,20 @@ import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
 from bot.errors import UserError
-from bot.generation import limits
 from bot.generation.clock import Clock
+from bot.periods import Period, current, milliseconds
 from bot.personal import Personal
 from storage import privacy
 from storage.database import Database
 from storage.errors import StorageError
 from storage.images import ImageFiles
+from storage.pools import apart
 from storage.privacy import Belongings
 
 log = structlog.get_logger(__name__)
@@ -50,15 +51,18 @@ class Privacy:
         self._files = files
         self._personal = personal
         self._clock = clock
+        self._exporting = asyncio.Lock()
 
     async def export(self, user_id: int, *, file_limit: int) -> Export:
         """All that is stored on this person, packed if it has more than ``file_limit`` bytes.
 
         Raises UserError where even that is too large.
         """
-        async with self._database.read() as connection:
-            rows = await privacy.everything(connection, user_id)
-        return await asyncio.to_thread(_export, rows, self._clock.now(), user_id, file_limit)
+        # One at a time: each takes a thread, and memory for all that there is.
+        async with self._exporting:
+            async with self._database.read() as connection:
+                rows = await privacy.everything(connection, user_id)
+            return await apart(_export, rows, self._clock.now(), user_id, file_limit)
 
     async def deletable(self, user_id: int) -> Belongings:
         """What would be deleted. Raises UserError where nothing is stored or a job is running."""
@@ -111,9 +115,7 @@ async def compact_if_due(database: Database) -> None:
 
 def latest_end_of_a_period(now: int) -> int:
     """When the day, the week and the month of ``now`` are all over: no limit reaches further. Unix milliseconds."""
-    today = limits.day_start(now)
-    week = today + timedelta(days=7 - today.weekday())
-    return limits.milliseconds(max(week, limits.next_month(limits.month_start(now))))
+    return max(milliseconds(current(period, now)[1]) for period in Period)
 
 
 def _refuse_running(theirs: Belongings) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -18,7 +18,6 @@ from discord.http import Route
 from bot.actions import Actions
 from bot.admin.reports import Reports
 from bot.admin.servers import Servers
-from bot.admin.standing import Standings
 from bot.client import Easel
 from bot.config import BACKUPS, DISCORD_API, Settings
 from bot.display.charts import Charts
@@ -42,8 +41,10 @@ from bot.providers.base import Provider, WrongSetting
 from bot.providers.registry import configure
 from bot.spending import Spending
 from bot.threads import Threads
+from bot.unreachable import unreachable
 from storage.database import Database, InstanceLock, migrate
 from storage.images import ImageFiles
+from storage.pools import Pools
 
 T = TypeVar("T")
 
@@ -51,6 +52,13 @@ log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 130.0
 """How long a stop waits for paid requests that are under way: longer than a provider's own time-out."""
+
+NOT_KNOWN = "DISCORD_TOKEN is not one that Discord knows: copy it once more."
+_INTENTS = (
+    "Discord refuses the intents that the bot asks for: Easel needs none that are privileged. Update the program."
+)
+_LEFT_BY_DISCORD = {4004: NOT_KNOWN, 4013: _INTENTS, 4014: _INTENTS}
+"""What the codes mean with which the gateway ends the connection, where it is about the settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,7 @@ class Runtime:
         beside = [
             asyncio.create_task(self.delivery.run(), name="delivery"),
             asyncio.create_task(self.client.proposals.run(), name="proposals"),
+            asyncio.create_task(self.client.commands_in_step.run(), name="commands"),
             asyncio.create_task(keep_tidy(self.database, self.files, self.previews, self.clock, ages), name="tidy"),
         ]
         try:
@@ -109,9 +118,11 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
                 "No image service is set up: set AI_CLIENT_TOKEN or AITHRIVING_KEY, "
                 "or DEMO_PROVIDER=1 for painted pictures."
             )
-        files = ImageFiles(settings.data_dir / "images")
+        pools = Pools()
+        stack.push_async_callback(pools.close)
+        files = ImageFiles(settings.data_dir / "images", pools)
         if alone:
-            await stack.enter_async_context(InstanceLock(settings.database_url))
+            await stack.enter_async_context(InstanceLock(settings.database_url, settings.data_dir))
             await migrate(settings.database_url, settings.data_dir / BACKUPS)
             await files.prepare()
         database = await Database.open(settings.database_url)
@@ -129,13 +140,12 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         usual = settings.default_engine or next(iter(jobs.engines))
         personal = Personal(database, jobs.engines, usual, clock)
         await personal.load()
-        servers = Servers(database, clock)
+        servers = Servers(database, limits, clock)
         await servers.load()
         actions = Actions(
             jobs=jobs,
             worker=worker,
             files=files,
-            limits=limits,
             clock=clock,
             default_engine=settings.default_engine,
             layers=lambda origin: servers.layers(
@@ -156,17 +166,18 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             threads=Threads(database=database, files=files, previews=previews, providers=providers, clock=clock),
             history=History(jobs=jobs, files=files, previews=previews),
             privacy=Privacy(database, files, personal, clock),
-            spending=Spending(database, limits, servers, clock),
+            spending=Spending(database, servers, clock),
             charts=charts,
             servers=servers,
-            standings=Standings(database, servers, limits, clock),
-            reports=Reports(jobs=jobs, worker=worker, limits=limits, servers=servers, clock=clock),
+            reports=Reports(jobs=jobs, worker=worker, servers=servers, clock=clock),
             lineage=Lineage(jobs=jobs, actions=actions),
             proposals=proposals,
             sharing=Sharing(files),
             database=database,
             allowed_guilds=settings.allowed_guilds,
             command_guilds=settings.command_guilds,
+            clock=clock,
+            proxy=settings.discord_proxy,
         )
         yield Runtime(settings, clock, providers, database, files, previews, jobs, worker, actions, delivery, client)
 
@@ -198,27 +209,44 @@ async def logged_in(runtime: Runtime) -> AsyncIterator[Easel]:
         raise SettingsError("DISCORD_TOKEN is not set.")
     Route.BASE = api
     async with runtime.client as client:
-        try:
+        with _in_sentences(api):
             await client.login(token)
             if api != DISCORD_API:
                 # A session that was invalidated starts anew at the default gateway, and not where the API told it.
                 _, gateway, _ = await client.http.get_bot_gateway()
                 DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
-        except discord.LoginFailure:
-            raise SettingsError("DISCORD_TOKEN is not one that Discord knows: copy it once more.") from None
-        except discord.HTTPException as error:
-            raise UserError(f"Discord does not let the bot in (status {error.status}). Try again later.") from error
-        except (discord.GatewayNotFound, aiohttp.ClientError, OSError) as error:
-            raise UserError(
-                f"Discord cannot be reached at {api} ({type(error).__name__}). Look at the network and try again."
-            ) from error
         yield client
+
+
+@contextmanager
+def _in_sentences(api: str) -> Iterator[None]:
+    """Turn what Discord or the network refuses for good into SettingsError or UserError."""
+    try:
+        yield
+    except discord.PrivilegedIntentsRequired:
+        raise SettingsError(_LEFT_BY_DISCORD[4014]) from None
+    except discord.ConnectionClosed as error:
+        if error.code in _LEFT_BY_DISCORD:
+            raise SettingsError(_LEFT_BY_DISCORD[error.code]) from None
+        raise UserError(f"Discord ended the connection for good (code {error.code}). Start the bot again.") from None
+    except (discord.LoginFailure, discord.HTTPException, discord.GatewayNotFound) as error:
+        # The gateway is asked for after the log-in, and what was the matter then is behind the library's own error.
+        answer = error.__cause__ if isinstance(error, discord.GatewayNotFound) else error
+        status = answer.status if isinstance(answer, discord.HTTPException) else None
+        if isinstance(error, discord.LoginFailure) or status == 401:
+            raise SettingsError(NOT_KNOWN) from None
+        raise UserError(f"Discord does not let the bot in (status {status}). Try again later.") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise UserError(
+            f"Discord cannot be reached at {api} ({unreachable(error)}). Look at the network and try again."
+        ) from error
 
 
 async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
     """Be the bot until ``stop`` is set; then take no new work, wait for what was paid for, and finish the uploads.
 
-    Raises what logging in raises, and discord.py's own errors if Discord ends the connection for good.
+    Raises what logging in raises, and also if Discord ends the connection for good: SettingsError where it no longer
+    knows the token or refuses the intents, UserError for any other reason.
     """
     async with AsyncExitStack() as stack:
         client = await _unless(stop, stack.enter_async_context(logged_in(runtime)))
@@ -228,7 +256,8 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
         await stack.enter_async_context(runtime.working())
         settling = asyncio.create_task(settle(client.wait_until_ready()))
         stack.callback(settling.cancel)
-        await _unless(stop, client.connect())
+        with _in_sentences(runtime.settings.discord_api_url):
+            await _unless(stop, client.connect())
         log.info("bot.stopping", grace=GRACE_SECONDS)
 
 

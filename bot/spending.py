@@ -9,12 +9,11 @@ from enum import StrEnum
 from bot import periods
 from bot.admin.servers import Servers
 from bot.generation.clock import Clock
-from bot.generation.limits import Limits
-from bot.generation.quotas import Allowance, allowance
+from bot.generation.limits import LimitKind, LimitUse, uses_of
 from bot.origin import Origin
 from bot.periods import Period, Span
 from storage import ledger, spending
-from storage.database import AsyncConnection, Database
+from storage.database import Database
 from storage.ledger import Balance
 from storage.spending import Spent
 
@@ -23,6 +22,9 @@ DAY = 24 * HOUR
 THREADS_SHOWN = 8
 # More bars than this are too thin.
 DAYS_AT_MOST = 92
+# What the whole bot may spend is nobody's business but the operator's.
+SHOWN = (LimitKind.USER_DAILY, LimitKind.SERVER_USER, LimitKind.SERVER, LimitKind.SERVER_MONTHLY)
+YEARS_WHOLE = 2
 
 
 class Step(StrEnum):
@@ -31,24 +33,6 @@ class Step(StrEnum):
     HOUR = "hour"
     DAY = "day"
     MONTH = "month"
-
-
-@dataclass(frozen=True, slots=True)
-class Remaining:
-    """A limit that holds for the person here, in millicredits, and when it renews (Unix milliseconds).
-
-    ``name`` reads after "Left of", such as "your limit for today"; ``daily`` says that it is one for each day.
-    """
-
-    name: str
-    limit: int
-    used: int
-    renews_at: int
-    daily: bool = False
-
-    @property
-    def left(self) -> int:
-        return max(0, self.limit - self.used)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +50,7 @@ class CreditsView:
     in_flight: int
     by_engine: tuple[tuple[str, int], ...]
     by_thread: tuple[tuple[str, int], ...]
-    limits: tuple[Remaining, ...]
+    limits: tuple[LimitUse, ...]
     grants: Balance | None
     jobs: int
     images: int | None
@@ -83,9 +67,8 @@ class CreditsView:
 class Spending:
     """The verb of /credits."""
 
-    def __init__(self, database: Database, limits: Limits, servers: Servers, clock: Clock) -> None:
+    def __init__(self, database: Database, servers: Servers, clock: Clock) -> None:
         self._database = database
-        self._limits = limits
         self._servers = servers
         self._clock = clock
 
@@ -97,7 +80,7 @@ class Spending:
         now = self._clock.now()
         span = periods.span(period, now)
         user = origin.user_id
-        here = self._allowance(origin)
+        here = self._servers.in_force(origin)
         async with self._database.read() as connection:
             since, until = _bounds(span, now, await spending.first_spent(connection, user_id=user))
             step = _step(since, until)
@@ -113,59 +96,26 @@ class Spending:
                 by_thread=tuple(
                     await spending.by_thread(connection, user_id=user, since=since, until=until, limit=THREADS_SHOWN)
                 ),
-                limits=tuple(await self._remaining(connection, origin, here, now)),
+                limits=await uses_of(connection, here.of(*SHOWN), user_id=user, server_id=origin.server_id, now=now),
                 grants=None
                 if origin.server_id is None
                 else await ledger.balance(connection, user_id=user, server_id=origin.server_id),
-                jobs=min(jobs for jobs in (self._limits.jobs_per_user, here.jobs) if jobs is not None),
+                jobs=min(jobs for jobs in (here.jobs, here.server_jobs) if jobs is not None),
                 images=here.images,
             )
 
-    def _allowance(self, origin: Origin) -> Allowance:
-        """What the server's admins allow this person."""
-        if origin.server_id is None:
-            return Allowance()
-        return allowance(self._servers.quotas(origin.server_id), user_id=origin.user_id, role_ids=origin.role_ids)
-
-    async def _remaining(
-        self, connection: AsyncConnection, origin: Origin, here: Allowance, now: int
-    ) -> list[Remaining]:
-        """The operator's limits first, then those of the server's admins."""
-        found = []
-        if self._limits.user_daily is not None:
-            since, renews = _current(Period.DAY, now)
-            used = await ledger.spent_and_held(connection, since=since, user_id=origin.user_id)
-            found.append(Remaining("your limit for today", self._limits.user_daily, used, renews, daily=True))
-        if (server_id := origin.server_id) is None:
-            return found
-        period = self._servers.rules(server_id).period
-        since, renews = _current(period, now)
-        if here.credits is not None:
-            used = await ledger.without_grants(connection, since=since, user_id=origin.user_id, server_id=server_id)
-            name = f"your limit in this server for {period.this}"
-            found.append(Remaining(name, here.credits, used, renews, daily=period is Period.DAY))
-        if here.everybody is not None:
-            used = await ledger.spent_and_held(connection, since=since, server_id=server_id)
-            found.append(Remaining(f"everybody's limit in this server for {period.this}", here.everybody, used, renews))
-        if self._limits.server_monthly is not None:
-            since, renews = _current(Period.MONTH, now)
-            used = await ledger.spent_and_held(connection, since=since, server_id=server_id)
-            name = "this server's limit for this month"
-            found.append(Remaining(name, self._limits.server_monthly, used, renews))
-        return found
-
-
-def _current(period: Period, now: int) -> tuple[int, int]:
-    since, renews = periods.current(period, now)
-    return periods.milliseconds(since), periods.milliseconds(renews)
-
 
 def _bounds(span: Span, now: int, first: int | None) -> tuple[int, int]:
-    """From when to when: never beyond now, and all time begins with the month of the first thing that was paid for."""
+    """From when to when: never beyond now, and all time begins with the month of the first thing that was paid for.
+
+    So do periods of many years, since nothing is to be seen of those before.
+    """
     until = now + 1 if span.until is None else min(span.until, now + 1)
     if span.since is not None:
-        # Somebody may ask for what is yet to come.
-        return min(span.since, until - 1), until
+        since = min(span.since, until - 1)
+        if first is not None and until - since > YEARS_WHOLE * 366 * DAY:
+            since = max(since, min(_month(first), until - 1))
+        return since, until
     return _month(now if first is None else first), until
 
 

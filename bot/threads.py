@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 
+from bot.characters import typed
 from bot.errors import UserError
 from bot.generation.clock import Clock
 from bot.generation.previews import Previews
-from bot.generation.prompt import clean
 from bot.generation.views import JobView, load_all
 from bot.origin import Origin
 from bot.providers.base import Provider
@@ -222,9 +221,8 @@ class Threads:
 
 
 def _titled(text: str) -> str:
-    title = " ".join(clean(text).split())
-    # Letters, digits, punctuation and symbols; what is left cannot be seen.
-    if not any(unicodedata.category(sign)[0] in "LNPS" for sign in title):
+    title = typed(text)
+    if title is None:
         raise UserError("A title needs at least one letter that can be seen.")
     if len(title) > TITLE_AT_MOST:
         raise UserError(f"A title has at most {TITLE_AT_MOST} letters, and this one has {len(title)}.")

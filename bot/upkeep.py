@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.config import BACKUPS, Settings
 from bot.credits import credits_text
-from storage import copies, reconcile
+from storage import copies, endings, reconcile
 from storage.database import Database, InstanceLock, database_path
 from storage.jobs import SubmissionStatus
+from storage.pools import apart
 from storage.restore import Restored, restore
 
 PUT_BACK = (
@@ -33,7 +33,7 @@ async def back_up(settings: Settings, to: Path | None, now: datetime) -> Path:
         copies.backup(path, target)
         return target
 
-    return await asyncio.to_thread(copy)
+    return await apart(copy)
 
 
 async def put_back(settings: Settings, copy: Path, now: datetime) -> list[str]:
@@ -41,8 +41,10 @@ async def put_back(settings: Settings, copy: Path, now: datetime) -> list[str]:
     path = database_path(settings.database_url)
     aside = copies.dated(path, settings.data_dir / BACKUPS, now, "-replaced")
     async with InstanceLock(settings.database_url):
-        replaced = await asyncio.to_thread(path.exists)
-        restored = await restore(path, copy, aside=aside, told=PUT_BACK, at=int(now.timestamp() * 1000))
+        replaced = await apart(path.exists)
+        # Where the file really is, so that a link to it stays one.
+        real = await apart(path.resolve)
+        restored = await restore(real, copy, aside=aside, told=PUT_BACK, at=int(now.timestamp() * 1000))
     return list(_told(restored, path, copy, aside if replaced else None))
 
 
@@ -60,6 +62,31 @@ def _told(restored: Restored, path: Path, copy: Path, aside: Path | None) -> Ite
             f"Finished jobs that had not been shown yet: {restored.kept}. They are kept, and not shown by themselves, "
             "since that was probably done after the copy was made."
         )
+
+
+async def ask_again(settings: Settings, providers: Collection[str], now: datetime) -> list[str]:
+    """Take back the end of what became unknown, as far as these providers can still be asked for it.
+
+    It is asked for at the next start, never sent again. Returns a few sentences on what that meant. Raises
+    StorageError, also while the bot runs.
+    """
+    async with InstanceLock(settings.database_url):
+        database = await Database.open(settings.database_url)
+        try:
+            async with database.write() as tx:
+                at = int(now.timestamp() * 1000)
+                reopened = await endings.reopen(tx, providers, at=at, why="taken up again by the operator")
+        finally:
+            await database.close()
+    told = (
+        f"Requests that are asked for again at the next start: {reopened.submissions}, of {reopened.jobs} jobs. "
+        "None of them is sent a second time."
+    )
+    left = (
+        f"Requests that stay unknown: {reopened.left}. Their service is not set up or cannot be asked for them, or "
+        "somebody cancelled or deleted them."
+    )
+    return [told, left] if reopened.left else [told]
 
 
 async def books(settings: Settings) -> tuple[list[str], bool]:
@@ -81,6 +108,9 @@ def _lines(found: reconcile.Books) -> Iterator[str]:
             yield f"unknown  {subject}: since {since}, {credits_text(one.held)} given back"
         else:
             yield f"open     {subject}: {one.status} since {since}, {credits_text(one.held)} held"
+    for more in found.beyond:
+        told = f"{credits_text(more.charged)} charged by the service, {credits_text(more.captured)} of them captured"
+        yield f"beyond   submission {more.submission_id} of job {more.job_id} ({more.engine}, {more.status}): {told}"
     for difference in found.differences:
         yield f"differs  {difference.subject}: {difference.wrong}"
     totals = found.totals

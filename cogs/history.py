@@ -9,6 +9,7 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
 
+from bot.characters import typed
 from bot.client import Easel
 from bot.display.choices import NAME_AT_MOST, calmly, engine_choices, thread_choices
 from bot.display.page_buttons import history_sheet
@@ -17,7 +18,6 @@ from bot.display.starting import origin_of
 from bot.display.wording import units
 from bot.errors import UserError
 from bot.generation.abilities import find_engine
-from bot.generation.requests import typed
 from bot.history import SEARCH_AT_MOST
 from storage.history import Wanted
 

@@ -15,7 +15,7 @@ from bot.client import Easel
 from bot.credits import credits_text
 from bot.display.admin_log import announce
 from bot.display.answers import tell
-from bot.display.quota_cards import limits_text, quotas_card, standing_card, subject_text
+from bot.display.quota_cards import limits_text, member_card, quotas_card, subject_text
 from bot.display.starting import origin_of
 from bot.display.usage_cards import person
 from bot.errors import UserError
@@ -125,10 +125,10 @@ class QuotaCog(commands.GroupCog, group_name="quota", group_description="Limits 
         client = self.client
         if user is None:
             period = client.servers.rules(server_id).period
-            card = quotas_card(client.servers.quotas(server_id), period, client.standings.limits)
+            card = quotas_card(client.servers.quotas(server_id), period, client.servers.operator)
         else:
             roles = frozenset(role.id for role in user.roles) if isinstance(user, discord.Member) else frozenset[int]()
-            card = standing_card(user.id, await client.standings.of(origin, user.id, roles))
+            card = member_card(user.id, await client.servers.member_limits(origin, user.id, roles))
         await tell(interaction, card)
 
     def _subject(

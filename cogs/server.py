@@ -19,10 +19,11 @@ from bot.admin.words import typed_list
 from bot.client import Easel
 from bot.display.admin_log import announce
 from bot.display.answers import tell
-from bot.display.choices import calmly, engine_choices, size_choices
+from bot.display.choices import NAME_AT_MOST, calmly, engine_choices, size_choices
 from bot.display.server_cards import changes_text, log_card, missing_in, rules_card
 from bot.display.starting import origin_of
 from bot.errors import UserError
+from bot.generation.defaults import means_nothing
 
 Interaction: TypeAlias = discord.Interaction[Easel]
 
@@ -47,6 +48,8 @@ Cleared = Literal[
     "refused words",
     "restricted words",
 ]
+# Where nothing is named, all are allowed.
+_ALL = {"channels", "roles", "engines"}
 _CLEARED = {
     "default engine": "engine",
     "default size": "size",
@@ -70,14 +73,14 @@ class Server(commands.GroupCog, group_name="server", group_description="Rules of
     @app_commands.command(name="set", description="Set what is allowed here, and what is used where nothing is said")
     @app_commands.choices(private=PRIVACY)
     @app_commands.describe(
-        channels="Where images are made, such as #pictures #art; threads in them count too",
-        roles="Who makes images, such as @artists @members",
-        engines="Which engines, as their ids with spaces between them",
+        channels="Where images are made, such as #pictures #art; threads in them count too; all: everywhere",
+        roles="Who makes images, such as @artists @members; all: everybody",
+        engines="Which engines, as their ids with spaces between them; all: each",
         default_engine="The engine where none is named",
         default_size="The size or the shape where none is named",
         private="Whether results are private",
         log_channel="Where changes by admins are posted",
-        refused_words="Words that no prompt may hold, with commas between them; a star stands for any letters",
+        refused_words="Words that no prompt may hold, commas between them; a star is any letters; none: clear the list",
         restricted_words="Words that run in age-restricted channels alone, in the same way",
         clear="Something to set back to where it was before anybody set it",
     )
@@ -114,6 +117,9 @@ class Server(commands.GroupCog, group_name="server", group_description="Rules of
         for name, typed, check in wanted:
             if typed is None:
                 continue
+            if isinstance(typed, str) and (means_nothing(typed) or (name in _ALL and typed.strip().lower() == "all")):
+                changes[name] = getattr(NO_RULES, name)
+                continue
             try:
                 changes[name] = check(typed)
             except UserError as error:
@@ -148,7 +154,15 @@ class Server(commands.GroupCog, group_name="server", group_description="Rules of
     @change.autocomplete("engines")
     @calmly
     async def engines_known(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return engine_choices(self.client.actions, current.replace(",", " ").split()[-1] if current.strip() else "")
+        named = current.replace(",", " ").split()
+        last = named.pop() if named and current[-1] not in ", " else ""
+        offered = engine_choices(self.client.actions, last)
+        every = [(" ".join([*named, choice.value]), choice.name) for choice in offered if choice.value not in named]
+        return [
+            Choice(name=(f"{len(named)} more and {name}" if named else name)[:NAME_AT_MOST], value=value)
+            for value, name in every
+            if len(value) <= NAME_AT_MOST
+        ]
 
     @change.autocomplete("default_engine")
     @calmly

@@ -25,7 +25,10 @@ async def serve(settings: Settings, stop: asyncio.Event, *, port: int = PORT) ->
 
     Another port is taken where ``port`` is in use.
     """
-    async with open_studio(settings, StandIn()) as studio, free_port(studio.world, port) as preview:
+    async with (
+        open_studio(settings, StandIn(control=False, remember=1_000)) as studio,
+        free_port(studio.world, port) as preview,
+    ):
         print(_invitation(preview.url, studio.world), flush=True)
         ended = {asyncio.create_task(stop.wait()), asyncio.create_task(preview.wait_closed())}
         try:

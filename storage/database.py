@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from filelock import FileLock, Timeout
-from sqlalchemy import make_url, select
+from sqlalchemy import URL, make_url, select
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage import copies, driver, sqlite
 from storage.errors import StorageError
 from storage.migrations import FOLDER, known_versions
+from storage.pools import apart
 from storage.schema import check_current, upgrade, version_of
 
-__all__ = ["AsyncConnection", "Database", "InstanceLock", "StorageError", "database_path", "migrate"]
+__all__ = ["AsyncConnection", "Database", "InstanceLock", "StorageError", "database_path", "database_url", "migrate"]
+
+_DRIVER = "sqlite+aiosqlite"
 
 _READERS = 4
 
@@ -42,7 +45,7 @@ class Database:
         Raises StorageError if the file is not a database of this version or cannot be written.
         """
         path = database_path(url)
-        await asyncio.to_thread(check_current, path)
+        await apart(check_current, path)
         # The parameters of a statement hold prompts and interaction tokens, which belong in no error's text.
         options: dict[str, Any] = {"max_overflow": 0, "hide_parameters": True}
         writer = create_async_engine(
@@ -96,11 +99,11 @@ class Database:
         """
         async with self._turn:
             with sqlite.plainly(self._path):
-                return await asyncio.to_thread(sqlite.compact, self._path)
+                return await apart(sqlite.compact, self._path)
 
     async def size(self) -> int:
         """Bytes of the file."""
-        return (await asyncio.to_thread(self._path.stat)).st_size
+        return (await apart(self._path.stat)).st_size
 
     async def close(self) -> None:
         """Close all connections."""
@@ -111,30 +114,49 @@ class Database:
 class InstanceLock:
     """The right to run on a database, for one process at a time: `async with InstanceLock(url): …`.
 
-    Entering raises StorageError if another process has it. The system gives it back when a process dies.
+    With `folder` also the right to what is beside it there, whatever database another process may use. Links make no
+    difference: the lock is where the file really is. Entering raises StorageError if another process has it. The
+    system gives it back when a process dies.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, folder: Path | None = None) -> None:
         self._path = database_path(url)
-        # Taken in one thread and given back in another.
-        self._lock = FileLock(f"{self._path}.lock", timeout=0, thread_local=False)
+        self._folder = folder
+        self._held = ExitStack()
 
     async def __aenter__(self) -> InstanceLock:
-        await asyncio.to_thread(self._acquire)
+        await apart(self._acquire)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.to_thread(self._lock.release)
+        await apart(self._held.close)
 
     def _acquire(self) -> None:
-        with sqlite.usable(self._path.parent):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self._lock.acquire()
-            except Timeout as error:
-                raise StorageError(f"Easel is already running on {self._path}. Stop that one first.") from error
+        with ExitStack() as held:
+            file = self._path.resolve()
+            with sqlite.usable(file.parent):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                # By its other name it could be locked, and have its log, somewhere else.
+                if file.is_file() and file.stat().st_nlink > 1:
+                    raise StorageError(f"The database {self._path} has several names (hard links): leave it one.")
+                _lock(held, file.with_name(f"{file.name}.lock"), self._path)
+            if self._folder is not None:
+                folder = self._folder.resolve()
+                with sqlite.usable(folder):
+                    folder.mkdir(parents=True, exist_ok=True)
+                    _lock(held, folder / "easel.lock", self._folder)
+            self._held = held.pop_all()
+
+
+def _lock(held: ExitStack, file: Path, what: Path) -> None:
+    # Taken in one thread and given back in another.
+    lock = FileLock(file, timeout=0, thread_local=False)
+    try:
+        held.enter_context(lock)
+    except Timeout as error:
+        raise StorageError(f"Easel is already running on {what}. Stop that one first.") from error
 
 
 async def migrate(url: str, backup_to: Path | None = None, *, migrations: Path = FOLDER) -> None:
@@ -145,7 +167,12 @@ async def migrate(url: str, backup_to: Path | None = None, *, migrations: Path =
     it. Raises StorageError.
     """
     path = database_path(url)
-    await asyncio.to_thread(_migrate, path, backup_to or path.parent / "backups", migrations)
+    await apart(_migrate, path, backup_to or path.parent / "backups", migrations)
+
+
+def database_url(path: Path) -> str:
+    """The address of this file, whatever signs are in its name."""
+    return URL.create(_DRIVER, database=str(path)).render_as_string(hide_password=False)
 
 
 def database_path(url: str) -> Path:
@@ -154,7 +181,7 @@ def database_path(url: str) -> Path:
         parsed = make_url(url)
     except ArgumentError as error:
         raise StorageError("The database's address must look like sqlite+aiosqlite:///data/easel.db.") from error
-    if parsed.drivername != "sqlite+aiosqlite" or not parsed.database or parsed.database.startswith((":", "file:")):
+    if parsed.drivername != _DRIVER or not parsed.database or parsed.database.startswith((":", "file:")):
         raise StorageError("The database's address must look like sqlite+aiosqlite:///data/easel.db.")
     return Path(parsed.database)
 

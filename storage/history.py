@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.records import Job, JobStatus, StoredImage
+from storage.records import Job, JobStatus, StoredImage, job_of
 from storage.searching import folded, pattern
 
 _JOBS = tables.jobs.c
@@ -41,7 +41,7 @@ async def jobs_of(conn: AsyncConnection, user_id: int, wanted: Wanted, *, limit:
         .offset(offset)
     )
     rows = (await conn.execute(statement)).mappings()
-    return [Job(**{**row, "status": JobStatus(row["status"])}) for row in rows]
+    return [job_of(row) for row in rows]
 
 
 async def count_jobs(conn: AsyncConnection, user_id: int, wanted: Wanted) -> int:

@@ -6,11 +6,10 @@ is not whole; what a crash leaves in between is a stray file, never a lost image
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage import tables
 from storage.disk import put_in_place
 from storage.errors import StorageError
+from storage.pools import Pools
 from storage.records import UNSHOWN, StoredImage
 
 _IMAGES = tables.images.c
@@ -39,14 +39,18 @@ _ASIDE = ".part"
 
 
 class ImageFiles:
-    """The folder of the image files. Names are plain: no folder in them. All work on the disk is done in a thread."""
+    """The folder of the image files. Names are plain: no folder in them.
 
-    def __init__(self, folder: Path) -> None:
+    All work on the disk is done in the threads for files; ``pools`` has those for what is decoded as well.
+    """
+
+    def __init__(self, folder: Path, pools: Pools) -> None:
+        self.pools = pools
         self._folder = folder
 
     async def prepare(self) -> None:
         """Make the folder and clear what an earlier run left half written. Raises StorageError."""
-        await asyncio.to_thread(self._prepare)
+        await self.pools.files.run(self._prepare)
 
     def path(self, name: str) -> Path:
         """Where the file of this name is kept. Raises ValueError for a name that is not plain."""
@@ -58,19 +62,31 @@ class ImageFiles:
         """A new path in the same folder to write the file to, before it is kept."""
         return self.path(name).with_name(f"{name}.{secrets.token_hex(4)}{_ASIDE}")
 
+    @asynccontextmanager
+    async def writing(self, name: str) -> AsyncIterator[Path]:
+        """A path aside for a file that is written and kept meanwhile; whatever fails, nothing is left there."""
+        aside = self.aside(name)
+        try:
+            yield aside
+        except BaseException:
+            # Should even this fail, it is cleared at the next start.
+            with suppress(OSError):
+                await self.pools.files.run(aside.unlink, missing_ok=True)
+            raise
+
     async def keep(self, aside: Path, name: str) -> Path:
         """Make a file written aside the file of this name, so that it outlives a power cut. Raises StorageError."""
         kept = self.path(name)
-        await asyncio.to_thread(self._keep, aside, kept)
+        await self.pools.files.run(self._keep, aside, kept)
         return kept
 
     async def remove(self, name: str) -> None:
         """Delete the file; it is no error if it is gone already. Raises StorageError."""
-        await asyncio.to_thread(self._remove, self.path(name))
+        await self.pools.files.run(self._remove, self.path(name))
 
     async def strays(self, known: Collection[str], before: int) -> list[str]:
         """Names of files that no record knows and that were last written before `before` (Unix milliseconds)."""
-        return await asyncio.to_thread(self._strays, frozenset(known), before)
+        return await self.pools.files.run(self._strays, frozenset(known), before)
 
     def _prepare(self) -> None:
         with self._plainly():

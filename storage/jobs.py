@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, exists, func, insert, select, update
+from sqlalchemy import bindparam, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -22,10 +22,12 @@ from storage.records import (
     Event,
     Job,
     JobStatus,
+    ShareState,
     StoredImage,
     Submission,
     SubmissionStatus,
     Took,
+    job_of,
 )
 from storage.searching import words_of
 from storage.submissions import (
@@ -34,6 +36,7 @@ from storage.submissions import (
     durations,
     engines,
     events_of,
+    forget_results,
     get_submission,
     move_submission,
     next_attempt,
@@ -54,6 +57,7 @@ __all__ = [
     "Job",
     "JobStatus",
     "NewImage",
+    "ShareState",
     "StoredImage",
     "Submission",
     "SubmissionStatus",
@@ -65,6 +69,7 @@ __all__ = [
     "engines",
     "events_of",
     "forget_files",
+    "forget_results",
     "get_job",
     "get_jobs",
     "get_submission",
@@ -158,13 +163,13 @@ async def add_job(
 async def get_job(conn: AsyncConnection, job_id: int) -> Job | None:
     """The job, or None if there is none of this id."""
     row = (await conn.execute(_GET_JOB, {"job": job_id})).mappings().first()
-    return None if row is None else _job(row)
+    return None if row is None else job_of(row)
 
 
 async def get_jobs(conn: AsyncConnection, job_ids: Collection[int]) -> list[Job]:
     """Those of the jobs that there are, in the order of their ids."""
     statement = select(tables.jobs).where(_JOBS.id.in_(job_ids)).order_by(_JOBS.id)
-    return [_job(row) for row in (await conn.execute(statement)).mappings()]
+    return [job_of(row) for row in (await conn.execute(statement)).mappings()]
 
 
 async def move_job(
@@ -209,14 +214,10 @@ async def update_job(tx: AsyncConnection, job_id: int, **columns: Any) -> None:
 async def jobs_with_status(conn: AsyncConnection, statuses: Collection[JobStatus]) -> list[Job]:
     """Jobs in one of the statuses, oldest first."""
     statement = select(tables.jobs).where(_JOBS.status.in_([status.value for status in statuses])).order_by(_JOBS.id)
-    return [_job(row) for row in (await conn.execute(statement)).mappings()]
+    return [job_of(row) for row in (await conn.execute(statement)).mappings()]
 
 
 async def unfinished_jobs(conn: AsyncConnection, user_id: int, *, server_id: int | None = None) -> int:
     """How many jobs of the user are proposed or working: everywhere, or in the server."""
     statement = _UNFINISHED_JOBS if server_id is None else _UNFINISHED_JOBS_THERE
     return int((await conn.execute(statement, {"user": user_id, "server": server_id})).scalar_one())
-
-
-def _job(row: RowMapping) -> Job:
-    return Job(**{**row, "status": JobStatus(row["status"])})

@@ -26,6 +26,7 @@ from sqlalchemy import (
     select,
     text,
     union_all,
+    update,
 )
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -67,6 +68,12 @@ _TWO_ENTRIES = insert(tables.ledger).from_select(
             for number in range(2)
         )
     ),
+)
+# The amounts stay as they are; but reports count by its outcome what ended without a capture.
+_NOT_FREE_AFTER_ALL = (
+    update(tables.ledger)
+    .where(_LEDGER.submission_id == bindparam("of"), _LEDGER.kind == "release")
+    .values(outcome=None)
 )
 # A hold, with what is known of its submission by now.
 _HOLD_OF = select(
@@ -154,11 +161,19 @@ async def hold(tx: AsyncConnection, *holds: Hold, user_id: int, server_id: int |
 
 
 async def capture(
-    tx: AsyncConnection, submission_id: int, *, amount: int, exact: bool, raw_amount: int | None, at: int
+    tx: AsyncConnection,
+    submission_id: int,
+    *,
+    amount: int,
+    exact: bool,
+    raw_amount: int | None,
+    at: int,
+    reopened: bool = False,
 ) -> None:
     """Record what the submission cost, which may be above its hold, and release the whole hold.
 
-    Raises StorageError, and writes nothing, if it has no hold or was captured or released before.
+    Of one that was ``reopened`` the hold was released when it ended for the first time. Raises StorageError, and writes
+    nothing, if it has no hold or was captured or (unless reopened) released before.
     """
     _not_negative(amount)
     held, made, _ = await _hold_of(tx, submission_id)
@@ -166,6 +181,11 @@ async def capture(
     granted = min(held.granted, max(0, amount - (held.amount - held.granted)))
     paid = {"exact": exact, "raw_amount": raw_amount, "granted": granted, "images": made}
     spent = _following(held, EntryKind.CAPTURE, amount, at) | paid
+    if reopened:
+        with _refusing(f"Submission {submission_id} was paid for already."):
+            await tx.execute(_ENTRY, spent)
+        await tx.execute(_NOT_FREE_AFTER_ALL, {"of": submission_id})
+        return
     freed = _following(held, EntryKind.RELEASE, -held.amount, at) | {"granted": -held.granted}
     two = {f"{name}_{number}": value for number, entry in enumerate((spent, freed)) for name, value in entry.items()}
     with _refusing(f"Submission {submission_id} was paid for or released already."):

@@ -1,12 +1,13 @@
-"""Which jobs were made from which, and which unfinished one a message belongs to."""
+"""Which jobs were made from which, which unfinished one a message belongs to, and where a private one was shared."""
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.records import UNSHOWN, JobStatus
+from storage.jobs import move_job
+from storage.records import UNSHOWN, Job, JobStatus, ShareState, job_of
 
 _JOBS = tables.jobs.c
 
@@ -24,3 +25,34 @@ async def unfinished_of_message(conn: AsyncConnection, message_id: int) -> int |
     statement = select(_JOBS.id).where(unfinished, _JOBS.message_id == message_id).limit(1)
     found: int | None = (await conn.execute(statement)).scalar_one_or_none()
     return found
+
+
+async def begin_share(tx: AsyncConnection, job_id: int, *, server_id: int, channel_id: int, message_id: int) -> bool:
+    """Record that the images are about to be put into this message; False if they were, or may have been, before."""
+    begun = (
+        update(tables.jobs)
+        .where(_JOBS.id == job_id, _JOBS.share_state.is_(None), _JOBS.status != JobStatus.DELETED.value)
+        .values(
+            share_state=ShareState.POSTING.value,
+            share_server_id=server_id,
+            share_channel_id=channel_id,
+            share_message_id=message_id,
+        )
+    )
+    return int((await tx.execute(begun)).rowcount) > 0
+
+
+async def finish_share(tx: AsyncConnection, job_id: int, *, message_id: int, at: int, note: str) -> Job | None:
+    """The images are in that message: what was kept counts as shown. The job as it is now, None if there is none."""
+    of_this = (_JOBS.id == job_id) & (_JOBS.share_message_id == message_id)
+    await tx.execute(update(tables.jobs).where(of_this).values(share_state=ShareState.POSTED.value, updated_at=at))
+    await move_job(tx, job_id, JobStatus.KEPT, JobStatus.DELIVERED, at=at, delivery_note=note)
+    row = (await tx.execute(select(tables.jobs).where(_JOBS.id == job_id))).mappings().first()
+    return None if row is None else job_of(row)
+
+
+async def undo_share(tx: AsyncConnection, job_id: int, *, message_id: int) -> None:
+    """The images are surely not in that message, so it can be shared anew."""
+    of_this = (_JOBS.id == job_id) & (_JOBS.share_message_id == message_id)
+    nothing = dict.fromkeys(("share_state", "share_server_id", "share_channel_id", "share_message_id"))
+    await tx.execute(update(tables.jobs).where(of_this).values(nothing))

@@ -1,8 +1,8 @@
 """Whether the ledger and the submissions tell the same story, asked of all of them at once.
 
 Every submission has one hold. One that has ended has one release of the whole hold, and if it is done, one capture. An
-unfinished one has neither. What is left of submissions that were forgotten by age has ended, too. Amounts are
-millicredits, times Unix milliseconds (UTC).
+unfinished one has neither, unless its end was taken back: then its hold was released. What is left of submissions that
+were forgotten by age has ended, too. Amounts are millicredits, times Unix milliseconds (UTC).
 """
 
 from __future__ import annotations
@@ -39,6 +39,21 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Beyond:
+    """A submission for which the service charged more than was captured: the operator pays the rest.
+
+    Both amounts are the service's own millicredits.
+    """
+
+    submission_id: int
+    job_id: int
+    engine: str
+    status: SubmissionStatus
+    charged: int
+    captured: int
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """Something that cannot be: what it is about, and what is wrong with it."""
 
@@ -48,23 +63,39 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What was found: the sizes, what stands open, and what differs."""
+    """What was found: the sizes, what stands open, what was charged and not captured, and what differs."""
 
     submissions: int
     entries: int
     totals: ledger.Totals
     standing: list[Standing]
+    beyond: list[Beyond]
     differences: list[Difference]
 
 
 def _standing() -> Select[Any]:
     holds = func.coalesce(func.sum(case((_LEDGER.kind == EntryKind.HOLD.value, _LEDGER.amount))), 0)
     columns = (_SUBMISSIONS.id, _SUBMISSIONS.job_id, _SUBMISSIONS.engine, _SUBMISSIONS.status, _SUBMISSIONS.updated_at)
+    # What was reopened holds nothing: the same as what is unknown.
+    reopened = and_(_SUBMISSIONS.reopened_at.is_not(None), _SUBMISSIONS.status != SubmissionStatus.UNKNOWN.value)
     return (
-        select(*columns, holds.label("held"))
+        select(*columns, case((reopened, 0), else_=holds).label("held"))
         .outerjoin(tables.ledger, _LEDGER.submission_id == _SUBMISSIONS.id)
         .where(_SUBMISSIONS.status.in_([*_OPEN, SubmissionStatus.UNKNOWN.value]))
         .group_by(_SUBMISSIONS.id)
+        .order_by(_SUBMISSIONS.id)
+    )
+
+
+def _beyond() -> Select[Any]:
+    captured = func.coalesce(func.sum(case((_LEDGER.kind == EntryKind.CAPTURE.value, _LEDGER.raw_amount))), 0)
+    columns = (_SUBMISSIONS.id, _SUBMISSIONS.job_id, _SUBMISSIONS.engine, _SUBMISSIONS.status, _SUBMISSIONS.charged)
+    return (
+        select(*columns, captured.label("captured"))
+        .outerjoin(tables.ledger, _LEDGER.submission_id == _SUBMISSIONS.id)
+        .where(_SUBMISSIONS.charged > 0, _SUBMISSIONS.status.in_(_OVER))
+        .group_by(_SUBMISSIONS.id)
+        .having(_SUBMISSIONS.charged > captured)
         .order_by(_SUBMISSIONS.id)
     )
 
@@ -111,6 +142,7 @@ def _wrong_submissions() -> Select[Any]:
     its = entries.c
     over = _SUBMISSIONS.status.in_(_OVER)
     done = _SUBMISSIONS.status == SubmissionStatus.DONE.value
+    reopened = _SUBMISSIONS.reopened_at.is_not(None)
     place = func.coalesce(_JOBS.server_id, 0)
     # A submission without any entries has NULL in each of these, which is why the first test comes first.
     wrong = case(
@@ -118,7 +150,8 @@ def _wrong_submissions() -> Select[Any]:
         (its.holds != 1, "has no hold, or more than one"),
         (and_(over, its.releases != 1), "has ended, and its hold was not released once"),
         (and_(over, its.still_held != 0), "has ended, and its release is not of the whole hold"),
-        (and_(~over, its.releases != 0), "is unfinished, and its hold was released"),
+        (and_(~over, ~reopened, its.releases != 0), "is unfinished, and its hold was released"),
+        (and_(~over, reopened, its.releases != 1), "was reopened, and its hold was not released once"),
         (and_(done, its.captures != 1), "is done, and was not captured once"),
         (and_(~done, its.captures != 0), "is not done, and was captured"),
         (its.captured < 0, "was captured below zero"),
@@ -187,7 +220,7 @@ def _wrong_jobs() -> Select[Any]:
 
 
 # Each with the words for its rows.
-_STANDING = _standing()
+_STANDING, _BEYOND = _standing(), _beyond()
 _WRONG: tuple[tuple[Select[Any], str, str], ...] = (
     (_wrong_submissions(), "submission {id} of job {job_id} ({status})", "{wrong}"),
     (
@@ -210,6 +243,10 @@ async def reconcile(conn: AsyncConnection) -> Books:
         Standing(row.id, row.job_id, row.engine, SubmissionStatus(row.status), row.updated_at, int(row.held))
         for row in await conn.execute(_STANDING)
     ]
+    beyond = [
+        Beyond(row.id, row.job_id, row.engine, SubmissionStatus(row.status), int(row.charged), int(row.captured))
+        for row in await conn.execute(_BEYOND)
+    ]
     differences: list[Difference] = []
     for statement, subject, wrong in _WRONG:
         rows = (await conn.execute(statement)).mappings()
@@ -220,4 +257,4 @@ async def reconcile(conn: AsyncConnection) -> Books:
         told = f"{totals.in_flight} millicredits are held, and {held} of them for unfinished submissions"
         differences.append(Difference("the ledger", told))
     counts = (await conn.execute(_COUNTS)).one()
-    return Books(counts.submissions, counts.entries, totals, standing, differences)
+    return Books(counts.submissions, counts.entries, totals, standing, beyond, differences)

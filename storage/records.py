@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from sqlalchemy import RowMapping
+
 
 class JobStatus(StrEnum):
     """Where a job stands: see design, "States"."""
@@ -20,6 +22,14 @@ class JobStatus(StrEnum):
     KEPT = "kept"
     LAPSED = "lapsed"
     DELETED = "deleted"
+
+
+class ShareState(StrEnum):
+    """How far it is with showing a private result to others."""
+
+    POSTING = "posting"
+    """The images are being put into a message, or may be in it: it is looked at before there is another one."""
+    POSTED = "posted"
 
 
 UNSHOWN = frozenset({JobStatus.PROPOSED, JobStatus.WORKING, JobStatus.READY})
@@ -73,15 +83,37 @@ class Job:
     ended_at: int | None
     delivered_at: int | None
     words: str = ""
+    share_state: ShareState | None = None
+    share_server_id: int | None = None
+    share_channel_id: int | None = None
+    share_message_id: int | None = None
+
+    @property
+    def public_in(self) -> int | None:
+        """The channel in which everybody may see its result, if there is one."""
+        if self.share_state is ShareState.POSTED:
+            return self.share_channel_id
+        return None if self.private else self.channel_id
 
     def __repr__(self) -> str:
         # The token is a credential: a record in a log or a traceback must not carry it.
         return f"Job(id={self.id}, status={self.status.value!r}, user_id={self.user_id})"
 
 
+def job_of(row: RowMapping) -> Job:
+    """A row of the table ``jobs`` as a record."""
+    share = row["share_state"]
+    codes = {"status": JobStatus(row["status"]), "share_state": None if share is None else ShareState(share)}
+    return Job(**{**{str(name): value for name, value in row.items()}, **codes})
+
+
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One paid request of a job."""
+    """One paid request of a job.
+
+    `sendings` is how often it was sent and may have arrived; `charged` is in the provider's own millicredits. `result`
+    is what is known of images that could not be fetched, and `waits_for` names the setting that would mend it.
+    """
 
     id: int
     job_id: int
@@ -100,6 +132,11 @@ class Submission:
     error: str | None
     created_at: int
     updated_at: int
+    sendings: int = 0
+    charged: int | None = None
+    result: dict[str, Any] | None = None
+    waits_for: str | None = None
+    reopened_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

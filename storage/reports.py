@@ -303,7 +303,9 @@ def _held(key: ColumnElement[Any] | None, scope: Scope, names: Sequence[str]) ->
     return (
         _figures(key, known, names)
         .join(tables.submissions, _SUBMISSIONS.id == _LEDGER.submission_id)
-        .where(open_ones, _LEDGER.kind == EntryKind.HOLD.value, *scope.conditions(indexed=False))
+        # What was reopened holds nothing any more.
+        .where(open_ones, _SUBMISSIONS.reopened_at.is_(None))
+        .where(_LEDGER.kind == EntryKind.HOLD.value, *scope.conditions(indexed=False))
     )
 
 

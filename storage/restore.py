@@ -7,7 +7,7 @@ database: whatever happens before, the present one stays.
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +15,17 @@ from pathlib import Path
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage import copies, sqlite, tables
-from storage.database import Database
+from storage import copies, id_sequences, sqlite, tables
+from storage.database import Database, database_url
 from storage.disk import put_in_place
 from storage.endings import end_free
 from storage.errors import StorageError
 from storage.migrations import known_versions
+from storage.pools import apart
 from storage.records import UNFINISHED, JobStatus, SubmissionStatus
 from storage.schema import upgrade, version_of
 
 WHY = "put back from a copy"
-
-# Ids that were given after the copy was made stand on cards that people still press: they are not given again.
-_IDS_LEFT_OUT = 1_000_000
 
 _JOBS = tables.jobs.c
 
@@ -53,11 +51,12 @@ async def restore(path: Path, copy: Path, *, aside: Path, told: str, at: int) ->
     """
     half = path.with_name(f"{path.name}.restoring")
     try:
-        await asyncio.to_thread(_prepare, path, copy, half)
-        restored = await _settle(half, told, at)
-        await asyncio.to_thread(_take_its_place, path, half, aside)
+        await apart(_prepare, path, copy, half)
+        given = await apart(id_sequences.last_ids, path)
+        restored = await _settle(half, given, told, at)
+        await apart(_take_its_place, path, half, aside)
     finally:
-        await asyncio.to_thread(_clear, half)
+        await apart(_clear, half)
     return restored
 
 
@@ -84,11 +83,14 @@ def _prepare(path: Path, copy: Path, half: Path) -> None:
         upgrade(half)
 
 
-async def _settle(half: Path, told: str, at: int) -> Restored:
-    database = await Database.open(f"sqlite+aiosqlite:///{half}")
+async def _settle(half: Path, given: Mapping[str, int], told: str, at: int) -> Restored:
+    database = await Database.open(database_url(half))
     try:
         async with database.write() as tx:
-            return await _end_what_is_open(tx, told, at)
+            restored = await _end_what_is_open(tx, told, at)
+            # Ids that were given after the copy was made stand on cards that people still press.
+            await tx.run_sync(id_sequences.pass_over, given, at)
+            return restored
     finally:
         await database.close()
 
@@ -103,7 +105,6 @@ async def _end_what_is_open(tx: AsyncConnection, told: str, at: int) -> Restored
     # The card of such a job may show its images by now, so it is left alone and the news comes in a message of its own.
     await tx.execute(jobs.where(ready).values(message_id=None, delivery_nonce=None))
     await tx.execute(jobs.values(interaction_token=None, token_expires_at=None))
-    await tx.exec_driver_sql("UPDATE sqlite_sequence SET seq = seq + ?", (_IDS_LEFT_OUT,))
     told_jobs = (await tx.execute(select(func.count()).select_from(tables.jobs).where(ready))).scalar_one()
     return Restored(unknown=unknown, told=int(told_jobs), kept=int(kept.rowcount))
 

@@ -1,6 +1,7 @@
 """What is on its way and what went wrong lately, for those who look after a server. Times are Unix milliseconds (UTC).
 
-The prompts are left out: what is private is nobody else's, and the rest is on its card.
+The prompts are left out: what is private is nobody else's, and the rest is on its card. So is what a service said of a
+private job, since it may repeat the prompt.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.records import UNFINISHED, SubmissionStatus
+from storage.records import ON_THEIR_WAY, UNFINISHED, JobStatus, SubmissionStatus
 
 _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
@@ -22,7 +23,10 @@ _WENT_WRONG = (SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request of a job: whose, where, how it stands; ``error`` is the sentence for the card."""
+    """One request of a job: whose, where, how it stands.
+
+    ``error`` is the sentence on the card; None where nobody but the author reads that.
+    """
 
     id: int
     job_id: int
@@ -37,6 +41,48 @@ class Request:
     sent_at: int | None
     updated_at: int
     error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """So many submissions wait for the operator.
+
+    ``setting`` would bring their images, and ``details`` say what stands in the way: hosts, sizes. Where it is None,
+    they wait for the provider itself to be set up again.
+    """
+
+    provider: str
+    setting: str | None
+    submissions: int
+    details: tuple[str, ...] = ()
+
+
+async def waiting(conn: AsyncConnection, providers: Collection[str]) -> list[Waits]:
+    """What waits for the operator, where these providers are set up."""
+    missing = _SUBMISSIONS.provider.not_in(list(providers))
+    sent = or_(
+        _SUBMISSIONS.status.in_([status.value for status in ON_THEIR_WAY]),
+        and_(_SUBMISSIONS.status == SubmissionStatus.QUEUED.value, _SUBMISSIONS.sendings > 0),
+    )
+    unfetched = and_(
+        _SUBMISSIONS.status == SubmissionStatus.UNKNOWN.value,
+        _SUBMISSIONS.waits_for.is_not(None),
+        _SUBMISSIONS.handle.is_not(None),
+        _JOBS.status != JobStatus.DELETED.value,
+    )
+    statement = (
+        select(_SUBMISSIONS.provider, _SUBMISSIONS.waits_for, _SUBMISSIONS.result)
+        .join(tables.jobs, _JOBS.id == _SUBMISSIONS.job_id)
+        .where(or_(and_(missing, sent), unfetched))
+        .order_by(_SUBMISSIONS.provider, _SUBMISSIONS.waits_for, _SUBMISSIONS.id)
+    )
+    found: dict[tuple[str, str | None], list[str]] = {}
+    for row in await conn.execute(statement):
+        found.setdefault((row.provider, row.waits_for), []).append((row.result or {}).get("why", ""))
+    return [
+        Waits(provider, setting, len(whys), tuple(dict.fromkeys(filter(None, whys))))
+        for (provider, setting), whys in found.items()
+    ]
 
 
 async def unfinished(conn: AsyncConnection, *, server_id: int | None, limit: int) -> list[Request]:
@@ -91,4 +137,10 @@ def _requests(statuses: Collection[SubmissionStatus], server_id: int | None) -> 
 
 async def _read(conn: AsyncConnection, statement: Select[Any]) -> list[Request]:
     rows = (await conn.execute(statement)).mappings()
-    return [Request(**{**row, "status": SubmissionStatus(row["status"])}) for row in rows]
+    return [_request(row) for row in rows]
+
+
+def _request(row: RowMapping) -> Request:
+    # Outside a server nobody but the author sees the card either.
+    shown = row["error"] if row["server_id"] is not None and not row["private"] else None
+    return Request(**{**row, "status": SubmissionStatus(row["status"]), "error": shown})

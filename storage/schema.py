@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from storage import sqlite
+from storage import id_sequences, sqlite
 from storage.errors import StorageError
 from storage.migrations import FOLDER, known_versions
 from storage.migrations import upgrade as take_steps
@@ -52,7 +52,10 @@ def upgrade(path: Path, folder: Path = FOLDER) -> None:
     sqlite.prepare(engine, sqlite.MIGRATOR, "BEGIN IMMEDIATE")
     try:
         with sqlite.plainly(path), engine.begin() as connection:
+            given = id_sequences.recorded(connection)
             take_steps(connection, folder)
+            # A table that a step rebuilds would go on from its highest row, which is not the last it ever had.
+            id_sequences.raise_to(connection, given)
             if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
                 raise ValueError("rows would point at rows that are not there")
     except StorageError:

@@ -17,6 +17,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from storage.errors import StorageError
 
+VERSION = sqlite3.sqlite_version_info
+"""The version of the library that Python uses."""
+
 # How long a connection waits for another program's lock.
 PATIENCE_SECONDS = 5.0
 
@@ -44,6 +47,15 @@ _SENTENCES = {
     sqlite3.SQLITE_PERM: "The database {path} cannot be opened: this user may not read and write it.",
     sqlite3.SQLITE_IOERR: "The disk reports an error for the database {path}.",
 }
+
+
+def trustworthy(version: tuple[int, ...]) -> bool:
+    """Whether this version is without the WAL-reset bug, by which two connections that write or checkpoint at the same
+    moment can damage the file; it was mended in 3.51.3, and for those who stay in 3.50.7 and 3.44.6.
+    """
+    major, minor, patch = version
+    mended = {(3, 44): 6, (3, 50): 7}.get((major, minor))
+    return version >= (3, 51, 3) or (mended is not None and patch >= mended)
 
 
 def connect(path: Path, *, make: bool = False) -> sqlite3.Connection:

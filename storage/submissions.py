@@ -30,6 +30,11 @@ _MOVE_SUBMISSION = (
     .where(_SUBMISSIONS.id == bindparam("of"), _SUBMISSIONS.status == bindparam("old"))
     .returning(_SUBMISSIONS.id)
 )
+_FORGET_RESULTS = (
+    update(tables.submissions)
+    .where(_SUBMISSIONS.job_id == bindparam("job"), _SUBMISSIONS.result.is_not(None))
+    .values(result=None, waits_for=None)
+)
 _SUBMISSIONS_OF = (
     select(tables.submissions).where(_SUBMISSIONS.job_id == bindparam("job")).order_by(_SUBMISSIONS.position)
 )
@@ -157,6 +162,11 @@ async def move_submission(
     return True
 
 
+async def forget_results(tx: AsyncConnection, job_id: int) -> None:
+    """Forget where images of the job are that could not be fetched."""
+    await tx.execute(_FORGET_RESULTS, {"job": job_id})
+
+
 async def queued(conn: AsyncConnection, *, now: int, limit: int) -> list[Submission]:
     """Up to `limit` queued submissions that are due at `now`, oldest first."""
     due = []
@@ -196,6 +206,8 @@ async def durations(conn: AsyncConnection, engine: str, *, limit: int = 30) -> l
             _SUBMISSIONS.finished_at.is_not(None),
             _SUBMISSIONS.sent_at.is_not(None),
             _SUBMISSIONS.status == SubmissionStatus.DONE.value,
+            # How long it lay unknown says nothing about the engine.
+            _SUBMISSIONS.reopened_at.is_(None),
         )
         .order_by(_SUBMISSIONS.finished_at.desc())
         .limit(limit)

@@ -91,7 +91,11 @@ threads = Table(
     Column("title", Text, nullable=False),
     Column("created_at", Int64, nullable=False),
     Column("updated_at", Int64, nullable=False),
+    # The job whose prompt the title was taken from, if it was not typed: the title goes when that prompt goes. Not a
+    # foreign key: jobs point at threads.
+    Column("titled_by", Integer),
     Index(None, "user_id", "place_id", "updated_at"),
+    Index(None, "titled_by"),
     **STRICT,
     **NEVER_REUSED,
 )
@@ -138,6 +142,12 @@ jobs = Table(
     Column("delivered_at", Int64),
     # The prompt without letter case, for searching.
     Column("words", Text, nullable=False, server_default=text("''")),
+    # Of a private result that its author shows to others: how far that is, and the message, written before the images
+    # are put into it.
+    Column("share_state", Text),
+    Column("share_server_id", Int64),
+    Column("share_channel_id", Int64),
+    Column("share_message_id", Int64),
     Index(None, "user_id", "created_at"),
     Index(None, "status", "user_id"),
     Index(None, "server_id", "created_at"),
@@ -179,6 +189,15 @@ submissions = Table(
     Column("error", Text),
     Column("created_at", Int64, nullable=False),
     Column("updated_at", Int64, nullable=False),
+    # How often the paid call was made. One that the provider surely did not take is not counted.
+    Column("sendings", Integer, nullable=False, server_default=NO),
+    # What the provider says that it charged for it, in its own millicredits; NULL: it said nothing.
+    Column("charged", Int64),
+    # Where the images are and what they cost, if they could not be fetched, and the setting that would mend it.
+    Column("result", JsonText),
+    Column("waits_for", Text),
+    # When its end was taken back, to ask for it again. Its hold had been released by then.
+    Column("reopened_at", Int64),
     UniqueConstraint("job_id", "position"),
     Index(None, "status", "created_at"),
     Index(None, "engine", "finished_at"),

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
 
 _THREADS = tables.threads.c
 _CURRENT = tables.current_threads.c
+
+UNTITLED = "Untitled"
+"""What a thread is called whose title came from a prompt that was deleted."""
 
 # Made once: to put a statement together takes longer than to carry it out. The columns to be written are those that are
 # given with it.
@@ -25,12 +28,13 @@ _TITLES = select(_THREADS.id, _THREADS.title).where(_THREADS.id.in_(bindparam("t
 _ADD_THREAD = insert(tables.threads).returning(_THREADS.id)
 _CHANGE_CURRENT = update(tables.current_threads).where(*_HERE)
 _ADD_CURRENT = insert(tables.current_threads)
+_TITLED = update(tables.threads).where(_THREADS.id == bindparam("thread"))
 _TOUCH = update(tables.threads).where(_THREADS.id == bindparam("thread"))
 
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A line of work; `updated_at` is when it was last worked on."""
+    """A line of work; `updated_at` is when it was last worked on, `titled_by` the job whose prompt named it."""
 
     id: int
     user_id: int
@@ -38,6 +42,7 @@ class Thread:
     title: str
     created_at: int
     updated_at: int
+    titled_by: int | None = None
 
 
 async def open_thread(tx: AsyncConnection, *, user_id: int, place_id: int, title: str, at: int) -> int:
@@ -123,7 +128,18 @@ async def count_threads(conn: AsyncConnection, user_id: int, place_id: int) -> i
 async def rename(tx: AsyncConnection, thread_id: int, user_id: int, title: str) -> bool:
     """Give the user's thread another title; False if they have no such thread."""
     theirs = update(tables.threads).where(_THREADS.id == thread_id, _THREADS.user_id == user_id)
-    return int((await tx.execute(theirs.values(title=title))).rowcount) > 0
+    return int((await tx.execute(theirs.values(title=title, titled_by=None))).rowcount) > 0
+
+
+async def titled(tx: AsyncConnection, thread_id: int, job_id: int) -> None:
+    """Record that the thread has its title from the prompt of this job."""
+    await tx.execute(_TITLED, {"thread": thread_id, "titled_by": job_id})
+
+
+async def forget_titles(tx: AsyncConnection, job_ids: Select[tuple[int]] | Collection[int]) -> None:
+    """Take the titles away that came from the prompts of these jobs."""
+    theirs = update(tables.threads).where(_THREADS.titled_by.in_(job_ids))
+    await tx.execute(theirs.values(title=UNTITLED, titled_by=None))
 
 
 async def touch(tx: AsyncConnection, thread_id: int, at: int) -> None:

@@ -7,15 +7,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
 from storage.records import UNSHOWN
+from storage.submissions import submissions_of
+from storage.threads import forget_titles
 
 _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
 _IMAGES = tables.images.c
 
+# What of a request tells how long such a one takes, and nothing of what it shows.
+_MEASURES = frozenset({"engine", "size", "images", "steps"})
+
 
 async def forget_tokens(tx: AsyncConnection, now: int) -> int:
-    """Erase the interaction tokens that are over at `now` (Unix milliseconds); the number of them."""
-    over = and_(_JOBS.interaction_token.is_not(None), _JOBS.token_expires_at <= now)
+    """Erase the interaction tokens that are over at `now` (Unix milliseconds); the number of them.
+
+    One by which a result may still be shown stays until Discord refuses it: a clock that jumped must not take it away.
+    """
+    over = and_(
+        _JOBS.interaction_token.is_not(None),
+        _JOBS.token_expires_at <= now,
+        _JOBS.status.not_in([status.value for status in UNSHOWN]),
+    )
     erased = await tx.execute(update(tables.jobs).where(over).values(interaction_token=None))
     return int(erased.rowcount)
 
@@ -35,5 +47,25 @@ async def forget_jobs(tx: AsyncConnection, before: int, *, limit: int) -> int:
         .order_by(_JOBS.ended_at)
         .limit(limit)
     )
+    await forget_titles(tx, oldest)
     gone = await tx.execute(delete(tables.jobs).where(_JOBS.id.in_(oldest)))
     return int(gone.rowcount)
+
+
+async def blank_job(tx: AsyncConnection, job_id: int) -> None:
+    """Erase what a person asked for with a job that is deleted, wherever it is repeated.
+
+    What is left says which engine was asked for how much and when, and what it cost.
+    """
+    await tx.execute(update(tables.jobs).where(_JOBS.id == job_id).values(options={"prompt": ""}, words=""))
+    its_own = [(each.id, each.request) for each in await submissions_of(tx, job_id)]
+    for submission_id, request in its_own:
+        left = {name: value for name, value in request.items() if name in _MEASURES} | {"prompts": []}
+        blank = update(tables.submissions).where(_SUBMISSIONS.id == submission_id)
+        await tx.execute(blank.values(request=left, error=None))
+    ids = [submission_id for submission_id, _ in its_own]
+    # What happened to a request is often told in the words of the service, which may quote it.
+    await tx.execute(update(tables.events).where(tables.events.c.submission_id.in_(ids)).values(why=""))
+    await tx.execute(update(tables.ledger).where(tables.ledger.c.submission_id.in_(ids)).values(note=None))
+    await tx.execute(update(tables.images).where(_IMAGES.submission_id.in_(ids)).values(seed=None))
+    await forget_titles(tx, [job_id])

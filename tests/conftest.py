@@ -19,6 +19,7 @@ import cogs
 import playground
 import storage
 from bot.logs import through_logging
+from storage.pools import Pools
 
 # How fast a machine is must not decide whether a test passes; the same run in CI must give the same result twice.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -98,6 +99,15 @@ def no_blocking_on_the_loop(blocking_detector: None) -> Iterator[list[str]]:
     Blocked.seen.clear()
     yield Blocked.seen
     assert not Blocked.seen, f"these calls blocked the event loop: {Blocked.seen}"
+
+
+@pytest.fixture
+def pools() -> Iterator[Pools]:
+    """The threads in which files are read and written, and pictures decoded."""
+    made = Pools()
+    yield made
+    made.pictures.shutdown()
+    made.files.shutdown()
 
 
 def _is_here(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from bot.config import Reader, load
 from bot.errors import SettingsError
 from bot.providers.base import SettingsReader
+from storage.database import Database, InstanceLock, database_path, migrate
 
 SECRET = "MTIz.secret-token_that.nobody/may+see="
 
@@ -56,7 +58,7 @@ def test_everything_can_be_set() -> None:
     )
     assert settings.discord_token == SECRET
     assert settings.discord_api_url == "http://127.0.0.1:8080/api/v10"
-    assert settings.database_url == "sqlite+aiosqlite:////srv/easel/some.db"
+    assert settings.database_url == settings.named_database == "sqlite+aiosqlite:////srv/easel/some.db"
     assert settings.data_dir == Path("/srv/easel")
     assert (settings.image_days, settings.jobs_per_user) == (30, 3)
     assert settings.default_engine == "aithriving/core"
@@ -218,3 +220,140 @@ def test_any_text_gives_a_value_or_one_plain_line(values: dict[str, str], name: 
         except SettingsError as error:
             refusal = str(error)
         assert not refusal or (refusal.startswith(f"{name} takes ") and refusal.isprintable())
+
+
+# --- what people write otherwise than it is meant --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "folder", ["a%20b", "a b", "a?b", "a#b", "a%b", "a+b", "~", "mal~", "Bücher", "a;b&c=d", "a@b:c", "a'b", "%"]
+)
+async def test_database_pictures_and_backups_are_in_one_folder_whatever_is_in_its_name(
+    tmp_path: Path, folder: str
+) -> None:
+    settings = load({"DATA_DIR": str(tmp_path / folder)}, None)
+    await migrate(settings.database_url)
+    opened = await Database.open(settings.database_url)
+    await opened.close()
+    async with InstanceLock(settings.database_url):
+        there = await asyncio.to_thread(lambda: sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")))
+    assert there[:2] == [Path(folder), Path(folder, "easel.db")]
+    assert {path.parts[0] for path in there} == {folder}
+    assert database_path(settings.database_url) == settings.data_dir / "easel.db"
+
+
+@pytest.mark.parametrize(
+    ("value", "folder"),
+    [
+        ("~", "/home/ada"),
+        ("~/easel", "/home/ada/easel"),
+        ("${HOME}/easel", "/home/ada/easel"),
+        ("$HOME/easel", "/home/ada/easel"),
+        ("/srv/${WHO}/x", "/srv/ada/x"),
+        ("/srv/~/x", "/srv/~/x"),
+        ("./~", "~"),
+    ],
+)
+def test_a_path_is_filled_in_as_a_shell_does(monkeypatch: pytest.MonkeyPatch, value: str, folder: str) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert load({"DATA_DIR": value, "HOME": "/home/ada", "WHO": "ada"}, None).data_dir == Path(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATA_DIR", "${NOWHERE}/easel"),
+        ("DATA_DIR", "$NOWHERE"),
+        ("DATA_DIR", "a$/b"),
+        ("DATA_DIR", "${HOME/x"),
+        ("DATA_DIR", "~a-user-that-is-not-there/easel"),
+        ("DATABASE_URL", "sqlite+aiosqlite:///~/easel.db"),
+        ("DATABASE_URL", "sqlite+aiosqlite:///${HOME}/easel.db"),
+    ],
+)
+def test_a_path_that_cannot_be_filled_in_is_refused(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} takes "):
+        load({name: value}, None)
+
+
+@pytest.mark.parametrize("quoted", ['"{}"', "'{}'", "“{}”", '"{}', '{}"', ' "{}" ', "`{}`"])
+@pytest.mark.parametrize(
+    ("name", "value"), [("DISCORD_TOKEN", SECRET), ("AITHRIVING_KEY", SECRET), ("DATA_DIR", "/x"), ("IMAGE_DAYS", "3")]
+)
+def test_quotes_that_somebody_passed_on_are_named(name: str, value: str, quoted: str) -> None:
+    with pytest.raises(SettingsError, match="quotation marks") as caught:
+        load({name: quoted.format(value)}, None).reader.secret(name)
+    assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize("typed", [f"Bot {SECRET}", f"Bearer {SECRET}", f"{SECRET[:9]}\n{SECRET[9:]}"])
+def test_a_token_stands_alone_and_in_one_line(typed: str) -> None:
+    with pytest.raises(SettingsError, match="Bot or Bearer") as caught:
+        load({"DISCORD_TOKEN": typed}, None)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("around", [f"{SECRET}  ", f"\t{SECRET}\r", f"{SECRET}\n"])
+def test_what_cannot_be_seen_around_a_token_is_not_part_of_it(around: str) -> None:
+    assert load({"DISCORD_TOKEN": around}, None).discord_token == SECRET
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("USER_DAILY_CREDIT", "USER_DAILY_CREDITS"),
+        ("user_daily_credits", "USER_DAILY_CREDITS"),
+        ("DISCROD_TOKEN", "DISCORD_TOKEN"),
+        ("DATABASE_URI", "DATABASE_URL"),
+        ("AI_CLIENT_KEY", "AI_CLIENT_RATE"),
+        ("SOMETHING_ELSE", None),
+    ],
+)
+def test_a_name_in_the_file_that_sets_nothing_is_named(tmp_path: Path, name: str, meant: str | None) -> None:
+    file = tmp_path / ".env"
+    file.write_text(f"{name}=5\nIMAGE_DAYS=3\nCOMPOSE_PROJECT_NAME=easel\nhttps_proxy=\n")
+    (unknown,) = load({}, file).unknown
+    assert unknown.name == name
+    assert meant is None or unknown.meant is not None
+    if name != "AI_CLIENT_KEY":
+        assert unknown.meant == meant
+
+
+def test_the_environment_is_full_of_other_peoples_names() -> None:
+    others = {"PATH": "/bin", "HOME": "/", "LOG_FILE": "x", "DISCORD_WEBHOOK": "x", "DATA": "x", "ALL_PROXY": "x"}
+    ours = {"USER_DAILY_CREDIT": "5", "DATABASE_URI": "x"}
+    assert [one.name for one in load({**others, **ours}, None).unknown] == list(ours)
+    # Where the right name is set too, the other one is somebody else's.
+    assert load({"DATABASE_URI": "x", "DATABASE_URL": "sqlite+aiosqlite:////x/y.db"}, None).unknown == ()
+
+
+PROXY = "http://ben:swordfish@proxy.example.com:3128"
+
+
+@pytest.mark.parametrize(
+    ("environ", "url", "through"),
+    [
+        ({"HTTPS_PROXY": PROXY}, "https://discord.com/api/v10", True),
+        ({"https_proxy": PROXY}, "https://discord.com/api/v10", True),
+        ({"HTTPS_PROXY": PROXY}, "wss://gateway.discord.gg", True),
+        ({"HTTPS_PROXY": PROXY}, "http://discord.com", False),
+        ({"HTTP_PROXY": PROXY}, "http://cdn.lan:9000", True),
+        ({"HTTP_PROXY": PROXY, "NO_PROXY": "other, cdn.lan"}, "http://cdn.lan:9000", False),
+        ({"HTTPS_PROXY": PROXY, "NO_PROXY": ".example.com"}, "https://a.example.com", False),
+        ({"HTTPS_PROXY": PROXY, "no_proxy": "*"}, "https://discord.com", False),
+        ({"HTTP_PROXY": PROXY}, "http://127.0.0.1:8080", False),
+        ({"HTTP_PROXY": PROXY}, "http://localhost:8080", False),
+        ({}, "https://discord.com", False),
+    ],
+)
+def test_a_proxy_is_used_for_what_it_is_for(environ: dict[str, str], url: str, through: bool) -> None:
+    settings = load(environ, None)
+    assert settings.reader.proxy(url) == (PROXY if through else None)
+    assert ("swordfish" in settings.reader.secrets) == bool(environ)
+    assert "swordfish" not in repr(settings)
+
+
+@pytest.mark.parametrize("wrong", ["socks5://127.0.0.1:1080", "http://", "http://host:99999", "a b"])
+def test_a_proxy_of_another_kind_is_refused(wrong: str) -> None:
+    with pytest.raises(SettingsError, match=r"^HTTP_PROXY takes"):
+        load({"http_proxy": wrong}, None)

@@ -19,10 +19,16 @@ from bot.doctor import (
     data_folder,
     database,
     examine,
+    image_sources,
     services,
+    sqlite_library,
+    waiting,
 )
-from storage.database import migrate
+from storage import jobs
+from storage.database import Database, migrate
+from storage.jobs import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
+from tests.storage.rows import NOW, add_job, add_submission
 
 TOKEN = "made-up.token.of-a-bot"
 
@@ -43,8 +49,13 @@ async def discord() -> AsyncIterator[Callable[..., Awaitable[str]]]:
                 return web.json_response({"message": "401: Unauthorized"}, status=401)
             return told if isinstance(told, web.Response) else web.json_response(told, status=status)
 
+        async def empty(request: web.Request) -> web.Response:
+            return web.json_response([])
+
         app = web.Application()
         app.router.add_get("/api/v10/applications/@me", answer)
+        for nothing in ("/applications/42/commands", "/users/@me/guilds"):
+            app.router.add_get(f"/api/v10{nothing}", empty)
         runner = web.AppRunner(app, access_log=None)
         runners.append(runner)
         await runner.setup()
@@ -89,10 +100,19 @@ async def test_a_database_that_is_none(tmp_path: Path) -> None:
     assert "is not a database" in finding.text
 
 
+@pytest.mark.parametrize("hosts", [(), ("cdn.lan:9000",)])
+def test_it_says_that_a_port_has_to_be_named(hosts: tuple[str, ...]) -> None:
+    finding = image_sources(hosts)
+    assert finding.fine
+    assert finding.text.count("cdn.lan:9000") == len(hosts) + 1
+    assert "IMAGE_HOSTS" in finding.text
+
+
 async def test_services(settings: Settings) -> None:
     provider = ScriptedProvider()
-    (fine,) = [finding async for finding in services(settings, {"scripted": provider})]
+    fine, pictures = [finding async for finding in services(settings, {"scripted": provider})]
     assert fine.fine
+    assert pictures.fine
     assert provider.engines[0].id in fine.text
     (none,) = [finding async for finding in services(settings, {})]
     assert not none.fine
@@ -106,8 +126,38 @@ async def test_a_service_that_cannot_be_reached(settings: Settings, monkeypatch:
         return "It is away."
 
     monkeypatch.setattr(ScriptedProvider, "check", check)
-    (finding,) = [finding async for finding in services(settings, {"scripted": ScriptedProvider()})]
+    finding, _ = [finding async for finding in services(settings, {"scripted": ScriptedProvider()})]
     assert (finding.fine, finding.text) == (False, "It is away.")
+
+
+async def test_what_waits_for_a_setting(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/easel.db"
+    providers = {"ai-client": ScriptedProvider()}
+    assert [finding async for finding in waiting(url, providers)] == []
+    await migrate(url)
+    assert [finding async for finding in waiting(url, providers)] == []
+    opened = await Database.open(url)
+    rendering, unknown = SubmissionStatus.RENDERING, SubmissionStatus.UNKNOWN
+    host = {"handle": {"thread": "x"}, "waits_for": "IMAGE_HOSTS", "result": {"why": "http://cdn.lan:9000"}}
+    async with opened.write() as tx:
+        for provider, status, columns in (
+            ("aithriving", rendering, {}),
+            ("gone", rendering, {}),
+            ("ai-client", rendering, {}),
+            ("ai-client", unknown, host),
+            ("ai-client", unknown, host),
+            ("ai-client", unknown, {}),
+        ):
+            id_ = await add_submission(tx, await add_job(tx), provider=provider)
+            await jobs.move_submission(tx, id_, SubmissionStatus.QUEUED, status, at=NOW, why="", **columns)
+        deleted = await add_submission(tx, await add_job(tx, status=JobStatus.DELETED), provider="ai-client")
+        await jobs.move_submission(tx, deleted, SubmissionStatus.QUEUED, unknown, at=NOW, why="", **host)
+    await opened.close()
+    findings = [finding async for finding in waiting(url, providers)]
+    assert [finding.subject for finding in findings] == ["IMAGE_HOSTS", "AITHRIVING_KEY", "gone"]
+    assert not any(finding.fine for finding in findings)
+    assert "http://cdn.lan:9000" in findings[0].text
+    assert "python -m bot retry" in findings[0].text
 
 
 async def test_an_application_that_is_fine_comes_with_its_invitation(
@@ -153,7 +203,7 @@ async def test_a_token_that_is_missing_or_wrong(settings: Settings, discord: Cal
 async def test_a_discord_that_is_away(settings: Settings) -> None:
     finding = await application(replace(settings, discord_api_url="http://127.0.0.1:1/api/v10"))
     assert not finding.fine
-    assert "cannot be reached" in finding.text
+    assert "cannot be reached (the connection is refused)" in finding.text
 
 
 def option(**more: Any) -> dict[str, Any]:
@@ -195,13 +245,14 @@ async def test_our_own_commands_are_fine() -> None:
 async def test_everything_in_turn(settings: Settings, discord: Callable[..., Awaitable[str]]) -> None:
     ready = replace(settings, discord_api_url=await discord({"id": "42", "name": "Easel"}), demo_provider=True)
     findings = [finding async for finding in examine(ready)]
-    assert [finding.subject for finding in findings] == [
+    assert [finding.subject for finding in findings if finding.subject != "SQLite"] == [
         "settings",
         "data folder",
         "database",
         "image services",
         "commands",
         "Discord",
+        "commands",
     ]
     assert all(finding.fine for finding in findings), findings
     assert all(str(finding).isprintable() for finding in findings)
@@ -209,3 +260,27 @@ async def test_everything_in_turn(settings: Settings, discord: Callable[..., Awa
     findings = [finding async for finding in examine(wrong)]
     assert not findings[0].fine
     assert "AI_CLIENT_RATE" in findings[0].text
+    assert [finding for finding in findings[1:] if not finding.fine] == [], (
+        "nothing follows from the first that is no news"
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "sound"),
+    [
+        ((3, 40, 1), False),
+        ((3, 44, 5), False),
+        ((3, 44, 6), True),
+        ((3, 46, 1), False),
+        ((3, 50, 6), False),
+        ((3, 50, 7), True),
+        ((3, 51, 2), False),
+        ((3, 51, 3), True),
+        ((3, 53, 0), True),
+        ((4, 0, 0), True),
+    ],
+)
+def test_an_sqlite_with_the_fault_is_named_and_is_no_task(version: tuple[int, ...], sound: bool) -> None:
+    found = list(sqlite_library(version))
+    assert not found if sound else [(finding.fine, finding.note) for finding in found] == [(True, True)]
+    assert sound or ".".join(map(str, version)) in found[0].text

@@ -78,6 +78,21 @@ def test_the_work_knows_neither_discord_nor_http() -> None:
             waiting |= {".".join(parts[:end]) for end in range(1, len(parts) + 1)} & modules.keys() - seen
 
 
+def test_nothing_of_ours_runs_in_the_default_executor() -> None:
+    """Names are looked up there: a picture that is decoded there would make every service unreachable meanwhile."""
+    for file in FILES:
+        if file.parts[0] not in {"bot", "cogs", "storage"}:
+            continue
+        for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+            called = getattr(node, "func", None)
+            if not isinstance(node, ast.Call) or not isinstance(called, ast.Attribute):
+                continue
+            assert called.attr != "to_thread", f"{file}:{node.lineno}"
+            if called.attr == "run_in_executor":
+                into = node.args[0]
+                assert not (isinstance(into, ast.Constant) and into.value is None), f"{file}:{node.lineno}"
+
+
 def test_rooms_have_telling_names_and_files_a_bearable_size() -> None:
     for file in FILES:
         assert not {part.removesuffix(".py") for part in file.parts} & {"utils", "util", "helpers", "common", "misc"}, (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,8 +19,9 @@ from bot.config import load
 from bot.errors import SettingsError
 from bot.health import HEARTBEAT
 from bot.runtime import assembled, configured
-from storage.database import InstanceLock
+from storage.database import InstanceLock, database_url
 
+ROOT = Path(__file__).parent.parent
 TOKEN = "made-up.token.of-a-bot"
 
 
@@ -35,6 +37,7 @@ def easel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Ended]]:
     """Run a command in an empty folder with these settings and no others."""
+    monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
     for name in list(os.environ):
         if name.startswith(("DISCORD_", "AI_CLIENT_", "AITHRIVING_", "LOG_")) or name in {"DATA_DIR", "DATABASE_URL"}:
             monkeypatch.delenv(name)
@@ -85,6 +88,28 @@ def test_a_missing_or_wrong_setting_ends_the_bot_with_one_line(
     assert list(tmp_path.iterdir()) == [], "nothing was begun"
 
 
+def test_a_name_that_sets_nothing_is_named_with_the_one_that_was_meant(
+    easel: Callable[..., Ended], tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("USER_DAILY_CREDIT=5\n")
+    away = {"DISCORD_TOKEN": TOKEN, "AITHRIVING_KEY": "key", "DISCORD_API_URL": "http://127.0.0.1:1/api/v10"}
+    ran = easel("run", **away, BOT_DAILY_CREDIT="7")
+    for name in ("USER_DAILY_CREDIT", "BOT_DAILY_CREDIT"):
+        assert f"settings.unknown_name name={name} meant={name}S" in ran.err
+    looked = easel("doctor")
+    assert looked.status == 1
+    assert "TO DO  settings: USER_DAILY_CREDIT is no setting; USER_DAILY_CREDITS is." in looked.out
+    assert "can be read" not in looked.out
+
+
+def test_a_token_in_quotes_is_told_from_one_that_is_unknown(easel: Callable[..., Ended]) -> None:
+    for command, status in (("run", 2), ("sync", 2), ("doctor", 1)):
+        ended = easel(command, DISCORD_TOKEN=f'"{TOKEN}"', AITHRIVING_KEY="key")
+        assert ended.status == status
+        assert "DISCORD_TOKEN takes a value without quotation marks" in ended.err + ended.out
+        assert TOKEN not in ended.err + ended.out
+
+
 def test_without_a_token_the_playground_takes_its_place_if_that_is_wanted(
     easel: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +129,57 @@ def test_a_second_bot_on_the_same_data_is_refused(easel: Callable[..., Ended], t
     assert (ended.status, ended.out) == (1, "")
     assert "already running" in ended.err
     assert ended.err.count("\n") == 1
+
+
+def test_a_second_bot_on_the_same_pictures_is_refused_whatever_its_database(
+    easel: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """Each would take the other's pictures for nobody's."""
+    (tmp_path / "link").symlink_to("data")
+    lock = InstanceLock(database_url(tmp_path / "elsewhere" / "easel.db"), tmp_path / "data")
+    asyncio.run(lock.__aenter__())
+    try:
+        for folder in ("data", "link"):
+            ended = easel("run", DISCORD_TOKEN=TOKEN, AITHRIVING_KEY="key", DATA_DIR=folder)
+            assert (ended.status, ended.out) == (1, "")
+            assert f"already running on {folder}" in ended.err
+    finally:
+        asyncio.run(lock.__aexit__(None, None, None))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only there a process sees its own open files")
+def test_sqlite_keeps_its_temporary_files_in_the_data_folder(tmp_path: Path) -> None:
+    """Compacting writes the whole database once more, and the usual folder may have no room for that."""
+    script = """
+import os, sys
+from pathlib import Path
+from bot.__main__ import main
+
+assert main(["migrate"]) == 0
+import sqlite3
+
+connection = sqlite3.connect(Path(os.environ["DATA_DIR"], "easel.db"), isolation_level=None)
+connection.execute("CREATE TABLE large AS WITH RECURSIVE n(i) AS "
+    "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8000) SELECT i, randomblob(1000) AS data FROM n")
+seen = set()
+
+def look():
+    for each in Path("/proc/self/fd").iterdir():
+        try:
+            seen.add(os.readlink(each))
+        except OSError:
+            pass
+
+connection.set_progress_handler(look, 1000)
+connection.execute("VACUUM")
+print([name for name in seen if "etilqs" in name])
+"""
+    environ = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path / "data"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", script], env=environ, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    names = done.stdout.splitlines()[-1]
+    assert f"'{tmp_path}/data/etilqs_" in names, done
 
 
 @pytest.mark.parametrize("command", ["run", "sync"])
@@ -136,7 +212,7 @@ def test_health(easel: Callable[..., Ended], tmp_path: Path) -> None:
 def test_the_doctor_ends_with_1_while_there_is_something_to_do(easel: Callable[..., Ended]) -> None:
     ended = easel("doctor")
     assert ended.status == 1
-    assert ended.out.count("\n") == 6
+    assert len([line for line in ended.out.splitlines() if not line.startswith("note ")]) == 6
     assert ended.out.count("TO DO") == 2
     broken = easel("doctor", LOG_FORMAT="xml")
     assert broken.status == 1

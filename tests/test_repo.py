@@ -14,8 +14,10 @@ from dotenv import dotenv_values
 from bot.__main__ import COMMANDS
 from bot.config import load
 from bot.doctor import PERMISSIONS
+from bot.known_settings import KNOWN
 from bot.providers.registry import configure
 from bot.runtime import GRACE_SECONDS
+from storage.sqlite import trustworthy
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -93,7 +95,8 @@ def table_under(heading: str) -> list[list[str]]:
 def test_every_setting_that_is_read_is_explained_and_no_other() -> None:
     keys = Recording({"AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"})
     configure(load(keys, env_file=None).reader)
-    assert set(example()) == keys.asked
+    # Proxies are named in lower case as well.
+    assert set(example()) == {name for name in keys.asked if name.isupper()} == KNOWN
 
 
 def test_the_defaults_of_the_example_are_the_programs(tmp_path: Path) -> None:
@@ -169,6 +172,9 @@ def test_each_path_that_is_named_exists() -> None:
         assert list(ROOT.glob(path.rstrip("/"))), path
     for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README):
         assert (ROOT / picture).is_file(), picture
+    for text in (README, *((ROOT / name).read_text(encoding="utf-8") for name in ("CHANGELOG.md", "SECURITY.md"))):
+        for link in re.findall(r"(?<!!)\[[^]]+\]\((?!https?:)([^)#]+)", text):
+            assert (ROOT / link).is_file(), link
     for source in re.findall(r"^COPY (?!--)(\S+) ", DOCKERFILE, re.MULTILINE):
         assert (ROOT / source).exists(), source
     for set_ in re.search(r"for set in (.+);", MAKEFILE)[1].split():  # type: ignore[index]  # it is there
@@ -184,7 +190,7 @@ def test_the_image_holds_what_the_bot_imports() -> None:
         assert f"!{source}" in ignored
     stages = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     assert len(set(stages)) == 1
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+", stages[0]), "pinned to the patch"
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", stages[0]), "pinned to the very image"
     assert DOCKERFILE.index("USER easel") < DOCKERFILE.index("ENTRYPOINT")
     entry, command, health = (
         re.search(pattern, DOCKERFILE, re.MULTILINE)[1]  # type: ignore[index]  # a missing line fails the test too
@@ -193,6 +199,13 @@ def test_the_image_holds_what_the_bot_imports() -> None:
     assert shlex.split(entry.strip("[]").replace(",", "")) == ["python", "-m", "bot"]
     assert command.strip('[]"') in COMMANDS
     assert shlex.split(health.strip("[]").replace(",", "")) == ["python", "-m", "bot", "health"]
+
+
+def test_the_image_has_an_sqlite_that_can_be_trusted() -> None:
+    name = r"sqlite-autoconf-(\d)(\d\d)(\d\d)00\.tar\.gz"
+    source = re.search(rf"^ADD --checksum=sha256:[0-9a-f]{{64}} \S+/{name} ", DOCKERFILE, re.MULTILINE)
+    assert source is not None
+    assert trustworthy(tuple(int(number) for number in source.groups()))
 
 
 def test_docker_waits_longer_than_the_bot_for_paid_requests() -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from storage import ledger, sqlite
+from storage import jobs, ledger, sqlite
 from storage.database import Database, InstanceLock, migrate
-from storage.jobs import JobStatus
+from storage.jobs import JobStatus, SubmissionStatus
 from storage.migrations import known_versions
 from tests import test_main
 from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission, address
@@ -27,9 +27,10 @@ OPENING = {
     "sync": {"DISCORD_TOKEN": TOKEN, "AITHRIVING_KEY": "key"},
     "migrate": {},
     "backup": {},
+    "retry": {},
     "reconcile": {},
 }
-WRITING = ("run", "sync", "reconcile")
+WRITING = ("run", "sync", "retry", "reconcile")
 
 
 @pytest.fixture
@@ -89,6 +90,21 @@ def test_a_copy_is_made_beside_the_running_bot_and_put_back_when_it_stands(
     assert "Submissions: 1, ledger entries: 2. Spent: 0 credits, held: 0 credits. The books agree." in books.out
 
 
+def test_a_copy_is_put_back_behind_a_link_which_stays_one(
+    easel: Callable[..., Ended], path: Path, tmp_path: Path
+) -> None:
+    real = tmp_path / "real" / "easel.db"
+    real.parent.mkdir()
+    path.rename(real)
+    path.symlink_to(real)
+    assert easel("backup").status == 0
+    (copy,) = (path.parent / "backups").iterdir()
+    asyncio.run(put(path))
+    assert easel("restore", str(copy)).status == 0
+    assert path.is_symlink()
+    assert "Submissions: 0" in easel("reconcile").out
+
+
 @pytest.mark.parametrize("named", ["copy.db", "here"])
 def test_a_copy_can_be_named_or_put_into_a_folder(
     easel: Callable[..., Ended], path: Path, tmp_path: Path, named: str
@@ -120,6 +136,45 @@ def test_the_books_name_what_is_open_and_what_differs(easel: Callable[..., Ended
         "differs  the ledger: 1500 millicredits are held, and 0 of them for unfinished submissions",
         "Submissions: 1, ledger entries: 1. Spent: 0 credits, held: 1.5 credits. The books differ in 3 places.",
     ]
+
+
+def test_what_is_unknown_is_asked_for_again_while_the_bot_does_not_run(easel: Callable[..., Ended], path: Path) -> None:
+    async def put_unknown() -> None:
+        database = await Database.open(address(path))
+        async with database.write() as tx:
+            for provider, handle in (
+                ("ai-client", {"thread": "x"}),
+                ("ai-client", None),
+                ("aithriving", {"engine": "x"}),
+            ):
+                id_ = await add_submission(tx, await add_job(tx, status=JobStatus.DELIVERED), provider=provider)
+                hold = ledger.Hold(id_, "aithriving/core", 6000)
+                await ledger.hold(tx, hold, user_id=USER, server_id=SERVER, at=NOW)
+                known = {"handle": handle, "charged": 5000 if handle is None else None}
+                queued, unknown = SubmissionStatus.QUEUED, SubmissionStatus.UNKNOWN
+                await jobs.move_submission(tx, id_, queued, unknown, at=NOW, why="lost", **known)
+                await ledger.release(tx, id_, at=NOW)
+        await database.close()
+
+    asyncio.run(put_unknown())
+    lock = InstanceLock(address(path))
+    asyncio.run(lock.__aenter__())
+    try:
+        in_one_line(easel("retry", AI_CLIENT_TOKEN="key"), "already running")
+    finally:
+        asyncio.run(lock.__aexit__(None, None, None))
+    for key, counts in (("AITHRIVING_KEY", [(0, 3)]), ("AI_CLIENT_TOKEN", [(1, 2)])):
+        asked = easel("retry", **{key: "key"})
+        assert (asked.status, asked.err) == (0, "")
+        ((again, left),) = counts
+        first, second = asked.out.splitlines()
+        assert f"at the next start: {again}, of {again} jobs." in first
+        assert f"stay unknown: {left}." in second
+    books = easel("reconcile")
+    assert books.status == 0
+    assert books.out.count("open     submission 1 of job 1") == 1
+    beyond = "beyond   submission 2 of job 2 (aithriving/core, unknown): 5 credits charged by the service"
+    assert books.out.count(beyond) == 1
 
 
 def test_what_cannot_be_put_back_is_one_line(easel: Callable[..., Ended], path: Path, tmp_path: Path) -> None:
@@ -235,7 +290,7 @@ def test_an_update_that_fails_half_way_is_one_line_and_changes_nothing(
     assert list((path.parent / "backups").iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["sync", "reconcile", "doctor"])
+@pytest.mark.parametrize("command", ["sync", "retry", "reconcile", "doctor"])
 def test_who_may_not_update_the_database_says_that_it_is_needed(
     easel: Callable[..., Ended], path: Path, command: str
 ) -> None:

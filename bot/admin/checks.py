@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot.admin.rules import Rules
+from bot.characters import typed
 from bot.errors import UserError
-from bot.generation.abilities import find_engine
+from bot.generation.abilities import few, find_engine
 from bot.generation.defaults import takes_shape
-from bot.generation.requests import typed
 from bot.generation.sizes import parse_shape
 from bot.providers.base import Engine
 
@@ -38,7 +38,7 @@ def contradictions(rules: Rules, engines: Mapping[str, Engine]) -> list[str]:
     found = []
     gone = [engine for engine in (*rules.engines, *filter(None, [rules.engine])) if engine not in engines]
     if gone:
-        found.append(f"These engines are not offered any more: {', '.join(dict.fromkeys(gone))}.")
+        found.append(f"These engines are not offered any more: {few(dict.fromkeys(gone))}.")
     if rules.engines and not set(rules.engines) & engines.keys():
         found.append("None of the allowed engines is offered, so nobody can make images here.")
     if rules.engine is not None and rules.engines and rules.engine not in rules.engines:

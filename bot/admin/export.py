@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from bot.characters import INVISIBLE, NOT_SHOWN
 from bot.errors import UserError
 from bot.periods import moment_of
 from storage.ledger import LedgerEntry
@@ -42,9 +44,10 @@ _FORMULA = tuple("=+-@\t\r\n＝＋－＠|%")
 
 def cell(text: str) -> str:
     """Somebody's words as a cell that is text for every spreadsheet program: one line that is no formula."""
-    line = "".join(sign if sign.isprintable() else " " for sign in text)
-    # Looked at as it came as well: what begins with a tab would begin with something else once that is gone.
-    return f"'{line.strip()}" if text.startswith(_FORMULA) or line.strip().startswith(_FORMULA) else line.strip()
+    line = re.sub(r"\s", " ", NOT_SHOWN.sub(" ", text))
+    # Looked at as it came as well, and as it is seen: what begins with a tab would begin with something else without.
+    seen = INVISIBLE.sub("", line).strip()
+    return f"'{line.strip()}" if text.startswith(_FORMULA) or seen.startswith(_FORMULA) else line.strip()
 
 
 class Table:

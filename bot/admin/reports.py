@@ -13,17 +13,16 @@ from bot.admin.servers import Servers, require_manager
 from bot.errors import UserError
 from bot.generation.clock import Clock
 from bot.generation.jobs import Jobs
-from bot.generation.limits import Limits
+from bot.generation.limits import LimitKind, LimitUse, uses_of
 from bot.generation.resting import Rest
 from bot.generation.worker import Worker
 from bot.origin import Origin
-from bot.periods import Period, Span, current, milliseconds, span
+from bot.periods import Span, span
 from storage import ledger, reports, running, server_settings
-from storage.database import AsyncConnection
 from storage.entries import entries
 from storage.jobs import JobStatus
 from storage.ledger import Balance
-from storage.quotas import Subject
+from storage.pools import apart
 from storage.reports import DAY, By, Figures, Line, Scope
 from storage.running import Request
 
@@ -59,23 +58,14 @@ class Asker:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """How much of a limit (millicredits) is used now; ``name`` says whose it is."""
-
-    name: str
-    used: int
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
 class UsageReport:
-    """One page of a report, and how much of each limit is used."""
+    """One page of a report, and how much is used of each limit on all people together."""
 
     span: Span
     by: By
     everywhere: bool
     page: ReportPage
-    shares: tuple[Share, ...]
+    uses: tuple[LimitUse, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +95,13 @@ class Running:
 class Reports:
     """The verbs of /usage."""
 
-    def __init__(self, *, jobs: Jobs, worker: Worker, limits: Limits, servers: Servers, clock: Clock) -> None:
+    def __init__(self, *, jobs: Jobs, worker: Worker, servers: Servers, clock: Clock) -> None:
         self._database = jobs.database
         self._jobs = jobs
         self._worker = worker
-        self._limits = limits
         self._servers = servers
         self._clock = clock
+        self._exporting = asyncio.Lock()
 
     # --- what was spent -----------------------------------------------------------------------------------------
 
@@ -126,8 +116,10 @@ class Reports:
         scope = Scope(server_id, None, asked.since, asked.until)
         found = await page_of(self._database, by, scope, page, now)
         async with self._database.read() as connection:
-            shares = await self._shares(connection, server_id, now)
-        return UsageReport(asked, by, asker.everywhere, found, shares)
+            kinds = (LimitKind.BOT_DAILY,) if server_id is None else (LimitKind.SERVER_MONTHLY, LimitKind.SERVER)
+            shared = self._servers.shared_limits(server_id).of(*kinds)
+            uses = await uses_of(connection, shared, user_id=None, server_id=server_id, now=now)
+        return UsageReport(asked, by, asker.everywhere, found, uses)
 
     async def person(self, asker: Asker, user_id: int, period: str) -> PersonReport:
         """What one person did. Raises UserError like :meth:`report`."""
@@ -150,31 +142,13 @@ class Reports:
         server_id = asker.server_id()
         asked = span(period, self._clock.now())
         table = Table(asker.origin.file_limit)
-        async with self._database.read() as connection:
+        # One table at a time: each takes a thread, and memory.
+        async with self._exporting, self._database.read() as connection:
             async for some in entries(connection, Scope(server_id, None, asked.since, asked.until)):
-                await asyncio.to_thread(table.add, some)
+                await apart(table.add, some)
         whose = "all-servers" if server_id is None else str(server_id)
         name = f"easel-{whose}-{asked.name.replace(' ', '-').replace('..', '-to-')}"
-        return await asyncio.to_thread(table.finished, name)
-
-    async def _shares(self, connection: AsyncConnection, server_id: int | None, now: int) -> tuple[Share, ...]:
-        month, day = milliseconds(current(Period.MONTH, now)[0]), milliseconds(current(Period.DAY, now)[0])
-        if server_id is None:
-            wanted = [("the bot's limit for today", self._limits.bot_daily, day)]
-        else:
-            wanted = [("the operator's limit for this server and month", self._limits.server_monthly, month)]
-            period = self._servers.rules(server_id).period
-            own = (quota for quota in self._servers.quotas(server_id) if quota.subject is Subject.SERVER)
-            limit = next((quota.credits for quota in own), None)
-            since = milliseconds(current(period, now)[0])
-            wanted.append((f"this server's limit for {period.this}", limit, since))
-        return tuple(
-            [
-                Share(name, await ledger.spent_and_held(connection, since=since, server_id=server_id), limit)
-                for name, limit, since in wanted
-                if limit is not None
-            ]
-        )
+        return await apart(table.finished, name)
 
     # --- what runs now ------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import cached_property
@@ -11,12 +11,29 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from bot.admin.words import WordList
+from bot.generation.abilities import few
 from bot.generation.defaults import Defaults
 from bot.generation.requests import ImagineOptions, Plan
 from bot.origin import Origin
 from bot.periods import Period
 
 WHO = "Members with Manage Server can change that with /server."
+ASK = "Ask somebody with Manage Server to set another one with /server set."
+TOO_LONG = (
+    "This prompt is too long to be looked through for the words that this server refuses. Shorten it, or use fewer "
+    f"choices in braces. {WHO}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What Discord knows of a server: what a channel is called, None if it is gone; whether there is such a role."""
+
+    channel: Callable[[int], str | None]
+    has_role: Callable[[int], bool]
+
+
+ANY_PLACE = Place(str, lambda _: True)
 
 
 class Privacy(StrEnum):
@@ -58,12 +75,12 @@ class Rules:
 
     # Made once, since they are asked at every command.
     @cached_property
-    def _refused(self) -> WordList:
-        return WordList(self.refused)
+    def _words(self) -> WordList:
+        return WordList([*self.refused, *self.restricted])
 
     @cached_property
-    def _restricted(self) -> WordList:
-        return WordList(self.restricted)
+    def _refused_words(self) -> WordList:
+        return WordList(self.refused)
 
     def defaults(self, engines: Iterable[str], usual: str) -> Defaults:
         """What completes a command here; for the ``usual`` engine, where it is not allowed, the first that is."""
@@ -84,47 +101,66 @@ class Rules:
         return replace(options, private=True) if self.privacy is Privacy.FORCED else options
 
     def problems(
-        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, name: Callable[[int], str] = str
+        self,
+        origin: Origin,
+        options: ImagineOptions,
+        plan: Plan | None,
+        *,
+        engines: Collection[str] = (),
+        place: Place = ANY_PLACE,
     ) -> list[str]:
-        """Why the person may not make this here, each a sentence; ``name`` gives a channel's.
+        """Why the person may not make this here, each a sentence. ``engines`` are the ids of those that are offered.
 
         Without a ``plan``, which is so where there is none to be had, only what was typed is looked at.
         """
-        found = self.problems_of_place(origin, name=name)
+        found = self.problems_of_place(origin, place)
         if self.privacy is Privacy.FORBIDDEN and options.private:
             found.append(f"Private results are switched off in this server. {WHO}")
         wrong = [engine for engine in plan.engines if engine not in self.engines] if plan and self.engines else []
-        if wrong:
-            found.append(f"This server does not use {', '.join(wrong)}, only {', '.join(self.engines)}. {WHO}")
+        left = [engine for engine in self.engines if engine in engines or not engines]
+        if wrong and left:
+            found.append(f"This server does not use {few(wrong)}, only {few(left)}. {WHO}")
+        elif wrong:
+            found.append(f"This server allows {few(self.engines)} alone, which is not offered any more. {ASK}")
         return found + self.problems_of_words(origin, texts_of(options, plan))
 
-    def problems_of_place(self, origin: Origin, *, name: Callable[[int], str] = str) -> list[str]:
+    def problems_of_place(self, origin: Origin, place: Place = ANY_PLACE) -> list[str]:
         """Why the person may make no images here at all."""
         found = []
         if self.channels and not {origin.channel_id, origin.parent_channel_id} & set(self.channels):
-            found.append(f"Images are not made in this channel, but in {', '.join(map(name, self.channels))}. {WHO}")
+            names = [name for name in map(place.channel, self.channels) if name is not None]
+            if names:
+                found.append(f"Images are not made in this channel, but in {few(names)}. {WHO}")
+            else:
+                gone = "The channel" if len(self.channels) == 1 else "Each channel"
+                found.append(f"{gone} in which images may be made here is gone, or I cannot see it. {ASK}")
         if self.roles and not origin.role_ids & set(self.roles):
-            found.append(f"Images are made here by members with certain roles, and you have none of them. {WHO}")
+            if any(map(place.has_role, self.roles)):
+                found.append(f"Images are made here by members with certain roles, and you have none of them. {WHO}")
+            else:
+                found.append(f"The roles whose members may make images here are gone. {ASK}")
         return found
 
     def problems_of_words(self, origin: Origin, texts: Iterable[str]) -> list[str]:
-        """Which words may not stand here."""
-        every = list(texts)
-        found = [f"The word “{word}” is refused in this server. {WHO}" for word in self._refused.found_in(every)]
+        """Which words may not stand here, or that this cannot be told. The work is bounded."""
+        found = (self._refused_words if origin.age_restricted else self._words).found_in(texts)
+        refused, restricted = set(self.refused), set(self.restricted)
+        problems = [f"The word “{word}” is refused in this server. {WHO}" for word in found.entries if word in refused]
         if not origin.age_restricted:
-            found += [
+            problems += [
                 f"The word “{word}” runs only in the age-restricted channels of this server. {WHO}"
-                for word in self._restricted.found_in(every)
+                for word in found.entries
+                if word in restricted
             ]
-        return found
+        return problems if problems or found.whole else [TOO_LONG]
 
 
 def texts_of(options: ImagineOptions, plan: Plan | None) -> list[str]:
     """All that was typed in words, and what became of it: braces and backslashes could take a word apart."""
-    texts = [options.prompt, options.negative or ""]
+    texts = [options.prompt, options.negative or "", options.style or ""]
     for request in plan.requests if plan is not None else ():
-        texts += [*(part.text for part in request.prompts), " ".join(part.text for part in request.prompts)]
-        texts.append(request.negative or "")
+        # What stands in one part stands in all of them together.
+        texts += [" ".join(part.text for part in request.prompts), request.negative or "", request.style or ""]
     return texts
 
 

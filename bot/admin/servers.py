@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 from pydantic import ValidationError
 
-from bot.admin.rules import NO_RULES, WHO, Privacy, Rules, texts_of
+from bot.admin.rules import ANY_PLACE, NO_RULES, WHO, Place, Privacy, Rules, texts_of
+from bot.characters import typed
 from bot.credits import credits_text
 from bot.errors import UserError
 from bot.generation.clock import Clock
 from bot.generation.defaults import Defaults
-from bot.generation.limits import too_many_images
-from bot.generation.quotas import allowance
+from bot.generation.limits import InForce, LimitKind, Limits, LimitUse, in_force, too_many_images, uses_of
 from bot.generation.requests import ImagineOptions, Plan
 from bot.origin import Origin
+from bot.periods import Period, current, milliseconds
+from storage import jobs as job_rows
 from storage import ledger, quotas, server_settings
 from storage.database import AsyncConnection, Database
 from storage.ledger import Balance
@@ -41,10 +43,31 @@ def require_manager(origin: Origin) -> int:
     return origin.server_id
 
 
-class Servers:
-    """Every server's rules and limits, and the verbs by which admins change them."""
+@dataclass(frozen=True, slots=True)
+class MemberLimits:
+    """What holds for one member of a server, and how much of it is used.
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    ``uses`` are the credit limits that the server's admins set; ``spent`` is what the member spent and has held in
+    this period (millicredits, without grants), which renews at ``renews_at`` (Unix milliseconds).
+    """
+
+    limits: InForce
+    uses: tuple[LimitUse, ...]
+    period: Period
+    renews_at: int
+    spent: int
+    unfinished: int
+    grants: Balance
+
+
+class Servers:
+    """Every server's rules and limits, and the verbs by which admins change them.
+
+    ``operator`` are the limits of whoever runs the bot, within which those of the servers hold.
+    """
+
+    def __init__(self, database: Database, operator: Limits, clock: Clock) -> None:
+        self.operator = operator
         self._database = database
         self._clock = clock
         self._rules: dict[int, Rules] = {}
@@ -52,6 +75,8 @@ class Servers:
         self._turn = asyncio.Lock()
         self.channel_name: Callable[[int], str] = str
         """How a channel is called in a sentence; whoever knows Discord puts a better one in its place."""
+        self.place: Callable[[int], Place] = lambda _: ANY_PLACE
+        """What Discord knows of a server; likewise."""
 
     async def load(self) -> None:
         """Read what is stored. Raises StorageError."""
@@ -70,21 +95,44 @@ class Servers:
         """The options with what the server forces."""
         return self.rules(origin.server_id).imposed(options)
 
-    def problems(self, origin: Origin, options: ImagineOptions, plan: Plan | None) -> list[str]:
-        """Why the server does not let the person make this here, each a sentence; without any I/O."""
+    def problems(
+        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str] = ()
+    ) -> list[str]:
+        """Why the server does not let the person make this here, each a sentence; without any I/O.
+
+        ``engines`` are the ids of those that are offered.
+        """
         if origin.server_id is None:
             return []
-        found = self.rules(origin.server_id).problems(origin, options, plan, name=self.channel_name)
-        known = self._quotas.get(origin.server_id)
-        if known and plan is not None:
-            may = allowance(known, user_id=origin.user_id, role_ids=origin.role_ids)
-            found += too_many_images(may, plan.images)
+        place = self.place(origin.server_id)
+        found = self.rules(origin.server_id).problems(origin, options, plan, engines=engines, place=place)
+        if plan is not None:
+            found += too_many_images(self.in_force(origin), plan.images)
         return found
+
+    def in_force(self, origin: Origin) -> InForce:
+        """The limits that hold for the person in this place."""
+        return self._limits(origin.server_id, origin.user_id, origin.role_ids)
+
+    def shared_limits(self, server_id: int | None) -> InForce:
+        """The limits on all people of the server together; None: on all people of the bot."""
+        return self._limits(server_id, None, frozenset())
+
+    def _limits(self, server_id: int | None, user_id: int | None, role_ids: frozenset[int]) -> InForce:
+        return in_force(
+            self.operator,
+            user_id=user_id,
+            role_ids=role_ids,
+            server_id=server_id,
+            quotas=self._quotas.get(server_id or 0, ()),
+            period=self.rules(server_id).period,
+        )
 
     def problems_of_sharing(self, origin: Origin, options: ImagineOptions) -> list[str]:
         """Why the server does not let the person show a result of theirs here, each a sentence."""
         rules = self.rules(origin.server_id)
-        found = rules.problems_of_place(origin, name=self.channel_name)
+        place = ANY_PLACE if origin.server_id is None else self.place(origin.server_id)
+        found = rules.problems_of_place(origin, place)
         if rules.privacy is Privacy.FORCED:
             found.append(f"Results are always private in this server. {WHO}")
         return found + rules.problems_of_words(origin, texts_of(options, None))
@@ -154,7 +202,7 @@ class Servers:
         server_id = require_manager(origin)
         if not 0 < abs(amount) <= CREDITS_AT_MOST:
             raise UserError(f"A grant is more than 0 credits, up to {credits_text(CREDITS_AT_MOST)}.")
-        note = " ".join(note.split())[:NOTE_AT_MOST] if note else None
+        note = (typed(note) or "")[:NOTE_AT_MOST] or None
         now = self._clock.now()
         async with self._database.write() as tx:
             before = await ledger.balance(tx, user_id=user_id, server_id=server_id)
@@ -171,6 +219,31 @@ class Servers:
     def quotas(self, server_id: int) -> list[Quota]:
         """The limits of the server."""
         return list(self._quotas.get(server_id, ()))
+
+    async def member_limits(self, origin: Origin, user_id: int, role_ids: frozenset[int]) -> MemberLimits:
+        """What holds for a member of the server now. Raises UserError for whoever may not know."""
+        server_id = require_manager(origin)
+        now, period = self._clock.now(), self.rules(server_id).period
+        limits = self._limits(server_id, user_id, role_ids)
+        since, renews = current(period, now)
+        async with self._database.read() as connection:
+            return MemberLimits(
+                limits=limits,
+                uses=await uses_of(
+                    connection,
+                    limits.of(LimitKind.SERVER_USER, LimitKind.SERVER),
+                    user_id=user_id,
+                    server_id=server_id,
+                    now=now,
+                ),
+                period=period,
+                renews_at=milliseconds(renews),
+                spent=await ledger.without_grants(
+                    connection, since=milliseconds(since), user_id=user_id, server_id=server_id
+                ),
+                unfinished=await job_rows.unfinished_jobs(connection, user_id, server_id=server_id),
+                grants=await ledger.balance(connection, user_id=user_id, server_id=server_id),
+            )
 
     async def balance(self, origin: Origin, user_id: int) -> Balance:
         """What a person was given beside the limits. Raises UserError for whoever may not know."""

@@ -1,113 +1,207 @@
 """Lists of words that a prompt must not hold. A star stands for any letters within a word: ``blood*``, ``*gun*``.
 
-What is compared are whole words without letter case, accents and signs that cannot be seen. Nothing here goes back and
-tries again, so the time is bounded by the length of the text and of the list, whatever stands in them.
+What is compared are whole words, without letter case, accents and what cannot be seen, and once more with letters that
+look like Latin ones taken for these. In scripts without spaces a word is found wherever it stands.
+
+All lists are searched for at once. The work is counted, and ends at a bound, whatever stands in text and lists:
+:func:`WordList.found_in` then says that it did not see everything.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from bot.admin.look_alikes import compared_forms, is_ideograph, is_symbol, stands_alone
+from bot.characters import visible
 from bot.errors import UserError
 
 WORDS_AT_MOST = 100
 LENGTH_AT_MOST = 40
 LETTERS_AT_LEAST = 2
+SIGNS_AT_MOST = 50_000
+"""Characters of the compared forms that are searched for one prompt: as many as the longest one with the most choices
+has in a script whose signs are words."""
+STEPS_AT_MOST = 50_000
+"""Places of these that are looked at closely, for all words of all lists together."""
 _STAR = "*"
+# A word is looked for at the places where its first signs stand.
+_FIRST = 3
+# How many signs are compared in the time of a step, where the interpreter is not asked in between.
+_AT_ONCE = 50
+# Steps that it takes to make an expression of each sign of an entry.
+_TO_COMPILE = 100
+# How many signs a star stands for at most between two of a script without spaces.
+_BETWEEN = 10
 
 
 def typed_list(text: str) -> tuple[str, ...]:
     """The entries of a list with commas between them, tidied. Raises UserError where one cannot be compared."""
-    entries = dict.fromkeys(" ".join(part.split()) for part in text.split(","))
-    entries.pop("", None)
+    entries = tuple(dict.fromkeys(" ".join(part.split()) for part in re.split("[,，、]", text) if visible(part)))
     problems = []
+    if not entries:
+        problems.append("There is no word in this list. Write words with commas between them, or none to clear it.")
     if len(entries) > WORDS_AT_MOST:
         problems.append(f"These are {len(entries)} words; a list holds {WORDS_AT_MOST} at most.")
     for entry in entries:
-        letters = sum(len(word.replace(_STAR, "")) for word in words_of(entry, keep=_STAR))
         if len(entry) > LENGTH_AT_MOST:
             problems.append(f"“{entry[:LENGTH_AT_MOST]}…” is too long: a word has {LENGTH_AT_MOST} characters at most.")
-        elif letters < LETTERS_AT_LEAST:
+        elif not _is_word(entry):
             problems.append(f"“{entry}” has too few letters: it would be found nearly everywhere.")
     if problems:
         raise UserError(*problems)
-    return tuple(entries)
+    return entries
 
 
-def words_of(text: str, keep: str = "") -> list[str]:
-    """The words of a text in the form in which they are compared; the signs in ``keep`` count as letters."""
-    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    signs = []
-    for sign in folded:
-        category = unicodedata.category(sign)
-        # Accents and signs that cannot be seen are no reason to miss a word.
-        if category in {"Mn", "Me", "Cf"}:
-            continue
-        signs.append(sign if sign in keep or category[0] in "LN" or category == "Mc" else " ")
-    return "".join(signs).split()
+def _is_word(entry: str) -> bool:
+    """Two letters are one, and so is a single ideograph or a single symbol."""
+    signs = [sign for sign in compared_forms(entry, symbols=True)[-1] if sign not in {_STAR, " "}]
+    return len(signs) >= LETTERS_AT_LEAST or any(is_ideograph(sign) or is_symbol(sign) for sign in signs)
 
 
 @dataclass(frozen=True, slots=True)
-class _Pattern:
-    """One word with a star: what it begins and ends with, and what stands between in this order."""
+class Found:
+    """The entries that occur, in the order of the list; ``whole``: the work did not end before everything was seen."""
 
-    first: str
-    middle: tuple[str, ...]
-    last: str
-
-    def matches(self, word: str) -> bool:
-        end = len(word) - len(self.last)
-        place = len(self.first)
-        if place > end or not word.startswith(self.first) or not word.endswith(self.last):
-            return False
-        for piece in self.middle:
-            # The earliest place leaves the most room for what follows, so no other one needs to be tried.
-            found = word.find(piece, place, end)
-            if found < 0:
-                return False
-            place = found + len(piece)
-        return True
+    entries: tuple[str, ...]
+    whole: bool
 
 
 class WordList:
     """Entries to look for in texts: each is one word or several that follow each other, with or without stars."""
 
     def __init__(self, entries: Sequence[str]) -> None:
-        self.entries = tuple(entries)
-        self._plain: dict[str, str] = {}
-        self._others: list[tuple[str, tuple[str | _Pattern, ...]]] = []
-        for entry in entries:
-            parts = words_of(entry, keep=_STAR)
-            if len(parts) == 1 and _STAR not in parts[0]:
-                self._plain.setdefault(parts[0], entry)
-            elif parts:
-                self._others.append((entry, tuple(map(_part, parts))))
+        self.entries = tuple(dict.fromkeys(entries))
+        self._symbols = any(is_symbol(sign) for entry in entries for sign in entry)
+        self._needles: dict[str, list[tuple[str, str | None]]] = {}
+        """What to look for in a text, with the entries that it belongs to; where it is only a part of an entry, with
+        the whole of it to be looked for then."""
+        for entry in self.entries:
+            for form in compared_forms(entry, symbols=self._symbols):
+                found = _needle(form)
+                if found is not None:
+                    self._needles.setdefault(found[0], []).append((entry, found[1]))
+        self._lengths: dict[str, list[int]] = {}
+        """How long those are that begin with these signs."""
+        for needle in self._needles:
+            lengths = self._lengths.setdefault(needle[:_FIRST], [])
+            if len(needle) not in lengths:
+                lengths.append(len(needle))
+        self._patterns: dict[str, re.Pattern[str]] = {}
 
-    def found_in(self, texts: Iterable[str]) -> list[str]:
-        """The entries that occur, each once, in the order of the list."""
+    def found_in(self, texts: Iterable[str]) -> Found:
+        """The entries that occur in any of the texts."""
+        if not self._needles:
+            return Found((), whole=True)
+        text, whole = self._compared(texts)
+        search = _Search(text, STEPS_AT_MOST)
         found: set[str] = set()
+        for needle in search.needles(self._needles, self._lengths):
+            for entry, form in self._needles[needle]:
+                if entry not in found and (form is None or self._matches(form, search)):
+                    found.add(entry)
+        return Found(tuple(entry for entry in self.entries if entry in found), whole and not search.exhausted)
+
+    def _compared(self, texts: Iterable[str]) -> tuple[str, bool]:
+        """The texts as one, in which a line holds one form of one text, with a space around each word."""
+        lines: dict[str, None] = {}
+        length = 0
         for text in dict.fromkeys(texts):
-            words = words_of(text)
-            found.update(self._plain[word] for word in set(words) & self._plain.keys())
-            found.update(entry for entry, parts in self._others if _occurs(parts, words))
-        return [entry for entry in self.entries if entry in found]
+            if length + len(text) > SIGNS_AT_MOST:
+                return "\n".join(lines), False
+            for form in compared_forms(text, symbols=self._symbols):
+                if f" {form} " in lines:
+                    continue
+                length += len(form) + 3
+                if length > SIGNS_AT_MOST:
+                    return "\n".join(lines), False
+                lines[f" {form} "] = None
+        return "\n".join(lines), True
+
+    def _matches(self, form: str, search: _Search) -> bool:
+        if form not in self._patterns:
+            if not search.spend(len(form) * _TO_COMPILE):
+                return False
+            self._patterns[form] = re.compile(_expression(form.split()))
+        return search.matches(self._patterns[form], len(form))
 
 
-def _part(word: str) -> str | _Pattern:
-    if _STAR not in word:
-        return word
-    first, *middle, last = word.split(_STAR)
-    return _Pattern(first, tuple(piece for piece in middle if piece), last)
+class _Search:
+    """One search through one text, and the steps that it has left."""
+
+    def __init__(self, text: str, steps: int) -> None:
+        self._text = text
+        self._left = steps
+
+    @property
+    def exhausted(self) -> bool:
+        return self._left < 0
+
+    def spend(self, steps: int) -> bool:
+        """Take so many steps; False where there are not so many left."""
+        self._left -= steps
+        return self._left >= 0
+
+    def needles(self, needles: Iterable[str], lengths: dict[str, list[int]]) -> Iterator[str]:
+        """Those that occur, each once, as long as there are steps left."""
+        text, seen, wanted = self._text, set[str](), frozenset(needles)
+        for needle in wanted:
+            if len(needle) < _FIRST and self.spend(len(text) // _AT_ONCE) and needle in text:
+                yield needle
+        for place in range(len(text)):
+            for length in lengths.get(text[place : place + _FIRST], ()):
+                self._left -= 1
+                if self._left < 0:
+                    return
+                piece = text[place : place + length]
+                if piece in wanted and piece not in seen:
+                    seen.add(piece)
+                    yield piece
+
+    def matches(self, pattern: re.Pattern[str], cost: int) -> bool:
+        """Whether the pattern occurs; each of its signs may be compared at each place. False without steps left."""
+        return self.spend(len(self._text) * cost // _AT_ONCE) and pattern.search(self._text) is not None
 
 
-def _occurs(parts: Sequence[str | _Pattern], words: Sequence[str]) -> bool:
-    for start in range(len(words) - len(parts) + 1):
-        if all(_is(part, words[start + place]) for place, part in enumerate(parts)):
-            return True
-    return False
+def _needle(form: str) -> tuple[str, str | None] | None:
+    """What to look for of an entry in this form, and the form itself where that is not all of it."""
+    words = re.sub(r"\*+", _STAR, form).split()
+    # Beside a sign that is found anywhere, and in front of words or behind them, a star changes nothing.
+    while words and words[0] == _STAR:
+        del words[0]
+    while words and words[-1] == _STAR:
+        del words[-1]
+    whole = f" {' '.join(words)} "
+    pieces = whole.removeprefix(f" {_STAR}").removesuffix(f"{_STAR} ").split(_STAR)
+    if not any(piece.strip() for piece in pieces):
+        return None
+    if len(pieces) == 1:
+        return pieces[0], None
+    return max(pieces, key=len), " ".join(words)
 
 
-def _is(part: str | _Pattern, word: str) -> bool:
-    return word == part if isinstance(part, str) else part.matches(word)
+def _expression(words: Sequence[str]) -> str:
+    """A regular expression that takes the first place that fits, and never goes back and tries another one."""
+    parts = [" "]
+    gap = False
+    for place, word in enumerate(words):
+        if word == _STAR:
+            if stands_alone(words[place - 1]) or stands_alone(words[place + 1]):
+                gap = True
+            else:
+                parts.append(r"[^ \n]++ ")
+        else:
+            found = f"{_word(word)} "
+            parts.append(rf"(?>(?:[^ \n] ){{0,{_BETWEEN}}}?{found})" if gap else found)
+            gap = False
+    return "".join(parts)
+
+
+def _word(word: str) -> str:
+    first, *others = word.split(_STAR)
+    parts = [re.escape(first)]
+    parts += [rf"(?>[^ \n]*?{re.escape(piece)})" for piece in others[:-1]]
+    if others:
+        parts.append(rf"(?>[^ \n]*?{re.escape(others[-1])}(?= ))")
+    return "".join(parts)

@@ -15,7 +15,9 @@ from bot.display.cards import CALM, custom_id, notice, text
 from bot.display.detail_cards import details_card
 from bot.display.forms import edit, use_prompt
 from bot.display.kept import show_kept
+from bot.display.links import jump_url
 from bot.display.proposing import confirm
+from bot.display.sharing import withdraw
 from bot.display.starting import missing_permissions, origin_of, pressed_card, start
 from bot.errors import UserError
 from bot.logs import bound
@@ -95,19 +97,38 @@ async def _refresh(interaction: Press, job_id: int) -> None:
     job = await interaction.client.actions.refresh(origin_of(interaction), job_id, card)
     if job.status is JobStatus.DELIVERED:
         place = job.server_id if job.server_id is not None and job.channel_id == card.channel_id else "@me"
-        link = f"https://discord.com/channels/{place}/{job.channel_id}/{job.message_id}"
+        link = jump_url(job) or f"https://discord.com/channels/{place}/{job.channel_id}/{job.message_id}"
         await tell(interaction, notice(f"This was shown already: {link}"))
     else:
         await interaction.client.delivery.show(job_id)
 
 
 async def _delete(interaction: Press, job_id: int) -> None:
-    actions = interaction.client.actions
-    view = await actions.deletable(origin_of(interaction), job_id)
+    actions, origin = interaction.client.actions, origin_of(interaction)
+    try:
+        view = await actions.deletable(origin, job_id)
+    except UserError:
+        asked_by = _asked_by(interaction)
+        if not await actions.may_clear(origin, job_id, asked_by=asked_by):
+            raise
+        # The job was deleted elsewhere, and this message was out of reach.
+        await interaction.response.defer()
+        await interaction.delete_original_response()
+        return
     # The answer to this press stays bound to the card, so that it can be taken away, private or not.
     await interaction.response.defer()
     question = DeleteQuestion(interaction, job_id, images=len(view.images))
     question.message = await interaction.followup.send(view=question, ephemeral=True, wait=True)
+
+
+def _asked_by(interaction: Press) -> int | None:
+    """Who the message of the pressed button answers. A direct message answers the one who reads it."""
+    if interaction.message is None:
+        return None
+    metadata = interaction.message.interaction_metadata
+    if metadata is not None:
+        return metadata.user.id
+    return interaction.user.id if interaction.guild_id is None else None
 
 
 ACTIONS: Mapping[str, Callable[[Press, int], Awaitable[None]]] = {
@@ -140,14 +161,21 @@ class DeleteQuestion(ui.LayoutView):
         confirm.callback = self._confirmed  # type: ignore[method-assign,assignment]  # a callback without a decorator
         self.add_item(
             ui.Container(
-                text(f"{what} will be gone for everybody, and cannot be brought back. What it cost stays counted."),
+                text(
+                    f"{what} will be gone for everybody, and cannot be brought back. The prompt and the settings are "
+                    "erased too. What it cost stays counted."
+                ),
                 ui.ActionRow(confirm),
                 accent_colour=CALM,
             )
         )
 
     async def _confirmed(self, interaction: Press) -> None:
-        await interaction.client.actions.delete(origin_of(interaction), self._job_id)
+        client = interaction.client
+        await interaction.response.defer()
+        # Its images stand there for people to see, but Discord may not have said so yet.
+        await client.delivery.settled(self._job_id)
+        view = await client.actions.delete(origin_of(interaction), self._job_id)
         self.stop()
         try:
             await self._press.delete_original_response()
@@ -157,7 +185,9 @@ class DeleteQuestion(ui.LayoutView):
             said = "Deleted, but Discord did not let me take the card away."
         else:
             said = "Deleted."
-        await interaction.response.edit_message(view=notice(said))
+        pressed = self._press.message.id if self._press.message is not None else None
+        left = await withdraw(interaction, view.job, besides=pressed)
+        await interaction.edit_original_response(view=notice(said, *left))
 
     async def on_error(self, interaction: discord.Interaction[Any], error: Exception, item: ui.Item[Any], /) -> None:
         await explain(interaction, error, doing="button delete, confirmed", job_id=self._job_id)

@@ -13,6 +13,8 @@ from threading import Timer
 
 import structlog
 
+from storage.pools import Pool
+
 log = structlog.get_logger(__name__)
 
 PROCESS = Path(__file__).with_name("chart_process.py")
@@ -80,18 +82,21 @@ class Charts:
         self._idle = idle
         self._patience = patience
         self._turn = asyncio.Lock()
+        # Waits for the process, up to ``patience`` seconds: nothing else may wait with it.
+        self._thread = Pool("charts", 1)
         self._process: subprocess.Popen[bytes] | None = None
 
     async def png(self, spec: ChartSpec) -> bytes:
         """The chart as a PNG. Raises ChartFailed."""
         asked = json.dumps(asdict(spec)).encode() + b"\n"
         async with self._turn:
-            return await asyncio.to_thread(self._draw, asked)
+            return await self._thread.run(self._draw, asked)
 
     async def close(self) -> None:
         """End the process, if there is one."""
         async with self._turn:
-            await asyncio.to_thread(self._end)
+            await self._thread.run(self._end)
+            await self._thread.close()
 
     def _draw(self, asked: bytes) -> bytes:
         if self._process is not None:

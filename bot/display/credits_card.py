@@ -12,8 +12,9 @@ from bot.credits import amount_text, credits_text
 from bot.display.cards import Card, quiet, rule, text, within
 from bot.display.charts import ChartSpec, Series, in_words
 from bot.display.wording import counted, moment, safe
-from bot.periods import moment_of
-from bot.spending import CreditsView, Remaining, Step
+from bot.generation.limits import LimitKind, LimitUse
+from bot.periods import Period, moment_of
+from bot.spending import CreditsView, Step
 
 CHART = "credits.png"
 ALT_AT_MOST = 1024
@@ -54,7 +55,7 @@ def credits_chart(view: CreditsView) -> ChartSpec | None:
     """The chart of what was spent; None where there is nothing to see."""
     if not view.exact + view.estimated:
         return None
-    daily = next((each for each in view.limits if each.daily and view.step is Step.DAY), None)
+    daily = next((use.limit for use in view.limits if view.step is Step.DAY and _daily(use)), None)
     return ChartSpec(
         title=f"Credits by {view.step}, {_stretch(view)} (UTC)",
         labels=tuple(_label(each.start, view) for each in view.spent),
@@ -62,7 +63,7 @@ def credits_chart(view: CreditsView) -> ChartSpec | None:
             Series("exact", tuple(each.exact / 1000 for each in view.spent)),
             Series("estimated", tuple(each.estimated / 1000 for each in view.spent), hatched=True),
         ),
-        line=daily.limit / 1000 if daily is not None else None,
+        line=daily.credits / 1000 if daily is not None else None,
         line_name="limit of a day",
     )
 
@@ -72,11 +73,23 @@ def _spent(view: CreditsView) -> str:
     return f"{credits_text(view.exact + view.estimated)}{estimated}"
 
 
-def _left(limit: Remaining) -> str:
-    return (
-        f"Left of {limit.name}: {amount_text(limit.left)} of {credits_text(limit.limit)}, "
-        f"renewed {moment(limit.renews_at)}"
-    )
+def _daily(use: LimitUse) -> bool:
+    """Whether it is a limit of this one person for each day."""
+    return use.limit.period is Period.DAY and use.limit.kind in {LimitKind.USER_DAILY, LimitKind.SERVER_USER}
+
+
+_LIMIT_NAMES = {
+    LimitKind.USER_DAILY: "your limit for {}",
+    LimitKind.SERVER_USER: "your limit in this server for {}",
+    LimitKind.SERVER: "everybody's limit in this server for {}",
+    LimitKind.SERVER_MONTHLY: "this server's limit for {}",
+}
+
+
+def _left(use: LimitUse) -> str:
+    name = _LIMIT_NAMES[use.limit.kind].format(use.limit.period.this)
+    of = credits_text(use.limit.credits)
+    return f"Left of {name}: {amount_text(use.left)} of {of}, renewed {moment(use.renews_at)}"
 
 
 def _amounts(pairs: tuple[tuple[str, int], ...], names: Mapping[str, str]) -> list[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -25,6 +27,7 @@ from bot.errors import Undelivered, UserError
 from bot.generation.clock import Clock
 from bot.generation.jobs import Jobs
 from bot.generation.views import JobView
+from bot.origin import TOKEN_LIFE
 from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.jobs import Job, JobStatus
@@ -36,10 +39,14 @@ log = structlog.get_logger(__name__)
 
 EDIT_EVERY = 2.0
 """Seconds between two progress edits of one card, at least."""
+PATIENCE = 60.0
+"""Seconds for which a button waits for what Discord says to an edit of the same card."""
 EDITS_AT_ONCE = 32
 """Cards that are edited at the same time: a thousand after a restart must not hold up the work itself."""
-REFRESH_BEFORE = 120_000
-"""Milliseconds before the end of a token that nothing can replace at which the card offers to bring a fresh one."""
+PASSED = 5.0
+"""Seconds after the time at which a job is usually ready at which its card stops to name that time."""
+REFRESH_BEFORE = 120.0
+"""Seconds before the end of a token that nothing can replace at which the card offers to bring a fresh one."""
 
 
 @dataclass(slots=True)
@@ -50,6 +57,9 @@ class _Followed:
     says: str | None = None
     edited_at: float | None = None
     unreachable: bool = False
+    token: str | None = field(default=None, repr=False)
+    token_ends: float = 0.0
+    """When the token will be over, by the clock that never jumps."""
     growing: Growing = field(default_factory=Growing)
 
 
@@ -72,7 +82,9 @@ class Delivery:
         # What was ready before, or was tried before, may have been shown by an edit of which nobody heard.
         self._since = clock.now()
         self._tried: set[int] = set()
+        # When a card is to be looked at again, in whole seconds of the monotonic clock, and what waits for that.
         self._to_remind: dict[int, int] = {}
+        self._remind_at: dict[int, int] = {}
         self._reminders: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
 
@@ -98,8 +110,9 @@ class Delivery:
                     self._updating[job_id] = asyncio.create_task(self._update(job_id))
                 while self._to_remind:
                     job_id, at = self._to_remind.popitem()
-                    if job_id not in self._reminders:
-                        self._reminders[job_id] = asyncio.create_task(self._reminded(job_id, at))
+                    if (before := self._reminders.get(job_id)) is not None:
+                        before.cancel()
+                    self._reminders[job_id] = asyncio.create_task(self._reminded(job_id, at))
         finally:
             tasks = [*self._updating.values(), *self._reminders.values()]
             for task in tasks:
@@ -143,7 +156,7 @@ class Delivery:
             if not followed.unreachable:
                 await self._say(followed, view, client)
             if view.waiting:
-                self._remind(view.job)
+                self._remind(followed, view)
             else:
                 self._forget(job_id, followed)
 
@@ -151,7 +164,7 @@ class Delivery:
         """Edit the card if it says anything new, with the images that are ready so far."""
         with_text = client.personal.of(view.job.user_id).writes_png_text
         uploads = await followed.growing.news(view, self._files, with_text=with_text)
-        ending = self._ending(view.job, client)
+        ending = self._ending(followed, view.job, client)
         card = unfinished_card(view, followed.growing.shown(view, uploads), ending=ending)
         if card.content != followed.says:
             await self._edit(followed, view.job, card, Messages(client), uploads)
@@ -159,9 +172,8 @@ class Delivery:
     async def _edit(
         self, followed: _Followed, job: Job, card: Card, messages: Messages, uploads: Sequence[Upload] = ()
     ) -> None:
-        now = self._clock.now()
-        step = Step.TOKEN if ladder.closed(Step.TOKEN, job, now) is None else Step.BOT_EDIT
-        if step is Step.BOT_EDIT and (job.private or ladder.closed(step, job, now) is not None):
+        step = Step.TOKEN if ladder.closed(Step.TOKEN, job) is None else Step.BOT_EDIT
+        if step is Step.BOT_EDIT and (job.private or ladder.closed(step, job) is not None):
             return
         followed.edited_at = self._clock.monotonic()
         kept = followed.growing.kept
@@ -170,7 +182,7 @@ class Delivery:
             standing = await edit(job, card, uploads, kept)
         except discord.HTTPException as error:
             why = ladder.reason(step, error)
-            if why in (Reason.TOO_LARGE, Reason.REFUSED) and (uploads or kept):
+            if why in ladder.WORDS_MAY_DO and (uploads or kept):
                 followed.growing.refused()
                 self.changed(job.id)
                 return
@@ -187,10 +199,23 @@ class Delivery:
             followed.says = card.content
             followed.growing.took(standing, uploads)
 
-    def _ending(self, job: Job, client: Easel) -> str | None:
+    def _token_left(self, followed: _Followed, job: Job) -> float | None:
+        """Seconds that are left of a token that nothing can replace but a press; None where there is no such token.
+
+        The time of day counts once, when the token is seen for the first time: it may have been stored by a process
+        that is gone. From then on the monotonic clock counts.
+        """
+        if job.interaction_token is None or job.token_expires_at is None or not ladder.needs_token(job):
+            return None
+        if followed.token != job.interaction_token:
+            left = min(job.token_expires_at - self._clock.now(), TOKEN_LIFE) / 1000
+            followed.token, followed.token_ends = job.interaction_token, self._clock.monotonic() + left
+        return followed.token_ends - self._clock.monotonic()
+
+    def _ending(self, followed: _Followed, job: Job, client: Easel) -> str | None:
         """What to say of a token that is about to end and that nothing can replace but a press."""
-        expires_at = job.token_expires_at
-        if expires_at is None or not ladder.needs_token(job) or self._clock.now() < expires_at - REFRESH_BEFORE:
+        left, expires_at = self._token_left(followed, job), job.token_expires_at
+        if left is None or expires_at is None or left > REFRESH_BEFORE:
             return None
         takes = client.personal.of(job.user_id).takes_late_results
         then = "comes as a direct message" if takes else "is kept, and not shown by itself"
@@ -198,29 +223,34 @@ class Delivery:
             f"I can change this card until {moment(expires_at)}; after that the result {then}. Refresh keeps it here."
         )
 
-    def _remind(self, job: Job) -> None:
-        """Look at the card again when its token is about to end, whether or not anything else changes by then."""
-        if job.id in self._reminders or job.token_expires_at is None or not ladder.needs_token(job):
-            return
-        at = job.token_expires_at - REFRESH_BEFORE
-        if at > self._clock.now():
+    def _remind(self, followed: _Followed, view: JobView) -> None:
+        """Look at the card again when what it says is over, whether or not anything else changes by then.
+
+        That is when its token is about to end, or when the time has passed at which it is usually ready.
+        """
+        job, now, waits = view.job, self._clock.monotonic(), []
+        if (left := self._token_left(followed, job)) is not None:
+            waits.append(left - REFRESH_BEFORE)
+        if view.progress.expected_at is not None and not view.progress.fetching:
+            waits.append((view.progress.expected_at - self._clock.now()) / 1000 + PASSED)
+        wait = min((wait for wait in waits if wait > 0), default=None)
+        if wait is not None and self._remind_at.get(job.id) != (at := ceil(now + wait)):
             # Begun by ``run``: it belongs to nobody's command or button, whoever was the first to show this card.
-            self._to_remind[job.id] = at
+            self._to_remind[job.id] = self._remind_at[job.id] = at
             self._wake.set()
 
     async def _reminded(self, job_id: int, at: int) -> None:
-        try:
-            # Counted from here: the task may begin a good while after it was asked for.
-            await self._clock.sleep((at - self._clock.now()) / 1000)
-        finally:
-            self._reminders.pop(job_id, None)
+        # Counted from here: the task may begin a good while after it was asked for.
+        await self._clock.sleep(at - self._clock.monotonic())
+        self._remind_at.pop(job_id, None)
         self.changed(job_id)
 
     def _forget(self, job_id: int, followed: _Followed) -> None:
         if self._followed.get(job_id) is followed:
             del self._followed[job_id]
         self._to_remind.pop(job_id, None)
-        if (reminder := self._reminders.get(job_id)) is not None:
+        self._remind_at.pop(job_id, None)
+        if (reminder := self._reminders.pop(job_id, None)) is not None:
             reminder.cancel()
 
     async def _bot(self) -> Easel:
@@ -228,6 +258,20 @@ class Delivery:
         if self._client is None:
             raise RuntimeError("the delivery was attached to nothing")
         return self._client
+
+    # --- for those who press a button meanwhile ------------------------------------------------------------------
+
+    def busy_with(self, job_id: int) -> bool:
+        """Whether a request to Discord about the job's card has no answer yet."""
+        followed = self._followed.get(job_id)
+        return followed is not None and followed.lock.locked()
+
+    async def settled(self, job_id: int, *, patience: float = PATIENCE) -> None:
+        """Come back when Discord has answered and what it answered is stored, or after ``patience`` seconds."""
+        if (followed := self._followed.get(job_id)) is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience), followed.lock:
+                    pass
 
     # --- the result ---------------------------------------------------------------------------------------------
 
@@ -247,7 +291,6 @@ class Delivery:
                     view,
                     self._jobs,
                     self._files,
-                    self._clock,
                     Messages(client),
                     takes_dms=theirs.takes_late_results,
                     with_text=theirs.writes_png_text,
@@ -260,7 +303,9 @@ class Delivery:
                     raise Undelivered(f"Discord answered {error.status} (code {error.code})") from error
                 except (aiohttp.ClientError, OSError) as error:
                     raise Undelivered(f"the request failed ({type(error).__name__})") from error
-                if theirs.told_of_long_jobs:
+                # Nobody looks at a card any more that said long ago that nothing came of it.
+                late = view.job.delivered_at is not None and theirs.takes_late_results
+                if not showing.told and (theirs.told_of_long_jobs or late):
                     await tell_if_long(self._jobs, job_id, Messages(client))
             self._tried.discard(job_id)
             self._stale.discard(job_id)

@@ -38,7 +38,7 @@ class Growing:
         share = REQUEST_LIMIT // sum(request.images for request in view.requests)
         packed = await pack(
             view,
-            files.path,
+            files,
             file_limit=min(view.job.file_limit, share),
             with_text=with_text,
             without=self._standing.keys(),

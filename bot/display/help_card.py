@@ -67,7 +67,7 @@ SUBJECTS: Mapping[str, Subject] = {
             "**Edit** opens the prompt and the settings to change them.",
             "**Share** shows your private result in the channel.",
             "**Details** shows everything: settings, seeds, cost, time, what it was made from, and the line to type.",
-            "**Delete** takes a result away for good.",
+            "**Delete** takes a result away for good, with its prompt and settings.",
             "In the menu of a message (right click, or press long), under Apps: **Use this prompt** and **Details**.",
         ),
     ),

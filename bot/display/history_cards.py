@@ -71,7 +71,7 @@ def _facts(entry: HistoryEntry, *, of_any_thread: bool) -> str:
         counted(len(view.images), "image") if view.images else "no image",
         cost_text(view),
         moment(view.job.created_at),
-        "private" if view.job.private else "",
+        ("private" if view.job.public_in is None else "shared") if view.job.private else "",
         f"thread “{safe(view.thread_title, 60)}”" if view.thread_title and of_any_thread else "",
         _standing(entry),
     ]

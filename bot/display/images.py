@@ -1,13 +1,13 @@
 """Makes images fit into a message: what is too large is re-encoded to the best quality that fits.
 
-The stored originals are only read. Everything slow is done in a worker thread.
+The stored originals are only read. Everything slow is done in threads: those for files, and those for pictures.
 """
 
 from __future__ import annotations
 
-import asyncio
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,9 @@ import structlog
 
 from bot.display import png_text
 from bot.display.splicing import Piece, Spliced
+from bot.generation import decoding
+from bot.generation.decoding import Undecodable
+from storage.images import ImageFiles
 from storage.jobs import StoredImage
 
 if TYPE_CHECKING:
@@ -30,7 +33,9 @@ REQUEST_SPARE = 256 * 2**10
 """Bytes of a request that are left to its text and its headers."""
 
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
-_QUALITY_LOW, _QUALITY_HIGH = 50, 96
+_QUALITIES = range(50, 97)
+# To encode a large picture takes seconds.
+_FEW_QUALITIES = (50, 65, 80, 92)
 _SCALES = (1.0, 0.8, 0.65, 0.5, 0.35, 0.25, 0.15)
 # Without loss, WebP is rarely below this part of a PNG: further away it is not worth trying.
 _LOSSLESS_PART = 0.6
@@ -55,6 +60,8 @@ class Upload:
     pieces: tuple[Piece, ...] = field(repr=False)
     """What is sent: new bytes, and places in the stored file."""
     reencoded: bool
+    threads: Executor = field(repr=False, compare=False)
+    """Where it is read while it is sent."""
 
     @property
     def size(self) -> int:
@@ -63,7 +70,7 @@ class Upload:
 
     def file(self) -> discord.File:
         """The file as the library sends it; each serves for one message."""
-        return discord.File(Spliced(self.stored, self.pieces), filename=self.name)
+        return discord.File(Spliced(self.stored, self.pieces, self.threads), filename=self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +83,18 @@ class Uploads:
 
 
 async def prepare(
-    images: Sequence[Labelled],
-    path: Callable[[str], Path],
-    *,
-    file_limit: int,
-    request_limit: int = REQUEST_LIMIT,
+    images: Sequence[Labelled], files: ImageFiles, *, file_limit: int, request_limit: int = REQUEST_LIMIT
 ) -> Uploads:
-    """Make each image fit ``file_limit`` and all of them ``request_limit``, in bytes.
-
-    ``path`` says where a stored file is.
-    """
-    return await asyncio.to_thread(_prepare, images, path, file_limit, request_limit)
+    """Make each image fit ``file_limit`` and all of them ``request_limit``, in bytes."""
+    pools = files.pools
+    planned = await pools.files.run(_plan, images, files, file_limit, request_limit)
+    ready = []
+    for each in planned:
+        # One after the other, so that people who wait for theirs take turns.
+        upload = await decoding.in_turn(pools, each.weight, each.made) if isinstance(each, _Refit) else each
+        if upload is not None:
+            ready.append(upload)
+    return Uploads(tuple(ready), gone=len(images) - len(planned), unfit=len(planned) - len(ready))
 
 
 def shares(sizes: Sequence[int], file_limit: int, total: int) -> list[int]:
@@ -105,22 +113,56 @@ def shares(sizes: Sequence[int], file_limit: int, total: int) -> list[int]:
     return [min(size, level) for size in sizes]
 
 
-def _prepare(images: Sequence[Labelled], path: Callable[[str], Path], file_limit: int, request_limit: int) -> Uploads:
+@dataclass(frozen=True, slots=True)
+class _Refit:
+    """An image that has to be re-encoded to at most ``budget`` bytes."""
+
+    labelled: Labelled
+    stored: Path
+    weight: int
+    """Bytes of all pixels."""
+    budget: int
+    threads: Executor
+
+    def made(self) -> Upload | None:
+        """The image as it is sent, or None if it cannot be made to fit. Blocks."""
+        data = refit(self.stored, self.budget, self.labelled.text)
+        if data is None:
+            return None
+        name = f"{self.labelled.stem}.webp"
+        return Upload(self.labelled.image, name, self.stored, (data,), reencoded=True, threads=self.threads)
+
+
+def _plan(
+    images: Sequence[Labelled], files: ImageFiles, file_limit: int, request_limit: int
+) -> list[Upload | _Refit | None]:
+    """The images whose files are there: how each is sent, what has to be done first, or None for neither. Blocks."""
+    threads = files.pools.files
     there = [
-        (each, path(each.image.file))
+        (each, path)
         for each in images
-        if each.image.file is not None and path(each.image.file).is_file()
+        if each.image.file is not None and (path := files.path(each.image.file)).is_file()
     ]
-    sizes = [file.stat().st_size + _room_for_text(each) for each, file in there]
+    sizes = [path.stat().st_size + _room_for_text(each) for each, path in there]
     budgets = shares(sizes, file_limit, request_limit - REQUEST_SPARE)
-    ready = []
-    for (each, file), size, budget in zip(there, sizes, budgets, strict=True):
+    planned: list[Upload | _Refit | None] = []
+    for (each, path), size, budget in zip(there, sizes, budgets, strict=True):
         if size <= budget:
             name = f"{each.stem}.{_EXTENSIONS[each.image.media_type]}"
-            ready.append(Upload(each.image, name, file, _pieces(each, file), reencoded=False))
-        elif (smaller := refit(file, budget, each.text)) is not None:
-            ready.append(Upload(each.image, f"{each.stem}.webp", file, (smaller,), reencoded=True))
-    return Uploads(tuple(ready), gone=len(images) - len(there), unfit=len(there) - len(ready))
+            planned.append(Upload(each.image, name, path, _pieces(each, path), reencoded=False, threads=threads))
+        else:
+            planned.append(_refit(each, path, budget, threads))
+    return planned
+
+
+def _refit(each: Labelled, path: Path, budget: int, threads: Executor) -> _Refit | None:
+    try:
+        weight = decoding.weight_of(path)
+    except Undecodable as error:
+        # It is kept as it came, and the card says that it is not shown.
+        log.warning("image.undecodable", file=path.name, reason=str(error))
+        return None
+    return _Refit(each, path, weight, budget, threads)
 
 
 def _room_for_text(each: Labelled) -> int:
@@ -147,42 +189,42 @@ def refit(file: Path, limit: int, text: str | None = None) -> bytes | None:
     from PIL import Image
 
     try:
-        with Image.open(file) as opened:
-            opened.load()
-            picture = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        log.exception("image.undecodable", file=file.name)
+        picture = decoding.decode(file)
+    except Undecodable as error:
+        log.warning("image.undecodable", file=file.name, reason=str(error))
         return None
     exif = png_text.exif(text) if text else b""
-    if file.stat().st_size * _LOSSLESS_PART <= limit:
+    # To encode a large picture without loss takes more memory than all else.
+    small = 3 * picture.width * picture.height <= decoding.LARGE
+    if small and file.stat().st_size * _LOSSLESS_PART <= limit:
         data = _encoded(picture, exif, lossless=True, quality=50)
         if len(data) <= limit:
             return data
     for scale in _SCALES:
         sides = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
         scaled = picture if scale == 1 else picture.resize(sides, Image.Resampling.LANCZOS)
-        best = _best(scaled, exif, limit)
+        best = _best(scaled, exif, limit, _QUALITIES if small else _FEW_QUALITIES)
         if best is not None:
             return best
     return None
 
 
-def _best(picture: Image, exif: bytes, limit: int) -> bytes | None:
-    """The highest quality that fits, or None where even the lowest does not."""
+def _best(picture: Image, exif: bytes, limit: int, qualities: Sequence[int]) -> bytes | None:
+    """The highest of the ascending qualities that fits, or None where even the lowest does not."""
     best = None
-    low, high = _QUALITY_LOW, _QUALITY_HIGH
+    low, high = 0, len(qualities) - 1
     # The lowest first: where that fails, the rest of the search would be in vain.
-    quality = low
+    place = low
     while low <= high:
-        data = _encoded(picture, exif, lossless=False, quality=quality)
+        data = _encoded(picture, exif, lossless=False, quality=qualities[place])
         if len(data) <= limit:
             best = data
-            low = quality + 1
-        elif quality == _QUALITY_LOW:
+            low = place + 1
+        elif place == 0:
             return None
         else:
-            high = quality - 1
-        quality = (low + high + 1) // 2
+            high = place - 1
+        place = (low + high + 1) // 2
     return best
 
 

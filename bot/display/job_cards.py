@@ -99,6 +99,26 @@ def failure_card(view: JobView, *, notes: Iterable[str] = ()) -> Card:
     )
 
 
+def elsewhere_card(view: JobView, *, where: str | None, why: str) -> Card:
+    """What is left for the job's own card to say of a result that is not in it: where it is, and why.
+
+    ``where`` is how a sentence goes on after "the result"; None: it is kept for its author, who can have it shown.
+    """
+    headline = f"**The result {where or 'is kept'}.**"
+    sentences = [f"It could not be put into this card: {why}."]
+    row = [("again", "Again"), ("edit", "Edit"), ("delete", "Delete")]
+    if where is None:
+        sentences.append("Whoever asked for it can have it shown with Show, here or in /history.")
+        row.insert(0, ("show", "Show"))
+    return Card(
+        *heading(view),
+        rule(),
+        text(headline, *sentences, quiet(_outcome(view))),
+        buttons(view.job.id, row),
+        accent=WARM,
+    )
+
+
 def heading(view: JobView) -> list[ui.Item[Any]]:
     """What was asked for, at the top of a card that has no result yet."""
     return [text(prompt_text(view), quiet(settings_text(view)))]
@@ -141,17 +161,27 @@ def _happening(view: JobView) -> list[str]:
         lines = [f"**{_done(view)}**{_tally(view)}{_place(view, progress)}"]
     if view.options.engines is not None:
         lines += within(comparison_lines(view), COMPARISON_AT_MOST)
+    missing = dict.fromkeys(each.record.provider for each in view.submissions if each.provider_missing)
+    if missing:
+        lines.append(
+            f"{safe(listed(missing), 100)} is switched off here at the moment. What was sent to it is kept and goes on "
+            "as soon as whoever runs the bot switches it on again."
+        )
     if progress.fetching:
         return lines  # The rendering is over, and so is every guess about it.
     if progress.percent is not None:
         filled = _BAR * max(0, min(100, progress.percent)) // 100
         lines.append(f"{'▰' * filled}{'▱' * (_BAR - filled)} {progress.percent} %")
-    if progress.expected_at is not None:
+    if progress.overdue:
+        lines[0] += " · taking longer than usual"
+    elif progress.expected_at is not None:
         lines[0] += f" · usually ready {moment(_calm(progress.expected_at))}"
     return lines
 
 
 def _stage(submission: SubmissionView, progress: Progress) -> str:
+    if submission.provider_missing:
+        return "Waiting for the image service"
     if progress.fetching:
         return "Fetching the images"
     return {
@@ -300,6 +330,6 @@ def _result_buttons(view: JobView, *, shareable: bool) -> list[list[tuple[str, s
     makes, keeps = [("again", "Again"), ("edit", "Edit")], [("details", "Details"), ("delete", "Delete")]
     if any(request.seed is not None for request in view.requests):
         makes.insert(1, ("new-seed", "New seed"))
-    if shareable and view.job.private and view.job.server_id is not None:
+    if shareable and view.job.public_in is None and view.job.server_id is not None:
         keeps.insert(0, ("share", "Share"))
     return [[*makes, *keeps]] if len(makes) + len(keeps) <= _BUTTONS_IN_A_ROW else [makes, keeps]

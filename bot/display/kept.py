@@ -8,19 +8,24 @@ from bot.display.answers import Press, tell
 from bot.display.cards import notice
 from bot.display.images import REQUEST_LIMIT, Uploads
 from bot.display.job_cards import ShownImage, failure_card, result_card
-from bot.display.ladder import Reason, Step, reason
+from bot.display.ladder import WORDS_MAY_DO, Reason, Step, reason
 from bot.display.links import SHOWN_PRIVATELY, jump_url
 from bot.display.packing import pack
 from bot.display.starting import origin_of
 from bot.display.wording import counted
+from bot.errors import UserError
+from bot.generation.jobs import BEING_SHOWN
 from bot.generation.views import JobView
 from storage.jobs import JobStatus
+from storage.records import UNSHOWN
 
 
 async def show_kept(interaction: Press, job_id: int) -> None:
     """Bring a result that could not be shown, with its images, into this very answer, to its author alone."""
     client, origin = interaction.client, origin_of(interaction)
     job = await client.history.own(origin, job_id)
+    if job.status in UNSHOWN:
+        raise UserError(BEING_SHOWN if job.status is JobStatus.READY else "This is not finished yet.")
     if job.status is not JobStatus.KEPT:
         url = jump_url(job)
         await tell(interaction, notice("You were shown this already." + (f" It is [here]({url})." if url else "")))
@@ -35,12 +40,12 @@ async def show_kept(interaction: Press, job_id: int) -> None:
 
 async def _bring(interaction: Press, view: JobView, *, file_limit: int) -> Uploads:
     """Fill the answer with as much of the images as Discord takes: all, or half as many bytes, or the words alone."""
-    client = interaction.client
+    client, why = interaction.client, "Too large to be sent here, but kept"
     with_text = client.personal.of(view.job.user_id).writes_png_text
     for part in (1, 2):
         packed = await pack(
             view,
-            client.history.file,
+            client.history.files,
             file_limit=file_limit // part,
             request_limit=REQUEST_LIMIT // part,
             with_text=with_text,
@@ -48,22 +53,29 @@ async def _bring(interaction: Press, view: JobView, *, file_limit: int) -> Uploa
         try:
             await _fill(interaction, view, packed)
         except discord.HTTPException as error:
-            if reason(Step.TOKEN, error) is not Reason.TOO_LARGE:
+            refused = reason(Step.TOKEN, error)
+            if refused not in WORDS_MAY_DO:
                 raise
+            if refused is not Reason.TOO_LARGE:
+                why = f"{refused.value[0].upper()}{refused.value[1:]}, but kept"
+                break
         else:
             return packed
     packed = Uploads((), unfit=len(view.images))
-    await _fill(interaction, view, packed)
+    await _fill(interaction, view, packed, why=why)
     return packed
 
 
-async def _fill(interaction: Press, view: JobView, packed: Uploads) -> None:
+async def _fill(
+    interaction: Press, view: JobView, packed: Uploads, *, why: str = "Too large to be sent here, but kept"
+) -> None:
+    """``why`` says what keeps those images away that do not fit."""
     if view.images:
         notes = []
         if packed.gone:
             notes.append(f"No longer stored: {counted(packed.gone, 'image')} of this job.")
         if packed.unfit:
-            notes.append(f"Too large to be sent here, but kept: {counted(packed.unfit, 'image')} of this job.")
+            notes.append(f"{why}: {counted(packed.unfit, 'image')} of this job.")
         shown = [ShownImage(each.image, each.name, each.reencoded) for each in packed.ready]
         card = result_card(view, shown, notes=notes)
     else:

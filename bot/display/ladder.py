@@ -9,9 +9,6 @@ import discord
 
 from storage.jobs import Job
 
-# A token that ends within this time, in milliseconds, would end during the upload.
-TOKEN_SPARE = 5_000
-
 
 class Step(StrEnum):
     """A way to show a result; the value is how it reads in the job's delivery note."""
@@ -30,6 +27,7 @@ class Reason(StrEnum):
     MESSAGE_UNKNOWN = "the card's message was not known"
     PLACE_GONE = "the channel or the server is gone"
     NOT_ALLOWED = "the bot may not see or write there"
+    NO_FILES = "Discord takes no pictures in this place"
     NOT_PRESENT = "the bot is not a member there"
     NO_DMS = "this person takes no direct messages"
     DMS_OFF = "this person turned direct messages off"
@@ -53,6 +51,7 @@ LEFT: Mapping[Reason, frozenset[Step]] = {
     Reason.MESSAGE_UNKNOWN: _ANY,
     Reason.PLACE_GONE: _DM,
     Reason.NOT_ALLOWED: _DM,
+    Reason.NO_FILES: _DM,
     Reason.NOT_PRESENT: _DM,
     Reason.NO_DMS: _NONE,
     Reason.DMS_OFF: _NONE,
@@ -63,6 +62,11 @@ LEFT: Mapping[Reason, frozenset[Step]] = {
 }
 """The ways that a failure leaves open, as far as they come later in the job's ladder."""
 
+WORDS_MAY_DO = frozenset({Reason.NO_FILES, Reason.REFUSED, Reason.TOO_LARGE})
+"""Why a card was not edited with the images in it, though it may take words alone."""
+_EDITS = frozenset({Step.TOKEN, Step.BOT_EDIT})
+
+MISSING_PERMISSIONS = 50013
 _CODES: Mapping[int, Reason] = {
     50027: Reason.TOKEN_OVER,
     10015: Reason.TOKEN_OVER,
@@ -71,7 +75,10 @@ _CODES: Mapping[int, Reason] = {
     10003: Reason.PLACE_GONE,
     10004: Reason.PLACE_GONE,
     50001: Reason.NOT_ALLOWED,
-    50013: Reason.NOT_ALLOWED,
+    MISSING_PERMISSIONS: Reason.NOT_ALLOWED,
+    # Uploads are limited for the server; the picture is too explicit for the place.
+    400001: Reason.NO_FILES,
+    20009: Reason.NO_FILES,
     50007: Reason.NO_DMS,
     50278: Reason.NO_DMS,
     10013: Reason.NO_DMS,
@@ -89,16 +96,16 @@ def needs_token(job: Job) -> bool:
     return job.private or not job.bot_present
 
 
-def closed(step: Step, job: Job, now: int, *, takes_dms: bool = True) -> Reason | None:
-    """Why a way need not even be tried, from what is known here; ``now`` is Unix milliseconds.
+def closed(step: Step, job: Job, *, takes_dms: bool = True) -> Reason | None:
+    """Why a way need not even be tried, from what is known here; ``takes_dms``: direct messages were left on.
 
-    ``takes_dms``: whether the person left direct messages on.
+    No clock decides whether a token is over: Discord's and the machine's need not agree. A token that Discord
+    refused is erased, and every other one is tried.
     """
     if step is Step.TOKEN:
         if job.message_id is None:
             return Reason.MESSAGE_UNKNOWN
-        over = job.interaction_token is None or (job.token_expires_at or 0) - TOKEN_SPARE <= now
-        return Reason.TOKEN_OVER if over else None
+        return Reason.TOKEN_OVER if job.interaction_token is None else None
     if step is Step.BOT_EDIT and job.message_id is None:
         return Reason.MESSAGE_UNKNOWN
     if step in (Step.BOT_EDIT, Step.POST) and not job.bot_present:
@@ -118,6 +125,9 @@ def reason(step: Step, error: discord.HTTPException) -> Reason | None:
         # On a webhook it is the interaction's token; elsewhere it is the bot's own, which an operator has to mend.
         return Reason.TOKEN_OVER if step is Step.TOKEN else None
     known = _CODES.get(error.code)
+    if known is Reason.NOT_ALLOWED and error.code == MISSING_PERMISSIONS and step in _EDITS:
+        # A message of one's own can be edited without any permission: only the files need one.
+        return Reason.NO_FILES
     if step is Step.DM and error.status in (403, 404) and known is not Reason.MESSAGE_GONE:
         return Reason.NO_DMS
     return known or Reason.REFUSED

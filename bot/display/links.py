@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.display.ladder import Step
-from storage.jobs import Job, JobStatus
+from storage.jobs import Job, JobStatus, ShareState
 
 SHOWN_PRIVATELY = "shown in the history"
 """The delivery note of a job that was shown in an answer to its author alone, where no link leads."""
@@ -14,6 +14,8 @@ _STANDS = tuple(step.value for step in Step)
 
 def jump_url(job: Job) -> str | None:
     """The address of the job's message, or None where there is none that lasts: a private answer, a deleted card."""
+    if job.share_state is ShareState.POSTED:
+        return f"https://discord.com/channels/{job.share_server_id}/{job.share_channel_id}/{job.share_message_id}"
     note = job.delivery_note or ""
     if job.message_id is None or note.startswith(SHOWN_PRIVATELY):
         return None

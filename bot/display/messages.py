@@ -62,6 +62,8 @@ class Messages:
         if application_id is None or token is None or message_id is None:
             raise ValueError("the card has no token or no message, or the bot has not logged in")
         webhook = discord.Webhook.partial(application_id, token, client=self._client)
+        # The library forgets it here, and only here.
+        webhook.proxy = self._client.http.proxy
         with self._watched():
             message = await webhook.edit_message(
                 message_id, view=card, attachments=[*_kept(kept), *(upload.file() for upload in uploads)]

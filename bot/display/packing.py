@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection
-from pathlib import Path
+from collections.abc import Collection
+from dataclasses import replace
 
 from bot.display import images, png_text
 from bot.display.images import Labelled, Uploads
 from bot.generation.views import JobView
 from bot.providers.base import ImageRequest
+from storage.images import ImageFiles
 
+FILES_AT_MOST = 10
+"""Files that Discord takes in one message."""
 STEM_AT_MOST = 40
 """Characters of a file's name that are taken from the prompt."""
 
@@ -20,7 +23,7 @@ _GAPS = re.compile(r"[^a-z0-9]+")
 
 async def pack(
     view: JobView,
-    path: Callable[[str], Path],
+    files: ImageFiles,
     *,
     file_limit: int,
     request_limit: int = images.REQUEST_LIMIT,
@@ -29,11 +32,12 @@ async def pack(
 ) -> Uploads:
     """The job's images in order, each within ``file_limit`` and all within ``request_limit``, in bytes.
 
-    ``path`` says where a stored file is; ``with_text`` puts prompt and settings into the files; ``without`` are ids of
-    images that are left out.
+    ``with_text`` puts prompt and settings into the files; ``without`` are ids of images that are left out.
     """
     wanted = [each for each in labelled(view, with_text=with_text) if each.image.id not in without]
-    return await images.prepare(wanted, path, file_limit=file_limit, request_limit=request_limit)
+    first, rest = wanted[:FILES_AT_MOST], wanted[FILES_AT_MOST:]
+    packed = await images.prepare(first, files, file_limit=file_limit, request_limit=request_limit)
+    return replace(packed, unfit=packed.unfit + len(rest)) if rest else packed
 
 
 def labelled(view: JobView, *, with_text: bool) -> list[Labelled]:
@@ -45,14 +49,17 @@ def labelled(view: JobView, *, with_text: bool) -> list[Labelled]:
         request = submission.request
         for image in submission.images:
             # By its place and not by its turn: a card takes images in as they come, and no two may have one name.
-            number = before + image.position + 1
+            number = str(before + min(image.position + 1, request.images))
+            if image.position >= request.images:
+                # More than was asked for: the request arrived twice.
+                number += f"-{image.position + 1}"
             text = png_text.parameters(request, image, engines.get(request.engine)) if with_text else None
             found.append(Labelled(image, _stem(view.job.id, request, number), text))
         before += request.images
     return found
 
 
-def _stem(job_id: int, request: ImageRequest, number: int) -> str:
+def _stem(job_id: int, request: ImageRequest, number: str) -> str:
     """Words of the prompt, the job and a number: names that sort, and that any file system takes."""
     words = slug(" ".join(part.text for part in request.prompts if part.weight > 0))
     return f"{words}-{job_id}-{number}"

@@ -6,12 +6,12 @@ from typing import Any
 
 from discord import ui
 
-from bot.admin.standing import Standing
+from bot.admin.servers import MemberLimits
 from bot.credits import amount_text, credits_text
 from bot.display.cards import Card, quiet, rule, text, within
 from bot.display.usage_cards import person
 from bot.display.wording import counted, moment
-from bot.generation.limits import Limits
+from bot.generation.limits import LimitKind, Limits
 from bot.periods import Period
 from storage.quotas import Quota, Subject
 
@@ -32,26 +32,24 @@ def quotas_card(quotas: list[Quota], period: Period, operator: Limits) -> Card:
     )
 
 
-def standing_card(user_id: int, standing: Standing) -> Card:
-    """What holds for one person, and what is left of it."""
-    may, period = standing.allowance, standing.period
+def member_card(user_id: int, member: MemberLimits) -> Card:
+    """What holds for one member of a server, and what is left of it."""
+    limits, period = member.limits, member.period.this.capitalize()
     lines = []
-    if may.credits is not None:
-        left = max(0, may.credits - standing.used)
-        lines.append(f"{period.this.capitalize()}: {amount_text(left)} of {credits_text(may.credits)} left")
-    else:
-        lines.append(f"{period.this.capitalize()}: {credits_text(standing.used)} used; no limit is set")
-    if may.everybody is not None:
-        left = max(0, may.everybody - standing.everybody)
-        lines.append(f"Of what all people here share: {amount_text(left)} of {credits_text(may.everybody)} left")
-    lines.append(f"Renewed {moment(standing.renews_at)}")
-    if standing.grants.given:
+    if not any(use.limit.kind is LimitKind.SERVER_USER for use in member.uses):
+        lines.append(f"{period}: {credits_text(member.spent)} used; no limit is set")
+    for use in member.uses:
+        whose = period if use.limit.kind is LimitKind.SERVER_USER else "Of what all people here share"
+        lines.append(f"{whose}: {amount_text(use.left)} of {credits_text(use.limit.credits)} left")
+    lines.append(f"Renewed {moment(member.renews_at)}")
+    if member.grants.given:
         lines.append(
-            f"Extra credits: {amount_text(standing.grants.left)} left of {credits_text(standing.grants.given)} granted"
+            f"Extra credits: {amount_text(member.grants.left)} left of {credits_text(member.grants.given)} granted"
         )
-    if may.images is not None:
-        lines.append(f"Images a job: {may.images}")
-    lines.append(f"Unfinished jobs: {standing.unfinished}" + (f" of {may.jobs}" if may.jobs is not None else ""))
+    if limits.images is not None:
+        lines.append(f"Images a job: {limits.images}")
+    most = f" of {limits.server_jobs}" if limits.server_jobs is not None else ""
+    lines.append(f"Unfinished jobs: {member.unfinished}{most}")
     return Card(text(f"**How {person(user_id)} stands here**"), text(*lines))
 
 

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 
+import aiohttp
 import discord
+import structlog
 
 from bot.display.answers import Press, explain, tell
 from bot.display.cards import notice
 from bot.display.images import REQUEST_LIMIT, Uploads
 from bot.display.job_cards import ShownImage, result_card
+from bot.display.ladder import WORDS_MAY_DO, Reason, Step, reason
+from bot.display.links import jump_url
+from bot.display.messages import jobs_named
 from bot.display.packing import pack
-from bot.display.starting import missing_permissions, origin_of, take_back
+from bot.display.starting import deferred, missing_permissions, origin_of, take_back
 from bot.errors import UserError
 from bot.generation.views import JobView
+from bot.origin import Origin
 from storage.images import ImageFiles
+from storage.jobs import Job, ShareState
 
-_TOO_LARGE = (413, 40005)
+log = structlog.get_logger(__name__)
+
+UNDER_WAY = "It is being shared already."
+NOT_SHARED = "This was not shared."
 
 
 class Sharing:
-    """Posts private results for all to see, each at most once."""
+    """Posts private results for all to see, each at most once.
+
+    The message is there, empty, before it is recorded, and recorded before the images are put into it. What was
+    recorded and never confirmed is looked at before there is another one.
+    """
 
     def __init__(self, files: ImageFiles) -> None:
         self._files = files
@@ -30,48 +43,114 @@ class Sharing:
     async def share(self, interaction: Press, job_id: int) -> None:
         """Show the result in this channel. Raises UserError where that is not for this person or this place."""
         origin = origin_of(interaction)
-        view = await interaction.client.lineage.shareable(origin, job_id)
         if missing := missing_permissions(interaction, origin, private=False):
             raise UserError(*missing)
         if job_id in self._under_way:
-            raise UserError("It is being shared already.")
+            raise UserError(UNDER_WAY)
         self._under_way.add(job_id)
         try:
-            await self._post(interaction, view)
+            delivery, lineage = interaction.client.delivery, interaction.client.lineage
+            if not delivery.busy_with(job_id):
+                view = await lineage.shareable(origin, job_id)
+                await self._answer(interaction, origin, view, await deferred(interaction, private=False))
+                return
+            # Its images stand there for people to see, but Discord has not said so yet.
+            message_id = await deferred(interaction, private=False)
+            await delivery.settled(job_id)
+            try:
+                view = await lineage.shareable(origin, job_id)
+            except UserError as error:
+                await take_back(interaction, error, private=False, said=NOT_SHARED)
+            else:
+                await self._answer(interaction, origin, view, message_id)
         finally:
             self._under_way.discard(job_id)
 
-    async def _post(self, interaction: Press, view: JobView) -> None:
-        # An answer that is edited: a request that Discord was slow to answer is sent again, and an edit does no harm.
-        await interaction.response.defer(thinking=True)
+    async def _answer(self, interaction: Press, origin: Origin, view: JobView, message_id: int) -> None:
+        """Fill the answer, which is there already. A request that Discord was slow to answer is sent again by the
+        library, and an edit does no harm then: so it is no new message.
+        """
+        client, job_id = interaction.client, view.job.id
+        try:
+            await self._refuse_second(interaction, view.job)
+            # The place is one of a server: a result is not shareable elsewhere.
+            place = {"server_id": origin.server_id or 0, "channel_id": origin.channel_id}
+            if not await client.lineage.begin_share(job_id, message_id=message_id, **place):
+                raise UserError(UNDER_WAY)
+        except UserError as error:
+            await take_back(interaction, error, private=False, said=NOT_SHARED)
+            return
         try:
             message = await self._edited(interaction, view)
-        except UserError as error:
-            await take_back(interaction, error, private=False)
+        except Exception as error:  # noqa: BLE001 - told, and logged where it is unforeseen, by take_back and explain
+            await self._failed(interaction, error, job_id, message_id)
             return
-        except Exception as error:  # noqa: BLE001 - told and logged by explain, once the answer is no longer in the way
-            with contextlib.suppress(discord.HTTPException):
-                await interaction.edit_original_response(view=notice("This was not shared."), attachments=[])
-            await explain(interaction, error, doing="button share", job_id=view.job.id)
-            with contextlib.suppress(discord.HTTPException):
+        if await client.lineage.shared(job_id, message_id=message_id):
+            await tell(interaction, notice(f"Shared: {message.jump_url}"))
+        else:
+            # Deleted meanwhile.
+            await interaction.delete_original_response()
+
+    async def _failed(self, interaction: Press, error: Exception, job_id: int, message_id: int) -> None:
+        """Leave nothing behind, and let it be shared anew only where that is certain."""
+        try:
+            await interaction.edit_original_response(view=notice(NOT_SHARED), attachments=[])
+            empty = True
+        except discord.NotFound:
+            empty = True
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as failure:
+            log.warning("share.not_taken_back", kind=type(failure).__name__)
+            empty = False
+        if empty:
+            await interaction.client.lineage.not_shared(job_id, message_id=message_id)
+        if isinstance(error, UserError):
+            await take_back(interaction, error, private=False, said=NOT_SHARED)
+            return
+        await explain(interaction, error, doing="button share", job_id=job_id)
+        if empty:
+            try:
                 await interaction.delete_original_response()
+            except discord.HTTPException as failure:
+                log.info("share.notice_not_removed", status=failure.status, code=failure.code)
+
+    async def _refuse_second(self, interaction: Press, job: Job) -> None:
+        """Raise UserError where an earlier press, of which nobody heard, has shared it or may have."""
+        if job.share_state is not ShareState.POSTING or job.share_channel_id is None or job.share_message_id is None:
             return
-        await interaction.client.lineage.shared(view.job.id, channel_id=message.channel.id, message_id=message.id)
-        await tell(interaction, notice(f"Shared: {message.jump_url}"))
+        url = f"https://discord.com/channels/{job.share_server_id}/{job.share_channel_id}/{job.share_message_id}"
+        channel = interaction.client.get_partial_messageable(job.share_channel_id)
+        try:
+            message = await channel.fetch_message(job.share_message_id)
+        except discord.NotFound:
+            message = None
+        except discord.Forbidden as error:
+            raise UserError(f"It may have been shared already, where I cannot look: {url}") from error
+        if message is not None and job.id in jobs_named(message):
+            await interaction.client.lineage.shared(job.id, message_id=job.share_message_id)
+            raise UserError(f"It was shared already: {url}")
+        await interaction.client.lineage.not_shared(job.id, message_id=job.share_message_id)
+        if message is not None:
+            try:
+                await message.delete()
+            except discord.HTTPException as failure:
+                log.info("share.notice_not_removed", status=failure.status, code=failure.code)
 
     async def _edited(self, interaction: Press, view: JobView) -> discord.InteractionMessage:
         uploads = await self._packed(interaction, view, 1)
         try:
             return await self._edit(interaction, view, uploads)
         except discord.HTTPException as error:
-            if error.status not in _TOO_LARGE and error.code not in _TOO_LARGE:
+            why = reason(Step.TOKEN, error)
+            if why not in WORDS_MAY_DO:
                 raise
+            if why is not Reason.TOO_LARGE:
+                raise UserError(f"{why.value[0].upper()}{why.value[1:]}. Share it in another channel.") from error
         return await self._edit(interaction, view, await self._packed(interaction, view, 2))
 
     async def _packed(self, interaction: Press, view: JobView, part: int) -> Uploads:
         uploads = await pack(
             view,
-            self._files.path,
+            self._files,
             file_limit=interaction.filesize_limit // part,
             request_limit=REQUEST_LIMIT // part,
             with_text=interaction.client.personal.of(view.job.user_id).writes_png_text,
@@ -85,3 +164,24 @@ class Sharing:
         shown = [ShownImage(each.image, each.name, each.reencoded) for each in uploads.ready]
         files = [each.file() for each in uploads.ready]
         return await interaction.edit_original_response(view=result_card(public, shown), attachments=files)
+
+
+async def withdraw(interaction: Press, job: Job, *, besides: int | None) -> list[str]:
+    """Take away the other messages that show a job that was deleted, all but ``besides``; what to say of those that
+    stay, with links.
+    """
+    shown = dict.fromkeys([(job.share_channel_id, job.share_message_id), (job.channel_id, job.message_id)])
+    left = []
+    for channel_id, message_id in shown:
+        if channel_id is None or message_id in (None, besides):
+            continue
+        message = interaction.client.get_partial_messageable(channel_id).get_partial_message(message_id)
+        try:
+            await message.delete()
+        except discord.NotFound:
+            continue  # Taken away already, or a private card, which nobody but its reader can take away.
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as failure:
+            log.info("delete.message_left", job=job.id, kind=type(failure).__name__)
+            url = jump_url(job)
+            left.append("Discord did not let me take it away in another place" + (f": {url}" if url else "."))
+    return left

@@ -8,12 +8,11 @@ import structlog
 from bot.display import images, ladder
 from bot.display.cards import Card
 from bot.display.images import Upload, Uploads
-from bot.display.job_cards import ShownImage, failure_card, result_card
+from bot.display.job_cards import ShownImage, elsewhere_card, failure_card, result_card
 from bot.display.ladder import Reason, Step
 from bot.display.messages import Messages
 from bot.display.packing import pack
 from bot.display.wording import counted
-from bot.generation.clock import Clock
 from bot.generation.jobs import Jobs
 from bot.generation.views import JobView
 from storage.images import ImageFiles
@@ -23,6 +22,8 @@ log = structlog.get_logger(__name__)
 PLAIN_FILE_LIMIT = 10 * 2**20
 """Bytes that a file may have where no interaction says more."""
 
+# The card is gone, or it may be showing the result, which words would overwrite.
+_NOTHING_TO_TELL = frozenset({Reason.MESSAGE_GONE, Reason.PLACE_GONE, Reason.MAYBE_SHOWN})
 
 # Before the note of a new message that may or may not have been sent.
 _BEGUN = "begun: "
@@ -44,7 +45,6 @@ class Showing:
         view: JobView,
         jobs: Jobs,
         files: ImageFiles,
-        clock: Clock,
         messages: Messages,
         *,
         takes_dms: bool = True,
@@ -56,14 +56,17 @@ class Showing:
         self._job = view.job
         self._jobs = jobs
         self._files = files
-        self._clock = clock
         self._messages = messages
         self._takes_dms = takes_dms
         self._with_text = with_text
         # Whether the card may show it already. Before a new message was begun this was made sure of.
         nonce = self._job.delivery_nonce
         self._unsure = nonce == self._nonce(Step.TOKEN) if ladder.needs_token(self._job) else again and nonce is None
+        # A job that was shown before and was asked for again: where it brought nothing new, nobody is told twice.
+        before = self._job.delivered_at
+        self.told = before is not None and not any(image.created_at > before for image in view.images)
         self._trail: list[str] = []
+        self._closed: dict[Step, Reason] = {}
         # The channel and the message of a result that does not stand in its card.
         self._where: dict[str, object] = {}
 
@@ -101,11 +104,11 @@ class Showing:
 
     async def _climb_down(self) -> None:
         uploads = await self._prepare(1)
-        left = frozenset(Step)
+        left = frozenset({Step.TOKEN, Step.BOT_EDIT}) if self.told else frozenset(Step)
         for step in ladder.ladder(self._job):
             if step not in left:
                 continue
-            why = ladder.closed(step, self._job, self._clock.now(), takes_dms=self._takes_dms)
+            why = ladder.closed(step, self._job, takes_dms=self._takes_dms)
             if why is None:
                 try:
                     if step in (Step.POST, Step.DM) and self._unsure and await self._stands_in_card():
@@ -118,14 +121,52 @@ class Showing:
                     return
             log.info("delivery.step_closed", step=step.name.lower(), why=why.value)
             self._trail.append(why.value)
+            self._closed[step] = why
             left &= ladder.LEFT[why]
         await self._keep()
 
     async def _keep(self) -> None:
+        if self.told:
+            await self._jobs.shown(self._job.id, note=self._job.delivery_note or _joined(self._trail))
+            return
+        await self._tell_card(None)
         if await self._jobs.kept(self._job.id, note=f"kept: {_joined(self._trail)}"):
             log.warning("delivery.kept", why=_joined(self._trail))
 
+    async def _tell_card(self, elsewhere: Step | None) -> None:
+        """The card still waits for its result: say in it where the result is, or that it is kept (None).
+
+        This comes before it is stored that the job is over, so that after a crash it is done again. Raises what Discord
+        or the network raises where a later try may do better.
+        """
+        if self._unsure or not _NOTHING_TO_TELL.isdisjoint(self._closed.values()):
+            return
+        url = f"https://discord.com/channels/{{}}/{self._where.get('channel_id')}/{self._where.get('message_id')}"
+        where = {
+            Step.DM: f"was sent as a direct message to <@{self._job.user_id}>: {url.format('@me')}",
+            Step.POST: f"is in a message of its own: {url.format(self._job.server_id or '@me')}",
+        }
+        why = self._trail[0] if self._trail else "its time was over"
+        card = elsewhere_card(self._view, where=None if elsewhere is None else where[elsewhere], why=why)
+        for step, edit in (
+            (Step.TOKEN, self._messages.edit_by_token),
+            (Step.BOT_EDIT, self._messages.edit_by_bot),
+        ):
+            closed = self._closed.get(step, Reason.REFUSED) not in ladder.WORDS_MAY_DO
+            if closed or step not in ladder.ladder(self._job) or ladder.closed(step, self._job) is not None:
+                continue
+            try:
+                await edit(self._job, card)
+            except discord.HTTPException as error:
+                if (refused := ladder.reason(step, error)) is None:
+                    raise
+                log.info("delivery.card_not_told", step=step.name.lower(), why=refused.value)
+            else:
+                return
+
     async def _shown(self, step: Step, *, whole: bool) -> None:
+        if step in (Step.POST, Step.DM):
+            await self._tell_card(step)
         begun = self._job.delivery_note
         if self._where and not self._trail and begun is not None and begun.startswith(_BEGUN):
             note = begun.removeprefix(_BEGUN)
@@ -146,7 +187,7 @@ class Showing:
         """The images for one request; a ``part`` of 2 allows them half of what should be allowed."""
         return await pack(
             self._view,
-            self._files.path,
+            self._files,
             file_limit=self._job.file_limit // part,
             request_limit=images.REQUEST_LIMIT // part,
             with_text=self._with_text,
@@ -190,6 +231,9 @@ class Showing:
             why = ladder.reason(step, error)
             if why is None:
                 raise
+            if why is Reason.TOKEN_OVER:
+                # What Discord refuses too often makes it refuse everything: a later try begins without it.
+                await self._jobs.token_over(self._job)
             # Only an edit is tried more than once by the library without our knowing.
             self._unsure |= step in (Step.TOKEN, Step.BOT_EDIT) and self._messages.unclear
             raise Blocked(why) from error
@@ -229,7 +273,9 @@ class Showing:
         return f"{step.value}, since {_joined(self._trail)}" if self._trail else step.value
 
     def _nonce(self, step: Step) -> str:
-        return f"{self._job.id}-{step.name.lower()}"
+        # The message that showed it before must not pass for the new one.
+        again = "-again" if self._job.delivered_at is not None else ""
+        return f"{self._job.id}-{step.name.lower()}{again}"
 
     def _card(self, step: Step, uploads: Uploads) -> Card:
         view = self._view

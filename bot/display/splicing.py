@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from itertools import accumulate
 from pathlib import Path
 from typing import TypeAlias
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 
 Piece: TypeAlias = bytes | range
 """Bytes as they are, or the bytes of a file at these places."""
+
+# Bytes that are read at once.
+_PART = 2**17
 
 
 class Spliced(io.BufferedIOBase):
@@ -22,7 +28,9 @@ class Spliced(io.BufferedIOBase):
     read again from the start. Reading raises OSError where the file is gone or shorter than it was.
     """
 
-    def __init__(self, file: Path, pieces: Sequence[Piece]) -> None:
+    def __init__(self, file: Path, pieces: Sequence[Piece], threads: Executor) -> None:
+        """``threads`` are those in which it is read while it is sent."""
+        self.threads = threads
         self._file = file
         self._pieces = pieces
         self._starts = list(accumulate(map(len, pieces), initial=0))
@@ -68,14 +76,24 @@ class Spliced(io.BufferedIOBase):
         return found
 
 
-class _SplicedPayload(aiohttp.payload.IOBasePayload):
-    """Sent like any other file, in a thread and in parts, with its length told beforehand."""
+class _SplicedPayload(aiohttp.payload.Payload):
+    """Sent in parts, with its length told beforehand, and from the start each time."""
 
     _value: Spliced
 
     @property
     def size(self) -> int:
         return self._value.size
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        raise TypeError("a picture is no text")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        # Not as the library sends files: it reads them in the threads in which names are looked up.
+        loop = asyncio.get_running_loop()
+        self._value.seek(0)
+        while part := await loop.run_in_executor(self._value.threads, self._value.read, _PART):
+            await writer.write(part)
 
 
 aiohttp.payload.register_payload(_SplicedPayload, Spliced)

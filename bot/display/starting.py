@@ -39,7 +39,7 @@ def pressed_card(interaction: Press) -> CardAddress:
         channel_id=interaction.message.channel.id,
         message_id=interaction.message.id,
         token=interaction.token,
-        token_expires_at=int(interaction.expires_at.timestamp() * 1000),
+        token_expires_at=interaction.client.actions.token_ends(),
     )
 
 
@@ -54,7 +54,7 @@ async def planned(interaction: Press, options: ImagineOptions, *, complete: bool
         origin = origin_of(interaction)
         problems = list(missing_permissions(interaction, origin, private=options.private))
         try:
-            plan = actions.check_as_it_is(origin, options) if complete else actions.check(origin, options)
+            plan = await actions.checked(origin, options, complete=complete)
         except UserError as error:
             problems = [*error.problems, *problems]
         else:
@@ -97,19 +97,13 @@ async def start(interaction: Press, plan: Plan, *, parent_id: int | None = None)
     """
     origin = origin_of(interaction)
     private = plan.options.private
-    rush = interaction.client.rush
-    with rush.unanswered():
-        # Whether the answer is private cannot change later, so it is the first thing that is said.
-        response = await interaction.response.defer(thinking=True, ephemeral=private)
-    await rush.calm()
-    message_id = response.message_id if response is not None else None
-    if message_id is None:
-        message_id = (await interaction.original_response()).id
+    token_ends = interaction.client.actions.token_ends()
+    message_id = await deferred(interaction, private=private)
     card = CardAddress(
         channel_id=origin.channel_id,
         message_id=message_id,
         token=interaction.token,
-        token_expires_at=int(interaction.expires_at.timestamp() * 1000),
+        token_expires_at=token_ends,
     )
     client = interaction.client
     try:
@@ -123,14 +117,29 @@ async def start(interaction: Press, plan: Plan, *, parent_id: int | None = None)
             client.proposals.wake()
 
 
-async def take_back(interaction: Press, error: UserError, *, private: bool) -> None:
-    """The first answer promised a card that will not come."""
+async def deferred(interaction: Press, *, private: bool) -> int:
+    """Promise an answer that takes a while, and return the id of the message that will be it.
+
+    Whether the answer is private cannot change later, so it is the first thing that is said.
+    """
+    rush = interaction.client.rush
+    with rush.unanswered():
+        response = await interaction.response.defer(thinking=True, ephemeral=private)
+    await rush.calm()
+    message_id = response.message_id if response is not None else None
+    return (await interaction.original_response()).id if message_id is None else message_id
+
+
+async def take_back(
+    interaction: Press, error: UserError, *, private: bool, said: str = "This was not started."
+) -> None:
+    """The first answer promised a card that will not come. ``said`` stands in its place for a moment."""
     if private:
         await interaction.edit_original_response(view=refusal(error.problems))
         return
     # As long as the first answer is unfinished a follow-up takes its place and is public like it; and once it has been
     # deleted unfinished, Discord takes no follow-up at all. So it is finished, followed, and only then taken away.
-    await interaction.edit_original_response(view=notice("This was not started."))
+    await interaction.edit_original_response(view=notice(said))
     try:
         await interaction.followup.send(view=refusal(error.problems), ephemeral=True)
     except discord.HTTPException:

@@ -133,7 +133,7 @@ def _lines(found: ThreadGallery) -> list[str]:
         if job_id in unseen:
             facts.append(f"{unseen[job_id]} that cannot be shown here")
         if view.job.private:
-            facts.append("private")
+            facts.append("private" if view.job.public_in is None else "shared")
         which = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}–{numbers[-1]}"
         lines.append(f"**{which}** · {f'[{prompt}]({url})' if url else prompt} · {' · '.join(facts)}")
     return lines

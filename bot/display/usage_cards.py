@@ -9,13 +9,15 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.admin.reports import PersonReport, Running, Share, UsageReport
+from bot.admin.reports import PersonReport, Running, UsageReport
 from bot.admin.timeline import Bar
 from bot.credits import amount_text, credits_text
 from bot.display.cards import Card, quiet, rule, text, within
 from bot.display.charts import ChartSpec, Series, in_words
 from bot.display.wording import counted, moment, plain, safe
+from bot.generation.limits import LimitKind, LimitUse
 from bot.periods import moment_of
+from bot.providers.base import Cause
 from storage.jobs import SubmissionStatus
 from storage.reports import DAY, By, Figures, Line
 from storage.running import Request
@@ -31,6 +33,17 @@ _STANDING = {
     SubmissionStatus.QUEUED: "waits",
     SubmissionStatus.SUBMITTING: "is being sent",
     SubmissionStatus.RENDERING: "renders",
+}
+_CAUSES: Mapping[str, str] = {
+    Cause.NO_ANSWER: "it takes requests and does not answer them",
+    Cause.UNREACHABLE: "it cannot be reached",
+    Cause.BUSY: "it is busy",
+    Cause.KEY: "it does not accept the bot's key",
+    Cause.CREDITS: "the bot's account is out of credits",
+    Cause.ADDRESS: "it is not at the address in the settings",
+    Cause.FAULT: "it says that it is broken",
+    Cause.REFUSED: "it refuses requests",
+    Cause.NOTHING_CAME: "it takes requests and no pictures come",
 }
 
 
@@ -51,7 +64,7 @@ def report_card(report: UsageReport, names: Names, *, chart: ChartSpec | None) -
     page = report.page
     lines = [f"{_line(line, report.by, names)}: {_figures(line.figures)}" for line in page.lines]
     parts: list[ui.Item[Any]] = [text(f"**What {safe(names.place, 100)} has spent** · {report.span.name}")]
-    parts.append(text(*_totals(page.totals), *map(_share, report.shares)))
+    parts.append(text(*_totals(page.totals), *map(_used, report.uses)))
     if chart is not None:
         alt = in_words(chart, ALT_AT_MOST)
         parts.append(ui.MediaGallery(discord.MediaGalleryItem(f"attachment://{CHART}", description=alt)))
@@ -126,9 +139,18 @@ def _totals(totals: Figures) -> list[str]:
     return lines
 
 
-def _share(share: Share) -> str:
-    part = f" ({100 * share.used // share.limit} %)" if share.limit else ""
-    return f"Of {share.name}: {amount_text(share.used)} of {credits_text(share.limit)} used{part}"
+_LIMIT_NAMES = {
+    LimitKind.BOT_DAILY: "the bot's limit for {}",
+    LimitKind.SERVER_MONTHLY: "the operator's limit on this server for {}",
+    LimitKind.SERVER: "this server's limit for {}",
+}
+
+
+def _used(use: LimitUse) -> str:
+    limit = use.limit
+    part = f" ({100 * use.used // limit.credits} %)" if limit.credits else ""
+    whose = _LIMIT_NAMES[limit.kind].format(limit.period.this)
+    return f"Of {whose}: {amount_text(use.used)} of {credits_text(limit.credits)} used{part}"
 
 
 def _spent(figures: Figures) -> str:
@@ -179,7 +201,10 @@ def _bar_label(bar: Bar) -> str:
 
 
 def person_card(report: PersonReport, names: Names) -> Card:
-    """What one person spent and what failed; of their jobs the numbers alone, since some are private."""
+    """What one person spent and what failed; of their jobs the numbers alone, since some are private.
+
+    For the same reason a failure of a private job has no words but its status.
+    """
     lines = [*_totals(report.totals)]
     if report.grants is not None and report.grants.given:
         lines.append(
@@ -193,7 +218,7 @@ def person_card(report: PersonReport, names: Names) -> Card:
     if report.failures:
         failures = [
             f"{moment(each.updated_at)} · job {each.job_id} · {safe(each.engine, 80)}: "
-            f"{safe(each.error or each.status, 200)}"
+            f"{safe((None if each.private else each.error) or each.status, 200)}"
             for each in report.failures
         ]
         parts += [rule(), text("**What went wrong lately**", *within(failures, 1500))]
@@ -220,7 +245,7 @@ def running_card(running: Running, *said: str) -> Card:
     if running.rests:
         rests = [
             f"{safe(rest.label, 80)} rests until {moment(rest.until)} after {counted(rest.failures, 'failure')}: "
-            f"{safe(rest.why, 200)}"
+            f"{_CAUSES.get(rest.why, 'it fails')}."
             for rest in running.rests
         ]
         parts += [rule(), text("**Services that rest**", *within(rests, 600))]

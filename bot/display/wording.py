@@ -6,12 +6,13 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from bot.characters import NOT_SHOWN
+
 # What begins a mark wherever it stands: emphasis, code, spoilers, links, mentions, timestamps, emoji, entities.
 _MARKS = frozenset("\\`*_~|<>[]@&")
 # What begins a heading, quiet text, a list or a rule, but only in front.
 _LEADING = re.compile(r"(?P<digits>\d{0,9})(?P<mark>[-#+=.)])")
 _SPACE = re.compile(r"\s+")
-_JOINERS = frozenset("\u200c\u200d")  # They hold emoji and letters of several scripts together.
 _ACCENTS_AT_MOST = 4
 
 
@@ -44,12 +45,8 @@ def safe(text: str, limit: int) -> str:
 def _one_line(text: str) -> str:
     kept: list[str] = []
     accents = 0
-    for sign in _SPACE.sub(" ", text).strip():
-        category = unicodedata.category(sign)
-        # Control, formatting (such as a turned direction of reading), unpaired and private signs.
-        if category in {"Cc", "Cs", "Co", "Cn"} or (category == "Cf" and sign not in _JOINERS):
-            continue
-        accents = accents + 1 if category in {"Mn", "Me"} else 0
+    for sign in NOT_SHOWN.sub("", _SPACE.sub(" ", text)).strip():
+        accents = accents + 1 if unicodedata.category(sign) in {"Mn", "Me"} else 0
         if accents <= _ACCENTS_AT_MOST:
             kept.append(sign)
     return _SPACE.sub(" ", "".join(kept)).strip()

@@ -23,6 +23,13 @@ ABILITY_WORDS: Mapping[Ability, str] = {
 """Each ability as it reads after "takes" or "does not take"."""
 
 
+LISTED_AT_MOST = 8
+"""So many engines or other things are named in a sentence."""
+_NAMES_LISTED = 20
+_SUGGESTED = 3
+_QUOTED = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a person asks of an engine, from the fields and the flags together; None: not given."""
@@ -51,6 +58,13 @@ class Wanted:
         return (ability for ability, is_given in given.items() if is_given)
 
 
+def few(names: Iterable[str], most: int = LISTED_AT_MOST) -> str:
+    """Names in a sentence: as many as one can read, and how many more there are."""
+    every = list(names)
+    more = f" and {len(every) - most:,} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
+
+
 def find_engine(text: str, engines: Mapping[str, Engine]) -> Engine:
     """The engine that is called so: by its id, or by its model or its name where only one is called so.
 
@@ -67,7 +81,12 @@ def find_engine(text: str, engines: Mapping[str, Engine]) -> Engine:
             raise UserError(f"More than one engine is called “{text}”. Say which: {_ids(found)}.")
     if not engines:
         raise UserError("There is no engine to make pictures with at the moment.")
-    raise UserError(f"There is no engine “{text}”. There are: {_ids(engines.values())}.")
+    shown = text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…"
+    near = _near(text, engines)
+    meant = f" Did you mean {_ids(near)}?" if near else ""
+    if len(engines) > LISTED_AT_MOST:
+        raise UserError(f"There is no engine “{shown}”.{meant} /engines lists all {len(engines)}.")
+    raise UserError(f"There is no engine “{shown}”.{meant} There are: {_ids(engines.values())}.")
 
 
 def request_for(wanted: Wanted, engine: Engine, engines: Mapping[str, Engine]) -> ImageRequest:
@@ -102,8 +121,8 @@ def request_for(wanted: Wanted, engine: Engine, engines: Mapping[str, Engine]) -
 def _abilities_missing(wanted: Wanted, engine: Engine, engines: Mapping[str, Engine]) -> Iterator[str]:
     missing = [ability for ability in wanted.asks() if ability not in engine.abilities]
     for ability in missing:
-        able = [other.name for other in engines.values() if ability in other.abilities]
-        who = f"Engines that do: {', '.join(able)}." if able else "No engine here does."
+        able = [other for other in engines.values() if ability in other.abilities]
+        who = f"Engines that do: {_ids(able)}." if able else "No engine here does."
         yield f"{engine.name} does not take {ABILITY_WORDS[ability]}. {who}"
     leaves_out = any(part.weight < 0 for part in wanted.parts)
     if Ability.WEIGHTS in missing and leaves_out and Ability.NEGATIVE in engine.abilities:
@@ -150,7 +169,7 @@ def _size(shape: Size | Ratio | None, engine: Engine, problems: list[str]) -> Si
     elif (nearest := nearest_size(engine, shape)) is not None:
         return nearest
     if engine.grid is None:
-        takes = f"It makes {size_list(engine.sizes)}."
+        takes = f"It makes {few([size_list([size]) for size in engine.sizes], _NAMES_LISTED)}."
     else:
         grid = engine.grid
         takes = f"Both sides are from {grid.low} to {grid.high} pixels in steps of {grid.step}."
@@ -174,7 +193,8 @@ def _listed(what: str, text: str, engine: Engine, names: Sequence[str], problems
     if found is None:
         near = difflib.get_close_matches(_plain(text), plain, n=1)
         meant = f" Did you mean {plain[near[0]]}?" if near else ""
-        problems.append(f"{engine.name} has no {what} “{text}”.{meant} It has {', '.join(names)}.")
+        more = f" /engines engine:{engine.id} lists all." if len(names) > _NAMES_LISTED else ""
+        problems.append(f"{engine.name} has no {what} “{text}”.{meant} It has {few(names, _NAMES_LISTED)}.{more}")
         return text
     return found
 
@@ -183,8 +203,22 @@ def _plain(text: str) -> str:
     return "-".join(text.casefold().replace("-", " ").replace("_", " ").split())
 
 
+def _near(text: str, engines: Mapping[str, Engine]) -> list[Engine]:
+    """The engines that may have been meant, best first."""
+    if len(text) > _QUOTED:
+        return []
+    called: dict[str, Engine] = {}
+    for engine in engines.values():
+        for name in (engine.id, engine.model, engine.name):
+            called.setdefault(_plain(name), engine)
+    wanted = _plain(text)
+    found = [called[name] for name in called if wanted and wanted in name]
+    found += [called[name] for name in difflib.get_close_matches(wanted, called, n=_SUGGESTED)]
+    return list({engine.id: engine for engine in found}.values())[:_SUGGESTED]
+
+
 def _ids(engines: Iterable[Engine]) -> str:
-    return ", ".join(f"{engine.id} ({engine.name})" for engine in engines)
+    return few(f"{engine.id} ({engine.name})" for engine in engines)
 
 
 def _and(words: Sequence[str]) -> str:

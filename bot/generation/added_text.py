@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from bot.characters import clean
 from bot.errors import UserError
 from bot.generation.prompt import PromptError, PromptOptions, escaped, expand, parse
 from bot.generation.prompt_choices import pieces_of
-from bot.generation.prompt_tokens import Weight, clean, escape_length, flag_at, scan
+from bot.generation.prompt_tokens import Weight, escape_length, flag_at, scan
 
 ADDED_AT_MOST = 500
 """Characters of such a text."""

@@ -46,7 +46,7 @@ class Asking:
             options[PLANNED] = [encode_request(request) for request in plan.requests]
         async with self.database.write() as tx:
             granted = await limits.check(tx, self._limits, origin, hold=sum(holds), images=plan.images, now=now)
-            thread_id = await self._thread(tx, origin, plan, now)
+            thread_id, opened = await self._thread(tx, origin, plan, now)
             job_id = await rows.add_job(
                 tx,
                 thread_id=thread_id,
@@ -65,6 +65,8 @@ class Asking:
                 file_limit=origin.file_limit,
                 at=now,
             )
+            if opened:
+                await threads.titled(tx, thread_id, job_id)
             if not proposed:
                 await self._add_submissions(tx, job_id, origin, plan.requests, holds, granted, now)
         return job_id
@@ -158,7 +160,8 @@ class Asking:
         ]
         await ledger.hold(tx, *wanted, user_id=origin.user_id, server_id=origin.server_id, at=now)
 
-    async def _thread(self, tx: AsyncConnection, origin: Origin, plan: Plan, now: int) -> int:
+    async def _thread(self, tx: AsyncConnection, origin: Origin, plan: Plan, now: int) -> tuple[int, bool]:
+        """The thread that the job belongs to, and whether it was opened for it."""
         if plan.options.thread is not None:
             wanted = plan.options.thread
             thread = await threads.get_thread(tx, int(wanted), origin.user_id) if wanted.isdecimal() else None
@@ -167,8 +170,9 @@ class Asking:
         else:
             thread = await threads.current_thread(tx, origin.user_id, origin.place_id)
         if thread is None:
-            return await threads.open_thread(
+            opened = await threads.open_thread(
                 tx, user_id=origin.user_id, place_id=origin.place_id, title=plan.title, at=now
             )
+            return opened, True
         await threads.touch(tx, thread.id, at=now)
-        return thread.id
+        return thread.id, False

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from bot.characters import typed
 from bot.errors import UserError
 from bot.generation.abilities import ABILITY_WORDS, Wanted, find_engine, request_for, style_of
 from bot.generation.prompt import IMAGES_PER_JOB, ParsedPrompt, expand, parse
-from bot.generation.requests import ImagineOptions, Plan, merge, split, title_of, typed
+from bot.generation.requests import ImagineOptions, Plan, merge, split, title_of
 from bot.generation.sizes import Ratio, nearest_size
 from bot.providers.base import Ability, Bounds, Engine, ImageRequest, Size, WeightedText
 

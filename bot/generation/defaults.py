@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from bot.characters import DASHES, typed, visible
 from bot.errors import UserError
 from bot.generation.abilities import Wanted, find_engine, style_of
 from bot.generation.added_text import with_words
 from bot.generation.prompt import IMAGES_PER_JOB, PROMPT_LIMIT, ParsedPrompt, PromptError, expand, parse
-from bot.generation.requests import ImagineOptions, typed
+from bot.generation.requests import ImagineOptions
 from bot.generation.sizes import Ratio, nearest_size, parse_shape
 from bot.providers.base import Engine
 
 _T = TypeVar("_T")
+_NOTHING = frozenset({"", "none", "no", "nothing", "clear", "reset"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,12 @@ def merged(
         options = replace(options, images=first((layer.images for layer in layers), lambda images: images <= most))
     text = next((layer.text for layer in layers if layer.text is not None), None)
     return options if text is None else _with_text(options, text, used)
+
+
+def means_nothing(text: str) -> bool:
+    """Whether this is what people type where they want nothing to be set: ``none``, a dash and the like."""
+    wanted = (typed(text) or "").strip(f"\"'“”.{DASHES} ").casefold()
+    return visible(text) and wanted in _NOTHING
 
 
 def private_by_default(layers: Iterable[Defaults]) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from bot.characters import typed
 from bot.generation.prompt import ParsedPrompt, PromptError, PromptOptions, expand, parse
-from bot.generation.requests import ImagineOptions, typed
+from bot.generation.requests import ImagineOptions
 
 _T = TypeVar("_T")
 

@@ -7,12 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from bot.generation.clock import Clock
 from bot.generation.jobs import KeptImage
-from bot.providers.base import FetchedImage, GeneratedImage, Provider, ProviderError, Unreachable
+from bot.providers.base import (
+    Cost,
+    FetchedImage,
+    Finished,
+    GeneratedImage,
+    Json,
+    Provider,
+    ProviderError,
+    Refused,
+    Size,
+    Unreachable,
+)
 from storage.errors import StorageError
 from storage.images import ImageFiles
 
@@ -38,6 +50,48 @@ class Gathered:
         """Why images are missing: each reason once, safe to show; "" where none is known."""
         return " ".join(dict.fromkeys(error.message for error in self.lost))
 
+    @property
+    def mendable(self) -> Refused | None:
+        """Why images did not come that the operator can bring with a setting, if that is so."""
+        named = (error for error in self.lost if isinstance(error, Refused) and error.setting)
+        return next(named, None)
+
+
+def encode_result(finished: Finished, *, why: str = "") -> dict[str, Json] | None:
+    """Where the images are and what they cost, as plain JSON; None where they came with the answer itself.
+
+    ``why`` tells the operator what stood in the way of fetching them.
+    """
+    if any(image.url is None for image in finished.images):
+        return None
+    images: list[Json] = [
+        {
+            "url": image.url,
+            "seed": image.seed,
+            "filtered": image.filtered,
+            "size": str(image.size) if image.size else None,
+            "bytes": image.expected_bytes,
+        }
+        for image in finished.images
+    ]
+    cost = finished.cost
+    return {"images": images, "cost": cost.millicredits, "exact": cost.exact, "beyond": finished.beyond, "why": why}
+
+
+def decode_result(stored: dict[str, Any]) -> Finished:
+    """The result as it was before it was encoded."""
+    images = tuple(
+        GeneratedImage(
+            url=image["url"],
+            seed=image["seed"],
+            filtered=image["filtered"],
+            size=Size.parse(image["size"]) if image["size"] else None,
+            expected_bytes=image["bytes"],
+        )
+        for image in stored["images"]
+    )
+    return Finished(images, Cost(stored["cost"], stored["exact"]), stored["beyond"])
+
 
 class Gatherer:
     """Fetches the images of one provider."""
@@ -60,14 +114,14 @@ class Gatherer:
         return Gathered(tuple(image for image in fetched if isinstance(image, KeptImage)), tuple(lost))
 
     async def _fetch(self, position: int, image: GeneratedImage, stem: str) -> KeptImage:
-        aside = self._files.aside(stem)
-        try:
-            fetched = await self._patiently(image, aside)
-        except OSError as error:
-            # Providers keep the network's errors to themselves, so it is the disk's.
-            raise StorageError(f"The image files cannot be written: {error.strerror}.") from error
-        name = f"{stem}.{EXTENSIONS[fetched.media_type]}"
-        await self._files.keep(aside, name)
+        async with self._files.writing(stem) as aside:
+            try:
+                fetched = await self._patiently(image, aside)
+            except OSError as error:
+                # Providers keep the network's errors to themselves, so it is the disk's.
+                raise StorageError(f"The image files cannot be written: {error.strerror}.") from error
+            name = f"{stem}.{EXTENSIONS[fetched.media_type]}"
+            await self._files.keep(aside, name)
         return KeptImage(position=position, file=name, fetched=fetched, seed=image.seed, filtered=image.filtered)
 
     async def _patiently(self, image: GeneratedImage, aside: Path) -> FetchedImage:

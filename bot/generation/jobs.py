@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bot.credits import converted
 from bot.errors import UserError
@@ -16,13 +17,16 @@ from bot.generation.durations import Durations
 from bot.generation.limits import Limits
 from bot.generation.views import JobView, Progress, load
 from bot.providers.base import Cost, FetchedImage, Handle, Provider
-from storage import endings, ledger
+from storage import endings, ledger, lineage, running, tidying
 from storage import jobs as rows
 from storage.database import AsyncConnection, Database
 from storage.images import forget_previews
 from storage.jobs import Job, JobStatus, Submission, SubmissionStatus
 
 GONE = "That job no longer exists. Start a new one with /imagine."
+CANCELLED = "Cancelled."
+CANCELLED_SENT = "Cancelled after it had been sent. It is not known whether the image service made it; you do not pay."
+BEING_SHOWN = "Its images are ready, but Discord has not taken all of them yet. Try again in a moment."
 CRASHED = "Something went wrong on our side. If it happens again, name job {job} to the bot's admin."
 
 
@@ -37,6 +41,14 @@ class KeptImage:
     filtered: bool
 
 
+class TakenUp(NamedTuple):
+    """What there is to do after a restart, and what waits for the operator."""
+
+    on_their_way: list[Submission]
+    ready: list[Job]
+    waiting: list[running.Waits]
+
+
 class Jobs(Asking):
     """Every change of a job or a submission goes through here."""
 
@@ -47,7 +59,7 @@ class Jobs(Asking):
     # --- the steps of a submission ------------------------------------------------------------------------------
 
     async def sending(self, submission: Submission, handle: Handle) -> bool:
-        """queued → submitting: committed before the paid call."""
+        """queued → submitting: committed before the paid call, which counts from here on."""
         now = self._clock.now()
         return await self._move(
             submission,
@@ -57,10 +69,18 @@ class Jobs(Asking):
             handle=handle,
             sent_at=now,
             next_attempt_at=None,
+            sendings=submission.sendings + 1,
         )
 
-    async def postpone(self, submission: Submission, *, seconds: float, why: str, handle: Handle | None = None) -> bool:
-        """Stay queued, or come back to queued from submitting: nothing was accepted; try again after ``seconds``."""
+    async def postpone(
+        self, submission: Submission, *, seconds: float, why: str, handle: Handle | None = None, lost: bool = False
+    ) -> bool:
+        """Stay queued, or come back to queued from submitting: nothing was accepted; try again after ``seconds``.
+
+        The sending counts no longer, unless it is ``lost``: its answer never came, and it is not seen at the provider.
+        """
+        refused = submission.status is SubmissionStatus.SUBMITTING and not lost
+        sendings = submission.sendings - refused
         return await self._move(
             submission,
             submission.status,
@@ -69,22 +89,34 @@ class Jobs(Asking):
             handle=handle if handle is not None else submission.handle,
             attempts=submission.attempts + 1,
             next_attempt_at=self._clock.now() + int(seconds * 1000),
-            sent_at=None,
+            sent_at=submission.sent_at if sendings else None,
+            sendings=sendings,
         )
 
     async def accepted(self, submission: Submission, handle: Handle, *, why: str) -> bool:
-        """submitting → rendering."""
-        return await self._move(submission, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING, why, handle=handle)
+        """submitting → rendering; also from queued, where an earlier sending turns out to have arrived."""
+        return await self._move(submission, submission.status, SubmissionStatus.RENDERING, why, handle=handle)
 
-    async def learnt(self, submission: Submission, handle: Handle) -> bool:
-        """Still rendering, with a handle that knows more."""
+    async def learnt(self, submission: Submission, handle: Handle, charged: int | None) -> bool:
+        """Still rendering, with a handle that knows more, or with what the provider charged so far (millicredits)."""
         status = SubmissionStatus.RENDERING
-        return await self._move(submission, status, status, "a poll taught something", handle=handle)
+        why = "a poll taught something"
+        return await self._move(submission, status, status, why, handle=handle, charged=charged)
 
     async def done(
-        self, submission: Submission, images: Sequence[KeptImage], cost: Cost, *, finished_at: int, note: str | None
+        self,
+        submission: Submission,
+        images: Sequence[KeptImage],
+        cost: Cost,
+        *,
+        finished_at: int,
+        note: str | None,
+        beyond: int = 0,
     ) -> bool:
-        """→ done: the files are ours; captures the cost and releases the hold in the same transaction."""
+        """→ done: the files are ours; captures the cost and releases the hold in the same transaction.
+
+        ``beyond`` is what the provider charged in addition, in its millicredits: nobody pays it here.
+        """
         now = self._clock.now()
         provider = self.providers[submission.provider]
         async with self.database.write() as tx:
@@ -98,6 +130,8 @@ class Jobs(Asking):
                 finished_at=finished_at,
                 ended_at=now,
                 error=note,
+                charged=cost.millicredits + beyond,
+                result=None,
             )
             if not moved:
                 return False
@@ -122,36 +156,38 @@ class Jobs(Asking):
                 exact=cost.exact,
                 raw_amount=cost.millicredits,
                 at=now,
+                reopened=submission.reopened_at is not None,
             )
             await rows.settle_job(tx, submission.job_id, now)
         return True
 
-    async def ended_free(self, submission: Submission, status: SubmissionStatus, *, why: str, told: str) -> bool:
-        """→ failed, cancelled or unknown: releases the hold; ``told`` is the sentence for the card."""
+    async def ended_free(
+        self, submission: Submission, status: SubmissionStatus, *, why: str, told: str, **known: object
+    ) -> bool:
+        """→ failed, cancelled or unknown: releases the hold; ``told`` is the sentence for the card.
+
+        ``known`` are columns: what the provider charged all the same, and what is known of images that did not come.
+        """
         now = self._clock.now()
         async with self.database.write() as tx:
-            if not await self._end_free(tx, submission, status, why=why, told=told, now=now):
+            moved = await rows.move_submission(
+                tx, submission.id, submission.status, status, at=now, why=why, ended_at=now, error=told, **known
+            )
+            if not moved:
                 return False
+            # Of one that was asked for again after its end the hold was released then.
+            if submission.reopened_at is None:
+                await ledger.release(tx, submission.id, at=now, note=why)
             await rows.settle_job(tx, submission.job_id, now)
         return True
 
     async def crashed(self, submission: Submission) -> None:
         """An error of our own ended the run: what was sent is unknown, what was not sent has failed; both are free."""
-        sent = submission.status is not SubmissionStatus.QUEUED
+        sent = submission.status is not SubmissionStatus.QUEUED or submission.sendings > 0
         status = SubmissionStatus.UNKNOWN if sent else SubmissionStatus.FAILED
         told = CRASHED.format(job=submission.job_id)
         if submission.status not in rows.ENDED:
             await self.ended_free(submission, status, why="an error of our own", told=told)
-
-    async def _end_free(
-        self, tx: AsyncConnection, submission: Submission, status: SubmissionStatus, *, why: str, told: str, now: int
-    ) -> bool:
-        moved = await rows.move_submission(
-            tx, submission.id, submission.status, status, at=now, why=why, ended_at=now, error=told
-        )
-        if moved:
-            await ledger.release(tx, submission.id, at=now, note=why)
-        return moved
 
     async def _move(
         self, submission: Submission, old: SubmissionStatus, new: SubmissionStatus, why: str, **columns: object
@@ -162,12 +198,33 @@ class Jobs(Asking):
     # --- the steps of a job -------------------------------------------------------------------------------------
 
     async def cancel(self, job_id: int) -> tuple[int, int]:
-        """Drop what has not been sent. Returns how many submissions were dropped and how many go on."""
-        queued, cancelled = {SubmissionStatus.QUEUED}, SubmissionStatus.CANCELLED
+        """Drop what is not on its way. Returns how many submissions were dropped and how many go on.
+
+        What waits to be sent a second time, or for a provider that is not set up any more, is dropped as well; but
+        whether it was made is unknown, and nobody asks for it again.
+        """
+        queued, on_their_way = {SubmissionStatus.QUEUED}, rows.ON_THEIR_WAY
+        cancelled, unknown = SubmissionStatus.CANCELLED, SubmissionStatus.UNKNOWN
+        now, why, told = self._clock.now(), "cancelled", CANCELLED_SENT
         async with self.database.write() as tx:
             dropped = await endings.end_free(
-                tx, queued, cancelled, at=self._clock.now(), why="cancelled", told="Cancelled.", of_job=job_id
+                tx, queued, cancelled, at=now, why=why, told=CANCELLED, of_job=job_id, sent=False
             )
+            dropped += await endings.end_free(
+                tx, queued, unknown, at=now, why=why, told=told, of_job=job_id, forget_handle=True
+            )
+            if self.providers:
+                dropped += await endings.end_free(
+                    tx,
+                    on_their_way,
+                    unknown,
+                    at=now,
+                    why=why,
+                    told=told,
+                    of_job=job_id,
+                    unless_provider_in=self.providers,
+                    forget_handle=True,
+                )
             left = await rows.submissions_of(tx, job_id)
         return dropped, sum(submission.status not in rows.ENDED for submission in left)
 
@@ -217,24 +274,29 @@ class Jobs(Asking):
                 **columns,
             )
 
-    async def take_up(self, *, unknown: str, not_offered: str) -> tuple[list[Submission], list[Job]]:
+    async def take_up(self, *, not_offered: str) -> TakenUp:
         """After a restart: what is on its way and what is ready to be shown, oldest first.
 
-        The cards of what is on its way say so. What belongs to a provider that is no longer set up is ended, free, with
-        the sentence ``unknown`` for what had been sent and ``not_offered`` for the rest.
+        The cards of what is on its way say so. What a provider that is no longer set up was never sent ends, free, with
+        the sentence ``not_offered``. What it was sent waits for it: it may be paid for.
         """
         now = self._clock.now()
-        gone = "its provider is no longer set up"
         async with self.database.write() as tx:
-            for old, new, told in (
-                (rows.ON_THEIR_WAY, SubmissionStatus.UNKNOWN, unknown),
-                ({SubmissionStatus.QUEUED}, SubmissionStatus.FAILED, not_offered),
-            ):
-                await endings.end_free(tx, old, new, at=now, why=gone, told=told, unless_provider_in=self.providers)
+            await endings.end_free(
+                tx,
+                {SubmissionStatus.QUEUED},
+                SubmissionStatus.FAILED,
+                at=now,
+                why="its provider is no longer set up",
+                told=not_offered,
+                unless_provider_in=self.providers,
+                sent=False,
+            )
             await endings.mark_resumed(tx, now)
             on_their_way = await rows.with_status(tx, rows.ON_THEIR_WAY)
             ready = await rows.jobs_with_status(tx, (JobStatus.READY,))
-        return on_their_way, ready
+            waiting = await running.waiting(tx, self.providers)
+        return TakenUp([each for each in on_their_way if each.provider in self.providers], ready, waiting)
 
     async def token_over(self, job: Job) -> None:
         """Discord no longer takes the job's token; one that was brought in the meantime stays."""
@@ -248,8 +310,28 @@ class Jobs(Asking):
         async with self.database.write() as tx:
             await rows.update_job(tx, job_id, **columns)
 
+    async def begin_share(self, job_id: int, *, server_id: int, channel_id: int, message_id: int) -> bool:
+        """Record where a private result is about to be shown to others; False if it was, or may have been, before."""
+        async with self.database.write() as tx:
+            return await lineage.begin_share(
+                tx, job_id, server_id=server_id, channel_id=channel_id, message_id=message_id
+            )
+
+    async def shared(self, job_id: int, *, message_id: int) -> bool:
+        """It is shown to others in that message; what was kept is delivered by that. False if it was deleted."""
+        async with self.database.write() as tx:
+            job = await lineage.finish_share(
+                tx, job_id, message_id=message_id, at=self._clock.now(), note="shared by its author"
+            )
+        return job is not None and job.status is not JobStatus.DELETED
+
+    async def not_shared(self, job_id: int, *, message_id: int) -> None:
+        """It surely is not in that message, and can be shared anew."""
+        async with self.database.write() as tx:
+            await lineage.undo_share(tx, job_id, message_id=message_id)
+
     async def delete(self, job_id: int) -> list[str]:
-        """Mark an ended job deleted and return the names of the files that nobody needs any more.
+        """Mark an ended job deleted, erase what was asked for, and return the names of the files to be removed.
 
         Raises UserError while the job is unfinished.
         """
@@ -259,11 +341,16 @@ class Jobs(Asking):
                 tx, job_id, ended, JobStatus.DELETED, at=self._clock.now(), interaction_token=None
             )
             if not moved:
+                job = await _that_is_there(tx, job_id)
+                if job.status is JobStatus.READY:
+                    raise UserError(BEING_SHOWN)
                 raise UserError("This job is not finished yet. Cancel it, or wait for it, then delete it.")
             made = await rows.images_of(tx, job_id)
+            await rows.forget_results(tx, job_id)
             ids = [image.id for image in made]
             await rows.forget_files(tx, ids)
             await forget_previews(tx, ids)
+            await tidying.blank_job(tx, job_id)
         return [name for image in made for name in (image.file, image.preview) if name is not None]
 
     # --- looking ------------------------------------------------------------------------------------------------

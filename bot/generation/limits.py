@@ -1,23 +1,23 @@
-"""What may be spent, checked in the transaction that writes the hold: the operator's limits, and within them those
-that a server's admins set.
+"""Every limit on credits, jobs and images: which ones hold for a person, how much is used, and the check.
+
+The operator's limits hold everywhere; within them hold those that a server's admins set. Amounts are millicredits,
+periods are of the UTC calendar. The check runs in the transaction that writes the hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from enum import StrEnum
 
 from bot.credits import credits_text
 from bot.errors import UserError
-from bot.generation.quotas import Allowance, allowance
 from bot.origin import Origin
-from bot.periods import Period, current, milliseconds, next_month
+from bot.periods import Period, current, milliseconds, moment_of
 from storage import jobs as job_rows
 from storage import ledger, quotas, server_settings
 from storage.database import AsyncConnection
-
-__all__ = ["Limits", "check", "day_start", "from_grants", "milliseconds", "month_start", "next_month", "period_of"]
+from storage.quotas import Quota, Subject
 
 PERIOD = "period"
 """The name in a server's settings under which its period stands."""
@@ -37,24 +37,146 @@ class Limits:
     jobs_per_user: int = 5
 
 
-def day_start(now: int) -> datetime:
-    """The beginning of the UTC day of ``now`` (Unix milliseconds)."""
-    return current(Period.DAY, now)[0]
+class LimitKind(StrEnum):
+    """Whose credits a limit bounds, and who set it."""
+
+    USER_DAILY = "user_daily"
+    """One person everywhere, set by the operator."""
+    SERVER_USER = "server_user"
+    """One person in a server, set by its admins; grants come on top."""
+    SERVER = "server"
+    """All people of a server together, set by its admins."""
+    SERVER_MONTHLY = "server_monthly"
+    """All people of a server together, set by the operator."""
+    BOT_DAILY = "bot_daily"
+    """Everybody in all places, set by the operator."""
+
+    @property
+    def by_admins(self) -> bool:
+        """Whether a server's admins set it, and not the operator."""
+        return self in {LimitKind.SERVER_USER, LimitKind.SERVER}
 
 
-def month_start(now: int) -> datetime:
-    """The beginning of the UTC month of ``now`` (Unix milliseconds)."""
-    return current(Period.MONTH, now)[0]
+@dataclass(frozen=True, slots=True)
+class CreditLimit:
+    """A limit on credits: ``credits`` (millicredits) a ``period``."""
+
+    kind: LimitKind
+    credits: int
+    period: Period
 
 
-def period_of(settings: dict[str, object]) -> Period:
-    """How often the limits of a server with these settings renew: monthly, if nothing else was set."""
-    return Period(str(settings.get(PERIOD, Period.MONTH)))
+@dataclass(frozen=True, slots=True)
+class LimitUse:
+    """How much of a limit is spent and held in the current period (millicredits), and when it renews (Unix ms)."""
+
+    limit: CreditLimit
+    used: int
+    renews_at: int
+
+    @property
+    def left(self) -> int:
+        """What is left in millicredits; 0 where more was spent."""
+        return max(0, self.limit.credits - self.used)
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The limits that hold for one person in one place.
+
+    ``jobs`` is how many unfinished jobs they may have everywhere, ``server_jobs`` how many in this server, ``images``
+    how many images one job may have; None: no limit of this kind.
+    """
+
+    credits: tuple[CreditLimit, ...]
+    jobs: int
+    server_jobs: int | None = None
+    images: int | None = None
+
+    def of(self, *kinds: LimitKind) -> tuple[CreditLimit, ...]:
+        """The credit limits of these kinds, in the order of the kinds."""
+        return tuple(limit for kind in kinds for limit in self.credits if limit.kind is kind)
+
+
+def in_force(
+    operator: Limits,
+    *,
+    user_id: int | None = None,
+    role_ids: Collection[int] = (),
+    server_id: int | None = None,
+    quotas: Iterable[Quota] = (),
+    period: Period = Period.MONTH,
+) -> InForce:
+    """The limits that hold for a person in a place; without ``user_id`` those on all people together.
+
+    ``quotas`` and ``period`` are what the server's admins set. Of each kind of quota the person's own counts, else the
+    best of their roles', else the default; jobs and images that are set for the whole server bound these.
+    """
+    known = list(quotas)
+    server = next((quota for quota in known if quota.subject is Subject.SERVER), Quota(Subject.SERVER))
+    groups = (
+        [quota for quota in known if quota.subject is Subject.USER and quota.subject_id == user_id],
+        [quota for quota in known if quota.subject is Subject.ROLE and quota.subject_id in role_ids],
+        [quota for quota in known if quota.subject is Subject.DEFAULT],
+    )
+
+    def best(limit: Callable[[Quota], int | None]) -> int | None:
+        for group in groups if user_id is not None else ():
+            amounts = [found for quota in group if (found := limit(quota)) is not None]
+            if amounts:
+                return max(amounts)
+        return None
+
+    daily = operator.user_daily if user_id is not None else None
+    monthly = operator.server_monthly if server_id is not None else None
+    credit_limits = (
+        (LimitKind.USER_DAILY, daily, Period.DAY),
+        (LimitKind.SERVER_USER, best(lambda quota: quota.credits), period),
+        (LimitKind.SERVER, server.credits, period),
+        (LimitKind.SERVER_MONTHLY, monthly, Period.MONTH),
+        (LimitKind.BOT_DAILY, operator.bot_daily, Period.DAY),
+    )
+    return InForce(
+        credits=tuple(CreditLimit(kind, most, every) for kind, most, every in credit_limits if most is not None),
+        jobs=operator.jobs_per_user,
+        server_jobs=_least(best(lambda quota: quota.jobs), server.jobs),
+        images=_least(best(lambda quota: quota.images), server.images),
+    )
+
+
+async def use_of(
+    conn: AsyncConnection, limit: CreditLimit, *, user_id: int | None, server_id: int | None, now: int
+) -> LimitUse:
+    """How much of the limit is used in the period of ``now`` (Unix milliseconds).
+
+    ``user_id`` is needed for limits on one person, ``server_id`` for limits in a server.
+    """
+    start, renews = current(limit.period, now)
+    since = milliseconds(start)
+    match limit.kind, user_id, server_id:
+        case LimitKind.USER_DAILY, int(), _:
+            used = await ledger.spent_and_held(conn, since=since, user_id=user_id)
+        case LimitKind.SERVER_USER, int(), int():
+            used = await ledger.without_grants(conn, since=since, user_id=user_id, server_id=server_id)
+        case ((LimitKind.SERVER | LimitKind.SERVER_MONTHLY), _, int()):
+            used = await ledger.spent_and_held(conn, since=since, server_id=server_id)
+        case LimitKind.BOT_DAILY, _, _:
+            used = await ledger.spent_and_held(conn, since=since)
+        case _:
+            raise ValueError(f"a limit of the kind {limit.kind} needs whom or where it is about")
+    return LimitUse(limit, used, milliseconds(renews))
+
+
+async def uses_of(
+    conn: AsyncConnection, limits: Iterable[CreditLimit], *, user_id: int | None, server_id: int | None, now: int
+) -> tuple[LimitUse, ...]:
+    """How much of each limit is used, as :func:`use_of` says it."""
+    return tuple([await use_of(conn, limit, user_id=user_id, server_id=server_id, now=now) for limit in limits])
 
 
 async def check(
     tx: AsyncConnection,
-    limits: Limits,
+    operator: Limits,
     origin: Origin,
     *,
     hold: int,
@@ -67,28 +189,33 @@ async def check(
     ``counted_already`` is how many of the person's unfinished jobs are the very one that this is about. Raises a
     UserError that names every limit which the job would go beyond.
     """
-    unfinished = await job_rows.unfinished_jobs(tx, origin.user_id) - counted_already
-    problems = []
-    if unfinished >= limits.jobs_per_user:
-        problems.append(
-            f"You have {_jobs(unfinished)}, which is the most that one person may have at once. "
-            f"Wait for one of them to finish, or cancel one. {NOT_CHARGED}"
-        )
-    problems += await _beyond_the_operators(tx, limits, origin, hold, now)
-    if origin.server_id is None:
-        granted = 0
-    else:
-        granted, beyond = await _beyond_the_servers(
-            tx, origin, origin.server_id, hold, images=images, now=now, counted_already=counted_already
-        )
-        problems += beyond
+    limits = await _stored(tx, operator, origin)
+    problems = await _too_many_jobs(tx, limits, origin, counted_already)
+    problems += too_many_images(limits, images)
+    granted = 0
+    for use in await uses_of(tx, limits.credits, user_id=origin.user_id, server_id=origin.server_id, now=now):
+        beyond = use.used + hold - use.limit.credits
+        if beyond <= 0:
+            continue
+        if use.limit.kind is LimitKind.SERVER_USER and origin.server_id is not None:
+            extra = await ledger.balance(tx, user_id=origin.user_id, server_id=origin.server_id)
+            granted = min(hold, beyond)
+            if granted <= extra.left:
+                continue
+            more = f" Your extra credits do not cover the rest: {_left(extra.left)}." if extra.given else ""
+            problems.append(_too_much(hold, use, more))
+        else:
+            problems.append(_too_much(hold, use))
     if problems:
         raise UserError(*problems)
     return granted
 
 
 def from_grants(granted: int, holds: Sequence[int]) -> list[int]:
-    """The part of each hold that the grants pay for: the last ones first, so that the period's own go out before."""
+    """The part of each hold that the grants pay for.
+
+    Grants are applied to the last holds, so that the periodic allowance is used first.
+    """
     parts = []
     for hold in reversed(holds):
         parts.append(min(hold, granted))
@@ -96,81 +223,76 @@ def from_grants(granted: int, holds: Sequence[int]) -> list[int]:
     return parts[::-1]
 
 
-async def _beyond_the_operators(tx: AsyncConnection, limits: Limits, origin: Origin, hold: int, now: int) -> list[str]:
-    day, month = day_start(now), month_start(now)
-    tomorrow = day + timedelta(days=1)
-    checks: list[tuple[int | None, str, datetime, datetime, dict[str, int]]] = [
-        (limits.user_daily, "your {} for today", day, tomorrow, {"user_id": origin.user_id}),
-        (limits.bot_daily, "the bot's {} for today", day, tomorrow, {}),
-    ]
-    if origin.server_id is not None:
-        whose, scope = "this server's {} for this month", {"server_id": origin.server_id}
-        checks.append((limits.server_monthly, whose, month, next_month(month), scope))
+def too_many_images(limits: InForce, images: int) -> Iterator[str]:
+    """Why the person may not ask for so many images in one job, or nothing."""
+    if limits.images is not None and images > limits.images:
+        yield (
+            f"This asks for {images} images, and this server allows you {limits.images} in one job. "
+            f"{BY_ADMINS} {NOT_CHARGED}"
+        )
+
+
+async def _stored(tx: AsyncConnection, operator: Limits, origin: Origin) -> InForce:
+    """The limits that hold for the person, as the database has them at this moment."""
+    user_id, server_id = origin.user_id, origin.server_id
+    found = [] if server_id is None else await quotas.for_person(tx, server_id, user_id)
+    if server_id is None or not found:
+        return in_force(operator, user_id=user_id, server_id=server_id)
+    settings = await server_settings.get(tx, server_id)
+    return in_force(
+        operator,
+        user_id=user_id,
+        role_ids=origin.role_ids,
+        server_id=server_id,
+        quotas=found,
+        period=Period(str(settings.get(PERIOD, Period.MONTH))),
+    )
+
+
+async def _too_many_jobs(tx: AsyncConnection, limits: InForce, origin: Origin, counted_already: int) -> list[str]:
+    """Why the person may not begin another job now, or nothing."""
     problems = []
-    for limit, whose, since, renews, scope in checks:
-        if limit is None:
-            continue
-        used = await ledger.spent_and_held(tx, since=milliseconds(since), **scope)
-        if used + hold > limit:
-            problems.append(_too_much(hold, whose, limit - used, limit, renews, BY_OPERATOR))
+    unfinished = await job_rows.unfinished_jobs(tx, origin.user_id) - counted_already
+    if unfinished >= limits.jobs:
+        problems.append(
+            f"You have {_jobs(unfinished)}, which is the most that one person may have at once. "
+            f"Wait for one of them to finish, or cancel one. {NOT_CHARGED}"
+        )
+    if limits.server_jobs is not None and origin.server_id is not None:
+        here = await job_rows.unfinished_jobs(tx, origin.user_id, server_id=origin.server_id) - counted_already
+        if here >= limits.server_jobs:
+            problems.append(
+                f"You have {_jobs(here)} in this server, and it allows you {limits.server_jobs} at once. Wait for "
+                f"one of them to finish, or cancel one. {BY_ADMINS} {NOT_CHARGED}"
+            )
     return problems
 
 
-async def _beyond_the_servers(
-    tx: AsyncConnection, origin: Origin, server_id: int, hold: int, *, images: int, now: int, counted_already: int
-) -> tuple[int, list[str]]:
-    """What the grants have to pay for, and what would go beyond the limits that the server's admins set."""
-    found = await quotas.for_person(tx, server_id, origin.user_id)
-    if not found:
-        return 0, []
-    may = allowance(found, user_id=origin.user_id, role_ids=origin.role_ids)
-    problems = too_many_images(may, images)
-    if may.jobs is not None:
-        unfinished = await job_rows.unfinished_jobs(tx, origin.user_id, server_id=server_id) - counted_already
-        if unfinished >= may.jobs:
-            problems.append(
-                f"You have {_jobs(unfinished)} in this server, and it allows you {may.jobs} at once. Wait for "
-                f"one of them to finish, or cancel one. {BY_ADMINS} {NOT_CHARGED}"
-            )
-    period = period_of(await server_settings.get(tx, server_id))
-    start, renews = current(period, now)
-    since = milliseconds(start)
-    if may.everybody is not None:
-        used = await ledger.spent_and_held(tx, since=since, server_id=server_id)
-        if used + hold > may.everybody:
-            whose = f"this server's {{}} for {period.this}"
-            problems.append(_too_much(hold, whose, may.everybody - used, may.everybody, renews, BY_ADMINS))
-    granted = 0
-    if may.credits is not None:
-        used = await ledger.without_grants(tx, since=since, user_id=origin.user_id, server_id=server_id)
-        granted = min(hold, max(0, used + hold - may.credits))
-        extra = await ledger.balance(tx, user_id=origin.user_id, server_id=server_id)
-        if granted > extra.left:
-            whose = f"your {{}} for {period.this} in this server"
-            more = f" Your extra credits do not cover the rest: {_left(extra.left)}." if extra.given else ""
-            problems.append(_too_much(hold, whose, may.credits - used, may.credits, renews, BY_ADMINS, more=more))
-    return granted, problems
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
-def too_many_images(may: Allowance, images: int) -> list[str]:
-    """Why the person may not ask for so many images in one job, or nothing."""
-    if may.images is None or images <= may.images:
-        return []
-    return [
-        f"This asks for {images} images, and this server allows you {may.images} in one job. {BY_ADMINS} {NOT_CHARGED}"
-    ]
+_WHOSE = {
+    LimitKind.USER_DAILY: "your {} for {}",
+    LimitKind.SERVER_USER: "your {} for {} in this server",
+    LimitKind.SERVER: "this server's {} for {}",
+    LimitKind.SERVER_MONTHLY: "this server's {} for {}",
+    LimitKind.BOT_DAILY: "the bot's {} for {}",
+}
 
 
-def _too_much(hold: int, whose: str, left: int, limit: int, renews: datetime, who: str, *, more: str = "") -> str:
-    """``whose`` has a place for the limit."""
+def _too_much(hold: int, use: LimitUse, more: str = "") -> str:
+    limit = use.limit
+    whose = _WHOSE[limit.kind].format(credits_text(limit.credits), limit.period.this)
     return (
-        f"This takes up to {credits_text(hold)}, and of {whose.format(credits_text(limit))} {_left(left)}. "
-        f"They renew on {renews:%-d %B} at 00:00 UTC.{more} {who} {NOT_CHARGED}"
+        f"This takes up to {credits_text(hold)}, and of {whose} {_left(use.left)}. "
+        f"They renew on {moment_of(use.renews_at):%-d %B} at 00:00 UTC.{more} "
+        f"{BY_ADMINS if limit.kind.by_admins else BY_OPERATOR} {NOT_CHARGED}"
     )
 
 
 def _left(left: int) -> str:
-    amount = credits_text(max(0, left))
+    amount = credits_text(left)
     return f"{amount} {'is' if amount.endswith('credit') else 'are'} left"
 
 

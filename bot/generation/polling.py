@@ -125,6 +125,10 @@ class Outlook:
         return chance, self._sums[place] + _inverse(beyond, self._open[place], chance)
 
 
+USUALLY = 0.8
+"""A job takes longer than usual once it is older than this part of them become."""
+
+
 def expected(age: float, outlook: Outlook) -> float | None:
     """How many seconds such a job usually has left, or None where it is overdue already."""
     chance = outlook.still_open(age)

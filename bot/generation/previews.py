@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from bot.generation import decoding
+from bot.generation.decoding import Undecodable
 from storage import images
 from storage.database import Database
 from storage.errors import StorageError
@@ -41,7 +43,7 @@ class Previews:
     async def of(self, image: StoredImage) -> bytes | None:
         """The image's preview, made now if there is none; None where there is nothing to make it of."""
         if image.preview is not None:
-            found = await asyncio.to_thread(_read, self._files.path(image.preview))
+            found = await self._files.pools.files.run(_read, self._files.path(image.preview))
             if found is not None:
                 return found
         try:
@@ -73,12 +75,16 @@ class Previews:
         if image.file is None:
             return None
         name = f"{Path(image.file).stem}-small.webp"
-        aside = self._files.aside(name)
+        file = self._files.path(image.file)
+        pools = self._files.pools
         async with self._turn:
-            data = await asyncio.to_thread(_made, self._files.path(image.file), aside)
+            weight = await pools.files.run(_weight, file)
+            data = None if weight is None else await decoding.in_turn(pools, weight, small, file)
             if data is None:
                 return None
-            await self._files.keep(aside, name)
+            async with self._files.writing(name) as aside:
+                await pools.files.run(_write, aside, data)
+                await self._files.keep(aside, name)
         if image.preview is not None:
             return data  # It is recorded; only its file was lost.
         async with self._database.write() as tx:
@@ -94,16 +100,10 @@ class Previews:
 
 def small(file: Path) -> bytes | None:
     """The picture in the file as a WebP of at most SIDE_AT_MOST pixels a side; None if it cannot be decoded. Blocks."""
-    # Pillow takes a while to load.
-    from PIL import Image
-
     try:
-        with Image.open(file) as opened:
-            opened.draft("RGB", (2 * SIDE_AT_MOST, 2 * SIDE_AT_MOST))
-            opened.thumbnail((SIDE_AT_MOST, SIDE_AT_MOST), Image.Resampling.LANCZOS)
-            picture = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        log.warning("preview.undecodable", file=file.name, exc_info=True)
+        picture = decoding.decode(file, side=SIDE_AT_MOST)
+    except Undecodable as error:
+        log.warning("preview.undecodable", file=file.name, reason=str(error))
         return None
     data = b""
     for quality in _QUALITIES:
@@ -119,17 +119,21 @@ def _encoded(picture: Image, quality: int) -> bytes:
     return stream.getvalue()
 
 
-def _made(file: Path, aside: Path) -> bytes | None:
+def _weight(file: Path) -> int | None:
     if not file.is_file():
         return None
-    data = small(file)
-    if data is not None:
-        try:
-            aside.write_bytes(data)
-        except OSError as error:
-            aside.unlink(missing_ok=True)
-            raise StorageError(f"The image files cannot be written: {error.strerror}.") from error
-    return data
+    try:
+        return decoding.weight_of(file)
+    except Undecodable as error:
+        log.warning("preview.undecodable", file=file.name, reason=str(error))
+        return None
+
+
+def _write(aside: Path, data: bytes) -> None:
+    try:
+        aside.write_bytes(data)
+    except OSError as error:
+        raise StorageError(f"The image files cannot be written: {error.strerror}.") from error
 
 
 def _read(path: Path) -> bytes | None:

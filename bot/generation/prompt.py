@@ -7,13 +7,15 @@ r"""The syntax of a prompt: read from any text, and printed so that reading it a
   without ``::``. A weight below 0 says what to avoid, and at least one must be above 0. One comma right after a
   weight is taken for a separator.
 * Flags stand at the end: ``--`` and a letter, at the start of a word. A value is one word, after a space or ``=``;
-  that of ``--no`` goes on to the next flag. A long dash before a known name counts too, since phones make it of ``--``.
+  that of ``--no`` goes on to the next flag. Before a known name any dash signs count, since keyboards make a dash of
+  ``--`` or have other signs for it.
 * ``{…, …}`` stands for one prompt with each choice. It is written out before anything else is read (:func:`expand`),
-  so a choice may hold a weight, a flag or a flag's value. Braces do not stand inside braces.
-* A backslash takes the meaning from ``::``, ``--``, a long dash, ``{``, ``}``, ``,`` and itself. Before anything else
-  it is a backslash.
-* White space of any kind and length is one space. Control characters, halves of surrogate pairs and characters that
-  turn the direction of writing count as white space.
+  so a choice may hold a weight, a flag or a flag's value. Braces do not stand inside braces, and hold two choices or
+  more.
+* A backslash takes the meaning from ``::``, a dash, ``{``, ``}``, ``,`` and itself. Before anything else it is a
+  backslash.
+* White space of any kind and length is one space. What is no text (``bot.characters``) counts as white space, and a
+  word of which nothing can be seen is none.
 
 Everything here reads a text from left to right, once.
 """
@@ -22,11 +24,14 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
+from bot.characters import DASHES, clean
 from bot.generation.prompt_choices import IMAGES_PER_JOB, expand, reseed
 from bot.generation.prompt_tokens import (
     FAULTS_SHOWN,
@@ -37,8 +42,8 @@ from bot.generation.prompt_tokens import (
     Token,
     Weight,
     Word,
-    clean,
-    flag_at,
+    glued,
+    reads_as_flag,
     scan,
 )
 from bot.generation.sizes import Ratio
@@ -52,7 +57,6 @@ __all__ = [
     "ParsedPrompt",
     "PromptError",
     "PromptOptions",
-    "clean",
     "escaped",
     "expand",
     "number_text",
@@ -69,6 +73,7 @@ _QUOTED = 30
 _FLAG_OF = {option: flag for flag, option in reversed(list(FLAGS.items()))}
 _NUMBER = re.compile(r"[+-]?(?:\d{1,6}(?:\.\d{0,6})?|\.\d{1,6})", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"\d{1,12}", re.ASCII)
+_PUNCTUATION = ",.;:!，。；、"
 _MINUS_SIGNS = str.maketrans("−–", "--")
 
 
@@ -105,10 +110,12 @@ class ParsedPrompt:
         return " ".join([*_printed_parts(self.parts), *_printed_options(self.options)])
 
 
+@lru_cache(maxsize=64)
 def parse(text: str) -> ParsedPrompt:
     """Read one prompt, whose choices have been written out by :func:`expand`.
 
-    Raises PromptError, which names everything that is wrong with it and shows where.
+    Raises PromptError, which names everything that is wrong with it and shows where. A command reads its prompts
+    several times, so the latest ones are remembered.
     """
     text = clean(text)
     faults: list[Fault] = []
@@ -196,7 +203,8 @@ def _read_flags(tokens: Sequence[Token], faults: list[Fault]) -> PromptOptions:
         try:
             values[option] = _READERS[option](" ".join(words))
         except ValueError:
-            faults.append(Fault(value[0].position, f"--{flag.name} takes {_TAKES[option]}."))
+            hint = _hint(option, " ".join(words))
+            faults.append(Fault(value[0].position, f"--{flag.name} takes {_TAKES[option]}.{hint}"))
     if "ratio" in seen and "size" in seen:
         second = [flag for flag, _ in _by_flag(tokens) if FLAGS.get(flag.name) in {"ratio", "size"}][1]
         faults.append(Fault(second.position, f"--{seen['ratio']} and --{seen['size']} both say the size: keep one."))
@@ -230,7 +238,21 @@ def _value_words(flag: Flag, option: str, value: Sequence[Token], faults: list[F
     return [token.text for token in value if isinstance(token, Word)]
 
 
+def _hint(option: str, value: str) -> str:
+    """What to do about a value that cannot be read, with a space before it; or nothing."""
+    if option == "seed" and (value[0] in DASHES or value.casefold() in {"random", "any"}):
+        return " Leave it out for any seed."
+    shorter = value.rstrip(_PUNCTUATION)
+    try:
+        _READERS[option](shorter)
+    except ValueError:
+        return ""
+    return f" Leave out the “{_quoted(value[len(shorter) :])}” at its end."
+
+
 def _unknown_flag(name: str, *, suggest: bool) -> str:
+    if (apart := glued(name)) is not None:
+        return f"--{_quoted(name)} lacks a space: write --{_quoted(apart)}. As text it is “\\--{_quoted(name)}”."
     near = difflib.get_close_matches(name, FLAGS, n=1) if suggest and len(name) <= _QUOTED else []
     every = ", ".join(f"--{flag}" for flag in _FLAG_OF.values())
     shown = _quoted(name)
@@ -249,7 +271,21 @@ def _decimal(text: str) -> float:
     return float(text) + 0.0  # minus nothing is nothing
 
 
+def _ratio(text: str) -> Ratio:
+    return Ratio.parse(_half_width(text))
+
+
+def _size(text: str) -> Size:
+    return Size.parse(_half_width(text))
+
+
+def _half_width(text: str) -> str:
+    """Digits and signs as Latin keyboards make them: those of Chinese and Japanese ones are wider."""
+    return unicodedata.normalize("NFKC", text)
+
+
 def _whole(text: str) -> int:
+    text = _half_width(text)
     if not _WHOLE_NUMBER.fullmatch(text):
         raise ValueError(f"not a whole number: {text!r}")
     return int(text)
@@ -257,8 +293,8 @@ def _whole(text: str) -> int:
 
 _READERS: Mapping[str, Callable[[str], object]] = {
     "negative": str,
-    "ratio": Ratio.parse,
-    "size": Size.parse,
+    "ratio": _ratio,
+    "size": _size,
     "images": _whole,
     "steps": _whole,
     "style": str,
@@ -307,9 +343,12 @@ def _printed_options(options: PromptOptions) -> Iterator[str]:
 
 def escaped(text: str) -> str:
     """The text so that no part of it is read as a weight, a flag or a choice."""
-    return " ".join(_escaped_word(word) for word in text.split())
+    words = text.split()
+    return " ".join(
+        _escaped_word(word, flag=reads_as_flag(" ".join(words[place : place + 3]))) for place, word in enumerate(words)
+    )
 
 
-def _escaped_word(word: str) -> str:
+def _escaped_word(word: str, *, flag: bool) -> str:
     printed = word.replace("\\", "\\\\").replace("{", "\\{").replace("}", "\\}").replace("::", "\\::")
-    return f"\\{printed}" if flag_at(word, 0) is not None else printed
+    return f"\\{printed}" if flag else printed

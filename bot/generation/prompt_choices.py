@@ -6,11 +6,14 @@ import itertools
 import math
 import re
 
-from bot.generation.prompt_tokens import Fault, PromptError, clean, escape_length
+from bot.characters import DASHES, clean, visible
+from bot.generation.prompt_tokens import Fault, PromptError, escape_length
 
 IMAGES_PER_JOB = 10
 
-_SEED_FLAG = re.compile(r"(?<![^\s{,])(?:--|[—–―])seed(?=[=\s])=?", re.IGNORECASE)
+_QUOTED = 40
+_SEED_FLAG = re.compile(rf"(?<![^\s{{,])[{DASHES}]+(?:seed|ｓｅｅｄ)(?=[=＝\s])[=＝]?", re.IGNORECASE)
+_NO_SEPARATORS = re.compile(r"[|｜;；/，、]")
 
 
 def expand(text: str) -> tuple[str, ...]:
@@ -68,6 +71,7 @@ def pieces_of(text: str) -> list[tuple[str, ...]]:
     """
     pieces: list[tuple[str, ...]] = []
     choices: list[str] = []
+    faults: list[Fault] = []
     opened: int | None = None
     start = position = 0
     while position < len(text):
@@ -78,25 +82,38 @@ def pieces_of(text: str) -> list[tuple[str, ...]]:
         character = text[position]
         if character == "{":
             if opened is not None:
-                raise PromptError(text, [Fault(position, "Braces cannot stand inside braces.")])
+                faults.append(Fault(position, "Braces cannot stand inside braces; as text it is “\\{”."))
+                break  # which brace closes which cannot be told from here on
             pieces.append((text[start:position],))
             opened, choices, start = position, [], position + 1
         elif character == "}" and opened is None:
-            raise PromptError(text, [Fault(position, "This “}” closes nothing; as text it is “\\}”.")])
+            faults.append(Fault(position, "This “}” closes nothing; as text it is “\\}”."))
         elif character == "}" or (character == "," and opened is not None):
-            choices.append(_choice(text, start, position))
+            choice = text[start:position].strip()
+            if not visible(choice):
+                faults.append(Fault(position, "There is an empty choice before this."))
+            choices.append(choice)
             start = position + 1
-            if character == "}":
+            if character == "}" and opened is not None:
+                if len(choices) == 1 and visible(choice):
+                    faults.append(Fault(opened, _one_choice(choice)))
                 pieces.append(tuple(choices))
                 opened = None
         position += 1
-    if opened is not None:
-        raise PromptError(text, [Fault(opened, "This “{” is never closed; as text it is “\\{”.")])
+    else:
+        if opened is not None:
+            faults.append(Fault(opened, "This “{” is never closed; as text it is “\\{”."))
+    if faults:
+        raise PromptError(text, faults)
     return [*pieces, (text[start:],)]
 
 
-def _choice(text: str, start: int, end: int) -> str:
-    choice = text[start:end].strip()
-    if not choice:
-        raise PromptError(text, [Fault(end, "There is an empty choice before this.")])
-    return choice
+def _one_choice(choice: str) -> str:
+    """Why braces with a single choice in them are no choice."""
+    parts = [part.strip() for part in _NO_SEPARATORS.split(choice)]
+    meant = ", ".join(parts) if len(parts) > 1 and all(map(visible, parts)) else f"{choice}, another"
+    shown = meant if len(meant) <= _QUOTED else "red, blue"
+    return (
+        f"These braces hold one choice. Choices have commas between them: {{{shown}}}. "
+        "As text, braces are “\\{” and “\\}”."
+    )

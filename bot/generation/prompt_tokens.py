@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from bot.characters import DASHES, clean, visible
 from bot.errors import UserError
 
 FLAGS: Mapping[str, str] = {
@@ -31,12 +33,14 @@ FAULTS_SHOWN = 5
 _EXCERPT_BEFORE = 24
 _EXCERPT_AFTER = 32
 _MARK = "👉"
-# Control characters, a space of no width, breaks of lines, turns of direction, a byte order mark, half pairs.
-_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-_LONG_DASHES = "—–―"
 _NUMBER_STARTS = "+-−–."
-_ESCAPED_PAIRS = ("::", "--")
-_ESCAPED = "\\{}," + _LONG_DASHES
+_ESCAPED = "\\{}," + DASHES
+_DASH_RUN = re.compile(f"[{DASHES}]+")
+_NAME_END = re.compile(r"[=＝\s]|$")
+# A known name with its value right behind it.
+_GLUED = re.compile(r"(?P<name>ar|aspect|size|images|steps|seed|guidance):?(?P<value>\d.*)", re.DOTALL)
+# What follows dashes with a space behind them as if they were a flag's: a number, or after “--” anything.
+_APART = re.compile(r"\s+(?P<name>\w+)\s+(?P<number>\d)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,9 @@ Token: TypeAlias = Word | Weight | Flag
 
 
 def scan(text: str, faults: list[Fault]) -> Iterator[Token]:
-    """The tokens of a clean text whose choices are written out; a brace that is left over goes to ``faults``."""
+    """The tokens of a clean text whose choices are written out. What is left over of a brace or of a flag goes to
+    ``faults``. What cannot be seen is no word.
+    """
     position = 0
     while position < len(text):
         if text[position].isspace():
@@ -111,7 +117,14 @@ def scan(text: str, faults: list[Fault]) -> Iterator[Token]:
             position = flag.end
         else:
             word, end = _scan_word(text, position, faults)
-            yield Word(position, word)
+            if (name := _flag_apart(text, position, end)) is not None:
+                faults.append(
+                    Fault(
+                        position, f"A flag has no space in it: write --{name}. A dash as text is “\\{text[position]}”."
+                    )
+                )
+            if word.isascii() or visible(word):
+                yield Word(position, word)
             position = end
 
 
@@ -136,7 +149,7 @@ def escape_length(text: str, position: int) -> int:
     """How many characters the escape at this place takes, its backslash counted, or 0 if there is none."""
     if text[position] != "\\":
         return 0
-    if text.startswith(_ESCAPED_PAIRS, position + 1):
+    if text.startswith("::", position + 1):
         return 3
     return 2 if position + 1 < len(text) and text[position + 1] in _ESCAPED else 0
 
@@ -146,22 +159,53 @@ def _word_starts(text: str, position: int) -> bool:
 
 
 def flag_at(text: str, position: int) -> Flag | None:
-    """The flag that starts at this place, known or not; after a long dash only a known one is a flag."""
-    if text.startswith("--", position):
-        start = position + 2
-        if not text[start : start + 1].isalpha():
-            return None
-    elif text[position] in _LONG_DASHES:
-        start = position + 1
-    else:
+    """The flag that starts at this place: a known name after any dash signs, or after ``--`` any name.
+
+    Keyboards make all kinds of dashes of ``--``. A known name with its number right behind it is an unknown flag, which
+    is refused.
+    """
+    dashes = _DASH_RUN.match(text, position)
+    if dashes is None:
         return None
-    end = start
-    while end < len(text) and text[end] != "=" and not text[end].isspace():
-        end += 1
-    name = text[start:end].lower()
-    if text[position] in _LONG_DASHES and name not in FLAGS:
+    end = _end_of_name(text, dashes.end())
+    name = unicodedata.normalize("NFKC", text[dashes.end() : end]).lower()
+    if name not in FLAGS and not _GLUED.match(name) and not (dashes[0] == "--" and name[:1].isalpha()):
         return None
-    return Flag(position, name, end + 1 if text.startswith("=", end) else end)
+    return Flag(position, name, end + 1 if text[end : end + 1] in {"=", "＝"} else end)
+
+
+def glued(name: str) -> str | None:
+    """An unknown flag's name with the space that it lacks, or None where it is another mistake."""
+    found = _GLUED.match(name)
+    return None if found is None else f"{found['name']} {found['value']}"
+
+
+def reads_as_flag(words: str) -> bool:
+    """Whether the first of these words would be read as a flag, or as the dashes of one."""
+    return flag_at(words, 0) is not None or _flag_apart(words, 0, words.find(" ") % (len(words) + 1)) is not None
+
+
+def _end_of_name(text: str, start: int) -> int:
+    found = _NAME_END.search(text, start)
+    return len(text) if found is None else found.start()
+
+
+def _flag_apart(text: str, start: int, end: int) -> str | None:
+    """The known flag whose dashes are the word at this place, with a space in it: ``- -ar 1:1``, ``-- ar 1:1``."""
+    if not _DASH_RUN.fullmatch(text, start, end):
+        return None
+    following = end
+    while following < len(text) and text[following].isspace():
+        following += 1
+    flag = flag_at(text, following)
+    if flag is not None and flag.name in FLAGS:
+        # A dash before a whole “--” is a dash.
+        return None if text[following + 1] in DASHES else flag.name
+    found = _APART.match(text, end)
+    name = found["name"].lower() if found is not None else ""
+    if found is None or name not in FLAGS:
+        return None
+    return name if (found["number"] and _GLUED.match(f"{name}1")) or text[start:end] == "--" else None
 
 
 def _number_end(text: str, start: int) -> int:
@@ -172,11 +216,6 @@ def _number_end(text: str, start: int) -> int:
     while end < len(text) and not text[end].isspace() and not text.startswith("::", end):
         end += 1
     return end
-
-
-def clean(text: str) -> str:
-    """Put a space in place of every character that is not text; nothing changes its position."""
-    return _NO_TEXT.sub(" ", text)
 
 
 def excerpt(text: str, position: int) -> str:

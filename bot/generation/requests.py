@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
+from bot.characters import clean, typed
 from bot.errors import UserError
 from bot.generation.abilities import Wanted, find_engine, request_for
-from bot.generation.prompt import IMAGES_PER_JOB, ParsedPrompt, PromptError, clean, expand, number_text, parse, reseed
+from bot.generation.prompt import IMAGES_PER_JOB, ParsedPrompt, PromptError, expand, number_text, parse, reseed
 from bot.generation.sizes import Ratio, parse_shape
 from bot.providers.base import Engine, ImageRequest, Json, Size
 
@@ -96,7 +97,11 @@ def plan(options: ImagineOptions, engines: Mapping[str, Engine], default_engine:
         prompts = tuple(parse(text) for text in expand(options.prompt))
     except PromptError as error:
         if typed(options.engine) is None:
-            raise  # the engine may be named in the very text that cannot be read: nothing else can be judged
+            # The engine may be named in the very text that cannot be read: only what no engine decides can be judged.
+            merge(options, ParsedPrompt(()), problems)
+            if problems:
+                raise UserError(*error.problems, *problems) from error
+            raise
         prompts, unreadable = (ParsedPrompt(()),), error
         problems += error.problems
     drafts: list[ImageRequest] = []
@@ -138,11 +143,6 @@ def command_line(options: ImagineOptions) -> str:
         text = number_text(value) if isinstance(value, float) else " ".join(clean(str(value)).split())
         words.append(f"{option.name}:{text}")
     return " ".join(words)
-
-
-def typed(text: str | None) -> str | None:
-    """What stands in a text field, tidied like a prompt; nothing but white space is None."""
-    return " ".join(clean(text or "").split()) or None
 
 
 def encode_request(request: ImageRequest) -> dict[str, Json]:

@@ -32,7 +32,7 @@ SHORTEST, LONGEST = 30.0, 600.0
 class Rest:
     """A provider's rest: ``until`` is Unix milliseconds, ``failures`` how many there were since the last success.
 
-    ``why`` is what the last failure says, safe to show.
+    ``why`` is the cause of the last failure, one of our codes and not a service's words: others than its author see it.
     """
 
     provider: str
@@ -93,7 +93,7 @@ class Resting:
             self._failures = self._rests = 0
 
     def failed(self, submission_id: int, why: str) -> None:
-        """The provider failed it as it would have failed any other; ``why`` is safe to show."""
+        """The provider failed it as it would have failed any other; ``why`` is the code of a cause."""
         if self._until is not None and submission_id != self._probe:
             return
         self._failures += 1
@@ -108,7 +108,7 @@ class Resting:
     def heard(self, submission_id: int, error: ProviderError) -> None:
         """It was surely not taken; ``error`` tells whether that is the provider's doing or concerns this one alone."""
         if isinstance(error, Unreachable) or (isinstance(error, Refused) and (error.operator or error.fault)):
-            self.failed(submission_id, error.message)
+            self.failed(submission_id, error.cause)
         else:
             self.answered(submission_id)
 

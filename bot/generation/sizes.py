@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import gcd
@@ -58,6 +59,7 @@ _COMMON_RATIOS = tuple(Ratio.parse(text) for text in "1:1 5:4 4:5 4:3 3:4 3:2 2:
 
 def parse_shape(text: str) -> Size | Ratio:
     """Read what may stand in the field for the size: ``1024x768``, ``16:9`` or ``square``. Raises ValueError."""
+    text = unicodedata.normalize("NFKC", text)  # Chinese and Japanese keyboards make wider digits and colons.
     if text.strip().lower() == "square":
         return Ratio(1, 1)
     return Ratio.parse(text) if ":" in text else Size.parse(text)

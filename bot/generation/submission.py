@@ -9,7 +9,7 @@ from dataclasses import replace
 import structlog
 
 from bot.generation.clock import Clock
-from bot.generation.gathering import Gatherer
+from bot.generation.gathering import Gatherer, decode_result, encode_result
 from bot.generation.hearing import Hearing, alarm
 from bot.generation.jobs import Jobs
 from bot.generation.rate import Rate
@@ -18,6 +18,7 @@ from bot.generation.resting import Resting
 from bot.generation.watching import Watch
 from bot.providers.base import (
     Busy,
+    Cause,
     Failed,
     Finished,
     Gone,
@@ -27,6 +28,7 @@ from bot.providers.base import (
     Provider,
     ProviderError,
     Refused,
+    Unreachable,
     Waiting,
 )
 from storage.images import ImageFiles
@@ -41,8 +43,10 @@ BACKOFF = (2.0, 5.0, 15.0, 30.0, 60.0)
 # Images that are fetched within so many seconds are shown before the card could say that they are being fetched, and
 # saying it would hold them up.
 FETCHING_TOLD_AFTER = 1.0
-# A lost submit is looked for at least twice, the last time so long after it was sent.
+# Seconds between two looks for a lost submit.
 FIND_EVERY = 5.0
+# A request whose answer was lost, and that did not arrive as far as the provider can tell, is sent once more.
+MOST_SENDINGS = 2
 
 UNKNOWN = (
     "No usable answer came from the image service, so it is not known whether it made your pictures. "
@@ -111,7 +115,10 @@ class SubmissionRun:
     async def _send(self) -> None:
         submission = self.submission
         if self._age(submission.created_at) > QUEUED_AT_MOST:
-            await self._end(SubmissionStatus.FAILED, "queued for too long", QUEUED_TOO_LONG)
+            if self._lost:
+                await self._end(SubmissionStatus.UNKNOWN, "sent, and could not be sent once more", UNKNOWN)
+            else:
+                await self._end(SubmissionStatus.FAILED, "queued for too long", QUEUED_TOO_LONG)
             return
         try:
             handle = submission.handle
@@ -120,6 +127,8 @@ class SubmissionRun:
                 handle = await self._provider.prepare(self._request)
                 # Should the next step fail, what was prepared is used again.
                 self.submission = replace(submission, handle=handle)
+            elif self._lost and await self._arrived_late(handle):
+                return
             await self._rate.turn()
         except ProviderError as error:
             self._resting.heard(submission.id, error)
@@ -129,6 +138,7 @@ class SubmissionRun:
         try:
             if self.stopping or not await self._jobs.sending(submission, handle):
                 return
+            self.submission = replace(self.submission, sendings=submission.sendings + 1)
             self._moved(SubmissionStatus.SUBMITTING, handle=handle, sent_at=self._clock.now())
             await self._pay(handle)
         finally:
@@ -140,7 +150,7 @@ class SubmissionRun:
             answer = await self._provider.submit(handle, self._request)
         except OutcomeUnknown as error:
             log.warning("submit.unknown", provider=self._provider.name, detail=error.detail)
-            self._resting.failed(self.submission.id, error.message)
+            self._resting.failed(self.submission.id, error.cause)
             self._calling = False
             await self._find_or_give_up()
             return
@@ -167,7 +177,9 @@ class SubmissionRun:
         log.info("submit.refused", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
         if isinstance(error, Refused):
             alarm(self._provider, error)
-            await self._end(SubmissionStatus.FAILED, "refused by the provider", error.message)
+            # Of an earlier sending nobody knows what became.
+            status = SubmissionStatus.UNKNOWN if self._lost else SubmissionStatus.FAILED
+            await self._end(status, "refused by the provider", error.message)
             return
         seconds = BACKOFF[min(self.submission.attempts, len(BACKOFF) - 1)]
         if isinstance(error, Busy):
@@ -186,15 +198,15 @@ class SubmissionRun:
             await self._end(SubmissionStatus.UNKNOWN, "sent, and no answer came", UNKNOWN)
             return
         looked = 0
-        # Not since it was sent: after a long absence it is looked for all the same.
-        began = self._clock.now()
+        # Time that passed in this run: neither an absence nor a clock that jumps is a reason to pay again.
+        began = self._clock.monotonic()
         while not self.stopping:
-            if self._age(began) > self._provider.patience:
+            if self._clock.monotonic() - began > self._provider.patience:
                 await self._end(SubmissionStatus.UNKNOWN, "sent, and could not be looked for", UNKNOWN)
                 return
             try:
                 await self._rate.turn()
-                sent_for = self._age(self.submission.sent_at or self._clock.now())
+                looked_for = self._clock.monotonic() - began
                 found = await self._provider.find(handle)
                 looked += 1
             except ProviderError as error:
@@ -206,11 +218,37 @@ class SubmissionRun:
                 if await self._jobs.accepted(self.submission, found, why="found at the provider"):
                     self._moved(SubmissionStatus.RENDERING, handle=found)
                 return
-            if looked >= 2 and sent_for >= self._provider.lost_after:
-                if await self._jobs.postpone(self.submission, seconds=0, why="it did not arrive", handle=handle):
-                    self._moved(SubmissionStatus.QUEUED)
+            if looked >= 2 and looked_for >= self._provider.lost_after:
+                await self._did_not_arrive()
                 return
-            await self._clock.sleep(FIND_EVERY if looked < 2 else max(FIND_EVERY, self._provider.lost_after - sent_for))
+            left = self._provider.lost_after - looked_for
+            await self._clock.sleep(FIND_EVERY if looked < 2 else max(FIND_EVERY, left))
+
+    async def _did_not_arrive(self) -> None:
+        """It is surely not there now: sent once more, and after that left alone."""
+        if self.submission.sendings >= MOST_SENDINGS:
+            await self._end(SubmissionStatus.UNKNOWN, "sent twice, and not seen at the provider", UNKNOWN)
+        elif await self._jobs.postpone(self.submission, seconds=0, why="it did not arrive", lost=True):
+            self._moved(SubmissionStatus.QUEUED)
+
+    async def _arrived_late(self, handle: Handle) -> bool:
+        """Look a last time before it is sent once more; it may have waited for a while. Raises ProviderError."""
+        await self._rate.turn()
+        try:
+            found = await self._provider.find(handle)
+        except Refused as error:
+            # What is refused is the look. That is no answer to the request.
+            raise Unreachable(error.message, detail=error.detail) from error
+        if found is None:
+            return False
+        if await self._jobs.accepted(self.submission, found, why="found at the provider"):
+            self._moved(SubmissionStatus.RENDERING, handle=found)
+        return True
+
+    @property
+    def _lost(self) -> bool:
+        """Whether it was sent before and its answer was lost, the call aside that is under way."""
+        return self.submission.sendings > (self.submission.status is SubmissionStatus.SUBMITTING)
 
     # --- waiting for it -----------------------------------------------------------------------------------------
 
@@ -238,25 +276,31 @@ class SubmissionRun:
                             await self._end(SubmissionStatus.FAILED, "failed at the provider", message)
                         return
                     case Gone():
-                        await self._end_for_nothing("the provider no longer knows it", UNKNOWN)
+                        await self._give_up("the provider no longer knows it", UNKNOWN)
                         return
                     case Waiting():
                         if self._age(sent_at) > self._provider.patience and self.hearing.enough:
                             told = self.hearing.given_up(round(self._age(sent_at) / 60))
-                            await self._end_for_nothing("rendering for too long", told)
+                            await self._give_up("rendering for too long", told)
                             return
-                        if result.handle is not None:
-                            handle = result.handle
-                            if not await self._jobs.learnt(self.submission, handle):
+                        so_far = result.charged or self.submission.charged
+                        if result.handle is not None or so_far != self.submission.charged:
+                            handle = result.handle or handle
+                            if not await self._jobs.learnt(self.submission, handle, so_far):
                                 return
-                            self.submission = replace(self.submission, handle=handle)
+                            self.submission = replace(self.submission, handle=handle, charged=so_far)
 
     async def _ask(self, watch: Watch, handle: Handle) -> PollResult:
-        """Poll once. Without an answer it is what was said last."""
+        """Poll once. Without an answer that counts it is what was said last."""
         try:
-            result = await self._provider.poll(handle)
+            result = await self._provider.poll(handle, self._request)
         except ProviderError as error:
             self.hearing.failed(error)
+            watch.failed()
+            return replace(self.hearing.said, handle=None)
+        if isinstance(result, Gone) or (isinstance(result, Finished | Failed) and not result.sure):
+            if self.hearing.believes():
+                return result
             watch.failed()
             return replace(self.hearing.said, handle=None)
         self.hearing.answered()
@@ -279,19 +323,37 @@ class SubmissionRun:
             log.warning("image.lost", provider=self._provider.name, detail=error.detail)
             alarm(self._provider, error)
         if not gathered.kept:
-            cost = finished.cost.millicredits
-            await self._end_for_nothing("no image could be fetched", gathered.reasons, cost)
+            mendable = gathered.mendable
+            result = encode_result(finished, why=mendable.detail if mendable else "") or self.submission.result
+            await self._end_for_nothing(
+                "no image could be fetched",
+                gathered.reasons,
+                finished.cost.millicredits + finished.beyond,
+                result=result,
+                waits_for=mendable.setting if mendable and result else None,
+            )
             return
         missing = self._request.images - len(gathered.kept)
         note = None
         if missing > 0:
             because = f": {gathered.reasons}" if gathered.lost else "."
             note = f"{missing} of {self._request.images} pictures did not come{because}"
-        if await self._jobs.done(self.submission, gathered.kept, finished.cost, finished_at=finished_at, note=note):
+        if finished.beyond:
+            log.error("provider.charged_twice", provider=self._provider.name, millicredits=finished.beyond)
+        if await self._jobs.done(
+            self.submission,
+            gathered.kept,
+            finished.cost,
+            finished_at=finished_at,
+            note=note,
+            beyond=finished.beyond,
+        ):
             self._resting.succeeded(self.submission.id)
-            seconds = (finished_at - (self.submission.sent_at or finished_at)) / 1000
-            past = await self._jobs.durations.of(self._request)
-            past.add(seconds, watch.mark if watch else None, blind=watch is not None and watch.blind)
+            # How long it lay unknown says nothing about the engine.
+            if self.submission.reopened_at is None:
+                seconds = (finished_at - (self.submission.sent_at or finished_at)) / 1000
+                past = await self._jobs.durations.of(self._request)
+                past.add(seconds, watch.mark if watch else None, blind=watch is not None and watch.blind)
             self._moved(SubmissionStatus.DONE)
 
     async def _tell_of_fetching(self) -> None:
@@ -301,16 +363,24 @@ class SubmissionRun:
 
     # --- the record ---------------------------------------------------------------------------------------------
 
-    async def _end(self, status: SubmissionStatus, why: str, told: str) -> None:
-        if await self._jobs.ended_free(self.submission, status, why=why, told=told):
+    async def _end(self, status: SubmissionStatus, why: str, told: str, **known: object) -> None:
+        if await self._jobs.ended_free(self.submission, status, why=why, told=told, **known):
             self._moved(status)
 
-    async def _end_for_nothing(self, why: str, told: str, millicredits: int = 0) -> None:
+    async def _give_up(self, why: str, told: str) -> None:
+        """The provider does not say what became of it: what it said before is tried once more, where it is known."""
+        if self.submission.result is not None:
+            await self._keep(decode_result(self.submission.result), self._clock.now())
+        else:
+            await self._end_for_nothing(why, told)
+
+    async def _end_for_nothing(self, why: str, told: str, millicredits: int = 0, **known: object) -> None:
         """It was taken, and perhaps charged for, and brought nothing: free for the user, and known to the admins."""
         if millicredits:
             log.error("provider.charged_for_nothing", provider=self._provider.name, millicredits=millicredits)
-        self._resting.failed(self.submission.id, told)
-        await self._end(SubmissionStatus.UNKNOWN, why, told)
+        self._resting.failed(self.submission.id, Cause.NOTHING_CAME)
+        charged = millicredits or self.submission.charged
+        await self._end(SubmissionStatus.UNKNOWN, why, told, charged=charged, **known)
 
     def _moved(self, status: SubmissionStatus, *, handle: Handle | None = None, sent_at: int | None = None) -> None:
         self.submission = replace(

@@ -24,7 +24,7 @@ class Progress:
     """What is happening now. Each is None where it is not known.
 
     ``queue_position`` is 1 for the next to be sent; ``expected_at`` is Unix milliseconds, UTC, and so is
-    ``resting_until``, before which nothing is sent because the provider rests.
+    ``resting_until``, before which nothing is sent because the provider rests. ``overdue``: it takes longer than usual.
     """
 
     queue_position: int | None = None
@@ -32,10 +32,11 @@ class Progress:
     expected_at: int | None = None
     fetching: bool = False
     resting_until: int | None = None
+    overdue: bool = False
 
-    def expecting(self, at: int | None) -> Progress:
-        """The same, probably over at ``at``."""
-        return replace(self, expected_at=at)
+    def expecting(self, at: int | None, *, overdue: bool) -> Progress:
+        """The same, probably over at ``at``, or ``overdue``."""
+        return replace(self, expected_at=at, overdue=overdue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class SubmissionView:
     held: int
     captured: int | None
     exact: bool
+    provider_missing: bool = False
+    """Whether it goes on only when its provider is set up again."""
 
     @property
     def ended(self) -> bool:
@@ -116,8 +119,11 @@ class JobView:
 
     @property
     def can_cancel(self) -> bool:
-        """Whether something has not been sent yet."""
-        return any(submission.record.status is SubmissionStatus.QUEUED for submission in self.submissions)
+        """Whether something is not on its way."""
+        return any(
+            submission.provider_missing or submission.record.status is SubmissionStatus.QUEUED
+            for submission in self.submissions
+        )
 
 
 async def load(connection: AsyncConnection, job: Job, providers: Mapping[str, Provider], progress: Progress) -> JobView:
@@ -161,6 +167,7 @@ def _view(
                 held=costs.held,
                 captured=costs.captured,
                 exact=costs.exact,
+                provider_missing=submission.status not in ENDED and submission.provider not in providers,
             )
         )
         provider = providers.get(submission.provider)

@@ -16,7 +16,7 @@ from bot.generation.jobs import Jobs
 from bot.generation.queue import Queue
 from bot.generation.rate import Rate
 from bot.generation.resting import Rest, Resting
-from bot.generation.submission import NOT_OFFERED, UNKNOWN, SubmissionRun
+from bot.generation.submission import NOT_OFFERED, SubmissionRun
 from bot.generation.turns import Turns
 from bot.generation.views import Progress
 from bot.providers.base import Provider
@@ -162,12 +162,15 @@ class Worker:
     # --- starting submissions -----------------------------------------------------------------------------------
 
     async def _resume(self) -> None:
-        on_their_way, ready = await self._jobs.take_up(unknown=UNKNOWN, not_offered=NOT_OFFERED)
+        on_their_way, ready, waiting = await self._jobs.take_up(not_offered=NOT_OFFERED)
         for submission in on_their_way:
             self._start(self._lanes[submission.provider], submission)
         for job_id in {submission.job_id for submission in on_their_way}:
             self._changed(job_id)
         self._ready.update(job.id for job in ready)
+        for one in waiting:
+            event = "provider.missing" if one.setting is None else "images.wait"
+            log.error(event, provider=one.provider, setting=one.setting, submissions=one.submissions, why=one.details)
         log.info("worker.resumed", submissions=len(on_their_way), ready=len(ready))
 
     async def _dispatch(self) -> None:
@@ -201,7 +204,8 @@ class Worker:
         now = self._clock.now()
         due = await self._queue.due(now)
         running = {id_: run for lane in self._lanes.values() for id_, run in lane.running.items()}
-        due = [submission for submission in due if submission.id not in running]
+        # One that was sent before waits for its provider, if that is not set up.
+        due = [each for each in due if each.id not in running and each.provider in self._lanes]
         before = [submission.job_id for submission in self._queue.waiting]
         self._queue.waiting = waiting = []
         for submission in self._turns.ordered(due, (run.submission.user_id for run in running.values())):

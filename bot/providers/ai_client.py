@@ -6,7 +6,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar, Self
 
-from bot.providers.ai_client_entries import Opened, Ticket, own_request, read_entries, read_ticket, result_of
+from bot.providers.ai_client_entries import (
+    Opened,
+    Ticket,
+    is_whole_list,
+    own_request,
+    read_entries,
+    read_ticket,
+    result_of,
+)
 from bot.providers.answers import Answer, Unreadable, unwrap
 from bot.providers.base import (
     Ability,
@@ -25,10 +33,12 @@ from bot.providers.base import (
     Quote,
     Refused,
     SettingsReader,
+    Unreachable,
     WeightedText,
 )
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
+from bot.providers.refusals import Judge
 from bot.providers.settings import checked_names, image_hosts, largest_image
 from bot.providers.stable_diffusion import (
     COMMON_SIZES,
@@ -62,6 +72,7 @@ class AiClient(Provider):
     """Polled by threads. It tells neither seed nor progress, and what it costs only in the end."""
 
     name: ClassVar[str] = "ai-client"
+    key_setting: ClassVar[str] = "AI_CLIENT_TOKEN"
     finds_lost_submits = True
     # The page names no limit but the rate; a poll is small, and how often it pays is for the polling to say.
     shortest_poll = 0.25
@@ -105,6 +116,7 @@ class AiClient(Provider):
             secret=token,
             scheme="Bearer",
             image_hosts=image_hosts(settings),
+            proxy=settings.proxy,
         )
         return cls(
             service,
@@ -147,7 +159,7 @@ class AiClient(Provider):
     async def prepare(self, request: ImageRequest) -> Handle:
         form = [("ai_version_code", self._version_code)]
         answer = await self._service.call("POST", "/threads", paid=False, form=form)
-        opened = Opened.read(await self._data(answer))
+        opened = Opened.read(unwrap(await self._json(answer)))
         if opened is None:
             raise self._service.judge.by_status(answer, paid=False)
         return Ticket(thread=opened.guid, images=request.images).handle()
@@ -158,7 +170,7 @@ class AiClient(Provider):
             "POST", f"/threads/{ticket.thread}/entry", paid=True, form=entry_form(request), seconds=SUBMIT_SECONDS
         )
         if not answer.ok:
-            raise self._service.judge.by_status(answer, paid=True)
+            raise self._service.judge.about(request).by_status(answer, paid=True)
         try:
             entry = Opened.read(unwrap(await answer.json()))
         except Unreadable:
@@ -172,19 +184,28 @@ class AiClient(Provider):
         ticket = read_ticket(handle)
         answer = await self._entries(ticket)
         if is_missing(answer):
-            return None
-        request = own_request(read_entries(await self._data(answer)), ticket.request)
-        if request is None:
-            return None
-        return ticket.model_copy(update={"request": request.guid}).handle()
+            # We opened it, so this says more about the service than about the thread.
+            raise Unreachable(f"{self.label} does not know the thread at the moment.", detail=answer.detail)
+        value = await self._json(answer)
+        entries = read_entries(unwrap(value), ticket.thread)
+        if (request := own_request(entries, ticket.request)) is not None:
+            known = Opened.read({"guid": request.guid})
+            return ticket.model_copy(update={"request": known.guid if known else None}).handle()
+        if entries or not is_whole_list(value, ticket.thread):
+            raise self._no_list(answer)
+        return None
 
-    async def poll(self, handle: Handle) -> PollResult:
+    async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
         ticket = read_ticket(handle)
         answer = await self._entries(ticket)
         if is_missing(answer):
             return Gone()
-        entries = read_entries(await self._data(answer))
-        return result_of(entries, ticket, judge=self._service.judge, guess=self._credits_per_image)
+        judge = self._service.judge.about(request)
+        value = await self._json(answer, judge)
+        entries = read_entries(unwrap(value), ticket.thread)
+        if own_request(entries, ticket.request) is None and not is_whole_list(value, ticket.thread):
+            raise self._no_list(answer)
+        return result_of(entries, ticket, judge=judge, guess=self._credits_per_image)
 
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
         if image.url is None:
@@ -200,7 +221,7 @@ class AiClient(Provider):
         try:
             answer = await self._service.call("GET", f"/threads/{_NOBODYS_THREAD}/entries", paid=False)
             if not is_missing(answer):
-                await self._data(answer)
+                await self._json(answer)
         except ProviderError as error:
             return error.message
         return None
@@ -211,14 +232,18 @@ class AiClient(Provider):
     async def _entries(self, ticket: Ticket) -> Answer:
         return await self._service.call("GET", f"/threads/{ticket.thread}/entries", paid=False)
 
-    async def _data(self, answer: Answer) -> Json:
+    async def _json(self, answer: Answer, judge: Judge | None = None) -> Json:
         """What a free call gave. Raises the error that follows from a status or a body that is not as it should be."""
+        judge = judge or self._service.judge
         if not answer.ok:
-            raise self._service.judge.by_status(answer, paid=False)
+            raise judge.by_status(answer, paid=False)
         try:
-            return unwrap(await answer.json())
+            return await answer.json()
         except Unreadable:
-            raise self._service.judge.by_status(answer, paid=False) from None
+            raise judge.by_status(answer, paid=False) from None
+
+    def _no_list(self, answer: Answer) -> Unreachable:
+        return Unreachable(f"{self.label} answers with something else than what it made.", detail=answer.detail)
 
 
 def is_missing(answer: Answer) -> bool:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from bot.providers.answers import Dimensions, Fault, Flag, Lenient, Millicredits, Name, Percent, Whole, name, percent
-from bot.providers.base import Cost, Failed, Finished, GeneratedImage, Handle, Json, PollResult, Refused, Waiting
+from bot.providers.base import (
+    Cost,
+    Failed,
+    Finished,
+    GeneratedImage,
+    Gone,
+    Handle,
+    Json,
+    PollResult,
+    Refused,
+    Waiting,
+)
 from bot.providers.refusals import Judge
+from bot.providers.stable_diffusion import MOST_IMAGES
 
-STRAY_POLLS = 5
-"""So often a request that is over and has no answer is asked for again before it counts as failed."""
-
+_KINDS = frozenset({"request", "response"})
 _GUID = r"^[0-9A-Za-z_-]{1,64}$"
 _IMAGE_LISTS = ("images", "data", "results", "output")
 
@@ -32,18 +43,13 @@ class Opened(Lenient):
 
 
 class Ticket(BaseModel):
-    """The handle of a submission: the thread's guid, the request entry's once it is known, the images asked for.
-
-    ``strays`` counts the polls that found the request over and no answer to it. It stands here, and so in the
-    database, since a poll by itself remembers nothing.
-    """
+    """The handle of a submission: the thread's guid, the request entry's once it is known, the images asked for."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     thread: str = Field(pattern=_GUID)
     request: str | None = Field(default=None, pattern=_GUID)
-    images: int = Field(default=10, ge=1)
-    strays: int = Field(default=0, ge=0)
+    images: int = Field(default=MOST_IMAGES, ge=1)
 
     def handle(self) -> Handle:
         made: Handle = self.model_dump(exclude_defaults=True)
@@ -83,6 +89,7 @@ class Entry(Lenient):
     """A request or a response in a thread. ``waiting_response`` is None where it is not told."""
 
     guid: Name = None
+    thread_guid: Name = None
     type: Name = None
     error: Fault = None
     content: Any = None
@@ -108,59 +115,140 @@ class Entry(Lenient):
         return percent(self.content.get("percent")) if isinstance(self.content, dict) else None
 
 
-def read_entries(value: Json) -> list[Entry]:
-    """The entries in a list, or in an object with numbers for keys, as PHP writes some lists; others are left out."""
+def is_whole_list(value: Json, thread: str) -> bool:
+    """Whether this is surely the list of this thread's entries, so that what is not in it is not there.
+
+    It is a list in which everything is a request or a response, bare or alone under ``data``; it may be empty. A
+    message in its place, null, or an odd element may come from a service that is just going down or coming up.
+    """
+    if isinstance(value, dict) and value.keys() == {"data"}:
+        value = value["data"]
+    if isinstance(value, dict) and value and all(key.isdecimal() for key in value):
+        value = list(value.values())  # As PHP writes some lists.
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        return False
+    entries = [Entry.model_validate(one) for one in value]
+    return all(entry.type in _KINDS and _is_of(entry, thread) for entry in entries)
+
+
+def read_entries(value: Json, thread: str) -> list[Entry]:
+    """The thread's entries in a list, or in an object with numbers for keys; whatever else is in it is left out."""
     if isinstance(value, dict):
         value = [value] if "type" in value else list(value.values())
-    return [Entry.model_validate(one) for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    found = [Entry.model_validate(one) for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [entry for entry in found if _is_of(entry, thread)]
+
+
+def _is_of(entry: Entry, thread: str) -> bool:
+    return entry.thread_guid is None or entry.thread_guid.casefold() == thread.casefold()
 
 
 def own_request(entries: Sequence[Entry], guid: str | None) -> Entry | None:
     """The request entry with this guid, or the last one: the thread is the submission's own."""
-    requests = [entry for entry in entries if entry.type == "request"]
+    requests = _of_type(entries, "request")
     named = [entry for entry in requests if entry.guid == guid] or requests
     return named[-1] if named else None
 
 
-def responses_to(request: Entry, entries: Sequence[Entry]) -> list[Entry]:
-    """The responses that belong to this request: those after it, up to the next request.
+def result_of(entries: Sequence[Entry], ticket: Ticket, *, judge: Judge, guess: int) -> PollResult:
+    """How the submission stands. ``guess`` is millicredits an image, for an answer that does not tell its cost.
+
+    A thread holds two requests where the first one arrived late, after it had been sent again: both are this
+    submission's. The user gets the answer to one and pays for one; what the other one cost is told beside it.
+    """
+    requests, responses = _of_type(entries, "request"), _of_type(entries, "response")
+    own = own_request(entries, ticket.request)
+    groups = _answers(entries)
+    result: PollResult
+    if groups is None or own is None:
+        together = _standing(requests, responses, ticket.images * max(1, len(requests)), judge, guess)
+        result = _shared(together, requests, responses) if requests else _without_request(together)
+    else:
+        mine = next(place for place, (request, _) in enumerate(groups) if request is own)
+        # Its own answer counts. Where it has none, the answer to the same request that was sent before will do.
+        order = [groups[mine], *groups[:mine], *groups[mine + 1 :]]
+        results = [_standing([request], answers, ticket.images, judge, guess) for request, answers in order]
+        result = _best(results)
+    charged = sum(response.credits or 0 for response in responses if not response.waiting)
+    if isinstance(result, Finished):
+        return replace(result, beyond=max(0, charged - result.cost.millicredits) if len(requests) > 1 else 0)
+    return result if isinstance(result, Gone) else replace(result, charged=charged)
+
+
+def _of_type(entries: Sequence[Entry], kind: str) -> list[Entry]:
+    return [entry for entry in entries if entry.type == kind]
+
+
+def _answers(entries: Sequence[Entry]) -> list[tuple[Entry, list[Entry]]] | None:
+    """Each request with the responses to it: those after it, up to the next request. None if they cannot be told apart.
 
     A thread with one request may list them in any order: they can belong to no other.
     """
-    if sum(entry.type == "request" for entry in entries) == 1:
-        return [entry for entry in entries if entry.type == "response"]
-    start = next(index for index, entry in enumerate(entries) if entry is request) + 1
-    end = next((n for n in range(start, len(entries)) if entries[n].type == "request"), len(entries))
-    return [entry for entry in entries[start:end] if entry.type == "response"]
+    requests = _of_type(entries, "request")
+    if len(requests) == 1:
+        return [(requests[0], _of_type(entries, "response"))]
+    groups: list[tuple[Entry, list[Entry]]] = []
+    for entry in entries:
+        if entry.type == "request":
+            groups.append((entry, []))
+        elif entry.type == "response":
+            if not groups:
+                return None
+            groups[-1][1].append(entry)
+    numbers = {len(answers) for _, answers in groups}
+    # Two answers in a row, and a request without any: the service wrote both requests before it answered.
+    return None if 0 in numbers and max(numbers) > 1 else groups
 
 
-def result_of(entries: Sequence[Entry], ticket: Ticket, *, judge: Judge, guess: int) -> PollResult:
-    """How the submission stands. ``guess`` is millicredits an image, for an answer that does not tell its cost."""
-    request = own_request(entries, ticket.request)
-    if request is None:
-        return _astray(ticket, judge)
-    responses = responses_to(request, entries)
-    waiting = request.waiting or any(response.waiting for response in responses)
-    images = () if waiting else tuple(image for response in responses for image in response.images)[: ticket.images]
+def _standing(
+    requests: Sequence[Entry], responses: Sequence[Entry], most: int, judge: Judge, guess: int
+) -> Waiting | Finished | Failed:
+    """How these requests stand by these responses; ``most`` images are taken of them."""
+    entries = (*responses, *requests)
+    waiting = any(entry.waiting for entry in entries)
+    found = {} if waiting else {image.url: image for response in responses for image in response.images}
+    images = tuple(found.values())[: min(most, MOST_IMAGES)]
     if images:
         told = [response.credits for response in responses if response.credits is not None]
-        cost = Cost(sum(told), exact=True) if told else Cost(guess * len(images), exact=False)
-        return Finished(images, cost)
-    charged = 0 if waiting else sum(response.credits or 0 for response in responses)
-    for entry in (*responses, request):
+        return Finished(images, Cost(sum(told), exact=True) if told else Cost(guess * len(images), exact=False))
+    for entry in entries:
         if entry.error is not None:
-            return Failed(judge.told(entry.error), charged)
+            return Failed(judge.told(entry.error))
     if waiting:
-        steps = [entry.progress for entry in (*responses, request) if entry.progress is not None]
+        steps = [entry.progress for entry in entries if entry.progress is not None]
         return Waiting(percent=steps[0] if steps else None)
-    return _astray(ticket, judge, charged)
+    # Nothing is being made and nothing is there: it may be a moment between two writes of the service.
+    return Failed(f"{judge.label} ended this without a picture and gave no reason.", sure=False)
 
 
-def _astray(ticket: Ticket, judge: Judge, charged: int = 0) -> PollResult:
-    """Nothing is being made and nothing is there: it may be a moment between two writes of the service."""
-    if ticket.strays >= STRAY_POLLS:
-        return Failed(f"{judge.label} ended this without a picture and gave no reason.", charged)
-    return Waiting(handle=ticket.model_copy(update={"strays": ticket.strays + 1}).handle())
+def _best(results: Sequence[Waiting | Finished | Failed]) -> Waiting | Finished | Failed:
+    """Of the first result, which is the submission's own, and those of the same request sent before: what counts."""
+    own = results[0]
+    if isinstance(own, Finished):
+        return own
+    finished = next((result for result in results if isinstance(result, Finished)), None)
+    if finished is not None:
+        # While its own answer may still come, the other one waits a while.
+        return replace(finished, sure=isinstance(own, Failed) and own.sure)
+    return next((result for result in results if isinstance(result, Waiting)), own)
+
+
+def _shared(
+    result: Waiting | Finished | Failed, requests: Sequence[Entry], responses: Sequence[Entry]
+) -> Waiting | Finished | Failed:
+    """The answers to the same request, sent more than once, as one: all the images, at the price of one request."""
+    if not isinstance(result, Finished):
+        return result
+    answered = min(len(requests), sum(bool(response.credits or response.images) for response in responses))
+    cost = result.cost
+    return replace(result, cost=replace(cost, millicredits=cost.millicredits // max(1, answered)))
+
+
+def _without_request(result: Waiting | Finished | Failed) -> Waiting | Finished | Gone:
+    """A list without our request, which was accepted: what answers are in it, if it stays like this."""
+    if isinstance(result, Failed):
+        return Gone()
+    return replace(result, sure=False) if isinstance(result, Finished) else result
 
 
 def _items(content: object) -> Iterator[Item]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from decimal import Decimal
 from pathlib import Path
@@ -33,7 +32,7 @@ from bot.providers.base import (
 )
 from bot.providers.fetching import LARGEST_IMAGE, keep
 from bot.providers.http import Service
-from bot.providers.refusals import Ground, ground
+from bot.providers.refusals import Ground, says_no_more
 from bot.providers.settings import checked_names, largest_image
 from bot.providers.stable_diffusion import (
     COMMON_SIZES,
@@ -84,6 +83,7 @@ class Aithriving(Provider):
     """Answered in one call, so there is nothing to poll and nothing to find again: a lost answer stays lost."""
 
     name: ClassVar[str] = "aithriving"
+    key_setting: ClassVar[str] = "AITHRIVING_KEY"
 
     def __init__(
         self,
@@ -114,6 +114,7 @@ class Aithriving(Provider):
             settings.url("AITHRIVING_URL", URL),
             secret=key,
             scheme=settings.text("AITHRIVING_AUTH_SCHEME"),
+            proxy=settings.proxy,
         )
         return cls(
             service,
@@ -146,37 +147,37 @@ class Aithriving(Provider):
         try:
             value = await answer.json()
         except Unreadable:
-            raise self._service.judge.by_status(answer, paid=True) from None
+            raise self._service.judge.about(request).by_status(answer, paid=True) from None
         reply = Reply.read(value)
         if reply is None or (reply.code is None and reply.data.image is None):
-            raise self._service.judge.by_status(answer, paid=True)
+            raise self._service.judge.about(request).by_status(answer, paid=True)
         if reply.code not in {0, None}:
-            raise self._refusal(answer, value)
+            raise self._refusal(answer, value, request)
         return await self._finished(answer, reply, request)
 
-    def _refusal(self, answer: Answer, value: Json) -> ProviderError:
-        """The service says itself that it failed, which is free: its word goes before a 5xx, but not before a 429."""
-        judge = self._service.judge
+    def _refusal(self, answer: Answer, value: Json, request: ImageRequest) -> ProviderError:
+        """The service says itself that it failed, which is free: its word goes before a 5xx, but not before a 4xx."""
+        judge = self._service.judge.about(request)
         said = reason(value)
-        only_status = answer.status in {403, 404} and said.rstrip(".").lower() in {"", "forbidden", "not found"}
-        if only_status or (300 <= answer.status < 500 and answer.status not in {400, 403, 404, 408, 422}):
+        told = answer.status == 404 and not says_no_more(said)
+        if 300 <= answer.status < 500 and answer.status != 408 and not told:
             return judge.by_status(answer, paid=True)
-        error = judge.by_words(said, detail=answer.detail)
-        if answer.status >= 500 and isinstance(error, Refused) and ground(judge.plain(said)) is Ground.OTHER:
+        if answer.status >= 500 and judge.ground(said) is Ground.OTHER:
             return judge.fault(judge.plain(said), answer.detail)
-        return error
+        return judge.by_words(said, status=answer.status, detail=answer.detail)
 
     async def _finished(self, answer: Answer, reply: Reply, request: ImageRequest) -> Finished:
         image = reply.data.image
         if image is None:
             if not answer.ok:
-                raise self._service.judge.by_status(answer, paid=True)
+                raise self._service.judge.about(request).by_status(answer, paid=True)
             raise OutcomeUnknown(f"{self.label} said that it was done and sent no picture.", detail=answer.detail)
         try:
-            data = await asyncio.to_thread(decode_image, image)
+            data = await self._service.in_thread(decode_image, image)
         except ValueError:
             raise OutcomeUnknown(f"{self.label} sent a picture that cannot be read.", detail=answer.detail) from None
-        seed = reply.data.seed if reply.data.seed is not None else request.seed
+        told = reply.data.seed
+        seed = told if told is not None and told in SEED else request.seed
         made = GeneratedImage(data=data, seed=seed or None, filtered=reply.filtered)
         return Finished((made,), self._cost(request))
 
@@ -190,13 +191,13 @@ class Aithriving(Provider):
         """Always raises: None would say that nothing was paid for, and that is not known."""
         raise OutcomeUnknown(f"{self.label} cannot say what became of a request.")
 
-    async def poll(self, handle: Handle) -> PollResult:
+    async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
         return Gone()
 
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
         if image.data is None:
             raise Refused(f"{self.label} sent no picture.")
-        return await keep(image.data, path, label=self.label, largest=self._largest)
+        return await keep(self._service, image.data, path, largest=self._largest)
 
     async def cancel(self, handle: Handle) -> CancelResult:
         return CancelResult.NOT_OFFERED

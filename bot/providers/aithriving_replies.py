@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ValidationError
 
-from bot.providers.answers import Lenient, Name, Whole
+from bot.providers.answers import Lenient, Name, Whole, says_filtered
 from bot.providers.base import Json
 
 
@@ -51,4 +51,4 @@ class Reply(Lenient):
     @property
     def filtered(self) -> bool:
         """Whether the picture came blurred by the content filter."""
-        return "filter" in (self.data.finish_reason or self.finish_reason or "").lower()
+        return says_filtered(self.data.finish_reason or self.finish_reason)

@@ -5,15 +5,14 @@ Nothing here raises for an odd value: what cannot be read is None, and who asked
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -22,15 +21,19 @@ from bot.providers.base import Json, Size
 LONGEST_WAIT = 3600.0
 """Seconds; a service that asks for a longer pause gets this one."""
 
+LONGEST_TEXT = 300
+"""Characters of a service's words that are shown."""
+
 # Credits beyond this are a fault of the answer and not a price.
 _MOST_CREDITS = Decimal(1_000_000)
-_LONGEST_TEXT = 300
 # Bytes from which on decoding takes long enough to be done in a thread.
 _SLOW_TO_READ = 1 << 18
 _NO_ERROR = frozenset({"", "none", "null"})
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
+_FILTERED = re.compile(r"((content|safety)[\W_]*)?filter(ed)?", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,500}>")
+_TYPE = re.compile(r"[A-Za-z0-9.+-]{1,30}/[A-Za-z0-9.+-]{1,60}")
 _SCRIPT = re.compile(r"(?is)<(script|style)\b.*?(</\1\s*>|$)")
 
 
@@ -109,6 +112,11 @@ def name(value: object) -> str | None:
     return str(value).strip() or None
 
 
+def says_filtered(finish_reason: str | None) -> bool:
+    """Whether this code says that a picture was filtered. Not any text that has the word: it may say the opposite."""
+    return _FILTERED.fullmatch(finish_reason or "") is not None
+
+
 def fault(value: object) -> str | None:
     """What an ``error`` field says: None where it says that there is none, else the words in it."""
     if not value or (isinstance(value, str) and value.strip().lower() in _NO_ERROR):
@@ -147,14 +155,14 @@ def _words(value: object, depth: int) -> Iterator[str]:
         yield str(value)
 
 
-def plain(text: str, *, secret: str = "") -> str:
-    """A service's words as one short line of text, without markup, control signs or the key."""
+def plain(text: str, *, secret: str = "", longest: int = LONGEST_TEXT) -> str:
+    """A service's words as one line of at most ``longest`` characters, without markup, control signs or the key."""
     text = text[:20_000].encode("utf-8", "ignore").decode("utf-8")
     if secret:
         text = text.replace(secret, "…")
     text = _TAG.sub(" ", _SCRIPT.sub(" ", text))
     text = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1].rstrip()}…"
+    return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"
 
 
 def retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
@@ -189,6 +197,8 @@ class Answer:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     call: str = ""
+    in_thread: Callable[..., Awaitable[Any]] | None = field(default=None, repr=False)
+    """How a long body is read beside the event loop; without it that is done at once."""
 
     def header(self, name: str) -> str | None:
         return self.headers.get(name)
@@ -204,14 +214,16 @@ class Answer:
 
     @property
     def detail(self) -> str:
-        kind = (self.header("Content-Type") or "no type").partition(";")[0][:60]
+        kind = (self.header("Content-Type") or "no type").partition(";")[0].strip()
+        kind = kind if kind == "no type" or _TYPE.fullmatch(kind) else "an odd type"
         return f"{self.call}: HTTP {self.status}, {kind}, {len(self.body)} bytes"
 
     async def json(self) -> Json:
         """The decoded body. Raises Unreadable if it is no JSON."""
-        if len(self.body) < _SLOW_TO_READ:
+        if self.in_thread is None or len(self.body) < _SLOW_TO_READ:
             return parse_json(self.body)
-        return await asyncio.to_thread(parse_json, self.body)
+        value: Json = await self.in_thread(parse_json, self.body)
+        return value
 
 
 class Lenient(BaseModel):

@@ -190,36 +190,47 @@ class Waiting:
     """Not done yet. Each figure is None where the provider does not tell it.
 
     ``handle`` is a new one to go on with and to store in place of the old one, where this poll has taught something.
+    ``charged`` is what the provider says that it has charged for this submission so far, in its millicredits.
     """
 
     percent: int | None = None
     position: int | None = None
     eta_seconds: float | None = None
     handle: Handle | None = None
+    charged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Done: at least one image, and what it cost."""
+    """Done: at least one image, and what it cost.
+
+    ``beyond`` is what the provider charged in addition to the cost, in its millicredits: for the same request that
+    arrived twice. The user does not pay it. ``sure`` is False where the answer contradicts itself and may be another
+    one in a moment: it counts only if it stays.
+    """
 
     images: tuple[GeneratedImage, ...]
     cost: Cost
+    beyond: int = 0
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
     """The provider says that it could not make it. The message is safe to show.
 
-    ``charged`` is what the provider took for it all the same, in its millicredits; the user is not charged.
+    ``charged`` is what the provider took for it all the same, in its millicredits; the user is not charged. ``sure``
+    is False where the answer contradicts itself and may be another one in a moment: it counts only if it stays.
     """
 
     message: str
     charged: int = 0
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The provider no longer knows this submission."""
+    """The provider does not know this submission. It counts only if it stays so: a service may just be restarting."""
 
 
 PollResult: TypeAlias = Waiting | Finished | Failed | Gone
@@ -232,17 +243,36 @@ class CancelResult(StrEnum):
     NOT_OFFERED = "not offered"
 
 
+class Cause(StrEnum):
+    """Why a call failed, for the lists that others than the author read: they never show a service's own words."""
+
+    NO_ANSWER = "no answer"
+    UNREACHABLE = "unreachable"
+    BUSY = "busy"
+    KEY = "key"
+    CREDITS = "credits"
+    ADDRESS = "address"
+    FAULT = "fault"
+    REFUSED = "refused"
+    NOTHING_CAME = "nothing came"
+
+
 class ProviderError(Exception):
     """A call did not give what it should. The subclass is the decision that follows from it.
 
-    ``message`` is a plain sentence that is safe to show; ``detail`` is for the log: a status, a short excerpt of the
-    answer, never a key, a header or a prompt.
+    ``message`` is a plain sentence for the request's author. It may repeat what the service says, so it is never logged
+    and not the exception's text. ``detail`` is for the log: a status or a length, never a word of an answer, a key, a
+    header or a prompt. ``cause`` is for everybody.
     """
 
-    def __init__(self, message: str, *, detail: str = "") -> None:
-        super().__init__(f"{message} ({detail})" if detail else message)
+    cause = Cause.FAULT
+
+    def __init__(self, message: str, *, detail: str = "", cause: Cause | None = None) -> None:
+        super().__init__(detail)
         self.message = message
         self.detail = detail
+        if cause is not None:
+            self.cause = cause
 
 
 class Refused(ProviderError):
@@ -250,16 +280,31 @@ class Refused(ProviderError):
 
     ``operator`` is True where only the bot's operator can mend it: a wrong key, no credits left, an engine retired.
     ``fault`` is True where the provider says that it is broken itself: the next one may do, but not this one again.
+    ``setting`` names the setting with which the operator can mend it, "" where there is none.
     """
 
-    def __init__(self, message: str, *, detail: str = "", operator: bool = False, fault: bool = False) -> None:
-        super().__init__(message, detail=detail)
+    cause = Cause.REFUSED
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        detail: str = "",
+        cause: Cause | None = None,
+        operator: bool = False,
+        fault: bool = False,
+        setting: str = "",
+    ) -> None:
+        super().__init__(message, detail=detail, cause=cause)
         self.operator = operator
         self.fault = fault
+        self.setting = setting
 
 
 class Busy(ProviderError):
     """The provider asks to wait ``retry_after`` seconds (None: it did not say); the request was not accepted."""
+
+    cause = Cause.BUSY
 
     def __init__(self, message: str, *, detail: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, detail=detail)
@@ -269,9 +314,13 @@ class Busy(ProviderError):
 class Unreachable(ProviderError):
     """The request surely did not arrive, or it was one that may be repeated freely: try again later."""
 
+    cause = Cause.UNREACHABLE
+
 
 class OutcomeUnknown(ProviderError):
     """The request was sent and no usable answer came: find out, never just send it again."""
+
+    cause = Cause.NO_ANSWER
 
 
 class WrongSetting(ValueError):
@@ -291,6 +340,7 @@ class SettingsReader(Protocol):
     def url(self, name: str, default: str) -> str: ...
     def number(self, name: str, default: Decimal | float | int, *, low: float, high: float) -> Decimal: ...
     def names(self, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]: ...
+    def proxy(self, url: str) -> str | None: ...
 
 
 class Provider(ABC):
@@ -301,6 +351,8 @@ class Provider(ABC):
     """
 
     name: ClassVar[str]
+    key_setting: ClassVar[str] = ""
+    """The setting without which the provider is not there."""
     label: str
     """The name to show to people."""
     engines: tuple[Engine, ...]
@@ -315,9 +367,9 @@ class Provider(ABC):
     patience: float = 600.0
     """Seconds after which a submission that is still rendering is given up."""
     finds_lost_submits: bool = False
-    """Whether :meth:`find` can tell if a submit whose answer was lost has arrived."""
+    """Whether :meth:`find` can tell if a submit whose answer was lost has arrived, and :meth:`poll` how it stands."""
     lost_after: float = 60.0
-    """Seconds after it was sent from which on a submit that :meth:`find` does not see has not arrived."""
+    """Seconds for which a submit whose answer was lost is looked for before it counts as one that did not arrive."""
 
     @classmethod
     @abstractmethod
@@ -341,11 +393,14 @@ class Provider(ABC):
 
     @abstractmethod
     async def find(self, handle: Handle) -> Handle | None:
-        """Look whether a submit whose answer was lost has arrived: its handle, or None if it is not there."""
+        """Look whether a submit whose answer was lost has arrived: its handle, or None if it is surely not there.
+
+        None is the reason to pay again, so it needs proof. Raises Unreachable where the answer proves nothing.
+        """
 
     @abstractmethod
-    async def poll(self, handle: Handle) -> PollResult:
-        """Ask how a submission is getting on."""
+    async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
+        """Ask how a submission is getting on. A service may repeat the words of its ``request`` in what it answers."""
 
     @abstractmethod
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:

@@ -5,7 +5,6 @@ A download is made without the key, from configured hosts alone, also after a re
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +13,9 @@ import aiohttp
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 from yarl import URL
 
-from bot.providers.base import FetchedImage, Refused, Size, Unreachable
+from bot.providers.addresses import as_written
+from bot.providers.base import Cause, FetchedImage, Refused, Size, Unreachable
+from bot.providers.hosts import Hosts
 from bot.providers.http import CONNECT_SECONDS, Service
 from bot.providers.image_headers import APage, CutShort, NotAPicture, inspect_file
 
@@ -42,15 +43,16 @@ class _OtherLength(Unreachable):
         self.image = image
 
 
-async def keep(data: bytes, path: Path, *, label: str, largest: int = LARGEST_IMAGE) -> FetchedImage:
+async def keep(service: Service, data: bytes, path: Path, *, largest: int = LARGEST_IMAGE) -> FetchedImage:
     """Write an image that came with an answer into the file. Raises Refused if it is none that we can take."""
     if len(data) > largest:
-        raise _too_large(label, largest, f"{len(data)} bytes")
+        message = f"{service.label} sent an image of more than {largest // MEBIBYTE} MiB."
+        raise Refused(message, detail=f"{len(data)} bytes: more than IMAGE_MAX_MIB")
     try:
-        return await asyncio.to_thread(_finish, path, "wb", data)
+        return await service.in_thread(_finish, path, "wb", data)
     except NotAPicture as error:
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-        raise Refused(f"{label} sent {error}.", detail=f"{error}, {len(data)} bytes") from None
+        await service.in_thread(_remove, path)
+        raise Refused(f"{service.label} sent {error}.", detail=f"{error}, {len(data)} bytes") from None
 
 
 class Downloads:
@@ -67,9 +69,10 @@ class Downloads:
     ) -> FetchedImage:
         """Stream the image at ``url`` into the file, in a few attempts.
 
-        Raises Unreachable if it may come later, Refused if the host is not allowed or the bytes are no image that we
-        take. Where its length stays another than ``expected_bytes``, it is taken nevertheless if it is whole and has
-        ``expected_size``: then the length was told wrongly.
+        Raises Unreachable if it may come later, and Refused if the bytes are no image that we take. A Refused that the
+        operator can mend, by naming the host or raising the limit, is worth another try then. Where its length stays
+        another than ``expected_bytes``, an image is taken nevertheless if it is whole and has ``expected_size``: then
+        the length was told wrongly.
         """
         try:
             return await AsyncRetrying(
@@ -81,7 +84,7 @@ class Downloads:
         except _OtherLength as error:
             if error.image.size == expected_size:
                 return error.image
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            await self._service.in_thread(_remove, path)
             raise
 
     async def _attempt(self, url: str, path: Path, expected_bytes: int | None) -> FetchedImage:
@@ -89,13 +92,13 @@ class Downloads:
         try:
             image = await self._download(url, path)
         except NotAPicture as error:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            await self._service.in_thread(_remove, path)
             message, detail = f"{label} sent {error}.", str(error)
             if isinstance(error, CutShort):
                 raise Unreachable(message, detail=detail) from None
             raise (_Page if isinstance(error, APage) else Refused)(message, detail=detail) from None
         except BaseException:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            await self._service.in_thread(_remove, path)
             raise
         if expected_bytes is not None and image.bytes != expected_bytes:
             detail = f"{image.bytes} bytes in place of {expected_bytes}"
@@ -112,44 +115,41 @@ class Downloads:
 
     async def _save(self, response: aiohttp.ClientResponse, path: Path) -> FetchedImage:
         if (response.content_length or 0) > self._largest:
-            raise _too_large(self._service.label, self._largest, f"Content-Length {response.content_length}")
+            raise _above_the_limit(self._service.label, self._largest, f"Content-Length {response.content_length}")
         piece, mode, written = bytearray(), "wb", 0
         # Each trip to a thread costs more than the writing that is done there.
         async for part in response.content.iter_any():
             piece += part
             written += len(part)
             if written > self._largest:
-                raise _too_large(self._service.label, self._largest, "a body without an end")
+                raise _above_the_limit(self._service.label, self._largest, "a body without an end")
             if len(piece) >= _PIECE:
-                await asyncio.to_thread(_write, path, mode, piece)
+                await self._service.in_thread(_write, path, mode, piece)
                 piece, mode = bytearray(), "ab"
-        return await asyncio.to_thread(_finish, path, mode, piece)
+        return await self._service.in_thread(_finish, path, mode, piece)
 
     @asynccontextmanager
     async def _open(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
         """Follow redirects by hand, each against the same rule, to an answer with the status 200."""
         label = self._service.label
-        target = _parse(url, self._service.base)
+        target = as_written(url, self._service.base)
         for _ in range(_MOST_HOPS + 1):
-            if target is None or not self._service.hosts.allow(target):
-                host = "an unreadable address" if target is None else f"{target.scheme}://{target.raw_host}"
-                raise Refused(
-                    f"{label} keeps this image on a host that is not allowed. Whoever runs the bot can allow it "
-                    "with IMAGE_HOSTS.",
-                    detail=host[:200],
-                    operator=True,
-                )
+            if target is None:
+                raise Refused(f"{label} gave no address for this image that can be used.", detail="no http address")
+            if not self._service.hosts.allow(target):
+                raise _not_allowed(label, target, self._service.hosts)
             async with self._service.asking.get(
                 target,
                 # A compressed body could unpack to any length, and would not have the length that was told.
                 headers={"Accept": "image/png, image/jpeg, image/webp", "Accept-Encoding": "identity"},
+                proxy=self._service.proxy_for(target),
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
                     total=DOWNLOAD_SECONDS, connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS
                 ),
             ) as response:
                 if response.status in _REDIRECTS and (location := response.headers.get("Location")):
-                    target = _parse(location, target)
+                    target = as_written(location, target)
                     continue
                 if response.status == 410:
                     raise Refused(f"{label} no longer has this image.", detail="HTTP 410")
@@ -161,16 +161,13 @@ class Downloads:
         raise Unreachable(f"{label} sends us in circles for this image.", detail=f"more than {_MOST_HOPS} redirects")
 
 
-def _parse(url: str, base: URL) -> URL | None:
-    try:
-        return base.join(URL(url))
-    except ValueError:
-        return None
-
-
 def _write(path: Path, mode: str, data: bytes | bytearray) -> None:
     with path.open(mode) as file:
         file.write(data)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _finish(path: Path, mode: str, data: bytes | bytearray) -> FetchedImage:
@@ -179,5 +176,24 @@ def _finish(path: Path, mode: str, data: bytes | bytearray) -> FetchedImage:
         return inspect_file(file)
 
 
-def _too_large(label: str, largest: int, detail: str) -> Refused:
-    return Refused(f"{label} sent an image of more than {largest // MEBIBYTE} MiB.", detail=detail)
+def _not_allowed(label: str, target: URL, hosts: Hosts) -> Refused:
+    """Until the operator allows it; the log says with which words, the card does not say where the image is."""
+    address = f"{target.scheme}://{target.raw_host}{'' if target.is_default_port() else f':{target.port}'}"
+    return Refused(
+        f"{label} keeps this image on a host that is not allowed. Whoever runs the bot can allow it with IMAGE_HOSTS: "
+        "the log says how.",
+        detail=f"{address[:200]}: IMAGE_HOSTS does not name {hosts.to_allow(target)[:200]}",
+        cause=Cause.ADDRESS,
+        operator=True,
+        setting="IMAGE_HOSTS",
+    )
+
+
+def _above_the_limit(label: str, largest: int, detail: str) -> Refused:
+    """Until the operator raises the limit: it can be downloaded again."""
+    return Refused(
+        f"{label} sent an image of more than {largest // MEBIBYTE} MiB. Whoever runs the bot can raise IMAGE_MAX_MIB.",
+        detail=f"{detail}: more than IMAGE_MAX_MIB",
+        operator=True,
+        setting="IMAGE_MAX_MIB",
+    )

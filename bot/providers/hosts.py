@@ -17,24 +17,44 @@ _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9
 class Hosts:
     """The hosts from which images are taken: the API's own and the configured ones, each with its subdomains.
 
-    A host that is given with a port is allowed with this port alone, others with the usual ones.
+    A host that is given with a port is allowed with this port alone, others with the usual ones. Where the service is
+    reached by https, so are its images: by http only from a host that is named with its port.
     """
 
     def __init__(self, base: URL, more: Sequence[str] = ()) -> None:
-        self._ports: dict[str, set[int | None]] = {_norm(base.raw_host or ""): {_port(base)}}
+        self._secure = base.scheme == "https"
+        # Those with a port of their own, and those reached as the service is: None is the usual port.
+        self._named: set[tuple[str, int]] = set()
+        self._usual: set[tuple[str, int | None]] = {(_norm(base.raw_host or ""), _port(base))}
         for text in more:
             host, port = host_and_port(text)
-            self._ports.setdefault(host, set()).add(port)
+            if port is None:
+                self._usual.add((host, None))
+            else:
+                self._named.add((host, port))
+        self._names = {host for host, _ in (*self._named, *self._usual)}
+        self.proxies: set[str] = set()
+        """Hosts that only pass on what is asked of others: they may be in a private network, and give no images."""
 
     def allow(self, url: URL) -> bool:
         host = _norm(url.raw_host or "")
         if url.scheme not in {"http", "https"} or not host or url.user is not None or url.password is not None:
             return False
-        return any(_port(url) in self._ports[known] for known in (host, *_parents(host)) if known in self._ports)
+        known = (host, *_parents(host))
+        if any((name, url.port) in self._named for name in known):
+            return True
+        return (url.scheme == "https" or not self._secure) and any((name, _port(url)) in self._usual for name in known)
+
+    def to_allow(self, url: URL) -> str:
+        """What the operator would have to name for this address to be allowed: a host, with its port where it must."""
+        host = _norm(url.raw_host or "")
+        if url.is_default_port() and (url.scheme == "https" or not self._secure):
+            return host
+        return f"[{host}]:{url.port}" if ":" in host else f"{host}:{url.port}"
 
     def names(self, host: str) -> bool:
         """Whether this very host is configured, and not merely a subdomain of one."""
-        return _norm(host) in self._ports
+        return _norm(host) in self._names or _norm(host) in self.proxies
 
 
 def host_and_port(text: str) -> tuple[str, int | None]:
@@ -72,6 +92,38 @@ def _parents(host: str) -> tuple[str, ...]:
     return tuple(domain for domain in above if not _is_address(domain))
 
 
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the open internet, and carries no other address inside that is not."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is not None:
+            return _is_public_v4(ip.ipv4_mapped)
+        if ip in _NAT64:
+            return _is_public_v4(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF))
+        if ip.sixtofour is not None:
+            return _is_public_v4(ip.sixtofour)
+        return ip in _UNICAST and ip.is_global and not any(ip in network for network in _NOT_UNICAST)
+    return _is_public_v4(ip)
+
+
+# What the standard library calls global is more than that, and differs between its versions.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+_NOT_UNICAST = (
+    ipaddress.IPv6Network("2001::/23"),  # Teredo and other protocols' own
+    ipaddress.IPv6Network("2001:db8::/32"),
+    ipaddress.IPv6Network("3fff::/20"),
+)
+_NOT_UNICAST_V4 = (
+    ipaddress.IPv4Network("192.0.0.0/24"),
+    ipaddress.IPv4Network("192.88.99.0/24"),  # relays of 6to4
+)
+
+
+def _is_public_v4(ip: ipaddress.IPv4Address) -> bool:
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _NOT_UNICAST_V4)
+
+
 class GuardedResolver(AbstractResolver):
     """Looks names up; one that is allowed only as a subdomain must not lead into a private network."""
 
@@ -85,7 +137,7 @@ class GuardedResolver(AbstractResolver):
         found = await self._resolver.resolve(host, port, family)
         if self._hosts.names(host):
             return found
-        public = [one for one in found if ipaddress.ip_address(one["host"].partition("%")[0]).is_global]
+        public = [one for one in found if is_public(one["host"])]
         if not public:
             raise OSError(None, "the name leads to a private address")
         return public

@@ -8,17 +8,24 @@ spares a poll the way to and fro of a new one; one that is lost for that is made
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import aiohttp
 from yarl import URL
 
+from bot.providers.addresses import as_written
 from bot.providers.answers import Answer
 from bot.providers.base import Json, OutcomeUnknown, Unreachable
 from bot.providers.hosts import GuardedResolver, Hosts
 from bot.providers.refusals import Judge
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 CONNECT_SECONDS = 10.0
 KEPT_SECONDS = 4.0
@@ -26,6 +33,7 @@ KEPT_SECONDS = 4.0
 FREE_SECONDS = 30.0
 LARGEST_ANSWER = 4 << 20
 """Bytes of an answer that holds no image."""
+_THREADS = 2
 USER_AGENT = "Easel (a Discord bot that makes pictures)"
 
 
@@ -33,19 +41,35 @@ class Service:
     """One image service: its address, its key, and the sessions through which it is reached."""
 
     def __init__(
-        self, label: str, base: str, *, secret: str, scheme: str = "", image_hosts: Sequence[str] = ()
+        self,
+        label: str,
+        base: str,
+        *,
+        secret: str,
+        scheme: str = "",
+        image_hosts: Sequence[str] = (),
+        proxy: Callable[[str], str | None] = lambda _url: None,
     ) -> None:
         self.label = label
-        self.base = URL(base)
+        self.base = _address(base)
         self.judge = Judge(label, secret)
         self._prefix = base.rstrip("/")
         self.hosts = Hosts(self.base, image_hosts)
+        self._proxy = proxy
         self._authorization = f"{scheme} {secret}".strip()
         self._session: aiohttp.ClientSession | None = None
         self._asking: aiohttp.ClientSession | None = None
+        self._threads: ThreadPoolExecutor | None = None
 
     def __repr__(self) -> str:
         return f"Service({self.label!r}, {str(self.base)!r})"
+
+    def proxy_for(self, url: URL) -> str | None:
+        """The proxy through which this address is reached, or None. It looks the names up then, and guards them."""
+        proxy = self._proxy(str(url))
+        if proxy is not None:
+            self.hosts.proxies.add(URL(proxy).raw_host or "")
+        return proxy
 
     async def call(
         self,
@@ -66,7 +90,7 @@ class Service:
         headers = {"Accept": "application/json", "Authorization": self._authorization}
         return await self._exchange(
             method,
-            URL(f"{self._prefix}{path}"),
+            _address(f"{self._prefix}{path}"),
             headers,
             paid=paid,
             form=form,
@@ -77,18 +101,17 @@ class Service:
 
     async def look(self, path: str) -> Answer:
         """Make one harmless request without the key, and get an answer without a body. Raises Unreachable."""
-        return await self._exchange("HEAD", URL(f"{self._prefix}{path}"), {}, paid=False)
+        return await self._exchange("HEAD", _address(f"{self._prefix}{path}"), {}, paid=False)
 
     def leads_elsewhere(self, answer: Answer) -> str | None:
         """The other scheme, host or port to which an answer redirects; a POST sent here would be lost on its way."""
         location = answer.header("Location")
         if not 300 <= answer.status < 400 or location is None:
             return None
-        try:
-            target = self.base.join(URL(location))
-            return None if target.origin() == self.base.origin() else str(target.origin())
-        except ValueError:
+        target = as_written(location, self.base)
+        if target is None:
             return "an address that cannot be read"
+        return None if target.origin() == self.base.origin() else str(target.origin())
 
     async def _exchange(
         self,
@@ -102,7 +125,7 @@ class Service:
         seconds: float = FREE_SECONDS,
         largest: int = LARGEST_ANSWER,
     ) -> Answer:
-        call = f"{method} {url.path}"
+        call = f"{method} {url.raw_path}"
         line = SimpleNamespace(up=False)
         try:
             session = self.session if paid or method == "POST" else self.asking
@@ -112,6 +135,7 @@ class Service:
                 headers=headers,
                 data=None if form is None else aiohttp.FormData(form),
                 json=json,
+                proxy=self.proxy_for(url),
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=seconds, connect=CONNECT_SECONDS),
                 trace_request_ctx=line,
@@ -123,7 +147,7 @@ class Service:
                     if response.status < 300 or response.status >= 500:
                         raise
                     body = b""
-                return Answer(response.status, response.headers, body, call)
+                return Answer(response.status, response.headers, body, call, self.in_thread)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             detail = f"{call}: {error if isinstance(error, _Broken) else type(error).__name__}"
             if paid and line.up:
@@ -143,6 +167,15 @@ class Service:
         if self._asking is None or self._asking.closed:
             self._asking = self._opened(keepalive_timeout=KEPT_SECONDS)
         return self._asking
+
+    async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Write an image or read a long answer in one of this service's own few threads, which nothing else holds up.
+
+        Returns and raises what the work does.
+        """
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=self.label)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *args, **kwargs))
 
     def _opened(self, **keeping: Any) -> aiohttp.ClientSession:
         trace = aiohttp.TraceConfig()
@@ -165,6 +198,17 @@ class Service:
         for session in (self._session, self._asking):
             if session is not None:
                 await session.close()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+            self._threads = None
+
+
+def _address(text: str) -> URL:
+    """An address of the settings. Raises ValueError."""
+    address = as_written(text)
+    if address is None:
+        raise ValueError("not an http address")
+    return address
 
 
 class _Broken(aiohttp.ClientError):

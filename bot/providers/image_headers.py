@@ -6,7 +6,7 @@ import os
 import struct
 from collections.abc import Callable
 from io import BytesIO
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from bot.providers.base import FetchedImage, Size
 
@@ -14,7 +14,10 @@ from bot.providers.base import FetchedImage, Size
 MOST_PIXELS = 40_000_000
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+# Channels by the type of colour: grey, colours, a palette (with transparency, perhaps), each of them with it.
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}
 _JPEG = b"\xff\xd8\xff"
+_WEBP_MOVES = 0x02
 _JPEG_END = b"\xff\xd9"
 # Some writers put data of their own behind the end of a JPEG; so far back the end is looked for.
 _JPEG_TAIL = 1 << 16
@@ -44,22 +47,41 @@ def inspect(data: bytes) -> FetchedImage:
 
 def inspect_file(file: BinaryIO) -> FetchedImage:
     """Type, true size in pixels and length of an open image file. Raises NotAPicture."""
+    media_type, header, length = _header(file)
+    return FetchedImage(media_type, header.size, length)
+
+
+def decoded_bytes(file: BinaryIO) -> int:
+    """Bytes that all pixels of an open image file have, as its header says. Raises NotAPicture."""
+    _, header, _ = _header(file)
+    return header.size.pixels * header.pixel_bytes
+
+
+class _Header(NamedTuple):
+    """What an image claims to be: its size in pixels, and the bytes of each."""
+
+    size: Size
+    pixel_bytes: int
+
+
+def _header(file: BinaryIO) -> tuple[str, _Header, int]:
     length = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(512)
     media_type, measure = _sniff(head)
     try:
-        size = measure(file, length)
+        header = measure(file, length)
     except (struct.error, IndexError):
         raise CutShort("an image that ends in its header") from None
+    size = header.size
     if size.width < 1 or size.height < 1:
         raise NotAPicture("an image without any pixels")
     if size.pixels > MOST_PIXELS:
         raise NotAPicture(f"an image that claims to be {size.width} × {size.height} pixels large")
-    return FetchedImage(media_type, size, length)
+    return media_type, header, length
 
 
-def _sniff(head: bytes) -> tuple[str, Callable[[BinaryIO, int], Size]]:
+def _sniff(head: bytes) -> tuple[str, Callable[[BinaryIO, int], _Header]]:
     if not head:
         raise CutShort("an empty file")
     if head.startswith(_PNG):
@@ -78,9 +100,9 @@ def _sniff(head: bytes) -> tuple[str, Callable[[BinaryIO, int], Size]]:
     raise NotAPicture("a file that is neither PNG, JPEG nor WebP")
 
 
-def _measure_png(file: BinaryIO, length: int) -> Size:
+def _measure_png(file: BinaryIO, length: int) -> _Header:
     file.seek(8)
-    size: Size | None = None
+    header: _Header | None = None
     pixels = False
     for _ in range(_MOST_PARTS):
         head = file.read(8)
@@ -88,11 +110,14 @@ def _measure_png(file: BinaryIO, length: int) -> Size:
             raise CutShort("a PNG that ends too early")
         (count,) = struct.unpack(">I", head[:4])
         kind = head[4:]
-        if size is None:
+        if header is None:
             if kind != b"IHDR" or count != 13:
                 raise NotAPicture("a PNG without a header")
-            size = Size(*struct.unpack(">II", file.read(8)))
-            file.seek(-8, os.SEEK_CUR)
+            width, height, depth, colour = struct.unpack(">IIBB", file.read(10))
+            # Whatever it is, three or four channels are made of it.
+            pixel_bytes = max(3, _PNG_CHANNELS.get(colour, 4)) * (2 if depth == 16 else 1)
+            header = _Header(Size(width, height), pixel_bytes)
+            file.seek(-10, os.SEEK_CUR)
         end = file.seek(count + 4, os.SEEK_CUR)
         if end > length:
             raise CutShort("a PNG that ends too early")
@@ -100,13 +125,13 @@ def _measure_png(file: BinaryIO, length: int) -> Size:
         if kind == b"IEND":
             if not pixels:
                 raise NotAPicture("a PNG without a picture in it")
-            return size
+            return header
     raise NotAPicture("a PNG of far too many parts")
 
 
-def _measure_jpeg(file: BinaryIO, length: int) -> Size:
+def _measure_jpeg(file: BinaryIO, length: int) -> _Header:
     file.seek(2)
-    size: Size | None = None
+    header: _Header | None = None
     after = None
     for _ in range(_MOST_PARTS):
         marker = _next_marker(file)
@@ -117,19 +142,19 @@ def _measure_jpeg(file: BinaryIO, length: int) -> Size:
             raise NotAPicture("a JPEG with a broken header")
         start = file.tell()
         if marker in _SOF:
-            height, width = struct.unpack(">xHH", file.read(5))
-            size = Size(width, height)
+            depth, height, width, channels = struct.unpack(">BHHB", file.read(6))
+            header = _Header(Size(width, height), max(3, channels) * (2 if depth > 8 else 1))
         end = file.seek(start + count - 2)
         if marker == _SOS:
             after = end
             break
-    if size is None or after is None:
+    if header is None or after is None:
         raise NotAPicture("a JPEG with a broken header")
     file.seek(max(after, length - _JPEG_TAIL))
     # Inside the picture's own data these two bytes never stand together, so finding them means that it is whole.
     if _JPEG_END not in file.read():
         raise CutShort("a JPEG that ends too early")
-    return size
+    return header
 
 
 def _next_marker(file: BinaryIO) -> int:
@@ -142,7 +167,7 @@ def _next_marker(file: BinaryIO) -> int:
     raise NotAPicture("a JPEG with a broken header")
 
 
-def _measure_webp(file: BinaryIO, length: int) -> Size:
+def _measure_webp(file: BinaryIO, length: int) -> _Header:
     file.seek(4)
     (count,) = struct.unpack("<I", file.read(4))
     if count + 8 > length:
@@ -154,11 +179,13 @@ def _measure_webp(file: BinaryIO, length: int) -> Size:
     if len(body) < 10:
         raise CutShort("a WebP that ends in its header")
     if kind == b"VP8X":
-        return Size(1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little"))
+        size = Size(1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little"))
+        # What moves is put together on a second canvas.
+        return _Header(size, 8 if body[0] & _WEBP_MOVES else 4)
     if kind == b"VP8L" and body[:1] == b"\x2f":
         (bits,) = struct.unpack("<I", body[1:5])
-        return Size(1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF))
+        return _Header(Size(1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)), 4)
     if kind == b"VP8 " and body[3:6] == b"\x9d\x01\x2a":
         width, height = struct.unpack("<HH", body[6:10])
-        return Size(width & 0x3FFF, height & 0x3FFF)
+        return _Header(Size(width & 0x3FFF, height & 0x3FFF), 3)
     raise NotAPicture("a WebP with a broken header")

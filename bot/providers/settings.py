@@ -20,14 +20,16 @@ def checked_names(settings: SettingsReader, name: str, default: tuple[str, ...])
 
 
 def image_hosts(settings: SettingsReader) -> tuple[str, ...]:
-    """The hosts from which images are taken beside each service's own. Raises WrongSetting."""
+    """The hosts that images are taken from beside each service's own, with or without a port. Raises WrongSetting."""
     found = settings.names("IMAGE_HOSTS")
     for host in found:
         try:
             host_and_port(host)
         except ValueError:
             raise WrongSetting(
-                "IMAGE_HOSTS", "names of hosts such as images.example.com, with commas between them"
+                "IMAGE_HOSTS",
+                "names of hosts such as images.example.com, or cdn.lan:9000 where a port has to be named, with commas "
+                "between them",
             ) from None
     return found
 

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from playground.providers.pictures import flat, painted
 from playground.providers.server import StandIn
 
+REMEMBERED = 100_000
+"""Calls and bills, so that it may run for months."""
+
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -50,6 +53,7 @@ async def serve(chosen: argparse.Namespace) -> None:
         latency=tuple(chosen.latency),
         rate=chosen.rate,
         painter=flat if chosen.flat else painted,
+        remember=REMEMBERED,
     )
     try:
         await stand_in.start(port=chosen.port)

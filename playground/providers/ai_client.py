@@ -78,6 +78,7 @@ class AiClient:
             return invalid({"ai_version_code": [reason]})
         thread = Thread(self._services.works.new_guid(), timestamp(time.time()))
         self._threads[thread.guid] = thread
+        self._forget_oldest()
         return answer(
             {
                 "guid": thread.guid,
@@ -89,6 +90,13 @@ class AiClient:
             },
             status=201,
         )
+
+    def _forget_oldest(self) -> None:
+        remember = self._services.remember
+        while remember is not None and len(self._threads) > remember:
+            oldest = self._threads.pop(next(iter(self._threads)))
+            for name in (name for entry in oldest.entries for name in entry.names):
+                self._stored.pop(name, None)
 
     async def post_entry(self, request: web.Request) -> web.Response:
         thread = self._threads.get(request.match_info["guid"])

@@ -1,4 +1,7 @@
-"""How a stand-in in a process of its own is told what to do, and asked what it saw."""
+"""How a stand-in in a process of its own is told what to do, and asked what it saw.
+
+It wants no key, so it is for tests and for trying things out; the stand-in that a bot serves as a demo is closed.
+"""
 
 from __future__ import annotations
 
@@ -34,12 +37,18 @@ class Control:
             {"guid": work.guid, "provider": work.provider, "engine": work.engine, "over": work.over}
             for work in stand_in.works.by_guid.values()
         ]
-        calls: list[Json] = [call.to_json() for call in stand_in.calls[int(since) :]]
+        calls: list[Json] = [call.to_json() for call in stand_in.calls if call.number > int(since)]
         bills: list[Json] = [bill.to_json() for bill in stand_in.bills]
         return web.json_response({"calls": calls, "bills": bills, "works": works, "charged": stand_in.charged})
 
     async def command(self, request: web.Request) -> web.Response:
-        """Carry out the orders, in the order of this method; 400 says which one is not understood."""
+        """Carry out the orders, in the order of this method; 400 says which one is not understood.
+
+        A body of another type is answered 415.
+        """
+        if request.content_type != "application/json":
+            # A page of the web may send a form or plain text anywhere, but JSON only where it is let.
+            raise web.HTTPUnsupportedMediaType(text="orders are application/json")
         try:
             orders = await request.json()
             if not isinstance(orders, dict):

@@ -24,7 +24,10 @@ FILTERED_WORDS = frozenset({"gore", "nsfw"})
 
 @dataclass(slots=True)
 class Services:
-    """What the services of one stand-in have in common. ``url`` is known once the server listens."""
+    """What the services of one stand-in have in common. ``url`` is known once the server listens.
+
+    ``remember`` is how many threads are kept; None: all.
+    """
 
     works: Works
     gallery: Gallery
@@ -33,6 +36,7 @@ class Services:
     fate: Fate = field(default_factory=Fate)
     filtered_words: frozenset[str] = FILTERED_WORDS
     url: str = ""
+    remember: int | None = None
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from bot.providers.base import Json
+
+T = TypeVar("T")
+
+
+def drop_oldest(kept: list[T], most: int | None) -> list[T]:
+    """Leave only the latest ``most`` of a list (None: all), and return the others."""
+    dropped = kept[: len(kept) - most] if most is not None and len(kept) > most else []
+    del kept[: len(dropped)]
+    return dropped
 
 
 @dataclass(slots=True)

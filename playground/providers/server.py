@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -22,12 +23,13 @@ from playground.providers.control import Control
 from playground.providers.exchange import EXCHANGE, Exchange, RateLimit, Services
 from playground.providers.faults import Fault
 from playground.providers.pictures import Gallery, Painter, painted
-from playground.providers.records import Bill, Call
+from playground.providers.records import Bill, Call, drop_oldest
 from playground.providers.works import Fate, Works
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 FREE_ROUTES = frozenset({"ai-client.image", "ai-client.thumbnail", "ai-client.login"})
 """Routes that want no key and count towards no rate."""
 
@@ -41,6 +43,14 @@ class Armed:
     left: int | None
 
 
+def host_of(request: web.Request) -> str | None:
+    """The host that a request names, without its port; None where that cannot be read."""
+    try:
+        return urlsplit(f"//{request.host}").hostname
+    except ValueError:
+        return None
+
+
 class StandIn:
     """All three image services on a loopback port.
 
@@ -48,7 +58,9 @@ class StandIn:
     :meth:`finish` or :meth:`finish_all` says so. ``latency`` is how long any answer takes, in seconds, from and to.
     ``rate`` is how many API requests a second each provider takes before it answers 429. ``keys`` are the keys that
     are accepted; None: any. ``balance`` is the account's millicredits; None: no end of them. ``painter`` makes the
-    pictures; :func:`~playground.providers.flat` is the quick one for tests.
+    pictures; :func:`~playground.providers.flat` is the quick one for tests. ``control``: whether orders are taken over
+    HTTP. ``remember`` is how many of the latest calls, bills, works and threads it keeps; None: all, so that a test can
+    count them.
     """
 
     def __init__(
@@ -63,17 +75,22 @@ class StandIn:
         balance: int | None = None,
         fate: Fate | None = None,
         painters: int = 2,
+        control: bool = True,
+        remember: int | None = None,
     ) -> None:
         chance = random.Random(seed)
         self._executor = ThreadPoolExecutor(painters, thread_name_prefix="painter")
         gallery = Gallery(painter, self._executor)
-        works = Works(gallery, seconds, chance)
+        works = Works(gallery, seconds, chance, remember)
         works.balance = balance
-        self._services = Services(works, gallery, self._executor, chance, fate or Fate())
+        self._services = Services(works, gallery, self._executor, chance, fate or Fate(), remember=remember)
         self.latency = latency
         self.rate = rate
         self.keys = keys
         self.calls: list[Call] = []
+        self._called = 0
+        self._control = control
+        self._hosts = LOOPBACK
         self._limits: dict[str, RateLimit] = {}
         self._armed: list[Armed] = []
         self._released = asyncio.Event()
@@ -105,7 +122,7 @@ class StandIn:
     @property
     def charged(self) -> int:
         """All bills together, in millicredits."""
-        return sum(bill.amount for bill in self.bills)
+        return self.works.charged
 
     def calls_to(self, route: str) -> list[Call]:
         """The calls to a route, by its exact name."""
@@ -150,13 +167,15 @@ class StandIn:
         app = web.Application(middlewares=[self._middleware], client_max_size=4_000_000)
         AiClient(self._services).add_routes(app.router)
         Aithriving(self._services).add_routes(app.router)
-        Control(self).add_routes(app.router)
+        if self._control:
+            Control(self).add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         # A burst of more connections than this would be waiting for the system to try them again, a second later.
         site = web.TCPSite(self._runner, host, port, backlog=1024)
         await site.start()
         bound = self._runner.addresses[0]
+        self._hosts = LOOPBACK | {bound[0]}
         self._services.url = f"http://{bound[0]}:{bound[1]}"
 
     async def stop(self) -> None:
@@ -181,6 +200,9 @@ class StandIn:
 
     @web.middleware
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        # A page of the web may have its own name lead here, and then read and order what it likes.
+        if host_of(request) not in self._hosts:
+            raise web.HTTPMisdirectedRequest
         resource = request.match_info.route.resource
         route = resource.name if resource is not None else None
         if route is None:
@@ -188,6 +210,7 @@ class StandIn:
         exchange = await self._exchange(request, route, handler)
         call = exchange.call
         self.calls.append(call)
+        drop_oldest(self.calls, self._services.remember)
         self._news.set()
         self._news = asyncio.Event()
         if self.latency[1] > 0:
@@ -217,8 +240,9 @@ class StandIn:
                 body = json.loads(await request.text())
             except ValueError:
                 body = None
+        self._called += 1
         call = Call(
-            number=len(self.calls) + 1,
+            number=self._called,
             route=route,
             method=request.method,
             path=request.path_qs,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from playground.providers.pictures import Alteration, Gallery, Picture, Plate
-from playground.providers.records import Bill
+from playground.providers.records import Bill, drop_oldest
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,17 @@ class Works:
     """Starts pieces of work, ends them when their time has come, and writes the bills.
 
     ``seconds`` is how long one takes, from and to; None: until :meth:`finish` or :meth:`finish_all` is called.
-    ``most_at_once`` is how many pieces a provider had in hand at the busiest moment.
+    ``remember`` is how many bills and works are kept once they are over. ``most_at_once`` is how many pieces a provider
+    had in hand at the busiest moment.
     """
 
-    def __init__(self, gallery: Gallery, seconds: tuple[float, float] | None, chance: random.Random) -> None:
+    def __init__(
+        self,
+        gallery: Gallery,
+        seconds: tuple[float, float] | None,
+        chance: random.Random,
+        remember: int | None = None,
+    ) -> None:
         self.seconds = seconds
         self.chance = chance
         self.bills: list[Bill] = []
@@ -88,7 +95,14 @@ class Works:
         self.balance: int | None = None
         self.most_at_once: dict[str, int] = {}
         self._gallery = gallery
+        self._remember = remember
+        self._charged_before = 0
         self._tasks: dict[Work, asyncio.Task[None]] = {}
+
+    @property
+    def charged(self) -> int:
+        """All bills together in millicredits, also those that are no longer kept."""
+        return self._charged_before + sum(bill.amount for bill in self.bills)
 
     def new_guid(self) -> str:
         return str(uuid.UUID(int=self.chance.getrandbits(128), version=4))
@@ -111,6 +125,7 @@ class Works:
             started=loop.time(),
             seconds=self._duration(fate),
         )
+        self._forget_over()
         self.by_guid[work.guid] = work
         at_once = sum(other.provider == provider and not other.over for other in self._tasks) + 1
         self.most_at_once[provider] = max(at_once, self.most_at_once.get(provider, 0))
@@ -121,6 +136,14 @@ class Works:
                 work.due.set()
         self._tasks[work] = asyncio.create_task(self._make(work), name=f"work {work.guid}")
         return work
+
+    def _forget_over(self) -> None:
+        if self._remember is None or len(self.by_guid) < self._remember:
+            return
+        oldest = next((work for work in self.by_guid.values() if work.over), None)
+        if oldest is not None:
+            del self.by_guid[oldest.guid]
+            self._tasks.pop(oldest, None)
 
     def _duration(self, fate: Fate) -> float | None:
         if fate.never:
@@ -148,6 +171,7 @@ class Works:
                     at=int(work.ended_at * 1000),
                 )
             )
+            self._charged_before += sum(bill.amount for bill in drop_oldest(self.bills, self._remember))
             if self.balance is not None:
                 self.balance -= work.credits
 

@@ -36,7 +36,12 @@ def entry(note: str | None = None, amount: int = 4500, user_id: int = 1) -> Ledg
 def test_a_formula_is_none(sign: str) -> None:
     assert cell(f"{sign}1+1")[0] == "'"
     assert cell(f"  {sign}=1+1")[0] == "'"
+    assert cell(f"\u200d{sign}=1")[0] == "'"
     assert cell("for the poster = 5") == "for the poster = 5"
+
+
+def test_an_emoji_of_several_characters_stays_one() -> None:
+    assert cell("for 🪿 and 👩\u200d🚀\x07!") == "for 🪿 and 👩\u200d🚀 !"
 
 
 @given(st.text(max_size=60))

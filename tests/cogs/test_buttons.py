@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 import simcord
+from sqlalchemy import select, update
 
 from bot.display.buttons import ACTIONS
+from bot.providers.base import ImageRequest, WeightedText
 from storage import jobs as rows
+from storage import tables, threads
 from storage.jobs import JobStatus
-from tests.cogs.conftest import BASIC, MakeStudio, Studio, card, forge, told
+from tests.cogs.conftest import BASIC, CORE, MakeStudio, Shown, Studio, card, forge, told
 
 
 async def finished(studio: Studio, **options: Any) -> simcord.InteractionResult:
@@ -314,3 +317,69 @@ async def test_nothing_that_is_sent_may_ping(studio: Studio) -> None:
     bodies = [body.get("data", body) for body in sent if "components" in body.get("data", body)]
     assert len(bodies) >= 3
     assert all(body["allowed_mentions"] == {"parse": []} for body in bodies)
+
+
+# --- what is left after Delete ------------------------------------------------------------------------------------
+
+
+async def stored(studio: Studio) -> str:
+    """Everything that is stored, as text."""
+    async with studio.runtime.database.read() as connection:
+        found = [(await connection.execute(select(table))).all() for table in tables.metadata.sorted_tables]
+    return repr([[tuple(row) for row in rows] for rows in found])
+
+
+async def delete_for_good(studio: Studio, shown: Shown) -> None:
+    question = told(await studio.press(studio.ada, shown, "Delete"))
+    await studio.press(studio.ada, question, "Delete for good")
+
+
+async def test_delete_leaves_nothing_of_what_was_asked_for(studio: Studio) -> None:
+    secrets = ("heliotrope", "marmalade", "31415926", "anime")
+    first = card(
+        await finished(studio, prompt="a heliotrope --no marmalade", seed=31415926, style="anime", private=True)
+    )
+    before = await stored(studio)
+    assert all(secret in before for secret in secrets)
+    await delete_for_good(studio, first)
+    after = await stored(studio)
+    assert [secret for secret in secrets if secret in after] == []
+    assert CORE in after, "what was spent on which engine stays counted"
+    # How long such a request takes can still be learnt by a start.
+    await studio.restart()
+    (engine,) = [one for one in studio.runtime.actions.engines.values() if one.id == CORE]
+    await studio.runtime.jobs.durations.of(ImageRequest(CORE, (WeightedText("a fox"),), engine.default_size))
+
+
+async def test_delete_leaves_nothing_of_what_a_service_repeated(studio: Studio) -> None:
+    studio.stand_in.keys = frozenset({"another"})
+    failed = card(await finished(studio, prompt="a heliotrope"))
+    async with studio.runtime.database.write() as tx:
+        for table, column in ((tables.submissions, "error"), (tables.events, "why"), (tables.ledger, "note")):
+            await tx.execute(update(table).values({column: "I cannot paint a heliotrope"}))
+    await delete_for_good(studio, failed)
+    assert "heliotrope" not in await stored(studio)
+
+
+async def test_delete_takes_the_title_that_came_from_the_prompt(studio: Studio) -> None:
+    first = card(await finished(studio, prompt="a heliotrope"))
+    second = card(await finished(studio, prompt="a fox"))
+    async with studio.runtime.database.read() as connection:
+        thread = await threads.current_thread(connection, studio.ada.id, studio.server.id)
+    assert thread is not None
+    assert (thread.title, thread.titled_by) == ("a heliotrope", 1)
+    await delete_for_good(studio, second)
+    assert "a heliotrope" in await stored(studio)
+    await delete_for_good(studio, first)
+    assert "heliotrope" not in await stored(studio)
+    async with studio.runtime.database.read() as connection:
+        assert (await threads.titles(connection, [thread.id])) == {thread.id: threads.UNTITLED}
+
+
+async def test_delete_keeps_a_title_that_was_typed(studio: Studio) -> None:
+    first = card(await finished(studio, prompt="a heliotrope"))
+    await studio.ada.slash(studio.channel, "thread rename", title="Flowers")
+    await delete_for_good(studio, first)
+    stored_now = await stored(studio)
+    assert "Flowers" in stored_now
+    assert "heliotrope" not in stored_now

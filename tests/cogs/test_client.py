@@ -23,9 +23,10 @@ async def test_commands_are_synced_when_their_definition_changed_and_only_then(s
     assert len(syncs(studio)) == 1
     assert "</imagine:" in studio.runtime.client.mention("imagine")
     studio.runtime.client.tree.get_commands()[0].description = "Something else"  # type: ignore[union-attr]  # a slash command
-    assert await studio.runtime.client.commands_in_step.sync() == ["everywhere"]
-    assert await studio.runtime.client.commands_in_step.sync() == []
-    assert await studio.runtime.client.commands_in_step.sync(force=True) == ["everywhere"]
+    with studio.env.time_context():
+        assert (await studio.runtime.client.commands_in_step.sync()).done == ("everywhere",)
+        assert (await studio.runtime.client.commands_in_step.sync()).done == ()
+        assert (await studio.runtime.client.commands_in_step.sync(force=True)).done == ("everywhere",)
     assert len(syncs(studio)) == 3
 
 
@@ -33,14 +34,14 @@ async def test_commands_can_be_kept_to_some_servers(studio: Studio) -> None:
     client, commands = studio.runtime.client, studio.env.backend.commands
     client.commands_in_step._guilds = (studio.server.id,)
     with studio.env.time_context():
-        assert await client.commands_in_step.sync() == [str(studio.server.id)]
+        assert (await client.commands_in_step.sync()).done == (str(studio.server.id),)
     # What stood everywhere is taken back, or else each command would be shown twice.
     assert commands[None] == {}
     ours = {command.name for command in client.tree.get_commands()}
     assert {each["name"] for each in commands[studio.server.id].values()} == ours
     client.commands_in_step._guilds = ()
     with studio.env.time_context():
-        assert await client.commands_in_step.sync() == ["everywhere"]
+        assert (await client.commands_in_step.sync()).done == ("everywhere",)
     assert not commands[studio.server.id]
     assert len(commands[None]) == len(ours)
 
@@ -57,7 +58,7 @@ async def test_a_sync_that_discord_refuses_does_not_stop_the_bot(
 ) -> None:
     async with studio.runtime.database.write() as tx:
         await state.put(tx, "commands", {})
-    studio.env.inject_error("PUT", "/applications/*/commands", status=429, code=30034)
+    studio.env.inject_error("PUT", "/applications/*/commands", status=400, code=50035, times=None)
     await studio.restart()
     assert "commands.not_synced" in caplog.text
     result = await studio.imagine()

@@ -96,6 +96,11 @@ async def test_what_the_admins_set_and_gave_is_told_where_it_holds(make_studio: 
             "24 credits",
             "Credits by month, Jun 2025 to Mar 2026 (UTC): Jan 6, Feb 12, Mar 6; nothing",
         ),
+        (
+            "0001..9999",
+            "24 credits",
+            "Credits by day, 1 Jan to 2 Mar (UTC): 1 Jan 6, 20 Feb 12, 2 Mar 6; nothing otherwise.",
+        ),
         ("2026-01", "6 credits", "Credits by day, 1 Jan to 31 Jan (UTC): 1 Jan 6; nothing otherwise."),
     ],
 )

@@ -42,6 +42,18 @@ async def test_what_could_not_be_shown_is_shown_on_request(slow_studio: Studio) 
     assert "a fox" not in seen_by(studio, studio.ben)
 
 
+async def test_where_no_pictures_are_taken_it_stays_kept(slow_studio: Studio) -> None:
+    studio = slow_studio
+    await keep(studio)
+    shown = await looked(studio)
+    studio.env.inject_error("PATCH", "/webhooks/*/*/messages/@original", status=400, code=20009)
+    answer = told(await studio.press(studio.ada, shown, "Show"))
+    assert answer.images == []
+    assert "but kept: 1 image" in answer.text
+    assert (await studio.job(1)).status is JobStatus.KEPT
+    assert len(told(await studio.press(studio.ada, shown, "Show")).images) == 1
+
+
 async def test_it_is_shown_after_a_restart_too(slow_studio: Studio) -> None:
     await keep(slow_studio)
     shown = await looked(slow_studio)

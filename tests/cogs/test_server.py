@@ -7,7 +7,9 @@ from typing import Any
 import discord
 import pytest
 
+from bot.admin.rules import ASK, NO_RULES
 from bot.display import starting
+from bot.origin import Origin
 from tests.cogs.conftest import BASIC, CORE, Studio, card, told
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
@@ -165,6 +167,62 @@ async def test_the_log_has_every_change_and_its_channel_too(studio: Studio) -> N
     posted = diary.last_message
     assert posted is not None
     assert "Changed by" in str([component.to_dict() for component in posted.components])
+
+
+@pytest.mark.parametrize("nothing", ["none", " None. ", "-", "——", "clear", "no", "“none”"])
+async def test_what_means_nothing_clears(studio: Studio, nothing: str) -> None:
+    role = studio.server.create_role("Artists")
+    options = {
+        "channels": f"<#{studio.channel.id}>",
+        "roles": f"<@&{role.id}>",
+        "engines": BASIC,
+        "default_engine": BASIC,
+        "default_size": "512x512",
+        "refused_words": "ugly",
+        "restricted_words": "gore",
+    }
+    await server(studio, "set", **options)
+    rules = studio.runtime.client.servers.rules
+    assert rules(studio.server.id) != NO_RULES
+    await server(studio, "set", **dict.fromkeys(options, nothing))
+    assert rules(studio.server.id) == NO_RULES
+
+
+async def test_all_is_what_holds_where_nothing_is_named(studio: Studio) -> None:
+    await server(studio, "set", engines=BASIC, channels="#pictures")
+    await server(studio, "set", engines="all", channels="All")
+    assert studio.runtime.client.servers.rules(studio.server.id) == NO_RULES
+    await server(studio, "set", refused_words="all")
+    assert studio.runtime.client.servers.rules(studio.server.id).refused == ("all",)
+
+
+async def test_a_list_of_nothing_that_can_be_seen_changes_nothing(studio: Studio) -> None:
+    await server(studio, "set", refused_words="ugly")
+    await server(studio, "set", refused_words="\u3164, \u2800")
+    assert studio.runtime.client.servers.rules(studio.server.id).refused == ("ugly",)
+
+
+async def test_further_engines_are_offered_behind_those_that_are_named(studio: Studio) -> None:
+    offered = await studio.admin.autocomplete(studio.channel, "server set", "engines", f"{BASIC} core")
+    assert [choice["value"] for choice in offered] == [f"{BASIC} {CORE}"]
+    offered = await studio.admin.autocomplete(studio.channel, "server set", "engines", f"{BASIC}, ")
+    assert {choice["value"] for choice in offered} == {f"{BASIC} {CORE}", f"{BASIC} {XL}"}
+
+
+async def test_what_is_gone_is_said_to_be_gone(studio: Studio) -> None:
+    admin = Origin(
+        user_id=studio.admin.id,
+        user_name="grace",
+        server_id=studio.server.id,
+        channel_id=studio.channel.id,
+        file_limit=2**20,
+        manage_server=True,
+    )
+    gone = {"channels": (1300000000000000009,), "roles": (1300000000000000010,), "engines": ("easel/gone",)}
+    await studio.runtime.client.servers.set_rules(admin, gone)
+    said = await refusal(studio)
+    assert said.count(ASK) == len(gone)
+    assert "130000000000000" not in said
 
 
 async def test_what_is_set_outlives_a_restart(studio: Studio) -> None:

@@ -64,6 +64,20 @@ async def test_a_default_that_the_engine_does_not_take_is_left_out(studio: Studi
     assert (await chosen(studio, 1))["size"] is None
 
 
+@pytest.mark.parametrize("nothing", ["none", "-", "Clear"])
+async def test_what_means_nothing_takes_it_back(studio: Studio, nothing: str) -> None:
+    chosen = {"engine": BASIC, "size": "16:9", "style": "anime", "text": "in oil"}
+    await studio.ada.slash(studio.channel, "settings set", **chosen)
+    await studio.ada.slash(studio.channel, "settings set", **dict.fromkeys(chosen, nothing))
+    assert studio.runtime.client.personal.of(studio.ada.id) == UserSettings()
+
+
+@pytest.mark.parametrize("name", ["text", "style", "size", "engine"])
+async def test_what_cannot_be_seen_is_no_setting(studio: Studio, name: str) -> None:
+    await studio.ada.slash(studio.channel, "settings set", **{name: "\u3164"})
+    assert studio.runtime.client.personal.of(studio.ada.id) == UserSettings()
+
+
 async def test_what_no_engine_takes_is_refused_by_name_and_nothing_is_set(studio: Studio) -> None:
     result = await studio.ada.slash(
         studio.channel,

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import discord
+import pytest
 import simcord
+from sqlalchemy import delete
 
+from bot.display.ladder import Reason
+from bot.display.links import jump_url
 from storage import jobs as rows
-from storage.jobs import JobStatus
-from tests.cogs.conftest import Studio, card, forge, told
+from storage import tables
+from storage.jobs import JobStatus, ShareState
+from tests.cogs.conftest import Shown, Studio, card, forge, told
 
 
 async def secret(studio: Studio, **options: Any) -> simcord.InteractionResult:
@@ -31,8 +36,14 @@ async def test_the_author_shares_a_private_result(studio: Studio) -> None:
     assert shared.labels == ["Again", "New seed", "Edit", "Details", "Delete"]
     assert "Shared: " in told(pressed).text
     job = await studio.job()
-    assert not job.private
-    assert (job.status, job.message_id) == (JobStatus.DELIVERED, shared.raw.id)
+    assert job.private, "what was asked for is not rewritten"
+    assert job.status is JobStatus.DELIVERED
+    assert (job.share_state, job.share_channel_id, job.share_message_id) == (
+        ShareState.POSTED,
+        studio.channel.id,
+        shared.raw.id,
+    )
+    assert job.public_in == studio.channel.id
     assert len(studio.stand_in.bills) == 2, "sharing makes nothing anew"
 
 
@@ -59,7 +70,7 @@ async def test_nobody_else_shares_it(studio: Studio) -> None:
     await secret(studio)
     for person in (studio.ben, studio.admin):
         assert "Only the person who asked for it may share it." in told(await forge(studio, person, "share", 1)).text
-    assert (await studio.job()).private
+    assert (await studio.job()).share_state is None
 
 
 async def test_a_public_result_has_nothing_to_share(studio: Studio) -> None:
@@ -98,7 +109,7 @@ async def test_where_the_bot_may_not_show_images_it_shares_nothing(studio: Studi
     await studio.finish()
     refused = told(await studio.press(studio.ada, card(result), "Share"))
     assert "Attach Files" in refused.text
-    assert (await studio.job()).private
+    assert (await studio.job()).share_state is None
 
 
 async def test_files_that_are_gone_are_said(studio: Studio) -> None:
@@ -110,15 +121,16 @@ async def test_files_that_are_gone_are_said(studio: Studio) -> None:
     pressed = await studio.press(studio.ada, card(result), "Share")
     assert "None of its images could be shared" in told(pressed).text
     assert pressed.response is None, "nothing stays behind in the channel"
-    assert (await studio.job()).private
+    assert (await studio.job()).share_state is None
 
 
 async def test_a_share_that_discord_refuses_leaves_nothing_and_can_be_tried_again(studio: Studio) -> None:
     result = await secret(studio)
     studio.env.inject_error("PATCH", "/webhooks/*/*/messages/@original", status=403, code=50013)
     pressed = await studio.press(studio.ada, card(result), "Share")
-    assert "something went wrong" in told(pressed).text
-    assert (await studio.job()).private
+    assert Reason.NO_FILES.value in told(pressed).text
+    assert pressed.response is None
+    assert (await studio.job()).share_state is None
     again = await studio.press(studio.ada, card(result), "Share")
     assert len(card(again).images) == 1
 
@@ -128,3 +140,112 @@ async def test_what_is_too_large_is_shared_smaller(studio: Studio) -> None:
     studio.env.inject_error("PATCH", "/webhooks/*/*/messages/@original", status=413, code=40005)
     shared = card(await studio.press(studio.ada, card(result), "Share"))
     assert len(shared.images) == 1
+
+
+# --- deleting what was shared -------------------------------------------------------------------------------------
+
+
+async def deleted(studio: Studio, person: simcord.MemberActor, shown: Shown) -> Shown:
+    """Delete it for good, and what is said then."""
+    pressed = await studio.press(person, shown, "Delete")
+    return card(await studio.press(person, told(pressed), "Delete for good"))
+
+
+def there(studio: Studio, shown: Shown) -> bool:
+    return shown.raw.id in studio.env.backend.messages[studio.channel.id]
+
+
+async def test_deleting_the_private_card_takes_the_shared_one_away(studio: Studio) -> None:
+    result = await secret(studio)
+    private = card(result)
+    shared = card(await studio.press(studio.ada, private, "Share"))
+    assert there(studio, shared)
+    assert (await deleted(studio, studio.ada, private)).text == "Deleted."
+    assert not there(studio, shared)
+
+
+async def test_a_shared_one_that_cannot_be_taken_away_is_named_and_can_be_deleted_by_itself(studio: Studio) -> None:
+    result = await secret(studio)
+    private = card(result)
+    shared = card(await studio.press(studio.ada, private, "Share"))
+    studio.env.inject_error("DELETE", "/channels/*/messages/*", status=403, code=50001)
+    said = await deleted(studio, studio.ada, private)
+    assert f"/{studio.server.id}/{studio.channel.id}/{shared.raw.id}" in said.text
+    assert there(studio, shared)
+    # Nobody else may take it away, but a moderator or its author may.
+    assert "no longer exists" in told(await studio.press(studio.ben, shared, "Delete")).text
+    assert there(studio, shared)
+    await studio.press(studio.ada, shared, "Delete")
+    assert not there(studio, shared)
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+async def test_a_card_that_is_left_of_a_deleted_job_can_be_taken_away(studio: Studio, forgotten: bool) -> None:
+    first = card(await secret(studio))
+    shared = card(await studio.press(studio.ada, first, "Share"))
+    async with studio.runtime.database.write() as tx:
+        await rows.move_job(tx, 1, JobStatus.DELIVERED, JobStatus.DELETED, at=1)
+        if forgotten:
+            await tx.execute(delete(tables.jobs))
+    await studio.press(studio.ben, shared, "Delete")
+    assert there(studio, shared)
+    await studio.press(studio.admin, shared, "Delete")
+    assert not there(studio, shared)
+
+
+async def test_a_moderator_who_deletes_the_shared_one_cannot_touch_the_private_one(studio: Studio) -> None:
+    private = card(await secret(studio))
+    shared = card(await studio.press(studio.ada, private, "Share"))
+    assert (await deleted(studio, studio.admin, shared)).text == "Deleted."
+    assert "no longer exists" in told(await studio.press(studio.ada, private, "Details")).text
+    # What is left of it can be taken away by its reader.
+    pressed = await studio.press(studio.ada, private, "Delete")
+    assert not pressed.followups
+
+
+async def test_a_kept_result_that_was_shared_has_its_link(slow_studio: Studio) -> None:
+    studio = slow_studio
+    result = await studio.imagine(prompt="a fox", private=True)
+    await studio.begun()
+    studio.stand_in.finish_all()
+    await studio.finish()
+    async with studio.runtime.database.write() as tx:
+        await rows.move_job(tx, 1, JobStatus.DELIVERED, JobStatus.KEPT, at=1, delivery_note="kept: a test")
+    shared = card(await studio.press(studio.ada, card(result), "Share"))
+    job = await studio.job()
+    assert (job.status, job.share_state) == (JobStatus.DELIVERED, ShareState.POSTED)
+    assert jump_url(job) == f"https://discord.com/channels/{studio.server.id}/{studio.channel.id}/{shared.raw.id}"
+
+
+async def test_a_failed_share_that_may_stand_is_looked_at_before_another(studio: Studio) -> None:
+    """Discord put the images into the message, said that it failed, and then took no other request."""
+    private = card(await secret(studio))
+    shared = card(await studio.press(studio.ada, private, "Share"))
+    async with studio.runtime.database.write() as tx:
+        await rows.update_job(tx, 1, share_state=ShareState.POSTING)
+    pressed = await studio.press(studio.ada, private, "Share")
+    assert f"/{shared.raw.id}" in told(pressed).text
+    assert pressed.response is None
+    assert (await studio.job()).share_state is ShareState.POSTED
+
+
+async def test_a_share_that_never_came_to_be_is_made_anew(studio: Studio) -> None:
+    private = card(await secret(studio))
+    async with studio.runtime.database.write() as tx:
+        place = {"share_channel_id": studio.channel.id, "share_message_id": 12345}
+        await rows.update_job(tx, 1, share_state=ShareState.POSTING, **place)
+    shared = card(await studio.press(studio.ada, private, "Share"))
+    assert len(shared.images) == 1
+    assert (await studio.job()).share_message_id == shared.raw.id
+
+
+async def test_a_share_that_nobody_can_look_at_is_not_made_again(studio: Studio) -> None:
+    private = card(await secret(studio))
+    async with studio.runtime.database.write() as tx:
+        place = {"share_channel_id": studio.channel.id, "share_message_id": 12345}
+        await rows.update_job(tx, 1, share_state=ShareState.POSTING, **place)
+    studio.env.inject_error("GET", "/channels/*/messages/*", status=403, code=50001)
+    pressed = await studio.press(studio.ada, private, "Share")
+    assert "/12345" in told(pressed).text
+    assert pressed.response is None
+    assert (await studio.job()).share_state is ShareState.POSTING

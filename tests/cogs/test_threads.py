@@ -90,8 +90,16 @@ async def test_a_new_thread_with_a_title_is_current_at_once(studio: Studio) -> N
     assert thread.title == "Northern *lights*"
 
 
+@pytest.mark.parametrize("title", ["🪿", "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"])
+async def test_an_emoji_is_a_title(studio: Studio, title: str) -> None:
+    assert f"**{title}**" in (await run(studio, "new", title=title)).text
+    offered = await studio.ada.autocomplete(studio.channel, "thread use", "thread", "")
+    assert [choice["name"] for choice in offered] == [title]
+
+
 async def test_a_title_that_nobody_can_see_is_refused(studio: Studio) -> None:
-    assert "at least one letter" in (await run(studio, "new", title="\u200b\u200b")).text
+    for title in ("\u200b\u200b", "\u3164", "\u2800 \u0301"):
+        assert "at least one letter" in (await run(studio, "new", title=title)).text
     await run(studio, "new", title="a thread")
     assert "at least one letter" in (await run(studio, "rename", title="\u2060")).text
 

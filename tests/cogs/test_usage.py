@@ -14,8 +14,13 @@ import simcord
 
 from bot.admin import printing
 from bot.admin.reports import Asker
+from bot.generation.resting import FAILURES
 from bot.origin import Origin
+from bot.providers.base import Cause
+from playground.providers import Fault
+from playground.providers.faults import Act, Status
 from storage import ledger
+from storage.jobs import SubmissionStatus
 from storage.reconcile import reconcile
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, settings, told
 
@@ -47,7 +52,7 @@ def file_of(studio: Studio, result: simcord.InteractionResult) -> tuple[str, byt
     return attached.filename, studio.env.backend.cdn.get(attached.url) or b""
 
 
-@pytest.mark.parametrize("period", ["today", "this month", "30 days", "2026", "all time"])
+@pytest.mark.parametrize("period", ["today", "this month", "30 days", "2026", "1500..2026", "0001..9999", "all time"])
 async def test_a_report_tells_an_admin_who_spent_what(studio: Studio, period: str) -> None:
     await studio.imagine(studio.ada, engine=BASIC)
     await studio.imagine(studio.ben, images=2)
@@ -191,6 +196,43 @@ async def test_one_person_without_a_word_of_their_prompts(studio: Studio) -> Non
     assert f"**<@{studio.ada.id}> in The Studio**" in said
     assert "**6 credits spent**" in said
     assert "Stable Image Core: " in said.replace("*", "")
+    assert "garden" not in said
+
+
+@pytest.mark.parametrize("private", [True, False])
+async def test_what_a_service_says_of_a_private_job_is_its_author_s(studio: Studio, private: bool) -> None:
+    """It may repeat the prompt in its own words, of which nobody can tell."""
+    says = Status(422, {"code": -1, "message": "MOON: we draw no gardens"})
+    studio.stand_in.misbehave(Fault("aithriving.core", says))
+    await studio.imagine(studio.ada, prompt="my secret garden", private=private)
+    await studio.finish()
+    said = told(await studio.admin.slash(studio.channel, "usage user", user=studio.ada.user)).text
+    assert "What went wrong lately" in said
+    assert f"{SubmissionStatus.FAILED}" in said
+    assert ("MOON" in said) is not private
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        Status(500, {"code": -1, "message": "MOON broke"}),
+        Status(200, {"code": -1, "message": "MOON: server error"}),
+        Status(200, {"code": -1, "message": "MOON: invalid api key"}),
+    ],
+    ids=["500", "its fault", "key"],
+)
+async def test_why_a_service_rests_is_told_in_our_own_words(studio: Studio, says: Act) -> None:
+    studio.stand_in.misbehave(Fault("aithriving.core", says, times=FAILURES))
+    people = (studio.ada, studio.ben, studio.admin)
+    assert len(people) >= FAILURES
+    for person in people[:FAILURES]:
+        await studio.imagine(person, prompt="my secret garden", private=True)
+        await studio.finish()
+    (rest,) = studio.runtime.worker.resting()
+    assert rest.why in set(Cause)
+    said = told(await studio.admin.slash(studio.channel, "usage jobs")).text
+    assert "Services that rest" in said
+    assert "MOON" not in said
     assert "garden" not in said
 
 

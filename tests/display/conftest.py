@@ -30,6 +30,7 @@ from bot.personal import Personal
 from storage.database import Database, migrate
 from storage.images import ImageFiles
 from storage.jobs import Job
+from storage.pools import Pools
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider
 
@@ -147,9 +148,13 @@ class Post:
     running: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def imagine(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
+        """A job whose token lasts for so many seconds; 0: Discord has refused it."""
         plan = self.actions.check(origin, ImagineOptions(**{"prompt": "a lighthouse", **options}))
         card = CardAddress(origin.channel_id, 1000, "aToken", self.clock.now() + int(seconds * 1000))
-        return await self.actions.imagine(origin, plan, card)
+        job_id = await self.actions.imagine(origin, plan, card)
+        if not seconds:
+            await self.jobs.token_over(await self.job(job_id))
+        return job_id
 
     async def ready(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
         """A job whose work is done and that nobody has been shown."""
@@ -172,17 +177,17 @@ async def _nobody(job_id: int) -> None:
 
 
 @pytest.fixture
-async def post(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Post]:
+async def post(tmp_path: Path, pools: Pools, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Post]:
     url = f"sqlite+aiosqlite:///{tmp_path / 'easel.db'}"
     await migrate(url, None)
-    database, files, clock = await Database.open(url), ImageFiles(tmp_path / "images"), SkippingClock()
+    database, files, clock = await Database.open(url), ImageFiles(tmp_path / "images", pools), SkippingClock()
     await files.prepare()
     provider, answers, limits = ScriptedProvider(), Answers(), Limits()
     monkeypatch.setattr(delivery_module, "Messages", lambda _: answers)
     jobs = Jobs(database, {"scripted": provider}, limits, clock)
     delivery = Delivery(jobs=jobs, files=files, clock=clock)
     worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
-    actions = Actions(jobs=jobs, worker=worker, files=files, limits=limits, clock=clock)
+    actions = Actions(jobs=jobs, worker=worker, files=files, clock=clock)
     personal = Personal(database, jobs.engines, next(iter(jobs.engines)), clock)
     delivery.attach(cast("Easel", SimpleNamespace(actions=actions, personal=personal)))
     made = Post(database, files, clock, provider, answers, jobs, worker, actions, delivery, personal)

@@ -7,18 +7,17 @@ from dataclasses import replace
 from discord.ui import LayoutView
 
 from bot.admin.report_pages import ReportPage
-from bot.admin.reports import PersonReport, Running, Share, UsageReport
+from bot.admin.reports import PersonReport, Running, UsageReport
 from bot.admin.rules import Rules
-from bot.admin.standing import Standing
+from bot.admin.servers import MemberLimits
 from bot.admin.timeline import Bar
 from bot.display.charts import in_words
 from bot.display.page_buttons import TURNS, PageButton
-from bot.display.quota_cards import quotas_card, standing_card
+from bot.display.quota_cards import member_card, quotas_card
 from bot.display.server_cards import log_card, rules_card
 from bot.display.usage_cards import ALT_AT_MOST, Names, person_card, report_card, report_chart, running_card
 from bot.display.wording import units
-from bot.generation.limits import Limits
-from bot.generation.quotas import Allowance
+from bot.generation.limits import CreditLimit, InForce, LimitKind, Limits, LimitUse
 from bot.generation.resting import Rest
 from bot.periods import Period, Span
 from storage.jobs import SubmissionStatus
@@ -55,13 +54,17 @@ def fits(card: LayoutView) -> None:
 
 def report(by: By, lines: tuple[Line, ...], name: str = "2026-01-15..2026-02-14") -> UsageReport:
     bars = tuple(Bar(number * DAY, (number + 1) * DAY, HUGE, HUGE) for number in range(31))
-    shares = (Share("this server's limit for this month", HUGE, HUGE), Share("none", 5, 0))
+    limits = (
+        CreditLimit(LimitKind.SERVER, HUGE, Period.MONTH),
+        CreditLimit(LimitKind.SERVER_MONTHLY, 0, Period.MONTH),
+        CreditLimit(LimitKind.BOT_DAILY, HUGE, Period.DAY),
+    )
     return UsageReport(
         span=Span(1, 2, name),
         by=by,
         everywhere=True,
         page=ReportPage(FIGURES, lines, count=5000, number=250, bars=bars),
-        shares=shares,
+        uses=tuple(LimitUse(limit, HUGE, HUGE) for limit in limits),
     )
 
 
@@ -130,8 +133,17 @@ def test_what_runs_and_what_failed_fits_at_its_fullest() -> None:
 def test_limits_and_rules_fit_at_their_fullest() -> None:
     quotas = [Quota(Subject.SERVER, credits=HUGE), *(Quota(Subject.USER, 2**62 + n, HUGE, 10, 9) for n in range(999))]
     fits(quotas_card(quotas, Period.MONTH, Limits(HUGE, HUGE, HUGE)))
-    allowance = Allowance(HUGE, HUGE, 10, 10)
-    fits(standing_card(2**62, Standing(allowance, Period.DAY, HUGE, HUGE, HUGE, 9, Balance(HUGE, 1))))
+    limits = tuple(CreditLimit(kind, HUGE, Period.DAY) for kind in (LimitKind.SERVER_USER, LimitKind.SERVER))
+    member = MemberLimits(
+        limits=InForce(limits, HUGE, server_jobs=10, images=10),
+        uses=tuple(LimitUse(limit, HUGE, HUGE) for limit in limits),
+        period=Period.DAY,
+        renews_at=1_800_000_000_000,
+        spent=HUGE,
+        unfinished=9,
+        grants=Balance(HUGE, 1),
+    )
+    fits(member_card(2**62, member))
     ids = tuple(2**62 + number for number in range(50))
     words = tuple(f"{NAUGHTY}{number}"[:40] for number in range(100))
     rules = Rules(channels=ids, roles=ids, engines=("e" * 90,) * 20, refused=words, restricted=words, log_channel=5)

@@ -22,10 +22,12 @@ from bot.display.job_cards import ShownImage, cost_text, failure_card, result_ca
 from bot.display.job_words import alt_text
 from bot.display.proposal_cards import lapsed_card, proposal_card
 from bot.display.wording import units
+from bot.generation.limits import CreditLimit, LimitKind, LimitUse
 from bot.generation.views import JobView, Progress, SubmissionView
 from bot.lineage import Detailed
+from bot.periods import Period
 from bot.providers.base import Size, WeightedText
-from bot.spending import CreditsView, Remaining, Step
+from bot.spending import CreditsView, Step
 from storage.jobs import Event, JobStatus, SubmissionStatus
 from storage.ledger import Balance
 from storage.spending import Spent
@@ -181,6 +183,7 @@ def test_a_waiting_card_says_place_price_and_who_asked() -> None:
             Progress(expected_at=NOW + 12_400),
             f"**Rendering** · usually ready <t:{(NOW + 10_000) // 1000}:R>",
         ),
+        (SubmissionStatus.RENDERING, Progress(overdue=True), "**Rendering** · taking longer than usual"),
         (SubmissionStatus.RENDERING, Progress(fetching=True), "**Fetching the images**"),
     ],
 )
@@ -188,6 +191,14 @@ def test_what_is_happening_is_said_in_words(status: SubmissionStatus, progress: 
     card = waiting_card(view(submission(status=status, held=6000), progress=progress))
     assert words in said(card)
     assert labels(card) == (["Cancel"] if status is SubmissionStatus.QUEUED else [])
+
+
+def test_a_job_whose_provider_is_not_set_up_says_so_and_can_be_cancelled() -> None:
+    sent = replace(submission(status=SubmissionStatus.RENDERING, held=6000), provider_missing=True)
+    card = waiting_card(view(sent))
+    assert "**Waiting for the image service**" in said(card)
+    assert "scripted is switched off here" in said(card)
+    assert labels(card) == ["Cancel"]
 
 
 def test_once_it_is_rendered_nothing_is_guessed_any_more() -> None:
@@ -362,7 +373,7 @@ def test_credits_are_told_with_what_is_left() -> None:
         in_flight=5000,
         by_engine=(("a/b", 7200), ("gone/away", 12_000)),
         by_thread=(("*light*houses", 19_200),),
-        limits=(Remaining("your limit for today", 20_000, 12_200, NOW + 86_400_000, daily=True),),
+        limits=(LimitUse(CreditLimit(LimitKind.USER_DAILY, 20_000, Period.DAY), 12_200, NOW + 86_400_000),),
         grants=Balance(100_000, 60_000),
         jobs=5,
         images=None,

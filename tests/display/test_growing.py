@@ -76,11 +76,12 @@ async def test_where_files_cannot_be_kept_they_are_sent_anew(post: Post, monkeyp
     assert last.kept == []
 
 
+@pytest.mark.parametrize(("status", "code"), [(413, 40005), (403, 50013), (403, 400001), (400, 20009)])
 async def test_where_no_images_are_taken_the_words_go_on_and_the_result_has_them(
-    post: Post, monkeypatch: pytest.MonkeyPatch
+    post: Post, monkeypatch: pytest.MonkeyPatch, status: int, code: int
 ) -> None:
     job_id, ends = await growing(post, monkeypatch)
-    post.discord.enqueue("token", refused(413, 40005), refused(400, 50035))
+    post.discord.enqueue("token", refused(status, code), refused(400, 50035))
     await ended(post, job_id, ends[0])
     for _ in range(2):
         await post.delivery.show(job_id)

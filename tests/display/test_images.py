@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bot.display.images import REQUEST_SPARE, Labelled, prepare, refit, shares
+from storage.images import ImageFiles
+from storage.pools import Pools
 from tests.doubles.uploads import sent
 from tests.doubles.views import image
 
@@ -42,20 +44,20 @@ def test_small_images_stay_whole_beside_a_large_one() -> None:
     assert shares([1, 2, 100], 1000, 23) == [1, 2, 20]
 
 
-async def test_what_fits_is_sent_as_it_is(tmp_path: Path) -> None:
+async def test_what_fits_is_sent_as_it_is(tmp_path: Path, pools: Pools) -> None:
     length = noise(tmp_path / "1.png", 64)
-    uploads = await prepare([Labelled(image(1), "easel-12-1")], tmp_path.joinpath, file_limit=length)
+    uploads = await prepare([Labelled(image(1), "easel-12-1")], ImageFiles(tmp_path, pools), file_limit=length)
     (upload,) = uploads.ready
     assert (upload.name, upload.reencoded) == ("easel-12-1.png", False)
     assert sent(upload) == (tmp_path / "1.png").read_bytes()
 
 
-async def test_what_is_too_large_keeps_its_pixels_at_the_best_quality_that_fits(tmp_path: Path) -> None:
+async def test_what_is_too_large_keeps_its_pixels_at_the_best_quality_that_fits(tmp_path: Path, pools: Pools) -> None:
     length = noise(tmp_path / "1.png", 400, calm=4)
     before = (tmp_path / "1.png").read_bytes()
     sizes = {}
     for limit in (length // 4, length // 8):
-        (upload,) = (await prepare([Labelled(image(1), "s-1")], tmp_path.joinpath, file_limit=limit)).ready
+        (upload,) = (await prepare([Labelled(image(1), "s-1")], ImageFiles(tmp_path, pools), file_limit=limit)).ready
         assert (upload.name, upload.reencoded) == ("s-1.webp", True)
         assert upload.size <= limit
         with Image.open(io.BytesIO(sent(upload))) as opened:
@@ -91,12 +93,12 @@ def test_transparency_survives(tmp_path: Path) -> None:
         assert opened.mode == "RGBA"
 
 
-async def test_many_images_share_one_request(tmp_path: Path) -> None:
+async def test_many_images_share_one_request(tmp_path: Path, pools: Pools) -> None:
     lengths = [noise(tmp_path / f"{number}.png", 250, calm=2) for number in range(1, 5)]
     limit = REQUEST_SPARE + sum(lengths) // 3
     uploads = await prepare(
         [Labelled(image(number), f"s-{number}") for number in range(1, 5)],
-        tmp_path.joinpath,
+        ImageFiles(tmp_path, pools),
         file_limit=10 * MIB,
         request_limit=limit,
     )
@@ -105,12 +107,12 @@ async def test_many_images_share_one_request(tmp_path: Path) -> None:
     assert sum(upload.size for upload in uploads.ready) <= limit - REQUEST_SPARE
 
 
-async def test_files_that_are_gone_or_hopeless_are_counted_not_sent(tmp_path: Path) -> None:
+async def test_files_that_are_gone_or_hopeless_are_counted_not_sent(tmp_path: Path, pools: Pools) -> None:
     noise(tmp_path / "1.png", 64)
     (tmp_path / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"not a picture" * 100_000)
     images = [image(1), image(2), image(3), image(4, file=None)]
     labelled = [Labelled(each, f"s-{each.id}") for each in images]
-    uploads = await prepare(labelled, tmp_path.joinpath, file_limit=MIB)
+    uploads = await prepare(labelled, ImageFiles(tmp_path, pools), file_limit=MIB)
     assert [upload.name for upload in uploads.ready] == ["s-1.png"]
     assert (uploads.gone, uploads.unfit) == (2, 1)
 
@@ -121,7 +123,9 @@ def test_where_nothing_fits_there_is_no_image(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("media_type", "name"), [("image/jpeg", "s-1.jpg"), ("image/webp", "s-1.webp")])
-async def test_a_file_is_named_for_what_it_is(tmp_path: Path, media_type: str, name: str) -> None:
+async def test_a_file_is_named_for_what_it_is(tmp_path: Path, pools: Pools, media_type: str, name: str) -> None:
     noise(tmp_path / "1.png", 16)
-    uploads = await prepare([Labelled(image(1, media_type=media_type), "s-1")], tmp_path.joinpath, file_limit=MIB)
+    uploads = await prepare(
+        [Labelled(image(1, media_type=media_type), "s-1")], ImageFiles(tmp_path, pools), file_limit=MIB
+    )
     assert uploads.ready[0].name == name

@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.display.splicing import Piece, Spliced
+from storage.pools import Pool
 
+THREADS = Pool("files of a test", 1)
 STORED = bytes(range(256)) * 16
 PLACES = st.tuples(st.integers(0, len(STORED)), st.integers(0, len(STORED))).map(lambda ends: range(*sorted(ends)))
 
@@ -36,7 +38,7 @@ def whole(pieces: list[Piece]) -> bytes:
     steps=st.lists(st.tuples(st.none() | st.integers(0, 5000), st.integers(-1, 3000)), max_size=8),
 )
 def test_it_reads_like_one_file(stored: Path, pieces: list[Piece], steps: list[tuple[int | None, int]]) -> None:
-    spliced, plain = Spliced(stored, pieces), io.BytesIO(whole(pieces))
+    spliced, plain = Spliced(stored, pieces, THREADS), io.BytesIO(whole(pieces))
     for place, size in steps:
         if place is not None:
             inside = min(place, len(plain.getvalue()))
@@ -47,7 +49,7 @@ def test_it_reads_like_one_file(stored: Path, pieces: list[Piece], steps: list[t
 
 
 def test_places_count_from_either_end_and_from_where_reading_stands(stored: Path) -> None:
-    spliced = Spliced(stored, [b"head", range(10)])
+    spliced = Spliced(stored, [b"head", range(10)], THREADS)
     assert spliced.seek(-3, os.SEEK_END) == 11
     assert spliced.seek(1, os.SEEK_CUR) == 12
     assert spliced.read() == STORED[8:10]
@@ -58,7 +60,7 @@ def test_places_count_from_either_end_and_from_where_reading_stands(stored: Path
 def test_a_file_that_is_gone_or_shorter_is_not_sent_as_if_it_were_whole(tmp_path: Path) -> None:
     file = tmp_path / "1.png"
     file.write_bytes(b"12345")
-    spliced = Spliced(file, [range(10)])
+    spliced = Spliced(file, [range(10)], THREADS)
     with pytest.raises(OSError, match="shorter"):
         spliced.read()
     file.unlink()
@@ -91,7 +93,7 @@ async def test_it_is_sent_in_parts_with_its_length_and_again_from_the_start(
 
     app = web.Application(client_max_size=2**23)
     app.router.add_post("/", take)
-    upload = discord.File(Spliced(file, [b"head", range(8, 3 * 2**20)]), filename="1.png")
+    upload = discord.File(Spliced(file, [b"head", range(8, 3 * 2**20)], THREADS), filename="1.png")
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         for again in range(2):
             upload.reset(seek=again)

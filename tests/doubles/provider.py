@@ -147,7 +147,7 @@ class ScriptedProvider(Provider):
         answer = await self._next("find", handle)
         return {**handle, "sent": True} if answer == "found" else None
 
-    async def poll(self, handle: Handle) -> PollResult:
+    async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
         answer = await self._next("poll", handle)
         if answer is not None:
             assert isinstance(answer, PollResult)

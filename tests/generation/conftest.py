@@ -25,6 +25,7 @@ from storage import ledger
 from storage.database import Database, migrate
 from storage.images import ImageFiles
 from storage.jobs import Submission
+from storage.pools import Pools
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider
 
@@ -58,9 +59,7 @@ class Workshop:
             changed=lambda job_id: self.changes[job_id].set(),
             deliver=lambda job_id: self.deliver(job_id),  # noqa: PLW0108 - looked up anew at every delivery
         )
-        self.actions = Actions(
-            jobs=self.jobs, worker=self.worker, files=self.files, limits=self.limits, clock=self.clock
-        )
+        self.actions = Actions(jobs=self.jobs, worker=self.worker, files=self.files, clock=self.clock)
 
     async def _deliver(self, job_id: int) -> None:
         if await self.jobs.shown(job_id, note="shown"):
@@ -113,7 +112,7 @@ MakeWorkshop = Callable[..., Awaitable[Workshop]]
 
 
 @pytest.fixture
-async def make_workshop(tmp_path: Path) -> AsyncIterator[MakeWorkshop]:
+async def make_workshop(tmp_path: Path, pools: Pools) -> AsyncIterator[MakeWorkshop]:
     made: list[Workshop] = []
 
     async def make(*providers: Provider, limits: Limits | None = None) -> Workshop:
@@ -121,7 +120,7 @@ async def make_workshop(tmp_path: Path) -> AsyncIterator[MakeWorkshop]:
         await migrate(url, None)
         workshop = Workshop(
             database=await Database.open(url),
-            files=ImageFiles(tmp_path / "images"),
+            files=ImageFiles(tmp_path / "images", pools),
             clock=SkippingClock(),
             providers={provider.engines[0].provider: provider for provider in providers or (ScriptedProvider(),)},
             limits=limits or Limits(),
@@ -149,7 +148,7 @@ def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def open_workshop(blank_database: Path, tmp_path: Path) -> AsyncIterator[MakeWorkshop]:
+async def open_workshop(blank_database: Path, tmp_path: Path, pools: Pools) -> AsyncIterator[MakeWorkshop]:
     """Opens workshops with real providers, which are closed in the end."""
     made: list[Workshop] = []
 
@@ -158,7 +157,7 @@ async def open_workshop(blank_database: Path, tmp_path: Path) -> AsyncIterator[M
         await asyncio.to_thread(shutil.copy, blank_database, path)
         workshop = Workshop(
             database=await Database.open(f"sqlite+aiosqlite:///{path}"),
-            files=ImageFiles(tmp_path / "images"),
+            files=ImageFiles(tmp_path / "images", pools),
             clock=SkippingClock(),
             providers={provider.name: provider for provider in providers},
             limits=Limits(),

@@ -13,7 +13,7 @@ from typing import Any
 from playground.providers import Fate, Fault
 from playground.providers.exchange import Exchange
 from playground.providers.faults import Act, Body, Half, Redirect, Reset, Rewrite, Slow, Spoil, Status, cut
-from playground.providers.shapes import first_images, images_at
+from playground.providers.shapes import first_images, images_at, without_entries
 from playground.providers.spoilt import HTML, bomb, html, noise, padded, svg, truncated
 from storage.jobs import SubmissionStatus
 
@@ -129,6 +129,7 @@ def silence(name: str, act: Act, *, done: bool) -> Row:
     )
 
 
+BUSY = Body('{"message": "Server busy"}')
 AWAY = Case(FAILED, "busy or away for an hour, so nothing was sent", 0, logs=(REFUSED, RESTS), seconds=3600)
 NO_ANSWER = "No usable answer came from the image service"
 BROKEN = "has a fault of its own at the moment: Server Error."
@@ -238,7 +239,7 @@ ROWS = (
         lost("ended this without a picture", FOR_NOTHING, act=Rewrite(first_images(0)), at=POLL, times=EVER),
         lost(NO_ANSWER, UNSURE, act=Fate(images=0), billed=0),
     ),
-    Row("ended without a word", Case(FAILED, "ended this without a picture", 1, Fate(silent=True)), None),
+    Row("ended without a word", Case(FAILED, "ended this without a picture", 1, Fate(silent=True), seconds=120), None),
     Row(
         "fewer images",
         fine(says="1 of 2 pictures did not come.", act=Fate(images=1), images=2),
@@ -272,6 +273,24 @@ ROWS = (
     # --- the free calls around it
     Row("no thread for a moment", fine(act=Status(500), at=THREAD, times=2, logs=(REFUSED,), seconds=7), None),
     Row("a wrong key at the first step", replace(no(KEY, Status(401), OPERATOR, at=THREAD), calls=0), None),
+    Row("polls that a deploy answers with 404", fine(act=Status(404), at=POLL, times=5, seconds=50), None),
+    Row("polls that a deploy answers with a message", fine(act=BUSY, at=POLL, times=6, logs=(POLL_FAILED,)), None),
+    Row("polls that a deploy answers with null", fine(act=Body("null"), at=POLL, times=6, logs=(POLL_FAILED,)), None),
+    Row(
+        "a list that lacks the response for a minute",
+        fine(act=Rewrite(without_entries("response")), at=POLL, times=6, seconds=50),
+        None,
+    ),
+    Row(
+        "a list that lacks the request for a minute",
+        fine(act=Rewrite(without_entries("request")), at=POLL, times=6, seconds=50),
+        None,
+    ),
+    Row(
+        "a thread that is gone for good",
+        lost(NO_ANSWER, act=Status(404), at=POLL, times=EVER, seconds=120),
+        None,
+    ),
     Row("polls that fail for a while", fine(act=Reset(), at=POLL, times=4, logs=(POLL_FAILED,)), None),
     Row(
         "polls that are refused for good",

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.characters import clean, visible
 from bot.errors import UserError
 from bot.generation.added_text import ADDED_AT_MOST, plain_words, with_words
 from bot.generation.prompt import ParsedPrompt, PromptError, PromptOptions, expand, parse
@@ -41,9 +42,9 @@ def test_it_stands_behind_the_words_and_before_the_flags(prompt: str, becomes: s
         assert new.parts[-1].text.endswith("in oil")
 
 
-WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp", "Cf"]), min_size=1).map(
-    lambda text: " ".join(text.split())
-)
+# Each word can be seen: what cannot is none.
+LETTERS = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp", "Cf"]).filter(visible)
+WORDS = st.text(LETTERS, min_size=1).map(lambda text: " ".join(clean(text).split())).filter(visible)
 
 
 @given(

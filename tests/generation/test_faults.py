@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from bot.credits import credits_text
-from playground.providers import StandIn
+from playground.providers import Fault, StandIn
+from playground.providers.faults import Act, Body, Reset, Status
+from storage import reconcile
 from tests.generation.conftest import Workshop
 from tests.generation.fault_scene import (
     PRICES,
@@ -25,7 +27,7 @@ from tests.generation.fault_scene import (
     provider_at,
     stored,
 )
-from tests.generation.fault_table import DONE, ROWS, Case, Row
+from tests.generation.fault_table import DONE, ROWS, UNKNOWN, Case, Row
 from tests.providers.workbench import BASIC, CORE, SECRET, XL
 
 CASES = [
@@ -83,3 +85,62 @@ async def test_the_table(
     dump = await asyncio.to_thread(stored, tmp_path / "0.db")
     assert SECRET not in dump
     assert TOKEN not in dump
+
+
+# --- a lost answer, and what is then listed ---------------------------------------------------------------------------
+
+LIST, PAID = ROUTES[XL]["poll"], ROUTES[XL]["paid"]
+ODD = {
+    "a message": Body('{"message": "Server busy"}'),
+    "null": Body("null"),
+    "an empty object": Body("{}"),
+    "an odd element": Body('{"data": [null]}'),
+    "a thread that is not known": Status(404),
+    "a thread that is gone": Status(410),
+}
+
+
+async def sent_and_lost(stand_in: StandIn, open_workshop: OpenWorkshop, *faults: Fault) -> tuple[Workshop, int]:
+    stand_in.misbehave(Fault(PAID, Reset(after_doing=True)))
+    for fault in faults:
+        stand_in.misbehave(fault)
+    workshop: Workshop = await open_workshop(provider_at(stand_in.url, XL))
+    job_id = await ask(workshop, XL)
+    await workshop.finish()
+    return workshop, job_id
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+async def test_what_proves_nothing_is_no_reason_to_pay_again(
+    stand_in: StandIn, open_workshop: OpenWorkshop, odd: Act
+) -> None:
+    workshop, job_id = await sent_and_lost(stand_in, open_workshop, Fault(LIST, odd, times=20))
+    assert (await workshop.submission(job_id)).status is DONE
+    assert len(stand_in.calls_to(PAID)) == 1
+    assert (await workshop.totals()).spent == stand_in.charged == PRICES[XL]
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+async def test_where_nothing_is_ever_proved_it_is_unknown(
+    stand_in: StandIn, open_workshop: OpenWorkshop, odd: Act
+) -> None:
+    workshop, job_id = await sent_and_lost(stand_in, open_workshop, Fault(LIST, odd, times=None))
+    submission = await workshop.submission(job_id)
+    assert submission.status is UNKNOWN
+    assert submission.handle is not None
+    assert len(stand_in.calls_to(PAID)) == 1
+
+
+async def test_a_request_that_arrives_late_is_charged_to_nobody_and_named(
+    stand_in: StandIn, open_workshop: OpenWorkshop
+) -> None:
+    empty = Fault(LIST, Body('{"data": []}'), times=None, match=lambda _: len(stand_in.calls_to(PAID)) < 2)
+    workshop, job_id = await sent_and_lost(stand_in, open_workshop, empty)
+    view = await workshop.view(job_id)
+    assert view.submissions[0].record.status is DONE
+    assert view.captured == PRICES[XL]
+    assert stand_in.charged == 2 * PRICES[XL]
+    async with workshop.database.read() as connection:
+        books = await reconcile.reconcile(connection)
+    assert books.differences == []
+    assert [(one.job_id, one.charged, one.captured) for one in books.beyond] == [(job_id, 10_000, 5_000)]

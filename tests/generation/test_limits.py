@@ -19,8 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from bot.admin.servers import Servers
 from bot.errors import UserError
 from bot.generation.jobs import Jobs, KeptImage
-from bot.generation.limits import Limits, from_grants
-from bot.generation.quotas import allowance
+from bot.generation.limits import LimitKind, Limits, from_grants, in_force
 from bot.generation.requests import ImagineOptions, plan
 from bot.origin import CardAddress, Origin
 from bot.periods import Period
@@ -86,7 +85,7 @@ async def test_a_hundred_at_once(tmp_path: Path, quota: Quota, people: list[int]
     databases = [await Database.open(url) for _ in range(2)]
     clock, provider = SkippingClock(), ScriptedProvider()
     crowd = [Jobs(database, {"scripted": provider}, FREELY, clock) for database in databases]
-    servers = Servers(databases[0], clock)
+    servers = Servers(databases[0], FREELY, clock)
     limits = {name: value for name in ("credits", "images", "jobs") if (value := getattr(quota, name)) is not None}
     await servers.set_quota(GRACE, quota.subject, quota.subject_id, **limits)
     wanted = plan(ImagineOptions(prompt="a lighthouse", images=images), crowd[0].engines, "scripted/brush")
@@ -111,7 +110,7 @@ async def test_a_grant_is_not_spent_twice_by_a_hundred_at_once(tmp_path: Path) -
     databases = [await Database.open(url) for _ in range(2)]
     clock, provider = SkippingClock(), ScriptedProvider()
     crowd = [Jobs(database, {"scripted": provider}, FREELY, clock) for database in databases]
-    servers = Servers(databases[0], clock)
+    servers = Servers(databases[0], FREELY, clock)
     await servers.set_quota(GRACE, Subject.DEFAULT, 0, credits=2 * PRICE + 1000)
     await servers.grant(GRACE, 1, 3 * PRICE, None)
     wanted = plan(ImagineOptions(prompt="a lighthouse"), crowd[0].engines, "scripted/brush")
@@ -138,7 +137,7 @@ quotas = st.builds(Quota, st.sampled_from(Subject), st.integers(0, 3), credits=l
 
 @given(st.lists(quotas, unique_by=lambda quota: (quota.subject, quota.subject_id)), st.frozensets(st.integers(1, 3)))
 def test_a_persons_own_then_the_best_role_then_the_default(every: list[Quota], roles: frozenset[int]) -> None:
-    may = allowance(every, user_id=1, role_ids=roles)
+    limits = in_force(FREELY, user_id=1, role_ids=roles, server_id=SERVER, quotas=every)
     own = next((quota.credits for quota in every if (quota.subject, quota.subject_id) == (Subject.USER, 1)), None)
     theirs = [
         quota.credits
@@ -147,7 +146,7 @@ def test_a_persons_own_then_the_best_role_then_the_default(every: list[Quota], r
     ]
     default = [q.credits for q in every if q.subject is Subject.DEFAULT and q.credits is not None]
     expected = own if own is not None else max(theirs) if theirs else max(default) if default else None
-    assert may.credits == expected
+    assert [limit.credits for limit in limits.of(LimitKind.SERVER_USER)] == ([] if expected is None else [expected])
 
 
 class QuotaMachine(RuleBasedStateMachine):
@@ -164,7 +163,7 @@ class QuotaMachine(RuleBasedStateMachine):
         self.database = self.run(Database.open(f"sqlite+aiosqlite:///{path}"))
         self.clock = SkippingClock()
         self.jobs = Jobs(self.database, {"scripted": ScriptedProvider(images_per_submission=1)}, FREELY, self.clock)
-        self.servers = Servers(self.database, self.clock)
+        self.servers = Servers(self.database, FREELY, self.clock)
         self.given = dict.fromkeys((1, 2), 0)
         self.limit: int | None = None
 

@@ -32,7 +32,7 @@ from bot.generation.requests import ImagineOptions, plan
 from bot.generation.tidy import DAY
 from bot.origin import CardAddress, Origin
 from bot.providers.base import Cost, FetchedImage, Size
-from storage import copies, images, ledger, reconcile, restore, tables, tidying
+from storage import copies, endings, images, ledger, reconcile, restore, tables, tidying
 from storage import jobs as rows
 from storage.database import Database, migrate
 from storage.jobs import ENDED, ON_THEIR_WAY, UNFINISHED, JobStatus, Submission, SubmissionStatus
@@ -227,9 +227,19 @@ class MoneyMachine(RuleBasedStateMachine):
         self.open()
         if gone:
             self.jobs.providers = {}
-        on_their_way, _ = self.run(self.jobs.take_up(unknown="Unknown.", not_offered="No longer offered."))
+        on_their_way = self.run(self.jobs.take_up(not_offered="No longer offered.")).on_their_way
         assert not gone or not on_their_way
         self.jobs.providers = {"scripted": self.provider}
+
+    @rule()
+    def ask_again(self) -> None:
+        """The operator has whatever is unknown asked for again."""
+
+        async def reopen() -> None:
+            async with self.database.write() as tx:
+                await endings.reopen(tx, ["scripted"], at=self.clock.now(), why="a test")
+
+        self.run(reopen())
 
     @precondition(lambda self: self.copies < 1)
     @rule()
@@ -260,7 +270,8 @@ class MoneyMachine(RuleBasedStateMachine):
         async with self.database.read() as conn:
             assert (await reconcile.reconcile(conn)).differences == []
             entries = (await conn.execute(select(tables.ledger))).all()
-            submissions = (await conn.execute(select(tables.submissions.c.status))).scalars().all()
+            holding = select(tables.submissions.c.status).where(tables.submissions.c.reopened_at.is_(None))
+            submissions = (await conn.execute(holding)).scalars().all()
             jobs = (await conn.execute(select(tables.jobs.c.status, tables.jobs.c.user_id))).all()
         captures = {entry.submission_id: entry.amount for entry in entries if entry.kind == "capture"}
         assert captures == self.captured, "each once, whatever was tried"

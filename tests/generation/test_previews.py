@@ -15,6 +15,7 @@ from bot.generation.tidy import Ages, tidy
 from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.jobs import StoredImage
+from storage.pools import Pools
 from tests.generation.conftest import ADA, Workshop
 
 AGES = Ages(image_days=7, job_days=365, preview_days=90)
@@ -146,10 +147,10 @@ async def test_a_full_disk_gets_its_room_all_the_same(
     job_id = await workshop.imagine()
     await workshop.finish()
 
-    def full(file: Path, aside: Path) -> bytes:
+    def full(aside: Path, data: bytes) -> None:
         raise StorageError("The disk is full.")
 
-    monkeypatch.setattr(module, "_made", full)
+    monkeypatch.setattr(module, "_write", full)
     await tidied(workshop, previews, AGES, after_days=8)
     (image,) = await images(workshop, job_id)
     assert image.file is image.preview is None
@@ -164,14 +165,14 @@ async def test_who_looks_gets_it_later_when_it_could_not_be_made(
     caplog: pytest.LogCaptureFixture,
     error: Exception,
 ) -> None:
-    def fail(file: Path, aside: Path) -> bytes:
+    def fail(aside: Path, data: bytes) -> None:
         raise error
 
     job_id = await workshop.imagine()
     await workshop.finish()
     (image,) = await images(workshop, job_id)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_made", fail)
+        patch.setattr(module, "_write", fail)
         assert await previews.of(image) is None
     assert "preview.not_made" in caplog.text
     assert await previews.of(image) is not None
@@ -253,5 +254,5 @@ async def test_a_preview_is_not_forgotten_before_its_file(workshop: Workshop, pr
     assert image.preview is not None
 
 
-def test_the_files_of_previews_have_names_that_the_folder_takes() -> None:
-    assert ImageFiles(Path("/x")).path("1-0-0-small.webp").name == "1-0-0-small.webp"
+def test_the_files_of_previews_have_names_that_the_folder_takes(pools: Pools) -> None:
+    assert ImageFiles(Path("/x"), pools).path("1-0-0-small.webp").name == "1-0-0-small.webp"

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bot.characters import clean, visible
 from bot.generation.prompt import (
     FLAGS,
     PROMPT_LIMIT,
     ParsedPrompt,
     PromptError,
     PromptOptions,
-    clean,
     expand,
     number_text,
     parse,
@@ -63,6 +63,14 @@ def parts_of(prompt: ParsedPrompt) -> Parts:
         (r"C:\new\dir \n", [(r"C:\new\dir \n", 1)]),
         ("trailing \\", [("trailing \\", 1)]),
         ("well--known -- or -not - ---really --5", [("well--known -- or -not - ---really --5", 1)]),
+        ("a——b ——hello －hello ーー 1", [("a——b ——hello －hello ーー 1", 1)]),
+        (r"a \-ar 1:1", [("a -ar 1:1", 1)]),
+        (r"a \——ar 1:1", [("a ——ar 1:1", 1)]),
+        (r"a \- -- ar", [("a - -- ar", 1)]),
+        ("a house — no people", [("a house — no people", 1)]),
+        ("a fox - it sleeps", [("a fox - it sleeps", 1)]),
+        ("a \u3164 cat \u2800", [("a cat", 1)]),
+        ("a 🪿 goose \U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", None),
         ("a house —hello — there", [("a house —hello — there", 1)]),
         ("hot::—no", [("hot", 1), ("—no", 1)]),
         ("a\0b\x1b[31m \ud800 c\u202e", [("a b [31m c", 1)]),
@@ -70,9 +78,9 @@ def parts_of(prompt: ParsedPrompt) -> Parts:
         ("x" * PROMPT_LIMIT, [("x" * PROMPT_LIMIT, 1)]),
     ],
 )
-def test_parts(text: str, parts: Parts) -> None:
+def test_parts(text: str, parts: Parts | None) -> None:
     prompt = parse(text)
-    assert parts_of(prompt) == parts
+    assert parts_of(prompt) == ([(text, 1)] if parts is None else parts)
     assert prompt.options == PromptOptions()
     assert parse(prompt.text()) == prompt
 
@@ -97,14 +105,21 @@ def test_parts(text: str, parts: Parts) -> None:
         ("a --guidance 7", PromptOptions(guidance=7.0)),
         ("a —seed 7 –ar 2:3 ―no b", PromptOptions(seed=7, ratio=Ratio(2, 3), negative="b")),
         ("a --no b --steps 20", PromptOptions(negative="b", steps=20)),
+        ("a ——ar 16:9", PromptOptions(ratio=Ratio(16, 9))),
+        ("a －－ar 16:9 −−seed 7", PromptOptions(ratio=Ratio(16, 9), seed=7)),
+        ("a ‐ar 16:9 ‑‑steps 7 ―――no b", PromptOptions(ratio=Ratio(16, 9), steps=7, negative="b")),
+        ("a -ar 16:9 ---images 2", PromptOptions(ratio=Ratio(16, 9), images=2)),
+        ("a －－ａｒ １６：９ －－ｓｅｅｄ＝７", PromptOptions(ratio=Ratio(16, 9), seed=7)),
+        ("a ーーsize 1024ｘ768", PromptOptions(size=Size(1024, 768))),
+        ("a - --seed 7", None),
         ("a\n--seed\n7", PromptOptions(seed=7)),
         ("a --seed 999999999999", PromptOptions(seed=999_999_999_999)),
     ],
 )
-def test_flags(text: str, options: PromptOptions) -> None:
+def test_flags(text: str, options: PromptOptions | None) -> None:
     prompt = parse(text)
-    assert parts_of(prompt) == [("a", 1)]
-    assert prompt.options == options
+    assert parts_of(prompt) == [("a" if options else "a -", 1)]
+    assert prompt.options == (options or PromptOptions(seed=7))
     assert parse(prompt.text()) == prompt
 
 
@@ -142,6 +157,20 @@ def test_flags(text: str, options: PromptOptions) -> None:
         ("a --ar 1:1 --size 8x8", 11, "size"),
         ("a --seed seven", 9, "whole number"),
         ("a --seed -7", 9, "whole number"),
+        ("a --seed -1", 9, "Leave it out"),
+        ("a --seed random", 9, "Leave it out"),
+        ("a --ar 16:9,", 7, "Leave out the “,”"),
+        ("a --steps 20; --seed 7.", 10, "Leave out the “;”"),
+        ("a - -ar 9:16", 2, "write --ar"),
+        ("a -- ar 9:16", 2, "write --ar"),
+        ("a — ar 9:16", 2, "write --ar"),
+        ("a -- no people", 2, "write --no"),
+        ("a --ar16:9", 2, "write --ar 16:9"),
+        ("a ——seed7", 2, "write --seed 7"),
+        ("\u3164", 0, "empty"),
+        ("\u115f \u2800 \u200d \ufe0f \U000e0067", 0, "empty"),
+        ("\u3164::2 a", 1, "no text"),
+        ("a --no \u3164", 2, "needs"),
         ("a --seed 1_0", 9, "whole number"),
         ("a --seed ٣", 9, "whole number"),
         ("a --seed 1234567890123", 9, "12"),
@@ -167,6 +196,12 @@ def test_faults(text: str, position: int, says: str) -> None:
     assert position in [fault.position for fault in caught.value.faults]
     assert says in str(caught.value)
     assert all(caught.value.problems)
+
+
+def test_all_that_is_wrong_with_the_braces_is_named() -> None:
+    with pytest.raises(PromptError) as caught:
+        expand("a } {red|blue} {x, , y} {b")
+    assert [fault.position for fault in caught.value.faults] == [2, 4, 19, 24]
 
 
 def test_an_error_names_all_faults_from_left_to_right_and_shows_their_places() -> None:
@@ -201,7 +236,6 @@ def test_many_faults_are_counted_instead_of_told() -> None:
     [
         ("a car", ["a car"]),
         ("{red, blue} car", ["red car", "blue car"]),
-        ("{red} car", ["red car"]),
         ("{ red ,blue}{1,2}", ["red1", "red2", "blue1", "blue2"]),
         ("a --seed {1, 2}", ["a --seed 1", "a --seed 2"]),
         ("a {--ar 1:1, --ar 2:1}", ["a --ar 1:1", "a --ar 2:1"]),
@@ -223,6 +257,11 @@ def test_choices_are_written_out(text: str, texts: list[str]) -> None:
         ("a {b", 2, "never closed"),
         ("a } b", 2, "closes nothing"),
         ("{a, {b, c}}", 4, "inside"),
+        ("a {red|blue} car", 2, "{red, blue}"),
+        ("a {red;blue/green} car", 2, "{red, blue, green}"),
+        ("a {红，蓝} car", 2, "{红, 蓝}"),
+        ("{red} car", 0, "one choice"),
+        ("{red, \u3164}", 7, "empty"),
         ("{}", 1, "empty"),
         ("{a,, b}", 3, "empty"),
         ("{a, b, }", 7, "empty"),
@@ -275,7 +314,7 @@ syntax = st.lists(pieces, max_size=40).map("".join)
 any_text = st.one_of(st.text(), st.text(st.characters(categories=["Cs", "Cc", "Zs", "Nd", "Ll"])), syntax)
 
 letters = st.characters(exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]).filter(
-    lambda letter: clean(letter) == letter
+    lambda letter: clean(letter) == letter and visible(letter)
 )
 words = st.one_of(
     st.text(letters, min_size=1, max_size=12),
@@ -343,7 +382,7 @@ def test_any_text_is_a_prompt_or_an_error_that_points_at_a_place(text: str) -> N
         return
     assert found
     for prompt in found:
-        assert all(part.text and part.text == " ".join(clean(part.text).split()) for part in prompt.parts)
+        assert all(visible(part.text) and part.text == " ".join(clean(part.text).split()) for part in prompt.parts)
         assert any(part.weight > 0 for part in prompt.parts)
         assert parse(prompt.text()) == prompt
 
@@ -375,6 +414,7 @@ def lines_run(work: Callable[[str], object], text: str) -> int:
         count += event == "line"
         return trace
 
+    parse.cache_clear()
     before = sys.gettrace()
     sys.settrace(trace)
     try:

@@ -151,6 +151,13 @@ def test_a_prompt_that_cannot_be_read_keeps_its_place() -> None:
     assert caught.value.position == 6
 
 
+def test_what_no_engine_decides_is_judged_in_any_case() -> None:
+    problems = refusal("a cat --sed 7", size="huge", images=0)
+    assert "👉" in problems[0]
+    assert any("is no size" in problem for problem in problems)
+    assert any("not 0" in problem for problem in problems)
+
+
 def test_with_the_engine_in_its_field_the_other_fields_are_judged_too() -> None:
     problems = refusal("a cat --sed 7", engine="easel/xl", seed=5, images=11)
     assert "👉" in problems[0]

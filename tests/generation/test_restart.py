@@ -10,9 +10,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.generation.requests import ImagineOptions, encode_request
-from bot.providers.base import Unreachable
+from bot.providers.base import Busy, Unreachable
 from storage import jobs as rows
 from storage import ledger, reconcile
 from storage.database import AsyncConnection
@@ -21,6 +22,7 @@ from tests.doubles.provider import ScriptedProvider
 from tests.generation.conftest import ADA, MakeWorkshop, Workshop
 
 QUEUED, SUBMITTING, RENDERING = SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING
+LONG = 24 * 3600.0
 
 
 async def left_behind(workshop: Workshop, ages: list[int], status: SubmissionStatus) -> list[int]:
@@ -146,9 +148,9 @@ async def test_what_goes_on_after_a_restart_keeps_to_the_rate(workshop: Workshop
     times: list[int] = []
     real = workshop.provider.poll
 
-    async def poll(handle: Any) -> Any:
+    async def poll(handle: Any, request: Any = None) -> Any:
         times.append(workshop.clock.now())
-        return await real(handle)
+        return await real(handle, request)
 
     workshop.provider.poll = poll  # type: ignore[method-assign]  # the provider of a test
     await workshop.restart()
@@ -159,27 +161,88 @@ async def test_what_goes_on_after_a_restart_keeps_to_the_rate(workshop: Workshop
     assert len(workshop.delivered) == len(ids)
 
 
-async def test_what_belongs_to_a_provider_that_is_gone_ends_free_and_is_told(make_workshop: MakeWorkshop) -> None:
+async def with_one_gone(make_workshop: MakeWorkshop, *statuses: SubmissionStatus) -> tuple[Workshop, list[int]]:
+    """A workshop that is started without a provider to which jobs in these statuses were sent."""
     here, gone = ScriptedProvider(name="here"), ScriptedProvider(name="gone")
     workshop = await make_workshop(here, gone)
-    sent, waiting = await workshop.imagine(engine="gone/brush"), await workshop.imagine(engine="gone/brush")
+    jobs = [await workshop.imagine(engine="gone/brush") for _ in statuses]
     async with workshop.database.write() as tx:
-        (one,) = await rows.submissions_of(tx, sent)
-        await rows.move_submission(tx, one.id, QUEUED, RENDERING, at=0, why="sent", sent_at=0, handle={"number": 1})
-    other = await workshop.imagine(engine="here/brush")
+        for job_id, status in zip(jobs, statuses, strict=True):
+            (one,) = await rows.submissions_of(tx, job_id)
+            await rows.move_submission(
+                tx,
+                one.id,
+                QUEUED,
+                status,
+                at=workshop.clock.now(),
+                why="sent",
+                sent_at=workshop.clock.now(),
+                handle={"number": one.id},
+                sendings=1,
+            )
     workshop.providers = {"here": here}
+    return workshop, jobs
+
+
+async def test_what_a_provider_that_is_gone_was_never_sent_ends_free_and_is_told(make_workshop: MakeWorkshop) -> None:
+    workshop, (sent,) = await with_one_gone(make_workshop, RENDERING)
+    workshop.providers = {"here": ScriptedProvider(name="here"), "gone": ScriptedProvider(name="gone")}
+    workshop._compose()
+    waiting, other = await workshop.imagine(engine="gone/brush"), await workshop.imagine(engine="here/brush")
+    workshop.providers = {"here": workshop.providers["here"]}
     await workshop.restart()
     await workshop.finish()
-    assert (await workshop.submission(sent)).status is SubmissionStatus.UNKNOWN
-    assert (await workshop.submission(waiting)).status is SubmissionStatus.FAILED
+    ended = await workshop.submission(waiting)
+    assert (ended.status, await workshop.steps(waiting)) == (SubmissionStatus.FAILED, ["queued", "failed"])
+    assert ended.error
     assert (await workshop.submission(other)).status is SubmissionStatus.DONE
-    for job_id in (sent, waiting):
-        assert (await workshop.submission(job_id)).error
-        assert (await workshop.steps(job_id))[-1] in {"unknown", "failed"}
-    assert sorted(workshop.delivered) == sorted([sent, waiting, other])
-    assert gone.history == []
+    assert sorted(workshop.delivered) == [waiting, other]
+    assert (await workshop.submission(sent)).status is RENDERING
     async with workshop.database.read() as connection:
         assert (await reconcile.reconcile(connection)).differences == []
+
+
+@pytest.mark.parametrize("status", [QUEUED, SUBMITTING, RENDERING])
+async def test_what_a_provider_that_is_gone_was_sent_waits_for_it(
+    make_workshop: MakeWorkshop, status: SubmissionStatus
+) -> None:
+    workshop, (job_id,) = await with_one_gone(make_workshop, status)
+    for _ in range(2):
+        with capture_logs() as lines:
+            await workshop.restart()
+            await workshop.finish()
+        missing = [line for line in lines if line["event"] == "provider.missing"]
+        assert [(line["provider"], line["submissions"]) for line in missing] == [("gone", 1)]
+        assert (await workshop.submission(job_id)).status is status
+        view = await workshop.view(job_id)
+        assert view.submissions[0].provider_missing
+        assert view.held == 5000
+        workshop.clock.advance(LONG)
+    back = ScriptedProvider(name="gone")
+    back.enqueue("find", *["found"] * 3)
+    workshop.providers = {**workshop.providers, "gone": back}
+    await workshop.restart()
+    await workshop.finish()
+    assert workshop.delivered == [job_id]
+    assert back.calls("submit") == 0
+    # One that was never seen at the provider may have waited too long to be sent once more.
+    expected = SubmissionStatus.UNKNOWN if status is QUEUED else SubmissionStatus.DONE
+    assert (await workshop.submission(job_id)).status is expected
+
+
+@pytest.mark.parametrize("status", [QUEUED, SUBMITTING, RENDERING])
+async def test_whoever_does_not_want_to_wait_for_it_can_cancel(
+    make_workshop: MakeWorkshop, status: SubmissionStatus
+) -> None:
+    workshop, (job_id,) = await with_one_gone(make_workshop, status)
+    await workshop.restart()
+    assert (await workshop.view(job_id)).can_cancel
+    assert "not charged" in await workshop.actions.cancel(ADA, job_id)
+    await workshop.finish()
+    ended = await workshop.submission(job_id)
+    assert (ended.status, ended.handle) == (SubmissionStatus.UNKNOWN, None)
+    assert workshop.delivered == [job_id]
+    assert (await workshop.totals()).in_flight == 0
 
 
 # --- one that was cut off at each of its steps --------------------------------------------------------------------
@@ -270,9 +333,36 @@ async def test_stopping_waits_for_a_paid_call_and_keeps_its_answer(make_workshop
     assert view.job.status is JobStatus.READY
 
 
-# --- after a long absence -----------------------------------------------------------------------------------------
+async def test_restarts_do_not_add_to_the_sendings(workshop: Workshop) -> None:
+    job_id = await workshop.imagine()
+    for sending in (1, 2, 2, 2):
+        workshop.provider.enqueue("submit", asyncio.Event())
+        await workshop.restart()
+        while workshop.provider.calls("submit") < sending:
+            await asyncio.sleep(0)
+        assert (await workshop.submission(job_id)).sendings == sending
+        # Each time the process dies before the answer comes, or while it looks for it.
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 2
+    submission = await workshop.submission(job_id)
+    assert submission.status is SubmissionStatus.UNKNOWN
+    assert submission.handle is not None
 
-LONG = 24 * 3600.0
+
+async def test_a_sending_that_was_refused_before_a_restart_does_not_count(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", *(Busy("Later.", retry_after=60) for _ in range(5)))
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    for number in range(1, 6):
+        while workshop.provider.calls("submit") < number or (await workshop.submission(job_id)).attempts < number:
+            await asyncio.sleep(0)
+        assert (await workshop.submission(job_id)).sendings == 0
+        await workshop.restart()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
+
+
+# --- after a long absence -----------------------------------------------------------------------------------------
 
 
 async def test_a_lost_submit_is_looked_for_however_long_ago_it_was_sent(workshop: Workshop) -> None:
@@ -288,6 +378,22 @@ async def test_a_lost_submit_is_looked_for_however_long_ago_it_was_sent(workshop
     await workshop.finish()
     assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
     assert workshop.provider.calls("submit") == 1
+
+
+async def test_an_absence_is_no_time_of_looking(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", asyncio.Event())
+    await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("submit")
+    await workshop.worker.stop(0)
+    workshop.clock.advance(LONG)
+    # It was written down by the service a while after the bot came back.
+    workshop.provider.enqueue("find", None, None, "found")
+    began = workshop.clock.now()
+    await workshop.restart()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 1
+    assert workshop.clock.now() - began >= workshop.provider.lost_after * 1000
 
 
 async def test_what_was_rendered_during_a_long_absence_is_fetched(workshop: Workshop) -> None:

@@ -9,7 +9,7 @@ import pytest
 from bot.display.job_cards import waiting_card
 from bot.errors import UserError
 from bot.generation.resting import FAILURES, LONGEST, SHORTEST, Rest, Resting, refuse_resting
-from bot.providers.base import Busy, Failed, OutcomeUnknown, ProviderError, Refused, Unreachable
+from bot.providers.base import Busy, Cause, Failed, OutcomeUnknown, ProviderError, Refused, Unreachable
 from storage.jobs import SubmissionStatus
 from tests.doubles.clock import SkippingClock
 from tests.doubles.engines import BASIC, ENGINES, XL
@@ -60,9 +60,7 @@ def test_it_rests_after_some_failures_in_a_row(bench: Bench, error: ProviderErro
         assert bench.lets_start()
         bench.resting.heard(id_, error)
     assert not bench.lets_start()
-    assert bench.resting.rest == Rest(
-        "easel", "Easel", bench.clock.now() + int(SHORTEST * 1000), FAILURES, error.message
-    )
+    assert bench.resting.rest == Rest("easel", "Easel", bench.clock.now() + int(SHORTEST * 1000), FAILURES, error.cause)
 
 
 @pytest.mark.parametrize("error", NOBODYS_FAULT, ids=lambda error: error.message)
@@ -167,7 +165,9 @@ async def test_new_jobs_are_told_and_queued_ones_wait_for_one_to_go_ahead(make_w
     provider.jobs = 1
     workshop = await make_workshop(provider)
     gate = asyncio.Event()
-    provider.enqueue("submit", *(Refused("The key is wrong.", operator=True) for _ in range(FAILURES)), gate)
+    provider.enqueue(
+        "submit", *(Refused("The key is wrong.", operator=True, cause=Cause.KEY) for _ in range(FAILURES)), gate
+    )
     first = [await workshop.imagine(ADA, f"ada {number}") for number in range(FAILURES)]
     waiting = [await workshop.imagine(BEN, f"ben {number}") for number in range(3)]
     began = workshop.clock.now()
@@ -183,7 +183,7 @@ async def test_new_jobs_are_told_and_queued_ones_wait_for_one_to_go_ahead(make_w
     await workshop.worker.start()
     await asleep.wait()
     (rest,) = workshop.worker.resting()
-    assert (rest.label, rest.failures, rest.why) == ("Scripted", FAILURES, "The key is wrong.")
+    assert (rest.label, rest.failures, rest.why) == ("Scripted", FAILURES, Cause.KEY)
     with pytest.raises(UserError, match="again and again"):
         await workshop.imagine(ADA, "one more")
     left = [job for job in (*first, *waiting) if (await workshop.submission(job)).status is SubmissionStatus.QUEUED]
@@ -252,5 +252,5 @@ async def test_one_that_takes_everything_and_gives_nothing_is_rested(workshop: W
         await workshop.imagine()
         await workshop.finish()
     (rest,) = workshop.worker.resting()
-    assert rest.why == "That is no picture."
+    assert rest.why == Cause.NOTHING_CAME
     assert workshop.provider.calls("submit") == FAILURES

@@ -14,7 +14,7 @@ from bot.generation.durations import Past
 from bot.generation.limits import Limits
 from bot.generation.rate import Rate
 from bot.generation.watching import Watch
-from bot.providers.base import Busy, Handle, PollResult, Unreachable, Waiting
+from bot.providers.base import Busy, Handle, ImageRequest, PollResult, Unreachable, Waiting
 from tests.doubles.provider import ScriptedProvider, finished
 from tests.generation.conftest import MakeWorkshop, Workshop
 
@@ -185,7 +185,7 @@ class TimedProvider(ScriptedProvider):
         assert self.workshop is not None
         return self.workshop.clock.now()
 
-    async def poll(self, handle: Handle) -> PollResult:
+    async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
         number = handle["number"]
         assert isinstance(number, int)
         self.asked.append((number, self.now()))

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from bot.errors import UserError
+from bot.generation.hearing import DOUBTED_LOOKS
 from bot.generation.limits import Limits
-from bot.providers.base import Busy, Failed, Gone, OutcomeUnknown, Refused, Unreachable, Waiting
+from bot.generation.submission import QUEUED_TOO_LONG
+from bot.providers.base import (
+    Busy,
+    Cost,
+    Failed,
+    Finished,
+    Gone,
+    Handle,
+    OutcomeUnknown,
+    PollResult,
+    Refused,
+    Unreachable,
+    Waiting,
+)
+from storage import reconcile, running
 from storage.jobs import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider, finished
 from tests.generation.conftest import ADA, BEN, MakeWorkshop, Workshop
@@ -64,7 +80,6 @@ async def test_one_of_several_fails_and_the_others_are_delivered(make_workshop: 
         ("submit", Refused("No."), SubmissionStatus.FAILED),
         ("prepare", Refused("No."), SubmissionStatus.FAILED),
         ("poll", Failed("It did not work."), SubmissionStatus.FAILED),
-        ("poll", Gone(), SubmissionStatus.UNKNOWN),
     ],
 )
 async def test_an_end_without_images_is_free_and_told(
@@ -129,6 +144,102 @@ async def test_a_lost_submit_is_looked_for_twice_over_a_minute_before_it_is_sent
     assert (await workshop.view(job_id)).captured == 5000
 
 
+async def test_a_look_that_proves_nothing_is_made_again(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    workshop.provider.enqueue("find", None, *(Unreachable("Odd.") for _ in range(20)), None, Unreachable("Odd."))
+    job_id = await workshop.imagine()
+    workshop.provider.enqueue("find", "found")
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 1
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
+
+
+async def test_what_is_neither_found_nor_surely_absent_is_unknown_and_not_sent_again(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    workshop.provider.enqueue("find", None, *(Unreachable("Odd.") for _ in range(1000)))
+    began = workshop.clock.now()
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 1
+    submission = await workshop.submission(job_id)
+    assert submission.status is SubmissionStatus.UNKNOWN
+    assert submission.handle == {"number": 1}
+    assert workshop.clock.now() - began >= workshop.provider.patience * 1000
+
+
+async def listed_as_unknown(workshop: Workshop) -> list[int]:
+    """The jobs on the lists of what nobody knows: of /usage jobs, and of reconcile, which must be the same."""
+    async with workshop.database.read() as connection:
+        told = [one.job_id for one in await running.unknown(connection, server_id=ADA.server_id, since=0, limit=9)]
+        books = await reconcile.reconcile(connection)
+    assert books.differences == []
+    assert [one.job_id for one in books.standing if one.status is SubmissionStatus.UNKNOWN] == told
+    return told
+
+
+async def test_a_submit_whose_answer_is_always_lost_is_sent_twice_and_then_unknown(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", *(OutcomeUnknown("No answer.") for _ in range(20)))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 2
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
+    assert await listed_as_unknown(workshop) == [job_id]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [Refused("No.")],
+        [*(Unreachable("Refused.") for _ in range(200))],
+        [*(Busy("Later.", retry_after=600.0) for _ in range(20))],
+    ],
+    ids=["refused", "away", "busy"],
+)
+async def test_what_was_sent_once_never_ends_as_not_sent(workshop: Workshop, answers: list[Exception]) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."), *answers)
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.status is SubmissionStatus.UNKNOWN
+    assert submission.error != QUEUED_TOO_LONG
+    assert await listed_as_unknown(workshop) == [job_id]
+
+
+async def test_what_was_sent_once_is_not_cancelled_as_unsent(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."), Busy("Later.", retry_after=600.0))
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    while workshop.provider.calls("submit") < 2 or (await workshop.submission(job_id)).status.value != "queued":
+        await asyncio.sleep(0)
+    await workshop.actions.cancel(ADA, job_id)
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.status is SubmissionStatus.UNKNOWN
+    assert submission.handle is None, "what its author gave up is not asked for again"
+    assert await listed_as_unknown(workshop) == [job_id]
+    assert (await workshop.totals()).in_flight == 0
+
+
+@pytest.mark.parametrize(
+    "refused", [[], [Refused("The key is wrong.", operator=True)]], ids=["at once", "after a refused look"]
+)
+async def test_what_arrives_before_it_is_sent_again_is_taken(workshop: Workshop, refused: list[Exception]) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    job_id = await workshop.imagine()
+
+    async def find(handle: Handle) -> Handle | None:
+        if (await workshop.submission(job_id)).status is not SubmissionStatus.QUEUED:
+            return None
+        if refused:
+            raise refused.pop()
+        return handle
+
+    workshop.provider.find = find  # type: ignore[method-assign]  # the provider of a test
+    await workshop.finish()
+    assert (await workshop.steps(job_id))[-3:] == ["queued", "rendering", "done"]
+    assert workshop.provider.calls("submit") == 1
+
+
 async def test_a_lost_answer_of_an_engine_that_cannot_look_is_unknown_and_free(make_workshop: MakeWorkshop) -> None:
     workshop = await make_workshop(ScriptedProvider(polled=False))
     workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
@@ -154,6 +265,93 @@ async def test_a_poll_that_fails_is_made_again(workshop: Workshop) -> None:
     await workshop.finish()
     assert (await workshop.view(job_id)).job.status is JobStatus.DELIVERED
     assert workshop.provider.calls("poll") == 4
+
+
+DOUBTS = [
+    Gone(),
+    Failed("It ended without a picture.", sure=False),
+    Finished(finished().images, Cost(5000, exact=True), sure=False),
+]
+
+
+@pytest.mark.parametrize("doubt", DOUBTS, ids=["gone", "failed", "finished"])
+async def test_a_minute_of_odd_answers_costs_no_picture(workshop: Workshop, doubt: PollResult) -> None:
+    minute = [doubt] * 4
+    workshop.provider.enqueue("poll", *minute, Unreachable("Away."), *minute[:2], finished(millicredits=7000))
+    job_id = await workshop.imagine()
+    began = workshop.clock.now()
+    await workshop.finish()
+    assert (await workshop.view(job_id)).captured == 7000
+    assert workshop.clock.now() - began >= 60_000
+
+
+@pytest.mark.parametrize(
+    ("doubt", "status"),
+    list(zip(DOUBTS, (SubmissionStatus.UNKNOWN, SubmissionStatus.FAILED, SubmissionStatus.DONE), strict=True)),
+    ids=["gone", "failed", "finished"],
+)
+async def test_an_odd_answer_that_stays_counts_after_two_minutes_and_several_looks(
+    workshop: Workshop, doubt: PollResult, status: SubmissionStatus
+) -> None:
+    workshop.provider.enqueue("poll", *[doubt] * 1000)
+    job_id = await workshop.imagine()
+    began = workshop.clock.now()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.status is status
+    assert submission.handle is not None
+    assert workshop.provider.calls("poll") >= DOUBTED_LOOKS
+    assert 120_000 <= workshop.clock.now() - began < 300_000
+    assert (await workshop.totals()).in_flight == 0
+
+
+async def test_an_answer_that_makes_sense_ends_the_doubt(workshop: Workshop) -> None:
+    for _ in range(4):
+        workshop.provider.enqueue("poll", *[Gone()] * 5, Waiting())
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
+
+
+async def test_what_is_charged_is_stored_when_it_is_learnt_and_named_by_the_books(workshop: Workshop) -> None:
+    workshop.provider.enqueue("poll", Waiting(charged=5000), asyncio.Event())
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    while workshop.provider.calls("poll") < 2:
+        await asyncio.sleep(0)
+    assert (await workshop.submission(job_id)).charged == 5000
+    workshop.provider.enqueue("poll", *[Gone()] * 1000)
+    await workshop.restart()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
+    assert await beyond(workshop) == [(job_id, 5000, 0)]
+
+
+async def beyond(workshop: Workshop) -> list[tuple[int, int, int]]:
+    """What services charged beyond the ledger: the job, what was charged, what was captured (millicredits)."""
+    async with workshop.database.read() as connection:
+        books = await reconcile.reconcile(connection)
+    assert books.differences == []
+    return [(one.job_id, one.charged, one.captured) for one in books.beyond]
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (finished(), []),
+        (replace(finished(), beyond=4000), [(1, 9000, 5000)]),
+        (Failed("It broke.", charged=3000), [(1, 3000, 0)]),
+        (Failed("It broke."), []),
+    ],
+    ids=["paid", "twice", "for nothing", "free"],
+)
+async def test_the_books_name_what_was_charged_beyond_the_ledger(
+    workshop: Workshop, answer: PollResult, named: list[tuple[int, int, int]]
+) -> None:
+    workshop.provider.enqueue("poll", answer)
+    await workshop.imagine()
+    await workshop.finish()
+    assert await beyond(workshop) == named
 
 
 async def test_a_handle_that_a_poll_teaches_is_stored_and_used(workshop: Workshop) -> None:
@@ -200,6 +398,7 @@ async def test_no_image_that_can_be_fetched_is_free(workshop: Workshop) -> None:
     assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
     totals = await workshop.totals()
     assert (totals.spent, totals.in_flight) == (0, 0)
+    assert await beyond(workshop) == [(job_id, 10_000, 0)]
 
 
 async def test_users_take_turns(make_workshop: MakeWorkshop) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bot.__main__ import _demo
+from bot.config import load
 from bot.providers.base import Json
 from playground.providers import Fate, Fault, StandIn, flat, shapes, spoilt
 from playground.providers.faults import (
@@ -28,6 +30,7 @@ from playground.providers.faults import (
     Spoil,
     Status,
 )
+from tests.playground.service_calls import list_entries, open_thread, post_entry
 
 HEADERS = {"Accept": "application/json", "Authorization": "Bearer a-token"}
 CORE = {"prompt": "A lighthouse on a cliff", "height": 320, "width": 320}
@@ -135,6 +138,94 @@ async def test_orders_that_make_no_sense_are_told_so(
     assert status == 400
     assert text.startswith("not understood")
     assert stand_in._armed == []
+
+
+# --- who may ask ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8100", "127.0.0.1.evil.example", "169.254.169.254", ""])
+@pytest.mark.parametrize("path", ["/_control", "/api/v1/threads/x/entries", "/storage/x.png", "/nowhere"])
+async def test_a_name_of_the_web_that_leads_here_gets_nothing(
+    stand_in: StandIn, http: aiohttp.ClientSession, host: str, path: str
+) -> None:
+    async with http.get(f"{stand_in.url}{path}", headers=HEADERS | {"Host": host}) as response:
+        assert response.status == 421
+    async with http.post(f"{stand_in.url}{path}", json={"behave": True}, headers={"Host": host}) as response:
+        assert response.status == 421
+    assert stand_in.calls == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:1", "[::1]:8100"])
+async def test_this_machine_gets_it(stand_in: StandIn, http: aiohttp.ClientSession, host: str) -> None:
+    async with http.get(f"{stand_in.url}/_control", headers={"Host": host}) as response:
+        assert response.status == 200
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+async def test_a_page_of_the_web_cannot_post_orders(stand_in: StandIn, http: aiohttp.ClientSession, kind: str) -> None:
+    """These are the types that a page may send anywhere without being asked."""
+    stand_in.misbehave(Fault("x", Reset()))
+    async with http.post(f"{stand_in.url}/_control", data=b'{"behave": true}', headers={"Content-Type": kind}) as no:
+        assert no.status == 415
+    assert len(stand_in._armed) == 1
+
+
+async def test_the_control_can_be_closed(http: aiohttp.ClientSession) -> None:
+    async with StandIn(seconds=(0, 0), painter=flat, control=False) as stand_in:
+        async with http.get(f"{stand_in.url}/_control") as response:
+            assert response.status == 404
+        assert (await control(http, stand_in.url, {"keys": ["mine"]}))[0] == 404
+        assert stand_in.keys is None
+
+
+async def test_the_demo_takes_no_orders_and_no_key_but_its_own(http: aiohttp.ClientSession) -> None:
+    async with _demo(load({"DEMO_PROVIDER": "1"}, env_file=None)) as settings:
+        url = settings.reader.url("AITHRIVING_URL", "")
+        async with http.get(f"{url}/_control") as response:
+            assert response.status == 404
+        for key, status in (("demo", 401), (settings.reader.secret("AITHRIVING_KEY"), 200)):
+            body = CORE | {"width": 1}
+            async with http.post(
+                f"{url}/api/generate/core", json=body, headers={"Authorization": str(key)}
+            ) as response:
+                assert response.status == status
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+async def test_only_the_latest_are_kept_and_everything_is_counted(http: aiohttp.ClientSession) -> None:
+    async with StandIn(seconds=(0, 0), painter=flat, remember=3) as stand_in:
+        threads = []
+        for _ in range(5):
+            await core(http, stand_in)
+            threads.append(await open_thread(http, stand_in))
+            await post_entry(http, stand_in, threads[-1], images="1")
+            assert len(await list_entries(http, stand_in, threads[-1])) == 2
+        assert [call.number for call in stand_in.calls] == [18, 19, 20]
+        assert stand_in.charged == 5 * (6_000 + 5_000)
+        assert [len(kept) for kept in (stand_in.bills, stand_in.works.by_guid, stand_in.works._tasks)] == [3, 3, 0]
+        assert await open_thread(http, stand_in) not in threads
+        listed = []
+        for thread in threads:
+            async with http.get(f"{stand_in.url}/api/v1/threads/{thread}/entries", headers=HEADERS) as response:
+                listed.append(response.status)
+        # Three are kept, and one of them is the newest.
+        assert listed == [404, 404, 404, 200, 200]
+        async with http.get(f"{stand_in.url}/_control?since=25") as response:
+            seen = await response.json()
+        assert [call["number"] for call in seen["calls"]] == [26]
+        assert seen["charged"] == stand_in.charged
+
+
+async def test_what_is_still_made_is_never_forgotten(http: aiohttp.ClientSession) -> None:
+    async with StandIn(seconds=None, painter=flat, remember=2) as stand_in:
+        calls = [asyncio.create_task(core(http, stand_in)) for _ in range(5)]
+        await stand_in.called("aithriving.core", 2)
+        while len(stand_in.works.by_guid) < 5:
+            await asyncio.sleep(0)
+        assert stand_in.finish_all() == 5
+        assert [(await call)["code"] for call in calls] == [0] * 5
 
 
 def test_it_runs_by_itself() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from bot.providers.ai_client import AiClient, entry_form
-from bot.providers.ai_client_entries import STRAY_POLLS
 from bot.providers.base import (
     Ability,
     Cost,
@@ -21,7 +20,6 @@ from bot.providers.base import (
     Refused,
     Size,
     Unreachable,
-    Waiting,
     WeightedText,
 )
 from playground.providers import Fate, Fault, StandIn, flat, spoilt
@@ -40,8 +38,8 @@ from tests.providers.workbench import (
     asked,
     entries,
     finished,
-    follow,
     make_ai_client,
+    polled,
     reader,
     refusal,
     sent,
@@ -216,10 +214,13 @@ async def test_images_without_an_address_are_left_out(ai_client: AiClient, stand
     assert len((await finished(ai_client, asked(images=3))).images) == 1
 
 
-async def test_a_finished_job_without_any_image_fails_after_some_polls(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_a_finished_job_without_any_image_is_a_failure_that_may_pass(
+    ai_client: AiClient, stand_in: StandIn
+) -> None:
     stand_in.misbehave(entries(first_images(0)))
-    said = await follow(ai_client, await sent(ai_client), STRAY_POLLS + 1)
-    assert [type(result) for result in said] == [Waiting] * STRAY_POLLS + [Failed]
+    result = await polled(ai_client)
+    assert isinstance(result, Failed)
+    assert (result.sure, result.charged) == (False, 5_000)
 
 
 async def test_an_image_that_is_not_ready_yet_is_asked_for_again(

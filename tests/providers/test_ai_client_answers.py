@@ -7,12 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from bot.providers.ai_client import AiClient
-from bot.providers.ai_client_entries import STRAY_POLLS
 from bot.providers.base import (
     Cost,
     Failed,
     Finished,
+    Gone,
     Json,
+    PollResult,
+    Unreachable,
     Waiting,
 )
 from playground.providers import Fate, Fault, StandIn
@@ -24,6 +26,7 @@ from playground.providers.shapes import (
     each_object,
     error_is,
     numbers_as_strings,
+    replaced,
     request_error_is,
     response_error_is,
     unwrapped,
@@ -42,6 +45,7 @@ from tests.providers.workbench import (
     make_ai_client,
     polled,
     reader,
+    refusal,
     sent,
 )
 
@@ -175,7 +179,7 @@ async def test_a_response_that_stands_there_before_it_is_finished(
 async def test_done_only_when_both_entries_say_so(ai_client: AiClient, stand_in: StandIn, kind: str) -> None:
     stand_in.misbehave(Fault(ENTRIES, Rewrite(waiting(kind)), times=3))
     said = await follow(ai_client, await sent(ai_client), 4)
-    assert said[:3] == [Waiting()] * 3
+    assert [type(result) for result in said[:3]] == [Waiting] * 3
     assert isinstance(said[3], Finished)
 
 
@@ -196,40 +200,110 @@ async def test_percent_is_shown_where_it_comes(
     assert await polled(ai_client) == Waiting(percent=shown)
 
 
-async def test_a_request_that_is_over_without_a_response_fails_after_some_polls(
+async def test_a_request_that_is_over_without_a_response_is_a_failure_that_may_pass(
     ai_client: AiClient, stand_in: StandIn
 ) -> None:
     stand_in.services.fate = Fate(silent=True)
-    said = await follow(ai_client, await sent(ai_client), STRAY_POLLS + 1)
-    assert all(isinstance(result, Waiting) for result in said[:-1])
-    assert isinstance(said[-1], Failed)
-
-
-async def test_the_count_of_such_polls_survives_a_restart(ai_client: AiClient, stand_in: StandIn) -> None:
-    stand_in.services.fate = Fate(silent=True)
-    handle = await sent(ai_client)
-    for _ in range(STRAY_POLLS):
-        anew = make_ai_client(stand_in.url)
-        result = await anew.poll(handle)
-        await anew.close()
-        assert isinstance(result, Waiting)
-        assert result.handle is not None
-        handle = result.handle
-    assert isinstance(await ai_client.poll(handle), Failed)
+    for result in await follow(ai_client, await sent(ai_client), 20):
+        assert isinstance(result, Failed)
+        assert not result.sure
 
 
 async def test_a_response_that_comes_a_moment_after_the_request_is_over(ai_client: AiClient, stand_in: StandIn) -> None:
-    stand_in.misbehave(Fault(ENTRIES, Rewrite(without_entries("response")), times=STRAY_POLLS))
-    said = await follow(ai_client, await sent(ai_client), STRAY_POLLS + 1)
+    stand_in.misbehave(Fault(ENTRIES, Rewrite(without_entries("response")), times=20))
+    said = await follow(ai_client, await sent(ai_client), 21)
     assert isinstance(said[-1], Finished)
 
 
-@pytest.mark.parametrize("kept", ["request", "response"], ids=["no response", "no request"])
-async def test_entries_that_never_come_fail_in_the_end(ai_client: AiClient, stand_in: StandIn, kept: str) -> None:
-    lost = "response" if kept == "request" else "request"
-    stand_in.misbehave(entries(without_entries(lost)))
-    said = await follow(ai_client, await sent(ai_client), STRAY_POLLS + 1)
-    assert isinstance(said[-1], Failed)
+async def test_a_list_without_our_request_is_gone_or_what_is_left_in_it(ai_client: AiClient, stand_in: StandIn) -> None:
+    handle = await sent(ai_client)
+    stand_in.misbehave(Fault(ENTRIES, Rewrite(replaced({"data": []}))))
+    assert await ai_client.poll(handle) == Gone()
+    stand_in.misbehave(Fault(ENTRIES, Rewrite(without_entries("request"))))
+    left = await ai_client.poll(handle)
+    assert isinstance(left, Finished)
+    assert not left.sure
+
+
+async def test_entries_of_another_thread_are_not_ours(ai_client: AiClient, stand_in: StandIn) -> None:
+    stand_in.misbehave(entries(each_object(lambda item: item | {"thread_guid": "another"} if "type" in item else item)))
+    handle = await sent(ai_client)
+    for call in (ai_client.poll(handle), ai_client.find(handle)):
+        assert isinstance(await refusal(call), Unreachable)
+
+
+# --- one request that arrived twice -----------------------------------------------------------------------------------
+
+Item = dict[str, Json]
+
+
+def request_entry(guid: str, *, waiting: bool = False, error: str | None = None) -> Item:
+    return {"guid": guid, "type": "request", "error": error, "waiting_response": waiting, "credits": 0}
+
+
+def response_entry(name: str, *, waiting: bool = False) -> Item:
+    content: list[Json] = [{"url": f"https://app.ai-client.com/{name}.png"}]
+    return {"guid": name, "type": "response", "waiting_response": waiting, "content": content, "credits": 5}
+
+
+FIRST, SECOND = request_entry("one"), request_entry("two")
+ONE, TWO = response_entry("a"), response_entry("b")
+
+
+async def said_of(ai_client: AiClient, stand_in: StandIn, *listed: Item, own: str = "two") -> PollResult:
+    handle = await ai_client.prepare(asked())
+    stand_in.misbehave(Fault(ENTRIES, Rewrite(replaced({"data": list(listed)}))))
+    return await ai_client.poll(handle | {"request": own})
+
+
+@pytest.mark.parametrize(("own", "image"), [("one", "a"), ("two", "b")])
+@pytest.mark.parametrize("order", [(FIRST, ONE, SECOND, TWO), (SECOND, TWO, FIRST, ONE)])
+async def test_each_request_has_its_own_answer_and_the_other_bill_is_told(
+    ai_client: AiClient, stand_in: StandIn, order: tuple[Item, ...], own: str, image: str
+) -> None:
+    result = await said_of(ai_client, stand_in, *order, own=own)
+    assert isinstance(result, Finished)
+    assert [each.url for each in result.images] == [f"https://app.ai-client.com/{image}.png"]
+    assert (result.cost, result.beyond, result.sure) == (Cost(5_000, exact=True), 5_000, True)
+
+
+@pytest.mark.parametrize("order", [(FIRST, SECOND, ONE, TWO), (TWO, ONE, SECOND, FIRST), (ONE, FIRST, SECOND, TWO)])
+async def test_answers_that_cannot_be_told_apart_are_all_taken_at_the_price_of_one(
+    ai_client: AiClient, stand_in: StandIn, order: tuple[Item, ...]
+) -> None:
+    result = await said_of(ai_client, stand_in, *order)
+    assert isinstance(result, Finished)
+    assert {each.url for each in result.images} == {f"https://app.ai-client.com/{name}.png" for name in "ab"}
+    assert (result.cost, result.beyond) == (Cost(5_000, exact=True), 5_000)
+
+
+@pytest.mark.parametrize(
+    ("own", "sure"),
+    [
+        (request_entry("two", error="it broke"), True),
+        (request_entry("two"), False),
+        (request_entry("two", waiting=True), False),
+    ],
+    ids=["failed", "without an answer", "not over"],
+)
+async def test_where_its_own_answer_does_not_come_the_other_one_will_do(
+    ai_client: AiClient, stand_in: StandIn, own: Item, sure: bool
+) -> None:
+    result = await said_of(ai_client, stand_in, FIRST, ONE, own)
+    assert isinstance(result, Finished)
+    assert [each.url for each in result.images] == ["https://app.ai-client.com/a.png"]
+    assert (result.cost, result.beyond, result.sure) == (Cost(5_000, exact=True), 0, sure)
+
+
+async def test_what_was_charged_is_told_while_it_goes_on_and_when_it_fails(
+    ai_client: AiClient, stand_in: StandIn
+) -> None:
+    empty = ONE | {"content": []}
+    going_on = await said_of(ai_client, stand_in, FIRST, empty, request_entry("two", waiting=True))
+    assert going_on == Waiting(charged=5_000)
+    failed = await said_of(ai_client, stand_in, FIRST, empty, request_entry("two", error="it broke"))
+    assert isinstance(failed, Failed)
+    assert (failed.charged, failed.sure) == (5_000, True)
 
 
 async def test_it_is_given_up_after_ten_minutes_or_as_configured() -> None:

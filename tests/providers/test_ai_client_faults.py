@@ -21,20 +21,16 @@ from bot.providers.base import (
     Refused,
     Size,
     Unreachable,
-    Waiting,
 )
 from playground.providers import Fault, StandIn
-from playground.providers.faults import Body, Half, Hang, Redirect, Reset, Status
-from playground.providers.shapes import (
-    replaced,
-)
+from playground.providers.faults import Body, Half, Hang, Redirect, Reset, Rewrite, Status
+from playground.providers.shapes import each_object, replaced
 from tests.providers.workbench import (
     ENTRIES,
     ENTRY,
     THREAD,
     asked,
     entries,
-    polled,
     refusal,
     sent,
 )
@@ -94,9 +90,59 @@ async def test_nobody_listens_so_nothing_was_sent(ai_client: AiClient, stand_in:
     assert isinstance(await refusal(ai_client.submit(handle, asked())), Unreachable)
 
 
-async def test_a_thread_that_is_gone_holds_nothing(ai_client: AiClient) -> None:
-    assert await ai_client.find({"thread": "gone"}) is None
-    assert await ai_client.poll({"thread": "gone"}) == Gone()
+@pytest.mark.parametrize("answer", [[], {"data": []}])
+async def test_an_empty_list_proves_that_nothing_arrived(ai_client: AiClient, stand_in: StandIn, answer: Json) -> None:
+    handle = await ai_client.prepare(asked())
+    stand_in.misbehave(entries(replaced(answer)))
+    assert await ai_client.find(handle) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        {"data": None},
+        {},
+        {"data": {}},
+        {"message": "Server busy"},
+        {"message": "Server busy", "data": []},
+        {"data": {"message": "Server busy"}},
+        {"success": False, "data": []},
+        {"data": [None]},
+        {"data": [{"type": "odd"}]},
+        {"data": [{"guid": "x"}]},
+        {"data": [{"type": "response", "content": []}]},
+        {"data": [{"type": "request", "guid": "x", "thread_guid": "another"}]},
+        7,
+        "busy",
+    ],
+    ids=str,
+)
+async def test_whatever_is_not_the_threads_list_proves_nothing(
+    ai_client: AiClient, stand_in: StandIn, answer: Json
+) -> None:
+    handle = await ai_client.prepare(asked())
+    stand_in.misbehave(entries(replaced(answer)))
+    assert isinstance(await refusal(ai_client.find(handle)), Unreachable)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+async def test_a_thread_that_we_opened_and_that_is_not_known_proves_nothing(
+    ai_client: AiClient, stand_in: StandIn, status: int
+) -> None:
+    handle = await ai_client.prepare(asked())
+    stand_in.misbehave(Fault(ENTRIES, Status(status), times=2))
+    assert isinstance(await refusal(ai_client.find(handle)), Unreachable)
+    assert await ai_client.poll(handle) == Gone()
+
+
+async def test_a_found_request_with_an_odd_guid_can_be_polled(ai_client: AiClient, stand_in: StandIn) -> None:
+    handle = await ai_client.prepare(asked())
+    await ai_client.submit(handle, asked())
+    stand_in.misbehave(entries(each_object(lambda item: item | {"guid": "a/b"} if "type" in item else item)))
+    found = await ai_client.find(handle)
+    assert found is not None
+    assert isinstance(await ai_client.poll(found), Finished)
 
 
 async def test_a_page_of_html_does_not_say_that_a_thread_is_gone(ai_client: AiClient, stand_in: StandIn) -> None:
@@ -192,11 +238,17 @@ async def test_a_poll_that_fails_is_simply_made_again(ai_client: AiClient, stand
 
 
 @pytest.mark.parametrize(
-    "answer", [None, [], {}, 7, "text", [None, 7, []], {"data": None}, {"data": [{"type": "odd"}]}]
+    "answer",
+    [None, {}, 7, "text", [None, 7, []], {"data": None}, {"data": [{"type": "odd"}]}, {"message": "Server busy"}],
+    ids=str,
 )
-async def test_a_list_of_nothing_is_waited_for(ai_client: AiClient, stand_in: StandIn, answer: Json) -> None:
-    stand_in.misbehave(entries(replaced(answer)))
-    assert isinstance(await polled(ai_client), Waiting)
+async def test_a_poll_whose_answer_is_no_list_of_the_thread_failed(
+    ai_client: AiClient, stand_in: StandIn, answer: Json
+) -> None:
+    handle = await sent(ai_client)
+    stand_in.misbehave(Fault(ENTRIES, Rewrite(replaced(answer))))
+    assert isinstance(await refusal(ai_client.poll(handle)), Unreachable)
+    assert isinstance(await ai_client.poll(handle), Finished)
 
 
 @pytest.mark.parametrize("handle", [{}, {"thread": "../../x"}, {"thread": 7}, {"thread": "x", "request": "a/b"}])

@@ -118,7 +118,20 @@ async def test_a_large_picture_is_taken(aithriving: Aithriving, stand_in: StandI
 
 @pytest.mark.parametrize("where", ["data", "top"])
 @pytest.mark.parametrize(
-    ("finish_reason", "filtered"), [("CONTENT_FILTERED", True), ("SUCCESS", False), (None, False), (7, False)]
+    ("finish_reason", "filtered"),
+    [
+        ("CONTENT_FILTERED", True),
+        ("content_filter", True),
+        ("Filtered", True),
+        ("safety filtered", True),
+        ("SUCCESS", False),
+        ("NOT_FILTERED", False),
+        ("unfiltered", False),
+        ("no filter", False),
+        ("a coffee filter, filtered light", False),
+        (None, False),
+        (7, False),
+    ],
 )
 async def test_a_blurred_picture_is_marked(
     aithriving: Aithriving, stand_in: StandIn, where: str, finish_reason: Json, filtered: bool
@@ -138,3 +151,14 @@ async def test_the_seed_as_a_string_and_no_seed_at_all(aithriving: Aithriving, s
     stand_in.misbehave(Fault("aithriving.core", Rewrite(without("seed")), times=2))
     assert (await made(aithriving, asked(CORE, seed=77))).images[0].seed == 77
     assert (await made(aithriving, asked(CORE))).images[0].seed is None
+
+
+@pytest.mark.parametrize("told", [-1, 2**32, 10**30, "random", 1.5, None])
+@pytest.mark.parametrize("seed", [77, None])
+async def test_a_seed_that_nobody_could_ask_for_again_is_none(
+    aithriving: Aithriving, stand_in: StandIn, told: Json, seed: int | None
+) -> None:
+    stand_in.misbehave(
+        Fault("aithriving.core", Rewrite(each_object(lambda item: item | {"seed": told} if "image" in item else item)))
+    )
+    assert (await made(aithriving, asked(CORE, seed=seed))).images[0].seed == seed

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.providers import answers
-from bot.providers.answers import Unreadable, parse_json
+from bot.providers.answers import Answer, Unreadable, parse_json
 from bot.providers.base import Size
 
 NOON = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
@@ -251,3 +251,19 @@ def test_unwrap(value: Any, inside: object) -> None:
 def test_numbers_of_any_shape_are_finite_or_none(value: Any) -> None:
     found = answers.number(value)
     assert found is None or found.is_finite()
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("application/json; charset=utf-8", "application/json"),
+        ("text/html", "text/html"),
+        ("a fox in the snow", "an odd type"),
+        ("text/a fox", "an odd type"),
+        ("x/" + "y" * 500, "an odd type"),
+        ("", "no type"),
+    ],
+)
+def test_what_is_logged_of_an_answer_has_no_word_of_it(kind: str, told: str) -> None:
+    detail = Answer(400, {"Content-Type": kind}, b"a fox", "POST /x").detail
+    assert detail == f"POST /x: HTTP 400, {told}, 5 bytes"

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import ResolveResult
 
-from bot.providers.base import ProviderError, Refused, Size, Unreachable
+from bot.providers.base import Cause, ProviderError, Refused, Size, Unreachable
 from bot.providers.fetching import ATTEMPTS, Downloads, keep
 from bot.providers.http import Service
 from playground.providers import Picture, flat, spoilt
@@ -94,10 +94,15 @@ async def store() -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def downloads(store: Store) -> AsyncIterator[Downloads]:
+async def service(store: Store) -> AsyncIterator[Service]:
     service = Service("Painter", store.url, secret=SECRET, scheme="Bearer")
-    yield Downloads(service, largest=100_000, pause=0)
+    yield service
     await service.close()
+
+
+@pytest.fixture
+def downloads(service: Service) -> Downloads:
+    return Downloads(service, largest=100_000, pause=0)
 
 
 async def failing(downloads: Downloads, url: str, path: Path, **expected: object) -> ProviderError:
@@ -256,8 +261,6 @@ async def test_redirects_are_followed_on_the_same_host(store: Store, downloads: 
         "http://10.0.0.1/x.png",
         "http://169.254.169.254/latest/",
         "//evil.example/x.png",
-        "file:///etc/passwd",
-        "http://[::1/broken",
     ],
 )
 async def test_a_redirect_to_somewhere_else_is_refused(
@@ -268,6 +271,44 @@ async def test_a_redirect_to_somewhere_else_is_refused(
     assert isinstance(error, Refused)
     assert error.operator
     assert len(store.asked) == 1
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "http://[::1/broken", "http://user@127.0.0.1/x.png"])
+async def test_a_redirect_to_nowhere_is_refused_and_nobody_can_mend_it(
+    store: Store, downloads: Downloads, tmp_path: Path, location: str
+) -> None:
+    store.then(redirect(location))
+    error = await failing(downloads, f"{store.url}/x.png", tmp_path / "x")
+    assert isinstance(error, Refused)
+    assert not error.operator
+    assert len(store.asked) == 1
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_host_with_a_port_has_to_be_named_with_it(store: Store, tmp_path: Path, named: bool) -> None:
+    """Where it is not, the log says how, and the operator can mend it."""
+    store.then(image())
+    netloc = store.url.removeprefix("http://")
+    host = netloc.partition(":")[0]
+    service = Service("Painter", "https://painter.example", secret=SECRET, image_hosts=(netloc if named else host,))
+    downloads = Downloads(service, pause=0)
+    if named:
+        assert (await downloads.fetch(f"{store.url}/x.png", tmp_path / "x")).size == SIZE
+    else:
+        error = await failing(downloads, f"{store.url}/x.png", tmp_path / "x")
+        assert isinstance(error, Refused)
+        assert (error.operator, error.cause) == (True, Cause.ADDRESS)
+        assert error.detail == f"{store.url}: IMAGE_HOSTS does not name {netloc}"
+        assert host not in error.message
+    await service.close()
+
+
+async def test_an_image_above_the_limit_can_be_mended_too(store: Store, downloads: Downloads, tmp_path: Path) -> None:
+    store.then(image(PICTURE + bytes(200_000)))
+    error = await failing(downloads, f"{store.url}/x.png", tmp_path / "x")
+    assert isinstance(error, Refused)
+    assert error.operator
+    assert "IMAGE_MAX_MIB" in error.detail
 
 
 async def test_a_redirect_in_circles_ends(store: Store, downloads: Downloads, tmp_path: Path) -> None:
@@ -364,8 +405,8 @@ async def test_a_disk_that_fails_is_not_the_services_fault(store: Store, downloa
     assert len(store.asked) == 1
 
 
-async def test_bytes_at_hand_are_written_and_checked(tmp_path: Path) -> None:
-    kept = await keep(PICTURE, tmp_path / "x", label="Painter")
+async def test_bytes_at_hand_are_written_and_checked(service: Service, tmp_path: Path) -> None:
+    kept = await keep(service, PICTURE, tmp_path / "x")
     assert (kept.media_type, kept.size, kept.bytes) == ("image/png", SIZE, len(PICTURE))
     assert (tmp_path / "x").read_bytes() == PICTURE
 
@@ -375,7 +416,7 @@ async def test_bytes_at_hand_are_written_and_checked(tmp_path: Path) -> None:
     [spoilt.HTML, spoilt.SVG, spoilt.bomb(b""), PICTURE[:-8], b"", random.Random(1).randbytes(200_000)],
     ids=["html", "svg", "bomb", "cut", "empty", "large"],
 )
-async def test_bytes_at_hand_that_are_no_image_are_refused(tmp_path: Path, data: bytes) -> None:
+async def test_bytes_at_hand_that_are_no_image_are_refused(service: Service, tmp_path: Path, data: bytes) -> None:
     with pytest.raises(Refused):
-        await keep(data, tmp_path / "x", label="Painter", largest=100_000)
+        await keep(service, data, tmp_path / "x", largest=100_000)
     assert not (tmp_path / "x").exists()

@@ -12,7 +12,9 @@ from yarl import URL
 
 from bot.providers.hosts import GuardedResolver, Hosts, host_and_port
 
-HOSTS = Hosts(URL("https://app.ai-client.com/api/v1"), ("cdn.example.com", "127.0.0.1:8080", "[::1]:9000"))
+HOSTS = Hosts(
+    URL("https://app.ai-client.com/api/v1"), ("cdn.example.com", "127.0.0.1:8080", "[::1]:9000", "cdn.lan:80")
+)
 
 
 @pytest.mark.parametrize(
@@ -20,13 +22,15 @@ HOSTS = Hosts(URL("https://app.ai-client.com/api/v1"), ("cdn.example.com", "127.
     [
         "https://app.ai-client.com/storage/x.png",
         "https://APP.ai-client.com./x.png",
-        "http://app.ai-client.com/x.png",
         "https://img.app.ai-client.com/x.png",
         "https://a.b.app.ai-client.com:443/x.png",
         "https://cdn.example.com/x.png",
         "https://eu.cdn.example.com/x.png",
         "http://127.0.0.1:8080/x.png",
         "http://[::1]:9000/x.png",
+        "http://cdn.lan/x.png",
+        "http://cdn.lan:80/x.png",
+        "http://eu.cdn.lan/x.png",
     ],
 )
 def test_allowed(url: str) -> None:
@@ -44,6 +48,13 @@ def test_allowed(url: str) -> None:
         "https://user:word@app.ai-client.com/x.png",
         "https://app.ai-client.com:22/x.png",
         "https://example.com/x.png",
+        # The service is reached by https, and nobody named these with a port.
+        "http://app.ai-client.com/x.png",
+        "http://img.app.ai-client.com/x.png",
+        "http://app.ai-client.com:443/x.png",
+        "http://cdn.example.com/x.png",
+        "https://cdn.example.com:80/x.png",
+        "https://cdn.lan/x.png",
         "http://127.0.0.1/x.png",
         "http://127.0.0.1:8081/x.png",
         "http://localhost:8080/x.png",
@@ -68,6 +79,33 @@ def test_the_port_of_the_api_is_allowed() -> None:
     assert hosts.allow(URL("http://127.0.0.1:5000/x.png"))
     assert not hosts.allow(URL("http://127.0.0.1:5001/x.png"))
     assert not hosts.allow(URL("http://127.0.0.1/x.png"))
+
+
+def test_a_service_without_https_has_its_images_either_way() -> None:
+    hosts = Hosts(URL("http://painter.lan/api"), ("cdn.lan",))
+    for url in ("http://painter.lan/x", "https://painter.lan/x", "http://cdn.lan/x", "https://eu.cdn.lan/x"):
+        assert hosts.allow(URL(url))
+    assert not hosts.allow(URL("http://cdn.lan:9000/x"))
+
+
+@pytest.mark.parametrize(
+    ("base", "url", "entry"),
+    [
+        ("https://api.example", "https://cdn.lan/x", "cdn.lan"),
+        ("https://api.example", "http://cdn.lan:9000/x", "cdn.lan:9000"),
+        ("https://api.example", "https://CDN.lan.:9000/x", "cdn.lan:9000"),
+        ("https://api.example", "http://cdn.lan/x", "cdn.lan:80"),
+        ("https://api.example", "http://api.example/x", "api.example:80"),
+        ("https://api.example:8443", "https://api.example/x", "api.example"),
+        ("https://api.example", "http://[fd00::1]:9000/x", "[fd00::1]:9000"),
+        ("http://api.lan", "http://cdn.lan/x", "cdn.lan"),
+        ("http://api.lan", "http://cdn.lan:9000/x", "cdn.lan:9000"),
+    ],
+)
+def test_what_has_to_be_named_is_what_allows_it(base: str, url: str, entry: str) -> None:
+    assert not Hosts(URL(base)).allow(URL(url))
+    assert Hosts(URL(base)).to_allow(URL(url)) == entry
+    assert Hosts(URL(base), (entry,)).allow(URL(url))
 
 
 @pytest.mark.parametrize(
@@ -122,13 +160,70 @@ class Fixed(AbstractResolver):
         self.closed = True
 
 
-@pytest.mark.parametrize(
-    "address", ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "::1", "fe80::1%eth0", "::ffff:10.0.0.1"]
-)
+PRIVATE = [
+    "127.0.0.1",
+    "10.1.2.3",
+    "192.168.0.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "0.0.0.0",  # noqa: S104 - looked up, not listened on
+    "224.0.0.1",
+    "239.255.255.250",
+    "240.0.0.1",
+    "255.255.255.255",
+    "192.0.0.8",
+    "192.88.99.1",
+    "198.51.100.1",
+    "::",
+    "::1",
+    "::127.0.0.1",
+    "::169.254.169.254",
+    "::93.184.216.34",
+    "::ffff:10.0.0.1",
+    "::ffff:0:10.0.0.1",
+    "64:ff9b::127.0.0.1",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b::224.0.0.1",
+    "64:ff9b:1::10.0.0.1",
+    "64:ff9b:1:ffff::5db8:d822",
+    "2002:7f00:1::",
+    "2002:a00:1::1",
+    "2002:a9fe:a9fe::",
+    "2001:0:5db8:d822::1",
+    "2001:0:a9fe:a9fe::ffff",
+    "2001:db8::1",
+    "2001:20::1",
+    "3fff::1",
+    "100::1",
+    "5f00::1",
+    "fc00::1",
+    "fd12:3456::1",
+    "fe80::1%eth0",
+    "fec0::1",
+    "ff02::1",
+    "ff0e::1",
+]
+PUBLIC = [
+    "93.184.216.34",
+    "::ffff:93.184.216.34",
+    "64:ff9b::93.184.216.34",
+    "2002:5db8:d822::1",
+    "2001:4860:4860::8888",
+    "2606:2800:220:1::1",
+]
+
+
+@pytest.mark.parametrize("address", PRIVATE)
 async def test_a_subdomain_that_leads_into_a_private_network_is_not_followed(address: str) -> None:
     guarded = GuardedResolver(HOSTS, Fixed(address))
     with pytest.raises(OSError):
         await guarded.resolve("img.app.ai-client.com", 443)
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+async def test_a_subdomain_may_lead_anywhere_else(address: str) -> None:
+    guarded = GuardedResolver(HOSTS, Fixed(*PRIVATE, address))
+    assert [one["host"] for one in await guarded.resolve("img.app.ai-client.com", 443)] == [address]
 
 
 async def test_only_the_public_ones_of_several_addresses_are_used() -> None:

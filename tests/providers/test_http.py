@@ -243,7 +243,7 @@ async def test_calls_that_only_ask_share_a_connection_and_none_is_repeated_when_
         service = Service("Painter", url, secret=SECRET)
         for _ in range(2):
             assert (await service.call("GET", "/", paid=False)).status == 200
-        with pytest.raises(Unreachable, match="could not be reached"):
+        with pytest.raises(Unreachable):
             await service.call("GET", "/", paid=False)
         assert (server.opened, server.asked) == (1, 3)
         assert (await service.call("GET", "/", paid=False)).status == 200

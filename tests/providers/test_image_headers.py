@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bot.providers.base import Size
-from bot.providers.image_headers import APage, CutShort, NotAPicture, inspect
+from bot.providers.image_headers import APage, CutShort, NotAPicture, decoded_bytes, inspect
 from playground.providers import spoilt
 
 KINDS: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -165,3 +165,38 @@ def test_a_png_that_lacks_a_part(rest: bytes) -> None:
 def test_a_file_of_endless_parts_is_given_up(data: bytes) -> None:
     with pytest.raises(NotAPicture):
         inspect(data)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "further", "pixel_bytes"),
+    [
+        ("RGB", "PNG", {}, 3),
+        ("RGBA", "PNG", {}, 4),
+        ("L", "PNG", {}, 3),
+        ("P", "PNG", {}, 4),
+        ("LA", "PNG", {}, 3),
+        ("I;16", "PNG", {}, 6),
+        ("RGB", "JPEG", {}, 3),
+        ("L", "JPEG", {}, 3),
+        ("CMYK", "JPEG", {}, 4),
+        ("RGB", "WEBP", {}, 3),
+        ("RGBA", "WEBP", {}, 4),
+        ("RGBA", "WEBP", {"lossless": True}, 4),
+        ("RGB", "WEBP", {"save_all": True, "append_images": [Image.new("RGB", (30, 20), "red")]}, 8),
+    ],
+)
+def test_what_a_picture_takes_once_it_is_decoded(
+    mode: str, kind: str, further: dict[str, Any], pixel_bytes: int
+) -> None:
+    stream = BytesIO()
+    Image.new(mode, (30, 20)).save(stream, kind, **further)
+    assert decoded_bytes(stream) == 30 * 20 * pixel_bytes
+
+
+@pytest.mark.parametrize("colour", [0, 2, 4, 6])
+def test_16_bits_take_twice_as_much(colour: int) -> None:
+    def picture(depth: int) -> BytesIO:
+        header = struct.pack(">IIBBBBB", 64, 64, depth, colour, 0, 0, 0)
+        return BytesIO(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"x") + chunk(b"IEND", b""))
+
+    assert decoded_bytes(picture(16)) == 2 * decoded_bytes(picture(8))

@@ -101,7 +101,7 @@ def test_a_refusal_without_words_is_a_sentence_all_the_same(text: str) -> None:
         (307, None, Refused, Refused),
         (400, {"message": "bad"}, Refused, Refused),
         (400, None, Refused, Refused),
-        (400, {"message": "Too many requests"}, Busy, Busy),
+        (400, {"message": "Too many requests"}, Refused, Refused),
         (401, {"message": "Unauthenticated."}, Refused, Refused),
         (402, {"message": "no money"}, Refused, Refused),
         (403, {"message": "no"}, Refused, Refused),

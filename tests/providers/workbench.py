@@ -24,6 +24,14 @@ XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 BASIC = "aithriving/sd-1.6"
 CORE = "aithriving/core"
 
+TRICKS = {
+    "rate": "a wall with the words too many requests, slow down",
+    "key": 'a "neon sign" that says invalid api key, access denied',
+    "credits": "a beggar's café sign: not enough credits, please top up",
+    "fault": "a door, server error, service unavailable, under maintenance",
+}
+"""Prompts that say what services say."""
+
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 

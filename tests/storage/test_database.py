@@ -255,6 +255,44 @@ async def test_only_one_instance_runs_on_a_database(tmp_path: Path) -> None:
         pass
 
 
+async def test_a_database_has_one_lock_by_whatever_name_it_is_reached(path: Path, url: str, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+
+    def link() -> None:
+        (tmp_path / "folder").symlink_to(tmp_path)
+        other.mkdir()
+        (other / "easel.db").symlink_to("../easel.db")
+
+    await asyncio.to_thread(link)
+    names = [path, tmp_path / "folder" / "easel.db", other / "easel.db", tmp_path / "other" / ".." / "easel.db"]
+    for held in names:
+        async with InstanceLock(address(held)):
+            for name in names:
+                with pytest.raises(StorageError, match="already running"):
+                    async with InstanceLock(address(name)):
+                        pytest.fail(f"{name} was let in beside {held}")
+
+
+async def test_a_database_with_two_names_of_its_own_is_refused(path: Path, tmp_path: Path) -> None:
+    """Each would have a log beside it, and neither would be whole."""
+    await asyncio.to_thread((tmp_path / "second.db").hardlink_to, path)
+    for name in ("easel.db", "second.db"):
+        with pytest.raises(StorageError, match="several names"):
+            async with InstanceLock(address(tmp_path / name)):
+                pytest.fail("it was let in")
+
+
+async def test_two_databases_cannot_share_one_folder_of_pictures(tmp_path: Path) -> None:
+    async with InstanceLock(address(tmp_path / "one.db"), tmp_path):
+        with pytest.raises(StorageError, match="already running"):
+            async with InstanceLock(address(tmp_path / "two.db"), tmp_path):
+                pytest.fail("the second was let in")
+        async with InstanceLock(address(tmp_path / "two.db"), tmp_path / "elsewhere"):
+            pass
+    async with InstanceLock(address(tmp_path / "two.db"), tmp_path):
+        pass
+
+
 async def test_a_folder_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="cannot be used"):

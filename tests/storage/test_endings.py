@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from sqlalchemy import update
 
-from storage import endings, jobs, ledger
+from storage import endings, jobs, ledger, tables
 from storage.database import AsyncConnection, Database
 from storage.jobs import ENDED, ON_THEIR_WAY, UNFINISHED, JobStatus, SubmissionStatus
 from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission
@@ -14,6 +15,7 @@ from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission
 QUEUED, SUBMITTING, RENDERING = SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING
 DONE, FAILED, UNKNOWN = SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN
 LATER = NOW + 60_000
+_SUBMISSIONS = tables.submissions
 
 
 async def put(
@@ -114,6 +116,38 @@ async def test_nothing_else_than_an_end_of_unfinished_ones_is_done(database: Dat
             await endings.end_free(tx, {QUEUED}, RENDERING, at=NOW, why="", told="")
         with pytest.raises(ValueError, match="not an end"):
             await endings.end_free(tx, {DONE}, FAILED, at=NOW, why="", told="")
+
+
+@pytest.mark.parametrize(("sent", "ended"), [(True, [QUEUED, FAILED]), (False, [FAILED, QUEUED]), (None, [FAILED] * 2)])
+async def test_what_was_sent_is_told_from_what_was_not(
+    database: Database, sent: bool | None, ended: list[SubmissionStatus]
+) -> None:
+    async with database.write() as tx:
+        job_id, ids = await put(tx, QUEUED, QUEUED)
+        await jobs.move_submission(tx, ids[1], QUEUED, QUEUED, at=NOW, why="", sendings=1, handle={"thread": "x"})
+        await endings.end_free(tx, {QUEUED}, FAILED, at=LATER, why="", told="", sent=sent, forget_handle=True)
+        assert await statuses(tx, job_id) == ended
+        (_, second) = await jobs.submissions_of(tx, job_id)
+        assert (second.handle is None) == (ended[1] is FAILED)
+
+
+@pytest.mark.parametrize("status", JobStatus)
+async def test_unknown_ones_with_a_handle_are_taken_up_again(database: Database, status: JobStatus) -> None:
+    async with database.write() as tx:
+        job_id, ids = await put(tx, UNKNOWN, UNKNOWN, FAILED, DONE, job=status)
+        for id_ in (ids[0], ids[2]):
+            await tx.execute(update(_SUBMISSIONS).where(_SUBMISSIONS.c.id == id_).values(handle={"thread": "x"}))
+        reopened = await endings.reopen(tx, ["aithriving"], at=LATER, why="mended")
+        shown = status in (JobStatus.WORKING, JobStatus.READY, JobStatus.DELIVERED, JobStatus.KEPT)
+        assert reopened == ((1, 1, 1) if shown else (0, 0, 2))
+        assert await statuses(tx, job_id) == [RENDERING if shown else UNKNOWN, UNKNOWN, FAILED, DONE]
+        assert await job_status(tx, job_id) is (JobStatus.WORKING if shown else status)
+        first = (await jobs.submissions_of(tx, job_id))[0]
+        assert (first.reopened_at, first.ended_at is None) == (LATER if shown else None, shown)
+        if shown:
+            last = [event for event in await jobs.events_of(tx, job_id) if event.submission_id == ids[0]][-1]
+            assert (last.old_status, last.new_status, last.why) == (UNKNOWN, RENDERING, "mended")
+            assert await endings.reopen(tx, [], at=LATER, why="") == (0, 0, 1)
 
 
 async def test_the_jobs_of_what_is_on_its_way_were_taken_up_again(database: Database) -> None:

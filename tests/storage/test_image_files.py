@@ -10,11 +10,12 @@ import pytest
 
 from storage.errors import StorageError
 from storage.images import ImageFiles
+from storage.pools import Pools
 
 
 @pytest.fixture
-async def files(tmp_path: Path) -> ImageFiles:
-    made = ImageFiles(tmp_path / "data" / "images")
+async def files(tmp_path: Path, pools: Pools) -> ImageFiles:
+    made = ImageFiles(tmp_path / "data" / "images", pools)
     await made.prepare()
     return made
 
@@ -71,7 +72,7 @@ async def test_a_file_is_on_the_disk_before_it_has_its_name(files: ImageFiles, m
 async def test_a_start_clears_what_was_left_half_written(files: ImageFiles) -> None:
     await written(files.aside("1.png"), b"half a pic")
     await files.keep(await written(files.aside("2.png"), b"a picture"), "2.png")
-    await ImageFiles(folder(files)).prepare()
+    await ImageFiles(folder(files), files.pools).prepare()
     assert await names(files) == ["2.png"]
 
 
@@ -94,17 +95,17 @@ async def test_strays_are_old_files_that_no_record_knows(files: ImageFiles) -> N
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../1.png", "a/1.png", "/etc/passwd", ".hidden", "a\\1.png"])
-def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path, pools: Pools, name: str) -> None:
     with pytest.raises(ValueError, match="not the name"):
-        ImageFiles(tmp_path).path(name)
+        ImageFiles(tmp_path, pools).path(name)
     with pytest.raises(ValueError, match="not the name"):
-        ImageFiles(tmp_path).aside(name)
+        ImageFiles(tmp_path, pools).aside(name)
 
 
-async def test_what_is_wrong_with_the_folder_is_said_plainly(tmp_path: Path) -> None:
+async def test_what_is_wrong_with_the_folder_is_said_plainly(tmp_path: Path, pools: Pools) -> None:
     blocked = tmp_path / "images"
     await written(blocked, b"a file where the folder should be")
     with pytest.raises(StorageError, match="cannot be used"):
-        await ImageFiles(blocked).prepare()
+        await ImageFiles(blocked, pools).prepare()
     with pytest.raises(StorageError, match="cannot be used"):
-        await ImageFiles(tmp_path / "missing").keep(tmp_path / "missing" / "1.png.part", "1.png")
+        await ImageFiles(tmp_path / "missing", pools).keep(tmp_path / "missing" / "1.png.part", "1.png")

@@ -58,6 +58,27 @@ async def test_a_release_makes_it_free(database: Database) -> None:
     assert (entry.kind, entry.amount, entry.note) == (EntryKind.RELEASE, -5000, "refused by the provider")
 
 
+async def test_what_was_released_can_be_captured_once_if_it_was_reopened(database: Database) -> None:
+    async with database.write() as tx:
+        job_id = await add_job(tx)
+        id_ = await add_submission(tx, job_id)
+        await hold(tx, id_)
+        await ledger.release(tx, id_, at=NOW + 5)
+        with pytest.raises(StorageError):
+            await ledger.capture(tx, id_, amount=4000, exact=True, raw_amount=4000, at=NOW + 9)
+        await ledger.capture(tx, id_, amount=4000, exact=True, raw_amount=4000, at=NOW + 9, reopened=True)
+        with pytest.raises(StorageError):
+            await ledger.capture(tx, id_, amount=4000, exact=True, raw_amount=4000, at=NOW + 9, reopened=True)
+        assert await ledger.spent_and_held(tx, since=0) == 4000
+        entries = (await ledger.costs_of(tx, job_id))[id_]
+    assert [(entry.kind, entry.amount) for entry in entries] == [
+        (EntryKind.HOLD, 5000),
+        (EntryKind.RELEASE, -5000),
+        (EntryKind.CAPTURE, 4000),
+    ]
+    assert [entry.outcome for entry in entries] == [None, None, None]
+
+
 @pytest.mark.parametrize("first", ["capture", "release"])
 @pytest.mark.parametrize("second", ["capture", "release"])
 async def test_an_end_is_written_once_even_if_the_refusal_is_overlooked(

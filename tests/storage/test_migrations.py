@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -51,9 +52,11 @@ WORDS = {
     "options": '{"prompt": "a lighthouse"}',
     "request": '{"prompt": "a lighthouse"}',
     "handle": '{"guid": "x"}',
+    "result": '{"images": []}',
     "value": "[1]",
     "kind": "grant",
     "file": "1.png",
+    "share_state": "posted",
 }
 STATUSES = {"jobs": "delivered", "submissions": "done"}
 
@@ -139,6 +142,59 @@ def test_every_older_version_comes_up_to_date_with_rows_in_every_table(tmp_path:
     assert copied == ([] if old == CURRENT else [f"easel-{old}-1.db"])
 
 
+@pytest.mark.parametrize(
+    ("steps", "sendings"),
+    [
+        (["queued"], 0),
+        (["queued", "submitting"], 1),
+        (["queued", "submitting", "rendering", "done"], 1),
+        (["queued", "submitting", "queued the provider is busy", "submitting"], 1),
+        (["queued", "submitting", "queued it did not arrive", "submitting", "unknown"], 2),
+        (["queued", "submitting", "queued it did not arrive"], 1),
+    ],
+)
+def test_the_sendings_are_counted_by_the_events(tmp_path: Path, steps: list[str], sendings: int) -> None:
+    path = tmp_path / "easel.db"
+    made_at(path, "0005")
+    fill_every_table(path)
+    with editing(path) as connection:
+        connection.execute("DELETE FROM events")
+        before = None
+        for step in steps:
+            status, _, why = step.partition(" ")
+            connection.execute(
+                "INSERT INTO events (submission_id, old_status, new_status, at, why) VALUES (1, ?, ?, 1, ?)",
+                (before, status, why or "a test"),
+            )
+            before = status
+    asyncio.run(migrate(address(path)))
+    with editing(path) as connection:
+        assert connection.execute("SELECT sendings FROM submissions").fetchall() == [(sendings,)]
+
+
+def test_what_was_deleted_before_loses_its_words(tmp_path: Path) -> None:
+    path = tmp_path / "easel.db"
+    made_at(path, "0005")
+    fill_every_table(path)
+    with editing(path) as connection:
+        connection.execute(
+            "UPDATE jobs SET status = 'deleted', options = '{\"prompt\": \"heliotrope\"}', thread_id = 1"
+        )
+        connection.execute("UPDATE jobs SET words = 'heliotrope', created_at = 5")
+        connection.execute("UPDATE threads SET title = 'heliotrope', created_at = 5")
+        connection.execute("UPDATE events SET why = 'heliotrope'")
+        connection.execute(
+            "UPDATE submissions SET error = 'heliotrope', "
+            """request = '{"engine": "core", "steps": 5, "prompts": [{"text": "heliotrope", "weight": 1}]}'"""
+        )
+        connection.execute("UPDATE ledger SET note = 'heliotrope'")
+    asyncio.run(migrate(address(path), tmp_path / "copies"))
+    after = contents(path)
+    assert "heliotrope" not in repr(after)
+    assert after["threads"]["title"] == threads.UNTITLED
+    assert json.loads(after["submissions"]["request"]) == {"engine": "core", "steps": 5, "prompts": []}
+
+
 def test_only_the_latest_copies_are_kept(path: Path, steps: Path) -> None:
     folder = path.parent / "backups"
     folder.mkdir()
@@ -177,6 +233,17 @@ def test_rebuilding_a_table_keeps_the_rows_that_point_at_it(path: Path, steps: P
     asyncio.run(migrate(url, migrations=steps))
     assert "mood" in schema(path)["jobs"]
     assert rows(path, *FILLED) == [1, 1, 1, 1]
+
+
+def test_a_table_that_is_rebuilt_gives_no_id_again(path: Path, steps: Path) -> None:
+    """Its highest row is not the last that it ever had."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('jobs', 4711)")
+        connection.commit()
+    add_step(steps, REBUILD_JOBS)
+    asyncio.run(migrate(address(path), migrations=steps))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'").fetchall() == [(4711,)]
 
 
 @pytest.mark.parametrize(

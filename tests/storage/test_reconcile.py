@@ -12,7 +12,7 @@ from storage import endings, jobs, ledger, reconcile, tables, tidying
 from storage.database import AsyncConnection, Database
 from storage.jobs import UNFINISHED, JobStatus, SubmissionStatus
 from storage.ledger import Totals
-from storage.reconcile import Standing
+from storage.reconcile import Beyond, Standing
 from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission
 
 ENGINE = "aithriving/core"
@@ -61,6 +61,19 @@ async def test_right_books_agree_and_what_is_open_or_unknown_is_listed(database:
     ]
 
 
+async def test_what_a_service_charged_beyond_the_ledger_is_named_by_request(database: Database) -> None:
+    async with database.write() as tx:
+        await put_one_of_each(tx)
+        # The service's own millicredits: those of 3 were captured. 1 and 2 are not over yet.
+        for id_, charged in {1: 1000, 2: 1000, 3: 7500, 4: 0, 5: 6000}.items():
+            await tx.execute(update(tables.submissions).where(tables.submissions.c.id == id_).values(charged=charged))
+        assert (await reconcile.reconcile(tx)).beyond == [Beyond(5, 5, ENGINE, UNKNOWN, 6000, 0)]
+        await tx.execute(update(tables.submissions).where(tables.submissions.c.id == 3).values(charged=15_000))
+        books = await reconcile.reconcile(tx)
+    assert books.beyond == [Beyond(3, 3, ENGINE, DONE, 15_000, 7500), Beyond(5, 5, ENGINE, UNKNOWN, 6000, 0)]
+    assert books.differences == [], "the books are right; the money is gone all the same"
+
+
 async def test_books_without_anything_in_them_agree(database: Database) -> None:
     async with database.read() as conn:
         books = await reconcile.reconcile(conn)
@@ -103,6 +116,11 @@ def job_status(job_id: int, value: str) -> Callable[[AsyncConnection], Awaitable
     return lambda tx: tx.execute(statement.values(status=value))
 
 
+def reopened(submission_id: int) -> Callable[[AsyncConnection], Awaitable[object]]:
+    statement = update(tables.submissions).where(tables.submissions.c.id == submission_id)
+    return lambda tx: tx.execute(statement.values(reopened_at=NOW))
+
+
 SUMS = "the ledger"
 WRONGS: dict[str, tuple[Callable[[AsyncConnection], Awaitable[object]], list[tuple[str, str]]]] = {
     "no entries": (
@@ -120,6 +138,10 @@ WRONGS: dict[str, tuple[Callable[[AsyncConnection], Awaitable[object]], list[tup
     "a release of a part": (
         changed(3, "release", amount=-5999),
         [("submission 3 of job 3 (done)", "not of the whole hold"), (SUMS, "12001")],
+    ),
+    "one that is asked for again, without the release of its end": (
+        reopened(1),
+        [("submission 1 of job 1 (queued)", "was reopened"), (SUMS, "6000")],
     ),
     "a release before the end": (
         entry(submission_id=1, kind="release", amount=-6000),

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from storage import copies, jobs, ledger, reconcile, restore, sqlite, state, threads
 from storage.database import Database, StorageError, migrate
@@ -165,20 +166,18 @@ async def test_a_copy_is_put_back_where_there_is_nothing(path: Path, copy: Path,
 
 async def test_a_copy_of_an_older_version_is_brought_up_to_date(path: Path, tmp_path: Path) -> None:
     old = tmp_path / "old.db"
-
-    def make() -> None:
-        from sqlalchemy import create_engine
-
-        engine = create_engine(f"sqlite:///{old}")
-        with engine.begin() as connection:
-            upgrade(connection, to=known_versions()[0])
-        engine.dispose()
-
-    await asyncio.to_thread(make)
+    await asyncio.to_thread(made_by_the_first_version, old)
     before = await asyncio.to_thread(old.read_bytes)
     await put_back(path, old)
     assert await remembered(path) is None
     assert await asyncio.to_thread(old.read_bytes) == before
+
+
+def made_by_the_first_version(path: Path) -> None:
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(path))
+    with engine.begin() as connection:
+        upgrade(connection, to=known_versions()[0])
+    engine.dispose()
 
 
 def broken_keys(path: Path) -> None:
@@ -272,11 +271,81 @@ async def test_ids_that_were_given_after_the_copy_are_not_given_again(
     since = await put(database, JobStatus.DELIVERED, DONE)
     await database.close()
     await put_back(path, copy)
-    again = await Database.open(address(path))
-    assert await put(again, JobStatus.DELIVERED, DONE) > since + 1000
-    async with again.write() as tx:
-        assert await threads.open_thread(tx, user_id=1, place_id=1, title="dogs", at=NOW) > 1000
-    await again.close()
+    assert min(await next_ids(path)) > since + 1000
+
+
+async def next_ids(path: Path) -> tuple[int, int, int]:
+    """The ids that the next job, its submission and the next thread get."""
+    database = await Database.open(address(path))
+    async with database.write() as tx:
+        job = await add_job(tx, status=JobStatus.DELIVERED)
+        submission = await add_submission(tx, job, engine="core")
+        thread = await threads.open_thread(tx, user_id=1, place_id=1, title="dogs", at=NOW)
+    await database.close()
+    return job, submission, thread
+
+
+def ruined(path: Path) -> None:
+    path.write_bytes(b"a letter to my aunt " * 100)
+
+
+def without_a_trace(path: Path) -> None:
+    path.unlink()
+
+
+def begun_anew(path: Path) -> None:
+    path.unlink()
+    asyncio.run(migrate(address(path)))
+
+
+@pytest.mark.parametrize("spoil", [None, ruined, damage, without_a_trace, begun_anew])
+async def test_no_id_is_given_again_by_a_copy_that_never_had_any(
+    path: Path, copy: Path, spoil: Callable[[Path], object] | None
+) -> None:
+    """Cards of all the jobs since are still pressed, whatever became of the file that knew of them."""
+    await backup(path, copy)
+    database = await Database.open(address(path))
+    async with database.write() as tx:
+        # As after many years, and more than any distance that goes without saying.
+        await tx.exec_driver_sql("INSERT INTO sqlite_sequence (name, seq) VALUES ('jobs', 30000000)")
+    await database.close()
+    before = await next_ids(path)
+    assert before[0] > 30_000_000
+    if spoil is not None:
+        await asyncio.to_thread(spoil, path)
+    await put_back(path, copy)
+    after = await next_ids(path)
+    assert all(later > earlier for earlier, later in zip(before, after, strict=True))
+    # The same copy once more: what was given between is not given again either, although it knows nothing of that.
+    await asyncio.to_thread(path.unlink)
+    await restore.restore(path, copy, aside=path.parent / "backups" / "again.db", told=TOLD, at=LATER + 86_400_000)
+    assert all(later > earlier for earlier, later in zip(after, await next_ids(path), strict=True))
+
+
+async def test_a_clock_that_is_behind_gives_no_id_again_either(path: Path, copy: Path) -> None:
+    await backup(path, copy)
+    before = await next_ids(path)
+    await restore.restore(path, copy, aside=path.parent / "aside.db", told=TOLD, at=0)
+    assert all(later > earlier for earlier, later in zip(before, await next_ids(path), strict=True))
+
+
+async def test_no_id_is_given_again_by_a_copy_of_an_older_version(path: Path, tmp_path: Path) -> None:
+    before = await next_ids(path)
+    old = tmp_path / "old.db"
+    await asyncio.to_thread(made_by_the_first_version, old)
+    await put_back(path, old)
+    assert all(later > earlier for earlier, later in zip(before, await next_ids(path), strict=True))
+
+
+async def test_compacting_gives_no_id_again(path: Path) -> None:
+    before = await next_ids(path)
+    database = await Database.open(address(path))
+    async with database.write() as tx:
+        for table in ("jobs", "submissions", "threads"):
+            await tx.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+    assert await database.compact()
+    await database.close()
+    assert all(later > earlier for earlier, later in zip(before, await next_ids(path), strict=True))
 
 
 async def test_what_was_put_back_is_current(path: Path, copy: Path) -> None:

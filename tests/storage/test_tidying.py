@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage import images, jobs, ledger, tables, tidying
+from storage import images, jobs, ledger, tables, threads, tidying
 from storage.database import Database
 from storage.jobs import JobStatus
 from tests.storage.rows import NOW, SERVER, USER, add_done, add_image, add_job, count
@@ -12,12 +12,18 @@ OVER = (JobStatus.DELIVERED, JobStatus.KEPT, JobStatus.LAPSED, JobStatus.DELETED
 
 async def test_tokens_are_forgotten_when_they_are_over(database: Database) -> None:
     async with database.write() as tx:
-        await add_job(tx, token_expires_at=NOW)
-        await add_job(tx, token_expires_at=NOW + 1)
+        for status in (JobStatus.LAPSED, JobStatus.WORKING):
+            await add_job(tx, status=status, token_expires_at=NOW)
+            await add_job(tx, status=status, token_expires_at=NOW + 1)
         assert await tidying.forget_tokens(tx, NOW) == 1
         assert await tidying.forget_tokens(tx, NOW) == 0
-        tokens = [job.interaction_token for job in await jobs.jobs_with_status(tx, [JobStatus.WORKING])]
-        assert tokens == [None, "a-token"]
+        tokens = {
+            status: [job.interaction_token for job in await jobs.jobs_with_status(tx, [status])]
+            for status in (JobStatus.LAPSED, JobStatus.WORKING)
+        }
+        assert tokens[JobStatus.LAPSED] == [None, "a-token"]
+        # A clock that is ahead must not take away the only way by which a private result can be shown.
+        assert tokens[JobStatus.WORKING] == ["a-token", "a-token"]
 
 
 async def test_jobs_that_ended_long_ago_go_with_all_that_belongs_to_them(database: Database) -> None:
@@ -44,6 +50,16 @@ async def test_jobs_that_ended_long_ago_go_with_all_that_belongs_to_them(databas
         assert [await count(tx, table) for table in (tables.submissions, tables.images)] == [waiting] * 2
         assert await count(tx, tables.events) == 4 * waiting
         assert await count(tx, tables.ledger) == 3 * len(JobStatus)
+
+
+async def test_a_title_goes_with_the_job_whose_prompt_it_was(database: Database) -> None:
+    async with database.write() as tx:
+        thread = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="a heliotrope", at=NOW)
+        job_id = await add_job(tx, status=JobStatus.DELIVERED, thread_id=thread)
+        await threads.titled(tx, thread, job_id)
+        await jobs.update_job(tx, job_id, ended_at=NOW - 1)
+        assert await tidying.forget_jobs(tx, NOW, limit=1) == 1
+        assert await threads.titles(tx, [thread]) == {thread: threads.UNTITLED}
 
 
 async def test_the_child_of_a_forgotten_job_stays(database: Database) -> None:

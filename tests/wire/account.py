@@ -5,11 +5,14 @@ from __future__ import annotations
 from tests.wire.calls import Call, Reply
 from tests.wire.command_limits import command_faults
 from tests.wire.messages import UnsoundMessageError
-from tests.wire.model import World
+from tests.wire.model import Guild, World
 from tests.wire.payloads import user_json
-from tests.wire.refusal import missing_access, unknown_user
+from tests.wire.refusal import entry_point_left_out, missing_access, unknown_user
 from tests.wire.routes import route
 from tests.wire.terms import Json
+
+ENTRY_POINT = 4
+"""The kind of the command that opens an application's Activity; everywhere alone, and one at most."""
 
 
 @route("GET", "/users/@me")
@@ -67,27 +70,53 @@ def gateway(world: World, call: Call) -> Reply:
     return Reply(json={"url": world.gateway_url, "shards": world.shards, "session_start_limit": limit})
 
 
+@route("GET", "/users/@me/guilds")
+def guilds(world: World, call: Call) -> Reply:
+    there = sorted((one for one in world.guilds.values() if one.bot_present), key=lambda one: one.id)
+    return Reply(json=[_own_guild_json(one) for one in there[: int(call.query.get("limit", "200"))]])
+
+
+def _own_guild_json(guild: Guild) -> Json:
+    nothing: Json = {"icon": None, "banner": None, "owner": False, "permissions": "0", "features": []}
+    return {"id": str(guild.id), "name": guild.name, **nothing}
+
+
 @route("GET", "/applications/{application_id}/commands")
 def commands(world: World, call: Call) -> Reply:
-    return Reply(json=world.commands[None])
+    return Reply(json=_told(world.commands[None], call))
 
 
 @route("PUT", "/applications/{application_id}/commands")
 def set_commands(world: World, call: Call) -> Reply:
+    named = {(one.get("type") or 1, one["name"]) for one in call.json}
+    if any(one["type"] == ENTRY_POINT and (ENTRY_POINT, one["name"]) not in named for one in world.commands[None]):
+        raise entry_point_left_out()
     return Reply(json=_sync(world, None, call))
 
 
 @route("GET", "/applications/{application_id}/guilds/{guild_id}/commands")
 def guild_commands(world: World, call: Call) -> Reply:
-    return Reply(json=world.commands.get(call.number("guild_id"), []))
+    return Reply(json=_told(world.commands.get(_guild(world, call).id, []), call))
 
 
 @route("PUT", "/applications/{application_id}/guilds/{guild_id}/commands")
 def set_guild_commands(world: World, call: Call) -> Reply:
+    return Reply(json=_sync(world, _guild(world, call).id, call))
+
+
+def _guild(world: World, call: Call) -> Guild:
     guild = world.guilds.get(call.number("guild_id"))
     if guild is None or not guild.bot_present:
         raise missing_access()
-    return Reply(json=_sync(world, guild.id, call))
+    return guild
+
+
+def _told(commands: list[Json], call: Call) -> list[Json]:
+    """The commands; with their names in other languages only for who asks for these."""
+    if call.query.get("with_localizations") == "true":
+        return commands
+    hidden = {"name_localizations", "description_localizations"}
+    return [{name: value for name, value in one.items() if name not in hidden} for one in commands]
 
 
 def _sync(world: World, guild_id: int | None, call: Call) -> list[Json]:
@@ -115,6 +144,8 @@ def _sync(world: World, guild_id: int | None, call: Call) -> list[Json]:
         }
         if kind == 1:
             whole["options"] = command.get("options") or []
+        if kind == ENTRY_POINT:
+            whole["handler"] = command.get("handler") or 1
         if guild_id is not None:
             whole["guild_id"] = str(guild_id)
         made.append(whole)

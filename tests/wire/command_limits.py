@@ -10,8 +10,8 @@ from typing import Any
 from tests.wire.terms import Json
 
 NAME = re.compile(r"[-_'\w]{1,32}")
-COMMANDS = {1: 100, 2: 15, 3: 15}
-"""How many commands of a type (typed, on users, on messages) an application may have."""
+COMMANDS = {1: 100, 2: 15, 3: 15, 4: 1}
+"""How many commands of a type (typed, on users, on messages, for an Activity) an application may have."""
 OPTIONS = 25
 CHOICES = 25
 TEXT = 100

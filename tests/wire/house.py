@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from bot import config
+from bot.generation.clock import Clock
 from bot.runtime import Runtime, assembled, logged_in
 from playground.providers import StandIn, flat
 from storage.jobs import Job
@@ -110,25 +111,37 @@ class House:
 
 
 @asynccontextmanager
+async def at_discord(
+    discord: Discord, folder: Path, more: Mapping[str, str] | None = None, clock: Clock | None = None
+) -> AsyncIterator[Runtime]:
+    """The bot, logged in and no further; its two addresses of Discord have to be put back by whoever calls this."""
+    environ = {
+        "DISCORD_TOKEN": discord.token,
+        "DISCORD_API_URL": discord.url,
+        "DATA_DIR": str(folder),
+        "AITHRIVING_KEY": "made-up-key",
+        "DEFAULT_ENGINE": CORE,
+        **(more or {}),
+    }
+    settings = config.load(environ, env_file=None)
+    async with assembled(settings, clock=clock or HouseClock()) as runtime, logged_in(runtime):
+        yield runtime
+
+
+@asynccontextmanager
 async def house(discord: Discord, channel: Channel, folder: Path) -> AsyncIterator[House]:
     """The bot at work; its two addresses of Discord have to be put back by whoever calls this."""
-    async with StandIn(seconds=None, painter=flat) as services:
-        environ = {
-            "DISCORD_TOKEN": discord.token,
-            "DISCORD_API_URL": discord.url,
-            "DATA_DIR": str(folder),
-            "AITHRIVING_KEY": "made-up-key",
-            "AITHRIVING_URL": services.url,
-            "DEFAULT_ENGINE": CORE,
-        }
-        clock = HouseClock()
-        async with assembled(config.load(environ, env_file=None), clock=clock) as runtime, logged_in(runtime) as client:
-            connected = asyncio.create_task(client.connect())
-            await discord.gateway.ready()
-            async with runtime.working(grace=0):
-                yield House(discord, channel, services, clock, runtime)
-            await client.close()
-            await connected
+    clock = HouseClock()
+    async with (
+        StandIn(seconds=None, painter=flat) as services,
+        at_discord(discord, folder, {"AITHRIVING_URL": services.url}, clock) as runtime,
+    ):
+        connected = asyncio.create_task(runtime.client.connect())
+        await discord.gateway.ready()
+        async with runtime.working(grace=0):
+            yield House(discord, channel, services, clock, runtime)
+        await runtime.client.close()
+        await connected
 
 
 ADDRESSES = ((Route, "BASE"), (DiscordWebSocket, "DEFAULT_GATEWAY"))

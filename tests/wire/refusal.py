@@ -79,6 +79,10 @@ def token_is_over() -> Refusal:
     return Refusal(401, 50027, "Invalid Webhook Token")
 
 
+def entry_point_left_out() -> Refusal:
+    return Refusal(400, 50240, "You cannot remove this app's Entry Point command in a bulk update operation.")
+
+
 def invalid_form(reasons: list[str]) -> Refusal:
     errors = {"_errors": [{"code": "LOOPBACK", "message": reason} for reason in reasons]}
     return Refusal(400, 50035, "Invalid Form Body", errors=errors)

@@ -33,6 +33,18 @@ async def test_the_token_is_over_before_the_first_edit(home: House, ada: Person)
     assert home.tried("PATCH", TOKEN_EDIT) == [401]
 
 
+@pytest.mark.parametrize("ahead", [16 * 60, -16 * 60, 24 * 3600])
+async def test_a_machine_whose_clock_is_not_that_of_discord(home: House, ada: Person, ahead: int) -> None:
+    """Neither the card nor the result waits for anything, and nothing is offered before it is time."""
+    home.discord.age_of_interactions = ahead
+    ada.user.dms_open = False
+    asked = await home.begun(ada, private=True)
+    assert "Refresh" not in (await asked.message()).labels
+    job = await home.done()
+    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, BY_TOKEN)
+    assert home.only.id == (await asked.message()).id
+
+
 async def test_the_token_ends_during_the_upload(home: House, ada: Person) -> None:
     gate = home.discord.hold("PATCH", "/webhooks/*", match=has_files)
     asked = await home.begun(ada)

@@ -38,6 +38,35 @@ async def test_too_large_however_small(home: House, ada: Person) -> None:
     assert home.runtime.files.path(image.file).is_file()
 
 
+@pytest.mark.parametrize(("status", "code"), [(403, 400001), (403, 50013), (400, 20009)])
+@pytest.mark.parametrize("private", [False, True])
+async def test_a_channel_that_takes_words_but_no_files(
+    home: House, ada: Person, status: int, code: int, private: bool
+) -> None:
+    home.discord.fail("PATCH", "/webhooks/*", status=status, code=code, match=has_files, times=None)
+    home.discord.fail("PATCH", "/channels/*", status=status, code=code, match=has_files, times=None)
+    asked = await home.begun(ada, private=private)
+    job = await home.done()
+    assert job.status is JobStatus.DELIVERED
+    assert home.only.message.channel is ada.dm
+    card = await asked.message()
+    assert card.labels == ("Again", "Edit", "Delete")
+    assert f"/@me/{ada.dm.id}/{home.only.id}" in card.text
+
+
+async def test_a_channel_that_takes_no_files_and_a_person_that_takes_no_messages(home: House, ada: Person) -> None:
+    home.discord.fail("PATCH", "/webhooks/*", status=403, code=400001, match=has_files, times=2)
+    ada.user.dms_open = False
+    asked = await home.begun(ada)
+    assert (await home.done()).status is JobStatus.KEPT
+    card = await asked.message()
+    assert card.labels == ("Show", "Again", "Edit", "Delete")
+    shown = await (await ada.press(card, "Show")).until(lambda seen: not seen.loading)
+    assert not shown.pictures, "Discord still refuses"
+    shown = await (await ada.press(card, "Show")).until(lambda seen: bool(seen.pictures))
+    assert shown.private
+
+
 async def test_a_file_that_goes_while_it_is_sent(
     home: House, ada: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

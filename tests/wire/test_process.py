@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -265,3 +267,55 @@ async def test_sigint_and_a_second_signal(
     await easel.said("SIGTERM", since=said)
     easel.terminate()
     assert await easel.ended() == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "words"),
+    [(4004, 2, "DISCORD_TOKEN"), (4013, 2, "intents"), (4014, 2, "intents"), (4011, 1, "4011")],
+)
+async def test_a_connection_that_discord_ends_for_good_is_one_line(
+    discord: Discord, easel: BotProcess, code: int, status: int, words: str
+) -> None:
+    since = len(easel.lines)
+    ending = asyncio.ensure_future(easel.ended())
+    await discord.gateway.close(code)
+    assert await ending == status
+    (line,) = [line for line in easel.lines[since:] if line.startswith("easel: ")]
+    assert words in line
+
+
+async def test_a_token_that_is_taken_back_between_the_login_and_the_gateway(
+    discord: Discord, easel: BotProcess
+) -> None:
+    await easel.killed()
+    easel.errors_expected = True
+    discord.at("GET", "/gateway/bot", lambda: setattr(discord.world, "token", "another"), when="after")
+    await easel.start()
+    assert await easel.ended() == 2
+    assert "easel: DISCORD_TOKEN is not one that Discord knows" in easel.lines[-1]
+
+
+async def test_a_gateway_that_is_away_is_one_line(discord: Discord, easel: BotProcess) -> None:
+    await easel.killed()
+    asked = itertools.count()
+    # The log-in asks for it too.
+    discord.fail("GET", "/gateway/bot", status=503, times=None, match=lambda _: next(asked) > 0)
+    await easel.start()
+    assert await easel.ended() == 1
+    assert "easel: Discord does not let the bot in (status 503)" in easel.lines[-1]
+
+
+async def test_sync_does_what_can_be_done_and_says_what_cannot(
+    discord: Discord, channel: Channel, services: StandIn, tmp_path: Path
+) -> None:
+    assert channel.guild is not None
+    more = {"COMMAND_GUILDS": f"4711,{channel.guild.id}"}
+    async with BotProcess(discord, tmp_path / "data", services.url, more=more, program=("bot", "migrate")) as process:
+        await process.start()
+        assert await process.ended() == 0
+    async with BotProcess(discord, tmp_path / "data", services.url, more=more, program=("bot", "sync")) as process:
+        process.errors_expected = True
+        await process.start()
+        assert await process.ended() == 1
+        assert f"Discord knows the commands: {channel.guild.id}." in process.lines
+        assert any(line.startswith("easel: ") and "4711" in line for line in process.lines)

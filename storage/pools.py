@@ -1,0 +1,62 @@
+"""Threads for work that blocks: a small pool for each kind, so that one kind never waits for another.
+
+The event loop's default executor is left to the libraries, which look up names in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PICTURES_AT_ONCE = 2
+"""Pictures that are decoded at the same time: each takes memory for all of its pixels."""
+FILES_AT_ONCE = 4
+
+
+class Pool(ThreadPoolExecutor):
+    """At most ``workers`` threads; further work is queued. Log lines carry the job's id in these threads as well."""
+
+    def __init__(self, name: str, workers: int) -> None:
+        super().__init__(workers, thread_name_prefix=name)
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        return super().submit(partial(copy_context().run, fn, *args, **kwargs))
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do the work in one of the threads. Returns and raises what it does."""
+        return await asyncio.get_running_loop().run_in_executor(self, partial(work, *args, **kwargs))
+
+    async def close(self) -> None:
+        """Wait for the work that has begun, and end the threads."""
+        await apart(self.shutdown, cancel_futures=True)
+
+
+class Pools:
+    """The pools that the parts of a running bot share."""
+
+    def __init__(self) -> None:
+        self.files = Pool("files", FILES_AT_ONCE)
+        self.pictures = Pool("pictures", PICTURES_AT_ONCE)
+        self.large = asyncio.Lock()
+        """Held while a large picture is decoded."""
+
+    async def close(self) -> None:
+        """Wait for the work that has begun, and end the threads."""
+        await self.pictures.close()
+        await self.files.close()
+
+
+async def apart(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do the work in a thread of its own: for what is rare or may take long, so that no pool is held up by it."""
+    pool = Pool("apart", 1)
+    try:
+        return await pool.run(work, *args, **kwargs)
+    finally:
+        pool.shutdown(wait=False)

@@ -1,0 +1,31 @@
+"""Where a command is looked at: what is long is none of the event loop's business."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from bot.actions import LOOKED_AT_AT_ONCE
+from bot.generation.prompt import PROMPT_LIMIT
+from bot.generation.requests import ImagineOptions
+from tests.generation.conftest import ADA, Workshop
+
+
+@pytest.mark.parametrize("complete", [True, False])
+async def test_a_long_prompt_is_looked_at_in_a_thread(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, complete: bool
+) -> None:
+    """So that the event loop does not stand still, whatever is in it and in the lists of refused words."""
+    seen: list[int] = []
+    judged = workshop.actions.check_as_it_is
+
+    def judging(*args: Any) -> Any:
+        seen.append(threading.get_ident())
+        return judged(*args)
+
+    monkeypatch.setattr(workshop.actions, "check_as_it_is", judging)
+    for length in (LOOKED_AT_AT_ONCE, PROMPT_LIMIT):
+        await workshop.actions.checked(ADA, ImagineOptions("a" * length), complete=complete)
+    assert [each == threading.get_ident() for each in seen] == [True, False]

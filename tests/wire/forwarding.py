@@ -1,0 +1,88 @@
+"""A forward proxy on loopback: passes on what is asked of hosts that exist for it alone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Self
+from urllib.parse import urlsplit
+
+
+class ForwardProxy:
+    """Passes requests for ``hosts`` (names and the loopback origins they stand for) on, by GET and by CONNECT alike."""
+
+    def __init__(self, hosts: Mapping[str, str]) -> None:
+        self._ports = {name: urlsplit(origin).port for name, origin in hosts.items()}
+        self.asked: list[str] = []
+        """The first line of each connection."""
+        self.credentials: set[str] = set()
+        self.cutting = False
+        """While True it takes requests, and passes none on."""
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.Task[None]] = set()
+        self.port = 0
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._meet, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    def names(self) -> set[str]:
+        """The hosts that were asked for."""
+        return {urlsplit(words[1] if "://" in words[1] else f"//{words[1]}").hostname or "" for words in self._words()}
+
+    def _words(self) -> list[list[str]]:
+        return [line.split() for line in self.asked]
+
+    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await self._pass_on(reader, writer)
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        first, _, rest = head.partition(b"\r\n")
+        self.asked.append(first.decode())
+        for line in rest.decode().splitlines():
+            if line.lower().startswith("proxy-authorization:"):
+                self.credentials.add(line.partition(":")[2].strip())
+        method, target, version = first.decode().split()
+        parts = urlsplit(target if "://" in target else f"//{target}")
+        port = self._ports.get(parts.hostname or "")
+        if self.cutting:
+            return
+        if port is None:
+            writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+            return
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        with contextlib.closing(back):
+            if method == "CONNECT":
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            else:
+                path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+                back.write(f"{method} {path} {version}\r\n".encode() + rest)
+            both = [asyncio.create_task(_pour(reader, back)), asyncio.create_task(_pour(there, writer))]
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for one in both:
+                    one.cancel()
+                await asyncio.gather(*both, return_exceptions=True)
+
+
+async def _pour(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    while piece := await source.read(1 << 16):
+        target.write(piece)
+        await target.drain()

@@ -1,0 +1,239 @@
+"""Keeping Discord's copy of the commands like ours, whatever else Discord has and however it answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot import config, doctor
+from bot.command_sync import CommandSync, Synced, Trouble
+from bot.runtime import Runtime
+from tests.wire.house import ADDRESSES, at_discord, house
+from tests.wire.loopback import Discord
+from tests.wire.model import Channel
+from tests.wire.terms import Json
+
+EVERYWHERE = "/applications/{application_id}/commands"
+IN_A_SERVER = "/applications/{application_id}/guilds/{guild_id}/commands"
+LAUNCH: Json = {
+    "id": "901",
+    "application_id": "7",
+    "version": "902",
+    "type": 4,
+    "name": "launch",
+    "name_localizations": {"de": "starten"},
+    "description": "",
+    "description_localizations": None,
+    "default_member_permissions": "8",
+    "contexts": [0, 1],
+    "integration_types": [0, 1],
+    "handler": 2,
+    "nsfw": False,
+}
+OLD: Json = {**LAUNCH, "id": "903", "type": 1, "name": "old", "description": "Left over", "options": []}
+
+Login = Callable[..., AbstractAsyncContextManager[Runtime]]
+
+
+@pytest.fixture
+async def login(discord: Discord, channel: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Login:
+    """The bot, logged in with commands in these servers, and at work where that is wanted."""
+    for owner, name in ADDRESSES:
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+
+    @asynccontextmanager
+    async def made(*guilds: int, folder: str = "data") -> AsyncIterator[Runtime]:
+        more = {"COMMAND_GUILDS": ",".join(map(str, guilds))}
+        async with at_discord(discord, tmp_path / folder, more) as runtime:
+            yield runtime
+
+    return made
+
+
+def names(discord: Discord, guild: int | None = None) -> set[str]:
+    return {one["name"] for one in discord.world.commands.get(guild, [])}
+
+
+def sync_of(runtime: Runtime) -> CommandSync:
+    return runtime.client.commands_in_step
+
+
+async def test_an_entry_point_command_is_sent_back_as_it_is(discord: Discord, login: Login) -> None:
+    discord.world.commands[None] = [dict(LAUNCH)]
+    async with login() as runtime:
+        assert {"launch", "imagine"} <= names(discord)
+        (launch,) = [one for one in discord.world.commands[None] if one["type"] == 4]
+        assert {name: launch[name] for name in LAUNCH if name not in {"version", "application_id"}} == {
+            name: value for name, value in LAUNCH.items() if name not in {"version", "application_id"}
+        }
+        assert "launch" not in sync_of(runtime)._ids["everywhere"]
+        assert (await sync_of(runtime).sync()).done == ()
+        assert len(discord.called("PUT", EVERYWHERE)) == 1
+
+
+async def test_it_stays_where_the_commands_go_to_a_server(discord: Discord, channel: Channel, login: Login) -> None:
+    assert channel.guild is not None
+    discord.world.commands[None] = [dict(LAUNCH), dict(OLD)]
+    async with login(channel.guild.id) as runtime:
+        assert names(discord) == {"launch"}
+        assert "imagine" in names(discord, channel.guild.id)
+        # What is left there is no reason to clear it again.
+        assert (await sync_of(runtime).sync()).troubles == {}
+        assert len(discord.called("PUT", EVERYWHERE)) == 1
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0)])
+async def test_each_server_is_seen_to_by_itself(
+    discord: Discord, channel: Channel, login: Login, order: tuple[int, ...]
+) -> None:
+    good, left, unknown = discord.guild("good").id, discord.guild("left", bot_present=False).id, 4711
+    three = (good, left, unknown)
+    async with login(*(three[number] for number in order)) as runtime:
+        assert "imagine" in names(discord, good)
+        last = await sync_of(runtime).sync()
+        assert dict(last.troubles) == {str(left): Trouble.NOT_LET_IN, str(unknown): Trouble.NOT_LET_IN}
+        # Who is let in later gets them then.
+        discord.world.guilds[left].bot_present = True
+        await sync_of(runtime).joined(left)
+        assert "imagine" in names(discord, left)
+
+
+@pytest.mark.parametrize("fault", ["503", "cut", "429", "read"])
+async def test_what_passes_is_tried_again_while_the_bot_runs(
+    discord: Discord, channel: Channel, tmp_path: Path, login: Login, fault: str
+) -> None:
+    if fault == "cut":
+        placed = discord.cut("PUT", "/applications/*/commands", times=4)
+    elif fault == "429":
+        placed = discord.limit("PUT", "/applications/*/commands", via=False, times=3)
+    else:
+        method = "GET" if fault == "read" else "PUT"
+        placed = discord.fail(method, "/applications/*/commands", status=503, times=2)
+    async with house(discord, channel, tmp_path / "data") as home:
+        await discord.until(lambda: "imagine" in names(discord), "the commands")
+        assert placed.times == 0
+        assert await sync_of(home.runtime).sync() == Synced((), {})
+        assert "</imagine:" in home.runtime.client.mention("imagine")
+
+
+async def test_a_refusal_is_not_tried_for_ever(discord: Discord, login: Login) -> None:
+    discord.fail("PUT", "/applications/*/commands", status=400, code=50035, times=None)
+    async with login() as runtime:
+        await sync_of(runtime).run()
+        assert dict(sync_of(runtime)._last.troubles) == {"everywhere": Trouble.REFUSED}
+        assert len(discord.called("PUT", EVERYWHERE)) == 2
+
+
+async def test_what_another_data_folder_left_everywhere_is_taken_away(
+    discord: Discord, channel: Channel, login: Login
+) -> None:
+    assert channel.guild is not None
+    async with login(folder="first"):
+        assert "imagine" in names(discord)
+    async with login(channel.guild.id, folder="second"):
+        assert names(discord) == set()
+        assert "imagine" in names(discord, channel.guild.id)
+
+
+async def test_what_another_data_folder_left_in_servers_is_taken_away(
+    discord: Discord, channel: Channel, tmp_path: Path, login: Login
+) -> None:
+    first, second, foreign = (discord.guild(name).id for name in ("first", "second", "foreign"))
+    async with login(first, second, folder="first"):
+        assert "imagine" in names(discord, second)
+    async with house(discord, channel, tmp_path / "second"):
+        await discord.until(lambda: not names(discord, first) | names(discord, second), "no command to stand twice")
+        assert "imagine" in names(discord)
+        put = [call.number("guild_id") for call in discord.called("PUT", IN_A_SERVER)]
+        assert sorted(put) == sorted([first, second] * 2), f"nothing is taken away in {foreign}, which had none"
+
+
+async def test_a_server_that_is_taken_out_of_the_settings_loses_them(discord: Discord, login: Login) -> None:
+    first, second = (discord.guild(name).id for name in ("first", "second"))
+    async with login(first, second):
+        pass
+    async with login(second) as runtime:
+        assert names(discord, first) == set()
+        assert "imagine" in names(discord, second)
+    discord.world.guilds[second].bot_present = False
+    async with login() as runtime:
+        assert "imagine" in names(discord)
+        assert (await sync_of(runtime).sync()).troubles == {}, "a server that the bot has left is none to see to"
+
+
+async def test_what_somebody_else_changed_is_put_right(discord: Discord, login: Login) -> None:
+    async with login():
+        pass
+    discord.world.commands[None] = [dict(OLD)]
+    async with login():
+        assert "imagine" in names(discord)
+        assert "old" not in names(discord)
+
+
+async def test_commands_that_are_in_step_are_only_read(discord: Discord, login: Login) -> None:
+    for _ in range(3):
+        async with login() as runtime:
+            await sync_of(runtime).run()
+    assert len(discord.called("PUT")) == 1
+
+
+async def test_while_no_server_takes_them_those_that_are_there_stay(discord: Discord, login: Login) -> None:
+    async with login():
+        pass
+    async with login(4711) as runtime:
+        assert sync_of(runtime)._last.troubles == {"4711": Trouble.NOT_LET_IN}
+        assert "imagine" in names(discord)
+
+
+# --- what the doctor says of it --------------------------------------------------------------------------------------
+
+
+async def looked_at(discord: Discord, *guilds: int) -> list[doctor.Finding]:
+    environ = {
+        "DISCORD_TOKEN": discord.token,
+        "DISCORD_API_URL": discord.url,
+        "COMMAND_GUILDS": ",".join(map(str, guilds)),
+    }
+    ours = await doctor.commands_told()
+    return [finding async for finding in doctor.registered(config.load(environ, None), ours)]
+
+
+async def test_the_doctor_says_where_they_are(discord: Discord, login: Login) -> None:
+    discord.world.commands[None] = [dict(LAUNCH)]
+    (before,) = await looked_at(discord)
+    assert (before.fine, before.note) == (True, True)
+    async with login():
+        (after,) = await looked_at(discord)
+        assert (after.fine, after.note) == (True, False)
+
+
+async def test_the_doctor_says_which_server_lets_them_not_in(discord: Discord, channel: Channel, login: Login) -> None:
+    assert channel.guild is not None
+    good = channel.guild.id
+    async with login(4711, good):
+        bad, fine = await looked_at(discord, 4711, good)
+        assert (bad.fine, fine.fine, fine.note) == (False, True, False)
+        assert "4711" in bad.text
+        assert str(good) in fine.text
+
+
+async def test_the_doctor_says_where_they_stand_twice(discord: Discord, channel: Channel, login: Login) -> None:
+    assert channel.guild is not None
+    other = discord.guild("other").id
+    async with login(other, folder="first"):
+        pass
+    discord.world.commands[None] = [dict(LAUNCH), dict(OLD)]
+    discord.world.commands[channel.guild.id] = []
+    told = await looked_at(discord, channel.guild.id)
+    assert not told[-1].fine
+    assert all(word in told[-1].text for word in ("everywhere", str(other)))
+
+
+async def test_the_doctor_asks_on_only_where_discord_answers(discord: Discord) -> None:
+    discord.fail("GET", "/applications/*/commands", status=503)
+    (finding,) = await looked_at(discord)
+    assert not finding.fine
+    assert "503" in finding.text

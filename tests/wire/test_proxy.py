@@ -1,0 +1,123 @@
+"""Discord and the image services behind a proxy, in a network that knows no other way out."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot import config, doctor
+from bot.providers.base import OutcomeUnknown, Unreachable
+from bot.providers.http import Service
+from bot.runtime import assembled, logged_in
+from playground.providers import StandIn, flat
+from tests.wire.forwarding import ForwardProxy
+from tests.wire.house import ADDRESSES, CORE, CORE_ROUTE, PROMPT, HouseClock
+from tests.wire.loopback import Discord
+from tests.wire.model import Channel
+
+# Names that nobody but the proxy can look up.
+DISCORD, SERVICES = "discord.invalid", "services.invalid"
+
+
+@pytest.fixture
+async def services() -> AsyncIterator[StandIn]:
+    async with StandIn(seconds=(0.0, 0.0), painter=flat) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+async def proxy(discord: Discord, services: StandIn) -> AsyncIterator[ForwardProxy]:
+    discord.world.gateway_url = f"ws://{DISCORD}/gateway/"
+    discord.world.cdn = f"http://{DISCORD}"
+    async with ForwardProxy({DISCORD: discord.server.origin, SERVICES: services.url}) as made:
+        yield made
+
+
+def environ(discord: Discord, proxy: ForwardProxy, folder: Path, **more: str) -> dict[str, str]:
+    return {
+        "DISCORD_TOKEN": discord.token,
+        "DISCORD_API_URL": f"http://{DISCORD}/api/v10",
+        "HTTP_PROXY": f"http://ada:swordfish@localhost:{proxy.port}",
+        "DATA_DIR": str(folder),
+        "AITHRIVING_KEY": "made-up-key",
+        "AITHRIVING_URL": f"http://{SERVICES}",
+        "DEFAULT_ENGINE": CORE,
+        **more,
+    }
+
+
+async def test_the_bot_works_through_it_from_the_login_to_the_picture(
+    discord: Discord,
+    channel: Channel,
+    services: StandIn,
+    proxy: ForwardProxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for owner, name in ADDRESSES:
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    settings = config.load(environ(discord, proxy, tmp_path), env_file=None)
+    async with assembled(settings, clock=HouseClock()) as runtime, logged_in(runtime) as client:
+        connected = asyncio.create_task(client.connect())
+        await discord.gateway.ready()
+        async with runtime.working(grace=0):
+            asked = await discord.user("ada").slash(channel, "imagine", prompt=PROMPT, engine=CORE)
+            result = await asked.until(lambda seen: bool(seen.pictures))
+            assert len(result.files) == 1
+        # Also after a session that is over, which begins anew at the gateway's own address.
+        discord.gateway.invalidate()
+        await discord.gateway.ready(2)
+        await client.close()
+        await connected
+    assert len(services.calls_to(CORE_ROUTE)) == 1
+    assert proxy.names() == {DISCORD, SERVICES}
+    assert proxy.credentials == {f"Basic {base64.b64encode(b'ada:swordfish').decode()}"}
+
+
+async def test_the_doctor_goes_the_same_way(
+    discord: Discord, services: StandIn, proxy: ForwardProxy, tmp_path: Path
+) -> None:
+    settings = config.load(environ(discord, proxy, tmp_path), env_file=None)
+    findings = [finding async for finding in doctor.examine(settings)]
+    assert [finding.text for finding in findings if not finding.fine and finding.subject != "SQLite"] == []
+    assert "proxy" in {finding.subject for finding in findings}
+    assert proxy.names() == {DISCORD, SERVICES}
+    assert not any("swordfish" in str(finding) for finding in findings)
+    # Without it neither can be reached, as when the bot runs.
+    settings = config.load(environ(discord, proxy, tmp_path, NO_PROXY="*"), env_file=None)
+    wrong = [finding async for finding in doctor.examine(settings) if not finding.fine and finding.subject != "SQLite"]
+    assert len(wrong) == 2
+    assert "looked up" in wrong[1].text
+
+
+async def test_a_proxy_that_is_away_or_refuses_has_done_nothing(proxy: ForwardProxy) -> None:
+    """What is paid for is not taken for sent."""
+    for wrong in ("http://localhost:1", f"http://localhost:{proxy.port}"):
+        through = {"https://elsewhere.invalid/paint": wrong}.get
+        service = Service("Painter", "https://elsewhere.invalid", secret="made-up-secret", proxy=through)
+        with pytest.raises(Unreachable):
+            await service.call("POST", "/paint", paid=True)
+        await service.close()
+
+
+async def test_what_is_lost_behind_a_proxy_may_have_been_done(proxy: ForwardProxy) -> None:
+    """It took the request, and no answer comes."""
+    proxy.cutting = True
+    through = f"http://localhost:{proxy.port}"
+    service = Service("Painter", f"http://{SERVICES}", secret="made-up-secret", proxy=lambda _: through)
+    with pytest.raises(OutcomeUnknown):
+        await service.call("POST", "/paint", paid=True)
+    await service.close()
+
+
+async def test_a_proxy_gives_no_images_and_hides_no_private_names() -> None:
+    service = Service("Painter", "https://api.example", secret="made-up-secret", proxy=lambda _: "http://proxy.lan:1")
+    assert service.proxy_for(service.base) == "http://proxy.lan:1"
+    assert service.hosts.names("proxy.lan")
+    assert not service.hosts.allow(service.base.with_host("proxy.lan"))
+    assert not service.hosts.names("other.lan")
+    await service.close()
