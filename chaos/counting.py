@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from chaos.asking import AI_CLIENT, Ask
@@ -131,10 +131,11 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     strays = [call for call in run.services.calls if call.route in PAID and number_in(str(call.body)) not in known]
     table.must("paid requests that nobody asked for", [repr(call.body) for call in strays])
     table.must("lost", [_told(ask) for ask, one in fates.items() if one is Fate.OPEN])
-    table.must("shown twice", [_told(ask) for ask in asks if len(_to_its_author(ask, every[ask.number])) > 1])
+    results = {ask: _to_its_author(ask, every[ask.number]) for ask in asks}
+    table.must("shown twice", [_places(ask, shown) for ask, shown in results.items() if len(shown) > 1])
     shares = {ask: [seen for seen in every[ask.number].shown if is_public(seen)] for ask in asks if ask.private}
     table.rows.append(Row("private results shared", sum(map(bool, shares.values()))))
-    table.must("shared twice", [_told(ask) for ask, shared in shares.items() if len(shared) > 1])
+    table.must("shared twice", [_places(ask, shared) for ask, shared in shares.items() if len(shared) > 1])
     table.must(
         "private results shown to all, which nobody shared",
         [_told(ask) for ask, shared in shares.items() if shared and not ask.shared],
@@ -152,7 +153,11 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
         "ai-client requests above two a submission",
         [_told(ask) for ask in asks if ask.engine == AI_CLIENT and called[ask.number].total() > 2],
     )
-    table.must("given up, though nothing was sent", _unsent(run, fates, called))
+    unsent = _unsent(run, fates, called)
+    table.must(
+        "given up, though nothing was sent",
+        [f"{_told(ask)}: ended {', '.join(books.of[ask.number].ended)}" for ask in unsent],
+    )
     homes = (Fate.DELIVERED, Fate.KEPT)
     table.must(
         "charged but neither shown nor kept",
@@ -177,12 +182,12 @@ def _to_its_author(ask: Ask, its: Traces) -> list[Seen]:
     return [seen for seen in its.shown if not (ask.private and is_public(seen))]
 
 
-def _unsent(run: Run, fates: Mapping[Ask, Fate], called: Mapping[int, Counter[str]]) -> list[str]:
+def _unsent(run: Run, fates: Mapping[Ask, Fate], called: Mapping[int, Counter[str]]) -> list[Ask]:
     """Those that failed by themselves without any paid request, beyond those whose thread was refused to them."""
     failed = [ask for ask, one in fates.items() if one is Fate.FAILED and not called[ask.number] and not ask.cancelled]
     threads = [ask for ask in failed if ask.engine == AI_CLIENT]
     refused = sum(call.status in {404, 410} for call in run.services.calls_to("ai-client.thread"))
-    return [_told(ask) for ask in failed if ask.engine != AI_CLIENT or len(threads) > refused]
+    return [ask for ask in failed if ask.engine != AI_CLIENT or len(threads) > refused]
 
 
 def _compare(table: Table, asks: list[Ask], books: dict[int, Booked], charged: dict[int, list[int]]) -> None:
@@ -215,6 +220,15 @@ def _compare(table: Table, asks: list[Ask], books: dict[int, Booked], charged: d
     table.must("given up, though ai-client finished it", given_up)
     table.must("difference beyond the unknown outcomes, commands", wrong)
     table.notes += [f"billed, but unknown: {told}" for told in unheard]
+
+
+def _places(ask: Ask, shown: Iterable[Seen]) -> str:
+    places = []
+    for seen in shown:
+        by = "its card" if seen.message is ask.handle.interaction.original else "another message"
+        where = f"#{seen.message.channel.name}" if seen.message.channel.guild else "direct messages"
+        places.append(f"{by} in {where}{', deleted since' if seen.message.deleted else ''}")
+    return f"{_told(ask)}: {'; '.join(places)}"
 
 
 def _told(ask: Ask) -> str:
