@@ -23,8 +23,9 @@ _T = TypeVar("_T")
 class ImagineOptions:
     """What was typed into the command's fields, as it was typed; None: the field was left empty.
 
-    ``size`` is ``1024x1024``, ``16:9`` or ``square``; ``thread`` is the id of one of the person's threads. ``engines``
-    are the ids of those that are compared; where it is not None this is a comparison and ``engine`` is not used.
+    ``size`` is ``1024x1024``, ``16:9`` or ``square``; ``thread`` is the id or the title of one of the person's threads.
+    ``engines`` are the ids of those that are compared; where it is not None this is a comparison and ``engine`` is not
+    used.
     """
 
     prompt: str
