@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 import discord
@@ -24,6 +25,7 @@ from bot.display.messages import tries_of_requests
 from bot.display.page_buttons import PageButton
 from bot.display.rush import Rush
 from bot.display.sharing import Sharing
+from bot.display.visible import channel_name
 from bot.errors import UserError
 from bot.history import History
 from bot.lineage import Lineage
@@ -126,7 +128,7 @@ class Easel(commands.AutoShardedBot):
         self.servers = servers
         self.reports = reports
         self.standings = standings
-        servers.channel_name = self._channel_name
+        servers.channel_name = partial(channel_name, self)
         self.lineage = lineage
         self.proposals = proposals
         self.sharing = sharing
@@ -160,10 +162,6 @@ class Easel(commands.AutoShardedBot):
             return user_id == self.application.owner.id
         trusted = {TeamMemberRole.admin, TeamMemberRole.developer}
         return user_id == team.owner_id or any(one.id == user_id and one.role in trusted for one in team.members)
-
-    def _channel_name(self, channel_id: int) -> str:
-        channel = self.get_channel(channel_id)
-        return f"#{getattr(channel, 'name', channel_id)}"
 
     async def on_ready(self) -> None:
         log.info("bot.ready", servers=len(self.guilds), shards=self.shard_count)

@@ -5,10 +5,11 @@ Times are Unix milliseconds (UTC); ids of Discord's are integers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from sqlalchemy import RowMapping
 
 
 class JobStatus(StrEnum):
@@ -99,7 +100,7 @@ class Job:
         return f"Job(id={self.id}, status={self.status.value!r}, user_id={self.user_id})"
 
 
-def job_of(row: Mapping[str, Any]) -> Job:
+def job_of(row: RowMapping) -> Job:
     """A row of the table ``jobs`` as a record."""
     share = row["share_state"]
     codes = {"status": JobStatus(row["status"]), "share_state": None if share is None else ShareState(share)}

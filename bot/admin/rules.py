@@ -15,6 +15,7 @@ from bot.generation.defaults import Defaults
 from bot.generation.requests import ImagineOptions, Plan
 from bot.origin import Origin
 from bot.periods import Period
+from bot.stored import read_stored
 
 WHO = "Members with Manage Server can change that with /server."
 
@@ -54,7 +55,7 @@ class Rules:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Rules:
         """Read what was stored; what is not known is left out. Raises ValueError if something is wrong."""
-        return _RULES.validate_python({name: value for name, value in stored.items() if name in NAMES})
+        return read_stored(_RULES, {name: value for name, value in stored.items() if name in NAMES})
 
     # Made once, since they are asked at every command.
     @cached_property
@@ -84,11 +85,12 @@ class Rules:
         return replace(options, private=True) if self.privacy is Privacy.FORCED else options
 
     def problems(
-        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, name: Callable[[int], str] = str
+        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, name: Callable[[int], str | None] = str
     ) -> list[str]:
-        """Why the person may not make this here, each a sentence; ``name`` gives a channel's.
+        """Why the person may not make this here, each a sentence.
 
-        Without a ``plan``, which is so where there is none to be had, only what was typed is looked at.
+        ``name`` gives a channel's name, None for one that they may not see. Without a ``plan``, which is so where there
+        is none to be had, only what was typed is looked at.
         """
         found = self.problems_of_place(origin, name=name)
         if self.privacy is Privacy.FORBIDDEN and options.private:
@@ -98,11 +100,13 @@ class Rules:
             found.append(f"This server does not use {', '.join(wrong)}, only {', '.join(self.engines)}. {WHO}")
         return found + self.problems_of_words(origin, texts_of(options, plan))
 
-    def problems_of_place(self, origin: Origin, *, name: Callable[[int], str] = str) -> list[str]:
+    def problems_of_place(self, origin: Origin, *, name: Callable[[int], str | None] = str) -> list[str]:
         """Why the person may make no images here at all."""
         found = []
         if self.channels and not {origin.channel_id, origin.parent_channel_id} & set(self.channels):
-            found.append(f"Images are not made in this channel, but in {', '.join(map(name, self.channels))}. {WHO}")
+            # Those that the person may not see are not named.
+            named = ", ".join(found_name for each in self.channels if (found_name := name(each)) is not None)
+            found.append(f"Images are not made in this channel{f', but in {named}' if named else ''}. {WHO}")
         if self.roles and not origin.role_ids & set(self.roles):
             found.append(f"Images are made here by members with certain roles, and you have none of them. {WHO}")
         return found

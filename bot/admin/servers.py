@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
-from pydantic import ValidationError
 
 from bot.admin.rules import NO_RULES, WHO, Privacy, Rules, texts_of
 from bot.credits import credits_text
@@ -19,6 +19,7 @@ from bot.generation.limits import too_many_images
 from bot.generation.quotas import allowance
 from bot.generation.requests import ImagineOptions, Plan
 from bot.origin import Origin
+from bot.stored import Unreadable
 from storage import ledger, quotas, server_settings
 from storage.database import AsyncConnection, Database
 from storage.ledger import Balance
@@ -50,8 +51,10 @@ class Servers:
         self._rules: dict[int, Rules] = {}
         self._quotas: dict[int, list[Quota]] = {}
         self._turn = asyncio.Lock()
-        self.channel_name: Callable[[int], str] = str
-        """How a channel is called in a sentence; whoever knows Discord puts a better one in its place."""
+        self.channel_name: Callable[[Origin, int], str | None] = lambda _, channel_id: str(channel_id)
+        """How a channel is called in a sentence for this person, None where they may not see it; whoever knows Discord
+        puts a better one in its place.
+        """
 
     async def load(self) -> None:
         """Read what is stored. Raises StorageError."""
@@ -74,7 +77,7 @@ class Servers:
         """Why the server does not let the person make this here, each a sentence; without any I/O."""
         if origin.server_id is None:
             return []
-        found = self.rules(origin.server_id).problems(origin, options, plan, name=self.channel_name)
+        found = self.rules(origin.server_id).problems(origin, options, plan, name=partial(self.channel_name, origin))
         known = self._quotas.get(origin.server_id)
         if known and plan is not None:
             may = allowance(known, user_id=origin.user_id, role_ids=origin.role_ids)
@@ -84,7 +87,7 @@ class Servers:
     def problems_of_sharing(self, origin: Origin, options: ImagineOptions) -> list[str]:
         """Why the server does not let the person show a result of theirs here, each a sentence."""
         rules = self.rules(origin.server_id)
-        found = rules.problems_of_place(origin, name=self.channel_name)
+        found = rules.problems_of_place(origin, name=partial(self.channel_name, origin))
         if rules.privacy is Privacy.FORCED:
             found.append(f"Results are always private in this server. {WHO}")
         return found + rules.problems_of_words(origin, texts_of(options, None))
@@ -231,6 +234,6 @@ def _named(subject: Subject, subject_id: int) -> dict[str, Any]:
 def _read(server_id: int, stored: Mapping[str, Any]) -> Rules:
     try:
         return Rules.from_json(stored)
-    except ValidationError:
+    except Unreadable:
         log.exception("server.rules_unreadable", server=server_id)
         return NO_RULES

@@ -13,6 +13,7 @@ from bot.generation.abilities import Wanted, find_engine, request_for
 from bot.generation.prompt import IMAGES_PER_JOB, ParsedPrompt, PromptError, clean, expand, number_text, parse, reseed
 from bot.generation.sizes import Ratio, parse_shape
 from bot.providers.base import Engine, ImageRequest, Json, Size
+from bot.stored import read_stored
 
 TITLE_LENGTH = 60
 
@@ -51,7 +52,7 @@ class ImagineOptions:
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> ImagineOptions:
         """Read stored options; fields that are missing or unknown do no harm. Raises ValueError if one is wrong."""
-        return _OPTIONS.validate_python(dict(data))
+        return read_stored(_OPTIONS, data)
 
     def for_another_person(self, *, private: bool) -> ImagineOptions:
         """The same without what belongs to one person alone: the thread, and who may see it.
@@ -153,7 +154,7 @@ def encode_request(request: ImageRequest) -> dict[str, Json]:
 
 def decode_request(data: Mapping[str, Json]) -> ImageRequest:
     """Read what :func:`encode_request` made. Raises ValueError."""
-    return _REQUEST.validate_python(dict(data))
+    return read_stored(_REQUEST, data)
 
 
 def merge(options: ImagineOptions, prompt: ParsedPrompt, problems: list[str]) -> Wanted:

@@ -192,7 +192,7 @@ async def everything(workshop: Workshop) -> str:
 
 
 async def test_proposals_that_are_cancelled_again_and_again_do_not_pile_up(watched: Watched) -> None:
-    sizes = []
+    sizes, job_id = [], 0
     for number in range(30):
         job_id = await watched.propose(f"a {{red, blue}} car {number} {'x' * 1000}")
         assert "nothing was charged" in await watched.workshop.actions.cancel(ADA, job_id)
