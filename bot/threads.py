@@ -202,17 +202,10 @@ class Threads:
             if current is None:
                 raise UserError(NONE_CURRENT)
             return current
-        # Ids are below 2^63; anything longer was forged.
-        if wanted.isascii() and wanted.isdecimal() and len(wanted) < 19:
-            thread = await rows.get_thread(connection, int(wanted), origin.user_id)
-            if thread is not None and thread.place_id == origin.place_id:
-                return thread
-        typed = wanted.strip().casefold()
-        found = await rows.find_threads(connection, origin.user_id, origin.place_id, wanted, THREADS_AT_MOST)
-        named = [thread for thread in found if thread.title.casefold() == typed]
-        if len(named) != 1:
+        thread = await rows.named_thread(connection, origin.user_id, origin.place_id, wanted)
+        if thread is None:
             raise UserError(NO_SUCH_THREAD)
-        return named[0]
+        return thread
 
     async def _view(self, connection: AsyncConnection, origin: Origin, thread: Thread) -> ThreadView:
         current = await rows.current_thread(connection, origin.user_id, origin.place_id)

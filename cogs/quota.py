@@ -16,7 +16,7 @@ from bot.credits import credits_text
 from bot.display.admin_log import announce
 from bot.display.answers import tell
 from bot.display.quota_cards import limits_text, member_card, quotas_card, subject_text
-from bot.display.starting import origin_of
+from bot.display.starting import origin_of, role_ids
 from bot.display.usage_cards import person
 from bot.errors import UserError
 from bot.generation.prompt import IMAGES_PER_JOB
@@ -127,8 +127,7 @@ class QuotaCog(commands.GroupCog, group_name="quota", group_description="Limits 
             period = client.servers.rules(server_id).period
             card = quotas_card(client.servers.quotas(server_id), period, client.servers.operator)
         else:
-            roles = frozenset(role.id for role in user.roles) if isinstance(user, discord.Member) else frozenset[int]()
-            card = member_card(user.id, await client.servers.member_limits(origin, user.id, roles))
+            card = member_card(user.id, await client.servers.member_limits(origin, user.id, role_ids(user)))
         await tell(interaction, card)
 
     def _subject(

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
 
 _THREADS = tables.threads.c
 _CURRENT = tables.current_threads.c
+
+_DIGITS = len(str(tables.INT64_END))
 
 UNTITLED = "Untitled"
 """What a thread is called whose title came from a prompt that was deleted."""
@@ -82,11 +84,27 @@ async def get_thread(conn: AsyncConnection, thread_id: int, user_id: int) -> Thr
     return None if row is None else Thread(**row)
 
 
+async def named_thread(conn: AsyncConnection, user_id: int, place_id: int, wanted: str) -> Thread | None:
+    """The user's thread in that place of this id, or else of this title in any case; None if there is not just one."""
+    if wanted.isascii() and wanted.isdecimal() and len(wanted) <= _DIGITS and int(wanted) < tables.INT64_END:
+        thread = await get_thread(conn, int(wanted), user_id)
+        if thread is not None and thread.place_id == place_id:
+            return thread
+    title = wanted.strip().casefold()
+    rows = (await conn.execute(select(tables.threads).where(*_of(user_id, place_id)))).mappings()
+    found = [Thread(**row) for row in rows if row["title"].casefold() == title]
+    return found[0] if len(found) == 1 else None
+
+
 async def titles(conn: AsyncConnection, thread_ids: Collection[int]) -> dict[int, str]:
     """The titles of the threads by their ids."""
     if not thread_ids:
         return {}
     return {row.id: row.title for row in await conn.execute(_TITLES, {"threads": list(thread_ids)})}
+
+
+def _of(user_id: int, place_id: int) -> tuple[ColumnElement[bool], ...]:
+    return _THREADS.user_id == user_id, _THREADS.place_id == place_id
 
 
 async def find_threads(conn: AsyncConnection, user_id: int, place_id: int, text: str, limit: int = 25) -> list[Thread]:
