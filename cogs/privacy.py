@@ -78,9 +78,15 @@ class Question(ui.LayoutView):
 
     async def _confirmed(self, interaction: Press) -> None:
         await interaction.response.defer()
-        theirs = await interaction.client.privacy.delete(interaction.user.id)
+        deleted = await interaction.client.privacy.delete(interaction.user.id)
         self.stop()
-        await interaction.edit_original_response(view=notice(f"Deleted: {_told(theirs)}."))
+        sentences = [f"Deleted: {_told(deleted.belongings)}."]
+        if deleted.left:
+            sentences.append(
+                f"Image files that could not be removed from the disk yet: {deleted.left}. Nobody can see them, and "
+                "the bot tries again every hour."
+            )
+        await interaction.edit_original_response(view=notice(*sentences))
 
     async def on_error(self, interaction: discord.Interaction[Any], error: Exception, item: ui.Item[Any], /) -> None:
         await explain(interaction, error, doing="button of /privacy delete")

@@ -16,7 +16,7 @@ from bot.generation.durations import Durations
 from bot.generation.limits import Limits
 from bot.generation.views import JobView, Progress, load
 from bot.providers.base import Cost, FetchedImage, Handle, Provider
-from storage import endings, ledger
+from storage import endings, ledger, removals
 from storage import jobs as rows
 from storage.database import AsyncConnection, Database
 from storage.images import forget_previews
@@ -264,7 +264,9 @@ class Jobs(Asking):
             ids = [image.id for image in made]
             await rows.forget_files(tx, ids)
             await forget_previews(tx, ids)
-        return [name for image in made for name in (image.file, image.preview) if name is not None]
+            names = [name for image in made for name in (image.file, image.preview) if name is not None]
+            await removals.add(tx, names)
+        return names
 
     # --- looking ------------------------------------------------------------------------------------------------
 
