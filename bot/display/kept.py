@@ -5,6 +5,7 @@ from __future__ import annotations
 import discord
 
 from bot.display.answers import Press, tell
+from bot.display.attaching import refused_files
 from bot.display.cards import notice
 from bot.display.images import REQUEST_LIMIT, Uploads
 from bot.display.job_cards import ShownImage, failure_card, result_card
@@ -37,6 +38,7 @@ async def _bring(interaction: Press, view: JobView, *, file_limit: int) -> Uploa
     """Fill the answer with as much of the images as Discord takes: all, or half as many bytes, or the words alone."""
     client = interaction.client
     with_text = client.personal.of(view.job.user_id).writes_png_text
+    why = None
     for part in (1, 2):
         packed = await pack(
             view,
@@ -48,18 +50,22 @@ async def _bring(interaction: Press, view: JobView, *, file_limit: int) -> Uploa
         try:
             await _fill(interaction, view, packed)
         except discord.HTTPException as error:
-            if reason(Step.TOKEN, error) is not Reason.TOO_LARGE:
+            refused = refused_files(error) if packed.ready else None
+            if refused is None:
                 raise
+            if reason(Step.TOKEN, error) is not Reason.TOO_LARGE:
+                why = f"{refused} They are kept."
+                break
         else:
             return packed
-    packed = Uploads((), unfit=len(view.images))
-    await _fill(interaction, view, packed)
+    packed = Uploads((), unfit=0 if why else len(view.images))
+    await _fill(interaction, view, packed, why)
     return packed
 
 
-async def _fill(interaction: Press, view: JobView, packed: Uploads) -> None:
+async def _fill(interaction: Press, view: JobView, packed: Uploads, why: str | None = None) -> None:
     if view.images:
-        notes = []
+        notes = [why] if why else []
         if packed.gone:
             notes.append(f"No longer stored: {counted(packed.gone, 'image')} of this job.")
         if packed.unfit:

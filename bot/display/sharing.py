@@ -8,6 +8,7 @@ from dataclasses import replace
 import discord
 
 from bot.display.answers import Press, explain, tell
+from bot.display.attaching import refused_files
 from bot.display.cards import notice
 from bot.display.images import REQUEST_LIMIT, Uploads
 from bot.display.job_cards import ShownImage, result_card
@@ -60,13 +61,18 @@ class Sharing:
         await tell(interaction, notice(f"Shared: {message.jump_url}"))
 
     async def _edited(self, interaction: Press, view: JobView) -> discord.InteractionMessage:
-        uploads = await self._packed(interaction, view, 1)
+        """Raises UserError where Discord does not take the images, also not half as many bytes of them."""
         try:
-            return await self._edit(interaction, view, uploads)
+            return await self._edit(interaction, view, await self._packed(interaction, view, 1))
         except discord.HTTPException as error:
-            if error.status not in _TOO_LARGE and error.code not in _TOO_LARGE:
-                raise
-        return await self._edit(interaction, view, await self._packed(interaction, view, 2))
+            refused = error
+        try:
+            if refused.status in _TOO_LARGE or refused.code in _TOO_LARGE:
+                return await self._edit(interaction, view, await self._packed(interaction, view, 2))
+        except discord.HTTPException as error:
+            refused = error
+        why = refused_files(refused)
+        raise refused if why is None else UserError(f"{why} So this was not shared.")
 
     async def _packed(self, interaction: Press, view: JobView, part: int) -> Uploads:
         uploads = await pack(
