@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import simcord
 
@@ -69,21 +67,3 @@ async def test_a_kept_result_stays_kept_and_its_card_says_why(slow_studio: Studi
     assert "They are kept" in said.text
     assert not said.images
     assert (await studio.job(1)).status is JobStatus.KEPT
-
-
-@pytest.mark.parametrize(
-    "fail",
-    [
-        lambda studio: studio.env.inject_error("PATCH", ANSWER, status=404, code=10015),
-        lambda studio: studio.env.inject_error("PATCH", ANSWER, status=400, code=20009, times=2),
-    ],
-)
-async def test_what_the_files_have_nothing_to_do_with_is_no_reason_to_try_again(
-    studio: Studio, fail: Callable[[Studio], None], caplog: pytest.LogCaptureFixture
-) -> None:
-    await studio.imagine(prompt="a fox")
-    await studio.finish()
-    fail(studio)
-    await studio.ada.slash(studio.channel, "history")
-    assert "interaction.failed" in caplog.text
-    studio.env.errors.clear()
