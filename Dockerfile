@@ -5,7 +5,8 @@ RUN python -m venv /opt/venv \
 
 FROM python:3.13.5-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin easel \
- && install --directory --owner easel --group easel /app /data
+ && install --directory --owner easel --group easel /app \
+ && install --directory --mode 0700 --owner easel --group easel /data
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp/matplotlib DATA_DIR=/data
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /app

@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage import copies, driver, sqlite
+from storage.disk import make_file, make_folder
 from storage.errors import StorageError
 from storage.migrations import FOLDER, known_versions
 from storage.pools import apart
@@ -118,7 +119,7 @@ class InstanceLock:
     def __init__(self, url: str) -> None:
         self._path = database_path(url)
         # Taken in one thread and given back in another.
-        self._lock = FileLock(f"{self._path}.lock", timeout=0, thread_local=False)
+        self._lock = FileLock(f"{self._path}.lock", timeout=0, mode=0o600, thread_local=False)
 
     async def __aenter__(self) -> InstanceLock:
         await apart(self._acquire)
@@ -131,7 +132,7 @@ class InstanceLock:
 
     def _acquire(self) -> None:
         with sqlite.usable(self._path.parent):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             try:
                 self._lock.acquire()
             except Timeout as error:
@@ -162,13 +163,14 @@ def database_path(url: str) -> Path:
 
 def _migrate(path: Path, backup_to: Path, folder: Path) -> None:
     with sqlite.usable(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         known = known_versions(folder)
         version = version_of(path, known)
         if version == known[-1]:
             return
         copy = None if version is None else copies.before_migration(path, backup_to, version)
         try:
+            make_file(path)
             upgrade(path, folder)
         except StorageError:
             # The database is unchanged: the copies of many starts that fail would fill the disk.

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import copies, sqlite, tables
 from storage.database import Database
-from storage.disk import put_in_place
+from storage.disk import make_folder, put_in_place
 from storage.endings import end_free
 from storage.errors import StorageError
 from storage.migrations import known_versions
@@ -73,7 +73,7 @@ def _prepare(path: Path, copy: Path, half: Path) -> None:
     if version is None:
         raise StorageError(f"{copy} is empty: there is nothing in it to put back.")
     with sqlite.usable(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         copies.remove(half)
     copies.duplicate(copy, half)
     try:

@@ -39,6 +39,8 @@ def easel(
         if name.startswith(("DISCORD_", "AI_CLIENT_", "AITHRIVING_", "LOG_")) or name in {"DATA_DIR", "DATABASE_URL"}:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    mask = os.umask(0)
+    os.umask(mask)
     root = logging.getLogger()
     handlers, level, raising = root.handlers[:], root.level, logging.raiseExceptions
 
@@ -51,6 +53,7 @@ def easel(
         return Ended(status, captured.out, captured.err)
 
     yield run
+    os.umask(mask)
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.raiseExceptions = raising
