@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Literal
 
 import discord
@@ -12,6 +11,7 @@ from discord.ext import commands
 
 from bot.client import Easel
 from bot.display.answers import tell
+from bot.display.attaching import Sheet
 from bot.display.cards import Card, text
 from bot.display.choices import calmly, matching
 from bot.display.pages import answer_later, fill
@@ -74,7 +74,7 @@ class Usage(commands.GroupCog, group_name="usage", group_description="What this 
         name, data = await self.client.reports.export(asker, period)
         card = Card(text("**Every entry of the ledger in this time.** Amounts are credits, times are UTC."))
         card.add_item(discord.ui.File(f"attachment://{name}"))
-        await interaction.edit_original_response(view=card, attachments=[discord.File(io.BytesIO(data), filename=name)])
+        await fill(interaction, Sheet(card, ((name, data),)))
 
     @app_commands.command(description="What is running and waiting now; or cancel a job")
     @app_commands.describe(cancel="The number of a job to cancel, as this list shows it", everywhere=EVERYWHERE)

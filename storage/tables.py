@@ -252,6 +252,15 @@ images = Table(
         sqlite_where=text("preview IS NOT NULL"),
     ),
     **STRICT,
+    **NEVER_REUSED,
+)
+
+# The files in DATA_DIR/images that have to go: they are on it from the moment in which their records go.
+removals = Table(
+    "removals",
+    metadata,
+    Column("file", Text, primary_key=True),
+    **STRICT,
 )
 
 SPENT = ("engine", "channel_id", "amount", "exact", "position", "images")

@@ -136,9 +136,9 @@ class Sharing:
                 log.info("share.notice_not_removed", status=failure.status, code=failure.code)
 
     async def _edited(self, interaction: Press, view: JobView) -> discord.InteractionMessage:
-        uploads = await self._packed(interaction, view, 1)
+        """Raises UserError where Discord does not take the images, also not half as many bytes of them."""
         try:
-            return await self._edit(interaction, view, uploads)
+            return await self._edit(interaction, view, await self._packed(interaction, view, 1))
         except discord.HTTPException as error:
             why = reason(Step.TOKEN, error)
             if why not in WORDS_MAY_DO:

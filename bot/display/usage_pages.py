@@ -9,8 +9,9 @@ import structlog
 
 from bot.admin.reports import Asker
 from bot.display.answers import Press
+from bot.display.attaching import Sheet
 from bot.display.charts import ChartFailed
-from bot.display.pages import OUTDATED, Sheet
+from bot.display.pages import OUTDATED
 from bot.display.starting import origin_of
 from bot.display.usage_cards import CHART, Names, report_card, report_chart, running_card
 from bot.errors import UserError
