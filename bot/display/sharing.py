@@ -9,6 +9,7 @@ import discord
 
 from bot.display.answers import Press, explain, tell
 from bot.display.cards import notice
+from bot.display.first_answer import TOO_SLOW, looked_up
 from bot.display.images import REQUEST_LIMIT, Uploads
 from bot.display.job_cards import ShownImage, result_card
 from bot.display.packing import pack
@@ -30,7 +31,10 @@ class Sharing:
     async def share(self, interaction: Press, job_id: int) -> None:
         """Show the result in this channel. Raises UserError where that is not for this person or this place."""
         origin = origin_of(interaction)
-        view = await interaction.client.lineage.shareable(origin, job_id)
+        # Everybody sees the answer, or, where it cannot be shared, the one who pressed alone.
+        view = await looked_up(interaction, interaction.client.lineage.shareable(origin, job_id))
+        if interaction.response.is_done():
+            raise UserError(TOO_SLOW)
         if missing := missing_permissions(interaction, origin, private=False):
             raise UserError(*missing)
         if job_id in self._under_way:
