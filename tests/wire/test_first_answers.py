@@ -89,11 +89,17 @@ class Held:
 
 
 @pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> Held:
+async def held(home: House, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Held]:
     # No test waits for what the bot waits for before it promises an answer.
     monkeypatch.setattr(first_answer, "PATIENCE", 0)
     monkeypatch.setattr(choices, "PATIENCE", 0)
-    return Held(monkeypatch)
+    held = Held(monkeypatch)
+    yield held
+    held.free.set()
+    home.services.finish_all()
+    # What was typed and pressed is worked on to its end before the bot is closed.
+    under_way = [task for task in asyncio.all_tasks() if task.get_name().startswith(("discord-ui", "CommandTree"))]
+    await asyncio.gather(*under_way, return_exceptions=True)
 
 
 @pytest.fixture
@@ -149,7 +155,6 @@ async def test_every_command_is_answered_while_the_database_is_held(home: House,
     held.free.set()
     for handle in typed:
         await filled(handle)
-    home.services.finish_all()
 
 
 @pytest.mark.parametrize("custom_id", [f"easel:{action}:{JOB}" for action in ACTIONS])
@@ -163,7 +168,6 @@ async def test_every_button_of_a_result_is_answered_while_the_database_is_held(
     await pressed.acknowledged()
     held.free.set()
     await filled(pressed)
-    home.services.finish_all()
 
 
 async def test_every_button_of_a_list_is_answered_while_the_database_is_held(
