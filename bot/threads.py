@@ -20,6 +20,7 @@ from storage.database import AsyncConnection, Database
 from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.jobs import StoredImage
+from storage.searching import folded
 from storage.thread_work import Work
 from storage.threads import Thread
 
@@ -207,9 +208,12 @@ class Threads:
             thread = await rows.get_thread(connection, int(wanted), origin.user_id)
             if thread is not None and thread.place_id == origin.place_id:
                 return thread
-        typed = wanted.strip().casefold()
+        title = typed(wanted) or ""
         found = await rows.find_threads(connection, origin.user_id, origin.place_id, wanted, THREADS_AT_MOST)
-        named = [thread for thread in found if thread.title.casefold() == typed]
+        # The very title counts more than one that differs in accents or letter case.
+        named = [thread for thread in found if thread.title == title] or [
+            thread for thread in found if folded(thread.title) == folded(title)
+        ]
         if len(named) != 1:
             raise UserError(NO_SUCH_THREAD)
         return named[0]

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
+from storage.searching import folded
 
 _THREADS = tables.threads.c
 _CURRENT = tables.current_threads.c
@@ -85,18 +86,18 @@ async def titles(conn: AsyncConnection, thread_ids: Collection[int]) -> dict[int
 
 
 async def find_threads(conn: AsyncConnection, user_id: int, place_id: int, text: str, limit: int = 25) -> list[Thread]:
-    """The user's threads in that place whose title holds the text in any case, last worked on first."""
+    """The user's threads in that place whose title holds the text in any form, last worked on first."""
     statement = (
         select(tables.threads)
         .where(_THREADS.user_id == user_id, _THREADS.place_id == place_id)
         .order_by(_THREADS.updated_at.desc(), _THREADS.id.desc())
     )
-    wanted = text.strip().casefold()
+    wanted = folded(text)
     if not wanted:
         statement = statement.limit(limit)
     # Compared here: databases do not agree on letter case beyond ASCII, and these are one person's rows only.
     rows = (await conn.execute(statement)).mappings()
-    found = (Thread(**row) for row in rows if wanted in row["title"].casefold())
+    found = (Thread(**row) for row in rows if wanted in folded(row["title"]))
     return [thread for thread, _ in zip(found, range(limit), strict=False)]
 
 
