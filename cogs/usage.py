@@ -14,6 +14,7 @@ from bot.display.answers import tell
 from bot.display.attaching import Sheet
 from bot.display.cards import Card, text
 from bot.display.choices import calmly, matching
+from bot.display.first_answer import promise
 from bot.display.pages import answer_later, fill
 from bot.display.usage_cards import person_card, running_card
 from bot.display.usage_pages import asker_of, cancelled_sheet, names_for, report_sheet
@@ -60,7 +61,10 @@ class Usage(commands.GroupCog, group_name="usage", group_description="What this 
         period: Period = "this month",
         everywhere: bool = False,
     ) -> None:
-        report = await self.client.reports.person(asker_of(interaction, everywhere=everywhere), user.id, period)
+        asker = asker_of(interaction, everywhere=everywhere)
+        asker.server_id()
+        await promise(interaction)
+        report = await self.client.reports.person(asker, user.id, period)
         await tell(interaction, person_card(report, names_for(interaction, everywhere=everywhere)))
 
     @app_commands.command(description="Every entry of the ledger as a table for a spreadsheet program")

@@ -6,6 +6,7 @@ import discord
 
 from bot.display.answers import Press
 from bot.display.cards import notice, refusal
+from bot.display.first_answer import promise
 from bot.errors import UserError
 from bot.generation.requests import ImagineOptions, Plan
 from bot.origin import CardAddress, Origin
@@ -71,6 +72,8 @@ async def planned(interaction: Press, options: ImagineOptions, *, complete: bool
         else:
             if not problems:
                 return plan
+        # Only the one who asked is told why it cannot be.
+        await promise(interaction)
         raise await actions.with_limits(origin, options, problems, complete=complete)
 
 
