@@ -187,6 +187,7 @@ class Run:
 
     async def begin_last_life(self, unsettled: Callable[[], list[Ask]]) -> None:
         """What takes its time happens; then, without any fault, everything is finished that was taken."""
+        self._tell()
         await self.weather.clear()
         if Kind.CLOCK in self.size.kinds:
             # As on a machine whose clock is wrong when it starts.
