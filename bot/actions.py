@@ -21,7 +21,7 @@ from bot.generation.defaults import Defaults, merged, private_by_default
 from bot.generation.jobs import Jobs
 from bot.generation.requests import ImagineOptions, Plan, decode_request, plan, with_seed
 from bot.generation.resting import refuse_resting
-from bot.generation.views import JobView, Progress, price_of
+from bot.generation.views import JobView, Progress, planned_requests, price_of
 from bot.generation.worker import Worker
 from bot.origin import TOKEN_LIFE, CardAddress, Origin
 from bot.providers.base import Engine, ImageRequest, WeightedText
@@ -193,6 +193,18 @@ class Actions:
         self._worker.wake()
         return job_id
 
+    def check_confirmed(self, origin: Origin, job: rows.Job) -> None:
+        """Raise UserError where what was proposed may not be made here any more: rules change while a price waits."""
+        options, requests = ImagineOptions.from_json(job.options), planned_requests(job)
+        made = Plan(options, requests, prompts=1, title="")
+        problems = self._against_the_rules(origin, options, made)
+        if self._servers is not None and self._servers.imposed(origin, options).private and not job.private:
+            problems.append("Results are always private in this server now, and this one would not be.")
+        if problems:
+            changed = "The rules here have changed since this price was shown. Nothing was charged."
+            raise UserError(changed, *problems)
+        refuse_resting(made.engines, self._worker.resting(), self.engines, now=self._clock.now())
+
     async def plan_again(self, origin: Origin, job_id: int, *, new_seed: bool = False) -> Plan:
         """The same as it was typed, for whoever asks; with another seed where one was fixed and a new one is wanted."""
         job = await self.visible(origin, job_id)
@@ -200,7 +212,7 @@ class Actions:
         if new_seed:
             options = with_seed(options, 1 + randbelow(2**32 - 2))
         if job.user_id != origin.user_id:
-            options = options.for_another_person()
+            options = options.for_another_person(private=self.private_by_default(origin))
         try:
             return await self.checked(origin, options, complete=True)
         except UserError as error:

@@ -80,7 +80,9 @@ class Lineage:
         if prompt_alone:
             base = ImagineOptions(prompt=view.options.prompt, private=self._actions.private_by_default(origin))
             return draft_of_prompt(base, view.options, engine=self._actions.engine_by_default(origin))
-        options = view.options if view.job.user_id == origin.user_id else view.options.for_another_person()
+        options = view.options
+        if view.job.user_id != origin.user_id:
+            options = options.for_another_person(private=self._actions.private_by_default(origin))
         engines = tuple(dict.fromkeys(request.engine for request in view.requests))
         return draft_of(options, engine=engines[0] if len(engines) == 1 else None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -13,7 +13,7 @@ from bot.generation.jobs import Jobs
 from bot.generation.views import lapses_at
 from bot.origin import CardAddress, Origin
 from storage.errors import StorageError
-from storage.jobs import JobStatus
+from storage.jobs import Job, JobStatus
 
 log = structlog.get_logger(__name__)
 
@@ -25,20 +25,30 @@ class Proposals:
     """Confirms what was proposed, and lets it lapse in time; :meth:`run` has to run beside the worker.
 
     ``wake`` is told that something new is in the queue, ``changed`` the id of a job of which there is something new to
-    show.
+    show; ``check`` raises UserError where the rules do not let the person have a job that was proposed.
     """
 
-    def __init__(self, *, jobs: Jobs, clock: Clock, wake: Callable[[], None], changed: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        *,
+        jobs: Jobs,
+        clock: Clock,
+        wake: Callable[[], None],
+        changed: Callable[[int], None],
+        check: Callable[[Origin, Job], None] = lambda _, __: None,
+    ) -> None:
         self._jobs = jobs
+        self._check = check
         self._clock = clock
         self._wake_worker = wake
         self._changed = changed
         self._news = asyncio.Event()
 
-    async def confirm(self, origin: Origin, job_id: int, card: CardAddress) -> None:
+    async def confirm(self, origin: Origin, job_id: int, card: CardAddress, *, missing: Sequence[str] = ()) -> None:
         """Begin with what was proposed: from here on it is paid for. ``card`` is where it is shown from now on.
 
-        Raises UserError where it is not this person's to confirm, is over, or would pass a limit now.
+        ``missing`` says why the bot may not show images there now, unless they are private. Raises UserError where it
+        is not this person's to confirm, is over, is against the rules of now, or would pass a limit now.
         """
         job = await self._jobs.job(job_id)
         if job.user_id != origin.user_id:
@@ -48,6 +58,10 @@ class Proposals:
             job = await self._jobs.job(job_id)
         if job.status is JobStatus.LAPSED and job.delivery_note == TOO_LATE:
             raise UserError("This was not confirmed in time, so it was not started. Nothing was charged.")
+        if job.status is JobStatus.PROPOSED:
+            if missing and not job.private:
+                raise UserError(*missing)
+            self._check(origin, job)
         if not await self._jobs.confirm(origin, job, card):
             raise UserError("This is no longer waiting to be confirmed.")
         self._wake_worker()

@@ -154,7 +154,9 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             servers=servers,
             ask_above=lambda user_id: personal.of(user_id).ask_above,
         )
-        proposals = Proposals(jobs=jobs, clock=clock, wake=worker.wake, changed=delivery.changed)
+        proposals = Proposals(
+            jobs=jobs, clock=clock, wake=worker.wake, changed=delivery.changed, check=actions.check_confirmed
+        )
         charts = Charts(settings.data_dir / "cache" / "charts")
         stack.push_async_callback(charts.close)
         # The library would warn that it cannot speak, which nobody asks of a bot that paints.

@@ -100,7 +100,7 @@ def tell(run: Run, table: Table, ending: Ending, bot: BotProcess, seconds: float
         print("\nlines of the log that say ERROR:")
         print("\n".join(f"  {times:>4} {line}" for line, times in errors.most_common(20)))
     if not table.right or ending.reconciled:
-        said = [line for line in ending.books.splitlines() if not line.startswith("unknown ")]
+        said = [line for line in ending.books.splitlines() if not line.startswith(("unknown ", "beyond "))]
         print("\nreconcile said:", *said, sep="\n")
     print("\nIt is right." if table.right else "\nIt is WRONG.")
 

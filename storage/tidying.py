@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, delete, exists, select, update
+from sqlalchemy import Select, and_, delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.records import UNSHOWN
+from storage.records import UNSHOWN, JobStatus
 from storage.submissions import submissions_of
 from storage.threads import forget_titles
 
 _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
 _IMAGES = tables.images.c
+
+_LAPSED = _JOBS.status == JobStatus.LAPSED.value
+_AT_ONCE = 200
 
 # What of a request tells how long such a one takes, and nothing of what it shows.
 _MEASURES = frozenset({"engine", "size", "images", "steps"})
@@ -50,6 +53,29 @@ async def forget_jobs(tx: AsyncConnection, before: int, *, limit: int) -> int:
     await forget_titles(tx, oldest)
     gone = await tx.execute(delete(tables.jobs).where(_JOBS.id.in_(oldest)))
     return int(gone.rowcount)
+
+
+async def forget_lapsed(tx: AsyncConnection, before: int, *, limit: int) -> int:
+    """Delete the proposals, `limit` at most, that came to nothing before `before` (Unix milliseconds); their number."""
+    return await _forget_lapsed(tx, select(_JOBS.id).where(_LAPSED, _JOBS.ended_at < before).limit(limit))
+
+
+async def forget_lapsed_of(tx: AsyncConnection, user_id: int, *, keep: int) -> int:
+    """Delete a person's proposals that came to nothing, all but the latest `keep`; the number of them."""
+    latest_first = select(_JOBS.id).where(_LAPSED, _JOBS.user_id == user_id).order_by(_JOBS.id.desc())
+    return await _forget_lapsed(tx, latest_first.limit(_AT_ONCE).offset(keep))
+
+
+async def _forget_lapsed(tx: AsyncConnection, wanted: Select[tuple[int]]) -> int:
+    """They take the threads along that were opened for them, and in which nothing else was made."""
+    gone = list((await tx.execute(wanted)).scalars())
+    if not gone:
+        return 0
+    others = exists().where(_JOBS.thread_id == tables.threads.c.id, _JOBS.id.not_in(gone))
+    await tx.execute(delete(tables.threads).where(tables.threads.c.titled_by.in_(gone), ~others))
+    await forget_titles(tx, gone)
+    await tx.execute(delete(tables.jobs).where(_JOBS.id.in_(gone)))
+    return len(gone)
 
 
 async def blank_job(tx: AsyncConnection, job_id: int) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import discord
 import structlog
 
-from bot.display import png_text
+from bot.display import embedding
 from bot.display.splicing import Piece, Spliced
 from bot.generation import decoding
 from bot.generation.decoding import Undecodable
@@ -143,16 +143,18 @@ def _plan(
         for each in images
         if each.image.file is not None and (path := files.path(each.image.file)).is_file()
     ]
-    sizes = [path.stat().st_size + _room_for_text(each) for each, path in there]
-    budgets = shares(sizes, file_limit, request_limit - REQUEST_SPARE)
-    planned: list[Upload | _Refit | None] = []
-    for (each, path), size, budget in zip(there, sizes, budgets, strict=True):
-        if size <= budget:
-            name = f"{each.stem}.{_EXTENSIONS[each.image.media_type]}"
-            planned.append(Upload(each.image, name, path, _pieces(each, path), reencoded=False, threads=threads))
-        else:
-            planned.append(_refit(each, path, budget, threads))
-    return planned
+    whole = [_whole(each, path, threads) for each, path in there]
+    budgets = shares([upload.size for upload in whole], file_limit, request_limit - REQUEST_SPARE)
+    return [
+        upload if upload.size <= budget else _refit(each, path, budget, threads)
+        for (each, path), upload, budget in zip(there, whole, budgets, strict=True)
+    ]
+
+
+def _whole(each: Labelled, path: Path, threads: Executor) -> Upload:
+    """The image as it came, with the text in it."""
+    name = f"{each.stem}.{_EXTENSIONS[each.image.media_type]}"
+    return Upload(each.image, name, path, _pieces(each, path), reencoded=False, threads=threads)
 
 
 def _refit(each: Labelled, path: Path, budget: int, threads: Executor) -> _Refit | None:
@@ -165,15 +167,11 @@ def _refit(each: Labelled, path: Path, budget: int, threads: Executor) -> _Refit
     return _Refit(each, path, weight, budget, threads)
 
 
-def _room_for_text(each: Labelled) -> int:
-    return png_text.room_for(each.text) if each.text and each.image.media_type == "image/png" else 0
-
-
 def _pieces(each: Labelled, file: Path) -> tuple[Piece, ...]:
     with file.open("rb") as stream:
-        if each.text and each.image.media_type == "image/png":
+        if each.text:
             try:
-                return png_text.with_text(stream, each.text)
+                return embedding.with_text(stream, each.image.media_type, each.text)
             except ValueError as error:
                 # The picture is what was paid for; it is shown as it came.
                 log.warning("image.without_text", file=each.image.file, reason=str(error))
@@ -193,7 +191,7 @@ def refit(file: Path, limit: int, text: str | None = None) -> bytes | None:
     except Undecodable as error:
         log.warning("image.undecodable", file=file.name, reason=str(error))
         return None
-    exif = png_text.exif(text) if text else b""
+    exif = embedding.exif(text) if text else b""
     # To encode a large picture without loss takes more memory than all else.
     small = 3 * picture.width * picture.height <= decoding.LARGE
     if small and file.stat().st_size * _LOSSLESS_PART <= limit:

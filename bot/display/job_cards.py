@@ -184,6 +184,8 @@ def _stage(submission: SubmissionView, progress: Progress) -> str:
         return "Waiting for the image service"
     if progress.fetching:
         return "Fetching the images"
+    if submission.record.status is SubmissionStatus.QUEUED and submission.record.sendings:
+        return "No answer came; waiting to be sent once more"
     return {
         SubmissionStatus.QUEUED: "Waiting to be sent",
         SubmissionStatus.SUBMITTING: "Sent to the image service",

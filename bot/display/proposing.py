@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bot.display.answers import Press
-from bot.display.starting import origin_of, pressed_card
+from bot.display.starting import missing_permissions, origin_of, pressed_card
 
 
 async def confirm(interaction: Press, job_id: int) -> None:
     """Begin with what was proposed. The press brings a fresh token, by which the card is followed from here on."""
     origin, card = origin_of(interaction), pressed_card(interaction)
     await interaction.response.defer()
-    await interaction.client.proposals.confirm(origin, job_id, card)
+    missing = missing_permissions(interaction, origin, private=False)
+    await interaction.client.proposals.confirm(origin, job_id, card, missing=missing)
     await interaction.client.delivery.show(job_id)

@@ -14,9 +14,12 @@ from bot.generation.views import PLANNED, planned_requests
 from bot.origin import CardAddress, Origin
 from bot.providers.base import Engine, ImageRequest, Provider
 from storage import jobs as rows
-from storage import ledger, threads
+from storage import ledger, threads, tidying
 from storage.database import AsyncConnection, Database
 from storage.jobs import Job, JobStatus
+
+LAPSED_KEPT = 5
+"""Proposals that came to nothing, of one person, that can be taken up again by their buttons, at least."""
 
 
 class Asking:
@@ -116,7 +119,7 @@ class Asking:
     async def lapse(self, job: Job, *, note: str) -> bool:
         """proposed → lapsed; the token stays until it is over, so that the card can say so."""
         async with self.database.write() as tx:
-            return await rows.move_job(
+            moved = await rows.move_job(
                 tx,
                 job.id,
                 JobStatus.PROPOSED,
@@ -125,6 +128,10 @@ class Asking:
                 delivery_note=note,
                 interaction_token=job.interaction_token,
             )
+            # It costs nothing to ask for a price again and again, so what comes of that may not pile up. What can be
+            # open at once is kept, since its cards are still to say that it lapsed.
+            await tidying.forget_lapsed_of(tx, job.user_id, keep=self._limits.jobs_per_user + LAPSED_KEPT)
+        return moved
 
     async def proposed(self) -> list[Job]:
         """Every job that waits to be confirmed, oldest first."""

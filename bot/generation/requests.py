@@ -53,12 +53,12 @@ class ImagineOptions:
         """Read stored options; fields that are missing or unknown do no harm. Raises ValueError if one is wrong."""
         return _OPTIONS.validate_python(dict(data))
 
-    def for_another_person(self) -> ImagineOptions:
+    def for_another_person(self, *, private: bool) -> ImagineOptions:
         """The same without what belongs to one person alone: the thread, and who may see it.
 
-        Another person only gets at what is public, be it that it was shared.
+        Another person only gets at what is public; whether theirs is ``private`` is for their own defaults to say.
         """
-        return replace(self, thread=None, private=False)
+        return replace(self, thread=None, private=private)
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,8 +200,9 @@ class SubmissionRun:
         looked = 0
         # Time that passed in this run: neither an absence nor a clock that jumps is a reason to pay again.
         began = self._clock.monotonic()
+        patience = max(self._provider.patience, 2 * self._provider.lost_after)
         while not self.stopping:
-            if self._clock.monotonic() - began > self._provider.patience:
+            if self._clock.monotonic() - began > patience:
                 await self._end(SubmissionStatus.UNKNOWN, "sent, and could not be looked for", UNKNOWN)
                 return
             try:

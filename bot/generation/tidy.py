@@ -58,6 +58,8 @@ async def tidy(database: Database, files: ImageFiles, previews: Previews, clock:
     gone = await _forget_images(database, files, old)
     # A preview is never forgotten before its file, or it would be made again.
     await _forget_previews(database, files, now - max(ages.preview_days, ages.image_days) * DAY)
+    while await _forget_lapsed(database, now - DAY):
+        pass
     jobs = 0
     while count := await _forget_jobs(database, now - ages.job_days * DAY):
         jobs += count
@@ -110,6 +112,11 @@ async def _forget_previews(database: Database, files: ImageFiles, before: int) -
                 await files.remove(image.preview)
         if not old:
             return
+
+
+async def _forget_lapsed(database: Database, before: int) -> int:
+    async with database.write() as tx:
+        return await tidying.forget_lapsed(tx, before, limit=AT_ONCE)
 
 
 async def _forget_jobs(database: Database, before: int) -> int:

@@ -25,7 +25,8 @@ def test_the_lists_are_the_longest_that_can_be_set_and_no_prompt_holds_their_wor
     entries = typed_list(phrases(0))
     assert (len(entries), WORDS_AT_MOST, LENGTH_AT_MOST) == (PHRASES, PHRASES, PHRASE)
     assert min(map(len, entries)) > PHRASE - 6
-    assert not list(WordList(entries).found_in([long_prompt(1)]))
+    found = WordList(entries).found_in([long_prompt(1)])
+    assert (found.entries, found.whole) == ((), True)
 
 
 def test_a_long_prompt_is_as_long_as_one_can_be() -> None:

@@ -73,6 +73,29 @@ async def test_again_of_a_private_job_is_for_its_author_alone(studio: Studio) ->
     assert "private job" in told(await forge(studio, studio.admin, "details", 1)).text
 
 
+@pytest.mark.parametrize("private", [True, False])
+async def test_again_of_somebody_elses_result_is_as_private_as_ones_own(studio: Studio, private: bool) -> None:
+    first = card(await finished(studio, prompt="a fox", seed=7))
+    await studio.ben.slash(studio.channel, "settings set", private=private)
+    for label in ("Again", "New seed"):
+        again = await studio.press(studio.ben, first, label)
+        await studio.finish()
+        assert card(again).private is private
+    # What its author typed themselves counts more than what they set.
+    await studio.ada.slash(studio.channel, "settings set", private=True)
+    assert not card(await studio.press(studio.ada, first, "Again")).private
+    await studio.finish()
+
+
+async def test_again_of_somebody_elses_result_follows_the_server(studio: Studio) -> None:
+    first = card(await finished(studio, prompt="a fox"))
+    await studio.admin.slash(studio.channel, "server set", private="never private")
+    await studio.ben.slash(studio.channel, "settings set", private=True)
+    again = await studio.press(studio.ben, first, "Again")
+    await studio.finish()
+    assert not card(again).private
+
+
 async def test_again_after_a_failure(studio: Studio) -> None:
     studio.stand_in.keys = frozenset({"another"})
     first = await finished(studio)

@@ -46,6 +46,17 @@ async def test_an_edit_is_a_job_of_its_own_that_knows_its_parent(studio: Studio)
     assert len(card(result).images) == 1, "the first result stays as it is"
 
 
+@pytest.mark.parametrize("private", [True, False])
+async def test_an_edit_of_somebody_elses_result_is_as_private_as_ones_own(studio: Studio, private: bool) -> None:
+    result = await finished(studio, prompt="a fox")
+    await studio.ben.slash(studio.channel, "settings set", private=private)
+    shown = await studio.press(studio.ben, card(result), "Edit")
+    edited = await send(studio.ben, shown, Prompt="a red fox")
+    await studio.finish()
+    assert card(edited).private is private
+    assert (await studio.job(2)).private is private
+
+
 async def test_the_engine_can_be_changed(studio: Studio) -> None:
     result = await finished(studio, prompt="a fox")
     shown = await studio.press(studio.ada, card(result), "Edit")

@@ -75,6 +75,42 @@ async def test_who_may_cancel_a_price(studio: Studio) -> None:
     assert await held(studio) == 0
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"private": "always private"},
+        {"channels": "#elsewhere"},
+        {"roles": "@Admin"},
+        {"engines": BASIC},
+        {"refused_words": "car"},
+        {"restricted_words": "car"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+async def test_confirm_looks_at_the_rules_again(studio: Studio, change: dict[str, str]) -> None:
+    studio.server.create_text_channel("elsewhere")
+    result = await studio.imagine(prompt="a {red, blue} car")
+    await studio.admin.slash(studio.channel, "server set", **change)
+    refused = told(await studio.press(studio.ada, card(result), CONFIRM))
+    assert "The rules here have changed" in refused.text
+    await studio.finish()
+    assert studio.stand_in.calls == []
+    assert (await studio.job()).status is JobStatus.PROPOSED
+    (setting,) = change
+    await studio.admin.slash(studio.channel, "server set", clear=setting.replace("_", " "))
+    await studio.press(studio.ada, card(result), CONFIRM)
+    await studio.finish()
+    assert len(card(result).images) == 2
+
+
+async def test_what_was_private_is_confirmed_where_all_is_private_now(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a {red, blue} car", private=True)
+    await studio.admin.slash(studio.channel, "server set", private="always private")
+    await studio.press(studio.ada, card(result), CONFIRM)
+    await studio.finish()
+    assert len(card(result).images) == 2
+
+
 async def test_a_price_can_be_confirmed_after_a_restart(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     await studio.restart()

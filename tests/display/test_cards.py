@@ -193,6 +193,11 @@ def test_what_is_happening_is_said_in_words(status: SubmissionStatus, progress: 
     assert labels(card) == (["Cancel"] if status is SubmissionStatus.QUEUED else [])
 
 
+def test_what_was_sent_before_does_not_wait_as_if_it_was_not() -> None:
+    lost = submission(status=SubmissionStatus.QUEUED, held=6000, sendings=1)
+    assert "**Waiting to be sent**" not in said(waiting_card(view(lost)))
+
+
 def test_a_job_whose_provider_is_not_set_up_says_so_and_can_be_cancelled() -> None:
     sent = replace(submission(status=SubmissionStatus.RENDERING, held=6000), provider_missing=True)
     card = waiting_card(view(sent))

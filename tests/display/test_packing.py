@@ -82,8 +82,11 @@ async def test_without_the_text_the_files_are_sent_as_they_came(tmp_path: Path, 
     assert sent(packed.ready[0]) == (tmp_path / "1.png").read_bytes()
 
 
-async def test_other_kinds_are_left_as_they_are(tmp_path: Path, pools: Pools) -> None:
-    packed = await pack(two_cars(tmp_path, second="jpg"), ImageFiles(tmp_path, pools), file_limit=MIB)
+async def test_other_kinds_carry_it_too_if_they_may(tmp_path: Path, pools: Pools) -> None:
+    cars, files = two_cars(tmp_path, second="jpg"), ImageFiles(tmp_path, pools)
+    packed = await pack(cars, files, file_limit=MIB)
+    assert "a blue car".encode("utf-16-be") in sent(packed.ready[1])
+    packed = await pack(cars, files, file_limit=MIB, with_text=False)
     assert sent(packed.ready[1]) == (tmp_path / "2.jpg").read_bytes()
 
 

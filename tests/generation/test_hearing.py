@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from structlog.testing import capture_logs
 
-from bot.generation.hearing import PAUSE, Hearing
+from bot.generation.hearing import DOUBTED_FOR, PAUSE, Hearing
 from bot.providers.base import Busy, Refused, Unreachable, Waiting
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider
@@ -63,6 +63,21 @@ def test_silence_is_enough_once_it_has_lasted_as_long_as_the_patience(ear: Ear) 
     assert ear.hearing.given_up(10).endswith("after 10 minutes, so we stopped asking for them. Still away.")
     ear.hearing.answered()
     assert "stopped waiting" in ear.hearing.given_up(10)
+
+
+def test_a_doubt_counts_by_time_and_by_looks(ear: Ear) -> None:
+    many = [ear.hearing.believes() for _ in range(100)]
+    ear.clock.advance(DOUBTED_FOR - 1)
+    many.append(ear.hearing.believes())
+    assert not any(many), "a number of looks alone"
+    assert not ear.hearing.enough
+    ear.hearing.failed(Unreachable("Away."))
+    ear.clock.advance(1)
+    assert ear.hearing.believes()
+    ear.hearing.answered()
+    assert not ear.hearing.believes()
+    ear.clock.advance(10 * DOUBTED_FOR)
+    assert not ear.hearing.believes(), "time alone"
 
 
 def test_the_operator_is_told_once_of_each_trouble(ear: Ear) -> None:

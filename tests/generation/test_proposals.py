@@ -6,13 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import select
 
 from bot.errors import UserError
 from bot.generation.limits import Limits
+from bot.generation.previews import Previews
 from bot.generation.requests import ImagineOptions
+from bot.generation.tidy import Ages, tidy
 from bot.generation.views import CONFIRMABLE
 from bot.origin import CardAddress
 from bot.proposals import TOO_LATE, Proposals
+from storage import tables, threads
 from storage.errors import StorageError
 from storage.jobs import JobStatus
 from tests.doubles.provider import ScriptedProvider
@@ -178,3 +182,51 @@ async def test_a_provider_whose_key_is_gone_makes_no_card_fail(make_workshop: Ma
     view = await workshop.view(job_id)
     assert view.engines == ()
     assert len(view.prices) == 2
+
+
+async def everything(workshop: Workshop) -> str:
+    """All that is stored of jobs and threads."""
+    async with workshop.database.read() as connection:
+        found = [(await connection.execute(select(table))).all() for table in (tables.jobs, tables.threads)]
+    return repr([[tuple(row) for row in rows] for rows in found])
+
+
+async def test_proposals_that_are_cancelled_again_and_again_do_not_pile_up(watched: Watched) -> None:
+    sizes, job_id = [], 0
+    for number in range(30):
+        job_id = await watched.propose(f"a {{red, blue}} car {number} {'x' * 1000}")
+        assert "nothing was charged" in await watched.workshop.actions.cancel(ADA, job_id)
+        sizes.append(len(await everything(watched.workshop)))
+    assert max(sizes[10:]) <= max(sizes[:11]) + 100
+    # The latest can still be taken up again by its buttons.
+    assert await watched.status(job_id) is JobStatus.LAPSED
+    assert "car 0 " not in await everything(watched.workshop)
+
+
+async def test_nothing_is_kept_of_what_lapsed_beyond_a_day(watched: Watched) -> None:
+    workshop = watched.workshop
+    kept = await workshop.imagine(prompt="a fox")
+    await workshop.finish()
+    await watched.propose("a {red, blue} car")
+    plan = workshop.actions.check(BEN, ImagineOptions(prompt="a {heliotrope, pink} flower"))
+    card = CardAddress(100, 1000, "token", workshop.clock.now() + 900_000)
+    await workshop.actions.imagine(BEN, plan, card, proposed=True)
+    workshop.clock.advance(15 * 60)
+    await watched.proposals._lapse()
+    await tidied(workshop, hours=23)
+    assert "heliotrope" in await everything(workshop)
+    await tidied(workshop, hours=2)
+    left = await everything(workshop)
+    assert "heliotrope" not in left, "not even as the title of the thread that was opened for it"
+    assert "car" not in left
+    assert await watched.status(kept) is JobStatus.DELIVERED
+    async with workshop.database.read() as connection:
+        assert await threads.count_threads(connection, BEN.user_id, BEN.place_id) == 0
+        assert await threads.count_threads(connection, ADA.user_id, ADA.place_id) == 1
+
+
+async def tidied(workshop: Workshop, *, hours: float) -> None:
+    """So many hours later the hourly chore comes by."""
+    workshop.clock.advance(hours * 3600)
+    ages = Ages(image_days=7, job_days=365)
+    await tidy(workshop.database, workshop.files, Previews(workshop.database, workshop.files), workshop.clock, ages)

@@ -256,7 +256,8 @@ def test_the_line_that_makes_it_again(options: ImagineOptions, line: str) -> Non
 
 def test_another_person_gets_everything_but_the_thread_and_the_secrecy() -> None:
     assert FULL.private
-    assert FULL.for_another_person() == replace(FULL, thread=None, private=False)
+    assert FULL.for_another_person(private=False) == replace(FULL, thread=None, private=False)
+    assert FULL.for_another_person(private=True) == replace(FULL, thread=None, private=True)
 
 
 # --- storage ------------------------------------------------------------------------------------------------------

@@ -71,13 +71,17 @@ async def test_what_was_not_shown_yet_stays_however_old(workshop: Workshop) -> N
         await asyncio.sleep(0)
     await workshop.worker.stop(0)
     queued = await workshop.imagine()
-    assert await tidied(workshop, after_days=5000) == Tidied(images=0, jobs=0, tokens=2)
+    assert await tidied(workshop, after_days=5000) == Tidied(images=0, jobs=0, tokens=0)
     assert (await workshop.view(ready)).images[0].file is not None
-    assert (await workshop.view(queued)).job.interaction_token is None
+    # The clock may be wrong, and the token the only way to show it: whether it is over is for Discord to say.
+    assert (await workshop.view(queued)).job.interaction_token is not None
 
 
 async def test_tokens_that_are_over_are_erased(workshop: Workshop) -> None:
     job_id = await workshop.imagine()
+    async with workshop.database.write() as tx:
+        await jobs.move_job(tx, job_id, JobStatus.WORKING, JobStatus.LAPSED, at=1, interaction_token="token")
+        await jobs.update_job(tx, job_id, ended_at=workshop.clock.now())
     assert (await tidied(workshop, after_days=0)).tokens == 0
     assert (await workshop.view(job_id)).job.interaction_token == "token"
     workshop.clock.advance(900)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Mapping
 from typing import Self
 from urllib.parse import urlsplit
@@ -72,6 +73,8 @@ class ForwardProxy:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
                 path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+                # The servers behind it answer to their own names alone.
+                rest = re.sub(rb"(?im)^host:[^\r\n]*", f"Host: 127.0.0.1:{port}".encode(), rest)
                 back.write(f"{method} {path} {version}\r\n".encode() + rest)
             both = [asyncio.create_task(_pour(reader, back)), asyncio.create_task(_pour(there, writer))]
             try:

@@ -8,7 +8,7 @@ import pytest
 
 from bot.personal import Messages
 from storage.jobs import JobStatus
-from tests.wire.house import BY_BOT, BY_DM, BY_TOKEN, OVER, POST, House, has_files
+from tests.wire.house import BY_BOT, BY_DM, BY_TOKEN, CORE, CORE_ROUTE, OVER, POST, House, has_files
 from tests.wire.people import Person
 from tests.wire.seen import Seen
 from tests.wire.terms import Permission
@@ -150,6 +150,16 @@ async def test_nobody_else_can_bring_a_token(home: House, ada: Person) -> None:
     forged = await ben.forge(await his.message(), "Details", "easel:refresh:2")
     assert "somebody else" in (await forged.followup()).text
     assert (await home.runtime.jobs.job(2)).interaction_token == before is not None
+
+
+async def test_confirm_looks_at_what_the_bot_may_do_by_now(home: House, ada: Person) -> None:
+    asked = await ada.slash(home.channel, "imagine", prompt="a {red, blue} car", engine=CORE)
+    card = await asked.until(lambda seen: "Cancel" in seen.labels)
+    home.discord.forbid(home.channel, Permission.ATTACH_FILES)
+    refused = await (await ada.press(card, card.labels[0])).followup()
+    assert "Attach Files" in refused.text
+    assert home.services.calls_to(CORE_ROUTE) == []
+    assert (await home.runtime.jobs.job(1)).status is JobStatus.PROPOSED
 
 
 # --- what people and admins do meanwhile --------------------------------------------------------------------------
