@@ -29,7 +29,7 @@ test: $(VENV)/.dev ## the tests, without the slow ones
 slow: $(VENV)/.dev ## the slow tests alone
 	@$(PY) -m pytest -m slow
 
-chaos: $(VENV)/.dev ## kill the bot 200 times under load, and count whether anything was lost or paid for twice
+chaos: $(VENV)/.dev ## kill the bot 200 times under load, and count what was lost or paid for twice; CHAOS="--help" says more
 	@$(PY) -m chaos $(CHAOS)
 
 bench: $(VENV)/.dev ## measure it all: half an hour, on a machine that does nothing else; BENCH="--only start" for a part

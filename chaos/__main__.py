@@ -16,16 +16,17 @@ from pathlib import Path
 from chaos import run as runs
 from chaos.asking import Ask, Crowd
 from chaos.conditions import Conditions
-from chaos.counting import booked, count
+from chaos.counting import Table, booked, count
 from chaos.killing import LOOKING, POINTS
-from chaos.run import Run, Size
+from chaos.run import Ending, Run, Size
 from chaos.seen import unsettled
 from chaos.weather import Kind
 from tests.wire.people import NotOfferedError
-from tests.wire.process import ERROR
+from tests.wire.process import ERROR, BotProcess
 
 
-def arguments(words: Sequence[str] | None = None) -> Size:
+def arguments(words: Sequence[str] | None = None) -> tuple[Size, Path | None]:
+    """How large the run is, and where the bot's log goes."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("--jobs", type=int, default=1000, help="commands that the bot takes, at least (1000)")
     parser.add_argument("--kills", type=int, default=200, help="how often the bot is killed, at least (200)")
@@ -37,9 +38,12 @@ def arguments(words: Sequence[str] | None = None) -> Size:
         metavar="KINDS",
         help=f"what happens beside the kills, with commas between: {', '.join(Kind)} (all of it)",
     )
+    parser.add_argument(
+        "--log", type=Path, metavar="FILE", help="write there all that the bot logged, in all its lives"
+    )
     chosen = parser.parse_args(words)
     seed = secrets.randbelow(1_000_000) if chosen.seed is None else chosen.seed
-    return Size(chosen.jobs, chosen.kills, seed, chosen.faults)
+    return Size(chosen.jobs, chosen.kills, seed, chosen.faults), chosen.log
 
 
 def kinds(text: str) -> frozenset[Kind]:
@@ -61,8 +65,8 @@ async def history(crowd: Crowd, asks: Sequence[Ask]) -> set[int]:
     return found
 
 
-async def chaos(size: Size, folder: Path) -> bool:
-    """One run; whether its table is right."""
+async def chaos(size: Size, folder: Path, log: Path | None = None) -> bool:
+    """One run; whether its table is right. The bot's log goes into the file ``log``."""
     began = time.monotonic()
     async with runs.discord() as discord, runs.services(size) as services:
         with Conditions(folder / "conditions") as conditions:
@@ -77,7 +81,15 @@ async def chaos(size: Size, folder: Path) -> bool:
                 kept = await history(run.crowd, unsettled(run.crowd.asks, discord, services))
                 ending = await run.end_last_life()
                 table = count(run, ending, await booked(bot.environment["DATABASE_URL"]), kept)
-    print(f"\nseed {size.seed}, {time.monotonic() - began:.0f} s, {bot.starts} lives\n")
+    tell(run, table, ending, bot, time.monotonic() - began, log)
+    return table.right
+
+
+def tell(run: Run, table: Table, ending: Ending, bot: BotProcess, seconds: float, log: Path | None) -> None:
+    """Print what came of the run."""
+    if log is not None:
+        log.write_text("\n".join(bot.lines) + "\n", encoding="utf-8")
+    print(f"\nseed {run.size.seed}, {seconds:.0f} s, {bot.starts} lives\n")
     print("\n".join(table.lines()))
     print(f"\nkilled at {len(run.killer.where)} of {len(POINTS) + len(LOOKING.sides) + 1} places:")
     print("\n".join(f"  {times:>4} {where}" for where, times in sorted(run.killer.where.items())))
@@ -91,16 +103,15 @@ async def chaos(size: Size, folder: Path) -> bool:
         said = [line for line in ending.books.splitlines() if not line.startswith(("unknown ", "beyond "))]
         print("\nreconcile said:", *said, sep="\n")
     print("\nIt is right." if table.right else "\nIt is WRONG.")
-    return table.right
 
 
 def main() -> int:
-    size = arguments()
+    size, log = arguments()
     # The bot dies in the middle of its requests, which the servers here find worth a traceback each.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     print(f"seed {size.seed}: {size.jobs} jobs, {size.kills} kills", flush=True)
     with tempfile.TemporaryDirectory(prefix="easel-chaos-") as folder:
-        return int(not asyncio.run(chaos(size, Path(folder))))
+        return int(not asyncio.run(chaos(size, Path(folder), log)))
 
 
 if __name__ == "__main__":

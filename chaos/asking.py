@@ -46,6 +46,8 @@ class Ask:
     """Its author pressed Cancel."""
     shared: bool = False
     """Its author pressed Share."""
+    keyless: bool = False
+    """It was unfinished when the bot started without the key of its provider."""
 
     @property
     def card(self) -> Seen | None:

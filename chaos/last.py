@@ -29,6 +29,8 @@ EVERY = 0.4
 """Seconds between two commands of people who have nothing to do with any fault."""
 FOR = 8.0
 """Seconds for which these people ask."""
+DEPLOY = 6.0
+"""Seconds for which a service answers oddly while it is deployed."""
 LOCKED = 4.0
 """Seconds for which another program holds the database: longer than Discord waits for a first answer."""
 
@@ -156,9 +158,9 @@ class LastLife:
     # --- faults -----------------------------------------------------------------------------------------------------
 
     async def _oddities(self) -> None:
-        for names, times, skip in ((("404",), 1, 1), (("busy",), 8, 1), ((), 12, 0)):
+        for names, times in ((("404",), 1), (("busy",), None), ((), None)):
             spite = Spite(self._services, len(self._crowd.asks) + 1)
-            spite.answers_oddly(*names, times=times, skip=skip)
+            spite.answers_oddly(*names, times=times, lasting=DEPLOY)
             await self._ask()
 
     async def _losses(self) -> None:

@@ -30,7 +30,8 @@ AT_RANDOM = 0.2
 """Part of the kills that come at any moment."""
 WITHOUT_KEY = 0.05
 """Part of the lives in which the key of a provider is missing."""
-KEYS = ("AI_CLIENT_TOKEN", "AITHRIVING_KEY")
+KEYS = {"AI_CLIENT_TOKEN": "ai-client/", "AITHRIVING_KEY": "aithriving/"}
+"""With what the engines begin for which each of them is the key."""
 SMALL_FILES = 3 << 19
 """Bytes that a file may have in one of the servers: large pictures have to be made smaller there."""
 FINISHED_WITHIN = 300.0
@@ -104,7 +105,7 @@ class Run:
                 await self.weather.clear()
                 watched = [self.killer.lie_in_wait(LOOKING, side) for side in LOOKING.sides]
             rare = Kind.KEY in self.size.kinds and self._chance.random() < WITHOUT_KEY
-            await self._life(without=self._chance.choice(KEYS) if rare else None)
+            await self._life(without=self._chance.choice(list(KEYS)) if rare else None)
             life += 1
             if life % 20 == 0:
                 self._tell()
@@ -112,7 +113,7 @@ class Run:
         wanted = {Kind.KEY, Kind.SHARE} & self.size.kinds
         if wanted and life:
             point = (SHARED, Side.UNHEARD) if Kind.SHARE in wanted else None
-            await self._life(point, without=KEYS[0] if Kind.KEY in wanted else None)
+            await self._life(point, without=next(iter(KEYS)) if Kind.KEY in wanted else None)
 
     async def _life(self, point: tuple[Place, Side] | None = None, *, without: str | None = None) -> None:
         """A life that ends at this ``point``, or at one that is drawn; ``without`` is a setting that is missing."""
@@ -133,6 +134,8 @@ class Run:
         """Start the bot, ``without`` a setting; False if it dies before it is connected."""
         number = self.discord.gateway.identified + 1
         self.killer.struck.clear()
+        if without is not None:
+            self._leave_without(without)
         whole = self.bot.environment
         self.bot.environment = {name: value for name, value in whole.items() if name != without}
         await self.bot.start()
@@ -141,6 +144,10 @@ class Run:
             lambda: self.discord.gateway.identified >= number or self.killer.struck.is_set(), "the bot to connect"
         )
         return not self.killer.struck.is_set()
+
+    def _leave_without(self, key: str) -> None:
+        for ask in self.crowd.asks:
+            ask.keyless |= ask.unfinished and ask.engine.startswith(KEYS[key])
 
     async def _buried(self) -> None:
         await self.bot.ended()
@@ -187,6 +194,7 @@ class Run:
 
     async def begin_last_life(self, unsettled: Callable[[], list[Ask]]) -> None:
         """What takes its time happens; then, without any fault, everything is finished that was taken."""
+        self._tell()
         await self.weather.clear()
         if Kind.CLOCK in self.size.kinds:
             # As on a machine whose clock is wrong when it starts.

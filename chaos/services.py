@@ -90,12 +90,23 @@ class Spite:
             Fault("ai-client.entries", odd_bodies(), times=None, match=looked_for),
         )
 
-    def answers_oddly(self, *names: str, times: int, skip: int = 0) -> None:
-        """So many polls in a row are answered oddly, by all kinds of bodies or by the named ones."""
+    def answers_oddly(self, *names: str, times: int | None = None, lasting: float = 3600.0) -> None:
+        """Polls are answered oddly, so many ``times`` or for so many seconds after the first of them.
+
+        Odd are all kinds of bodies, or the named ones.
+        """
         act = InTurn(*(odd(name) for name in names)) if names else odd_bodies()
+        until: list[float] = []
+
+        def in_time(call: Call) -> bool:
+            if not self._is_poll(call):
+                return False
+            until[:] = until or [self._now() + lasting]
+            return self._now() <= until[0]
+
         # Long enough to be asked for more than once.
         slowly = Fault("ai-client.entry", Fate(seconds=3.0), match=self._is_request)
-        self._services.misbehave(slowly, Fault("ai-client.entries", act, times=times, skip=skip, match=self._is_poll))
+        self._services.misbehave(slowly, Fault("ai-client.entries", act, times=times, match=in_time))
 
     def _is_request(self, call: Call) -> bool:
         if number_in(str(call.body)) != self._number:

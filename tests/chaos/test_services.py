@@ -82,12 +82,19 @@ async def test_a_lost_request_is_done_later_and_looked_for_in_vain_before(client
 
 
 async def test_the_polls_of_one_command_are_answered_oddly_for_a_while(client: Client) -> None:
-    Spite(client.stand_in, 7).answers_oddly("404", times=2, skip=1)
+    Spite(client.stand_in, 7).answers_oddly("404", times=2)
     mine, other = await client.open(), await client.open()
     await client.send(mine, prompt(7))
     await client.send(other, prompt(8))
-    assert [(await client.entries(mine))[0] for _ in range(4)] == [200, 404, 404, 200]
+    assert [(await client.entries(mine))[0] for _ in range(4)] == [404, 404, 200, 200]
     assert (await client.entries(other))[0] == 200
+
+
+async def test_odd_answers_end_with_their_time(client: Client) -> None:
+    Spite(client.stand_in, 7).answers_oddly("410", lasting=-1.0)
+    thread = await client.open()
+    await client.send(thread, prompt(7))
+    assert (await client.entries(thread))[0] == 200
 
 
 @pytest.mark.parametrize("words", ECHOED)
