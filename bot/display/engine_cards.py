@@ -9,15 +9,18 @@ from discord import ui
 
 from bot.credits import Price
 from bot.display.cards import TEXT_AT_MOST, Card, quiet, rule, text, within
-from bot.display.wording import listed, safe
+from bot.display.pages import engines_id
+from bot.display.wording import listed, safe, units
 from bot.generation.prompt import PROMPT_LIMIT
 from bot.generation.sizes import ratio_name
 from bot.providers.base import Ability, Bounds, Engine
+from bot.threads import Page
 
 _SIZES_SHOWN = 9
 _STYLES_SHOWN = 8
 # A card has 40 parts at most, and an engine that stands apart takes two.
 _ENGINES_APART = 16
+_ENGINES_A_PAGE = 15
 _ROOM = TEXT_AT_MOST - 300
 
 _ABILITIES = {
@@ -31,17 +34,40 @@ _ABILITIES = {
 }
 
 
-def engines_card(engines: Iterable[Engine], price: Callable[[str], Price], *, default: str) -> Card:
-    """What each engine takes and costs."""
+def engines_card(engines: Iterable[Engine], price: Callable[[str], Price], *, default: str, page: int = 1) -> Card:
+    """What each engine takes and costs; where there are many, a line for each, by pages."""
     every = list(engines)
+    if len(every) > _ENGINES_APART:
+        return _engines_page(every, price, default=default, page=page)
     room = _ROOM // max(1, len(every))
     entries = [_engine(engine, price(engine.id), default=engine.id == default, room=room) for engine in every]
-    if len(entries) > _ENGINES_APART:
-        return Card(text("**Engines**", *within(entries, _ROOM)))
     parts: list[ui.Item[Any]] = [text("**Engines**")]
     for entry in within(entries, _ROOM):
         parts += [rule(), text(entry)]
     return Card(*parts)
+
+
+def _engines_page(engines: list[Engine], price: Callable[[str], Price], *, default: str, page: int) -> Card:
+    where = Page.of(page, things=len(engines), at_once=_ENGINES_A_PAGE)
+    shown = engines[where.offset(_ENGINES_A_PAGE) :][:_ENGINES_A_PAGE]
+    room = _ROOM // _ENGINES_A_PAGE
+    lines = [_line(engine, price(engine.id), default=engine.id == default, room=room) for engine in shown]
+    return Card(
+        text(f"**Engines**, page {where.number} of {where.pages}", *lines),
+        ui.ActionRow(
+            ui.Button(label="Back", custom_id=engines_id(where.number - 1), disabled=where.number == 1),
+            ui.Button(label="More", custom_id=engines_id(where.number + 1), disabled=where.number == where.pages),
+        ),
+        text(quiet(f"There are {len(engines):,}. /engines with a name or a part of one shows all that it takes.")),
+    )
+
+
+def _line(engine: Engine, price: Price, *, default: bool, room: int) -> str:
+    used = " · used where you name none" if default else ""
+    costs = f" · {_price(price)}{used}"
+    name = safe(engine.name, 60)
+    # The id is what is typed, so it is never cut for the name's sake.
+    return f"**{name}** · {safe(engine.id, max(40, room - units(costs) - units(name) - 10))}{costs}"
 
 
 def engine_card(engine: Engine, price: Price, *, default: bool) -> Card:

@@ -63,7 +63,11 @@ class EditForm(Form):
         compared = draft.engines is not None
         for label, description, component in (
             ("Prompt", None, self._prompt),
-            ("Engines to compare" if compared else "Engine", None, self._engine),
+            (
+                "Engines to compare" if compared else "Engine",
+                None if compared else _more_engines(engines),
+                self._engine,
+            ),
             ("Size", "Width x height such as 1024x1024, or a shape such as 16:9", self._size),
             ("Leave out", "What should not be in the picture", self._negative),
             ("More settings", "As they end a prompt; an engine that does not take one says so", self._further),
@@ -168,7 +172,16 @@ def _engine_select(draft: Draft, engines: Mapping[str, Engine]) -> ui.Select[Any
     if draft.engines is not None:
         return ui.Select(options=options, min_values=min(2, len(options)), max_values=len(options))
     # Where the prompt itself names the engine, none has to be chosen.
-    return ui.Select(options=options, required=draft.engine is not None, placeholder="As the prompt says")
+    required = draft.engine is not None and len(engines) <= _SELECT_AT_MOST
+    return ui.Select(options=options, required=required, placeholder="As the prompt says")
+
+
+def _more_engines(engines: Mapping[str, Engine]) -> str | None:
+    """How to use an engine for which there is no room in the list."""
+    more = len(engines) - _SELECT_AT_MOST
+    return (
+        f"For one of {more} more: choose none, and write --engine and its id under More settings" if more > 0 else None
+    )
 
 
 def _line(value: str, placeholder: str) -> ui.TextInput[Any]:

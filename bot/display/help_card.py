@@ -53,6 +53,7 @@ SUBJECTS: Mapping[str, Subject] = {
             "`--images 2` `--style neon-punk` `--steps 45` `--seed 7` `--engine …` say what the fields say",
             "`a {red, blue} car` makes a picture of each",
             "`\\--no` with a backslash is plain text, and so are `\\::`, `\\{` and `\\}`",
+            "Any kind of dash does for `--`.",
             "What an engine does not take is refused by name before anything is paid for.",
         ),
     ),

@@ -12,6 +12,7 @@ from discord import ui
 from bot.display.answers import Press, explain
 from bot.display.attaching import Sheet
 from bot.display.cards import notice
+from bot.display.engine_cards import engines_card
 from bot.display.history_cards import history_card
 from bot.display.pages import OUTDATED, answer_later, fill, wanted_of
 from bot.display.starting import origin_of
@@ -85,12 +86,19 @@ async def _history(interaction: Press, page: int, rest: str) -> Sheet:
     return await history_sheet(interaction, wanted_of(rest, interaction.client.actions.engines), page)
 
 
+async def _engines(interaction: Press, page: int, rest: str) -> Sheet:
+    actions = interaction.client.actions
+    default = actions.engine_by_default(origin_of(interaction))
+    return Sheet(engines_card(actions.engines.values(), actions.price, default=default, page=page))
+
+
 TURNS: Mapping[str, Turn] = {
     "threads": _threads,
     "gallery": _gallery,
     "use": _use,
     "delete": _delete,
     "history": _history,
+    "engines": _engines,
     "usage": usage_turn,
     "usageby": usage_turn,
     "drop": drop_turn,

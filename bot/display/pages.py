@@ -53,6 +53,11 @@ def history_id(page: int, wanted: Wanted) -> str:
     return f"page:history:{page}:{wanted.thread_id or ''}:{engine}:{wanted.words or ''}"
 
 
+def engines_id(page: int) -> str:
+    """Leads to a page of the engines."""
+    return f"page:engines:{page}"
+
+
 def digest(engine_id: str) -> str:
     """A few signs that stand for an engine, whose id is too long for a button."""
     return hashlib.blake2s(engine_id.encode(), digest_size=_DIGEST).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import discord
@@ -13,11 +13,12 @@ from bot.client import Easel
 from bot.credits import credits_text
 from bot.display.cards import Card, quiet, rule, text, within
 from bot.display.usage_cards import person
-from bot.display.wording import counted, moment, safe
+from bot.display.wording import counted, moment, safe, units
 from storage.server_settings import AdminAct
 
 _CHANNELS_SHOWN = 12
 _MENTION_AT_MOST = 26
+_MORE_AT_MOST = 20
 _TITLES = {
     "period": "Limits renew every",
     "channels": "Channels",
@@ -63,7 +64,21 @@ def value_text(name: str, value: Any, limit: int = 600) -> str:
         room = limit // _MENTION_AT_MOST
         more = f" and {len(every) - room} more" if len(every) > room else ""
         return ", ".join(f"<{'@&' if name == 'roles' else '#'}{each}>" for each in every[:room]) + more
-    return safe(", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value), limit)
+    return _listed(value, limit) if isinstance(value, list | tuple) else safe(str(value), limit)
+
+
+def _listed(values: Sequence[Any], limit: int) -> str:
+    """As many of the values as there is room for, whole, and how many more there are."""
+    shown: list[str] = []
+    room = limit - _MORE_AT_MOST
+    for value in values:
+        text = safe(str(value), limit - _MORE_AT_MOST)
+        room -= units(text) + 2
+        if room < 0 and shown:
+            break
+        shown.append(text)
+    more = len(values) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
 def changes_text(changes: dict[str, Any], limit: int = 600) -> list[str]:

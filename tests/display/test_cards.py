@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -17,12 +19,16 @@ from bot.display.cards import Card, notice, refusal, text, within
 from bot.display.credits_card import credits_card, credits_chart
 from bot.display.detail_cards import details_card
 from bot.display.engine_cards import engine_card, engines_card
+from bot.display.forms import EditForm
 from bot.display.help_card import SUBJECTS, help_card, subject_card
 from bot.display.job_cards import ShownImage, cost_text, failure_card, result_card, waiting_card
 from bot.display.job_words import alt_text
 from bot.display.proposal_cards import lapsed_card, proposal_card
+from bot.display.server_cards import value_text
 from bot.display.wording import units
+from bot.generation.drafts import draft_of
 from bot.generation.limits import CreditLimit, LimitKind, LimitUse
+from bot.generation.requests import ImagineOptions
 from bot.generation.views import JobView, Progress, SubmissionView
 from bot.lineage import Detailed
 from bot.periods import Period
@@ -351,9 +357,22 @@ def test_the_engines_are_listed_with_what_they_take_and_cost() -> None:
     assert "1024x1024 (square)" in spoken
 
 
-def test_many_engines_still_fit() -> None:
-    crowd = [replace(ENGINE, id=f"scripted/{number}", name="*" * 200, styles=("x" * 90,) * 40) for number in range(60)]
-    check(engines_card(crowd, lambda _: Price(1, 2, exact=True), default=""))
+def test_a_form_says_how_to_name_an_engine_for_which_there_is_no_room() -> None:
+    crowd = {f"scripted/{number}": replace(ENGINE, id=f"scripted/{number}") for number in range(60)}
+    draft = draft_of(ImagineOptions("a fox"), engine="scripted/59")
+    form = json.dumps(EditForm(draft, crowd, job_id=1, title="Edit").to_dict())
+    assert "--engine" in form
+    assert "scripted/59" in form
+    few = json.dumps(EditForm(draft, dict(list(crowd.items())[-3:]), job_id=1, title="Edit").to_dict())
+    assert "--engine" not in few.replace("--images", "")
+
+
+def test_a_long_list_of_a_rule_ends_with_how_many_more_there_are() -> None:
+    text = value_text("engines", [f"scripted/number-{number}" for number in range(60)], 400)
+    assert units(text) <= 400
+    shown, more = re.findall(r"scripted/number-\d+", text), re.search(r"and (\d+) more$", text)
+    assert more is not None
+    assert len(shown) + int(more[1]) == 60
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bot.credits import Price
 from bot.display.attaching import Sheet
+from bot.display.engine_cards import engines_card
 from bot.display.history_cards import history_card
 from bot.display.ladder import Step
 from bot.display.links import SHOWN_PRIVATELY, jump_url
@@ -21,7 +25,7 @@ from storage.history import Wanted
 from storage.jobs import JobStatus, SubmissionStatus
 from storage.thread_work import Work
 from storage.threads import Thread
-from tests.doubles.views import NOW, image, job, request, submission, view
+from tests.doubles.views import ENGINE, NOW, image, job, request, submission, view
 
 WORST = "*_~`|\\[]()<@&>" * 200
 BIG = Work(jobs=10**6, unfinished=1, kept=10**6, images=10**7, spent=10**12, estimated=10**11, held=10**9)
@@ -60,6 +64,24 @@ def entry(number: int, prompt: str, status: JobStatus = JobStatus.DELIVERED, **k
     )
     shown = view(done, prompt=prompt, title=prompt, of=job(status, id=10**17 + number, private=True, **known))
     return HistoryEntry(shown, Picture(pictures[0], b"small"))
+
+
+def test_many_engines_are_all_there_by_pages_with_their_ids() -> None:
+    crowd = [
+        replace(ENGINE, id=f"scripted/number-{number:02}-of-many", name="*" * 200, styles=("x" * 90,) * 40)
+        for number in range(60)
+    ]
+
+    def shown(page: int) -> list[str]:
+        card = engines_card(crowd, lambda _: Price(1, 2, exact=True), default=crowd[7].id, page=page)
+        words = " ".join(part.get("content", "") for part in judged(Sheet(card)))
+        return re.findall(r"scripted/number-\d\d-of-many", words)
+
+    assert [engine_id for page in range(1, 5) for engine_id in shown(page)] == [engine.id for engine in crowd]
+    assert shown(0) == shown(1)
+    assert shown(99) == shown(4)
+    endless = [replace(ENGINE, id="y" * 300, name="*" * 200)] * 60
+    judged(Sheet(engines_card(endless, lambda _: Price(1, 2, exact=False), default="")))
 
 
 @pytest.mark.parametrize("prompt", ["a fox", WORST, "🦊" * 900])

@@ -21,6 +21,22 @@ def refusal(wanted: Wanted, engine: Engine) -> tuple[str, ...]:
     return caught.value.problems
 
 
+def test_many_engines_are_not_listed_in_a_sentence() -> None:
+    crowd = {f"easel/x{number}": replace(XL, id=f"easel/x{number}", name=f"Easel X{number}") for number in range(60)}
+    with pytest.raises(UserError) as caught:
+        find_engine("easel/x5q", crowd)
+    assert "easel/x5 (Easel X5)" in str(caught.value)
+    assert "/engines lists all 60" in str(caught.value)
+    assert len(str(caught.value)) < 300
+    with pytest.raises(UserError) as caught:
+        find_engine("q" * 2000, crowd)
+    assert len(str(caught.value)) < 300
+    crowd[BASIC.id] = BASIC
+    with pytest.raises(UserError) as caught:
+        request_for(Wanted((WeightedText("a"),), negative="b"), BASIC, crowd)
+    assert "and 52 more" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "engine"),
     [
