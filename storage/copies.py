@@ -20,6 +20,8 @@ KEPT_BEFORE_MIGRATIONS = 5
 
 # What SQLite may put beside a file.
 _BESIDE = ("-wal", "-shm", "-journal")
+# What is behind the name of a copy that is still being made.
+_HALF = ".part"
 
 
 def backup(path: Path, to: Path) -> None:
@@ -34,7 +36,7 @@ def backup(path: Path, to: Path) -> None:
         make_folder(to.parent)
         if to.exists():
             raise StorageError(f"{to} is there already. Name another file.")
-        half = _beside(to, ".part")
+        half = _beside(to, _HALF)
         remove(half)
         try:
             duplicate(path, half)
@@ -52,15 +54,26 @@ def before_migration(path: Path, folder: Path, version: str) -> Path:
         make_folder(folder)
         number = 1 + max((number for number, _ in _made_before_migrations(path, folder)), default=0)
         copy = folder / f"{path.stem}-{version}-{number}{path.suffix}"
-        half = _beside(copy, ".part")
+        half = _beside(copy, _HALF)
         remove(half)
         try:
             duplicate(path, half)
+            put_in_place(half, copy)
         except BaseException:
             remove(half)
             raise
-        put_in_place(half, copy)
     return copy
+
+
+def clear_halves(folder: Path, before: float) -> None:
+    """Delete copies that were never finished, since whoever made them was killed. Raises StorageError. Blocks.
+
+    Those that were last written after `before` (Unix seconds) may still be written.
+    """
+    with sqlite.usable(folder):
+        for half in folder.glob(f"*{_HALF}*") if folder.is_dir() else ():
+            if half.stat().st_mtime < before:
+                half.unlink(missing_ok=True)
 
 
 def keep_latest(path: Path, folder: Path, count: int = KEPT_BEFORE_MIGRATIONS) -> None:
@@ -79,7 +92,7 @@ def set_aside(path: Path, to: Path) -> None:
         make_folder(to.parent)
         if to.exists():
             raise StorageError(f"{to} is there already. Try again in a moment.")
-        half, log, kept_log = _beside(to, ".part"), _beside(path, "-wal"), _beside(to, "-wal")
+        half, log, kept_log = _beside(to, _HALF), _beside(path, "-wal"), _beside(to, "-wal")
         try:
             if log.exists():
                 make_file(kept_log)

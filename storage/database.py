@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
@@ -27,6 +28,8 @@ __all__ = ["AsyncConnection", "Database", "InstanceLock", "StorageError", "datab
 _DRIVER = "sqlite+aiosqlite"
 
 _READERS = 4
+# A copy takes minutes at most.
+_HALF_SECONDS = 3600.0
 
 
 class Database:
@@ -163,9 +166,9 @@ def _lock(held: ExitStack, file: Path, what: Path) -> None:
 async def migrate(url: str, backup_to: Path | None = None, *, migrations: Path = FOLDER) -> None:
     """Bring the database up to this program's version, making it if there is none.
 
-    An older one is copied first, into the folder `backup_to` (default: `backups` beside the file), where the latest few
-    such copies are kept. Either all steps are done or nothing is changed. Only the holder of the InstanceLock may call
-    it. Raises StorageError.
+    An older one is copied first, into the folder `backup_to` (default: `backups` beside the file), where the latest
+    few such copies are kept; what is left of copies that were never finished goes. Either all steps are done or
+    nothing is changed. Only the holder of the InstanceLock may call it. Raises StorageError.
     """
     path = database_path(url)
     await apart(_migrate, path, backup_to or path.parent / "backups", migrations)
@@ -188,6 +191,7 @@ def database_path(url: str) -> Path:
 
 
 def _migrate(path: Path, backup_to: Path, folder: Path) -> None:
+    copies.clear_halves(backup_to, time.time() - _HALF_SECONDS)
     with sqlite.usable(path.parent):
         make_folder(path.parent)
         known = known_versions(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from bot.errors import STORAGE_FAILS, UserError
 from bot.generation.removing import remove_due
-from bot.providers.base import Refused
+from bot.providers.base import FetchedImage, GeneratedImage, Refused
 from storage import jobs as rows
 from storage import reconcile, removals, tables
 from storage.database import AsyncConnection
@@ -164,6 +165,44 @@ async def test_a_picture_that_finds_no_room_waits_for_it(
     assert (view.job.status, len(view.images), view.captured) == (JobStatus.DELIVERED, 1, 5000)
     assert workshop.provider.calls("submit") == 1
     assert await agrees(workshop)
+
+
+@pytest.mark.parametrize("step", ["write", "sync", "name"])
+async def test_no_try_on_a_full_disk_leaves_a_half_file(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    await workshop.files.prepare()
+    folder = workshop.files.path("any").parent
+    left: list[int] = []
+    fetch = workshop.provider.fetch
+
+    async def fetch_some(image: GeneratedImage, path: Path) -> FetchedImage:
+        left.append(len(await asyncio.to_thread(os.listdir, folder)))
+        fetched = await fetch(image, path)
+        if step == "write" and len(left) < 6:
+            raise OSError(28, "No space left on device")
+        return fetched
+
+    def fail(*_: object) -> None:
+        if len(left) < 6:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(workshop.provider, "fetch", fetch_some)
+    if step == "sync":
+        monkeypatch.setattr(os, "fsync", fail)
+    elif step == "name":
+        replaced = Path.replace
+
+        def replace(self: Path, target: Path) -> Path:
+            fail()
+            return replaced(self, target)
+
+        monkeypatch.setattr(Path, "replace", replace)
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert left == [0] * 6
+    assert len((await workshop.view(job_id)).images) == 1
+    assert await asyncio.to_thread(os.listdir, folder) == [f"{job_id}-0-0.png"]
 
 
 async def test_a_stop_waits_for_an_answer_that_is_not_written_down_yet(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sqlite3
 from contextlib import closing
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from storage import copies, sqlite, state, tables
-from storage.database import Database, StorageError
+from storage.database import Database, StorageError, migrate
 from tests.storage.rows import add_job, address, count
 
 TOKEN = "a-secret-token"
@@ -152,3 +153,33 @@ def test_the_name_of_a_copy_tells_when_it_was_made(tmp_path: Path) -> None:
     name = copies.dated(Path("data/easel.db"), tmp_path, at).name
     assert name == "easel-2026-01-31T120509Z.db"
     assert re.fullmatch(r"[\w.-]+", name), "a name that every file system takes"
+
+
+async def test_a_copy_that_cannot_get_its_name_leaves_no_half(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(copies, "put_in_place", fail)
+    folder = tmp_path / "copies"
+    with pytest.raises(StorageError, match="No space"):
+        await asyncio.to_thread(copies.before_migration, path, folder, "0001")
+    with pytest.raises(StorageError, match="No space"):
+        await backup(path, folder / "copy.db")
+    assert await files(folder) == []
+
+
+async def test_what_a_kill_left_of_copies_goes_at_the_next_start(database: Database, path: Path) -> None:
+    folder = path.parent / "backups"
+
+    def leave() -> None:
+        folder.mkdir()
+        for name in ("easel-1.db.part", "easel-1.db.part-journal", "easel-2.db.part", "easel-3.db"):
+            (folder / name).touch()
+            os.utime(folder / name, (1000, 1000))
+        (folder / "easel-2.db.part").touch()
+
+    await asyncio.to_thread(leave)
+    await migrate(f"sqlite+aiosqlite:///{path}")
+    assert await files(folder) == ["easel-2.db.part", "easel-3.db"], "one may still be written"
