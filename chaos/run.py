@@ -15,7 +15,7 @@ from chaos.asking import Ask, Crowd
 from chaos.conditions import Conditions
 from chaos.killing import LOOKING, POINTS, SHARED, Killer, Place, Side
 from chaos.last import LastLife, Noted
-from chaos.machine import MINUTE, Machine
+from chaos.machine import MINUTE, YEARS, Machine
 from chaos.services import LOST_AFTER, paint
 from chaos.weather import Kind, Weather
 from playground.providers import StandIn
@@ -109,11 +109,15 @@ class Run:
             life += 1
             if life % 20 == 0:
                 self._tell()
-        # Whatever the dice said: once a start without a key while its jobs are made, and a share that nobody noted.
-        wanted = {Kind.KEY, Kind.SHARE} & self.size.kinds
+        # Whatever the dice said: once a start without a key while its jobs are made, a share that nobody noted, and a
+        # clock that is ahead by more than anything is kept.
+        wanted = {Kind.KEY, Kind.SHARE, Kind.CLOCK} & self.size.kinds
         if wanted and life:
+            ahead = YEARS if Kind.CLOCK in wanted else 0
+            self.machine.set_clock(ahead)
             point = (SHARED, Side.UNHEARD) if Kind.SHARE in wanted else None
             await self._life(point, without=next(iter(KEYS)) if Kind.KEY in wanted else None)
+            self.machine.set_clock(-ahead)
 
     async def _life(self, point: tuple[Place, Side] | None = None, *, without: str | None = None) -> None:
         """A life that ends at this ``point``, or at one that is drawn; ``without`` is a setting that is missing."""
