@@ -14,7 +14,8 @@ RUN python -m venv /opt/venv \
 
 FROM python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin easel \
- && install --directory --owner easel --group easel /app /data
+ && install --directory --owner easel --group easel /app \
+ && install --directory --mode 0700 --owner easel --group easel /data
 ENV PATH=/opt/venv/bin:$PATH LD_LIBRARY_PATH=/opt/sqlite \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp/matplotlib DATA_DIR=/data
 COPY --from=build /opt/sqlite /opt/sqlite

@@ -22,6 +22,7 @@ from bot import config, logs
 from bot.config import Settings
 from bot.errors import SettingsError, UserError
 from bot.loading import uncollected
+from storage.disk import OWNER_ALONE
 from storage.errors import StorageError
 
 Command: TypeAlias = Callable[[Settings, argparse.Namespace], Awaitable[int]]
@@ -173,6 +174,8 @@ COMMANDS: dict[str, Command] = {
 def main(words: Sequence[str] | None = None) -> int:
     """Do what the words of the command line say and return the exit status."""
     arguments = _parser().parse_args(words)
+    # Prompts, pictures and copies of both are for the bot alone, whatever else runs on this machine.
+    os.umask(OWNER_ALONE)
     try:
         settings = config.load()
         config.keep_temporary_files_in(settings.data_dir)

@@ -19,6 +19,7 @@ from bot.generation.clock import Clock
 from bot.generation.comparing import comparison
 from bot.generation.defaults import Defaults, merged, private_by_default
 from bot.generation.jobs import Jobs
+from bot.generation.removing import remove
 from bot.generation.requests import ImagineOptions, Plan, decode_request, plan, with_seed
 from bot.generation.resting import refuse_resting
 from bot.generation.views import JobView, Progress, planned_requests, price_of
@@ -243,12 +244,7 @@ class Actions:
         job = await self._jobs.job(job_id)
         self._authorise(origin, job, "delete")
         view = await self._jobs.view(job_id)
-        for name in await self._jobs.delete(job_id):
-            try:
-                await self._files.remove(name)
-            except StorageError as error:
-                # It is nobody's any more, and is tidied away as such.
-                log.warning("image.not_removed", file=name, reason=str(error))
+        await remove(self._jobs.database, self._files, await self._jobs.delete(job_id))
         return view
 
     async def refresh(self, origin: Origin, job_id: int, card: CardAddress) -> rows.Job:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 import discord
@@ -13,7 +14,6 @@ from discord.ext import commands
 
 from bot.actions import Actions
 from bot.admin.reports import Reports
-from bot.admin.rules import Place
 from bot.admin.servers import Servers
 from bot.command_sync import CommandSync
 from bot.display.answers import explain
@@ -24,6 +24,7 @@ from bot.display.messages import tries_of_requests
 from bot.display.page_buttons import PageButton
 from bot.display.rush import Rush
 from bot.display.sharing import Sharing
+from bot.display.visible import place_of
 from bot.errors import UserError
 from bot.generation.clock import Clock
 from bot.history import History
@@ -128,8 +129,7 @@ class Easel(commands.AutoShardedBot):
         self.charts = charts
         self.servers = servers
         self.reports = reports
-        servers.channel_name = self._channel_name
-        servers.place = self._place
+        servers.place = partial(place_of, self)
         self.lineage = lineage
         self.proposals = proposals
         self.sharing = sharing
@@ -164,24 +164,8 @@ class Easel(commands.AutoShardedBot):
         trusted = {TeamMemberRole.admin, TeamMemberRole.developer}
         return user_id == team.owner_id or any(one.id == user_id and one.role in trusted for one in team.members)
 
-    def _channel_name(self, channel_id: int) -> str:
-        channel = self.get_channel(channel_id)
-        return f"#{getattr(channel, 'name', channel_id)}"
-
     async def on_guild_join(self, guild: discord.Guild) -> None:
         await self.commands_in_step.joined(guild.id)
-
-    def _place(self, server_id: int) -> Place:
-        guild = self.get_guild(server_id)
-        if guild is None or guild.unavailable:
-            # What is not known is not gone.
-            return Place(self._channel_name, lambda _: True)
-
-        def channel(channel_id: int) -> str | None:
-            found = guild.get_channel_or_thread(channel_id)
-            return None if found is None else f"#{found.name}"
-
-        return Place(channel, lambda role_id: guild.get_role(role_id) is not None)
 
     async def on_ready(self) -> None:
         log.info("bot.ready", servers=len(self.guilds), shards=self.shard_count)

@@ -16,7 +16,7 @@ from discord.ext.commands import ExtensionError
 
 from bot.client import COGS
 from bot.command_sync import LOOKED_AT, OURS, TROUBLES, Trouble
-from bot.config import Settings, load
+from bot.config import BACKUPS, Settings, load
 from bot.errors import SettingsError
 from bot.providers.base import Provider
 from bot.providers.registry import PROVIDERS
@@ -24,6 +24,7 @@ from bot.runtime import assembled, configured
 from bot.unreachable import unreachable
 from storage import running, sqlite
 from storage.database import Database, StorageError, database_path
+from storage.disk import open_to_others
 from storage.migrations import known_versions
 from storage.pools import apart
 
@@ -39,6 +40,9 @@ PERMISSIONS = discord.Permissions(
 """What the bot asks for when it is invited: what it takes to post a result that comes too late for an answer."""
 
 LEAST_FREE_BYTES = 2**30
+# What the bot makes in its data folder, and what the database has beside it.
+_OURS = ("images", BACKUPS, "cache")
+_BESIDE = ("", "-wal", "-shm")
 PATIENCE_SECONDS = 15.0
 
 # Discord's limits on commands.
@@ -80,7 +84,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("settings", f"{unknown} Correct the name, or take the line away.", fine=False)
     yield await apart(data_folder, settings.data_dir)
     yield await database(settings.database_url)
-    for finding in (*sqlite_library(), *proxies(settings)):
+    for finding in (*await apart(rights, settings), *sqlite_library(), *proxies(settings)):
         yield finding
     # Which services there are is not known while the settings cannot be read.
     if providers is not None:
@@ -139,6 +143,22 @@ def data_folder(folder: Path) -> Finding:
         return Finding(subject, f"only {free / 2**30:.1f} GiB are free at {folder}. Make room there.", fine=False)
     made = "" if folder.exists() else ", and will be made at the first start"
     return Finding(subject, f"{folder} can be written, {free / 2**30:.0f} GiB are free{made}.")
+
+
+def rights(settings: Settings) -> list[Finding]:
+    """What others on this machine may read of prompts and pictures, if anything. Blocks on the disk."""
+    folder = settings.data_dir
+    try:
+        path = database_path(settings.database_url)
+        known = [folder, *(folder / name for name in _OURS), *(path.with_name(path.name + end) for end in _BESIDE)]
+        found = open_to_others(known)
+    except (OSError, StorageError):
+        return []  # That is said about the folder and the database.
+    if not found:
+        return []
+    names = ", ".join(map(str, found))
+    text = f"others on this machine may read or enter {names}. Take that away with chmod -R go-rwx."
+    return [Finding("rights", text, fine=False)]
 
 
 async def database(url: str) -> Finding:

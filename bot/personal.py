@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from bot.characters import typed
 from bot.errors import UserError
@@ -20,6 +20,7 @@ from bot.generation.defaults import Defaults, means_nothing, takes_shape
 from bot.generation.prompt import IMAGES_PER_JOB
 from bot.generation.sizes import parse_shape
 from bot.providers.base import Ability, Engine
+from bot.stored import Unreadable, read_stored
 from storage import user_settings
 from storage.database import Database
 
@@ -191,7 +192,7 @@ class Personal:
 
 def _read(user_id: int, stored: Mapping[str, Any]) -> UserSettings:
     try:
-        return _SETTINGS.validate_python({name: value for name, value in stored.items() if name in NAMES})
-    except ValidationError:
+        return read_stored(_SETTINGS, {name: value for name, value in stored.items() if name in NAMES})
+    except Unreadable:
         log.exception("settings.unreadable", user=user_id)
         return _NOTHING

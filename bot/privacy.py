@@ -14,9 +14,10 @@ import structlog
 
 from bot.errors import UserError
 from bot.generation.clock import Clock
+from bot.generation.removing import remove
 from bot.periods import Period, current, milliseconds
 from bot.personal import Personal
-from storage import privacy
+from storage import privacy, removals
 from storage.database import Database
 from storage.errors import StorageError
 from storage.images import ImageFiles
@@ -41,6 +42,14 @@ class Export:
 
     name: str
     data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What was deleted of a person. ``left`` is the number of files that could not be removed yet."""
+
+    belongings: Belongings
+    left: int
 
 
 class Privacy:
@@ -73,24 +82,27 @@ class Privacy:
             raise UserError("Nothing of yours is stored but what you have spent, if you have.")
         return theirs
 
-    async def delete(self, user_id: int) -> Belongings:
-        """Delete all of it but the amounts, and return how much it was. Raises UserError where a job is running."""
+    async def delete(self, user_id: int) -> Deleted:
+        """Delete all of it but the amounts. Raises UserError where a job is running.
+
+        Files that cannot be removed now are tried again every hour.
+        """
         due_at = latest_end_of_a_period(self._clock.now())
         async with self._database.write() as tx:
             theirs = await privacy.belongings(tx, user_id)
             _refuse_running(theirs)
             files = await privacy.delete_all(tx, user_id, due_at=due_at)
+            await removals.add(tx, files)
         self._personal.forget(user_id)
-        log.info("privacy.deleted", user=user_id, jobs=theirs.jobs, files=len(files))
-        for name in files:
-            await self._files.remove(name)
+        left = await remove(self._database, self._files, files)
+        log.info("privacy.deleted", user=user_id, jobs=theirs.jobs, files=len(files), left=left)
         try:
             if await self._database.size() <= COMPACT_AT_ONCE:
                 await compact_if_due(self._database)
         except StorageError as error:
             # The rows are gone and overwritten; what may be left of them goes within the hour.
             log.warning("privacy.not_compacted", reason=str(error))
-        return theirs
+        return Deleted(theirs, left)
 
 
 async def say_farewell(database: Database, now: int) -> None:

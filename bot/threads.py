@@ -11,13 +11,13 @@ from bot.characters import typed
 from bot.errors import UserError
 from bot.generation.clock import Clock
 from bot.generation.previews import Previews
+from bot.generation.removing import remove
 from bot.generation.views import JobView, load_all
 from bot.origin import Origin
 from bot.providers.base import Provider
-from storage import history, jobs, thread_work
+from storage import history, jobs, removals, thread_work
 from storage import threads as rows
 from storage.database import AsyncConnection, Database
-from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.jobs import StoredImage
 from storage.thread_work import Work
@@ -186,13 +186,9 @@ class Threads:
         async with self._database.write() as tx:
             thread = await self._find(tx, origin, wanted)
             _refuse_unfinished((await thread_work.work_in(tx, [thread.id]))[thread.id])
-            names = await thread_work.delete_thread(tx, thread.id, origin.user_id)
-        for name in names or ():
-            try:
-                await self._files.remove(name)
-            except StorageError as error:
-                # It is nobody's any more, and is tidied away as such.
-                log.warning("image.not_removed", file=name, reason=str(error))
+            names = await thread_work.delete_thread(tx, thread.id, origin.user_id) or []
+            await removals.add(tx, names)
+        await remove(self._database, self._files, names)
         return thread
 
     async def _find(self, connection: AsyncConnection, origin: Origin, wanted: str | None) -> Thread:
@@ -202,17 +198,10 @@ class Threads:
             if current is None:
                 raise UserError(NONE_CURRENT)
             return current
-        # Ids are below 2^63; anything longer was forged.
-        if wanted.isascii() and wanted.isdecimal() and len(wanted) < 19:
-            thread = await rows.get_thread(connection, int(wanted), origin.user_id)
-            if thread is not None and thread.place_id == origin.place_id:
-                return thread
-        typed = wanted.strip().casefold()
-        found = await rows.find_threads(connection, origin.user_id, origin.place_id, wanted, THREADS_AT_MOST)
-        named = [thread for thread in found if thread.title.casefold() == typed]
-        if len(named) != 1:
+        thread = await rows.named_thread(connection, origin.user_id, origin.place_id, wanted)
+        if thread is None:
             raise UserError(NO_SUCH_THREAD)
-        return named[0]
+        return thread
 
     async def _view(self, connection: AsyncConnection, origin: Origin, thread: Thread) -> ThreadView:
         current = await rows.current_thread(connection, origin.user_id, origin.place_id)

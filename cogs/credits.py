@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import discord
 import structlog
 from discord import app_commands
@@ -11,9 +9,11 @@ from discord.app_commands import Choice, Range
 from discord.ext import commands
 
 from bot.client import Easel
+from bot.display.attaching import Sheet
 from bot.display.charts import ChartFailed, ChartSpec
 from bot.display.choices import calmly, matching
 from bot.display.credits_card import CHART, credits_card, credits_chart
+from bot.display.pages import answer_later, fill
 from bot.display.starting import origin_of
 from bot.periods import SUGGESTED
 
@@ -34,27 +34,27 @@ class Credits(commands.Cog):
         period: Range[str, 1, 40] = "this month",
     ) -> None:
         # A chart takes longer than the first answer may.
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await answer_later(interaction)
         view = await self.client.spending.credits(origin_of(interaction), period)
         chart = credits_chart(view)
-        files = await self._drawn(chart) if chart is not None else []
+        files = await self._drawn(chart) if chart is not None else ()
         names = {engine.id: engine.name for engine in self.client.actions.engines.values()}
         card = credits_card(view, names=names, chart=chart if files else None)
-        await interaction.followup.send(view=card, files=files, ephemeral=True)
+        await fill(interaction, Sheet(card, files))
 
     @show.autocomplete("period")
     @calmly
     async def periods(self, interaction: discord.Interaction[Easel], current: str) -> list[Choice[str]]:
         return matching(((name, name) for name in SUGGESTED), current)
 
-    async def _drawn(self, chart: ChartSpec) -> list[discord.File]:
+    async def _drawn(self, chart: ChartSpec) -> tuple[tuple[str, bytes], ...]:
         try:
             png = await self.client.charts.png(chart)
         except ChartFailed:
             # The words say the same.
             log.exception("chart.failed")
-            return []
-        return [discord.File(io.BytesIO(png), filename=CHART)]
+            return ()
+        return ((CHART, png),)
 
 
 async def setup(client: Easel) -> None:

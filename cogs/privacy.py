@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from typing import Any, Self, TypeAlias
 
 import discord
@@ -12,7 +11,9 @@ from discord.ext import commands
 
 from bot.client import Easel
 from bot.display.answers import Press, explain
+from bot.display.attaching import Sheet
 from bot.display.cards import WARM, Card, notice, quiet, text
+from bot.display.pages import answer_later, fill
 from bot.display.wording import counted, listed
 from storage.privacy import Belongings
 
@@ -29,15 +30,14 @@ class Privacy(commands.GroupCog, group_name="privacy", group_description="What i
 
     @app_commands.command(description="All that is stored on you, as a file")
     async def export(self, interaction: Interaction) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await answer_later(interaction)
         export = await self.client.privacy.export(interaction.user.id, file_limit=interaction.filesize_limit)
-        file = discord.File(io.BytesIO(export.data), filename=export.name)
         card = Card(
             text("**All that is stored on you**", "The file is JSON, which any text editor opens."),
-            ui.File(f"attachment://{file.filename}"),
+            ui.File(f"attachment://{export.name}"),
             text(quiet("Pictures are not in it; those that are still stored are on their cards and in your history.")),
         )
-        await interaction.followup.send(view=card, file=file, ephemeral=True)
+        await fill(interaction, Sheet(card, ((export.name, export.data),)))
 
     @app_commands.command(description="Delete all that is stored on you; asks first")
     async def delete(self, interaction: Interaction) -> None:
@@ -78,9 +78,15 @@ class Question(ui.LayoutView):
 
     async def _confirmed(self, interaction: Press) -> None:
         await interaction.response.defer()
-        theirs = await interaction.client.privacy.delete(interaction.user.id)
+        deleted = await interaction.client.privacy.delete(interaction.user.id)
         self.stop()
-        await interaction.edit_original_response(view=notice(f"Deleted: {_told(theirs)}."))
+        sentences = [f"Deleted: {_told(deleted.belongings)}."]
+        if deleted.left:
+            sentences.append(
+                f"Image files that could not be removed from the disk yet: {deleted.left}. Nobody can see them, and "
+                "the bot tries again every hour."
+            )
+        await interaction.edit_original_response(view=notice(*sentences))
 
     async def on_error(self, interaction: discord.Interaction[Any], error: Exception, item: ui.Item[Any], /) -> None:
         await explain(interaction, error, doing="button of /privacy delete")

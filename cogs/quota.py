@@ -15,8 +15,9 @@ from bot.client import Easel
 from bot.credits import credits_text
 from bot.display.admin_log import announce
 from bot.display.answers import tell
+from bot.display.first_answer import promise
 from bot.display.quota_cards import limits_text, member_card, quotas_card, subject_text
-from bot.display.starting import origin_of
+from bot.display.starting import origin_of, role_ids
 from bot.display.usage_cards import person
 from bot.errors import UserError
 from bot.generation.prompt import IMAGES_PER_JOB
@@ -74,6 +75,7 @@ class QuotaCog(commands.GroupCog, group_name="quota", group_description="Limits 
             raise UserError("The period is the same for all limits of this server. Say credits, images or jobs, too.")
         servers = self.client.servers
         said = []
+        await promise(interaction)
         if period is not None:
             await servers.set_rules(origin, {"period": Period(period)}, by="quota set")
             said.append(f"Limits of this server renew every {period}, by the calendar of UTC.")
@@ -95,8 +97,11 @@ class QuotaCog(commands.GroupCog, group_name="quota", group_description="Limits 
         credits: Range[float, -MOST, MOST],  # noqa: A002 - the name that people type
         note: Range[str, 1, 200] | None = None,
     ) -> None:
+        origin = origin_of(interaction)
+        require_manager(origin)
         amount = millicredits(credits)
-        balance = await self.client.servers.grant(origin_of(interaction), user.id, amount, note)
+        await promise(interaction)
+        balance = await self.client.servers.grant(origin, user.id, amount, note)
         what = f"{credits_text(amount)} granted to" if amount > 0 else f"{credits_text(-amount)} taken back from"
         await announce(interaction, f"{what} {person(user.id)}. Extra credits left: {credits_text(balance.left)}.")
 
@@ -113,6 +118,7 @@ class QuotaCog(commands.GroupCog, group_name="quota", group_description="Limits 
         origin = origin_of(interaction)
         server_id = require_manager(origin)
         subject, subject_id = self._subject(server_id, whom, role, user, or_else=None)
+        await promise(interaction)
         before = await self.client.servers.clear_quota(origin, subject, subject_id)
         period = self.client.servers.rules(server_id).period
         await announce(interaction, f"{subject_text(before)}: no limit any more. It was {limits_text(before, period)}.")
@@ -127,8 +133,8 @@ class QuotaCog(commands.GroupCog, group_name="quota", group_description="Limits 
             period = client.servers.rules(server_id).period
             card = quotas_card(client.servers.quotas(server_id), period, client.servers.operator)
         else:
-            roles = frozenset(role.id for role in user.roles) if isinstance(user, discord.Member) else frozenset[int]()
-            card = member_card(user.id, await client.servers.member_limits(origin, user.id, roles))
+            await promise(interaction)
+            card = member_card(user.id, await client.servers.member_limits(origin, user.id, role_ids(user)))
         await tell(interaction, card)
 
     def _subject(

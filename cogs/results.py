@@ -10,6 +10,7 @@ from discord.ext import commands
 
 from bot.client import Easel
 from bot.display.buttons import details
+from bot.display.first_answer import promise
 from bot.display.forms import use_prompt
 from bot.display.messages import jobs_named
 from bot.errors import UserError
@@ -38,9 +39,10 @@ class Results(commands.Cog):
             self.client.tree.remove_command(menu.name, type=menu.type)
 
     async def use_this_prompt(self, interaction: Interaction, message: discord.Message) -> None:
-        await use_prompt(interaction, await self._job(message))
+        await use_prompt(interaction, self._job(message))
 
     async def details(self, interaction: Interaction, message: discord.Message) -> None:
+        await promise(interaction)
         await details(interaction, await self._job(message))
 
     async def _job(self, message: discord.Message) -> int:

@@ -20,6 +20,7 @@ from bot.client import Easel
 from bot.display.admin_log import announce
 from bot.display.answers import tell
 from bot.display.choices import NAME_AT_MOST, calmly, engine_choices, size_choices
+from bot.display.first_answer import promise
 from bot.display.server_cards import changes_text, log_card, missing_in, rules_card
 from bot.display.starting import origin_of
 from bot.errors import UserError
@@ -136,6 +137,7 @@ class Server(commands.GroupCog, group_name="server", group_description="Rules of
         problems += [each for each in contradictions(replace(before, **changes), known) if each not in already]
         if problems:
             raise UserError(*problems)
+        await promise(interaction)
         await self.client.servers.set_rules(origin, changes)
         await announce(interaction, *changes_text(changes))
 
@@ -148,7 +150,10 @@ class Server(commands.GroupCog, group_name="server", group_description="Rules of
     @app_commands.command(description="Every change by an admin: who, what and when")
     @app_commands.describe(before="Only changes before the one of this number, to look further back")
     async def log(self, interaction: Interaction, before: Range[int, 1, 2**53 - 1] | None = None) -> None:
-        acts = await self.client.servers.acts(origin_of(interaction), before=before, limit=ACTS_SHOWN)
+        origin = origin_of(interaction)
+        require_manager(origin)
+        await promise(interaction)
+        acts = await self.client.servers.acts(origin, before=before, limit=ACTS_SHOWN)
         await tell(interaction, log_card(acts))
 
     @change.autocomplete("engines")

@@ -13,6 +13,7 @@ from bot.client import Easel
 from bot.display.answers import tell
 from bot.display.cards import notice
 from bot.display.choices import NAME_AT_MOST, calmly, thread_choices
+from bot.display.first_answer import promise
 from bot.display.pages import answer_later, fill
 from bot.display.starting import origin_of
 from bot.display.thread_cards import delete_question, gallery_card, threads_card
@@ -32,6 +33,7 @@ class Threads(commands.GroupCog, group_name="thread", group_description="Your li
     @app_commands.command(description="Begin a new thread: what you make from now on belongs to it")
     @app_commands.describe(title="What to call it; your next prompt names it if left out")
     async def new(self, interaction: Interaction, title: Range[str, 1, TITLE_AT_MOST] | None = None) -> None:
+        await promise(interaction)
         named = await self.client.threads.open(origin_of(interaction), title)
         if named is None:
             said = "The next image you ask for here begins a new thread, named after its prompt."
@@ -47,6 +49,7 @@ class Threads(commands.GroupCog, group_name="thread", group_description="Your li
     @app_commands.command(description="Go on with one of your threads: what you make from now on belongs to it")
     @app_commands.describe(thread="Which of your threads")
     async def use(self, interaction: Interaction, thread: Name) -> None:
+        await promise(interaction)
         used = await self.client.threads.use(origin_of(interaction), thread)
         said = f"This is your current thread now: **{safe(used.title, 200)}**. What you make here belongs to it."
         await tell(interaction, notice(said))
@@ -62,12 +65,14 @@ class Threads(commands.GroupCog, group_name="thread", group_description="Your li
     async def rename(
         self, interaction: Interaction, title: Range[str, 1, TITLE_AT_MOST], thread: Name | None = None
     ) -> None:
+        await promise(interaction)
         before, named = await self.client.threads.rename(origin_of(interaction), thread, title)
         await tell(interaction, notice(f"{safe(before.title, 200)} is called **{safe(named, 200)}** now."))
 
     @app_commands.command(description="Delete one of your threads with what was made in it; asks first")
     @app_commands.describe(thread="Which of your threads")
     async def delete(self, interaction: Interaction, thread: Name) -> None:
+        await promise(interaction)
         view = await self.client.threads.deletable(origin_of(interaction), thread)
         await tell(interaction, delete_question(view))
 

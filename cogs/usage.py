@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Literal
 
 import discord
@@ -12,8 +11,10 @@ from discord.ext import commands
 
 from bot.client import Easel
 from bot.display.answers import tell
+from bot.display.attaching import Sheet
 from bot.display.cards import Card, text
 from bot.display.choices import calmly, matching
+from bot.display.first_answer import promise
 from bot.display.pages import answer_later, fill
 from bot.display.usage_cards import person_card, running_card
 from bot.display.usage_pages import asker_of, cancelled_sheet, names_for, report_sheet
@@ -60,7 +61,10 @@ class Usage(commands.GroupCog, group_name="usage", group_description="What this 
         period: Period = "this month",
         everywhere: bool = False,
     ) -> None:
-        report = await self.client.reports.person(asker_of(interaction, everywhere=everywhere), user.id, period)
+        asker = asker_of(interaction, everywhere=everywhere)
+        asker.server_id()
+        await promise(interaction)
+        report = await self.client.reports.person(asker, user.id, period)
         await tell(interaction, person_card(report, names_for(interaction, everywhere=everywhere)))
 
     @app_commands.command(description="Every entry of the ledger as a table for a spreadsheet program")
@@ -74,7 +78,7 @@ class Usage(commands.GroupCog, group_name="usage", group_description="What this 
         name, data = await self.client.reports.export(asker, period)
         card = Card(text("**Every entry of the ledger in this time.** Amounts are credits, times are UTC."))
         card.add_item(discord.ui.File(f"attachment://{name}"))
-        await interaction.edit_original_response(view=card, attachments=[discord.File(io.BytesIO(data), filename=name)])
+        await fill(interaction, Sheet(card, ((name, data),)))
 
     @app_commands.command(description="What is running and waiting now; or cancel a job")
     @app_commands.describe(cancel="The number of a job to cancel, as this list shows it", everywhere=EVERYWHERE)

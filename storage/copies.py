@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from storage import sqlite
-from storage.disk import put_in_place
+from storage.disk import make_file, make_folder, put_in_place
 from storage.errors import StorageError
 from storage.migrations import known_versions
 from storage.schema import version_of
@@ -31,7 +31,7 @@ def backup(path: Path, to: Path) -> None:
         if version_of(path, known_versions()) is None:
             raise StorageError(f"There is no database to copy at {path}.")
     with sqlite.usable(to.parent):
-        to.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(to.parent)
         if to.exists():
             raise StorageError(f"{to} is there already. Name another file.")
         half = _beside(to, ".part")
@@ -49,7 +49,7 @@ def backup(path: Path, to: Path) -> None:
 def before_migration(path: Path, folder: Path, version: str) -> Path:
     """Copy the database before it is migrated, under a name that no earlier copy has. Raises StorageError. Blocks."""
     with sqlite.usable(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         number = 1 + max((number for number, _ in _made_before_migrations(path, folder)), default=0)
         copy = folder / f"{path.stem}-{version}-{number}{path.suffix}"
         half = _beside(copy, ".part")
@@ -76,15 +76,17 @@ def set_aside(path: Path, to: Path) -> None:
     Nobody else may have it open. Raises StorageError: nothing is changed then. Blocks.
     """
     with sqlite.usable(to.parent):
-        to.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(to.parent)
         if to.exists():
             raise StorageError(f"{to} is there already. Try again in a moment.")
         half, log, kept_log = _beside(to, ".part"), _beside(path, "-wal"), _beside(to, "-wal")
         try:
             if log.exists():
+                make_file(kept_log)
                 shutil.copyfile(log, kept_log)
             if _without_log(path):
                 kept_log.unlink(missing_ok=True)
+            make_file(half)
             shutil.copyfile(path, half)
             put_in_place(half, to)
         except BaseException:
@@ -116,6 +118,8 @@ def duplicate(path: Path, to: Path) -> None:
         # which would wait for ever.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        with sqlite.usable(to.parent):
+            make_file(to)
         with sqlite.plainly(to), closing(sqlite3.connect(to)) as target:
             source.backup(target)
             # So that it can be read where nothing can be written beside it.

@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage import copies, driver, sqlite
+from storage.disk import make_file, make_folder
 from storage.errors import StorageError
 from storage.migrations import FOLDER, known_versions
 from storage.pools import apart
@@ -137,7 +138,7 @@ class InstanceLock:
         with ExitStack() as held:
             file = self._path.resolve()
             with sqlite.usable(file.parent):
-                file.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(file.parent)
                 # By its other name it could be locked, and have its log, somewhere else.
                 if file.is_file() and file.stat().st_nlink > 1:
                     raise StorageError(f"The database {self._path} has several names (hard links): leave it one.")
@@ -145,14 +146,14 @@ class InstanceLock:
             if self._folder is not None:
                 folder = self._folder.resolve()
                 with sqlite.usable(folder):
-                    folder.mkdir(parents=True, exist_ok=True)
+                    make_folder(folder)
                     _lock(held, folder / "easel.lock", self._folder)
             self._held = held.pop_all()
 
 
 def _lock(held: ExitStack, file: Path, what: Path) -> None:
     # Taken in one thread and given back in another.
-    lock = FileLock(file, timeout=0, thread_local=False)
+    lock = FileLock(file, timeout=0, mode=0o600, thread_local=False)
     try:
         held.enter_context(lock)
     except Timeout as error:
@@ -188,13 +189,14 @@ def database_path(url: str) -> Path:
 
 def _migrate(path: Path, backup_to: Path, folder: Path) -> None:
     with sqlite.usable(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         known = known_versions(folder)
         version = version_of(path, known)
         if version == known[-1]:
             return
         copy = None if version is None else copies.before_migration(path, backup_to, version)
         try:
+            make_file(path)
             upgrade(path, folder)
         except StorageError:
             # The database is unchanged: the copies of many starts that fail would fill the disk.

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
 from storage.records import Job, JobStatus, StoredImage, job_of
-from storage.searching import folded, pattern
+from storage.searching import DOT_ABOVE, folded, patterns
 
 _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
@@ -72,7 +72,8 @@ def _wanted(user_id: int, wanted: Wanted) -> list[ColumnElement[bool]]:
     if wanted.thread_id is not None:
         conditions.append(_JOBS.thread_id == wanted.thread_id)
     if wanted.words is not None and folded(wanted.words):
-        conditions.append(_JOBS.words.like(pattern(wanted.words), escape="\\"))
+        words = func.replace(_JOBS.words, DOT_ABOVE, "")
+        conditions.append(or_(*(words.like(each, escape="\\") for each in patterns(wanted.words))))
     if wanted.engine is not None:
         conditions.append(exists().where(_SUBMISSIONS.job_id == _JOBS.id, _SUBMISSIONS.engine == wanted.engine))
     return conditions

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, insert, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.disk import put_in_place
+from storage.disk import make_folder, put_in_place
 from storage.errors import StorageError
 from storage.pools import Pools
 from storage.records import UNSHOWN, StoredImage
@@ -90,7 +90,7 @@ class ImageFiles:
 
     def _prepare(self) -> None:
         with self._plainly():
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             for aside in self._folder.glob(f"*{_ASIDE}"):
                 aside.unlink()
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import copies, id_sequences, sqlite, tables
 from storage.database import Database, database_url
-from storage.disk import put_in_place
+from storage.disk import make_folder, put_in_place
 from storage.endings import end_free
 from storage.errors import StorageError
 from storage.migrations import known_versions
@@ -72,7 +72,7 @@ def _prepare(path: Path, copy: Path, half: Path) -> None:
     if version is None:
         raise StorageError(f"{copy} is empty: there is nothing in it to put back.")
     with sqlite.usable(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         copies.remove(half)
     copies.duplicate(copy, half)
     try:

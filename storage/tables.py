@@ -77,6 +77,9 @@ STRICT: dict[str, Any] = {"sqlite_strict": True}
 # Without this SQLite gives the id of a deleted row to the next one, and an old button or entry would speak of that.
 NEVER_REUSED: dict[str, Any] = {"sqlite_autoincrement": True}
 
+INT64_END = 2**63
+"""The first number that a column of integers does not hold."""
+
 # Not false() and true(): PostgreSQL refuses a boolean as the default of an integer column.
 NO = text("0")
 YES = text("1")
@@ -248,6 +251,15 @@ images = Table(
         "created_at",
         sqlite_where=text("preview IS NOT NULL"),
     ),
+    **STRICT,
+    **NEVER_REUSED,
+)
+
+# The files in DATA_DIR/images that have to go: they are on it from the moment in which their records go.
+removals = Table(
+    "removals",
+    metadata,
+    Column("file", Text, primary_key=True),
     **STRICT,
 )
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
+from storage.searching import folded
 
 _THREADS = tables.threads.c
 _CURRENT = tables.current_threads.c
+
+_DIGITS = len(str(tables.INT64_END))
 
 UNTITLED = "Untitled"
 """What a thread is called whose title came from a prompt that was deleted."""
@@ -82,6 +85,23 @@ async def get_thread(conn: AsyncConnection, thread_id: int, user_id: int) -> Thr
     return None if row is None else Thread(**row)
 
 
+async def named_thread(conn: AsyncConnection, user_id: int, place_id: int, wanted: str) -> Thread | None:
+    """The user's thread in that place of this id, or else of this title; None if there is not just one.
+
+    The very title counts more than one that differs in accents or letter case.
+    """
+    if wanted.isascii() and wanted.isdecimal() and len(wanted) <= _DIGITS and int(wanted) < tables.INT64_END:
+        thread = await get_thread(conn, int(wanted), user_id)
+        if thread is not None and thread.place_id == place_id:
+            return thread
+    title = " ".join(wanted.split())
+    rows = (await conn.execute(select(tables.threads).where(*_of(user_id, place_id)))).mappings()
+    every = [Thread(**row) for row in rows]
+    named = [each for each in every if each.title == title]
+    named = named or [each for each in every if folded(each.title) == folded(title)]
+    return named[0] if len(named) == 1 else None
+
+
 async def titles(conn: AsyncConnection, thread_ids: Collection[int]) -> dict[int, str]:
     """The titles of the threads by their ids."""
     if not thread_ids:
@@ -89,19 +109,23 @@ async def titles(conn: AsyncConnection, thread_ids: Collection[int]) -> dict[int
     return {row.id: row.title for row in await conn.execute(_TITLES, {"threads": list(thread_ids)})}
 
 
+def _of(user_id: int, place_id: int) -> tuple[ColumnElement[bool], ...]:
+    return _THREADS.user_id == user_id, _THREADS.place_id == place_id
+
+
 async def find_threads(conn: AsyncConnection, user_id: int, place_id: int, text: str, limit: int = 25) -> list[Thread]:
-    """The user's threads in that place whose title holds the text in any case, last worked on first."""
+    """The user's threads in that place whose title holds the text in any form, last worked on first."""
     statement = (
         select(tables.threads)
         .where(_THREADS.user_id == user_id, _THREADS.place_id == place_id)
         .order_by(_THREADS.updated_at.desc(), _THREADS.id.desc())
     )
-    wanted = text.strip().casefold()
+    wanted = folded(text)
     if not wanted:
         statement = statement.limit(limit)
     # Compared here: databases do not agree on letter case beyond ASCII, and these are one person's rows only.
     rows = (await conn.execute(statement)).mappings()
-    found = (Thread(**row) for row in rows if wanted in row["title"].casefold())
+    found = (Thread(**row) for row in rows if wanted in folded(row["title"]))
     return [thread for thread, _ in zip(found, range(limit), strict=False)]
 
 

@@ -68,7 +68,7 @@ async def forget_lapsed_of(tx: AsyncConnection, user_id: int, *, keep: int) -> i
 
 async def _forget_lapsed(tx: AsyncConnection, wanted: Select[tuple[int]]) -> int:
     """They take the threads along that were opened for them, and in which nothing else was made."""
-    gone = list((await tx.execute(wanted)).scalars())
+    gone = [row.id for row in await tx.execute(wanted)]
     if not gone:
         return 0
     others = exists().where(_JOBS.thread_id == tables.threads.c.id, _JOBS.id.not_in(gone))

@@ -42,6 +42,8 @@ def easel(
         if name.startswith(("DISCORD_", "AI_CLIENT_", "AITHRIVING_", "LOG_")) or name in {"DATA_DIR", "DATABASE_URL"}:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    mask = os.umask(0)
+    os.umask(mask)
     root = logging.getLogger()
     handlers, level, raising = root.handlers[:], root.level, logging.raiseExceptions
 
@@ -54,6 +56,7 @@ def easel(
         return Ended(status, captured.out, captured.err)
 
     yield run
+    os.umask(mask)
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.raiseExceptions = raising

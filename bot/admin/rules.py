@@ -16,6 +16,7 @@ from bot.generation.defaults import Defaults
 from bot.generation.requests import ImagineOptions, Plan
 from bot.origin import Origin
 from bot.periods import Period
+from bot.stored import read_stored
 
 WHO = "Members with Manage Server can change that with /server."
 ASK = "Ask somebody with Manage Server to set another one with /server set."
@@ -27,13 +28,18 @@ TOO_LONG = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What Discord knows of a server: what a channel is called, None if it is gone; whether there is such a role."""
+    """A server as one person sees it, by the ids of its channels and roles.
+
+    ``channel`` is a channel's name, None where this person may not see it. ``has_channel`` and ``has_role`` say whether
+    there is such a one at all.
+    """
 
     channel: Callable[[int], str | None]
+    has_channel: Callable[[int], bool]
     has_role: Callable[[int], bool]
 
 
-ANY_PLACE = Place(str, lambda _: True)
+ANY_PLACE = Place(str, lambda _: True, lambda _: True)
 
 
 class Privacy(StrEnum):
@@ -71,7 +77,7 @@ class Rules:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Rules:
         """Read what was stored; what is not known is left out. Raises ValueError if something is wrong."""
-        return _RULES.validate_python({name: value for name, value in stored.items() if name in NAMES})
+        return read_stored(_RULES, {name: value for name, value in stored.items() if name in NAMES})
 
     # Made once, since they are asked at every command.
     @cached_property
@@ -129,8 +135,8 @@ class Rules:
         found = []
         if self.channels and not {origin.channel_id, origin.parent_channel_id} & set(self.channels):
             names = [name for name in map(place.channel, self.channels) if name is not None]
-            if names:
-                found.append(f"Images are not made in this channel, but in {few(names)}. {WHO}")
+            if any(map(place.has_channel, self.channels)):
+                found.append(f"Images are not made in this channel{f', but in {few(names)}' if names else ''}. {WHO}")
             else:
                 gone = "The channel" if len(self.channels) == 1 else "Each channel"
                 found.append(f"{gone} in which images may be made here is gone, or I cannot see it. {ASK}")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from pydantic import ValidationError
 
 from bot.admin.rules import ANY_PLACE, NO_RULES, WHO, Place, Privacy, Rules, texts_of
 from bot.characters import typed
@@ -20,6 +19,7 @@ from bot.generation.limits import InForce, LimitKind, Limits, LimitUse, in_force
 from bot.generation.requests import ImagineOptions, Plan
 from bot.origin import Origin
 from bot.periods import Period, current, milliseconds
+from bot.stored import Unreadable
 from storage import jobs as job_rows
 from storage import ledger, quotas, server_settings
 from storage.database import AsyncConnection, Database
@@ -73,10 +73,8 @@ class Servers:
         self._rules: dict[int, Rules] = {}
         self._quotas: dict[int, list[Quota]] = {}
         self._turn = asyncio.Lock()
-        self.channel_name: Callable[[int], str] = str
-        """How a channel is called in a sentence; whoever knows Discord puts a better one in its place."""
-        self.place: Callable[[int], Place] = lambda _: ANY_PLACE
-        """What Discord knows of a server; likewise."""
+        self.place: Callable[[Origin], Place] = lambda _: ANY_PLACE
+        """The server as this person sees it; whoever knows Discord puts a better one in its place."""
 
     async def load(self) -> None:
         """Read what is stored. Raises StorageError."""
@@ -104,7 +102,7 @@ class Servers:
         """
         if origin.server_id is None:
             return []
-        place = self.place(origin.server_id)
+        place = self.place(origin)
         found = self.rules(origin.server_id).problems(origin, options, plan, engines=engines, place=place)
         if plan is not None:
             found += too_many_images(self.in_force(origin), plan.images)
@@ -131,8 +129,7 @@ class Servers:
     def problems_of_sharing(self, origin: Origin, options: ImagineOptions) -> list[str]:
         """Why the server does not let the person show a result of theirs here, each a sentence."""
         rules = self.rules(origin.server_id)
-        place = ANY_PLACE if origin.server_id is None else self.place(origin.server_id)
-        found = rules.problems_of_place(origin, place)
+        found = rules.problems_of_place(origin, self.place(origin))
         if rules.privacy is Privacy.FORCED:
             found.append(f"Results are always private in this server. {WHO}")
         return found + rules.problems_of_words(origin, texts_of(options, None))
@@ -304,6 +301,6 @@ def _named(subject: Subject, subject_id: int) -> dict[str, Any]:
 def _read(server_id: int, stored: Mapping[str, Any]) -> Rules:
     try:
         return Rules.from_json(stored)
-    except ValidationError:
+    except Unreadable:
         log.exception("server.rules_unreadable", server=server_id)
         return NO_RULES

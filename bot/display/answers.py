@@ -24,8 +24,10 @@ Press: TypeAlias = "discord.Interaction[Easel]"
 
 UNKNOWN_INTERACTION = 10062
 
-# Somebody answered already, or it is too late to answer: there is nobody left to tell.
-_NOBODY_LISTENS = frozenset({40060, UNKNOWN_INTERACTION, 10015, 50027, 10008})
+# No answer is taken any more: it is too late, somebody answered already (it may have been an earlier try of ours), the
+# thread was archived meanwhile, or the interaction's token is over. None of it is a fault, and nobody can be told.
+_NO_ANSWER_TAKEN = frozenset({UNKNOWN_INTERACTION, 40060, 50083, 10015, 50027})
+_NOBODY_LISTENS = _NO_ANSWER_TAKEN | {10008}
 
 
 async def tell(interaction: Press, card: discord.ui.LayoutView) -> None:
@@ -42,8 +44,8 @@ async def explain(interaction: Press, error: BaseException, *, doing: str, job_i
     ``doing`` names what was asked for in the log. Never raises: there is nobody to tell if this fails as well.
     """
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
-    if isinstance(cause, discord.NotFound) and cause.code == UNKNOWN_INTERACTION:
-        log.warning("interaction.answered_too_late", doing=doing, job=job_id)
+    if isinstance(cause, discord.HTTPException) and cause.code in _NO_ANSWER_TAKEN:
+        log.warning("interaction.answer_not_taken", doing=doing, job=job_id, status=cause.status, code=cause.code)
         return
     if isinstance(cause, UserError):
         card = refusal(cause.problems)

@@ -13,6 +13,7 @@ from discord import ui
 from bot.display.answers import Press, explain, tell
 from bot.display.cards import CALM, custom_id, notice, text
 from bot.display.detail_cards import details_card
+from bot.display.first_answer import TOO_SLOW, looked_up, promise
 from bot.display.forms import edit, use_prompt
 from bot.display.kept import show_kept
 from bot.display.links import jump_url
@@ -57,6 +58,7 @@ class JobButton(
 
 
 async def _cancel(interaction: Press, job_id: int) -> None:
+    await promise(interaction)
     said = await interaction.client.actions.cancel(origin_of(interaction), job_id)
     await tell(interaction, notice(said))
     await interaction.client.delivery.show(job_id)
@@ -64,7 +66,10 @@ async def _cancel(interaction: Press, job_id: int) -> None:
 
 async def _again(interaction: Press, job_id: int, *, new_seed: bool = False) -> None:
     origin = origin_of(interaction)
-    plan = await interaction.client.actions.plan_again(origin, job_id, new_seed=new_seed)
+    # What is found decides whether everybody sees the answer.
+    plan = await looked_up(interaction, interaction.client.actions.plan_again(origin, job_id, new_seed=new_seed))
+    if interaction.response.is_done():
+        raise UserError(TOO_SLOW)
     missing = missing_permissions(interaction, origin, private=plan.options.private)
     if missing:
         raise UserError(*missing)
@@ -77,13 +82,15 @@ async def _new_seed(interaction: Press, job_id: int) -> None:
 
 async def details(interaction: Press, job_id: int) -> None:
     """Show everything that is known of a job, to the one who asked."""
+    await promise(interaction)
     found = await interaction.client.lineage.detailed(origin_of(interaction), job_id)
     await tell(interaction, details_card(found))
 
 
 async def _walk(interaction: Press, job_id: int) -> None:
+    await interaction.response.defer()
     found = await interaction.client.lineage.detailed(origin_of(interaction), job_id)
-    await interaction.response.edit_message(view=details_card(found))
+    await interaction.edit_original_response(view=details_card(found))
 
 
 async def _share(interaction: Press, job_id: int) -> None:
@@ -104,19 +111,17 @@ async def _refresh(interaction: Press, job_id: int) -> None:
 
 
 async def _delete(interaction: Press, job_id: int) -> None:
+    # The answer to this press stays bound to the card, so that it can be taken away, private or not.
+    await interaction.response.defer()
     actions, origin = interaction.client.actions, origin_of(interaction)
     try:
         view = await actions.deletable(origin, job_id)
     except UserError:
-        asked_by = _asked_by(interaction)
-        if not await actions.may_clear(origin, job_id, asked_by=asked_by):
+        if not await actions.may_clear(origin, job_id, asked_by=_asked_by(interaction)):
             raise
         # The job was deleted elsewhere, and this message was out of reach.
-        await interaction.response.defer()
         await interaction.delete_original_response()
         return
-    # The answer to this press stays bound to the card, so that it can be taken away, private or not.
-    await interaction.response.defer()
     question = DeleteQuestion(interaction, job_id, images=len(view.images))
     question.message = await interaction.followup.send(view=question, ephemeral=True, wait=True)
 

@@ -23,6 +23,8 @@ class Card(ui.LayoutView):
 
     def __init__(self, *items: ui.Item[Any], accent: discord.Colour = CALM) -> None:
         super().__init__(timeout=None)
+        self.parts = items
+        self.accent = accent
         self.add_item(ui.Container(*items, accent_colour=accent))
 
     def is_finished(self) -> bool:

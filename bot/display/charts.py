@@ -13,6 +13,7 @@ from threading import Timer
 
 import structlog
 
+from storage.disk import make_folder
 from storage.pools import Pool
 
 log = structlog.get_logger(__name__)
@@ -118,7 +119,7 @@ class Charts:
         # A session of its own: Ctrl-C in the terminal is for the bot, which then ends this by itself.
         command = [sys.executable, "-I", str(PROCESS), str(self._idle)]
         try:
-            self._cache.mkdir(parents=True, exist_ok=True)
+            make_folder(self._cache)
             return subprocess.Popen(  # noqa: S603 - our own file, by our own Python
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeAlias, TypeVar
@@ -18,6 +19,9 @@ from bot.providers.base import Engine
 
 log = structlog.get_logger(__name__)
 
+PATIENCE = 1.5
+"""Seconds within which choices are found; Discord waits for three."""
+
 CHOICES_AT_MOST = 25
 NAME_AT_MOST = 100
 """Characters of a choice, and of its value, at most."""
@@ -27,12 +31,16 @@ Suggest: TypeAlias = Callable[[_Cog, Press, str], Coroutine[Any, Any, list[Choic
 
 
 def calmly(suggest: Suggest[_Cog]) -> Suggest[_Cog]:
-    """A list of choices that cannot be made is an empty one: whoever types sees no error, the log does."""
+    """A list of choices that cannot be made, or not in time, is an empty one: only the log has an error."""
 
     @functools.wraps(suggest)  # The library tells a method by its name.
     async def suggesting(self: _Cog, interaction: Press, current: str) -> list[Choice[str]]:
         try:
-            return await suggest(self, interaction, current)
+            async with asyncio.timeout(PATIENCE):
+                return await suggest(self, interaction, current)
+        except TimeoutError:
+            log.warning("autocomplete.too_slow", of=suggest.__name__)
+            return []
         except Exception:
             log.exception("autocomplete.failed", of=suggest.__name__)
             return []

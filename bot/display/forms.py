@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,8 @@ import discord
 from discord import ui
 
 from bot.display.answers import Press, explain, tell
-from bot.display.cards import WARM, text
+from bot.display.cards import CALM, WARM, text
+from bot.display.first_answer import looked_up
 from bot.display.starting import origin_of, planned, start
 from bot.display.wording import plain, safe
 from bot.errors import UserError
@@ -75,9 +76,15 @@ class EditForm(Form):
             plan = await planned(interaction, draft.options(), complete=True)
         except UserError as error:
             # What was typed took a while: it is offered again together with what is wrong with it.
-            await tell(interaction, Unfinished(error, draft, self._engines, job_id=self.job_id, title=self.title))
+            problems = [safe(problem, 1000) for problem in error.problems[:3]]
+            form = EditForm(draft, self._engines, job_id=self.job_id, title=self.title)
+            await tell(interaction, Offer(problems, form, label="Edit again", accent=WARM))
             return
         await start(interaction, plan, parent_id=self.job_id)
+
+    def anew(self) -> EditForm:
+        """The same form once more: one that was sent is done with."""
+        return EditForm(self._draft, self._engines, job_id=self.job_id, title=self.title)
 
     def _changed(self) -> Draft:
         chosen = tuple(self._engine.values)
@@ -93,45 +100,55 @@ class EditForm(Form):
         )
 
 
-class Unfinished(ui.LayoutView):
-    """Why a form could not be taken, with the way back to it. It lives for a while and in memory only."""
+class Offer(ui.LayoutView):
+    """Why there is no form yet, with a button that opens it. It lives for a while and in memory only."""
 
-    def __init__(
-        self, error: UserError, draft: Draft, engines: Mapping[str, Engine], *, job_id: int, title: str
-    ) -> None:
+    def __init__(self, sentences: Iterable[str], form: EditForm, *, label: str, accent: discord.Colour) -> None:
         super().__init__(timeout=_PATIENCE)
-        self._again = (draft, engines, job_id, title)
-        back: ui.Button[Any] = ui.Button(label="Edit again")
-        back.callback = self._reopen  # type: ignore[method-assign,assignment]  # a callback without a decorator
-        problems = [safe(problem, 1000) for problem in error.problems[:3]]
-        self.add_item(ui.Container(text(*problems), ui.ActionRow(back), accent_colour=WARM))
+        self._form = form
+        opens: ui.Button[Any] = ui.Button(label=label)
+        opens.callback = self._open  # type: ignore[method-assign,assignment]  # a callback without a decorator
+        self.add_item(ui.Container(text(*sentences), ui.ActionRow(opens), accent_colour=accent))
 
-    async def _reopen(self, interaction: Press) -> None:
-        draft, engines, job_id, title = self._again
-        await interaction.response.send_modal(EditForm(draft, engines, job_id=job_id, title=title))
+    async def _open(self, interaction: Press) -> None:
+        await interaction.response.send_modal(self._form.anew())
 
     async def on_error(self, interaction: discord.Interaction[Any], error: Exception, item: ui.Item[Any], /) -> None:
-        await explain(interaction, error, doing="button edit again")
+        await explain(interaction, error, doing="button of a form")
 
 
 async def edit(interaction: Press, job_id: int) -> None:
     """Open the form with the job in it."""
-    await _open(interaction, job_id, prompt_alone=False)
+    await _open(interaction, _known(job_id), prompt_alone=False)
 
 
-async def use_prompt(interaction: Press, job_id: int) -> None:
-    """Open the form with the job's prompt in it and everything else as it is by default."""
-    await _open(interaction, job_id, prompt_alone=True)
+async def use_prompt(interaction: Press, job: int | Coroutine[Any, Any, int]) -> None:
+    """Open the form with the job's prompt in it and everything else as it is by default; it may have to be found."""
+    await _open(interaction, _known(job) if isinstance(job, int) else job, prompt_alone=True)
 
 
-async def _open(interaction: Press, job_id: int, *, prompt_alone: bool) -> None:
+async def _known(job_id: int) -> int:
+    return job_id
+
+
+async def _open(interaction: Press, job: Coroutine[Any, Any, int], *, prompt_alone: bool) -> None:
     client = interaction.client
     origin = origin_of(interaction)
-    draft = await client.lineage.draft(origin, job_id, prompt_alone=prompt_alone)
+
+    async def drafted() -> tuple[int, Draft]:
+        job_id = await job
+        return job_id, await client.lineage.draft(origin, job_id, prompt_alone=prompt_alone)
+
+    # A form has to be the first answer, and cannot be promised.
+    job_id, draft = await looked_up(interaction, drafted())
     # Where a server uses none of those that there are, the rules say so to whoever sends the form.
     engines = {engine.id: engine for engine in client.actions.offered(origin)} or client.actions.engines
     title = "Use this prompt" if prompt_alone else f"Edit job {job_id}"
-    await interaction.response.send_modal(EditForm(draft, engines, job_id=job_id, title=title))
+    form = EditForm(draft, engines, job_id=job_id, title=title)
+    if interaction.response.is_done():
+        await tell(interaction, Offer(["It took a while to look this up."], form, label="Open the form", accent=CALM))
+    else:
+        await interaction.response.send_modal(form)
 
 
 def _engine_select(draft: Draft, engines: Mapping[str, Engine]) -> ui.Select[Any]:

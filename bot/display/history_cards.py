@@ -6,11 +6,12 @@ from typing import Any
 
 from discord import ui
 
+from bot.display.attaching import Sheet
 from bot.display.cards import Card, custom_id, quiet, rule, text
 from bot.display.job_cards import cost_text
 from bot.display.job_words import alt_text, either, engine_name, prompt_text
 from bot.display.links import jump_url
-from bot.display.pages import Sheet, history_id, turning
+from bot.display.pages import history_id, turning
 from bot.display.wording import counted, moment, safe
 from bot.history import HistoryEntry, HistoryPage
 from storage.jobs import JobStatus

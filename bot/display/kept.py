@@ -6,6 +6,7 @@ import discord
 
 from bot.display.answers import Press, tell
 from bot.display.cards import notice
+from bot.display.first_answer import promise
 from bot.display.images import REQUEST_LIMIT, Uploads
 from bot.display.job_cards import ShownImage, failure_card, result_card
 from bot.display.ladder import WORDS_MAY_DO, Reason, Step, reason
@@ -23,6 +24,7 @@ from storage.records import UNSHOWN
 async def show_kept(interaction: Press, job_id: int) -> None:
     """Bring a result that could not be shown, with its images, into this very answer, to its author alone."""
     client, origin = interaction.client, origin_of(interaction)
+    await promise(interaction)
     job = await client.history.own(origin, job_id)
     if job.status in UNSHOWN:
         raise UserError(BEING_SHOWN if job.status is JobStatus.READY else "This is not finished yet.")
@@ -30,8 +32,6 @@ async def show_kept(interaction: Press, job_id: int) -> None:
         url = jump_url(job)
         await tell(interaction, notice("You were shown this already." + (f" It is [here]({url})." if url else "")))
         return
-    # Reading and sending the images takes a while.
-    await interaction.response.defer(ephemeral=True, thinking=True)
     view = await client.actions.view(job_id)
     packed = await _bring(interaction, view, file_limit=origin.file_limit)
     if packed.ready or not view.images:

@@ -10,9 +10,10 @@ import discord
 from discord import ui
 
 from bot.display.answers import Press, explain
+from bot.display.attaching import Sheet
 from bot.display.cards import notice
 from bot.display.history_cards import history_card
-from bot.display.pages import OUTDATED, Sheet, answer_later, fill, wanted_of
+from bot.display.pages import OUTDATED, answer_later, fill, wanted_of
 from bot.display.starting import origin_of
 from bot.display.thread_cards import gallery_card, threads_card
 from bot.display.usage_pages import drop_turn, usage_turn

@@ -7,30 +7,21 @@ shows nothing but what is the presser's own.
 from __future__ import annotations
 
 import hashlib
-import io
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import discord
 from discord import ui
 
 from bot.display.answers import Press
+from bot.display.attaching import Sheet, put
 from bot.display.cards import Card
 from bot.errors import UserError
 from bot.threads import Page
 from storage.history import Wanted
 
 _DIGEST = 4  # Bytes: enough to tell a few dozen engines apart.
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A card with the small files that it shows, as pairs of name and content."""
-
-    card: Card
-    files: tuple[tuple[str, bytes], ...] = ()
 
 
 # --- what a button leads to ---------------------------------------------------------------------------------------
@@ -107,9 +98,8 @@ async def answer_later(interaction: Press) -> None:
 
 async def fill(interaction: Press, sheet: Sheet) -> None:
     """Put the page where the answer was promised."""
-    await interaction.edit_original_response(view=sheet.card, attachments=uploads(sheet.files))
 
+    async def edit(card: Card, files: list[discord.File]) -> None:
+        await interaction.edit_original_response(view=card, attachments=files)
 
-def uploads(files: Sequence[tuple[str, bytes]]) -> list[discord.File]:
-    """The files as the library sends them."""
-    return [discord.File(io.BytesIO(data), filename=name) for name, data in files]
+    await put(edit, sheet)

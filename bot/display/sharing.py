@@ -10,6 +10,7 @@ import structlog
 
 from bot.display.answers import Press, explain, tell
 from bot.display.cards import notice
+from bot.display.first_answer import TOO_SLOW, looked_up
 from bot.display.images import REQUEST_LIMIT, Uploads
 from bot.display.job_cards import ShownImage, result_card
 from bot.display.ladder import WORDS_MAY_DO, Reason, Step, reason
@@ -51,7 +52,10 @@ class Sharing:
         try:
             delivery, lineage = interaction.client.delivery, interaction.client.lineage
             if not delivery.busy_with(job_id):
-                view = await lineage.shareable(origin, job_id)
+                # Everybody sees the answer, or, where it cannot be shared, the one who pressed alone.
+                view = await looked_up(interaction, lineage.shareable(origin, job_id))
+                if interaction.response.is_done():
+                    raise UserError(TOO_SLOW)
                 await self._answer(interaction, origin, view, await deferred(interaction, private=False))
                 return
             # Its images stand there for people to see, but Discord has not said so yet.
@@ -136,9 +140,9 @@ class Sharing:
                 log.info("share.notice_not_removed", status=failure.status, code=failure.code)
 
     async def _edited(self, interaction: Press, view: JobView) -> discord.InteractionMessage:
-        uploads = await self._packed(interaction, view, 1)
+        """Raises UserError where Discord does not take the images, also not half as many bytes of them."""
         try:
-            return await self._edit(interaction, view, uploads)
+            return await self._edit(interaction, view, await self._packed(interaction, view, 1))
         except discord.HTTPException as error:
             why = reason(Step.TOKEN, error)
             if why not in WORDS_MAY_DO:

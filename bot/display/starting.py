@@ -6,6 +6,7 @@ import discord
 
 from bot.display.answers import Press
 from bot.display.cards import notice, refusal
+from bot.display.first_answer import promise
 from bot.errors import UserError
 from bot.generation.requests import ImagineOptions, Plan
 from bot.origin import CardAddress, Origin
@@ -22,13 +23,24 @@ def origin_of(interaction: Press) -> Origin:
         server_id=guild_id,
         channel_id=_channel_id(interaction),
         file_limit=interaction.filesize_limit,
-        role_ids=frozenset(role.id for role in user.roles) if isinstance(user, discord.Member) else frozenset(),
+        role_ids=role_ids(user),
         manage_messages=in_server and permissions.manage_messages,
         manage_server=in_server and permissions.manage_guild,
         age_restricted=_age_restricted(interaction),
         bot_present=_bot_present(interaction),
         parent_channel_id=channel.parent_id if isinstance(channel, discord.Thread) else None,
     )
+
+
+def role_ids(user: discord.Member | discord.User) -> frozenset[int]:
+    """The ids of a person's roles as Discord sent them with this very interaction, with that of everybody's.
+
+    ``Member.roles`` has only those whose names are in the cache, which is none at all while a server is not: limits and
+    rules for roles would count for nobody then.
+    """
+    if not isinstance(user, discord.Member):
+        return frozenset()
+    return frozenset({user.guild.id, *user._roles})  # noqa: SLF001 - the library shows the ids in no other way
 
 
 def pressed_card(interaction: Press) -> CardAddress:
@@ -60,6 +72,8 @@ async def planned(interaction: Press, options: ImagineOptions, *, complete: bool
         else:
             if not problems:
                 return plan
+        # Only the one who asked is told why it cannot be.
+        await promise(interaction)
         raise await actions.with_limits(origin, options, problems, complete=complete)
 
 

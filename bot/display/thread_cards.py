@@ -8,11 +8,12 @@ import discord
 from discord import ui
 
 from bot.credits import amount_text, credits_text
+from bot.display.attaching import Sheet
 from bot.display.cards import WARM, Card, quiet, rule, text, within
 from bot.display.job_cards import cost_text
 from bot.display.job_words import alt_text, prompt_text
 from bot.display.links import jump_url
-from bot.display.pages import Sheet, delete_id, gallery_id, threads_id, turning, use_id
+from bot.display.pages import delete_id, gallery_id, threads_id, turning, use_id
 from bot.display.wording import counted, moment, safe
 from bot.threads import IMAGES_A_PAGE, Page, ThreadGallery, ThreadList, ThreadView
 from storage.thread_work import Work

@@ -9,8 +9,9 @@ import structlog
 
 from bot.admin.reports import Asker
 from bot.display.answers import Press
+from bot.display.attaching import Sheet
 from bot.display.charts import ChartFailed
-from bot.display.pages import OUTDATED, Sheet
+from bot.display.pages import OUTDATED
 from bot.display.starting import origin_of
 from bot.display.usage_cards import CHART, Names, report_card, report_chart, running_card
 from bot.errors import UserError
@@ -28,9 +29,17 @@ def asker_of(interaction: Press, *, everywhere: bool = False) -> Asker:
 def names_for(interaction: Press, *, everywhere: bool) -> Names:
     """What things are called here."""
     client, guild = interaction.client, interaction.guild
-    place = "this bot" if everywhere else guild.name if guild is not None else "this server"
+    whose = "this bot" if everywhere else guild.name if guild is not None else "this server"
     engines = {engine.id: engine.name for engine in client.actions.engines.values()}
-    return Names(place, engines, client.servers.channel_name)
+    place = client.servers.place(origin_of(interaction))
+
+    def channel(channel_id: int) -> str:
+        """In a chart, where no mention hides a name from those who may not see the channel."""
+        if everywhere and (found := client.get_channel(channel_id)) is not None:
+            return f"#{getattr(found, 'name', channel_id)}"
+        return place.channel(channel_id) or "a channel that you cannot see"
+
+    return Names(whose, engines, channel)
 
 
 async def report_sheet(interaction: Press, period: str, by: By, page: int, *, everywhere: bool) -> Sheet:

@@ -50,6 +50,9 @@ class Asking:
         async with self.database.write() as tx:
             granted = await limits.check(tx, self._limits, origin, hold=sum(holds), images=plan.images, now=now)
             thread_id, opened = await self._thread(tx, origin, plan, now)
+            if plan.options.thread is not None:
+                # A title that was typed may change; what is asked for again belongs to the same thread.
+                options["thread"] = str(thread_id)
             job_id = await rows.add_job(
                 tx,
                 thread_id=thread_id,
@@ -170,9 +173,8 @@ class Asking:
     async def _thread(self, tx: AsyncConnection, origin: Origin, plan: Plan, now: int) -> tuple[int, bool]:
         """The thread that the job belongs to, and whether it was opened for it."""
         if plan.options.thread is not None:
-            wanted = plan.options.thread
-            thread = await threads.get_thread(tx, int(wanted), origin.user_id) if wanted.isdecimal() else None
-            if thread is None or thread.place_id != origin.place_id:
+            thread = await threads.named_thread(tx, origin.user_id, origin.place_id, plan.options.thread)
+            if thread is None:
                 raise UserError("You have no such thread here. Pick one of those offered. Nothing was charged.")
         else:
             thread = await threads.current_thread(tx, origin.user_id, origin.place_id)

@@ -17,7 +17,7 @@ from bot.generation.durations import Durations
 from bot.generation.limits import Limits
 from bot.generation.views import JobView, Progress, load
 from bot.providers.base import Cost, FetchedImage, Handle, Provider
-from storage import endings, ledger, lineage, running, tidying
+from storage import endings, ledger, lineage, removals, running, tidying
 from storage import jobs as rows
 from storage.database import AsyncConnection, Database
 from storage.images import forget_previews
@@ -351,7 +351,9 @@ class Jobs(Asking):
             await rows.forget_files(tx, ids)
             await forget_previews(tx, ids)
             await tidying.blank_job(tx, job_id)
-        return [name for image in made for name in (image.file, image.preview) if name is not None]
+            names = [name for image in made for name in (image.file, image.preview) if name is not None]
+            await removals.add(tx, names)
+        return names
 
     # --- looking ------------------------------------------------------------------------------------------------
 

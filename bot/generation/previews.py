@@ -14,7 +14,8 @@ import structlog
 
 from bot.generation import decoding
 from bot.generation.decoding import Undecodable
-from storage import images
+from bot.generation.removing import remove
+from storage import images, removals
 from storage.database import Database
 from storage.errors import StorageError
 from storage.images import ImageFiles
@@ -94,7 +95,9 @@ class Previews:
                 now = await images.get_image(connection, image.id)
             if now is None or now.preview != name:
                 # The image was deleted meanwhile, so nothing of it may stay.
-                await self._files.remove(name)
+                async with self._database.write() as tx:
+                    await removals.add(tx, [name])
+                await remove(self._database, self._files, [name])
         return data
 
 

@@ -14,6 +14,7 @@ from bot.generation.abilities import Wanted, find_engine, request_for
 from bot.generation.prompt import IMAGES_PER_JOB, ParsedPrompt, PromptError, expand, number_text, parse, reseed
 from bot.generation.sizes import Ratio, parse_shape
 from bot.providers.base import Engine, ImageRequest, Json, Size
+from bot.stored import read_stored
 
 TITLE_LENGTH = 60
 
@@ -24,8 +25,9 @@ _T = TypeVar("_T")
 class ImagineOptions:
     """What was typed into the command's fields, as it was typed; None: the field was left empty.
 
-    ``size`` is ``1024x1024``, ``16:9`` or ``square``; ``thread`` is the id of one of the person's threads. ``engines``
-    are the ids of those that are compared; where it is not None this is a comparison and ``engine`` is not used.
+    ``size`` is ``1024x1024``, ``16:9`` or ``square``; ``thread`` is the id or the title of one of the person's threads.
+    ``engines`` are the ids of those that are compared; where it is not None this is a comparison and ``engine`` is not
+    used.
     """
 
     prompt: str
@@ -51,7 +53,7 @@ class ImagineOptions:
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> ImagineOptions:
         """Read stored options; fields that are missing or unknown do no harm. Raises ValueError if one is wrong."""
-        return _OPTIONS.validate_python(dict(data))
+        return read_stored(_OPTIONS, data)
 
     def for_another_person(self, *, private: bool) -> ImagineOptions:
         """The same without what belongs to one person alone: the thread, and who may see it.
@@ -152,7 +154,7 @@ def encode_request(request: ImageRequest) -> dict[str, Json]:
 
 def decode_request(data: Mapping[str, Json]) -> ImageRequest:
     """Read what :func:`encode_request` made. Raises ValueError."""
-    return _REQUEST.validate_python(dict(data))
+    return read_stored(_REQUEST, data)
 
 
 def merge(options: ImagineOptions, prompt: ParsedPrompt, problems: list[str]) -> Wanted:

@@ -8,8 +8,9 @@ import structlog
 
 from bot.generation.clock import Clock
 from bot.generation.previews import Previews
+from bot.generation.removing import remove, remove_due
 from bot.privacy import say_farewell
-from storage import images, tidying
+from storage import images, removals, tidying
 from storage.database import Database
 from storage.errors import StorageError
 from storage.images import ImageFiles
@@ -50,6 +51,7 @@ async def tidy(database: Database, files: ImageFiles, previews: Previews, clock:
     async with database.write() as tx:
         tokens = await tidying.forget_tokens(tx, now)
     old = now - ages.image_days * DAY
+    await remove_due(database, files)
     try:
         await previews.make_all(old)
     except StorageError as error:
@@ -63,12 +65,11 @@ async def tidy(database: Database, files: ImageFiles, previews: Previews, clock:
     jobs = 0
     while count := await _forget_jobs(database, now - ages.job_days * DAY):
         jobs += count
+    await say_farewell(database, now)
     # Whatever nobody knows of any more, which is why they come last.
     async with database.read() as connection:
         known = await images.image_files(connection)
-    for name in await files.strays(known, old):
-        await files.remove(name)
-    await say_farewell(database, now)
+    await remove(database, files, await files.strays(known, old))
     return Tidied(images=gone, jobs=jobs, tokens=tokens)
 
 
@@ -89,13 +90,13 @@ async def _forget_images(database: Database, files: ImageFiles, before: int) -> 
     """Delete the files of images made before ``before`` (Unix milliseconds); how many images that were."""
     count = 0
     while True:
-        # The record first: a file without a record is only a stray, a record without its file would be a lie.
+        # The record first: a file without a record has to go, a record without its file would be a lie.
         async with database.write() as tx:
             old = await images.old_images(tx, before, limit=AT_ONCE)
             await images.forget_files(tx, [image.id for image in old])
-        for image in old:
-            if image.file is not None:
-                await files.remove(image.file)
+            names = [image.file for image in old if image.file is not None]
+            await removals.add(tx, names)
+        await remove(database, files, names)
         count += len(old)
         if not old:
             return count
@@ -107,9 +108,9 @@ async def _forget_previews(database: Database, files: ImageFiles, before: int) -
         async with database.write() as tx:
             old = await images.old_previews(tx, before, limit=AT_ONCE)
             await images.forget_previews(tx, [image.id for image in old])
-        for image in old:
-            if image.preview is not None:
-                await files.remove(image.preview)
+            names = [image.preview for image in old if image.preview is not None]
+            await removals.add(tx, names)
+        await remove(database, files, names)
         if not old:
             return
 

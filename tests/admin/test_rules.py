@@ -11,12 +11,17 @@ from tests.doubles.engines import CORE, ENGINES, XL
 
 HERE = Origin(user_id=1, user_name="ada", server_id=10, channel_id=100, file_limit=2**20)
 ART, GONE, ARTISTS = 200, 300, 400
-PLACE = Place(lambda channel_id: "#art" if channel_id == ART else None, lambda role_id: role_id == ARTISTS)
+HIDDEN = 500
+PLACE = Place(
+    lambda channel_id: "#art" if channel_id == ART else None,
+    has_channel=lambda channel_id: channel_id in {ART, HIDDEN},
+    has_role=lambda role_id: role_id == ARTISTS,
+)
 
 
 @pytest.mark.parametrize(
     ("channels", "names", "who"),
-    [((ART, GONE), ["#art"], WHO), ((GONE,), [], ASK), ((GONE, GONE + 1), [], ASK)],
+    [((ART, GONE), ["#art"], WHO), ((GONE,), [], ASK), ((GONE, GONE + 1), [], ASK), ((HIDDEN, GONE), [], WHO)],
 )
 def test_only_channels_that_are_there_are_named(channels: tuple[int, ...], names: list[str], who: str) -> None:
     (said,) = Rules(channels=channels).problems_of_place(HERE, PLACE)

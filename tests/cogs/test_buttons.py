@@ -281,13 +281,16 @@ async def test_what_goes_wrong_is_apologised_for_with_the_job_and_logged_once(
     assert number in record.getMessage()
 
 
-async def test_a_press_that_was_answered_already_is_left_alone(
-    studio: Studio, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("status", "code"), [(404, 10062), (400, 40060), (400, 50083), (401, 50027)])
+async def test_a_press_whose_answer_is_not_taken_is_left_alone(
+    studio: Studio, caplog: pytest.LogCaptureFixture, status: int, code: int
 ) -> None:
     result = await finished(studio)
-    studio.env.inject_error("POST", "/interactions/*/callback", status=400, code=40060, times=2)
-    await studio.press(studio.ben, card(result), "Details")
-    assert "interaction.not_answered" not in caplog.text
+    studio.env.inject_error("POST", "/interactions/*/callback", status=status, code=code)
+    pressed = await studio.press(studio.ben, card(result), "Details")
+    assert not pressed.acknowledged
+    assert "error_id" not in caplog.text
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 # --- after a restart ----------------------------------------------------------------------------------------------

@@ -115,13 +115,15 @@ async def test_a_fault_after_the_card_was_promised_stands_in_its_place(
     studio.env._errors.clear()
 
 
-async def test_an_answer_that_comes_too_late_is_no_fault_of_ours(
-    studio: Studio, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("status", "code"), [(404, 10062), (400, 40060), (400, 50083)])
+async def test_an_answer_that_is_not_taken_any_more_is_no_fault_of_ours(
+    studio: Studio, caplog: pytest.LogCaptureFixture, status: int, code: int
 ) -> None:
-    studio.env.inject_error("POST", "/interactions/*/callback", status=404, code=10062)
+    studio.env.inject_error("POST", "/interactions/*/callback", status=status, code=code)
     result = await studio.imagine()
+    # The second try would have been taken.
     assert not result.acknowledged
-    assert "interaction.answered_too_late" in caplog.text
+    assert "interaction.answer_not_taken" in caplog.text
     assert not [
         record for record in caplog.records if record.levelname == "ERROR" and record.name.startswith("bot.display")
     ]

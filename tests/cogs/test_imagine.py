@@ -173,6 +173,36 @@ async def test_sizes_styles_and_samplers_are_those_of_the_chosen_engine(studio: 
     assert await suggested(studio, "sampler", engine="nobody/nothing") == {}
 
 
+@pytest.mark.parametrize(
+    "wanted", ["9223372036854775807", "9223372036854775808", "9" * 100, "٣", "²", "-1", "0", "no such title", " "]
+)
+async def test_a_thread_that_is_not_there_is_refused_in_private(studio: Studio, wanted: str) -> None:
+    refused = told(await studio.imagine(prompt="a fox", thread=wanted))
+    assert "no such thread" in refused.text
+    assert studio.stand_in.calls == []
+    for command in ("thread use", "thread show", "thread delete", "history"):
+        assert "no such thread" in told(await studio.ada.slash(studio.channel, command, thread=wanted)).text
+    renamed = await studio.ada.slash(studio.channel, "thread rename", title="Foxes", thread=wanted)
+    assert "no such thread" in told(renamed).text
+
+
+@pytest.mark.parametrize("wanted", ["Foxes", " foxes ", "FOXES", "1"])
+async def test_a_thread_can_be_named_by_its_title(studio: Studio, wanted: str) -> None:
+    await studio.ada.slash(studio.channel, "thread new", title="Foxes")
+    await studio.ada.slash(studio.channel, "thread new", title="2024")
+    result = await studio.imagine(prompt="a fox", thread=wanted)
+    await studio.finish()
+    job = await studio.job()
+    assert (job.thread_id, job.options["thread"]) == (1, "1")
+    # What is asked for again stays in its thread, whatever it is called by then.
+    await studio.ada.slash(studio.channel, "thread rename", title="Vixens", thread="Foxes")
+    await studio.press(studio.ada, card(result), "Again")
+    await studio.finish()
+    assert (await studio.job(2)).thread_id == 1
+    await studio.imagine(prompt="a year", thread="2024")
+    assert (await studio.job(3)).thread_id == 2
+
+
 async def test_threads_are_ones_own(studio: Studio) -> None:
     await studio.imagine(prompt="a lighthouse")
     await studio.finish()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
+import pytest
 import simcord
 
 from bot.generation.tidy import Ages, tidy
 from storage import ledger, privacy
 from storage.database import database_path
+from storage.errors import StorageError
+from storage.images import ImageFiles
 from tests.cogs.conftest import BASIC, MakeStudio, Shown, Studio, card, told
 
 DAY = 86_400_000
@@ -145,3 +149,49 @@ async def test_nobody_gets_round_a_limit_by_it(make_studio: MakeStudio) -> None:
 
 async def test_nothing_stored_is_said(studio: Studio) -> None:
     assert "Nothing of yours is stored" in told(await ask_to_delete(studio, studio.ada)).text
+
+
+async def test_a_file_that_cannot_be_removed_keeps_nothing_else_from_going(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        await studio.imagine(prompt=f"{SECRET} {number}", private=True)
+        await studio.finish()
+    stubborn = min(pictures(studio))
+    remove = ImageFiles.remove
+
+    async def refuse(self: ImageFiles, name: str) -> None:
+        if name == stubborn:
+            raise StorageError("The image files cannot be used: Operation not permitted.")
+        await remove(self, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageFiles, "remove", refuse)
+        said = (await confirm(studio.ada, await ask_to_delete(studio, studio.ada))).text
+    assert "Deleted: 4 jobs" in said
+    assert "could not be removed from the disk yet: 1" in said
+    assert pictures(studio) == {stubborn}
+    assert SECRET.encode() not in stored(studio)
+    assert "Nothing of yours is stored" in told(await ask_to_delete(studio, studio.ada)).text
+    runtime = studio.runtime
+    await tidy(runtime.database, runtime.files, runtime.previews, studio.clock, Ages(image_days=7, job_days=365))
+    assert pictures(studio) == set(), "an hour later it is tried again"
+
+
+async def test_what_a_crash_left_between_the_records_and_the_files_goes_at_the_next_start(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await studio.imagine(prompt=SECRET, private=True)
+    await studio.finish()
+
+    async def die(self: ImageFiles, name: str) -> None:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageFiles, "remove", die)
+        with pytest.raises(asyncio.CancelledError):
+            await studio.runtime.client.privacy.delete(studio.ada.id)
+    assert len(pictures(studio)) == 1
+    runtime = studio.runtime
+    await tidy(runtime.database, runtime.files, runtime.previews, studio.clock, Ages(image_days=7, job_days=365))
+    assert pictures(studio) == set()

@@ -282,3 +282,41 @@ async def test_members_are_refused_even_where_discord_shows_the_commands(
 
 def _elsewhere(studio: Studio) -> str:
     return f"<#{studio.server.create_text_channel('elsewhere').id}>"
+
+
+# --- channels that a member may not see ---------------------------------------------------------------------------
+
+
+async def test_a_refusal_names_no_channel_that_the_member_may_not_see(studio: Studio) -> None:
+    everybody, friend = studio.server.default_role, studio.server.create_role("Friend")
+    nobody = discord.PermissionOverwrite(view_channel=False)
+    studio.server.create_text_channel("open")
+    studio.server.create_text_channel("hidden", overwrites={everybody: nobody})
+    studio.server.create_text_channel(
+        "club", overwrites={everybody: nobody, friend: discord.PermissionOverwrite(view_channel=True)}
+    )
+    guest = studio.server.add_member(studio.env.create_user("guest"), roles=[friend])
+    await studio.admin.slash(studio.channel, "server set", channels="#hidden, #open, #club")
+    refused = told(await studio.imagine()).text
+    assert [name for name in ("hidden", "open", "club") if name in refused] == ["open"]
+    refused = told(await studio.imagine(guest)).text
+    assert [name for name in ("hidden", "open", "club") if name in refused] == ["open", "club"]
+    await studio.admin.slash(studio.channel, "server set", channels="#hidden")
+    refused = told(await studio.imagine()).text
+    assert "hidden" not in refused
+    assert "not made in this channel" in refused
+
+
+async def test_a_chart_names_no_channel_that_the_admin_may_not_see(studio: Studio) -> None:
+    hidden = studio.server.create_text_channel(
+        "hidden", overwrites={studio.server.default_role: discord.PermissionOverwrite(view_channel=False)}
+    )
+    client = studio.runtime.client
+    manager = Origin(studio.admin.id, "grace", studio.server.id, studio.channel.id, 1, manage_server=True)
+    assert client.servers.place(manager).channel(hidden.id) is None
+    assert client.servers.place(manager).channel(studio.channel.id) == "#pictures"
+    guild = client.get_guild(studio.server.id)
+    assert guild is not None
+    assert guild.owner_id is not None
+    owner = Origin(guild.owner_id, "owner", studio.server.id, 1, 1)
+    assert client.servers.place(owner).channel(hidden.id) == "#hidden"

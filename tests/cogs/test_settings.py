@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import simcord
 from bot.generation.requests import ImagineOptions
 from bot.origin import Origin
 from bot.personal import Messages, UserSettings
+from storage import jobs, server_settings, user_settings
 from storage.database import Database
 from storage.jobs import JobStatus
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, engine, told
@@ -201,3 +203,29 @@ async def test_no_messages_means_none(slow_studio: Studio) -> None:
     await studio.finish()
     assert (await studio.job(1)).status is JobStatus.KEPT
     assert not studio.env.backend.messages[studio.ada.user.dm_channel.id]
+
+
+async def test_settings_that_cannot_be_read_are_left_out_of_the_log(
+    studio: Studio, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with studio.runtime.database.write() as tx:
+        await user_settings.put(tx, studio.ada.id, {"text": ["heliotrope"], "images": 2}, at=1)
+        await server_settings.put(tx, studio.server.id, {"refused": "heliotrope"}, at=1)
+    await studio.restart()
+    assert "settings.unreadable" in caplog.text
+    assert "server.rules_unreadable" in caplog.text
+    assert "heliotrope" not in caplog.text
+    assert not [record for record in caplog.records if "heliotrope" in str(record.exc_info)]
+
+
+async def test_a_damaged_job_says_nothing_of_its_prompt(studio: Studio, caplog: pytest.LogCaptureFixture) -> None:
+    result = await studio.imagine(prompt="a fox")
+    await studio.finish()
+    async with studio.runtime.database.write() as tx:
+        await jobs.update_job(tx, 1, options={"prompt": "heliotrope", "steps": "heliotrope"})
+    for label in ("Details", "Again", "Edit"):
+        assert "something went wrong on our side" in told(await studio.press(studio.ada, card(result), label)).text
+    events = [record.msg for record in caplog.records]
+    exceptions = [event["exc_info"] for event in events if isinstance(event, dict) and "exc_info" in event]
+    assert exceptions
+    assert not [error for error in exceptions if "heliotrope" in "".join(traceback.format_exception(error))]

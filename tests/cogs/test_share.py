@@ -124,9 +124,12 @@ async def test_files_that_are_gone_are_said(studio: Studio) -> None:
     assert (await studio.job()).share_state is None
 
 
-async def test_a_share_that_discord_refuses_leaves_nothing_and_can_be_tried_again(studio: Studio) -> None:
+@pytest.mark.parametrize(("status", "code"), [(403, 50013), (400, 20009)])
+async def test_a_share_that_discord_refuses_leaves_nothing_and_can_be_tried_again(
+    studio: Studio, status: int, code: int
+) -> None:
     result = await secret(studio)
-    studio.env.inject_error("PATCH", "/webhooks/*/*/messages/@original", status=403, code=50013)
+    studio.env.inject_error("PATCH", "/webhooks/*/*/messages/@original", status=status, code=code)
     pressed = await studio.press(studio.ada, card(result), "Share")
     assert Reason.NO_FILES.value in told(pressed).text
     assert pressed.response is None

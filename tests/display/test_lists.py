@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from bot.display.attaching import Sheet
 from bot.display.history_cards import history_card
 from bot.display.ladder import Step
 from bot.display.links import SHOWN_PRIVATELY, jump_url
-from bot.display.pages import Sheet, digest, history_id, wanted_of
+from bot.display.pages import digest, history_id, wanted_of
 from bot.display.thread_cards import delete_question, gallery_card, threads_card
 from bot.display.wording import units
 from bot.errors import UserError

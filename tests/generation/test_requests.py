@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import traceback
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.admin.rules import Rules
 from bot.errors import UserError
 from bot.generation.prompt import FLAGS, PromptError
 from bot.generation.requests import (
@@ -22,6 +25,7 @@ from bot.generation.requests import (
     with_seed,
 )
 from bot.providers.base import ImageRequest, Size, WeightedText
+from bot.stored import Unreadable
 from tests.doubles.engines import BASIC, CORE, ENGINES, XL
 
 FULL = ImagineOptions(
@@ -349,3 +353,23 @@ def test_anything_typed_is_a_plan_within_the_engines_bounds_or_a_refusal(options
     seeds = [request.seed for request in found.requests if request.seed is not None]
     assert found.prompts > 1 or len(set(seeds)) == len(seeds)
     assert plan(ImagineOptions.from_json(found.options.to_json()), ENGINES, default) == found
+
+
+SECRET = "helio" + "trope"
+
+
+@pytest.mark.parametrize(
+    ("read", "stored"),
+    [
+        (ImagineOptions.from_json, {"prompt": SECRET, "steps": SECRET}),
+        (ImagineOptions.from_json, {"prompt": [SECRET]}),
+        (decode_request, {"engine": "core", "prompts": [SECRET], "size": SECRET}),
+        (Rules.from_json, {"refused": SECRET}),
+    ],
+)
+def test_what_cannot_be_read_says_nothing_of_what_is_in_it(
+    read: Callable[[dict[str, Any]], object], stored: dict[str, Any]
+) -> None:
+    with pytest.raises(Unreadable) as caught:
+        read(stored)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))

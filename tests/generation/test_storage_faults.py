@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from bot.errors import STORAGE_FAILS, UserError
+from bot.generation.removing import remove_due
 from bot.providers.base import Refused
 from storage import jobs as rows
-from storage import reconcile, tables
+from storage import reconcile, removals, tables
 from storage.database import AsyncConnection
 from storage.errors import StorageError
 from storage.images import ImageFiles
@@ -239,3 +240,8 @@ async def test_a_job_is_deleted_although_its_file_cannot_be(
     assert job is not None
     assert job.status is JobStatus.DELETED
     assert "Read-only file system" in caplog.text
+    async with workshop.database.read() as connection:
+        assert await removals.pending(connection, limit=10) == [f"{job_id}-0-0.png"]
+    monkeypatch.undo()
+    assert await remove_due(workshop.database, workshop.files) == 0
+    assert not await asyncio.to_thread(workshop.files.path(f"{job_id}-0-0.png").exists)

@@ -14,7 +14,7 @@ from sqlalchemy import update
 from bot.generation import tidy as module
 from bot.generation.previews import Previews
 from bot.generation.tidy import AT_ONCE, DAY, Ages, Tidied, keep_tidy, tidy
-from storage import jobs, reconcile, tables
+from storage import jobs, reconcile, removals, tables
 from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.jobs import JobStatus
@@ -131,24 +131,30 @@ async def test_many_go_a_few_at_a_time(workshop: Workshop) -> None:
         assert await jobs.jobs_with_status(connection, list(JobStatus)) == []
 
 
-async def test_a_file_that_cannot_be_deleted_is_a_stray_and_not_a_lie(
+async def test_a_file_that_cannot_be_removed_holds_up_nothing_else_and_goes_an_hour_later(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_id = await workshop.imagine()
+    stubborn, other = await workshop.imagine(), await workshop.imagine()
     await workshop.finish()
+    left = workshop.files.path(f"{stubborn}-0-0.png")
+    remove = ImageFiles.remove
 
     async def refuse(self: ImageFiles, name: str) -> None:
-        raise StorageError("The image files cannot be used: Read-only file system.")
+        if name == left.name:
+            raise StorageError("The image files cannot be used: Operation not permitted.")
+        await remove(self, name)
 
+    ages = Ages(image_days=7, job_days=7)
     with monkeypatch.context() as patch:
         patch.setattr(ImageFiles, "remove", refuse)
-        with pytest.raises(StorageError):
-            await tidied(workshop, after_days=8)
-    assert (await workshop.view(job_id)).images[0].file is None
-    left = workshop.files.path(f"{job_id}-0-0.png")
-    await made_long_ago(left, workshop.clock.now() - 8 * DAY)
-    await tidied(workshop, after_days=0)
-    assert not await asyncio.to_thread(left.exists)
+        told = await tidied(workshop, after_days=8, ages=ages)
+    assert (told.images, told.jobs) == (2, 2), "all the other chores were done"
+    assert not await asyncio.to_thread(workshop.files.path(f"{other}-0-0.png").exists)
+    assert await asyncio.to_thread(left.exists)
+    await tidied(workshop, after_days=0, ages=ages)
+    assert not await asyncio.to_thread(left.exists), "although it is young, and no record speaks of it any more"
+    async with workshop.database.read() as connection:
+        assert await removals.pending(connection, limit=10) == []
 
 
 @pytest.mark.parametrize("error", [StorageError("The disk is full."), RuntimeError("a bug")])

@@ -14,7 +14,7 @@ from storage.history import Wanted
 from storage.jobs import JobStatus
 from storage.migrations import known_versions
 from storage.schema import upgrade
-from storage.searching import WORDS_AT_MOST, pattern, words_of
+from storage.searching import WORDS_AT_MOST, folded, patterns, words_of
 from storage.sqlite import connect
 from storage.thread_work import Work
 from tests.storage.rows import NOW, SERVER, USER, add_done, add_image, add_job, add_submission, count
@@ -58,10 +58,39 @@ async def test_jobs_are_found_by_words_of_their_prompt(database: Database, words
     assert await found(database, words=words) == prompts
 
 
+OTHER_FORMS = ["a café in İstanbul", "a cafe\u0301 in I\u0307stanbul", "a ＣＡＦÉ in Istanbul"]
+
+
+@pytest.mark.parametrize(
+    "words", ["café", "cafe\u0301", "CAFÉ", "cafe", "ｃａｆé", "istanbul", "İstanbul", "in ISTANBUL"]
+)
+async def test_words_are_found_in_each_form_of_unicode(database: Database, words: str) -> None:
+    async with database.write() as tx:
+        for prompt in OTHER_FORMS:
+            await add_job(tx, options={"prompt": prompt, "engine": "x"})
+    assert len(await found(database, words=words)) == len(OTHER_FORMS)
+
+
+@pytest.mark.parametrize("words", ["café", "cafe\u0301", "CAFÉ", "istanbul", "İstanbul"])
+async def test_words_are_found_as_an_older_version_stored_them(database: Database, words: str) -> None:
+    """It changed letter case alone: accents stand there in the form in which they were typed."""
+    async with database.write() as tx:
+        for prompt in OTHER_FORMS[:2]:
+            job_id = await add_job(tx, options={"prompt": prompt, "engine": "x"})
+            stored = update(tables.jobs).where(tables.jobs.c.id == job_id)
+            await tx.execute(stored.values(words=" ".join(prompt.casefold().split())))
+    assert len(await found(database, words=words)) == 2
+
+
+def test_marks_that_are_letters_are_not_left_out() -> None:
+    assert folded("が") != folded("か")
+    assert folded("กี") != folded("ก")
+
+
 def test_what_is_looked_for_is_bounded_and_escaped() -> None:
-    assert pattern("50%_\\") == "%50\\%\\_\\\\%"
+    assert patterns("50%_\\") == ["%50\\%\\_\\\\%"]
     assert len(words_of({"prompt": "x" * 10_000})) == WORDS_AT_MOST
-    assert len(pattern("%" * 10_000)) <= 2 * WORDS_AT_MOST + 2
+    assert all(len(each) <= 2 * WORDS_AT_MOST + 2 for each in patterns("%" * 10_000))
     assert words_of({}) == ""
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.origin import Origin
 from storage.jobs import JobStatus
+from storage.quotas import Subject
 from tests.wire.house import ADDRESSES, House, house
 from tests.wire.loopback import Discord
 from tests.wire.model import Channel
@@ -117,3 +119,45 @@ async def test_others_may_press_what_they_see(home: House, ada: Person) -> None:
     await again.until(lambda seen: "Sent" in seen.text)
     assert (await home.done(2)).user_id == ben.id
     assert finished(await again.until(finished))
+
+
+# --- a server that is not in the cache ----------------------------------------------------------------------------
+
+
+def not_cached(home: House) -> None:
+    """As at a start, after a session that could not be resumed, or where the bot was taken out of the server."""
+    guild = home.channel.guild
+    assert guild is not None
+    home.runtime.client._connection._guilds.pop(guild.id)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+async def test_roles_count_whether_or_not_the_server_is_in_the_cache(home: House, ada: Person, cached: bool) -> None:
+    guild = home.channel.guild
+    assert guild is not None
+    painters = guild.role("painters")
+    guild.member(ada.user).roles.append(painters)
+    ben = home.discord.user("ben")
+    guild.member(ben.user)
+    manager = Origin(1, "a manager", server_id=guild.id, channel_id=1, file_limit=1, manage_server=True)
+    servers = home.runtime.client.servers
+    await servers.set_rules(manager, {"roles": (painters.id,)})
+    await servers.set_quota(manager, Subject.ROLE, painters.id, images=1)
+    if not cached:
+        not_cached(home)
+    # The role lets her in, and its limit holds.
+    refused = await (await ada.slash(home.channel, "imagine", prompt="a fox", images=2)).answered()
+    assert "this server allows you 1 in one job" in refused.text
+    await home.begun(ada)
+    assert "certain roles" in (await (await ben.slash(home.channel, "imagine", prompt="a fox")).answered()).text
+
+
+@pytest.mark.parametrize("cached", [True, False])
+async def test_the_role_of_everybody_counts_too(home: House, ada: Person, cached: bool) -> None:
+    guild = home.channel.guild
+    assert guild is not None
+    manager = Origin(1, "a manager", server_id=guild.id, channel_id=1, file_limit=1, manage_server=True)
+    await home.runtime.client.servers.set_rules(manager, {"roles": (guild.id,)})
+    if not cached:
+        not_cached(home)
+    await home.begun(ada)

@@ -8,7 +8,7 @@ from alembic import op
 from storage.tables import Int64, JsonText
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 _SUBMISSIONS = sa.table(
     "submissions", sa.column("id", sa.Integer), sa.column("job_id", sa.Integer), sa.column("request", JsonText)

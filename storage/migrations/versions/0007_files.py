@@ -1,0 +1,40 @@
+"""Ids of images are never given twice, and a list of the files that have to go."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+
+# No request has brought more.
+_IMAGES_A_SUBMISSION = 10
+
+
+def upgrade() -> None:
+    """Make the table of the images anew, with all its rows, and the list."""
+    op.create_table(
+        "removals",
+        sa.Column("file", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("file", name="pk_removals"),
+        sqlite_strict=True,
+    )
+    if op.get_bind().dialect.name == "sqlite":  # elsewhere ids are never given twice
+        _make_anew()
+
+
+def _make_anew() -> None:
+    kinds = {"sqlite_strict": True, "sqlite_autoincrement": True}
+    with op.batch_alter_table("images", recreate="always", table_kwargs=kinds):
+        pass  # Whatever columns and indexes it has, it keeps.
+    # The highest ids may be those of images that were deleted. No more were ever given than all requests can have
+    # brought.
+    op.execute("DELETE FROM sqlite_sequence WHERE name = 'images'")
+    op.execute(
+        f"""
+        INSERT INTO sqlite_sequence (name, seq)
+        SELECT 'images', max(coalesce((SELECT max(id) FROM images), 0), seq * {_IMAGES_A_SUBMISSION})
+        FROM sqlite_sequence WHERE name = 'submissions'
+        """  # noqa: S608 - our own number
+    )

@@ -1,0 +1,69 @@
+"""Where Discord takes an answer but not its files, the same answer comes without them, and says why."""
+
+from __future__ import annotations
+
+import pytest
+import simcord
+
+from storage.jobs import JobStatus
+from tests.cogs.conftest import Studio, told
+from tests.cogs.test_history import looked
+from tests.cogs.test_kept import keep
+
+ANSWER = "/webhooks/*/*/messages/@original"
+REFUSALS = [(400, 20009), (413, 40005), (403, 50013), (400, 50035)]
+
+
+def ask(studio: Studio, command: str) -> simcord.MemberActor:
+    return studio.admin if command.startswith("usage") else studio.ada
+
+
+@pytest.mark.parametrize(("status", "code"), REFUSALS)
+@pytest.mark.parametrize("command", ["history", "thread show", "credits", "usage report"])
+async def test_the_same_answer_comes_without_pictures(studio: Studio, command: str, status: int, code: int) -> None:
+    await studio.imagine(prompt="a fox")
+    await studio.finish()
+    whole = told(await ask(studio, command).slash(studio.channel, command))
+    assert whole.raw.attachments
+    studio.env.inject_error("PATCH", ANSWER, status=status, code=code)
+    plain = told(await ask(studio, command).slash(studio.channel, command))
+    assert not plain.raw.attachments
+    assert not plain.images
+    *words, why = plain.text.splitlines()
+    assert words == whole.text.splitlines()
+    assert why.startswith("-# Discord")
+    assert plain.labels == whole.labels
+
+
+@pytest.mark.parametrize("command", ["usage export", "privacy export"])
+async def test_where_the_file_is_the_answer_it_says_why_there_is_none(studio: Studio, command: str) -> None:
+    await studio.imagine(prompt="a fox")
+    await studio.finish()
+    studio.env.inject_error("PATCH", ANSWER, status=403, code=50013)
+    plain = told(await ask(studio, command).slash(studio.channel, command))
+    assert not plain.raw.attachments
+    assert plain.text.splitlines()[-1].startswith("-# Discord did not take the files here")
+
+
+async def test_turning_a_page_is_no_different(studio: Studio) -> None:
+    for number in range(5):
+        await studio.imagine(prompt=f"a fox {number}")
+        await studio.finish()
+    first = await looked(studio)
+    studio.env.inject_error("PATCH", ANSWER, status=400, code=20009)
+    older = told(await studio.press(studio.ada, first, "Older"))
+    assert "a fox 0" in older.text
+    assert "explicit" in older.text
+    assert not older.raw.attachments
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 20009), (403, 50013)])
+async def test_a_kept_result_stays_kept_and_its_card_says_why(slow_studio: Studio, status: int, code: int) -> None:
+    studio = slow_studio
+    await keep(studio)
+    shown = await looked(studio)
+    studio.env.inject_error("PATCH", ANSWER, status=status, code=code)
+    said = told(await studio.press(studio.ada, shown, "Show"))
+    assert "They are kept" in said.text
+    assert not said.images
+    assert (await studio.job(1)).status is JobStatus.KEPT

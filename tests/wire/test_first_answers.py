@@ -1,0 +1,275 @@
+"""Everything that can be typed or pressed is answered while the database answers nothing; filled once it does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import discord as library
+import pytest
+from discord import app_commands
+
+from bot.display import choices, first_answer
+from bot.display.buttons import ACTIONS
+from bot.display.page_buttons import TURNS
+from storage.database import Database
+from tests.wire.handle import Handle
+from tests.wire.house import CORE, CORE_ROUTE, House
+from tests.wire.loopback import Discord
+from tests.wire.model import Member, Message
+from tests.wire.people import Person
+from tests.wire.seen import look_at
+from tests.wire.terms import Answer, Permission
+
+JOB, THREAD = 1, 1
+# What is typed into each command: where there are several, those that lead to the database by different ways.
+TYPED: dict[str, list[dict[str, Any]]] = {
+    "imagine": [{"prompt": "a fox"}, {"prompt": "a fox --sed 7"}, {"prompt": "a {red, blue} fox", "private": True}],
+    "compare": [{"prompt": "a fox"}],
+    "engines": [{}, {"engine": CORE}],
+    "help": [{}, {"about": "pictures"}],
+    "history": [{}, {"search": "fox", "thread": "1"}],
+    "credits": [{}],
+    "thread new": [{}, {"title": "foxes"}],
+    "thread list": [{}],
+    "thread use": [{"thread": "1"}],
+    "thread show": [{}, {"thread": "1"}],
+    "thread rename": [{"title": "hens", "thread": "1"}],
+    "thread delete": [{"thread": "1"}],
+    "settings show": [{}],
+    "settings set": [{"images": 2}, {"engine": "nobody"}],
+    "settings reset": [{}],
+    "privacy export": [{}],
+    "privacy delete": [{}],
+    "usage report": [{}],
+    "usage user": [{"user": None}],
+    "usage export": [{}],
+    "usage jobs": [{}, {"cancel": JOB}],
+    "quota set": [{"credits": 5.0}, {"period": "day"}],
+    "quota grant": [{"user": None, "credits": 5.0}],
+    "quota clear": [{"for": "everybody"}],
+    "quota show": [{}, {"user": None}],
+    "server set": [{"refused_words": "ugly"}, {"channels": "#nowhere"}],
+    "server show": [{}],
+    "server log": [{}],
+}
+MENUS = {"Use this prompt", "Details"}
+PAGES = {
+    "threads": "page:threads:1",
+    "gallery": f"page:gallery:1:{THREAD}",
+    "delete": f"page:delete:1:{THREAD}",
+    "use": f"page:use:1:{THREAD}",
+    "history": "page:history:1:::",
+    "usage": "page:usage:1:user:0:today",
+    "usageby": "page:usageby:1:user:0:today",
+    "drop": f"page:drop:1:0:{JOB}",
+    "engines": "page:engines:1",
+}
+
+
+class Held:
+    """A database that lets nobody at it while it is held, as another program can hold it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.free = asyncio.Event()
+        self.free.set()
+        for name in ("read", "write"):
+            monkeypatch.setattr(Database, name, self._after(getattr(Database, name)))
+
+    def _after(self, opened: Any) -> Any:
+        @asynccontextmanager
+        async def waiting(database: Database) -> AsyncIterator[Any]:
+            await self.free.wait()
+            async with opened(database) as connection:
+                yield connection
+
+        return waiting
+
+
+@pytest.fixture
+async def held(home: House, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Held]:
+    # No test waits for what the bot waits for before it promises an answer.
+    monkeypatch.setattr(first_answer, "PATIENCE", 0)
+    monkeypatch.setattr(choices, "PATIENCE", 0)
+    held = Held(monkeypatch)
+    yield held
+    held.free.set()
+    home.services.finish_all()
+    # What was typed and pressed is worked on to its end before the bot is closed.
+    under_way = [task for task in asyncio.all_tasks() if task.get_name().startswith(("discord-ui", "CommandTree"))]
+    await asyncio.gather(*under_way, return_exceptions=True)
+
+
+@pytest.fixture
+def admin(home: House, ada: Person) -> Person:
+    assert home.channel.guild is not None
+    home.channel.guild.members[ada.user.id] = Member(ada.user, Permission.ADMINISTRATOR)
+    return ada
+
+
+def commands_of(home: House) -> Iterator[app_commands.Command[Any, ..., Any]]:
+    for command in home.runtime.client.tree.walk_commands():
+        if isinstance(command, app_commands.Command):
+            yield command
+
+
+async def result_of(home: House, person: Person) -> Message:
+    """The card of a finished job."""
+    await home.begun(person)
+    await home.done()
+    return home.only.message
+
+
+async def stand(home: House, *custom_ids: str) -> list[Message]:
+    """Messages of the bot's with buttons of these ids."""
+    made = []
+    for custom_id in custom_ids:
+        view = library.ui.LayoutView(timeout=None)
+        view.add_item(library.ui.ActionRow(library.ui.Button[Any](label="Press", custom_id=custom_id)))
+        view.stop()
+        sent = await home.runtime.client.get_partial_messageable(home.channel.id).send(view=view)
+        made.append(home.channel.messages[sent.id])
+    return made
+
+
+async def filled(handle: Handle) -> None:
+    """What was promised comes once the database answers."""
+    if await handle.acknowledged() in {Answer.MODAL, Answer.DEFERRED_UPDATE, Answer.CHOICES}:
+        return
+    said = await handle.answered()
+    assert "went wrong" not in said.text, handle.what
+
+
+async def test_every_command_is_answered_while_the_database_is_held(home: House, admin: Person, held: Held) -> None:
+    await result_of(home, admin)
+    assert {command.qualified_name for command in commands_of(home)} == TYPED.keys()
+    held.free.clear()
+    typed = []
+    for name, each in TYPED.items():
+        for options in each:
+            values = {option: admin if value is None else value for option, value in options.items()}
+            typed.append(await admin.slash(home.channel, name, **values))
+            await typed[-1].acknowledged()
+    held.free.set()
+    for handle in typed:
+        await filled(handle)
+
+
+@pytest.mark.parametrize("custom_id", [f"easel:{action}:{JOB}" for action in ACTIONS])
+async def test_every_button_of_a_result_is_answered_while_the_database_is_held(
+    home: House, admin: Person, held: Held, custom_id: str
+) -> None:
+    await result_of(home, admin)
+    (message,) = await stand(home, custom_id)
+    held.free.clear()
+    pressed = await admin.press(message, "Press")
+    await pressed.acknowledged()
+    held.free.set()
+    await filled(pressed)
+
+
+async def test_every_button_of_a_list_is_answered_while_the_database_is_held(
+    home: House, admin: Person, held: Held
+) -> None:
+    await result_of(home, admin)
+    assert PAGES.keys() >= TURNS.keys()
+    messages = await stand(home, *PAGES.values())
+    held.free.clear()
+    pressed = [await admin.press(message, "Press") for message in messages]
+    for handle in pressed:
+        await handle.acknowledged()
+    held.free.set()
+    for handle in pressed:
+        await filled(handle)
+
+
+async def test_the_menu_of_a_message_is_answered_while_the_database_is_held(
+    home: House, admin: Person, held: Held
+) -> None:
+    message = await result_of(home, admin)
+    held.free.clear()
+    picked = {name: await admin.context(message, name) for name in MENUS}
+    for handle in picked.values():
+        await handle.acknowledged()
+    held.free.set()
+    for handle in picked.values():
+        await filled(handle)
+
+
+async def test_a_form_that_was_looked_up_too_long_is_offered(home: House, admin: Person, held: Held) -> None:
+    (message,) = await stand(home, f"easel:edit:{JOB}")
+    await result_of(home, admin)
+    held.free.clear()
+    pressed = await admin.press(message, "Press")
+    assert await pressed.acknowledged() is Answer.DEFERRED
+    held.free.set()
+    offered = await pressed.answered()
+    assert offered.private
+    held.free.clear()
+    opened = await admin.press(offered, "Open the form")
+    await opened.modal()
+    sent = await admin.submit(opened)
+    await sent.acknowledged()
+    held.free.set()
+    await home.services.called(CORE_ROUTE, 2)
+    await home.done(2)
+
+
+async def test_a_deletion_is_answered_while_the_database_is_held(home: House, admin: Person, held: Held) -> None:
+    card = await result_of(home, admin)
+    question = await (await admin.press(card, "Delete")).followup()
+    held.free.clear()
+    await (await admin.press(question, "Delete for good")).acknowledged()
+    held.free.set()
+    await admin.watches(question, lambda seen: "Deleted" in seen.text)
+
+
+async def test_the_deletion_of_everything_is_answered_while_the_database_is_held(
+    home: House, admin: Person, held: Held
+) -> None:
+    await result_of(home, admin)
+    question = await (await admin.slash(home.channel, "privacy delete")).answered()
+    held.free.clear()
+    await (await admin.press(question, "Delete everything")).acknowledged()
+    held.free.set()
+    await admin.watches(question, lambda seen: "Deleted" in seen.text)
+
+
+async def test_suggestions_come_in_time_while_the_database_is_held(home: House, admin: Person, held: Held) -> None:
+    await result_of(home, admin)
+    asked = []
+    held.free.clear()
+    for command in commands_of(home):
+        needed = {name: value for name, value in TYPED[command.qualified_name][-1].items() if isinstance(value, str)}
+        for parameter in command.parameters:
+            if parameter.autocomplete:
+                handle = await admin.autocomplete(
+                    home.channel,
+                    command.qualified_name,
+                    parameter.display_name,
+                    "",
+                    **{**needed, "prompt": "a fox"} if "prompt" in needed else needed,
+                )
+                asked.append(handle)
+                await handle.choices()
+    assert len(asked) > 10
+    held.free.set()
+
+
+async def test_a_result_may_be_shared_once_the_database_answers(
+    home: House, discord: Discord, admin: Person, held: Held
+) -> None:
+    """Nothing becomes public in a way that was not looked up."""
+    await home.begun(admin, private=True)
+    await home.done()
+    before = len(home.channel.messages)
+    card = next(look_at(each) for each in home.channel.messages.values() if each.only_for is admin.user)
+    held.free.clear()
+    pressed = await admin.press(card, "Share")
+    assert await pressed.acknowledged() is Answer.DEFERRED
+    assert (await pressed.message()).private
+    held.free.set()
+    assert (await pressed.answered()).private
+    assert [each for each in list(home.channel.messages.values())[before:] if each.only_for is None] == []
