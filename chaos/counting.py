@@ -10,7 +10,7 @@ from chaos.asking import AI_CLIENT, Ask
 from chaos.run import Ending, Run
 from chaos.seen import PAID, Fate, Traces, accepted_entries, fate, is_public, number_in, paid_calls, traces
 from playground.providers import StandIn
-from storage import jobs, ledger
+from storage import images, jobs, ledger, reconcile
 from storage.database import Database
 from storage.jobs import JobStatus, SubmissionStatus
 from tests.wire.seen import Seen
@@ -22,6 +22,10 @@ class Booked:
 
     captured: int = 0
     raw: int = 0
+    gone: int = 0
+    """Pictures of jobs that nobody deleted whose files are no longer there, though all of them are new."""
+    beyond: int = 0
+    """What ``reconcile`` names as charged and not captured, in the provider's own."""
     unknown: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     """How its submissions ended and what is told of that, where there is something to tell."""
@@ -81,6 +85,9 @@ async def booked(database_url: str) -> Books:
     try:
         async with database.read() as connection:
             found.held = (await ledger.totals(connection)).in_flight
+            beyond = Counter[int]()
+            for named in (await reconcile.reconcile(connection)).beyond:
+                beyond[named.job_id] += named.charged - named.captured
             for job in await jobs.jobs_with_status(connection, tuple(JobStatus)):
                 if job.status not in OVER:
                     found.open.append(f"job {job.id} ({job.status.value})")
@@ -88,6 +95,9 @@ async def booked(database_url: str) -> Books:
                 if number is None:
                     continue
                 its = found.of[number]
+                its.beyond += beyond[job.id]
+                if job.status is not JobStatus.DELETED:
+                    its.gone += sum(image.file is None for image in await images.images_of(connection, job.id))
                 for submission in await jobs.submissions_of(connection, job.id):
                     told = "" if submission.status in BRIEF else f" ({submission.error})"
                     its.ended.append(submission.status.value + told)
@@ -143,7 +153,7 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     entries = accepted_entries(run.services)
     table.must(
         "ai-client submits above one a submission",
-        [_told(ask) for ask in asks if entries[ask.number] > 1],
+        [_told(ask) for ask in asks if entries[ask.number] > 1 + (ask in ending.noted.charged_twice)],
     )
     table.must(
         "aithriving calls above one a submission",
@@ -166,6 +176,16 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
         [_told(ask) for ask, one in fates.items() if books.of[ask.number].captured and one not in homes],
     )
     _compare(table, asks, books.of, charged)
+    second = [ask for ask in asks if ask.engine == AI_CLIENT and len(charged[ask.number]) > 1]
+    table.rows.append(Row("second bills", len(second)))
+    table.must(
+        "second bills that reconcile does not name",
+        [_told(ask) for ask in second if books.of[ask.number].beyond < sum(charged[ask.number][1:])],
+    )
+    done = [ask for ask, one in fates.items() if one is Fate.DELIVERED]
+    table.must(
+        "jobs or pictures of today that were deleted for their age", [_told(ask) for ask in done if _went(ask, books)]
+    )
     table.must("jobs that are not over", books.open)
     table.rows.append(Row("open holds, millicredits", books.held, 0))
     noted = ending.noted
@@ -203,7 +223,7 @@ def _compare(table: Table, asks: list[Ask], books: dict[int, Booked], charged: d
     for ask in asks:
         its, bill = books[ask.number], charged[ask.number]
         difference = sum(bill) - its.raw
-        if not difference:
+        if difference == its.beyond:
             continue
         told = f"{_told(ask)}: billed {sum(bill)}, booked {its.raw}, ended {', '.join(its.ended)}"
         if ask.engine == AI_CLIENT and not its.raw and len(bill) == 1:
@@ -222,6 +242,11 @@ def _compare(table: Table, asks: list[Ask], books: dict[int, Booked], charged: d
     table.must("given up, though ai-client finished it", given_up)
     table.must("difference beyond the unknown outcomes, commands", wrong)
     table.notes += [f"billed, but unknown: {told}" for told in unheard]
+
+
+def _went(ask: Ask, books: Books) -> bool:
+    its = books.of[ask.number]
+    return not its.ended or bool(its.gone)
 
 
 def _places(ask: Ask, shown: Iterable[Seen]) -> str:

@@ -4,6 +4,7 @@ their pictures. What these people see is noted, since nothing of the rest may co
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Collection
@@ -42,6 +43,8 @@ class Noted:
     unconcerned: list[Ask] = field(default_factory=list)
     shown_after: dict[Ask, float] = field(default_factory=dict)
     """Seconds from the command to the pictures in its card."""
+    charged_twice: list[Ask] = field(default_factory=list)
+    """What had to be sent again though it was not lost: no way leads to one bill there."""
     unanswered: list[str] = field(default_factory=list)
     """Commands and presses that had no answer within three seconds."""
 
@@ -167,9 +170,22 @@ class LastLife:
         spite = Spite(self._services, len(self._crowd.asks) + 1)
         spite.loses_each_request()
         await self._ask()
+        await self._success()
         spite = Spite(self._services, len(self._crowd.asks) + 1)
         spite.loses_the_answer(late=LATE, silent_for=LOST_AFTER + 2.0)
         await self._ask()
+        await self._success()
+        spite = Spite(self._services, len(self._crowd.asks) + 1)
+        spite.holds_the_request()
+        self.noted.charged_twice.append(await self._ask())
+
+    async def _success(self) -> None:
+        """ai-client makes a picture: failures in a row would be a reason to let it rest."""
+        asked = await self._ask()
+        self.noted.unconcerned.append(asked)
+        with contextlib.suppress(TimeoutError):  # that nothing came is seen by the count
+            async with asyncio.timeout(HELD_UP):
+                await asked.handle.until(lambda seen: bool(seen.pictures))
 
     async def _clock(self) -> None:
         for _ in range(4):

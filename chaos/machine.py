@@ -14,6 +14,8 @@ from storage.errors import StorageError
 SECOND, MINUTE, DAY = 1000, 60_000, 86_400_000
 STEPS = (2 * SECOND, 120 * SECOND, 16 * MINUTE, DAY)
 """Milliseconds by which the clock is set, forward or back."""
+YEARS = 400 * DAY
+"""Milliseconds by which a clock may be wrong when a machine starts: longer than anything is kept."""
 FURTHEST = 2 * DAY
 """Milliseconds by which the clock is wrong, at most."""
 

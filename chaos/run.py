@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from chaos.asking import Ask, Crowd
 from chaos.conditions import Conditions
 from chaos.killing import LOOKING, POINTS, SHARED, Killer, Place, Side
 from chaos.last import LastLife, Noted
-from chaos.machine import MINUTE, Machine
+from chaos.machine import MINUTE, YEARS, Machine
 from chaos.services import LOST_AFTER, paint
 from chaos.weather import Kind, Weather
 from playground.providers import StandIn
@@ -35,6 +36,8 @@ KEYS = {"AI_CLIENT_TOKEN": "ai-client/", "AITHRIVING_KEY": "aithriving/"}
 SMALL_FILES = 3 << 19
 """Bytes that a file may have in one of the servers: large pictures have to be made smaller there."""
 FINISHED_WITHIN = 300.0
+RESTS = re.compile(r"\bprovider\.(rests|outage) ")
+"""The lines of the log which say that nothing is sent to a service for a while, since it fails."""
 MOST = 30
 """Commands in one life, at most."""
 AT_ONCE = 3
@@ -109,15 +112,19 @@ class Run:
             life += 1
             if life % 20 == 0:
                 self._tell()
-        # Whatever the dice said: once a start without a key while its jobs are made, and a share that nobody noted.
-        wanted = {Kind.KEY, Kind.SHARE} & self.size.kinds
+        # Whatever the dice said: once a start without a key while its jobs are made, a share that nobody noted, and a
+        # clock that is ahead by more than anything is kept.
+        wanted = {Kind.KEY, Kind.SHARE, Kind.CLOCK} & self.size.kinds
         if wanted and life:
-            point = (SHARED, Side.UNHEARD) if Kind.SHARE in wanted else None
-            await self._life(point, without=next(iter(KEYS)) if Kind.KEY in wanted else None)
+            ahead = YEARS if Kind.CLOCK in wanted else 0
+            self.machine.set_clock(ahead)
+            # Where nothing is shared nobody walks into the trap, and the life is as long as one can be.
+            await self._life((SHARED, Side.UNHEARD), without=next(iter(KEYS)) if Kind.KEY in wanted else None)
+            self.machine.set_clock(-ahead)
 
     async def _life(self, point: tuple[Place, Side] | None = None, *, without: str | None = None) -> None:
         """A life that ends at this ``point``, or at one that is drawn; ``without`` is a setting that is missing."""
-        place, side = point or self._next_point()
+        place, side = point if point is not None else self._next_point()
         at_random = point is None and self._chance.random() < AT_RANDOM
         skip = 0 if place.seldom else self._chance.choice((0, 1, 2, 4, 6))
         disarm = None if at_random else self.killer.lie_in_wait(place, side, skip=skip)
@@ -172,7 +179,7 @@ class Run:
             if late:
                 self.discord.expire_tokens()
             await self.crowd.meddle()
-            if sharing:
+            if sharing and Kind.SHARE in self.size.kinds:
                 await self.crowd.share_new()
             elif Kind.SHARE in self.size.kinds:
                 await self.crowd.share_some()
@@ -238,7 +245,7 @@ class Run:
         )
         said, _ = await process.communicate()
         books = said.decode(errors="replace").strip()
-        rests = [line for line in self.bot.lines[self._lines_before :] if "provider.rests" in line]
+        rests = [line for line in self.bot.lines[self._lines_before :] if RESTS.search(line)]
         return Ending(status, process.returncode or 0, books, self._last.noted, rests, aside)
 
     def _tell(self) -> None:

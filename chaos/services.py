@@ -90,6 +90,21 @@ class Spite:
             Fault("ai-client.entries", odd_bodies(), times=None, match=looked_for),
         )
 
+    def holds_the_request(self) -> None:
+        """The answer is lost, and the request is done only when it is sent again: both are made and charged for."""
+        held: list[Exchange] = []
+
+        async def act(exchange: Exchange) -> web.StreamResponse:
+            if not held:
+                held.append(exchange)
+                return cut(exchange.request, reset=True)
+            # The first one is over before the second, so that its bill can be seen with the second's answer.
+            held[0].fate, exchange.fate = Fate(seconds=0.1), Fate(seconds=1.5)
+            await held[0].proceed()
+            return await exchange.proceed()
+
+        self._services.misbehave(Fault("ai-client.entry", act, times=2, match=self._is_request))
+
     def answers_oddly(self, *names: str, times: int | None = None, lasting: float = 3600.0) -> None:
         """Polls are answered oddly, so many ``times`` or for so many seconds after the first of them.
 

@@ -72,7 +72,16 @@ class Story:
     def pay(self, number: int) -> None:
         self.call(number)
         self.bill(number)
-        self.books.of[number].captured = self.books.of[number].raw = PRICES[self.asks[number - 1].engine]
+        its = self.books.of[number]
+        its.captured = its.raw = PRICES[self.asks[number - 1].engine]
+        its.ended.append("done")
+
+    def pays_twice(self) -> None:
+        """The first command was sent again though it was not lost, and the books name the second bill."""
+        self.call(1)
+        self.bill(1)
+        self.ending.noted.charged_twice.append(self.asks[0])
+        self.books.of[1].beyond = PRICES[AI_CLIENT]
 
     def fails(self, number: int) -> None:
         """Its card says that nothing came of it."""
@@ -142,6 +151,19 @@ def booked_too_much(story: Story) -> None:
 
 def ai_client_billed_twice(story: Story) -> None:
     story.bill(1)
+
+
+def charged_twice_and_not_named(story: Story) -> None:
+    story.pays_twice()
+    story.books.of[1].beyond = 0
+
+
+def picture_deleted(story: Story) -> None:
+    story.books.of[1].gone = 1
+
+
+def job_deleted(story: Story) -> None:
+    story.books.of[1].ended.clear()
 
 
 def given_up_too_early(story: Story) -> None:
@@ -228,6 +250,9 @@ def it_crashed_at_the_end(story: Story) -> None:
         (billed_twice, "difference beyond the unknown outcomes, commands"),
         (booked_too_much, "difference beyond the unknown outcomes, commands"),
         (ai_client_billed_twice, "difference beyond the unknown outcomes, commands"),
+        (charged_twice_and_not_named, "second bills that reconcile does not name"),
+        (picture_deleted, "jobs or pictures of today that were deleted for their age"),
+        (job_deleted, "jobs or pictures of today that were deleted for their age"),
         (given_up_too_early, "given up, though ai-client finished it"),
         (sent_again_and_again, "ai-client requests above two a submission"),
         (failed_without_being_sent, "given up, though nothing was sent"),
@@ -272,4 +297,10 @@ def test_a_private_result_may_be_shared_once_and_a_cancelled_command_was_not_giv
     story.ask(CORE)
     story.fails(3)
     story.asks[2].cancelled = True
+    assert wrong(story.told()) == []
+
+
+def test_a_second_bill_that_could_not_be_helped_is_named() -> None:
+    story = Story()
+    story.pays_twice()
     assert wrong(story.told()) == []

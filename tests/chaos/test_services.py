@@ -81,6 +81,15 @@ async def test_a_lost_request_is_done_later_and_looked_for_in_vain_before(client
     assert all(call.accepted for call in client.stand_in.calls_to("ai-client.entry"))
 
 
+async def test_a_held_request_is_done_when_it_is_sent_again(client: Client) -> None:
+    Spite(client.stand_in, 7).holds_the_request()
+    thread = await client.open()
+    assert await client.send(thread, prompt(7)) is None
+    assert (await client.entries(thread))[1].count('"request"') == 0
+    assert await client.send(thread, prompt(7)) == 201
+    assert (await client.entries(thread))[1].count('"request"') == 2
+
+
 async def test_the_polls_of_one_command_are_answered_oddly_for_a_while(client: Client) -> None:
     Spite(client.stand_in, 7).answers_oddly("404", times=2)
     mine, other = await client.open(), await client.open()
