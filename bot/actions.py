@@ -11,12 +11,12 @@ from bot.admin.servers import Servers
 from bot.credits import Price, converted
 from bot.errors import STORAGE_FAILS, UserError
 from bot.generation import limits, polling
+from bot.generation.circuit_breaker import refuse_outages
 from bot.generation.clock import Clock
 from bot.generation.comparing import comparison
 from bot.generation.defaults import Defaults, merged, private_by_default
 from bot.generation.jobs import Jobs
 from bot.generation.requests import ImagineOptions, Plan, decode_request, plan, with_seed
-from bot.generation.resting import refuse_resting
 from bot.generation.views import JobView, price_of
 from bot.generation.worker import Worker
 from bot.origin import CardAddress, Origin
@@ -80,7 +80,7 @@ class Actions:
             options = self._servers.imposed(origin, options)
         try:
             made = self._planned(options)
-            refuse_resting(made.engines, self._worker.resting(), self.engines, now=self._clock.now())
+            refuse_outages(made.engines, self._worker.outages(), self.engines, now=self._clock.now())
         except UserError as error:
             further = self._against_the_rules(origin, options, made)
             if not further:

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import structlog
 
+from bot.generation.circuit_breaker import CircuitBreaker
 from bot.generation.clock import Clock
 from bot.generation.gathering import Gatherer
 from bot.generation.hearing import Hearing, alarm
 from bot.generation.jobs import Jobs
 from bot.generation.rate import Rate
 from bot.generation.requests import decode_request
-from bot.generation.resting import Resting
 from bot.generation.watching import Watch
 from bot.providers.base import (
     Busy,
@@ -67,7 +67,7 @@ class SubmissionRun:
         jobs: Jobs,
         provider: Provider,
         rate: Rate,
-        resting: Resting,
+        breaker: CircuitBreaker,
         files: ImageFiles,
         clock: Clock,
         changed: Callable[[int], None],
@@ -82,7 +82,7 @@ class SubmissionRun:
         self._jobs = jobs
         self._provider = provider
         self._rate = rate
-        self._resting = resting
+        self._breaker = breaker
         self._gatherer = Gatherer(provider, files, clock)
         self._clock = clock
         self._changed = changed
@@ -122,7 +122,7 @@ class SubmissionRun:
                 self.submission = replace(submission, handle=handle)
             await self._rate.turn()
         except ProviderError as error:
-            self._resting.heard(submission.id, error)
+            self._breaker.record_error(submission.id, error)
             await self._not_sent(error)
             return
         self._calling = True
@@ -140,15 +140,15 @@ class SubmissionRun:
             answer = await self._provider.submit(handle, self._request)
         except OutcomeUnknown as error:
             log.warning("submit.unknown", provider=self._provider.name, detail=error.detail)
-            self._resting.failed(self.submission.id, error.message)
+            self._breaker.record_failure(self.submission.id, error.message)
             self._calling = False
             await self._find_or_give_up()
             return
         except ProviderError as error:
-            self._resting.heard(self.submission.id, error)
+            self._breaker.record_error(self.submission.id, error)
             answer = error
         else:
-            self._resting.answered(self.submission.id)
+            self._breaker.record_accepted(self.submission.id)
         await self._store(answer, self._clock.now())
 
     async def _store(self, answer: Handle | Finished | ProviderError, came_at: int) -> None:
@@ -288,7 +288,7 @@ class SubmissionRun:
             because = f": {gathered.reasons}" if gathered.lost else "."
             note = f"{missing} of {self._request.images} pictures did not come{because}"
         if await self._jobs.done(self.submission, gathered.kept, finished.cost, finished_at=finished_at, note=note):
-            self._resting.succeeded(self.submission.id)
+            self._breaker.record_success(self.submission.id)
             seconds = (finished_at - (self.submission.sent_at or finished_at)) / 1000
             past = await self._jobs.durations.of(self._request)
             past.add(seconds, watch.mark if watch else None, blind=watch is not None and watch.blind)
@@ -309,7 +309,7 @@ class SubmissionRun:
         """It was taken, and perhaps charged for, and brought nothing: free for the user, and known to the admins."""
         if millicredits:
             log.error("provider.charged_for_nothing", provider=self._provider.name, millicredits=millicredits)
-        self._resting.failed(self.submission.id, told)
+        self._breaker.record_failure(self.submission.id, told)
         await self._end(SubmissionStatus.UNKNOWN, why, told)
 
     def _moved(self, status: SubmissionStatus, *, handle: Handle | None = None, sent_at: int | None = None) -> None:
