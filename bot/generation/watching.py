@@ -62,6 +62,7 @@ class Watch:
         self._queued = 0.0
         self._said = Waiting()
         self._failures = 0
+        self._polls = 0
         self._told: tuple[Outlook, Outlook] | None = None
         self.mark = past.mark()
         """What was known when it was sent."""
@@ -86,6 +87,7 @@ class Watch:
         await self._rate.turn(self._worth)
         self._at_once = False
         self._asked = self.age
+        self._polls += 1
 
     def still_waiting(self, said: Waiting) -> None:
         """The poll found it open."""
@@ -104,12 +106,15 @@ class Watch:
         outlook = self._outlook()
         usual = max(outlook.usual, self._seen_open / _LONG_OVER)
         cost = self._price(usual, self._rate.crowd) / 2 ** min(self._past.blind, _BLIND_AT_MOST)
-        cost *= 1 + _UNKNOWN_DEARER * max(0.0, 1 - self._past.mark()[-1] / _UNKNOWN_UNTIL)
+        unknown = max(0.0, 1 - self._past.mark()[-1] / _UNKNOWN_UNTIL)
+        cost *= 1 + _UNKNOWN_DEARER * unknown
         at = self._queued + outlook.when(self._seen_open - self._queued, cost)
         if self._asked is None:
             return at
         rest = _BACKOFF[min(self._failures, len(_BACKOFF)) - 1] if self._failures else 0.0
-        return max(at, self._asked + max(self._shortest, rest))
+        age = self._seen_open - self._queued
+        gap = polling.shortest_gap(age, outlook.overdue, self._polls, unknown)
+        return max(at, self._asked + max(self._shortest, rest, gap))
 
     def over(self) -> float:
         """The poll found it over: how many seconds it probably took."""
