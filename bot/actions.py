@@ -80,7 +80,7 @@ class Actions:
             options = self._servers.imposed(origin, options)
         try:
             made = self._planned(options)
-            refuse_outages(made.engines, self._worker.outages(), self.engines, now=self._clock.now())
+            refuse_outages(made.engines, self._worker.outages(), self.engines)
         except UserError as error:
             further = self._against_the_rules(origin, options, made)
             if not further:
@@ -258,10 +258,11 @@ class Actions:
         now = self._clock.now()
         latest = None
         for submission in on_their_way:
-            if submission.sent_at is None:
+            age = self._worker.age(submission)
+            if age is None:
                 continue
             past = await self._jobs.durations.of(decode_request(submission.request))
-            left = polling.expected((now - submission.sent_at) / 1000, past.outlook())
+            left = polling.expected(age, past.outlook())
             if left is not None:
                 latest = max(latest or 0, now + int(left * 1000))
         return latest

@@ -30,13 +30,14 @@ SHORTEST, LONGEST = 30.0, 600.0
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A provider's outage: ``until`` is Unix milliseconds, ``failures`` how many there were since the last success.
+    """A provider's outage: it lasts ``seconds`` more, which is ``until`` by the wall clock (Unix milliseconds).
 
-    ``why`` is what the last failure says, safe to show.
+    ``failures`` is how many there were since the last success, ``why`` what the last one says, safe to show.
     """
 
     provider: str
     label: str
+    seconds: float
     until: int
     failures: int
     why: str
@@ -56,16 +57,18 @@ class CircuitBreaker:
         self._failures = 0
         self._outages = 0
         self._why = ""
-        # The end of the outage in Unix milliseconds, and from then on which submission is sent to see how things are.
-        self._until: int | None = None
+        # The end of the outage by the monotonic clock, and from then on which submission is sent to see how things are.
+        self._until: float | None = None
         self._probe: int | None = None
+        # The same for people to read.
+        self._until_wall = 0
 
     @property
     def outage(self) -> Outage | None:
         """The outage that goes on at this moment."""
-        if self._until is None or self._clock.now() >= self._until:
+        if self._until is None or (seconds := self._until - self._clock.monotonic()) <= 0:
             return None
-        return Outage(self._provider, self._label, self._until, self._failures, self._why)
+        return Outage(self._provider, self._label, seconds, self._until_wall, self._failures, self._why)
 
     @property
     def allows(self) -> bool:
@@ -101,7 +104,8 @@ class CircuitBreaker:
         if self._failures >= FAILURES or submission_id == self._probe:
             seconds = min(LONGEST, SHORTEST * 2**self._outages)
             self._outages += 1
-            self._until = self._clock.now() + int(seconds * 1000)
+            self._until = self._clock.monotonic() + seconds
+            self._until_wall = self._clock.now() + int(seconds * 1000)
             self._probe = None
             log.error("provider.outage", provider=self._provider, seconds=seconds, failures=self._failures)
 
@@ -119,16 +123,15 @@ class CircuitBreaker:
             self._closed()
 
 
-def refuse_outages(
-    wanted: Iterable[str], outages: Collection[Outage], engines: Mapping[str, Engine], *, now: int
-) -> None:
+def refuse_outages(wanted: Iterable[str], outages: Collection[Outage], engines: Mapping[str, Engine]) -> None:
     """Raise UserError where one of the ``wanted`` engines is a provider's that is out: for how long, what to do."""
     out = {outage.provider: outage for outage in outages}
     named = dict.fromkeys(engines[engine].provider for engine in wanted)
     away = [out[name] for name in named if name in out]
     if away:
         problems = [
-            f"{outage.label} fails again and again at the moment, so nothing is sent to it for {_while(outage, now)}."
+            f"{outage.label} fails again and again at the moment, "
+            f"so nothing is sent to it for {_while(outage.seconds)}."
             for outage in away
         ]
         others = [engine.id for engine in engines.values() if engine.provider not in out]
@@ -136,8 +139,8 @@ def refuse_outages(
         raise UserError(*problems, f"Nothing was charged. Try again then{instead}.")
 
 
-def _while(outage: Outage, now: int) -> str:
-    seconds = max(1, round((outage.until - now) / 1000))
+def _while(left: float) -> str:
+    seconds = max(1, round(left))
     if seconds < 90:
         return f"{seconds} seconds" if seconds > 1 else "a second"
     return f"{round(seconds / 60)} minutes"

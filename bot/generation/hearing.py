@@ -18,16 +18,16 @@ NOT_TOLD = "Your pictures are not here after {minutes} minutes, so we stopped as
 
 
 class Hearing:
-    """Keeps the provider's last word, ``said``, and when it came, ``said_at`` (Unix milliseconds)."""
+    """Keeps the provider's last word, ``said``, and when it came, ``said_at`` (by the monotonic clock)."""
 
     def __init__(self, provider: Provider, rate: Rate, clock: Clock) -> None:
         self.said = Waiting()
-        self.said_at = clock.now()
+        self.said_at = clock.monotonic()
         self._provider = provider
         self._rate = rate
         self._clock = clock
-        # What the calls failed with, and since when (Unix milliseconds), while they do.
-        self._trouble: tuple[str, int] | None = None
+        # What the calls failed with, and since when (by the monotonic clock), while they do.
+        self._trouble: tuple[str, float] | None = None
 
     def answered(self) -> None:
         """A call was answered, whatever the answer is."""
@@ -35,7 +35,7 @@ class Hearing:
 
     def waiting(self, said: Waiting) -> bool:
         """The answer is that it is not over; whether that says anything new."""
-        self.said_at = self._clock.now()
+        self.said_at = self._clock.monotonic()
         before, self.said = self.said, said
         return said != before
 
@@ -46,12 +46,12 @@ class Hearing:
             self._rate.pause(error.retry_after if error.retry_after is not None else PAUSE)
         if self._trouble is None or self._trouble[0] != error.message:
             alarm(self._provider, error)
-        self._trouble = error.message, self._clock.now() if self._trouble is None else self._trouble[1]
+        self._trouble = error.message, self._clock.monotonic() if self._trouble is None else self._trouble[1]
 
     @property
     def enough(self) -> bool:
         """Whether the provider had its chance to say that it is over: after an absence it may only be out of reach."""
-        return self._trouble is None or (self._clock.now() - self._trouble[1]) / 1000 > self._provider.patience
+        return self._trouble is None or self._clock.monotonic() - self._trouble[1] > self._provider.patience
 
     def given_up(self, minutes: int) -> str:
         """What to tell somebody whose submission is given up after so long."""

@@ -23,6 +23,8 @@ from storage.images import forget_previews
 from storage.jobs import Job, JobStatus, Submission, SubmissionStatus
 
 GONE = "That job no longer exists. Start a new one with /imagine."
+LONGEST_STORED_WAIT = 60.0
+"""Seconds for which a wait that an earlier process stored holds at most: the clock may have been set since."""
 CRASHED = "Something went wrong on our side. If it happens again, name job {job} to the bot's admin."
 
 
@@ -43,12 +45,16 @@ class Jobs(Asking):
     def __init__(self, database: Database, providers: Mapping[str, Provider], limits: Limits, clock: Clock) -> None:
         super().__init__(database, providers, limits, clock)
         self.durations = Durations(database)
+        self.next_attempts: dict[int, float] = {}
+        """When what was postponed is due, by the monotonic clock: the wall clock may be set while it waits."""
+        self._ready_before: frozenset[int] = frozenset()
 
     # --- the steps of a submission ------------------------------------------------------------------------------
 
     async def sending(self, submission: Submission, handle: Handle) -> bool:
         """queued → submitting: committed before the paid call."""
         now = self._clock.now()
+        self.next_attempts.pop(submission.id, None)
         return await self._move(
             submission,
             SubmissionStatus.QUEUED,
@@ -61,7 +67,8 @@ class Jobs(Asking):
 
     async def postpone(self, submission: Submission, *, seconds: float, why: str, handle: Handle | None = None) -> bool:
         """Stay queued, or come back to queued from submitting: nothing was accepted; try again after ``seconds``."""
-        return await self._move(
+        due_at = self._clock.monotonic() + seconds
+        postponed = await self._move(
             submission,
             submission.status,
             SubmissionStatus.QUEUED,
@@ -71,6 +78,9 @@ class Jobs(Asking):
             next_attempt_at=self._clock.now() + int(seconds * 1000),
             sent_at=None,
         )
+        if postponed:
+            self.next_attempts[submission.id] = due_at
+        return postponed
 
     async def accepted(self, submission: Submission, handle: Handle, *, why: str) -> bool:
         """submitting → rendering."""
@@ -82,9 +92,18 @@ class Jobs(Asking):
         return await self._move(submission, status, status, "a poll taught something", handle=handle)
 
     async def done(
-        self, submission: Submission, images: Sequence[KeptImage], cost: Cost, *, finished_at: int, note: str | None
+        self,
+        submission: Submission,
+        images: Sequence[KeptImage],
+        cost: Cost,
+        *,
+        finished_at: int | None,
+        note: str | None,
     ) -> bool:
-        """→ done: the files are ours; captures the cost and releases the hold in the same transaction."""
+        """→ done: the files are ours; captures the cost and releases the hold in the same transaction.
+
+        ``finished_at`` None: nobody knows when the provider had it finished.
+        """
         now = self._clock.now()
         provider = self.providers[submission.provider]
         async with self.database.write() as tx:
@@ -234,7 +253,17 @@ class Jobs(Asking):
             await endings.mark_resumed(tx, now)
             on_their_way = await rows.with_status(tx, rows.ON_THEIR_WAY)
             ready = await rows.jobs_with_status(tx, (JobStatus.READY,))
+            postponed = await rows.next_attempts(tx)
+        self._ready_before = frozenset(job.id for job in ready)
+        began = self._clock.monotonic()
+        self.next_attempts = {
+            id_: began + min(LONGEST_STORED_WAIT, max(0.0, (at - now) / 1000)) for id_, at in postponed.items()
+        }
         return on_their_way, ready
+
+    def ready_before(self, job: Job) -> bool:
+        """Whether the job was ready when this process began, or kept once: an earlier try may have shown it."""
+        return job.id in self._ready_before or job.delivery_note is not None
 
     async def token_over(self, job: Job) -> None:
         """Discord no longer takes the job's token; one that was brought in the meantime stays."""

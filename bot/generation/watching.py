@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from bot.generation import polling
-from bot.generation.clock import Clock
+from bot.generation.clock import Clock, Elapsed
 from bot.generation.durations import Past
 from bot.generation.polling import Outlook
 from bot.generation.rate import Rate
@@ -34,8 +34,8 @@ Price = Callable[[float, float], float]
 class Watch:
     """Says when one submission is to be asked for.
 
-    Ages are seconds since it was sent. It is a context manager, so that all that share the rate know how many they are.
-    ``at_once`` is for one that nobody has watched for a while: it is asked for as soon as the rate allows.
+    Ages are seconds since it was ``sent``. It is a context manager, so that all that share the rate know how many they
+    are. ``at_once`` is for one that nobody has watched for a while: it is asked for as soon as the rate allows.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Watch:
         rate: Rate,
         clock: Clock,
         *,
-        sent_at: int,
+        sent: Elapsed,
         shortest: float,
         at_once: bool = False,
         price: Price = polling.price,
@@ -52,7 +52,7 @@ class Watch:
         self._past = past
         self._rate = rate
         self._clock = clock
-        self._sent_at = sent_at
+        self._sent = sent
         self._shortest = shortest
         self._price = price
         self._at_once = at_once
@@ -78,7 +78,7 @@ class Watch:
 
     @property
     def age(self) -> float:
-        return (self._clock.now() - self._sent_at) / 1000
+        return self._sent.total
 
     async def turn(self) -> None:
         """Wait until it should be asked for and the rate has room."""
@@ -113,7 +113,11 @@ class Watch:
             return at
         rest = _BACKOFF[min(self._failures, len(_BACKOFF)) - 1] if self._failures else 0.0
         age = self._seen_open - self._queued
-        gap = polling.shortest_gap(age, outlook.overdue, self._polls, unknown)
+        # One that was taken up again may be younger than it seems.
+        surely = min(age, self._sent.here + outlook.usual)
+        if age > max(surely, outlook.overdue):
+            at = min(at, self._asked + polling.OVERDUE_PART * surely)
+        gap = polling.shortest_gap(surely, outlook.overdue, self._polls, unknown)
         return max(at, self._asked + max(self._shortest, rest, gap))
 
     def over(self) -> float:

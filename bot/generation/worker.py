@@ -73,7 +73,7 @@ class Worker:
             name: Lane(provider, Rate(provider.rate, clock), CircuitBreaker(name, provider.label, clock, self.wake))
             for name, provider in jobs.providers.items()
         }
-        self._queue = Queue(jobs.database)
+        self._queue = Queue(jobs, clock)
         # Each task, with whether it is at a point where it should be waited for and not be cancelled.
         self._tasks: dict[asyncio.Task[None], Callable[[], bool]] = {}
         self._turns = Turns()
@@ -144,7 +144,12 @@ class Worker:
         ]
         heard = [run.hearing for run in runs]
         percents = [each.said.percent for each in heard if each.said.percent is not None]
-        ends = [each.said_at + int(each.said.eta_seconds * 1000) for each in heard if each.said.eta_seconds is not None]
+        now, here = self._clock.now(), self._clock.monotonic()
+        ends = [
+            now + int(1000 * (each.said_at + each.said.eta_seconds - here))
+            for each in heard
+            if each.said.eta_seconds is not None
+        ]
         progress = Progress(
             queue_position=position,
             percent=sum(percents) // len(percents) if percents else None,
@@ -153,6 +158,11 @@ class Worker:
             outage_until=self._outage_until(job_id),
         )
         return progress, [run.submission for run in runs]
+
+    def age(self, submission: Submission) -> float | None:
+        """How many seconds ago it was sent, if it is on its way."""
+        run = self._lanes[submission.provider].running.get(submission.id)
+        return None if run is None or run.sent is None else run.sent.total
 
     def _outage_until(self, job_id: int) -> int | None:
         """When something of the job that waits for a resting provider will be tried."""
@@ -198,10 +208,8 @@ class Worker:
             self._delivering.add(job_id)
             self._spawn(self._deliver_with_patience(job_id), partial(self._uploading.__contains__, job_id))
         self._ready.clear()
-        now = self._clock.now()
-        due = await self._queue.due(now)
         running = {id_: run for lane in self._lanes.values() for id_, run in lane.running.items()}
-        due = [submission for submission in due if submission.id not in running]
+        due = [submission for submission in await self._queue.due(running) if submission.id not in running]
         before = [submission.job_id for submission in self._queue.waiting]
         self._queue.waiting = waiting = []
         for submission in self._turns.ordered(due, (run.submission.user_id for run in running.values())):
@@ -214,10 +222,9 @@ class Worker:
         for job_id in {*before, *(submission.job_id for submission in waiting)}:
             self._changed(job_id)
         waits_for = {submission.provider for submission in waiting}
-        ends = [outage.until for outage in self.outages() if outage.provider in waits_for]
-        later = self._queue.next_at
-        soonest = min(ends if later is None else [later, *ends], default=None)
-        return None if soonest is None else max(0.0, (soonest - now) / 1000)
+        ends = [outage.seconds for outage in self.outages() if outage.provider in waits_for]
+        later = self._queue.next_in
+        return min(ends if later is None else [later, *ends], default=None)
 
     def _start(self, lane: Lane, submission: Submission) -> None:
         run = SubmissionRun(
@@ -229,6 +236,7 @@ class Worker:
             files=self._files,
             clock=self._clock,
             changed=self._changed,
+            waited=self._queue.waited(submission),
         )
         lane.running[submission.id] = run
         self._turns.started(submission.user_id)

@@ -109,7 +109,7 @@ def request(number: int, status: SubmissionStatus) -> Request:
 
 def test_what_runs_and_what_failed_fits_at_its_fullest() -> None:
     requests = tuple(request(number, list(SubmissionStatus)[number % 3]) for number in range(500))
-    outages = tuple(Outage("p", NAUGHTY, 10**12, 5, NAUGHTY * 9) for _ in range(9))
+    outages = tuple(Outage("p", NAUGHTY, 60.0, 10**12, 5, NAUGHTY * 9) for _ in range(9))
     card = running_card(Running(requests, outages, requests[:10], everywhere=True, now=5), NAUGHTY)
     fits(card)
     assert "\n# big" not in said(card)

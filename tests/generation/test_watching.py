@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from benchmarks.virtual import VirtualClock
+from bot.generation.clock import Elapsed
 from bot.generation.durations import Past
 from bot.generation.limits import Limits
 from bot.generation.rate import Rate
@@ -39,8 +40,8 @@ class Post:
         self.ages: list[float] = []
 
     def watch(self, *, sent_ago: float = 0, at_once: bool = False) -> Watch:
-        sent_at = self.clock.now() - round(sent_ago * 1000)
-        return Watch(self.past, self.rate, self.clock, sent_at=sent_at, shortest=self.shortest, at_once=at_once)
+        sent = Elapsed(self.clock, before=sent_ago)
+        return Watch(self.past, self.rate, self.clock, sent=sent, shortest=self.shortest, at_once=at_once)
 
     async def _follow(self, watch: Watch, until: float, says: Says) -> None:
         with watch:
