@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from benchmarks.virtual import VirtualClock
 from bot.generation import polling
-from bot.generation.clock import Clock
+from bot.generation.clock import Clock, Elapsed
 from bot.generation.durations import Past
 from bot.generation.rate import Rate
 from bot.generation.watching import Watch
@@ -34,9 +34,9 @@ class Scheduled(Watch):
     """Asks at a time that was settled before, and then at a fixed interval."""
 
     def __init__(
-        self, past: Past, rate: Rate, clock: Clock, *, sent_at: int, shortest: float, first: float, then: float
+        self, past: Past, rate: Rate, clock: Clock, *, sent: Elapsed, shortest: float, first: float, then: float
     ) -> None:
-        super().__init__(past, rate, clock, sent_at=sent_at, shortest=shortest)
+        super().__init__(past, rate, clock, sent=sent, shortest=shortest)
         self._first = first
         self._then = then
 
@@ -138,14 +138,14 @@ async def _simulate(
         async with room:
             for _ in range(CALLS):
                 await lane.turn()
-            sent = clock.seconds
+            sent = Elapsed(clock)
             asking = watching(durations[number])
-            with asking(past, lane, clock, sent_at=clock.now(), shortest=AiClient.shortest_poll) as watch:
+            with asking(past, lane, clock, sent=sent, shortest=AiClient.shortest_poll) as watch:
                 while True:
                     await watch.turn()
                     outcome.polls[number] += 1
-                    age = clock.seconds - sent
-                    # The clock counts milliseconds.
+                    age = sent.here
+                    # A wait may end that much early.
                     if age > durations[number] - 0.001:
                         break
                     watch.still_waiting(says(age, durations[number]))

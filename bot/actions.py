@@ -15,13 +15,13 @@ from bot.admin.servers import Servers
 from bot.credits import Price, converted
 from bot.errors import STORAGE_FAILS, UserError
 from bot.generation import polling
+from bot.generation.circuit_breaker import refuse_outages
 from bot.generation.clock import Clock
 from bot.generation.comparing import comparison
 from bot.generation.defaults import Defaults, merged, private_by_default
 from bot.generation.jobs import Jobs
 from bot.generation.removing import remove
 from bot.generation.requests import ImagineOptions, Plan, decode_request, plan, with_seed
-from bot.generation.resting import refuse_resting
 from bot.generation.views import JobView, Progress, planned_requests, price_of
 from bot.generation.worker import Worker
 from bot.origin import TOKEN_LIFE, CardAddress, Origin
@@ -97,7 +97,7 @@ class Actions:
             options = self._servers.imposed(origin, options)
         try:
             made = self._planned(options)
-            refuse_resting(made.engines, self._worker.resting(), self.engines, now=self._clock.now())
+            refuse_outages(made.engines, self._worker.outages(), self.engines)
         except UserError as error:
             further = self._against_the_rules(origin, options, made)
             if not further:
@@ -204,7 +204,7 @@ class Actions:
         if problems:
             changed = "The rules here have changed since this price was shown. Nothing was charged."
             raise UserError(changed, *problems)
-        refuse_resting(made.engines, self._worker.resting(), self.engines, now=self._clock.now())
+        refuse_outages(made.engines, self._worker.outages(), self.engines)
 
     async def plan_again(self, origin: Origin, job_id: int, *, new_seed: bool = False) -> Plan:
         """The same as it was typed, for whoever asks; with another seed where one was fixed and a new one is wanted."""
@@ -315,10 +315,10 @@ class Actions:
         now = self._clock.now()
         latest, overdue = None, False
         for submission in on_their_way:
-            if submission.sent_at is None:
+            age = self._worker.age(submission)
+            if age is None:
                 continue
             outlook = (await self._jobs.durations.of(decode_request(submission.request))).outlook()
-            age = (now - submission.sent_at) / 1000
             left = polling.expected(age, outlook)
             if left is None or age > outlook.quantile(polling.USUALLY):
                 overdue = True

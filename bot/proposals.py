@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from bot.errors import UserError
-from bot.generation.clock import Clock
+from bot.generation.clock import Clock, Elapsed
 from bot.generation.jobs import Jobs
-from bot.generation.views import lapses_at
+from bot.generation.views import CONFIRMABLE
 from bot.origin import CardAddress, Origin
 from storage.errors import StorageError
 from storage.jobs import Job, JobStatus
@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 TOO_LATE = "its price was not confirmed in time"
 _AFTER_A_FAILURE = 60.0
+# How old a proposal of an earlier process is can only be guessed: it can be confirmed for so many seconds in this one.
+_AT_LEAST_HERE = 60.0
 
 
 class Proposals:
@@ -43,6 +45,8 @@ class Proposals:
         self._wake_worker = wake
         self._changed = changed
         self._news = asyncio.Event()
+        self.watched: dict[int, Elapsed] = {}
+        """Since when each that was seen has been waiting, by its job's id."""
 
     async def confirm(self, origin: Origin, job_id: int, card: CardAddress, *, missing: Sequence[str] = ()) -> None:
         """Begin with what was proposed: from here on it is paid for. ``card`` is where it is shown from now on.
@@ -53,7 +57,7 @@ class Proposals:
         job = await self._jobs.job(job_id)
         if job.user_id != origin.user_id:
             raise UserError("Only the person who asked for it may confirm the price. Again asks for your own.")
-        if job.status is JobStatus.PROPOSED and self._clock.now() >= lapses_at(job):
+        if job.status is JobStatus.PROPOSED and self._left(job) <= 0:
             await self._lapse()
             job = await self._jobs.job(job_id)
         if job.status is JobStatus.LAPSED and job.delivery_note == TOO_LATE:
@@ -93,11 +97,22 @@ class Proposals:
 
     async def _lapse(self) -> float | None:
         """End what is over, and say in how many seconds the next one will be; None: there is none."""
-        now = self._clock.now()
         waiting = await self._jobs.proposed()
+        self.watched = {job.id: self._since(job) for job in waiting}
+        later = []
         for job in waiting:
-            if lapses_at(job) <= now and await self._jobs.lapse(job, note=TOO_LATE):
+            left = self._left(job)
+            if left > 0:
+                later.append(left)
+            elif await self._jobs.lapse(job, note=TOO_LATE):
                 log.info("proposal.lapsed", job=job.id)
                 self._changed(job.id)
-        later = [at for job in waiting if (at := lapses_at(job)) > now]
-        return (min(later) - now) / 1000 if later else None
+        return min(later, default=None)
+
+    def _since(self, job: Job) -> Elapsed:
+        return self.watched.get(job.id) or Elapsed.since(self._clock, job.created_at)
+
+    def _left(self, job: Job) -> float:
+        """For how many seconds it can still be confirmed."""
+        since = self._since(job)
+        return max(CONFIRMABLE / 1000 - since.total, min(_AT_LEAST_HERE, CONFIRMABLE / 1000) - since.here)

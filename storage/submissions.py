@@ -57,13 +57,13 @@ _QUEUED = (
     select(tables.submissions)
     .where(
         _SUBMISSIONS.status == SubmissionStatus.QUEUED.value,
-        or_(_SUBMISSIONS.next_attempt_at.is_(None), _SUBMISSIONS.next_attempt_at <= bindparam("now")),
+        or_(_SUBMISSIONS.next_attempt_at.is_(None), _SUBMISSIONS.id.in_(bindparam("due", expanding=True))),
     )
     .order_by(_SUBMISSIONS.created_at, _SUBMISSIONS.id)
     .limit(bindparam("most"))
 )
-_NEXT_ATTEMPT = select(func.min(_SUBMISSIONS.next_attempt_at)).where(
-    _SUBMISSIONS.status == SubmissionStatus.QUEUED.value, _SUBMISSIONS.next_attempt_at > bindparam("now")
+_NEXT_ATTEMPTS = select(_SUBMISSIONS.id, _SUBMISSIONS.next_attempt_at).where(
+    _SUBMISSIONS.status == SubmissionStatus.QUEUED.value, _SUBMISSIONS.next_attempt_at.is_not(None)
 )
 
 
@@ -167,21 +167,20 @@ async def forget_results(tx: AsyncConnection, job_id: int) -> None:
     await tx.execute(_FORGET_RESULTS, {"job": job_id})
 
 
-async def queued(conn: AsyncConnection, *, now: int, limit: int) -> list[Submission]:
-    """Up to `limit` queued submissions that are due at `now`, oldest first."""
-    due = []
-    for row in (await conn.execute(_QUEUED, {"now": now, "most": limit})).mappings():
-        due.append(_submission(row))
-        if len(due) % _DECODED_AT_ONCE == 0:
+async def queued(conn: AsyncConnection, *, due: Collection[int], limit: int) -> list[Submission]:
+    """Up to `limit` queued submissions, oldest first: those that were never postponed, and those named as `due`."""
+    found = []
+    for row in (await conn.execute(_QUEUED, {"due": list(due), "most": limit})).mappings():
+        found.append(_submission(row))
+        if len(found) % _DECODED_AT_ONCE == 0:
             # A thousand rows take a tenth of a second: meanwhile others are answered.
             await asyncio.sleep(0)
-    return due
+    return found
 
 
-async def next_attempt(conn: AsyncConnection, now: int) -> int | None:
-    """When the next queued submission will be due, if one waits for a time after `now`."""
-    at: int | None = (await conn.execute(_NEXT_ATTEMPT, {"now": now})).scalar_one()
-    return at
+async def next_attempts(conn: AsyncConnection) -> dict[int, int]:
+    """When each queued submission that was postponed is to be tried again, by its id."""
+    return {row.id: int(row.next_attempt_at) for row in await conn.execute(_NEXT_ATTEMPTS)}
 
 
 async def with_status(
@@ -203,8 +202,8 @@ async def durations(conn: AsyncConnection, engine: str, *, limit: int = 30) -> l
         select(_SUBMISSIONS.request, (_SUBMISSIONS.finished_at - _SUBMISSIONS.sent_at).label("milliseconds"))
         .where(
             _SUBMISSIONS.engine == engine,
-            _SUBMISSIONS.finished_at.is_not(None),
-            _SUBMISSIONS.sent_at.is_not(None),
+            # Neither is null then, and the clock was not set back in between.
+            _SUBMISSIONS.finished_at > _SUBMISSIONS.sent_at,
             _SUBMISSIONS.status == SubmissionStatus.DONE.value,
             # How long it lay unknown says nothing about the engine.
             _SUBMISSIONS.reopened_at.is_(None),

@@ -11,10 +11,10 @@ from bot.admin.export import Table
 from bot.admin.report_pages import ReportPage, page_of
 from bot.admin.servers import Servers, require_manager
 from bot.errors import UserError
+from bot.generation.circuit_breaker import Outage
 from bot.generation.clock import Clock
 from bot.generation.jobs import Jobs
 from bot.generation.limits import LimitKind, LimitUse, uses_of
-from bot.generation.resting import Rest
 from bot.generation.worker import Worker
 from bot.origin import Origin
 from bot.periods import Span, span
@@ -83,10 +83,10 @@ class PersonReport:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What is unfinished, oldest first, who rests, and what came to an unknown end lately."""
+    """What is unfinished, oldest first, which services are out, and what came to an unknown end lately."""
 
     requests: tuple[Request, ...]
-    rests: tuple[Rest, ...]
+    outages: tuple[Outage, ...]
     unknown: tuple[Request, ...]
     everywhere: bool
     now: int
@@ -160,7 +160,7 @@ class Reports:
             open_ones = await running.unfinished(connection, server_id=server_id, limit=RUNNING_AT_MOST)
             since = now - UNKNOWN_DAYS * DAY
             lost = await running.unknown(connection, server_id=server_id, since=since, limit=UNKNOWN_SHOWN)
-        return Running(tuple(open_ones), tuple(self._worker.resting()), tuple(lost), asker.everywhere, now)
+        return Running(tuple(open_ones), tuple(self._worker.outages()), tuple(lost), asker.everywhere, now)
 
     async def cancel(self, asker: Asker, job_id: int) -> str:
         """Drop what has not been sent of somebody's job, and say what that meant.

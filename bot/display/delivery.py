@@ -79,8 +79,7 @@ class Delivery:
         self._stale: set[int] = set()
         self._updating: dict[int, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(EDITS_AT_ONCE)
-        # What was ready before, or was tried before, may have been shown by an edit of which nobody heard.
-        self._since = clock.now()
+        # What was tried before may have been shown by an edit of which nobody heard.
         self._tried: set[int] = set()
         # When a card is to be looked at again, in whole seconds of the monotonic clock, and what waits for that.
         self._to_remind: dict[int, int] = {}
@@ -294,7 +293,7 @@ class Delivery:
                     Messages(client),
                     takes_dms=theirs.takes_late_results,
                     with_text=theirs.writes_png_text,
-                    again=job_id in self._tried or (view.job.ended_at or 0) <= self._since,
+                    again=job_id in self._tried or self._jobs.ready_before(view.job),
                 )
                 self._tried.add(job_id)
                 try:

@@ -194,8 +194,8 @@ def _stage(submission: SubmissionView, progress: Progress) -> str:
 
 
 def _place(view: JobView, progress: Progress) -> str:
-    if progress.resting_until is not None:
-        return f" · the image service fails again and again, next try {moment(progress.resting_until)}"
+    if progress.outage_until is not None:
+        return f" · the image service fails again and again, next try {moment(progress.outage_until)}"
     retries = [
         each.record.next_attempt_at
         for each in view.submissions

@@ -242,13 +242,13 @@ def running_card(running: Running, *said: str) -> Card:
     if len(jobs) > _JOBS_SHOWN:
         lines.append(f"… and {len(jobs) - _JOBS_SHOWN} more jobs.")
     parts += [text(head), text(*within(lines or ["Nothing is running."], _ROOM))]
-    if running.rests:
-        rests = [
-            f"{safe(rest.label, 80)} rests until {moment(rest.until)} after {counted(rest.failures, 'failure')}: "
-            f"{_CAUSES.get(rest.why, 'it fails')}."
-            for rest in running.rests
+    if running.outages:
+        outages = [
+            f"{safe(outage.label, 80)} rests until {moment(outage.until)} after {counted(outage.failures, 'failure')}: "
+            f"{_CAUSES.get(outage.why, 'it fails')}."
+            for outage in running.outages
         ]
-        parts += [rule(), text("**Services that rest**", *within(rests, 600))]
+        parts += [rule(), text("**Services that rest**", *within(outages, 600))]
     if running.unknown:
         unknown = [
             f"{moment(each.created_at)} · job {each.job_id} of {person(each.user_id)} · {safe(each.engine, 80)}"

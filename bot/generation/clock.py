@@ -1,17 +1,22 @@
-"""Time, handed in, so that nothing has to wait for it in a test."""
+"""Time, handed in, so that nothing has to wait for it in a test.
+
+Spans are measured by the monotonic clock: patience, backoff, a place in the queue, how long a job took. The wall clock
+can be wrong and can be set at any moment, so it only says when something happened, for records, for people and for the
+periods of limits. What it says of the time before this process began is a guess: see :class:`Elapsed`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from typing import Protocol, Self
 
 
 class Clock(Protocol):
     """The time of day and waiting."""
 
     def now(self) -> int:
-        """Unix milliseconds, UTC."""
+        """The wall clock: Unix milliseconds, UTC. Never subtract two of them to learn how long something took."""
         ...
 
     def monotonic(self) -> float:
@@ -34,3 +39,57 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
+
+
+class Elapsed:
+    """How many seconds ago something began.
+
+    ``before`` is how long it had lasted when it was first seen here, if that was not its beginning: a guess by the wall
+    clock, which is never enough by itself to give something up, to pay again or to delete.
+    """
+
+    __slots__ = ("_before", "_clock", "_since")
+
+    def __init__(self, clock: Clock, *, before: float = 0.0) -> None:
+        self._clock = clock
+        self._since = clock.monotonic()
+        self._before = max(0.0, before)
+
+    @classmethod
+    def since(cls, clock: Clock, at: int) -> Self:
+        """What began at ``at``, Unix milliseconds, perhaps in an earlier process."""
+        return cls(clock, before=(clock.now() - at) / 1000)
+
+    @property
+    def here(self) -> float:
+        """Seconds since it was first seen in this process: measured."""
+        return self._clock.monotonic() - self._since
+
+    @property
+    def total(self) -> float:
+        """Seconds since it began: measured, or guessed where it began before this process."""
+        return self._before + self.here
+
+    @property
+    def guessed(self) -> bool:
+        """Whether a part of the total is a guess."""
+        return self._before > 0
+
+
+class Witness:
+    """A second clock that confirms the wall clock: Discord's, as its answers tell it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._said: tuple[int, float] | None = None
+
+    def said(self, at: int) -> None:
+        """The other clock just said that it was ``at``, Unix milliseconds."""
+        self._said = at, self._clock.monotonic()
+
+    def ahead(self) -> float | None:
+        """By how many seconds the wall clock is ahead of the other one now; None if that one never said anything."""
+        if self._said is None:
+            return None
+        at, heard = self._said
+        return (self._clock.now() - at) / 1000 - (self._clock.monotonic() - heard)

@@ -22,11 +22,11 @@ NOT_TOLD = "Your pictures are not here after {minutes} minutes, so we stopped as
 
 
 class Hearing:
-    """Keeps the provider's last word, ``said``, and when it came, ``said_at`` (Unix milliseconds)."""
+    """Keeps the provider's last word, ``said``, and when it came, ``said_at`` (by the monotonic clock)."""
 
     def __init__(self, provider: Provider, rate: Rate, clock: Clock) -> None:
         self.said = Waiting()
-        self.said_at = clock.now()
+        self.said_at = clock.monotonic()
         self._provider = provider
         self._rate = rate
         self._clock = clock
@@ -53,7 +53,7 @@ class Hearing:
 
     def waiting(self, said: Waiting) -> bool:
         """The answer is that it is not over; whether that says anything new."""
-        self.said_at = self._clock.now()
+        self.said_at = self._clock.monotonic()
         before, self.said = self.said, said
         return said != before
 

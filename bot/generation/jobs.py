@@ -27,6 +27,8 @@ GONE = "That job no longer exists. Start a new one with /imagine."
 CANCELLED = "Cancelled."
 CANCELLED_SENT = "Cancelled after it had been sent. It is not known whether the image service made it; you do not pay."
 BEING_SHOWN = "Its images are ready, but Discord has not taken all of them yet. Try again in a moment."
+LONGEST_STORED_WAIT = 60.0
+"""Seconds for which a wait that an earlier process stored holds at most: the clock may have been set since."""
 CRASHED = "Something went wrong on our side. If it happens again, name job {job} to the bot's admin."
 
 
@@ -55,12 +57,16 @@ class Jobs(Asking):
     def __init__(self, database: Database, providers: Mapping[str, Provider], limits: Limits, clock: Clock) -> None:
         super().__init__(database, providers, limits, clock)
         self.durations = Durations(database)
+        self.next_attempts: dict[int, float] = {}
+        """When what was postponed is due, by the monotonic clock: the wall clock may be set while it waits."""
+        self._ready_before: frozenset[int] = frozenset()
 
     # --- the steps of a submission ------------------------------------------------------------------------------
 
     async def sending(self, submission: Submission, handle: Handle) -> bool:
         """queued → submitting: committed before the paid call, which counts from here on."""
         now = self._clock.now()
+        self.next_attempts.pop(submission.id, None)
         return await self._move(
             submission,
             SubmissionStatus.QUEUED,
@@ -81,7 +87,8 @@ class Jobs(Asking):
         """
         refused = submission.status is SubmissionStatus.SUBMITTING and not lost
         sendings = submission.sendings - refused
-        return await self._move(
+        due_at = self._clock.monotonic() + seconds
+        postponed = await self._move(
             submission,
             submission.status,
             SubmissionStatus.QUEUED,
@@ -92,6 +99,9 @@ class Jobs(Asking):
             sent_at=submission.sent_at if sendings else None,
             sendings=sendings,
         )
+        if postponed:
+            self.next_attempts[submission.id] = due_at
+        return postponed
 
     async def accepted(self, submission: Submission, handle: Handle, *, why: str) -> bool:
         """submitting → rendering; also from queued, where an earlier sending turns out to have arrived."""
@@ -109,13 +119,14 @@ class Jobs(Asking):
         images: Sequence[KeptImage],
         cost: Cost,
         *,
-        finished_at: int,
+        finished_at: int | None,
         note: str | None,
         beyond: int = 0,
     ) -> bool:
         """→ done: the files are ours; captures the cost and releases the hold in the same transaction.
 
-        ``beyond`` is what the provider charged in addition, in its millicredits: nobody pays it here.
+        ``finished_at`` None: nobody knows when the provider had it finished. ``beyond`` is what the provider charged in
+        addition, in its millicredits: nobody pays it here.
         """
         now = self._clock.now()
         provider = self.providers[submission.provider]
@@ -296,7 +307,17 @@ class Jobs(Asking):
             on_their_way = await rows.with_status(tx, rows.ON_THEIR_WAY)
             ready = await rows.jobs_with_status(tx, (JobStatus.READY,))
             waiting = await running.waiting(tx, self.providers)
+            postponed = await rows.next_attempts(tx)
+        self._ready_before = frozenset(job.id for job in ready)
+        began = self._clock.monotonic()
+        self.next_attempts = {
+            id_: began + min(LONGEST_STORED_WAIT, max(0.0, (at - now) / 1000)) for id_, at in postponed.items()
+        }
         return TakenUp([each for each in on_their_way if each.provider in self.providers], ready, waiting)
+
+    def ready_before(self, job: Job) -> bool:
+        """Whether the job was ready when this process began, or kept once: an earlier try may have shown it."""
+        return job.id in self._ready_before or job.delivery_note is not None
 
     async def token_over(self, job: Job) -> None:
         """Discord no longer takes the job's token; one that was brought in the meantime stays."""

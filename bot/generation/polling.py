@@ -30,8 +30,15 @@ FEW, MANY = 0.5, 0.7
 # Where the end lies when the provider says how much is left, as parts of that: eight chances of equal size.
 _AROUND = (0.4, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.0, 3.0)
 # A job is overdue when fewer than one in so many are open still. Of what comes then the past knows little, so it is
-# looked at whenever its age has grown by this part.
-_OVERDUE, _OVERDUE_PART = 20, 0.125
+# looked at whenever its age has grown by this part at most.
+_OVERDUE, OVERDUE_PART = 20, 0.125
+# Nor is it looked at much sooner, the longer it hangs: not within so many seconds; from twice the age at which it
+# became overdue on only when its age has grown by the first part, from three times that age on by twice as much, and
+# so on up to the second part; but always after so many seconds.
+_SHORTEST_GAP, _HANGING, _HANGING_AT_MOST, _LONGEST_GAP = 0.4, 0.1, 0.11, 30.0
+# While an engine has no past, a job is hardly ever overdue. There the number of polls says that it hangs: after so many
+# its age has to grow by one more hundredth with each further one.
+_MANY_POLLS = 30
 # The time of a poll is worked out this finely.
 _FINE = 0.005
 
@@ -52,7 +59,7 @@ class Outlook:
     they need not add up to 1. Before the first edge nothing ends.
     """
 
-    __slots__ = ("_edges", "_open", "_sums", "usual")
+    __slots__ = ("_edges", "_open", "_sums", "overdue", "usual")
 
     def __init__(self, edges: Sequence[float], chances: Sequence[float]) -> None:
         # The chance of being open at each edge, and the integral of its inverse up to there, both from the left.
@@ -63,6 +70,8 @@ class Outlook:
         self._sums = list(accumulate((_inverse(b - a, p, q) for (a, b), (p, q) in pieces), initial=0.0))
         self.usual = self.quantile(0.5)
         """What half of the jobs take at most."""
+        self.overdue = self.quantile(1 - 1 / _OVERDUE)
+        """The age from which on a job is overdue."""
 
     def still_open(self, at: float) -> float:
         """The chance that a job is open still at this age."""
@@ -91,7 +100,7 @@ class Outlook:
     def when(self, seen_open: float, cost: float) -> float:
         """The age at which to ask: when a poll will be worth so much, or a little later if it is overdue."""
         chance, spent = self._look(seen_open)
-        latest = seen_open * (1 + _OVERDUE_PART) if chance * _OVERDUE < 1 else math.inf
+        latest = seen_open * (1 + OVERDUE_PART) if chance * _OVERDUE < 1 else math.inf
 
         def enough(place: int) -> bool:
             return chance * (self._sums[place] - spent) - (self._edges[place] - seen_open) >= cost
@@ -123,6 +132,18 @@ class Outlook:
         part = beyond / (self._edges[place + 1] - self._edges[place])
         chance = self._open[place] + part * (self._open[place + 1] - self._open[place])
         return chance, self._sums[place] + _inverse(beyond, self._open[place], chance)
+
+
+def shortest_gap(age: float, overdue: float, polls: int, unknown: float) -> float:
+    """How long a job of this age is left alone after so many polls, whatever one more would be worth.
+
+    ``overdue`` is the age from which on such jobs are, ``unknown`` from 0 to 1 how little is known of them.
+    """
+    part = unknown * 0.01 * max(0, polls - _MANY_POLLS)
+    if age > overdue:
+        part = max(part, _HANGING * (age / overdue - 1))
+    gap = age * min(_HANGING_AT_MOST, part)
+    return min(_LONGEST_GAP, gap if age <= overdue else max(_SHORTEST_GAP, gap))
 
 
 USUALLY = 0.8

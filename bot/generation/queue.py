@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from bot.generation.clock import Clock, Elapsed
+from bot.generation.jobs import Jobs
 from storage import jobs as rows
-from storage.database import Database
 from storage.jobs import Submission
 
 READ_AT_ONCE = 1000
@@ -12,37 +15,59 @@ READ_AT_ONCE = 1000
 class Queue:
     """Reads only when something was added or has fallen due: most of what wakes a worker is something that ended."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, jobs: Jobs, clock: Clock) -> None:
+        self._jobs = jobs
+        self._clock = clock
         self.waiting: list[Submission] = []
         """What was due and has not been started, in the order in which it will be; the worker says so."""
-        self._later: int | None = None
+        self._waited: dict[int, Elapsed] = {}
+        # When the next one falls due that was not yet when it was read last, by the monotonic clock.
+        self._later: float | None = None
         self._stale = True
 
     @property
-    def next_at(self) -> int | None:
-        """When the next one falls due that is not due yet, in Unix milliseconds."""
-        return self._later
+    def next_in(self) -> float | None:
+        """In how many seconds the next one falls due that is not due yet."""
+        return None if self._later is None else max(0.0, self._later - self._clock.monotonic())
 
     def added(self) -> None:
         """There may be something that was not read."""
         self._stale = True
 
-    async def due(self, now: int) -> list[Submission]:
+    def waited(self, submission: Submission) -> Elapsed:
+        """Since when it has been waiting."""
+        return self._waited.get(submission.id) or Elapsed.since(self._clock, submission.created_at)
+
+    async def due(self, running: Collection[int]) -> list[Submission]:
         """What may be sent now, oldest first, READ_AT_ONCE at most. Raises StorageError.
 
-        Some of it may have been cancelled since it was read: the guard of its first step finds that out.
+        Some of it may have been cancelled since it was read: the guard of its first step finds that out. ``running``
+        are the ids of those that are worked on, and may come back.
         """
+        now = self._clock.monotonic()
         if not self._stale and (self._later is None or self._later > now):
             return self.waiting
         # What is added from here on may not be in what is read.
         self._stale = False
+        later = self._jobs.next_attempts
+        fallen_due = [id_ for id_, at in later.items() if at <= now]
         try:
-            async with self._database.read() as connection:
-                due = await rows.queued(connection, now=now, limit=READ_AT_ONCE)
-                self._later = await rows.next_attempt(connection, now)
+            async with self._jobs.database.read() as connection:
+                due = await rows.queued(connection, due=fallen_due, limit=READ_AT_ONCE)
         except BaseException:
             self._stale = True
             raise
-        self._stale |= len(due) == READ_AT_ONCE
+        whole = len(due) < READ_AT_ONCE
+        self._stale |= not whole
+        found = {submission.id for submission in due}
+        if whole:
+            for id_ in fallen_due:
+                if id_ not in found and id_ not in running:
+                    later.pop(id_, None)  # It was cancelled.
+        self._later = min((at for at in later.values() if at > now), default=None)
+        self._waited = {
+            id_: since for id_, since in self._waited.items() if id_ in found or id_ in later or id_ in running
+        }
+        for submission in due:
+            self._waited.setdefault(submission.id, self.waited(submission))
         return due

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import structlog
 
-from bot.generation.clock import Clock
+from bot.generation.circuit_breaker import CircuitBreaker
+from bot.generation.clock import Clock, Elapsed
 from bot.generation.gathering import Gatherer, decode_result, encode_result
 from bot.generation.hearing import Hearing, alarm
 from bot.generation.jobs import Jobs
 from bot.generation.rate import Rate
 from bot.generation.requests import decode_request
-from bot.generation.resting import Resting
 from bot.generation.watching import Watch
 from bot.providers.base import (
     Busy,
@@ -36,13 +36,17 @@ from storage.jobs import ENDED, Submission, SubmissionStatus
 
 log = structlog.get_logger(__name__)
 
-# A submission that could not be sent for so long is given up, free.
-QUEUED_AT_MOST = 3600.0
+# A submission that could not be sent for so long is given up, free. What it waited before this process began is only
+# guessed, so it has to have waited for so long in this one as well.
+QUEUED_AT_MOST, QUEUED_HERE = 3600.0, 600.0
 # Waits before a submission that surely did not arrive is sent again; the last one is repeated.
 BACKOFF = (2.0, 5.0, 15.0, 30.0, 60.0)
 # Images that are fetched within so many seconds are shown before the card could say that they are being fetched, and
 # saying it would hold them up.
 FETCHING_TOLD_AFTER = 1.0
+# Of one that was sent by an earlier process nobody knows how old it is: it is given up only after so many seconds and
+# looks in this one.
+RESUMED_PATIENCE, RESUMED_LOOKS = 120.0, 3
 # Seconds between two looks for a lost submit.
 FIND_EVERY = 5.0
 # A request whose answer was lost, and that did not arrive as far as the provider can tell, is sent once more.
@@ -71,25 +75,29 @@ class SubmissionRun:
         jobs: Jobs,
         provider: Provider,
         rate: Rate,
-        resting: Resting,
+        breaker: CircuitBreaker,
         files: ImageFiles,
         clock: Clock,
         changed: Callable[[int], None],
+        waited: Elapsed | None = None,
     ) -> None:
+        """``waited``: since when it has been in the queue; None for one that was sent before."""
         self.submission = submission
         self.hearing = Hearing(provider, rate, clock)
         self.fetching = False
         self.stopping = False
         self._calling = False
-        # What the paid call brought and when (Unix milliseconds), until it is stored.
-        self._answer: tuple[Handle | Finished | ProviderError, int] | None = None
+        # What the paid call brought and after how many seconds, until it is stored.
+        self._answer: tuple[Handle | Finished | ProviderError, float] | None = None
         self._jobs = jobs
         self._provider = provider
         self._rate = rate
-        self._resting = resting
+        self._breaker = breaker
         self._gatherer = Gatherer(provider, files, clock)
         self._clock = clock
         self._changed = changed
+        self._waited = waited or Elapsed(clock)
+        self.sent = None if submission.sent_at is None else Elapsed.since(clock, submission.sent_at)
         self._request = decode_request(submission.request)
         # Nobody knows what happened while the bot was away: such a one is asked for at once.
         self._poll_at_once = submission.status is SubmissionStatus.RENDERING
@@ -114,7 +122,7 @@ class SubmissionRun:
 
     async def _send(self) -> None:
         submission = self.submission
-        if self._age(submission.created_at) > QUEUED_AT_MOST:
+        if self._waited.total > QUEUED_AT_MOST and self._waited.here > QUEUED_HERE:
             if self._lost:
                 await self._end(SubmissionStatus.UNKNOWN, "sent, and could not be sent once more", UNKNOWN)
             else:
@@ -131,7 +139,7 @@ class SubmissionRun:
                 return
             await self._rate.turn()
         except ProviderError as error:
-            self._resting.heard(submission.id, error)
+            self._breaker.record_error(submission.id, error)
             await self._not_sent(error)
             return
         self._calling = True
@@ -140,34 +148,35 @@ class SubmissionRun:
                 return
             self.submission = replace(self.submission, sendings=submission.sendings + 1)
             self._moved(SubmissionStatus.SUBMITTING, handle=handle, sent_at=self._clock.now())
-            await self._pay(handle)
+            self.sent = Elapsed(self._clock)
+            await self._pay(handle, self.sent)
         finally:
             self._calling = False
 
-    async def _pay(self, handle: Handle) -> None:
+    async def _pay(self, handle: Handle, sent: Elapsed) -> None:
         answer: Handle | Finished | ProviderError
         try:
             answer = await self._provider.submit(handle, self._request)
         except OutcomeUnknown as error:
             log.warning("submit.unknown", provider=self._provider.name, detail=error.detail)
-            self._resting.failed(self.submission.id, error.cause)
+            self._breaker.record_failure(self.submission.id, error.cause)
             self._calling = False
             await self._find_or_give_up()
             return
         except ProviderError as error:
-            self._resting.heard(self.submission.id, error)
+            self._breaker.record_error(self.submission.id, error)
             answer = error
         else:
-            self._resting.answered(self.submission.id)
-        await self._store(answer, self._clock.now())
+            self._breaker.record_accepted(self.submission.id)
+        await self._store(answer, sent.here)
 
-    async def _store(self, answer: Handle | Finished | ProviderError, came_at: int) -> None:
-        """Write down what the paid call brought; it is remembered until that has worked."""
-        self._answer = answer, came_at
+    async def _store(self, answer: Handle | Finished | ProviderError, seconds: float) -> None:
+        """Write down what the paid call brought after so long; it is remembered until that has worked."""
+        self._answer = answer, seconds
         if isinstance(answer, ProviderError):
             await self._not_sent(answer)
         elif isinstance(answer, Finished):
-            await self._keep(answer, came_at)
+            await self._keep(answer, seconds)
         elif await self._jobs.accepted(self.submission, answer, why="accepted"):
             self._moved(SubmissionStatus.RENDERING, handle=answer)
         self._answer = None
@@ -199,15 +208,15 @@ class SubmissionRun:
             return
         looked = 0
         # Time that passed in this run: neither an absence nor a clock that jumps is a reason to pay again.
-        began = self._clock.monotonic()
+        began = Elapsed(self._clock)
         patience = max(self._provider.patience, 2 * self._provider.lost_after)
         while not self.stopping:
-            if self._clock.monotonic() - began > patience:
+            if began.here > patience:
                 await self._end(SubmissionStatus.UNKNOWN, "sent, and could not be looked for", UNKNOWN)
                 return
             try:
                 await self._rate.turn()
-                looked_for = self._clock.monotonic() - began
+                looked_for = began.here
                 found = await self._provider.find(handle)
                 looked += 1
             except ProviderError as error:
@@ -255,20 +264,21 @@ class SubmissionRun:
 
     async def _follow(self) -> None:
         handle = self.submission.handle
-        sent_at = self.submission.sent_at
-        if handle is None or sent_at is None:
+        sent = self.sent
+        if handle is None or sent is None:
             raise RuntimeError("a rendering submission has neither handle nor time of sending")
+        looks = 0
         past = await self._jobs.durations.of(self._request)
         shortest, at_once = self._provider.shortest_poll, self._poll_at_once
         # Should this be cut off, it is taken up by asking at once.
         self._poll_at_once = True
-        with Watch(past, self._rate, self._clock, sent_at=sent_at, shortest=shortest, at_once=at_once) as watch:
+        with Watch(past, self._rate, self._clock, sent=sent, shortest=shortest, at_once=at_once) as watch:
             while not self.stopping:
                 await watch.turn()
                 result = await self._ask(watch, handle)
                 match result:
                     case Finished():
-                        await self._keep(result, sent_at + round(watch.over() * 1000), watch)
+                        await self._keep(result, self._took(watch, sent), watch)
                         return
                     case Failed(message, charged):
                         if charged:
@@ -280,8 +290,9 @@ class SubmissionRun:
                         await self._give_up("the provider no longer knows it", UNKNOWN)
                         return
                     case Waiting():
-                        if self._age(sent_at) > self._provider.patience and self.hearing.enough:
-                            told = self.hearing.given_up(round(self._age(sent_at) / 60))
+                        looks += 1
+                        if self._long_enough(sent, looks) and self.hearing.enough:
+                            told = self.hearing.given_up(round(sent.total / 60))
                             await self._give_up("rendering for too long", told)
                             return
                         so_far = result.charged or self.submission.charged
@@ -290,6 +301,18 @@ class SubmissionRun:
                             if not await self._jobs.learnt(self.submission, handle, so_far):
                                 return
                             self.submission = replace(self.submission, handle=handle, charged=so_far)
+
+    def _long_enough(self, sent: Elapsed, looks: int) -> bool:
+        """Whether it may be given up after so long, found waiting so many times."""
+        patience = self._provider.patience
+        if sent.guessed and (looks < RESUMED_LOOKS or sent.here <= min(patience, RESUMED_PATIENCE)):
+            return False
+        return sent.total > patience
+
+    def _took(self, watch: Watch, sent: Elapsed) -> float | None:
+        """How many seconds it took; None where that hangs on a guess that cannot be."""
+        seconds = watch.over()
+        return seconds if not sent.guessed or seconds <= self._provider.patience else None
 
     async def _ask(self, watch: Watch, handle: Handle) -> PollResult:
         """Poll once. Without an answer that counts it is what was said last."""
@@ -313,7 +336,8 @@ class SubmissionRun:
 
     # --- making it ours -----------------------------------------------------------------------------------------
 
-    async def _keep(self, finished: Finished, finished_at: int, watch: Watch | None = None) -> None:
+    async def _keep(self, finished: Finished, seconds: float | None, watch: Watch | None = None) -> None:
+        """Fetch what was made within so many seconds, if that is known, and store it."""
         telling = asyncio.create_task(self._tell_of_fetching())
         try:
             stem = f"{self.submission.job_id}-{self.submission.position}"
@@ -341,6 +365,9 @@ class SubmissionRun:
             note = f"{missing} of {self._request.images} pictures did not come{because}"
         if finished.beyond:
             log.error("provider.charged_twice", provider=self._provider.name, millicredits=finished.beyond)
+        sent_at = self.submission.sent_at
+        # By the seconds, not by the clock: it may have been set meanwhile, and this is what the next start learns from.
+        finished_at = None if seconds is None or sent_at is None else sent_at + round(seconds * 1000)
         if await self._jobs.done(
             self.submission,
             gathered.kept,
@@ -349,10 +376,9 @@ class SubmissionRun:
             note=note,
             beyond=finished.beyond,
         ):
-            self._resting.succeeded(self.submission.id)
+            self._breaker.record_success(self.submission.id)
             # How long it lay unknown says nothing about the engine.
-            if self.submission.reopened_at is None:
-                seconds = (finished_at - (self.submission.sent_at or finished_at)) / 1000
+            if seconds is not None and self.submission.reopened_at is None:
                 past = await self._jobs.durations.of(self._request)
                 past.add(seconds, watch.mark if watch else None, blind=watch is not None and watch.blind)
             self._moved(SubmissionStatus.DONE)
@@ -379,7 +405,7 @@ class SubmissionRun:
         """It was taken, and perhaps charged for, and brought nothing: free for the user, and known to the admins."""
         if millicredits:
             log.error("provider.charged_for_nothing", provider=self._provider.name, millicredits=millicredits)
-        self._resting.failed(self.submission.id, Cause.NOTHING_CAME)
+        self._breaker.record_failure(self.submission.id, Cause.NOTHING_CAME)
         charged = millicredits or self.submission.charged
         await self._end(SubmissionStatus.UNKNOWN, why, told, charged=charged, **known)
 
@@ -394,7 +420,3 @@ class SubmissionRun:
         # Of an end the worker tells, who knows whether the whole job is ready to be shown.
         if status not in ENDED:
             self._changed(self.submission.job_id)
-
-    def _age(self, since: int) -> float:
-        """Seconds since a time in Unix milliseconds."""
-        return (self._clock.now() - since) / 1000

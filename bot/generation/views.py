@@ -24,14 +24,14 @@ class Progress:
     """What is happening now. Each is None where it is not known.
 
     ``queue_position`` is 1 for the next to be sent; ``expected_at`` is Unix milliseconds, UTC, and so is
-    ``resting_until``, before which nothing is sent because the provider rests. ``overdue``: it takes longer than usual.
+    ``outage_until``, before which nothing is sent because of an outage. ``overdue``: it takes longer than usual.
     """
 
     queue_position: int | None = None
     percent: int | None = None
     expected_at: int | None = None
     fetching: bool = False
-    resting_until: int | None = None
+    outage_until: int | None = None
     overdue: bool = False
 
     def expecting(self, at: int | None, *, overdue: bool) -> Progress:

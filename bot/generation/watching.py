@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from bot.generation import polling
-from bot.generation.clock import Clock
+from bot.generation.clock import Clock, Elapsed
 from bot.generation.durations import Past
 from bot.generation.polling import Outlook
 from bot.generation.rate import Rate
@@ -34,8 +34,8 @@ Price = Callable[[float, float], float]
 class Watch:
     """Says when one submission is to be asked for.
 
-    Ages are seconds since it was sent. It is a context manager, so that all that share the rate know how many they are.
-    ``at_once`` is for one that nobody has watched for a while: it is asked for as soon as the rate allows.
+    Ages are seconds since it was ``sent``. It is a context manager, so that all that share the rate know how many they
+    are. ``at_once`` is for one that nobody has watched for a while: it is asked for as soon as the rate allows.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Watch:
         rate: Rate,
         clock: Clock,
         *,
-        sent_at: int,
+        sent: Elapsed,
         shortest: float,
         at_once: bool = False,
         price: Price = polling.price,
@@ -52,7 +52,7 @@ class Watch:
         self._past = past
         self._rate = rate
         self._clock = clock
-        self._sent_at = sent_at
+        self._sent = sent
         self._shortest = shortest
         self._price = price
         self._at_once = at_once
@@ -62,6 +62,7 @@ class Watch:
         self._queued = 0.0
         self._said = Waiting()
         self._failures = 0
+        self._polls = 0
         self._told: tuple[Outlook, Outlook] | None = None
         self.mark = past.mark()
         """What was known when it was sent."""
@@ -77,7 +78,7 @@ class Watch:
 
     @property
     def age(self) -> float:
-        return (self._clock.now() - self._sent_at) / 1000
+        return self._sent.total
 
     async def turn(self) -> None:
         """Wait until it should be asked for and the rate has room."""
@@ -86,6 +87,7 @@ class Watch:
         await self._rate.turn(self._worth)
         self._at_once = False
         self._asked = self.age
+        self._polls += 1
 
     def still_waiting(self, said: Waiting) -> None:
         """The poll found it open."""
@@ -104,12 +106,19 @@ class Watch:
         outlook = self._outlook()
         usual = max(outlook.usual, self._seen_open / _LONG_OVER)
         cost = self._price(usual, self._rate.crowd) / 2 ** min(self._past.blind, _BLIND_AT_MOST)
-        cost *= 1 + _UNKNOWN_DEARER * max(0.0, 1 - self._past.mark()[-1] / _UNKNOWN_UNTIL)
+        unknown = max(0.0, 1 - self._past.mark()[-1] / _UNKNOWN_UNTIL)
+        cost *= 1 + _UNKNOWN_DEARER * unknown
         at = self._queued + outlook.when(self._seen_open - self._queued, cost)
         if self._asked is None:
             return at
         rest = _BACKOFF[min(self._failures, len(_BACKOFF)) - 1] if self._failures else 0.0
-        return max(at, self._asked + max(self._shortest, rest))
+        age = self._seen_open - self._queued
+        # One that was taken up again may be younger than it seems.
+        surely = min(age, self._sent.here + outlook.usual)
+        if age > max(surely, outlook.overdue):
+            at = min(at, self._asked + polling.OVERDUE_PART * surely)
+        gap = polling.shortest_gap(surely, outlook.overdue, self._polls, unknown)
+        return max(at, self._asked + max(self._shortest, rest, gap))
 
     def over(self) -> float:
         """The poll found it over: how many seconds it probably took."""

@@ -11,11 +11,11 @@ from itertools import chain, repeat
 import structlog
 
 from bot.errors import Undelivered
+from bot.generation.circuit_breaker import CircuitBreaker, Outage
 from bot.generation.clock import Clock
 from bot.generation.jobs import Jobs
 from bot.generation.queue import Queue
 from bot.generation.rate import Rate
-from bot.generation.resting import Rest, Resting
 from bot.generation.submission import NOT_OFFERED, SubmissionRun
 from bot.generation.turns import Turns
 from bot.generation.views import Progress
@@ -37,11 +37,11 @@ CRASH_BACKOFF = (2.0, 10.0, 30.0, 120.0)
 
 @dataclass(slots=True)
 class Lane:
-    """One provider's share of the work: its rate, its rests, and the submissions that are on their way."""
+    """One provider's share of the work: its rate, its circuit breaker, and the submissions that are on their way."""
 
     provider: Provider
     rate: Rate
-    resting: Resting
+    breaker: CircuitBreaker
     running: dict[int, SubmissionRun] = field(default_factory=dict)
 
     @property
@@ -70,10 +70,10 @@ class Worker:
         self._changed = changed
         self._deliver = deliver
         self._lanes = {
-            name: Lane(provider, Rate(provider.rate, clock), Resting(name, provider.label, clock, self.wake))
+            name: Lane(provider, Rate(provider.rate, clock), CircuitBreaker(name, provider.label, clock, self.wake))
             for name, provider in jobs.providers.items()
         }
-        self._queue = Queue(jobs.database)
+        self._queue = Queue(jobs, clock)
         # Each task, with whether it is at a point where it should be waited for and not be cancelled.
         self._tasks: dict[asyncio.Task[None], Callable[[], bool]] = {}
         self._turns = Turns()
@@ -130,9 +130,9 @@ class Worker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def resting(self) -> list[Rest]:
+    def outages(self) -> list[Outage]:
         """The providers to which nothing is sent at this moment."""
-        return [rest for lane in self._lanes.values() if (rest := lane.resting.rest) is not None]
+        return [outage for lane in self._lanes.values() if (outage := lane.breaker.outage) is not None]
 
     def progress(self, job_id: int) -> tuple[Progress, list[Submission]]:
         """What is known in memory of a job at this moment, and its submissions that are on their way."""
@@ -144,20 +144,30 @@ class Worker:
         ]
         heard = [run.hearing for run in runs]
         percents = [each.said.percent for each in heard if each.said.percent is not None]
-        ends = [each.said_at + int(each.said.eta_seconds * 1000) for each in heard if each.said.eta_seconds is not None]
+        now, here = self._clock.now(), self._clock.monotonic()
+        ends = [
+            now + int(1000 * (each.said_at + each.said.eta_seconds - here))
+            for each in heard
+            if each.said.eta_seconds is not None
+        ]
         progress = Progress(
             queue_position=position,
             percent=sum(percents) // len(percents) if percents else None,
             expected_at=max(ends, default=None),
             fetching=any(run.fetching for run in runs),
-            resting_until=self._resting_until(job_id),
+            outage_until=self._outage_until(job_id),
         )
         return progress, [run.submission for run in runs]
 
-    def _resting_until(self, job_id: int) -> int | None:
+    def age(self, submission: Submission) -> float | None:
+        """How many seconds ago it was sent, if it is on its way."""
+        run = self._lanes[submission.provider].running.get(submission.id)
+        return None if run is None or run.sent is None else run.sent.total
+
+    def _outage_until(self, job_id: int) -> int | None:
         """When something of the job that waits for a resting provider will be tried."""
         waits_for = {submission.provider for submission in self._queue.waiting if submission.job_id == job_id}
-        return min((rest.until for rest in self.resting() if rest.provider in waits_for), default=None)
+        return min((outage.until for outage in self.outages() if outage.provider in waits_for), default=None)
 
     # --- starting submissions -----------------------------------------------------------------------------------
 
@@ -201,27 +211,25 @@ class Worker:
             self._delivering.add(job_id)
             self._spawn(self._deliver_with_patience(job_id), partial(self._uploading.__contains__, job_id))
         self._ready.clear()
-        now = self._clock.now()
-        due = await self._queue.due(now)
         running = {id_: run for lane in self._lanes.values() for id_, run in lane.running.items()}
         # One that was sent before waits for its provider, if that is not set up.
+        due = await self._queue.due(running)
         due = [each for each in due if each.id not in running and each.provider in self._lanes]
         before = [submission.job_id for submission in self._queue.waiting]
         self._queue.waiting = waiting = []
         for submission in self._turns.ordered(due, (run.submission.user_id for run in running.values())):
             lane = self._lanes[submission.provider]
-            if lane.free > 0 and lane.resting.lets_start:
-                lane.resting.starts(submission.id)
+            if lane.free > 0 and lane.breaker.allows:
+                lane.breaker.record_start(submission.id)
                 self._start(lane, submission)
             else:
                 waiting.append(submission)
         for job_id in {*before, *(submission.job_id for submission in waiting)}:
             self._changed(job_id)
         waits_for = {submission.provider for submission in waiting}
-        ends = [rest.until for rest in self.resting() if rest.provider in waits_for]
-        later = self._queue.next_at
-        soonest = min(ends if later is None else [later, *ends], default=None)
-        return None if soonest is None else max(0.0, (soonest - now) / 1000)
+        ends = [outage.seconds for outage in self.outages() if outage.provider in waits_for]
+        later = self._queue.next_in
+        return min(ends if later is None else [later, *ends], default=None)
 
     def _start(self, lane: Lane, submission: Submission) -> None:
         run = SubmissionRun(
@@ -229,10 +237,11 @@ class Worker:
             jobs=self._jobs,
             provider=lane.provider,
             rate=lane.rate,
-            resting=lane.resting,
+            breaker=lane.breaker,
             files=self._files,
             clock=self._clock,
             changed=self._changed,
+            waited=self._queue.waited(submission),
         )
         lane.running[submission.id] = run
         self._turns.started(submission.user_id)
@@ -257,7 +266,7 @@ class Worker:
                 await self._clock.sleep(wait)
         finally:
             del lane.running[submission.id]
-            lane.resting.over(submission.id)
+            lane.breaker.record_end(submission.id)
         await self._until_stored(partial(self._after, run.submission))
 
     async def _until_stored(self, work: Callable[[], Awaitable[None]]) -> None:

@@ -14,7 +14,7 @@ import simcord
 
 from bot.admin import printing
 from bot.admin.reports import Asker
-from bot.generation.resting import FAILURES
+from bot.generation.circuit_breaker import FAILURES
 from bot.origin import Origin
 from bot.providers.base import Cause
 from playground.providers import Fault
@@ -228,8 +228,8 @@ async def test_why_a_service_rests_is_told_in_our_own_words(studio: Studio, says
     for person in people[:FAILURES]:
         await studio.imagine(person, prompt="my secret garden", private=True)
         await studio.finish()
-    (rest,) = studio.runtime.worker.resting()
-    assert rest.why in set(Cause)
+    (outage,) = studio.runtime.worker.outages()
+    assert outage.why in set(Cause)
     said = told(await studio.admin.slash(studio.channel, "usage jobs")).text
     assert "Services that rest" in said
     assert "MOON" not in said

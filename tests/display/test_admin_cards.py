@@ -17,8 +17,8 @@ from bot.display.quota_cards import member_card, quotas_card
 from bot.display.server_cards import log_card, rules_card
 from bot.display.usage_cards import ALT_AT_MOST, Names, person_card, report_card, report_chart, running_card
 from bot.display.wording import units
+from bot.generation.circuit_breaker import Outage
 from bot.generation.limits import CreditLimit, InForce, LimitKind, Limits, LimitUse
-from bot.generation.resting import Rest
 from bot.periods import Period, Span
 from storage.jobs import SubmissionStatus
 from storage.ledger import Balance
@@ -112,8 +112,8 @@ def request(number: int, status: SubmissionStatus) -> Request:
 
 def test_what_runs_and_what_failed_fits_at_its_fullest() -> None:
     requests = tuple(request(number, list(SubmissionStatus)[number % 3]) for number in range(500))
-    rests = tuple(Rest("p", NAUGHTY, 10**12, 5, NAUGHTY * 9) for _ in range(9))
-    card = running_card(Running(requests, rests, requests[:10], everywhere=True, now=5), NAUGHTY)
+    outages = tuple(Outage("p", NAUGHTY, 60.0, 10**12, 5, NAUGHTY * 9) for _ in range(9))
+    card = running_card(Running(requests, outages, requests[:10], everywhere=True, now=5), NAUGHTY)
     fits(card)
     assert "\n# big" not in said(card)
     failed = tuple(request(number, SubmissionStatus.FAILED) for number in range(8))

@@ -16,12 +16,13 @@ class SkippingClock:
 
     def __init__(self, now: int = 1_790_000_000_000) -> None:
         self.milliseconds = float(now)
+        self._set_by = 0.0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._number = count()
         self._driver: asyncio.Task[None] | None = None
 
     def now(self) -> int:
-        return round(self.milliseconds)
+        return round(self.milliseconds + self._set_by)
 
     def monotonic(self) -> float:
         return self.milliseconds / 1000
@@ -29,6 +30,10 @@ class SkippingClock:
     def advance(self, seconds: float) -> None:
         """Let time pass at once, waking nobody early."""
         self.milliseconds += seconds * 1000
+
+    def set_wall(self, seconds: float) -> None:
+        """Somebody sets the wall clock so many seconds ahead, or back: no time passes."""
+        self._set_by += seconds * 1000
 
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:

@@ -27,7 +27,7 @@ EVER = None
 REFUSED, LOST, UNSURE = ("submit.refused", "info"), ("image.lost", "warning"), ("submit.unknown", "warning")
 LATE, POLL_FAILED = ("image.late", "info"), ("poll.failed", "info")
 OPERATOR, FOR_NOTHING = ("provider.needs_operator", "error"), ("provider.charged_for_nothing", "error")
-RESTS = ("provider.rests", "error")
+RESTS = ("provider.outage", "error")
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def ear() -> Ear:
 def test_the_last_word_is_kept_with_its_time(ear: Ear) -> None:
     ear.clock.advance(5)
     assert ear.hearing.waiting(Waiting(percent=40))
-    assert (ear.hearing.said, ear.hearing.said_at) == (Waiting(percent=40), ear.clock.now())
+    assert (ear.hearing.said, ear.hearing.said_at) == (Waiting(percent=40), ear.clock.monotonic())
     assert not ear.hearing.waiting(Waiting(percent=40))
     ear.hearing.failed(Unreachable("Away."))
     assert ear.hearing.said == Waiting(percent=40)

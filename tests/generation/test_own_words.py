@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
+from bot.generation.circuit_breaker import FAILURES, SHORTEST
 from bot.generation.requests import ImagineOptions
-from bot.generation.resting import FAILURES, SHORTEST
 from bot.origin import CardAddress
 from playground.providers import Echo, Fate, Fault, StandIn
 from playground.providers.faults import Act
@@ -56,7 +56,7 @@ async def test_a_repeated_prompt_is_refused_once_and_concerns_nobody_else(
         await workshop.finish()
         assert (await workshop.submission(job_id)).status is SubmissionStatus.FAILED
     assert len(stand_in.calls_to(paid)) == FAILURES
-    assert workshop.worker.resting() == []
+    assert workshop.worker.outages() == []
     assert "error" not in {level for _, level in logged(caplog)}
     assert prompt not in caplog.text
     began = workshop.clock.now()

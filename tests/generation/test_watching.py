@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from benchmarks.virtual import VirtualClock
+from bot.generation.clock import Elapsed
 from bot.generation.durations import Past
 from bot.generation.limits import Limits
 from bot.generation.rate import Rate
@@ -39,8 +40,8 @@ class Post:
         self.ages: list[float] = []
 
     def watch(self, *, sent_ago: float = 0, at_once: bool = False) -> Watch:
-        sent_at = self.clock.now() - round(sent_ago * 1000)
-        return Watch(self.past, self.rate, self.clock, sent_at=sent_at, shortest=self.shortest, at_once=at_once)
+        sent = Elapsed(self.clock, before=sent_ago)
+        return Watch(self.past, self.rate, self.clock, sent=sent, shortest=self.shortest, at_once=at_once)
 
     async def _follow(self, watch: Watch, until: float, says: Says) -> None:
         with watch:
@@ -67,8 +68,38 @@ async def test_it_is_asked_for_when_such_jobs_end_and_seldom_when_it_is_overdue(
     assert ages[0] > 5
     assert sum(age < 8 for age in ages) <= 2
     assert 10 < sum(8 <= age < 13.5 for age in ages) < 25
-    assert sum(age > 30 for age in ages) < 180
-    assert all(b - a > 1 for a, b in pairwise(ages) if a > 60)
+    assert sum(age > 30 for age in ages) < 45
+    assert all(b - a > 4 for a, b in pairwise(ages) if a > 60)
+
+
+QUICK = [2 + 0.05 * (number % 4) for number in range(24)]
+
+
+@pytest.mark.parametrize(
+    "durations",
+    [[], QUICK[:5], QUICK, [8 + 0.25 * (number % 20) for number in range(24)], [20.0 + number for number in range(40)]],
+    ids=["no past", "five quick ones", "quick", "usual", "slow"],
+)
+async def test_one_that_hangs_is_asked_for_ever_more_seldom(durations: list[float]) -> None:
+    post = Post(durations=durations)
+    ages = await post.follow(post.watch(), until=600)
+    minutes = [sum(60 * minute <= age < 60 * (minute + 1) for age in ages) for minute in range(10)]
+    assert minutes[0] <= 55
+    assert len(ages) <= 90
+    assert all(number <= 10 for number in minutes[2:])
+    assert max(b - a for a, b in pairwise(ages)) < 75, "nor is it forgotten"
+
+
+async def test_after_many_quick_ones_a_slow_one_takes_few_polls() -> None:
+    post = Post(durations=QUICK)
+    assert len(await post.follow(post.watch(), until=9)) <= 15
+
+
+async def test_three_that_hang_leave_the_rate_to_the_others() -> None:
+    post = Post(durations=QUICK)
+    watches = [post.watch() for _ in range(3)]
+    await post.clock.run(*(post._follow(watch, 60, lambda _: Waiting()) for watch in watches))
+    assert len(post.ages) < 0.2 * 60 * post.per_second
 
 
 async def test_two_polls_are_never_closer_than_the_provider_allows() -> None:

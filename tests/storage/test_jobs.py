@@ -197,10 +197,9 @@ async def test_the_queue_gives_what_is_due_oldest_first(database: Database) -> N
         await jobs.move_submission(tx, waits, QUEUED, QUEUED, at=NOW, why="", next_attempt_at=NOW + 1000)
         await jobs.move_submission(tx, sent, QUEUED, SUBMITTING, at=NOW, why="claimed")
     async with database.read() as conn:
-        assert [one.id for one in await jobs.queued(conn, now=NOW + 999, limit=10)] == [early, twin, late]
-        assert [one.id for one in await jobs.queued(conn, now=NOW + 1000, limit=2)] == [waits, early]
-        assert await jobs.next_attempt(conn, NOW + 999) == NOW + 1000
-        assert await jobs.next_attempt(conn, NOW + 1000) is None
+        assert [one.id for one in await jobs.queued(conn, due=(), limit=10)] == [early, twin, late]
+        assert [one.id for one in await jobs.queued(conn, due=[waits, sent], limit=2)] == [waits, early]
+        assert await jobs.next_attempts(conn) == {waits: NOW + 1000}
         both = await jobs.with_status(conn, (QUEUED, SUBMITTING))
         assert [one.id for one in both] == [waits, sent, early, twin, late]
         assert [one.id for one in await jobs.with_status(conn, (QUEUED, SUBMITTING), limit=2)] == [waits, sent]
@@ -227,7 +226,7 @@ async def test_a_long_queue_is_read_with_others_taking_turns(
         job_id = await add_job(tx)
         added = [await add_submission(tx, job_id, position=place) for place in range(9)]
         beside = asyncio.create_task(other())
-        assert [one.id for one in await jobs.queued(tx, now=NOW, limit=99)] == added
+        assert [one.id for one in await jobs.queued(tx, due=(), limit=99)] == added
         beside.cancel()
     assert "row row row" not in " ".join(seen)
 
@@ -250,6 +249,7 @@ async def test_durations_are_those_of_the_latest_done_submissions_of_the_engine(
             finished = NOW + 60_000 * position
             await add_done(tx, job_id, position=position, sent_at=finished - took, finished_at=finished)
         await add_done(tx, job_id, position=3, engine="another", sent_at=NOW, finished_at=NOW + 99_000)
+        await add_done(tx, job_id, position=5, sent_at=NOW, finished_at=NOW - 120_000)
         failed = await add_submission(tx, job_id, position=4)
         await jobs.move_submission(
             tx, failed, QUEUED, FAILED, at=NOW, why="a test", sent_at=NOW, finished_at=NOW + 999_000

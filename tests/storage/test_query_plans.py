@@ -18,8 +18,8 @@ Ask = Callable[[AsyncConnection], Awaitable[Any]]
 QUEUED, SUBMITTING, RENDERING = SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING
 
 HOT: dict[str, tuple[Ask, str]] = {
-    "queued": (lambda conn: jobs.queued(conn, now=1, limit=10), "ix_submissions_status_created_at"),
-    "next_attempt": (lambda conn: jobs.next_attempt(conn, 1), "ix_submissions_status_created_at"),
+    "queued": (lambda conn: jobs.queued(conn, due=[1, 2], limit=10), "ix_submissions_status_created_at"),
+    "next_attempts": (jobs.next_attempts, "ix_submissions_status_created_at"),
     "with_status": (lambda conn: jobs.with_status(conn, (SUBMITTING, RENDERING)), "ix_submissions_status_created_at"),
     "jobs_with_status": (lambda conn: jobs.jobs_with_status(conn, (JobStatus.READY,)), "ix_jobs_status_user_id"),
     "unfinished_jobs": (lambda conn: jobs.unfinished_jobs(conn, 1), "ix_jobs_status_user_id (status=? AND user_id=?)"),
