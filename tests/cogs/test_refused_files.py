@@ -64,6 +64,6 @@ async def test_a_kept_result_stays_kept_and_its_card_says_why(slow_studio: Studi
     shown = await looked(studio)
     studio.env.inject_error("PATCH", ANSWER, status=status, code=code)
     said = told(await studio.press(studio.ada, shown, "Show"))
-    assert "They are kept" in said.text
+    assert "but kept: 1 image" in said.text
     assert not said.images
     assert (await studio.job(1)).status is JobStatus.KEPT
