@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
+import aiohttp
 import discord
 import structlog
 from discord import TeamMemberRole, app_commands
 from discord.ext import commands
+from discord.http import Route
+from yarl import URL
 
 from bot.actions import Actions
 from bot.admin.reports import Reports
@@ -26,12 +29,13 @@ from bot.display.rush import Rush
 from bot.display.sharing import Sharing
 from bot.display.visible import place_of
 from bot.errors import UserError
-from bot.generation.clock import Clock
+from bot.generation.clock import Clock, Witness
 from bot.history import History
 from bot.lineage import Lineage
 from bot.personal import Personal
 from bot.privacy import Privacy
 from bot.proposals import Proposals
+from bot.providers.answers import http_date
 from bot.spending import Spending
 from bot.threads import Threads
 from storage.database import Database
@@ -96,12 +100,15 @@ class Easel(commands.AutoShardedBot):
         proposals: Proposals,
         sharing: Sharing,
         database: Database,
+        witness: Witness,
         allowed_guilds: Collection[int] = (),
         command_guilds: Sequence[int] = (),
         clock: Clock,
         proxy: str | None = None,
         shard_count: int | None = None,
     ) -> None:
+        trace = tries_of_requests()
+        trace.on_request_end.append(_tells_the_time(witness))
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -114,7 +121,7 @@ class Easel(commands.AutoShardedBot):
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
             max_messages=None,
-            http_trace=tries_of_requests(),
+            http_trace=trace,
             proxy=proxy,
             shard_count=shard_count,
         )
@@ -172,6 +179,17 @@ class Easel(commands.AutoShardedBot):
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         log.error("event.failed", of=event_method, exc_info=sys.exception())
+
+
+def _tells_the_time(witness: Witness) -> Callable[[Any, Any, aiohttp.TraceRequestEndParams], Awaitable[None]]:
+    """Let the witness hear by every answer of Discord's what time it is there."""
+
+    async def answered(_session: object, _context: object, end: aiohttp.TraceRequestEndParams) -> None:
+        at = http_date(end.response.headers.get("Date"))
+        if at is not None and end.url.host == URL(Route.BASE).host:
+            witness.said(int(at.timestamp() * 1000))
+
+    return answered
 
 
 def _name(interaction: discord.Interaction[Any]) -> str:

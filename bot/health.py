@@ -41,6 +41,9 @@ def ailment(data_dir: Path, now: float) -> str | None:
     except FileNotFoundError:
         return f"No bot is running with the data folder {data_dir}."
     age = now - beaten
+    if age < -STALE_SECONDS:
+        # The clock was set back: a bot that lives touches the file once more in a moment.
+        return f"The bot moved last {-age:.0f} seconds in the future."
     return f"The bot has not moved for {age:.0f} seconds." if age > STALE_SECONDS else None
 
 

@@ -45,6 +45,7 @@ class Proposals:
         self._wake_worker = wake
         self._changed = changed
         self._news = asyncio.Event()
+        self._began = Elapsed(clock)
         self.watched: dict[int, Elapsed] = {}
         """Since when each that was seen has been waiting, by its job's id."""
 
@@ -114,5 +115,4 @@ class Proposals:
 
     def _left(self, job: Job) -> float:
         """For how many seconds it can still be confirmed."""
-        since = self._since(job)
-        return max(CONFIRMABLE / 1000 - since.total, min(_AT_LEAST_HERE, CONFIRMABLE / 1000) - since.here)
+        return max(CONFIRMABLE / 1000 - self._since(job).total, _AT_LEAST_HERE - self._began.here)

@@ -24,7 +24,7 @@ from bot.display.charts import Charts
 from bot.display.delivery import Delivery
 from bot.display.sharing import Sharing
 from bot.errors import SettingsError, UserError
-from bot.generation.clock import Clock, SystemClock
+from bot.generation.clock import Clock, SystemClock, Witness
 from bot.generation.jobs import Jobs
 from bot.generation.limits import Limits
 from bot.generation.previews import Previews
@@ -76,6 +76,7 @@ class Runtime:
     actions: Actions
     delivery: Delivery
     client: Easel
+    witness: Witness
 
     @asynccontextmanager
     async def working(self, grace: float = GRACE_SECONDS) -> AsyncIterator[None]:
@@ -85,11 +86,12 @@ class Runtime:
             job_days=self.settings.job_days,
             preview_days=self.settings.preview_days,
         )
+        tidying = keep_tidy(self.database, self.files, self.previews, self.clock, ages, self.witness)
         beside = [
             asyncio.create_task(self.delivery.run(), name="delivery"),
             asyncio.create_task(self.client.proposals.run(), name="proposals"),
             asyncio.create_task(self.client.commands_in_step.run(), name="commands"),
-            asyncio.create_task(keep_tidy(self.database, self.files, self.previews, self.clock, ages), name="tidy"),
+            asyncio.create_task(tidying, name="tidy"),
         ]
         try:
             await self.worker.start()
@@ -154,6 +156,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             servers=servers,
             ask_above=lambda user_id: personal.of(user_id).ask_above,
         )
+        witness = Witness(clock)
         proposals = Proposals(
             jobs=jobs, clock=clock, wake=worker.wake, changed=delivery.changed, check=actions.check_confirmed
         )
@@ -176,12 +179,15 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             proposals=proposals,
             sharing=Sharing(files),
             database=database,
+            witness=witness,
             allowed_guilds=settings.allowed_guilds,
             command_guilds=settings.command_guilds,
             clock=clock,
             proxy=settings.discord_proxy,
         )
-        yield Runtime(settings, clock, providers, database, files, previews, jobs, worker, actions, delivery, client)
+        yield Runtime(
+            settings, clock, providers, database, files, previews, jobs, worker, actions, delivery, client, witness
+        )
 
 
 def configured(settings: Settings) -> dict[str, Provider]:

@@ -38,6 +38,14 @@ def test_an_old_heartbeat_is_an_ailment(tmp_path: Path) -> None:
     assert "has not moved for 61 seconds" in str(ailment(tmp_path, 1001 + STALE_SECONDS))
 
 
+def test_a_heartbeat_from_the_future_is_an_ailment_and_not_youth(tmp_path: Path) -> None:
+    path = tmp_path / HEARTBEAT
+    path.touch()
+    os.utime(path, (1000, 1000))
+    assert ailment(tmp_path, 1000 - STALE_SECONDS) is None
+    assert ailment(tmp_path, 999 - STALE_SECONDS) is not None, "the clock was set back, and nothing has moved since"
+
+
 async def test_a_folder_that_cannot_be_written_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with beating(tmp_path / "gone", pulse=0):
         while not caplog.records:

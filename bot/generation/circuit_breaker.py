@@ -32,8 +32,8 @@ SHORTEST, LONGEST = 30.0, 600.0
 class Outage:
     """A provider's outage: it lasts ``seconds`` more, which is ``until`` by the wall clock (Unix milliseconds).
 
-    ``failures`` is how many there were since the last success. ``why`` is the cause of the last one: a code of ours, not
-    a service's words, since others than its author see it.
+    ``failures`` is how many there were since the last success. ``why`` is the cause of the last one, as a code
+    and not in the service's words, since others than its author see it.
     """
 
     provider: str

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from bot.generation.clock import Clock
+from bot.generation.clock import Clock, Witness
 from bot.generation.previews import Previews
 from bot.generation.removing import remove, remove_due
-from bot.privacy import say_farewell
+from bot.privacy import compact_if_due, say_farewell
 from storage import images, removals, tidying
 from storage.database import Database
 from storage.errors import StorageError
@@ -19,6 +19,10 @@ log = structlog.get_logger(__name__)
 
 DAY = 86_400_000
 EVERY_SECONDS = 3600.0
+TRUSTED_WITHIN = 300.0
+"""Seconds by which the clock may differ from Discord's; beyond that nobody knows how old anything is."""
+DOUBTED_SECONDS = 300.0
+"""Seconds after which a clock that was not confirmed is looked at again."""
 # Rows of one transaction: short enough that nobody who writes meanwhile has to wait.
 AT_ONCE = 200
 
@@ -73,17 +77,35 @@ async def tidy(database: Database, files: ImageFiles, previews: Previews, clock:
     return Tidied(images=gone, jobs=jobs, tokens=tokens)
 
 
-async def keep_tidy(database: Database, files: ImageFiles, previews: Previews, clock: Clock, ages: Ages) -> None:
-    """Tidy now and every hour, for ever; what goes wrong is logged and tried again an hour later."""
+async def keep_tidy(
+    database: Database, files: ImageFiles, previews: Previews, clock: Clock, ages: Ages, witness: Witness
+) -> None:
+    """Tidy now and every hour, for ever; what goes wrong is logged and tried again an hour later.
+
+    Nothing is forgotten by a clock that the ``witness`` does not confirm.
+    """
+    doubted = False
     while True:
+        wait = EVERY_SECONDS
         try:
-            tidied = await tidy(database, files, previews, clock, ages)
-            log.info("tidied", images=tidied.images, jobs=tidied.jobs, tokens=tidied.tokens)
+            ahead = witness.ahead()
+            if ahead is not None and abs(ahead) <= TRUSTED_WITHIN:
+                doubted = False
+                tidied = await tidy(database, files, previews, clock, ages)
+                log.info("tidied", images=tidied.images, jobs=tidied.jobs, tokens=tidied.tokens)
+            else:
+                wait = DOUBTED_SECONDS
+                if not doubted:
+                    log.warning("tidy.clock_not_confirmed", ahead_of_discord=None if ahead is None else round(ahead))
+                doubted = True
+                # What was deleted on request goes by no clock.
+                await remove_due(database, files)
+                await compact_if_due(database)
         except StorageError as error:
             log.error("tidy.failed", reason=str(error))  # noqa: TRY400 - the sentence says it all
         except Exception:
             log.exception("tidy.failed")
-        await clock.sleep(EVERY_SECONDS)
+        await clock.sleep(wait)
 
 
 async def _forget_images(database: Database, files: ImageFiles, before: int) -> int:

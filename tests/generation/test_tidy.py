@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import update
 
 from bot.generation import tidy as module
+from bot.generation.clock import Witness
 from bot.generation.previews import Previews
-from bot.generation.tidy import AT_ONCE, DAY, Ages, Tidied, keep_tidy, tidy
+from bot.generation.tidy import AT_ONCE, DAY, TRUSTED_WITHIN, Ages, Tidied, keep_tidy, tidy
 from storage import jobs, reconcile, removals, tables
 from storage.errors import StorageError
 from storage.images import ImageFiles
@@ -157,24 +158,94 @@ async def test_a_file_that_cannot_be_removed_holds_up_nothing_else_and_goes_an_h
         assert await removals.pending(connection, limit=10) == []
 
 
+async def kept_tidy(workshop: Workshop, witness: Witness) -> None:
+    previews = Previews(workshop.database, workshop.files)
+    await keep_tidy(workshop.database, workshop.files, previews, workshop.clock, AGES, witness)
+
+
+# --- a clock that nobody can rely on ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [400 * 86_400.0, TRUSTED_WITHIN + 5, -TRUSTED_WITHIN - 5])
+@pytest.mark.parametrize("heard", [True, False], ids=["Discord says otherwise", "nobody confirms it"])
+async def test_nothing_is_forgotten_by_a_clock_that_is_not_confirmed(
+    workshop: Workshop,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    step: float,
+    heard: bool,
+) -> None:
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    stray = workshop.files.path("stray.png")
+    await asyncio.to_thread(stray.write_bytes, b"a picture of nobody")
+    await made_long_ago(stray, workshop.clock.now() - DAY)
+    other = await workshop.imagine()
+    witness = Witness(workshop.clock)
+    if heard:
+        witness.said(workshop.clock.now())
+    workshop.clock.set_wall(step)
+    slept = 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal slept
+        slept += 1
+        workshop.clock.advance(seconds)
+        if slept == 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(workshop.clock, "sleep", sleep)
+    with caplog.at_level(logging.WARNING), pytest.raises(asyncio.CancelledError):
+        await kept_tidy(workshop, witness)
+    assert (await workshop.view(job_id)).images[0].file is not None
+    assert (await workshop.view(other)).job.interaction_token == "token"
+    assert await asyncio.to_thread(stray.is_file)
+    assert sum("tidy.clock_not_confirmed" in record.getMessage() for record in caplog.records) == 1
+
+
+async def test_a_clock_that_was_set_right_is_believed_soon(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    workshop.clock.advance(8 * 86_400)
+    witness = Witness(workshop.clock)
+    witness.said(workshop.clock.now())
+    workshop.clock.set_wall(400 * 86_400)
+    began, times = workshop.clock.monotonic(), list[float]()
+
+    async def sleep(seconds: float) -> None:
+        workshop.clock.advance(seconds)
+        times.append(workshop.clock.monotonic() - began)
+        if len(times) == 1:
+            workshop.clock.set_wall(-400 * 86_400)
+        elif len(times) == 2:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(workshop.clock, "sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await kept_tidy(workshop, witness)
+    view = await workshop.view(job_id)
+    assert [image.file for image in view.images] == [None], "it is eight days old"
+    assert times == pytest.approx([300, 3900])
+
+
 @pytest.mark.parametrize("error", [StorageError("The disk is full."), RuntimeError("a bug")])
 async def test_what_goes_wrong_is_logged_and_tried_again_an_hour_later(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    times: list[int] = []
+    times: list[float] = []
+    witness = Witness(workshop.clock)
+    witness.said(workshop.clock.now())
 
     async def fail(*_: object) -> Tidied:
-        times.append(workshop.clock.now())
+        times.append(workshop.clock.monotonic())
         if len(times) == 3:
             raise asyncio.CancelledError
         raise error
 
     monkeypatch.setattr(module, "tidy", fail)
     with caplog.at_level(logging.ERROR), pytest.raises(asyncio.CancelledError):
-        await keep_tidy(
-            workshop.database, workshop.files, Previews(workshop.database, workshop.files), workshop.clock, AGES
-        )
-    assert [after - before for before, after in pairwise(times)] == [3_600_000] * 2
+        await kept_tidy(workshop, witness)
+    assert [after - before for before, after in pairwise(times)] == pytest.approx([3600] * 2)
     failures = [record for record in caplog.records if "tidy.failed" in record.getMessage()]
     assert len(failures) == 2
     # What is wrong with the disk is a sentence; only a fault of ours has a traceback.
