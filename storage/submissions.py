@@ -53,14 +53,34 @@ _SUBMISSIONS_WITH_COSTS = (
     .group_by(_SUBMISSIONS.id)
     .order_by(_SUBMISSIONS.position)
 )
-_QUEUED = (
-    select(tables.submissions)
+_OLDEST_FIRST = (_SUBMISSIONS.created_at, _SUBMISSIONS.id)
+# Of each provider's queue everybody's first one comes first, then everybody's second one.
+_TURNS = (
+    select(
+        _SUBMISSIONS.id,
+        _SUBMISSIONS.created_at,
+        _SUBMISSIONS.provider,
+        func.row_number()
+        .over(partition_by=(_SUBMISSIONS.provider, _SUBMISSIONS.user_id), order_by=_OLDEST_FIRST)
+        .label("turn"),
+    )
     .where(
         _SUBMISSIONS.status == SubmissionStatus.QUEUED.value,
         or_(_SUBMISSIONS.next_attempt_at.is_(None), _SUBMISSIONS.id.in_(bindparam("due", expanding=True))),
     )
-    .order_by(_SUBMISSIONS.created_at, _SUBMISSIONS.id)
-    .limit(bindparam("most"))
+    .subquery()
+)
+_PLACES = select(
+    _TURNS.c.id,
+    func.row_number()
+    .over(partition_by=_TURNS.c.provider, order_by=(_TURNS.c.turn, _TURNS.c.created_at, _TURNS.c.id))
+    .label("place"),
+).subquery()
+_QUEUED = (
+    select(tables.submissions)
+    .join(_PLACES, _PLACES.c.id == _SUBMISSIONS.id)
+    .where(_PLACES.c.place <= bindparam("most"))
+    .order_by(*_OLDEST_FIRST)
 )
 _NEXT_ATTEMPTS = select(_SUBMISSIONS.id, _SUBMISSIONS.next_attempt_at).where(
     _SUBMISSIONS.status == SubmissionStatus.QUEUED.value, _SUBMISSIONS.next_attempt_at.is_not(None)
@@ -168,7 +188,10 @@ async def forget_results(tx: AsyncConnection, job_id: int) -> None:
 
 
 async def queued(conn: AsyncConnection, *, due: Collection[int], limit: int) -> list[Submission]:
-    """Up to `limit` queued submissions, oldest first: those that were never postponed, and those named as `due`."""
+    """Up to `limit` queued submissions of each provider, oldest first: those never postponed, and those named as `due`.
+
+    Where there are more, everybody has as many among them as everybody else who has so many.
+    """
     found = []
     for row in (await conn.execute(_QUEUED, {"due": list(due), "most": limit})).mappings():
         found.append(_submission(row))

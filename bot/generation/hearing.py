@@ -11,7 +11,7 @@ from bot.providers.base import Busy, Provider, ProviderError, Refused, Waiting
 log = structlog.get_logger(__name__)
 
 PAUSE = 2.0
-"""Seconds for which nothing is sent to a provider that is busy and does not say for how long."""
+"""Seconds for which a provider is not asked that is busy and does not say for how long."""
 
 DOUBTED_FOR, DOUBTED_LOOKS = 120.0, 5
 """An answer that may be a moment's disorder counts if it is seen so often over so many seconds, and no other one is."""
@@ -61,7 +61,7 @@ class Hearing:
         """A call failed: nothing is lost, it is made again; only the pace may change."""
         log.info("poll.failed", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
         if isinstance(error, Busy):
-            self._rate.pause(error.retry_after if error.retry_after is not None else PAUSE)
+            self._rate.pause(error.retry_after if error.retry_after is not None else PAUSE, polls=True)
         if self._trouble is None or self._trouble[0] != error.message:
             alarm(self._provider, error)
         self._trouble = error.message, self._clock.monotonic() if self._trouble is None else self._trouble[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 
 from bot.generation.clock import Clock, Elapsed
@@ -10,6 +11,7 @@ from storage import jobs as rows
 from storage.jobs import Submission
 
 READ_AT_ONCE = 1000
+"""Submissions of one provider."""
 
 
 class Queue:
@@ -23,6 +25,8 @@ class Queue:
         self._waited: dict[int, Elapsed] = {}
         # When the next one falls due that was not yet when it was read last, by the monotonic clock.
         self._later: float | None = None
+        # The providers of which more wait than were read.
+        self._longer: set[str] = set()
         self._stale = True
 
     @property
@@ -38,14 +42,23 @@ class Queue:
         """Since when it has been waiting."""
         return self._waited.get(submission.id) or Elapsed.since(self._clock, submission.created_at)
 
+    def place(self, job_id: int) -> int | None:
+        """The place of the job's next submission in its provider's queue: 1 for the next that is sent."""
+        passed: Counter[str] = Counter()
+        for submission in self.waiting:
+            passed[submission.provider] += 1
+            if submission.job_id == job_id:
+                return passed[submission.provider]
+        return None
+
     async def due(self, running: Collection[int]) -> list[Submission]:
-        """What may be sent now, oldest first, READ_AT_ONCE at most. Raises StorageError.
+        """What may be sent now, oldest first, READ_AT_ONCE of each provider at most. Raises StorageError.
 
         Some of it may have been cancelled since it was read: the guard of its first step finds that out. ``running``
         are the ids of those that are worked on, and may come back.
         """
         now = self._clock.monotonic()
-        if not self._stale and (self._later is None or self._later > now):
+        if not self._stale and not self._running_out() and (self._later is None or self._later > now):
             return self.waiting
         # What is added from here on may not be in what is read.
         self._stale = False
@@ -57,10 +70,10 @@ class Queue:
         except BaseException:
             self._stale = True
             raise
-        whole = len(due) < READ_AT_ONCE
-        self._stale |= not whole
+        read = Counter(submission.provider for submission in due)
+        self._longer = {provider for provider, number in read.items() if number >= READ_AT_ONCE}
         found = {submission.id for submission in due}
-        if whole:
+        if not self._longer:
             for id_ in fallen_due:
                 if id_ not in found and id_ not in running:
                     later.pop(id_, None)  # It was cancelled.
@@ -71,3 +84,10 @@ class Queue:
         for submission in due:
             self._waited.setdefault(submission.id, self.waited(submission))
         return due
+
+    def _running_out(self) -> bool:
+        """Whether so much was started of what was read that the rest should be read."""
+        if not self._longer:
+            return False
+        left = Counter(submission.provider for submission in self.waiting)
+        return any(left[provider] <= READ_AT_ONCE // 2 for provider in self._longer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
@@ -12,8 +13,15 @@ from bot.generation.clock import Clock
 
 # What polls are worth changes while they wait: they are put into order again so often, in seconds.
 _ORDERED_EVERY = 0.25
+POLLS_PAUSED_AT_MOST = 60.0
+"""Seconds for which polls are paused at most, however long the provider asks for: they bring what is paid for."""
 # So many requests may come before their even time, after a while in which there were fewer.
 _AHEAD = 2
+
+
+def at_once() -> float:
+    """What a free look is worth that goes before every poll."""
+    return math.inf
 
 
 class _Turn:
@@ -32,7 +40,7 @@ class Rate:
     """Spaces requests: never more than ``per_second`` in any second, evenly where they crowd, none for a while ahead.
 
     When requests have to wait, polls and all others take turns, so that neither can hold the other up. The others go in
-    the order in which they came; of the polls the one goes first that is worth most.
+    the order in which they came; of the polls the one goes first that is worth most. A pause holds those of one kind.
     """
 
     def __init__(self, per_second: float, clock: Clock) -> None:
@@ -48,6 +56,8 @@ class Rate:
         self._polls: list[tuple[float, int, _Turn]] = []
         self._ordered_at = clock.monotonic()
         self._poll_next = True
+        # Until when the polls and all others are paused.
+        self._polls_from = self._calls_from = -math.inf
         self._numbers = count()
         # One of those who wait watches the clock for all of them.
         self._serving = False
@@ -59,13 +69,40 @@ class Rate:
 
     async def turn(self, worth: Callable[[], float] | None = None) -> None:
         """Wait until the next request may be sent. ``worth`` says what a poll is worth at the moment it is called."""
+        while not await self._turn(worth):
+            pass
+
+    def pause(self, seconds: float, *, polls: bool) -> None:
+        """Let no polls be sent for so many seconds, or nothing else: the provider asked for it.
+
+        Polls are held for POLLS_PAUSED_AT_MOST.
+        """
+        if polls:
+            self._polls_from = max(self._polls_from, self._clock.monotonic() + min(seconds, POLLS_PAUSED_AT_MOST))
+            held = [turn for _, _, turn in self._polls]
+            self._polls.clear()
+        else:
+            self._calls_from = max(self._calls_from, self._clock.monotonic() + seconds)
+            held = [*self._calls]
+            self._calls.clear()
+        for turn in held:
+            if not turn.come:
+                turn.gone = True
+                turn.woken.set()
+
+    async def _turn(self, worth: Callable[[], float] | None) -> bool:
+        """Wait for the end of a pause and then for a turn; False where there was another pause first."""
+        while (wait := (self._calls_from if worth is None else self._polls_from) - self._clock.monotonic()) > 0:
+            await self._clock.sleep(wait)
+            # What was held does not come in a burst.
+            self._even = max(self._even, self._clock.monotonic() + _AHEAD / self.per_second)
         mine = _Turn(worth)
         if worth is None:
             self._calls.append(mine)
         else:
             heappush(self._polls, (-worth(), next(self._numbers), mine))
         try:
-            while not mine.come:
+            while not mine.come and not mine.gone:
                 if self._serving:
                     await mine.woken.wait()
                     mine.woken.clear()
@@ -75,10 +112,7 @@ class Rate:
             mine.gone = True
             if not self._serving and (follower := self._first()) is not None:
                 follower.woken.set()
-
-    def pause(self, seconds: float) -> None:
-        """Let nobody send anything for so many seconds: the provider asked for it."""
-        self._even = max(self._even, self._clock.monotonic() + seconds + _AHEAD / self.per_second)
+        return mine.come
 
     def _free_at(self) -> float:
         """When the next request may be sent."""
@@ -96,6 +130,8 @@ class Rate:
         finally:
             self._serving = False
         now = self._clock.monotonic()
+        if self._first() is None:
+            return  # A pause holds all who waited.
         self._even = max(self._even, now) + 1 / self.per_second
         self._latest.append(now)
         if now - self._ordered_at >= _ORDERED_EVERY:

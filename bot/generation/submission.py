@@ -13,7 +13,7 @@ from bot.generation.clock import Clock, Elapsed
 from bot.generation.gathering import Gatherer, decode_result, encode_result
 from bot.generation.hearing import Hearing, alarm
 from bot.generation.jobs import Jobs
-from bot.generation.rate import Rate
+from bot.generation.rate import Rate, at_once
 from bot.generation.requests import decode_request
 from bot.generation.watching import Watch
 from bot.providers.base import (
@@ -193,7 +193,7 @@ class SubmissionRun:
         seconds = BACKOFF[min(self.submission.attempts, len(BACKOFF) - 1)]
         if isinstance(error, Busy):
             seconds = error.retry_after if error.retry_after is not None else seconds
-            self._rate.pause(seconds)
+            self._rate.pause(seconds, polls=False)
         why = "the provider is busy" if isinstance(error, Busy) else "the provider could not be reached"
         handle = self.submission.handle
         if await self._jobs.postpone(self.submission, seconds=seconds, why=why, handle=handle):
@@ -215,7 +215,7 @@ class SubmissionRun:
                 await self._end(SubmissionStatus.UNKNOWN, "sent, and could not be looked for", UNKNOWN)
                 return
             try:
-                await self._rate.turn()
+                await self._rate.turn(at_once)
                 looked_for = began.here
                 found = await self._provider.find(handle)
                 looked += 1

@@ -136,9 +136,7 @@ class Worker:
 
     def progress(self, job_id: int) -> tuple[Progress, list[Submission]]:
         """What is known in memory of a job at this moment, and its submissions that are on their way."""
-        position = next(
-            (place for place, submission in enumerate(self._queue.waiting, 1) if submission.job_id == job_id), None
-        )
+        position = self._queue.place(job_id)
         runs = [
             run for lane in self._lanes.values() for run in lane.running.values() if run.submission.job_id == job_id
         ]

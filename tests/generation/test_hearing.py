@@ -19,7 +19,8 @@ class Pace:
 
     paused: float | None = None
 
-    def pause(self, seconds: float) -> None:
+    def pause(self, seconds: float, *, polls: bool) -> None:
+        assert polls, "what is to be sent does not wait for it"
         self.paused = seconds
 
 

@@ -7,11 +7,12 @@ import contextlib
 from collections.abc import Callable
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.virtual import VirtualClock
-from bot.generation.rate import Rate
+from bot.generation.rate import POLLS_PAUSED_AT_MOST, Rate, at_once
 
 
 class Desk:
@@ -53,10 +54,10 @@ async def test_two_may_come_ahead_after_a_quiet_while_and_no_more_after_an_hour(
 @given(
     st.sampled_from([0.5, 1.0, 2.5, 10.0, 300.0]),
     st.lists(st.tuples(st.floats(0, 5), st.sampled_from(["call", "poll", "gives up"])), max_size=60),
-    st.lists(st.tuples(st.floats(0, 5), st.floats(0, 3)), max_size=2),
+    st.lists(st.tuples(st.floats(0, 5), st.floats(0, 3), st.booleans()), max_size=3),
 )
 def test_the_rate_is_kept_and_everybody_has_their_turn(
-    per_second: float, comers: list[tuple[float, str]], pauses: list[tuple[float, float]]
+    per_second: float, comers: list[tuple[float, str]], pauses: list[tuple[float, float, bool]]
 ) -> None:
     async def scene() -> Desk:
         desk = Desk(per_second)
@@ -70,9 +71,9 @@ def test_the_rate_is_kept_and_everybody_has_their_turn(
             with contextlib.suppress(asyncio.CancelledError):
                 await asking
 
-        async def pause(at: float, seconds: float) -> None:
+        async def pause(at: float, seconds: float, polls: bool) -> None:
             await desk.clock.sleep(at)
-            desk.rate.pause(seconds)
+            desk.rate.pause(seconds, polls=polls)
 
         await desk.clock.run(*(comes(*comer) for comer in comers), *(pause(*each) for each in pauses))
         return desk
@@ -80,17 +81,49 @@ def test_the_rate_is_kept_and_everybody_has_their_turn(
     desk = asyncio.run(scene())
     stayed = sum(name != "gives up" for _, name in comers)
     assert sum(name != "gives up" for name in desk.order) == stayed
-    assert not [turn for turn in desk.times for at, seconds in pauses if at + 1e-5 < turn < at + seconds - 1e-5]
+    for at, seconds, polls in pauses:
+        held = [turn for turn, name in desk.turns if (name == "poll") is polls]
+        assert not [turn for turn in held if at + 1e-5 < turn < at + seconds - 1e-5]
     lot = max(1, int(per_second))
     for first, last in zip(desk.times, desk.times[lot:], strict=False):
         assert last - first >= lot / per_second - 1e-5
 
 
-async def test_a_pause_holds_everybody_and_ends_without_a_burst() -> None:
+@pytest.mark.parametrize("worth", [None, lambda: 1.0], ids=["calls", "polls"])
+async def test_a_pause_holds_all_of_its_kind_and_ends_without_a_burst(worth: Callable[[], float] | None) -> None:
     desk = Desk()
-    desk.rate.pause(30)
-    await desk.clock.run(*(desk.ask("a") for _ in range(3)))
+    desk.rate.pause(30, polls=worth is not None)
+    await desk.clock.run(*(desk.ask("a", worth=worth) for _ in range(3)))
     assert desk.times == [30, 30.1, 30.2]
+
+
+@pytest.mark.parametrize("polls", [True, False])
+async def test_a_pause_of_one_kind_does_not_hold_the_other(polls: bool) -> None:
+    desk = Desk()
+
+    async def pause() -> None:
+        await desk.clock.sleep(0.05)
+        desk.rate.pause(3600, polls=polls)
+
+    calls = [desk.ask("call") for _ in range(3)]
+    asking = [desk.ask("poll", worth=lambda: 1.0) for _ in range(3)]
+    await desk.clock.run(*calls, *asking, pause())
+    free = [at for at, name in desk.turns if (name == "poll") is not polls]
+    assert free == pytest.approx([free[0] + 0.1 * number for number in range(3)], abs=0.11)
+    assert max(free) < 1
+
+
+async def test_polls_are_never_paused_for_long_and_what_is_sent_is_as_asked() -> None:
+    desk = Desk()
+    desk.rate.pause(3600, polls=True)
+    desk.rate.pause(3600, polls=False)
+    looks = [desk.ask("look", worth=at_once), desk.ask("poll", worth=lambda: 5.0), desk.ask("call")]
+    await desk.clock.run(*looks)
+    assert desk.turns == [
+        (POLLS_PAUSED_AT_MOST, "look"),
+        (POLLS_PAUSED_AT_MOST + 0.1, "poll"),
+        (3600, "call"),
+    ]
 
 
 async def test_a_pause_while_they_wait_holds_them_too() -> None:
@@ -98,7 +131,7 @@ async def test_a_pause_while_they_wait_holds_them_too() -> None:
 
     async def pause() -> None:
         await desk.clock.sleep(0.15)
-        desk.rate.pause(10)
+        desk.rate.pause(10, polls=False)
 
     await desk.clock.run(*(desk.ask("a") for _ in range(4)), pause())
     assert desk.times == [0, 0.1, 10.15, 10.25]

@@ -15,7 +15,7 @@ from bot.generation.durations import Past
 from bot.generation.limits import Limits
 from bot.generation.rate import Rate
 from bot.generation.watching import Watch
-from bot.providers.base import Busy, Handle, ImageRequest, PollResult, Unreachable, Waiting
+from bot.providers.base import Busy, Handle, ImageRequest, OutcomeUnknown, PollResult, Unreachable, Waiting
 from tests.doubles.provider import ScriptedProvider, finished
 from tests.generation.conftest import MakeWorkshop, Workshop
 
@@ -269,3 +269,56 @@ async def test_trouble_while_polling_slows_down_and_then_goes_on(make_workshop: 
     await workshop.finish()
     assert len((await workshop.view(job_id)).images) == 1
     assert workshop.clock.now() - began >= 67_000
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize("call", ["prepare", "submit"])
+async def test_an_hour_that_a_service_asks_for_before_it_takes_more_holds_up_nothing_paid(
+    workshop: Workshop, call: str
+) -> None:
+    rendering = asyncio.Event()
+    workshop.provider.enqueue("poll", rendering, Waiting(), Waiting())
+    paid = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("poll")
+    workshop.provider.enqueue(call, Busy("Come back in an hour.", retry_after=HOUR))
+    began = workshop.clock.monotonic()
+    late = await workshop.imagine()
+    while (await workshop.submission(late)).next_attempt_at is None:
+        await asyncio.sleep(0.001)
+    rendering.set()
+    while paid not in workshop.delivered:
+        await asyncio.sleep(0.001)
+    assert workshop.clock.monotonic() - began < 120
+    await workshop.finish()
+    assert workshop.clock.monotonic() - began >= HOUR
+
+
+async def test_an_hour_that_a_poll_is_told_holds_up_polls_for_a_minute_and_no_new_work(workshop: Workshop) -> None:
+    workshop.provider.enqueue("poll", Busy("Come back in an hour.", retry_after=HOUR))
+    began = workshop.clock.monotonic()
+    first = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("poll")
+    second = await workshop.imagine()
+    while workshop.provider.calls("submit") < 2:
+        await asyncio.sleep(0.001)
+    assert workshop.clock.monotonic() - began < 10
+    await workshop.finish()
+    assert sorted(workshop.delivered) == [first, second]
+    assert workshop.clock.monotonic() - began < 120
+
+
+async def test_what_is_looked_for_does_not_wait_until_more_may_be_sent(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    workshop.provider.enqueue("find", None, "found")
+    lost = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("find")
+    workshop.worker._lanes["scripted"].rate.pause(HOUR, polls=False)
+    began = workshop.clock.monotonic()
+    while lost not in workshop.delivered:
+        await asyncio.sleep(0.001)
+    assert workshop.clock.monotonic() - began < 120

@@ -200,6 +200,9 @@ async def test_the_queue_gives_what_is_due_oldest_first(database: Database) -> N
         assert [one.id for one in await jobs.queued(conn, due=(), limit=10)] == [early, twin, late]
         assert [one.id for one in await jobs.queued(conn, due=[waits, sent], limit=2)] == [waits, early]
         assert await jobs.next_attempts(conn) == {waits: NOW + 1000}
+        assert [one.id for one in await jobs.queued(conn, due=(), limit=2)] == [early, twin], (
+            "of one person and provider"
+        )
         both = await jobs.with_status(conn, (QUEUED, SUBMITTING))
         assert [one.id for one in both] == [waits, sent, early, twin, late]
         assert [one.id for one in await jobs.with_status(conn, (QUEUED, SUBMITTING), limit=2)] == [waits, sent]
