@@ -22,6 +22,8 @@ KEPT_BEFORE_MIGRATIONS = 5
 _BESIDE = ("-wal", "-shm", "-journal")
 # What is behind the name of a copy that is still being made.
 _HALF = ".part"
+RESTORING = ".restoring"
+"""What is behind the database's own name while a copy is put back; only the holder of the InstanceLock does that."""
 
 
 def backup(path: Path, to: Path) -> None:

@@ -193,6 +193,7 @@ def database_path(url: str) -> Path:
 def _migrate(path: Path, backup_to: Path, folder: Path) -> None:
     copies.clear_halves(backup_to, time.time() - _HALF_SECONDS)
     with sqlite.usable(path.parent):
+        copies.remove(path.with_name(f"{path.name}{copies.RESTORING}"))
         make_folder(path.parent)
         known = known_versions(folder)
         version = version_of(path, known)

@@ -49,7 +49,7 @@ async def restore(path: Path, copy: Path, *, aside: Path, told: str, at: int) ->
     `told` is the sentence for the cards of what was unfinished, `at` Unix milliseconds (UTC). Only the holder of the
     InstanceLock may call it. Raises StorageError: the present database is as it was then.
     """
-    half = path.with_name(f"{path.name}.restoring")
+    half = path.with_name(f"{path.name}{copies.RESTORING}")
     try:
         await apart(_prepare, path, copy, half)
         given = await apart(id_sequences.last_ids, path)

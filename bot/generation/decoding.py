@@ -104,18 +104,20 @@ def _source(stream: BinaryIO) -> _Source:
     if read(stream, range(len(PNG_SIGNATURE))) != PNG_SIGNATURE:
         stream.seek(0)
         return _Source(stream)
-    kept = bytearray(PNG_SIGNATURE)
+    kept = io.BytesIO(PNG_SIGNATURE)
+    kept.seek(0, io.SEEK_END)
     depth, profile, exif = 8, None, None
     for kind, places in png_chunks(stream):
         if kind in _PNG_PICTURE:
             chunk = read(stream, places)
-            kept += chunk
+            kept.write(chunk)
             depth = chunk[16] if kind == b"IHDR" else depth
         elif kind == b"iCCP" and len(places) <= _METADATA_AT_MOST:
             profile = _unpacked_profile(read(stream, places)[8:-4])
         elif kind == b"eXIf" and len(places) <= _METADATA_AT_MOST:
             exif = read(stream, places)[8:-4]
-    return _Source(io.BytesIO(kept), depth, profile, exif)
+    kept.seek(0)
+    return _Source(kept, depth, profile, exif)
 
 
 def _unpacked_profile(body: bytes) -> bytes | None:

@@ -179,7 +179,9 @@ async def test_what_a_kill_left_of_copies_goes_at_the_next_start(database: Datab
             (folder / name).touch()
             os.utime(folder / name, (1000, 1000))
         (folder / "easel-2.db.part").touch()
+        path.with_name(f"{path.name}.restoring").touch()
 
     await asyncio.to_thread(leave)
     await migrate(f"sqlite+aiosqlite:///{path}")
     assert await files(folder) == ["easel-2.db.part", "easel-3.db"], "one may still be written"
+    assert not await asyncio.to_thread(path.with_name(f"{path.name}.restoring").exists)
