@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 NOT_YOURS = "That is somebody else's private job."
 LOOKED_AT_AT_ONCE = 300
-"""Characters of a prompt that are looked at within a few milliseconds, whatever they are."""
+"""Bytes of a prompt that are looked at within a few milliseconds, whatever they are."""
 WITHDRAWN = "cancelled before its price was confirmed"
 
 
@@ -135,7 +135,8 @@ class Actions:
         return UserError(*dict.fromkeys([*problems, *beyond]))
 
     async def _looking_at(self, options: ImagineOptions, work: Callable[[], T]) -> T:
-        if len(options.prompt) + len(options.negative or "") <= LOOKED_AT_AT_ONCE:
+        # What takes more bytes can stand for many more characters.
+        if len(f"{options.prompt}{options.negative or ''}".encode(errors="replace")) <= LOOKED_AT_AT_ONCE:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._checking, work)
 

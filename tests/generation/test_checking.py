@@ -26,6 +26,6 @@ async def test_a_long_prompt_is_looked_at_in_a_thread(
         return judged(*args)
 
     monkeypatch.setattr(workshop.actions, "check_as_it_is", judging)
-    for length in (LOOKED_AT_AT_ONCE, PROMPT_LIMIT):
-        await workshop.actions.checked(ADA, ImagineOptions("a" * length), complete=complete)
-    assert [each == threading.get_ident() for each in seen] == [True, False]
+    for prompt in ("a" * LOOKED_AT_AT_ONCE, "a" * PROMPT_LIMIT, "ﷺ" * LOOKED_AT_AT_ONCE):
+        await workshop.actions.checked(ADA, ImagineOptions(prompt), complete=complete)
+    assert [each == threading.get_ident() for each in seen] == [True, False, False]
