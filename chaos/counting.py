@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from chaos.asking import AI_CLIENT, Ask
 from chaos.run import Ending, Run
-from chaos.seen import PAID, Fate, Traces, accepted_entries, fate, is_public, number_in, paid_calls, traces
+from chaos.seen import OVER, PAID, Fate, Traces, accepted_entries, fate, is_public, number_in, paid_calls, traces
 from playground.providers import StandIn
 from storage import images, jobs, ledger, reconcile
 from storage.database import Database
@@ -75,7 +75,6 @@ class Books:
 
 
 BRIEF = frozenset({SubmissionStatus.DONE, SubmissionStatus.UNKNOWN})
-OVER = frozenset({JobStatus.DELIVERED, JobStatus.KEPT, JobStatus.LAPSED, JobStatus.DELETED})
 
 
 async def booked(database_url: str) -> Books:

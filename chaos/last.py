@@ -170,17 +170,17 @@ class LastLife:
         spite = Spite(self._services, len(self._crowd.asks) + 1)
         spite.loses_each_request()
         await self._ask()
+        spite = Spite(self._services, len(self._crowd.asks) + 1)
+        spite.holds_the_request()
+        self.noted.charged_twice.append(await self._ask())
+        # A third one in a row would be a reason to let the service rest.
         await self._success()
         spite = Spite(self._services, len(self._crowd.asks) + 1)
         spite.loses_the_answer(late=LATE, silent_for=LOST_AFTER + 2.0)
         await self._ask()
-        await self._success()
-        spite = Spite(self._services, len(self._crowd.asks) + 1)
-        spite.holds_the_request()
-        self.noted.charged_twice.append(await self._ask())
 
     async def _success(self) -> None:
-        """ai-client makes a picture: failures in a row would be a reason to let it rest."""
+        """ai-client makes a picture."""
         asked = await self._ask()
         self.noted.unconcerned.append(asked)
         with contextlib.suppress(TimeoutError):  # that nothing came is seen by the count

@@ -17,9 +17,13 @@ from chaos.conditions import Conditions
 from chaos.killing import LOOKING, POINTS, SHARED, Killer, Place, Side
 from chaos.last import LastLife, Noted
 from chaos.machine import MINUTE, YEARS, Machine
+from chaos.seen import OVER
 from chaos.services import LOST_AFTER, paint
 from chaos.weather import Kind, Weather
 from playground.providers import StandIn
+from storage import jobs
+from storage.database import Database
+from storage.jobs import JobStatus
 from tests.wire.loopback import Discord
 from tests.wire.process import REPOSITORY, BotProcess
 
@@ -36,6 +40,8 @@ KEYS = {"AI_CLIENT_TOKEN": "ai-client/", "AITHRIVING_KEY": "aithriving/"}
 SMALL_FILES = 3 << 19
 """Bytes that a file may have in one of the servers: large pictures have to be made smaller there."""
 FINISHED_WITHIN = 300.0
+OVER_SINCE = 3.0
+"""Seconds without any request after which it is enough that the bot itself says that nothing is unfinished."""
 RESTS = re.compile(r"\bprovider\.(rests|outage) ")
 """The lines of the log which say that nothing is sent to a service for a while, since it fails."""
 MOST = 30
@@ -222,11 +228,18 @@ class Run:
         # What was taken but never shown has to come up by itself.
         await asyncio.sleep(1.0)
         seen, since = -1, time.monotonic()
-        while (unsettled() or self._last.waits) and time.monotonic() < min(deadline, since + QUIET):
-            await asyncio.sleep(1.0)
-            now = len(self.discord.calls) + len(self.services.calls)
-            if now != seen:
-                seen, since = now, time.monotonic()
+        database = await Database.open(self.bot.environment["DATABASE_URL"])
+        try:
+            while (unsettled() or self._last.waits) and time.monotonic() < min(deadline, since + QUIET):
+                await asyncio.sleep(1.0)
+                now = len(self.discord.calls) + len(self.services.calls)
+                if now != seen:
+                    seen, since = now, time.monotonic()
+                elif not self._last.waits and time.monotonic() > since + OVER_SINCE and await _all_over(database):
+                    # What is kept is never shown by itself, so there is nothing to wait for.
+                    break
+        finally:
+            await database.close()
 
     async def end_last_life(self) -> Ending:
         """The bot is asked to stop, and its books are compared."""
@@ -251,6 +264,12 @@ class Run:
     def _tell(self) -> None:
         seconds = time.monotonic() - self._started
         print(f"{seconds:5.0f} s: {self.crowd.taken} jobs taken, {self.killer.kills} kills", flush=True)
+
+
+async def _all_over(database: Database) -> bool:
+    """Whether nothing is done on any job any more."""
+    async with database.read() as connection:
+        return not await jobs.jobs_with_status(connection, tuple(set(JobStatus) - OVER))
 
 
 def settings(size: Size) -> dict[str, str]:

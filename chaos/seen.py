@@ -10,12 +10,15 @@ from enum import StrEnum
 
 from chaos.asking import NUMBER, Ask, is_over
 from playground.providers import StandIn
+from storage.jobs import JobStatus
 from tests.wire.loopback import Discord
 from tests.wire.seen import Seen, look_at
 
 _NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})", re.IGNORECASE)
 _FAILED = ("No image came of this.", "Cancelled.")
 _KEPT = "Too large to be sent here, but kept"
+OVER = frozenset({JobStatus.DELIVERED, JobStatus.KEPT, JobStatus.LAPSED, JobStatus.DELETED})
+"""What a job is on which nothing is done any more."""
 PAID = ("ai-client.entry", "aithriving.basic", "aithriving.core")
 
 
@@ -47,9 +50,14 @@ class Traces:
 
 
 def traces(discord: Discord) -> dict[int, Traces]:
-    """All messages that speak of a number, as they stand at the end; for one that was deleted, as it stood before."""
+    """All messages that speak of a number, as they stand at the end; for one that was deleted, as it stood before.
+
+    Lists that somebody asked for do not count: they show again what was shown, and what was kept.
+    """
     found: dict[int, Traces] = defaultdict(Traces)
     for message in discord.world.everything_said():
+        if message.interaction is not None and message.interaction.data.get("name") == "history":
+            continue
         seen = look_at(message)
         words = "\n".join((seen.text, *(picture.description or "" for picture in seen.pictures)))
         numbers = {int(number) for number in _NUMBERED.findall(words)}

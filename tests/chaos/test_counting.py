@@ -300,6 +300,15 @@ def test_a_private_result_may_be_shared_once_and_a_cancelled_command_was_not_giv
     assert wrong(story.told()) == []
 
 
+def test_a_list_of_what_was_made_shows_nothing_twice() -> None:
+    story = Story()
+    listed = story.message()
+    listed.interaction = story.asks[0].handle.interaction
+    listed.interaction.data["name"] = "history"
+    story.say(listed, picture=1)
+    assert wrong(story.told()) == []
+
+
 def test_a_second_bill_that_could_not_be_helped_is_named() -> None:
     story = Story()
     story.pays_twice()
