@@ -130,7 +130,7 @@ class SubmissionRun:
                 self.submission = replace(submission, handle=handle)
             await self._rate.turn()
         except ProviderError as error:
-            self._breaker.record_error(submission.id, error)
+            self._breaker.record_error(submission.id, submission.user_id, error)
             await self._not_sent(error)
             return
         self._calling = True
@@ -149,15 +149,15 @@ class SubmissionRun:
             answer = await self._provider.submit(handle, self._request)
         except OutcomeUnknown as error:
             log.warning("submit.unknown", provider=self._provider.name, detail=error.detail)
-            self._breaker.record_failure(self.submission.id, error.message)
+            self._breaker.record_failure(self.submission.id, self.submission.user_id, error.message)
             self._calling = False
             await self._find_or_give_up()
             return
         except ProviderError as error:
-            self._breaker.record_error(self.submission.id, error)
+            self._breaker.record_error(self.submission.id, self.submission.user_id, error)
             answer = error
         else:
-            self._breaker.record_accepted(self.submission.id)
+            self._breaker.record_accepted(self.submission.id, self.submission.user_id)
         await self._store(answer, sent.here)
 
     async def _store(self, answer: Handle | Finished | ProviderError, seconds: float) -> None:
@@ -245,7 +245,9 @@ class SubmissionRun:
                         return
                     case Failed(message, charged):
                         if charged:
-                            await self._end_for_nothing("charged for, and nothing was made", message, charged)
+                            # It made what it was asked for, or looked at it, and held it back: that is no failure.
+                            why = "charged for, and nothing was made"
+                            await self._end_for_nothing(why, message, charged, fault=False)
                         else:
                             await self._end(SubmissionStatus.FAILED, "failed at the provider", message)
                         return
@@ -306,7 +308,8 @@ class SubmissionRun:
             alarm(self._provider, error)
         if not gathered.kept:
             cost = finished.cost.millicredits
-            await self._end_for_nothing("no image could be fetched", gathered.reasons, cost)
+            held_back = all(image.filtered for image in finished.images)
+            await self._end_for_nothing("no image could be fetched", gathered.reasons, cost, fault=not held_back)
             return
         missing = self._request.images - len(gathered.kept)
         note = None
@@ -317,7 +320,7 @@ class SubmissionRun:
         # By the seconds, not by the clock: it may have been set meanwhile, and this is what the next start learns from.
         finished_at = None if seconds is None or sent_at is None else sent_at + round(seconds * 1000)
         if await self._jobs.done(self.submission, gathered.kept, finished.cost, finished_at=finished_at, note=note):
-            self._breaker.record_success(self.submission.id)
+            self._breaker.record_success(self.submission.id, self.submission.user_id)
             if seconds is not None:
                 past = await self._jobs.durations.of(self._request)
                 past.add(seconds, watch.mark if watch else None, blind=watch is not None and watch.blind)
@@ -334,11 +337,15 @@ class SubmissionRun:
         if await self._jobs.ended_free(self.submission, status, why=why, told=told):
             self._moved(status)
 
-    async def _end_for_nothing(self, why: str, told: str, millicredits: int = 0) -> None:
-        """It was taken, and perhaps charged for, and brought nothing: free for the user, and known to the admins."""
+    async def _end_for_nothing(self, why: str, told: str, millicredits: int = 0, *, fault: bool = True) -> None:
+        """It was taken, and perhaps charged for, and brought nothing: free for the user, and known to the admins.
+
+        ``fault``: the service failed, as it may fail others.
+        """
         if millicredits:
             log.error("provider.charged_for_nothing", provider=self._provider.name, millicredits=millicredits)
-        self._breaker.record_failure(self.submission.id, told)
+        if fault:
+            self._breaker.record_failure(self.submission.id, self.submission.user_id, told)
         await self._end(SubmissionStatus.UNKNOWN, why, told)
 
     def _moved(self, status: SubmissionStatus, *, handle: Handle | None = None, sent_at: int | None = None) -> None:
