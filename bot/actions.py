@@ -97,7 +97,7 @@ class Actions:
             options = self._servers.imposed(origin, options)
         try:
             made = self._planned(options)
-            refuse_outages(made.engines, self._worker.outages(), self.engines)
+            refuse_outages(made.engines, self._worker.outages(origin.user_id), self.engines)
         except UserError as error:
             further = self._against_the_rules(origin, options, made)
             if not further:

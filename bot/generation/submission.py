@@ -139,7 +139,7 @@ class SubmissionRun:
                 return
             await self._rate.turn()
         except ProviderError as error:
-            self._breaker.record_error(submission.id, error)
+            self._breaker.record_error(submission.id, submission.user_id, error)
             await self._not_sent(error)
             return
         self._calling = True
@@ -159,15 +159,15 @@ class SubmissionRun:
             answer = await self._provider.submit(handle, self._request)
         except OutcomeUnknown as error:
             log.warning("submit.unknown", provider=self._provider.name, detail=error.detail)
-            self._breaker.record_failure(self.submission.id, error.cause)
+            self._breaker.record_failure(self.submission.id, self.submission.user_id, error.cause)
             self._calling = False
             await self._find_or_give_up()
             return
         except ProviderError as error:
-            self._breaker.record_error(self.submission.id, error)
+            self._breaker.record_error(self.submission.id, self.submission.user_id, error)
             answer = error
         else:
-            self._breaker.record_accepted(self.submission.id)
+            self._breaker.record_accepted(self.submission.id, self.submission.user_id)
         await self._store(answer, sent.here)
 
     async def _store(self, answer: Handle | Finished | ProviderError, seconds: float) -> None:
@@ -282,7 +282,9 @@ class SubmissionRun:
                         return
                     case Failed(message, charged):
                         if charged:
-                            await self._end_for_nothing("charged for, and nothing was made", message, charged)
+                            # It made what it was asked for, or looked at it, and held it back: that is no failure.
+                            why = "charged for, and nothing was made"
+                            await self._end_for_nothing(why, message, charged, fault=False)
                         else:
                             await self._end(SubmissionStatus.FAILED, "failed at the provider", message)
                         return
@@ -354,6 +356,7 @@ class SubmissionRun:
                 "no image could be fetched",
                 gathered.reasons,
                 finished.cost.millicredits + finished.beyond,
+                fault=not all(image.filtered for image in finished.images),
                 result=result,
                 waits_for=mendable.setting if mendable and result else None,
             )
@@ -376,7 +379,7 @@ class SubmissionRun:
             note=note,
             beyond=finished.beyond,
         ):
-            self._breaker.record_success(self.submission.id)
+            self._breaker.record_success(self.submission.id, self.submission.user_id)
             # How long it lay unknown says nothing about the engine.
             if seconds is not None and self.submission.reopened_at is None:
                 past = await self._jobs.durations.of(self._request)
@@ -397,15 +400,21 @@ class SubmissionRun:
     async def _give_up(self, why: str, told: str) -> None:
         """The provider does not say what became of it: what it said before is tried once more, where it is known."""
         if self.submission.result is not None:
-            await self._keep(decode_result(self.submission.result), self._clock.now())
+            await self._keep(decode_result(self.submission.result), None)
         else:
             await self._end_for_nothing(why, told)
 
-    async def _end_for_nothing(self, why: str, told: str, millicredits: int = 0, **known: object) -> None:
-        """It was taken, and perhaps charged for, and brought nothing: free for the user, and known to the admins."""
+    async def _end_for_nothing(
+        self, why: str, told: str, millicredits: int = 0, *, fault: bool = True, **known: object
+    ) -> None:
+        """It was taken, and perhaps charged for, and brought nothing: free for the user, and known to the admins.
+
+        ``fault``: the service failed, as it may fail others.
+        """
         if millicredits:
             log.error("provider.charged_for_nothing", provider=self._provider.name, millicredits=millicredits)
-        self._breaker.record_failure(self.submission.id, Cause.NOTHING_CAME)
+        if fault:
+            self._breaker.record_failure(self.submission.id, self.submission.user_id, Cause.NOTHING_CAME)
         charged = millicredits or self.submission.charged
         await self._end(SubmissionStatus.UNKNOWN, why, told, charged=charged, **known)
 

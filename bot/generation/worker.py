@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, repeat
@@ -130,9 +130,11 @@ class Worker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def outages(self) -> list[Outage]:
-        """The providers to which nothing is sent at this moment."""
-        return [outage for lane in self._lanes.values() if (outage := lane.breaker.outage) is not None]
+    def outages(self, user_id: int | None = None) -> list[Outage]:
+        """The providers to which nothing is sent at this moment: for everybody, or for this person."""
+        breakers = [lane.breaker for lane in self._lanes.values()]
+        found = [breaker.outage if user_id is None else breaker.outage_for(user_id) for breaker in breakers]
+        return [outage for outage in found if outage is not None]
 
     def progress(self, job_id: int) -> tuple[Progress, list[Submission]]:
         """What is known in memory of a job at this moment, and its submissions that are on their way."""
@@ -163,9 +165,15 @@ class Worker:
         return None if run is None or run.sent is None else run.sent.total
 
     def _outage_until(self, job_id: int) -> int | None:
-        """When something of the job that waits for a resting provider will be tried."""
-        waits_for = {submission.provider for submission in self._queue.waiting if submission.job_id == job_id}
-        return min((outage.until for outage in self.outages() if outage.provider in waits_for), default=None)
+        """When something of the job that an outage holds back will be tried."""
+        waiting = [submission for submission in self._queue.waiting if submission.job_id == job_id]
+        return min((outage.until for outage in self._outages_of(waiting)), default=None)
+
+    def _outages_of(self, waiting: Iterable[Submission]) -> list[Outage]:
+        """The outages that hold these back."""
+        held = {(submission.provider, submission.user_id) for submission in waiting}
+        found = [self._lanes[provider].breaker.outage_for(user_id) for provider, user_id in held]
+        return [outage for outage in found if outage is not None]
 
     # --- starting submissions -----------------------------------------------------------------------------------
 
@@ -217,15 +225,14 @@ class Worker:
         self._queue.waiting = waiting = []
         for submission in self._turns.ordered(due, (run.submission.user_id for run in running.values())):
             lane = self._lanes[submission.provider]
-            if lane.free > 0 and lane.breaker.allows:
-                lane.breaker.record_start(submission.id)
+            if lane.free > 0 and lane.breaker.allows(submission.user_id):
+                lane.breaker.record_start(submission.id, submission.user_id)
                 self._start(lane, submission)
             else:
                 waiting.append(submission)
         for job_id in {*before, *(submission.job_id for submission in waiting)}:
             self._changed(job_id)
-        waits_for = {submission.provider for submission in waiting}
-        ends = [outage.seconds for outage in self.outages() if outage.provider in waits_for]
+        ends = [outage.seconds for outage in self._outages_of(waiting)]
         later = self._queue.next_in
         return min(ends if later is None else [later, *ends], default=None)
 
@@ -264,7 +271,7 @@ class Worker:
                 await self._clock.sleep(wait)
         finally:
             del lane.running[submission.id]
-            lane.breaker.record_end(submission.id)
+            lane.breaker.record_end(submission.id, submission.user_id)
         await self._until_stored(partial(self._after, run.submission))
 
     async def _until_stored(self, work: Callable[[], Awaitable[None]]) -> None:

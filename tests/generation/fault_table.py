@@ -27,7 +27,7 @@ EVER = None
 REFUSED, LOST, UNSURE = ("submit.refused", "info"), ("image.lost", "warning"), ("submit.unknown", "warning")
 LATE, POLL_FAILED = ("image.late", "info"), ("poll.failed", "info")
 OPERATOR, FOR_NOTHING = ("provider.needs_operator", "error"), ("provider.charged_for_nothing", "error")
-RESTS = ("provider.outage", "error")
+OUTAGE = ("provider.outage_for_one", "warning")
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def silence(name: str, act: Act, *, done: bool) -> Row:
 
 
 BUSY = Body('{"message": "Server busy"}')
-AWAY = Case(FAILED, "busy or away for an hour, so nothing was sent", 0, logs=(REFUSED, RESTS), seconds=3600)
+AWAY = Case(FAILED, "busy or away for an hour, so nothing was sent", 0, logs=(REFUSED, OUTAGE), seconds=3600)
 NO_ANSWER = "No usable answer came from the image service"
 BROKEN = "has a fault of its own at the moment: Server Error."
 KEY, CREDITS, RETIRED = "does not accept the bot's key", "is out of credits", "no longer offers this engine"
