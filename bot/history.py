@@ -28,6 +28,8 @@ class HistoryEntry:
 
     view: JobView
     picture: Picture | None
+    kept_until: int
+    """If it could not be shown: until when its images are kept, in Unix milliseconds."""
 
     @property
     def can_be_shown(self) -> bool:
@@ -72,7 +74,7 @@ class History:
                 connection, origin.user_id, wanted, limit=JOBS_A_PAGE, offset=where.offset(JOBS_A_PAGE)
             )
             views = await load_all(connection, found, self._jobs.providers)
-        entries = [HistoryEntry(view, await self._picture(view)) for view in views]
+        entries = [HistoryEntry(view, await self._picture(view), self._jobs.kept_until(view.job)) for view in views]
         return HistoryPage(wanted, where, total, tuple(entries), title)
 
     async def own(self, origin: Origin, job_id: int) -> Job:
@@ -85,6 +87,10 @@ class History:
     async def shown(self, job_id: int, *, note: str) -> None:
         """A kept result was shown after all."""
         await self._jobs.shown(job_id, note=note)
+
+    def kept_until(self, job: Job) -> int:
+        """Until when the images of a job are kept that could not be shown: Unix milliseconds."""
+        return self._jobs.kept_until(job)
 
     async def _picture(self, view: JobView) -> Picture | None:
         for image in view.images:

@@ -24,7 +24,8 @@ GONE = "The files of this result are no longer stored. Again makes it once more.
 class Detailed:
     """A job with every step of its life and its kin: the parent, and the jobs made from it, oldest first.
 
-    ``hidden`` is how many of these kin whoever asks may not see; ``mine`` whether it is their own.
+    ``hidden`` is how many of these kin whoever asks may not see; ``mine`` whether it is their own. ``kept_until`` is
+    until when the images are kept of one that could not be shown (Unix milliseconds).
     """
 
     view: JobView
@@ -33,6 +34,7 @@ class Detailed:
     parent: int | None
     children: tuple[int, ...]
     hidden: int
+    kept_until: int
 
 
 class Lineage:
@@ -57,6 +59,7 @@ class Lineage:
             parent if parent in seen else None,
             tuple(child for child in children if child in seen),
             hidden=len(kin) - len(seen),
+            kept_until=self._jobs.kept_until(view.job),
         )
 
     async def job_of_message(self, named: Collection[int], message_id: int) -> int:

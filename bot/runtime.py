@@ -81,11 +81,7 @@ class Runtime:
     @asynccontextmanager
     async def working(self, grace: float = GRACE_SECONDS) -> AsyncIterator[None]:
         """Take up what is unfinished and work; at the end wait ``grace`` seconds at most for what was paid for."""
-        ages = Ages(
-            image_days=self.settings.image_days,
-            job_days=self.settings.job_days,
-            preview_days=self.settings.preview_days,
-        )
+        ages = _ages(self.settings)
         tidying = keep_tidy(self.database, self.files, self.previews, self.clock, ages, self.witness)
         beside = [
             asyncio.create_task(self.delivery.run(), name="delivery"),
@@ -136,7 +132,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             jobs_per_user=settings.jobs_per_user,
         )
         previews = Previews(database, files)
-        jobs = Jobs(database, providers, limits, clock)
+        jobs = Jobs(database, providers, limits, clock, kept_days=_ages(settings).kept_days)
         delivery = Delivery(jobs=jobs, files=files, clock=clock)
         worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
         usual = settings.default_engine or next(iter(jobs.engines))
@@ -188,6 +184,10 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         yield Runtime(
             settings, clock, providers, database, files, previews, jobs, worker, actions, delivery, client, witness
         )
+
+
+def _ages(settings: Settings) -> Ages:
+    return Ages(image_days=settings.image_days, job_days=settings.job_days, preview_days=settings.preview_days)
 
 
 def configured(settings: Settings) -> dict[str, Provider]:

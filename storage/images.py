@@ -20,7 +20,7 @@ from storage import tables
 from storage.disk import make_folder, put_in_place
 from storage.errors import StorageError
 from storage.pools import Pools
-from storage.records import UNSHOWN, StoredImage
+from storage.records import UNSHOWN, JobStatus, StoredImage
 
 _IMAGES = tables.images.c
 _JOBS = tables.jobs.c
@@ -154,8 +154,13 @@ async def image_files(conn: AsyncConnection) -> set[str]:
     return set((await conn.execute(both)).scalars())
 
 
-async def old_images(conn: AsyncConnection, before: int, *, limit: int | None = None) -> list[StoredImage]:
-    """Images made before `before` whose file is still there, oldest first; none of a job that was not shown yet."""
+async def old_images(
+    conn: AsyncConnection, before: int, *, kept_before: int, limit: int | None = None
+) -> list[StoredImage]:
+    """Images made and shown before `before` whose file is still there, oldest first; times in Unix milliseconds.
+
+    None of a job that still has to be shown; of one that could not be shown only if it ended before `kept_before`.
+    """
     statement = (
         select(tables.images)
         .join(tables.submissions, _SUBMISSIONS.id == _IMAGES.submission_id)
@@ -164,6 +169,9 @@ async def old_images(conn: AsyncConnection, before: int, *, limit: int | None = 
             _IMAGES.file.is_not(None),
             _IMAGES.created_at < before,
             _JOBS.status.not_in([status.value for status in UNSHOWN]),
+            or_(_JOBS.status != JobStatus.KEPT.value, _JOBS.ended_at < kept_before),
+            # What was shown late is kept from then on as long as anything else.
+            or_(_JOBS.delivered_at.is_(None), _JOBS.delivered_at < before),
         )
         .order_by(_IMAGES.created_at)
         .limit(limit)
@@ -208,10 +216,10 @@ async def set_preview(tx: AsyncConnection, image_id: int, preview: str) -> bool:
 
 
 async def old_previews(conn: AsyncConnection, before: int, *, limit: int | None = None) -> list[StoredImage]:
-    """Images made before `before` that still have a preview, oldest first."""
+    """Images made before `before` that still have a preview and no file to make it of once more, oldest first."""
     statement = (
         select(tables.images)
-        .where(_IMAGES.preview.is_not(None), _IMAGES.created_at < before)
+        .where(_IMAGES.preview.is_not(None), _IMAGES.file.is_(None), _IMAGES.created_at < before)
         .order_by(_IMAGES.created_at)
         .limit(limit)
     )

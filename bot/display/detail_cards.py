@@ -85,6 +85,8 @@ def _facts(found: Detailed) -> list[str]:
         facts.append(f"Thread: {safe(view.thread_title, 200)}")
     if job.delivery_note and job.delivery_note != Step.TOKEN.value:
         facts.append(f"{'Not started' if job.status is JobStatus.LAPSED else 'Shown'}: {safe(job.delivery_note, 200)}")
+    if job.status is JobStatus.KEPT and any(image.file is not None for image in view.images):
+        facts.append(f"Its images are kept until {moment(found.kept_until, 'D')}.")
     if found.hidden:
         facts.append(quiet(f"Related to {counted(found.hidden, 'job')} that you cannot see here."))
     return facts

@@ -85,7 +85,10 @@ def _standing(entry: HistoryEntry) -> str:
     status = entry.view.job.status
     if status is not JobStatus.KEPT:
         return _STATUS.get(status, "")
-    return "not shown to you yet" if entry.can_be_shown else "could not be shown in time, its files are gone"
+    if not entry.can_be_shown:
+        return "could not be shown in time, its files are gone"
+    until = f", kept until {moment(entry.kept_until, 'D')}" if entry.view.images else ""
+    return f"not shown to you yet{until}"
 
 
 def _about(found: HistoryPage, engine: str | None) -> str:

@@ -13,7 +13,7 @@ from bot.display.ladder import WORDS_MAY_DO, Reason, Step, reason
 from bot.display.links import SHOWN_PRIVATELY, jump_url
 from bot.display.packing import pack
 from bot.display.starting import origin_of
-from bot.display.wording import counted
+from bot.display.wording import counted, moment
 from bot.errors import UserError
 from bot.generation.jobs import BEING_SHOWN
 from bot.generation.views import JobView
@@ -76,6 +76,9 @@ async def _fill(
             notes.append(f"No longer stored: {counted(packed.gone, 'image')} of this job.")
         if packed.unfit:
             notes.append(f"{why}: {counted(packed.unfit, 'image')} of this job.")
+        if packed.unfit and not packed.ready:
+            until = moment(interaction.client.history.kept_until(view.job), "D")
+            notes.append(f"What is kept waits in your history until {until}.")
         shown = [ShownImage(each.image, each.name, each.reencoded) for each in packed.ready]
         card = result_card(view, shown, notes=notes)
     else:

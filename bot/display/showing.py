@@ -12,7 +12,7 @@ from bot.display.job_cards import ShownImage, elsewhere_card, failure_card, resu
 from bot.display.ladder import Reason, Step
 from bot.display.messages import Messages
 from bot.display.packing import pack
-from bot.display.wording import counted
+from bot.display.wording import counted, moment
 from bot.generation.jobs import Jobs
 from bot.generation.views import JobView
 from storage.images import ImageFiles
@@ -290,6 +290,8 @@ class Showing:
             notes.append(f"No longer stored: {counted(uploads.gone, 'image')} of this job.")
         if uploads.unfit:
             notes.append(f"Too large to be sent here, but kept: {counted(uploads.unfit, 'image')} of this job.")
+        if uploads.unfit and not uploads.ready:
+            notes.append(f"What is kept waits in your history until {moment(self._jobs.kept_until(view.job), 'D')}.")
         shown = [ShownImage(upload.image, upload.name, upload.reencoded) for upload in uploads.ready]
         return result_card(view, shown, notes=notes, shareable=step is not Step.DM)
 

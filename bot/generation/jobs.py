@@ -27,6 +27,7 @@ GONE = "That job no longer exists. Start a new one with /imagine."
 CANCELLED = "Cancelled."
 CANCELLED_SENT = "Cancelled after it had been sent. It is not known whether the image service made it; you do not pay."
 BEING_SHOWN = "Its images are ready, but Discord has not taken all of them yet. Try again in a moment."
+_DAY = 86_400_000
 LONGEST_STORED_WAIT = 60.0
 """Seconds for which a wait that an earlier process stored holds at most: the clock may have been set since."""
 CRASHED = "Something went wrong on our side. If it happens again, name job {job} to the bot's admin."
@@ -54,8 +55,18 @@ class TakenUp(NamedTuple):
 class Jobs(Asking):
     """Every change of a job or a submission goes through here."""
 
-    def __init__(self, database: Database, providers: Mapping[str, Provider], limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        providers: Mapping[str, Provider],
+        limits: Limits,
+        clock: Clock,
+        *,
+        kept_days: int = 365,
+    ) -> None:
+        """``kept_days``: for so many days after its end a job is kept that could not be shown."""
         super().__init__(database, providers, limits, clock)
+        self._kept_days = kept_days
         self.durations = Durations(database)
         self.next_attempts: dict[int, float] = {}
         """When what was postponed is due, by the monotonic clock: the wall clock may be set while it waits."""
@@ -314,6 +325,10 @@ class Jobs(Asking):
             id_: began + min(LONGEST_STORED_WAIT, max(0.0, (at - now) / 1000)) for id_, at in postponed.items()
         }
         return TakenUp([each for each in on_their_way if each.provider in self.providers], ready, waiting)
+
+    def kept_until(self, job: Job) -> int:
+        """Until when the pictures of a job are kept that could not be shown: Unix milliseconds."""
+        return (job.ended_at or job.updated_at) + self._kept_days * _DAY
 
     def ready_before(self, job: Job) -> bool:
         """Whether the job was ready when this process began, or kept once: an earlier try may have shown it."""

@@ -31,13 +31,18 @@ AT_ONCE = 200
 class Ages:
     """For how many days things are kept: image files and their previews after they were made, jobs after they ended.
 
-    A job stays at least as long as its files, and its previews no longer than the job. Its entries in the ledger stay
-    for ever.
+    A job stays at least as long as its files, and its previews no longer than the job. What could not be shown keeps
+    its files as long as its job. Entries in the ledger stay for ever.
     """
 
     image_days: int
     job_days: int
     preview_days: int = 90
+
+    @property
+    def kept_days(self) -> int:
+        """For how many days after it ended a job is kept that could not be shown, with its files."""
+        return max(self.image_days, self.job_days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ async def tidy(database: Database, files: ImageFiles, previews: Previews, clock:
     except StorageError as error:
         # On a full disk the room that the files take is worth more than what would be kept of them.
         log.warning("tidy.previews_not_made", reason=str(error))
-    gone = await _forget_images(database, files, old)
+    gone = await _forget_images(database, files, old, now - ages.kept_days * DAY)
     # A preview is never forgotten before its file, or it would be made again.
     await _forget_previews(database, files, now - max(ages.preview_days, ages.image_days) * DAY)
     while await _forget_lapsed(database, now - DAY):
@@ -108,13 +113,16 @@ async def keep_tidy(
         await clock.sleep(wait)
 
 
-async def _forget_images(database: Database, files: ImageFiles, before: int) -> int:
-    """Delete the files of images made before ``before`` (Unix milliseconds); how many images that were."""
+async def _forget_images(database: Database, files: ImageFiles, before: int, kept_before: int) -> int:
+    """Delete the files of images made before ``before`` (Unix milliseconds); how many images that were.
+
+    What could not be shown goes if its job ended before ``kept_before``.
+    """
     count = 0
     while True:
         # The record first: a file without a record has to go, a record without its file would be a lie.
         async with database.write() as tx:
-            old = await images.old_images(tx, before, limit=AT_ONCE)
+            old = await images.old_images(tx, before, kept_before=kept_before, limit=AT_ONCE)
             await images.forget_files(tx, [image.id for image in old])
             names = [image.file for image in old if image.file is not None]
             await removals.add(tx, names)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from bot.display.links import SHOWN_PRIVATELY
+from bot.generation.tidy import DAY, Ages, tidy
 from storage import jobs as rows
-from storage.jobs import JobStatus
+from storage.jobs import Job, JobStatus
 from tests.cogs.conftest import Studio, card, told
 from tests.cogs.test_history import looked
 from tests.cogs.test_threads import forge, seen_by
@@ -23,11 +25,51 @@ async def keep(studio: Studio, prompt: str = "a fox", **options: Any) -> int:
     return 1
 
 
+def until(job: Job) -> int:
+    """When its files go: Unix seconds."""
+    assert job.ended_at is not None
+    return (job.ended_at + 365 * DAY) // 1000
+
+
+async def test_what_could_not_be_shown_stays_as_long_as_its_job(slow_studio: Studio) -> None:
+    studio = slow_studio
+    await keep(studio)
+    runtime, ages = studio.runtime, Ages(image_days=7, job_days=365)
+
+    async def stored(*, after_days: int) -> bool:
+        studio.clock.advance(after_days * 86_400)
+        await tidy(runtime.database, runtime.files, runtime.previews, studio.clock, ages)
+        return any(image.file is not None for image in (await runtime.jobs.view(1)).images)
+
+    details = told(await forge(studio, studio.ada, "easel:details:1"))
+    assert f"<t:{until(await studio.job(1))}:D>" in details.text
+    assert await stored(after_days=8)
+    assert await stored(after_days=300)
+    shown = await looked(studio)
+    assert len(told(await studio.press(studio.ada, shown, "Show")).images) == 1
+    assert await stored(after_days=6), "it was shown six days ago"
+    assert not await stored(after_days=2)
+
+
+async def test_what_is_never_asked_for_goes_with_its_job(slow_studio: Studio) -> None:
+    studio = slow_studio
+    await keep(studio)
+    runtime, ages = studio.runtime, Ages(image_days=7, job_days=365)
+    (image,) = (await runtime.jobs.view(1)).images
+    studio.clock.advance(366 * 86_400)
+    await tidy(runtime.database, runtime.files, runtime.previews, studio.clock, ages)
+    async with runtime.database.read() as connection:
+        assert await rows.get_job(connection, 1) is None
+    assert image.file is not None
+    assert not await asyncio.to_thread(runtime.files.path(image.file).exists)
+
+
 async def test_what_could_not_be_shown_is_shown_on_request(slow_studio: Studio) -> None:
     studio = slow_studio
     await keep(studio, images=2)
     shown = await looked(studio)
     assert "not shown to you yet" in shown.text
+    assert f"<t:{until(await studio.job(1))}:D>" in shown.text
     assert shown.labels == ["Show", "Again", "Use this prompt"]
     result = told(await studio.press(studio.ada, shown, "Show"))
     assert len(result.images) == 2
@@ -89,6 +131,7 @@ async def test_what_never_fits_stays_kept(slow_studio: Studio) -> None:
     studio.env.inject_error("PATCH", "/webhooks/*/*/messages/@original", status=413, code=40005, times=2)
     said = told(await studio.press(studio.ada, shown, "Show"))
     assert "Too large to be sent here, but kept" in said.text
+    assert f"<t:{until(await studio.job(1))}:D>" in said.text
     assert (await studio.job(1)).status is JobStatus.KEPT
 
 

@@ -151,7 +151,15 @@ def test_the_fullest_cards_are_within_the_limits(prompt: str, sentence: str) -> 
         result_card(shown, images, notes=["<@1>, this took longer than its first card could wait."]),
         failure_card(shown, notes=["This could not be shown in <#1>."]),
         details_card(
-            Detailed(shown, mine=True, events=events, parent=11, children=tuple(range(10**17, 10**17 + 9)), hidden=3)
+            Detailed(
+                shown,
+                mine=True,
+                events=events,
+                parent=11,
+                children=tuple(range(10**17, 10**17 + 9)),
+                hidden=3,
+                kept_until=NOW,
+            )
         ),
         refusal([sentence] * 30),
         notice("A sentence."),
@@ -325,7 +333,9 @@ def test_details_show_settings_cost_requests_and_steps() -> None:
         Event(2, 1, SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, NOW, "sent to the provider"),
         Event(3, 1, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING, NOW + 1000, "accepted"),
     ]
-    card = details_card(Detailed(shown, mine=True, events=events, parent=11, children=(13, 14), hidden=0))
+    card = details_card(
+        Detailed(shown, mine=True, events=events, parent=11, children=(13, 14), hidden=0, kept_until=NOW)
+    )
     assert labels(card) == ["Made from job 11", "Led to job 13", "Led to job 14"]
     spoken = said(card)
     for words in (

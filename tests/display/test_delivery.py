@@ -383,6 +383,7 @@ async def test_what_stays_too_large_is_said_and_kept(post: Post) -> None:
     assert not sent.uploads
     assert "Too large to be sent here, but kept: 1 image" in sent.says
     job = await post.job(job_id)
+    assert f"<t:{post.jobs.kept_until(job) // 1000}:D>" in sent.says
     assert (job.status, job.delivery_note) == (JobStatus.KEPT, "edited by the interaction's token, without the images")
 
 

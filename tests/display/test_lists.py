@@ -63,7 +63,7 @@ def entry(number: int, prompt: str, status: JobStatus = JobStatus.DELIVERED, **k
         number, SubmissionStatus.DONE, asked=request(prompt), images=pictures, captured=10**9, exact=False
     )
     shown = view(done, prompt=prompt, title=prompt, of=job(status, id=10**17 + number, private=True, **known))
-    return HistoryEntry(shown, Picture(pictures[0], b"small"))
+    return HistoryEntry(shown, Picture(pictures[0], b"small"), kept_until=5)
 
 
 def test_many_engines_are_all_there_by_pages_with_their_ids() -> None:

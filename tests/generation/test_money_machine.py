@@ -213,7 +213,7 @@ class MoneyMachine(RuleBasedStateMachine):
     def tidy(self) -> None:
         async def forget() -> None:
             async with self.database.write() as tx:
-                old = await images.old_images(tx, self.clock.now() - 7 * DAY)
+                old = await images.old_images(tx, self.clock.now() - 7 * DAY, kept_before=self.clock.now() - 32 * DAY)
                 await images.forget_files(tx, [image.id for image in old])
                 await tidying.forget_tokens(tx, self.clock.now())
                 await tidying.forget_jobs(tx, self.clock.now() - 32 * DAY, limit=100)

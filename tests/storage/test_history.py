@@ -249,6 +249,8 @@ async def test_a_preview_is_recorded_once_and_only_beside_its_file(database: Dat
         assert not await images.set_preview(tx, other, "other.webp")
         assert await images.without_preview(tx, (0, 0), before=NOW + 2, limit=9) == []
         assert await jobs.image_files(tx) == {f"{submission}-0.png", "one.webp"}
+        assert await images.old_previews(tx, NOW + 1, limit=9) == [], "it would only be made once more"
+        await jobs.forget_files(tx, [one])
         assert [image.id for image in await images.old_previews(tx, NOW + 1, limit=9)] == [one]
         assert await images.old_previews(tx, NOW, limit=9) == []
         await images.forget_previews(tx, [one])

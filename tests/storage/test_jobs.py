@@ -308,11 +308,20 @@ async def test_only_old_images_that_were_shown_are_cleared_away(database: Databa
             await add_image(tx, id_, 0, file=f"{status.value}-old.png", at=NOW)
             await add_image(tx, id_, 1, file=f"{status.value}-new.png", at=NOW + 1)
     async with database.write() as tx:
-        old = await jobs.old_images(tx, NOW + 1)
-        gone = {"delivered-old.png", "kept-old.png", "lapsed-old.png", "deleted-old.png"}
+        old = await jobs.old_images(tx, NOW + 1, kept_before=NOW)
+        gone = {"delivered-old.png", "lapsed-old.png", "deleted-old.png"}
         assert {image.file for image in old} == gone
         everything = await jobs.image_files(tx)
         await jobs.forget_files(tx, [image.id for image in old])
-        assert await jobs.old_images(tx, NOW + 1) == []
+        assert await jobs.old_images(tx, NOW + 1, kept_before=NOW) == []
+        (kept,) = await jobs.jobs_with_status(tx, [JobStatus.KEPT])
+        await jobs.update_job(tx, kept.id, ended_at=NOW)
+        assert await jobs.old_images(tx, NOW + 1, kept_before=NOW) == []
+        later = await jobs.old_images(tx, NOW + 1, kept_before=NOW + 1)
+        assert [image.file for image in later] == ["kept-old.png"]
+        assert await jobs.move_job(tx, kept.id, JobStatus.KEPT, JobStatus.DELIVERED, at=NOW + 5)
+        for later_by, shown_long_ago in ((5, False), (6, True)):
+            old = await jobs.old_images(tx, NOW + later_by, kept_before=NOW + later_by)
+            assert any(image.file == "kept-old.png" for image in old) is shown_long_ago
         assert await jobs.image_files(tx) == everything - gone
         assert await count(tx, tables.images) == len(everything)

@@ -30,7 +30,7 @@ HOT: dict[str, tuple[Ask, str]] = {
     "children": (lambda conn: lineage.children(conn, 1), "ix_jobs_parent_id (parent_id=?)"),
     "unfinished_of_message": (lambda conn: lineage.unfinished_of_message(conn, 1), "ix_jobs_status_user_id (status=?)"),
     "get_job": (lambda conn: jobs.get_job(conn, 1), "INTEGER PRIMARY KEY (rowid=?)"),
-    "old_images": (lambda conn: images.old_images(conn, 1), "ix_images_created_at (created_at<?)"),
+    "old_images": (lambda conn: images.old_images(conn, 1, kept_before=1), "ix_images_created_at (created_at<?)"),
     "spent_and_held by user": (
         lambda conn: ledger.spent_and_held(conn, since=1, user_id=1),
         "COVERING INDEX ix_ledger_user_id_counted_at_kind_amount (user_id=? AND counted_at>?)",

@@ -39,7 +39,7 @@ async def test_jobs_that_ended_long_ago_go_with_all_that_belongs_to_them(databas
         await jobs.update_job(tx, fresh, ended_at=NOW)
         # Their files are still there.
         assert await tidying.forget_jobs(tx, NOW, limit=100) == 0
-        await images.forget_files(tx, [image.id for image in await images.old_images(tx, NOW + 1)])
+        await images.forget_files(tx, [image.id for image in await images.old_images(tx, NOW + 1, kept_before=NOW)])
         assert await tidying.forget_jobs(tx, NOW, limit=3) == 3
         assert await tidying.forget_jobs(tx, NOW, limit=3) == 1
         assert await tidying.forget_jobs(tx, NOW, limit=3) == 0
