@@ -49,6 +49,7 @@ def private(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): 0o700 if path.is_dir() else 0o600 for path in [folder, *folder.rglob("*")]}
 
 
+@pytest.mark.slow
 def test_what_commands_make_from_nothing(tmp_path: Path) -> None:
     environment = {"DATA_DIR": str(tmp_path / "data"), "PYTHONPATH": str(ROOT), "AITHRIVING_KEY": "made-up"}
     for words in (["migrate"], ["backup"], ["backup", str(tmp_path / "elsewhere" / "copy.db")]):

@@ -45,6 +45,7 @@ def test_an_emoji_of_several_characters_stays_one() -> None:
 
 
 @given(st.text(max_size=60))
+@pytest.mark.slow
 def test_no_text_becomes_anything_else(note: str) -> None:
     table = Table(2**20)
     table.add([entry(note), entry("the next one")])

@@ -9,6 +9,7 @@ import pytest
 from benchmarks import reports
 
 
+@pytest.mark.slow
 def test_everything_is_asked_and_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--entries", "3000", "--rounds", "2", "--folder", str(tmp_path)]
     reports.main(words)

@@ -20,6 +20,7 @@ def ask(studio: Studio, command: str) -> simcord.MemberActor:
 
 @pytest.mark.parametrize(("status", "code"), REFUSALS)
 @pytest.mark.parametrize("command", ["history", "thread show", "credits", "usage report"])
+@pytest.mark.slow
 async def test_the_same_answer_comes_without_pictures(studio: Studio, command: str, status: int, code: int) -> None:
     await studio.imagine(prompt="a fox")
     await studio.finish()

@@ -78,6 +78,7 @@ async def test_every_sort_of_chart_is_drawn(artist: Charts) -> None:
         assert (await picture(artist, spec)).width > 1000
 
 
+@pytest.mark.slow
 async def test_one_process_draws_them_all_and_comes_back_when_it_is_gone(artist: Charts) -> None:
     await artist.png(SPEC)
     first = artist._process
@@ -90,6 +91,7 @@ async def test_one_process_draws_them_all_and_comes_back_when_it_is_gone(artist:
     assert artist._process is not first
 
 
+@pytest.mark.slow
 async def test_it_ends_when_nobody_asks_any_more(tmp_path: Path) -> None:
     artist = Charts(tmp_path, idle=0.05)
     await artist.png(SPEC)
@@ -100,6 +102,7 @@ async def test_it_ends_when_nobody_asks_any_more(tmp_path: Path) -> None:
     await artist.close()
 
 
+@pytest.mark.slow
 async def test_many_at_once_wait_for_each_other(artist: Charts) -> None:
     drawn = await asyncio.gather(*(artist.png(SPEC) for _ in range(5)))
     assert len(set(drawn)) == 1
@@ -128,6 +131,7 @@ async def test_a_process_that_cannot_be_started_is_no_crash(tmp_path: Path, monk
         await Charts(tmp_path).png(SPEC)
 
 
+@pytest.mark.slow
 def test_the_bot_itself_never_loads_the_plotting_library() -> None:
     # In a process of its own: in this one another test may have plotted something.
     loaded = "import sys, bot.runtime, bot.display.charts; sys.exit('matplotlib' in sys.modules)"

@@ -42,6 +42,7 @@ def test_a_form_that_is_sent_as_it_stands_asks_for_the_same(options: ImagineOpti
 
 
 @given(st.text(max_size=60), st.none() | st.text(max_size=30), st.none() | st.integers(1, 10**9))
+@pytest.mark.slow
 def test_nothing_that_was_accepted_is_lost_on_the_way(prompt: str, negative: str | None, seed: int | None) -> None:
     options = ImagineOptions(prompt, engine=CORE.id, negative=negative, seed=seed)
     try:

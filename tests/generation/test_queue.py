@@ -65,6 +65,7 @@ async def blocked(make_workshop: MakeWorkshop) -> tuple[Workshop, ScriptedProvid
     return await make_workshop(busy, idle), busy, gate
 
 
+@pytest.mark.slow
 async def test_what_waits_for_one_provider_holds_up_nobody_at_another(make_workshop: MakeWorkshop) -> None:
     workshop, busy, gate = await blocked(make_workshop)
     jobs = await crowd(workshop, "busy", list(range(100, 103)) * AT_ONCE)
@@ -81,6 +82,7 @@ async def test_what_waits_for_one_provider_holds_up_nobody_at_another(make_works
     assert len(workshop.delivered) == len(jobs) + 1
 
 
+@pytest.mark.slow
 async def test_what_one_person_asked_for_holds_up_nobody_else(make_workshop: MakeWorkshop) -> None:
     workshop, busy, gate = await blocked(make_workshop)
     await crowd(workshop, "busy", [ADA.user_id] * 3 * AT_ONCE)
@@ -110,6 +112,7 @@ async def test_the_place_in_the_queue_is_that_at_its_own_provider(make_workshop:
     await workshop.finish()
 
 
+@pytest.mark.slow
 async def test_a_long_queue_is_read_again_when_half_of_what_was_read_is_gone(
     make_workshop: MakeWorkshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

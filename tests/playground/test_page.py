@@ -176,6 +176,7 @@ async def test_another_port_is_taken_where_one_is_in_use(capsys: pytest.CaptureF
     assert f"Port {port} is in use" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 async def test_the_command_says_where_and_ends_when_told(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -185,6 +185,7 @@ def test_field_errors_are_shown() -> None:
     paid=st.booleans(),
     key=st.sampled_from(["message", "error", "detail"]),
 )
+@pytest.mark.slow
 def test_no_error_holds_the_key(status: int, words: str, paid: bool, key: str) -> None:
     error = JUDGE.by_status(answer(status, {key: f"{words} Bearer {SECRET} {words}"}), paid=paid)
     assert SECRET not in f"{error} {error.detail} {error.message} {error!r}"

@@ -97,6 +97,7 @@ async def test_what_was_deleted_leaves_no_trace_in_the_files(database: Database,
         assert (await ledger.totals(tx, user_id=USER)).spent == 6000 * theirs.jobs
 
 
+@pytest.mark.slow
 async def test_a_reader_in_the_middle_of_something_keeps_it_due(database: Database, path: Path) -> None:
     async with database.write() as tx:
         await live(tx, USER, "walrus")

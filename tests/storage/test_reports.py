@@ -95,6 +95,7 @@ KEYS: dict[By, Callable[[dict[str, Any]], Any]] = {
     user_id=st.sampled_from((None, None, 1)),
     span=st.sampled_from(((None, None), (NOW, NOW + DAY), (NOW + DAY, None))),
 )
+@pytest.mark.slow
 def test_the_figures_are_those_of_the_entries(
     migrated: Path,
     every: list[dict[str, Any]],

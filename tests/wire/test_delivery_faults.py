@@ -147,6 +147,7 @@ async def test_a_new_message_in_the_channel_that_was_posted_though_discord_faile
     assert job.message_id == home.only.id
 
 
+@pytest.mark.slow
 async def test_the_gateway_is_gone_for_two_minutes(home: House, ada: Person) -> None:
     asked = await home.begun(ada)
     home.discord.gateway.shut()
@@ -254,6 +255,7 @@ async def test_images_that_are_ready_out_of_turn(home: House, ada: Person) -> No
     assert len({one.filename for one in home.only.files}) == 3
 
 
+@pytest.mark.slow
 async def test_killed_after_an_upload_whose_token_ends_meanwhile(
     discord: Discord, channel: Channel, ada: Person, tmp_path: Path
 ) -> None:

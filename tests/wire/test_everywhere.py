@@ -78,6 +78,7 @@ async def test_pictures_are_made_everywhere(
 
 
 @pytest.mark.parametrize("place", PLACES)
+@pytest.mark.slow
 async def test_every_question_is_answered_everywhere(
     home: House, ada: Person, place: Callable[[House, Person], Channel]
 ) -> None:

@@ -141,6 +141,7 @@ async def test_where_the_app_is_only_installed_by_a_user(discord: Discord, bot: 
                 await ben.slash(place, "paint", prompt="a fox")
 
 
+@pytest.mark.slow
 async def test_fifty_users_at_once(discord: Discord, bot: SmallBot, channel: Channel) -> None:
     people = [discord.user(f"user{number}") for number in range(50)]
     asked = [await one.slash(channel, "paint", prompt=one.user.name, count=1) for one in people]

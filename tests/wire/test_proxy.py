@@ -50,6 +50,7 @@ def environ(discord: Discord, proxy: ForwardProxy, folder: Path, **more: str) ->
     }
 
 
+@pytest.mark.slow
 async def test_the_bot_works_through_it_from_the_login_to_the_picture(
     discord: Discord,
     channel: Channel,

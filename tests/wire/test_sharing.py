@@ -23,6 +23,7 @@ def public(person: Person, channel: Channel) -> list[Seen]:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.slow
 async def test_killed_between_posting_and_recording_it(
     discord: Discord, channel: Channel, ada: Person, tmp_path: Path, when: str
 ) -> None:
