@@ -33,7 +33,7 @@ def whole(seed: int, jobs: int) -> Mapping[str, Sequence[Step]]:
         "lateness": [partial(lateness.lateness, load, seed) for load in lateness.loads(jobs)],
         "cost": [lambda: cost.processor(40, 3, seed), lambda: cost.memory((100, 1000), seed)],
         "throughput": [lambda: throughput(60, seed)],
-        "delivery": [lambda: delivery(10, 10, 100, 3, seed)],
+        "delivery": [lambda: delivery(10, 10, 100, 1, seed)],
         "restart": [lambda: restart(1000, 3, seed)],
         "reports": [lambda: reports(1_000_000, 15)],
         "start": [lambda: start(7, seed)],
