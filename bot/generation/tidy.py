@@ -20,7 +20,7 @@ DAY = 86_400_000
 EVERY_SECONDS = 3600.0
 TRUSTED_WITHIN = 300.0
 """Seconds by which the clock may differ from Discord's; beyond that nobody knows how old anything is."""
-DOUBTED_SECONDS = 300.0
+DOUBTED_SECONDS = 900.0
 """Seconds after which a clock that was not confirmed is looked at again."""
 # Rows of one transaction: short enough that nobody who writes meanwhile has to wait.
 AT_ONCE = 200

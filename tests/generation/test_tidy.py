@@ -215,7 +215,7 @@ async def test_a_clock_that_was_set_right_is_believed_soon(workshop: Workshop, m
         await kept_tidy(workshop, witness)
     view = await workshop.view(job_id)
     assert [image.file for image in view.images] == [None], "it is eight days old"
-    assert times == pytest.approx([300, 3900])
+    assert times == pytest.approx([900, 4500])
 
 
 @pytest.mark.parametrize("error", [StorageError("The disk is full."), RuntimeError("a bug")])
