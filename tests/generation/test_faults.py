@@ -39,6 +39,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("row", "engine", "case"), CASES)
+@pytest.mark.slow
 async def test_the_table(
     row: Row,
     engine: str,

@@ -17,6 +17,8 @@ from tests.wire.people import Person
 from tests.wire.process import BotProcess
 from tests.wire.terms import Permission
 
+pytestmark = pytest.mark.slow
+
 
 async def test_too_large_once(home: House, ada: Person) -> None:
     home.discord.fail("PATCH", "/webhooks/*", status=413, code=40005, match=has_files)
@@ -147,7 +149,6 @@ async def test_a_new_message_in_the_channel_that_was_posted_though_discord_faile
     assert job.message_id == home.only.id
 
 
-@pytest.mark.slow
 async def test_the_gateway_is_gone_for_two_minutes(home: House, ada: Person) -> None:
     asked = await home.begun(ada)
     home.discord.gateway.shut()
@@ -170,7 +171,6 @@ async def test_the_gateway_is_gone_for_two_minutes(home: House, ada: Person) -> 
 
 
 @pytest.mark.parametrize("private", [True, False], ids=["direct message", "channel"])
-@pytest.mark.slow
 async def test_killed_between_posting_and_recording_it(
     discord: Discord, channel: Channel, ada: Person, tmp_path: Path, private: bool
 ) -> None:
@@ -255,7 +255,6 @@ async def test_images_that_are_ready_out_of_turn(home: House, ada: Person) -> No
     assert len({one.filename for one in home.only.files}) == 3
 
 
-@pytest.mark.slow
 async def test_killed_after_an_upload_whose_token_ends_meanwhile(
     discord: Discord, channel: Channel, ada: Person, tmp_path: Path
 ) -> None:
