@@ -69,7 +69,7 @@ TROUBLES = {
     Trouble.REFUSED: "Discord refuses them; the log says why. Report this to Easel's developers.",
     Trouble.AWAY: "Discord does not answer, or asks for patience. Try again later.",
 }
-"""What to do about each, for whoever runs the bot."""
+"""For the operator: how to fix each kind of trouble."""
 
 
 @dataclass(frozen=True, slots=True)

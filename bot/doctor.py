@@ -57,7 +57,7 @@ _SUBCOMMANDS = frozenset({1, 2})
 class Finding:
     """One thing that was looked at, in one line. ``fine`` is False where something must be done, and says what.
 
-    ``note``: nothing must be done, but whoever runs the bot should know it.
+    ``note``: the operator should know it but need not do anything.
     """
 
     subject: str

@@ -1,4 +1,4 @@
-"""Why a host could not be reached, in words for whoever runs the bot."""
+"""Explains to the operator why a host could not be reached."""
 
 from __future__ import annotations
 

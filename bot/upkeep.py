@@ -1,4 +1,4 @@
-"""What whoever runs the bot does with its data: copy it, put a copy back, prove that the books are right."""
+"""The operator's commands for the data: backup, restore, retry and reconcile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/usage: what a server's people spend and what runs now, for those who manage it and for whoever runs the bot."""
+"""/usage: spending and running jobs of a server, for its managers and for the operator."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class Reports:
     async def report(self, asker: Asker, period: str, by: By, page: int = 1) -> UsageReport:
         """A page of the report; the last one there is, if ``page`` is beyond it.
 
-        Raises UserError for a period that is none and for whoever may not know.
+        Raises UserError for an invalid period, and if the asker may not see the report.
         """
         server_id = asker.server_id()
         now = self._clock.now()
@@ -153,7 +153,7 @@ class Reports:
     # --- what runs now ------------------------------------------------------------------------------------------
 
     async def running(self, asker: Asker) -> Running:
-        """What is unfinished now. Raises UserError for whoever may not know."""
+        """Everything unfinished now. Raises UserError if the asker may not see it."""
         server_id = asker.server_id()
         now = self._clock.now()
         async with self._database.read() as connection:

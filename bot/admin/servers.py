@@ -63,7 +63,7 @@ class MemberLimits:
 class Servers:
     """Every server's rules and limits, and the verbs by which admins change them.
 
-    ``operator`` are the limits of whoever runs the bot, within which those of the servers hold.
+    ``operator`` are the operator's limits. A server cannot allow more than these.
     """
 
     def __init__(self, database: Database, operator: Limits, clock: Clock) -> None:
@@ -74,7 +74,7 @@ class Servers:
         self._quotas: dict[int, list[Quota]] = {}
         self._turn = asyncio.Lock()
         self.place: Callable[[Origin], Place] = lambda _: ANY_PLACE
-        """The server as this person sees it; whoever knows Discord puts a better one in its place."""
+        """Returns the server as one person sees it. The client replaces this with one that knows Discord's cache."""
 
     async def load(self) -> None:
         """Read what is stored. Raises StorageError."""
@@ -218,7 +218,7 @@ class Servers:
         return list(self._quotas.get(server_id, ()))
 
     async def member_limits(self, origin: Origin, user_id: int, role_ids: frozenset[int]) -> MemberLimits:
-        """What holds for a member of the server now. Raises UserError for whoever may not know."""
+        """A member's limits and how much of them is used. Raises UserError if ``origin`` may not manage the server."""
         server_id = require_manager(origin)
         now, period = self._clock.now(), self.rules(server_id).period
         limits = self._limits(server_id, user_id, role_ids)
@@ -243,13 +243,13 @@ class Servers:
             )
 
     async def balance(self, origin: Origin, user_id: int) -> Balance:
-        """What a person was given beside the limits. Raises UserError for whoever may not know."""
+        """The extra credits of a member. Raises UserError if ``origin`` may not manage the server."""
         server_id = require_manager(origin)
         async with self._database.read() as connection:
             return await ledger.balance(connection, user_id=user_id, server_id=server_id)
 
     async def acts(self, origin: Origin, *, before: int | None = None, limit: int) -> list[AdminAct]:
-        """The latest changes by admins, newest first. Raises UserError for whoever may not know."""
+        """The latest changes by admins, newest first. Raises UserError if ``origin`` may not manage the server."""
         server_id = require_manager(origin)
         async with self._database.read() as connection:
             return await server_settings.acts(connection, server_id, before=before, limit=limit)
