@@ -208,6 +208,7 @@ async def _carry_out(command: Command, settings: Settings, arguments: argparse.N
             raise
         return _complain(NOT_INSTALLED, 1)
     except Exception:
+        # The last place that can log it with the secrets blotted out; Python would print it as it is.
         log.critical("crashed", exc_info=True)
         return 1
 

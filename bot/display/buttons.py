@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Self
 
 import discord
+import structlog
 from discord import ui
 
 from bot.display.answers import Press, explain, tell
@@ -23,6 +24,8 @@ from bot.display.starting import missing_permissions, origin_of, pressed_card, s
 from bot.errors import UserError
 from bot.logs import bound
 from storage.jobs import JobStatus
+
+log = structlog.get_logger(__name__)
 
 _MINUTES_TO_CONFIRM = 5
 
@@ -186,7 +189,8 @@ class DeleteQuestion(ui.LayoutView):
             await self._press.delete_original_response()
         except discord.NotFound:
             said = "Deleted. The card had been taken away already."
-        except discord.HTTPException:
+        except discord.HTTPException as error:
+            log.warning("card.not_removed", job=self._job_id, status=error.status, code=error.code)
             said = "Deleted, but Discord did not let me take the card away."
         else:
             said = "Deleted."

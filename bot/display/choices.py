@@ -42,6 +42,7 @@ def calmly(suggest: Suggest[_Cog]) -> Suggest[_Cog]:
             log.warning("autocomplete.too_slow", of=suggest.__name__)
             return []
         except Exception:
+            # Suggestions are a help: without them the command can be typed all the same.
             log.exception("autocomplete.failed", of=suggest.__name__)
             return []
 

@@ -130,6 +130,7 @@ class Delivery:
                 self._stale.discard(job_id)
                 await self.show(job_id)
         except Exception:
+            # This task belongs to nobody who could be told. The next change edits the card again.
             log.exception("card.not_edited", job=job_id)
         finally:
             del self._updating[job_id]

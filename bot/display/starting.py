@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import discord
+import structlog
 
 from bot.display.answers import Press
 from bot.display.cards import notice, refusal
@@ -10,6 +11,8 @@ from bot.display.first_answer import promise
 from bot.errors import UserError
 from bot.generation.requests import ImagineOptions, Plan
 from bot.origin import CardAddress, Origin
+
+log = structlog.get_logger(__name__)
 
 
 def origin_of(interaction: Press) -> Origin:
@@ -156,8 +159,9 @@ async def take_back(
     await interaction.edit_original_response(view=notice(said))
     try:
         await interaction.followup.send(view=refusal(error.problems), ephemeral=True)
-    except discord.HTTPException:
-        # Rather before everybody than not at all.
+    except discord.HTTPException as failure:
+        # The person has to learn of it, even if everybody sees it.
+        log.warning("refusal.shown_to_all", status=failure.status, code=failure.code)
         await interaction.edit_original_response(view=refusal(error.problems))
     else:
         await interaction.delete_original_response()

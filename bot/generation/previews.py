@@ -50,7 +50,7 @@ class Previews:
         try:
             return await self._make(image)
         except Exception:
-            # Whoever looks at a list gets it all the same, without this picture.
+            # A decoder can fail in many ways, and a list is shown all the same, without this picture.
             log.exception("preview.not_made", image=image.id)
             return None
 
