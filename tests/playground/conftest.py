@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 
 from bot import config
 from bot.config import Settings
 from bot.generation.clock import SystemClock
+from playground.providers import StandIn, flat
 
 HASTE = 40
 
@@ -29,3 +32,15 @@ def hasty() -> HastyClock:
 def settings() -> Settings:
     """Settings of nobody: neither the environment nor a file."""
     return config.load({}, env_file=None)
+
+
+@pytest.fixture
+async def stand_in() -> AsyncIterator[StandIn]:
+    async with StandIn(seconds=(0, 0), painter=flat) as running:
+        yield running
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+        yield session

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
@@ -24,18 +23,6 @@ from tests.playground.service_calls import (
     open_thread,
     post_entry,
 )
-
-
-@pytest.fixture
-async def stand_in() -> AsyncIterator[StandIn]:
-    async with StandIn(seconds=(0, 0), painter=flat) as running:
-        yield running
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
-        yield session
 
 
 async def test_a_request_waits_until_its_time_has_come(http: aiohttp.ClientSession) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +33,6 @@ from tests.playground.service_calls import list_entries, open_thread, post_entry
 
 HEADERS = {"Accept": "application/json", "Authorization": "Bearer a-token"}
 CORE = {"prompt": "A lighthouse on a cliff", "height": 320, "width": 320}
-
-
-@pytest.fixture
-async def stand_in() -> AsyncIterator[StandIn]:
-    async with StandIn(seconds=(0, 0), painter=flat) as running:
-        yield running
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
-        yield session
 
 
 async def core(http: aiohttp.ClientSession, stand_in: StandIn, **changes: object) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -39,18 +39,6 @@ ENTRY = {
     "prompts[0][text]": "A lighthouse on a cliff",
     "images": "2",
 }
-
-
-@pytest.fixture
-async def stand_in() -> AsyncIterator[StandIn]:
-    async with StandIn(seconds=(0, 0), painter=flat) as running:
-        yield running
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
-        yield session
 
 
 async def core(http: aiohttp.ClientSession, stand_in: StandIn, **changes: object) -> Any:

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
 
-from playground.providers import ODD, Echo, Fate, Fault, InTurn, StandIn, deploy, flat, odd
+from playground.providers import ODD, Echo, Fate, Fault, InTurn, StandIn, deploy, odd
 from playground.providers.faults import Status
 from tests.playground.service_calls import BEARER, CORE, ENTRY, KEY, generate, list_entries, open_thread, post_entry
 
 PROMPT = ENTRY["prompts[0][text]"]
-
-
-@pytest.fixture
-async def stand_in() -> AsyncIterator[StandIn]:
-    async with StandIn(seconds=(0, 0), painter=flat) as running:
-        yield running
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
-        yield session
 
 
 async def each_call(http: aiohttp.ClientSession, stand_in: StandIn, thread: str) -> list[tuple[int, str, str]]:

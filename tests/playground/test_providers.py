@@ -33,18 +33,6 @@ TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
-@pytest.fixture
-async def stand_in() -> AsyncIterator[StandIn]:
-    async with StandIn(seconds=(0, 0), painter=flat) as running:
-        yield running
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
-        yield session
-
-
 def test_the_pages_thread_program_runs_with_only_the_address_changed(stand_in_thread: str) -> None:
     """Plain blocking calls in the order of the page: open, post, read until it is done, download."""
 
