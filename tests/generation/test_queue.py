@@ -11,9 +11,10 @@ from bot.generation import queue
 from bot.generation.requests import ImagineOptions, encode_request
 from storage import jobs as rows
 from storage import ledger
-from storage.jobs import JobStatus, SubmissionStatus
+from storage.jobs import SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
 from tests.generation.conftest import ADA, BEN, MakeWorkshop, Workshop
+from tests.storage.rows import add_job
 
 AT_ONCE = 20
 
@@ -27,31 +28,14 @@ async def crowd(workshop: Workshop, provider: str, users: list[int]) -> list[int
     """Queued submissions of these people, in this order; the jobs' ids."""
     plan = workshop.actions.check(ADA, ImagineOptions(prompt="a lighthouse", engine=f"{provider}/brush"))
     (request,) = plan.requests
-    ids = []
+    options, now, ids = plan.options.to_json(), workshop.clock.now(), []
     async with workshop.database.write() as tx:
         for user_id in users:
-            job_id = await rows.add_job(
-                tx,
-                thread_id=None,
-                parent_id=None,
-                user_id=user_id,
-                server_id=10,
-                status=JobStatus.WORKING,
-                options=plan.options.to_json(),
-                private=False,
-                spoiler=False,
-                channel_id=100,
-                message_id=1000,
-                interaction_token="token",
-                token_expires_at=workshop.clock.now() + 900_000,
-                bot_present=True,
-                file_limit=10 * 2**20,
-                at=workshop.clock.now(),
-            )
+            job_id = await add_job(tx, user_id=user_id, server_id=10, options=options, at=now)
             asked = rows.Asked(request.engine, provider, encode_request(request))
-            (id_,) = await rows.add_submissions(tx, job_id, [asked], user_id=user_id, at=workshop.clock.now())
+            (id_,) = await rows.add_submissions(tx, job_id, [asked], user_id=user_id, at=now)
             hold = ledger.Hold(id_, request.engine, 5000)
-            await ledger.hold(tx, hold, user_id=user_id, server_id=10, at=workshop.clock.now())
+            await ledger.hold(tx, hold, user_id=user_id, server_id=10, at=now)
             ids.append(job_id)
     return ids
 

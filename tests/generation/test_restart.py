@@ -20,6 +20,7 @@ from storage.database import AsyncConnection
 from storage.jobs import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
 from tests.generation.conftest import ADA, MakeWorkshop, Workshop
+from tests.storage.rows import add_job
 
 QUEUED, SUBMITTING, RENDERING = SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING
 LONG = 24 * 3600.0
@@ -30,28 +31,11 @@ async def left_behind(workshop: Workshop, ages: list[int], status: SubmissionSta
     plan = workshop.actions.check(ADA, ImagineOptions(prompt="a lighthouse"))
     request = plan.requests[0]
     provider = request.engine.partition("/")[0]
-    ids = []
+    options, ids = plan.options.to_json(), []
     async with workshop.database.write() as tx:
         for age in ages:
             at = workshop.clock.now() - age * 1000
-            job_id = await rows.add_job(
-                tx,
-                thread_id=None,
-                parent_id=None,
-                user_id=age,
-                server_id=10,
-                status=JobStatus.WORKING,
-                options=plan.options.to_json(),
-                private=False,
-                spoiler=False,
-                channel_id=100,
-                message_id=1000,
-                interaction_token="token",
-                token_expires_at=at + 900_000,
-                bot_present=True,
-                file_limit=10 * 2**20,
-                at=at,
-            )
+            job_id = await add_job(tx, user_id=age, server_id=10, options=options, at=at)
             asked = rows.Asked(request.engine, provider, encode_request(request))
             (id_,) = await rows.add_submissions(tx, job_id, [asked], user_id=age, at=at)
             await ledger.hold(tx, ledger.Hold(id_, request.engine, 5000), user_id=age, server_id=10, at=at)
