@@ -65,6 +65,19 @@ class Workshop:
         if await self.jobs.shown(job_id, note="shown"):
             self.delivered.append(job_id)
 
+    async def start_until_ready(self, job_id: int) -> None:
+        """Start the worker and come back when the job is ready and its delivery hangs, as before a crash."""
+        hanging = asyncio.Event()
+
+        async def hang(_: int) -> None:
+            hanging.set()
+            await asyncio.Event().wait()
+
+        self.deliver = hang
+        await self.worker.start()
+        await hanging.wait()
+        self.deliver = self._deliver
+
     @property
     def provider(self) -> ScriptedProvider:
         provider = next(iter(self.providers.values()))

@@ -283,17 +283,8 @@ async def test_a_restart_while_rendering_polls_on(workshop: Workshop) -> None:
 
 
 async def test_a_restart_before_the_delivery_delivers(workshop: Workshop) -> None:
-    hanging = asyncio.Event()
-
-    async def hang(job_id: int) -> None:
-        hanging.set()
-        await asyncio.Event().wait()
-
-    workshop.deliver = hang
     job_id = await workshop.imagine()
-    await workshop.worker.start()
-    await hanging.wait()
-    workshop.deliver = workshop._deliver
+    await workshop.start_until_ready(job_id)
     await workshop.restart()
     await workshop.finish()
     assert workshop.delivered == [job_id]

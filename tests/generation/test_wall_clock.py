@@ -258,18 +258,9 @@ async def test_after_a_restart_it_is_given_up_sooner_but_not_at_once(workshop: W
 
 
 async def test_after_a_restart_a_result_that_was_ready_before_is_looked_for(workshop: Workshop) -> None:
-    hanging = asyncio.Event()
-
-    async def hang(job_id: int) -> None:
-        hanging.set()
-        await asyncio.Event().wait()
-
-    workshop.deliver = hang
     job_id = await workshop.imagine()
-    await workshop.worker.start()
-    await hanging.wait()
+    await workshop.start_until_ready(job_id)
     assert not workshop.jobs.ready_before(await workshop.jobs.job(job_id))
-    workshop.deliver = workshop._deliver
     # The clock was ahead before, and is right now: the job seems to have become ready in this process.
     workshop.clock.set_wall(-DAY)
     await workshop.restart()
