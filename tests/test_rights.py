@@ -21,7 +21,7 @@ from storage.database import migrate
 from storage.disk import make_folder
 from storage.images import ImageFiles
 from storage.pools import Pools
-from tests.storage.test_migrations import made_at
+from tests.storage.database_files import made_at
 
 ROOT = Path(__file__).parent.parent
 

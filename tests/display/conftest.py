@@ -197,3 +197,12 @@ async def post(tmp_path: Path, pools: Pools, monkeypatch: pytest.MonkeyPatch) ->
     await asyncio.gather(*made.running, return_exceptions=True)
     await worker.stop(0)
     await database.close()
+
+
+def ways(post: Post) -> list[str]:
+    return [sent.way for sent in post.discord.taken]
+
+
+async def worked(post: Post) -> None:
+    await post.worker.start()
+    await post.worker.idle()

@@ -26,7 +26,7 @@ from storage.quotas import Quota, Subject
 from storage.reports import DAY, By, Figures, Line
 from storage.running import Request
 from storage.server_settings import AdminAct
-from tests.display.test_cards import everything, said
+from tests.doubles.cards import everything, said
 
 HUGE = 10**12
 NAUGHTY = "@everyone <@1> [x](https://evil.example)\n# big"

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simcord.components import validate_message_state
 
 from bot.credits import Price
-from bot.display.buttons import ACTIONS, JobButton
 from bot.display.cards import Card, notice, refusal, text, within
 from bot.display.credits_card import credits_card, credits_chart
 from bot.display.detail_cards import details_card
@@ -37,6 +34,7 @@ from bot.spending import CreditsView, Step
 from storage.jobs import Event, JobStatus, SubmissionStatus
 from storage.ledger import Balance
 from storage.spending import Spent
+from tests.doubles.cards import check, everything, labels, said
 from tests.doubles.engines import ENGINES
 from tests.doubles.views import ENGINE, NOW, image, job, request, submission, view
 
@@ -46,43 +44,6 @@ prompts = st.one_of(
     st.text(min_size=1, max_size=2000),
     st.sampled_from(["*", "<@1>", "🦊", "-# ", "\n# x\n", "\\", "`"]).map(lambda mark: (mark * 2000)[:2000]),
 )
-
-
-def everything(card: Card) -> list[dict[str, Any]]:
-    """Every component of the card, as it is sent."""
-
-    def walk(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        for component in components:
-            yield component
-            yield from walk(component.get("components", []))
-
-    return list(walk(card.to_components()))  # type: ignore[no-untyped-call]  # the library leaves it untyped
-
-
-def said(card: Card) -> str:
-    return "\n".join(part["content"] for part in everything(card) if part["type"] == 10)
-
-
-def labels(card: Card) -> list[str]:
-    return [part["label"] for part in everything(card) if part["type"] == 2]
-
-
-def check(card: Card) -> None:
-    """Discord would take it."""
-    parts = everything(card)
-    assert len(parts) <= 40
-    texts = [part["content"] for part in parts if part["type"] == 10]
-    assert all(texts)
-    assert sum(map(units, texts)) <= 4000
-    for part in parts:
-        if part["type"] == 2:
-            assert 0 < len(part["label"]) <= 80
-            assert JobButton.__discord_ui_compiled_template__.fullmatch(part["custom_id"])
-            assert part["custom_id"].split(":")[1] in ACTIONS
-        for item in part.get("items", []):
-            assert 0 < units(item["description"]) <= 1024
-    components = card.to_components()  # type: ignore[no-untyped-call]  # the library leaves it untyped
-    validate_message_state(components, flags=COMPONENTS_V2, content=None, embeds=[])
 
 
 def many(prompt: str, sentence: str) -> JobView:

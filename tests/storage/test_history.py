@@ -17,8 +17,8 @@ from storage.schema import upgrade
 from storage.searching import WORDS_AT_MOST, folded, patterns, words_of
 from storage.sqlite import connect
 from storage.thread_work import Work
+from tests.storage.database_files import made_at
 from tests.storage.rows import NOW, SERVER, USER, add_done, add_image, add_job, add_submission, count
-from tests.storage.test_migrations import made_at
 
 PROMPTS = ("Straße bei Nacht", "Кот 100%", "a snake_case", "a back\\slash", "Ночь, \n  кот")
 

@@ -8,24 +8,33 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, MetaData, Text, create_engine
 
-from storage import copies, jobs, ledger, sqlite, state, tables, threads
+from storage import copies, sqlite, threads
 from storage import schema as schema_module
 from storage.database import Database, StorageError, migrate
-from storage.migrations import FOLDER, known_versions, upgrade
+from storage.migrations import FOLDER, known_versions
 from storage.tables import metadata
-from tests.storage.rows import add_image, add_job, add_submission, address, count
+from tests.storage.database_files import (
+    add_step,
+    contents,
+    declared,
+    differences,
+    editing,
+    fill,
+    fill_every_table,
+    made_at,
+    read_everything,
+    rows,
+    schema,
+    version,
+)
+from tests.storage.rows import address
 
 MIGRATION = '''"""A step that a test made up."""
 import sqlalchemy as sa
@@ -332,124 +341,3 @@ def test_a_folder_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="cannot be used"):
         asyncio.run(migrate(address(tmp_path / "file" / "easel.db")))
-
-
-def add_step(steps: Path, body: str) -> None:
-    text = MIGRATION.format(version=NEXT, before=CURRENT, body=body)
-    (steps / "versions" / f"{NEXT}_made_up.py").write_text(text)
-
-
-def made_at(path: Path, wanted: str) -> None:
-    """A database as the program of that version made it."""
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.begin() as connection:
-        upgrade(connection, to=wanted)
-    engine.dispose()
-
-
-def fill_every_table(path: Path) -> dict[str, dict[str, Any]]:
-    """One row in each table, whatever tables that version has, with something in every column."""
-    engine = create_engine(f"sqlite:///{path}")
-    reflected = MetaData()
-    reflected.reflect(engine)
-    with engine.begin() as connection:
-        for table in reflected.sorted_tables:
-            if table.name != "alembic_version":
-                connection.execute(table.insert().values({column.name: made_up(column) for column in table.columns}))
-    engine.dispose()
-    return contents(path)
-
-
-def made_up(column: Column[Any]) -> object:
-    if column.primary_key or column.foreign_keys:
-        return "a name" if isinstance(column.type, Text) else 1
-    if not isinstance(column.type, Text):
-        return 0 if column.name in {"private", "spoiler", "filtered"} else 1
-    if column.name.endswith("status"):
-        return STATUSES.get(column.table.name, "done")
-    return WORDS.get(column.name, f"some {column.name}")
-
-
-def contents(path: Path) -> dict[str, dict[str, Any]]:
-    """The one row of each table."""
-    found = {}
-    with editing(path) as connection:
-        connection.row_factory = sqlite3.Row
-        for table in rows_of_tables(connection):
-            (row,) = connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - names of ours
-            found[table] = dict(row)
-    return found
-
-
-def rows_of_tables(connection: sqlite3.Connection) -> list[str]:
-    """The tables that have rows, without SQLite's and Alembic's own."""
-    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    ours = [name for name in names if name not in {"alembic_version", "sqlite_sequence"}]
-    return [name for name in ours if connection.execute(f"SELECT 1 FROM {name}").fetchone()]  # noqa: S608 - names of ours
-
-
-async def read_everything(url: str) -> None:
-    """What the program reads of such a row is what it expects."""
-    database = await Database.open(url)
-    async with database.read() as conn:
-        job = await jobs.get_job(conn, 1)
-        assert job is not None
-        assert job.status is jobs.JobStatus.DELIVERED
-        assert [submission.status for submission in await jobs.submissions_of(conn, 1)] == ["done"]
-        assert len(await jobs.events_of(conn, 1)) == 1
-        assert len(await jobs.images_of(conn, 1)) == 1
-        assert await state.get(conn, "a name") == [1]
-        assert await threads.get_thread(conn, 1, 1) is not None
-        assert (await ledger.totals(conn)).captures == 0
-    await database.close()
-
-
-async def fill(url: str) -> None:
-    """A job with a submission, its event and its image."""
-    database = await Database.open(url)
-    async with database.write() as tx:
-        submission_id = await add_submission(tx, await add_job(tx))
-        await add_image(tx, submission_id)
-        assert await count(tx, tables.events) == 1
-    await database.close()
-
-
-@contextmanager
-def editing(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        yield connection
-
-
-def schema(path: Path) -> dict[str, str]:
-    with editing(path) as connection:
-        found: list[tuple[str, str]] = connection.execute(
-            "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
-        ).fetchall()
-    return {name: sql for name, sql in found if name not in {"alembic_version", "sqlite_sequence"}}
-
-
-def declared(path: Path) -> dict[str, str]:
-    engine = create_engine(f"sqlite:///{path}")
-    metadata.create_all(engine)
-    engine.dispose()
-    return schema(path)
-
-
-def differences(path: Path) -> list[Any]:
-    """Where the file's tables are not those that the program declares."""
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        found: list[Any] = compare_metadata(context, metadata)
-    engine.dispose()
-    return found
-
-
-def version(path: Path) -> Any:
-    with editing(path) as connection:
-        return connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
-
-
-def rows(path: Path, *names: str) -> list[int]:
-    with editing(path) as connection:
-        return [connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names]  # noqa: S608 - names of ours

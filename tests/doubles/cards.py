@@ -1,0 +1,51 @@
+"""Reads cards, and holds them against the limits of Discord."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from simcord.components import validate_message_state
+
+from bot.display.buttons import ACTIONS, JobButton
+from bot.display.cards import Card
+from bot.display.wording import units
+
+COMPONENTS_V2 = 1 << 15
+
+
+def everything(card: Card) -> list[dict[str, Any]]:
+    """Every component of the card, as it is sent."""
+
+    def walk(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for component in components:
+            yield component
+            yield from walk(component.get("components", []))
+
+    return list(walk(card.to_components()))  # type: ignore[no-untyped-call]  # the library leaves it untyped
+
+
+def said(card: Card) -> str:
+    return "\n".join(part["content"] for part in everything(card) if part["type"] == 10)
+
+
+def labels(card: Card) -> list[str]:
+    return [part["label"] for part in everything(card) if part["type"] == 2]
+
+
+def check(card: Card) -> None:
+    """Discord would take it."""
+    parts = everything(card)
+    assert len(parts) <= 40
+    texts = [part["content"] for part in parts if part["type"] == 10]
+    assert all(texts)
+    assert sum(map(units, texts)) <= 4000
+    for part in parts:
+        if part["type"] == 2:
+            assert 0 < len(part["label"]) <= 80
+            assert JobButton.__discord_ui_compiled_template__.fullmatch(part["custom_id"])
+            assert part["custom_id"].split(":")[1] in ACTIONS
+        for item in part.get("items", []):
+            assert 0 < units(item["description"]) <= 1024
+    components = card.to_components()  # type: ignore[no-untyped-call]  # the library leaves it untyped
+    validate_message_state(components, flags=COMPONENTS_V2, content=None, embeds=[])
