@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import socket
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import blockbuster.blockbuster
@@ -19,6 +21,7 @@ import cogs
 import playground
 import storage
 from bot.logs import through_logging
+from storage.database import migrate
 from storage.pools import Pools
 
 # How fast a machine is must not decide whether a test passes; the same run in CI must give the same result twice.
@@ -99,6 +102,14 @@ def no_blocking_on_the_loop(blocking_detector: None) -> Iterator[list[str]]:
     Blocked.seen.clear()
     yield Blocked.seen
     assert not Blocked.seen, f"these calls blocked the event loop: {Blocked.seen}"
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty database that is up to date. Tests copy it: to migrate takes longer than most of them do."""
+    path = tmp_path_factory.mktemp("template") / "easel.db"
+    asyncio.run(migrate(f"sqlite+aiosqlite:///{path}"))
+    return path
 
 
 @pytest.fixture

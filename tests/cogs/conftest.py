@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -181,12 +182,14 @@ MakeStudio = Callable[..., Awaitable[Studio]]
 
 
 @pytest.fixture
-async def make_studio(tmp_path: Path) -> AsyncIterator[MakeStudio]:
+async def make_studio(migrated: Path, tmp_path: Path) -> AsyncIterator[MakeStudio]:
     """Makes the studio with further settings, and asks at the end whether anything went wrong that nobody was told."""
     made: list[tuple[Studio, AsyncExitStack]] = []
 
     async def make(*, seconds: tuple[float, float] | None = (0, 0), **further: str) -> Studio:
         outside = AsyncExitStack()
+        if not (tmp_path / "easel.db").exists():
+            shutil.copy(migrated, tmp_path / "easel.db")
         stand_in = StandIn(seconds=seconds, painter=flat)
         await stand_in.start()
         outside.push_async_callback(stand_in.stop)

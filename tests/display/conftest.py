@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from bot.generation.requests import ImagineOptions
 from bot.generation.worker import Worker
 from bot.origin import CardAddress, Origin
 from bot.personal import Personal
-from storage.database import Database, migrate
+from storage.database import Database
 from storage.images import ImageFiles
 from storage.jobs import Job
 from storage.pools import Pools
@@ -177,9 +178,9 @@ async def _nobody(job_id: int) -> None:
 
 
 @pytest.fixture
-async def post(tmp_path: Path, pools: Pools, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Post]:
+async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Post]:
+    await asyncio.to_thread(shutil.copy, migrated, tmp_path / "easel.db")
     url = f"sqlite+aiosqlite:///{tmp_path / 'easel.db'}"
-    await migrate(url, None)
     database, files, clock = await Database.open(url), ImageFiles(tmp_path / "images", pools), SkippingClock()
     await files.prepare()
     provider, answers, limits = ScriptedProvider(), Answers(), Limits()

@@ -22,7 +22,7 @@ from bot.providers.base import Provider
 from playground.providers import StandIn, flat
 from storage import jobs as rows
 from storage import ledger
-from storage.database import Database, migrate
+from storage.database import Database
 from storage.images import ImageFiles
 from storage.jobs import Submission
 from storage.pools import Pools
@@ -125,14 +125,15 @@ MakeWorkshop = Callable[..., Awaitable[Workshop]]
 
 
 @pytest.fixture
-async def make_workshop(tmp_path: Path, pools: Pools) -> AsyncIterator[MakeWorkshop]:
+async def make_workshop(migrated: Path, tmp_path: Path, pools: Pools) -> AsyncIterator[MakeWorkshop]:
     made: list[Workshop] = []
 
     async def make(*providers: Provider, limits: Limits | None = None) -> Workshop:
-        url = f"sqlite+aiosqlite:///{tmp_path / 'easel.db'}"
-        await migrate(url, None)
+        path = tmp_path / "easel.db"
+        if not path.exists():
+            await asyncio.to_thread(shutil.copy, migrated, path)
         workshop = Workshop(
-            database=await Database.open(url),
+            database=await Database.open(f"sqlite+aiosqlite:///{path}"),
             files=ImageFiles(tmp_path / "images", pools),
             clock=SkippingClock(),
             providers={provider.engines[0].provider: provider for provider in providers or (ScriptedProvider(),)},
@@ -152,22 +153,14 @@ async def workshop(make_workshop: MakeWorkshop) -> Workshop:
     return await make_workshop()
 
 
-@pytest.fixture(scope="session")
-def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database without a row that is up to date, to be copied."""
-    path = tmp_path_factory.mktemp("blank") / "easel.db"
-    asyncio.run(migrate(f"sqlite+aiosqlite:///{path}", None))
-    return path
-
-
 @pytest.fixture
-async def open_workshop(blank_database: Path, tmp_path: Path, pools: Pools) -> AsyncIterator[MakeWorkshop]:
+async def open_workshop(migrated: Path, tmp_path: Path, pools: Pools) -> AsyncIterator[MakeWorkshop]:
     """Opens workshops with real providers, which are closed in the end."""
     made: list[Workshop] = []
 
     async def open_one(*providers: Provider) -> Workshop:
         path = tmp_path / f"{len(made)}.db"
-        await asyncio.to_thread(shutil.copy, blank_database, path)
+        await asyncio.to_thread(shutil.copy, migrated, path)
         workshop = Workshop(
             database=await Database.open(f"sqlite+aiosqlite:///{path}"),
             files=ImageFiles(tmp_path / "images", pools),

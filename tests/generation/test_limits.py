@@ -46,13 +46,6 @@ def person(user_id: int, *roles: int) -> Origin:
     return replace(GRACE, user_id=user_id, manage_server=False, role_ids=frozenset(roles))
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "easel.db"
-    asyncio.run(migrate(f"sqlite+aiosqlite:///{path}"))
-    return path
-
-
 @pytest.mark.parametrize(
     ("quota", "people", "images", "allowed"),
     [

@@ -34,7 +34,7 @@ from bot.origin import CardAddress, Origin
 from bot.providers.base import Cost, FetchedImage, Size
 from storage import copies, endings, images, ledger, reconcile, restore, tables, tidying
 from storage import jobs as rows
-from storage.database import Database, migrate
+from storage.database import Database
 from storage.jobs import ENDED, ON_THEIR_WAY, UNFINISHED, JobStatus, Submission, SubmissionStatus
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider
@@ -324,13 +324,6 @@ class MoneyMachine(RuleBasedStateMachine):
         image = KeptImage(position=0, file=f"{submission.id}.png", fetched=fetched, seed=1, filtered=False)
         now = self.clock.now()
         return self.jobs.done(submission, [image], Cost(cost, exact), finished_at=now, note=None)
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "easel.db"
-    asyncio.run(migrate(f"sqlite+aiosqlite:///{path}"))
-    return path
 
 
 @pytest.mark.slow

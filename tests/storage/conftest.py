@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from storage.database import Database, migrate
+from storage.database import Database
 from tests.storage.rows import address
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file that the tests' databases are copies of."""
-    path = tmp_path_factory.mktemp("template") / "easel.db"
-    asyncio.run(migrate(address(path)))
-    return path
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -58,6 +59,7 @@ async def bot(discord: Discord, channel: Channel, monkeypatch: pytest.MonkeyPatc
 async def home(
     discord: Discord,
     channel: Channel,
+    migrated: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -65,6 +67,7 @@ async def home(
     """The bot at work. Whatever Discord does to it, it writes no ERROR of its own."""
     for owner, name in ADDRESSES:
         monkeypatch.setattr(owner, name, getattr(owner, name))
+    shutil.copy(migrated, tmp_path / "easel.db")
     async with house(discord, channel, tmp_path) as made:
         yield made
     ours = [line for line in caplog.get_records("call") if line.levelname in {"ERROR", "CRITICAL"}]
