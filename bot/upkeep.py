@@ -110,6 +110,8 @@ def _lines(found: reconcile.Books) -> Iterator[str]:
             yield f"open     {subject}: {one.status} since {since}, {credits_text(one.held)} held"
     for more in found.beyond:
         told = f"{credits_text(more.charged)} charged by the service, {credits_text(more.captured)} of them captured"
+        if more.charged <= more.captured:
+            told = "sent twice: the service may bill it twice"
         yield f"beyond   submission {more.submission_id} of job {more.job_id} ({more.engine}, {more.status}): {told}"
     for difference in found.differences:
         yield f"differs  {difference.subject}: {difference.wrong}"

@@ -40,9 +40,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Beyond:
-    """A submission for which the service charged more than was captured: the operator pays the rest.
+    """A submission for which the service charged more than was captured, or may: the operator pays the rest.
 
-    Both amounts are the service's own millicredits.
+    Both amounts are the service's own millicredits. They are equal where the submission was sent twice and only one
+    bill is known: the other one may come after the pictures.
     """
 
     submission_id: int
@@ -93,9 +94,9 @@ def _beyond() -> Select[Any]:
     return (
         select(*columns, captured.label("captured"))
         .outerjoin(tables.ledger, _LEDGER.submission_id == _SUBMISSIONS.id)
-        .where(_SUBMISSIONS.charged > 0, _SUBMISSIONS.status.in_(_OVER))
+        .where(or_(_SUBMISSIONS.charged > 0, _SUBMISSIONS.sendings > 1), _SUBMISSIONS.status.in_(_OVER))
         .group_by(_SUBMISSIONS.id)
-        .having(_SUBMISSIONS.charged > captured)
+        .having(or_(_SUBMISSIONS.charged > captured, _SUBMISSIONS.sendings > 1))
         .order_by(_SUBMISSIONS.id)
     )
 
@@ -244,7 +245,7 @@ async def reconcile(conn: AsyncConnection) -> Books:
         for row in await conn.execute(_STANDING)
     ]
     beyond = [
-        Beyond(row.id, row.job_id, row.engine, SubmissionStatus(row.status), int(row.charged), int(row.captured))
+        Beyond(row.id, row.job_id, row.engine, SubmissionStatus(row.status), row.charged or 0, int(row.captured))
         for row in await conn.execute(_BEYOND)
     ]
     differences: list[Difference] = []

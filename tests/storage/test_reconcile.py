@@ -74,6 +74,16 @@ async def test_what_a_service_charged_beyond_the_ledger_is_named_by_request(data
     assert books.differences == [], "the books are right; the money is gone all the same"
 
 
+async def test_a_request_that_was_sent_twice_is_named_while_one_bill_alone_is_known(database: Database) -> None:
+    async with database.write() as tx:
+        await put_one_of_each(tx)
+        await tx.execute(update(tables.submissions).where(tables.submissions.c.id.in_([1, 3])).values(sendings=2))
+        await tx.execute(update(tables.submissions).where(tables.submissions.c.id == 3).values(charged=7500))
+        books = await reconcile.reconcile(tx)
+    assert books.beyond == [Beyond(3, 3, ENGINE, DONE, 7500, 7500)], "the first one is not over yet"
+    assert books.differences == []
+
+
 async def test_books_without_anything_in_them_agree(database: Database) -> None:
     async with database.read() as conn:
         books = await reconcile.reconcile(conn)
