@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from secrets import randbelow
 from typing import TypeVar
@@ -31,6 +29,7 @@ from storage import threads
 from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.jobs import Event, JobStatus, ShareState
+from storage.pools import Pool
 
 T = TypeVar("T")
 
@@ -70,7 +69,7 @@ class Actions:
         self._ask_above = ask_above
         self._servers = servers
         # Of its own, since the first answer to a command waits for it. A thread that is idle holds up no end.
-        self._checking = ThreadPoolExecutor(1, thread_name_prefix="check")
+        self._checking = Pool("check", 1)
         self.default_engine = default_engine or next(iter(self.engines))
 
     # --- making pictures ----------------------------------------------------------------------------------------
@@ -138,7 +137,7 @@ class Actions:
         # What takes more bytes can stand for many more characters.
         if len(f"{options.prompt}{options.negative or ''}".encode(errors="replace")) <= LOOKED_AT_AT_ONCE:
             return work()
-        return await asyncio.get_running_loop().run_in_executor(self._checking, work)
+        return await self._checking.run(work)
 
     def _completed(self, origin: Origin, options: ImagineOptions) -> ImagineOptions:
         return merged(options, self._layers(origin), engines=self.engines, default_engine=self.default_engine)
@@ -195,17 +194,17 @@ class Actions:
         self._worker.wake()
         return job_id
 
-    def check_confirmed(self, origin: Origin, job: rows.Job) -> None:
+    async def check_confirmed(self, origin: Origin, job: rows.Job) -> None:
         """Raise UserError where what was proposed may not be made here any more: rules change while a price waits."""
         options, requests = ImagineOptions.from_json(job.options), planned_requests(job)
         made = Plan(options, requests, prompts=1, title="")
-        problems = self._against_the_rules(origin, options, made)
+        problems = await self._looking_at(options, partial(self._against_the_rules, origin, options, made))
         if self._servers is not None and self._servers.imposed(origin, options).private and not job.private:
             problems.append("Results are always private in this server now, and this one would not be.")
         if problems:
             changed = "The rules here have changed since this price was shown. Nothing was charged."
             raise UserError(changed, *problems)
-        refuse_outages(made.engines, self._worker.outages(), self.engines)
+        refuse_outages(made.engines, self._worker.outages(origin.user_id), self.engines)
 
     async def plan_again(self, origin: Origin, job_id: int, *, new_seed: bool = False) -> Plan:
         """The same as it was typed, for whoever asks; with another seed where one was fixed and a new one is wanted."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -37,7 +37,7 @@ class Proposals:
         clock: Clock,
         wake: Callable[[], None],
         changed: Callable[[int], None],
-        check: Callable[[Origin, Job], None] = lambda _, __: None,
+        check: Callable[[Origin, Job], Awaitable[None]],
     ) -> None:
         self._jobs = jobs
         self._check = check
@@ -66,7 +66,7 @@ class Proposals:
         if job.status is JobStatus.PROPOSED:
             if missing and not job.private:
                 raise UserError(*missing)
-            self._check(origin, job)
+            await self._check(origin, job)
         if not await self._jobs.confirm(origin, job, card):
             raise UserError("This is no longer waiting to be confirmed.")
         self._wake_worker()

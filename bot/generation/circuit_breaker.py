@@ -212,9 +212,12 @@ class CircuitBreaker:
 
 
 def refuse_outages(wanted: Iterable[str], outages: Collection[Outage], engines: Mapping[str, Engine]) -> None:
-    """Raise UserError where one of the ``wanted`` engines is a provider's that is out: for how long, what to do."""
+    """Raise UserError where one of the ``wanted`` engines is a provider's that is out: for how long, what to do.
+
+    An engine that is no longer offered is passed over: whoever checks what was asked for says so.
+    """
     out = {outage.provider: outage for outage in outages}
-    named = dict.fromkeys(engines[engine].provider for engine in wanted)
+    named = dict.fromkeys(engines[engine].provider for engine in wanted if engine in engines)
     away = [out[name] for name in named if name in out]
     if away:
         problems = [_told(outage) for outage in away]

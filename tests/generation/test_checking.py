@@ -10,6 +10,7 @@ import pytest
 from bot.actions import LOOKED_AT_AT_ONCE
 from bot.generation.prompt import PROMPT_LIMIT
 from bot.generation.requests import ImagineOptions
+from bot.origin import CardAddress
 from tests.generation.conftest import ADA, Workshop
 
 
@@ -29,3 +30,22 @@ async def test_a_long_prompt_is_looked_at_in_a_thread(
     for prompt in ("a" * LOOKED_AT_AT_ONCE, "a" * PROMPT_LIMIT, "ﷺ" * LOOKED_AT_AT_ONCE):
         await workshop.actions.checked(ADA, ImagineOptions(prompt), complete=complete)
     assert [each == threading.get_ident() for each in seen] == [True, False, False]
+
+
+async def test_a_long_prompt_is_looked_at_in_a_thread_once_more_when_it_is_confirmed(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def against_the_rules(*_: Any) -> list[str]:
+        seen.append(threading.get_ident())
+        return []
+
+    for prompt in ("a {red, blue} car", "a" * (PROMPT_LIMIT - 12) + " {red, blue}"):
+        plan = workshop.actions.check(ADA, ImagineOptions(prompt))
+        card = CardAddress(100, 1000, "token", workshop.clock.now() + 900_000)
+        job_id = await workshop.actions.imagine(ADA, plan, card, proposed=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(workshop.actions, "_against_the_rules", against_the_rules)
+            await workshop.actions.check_confirmed(ADA, await workshop.jobs.job(job_id))
+    assert [each == threading.get_ident() for each in seen] == [True, False]

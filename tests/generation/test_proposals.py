@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.errors import UserError
+from bot.generation.circuit_breaker import FAILURES
 from bot.generation.limits import Limits
 from bot.generation.previews import Previews
 from bot.generation.requests import ImagineOptions
@@ -16,6 +17,7 @@ from bot.generation.tidy import Ages, tidy
 from bot.generation.views import CONFIRMABLE
 from bot.origin import CardAddress
 from bot.proposals import TOO_LATE, Proposals
+from bot.providers.base import Refused
 from storage import tables, threads
 from storage.errors import StorageError
 from storage.jobs import JobStatus
@@ -32,7 +34,11 @@ class Watched:
         self.workshop = workshop
         self.changed: list[int] = []
         self.proposals = Proposals(
-            jobs=workshop.jobs, clock=workshop.clock, wake=workshop.worker.wake, changed=self.changed.append
+            jobs=workshop.jobs,
+            clock=workshop.clock,
+            wake=workshop.worker.wake,
+            changed=self.changed.append,
+            check=workshop.actions.check_confirmed,
         )
 
     async def propose(self, prompt: str = "a {red, blue} car") -> int:
@@ -55,6 +61,21 @@ async def running(watched: Watched) -> AsyncIterator[Watched]:
     yield watched
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_proposal_of_somebody_whose_requests_fail_waits_with_them(watched: Watched) -> None:
+    """What the person could not ask for at this moment cannot be confirmed either."""
+    workshop = watched.workshop
+    job_id = await watched.propose()
+    fault = Refused("Invalid API key, it says.", operator=True)
+    workshop.provider.enqueue("submit", *(fault for _ in range(FAILURES)))
+    for _ in range(FAILURES):
+        await workshop.imagine(ADA)
+        await workshop.finish()
+    assert len(workshop.worker.outages(ADA.user_id)) == 1
+    with pytest.raises(UserError):
+        await watched.proposals.confirm(ADA, job_id, CardAddress(100, 1000, "token", 2**60))
+    assert await watched.status(job_id) is JobStatus.PROPOSED
 
 
 async def test_a_proposal_shows_its_price_and_holds_nothing(watched: Watched) -> None:
