@@ -21,11 +21,11 @@ from typing import Any, Self
 import aiohttp
 
 from benchmarks.services import Pictures
-from tests.wire.calls import Call, Reply
-from tests.wire.faults import Faults, Moment
-from tests.wire.loopback import Discord
-from tests.wire.model import Channel, Guild, Message
-from tests.wire.process import REPOSITORY, BotProcess
+from fakes.discord.bot_process import REPOSITORY, BotProcess
+from fakes.discord.calls import Call, Reply
+from fakes.discord.faults import Faults, Moment
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Channel, Guild, Message
 
 ENGINE = "ai-client/stable-diffusion-xl-1024-v0-9"
 PATIENCE = 600.0

@@ -13,10 +13,10 @@ from benchmarks.policies import POLICIES, adopt
 from benchmarks.stalls import note_stalls
 from bot import config, logs
 from bot.config import Settings
-from bot.loading import uncollected
+from bot.gc_tuning import uncollected
 
 with uncollected():
-    from bot.runtime import Runtime, assembled, serve
+    from bot.app import Runtime, assembled, serve
 
 
 async def run(settings: Settings, stalls: Path, profile: cProfile.Profile | None = None) -> None:

@@ -6,9 +6,9 @@ from contextvars import ContextVar
 from random import Random
 from typing import Any
 
-from bot.generation import submission
-from bot.generation.durations import Durations, Past
-from bot.generation.watching import Watch
+from bot.jobs import submission
+from bot.jobs.durations import Durations, Past
+from bot.jobs.poll_schedule import Watch
 from bot.providers.base import ImageRequest
 
 POLICIES = ("easel", "every 5 s", "every 2 s", "oracle")

@@ -28,8 +28,8 @@ from benchmarks.simulation import (
     priced,
     simulate,
 )
-from bot.generation.durations import Kind
-from bot.generation.requests import decode_request
+from bot.domain.requests import decode_request
+from bot.jobs.durations import Kind
 from bot.providers.base import Waiting
 from storage import jobs as rows
 from storage.database import Database

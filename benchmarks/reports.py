@@ -17,8 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bot.admin.report_pages import page_of
-from bot.periods import span
+from bot.domain.periods import span
+from bot.servers.report_pages import page_of
 from storage import ledger, reports, spending, tables
 from storage.database import AsyncConnection, Database, migrate
 from storage.migrations import known_versions

@@ -18,10 +18,10 @@ from random import Random
 from aiohttp import web
 
 from benchmarks.policies import takes
-from playground.providers import Fault, Picture, StandIn, flat, painted
-from playground.providers.exchange import Exchange
-from playground.providers.faults import Act
-from playground.providers.pictures import Painter, noise
+from fakes.services import Fault, Picture, StandIn, flat, painted
+from fakes.services.exchange import Exchange
+from fakes.services.faults import Act
+from fakes.services.pictures import Painter, noise
 
 
 class Pictures(StrEnum):

@@ -12,11 +12,11 @@ from random import Random
 from typing import TypeAlias
 
 from benchmarks.virtual import VirtualClock
-from bot.generation import polling
-from bot.generation.clock import Clock, Elapsed
-from bot.generation.durations import Past
-from bot.generation.rate import Rate
-from bot.generation.watching import Watch
+from bot.clock import Clock, Elapsed
+from bot.jobs import polling
+from bot.jobs.durations import Past
+from bot.jobs.poll_schedule import Watch
+from bot.jobs.rate import Rate
 from bot.providers.ai_client import AiClient
 from bot.providers.base import Waiting
 

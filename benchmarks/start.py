@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.bed import Bed, Conditions, Program
 from benchmarks.figures import Figure, figure
-from tests.wire.process import REPOSITORY
+from fakes.discord.bot_process import REPOSITORY
 
 _IMPORTS = """
 import time

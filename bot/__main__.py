@@ -21,9 +21,9 @@ import structlog
 from bot import config, logs
 from bot.config import Settings
 from bot.errors import SettingsError, UserError
-from bot.loading import uncollected
-from storage.disk import OWNER_ALONE
+from bot.gc_tuning import uncollected
 from storage.errors import StorageError
+from storage.files import OWNER_ALONE
 
 Command: TypeAlias = Callable[[Settings, argparse.Namespace], Awaitable[int]]
 
@@ -49,7 +49,7 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     if settings.discord_proxy is not None:
         log.info("proxy.used", guard="it looks up the hosts of images, so it has to refuse private addresses")
     with uncollected():
-        from bot.runtime import assembled, serve
+        from bot.app import assembled, serve
 
     stop = _stop_on_signals()
     async with _demo(settings) as painted, assembled(painted) as runtime:
@@ -85,8 +85,8 @@ async def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
 async def sync(settings: Settings, arguments: argparse.Namespace) -> int:
     """Tell Discord the commands, whether they have changed or not."""
     _require_token(settings)
-    from bot.command_sync import TROUBLES
-    from bot.runtime import assembled, logged_in
+    from bot.app import assembled, logged_in
+    from bot.ui.sync import TROUBLES
 
     async with _demo(settings) as painted, assembled(painted, alone=False) as runtime, logged_in(runtime) as client:
         synced = await client.commands_in_step.sync(force=True)
@@ -110,7 +110,7 @@ async def migrate(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def backup(settings: Settings, arguments: argparse.Namespace) -> int:
     """Copy the database, also while the bot runs."""
-    from bot.upkeep import back_up
+    from bot.operations import back_up
 
     print(f"The database was copied to {await back_up(settings, arguments.file, datetime.now(UTC))}.")
     return 0
@@ -118,7 +118,7 @@ async def backup(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def restore(settings: Settings, arguments: argparse.Namespace) -> int:
     """Put a copy of the database back, while the bot does not run."""
-    from bot.upkeep import put_back
+    from bot.operations import put_back
 
     print("\n".join(await put_back(settings, arguments.file, datetime.now(UTC))))
     return 0
@@ -126,8 +126,8 @@ async def restore(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def retry(settings: Settings, arguments: argparse.Namespace) -> int:
     """Ask again for what became unknown, at the next start; while the bot does not run."""
-    from bot.runtime import configured
-    from bot.upkeep import ask_again
+    from bot.app import configured
+    from bot.operations import ask_again
 
     providers = configured(settings)
     for provider in providers.values():
@@ -139,7 +139,7 @@ async def retry(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def reconcile(settings: Settings, arguments: argparse.Namespace) -> int:
     """Prove that the ledger and the submissions agree, and list what is open, unknown, or charged beyond them."""
-    from bot.upkeep import books
+    from bot.operations import books
 
     lines, agree = await books(settings)
     print("\n".join(lines))
@@ -148,9 +148,9 @@ async def reconcile(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def usage(settings: Settings, arguments: argparse.Namespace) -> int:
     """What was spent in all servers, or in one: the figures of /usage report."""
-    from bot.admin import printing
+    from bot.servers import printed_report
 
-    lines = await printing.usage(settings, period=arguments.period, by=arguments.by, server_id=arguments.server)
+    lines = await printed_report.usage(settings, period=arguments.period, by=arguments.by, server_id=arguments.server)
     print("\n".join(lines))
     return 0
 
@@ -274,7 +274,7 @@ async def _demo(settings: Settings) -> AsyncIterator[Settings]:
     if not settings.demo_provider:
         yield settings
         return
-    from playground.providers import StandIn
+    from fakes.services import StandIn
 
     key = token_urlsafe()
     stand_in = StandIn(keys=frozenset({key}), control=False, remember=DEMO_REMEMBERED)

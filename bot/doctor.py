@@ -14,19 +14,20 @@ import aiohttp
 import discord
 from discord.ext.commands import ExtensionError
 
-from bot.client import COGS
-from bot.command_sync import LOOKED_AT, OURS, TROUBLES, Trouble
+from bot.app import assembled, configured
 from bot.config import BACKUPS, Settings, load
 from bot.errors import SettingsError
 from bot.providers.base import Provider
 from bot.providers.registry import PROVIDERS
-from bot.runtime import assembled, configured
+from bot.ui.client import COGS
+from bot.ui.sync import LOOKED_AT, OURS, TROUBLES, Trouble
 from bot.unreachable import unreachable
-from storage import running, sqlite
+from storage import running
 from storage.database import Database, StorageError, database_path
-from storage.disk import open_to_others
+from storage.files import open_to_others
 from storage.migrations import known_versions
 from storage.pools import apart
+from storage.sqlite import connection as sqlite
 
 Json: TypeAlias = Mapping[str, Any]
 

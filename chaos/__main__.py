@@ -21,8 +21,8 @@ from chaos.killing import LOOKING, POINTS
 from chaos.run import Ending, Run, Size
 from chaos.seen import unsettled
 from chaos.weather import Kind
-from tests.wire.people import NotOfferedError
-from tests.wire.process import ERROR, BotProcess
+from fakes.discord.bot_process import ERROR, BotProcess
+from fakes.discord.people import NotOfferedError
 
 
 def arguments(words: Sequence[str] | None = None) -> tuple[Size, Path | None]:

@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tests.wire.handle import Handle
-from tests.wire.loopback import Discord
-from tests.wire.model import Channel
-from tests.wire.people import NotOfferedError, Person
-from tests.wire.seen import Seen, look_at
+from fakes.discord.handle import Handle
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Channel
+from fakes.discord.people import NotOfferedError, Person
+from fakes.discord.seen import Seen, look_at
 
 AI_CLIENT = "ai-client/stable-diffusion-xl-1024-v0-9"
 BASIC = "aithriving/sd-1.6"

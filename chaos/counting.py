@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from chaos.asking import AI_CLIENT, Ask
 from chaos.run import Ending, Run
 from chaos.seen import OVER, PAID, Fate, Traces, accepted_entries, fate, is_public, number_in, paid_calls, traces
-from playground.providers import StandIn
+from fakes.discord.seen import Seen
+from fakes.services import StandIn
 from storage import images, jobs, ledger, reconcile
 from storage.database import Database
 from storage.jobs import JobStatus, SubmissionStatus
-from tests.wire.seen import Seen
 
 
 @dataclass(slots=True)

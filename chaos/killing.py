@@ -11,17 +11,17 @@ from enum import StrEnum
 
 from aiohttp import web
 
-from playground.providers import Call as ServiceCall
-from playground.providers import Fault as ServiceFault
-from playground.providers import StandIn
-from playground.providers.exchange import Exchange
-from playground.providers.faults import cut
-from tests.wire.calls import Call, Reply
-from tests.wire.faults import Cut
-from tests.wire.loopback import Discord
-from tests.wire.model import World
-from tests.wire.process import BotProcess
-from tests.wire.terms import Kind
+from fakes.discord.bot_process import BotProcess
+from fakes.discord.calls import Call, Reply
+from fakes.discord.faults import Cut
+from fakes.discord.loopback import Discord
+from fakes.discord.model import World
+from fakes.discord.terms import Kind
+from fakes.services import Call as ServiceCall
+from fakes.services import Fault as ServiceFault
+from fakes.services import StandIn
+from fakes.services.exchange import Exchange
+from fakes.services.faults import cut
 
 AROUND_A_COMMIT = 0.06
 """Seconds within which what an answer brought is committed, or is just about to be."""

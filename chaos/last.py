@@ -15,12 +15,12 @@ from chaos.machine import DAY, MINUTE, SECOND, Machine
 from chaos.seen import number_in
 from chaos.services import ECHOED, LATE, LOST_AFTER, NOISE, Spite
 from chaos.weather import Kind
-from playground.providers import Call, Fate, Fault, StandIn
-from tests.wire.handle import Handle
-from tests.wire.loopback import Discord
-from tests.wire.model import Channel
-from tests.wire.people import NotOfferedError, Person
-from tests.wire.terms import EVERYTHING
+from fakes.discord.handle import Handle
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Channel
+from fakes.discord.people import NotOfferedError, Person
+from fakes.discord.terms import EVERYTHING
+from fakes.services import Call, Fate, Fault, StandIn
 
 FIRST_ANSWER = 3.0
 """Seconds within which Discord wants the first answer."""

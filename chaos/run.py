@@ -20,12 +20,12 @@ from chaos.machine import MINUTE, YEARS, Machine
 from chaos.seen import OVER
 from chaos.services import LOST_AFTER, paint
 from chaos.weather import Kind, Weather
-from playground.providers import StandIn
+from fakes.discord.bot_process import REPOSITORY, BotProcess
+from fakes.discord.loopback import Discord
+from fakes.services import StandIn
 from storage import jobs
 from storage.database import Database
 from storage.jobs import JobStatus
-from tests.wire.loopback import Discord
-from tests.wire.process import REPOSITORY, BotProcess
 
 TRAP = 3.0
 """Seconds for which one waits for the bot to walk into a trap before it is killed where it stands."""

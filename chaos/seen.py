@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from chaos.asking import NUMBER, Ask, is_over
-from playground.providers import StandIn
+from fakes.discord.loopback import Discord
+from fakes.discord.seen import Seen, look_at
+from fakes.services import StandIn
 from storage.jobs import JobStatus
-from tests.wire.loopback import Discord
-from tests.wire.seen import Seen, look_at
 
 _NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})", re.IGNORECASE)
 _FAILED = ("No image came of this.", "Cancelled.")

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from chaos.seen import number_in
-from playground.providers import ODD, Echo, Fate, Fault, InTurn, Picture, StandIn, flat, odd
-from playground.providers.exchange import Exchange
-from playground.providers.faults import Reset, cut
-from playground.providers.pictures import noise
-from playground.providers.records import Call
+from fakes.services import ODD, Echo, Fate, Fault, InTurn, Picture, StandIn, flat, odd
+from fakes.services.exchange import Exchange
+from fakes.services.faults import Reset, cut
+from fakes.services.pictures import noise
+from fakes.services.records import Call
 
 NOISE = "static"
 """A prompt with this word is painted as noise: as large as pictures get, and as slow to encode."""

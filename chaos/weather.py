@@ -9,10 +9,10 @@ from enum import StrEnum
 
 from chaos.machine import Machine
 from chaos.services import BODIES, ECHOED, LATE, NOISE, REFUSALS, Late, echoes
-from playground.providers import Fate, Fault, StandIn, deploy, odd
-from playground.providers.faults import Half, Reset, Slow, Status
-from tests.wire.calls import Call
-from tests.wire.loopback import Discord
+from fakes.discord.calls import Call
+from fakes.discord.loopback import Discord
+from fakes.services import Fate, Fault, StandIn, deploy, odd
+from fakes.services.faults import Half, Reset, Slow, Status
 
 PAID = ("ai-client.entry", "aithriving.basic", "aithriving.core")
 # A service that did the work does not say itself that it failed; what stands before it may.

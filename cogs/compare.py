@@ -9,13 +9,13 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
 
-from bot.client import Easel
-from bot.display.choices import CHOICES_AT_MOST, NAME_AT_MOST, calmly, engine_choices
-from bot.display.starting import origin_of, planned, start
-from bot.generation.comparing import engines_named
-from bot.generation.prompt import PROMPT_LIMIT
-from bot.generation.requests import ImagineOptions
-from bot.generation.sizes import ratio_name
+from bot.domain.comparison import engines_named
+from bot.domain.prompt.parser import PROMPT_LIMIT
+from bot.domain.requests import ImagineOptions
+from bot.domain.sizes import ratio_name
+from bot.ui.autocomplete import CHOICES_AT_MOST, NAME_AT_MOST, calmly, engine_choices
+from bot.ui.client import Easel
+from bot.ui.interactions import origin_of, planned, start
 from cogs.imagine import SEED_AT_MOST
 
 Interaction: TypeAlias = discord.Interaction[Easel]

@@ -8,14 +8,14 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
 
-from bot.client import Easel
-from bot.display.attaching import Sheet
-from bot.display.charts import ChartFailed, ChartSpec
-from bot.display.choices import calmly, matching
-from bot.display.credits_card import CHART, credits_card, credits_chart
-from bot.display.pages import answer_later, fill
-from bot.display.starting import origin_of
-from bot.periods import SUGGESTED
+from bot.domain.periods import SUGGESTED
+from bot.ui.attached_files import Sheet
+from bot.ui.autocomplete import calmly, matching
+from bot.ui.cards.credits import CHART, credits_card, credits_chart
+from bot.ui.charts import ChartFailed, ChartSpec
+from bot.ui.client import Easel
+from bot.ui.interactions import origin_of
+from bot.ui.pages import answer_later, fill
 
 log = structlog.get_logger(__name__)
 

@@ -9,12 +9,12 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
 
-from bot.client import Easel
-from bot.display.answers import tell
-from bot.display.choices import NAME_AT_MOST, calmly, engine_choices
-from bot.display.engine_cards import engine_card, engines_card
-from bot.display.starting import origin_of
-from bot.generation.abilities import find_engine
+from bot.domain.engines import find_engine
+from bot.ui.autocomplete import NAME_AT_MOST, calmly, engine_choices
+from bot.ui.cards.engines import engine_card, engines_card
+from bot.ui.client import Easel
+from bot.ui.interactions import origin_of
+from bot.ui.replies import tell
 
 Interaction: TypeAlias = discord.Interaction[Easel]
 

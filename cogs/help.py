@@ -7,10 +7,10 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
-from bot.client import Easel
-from bot.display.answers import tell
-from bot.display.help_card import SUBJECTS, help_card, subject_card
-from bot.display.starting import origin_of
+from bot.ui.cards.help import SUBJECTS, help_card, subject_card
+from bot.ui.client import Easel
+from bot.ui.interactions import origin_of
+from bot.ui.replies import tell
 
 
 class Help(commands.Cog):

@@ -9,16 +9,16 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
 
-from bot.characters import typed
-from bot.client import Easel
-from bot.display.choices import NAME_AT_MOST, calmly, engine_choices, thread_choices
-from bot.display.page_buttons import history_sheet
-from bot.display.pages import answer_later, fill
-from bot.display.starting import origin_of
-from bot.display.wording import units
+from bot.domain.characters import typed
+from bot.domain.engines import find_engine
 from bot.errors import UserError
-from bot.generation.abilities import find_engine
-from bot.history import SEARCH_AT_MOST
+from bot.jobs.history import SEARCH_AT_MOST
+from bot.ui.autocomplete import NAME_AT_MOST, calmly, engine_choices, thread_choices
+from bot.ui.cards.wording import units
+from bot.ui.client import Easel
+from bot.ui.interactions import origin_of
+from bot.ui.page_buttons import history_sheet
+from bot.ui.pages import answer_later, fill
 from storage.history import Wanted
 
 Interaction: TypeAlias = discord.Interaction[Easel]

@@ -9,8 +9,9 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
 
-from bot.client import Easel
-from bot.display.choices import (
+from bot.domain.prompt.parser import IMAGES_PER_JOB, PROMPT_LIMIT
+from bot.domain.requests import ImagineOptions
+from bot.ui.autocomplete import (
     NAME_AT_MOST,
     calmly,
     engine_choices,
@@ -19,10 +20,9 @@ from bot.display.choices import (
     size_choices,
     style_choices,
 )
-from bot.display.starting import origin_of, planned, start
-from bot.display.wording import plain
-from bot.generation.prompt import IMAGES_PER_JOB, PROMPT_LIMIT
-from bot.generation.requests import ImagineOptions
+from bot.ui.cards.wording import plain
+from bot.ui.client import Easel
+from bot.ui.interactions import origin_of, planned, start
 
 SEED_AT_MOST = 4_294_967_294
 

@@ -9,12 +9,12 @@ import discord
 from discord import app_commands, ui
 from discord.ext import commands
 
-from bot.client import Easel
-from bot.display.answers import Press, explain
-from bot.display.attaching import Sheet
-from bot.display.cards import WARM, Card, notice, quiet, text
-from bot.display.pages import answer_later, fill
-from bot.display.wording import counted, listed
+from bot.ui.attached_files import Sheet
+from bot.ui.cards.layout import WARM, Card, notice, quiet, text
+from bot.ui.cards.wording import counted, listed
+from bot.ui.client import Easel
+from bot.ui.pages import answer_later, fill
+from bot.ui.replies import Press, explain
 from storage.privacy import Belongings
 
 Interaction: TypeAlias = discord.Interaction[Easel]

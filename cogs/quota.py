@@ -10,18 +10,18 @@ from discord import app_commands
 from discord.app_commands import Range
 from discord.ext import commands
 
-from bot.admin.servers import require_manager
-from bot.client import Easel
-from bot.credits import credits_text
-from bot.display.admin_log import announce
-from bot.display.answers import tell
-from bot.display.first_answer import promise
-from bot.display.quota_cards import limits_text, member_card, quotas_card, subject_text
-from bot.display.starting import origin_of, role_ids
-from bot.display.usage_cards import person
+from bot.domain.money import credits_text
+from bot.domain.periods import Period
+from bot.domain.prompt.parser import IMAGES_PER_JOB
 from bot.errors import UserError
-from bot.generation.prompt import IMAGES_PER_JOB
-from bot.periods import Period
+from bot.servers.settings import require_manager
+from bot.ui.cards.admin_log import announce
+from bot.ui.cards.quotas import limits_text, member_card, quotas_card, subject_text
+from bot.ui.cards.usage import person
+from bot.ui.client import Easel
+from bot.ui.first_answer import promise
+from bot.ui.interactions import origin_of, role_ids
+from bot.ui.replies import tell
 from storage.quotas import Subject
 
 Interaction: TypeAlias = discord.Interaction[Easel]

@@ -8,13 +8,13 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Easel
-from bot.display.buttons import details
-from bot.display.first_answer import promise
-from bot.display.forms import use_prompt
-from bot.display.messages import jobs_named
 from bot.errors import UserError
-from bot.lineage import NOT_MINE
+from bot.jobs.results import NOT_MINE
+from bot.ui.buttons import details
+from bot.ui.client import Easel
+from bot.ui.delivery.messages import jobs_named
+from bot.ui.first_answer import promise
+from bot.ui.forms import use_prompt
 
 Interaction: TypeAlias = discord.Interaction[Easel]
 

@@ -12,19 +12,19 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
 
-from bot.admin.checks import contradictions, engine_list, shape
-from bot.admin.rules import NO_RULES, Privacy
-from bot.admin.servers import require_manager
-from bot.admin.words import typed_list
-from bot.client import Easel
-from bot.display.admin_log import announce
-from bot.display.answers import tell
-from bot.display.choices import NAME_AT_MOST, calmly, engine_choices, size_choices
-from bot.display.first_answer import promise
-from bot.display.server_cards import changes_text, log_card, missing_in, rules_card
-from bot.display.starting import origin_of
+from bot.domain.defaults import means_nothing
+from bot.domain.rule_input import contradictions, engine_list, shape
+from bot.domain.rules import NO_RULES, Privacy
+from bot.domain.word_filter import typed_list
 from bot.errors import UserError
-from bot.generation.defaults import means_nothing
+from bot.servers.settings import require_manager
+from bot.ui.autocomplete import NAME_AT_MOST, calmly, engine_choices, size_choices
+from bot.ui.cards.admin_log import announce
+from bot.ui.cards.server import changes_text, log_card, missing_in, rules_card
+from bot.ui.client import Easel
+from bot.ui.first_answer import promise
+from bot.ui.interactions import origin_of
+from bot.ui.replies import tell
 
 Interaction: TypeAlias = discord.Interaction[Easel]
 

@@ -9,14 +9,14 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
 
-from bot.client import Easel
-from bot.display.answers import tell
-from bot.display.choices import NAME_AT_MOST, calmly, engine_choices, size_choices, style_choices
-from bot.display.settings_card import settings_card
+from bot.domain.prompt.parser import IMAGES_PER_JOB
+from bot.domain.prompt.suffix import ADDED_AT_MOST
 from bot.errors import UserError
-from bot.generation.added_text import ADDED_AT_MOST
-from bot.generation.prompt import IMAGES_PER_JOB
-from bot.personal import NAMES, Messages, UserSettings
+from bot.people.user_settings import NAMES, Messages, UserSettings
+from bot.ui.autocomplete import NAME_AT_MOST, calmly, engine_choices, size_choices, style_choices
+from bot.ui.cards.settings import settings_card
+from bot.ui.client import Easel
+from bot.ui.replies import tell
 
 PRICE_AT_MOST = 1_000_000
 

@@ -9,16 +9,16 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
 
-from bot.client import Easel
-from bot.display.answers import tell
-from bot.display.cards import notice
-from bot.display.choices import NAME_AT_MOST, calmly, thread_choices
-from bot.display.first_answer import promise
-from bot.display.pages import answer_later, fill
-from bot.display.starting import origin_of
-from bot.display.thread_cards import delete_question, gallery_card, threads_card
-from bot.display.wording import safe
-from bot.threads import TITLE_AT_MOST
+from bot.people.threads import TITLE_AT_MOST
+from bot.ui.autocomplete import NAME_AT_MOST, calmly, thread_choices
+from bot.ui.cards.layout import notice
+from bot.ui.cards.threads import delete_question, gallery_card, threads_card
+from bot.ui.cards.wording import safe
+from bot.ui.client import Easel
+from bot.ui.first_answer import promise
+from bot.ui.interactions import origin_of
+from bot.ui.pages import answer_later, fill
+from bot.ui.replies import tell
 
 Interaction: TypeAlias = discord.Interaction[Easel]
 Name: TypeAlias = Range[str, 1, NAME_AT_MOST]

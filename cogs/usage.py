@@ -9,16 +9,16 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
 
-from bot.client import Easel
-from bot.display.answers import tell
-from bot.display.attaching import Sheet
-from bot.display.cards import Card, text
-from bot.display.choices import calmly, matching
-from bot.display.first_answer import promise
-from bot.display.pages import answer_later, fill
-from bot.display.usage_cards import person_card, running_card
-from bot.display.usage_pages import asker_of, cancelled_sheet, names_for, report_sheet
-from bot.periods import SUGGESTED
+from bot.domain.periods import SUGGESTED
+from bot.ui.attached_files import Sheet
+from bot.ui.autocomplete import calmly, matching
+from bot.ui.cards.layout import Card, text
+from bot.ui.cards.usage import person_card, running_card
+from bot.ui.client import Easel
+from bot.ui.first_answer import promise
+from bot.ui.pages import answer_later, fill
+from bot.ui.replies import tell
+from bot.ui.usage_pages import asker_of, cancelled_sheet, names_for, report_sheet
 from storage.reports import By
 
 PERIOD = "Such as today, last month, 30 days, 2026-03, 2026-01-15..2026-02-14 or all time; by the calendar of UTC"

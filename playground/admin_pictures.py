@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from playwright.async_api import Locator, expect
 
 from bot import config, logs
-from playground.providers import StandIn
+from fakes.services import StandIn
 from playground.studio import Studio, open_studio
 from storage import jobs as rows
 from storage import ledger

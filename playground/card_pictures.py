@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from playwright.async_api import Locator, expect
 
 from bot import config, logs
-from playground.providers import Fault, StandIn
-from playground.providers.faults import Status
+from fakes.services import Fault, StandIn
+from fakes.services.faults import Status
 from playground.studio import Studio, open_studio
 
 if TYPE_CHECKING:

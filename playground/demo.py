@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, UnidentifiedImageError
 
+from bot.clock import Clock
 from bot.config import Settings
-from bot.credits import credits_text
-from bot.display.cards import custom_id
-from bot.generation.clock import Clock
+from bot.domain.money import credits_text
+from bot.ui.cards.layout import custom_id
+from fakes.services import StandIn
 from playground.plain import lines
-from playground.providers import StandIn
 from playground.studio import Studio, open_studio
 
 if TYPE_CHECKING:

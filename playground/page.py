@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from bot.config import Settings
-from playground.providers import StandIn
+from fakes.services import StandIn
 from playground.studio import open_studio
 
 if TYPE_CHECKING:

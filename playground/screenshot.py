@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.async_api import expect
 
 from bot import config, logs
-from playground.providers import StandIn
+from fakes.services import StandIn
 from playground.studio import open_studio
 
 PATH = Path("docs/playground.png")

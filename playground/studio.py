@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot import config
+from bot.app import Runtime, assembled
+from bot.clock import Clock
 from bot.config import Settings
-from bot.generation.clock import Clock
-from bot.runtime import Runtime, assembled
-from playground.providers import StandIn
+from fakes.services import StandIn
 
 if TYPE_CHECKING:
     from playground.world import World

@@ -16,12 +16,12 @@ from sqlalchemy import URL, make_url, select
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from storage import copies, driver, sqlite
-from storage.disk import make_file, make_folder
 from storage.errors import StorageError
+from storage.files import make_file, make_folder
 from storage.migrations import FOLDER, known_versions
 from storage.pools import apart
-from storage.schema import check_current, upgrade, version_of
+from storage.sqlite import backups, connection, driver
+from storage.sqlite.upgrade import check_current, upgrade, version_of
 
 __all__ = ["AsyncConnection", "Database", "InstanceLock", "StorageError", "database_path", "database_url", "migrate"]
 
@@ -53,10 +53,10 @@ class Database:
         # The parameters of a statement hold prompts and interaction tokens, which belong in no error's text.
         options: dict[str, Any] = {"max_overflow": 0, "hide_parameters": True}
         writer = create_async_engine(
-            url, pool_size=1, connect_args=_connection("BEGIN IMMEDIATE", sqlite.WRITER), **options
+            url, pool_size=1, connect_args=_connection("BEGIN IMMEDIATE", connection.WRITER), **options
         )
         readers = create_async_engine(
-            url, pool_size=_READERS, connect_args=_connection("BEGIN", sqlite.READER), **options
+            url, pool_size=_READERS, connect_args=_connection("BEGIN", connection.READER), **options
         )
         database = cls(path, writer, readers)
         try:
@@ -80,7 +80,7 @@ class Database:
         async with self._turn:
             self._writing = asyncio.current_task()
             try:
-                with sqlite.plainly(self._path):
+                with connection.plainly(self._path):
                     async with self._writer.connect() as tx:
                         await tx.begin()
                         # Whatever is raised here closes the connection, which rolls back.
@@ -92,7 +92,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for reading: all statements see the same state. Raises StorageError like `write`."""
-        with sqlite.plainly(self._path):
+        with connection.plainly(self._path):
             async with self._readers.connect() as conn:
                 yield conn
 
@@ -102,8 +102,8 @@ class Database:
         Who wants to write waits meanwhile: some seconds for each gigabyte. Raises StorageError.
         """
         async with self._turn:
-            with sqlite.plainly(self._path):
-                return await apart(sqlite.compact, self._path)
+            with connection.plainly(self._path):
+                return await apart(connection.compact, self._path)
 
     async def size(self) -> int:
         """Bytes of the file."""
@@ -140,7 +140,7 @@ class InstanceLock:
     def _acquire(self) -> None:
         with ExitStack() as held:
             file = self._path.resolve()
-            with sqlite.usable(file.parent):
+            with connection.usable(file.parent):
                 make_folder(file.parent)
                 # By its other name it could be locked, and have its log, somewhere else.
                 if file.is_file() and file.stat().st_nlink > 1:
@@ -148,7 +148,7 @@ class InstanceLock:
                 _lock(held, file.with_name(f"{file.name}.lock"), self._path)
             if self._folder is not None:
                 folder = self._folder.resolve()
-                with sqlite.usable(folder):
+                with connection.usable(folder):
                     make_folder(folder)
                     _lock(held, folder / "easel.lock", self._folder)
             self._held = held.pop_all()
@@ -191,15 +191,15 @@ def database_path(url: str) -> Path:
 
 
 def _migrate(path: Path, backup_to: Path, folder: Path) -> None:
-    copies.clear_halves(backup_to, time.time() - _HALF_SECONDS)
-    with sqlite.usable(path.parent):
-        copies.remove(path.with_name(f"{path.name}{copies.RESTORING}"))
+    backups.clear_halves(backup_to, time.time() - _HALF_SECONDS)
+    with connection.usable(path.parent):
+        backups.remove(path.with_name(f"{path.name}{backups.RESTORING}"))
         make_folder(path.parent)
         known = known_versions(folder)
         version = version_of(path, known)
         if version == known[-1]:
             return
-        copy = None if version is None else copies.before_migration(path, backup_to, version)
+        copy = None if version is None else backups.before_migration(path, backup_to, version)
         try:
             make_file(path)
             upgrade(path, folder)
@@ -209,12 +209,12 @@ def _migrate(path: Path, backup_to: Path, folder: Path) -> None:
                 copy.unlink()
             raise
         if copy is not None:
-            copies.keep_latest(path, backup_to)
+            backups.keep_latest(path, backup_to)
 
 
 def _connection(begin: str, pragmas: tuple[str, ...]) -> dict[str, Any]:
     opened = partial(driver.connection, begin=begin, pragmas=pragmas)
-    return {"isolation_level": None, "timeout": sqlite.PATIENCE_SECONDS, "async_creator_fn": opened}
+    return {"isolation_level": None, "timeout": connection.PATIENCE_SECONDS, "async_creator_fn": opened}
 
 
 async def _commit(tx: AsyncConnection) -> None:

@@ -17,8 +17,8 @@ from sqlalchemy import bindparam, insert, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.disk import make_folder, put_in_place
 from storage.errors import StorageError
+from storage.files import make_folder, put_in_place
 from storage.pools import Pools
 from storage.records import UNSHOWN, JobStatus, StoredImage
 

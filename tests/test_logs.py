@@ -48,9 +48,9 @@ async def test_the_ids_are_on_every_line_of_their_work_and_on_no_other(start: Ca
     async def work(job: int) -> None:
         structlog.contextvars.bind_contextvars(job=job, submission=job * 10)
         await asyncio.sleep(0)
-        structlog.get_logger("bot.generation").info("sent", engine="core")
+        structlog.get_logger("bot.jobs").info("sent", engine="core")
         logging.getLogger("aiohttp.client").warning("slow")
-        await asyncio.to_thread(logging.getLogger("bot.display").info, "refitted")
+        await asyncio.to_thread(logging.getLogger("bot.ui").info, "refitted")
 
     await asyncio.gather(work(1), work(2))
     logging.getLogger("bot").info("idle")

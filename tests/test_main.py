@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from bot import __main__ as command_line
+from bot.app import assembled, configured
 from bot.config import load
 from bot.errors import SettingsError
 from bot.health import HEARTBEAT
-from bot.runtime import assembled, configured
 from storage.database import InstanceLock, database_url
 
 ROOT = Path(__file__).parent.parent

@@ -12,12 +12,12 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from bot.__main__ import COMMANDS
+from bot.app import GRACE_SECONDS
 from bot.config import load
 from bot.doctor import PERMISSIONS
 from bot.known_settings import KNOWN
 from bot.providers.registry import configure
-from bot.runtime import GRACE_SECONDS
-from storage.sqlite import trustworthy
+from storage.sqlite.connection import trustworthy
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from bot.app import assembled
 from bot.config import Settings, load
 from bot.doctor import rights
-from bot.runtime import assembled
-from bot.upkeep import back_up, put_back
+from bot.operations import back_up, put_back
 from storage.database import migrate
-from storage.disk import make_folder
+from storage.files import make_folder
 from storage.images import ImageFiles
 from storage.pools import Pools
 from tests.storage.database_files import made_at

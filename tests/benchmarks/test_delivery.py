@@ -7,8 +7,8 @@ import io
 from PIL import Image
 
 from benchmarks.delivery import FILE_LIMIT, PHRASE, PHRASES, PROMPT, long_prompt, phrases
-from bot.admin.words import LENGTH_AT_MOST, WORDS_AT_MOST, WordList, typed_list
-from playground.providers.pictures import Picture, noise
+from bot.domain.word_filter import LENGTH_AT_MOST, WORDS_AT_MOST, WordList, typed_list
+from fakes.services.pictures import Picture, noise
 
 
 def test_a_picture_of_noise_is_a_true_one_and_larger_than_a_file_may_be() -> None:

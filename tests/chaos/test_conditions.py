@@ -13,7 +13,7 @@ from discord import utils
 from chaos.bot import subject_to
 from chaos.conditions import Conditions
 from chaos.machine import DAY
-from storage.disk import put_in_place
+from storage.files import put_in_place
 
 
 def test_both_sides_of_the_file_see_a_change_at_once(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ import pytest
 from chaos.asking import AI_CLIENT, CORE, Ask
 from chaos.counting import Booked, Books, Table, count
 from chaos.run import Ending, Run, Size
-from playground.providers import Bill, Call
-from tests.wire.handle import Handle
-from tests.wire.loopback import Discord
-from tests.wire.model import Body, Interaction, Message
-from tests.wire.terms import NO_FLAG, Answer, Kind, MessageFlag
+from fakes.discord.handle import Handle
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Body, Interaction, Message
+from fakes.discord.terms import NO_FLAG, Answer, Kind, MessageFlag
+from fakes.services import Bill, Call
 
 PRICES = {AI_CLIENT: 5000, CORE: 6000}
 ROUTES = {AI_CLIENT: "ai-client.entry", CORE: "aithriving.core"}

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from chaos.services import ECHOED, Spite, echoes
-from playground.providers import StandIn, flat
+from fakes.services import StandIn, flat
 
 FORM = {
     "type": "request",

@@ -17,10 +17,10 @@ import simcord
 from discord import app_commands
 
 from bot import config
+from bot.app import Runtime, assembled
 from bot.errors import UserError
 from bot.providers.base import Engine
-from bot.runtime import Runtime, assembled
-from playground.providers import StandIn, flat
+from fakes.services import StandIn, flat
 from storage.jobs import Job
 from tests.doubles.clock import SkippingClock
 

@@ -8,8 +8,8 @@ import pytest
 import simcord
 from sqlalchemy import select, update
 
-from bot.display.buttons import ACTIONS
 from bot.providers.base import ImageRequest, WeightedText
+from bot.ui.buttons import ACTIONS
 from storage import jobs as rows
 from storage import tables, threads
 from storage.jobs import JobStatus
@@ -273,7 +273,7 @@ async def test_what_goes_wrong_is_apologised_for_with_the_job_and_logged_once(
     assert "something went wrong on our side with job 1" in said.text
     assert "ZeroDivisionError" not in said.text
     (record,) = [
-        record for record in caplog.records if record.levelname == "ERROR" and record.name.startswith("bot.display")
+        record for record in caplog.records if record.levelname == "ERROR" and record.name.startswith("bot.ui")
     ]
     assert "a made-up fault" in caplog.text
     assert "secret prompt" not in caplog.text

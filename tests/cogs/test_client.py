@@ -93,7 +93,7 @@ async def test_a_fault_of_ours_is_an_apology_with_a_number_that_the_log_knows(
     said = told(await studio.ada.slash(studio.channel, "credits")).text
     number = said.split("under the number ")[1].split(";")[0]
     (record,) = [
-        record for record in caplog.records if record.levelname == "ERROR" and record.name.startswith("bot.display")
+        record for record in caplog.records if record.levelname == "ERROR" and record.name.startswith("bot.ui")
     ]
     assert number in record.getMessage()
     assert "a made-up fault" in caplog.text
@@ -124,9 +124,7 @@ async def test_an_answer_that_is_not_taken_any_more_is_no_fault_of_ours(
     # The second try would have been taken.
     assert not result.acknowledged
     assert "interaction.answer_not_taken" in caplog.text
-    assert not [
-        record for record in caplog.records if record.levelname == "ERROR" and record.name.startswith("bot.display")
-    ]
+    assert not [record for record in caplog.records if record.levelname == "ERROR" and record.name.startswith("bot.ui")]
     assert studio.stand_in.calls == []
     assert len(studio.env.errors) == 1
     studio.env._errors.clear()

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import simcord
 
-from playground.providers import Fault
-from playground.providers.faults import Status
+from fakes.services import Fault
+from fakes.services.faults import Status
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, told
 from tests.doubles.forms import fields, filled, send
 

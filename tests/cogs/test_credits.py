@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from bot.display.charts import Charts
+from bot.ui.charts import Charts
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, told
 
 DAY = 86_400
@@ -127,7 +127,7 @@ async def test_what_is_no_period_is_refused(studio: Studio) -> None:
 async def test_without_a_chart_the_words_are_there_all_the_same(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("bot.display.charts.PROCESS", "/nowhere/at/all.py")
+    monkeypatch.setattr("bot.ui.charts.PROCESS", "/nowhere/at/all.py")
     await studio.imagine()
     await studio.finish()
     result = await studio.ada.slash(studio.channel, "credits")

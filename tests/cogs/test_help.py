@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from discord import app_commands
 
-from bot.display.help_card import SUBJECTS
-from bot.display.wording import safe
+from bot.domain.requests import ImagineOptions, plan
 from bot.errors import UserError
-from bot.generation.requests import ImagineOptions, plan
+from bot.ui.cards.help import SUBJECTS
+from bot.ui.cards.wording import safe
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, told
 
 

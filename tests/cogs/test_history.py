@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import simcord
 
-from bot.display.pages import digest, history_id
-from bot.history import JOBS_A_PAGE
+from bot.jobs.history import JOBS_A_PAGE
+from bot.ui.pages import digest, history_id
 from storage.history import Wanted
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, told
 from tests.cogs.test_threads import forge, made, seen_by

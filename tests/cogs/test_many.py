@@ -8,7 +8,7 @@ import pytest
 import simcord
 
 from bot import config
-from playground.providers import StandIn, flat
+from fakes.services import StandIn, flat
 from playground.studio import open_studio
 from tests.cogs.conftest import BASIC, CORE, card
 

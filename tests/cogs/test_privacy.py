@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import simcord
 
-from bot.generation.tidy import Ages, tidy
+from bot.retention import Ages, tidy
 from storage import ledger, privacy
 from storage.database import database_path
 from storage.errors import StorageError

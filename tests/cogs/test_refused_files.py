@@ -8,7 +8,7 @@ import simcord
 from storage.jobs import JobStatus
 from tests.cogs.conftest import Studio, told
 from tests.cogs.test_history import looked
-from tests.cogs.test_kept import keep
+from tests.cogs.test_undelivered import keep
 
 ANSWER = "/webhooks/*/*/messages/@original"
 REFUSALS = [(400, 20009), (413, 40005), (403, 50013), (400, 50035)]

@@ -7,9 +7,9 @@ from typing import Any
 import discord
 import pytest
 
-from bot.admin.rules import ASK, NO_RULES
-from bot.display import starting
-from bot.origin import Origin
+from bot.domain.place import Origin
+from bot.domain.rules import ASK, NO_RULES
+from bot.ui import interactions
 from tests.cogs.conftest import BASIC, CORE, Studio, card, told
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
@@ -87,7 +87,7 @@ async def test_words_are_refused_and_others_run_in_age_restricted_channels_alone
     assert "The word “nude\\*” runs only in the age-restricted channels" in said
     adults = studio.server.create_text_channel("adults")
     # This Discord has no age-restricted channels.
-    monkeypatch.setattr(starting, "_age_restricted", lambda interaction: interaction.channel_id == adults.id)
+    monkeypatch.setattr(interactions, "_age_restricted", lambda interaction: interaction.channel_id == adults.id)
     result = await studio.ada.slash(adults, "imagine", prompt="a nude study")
     await studio.finish()
     assert len(card(result).images) == 1

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import simcord
 
-from bot.generation.requests import ImagineOptions
-from bot.origin import Origin
-from bot.personal import Messages, UserSettings
+from bot.domain.place import Origin
+from bot.domain.requests import ImagineOptions
+from bot.people.user_settings import Messages, UserSettings
 from storage import jobs, server_settings, user_settings
 from storage.database import Database
 from storage.jobs import JobStatus

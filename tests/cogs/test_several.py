@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from playground.providers import Fault
-from playground.providers.faults import Status
+from fakes.services import Fault
+from fakes.services.faults import Status
 from storage import jobs as rows
 from storage import ledger
 from storage.jobs import JobStatus

@@ -9,8 +9,8 @@ import pytest
 import simcord
 from sqlalchemy import delete
 
-from bot.display.ladder import Reason
-from bot.display.links import jump_url
+from bot.ui.delivery.links import jump_url
+from bot.ui.delivery.methods import Reason
 from storage import jobs as rows
 from storage import tables
 from storage.jobs import JobStatus, ShareState

@@ -10,7 +10,7 @@ import pytest
 import simcord
 from sqlalchemy import select
 
-from bot import threads as verbs
+from bot.people import threads as verbs
 from storage import jobs as rows
 from storage import reconcile, tables
 from storage import threads as stored

@@ -12,13 +12,13 @@ import discord
 import pytest
 import simcord
 
-from bot.admin import printing
-from bot.admin.reports import Asker
-from bot.generation.circuit_breaker import FAILURES
-from bot.origin import Origin
+from bot.domain.place import Origin
+from bot.jobs.circuit_breaker import FAILURES
 from bot.providers.base import Cause
-from playground.providers import Fault
-from playground.providers.faults import Act, Status
+from bot.servers import printed_report
+from bot.servers.reports import Asker
+from fakes.services import Fault
+from fakes.services.faults import Act, Status
 from storage import ledger
 from storage.jobs import SubmissionStatus
 from storage.reconcile import reconcile
@@ -177,7 +177,7 @@ async def test_whoever_runs_the_bot_sees_all_servers_with_the_figures_of_the_com
     said = told(await studio.admin.slash(studio.channel, "usage report", period="all time", everywhere=True)).text
     assert "**What this bot has spent**" in said
     assert "**12 credits spent**" in said
-    printed = await printing.usage(settings(studio.environ), period="all time", by="user", server_id=None)
+    printed = await printed_report.usage(settings(studio.environ), period="all time", by="user", server_id=None)
     assert printed[0] == "all servers, all time (UTC): 12 credits spent"
     assert printed[-1].split() == [str(studio.ada.id), "12", "0", "2", "2", "0", "0", "0"]
 

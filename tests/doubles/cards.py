@@ -7,9 +7,9 @@ from typing import Any
 
 from simcord.components import validate_message_state
 
-from bot.display.buttons import ACTIONS, JobButton
-from bot.display.cards import Card
-from bot.display.wording import units
+from bot.ui.buttons import ACTIONS, JobButton
+from bot.ui.cards.layout import Card
+from bot.ui.cards.wording import units
 
 COMPONENTS_V2 = 1 << 15
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.generation.requests import encode_request
+from bot.domain.requests import encode_request
 from bot.providers.base import ImageRequest
 from storage import jobs as rows
 from storage.database import Database

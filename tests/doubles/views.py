@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bot.credits import Price
-from bot.generation.requests import ImagineOptions, encode_request
-from bot.generation.views import JobView, Progress, SubmissionView
+from bot.domain.money import Price
+from bot.domain.requests import ImagineOptions, encode_request
+from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import Engine, ImageRequest, Size, WeightedText
 from storage.jobs import Job, JobStatus, StoredImage, Submission, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider

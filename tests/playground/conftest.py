@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 
 from bot import config
+from bot.clock import SystemClock
 from bot.config import Settings
-from bot.generation.clock import SystemClock
-from playground.providers import StandIn, flat
+from fakes.services import StandIn, flat
 
 HASTE = 40
 

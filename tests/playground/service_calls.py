@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 
-from playground.providers import StandIn
+from fakes.services import StandIn
 
 BEARER = {"Accept": "application/json", "Authorization": "Bearer a-token"}
 KEY = {"Accept": "application/json", "Authorization": "a-key"}

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import aiohttp
 import pytest
 
-from playground.providers import Picture, StandIn, flat
-from playground.providers.pictures import Gallery, Plate
-from playground.providers.rules import basic_price
-from playground.providers.works import Fate
+from fakes.services import Picture, StandIn, flat
+from fakes.services.pictures import Gallery, Plate
+from fakes.services.rules import basic_price
+from fakes.services.works import Fate
 from tests.playground.service_calls import (
     BASIC,
     BEARER,

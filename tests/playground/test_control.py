@@ -15,20 +15,8 @@ import pytest
 from bot.__main__ import _demo
 from bot.config import load
 from bot.providers.base import Json
-from playground.providers import Fate, Fault, StandIn, flat, shapes, spoilt
-from playground.providers.faults import (
-    Act,
-    Body,
-    Endless,
-    Half,
-    Hang,
-    Redirect,
-    Reset,
-    Rewrite,
-    Slow,
-    Spoil,
-    Status,
-)
+from fakes.services import Fate, Fault, StandIn, flat, shapes, spoilt
+from fakes.services.faults import Act, Body, Endless, Half, Hang, Redirect, Reset, Rewrite, Slow, Spoil, Status
 from tests.playground.service_calls import list_entries, open_thread, post_entry
 
 HEADERS = {"Accept": "application/json", "Authorization": "Bearer a-token"}
@@ -216,7 +204,7 @@ async def test_what_is_still_made_is_never_forgotten(http: aiohttp.ClientSession
 
 
 def test_it_runs_by_itself() -> None:
-    command = [sys.executable, "-m", "playground.providers", "--port", "0", "--flat", "--seconds", "0", "0"]
+    command = [sys.executable, "-m", "fakes.services", "--port", "0", "--flat", "--seconds", "0", "0"]
     root = Path(__file__).parents[2]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
         assert process.stdout is not None

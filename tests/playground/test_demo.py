@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from bot.config import Settings
+from fakes.services import Bill, Fault, StandIn, flat
+from fakes.services.faults import Status
 from playground.demo import ORDERS, TRANSCRIPT, play
-from playground.providers import Bill, Fault, StandIn, flat
-from playground.providers.faults import Status
 from tests.playground.conftest import HastyClock
 
 

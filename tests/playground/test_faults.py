@@ -15,20 +15,9 @@ from aiohttp import web
 from PIL import Image
 
 from bot.providers.base import Json
-from playground.providers import Fate, Fault, Picture, StandIn, flat, shapes, spoilt
-from playground.providers.exchange import Exchange
-from playground.providers.faults import (
-    Body,
-    Endless,
-    Half,
-    Hang,
-    Redirect,
-    Reset,
-    Rewrite,
-    Slow,
-    Spoil,
-    Status,
-)
+from fakes.services import Fate, Fault, Picture, StandIn, flat, shapes, spoilt
+from fakes.services.exchange import Exchange
+from fakes.services.faults import Body, Endless, Half, Hang, Redirect, Reset, Rewrite, Slow, Spoil, Status
 
 HEADERS = {"Accept": "application/json", "Authorization": "Bearer a-token"}
 CORE = {"prompt": "A lighthouse on a cliff", "height": 320, "width": 320}

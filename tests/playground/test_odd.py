@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from playground.providers import ODD, Echo, Fate, Fault, InTurn, StandIn, deploy, odd
-from playground.providers.faults import Status
+from fakes.services import ODD, Echo, Fate, Fault, InTurn, StandIn, deploy, odd
+from fakes.services.faults import Status
 from tests.playground.service_calls import BEARER, CORE, ENTRY, KEY, generate, list_entries, open_thread, post_entry
 
 PROMPT = ENTRY["prompts[0][text]"]

@@ -18,9 +18,9 @@ import simcord.preview
 from playwright.async_api import expect
 
 from bot.config import Settings
+from fakes.services import StandIn, flat
 from playground.live import OUR_WORDS, open_page
 from playground.page import free_port
-from playground.providers import StandIn, flat
 from playground.studio import Studio, open_studio
 from playground.visitor import PATIENCE, Visitor, chromium, visit
 from playground.world import open_world

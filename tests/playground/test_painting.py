@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from playground.painting import paint
-from playground.painting.brief import GROUNDS, HOURS, THINGS, WORDS, read
-from playground.painting.styles import STYLES
-from playground.providers import rules
+from fakes.painting import paint
+from fakes.painting.brief import GROUNDS, HOURS, THINGS, WORDS, read
+from fakes.painting.styles import STYLES
+from fakes.services import rules
 
 # Each picture takes most of a second to paint.
 pytestmark = pytest.mark.slow

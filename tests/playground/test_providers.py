@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from playground.providers import StandIn, flat
+from fakes.services import StandIn, flat
 from tests.playground.service_calls import (
     BASIC,
     BEARER,

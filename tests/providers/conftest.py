@@ -9,7 +9,7 @@ import pytest
 
 from bot.providers.ai_client import AiClient
 from bot.providers.aithriving import Aithriving
-from playground.providers import StandIn, flat
+from fakes.services import StandIn, flat
 from tests.providers.workbench import make_ai_client, make_aithriving
 
 

@@ -14,7 +14,7 @@ from yarl import URL
 from bot.providers.addresses import as_written
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
-from playground.providers import Picture, flat
+from fakes.services import Picture, flat
 from tests.providers.workbench import SECRET, raw_server
 
 BASE = URL("https://api.example/v1", encoded=True)

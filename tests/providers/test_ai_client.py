@@ -22,13 +22,9 @@ from bot.providers.base import (
     Unreachable,
     WeightedText,
 )
-from playground.providers import Fate, Fault, StandIn, flat, spoilt
-from playground.providers.faults import Redirect, Reset, Spoil, Status
-from playground.providers.shapes import (
-    each_object,
-    first_images,
-    images_at,
-)
+from fakes.services import Fate, Fault, StandIn, flat, spoilt
+from fakes.services.faults import Redirect, Reset, Spoil, Status
+from fakes.services.shapes import each_object, first_images, images_at
 from tests.providers.workbench import (
     ENTRIES,
     ENTRY,

@@ -17,9 +17,9 @@ from bot.providers.base import (
     Unreachable,
     Waiting,
 )
-from playground.providers import Fate, Fault, StandIn
-from playground.providers.faults import Rewrite
-from playground.providers.shapes import (
+from fakes.services import Fate, Fault, StandIn
+from fakes.services.faults import Rewrite
+from fakes.services.shapes import (
     Change,
     content_as_object,
     content_as_one_image,

@@ -22,9 +22,9 @@ from bot.providers.base import (
     Size,
     Unreachable,
 )
-from playground.providers import Fault, StandIn
-from playground.providers.faults import Body, Half, Hang, Redirect, Reset, Rewrite, Status
-from playground.providers.shapes import each_object, replaced
+from fakes.services import Fault, StandIn
+from fakes.services.faults import Body, Half, Hang, Redirect, Reset, Rewrite, Status
+from fakes.services.shapes import each_object, replaced
 from tests.providers.workbench import (
     ENTRIES,
     ENTRY,

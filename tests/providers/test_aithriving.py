@@ -17,8 +17,8 @@ from bot.providers.base import (
     Size,
     WeightedText,
 )
-from playground.providers import Fault, StandIn, spoilt
-from playground.providers.faults import Spoil
+from fakes.services import Fault, StandIn, spoilt
+from fakes.services.faults import Spoil
 from tests.providers.workbench import (
     BASIC,
     BOTH,

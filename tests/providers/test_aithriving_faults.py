@@ -19,14 +19,9 @@ from bot.providers.base import (
     Refused,
     Unreachable,
 )
-from playground.providers import Fault, StandIn
-from playground.providers.faults import Body, Endless, Half, Hang, Redirect, Reset, Rewrite, Status
-from playground.providers.shapes import (
-    code_is,
-    refused,
-    replaced,
-    without,
-)
+from fakes.services import Fault, StandIn
+from fakes.services.faults import Body, Endless, Half, Hang, Redirect, Reset, Rewrite, Status
+from fakes.services.shapes import code_is, refused, replaced, without
 from tests.providers.workbench import (
     BOTH,
     CORE,

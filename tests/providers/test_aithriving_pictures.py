@@ -15,9 +15,9 @@ from bot.providers.base import (
     OutcomeUnknown,
     Refused,
 )
-from playground.providers import Fate, Fault, StandIn, spoilt
-from playground.providers.faults import Rewrite
-from playground.providers.shapes import (
+from fakes.services import Fate, Fault, StandIn, spoilt
+from fakes.services.faults import Rewrite
+from fakes.services.shapes import (
     base64_in_lines,
     data_url,
     each_object,

@@ -15,8 +15,8 @@ from bot.providers.answers import Answer
 from bot.providers.base import Busy, Cause, ProviderError, Refused, WeightedText
 from bot.providers.echoes import GAP, LONGEST, OwnWords
 from bot.providers.refusals import Ground, Judge
-from playground.providers import Echo, Fate, Fault, StandIn
-from playground.providers.odd import HOW
+from fakes.services import Echo, Fate, Fault, StandIn
+from fakes.services.odd import HOW
 from tests.providers.workbench import CORE, SECRET, TRICKS, asked, made, polled, refusal, sent
 
 

@@ -17,7 +17,7 @@ from aiohttp.abc import ResolveResult
 from bot.providers.base import Cause, ProviderError, Refused, Size, Unreachable
 from bot.providers.fetching import ATTEMPTS, Downloads, keep
 from bot.providers.http import Service
-from playground.providers import Picture, flat, spoilt
+from fakes.services import Picture, flat, spoilt
 from tests.providers.workbench import SECRET
 
 PICTURE = flat(Picture("a lighthouse", "", "", 7, 320, 384))

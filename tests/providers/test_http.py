@@ -11,8 +11,8 @@ import pytest
 
 from bot.providers.base import OutcomeUnknown, ProviderError, Unreachable
 from bot.providers.http import Service
-from playground.providers import Fault, StandIn
-from playground.providers.faults import Body, Endless, Half, Hang, Redirect, Reset, Status
+from fakes.services import Fault, StandIn
+from fakes.services.faults import Body, Endless, Half, Hang, Redirect, Reset, Status
 from tests.providers.workbench import SECRET, Talk, raw_server, saying
 
 PATH = "/api/v1/threads"

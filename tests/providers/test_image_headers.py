@@ -15,7 +15,7 @@ from PIL import Image
 
 from bot.providers.base import Size
 from bot.providers.image_headers import APage, CutShort, NotAPicture, decoded_bytes, inspect
-from playground.providers import spoilt
+from fakes.services import spoilt
 
 KINDS: dict[str, tuple[str, dict[str, Any], str]] = {
     "png": ("PNG", {}, "image/png"),

@@ -37,7 +37,7 @@ from bot.providers.base import (
 from bot.providers.fetching import keep
 from bot.providers.http import Service
 from bot.providers.registry import PROVIDERS, configure
-from playground.providers import Picture, StandIn, flat
+from fakes.services import Picture, StandIn, flat
 from tests.providers.workbench import asked, reader
 
 BOTH_KEYS = {"AI_CLIENT_TOKEN": "sk-a", "AITHRIVING_KEY": "sk-b"}

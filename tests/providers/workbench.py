@@ -15,9 +15,9 @@ from bot.providers.aithriving import Aithriving
 from bot.providers.base import Finished, Handle, ImageRequest, PollResult, ProviderError, Size, Waiting, WeightedText
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
-from playground.providers import Fault
-from playground.providers.faults import Rewrite
-from playground.providers.shapes import Change
+from fakes.services import Fault
+from fakes.services.faults import Rewrite
+from fakes.services.shapes import Change
 
 SECRET = "sk-5ecret-0f-the-b0t"
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"

@@ -12,15 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from storage import copies, sqlite, state, tables
+from storage import state, tables
 from storage.database import Database, StorageError, migrate
+from storage.sqlite import backups
+from storage.sqlite import connection as sqlite
 from tests.storage.rows import add_job, address, count
 
 TOKEN = "a-secret-token"
 
 
 async def backup(path: Path, to: Path) -> None:
-    await asyncio.to_thread(copies.backup, path, to)
+    await asyncio.to_thread(backups.backup, path, to)
 
 
 async def files(folder: Path) -> list[str]:
@@ -142,7 +144,7 @@ async def test_a_lock_is_waited_for_and_not_for_ever(
         return other
 
     other = await asyncio.to_thread(locked)
-    for work in (copies.backup, copies.duplicate):
+    for work in (backups.backup, backups.duplicate):
         with pytest.raises(StorageError, match="locked by another program"):
             await asyncio.to_thread(work, path, tmp_path / "copy.db")
     await asyncio.to_thread(other.close)
@@ -150,7 +152,7 @@ async def test_a_lock_is_waited_for_and_not_for_ever(
 
 def test_the_name_of_a_copy_tells_when_it_was_made(tmp_path: Path) -> None:
     at = datetime(2026, 1, 31, 12, 5, 9, tzinfo=UTC)
-    name = copies.dated(Path("data/easel.db"), tmp_path, at).name
+    name = backups.dated(Path("data/easel.db"), tmp_path, at).name
     assert name == "easel-2026-01-31T120509Z.db"
     assert re.fullmatch(r"[\w.-]+", name), "a name that every file system takes"
 
@@ -161,10 +163,10 @@ async def test_a_copy_that_cannot_get_its_name_leaves_no_half(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(copies, "put_in_place", fail)
+    monkeypatch.setattr(backups, "put_in_place", fail)
     folder = tmp_path / "copies"
     with pytest.raises(StorageError, match="No space"):
-        await asyncio.to_thread(copies.before_migration, path, folder, "0001")
+        await asyncio.to_thread(backups.before_migration, path, folder, "0001")
     with pytest.raises(StorageError, match="No space"):
         await backup(path, folder / "copy.db")
     assert await files(folder) == []

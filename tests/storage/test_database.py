@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from storage import sqlite, state, tables
+from storage import state, tables
 from storage.database import AsyncConnection, Database, InstanceLock, StorageError, database_path
+from storage.sqlite import connection as sqlite
 from tests.storage.rows import add_job, address, count
 
 

@@ -13,9 +13,9 @@ from storage.database import AsyncConnection, Database
 from storage.history import Wanted
 from storage.jobs import JobStatus
 from storage.migrations import known_versions
-from storage.schema import upgrade
 from storage.searching import WORDS_AT_MOST, folded, patterns, words_of
-from storage.sqlite import connect
+from storage.sqlite.connection import connect
+from storage.sqlite.upgrade import upgrade
 from storage.thread_work import Work
 from tests.storage.database_files import made_at
 from tests.storage.rows import NOW, SERVER, USER, add_done, add_image, add_job, add_submission, count

@@ -15,10 +15,12 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from storage import copies, sqlite, threads
-from storage import schema as schema_module
+from storage import threads
 from storage.database import Database, StorageError, migrate
 from storage.migrations import FOLDER, known_versions
+from storage.sqlite import backups
+from storage.sqlite import connection as sqlite
+from storage.sqlite import upgrade as schema_module
 from storage.tables import metadata
 from tests.storage.database_files import (
     add_step,
@@ -213,7 +215,7 @@ def test_only_the_latest_copies_are_kept(path: Path, steps: Path) -> None:
     add_step(steps, ADD_A_TABLE)
     asyncio.run(migrate(address(path), folder, migrations=steps))
     kept = [f"easel-0001-{number}.db" for number in (11, 12, 13, 14)] + [f"easel-{CURRENT}-15.db"]
-    assert len(kept) == copies.KEPT_BEFORE_MIGRATIONS
+    assert len(kept) == backups.KEPT_BEFORE_MIGRATIONS
     assert {file.name for file in folder.iterdir()} == {*others, *kept}
 
 

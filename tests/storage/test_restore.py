@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
-from storage import copies, jobs, ledger, reconcile, restore, sqlite, state, threads
+from storage import jobs, ledger, reconcile, state, threads
 from storage.database import Database, StorageError, migrate
 from storage.jobs import ENDED, JobStatus, SubmissionStatus
 from storage.migrations import known_versions, upgrade
-from storage.restore import Restored
+from storage.sqlite import backups as copies
+from storage.sqlite import connection as sqlite
+from storage.sqlite import restore
+from storage.sqlite.restore import Restored
 from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission, address
 from tests.storage.test_database import damage
 

@@ -13,10 +13,10 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Channel
+from fakes.discord.people import Person
 from tests.wire.house import ADDRESSES, House, house
-from tests.wire.loopback import Discord
-from tests.wire.model import Channel
-from tests.wire.people import Person
 from tests.wire.smallbot import SmallBot
 
 

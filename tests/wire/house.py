@@ -14,17 +14,17 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from bot import config
-from bot.generation.clock import Clock
-from bot.runtime import Runtime, assembled, logged_in
-from playground.providers import StandIn, flat
+from bot.app import Runtime, assembled, logged_in
+from bot.clock import Clock
+from fakes.discord.calls import Call
+from fakes.discord.handle import Handle
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Channel
+from fakes.discord.people import Person
+from fakes.discord.seen import Seen, look_at
+from fakes.services import StandIn, flat
 from storage.jobs import Job
 from tests.doubles.clock import SkippingClock
-from tests.wire.calls import Call
-from tests.wire.handle import Handle
-from tests.wire.loopback import Discord
-from tests.wire.model import Channel
-from tests.wire.people import Person
-from tests.wire.seen import Seen, look_at
 
 CORE, CORE_ROUTE = "aithriving/core", "aithriving.core"
 """An engine that is never polled: its one call ends when the test says so."""

@@ -9,14 +9,14 @@ from typing import Any
 
 import aiohttp
 
-from tests.wire.process import REPOSITORY
+from fakes.discord.bot_process import REPOSITORY
 
 
 async def test_it_serves_until_its_input_ends() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.wire",
+        "fakes.discord",
         cwd=REPOSITORY,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

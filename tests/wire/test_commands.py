@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from bot import config, doctor
-from bot.command_sync import CommandSync, Synced, Trouble
-from bot.runtime import Runtime
+from bot.app import Runtime
+from bot.ui.sync import CommandSync, Synced, Trouble
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Channel
+from fakes.discord.terms import Json
 from tests.wire.house import ADDRESSES, at_discord, house
-from tests.wire.loopback import Discord
-from tests.wire.model import Channel
-from tests.wire.terms import Json
 
 EVERYWHERE = "/applications/{application_id}/commands"
 IN_A_SERVER = "/applications/{application_id}/guilds/{guild_id}/commands"

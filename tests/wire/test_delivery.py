@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from bot.personal import Messages
+from bot.people.user_settings import Messages
+from fakes.discord.people import Person
+from fakes.discord.seen import Seen
+from fakes.discord.terms import Permission
 from storage.jobs import JobStatus
 from tests.wire.house import BY_BOT, BY_DM, BY_TOKEN, CORE, CORE_ROUTE, OVER, POST, House, has_files
-from tests.wire.people import Person
-from tests.wire.seen import Seen
-from tests.wire.terms import Permission
 
 TOKEN_EDIT = "{webhook_token}/messages/{message_id}"
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.display.splicing import Spliced
-from playground.providers import StandIn, flat
+from bot.ui.delivery.file_segments import Spliced
+from fakes.discord.bot_process import BotProcess
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Channel
+from fakes.discord.people import Person
+from fakes.discord.terms import Permission
+from fakes.services import StandIn, flat
 from storage.jobs import JobStatus
 from tests.wire.house import BY_BOT, BY_DM, BY_POST, BY_TOKEN, CORE, CORE_ROUTE, OVER, POST, PROMPT, House, has_files
-from tests.wire.loopback import Discord
-from tests.wire.model import Channel
-from tests.wire.people import Person
-from tests.wire.process import BotProcess
-from tests.wire.terms import Permission
 
 pytestmark = pytest.mark.slow
 

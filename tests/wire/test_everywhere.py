@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.origin import Origin
+from bot.domain.place import Origin
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Channel
+from fakes.discord.people import NotOfferedError, Person
+from fakes.discord.seen import Seen
 from storage.jobs import JobStatus
 from storage.quotas import Subject
 from tests.wire.house import ADDRESSES, House, house
-from tests.wire.loopback import Discord
-from tests.wire.model import Channel
-from tests.wire.people import NotOfferedError, Person
-from tests.wire.seen import Seen
 
 FOR_ADMINS = ("usage report", "quota show", "server show")
 FOR_EVERYBODY = ("help", "engines", "credits", "history", "settings show", "privacy export", "thread list")

@@ -9,10 +9,10 @@ import aiohttp
 import discord as library
 import pytest
 
-from tests.wire.loopback import Discord
-from tests.wire.model import Channel
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Channel
+from fakes.discord.terms import Permission
 from tests.wire.smallbot import SmallBot
-from tests.wire.terms import Permission
 
 ORIGINAL = "/webhooks/*/messages/@original"
 

@@ -11,17 +11,17 @@ import discord as library
 import pytest
 from discord import app_commands
 
-from bot.display import choices, first_answer
-from bot.display.buttons import ACTIONS
-from bot.display.page_buttons import TURNS
+from bot.ui import autocomplete, first_answer
+from bot.ui.buttons import ACTIONS
+from bot.ui.page_buttons import TURNS
+from fakes.discord.handle import Handle
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Member, Message
+from fakes.discord.people import Person
+from fakes.discord.seen import look_at
+from fakes.discord.terms import Answer, Permission
 from storage.database import Database
-from tests.wire.handle import Handle
 from tests.wire.house import CORE, CORE_ROUTE, House
-from tests.wire.loopback import Discord
-from tests.wire.model import Member, Message
-from tests.wire.people import Person
-from tests.wire.seen import look_at
-from tests.wire.terms import Answer, Permission
 
 JOB, THREAD = 1, 1
 # What is typed into each command: where there are several, those that lead to the database by different ways.
@@ -92,7 +92,7 @@ class Held:
 async def held(home: House, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Held]:
     # No test waits for what the bot waits for before it promises an answer.
     monkeypatch.setattr(first_answer, "PATIENCE", 0)
-    monkeypatch.setattr(choices, "PATIENCE", 0)
+    monkeypatch.setattr(autocomplete, "PATIENCE", 0)
     held = Held(monkeypatch)
     yield held
     held.free.set()

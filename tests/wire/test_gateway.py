@@ -10,8 +10,8 @@ import aiohttp
 import discord as library
 import pytest
 
-from tests.wire.loopback import Discord
-from tests.wire.model import Channel
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Channel
 from tests.wire.smallbot import SmallBot
 
 

@@ -12,16 +12,16 @@ import pytest
 from discord import app_commands
 from discord.http import handle_message_parameters
 
-from tests.wire import differences, schema
-from tests.wire.command_limits import choice_faults, command_faults
-from tests.wire.components import settle
-from tests.wire.limits import Draft, message_faults, modal_faults
-from tests.wire.loopback import Discord
-from tests.wire.mentions import pinged
-from tests.wire.messages import new_attachment
-from tests.wire.model import Body, Channel, Message, Upload
+from fakes.discord import differences, schema
+from fakes.discord.command_limits import choice_faults, command_faults
+from fakes.discord.components import settle
+from fakes.discord.limits import Draft, message_faults, modal_faults
+from fakes.discord.loopback import Discord
+from fakes.discord.mentions import pinged
+from fakes.discord.messages import new_attachment
+from fakes.discord.model import Body, Channel, Message, Upload
+from fakes.discord.terms import MessageFlag
 from tests.wire.smallbot import card, paint, pictures
-from tests.wire.terms import MessageFlag
 
 V2 = int(MessageFlag.COMPONENTS_V2)
 needs_file = pytest.mark.skipif(not schema.WHERE.exists(), reason="the OpenAPI file is not there")

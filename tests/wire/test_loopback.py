@@ -7,11 +7,11 @@ import asyncio
 import aiohttp
 import pytest
 
-from tests.wire.loopback import Discord
-from tests.wire.model import Channel
-from tests.wire.people import NotOfferedError
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Channel
+from fakes.discord.people import NotOfferedError
+from fakes.discord.terms import Answer, Permission
 from tests.wire.smallbot import SmallBot, picture
-from tests.wire.terms import Answer, Permission
 
 
 async def test_login_sync_and_ready(discord: Discord, bot: SmallBot) -> None:

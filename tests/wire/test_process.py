@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from playground.providers import StandIn, flat
-from tests.wire.calls import Call
-from tests.wire.handle import Handle
-from tests.wire.loopback import Discord
-from tests.wire.model import Channel
-from tests.wire.people import Person
-from tests.wire.process import ERROR, BotProcess
-from tests.wire.seen import Seen
-from tests.wire.terms import Answer
+from fakes.discord.bot_process import ERROR, BotProcess
+from fakes.discord.calls import Call
+from fakes.discord.handle import Handle
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Channel
+from fakes.discord.people import Person
+from fakes.discord.seen import Seen
+from fakes.discord.terms import Answer
+from fakes.services import StandIn, flat
 
 # Each test starts a process, several of them more than one.
 pytestmark = pytest.mark.slow

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from bot import config, doctor
+from bot.app import assembled, logged_in
 from bot.providers.base import OutcomeUnknown, Unreachable
 from bot.providers.http import Service
-from bot.runtime import assembled, logged_in
-from playground.providers import StandIn, flat
-from tests.wire.forwarding import ForwardProxy
+from fakes.discord.forwarding import ForwardProxy
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Channel
+from fakes.services import StandIn, flat
 from tests.wire.house import ADDRESSES, CORE, CORE_ROUTE, PROMPT, HouseClock
-from tests.wire.loopback import Discord
-from tests.wire.model import Channel
 
 # Names that nobody but the proxy can look up.
 DISCORD, SERVICES = "discord.invalid", "services.invalid"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fakes.discord.people import Person
+from fakes.discord.seen import Seen
 from storage.jobs import JobStatus
 from tests.wire.house import CORE_ROUTE, House, has_files
-from tests.wire.people import Person
-from tests.wire.seen import Seen
 
 CHOICES = "a {red, blue, green} car"
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.display.delivery import Delivery
-from playground.providers import StandIn, flat
+from bot.ui.delivery.progress import Delivery
+from fakes.discord.bot_process import BotProcess
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Channel
+from fakes.discord.people import Person
+from fakes.discord.seen import Seen
+from fakes.services import StandIn, flat
 from storage.jobs import JobStatus
 from tests.wire.house import House, has_files
-from tests.wire.loopback import Discord
-from tests.wire.model import Channel
-from tests.wire.people import Person
-from tests.wire.process import BotProcess
-from tests.wire.seen import Seen
 
 
 def public(person: Person, channel: Channel) -> list[Seen]:

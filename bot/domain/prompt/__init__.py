@@ -1,0 +1,1 @@
+"""The grammar of a prompt: tokens, choices, flags."""

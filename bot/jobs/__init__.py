@@ -1,0 +1,1 @@
+"""The durable core: jobs, their submissions, and the worker."""

@@ -1,0 +1,203 @@
+"""Decodes stored pictures as people see them: upright, in sRGB, with 8 bits a channel, and never more than fits.
+
+Everything here but :func:`in_turn` blocks.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, ParamSpec, TypeVar
+
+import structlog
+
+from bot.jobs.image_parts import PNG_SIGNATURE, png_chunks, read
+from bot.providers.image_headers import NotAPicture, decoded_bytes
+from storage.pools import Pools
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+DECODED_AT_MOST = 48 * 2**20
+"""Bytes of all pixels of a picture that is decoded, such as one of 4096 × 4096 in three colours of 8 bits.
+
+To decode and encode one takes up to ten times as much memory.
+"""
+LARGE = 12 * 2**20
+"""Bytes of all pixels above which a picture is large: such are decoded one at a time."""
+
+# What a PNG needs to be decoded; whatever else is in it may unpack to any length.
+_PNG_PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+_METADATA_AT_MOST = 2**20
+_ORIENTATION = 0x0112
+
+
+class Undecodable(Exception):
+    """There is no picture to be had of the file. The message is for the log."""
+
+
+async def in_turn(pools: Pools, weight: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Decode in a thread for pictures; ``weight`` is bytes of all pixels, and large ones come one at a time."""
+    async with pools.large if weight > LARGE else nullcontext():
+        return await pools.pictures.run(work, *args, **kwargs)
+
+
+def weight_of(file: Path) -> int:
+    """Bytes of all pixels of the picture, by its header alone. Raises Undecodable where that is too much or unknown."""
+    try:
+        with file.open("rb") as stream:
+            weight = decoded_bytes(stream)
+    except (OSError, NotAPicture) as error:
+        raise Undecodable(str(error)) from error
+    if weight > DECODED_AT_MOST:
+        raise Undecodable(f"its pixels are {weight} bytes")
+    return weight
+
+
+def decode(file: Path, *, side: int | None = None) -> Image:
+    """The picture, RGB or RGBA; where ``side`` is given, no larger than that many pixels a side. Raises Undecodable."""
+    # Pillow takes a while to load.
+    from PIL import Image
+
+    weight_of(file)
+    try:
+        with file.open("rb") as stream:
+            source = _source(stream)
+            with Image.open(source.stream, formats=("PNG", "JPEG", "WEBP")) as opened:
+                if 3 * opened.width * opened.height > DECODED_AT_MOST:
+                    raise Undecodable("it is larger than its header says")
+                if side is not None:
+                    opened.draft("RGB", (2 * side, 2 * side))
+                opened.load()
+                exif = source.exif or opened.info.get("exif")
+                profile = source.profile or opened.info.get("icc_profile")
+                picture = _as_seen(opened, source.depth, profile)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Undecodable(f"{type(error).__name__}: {error}") from error
+    if side is not None:
+        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    picture = _turned(picture, exif)
+    # What belongs to the file as it was is no part of what is made of it.
+    picture.info = {}
+    return picture
+
+
+class _Source(NamedTuple):
+    """What Pillow is given of a file, and what it is not given: depth in bits, profile and Exif of a PNG."""
+
+    stream: BinaryIO
+    depth: int = 8
+    profile: bytes | None = None
+    exif: bytes | None = None
+
+
+def _source(stream: BinaryIO) -> _Source:
+    """Of a PNG the picture alone: what its other chunks unpack to has no bound. Raises ValueError."""
+    if read(stream, range(len(PNG_SIGNATURE))) != PNG_SIGNATURE:
+        stream.seek(0)
+        return _Source(stream)
+    kept = io.BytesIO(PNG_SIGNATURE)
+    kept.seek(0, io.SEEK_END)
+    depth, profile, exif = 8, None, None
+    for kind, places in png_chunks(stream):
+        if kind in _PNG_PICTURE:
+            chunk = read(stream, places)
+            kept.write(chunk)
+            depth = chunk[16] if kind == b"IHDR" else depth
+        elif kind == b"iCCP" and len(places) <= _METADATA_AT_MOST:
+            profile = _unpacked_profile(read(stream, places)[8:-4])
+        elif kind == b"eXIf" and len(places) <= _METADATA_AT_MOST:
+            exif = read(stream, places)[8:-4]
+    kept.seek(0)
+    return _Source(kept, depth, profile, exif)
+
+
+def _unpacked_profile(body: bytes) -> bytes | None:
+    """The profile of an iCCP chunk: a name, its end, a method, and packed bytes."""
+    unpacker = zlib.decompressobj()
+    try:
+        profile = unpacker.decompress(body.partition(b"\0")[2][1:], _METADATA_AT_MOST)
+    except zlib.error:
+        return None
+    return profile if unpacker.eof else None
+
+
+def _as_seen(opened: Image, depth: int, profile: bytes | None) -> Image:
+    """In 8 bits, in RGB or RGBA, in sRGB."""
+    from PIL import Image
+
+    picture = opened
+    if opened.mode.startswith("I;16"):
+        # Pillow would cut off whatever is above 255; the high bytes are the picture in 8 bits.
+        picture = Image.frombytes("L", opened.size, opened.tobytes("raw", "I;16B")[::2])
+        picture.info = dict(opened.info)
+    _scale_transparency(picture, depth)
+    mode = "RGBA" if picture.has_transparency_data else "RGB"
+    seen = picture if picture.mode == mode else picture.convert(mode)
+    return seen if profile is None else _in_srgb(seen, picture, profile)
+
+
+def _scale_transparency(picture: Image, depth: int) -> None:
+    """The colour that is see-through stands there with as many bits as the file has, and the picture has 8 by now."""
+    colour = picture.info.get("transparency")
+    if depth == 16 and isinstance(colour, int):
+        picture.info["transparency"] = colour >> 8
+    elif depth == 16 and isinstance(colour, tuple):
+        picture.info["transparency"] = tuple(each >> 8 for each in colour)
+    elif depth in (2, 4) and isinstance(colour, int) and picture.mode == "L":
+        picture.info["transparency"] = colour * 255 // (2**depth - 1)
+
+
+def _in_srgb(seen: Image, picture: Image, profile: bytes) -> Image:
+    """The colours that the profile says; those of ``seen`` where it cannot be used. What is see-through stays so."""
+    from PIL import ImageCms
+
+    grey = picture.mode in ("1", "L", "LA")
+    base = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}.get(profile[16:20])
+    if base != ("L" if grey else "CMYK" if picture.mode == "CMYK" else "RGB"):
+        return seen
+    before = picture if base == "CMYK" else seen.convert(base)
+    try:
+        described = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        after = ImageCms.profileToProfile(before, described, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError) as error:
+        log.info("picture.profile_not_used", reason=str(error))
+        return seen
+    if after is None:
+        raise RuntimeError("a picture of its own was asked for")
+    if seen.mode == "RGBA":
+        after.putalpha(seen.getchannel("A"))
+    return after
+
+
+def _turned(picture: Image, exif: bytes | None) -> Image:
+    """Upright, as the camera's sensor would have it."""
+    from PIL import Image
+
+    if not exif:
+        return picture
+    block = Image.Exif()
+    try:
+        block.load(exif)
+        orientation = int(block.get(_ORIENTATION, 1))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with such a block, the picture can be seen without it
+        log.info("picture.exif_not_read", kind=type(error).__name__)
+        return picture
+    turn = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }.get(orientation)
+    return picture if turn is None else picture.transpose(turn)

@@ -1,0 +1,187 @@
+"""The beginning of a job: it is written down with its paid requests and their holds, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bot.clock import Clock
+from bot.domain.money import converted
+from bot.domain.place import CardAddress, Origin
+from bot.domain.requests import Plan, encode_request
+from bot.errors import UserError
+from bot.jobs import limits
+from bot.jobs.limits import Limits
+from bot.jobs.view import PLANNED, planned_requests
+from bot.providers.base import Engine, ImageRequest, Provider
+from storage import jobs as rows
+from storage import ledger, threads, tidying
+from storage.database import AsyncConnection, Database
+from storage.jobs import Job, JobStatus
+
+LAPSED_KEPT = 5
+"""Proposals that came to nothing, of one person, that can be taken up again by their buttons, at least."""
+
+
+class Asking:
+    """Takes jobs: at once, or as proposals that wait for their price to be confirmed."""
+
+    def __init__(self, database: Database, providers: Mapping[str, Provider], limits: Limits, clock: Clock) -> None:
+        self.database = database
+        self.providers = providers
+        self.engines: dict[str, Engine] = {
+            engine.id: engine for provider in providers.values() for engine in provider.engines
+        }
+        self._limits = limits
+        self._clock = clock
+
+    async def submit(
+        self, origin: Origin, plan: Plan, card: CardAddress, *, parent_id: int | None = None, proposed: bool = False
+    ) -> int:
+        """Write the job, its submissions and their holds, and return the job's id.
+
+        Where it is only ``proposed`` there are neither submissions nor holds yet: they come with :meth:`confirm`.
+        Raises UserError where a limit would be passed: nothing is written then.
+        """
+        now = self._clock.now()
+        holds = self._holds(plan.requests)
+        options = plan.options.to_json()
+        if proposed:
+            options[PLANNED] = [encode_request(request) for request in plan.requests]
+        async with self.database.write() as tx:
+            granted = await limits.check(tx, self._limits, origin, hold=sum(holds), images=plan.images, now=now)
+            thread_id, opened = await self._thread(tx, origin, plan, now)
+            if plan.options.thread is not None:
+                # A title that was typed may change; what is asked for again belongs to the same thread.
+                options["thread"] = str(thread_id)
+            job_id = await rows.add_job(
+                tx,
+                thread_id=thread_id,
+                parent_id=parent_id,
+                user_id=origin.user_id,
+                server_id=origin.server_id,
+                status=JobStatus.PROPOSED if proposed else JobStatus.WORKING,
+                options=options,
+                private=plan.options.private,
+                spoiler=plan.options.spoiler,
+                channel_id=card.channel_id,
+                message_id=card.message_id,
+                interaction_token=card.token,
+                token_expires_at=card.token_expires_at,
+                bot_present=origin.bot_present,
+                file_limit=origin.file_limit,
+                at=now,
+            )
+            if opened:
+                await threads.titled(tx, thread_id, job_id)
+            if not proposed:
+                await self._add_submissions(tx, job_id, origin, plan.requests, holds, granted, now)
+        return job_id
+
+    async def beyond(self, origin: Origin, requests: Sequence[ImageRequest], images: int) -> tuple[str, ...]:
+        """The limits that these would go beyond as things stand, in sentences. Raises StorageError."""
+        hold = sum(self._holds(requests))
+        async with self.database.read() as connection:
+            try:
+                await limits.check(connection, self._limits, origin, hold=hold, images=images, now=self._clock.now())
+            except UserError as error:
+                return error.problems
+        return ()
+
+    async def confirm(self, origin: Origin, job: Job, card: CardAddress) -> bool:
+        """proposed → working, with the requests that were shown and their holds; False if it is proposed no longer.
+
+        Raises UserError where a limit would be passed, or an engine is gone: it stays proposed then.
+        """
+        now = self._clock.now()
+        requests = planned_requests(job)
+        if any(request.engine not in self.engines for request in requests):
+            raise UserError("One of its engines is no longer offered here. Ask for it anew. Nothing was charged.")
+        holds = self._holds(requests)
+        async with self.database.write() as tx:
+            moved = await rows.move_job(
+                tx,
+                job.id,
+                JobStatus.PROPOSED,
+                JobStatus.WORKING,
+                at=now,
+                options={name: value for name, value in job.options.items() if name != PLANNED},
+                channel_id=card.channel_id,
+                message_id=card.message_id,
+                interaction_token=card.token,
+                token_expires_at=card.token_expires_at,
+                file_limit=origin.file_limit,
+            )
+            if moved:
+                images = sum(request.images for request in requests)
+                granted = await limits.check(
+                    tx, self._limits, origin, hold=sum(holds), images=images, now=now, counted_already=1
+                )
+                await self._add_submissions(tx, job.id, origin, requests, holds, granted, now)
+        return moved
+
+    async def lapse(self, job: Job, *, note: str) -> bool:
+        """proposed → lapsed; the token stays until it is over, so that the card can say so."""
+        async with self.database.write() as tx:
+            moved = await rows.move_job(
+                tx,
+                job.id,
+                JobStatus.PROPOSED,
+                JobStatus.LAPSED,
+                at=self._clock.now(),
+                delivery_note=note,
+                interaction_token=job.interaction_token,
+            )
+            # It costs nothing to ask for a price again and again, so what comes of that may not pile up. What can be
+            # open at once is kept, since its cards are still to say that it lapsed.
+            await tidying.forget_lapsed_of(tx, job.user_id, keep=self._limits.jobs_per_user + LAPSED_KEPT)
+        return moved
+
+    async def proposed(self) -> list[Job]:
+        """Every job that waits to be confirmed, oldest first."""
+        async with self.database.read() as connection:
+            return await rows.jobs_with_status(connection, (JobStatus.PROPOSED,))
+
+    def _holds(self, requests: Sequence[ImageRequest]) -> list[int]:
+        providers = [self.providers[self.engines[request.engine].provider] for request in requests]
+        return [
+            converted(provider.quote(request).hold, provider.credit_value)
+            for request, provider in zip(requests, providers, strict=True)
+        ]
+
+    async def _add_submissions(
+        self,
+        tx: AsyncConnection,
+        job_id: int,
+        origin: Origin,
+        requests: Sequence[ImageRequest],
+        holds: Sequence[int],
+        granted: int,
+        now: int,
+    ) -> None:
+        asked = [
+            rows.Asked(request.engine, self.engines[request.engine].provider, encode_request(request))
+            for request in requests
+        ]
+        ids = await rows.add_submissions(tx, job_id, asked, user_id=origin.user_id, at=now)
+        parts = limits.from_grants(granted, holds)
+        wanted = [
+            ledger.Hold(id_, one.engine, hold, part)
+            for id_, one, hold, part in zip(ids, asked, holds, parts, strict=True)
+        ]
+        await ledger.hold(tx, *wanted, user_id=origin.user_id, server_id=origin.server_id, at=now)
+
+    async def _thread(self, tx: AsyncConnection, origin: Origin, plan: Plan, now: int) -> tuple[int, bool]:
+        """The thread that the job belongs to, and whether it was opened for it."""
+        if plan.options.thread is not None:
+            thread = await threads.named_thread(tx, origin.user_id, origin.place_id, plan.options.thread)
+            if thread is None:
+                raise UserError("You have no such thread here. Pick one of those offered. Nothing was charged.")
+        else:
+            thread = await threads.current_thread(tx, origin.user_id, origin.place_id)
+        if thread is None:
+            opened = await threads.open_thread(
+                tx, user_id=origin.user_id, place_id=origin.place_id, title=plan.title, at=now
+            )
+            return opened, True
+        await threads.touch(tx, thread.id, at=now)
+        return thread.id, False

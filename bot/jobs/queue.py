@@ -1,0 +1,93 @@
+"""The submissions that wait to be sent, as they were last read from the database."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+from bot.clock import Clock, Elapsed
+from bot.jobs.store import Jobs
+from storage import jobs as rows
+from storage.jobs import Submission
+
+READ_AT_ONCE = 1000
+"""Submissions of one provider."""
+
+
+class Queue:
+    """Reads only when something was added or has fallen due: most of what wakes a worker is something that ended."""
+
+    def __init__(self, jobs: Jobs, clock: Clock) -> None:
+        self._jobs = jobs
+        self._clock = clock
+        self.waiting: list[Submission] = []
+        """What was due and has not been started, in the order in which it will be; the worker says so."""
+        self._waited: dict[int, Elapsed] = {}
+        # When the next one falls due that was not yet when it was read last, by the monotonic clock.
+        self._later: float | None = None
+        # The providers of which more wait than were read.
+        self._longer: set[str] = set()
+        self._stale = True
+
+    @property
+    def next_in(self) -> float | None:
+        """In how many seconds the next one falls due that is not due yet."""
+        return None if self._later is None else max(0.0, self._later - self._clock.monotonic())
+
+    def added(self) -> None:
+        """There may be something that was not read."""
+        self._stale = True
+
+    def waited(self, submission: Submission) -> Elapsed:
+        """Since when it has been waiting."""
+        return self._waited.get(submission.id) or Elapsed.since(self._clock, submission.created_at)
+
+    def place(self, job_id: int) -> int | None:
+        """The place of the job's next submission in its provider's queue: 1 for the next that is sent."""
+        passed: Counter[str] = Counter()
+        for submission in self.waiting:
+            passed[submission.provider] += 1
+            if submission.job_id == job_id:
+                return passed[submission.provider]
+        return None
+
+    async def due(self, running: Collection[int]) -> list[Submission]:
+        """What may be sent now, oldest first, READ_AT_ONCE of each provider at most. Raises StorageError.
+
+        Some of it may have been cancelled since it was read: the guard of its first step finds that out. ``running``
+        are the ids of those that are worked on, and may come back.
+        """
+        now = self._clock.monotonic()
+        if not self._stale and not self._running_out() and (self._later is None or self._later > now):
+            return self.waiting
+        # What is added from here on may not be in what is read.
+        self._stale = False
+        later = self._jobs.next_attempts
+        fallen_due = [id_ for id_, at in later.items() if at <= now]
+        try:
+            async with self._jobs.database.read() as connection:
+                due = await rows.queued(connection, due=fallen_due, limit=READ_AT_ONCE)
+        except BaseException:
+            self._stale = True
+            raise
+        read = Counter(submission.provider for submission in due)
+        self._longer = {provider for provider, number in read.items() if number >= READ_AT_ONCE}
+        found = {submission.id for submission in due}
+        if not self._longer:
+            for id_ in fallen_due:
+                if id_ not in found and id_ not in running:
+                    later.pop(id_, None)  # It was cancelled.
+        self._later = min((at for at in later.values() if at > now), default=None)
+        self._waited = {
+            id_: since for id_, since in self._waited.items() if id_ in found or id_ in later or id_ in running
+        }
+        for submission in due:
+            self._waited.setdefault(submission.id, self.waited(submission))
+        return due
+
+    def _running_out(self) -> bool:
+        """Whether so much was started of what was read that the rest should be read."""
+        if not self._longer:
+            return False
+        left = Counter(submission.provider for submission in self.waiting)
+        return any(left[provider] <= READ_AT_ONCE // 2 for provider in self._longer)

@@ -1,0 +1,413 @@
+"""The transactions of a job's life: each step is one guarded update with its event and its ledger entries.
+
+A step returns False where somebody else was first; the caller decides what that means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bot.clock import Clock
+from bot.domain.money import converted
+from bot.errors import UserError
+from bot.jobs.durations import Durations
+from bot.jobs.limits import Limits
+from bot.jobs.new_jobs import Asking
+from bot.jobs.view import JobView, Progress, load
+from bot.providers.base import Cost, FetchedImage, Handle, Provider
+from storage import endings, ledger, lineage, removals, running, tidying
+from storage import jobs as rows
+from storage.database import AsyncConnection, Database
+from storage.images import forget_previews
+from storage.jobs import Job, JobStatus, Submission, SubmissionStatus
+
+GONE = "That job no longer exists. Start a new one with /imagine."
+CANCELLED = "Cancelled."
+CANCELLED_SENT = "Cancelled after it had been sent. It is not known whether the image service made it; you do not pay."
+BEING_SHOWN = "Its images are ready, but Discord has not taken all of them yet. Try again in a moment."
+_DAY = 86_400_000
+LONGEST_STORED_WAIT = 60.0
+"""Seconds for which a wait that an earlier process stored holds at most: the clock may have been set since."""
+CRASHED = "Something went wrong on our side. If it happens again, name job {job} to the bot's admin."
+
+
+@dataclass(frozen=True, slots=True)
+class KeptImage:
+    """An image whose file is ours: its name in the image folder and what is known of it."""
+
+    position: int
+    file: str
+    fetched: FetchedImage
+    seed: int | None
+    filtered: bool
+
+
+class TakenUp(NamedTuple):
+    """What there is to do after a restart, and what waits for the operator."""
+
+    on_their_way: list[Submission]
+    ready: list[Job]
+    waiting: list[running.Waits]
+
+
+class Jobs(Asking):
+    """Every change of a job or a submission goes through here."""
+
+    def __init__(
+        self,
+        database: Database,
+        providers: Mapping[str, Provider],
+        limits: Limits,
+        clock: Clock,
+        *,
+        kept_days: int = 365,
+    ) -> None:
+        """``kept_days``: for so many days after its end a job is kept that could not be shown."""
+        super().__init__(database, providers, limits, clock)
+        self._kept_days = kept_days
+        self.durations = Durations(database)
+        self.next_attempts: dict[int, float] = {}
+        """When what was postponed is due, by the monotonic clock: the wall clock may be set while it waits."""
+        self._ready_before: frozenset[int] = frozenset()
+
+    # --- the steps of a submission ------------------------------------------------------------------------------
+
+    async def sending(self, submission: Submission, handle: Handle) -> bool:
+        """queued → submitting: committed before the paid call, which counts from here on."""
+        now = self._clock.now()
+        self.next_attempts.pop(submission.id, None)
+        return await self._move(
+            submission,
+            SubmissionStatus.QUEUED,
+            SubmissionStatus.SUBMITTING,
+            "sent to the provider",
+            handle=handle,
+            sent_at=now,
+            next_attempt_at=None,
+            sendings=submission.sendings + 1,
+        )
+
+    async def postpone(
+        self, submission: Submission, *, seconds: float, why: str, handle: Handle | None = None, lost: bool = False
+    ) -> bool:
+        """Stay queued, or come back to queued from submitting: nothing was accepted; try again after ``seconds``.
+
+        The sending counts no longer, unless it is ``lost``: its answer never came, and it is not seen at the provider.
+        """
+        refused = submission.status is SubmissionStatus.SUBMITTING and not lost
+        sendings = submission.sendings - refused
+        due_at = self._clock.monotonic() + seconds
+        postponed = await self._move(
+            submission,
+            submission.status,
+            SubmissionStatus.QUEUED,
+            why,
+            handle=handle if handle is not None else submission.handle,
+            attempts=submission.attempts + 1,
+            next_attempt_at=self._clock.now() + int(seconds * 1000),
+            sent_at=submission.sent_at if sendings else None,
+            sendings=sendings,
+        )
+        if postponed:
+            self.next_attempts[submission.id] = due_at
+        return postponed
+
+    async def accepted(self, submission: Submission, handle: Handle, *, why: str) -> bool:
+        """submitting → rendering; also from queued, where an earlier sending turns out to have arrived."""
+        return await self._move(submission, submission.status, SubmissionStatus.RENDERING, why, handle=handle)
+
+    async def learnt(self, submission: Submission, handle: Handle, charged: int | None) -> bool:
+        """Still rendering, with a handle that knows more, or with what the provider charged so far (millicredits)."""
+        status = SubmissionStatus.RENDERING
+        why = "a poll taught something"
+        return await self._move(submission, status, status, why, handle=handle, charged=charged)
+
+    async def done(
+        self,
+        submission: Submission,
+        images: Sequence[KeptImage],
+        cost: Cost,
+        *,
+        finished_at: int | None,
+        note: str | None,
+        beyond: int = 0,
+    ) -> bool:
+        """→ done: the files are ours; captures the cost and releases the hold in the same transaction.
+
+        ``finished_at`` None: nobody knows when the provider had it finished. ``beyond`` is what the provider charged in
+        addition, in its millicredits: nobody pays it here.
+        """
+        now = self._clock.now()
+        provider = self.providers[submission.provider]
+        async with self.database.write() as tx:
+            moved = await rows.move_submission(
+                tx,
+                submission.id,
+                submission.status,
+                SubmissionStatus.DONE,
+                at=now,
+                why="finished",
+                finished_at=finished_at,
+                ended_at=now,
+                error=note,
+                charged=cost.millicredits + beyond,
+                result=None,
+            )
+            if not moved:
+                return False
+            made = [
+                rows.NewImage(
+                    position=image.position,
+                    file=image.file,
+                    media_type=image.fetched.media_type,
+                    width=image.fetched.size.width,
+                    height=image.fetched.size.height,
+                    bytes=image.fetched.bytes,
+                    seed=image.seed,
+                    filtered=image.filtered,
+                )
+                for image in images
+            ]
+            await rows.add_images(tx, submission.id, made, at=now)
+            await ledger.capture(
+                tx,
+                submission.id,
+                amount=converted(cost.millicredits, provider.credit_value),
+                exact=cost.exact,
+                raw_amount=cost.millicredits,
+                at=now,
+                reopened=submission.reopened_at is not None,
+            )
+            await rows.settle_job(tx, submission.job_id, now)
+        return True
+
+    async def ended_free(
+        self, submission: Submission, status: SubmissionStatus, *, why: str, told: str, **known: object
+    ) -> bool:
+        """→ failed, cancelled or unknown: releases the hold; ``told`` is the sentence for the card.
+
+        ``known`` are columns: what the provider charged all the same, and what is known of images that did not come.
+        """
+        now = self._clock.now()
+        async with self.database.write() as tx:
+            moved = await rows.move_submission(
+                tx, submission.id, submission.status, status, at=now, why=why, ended_at=now, error=told, **known
+            )
+            if not moved:
+                return False
+            # Of one that was asked for again after its end the hold was released then.
+            if submission.reopened_at is None:
+                await ledger.release(tx, submission.id, at=now, note=why)
+            await rows.settle_job(tx, submission.job_id, now)
+        return True
+
+    async def crashed(self, submission: Submission) -> None:
+        """An error of our own ended the run: what was sent is unknown, what was not sent has failed; both are free."""
+        sent = submission.status is not SubmissionStatus.QUEUED or submission.sendings > 0
+        status = SubmissionStatus.UNKNOWN if sent else SubmissionStatus.FAILED
+        told = CRASHED.format(job=submission.job_id)
+        if submission.status not in rows.ENDED:
+            await self.ended_free(submission, status, why="an error of our own", told=told)
+
+    async def _move(
+        self, submission: Submission, old: SubmissionStatus, new: SubmissionStatus, why: str, **columns: object
+    ) -> bool:
+        async with self.database.write() as tx:
+            return await rows.move_submission(tx, submission.id, old, new, at=self._clock.now(), why=why, **columns)
+
+    # --- the steps of a job -------------------------------------------------------------------------------------
+
+    async def cancel(self, job_id: int) -> tuple[int, int]:
+        """Drop what is not on its way. Returns how many submissions were dropped and how many go on.
+
+        What waits to be sent a second time, or for a provider that is not set up any more, is dropped as well; but
+        whether it was made is unknown, and nobody asks for it again.
+        """
+        queued, on_their_way = {SubmissionStatus.QUEUED}, rows.ON_THEIR_WAY
+        cancelled, unknown = SubmissionStatus.CANCELLED, SubmissionStatus.UNKNOWN
+        now, why, told = self._clock.now(), "cancelled", CANCELLED_SENT
+        async with self.database.write() as tx:
+            dropped = await endings.end_free(
+                tx, queued, cancelled, at=now, why=why, told=CANCELLED, of_job=job_id, sent=False
+            )
+            dropped += await endings.end_free(
+                tx, queued, unknown, at=now, why=why, told=told, of_job=job_id, forget_handle=True
+            )
+            if self.providers:
+                dropped += await endings.end_free(
+                    tx,
+                    on_their_way,
+                    unknown,
+                    at=now,
+                    why=why,
+                    told=told,
+                    of_job=job_id,
+                    unless_provider_in=self.providers,
+                    forget_handle=True,
+                )
+            left = await rows.submissions_of(tx, job_id)
+        return dropped, sum(submission.status not in rows.ENDED for submission in left)
+
+    async def shown(self, job_id: int, *, note: str, **where: object) -> bool:
+        """ready or kept → delivered; the token is no longer needed and erased.
+
+        ``where`` are the channel and the message of a result that stands elsewhere than its card.
+        """
+        return await self._finish(job_id, JobStatus.DELIVERED, note=note, delivered_at=self._clock.now(), **where)
+
+    async def kept(self, job_id: int, *, note: str, **where: object) -> bool:
+        """ready → kept: it could not be shown; ``note`` says why."""
+        return await self._finish(job_id, JobStatus.KEPT, note=note, **where)
+
+    async def renew(self, job_id: int, *, token: str, token_expires_at: int, file_limit: int) -> Job:
+        """Take a fresh token for a card that is not finished; what was kept is ready to be shown again by it.
+
+        Returns the job as it stood before. Raises UserError if there is none.
+        """
+        async with self.database.write() as tx:
+            job = await rows.get_job(tx, job_id)
+            if job is None or job.status is JobStatus.DELETED:
+                raise UserError(GONE)
+            fresh: dict[str, object] = {
+                "interaction_token": token,
+                "token_expires_at": token_expires_at,
+                "file_limit": file_limit,
+            }
+            if job.status is JobStatus.KEPT:
+                now = self._clock.now()
+                await rows.move_job(tx, job_id, JobStatus.KEPT, JobStatus.READY, at=now, ended_at=job.ended_at, **fresh)
+            elif job.status is not JobStatus.DELIVERED:
+                await rows.update_job(tx, job_id, **fresh)
+        return job
+
+    async def _finish(self, job_id: int, status: JobStatus, *, note: str, **columns: object) -> bool:
+        async with self.database.write() as tx:
+            return await rows.move_job(
+                tx,
+                job_id,
+                (JobStatus.READY, JobStatus.KEPT),
+                status,
+                at=self._clock.now(),
+                delivery_note=note,
+                interaction_token=None,
+                token_expires_at=None,
+                **columns,
+            )
+
+    async def take_up(self, *, not_offered: str) -> TakenUp:
+        """After a restart: what is on its way and what is ready to be shown, oldest first.
+
+        The cards of what is on its way say so. What a provider that is no longer set up was never sent ends, free, with
+        the sentence ``not_offered``. What it was sent waits for it: it may be paid for.
+        """
+        now = self._clock.now()
+        async with self.database.write() as tx:
+            await endings.end_free(
+                tx,
+                {SubmissionStatus.QUEUED},
+                SubmissionStatus.FAILED,
+                at=now,
+                why="its provider is no longer set up",
+                told=not_offered,
+                unless_provider_in=self.providers,
+                sent=False,
+            )
+            await endings.mark_resumed(tx, now)
+            on_their_way = await rows.with_status(tx, rows.ON_THEIR_WAY)
+            ready = await rows.jobs_with_status(tx, (JobStatus.READY,))
+            waiting = await running.waiting(tx, self.providers)
+            postponed = await rows.next_attempts(tx)
+        self._ready_before = frozenset(job.id for job in ready)
+        began = self._clock.monotonic()
+        self.next_attempts = {
+            id_: began + min(LONGEST_STORED_WAIT, max(0.0, (at - now) / 1000)) for id_, at in postponed.items()
+        }
+        return TakenUp([each for each in on_their_way if each.provider in self.providers], ready, waiting)
+
+    def kept_until(self, job: Job) -> int:
+        """Until when the pictures of a job are kept that could not be shown: Unix milliseconds."""
+        return (job.ended_at or job.updated_at) + self._kept_days * _DAY
+
+    def ready_before(self, job: Job) -> bool:
+        """Whether the job was ready when this process began, or kept once: an earlier try may have shown it."""
+        return job.id in self._ready_before or job.delivery_note is not None
+
+    async def token_over(self, job: Job) -> None:
+        """Discord no longer takes the job's token; one that was brought in the meantime stays."""
+        async with self.database.write() as tx:
+            now = await rows.get_job(tx, job.id)
+            if now is not None and now.interaction_token == job.interaction_token:
+                await rows.update_job(tx, job.id, interaction_token=None, token_expires_at=None)
+
+    async def note(self, job_id: int, **columns: object) -> None:
+        """Keep what was learnt of the card: its message id, a fresh token, a nonce, the ladder's last step."""
+        async with self.database.write() as tx:
+            await rows.update_job(tx, job_id, **columns)
+
+    async def begin_share(self, job_id: int, *, server_id: int, channel_id: int, message_id: int) -> bool:
+        """Record where a private result is about to be shown to others; False if it was, or may have been, before."""
+        async with self.database.write() as tx:
+            return await lineage.begin_share(
+                tx, job_id, server_id=server_id, channel_id=channel_id, message_id=message_id
+            )
+
+    async def shared(self, job_id: int, *, message_id: int) -> bool:
+        """It is shown to others in that message; what was kept is delivered by that. False if it was deleted."""
+        async with self.database.write() as tx:
+            job = await lineage.finish_share(
+                tx, job_id, message_id=message_id, at=self._clock.now(), note="shared by its author"
+            )
+        return job is not None and job.status is not JobStatus.DELETED
+
+    async def not_shared(self, job_id: int, *, message_id: int) -> None:
+        """It surely is not in that message, and can be shared anew."""
+        async with self.database.write() as tx:
+            await lineage.undo_share(tx, job_id, message_id=message_id)
+
+    async def delete(self, job_id: int) -> list[str]:
+        """Mark an ended job deleted, erase what was asked for, and return the names of the files to be removed.
+
+        Raises UserError while the job is unfinished.
+        """
+        async with self.database.write() as tx:
+            ended = (JobStatus.DELIVERED, JobStatus.KEPT, JobStatus.LAPSED)
+            moved = await rows.move_job(
+                tx, job_id, ended, JobStatus.DELETED, at=self._clock.now(), interaction_token=None
+            )
+            if not moved:
+                job = await _that_is_there(tx, job_id)
+                if job.status is JobStatus.READY:
+                    raise UserError(BEING_SHOWN)
+                raise UserError("This job is not finished yet. Cancel it, or wait for it, then delete it.")
+            made = await rows.images_of(tx, job_id)
+            await rows.forget_results(tx, job_id)
+            ids = [image.id for image in made]
+            await rows.forget_files(tx, ids)
+            await forget_previews(tx, ids)
+            await tidying.blank_job(tx, job_id)
+            names = [name for image in made for name in (image.file, image.preview) if name is not None]
+            await removals.add(tx, names)
+        return names
+
+    # --- looking ------------------------------------------------------------------------------------------------
+
+    async def job(self, job_id: int) -> Job:
+        """The job's record. Raises UserError if there is none."""
+        async with self.database.read() as connection:
+            return await _that_is_there(connection, job_id)
+
+    async def view(self, job_id: int, progress: Progress | None = None) -> JobView:
+        """Everything there is to show of the job. Raises UserError if there is none."""
+        async with self.database.read() as connection:
+            job = await _that_is_there(connection, job_id)
+            return await load(connection, job, self.providers, progress or Progress())
+
+
+async def _that_is_there(connection: AsyncConnection, job_id: int) -> Job:
+    """The job's record. Raises UserError if there is none."""
+    job = await rows.get_job(connection, job_id)
+    if job is None or job.status is JobStatus.DELETED:
+        raise UserError(GONE)
+    return job

@@ -1,0 +1,128 @@
+"""The ledger as a table for a spreadsheet program, in which nothing can be executed."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from bot.domain.characters import INVISIBLE, NOT_SHOWN
+from bot.domain.periods import moment_of
+from bot.errors import UserError
+from storage.ledger import LedgerEntry
+
+COLUMNS = (
+    "entry",
+    "kind",
+    "counted_at",
+    "written_at",
+    "user",
+    "server",
+    "channel",
+    "job",
+    "request",
+    "engine",
+    "credits",
+    "exact",
+    "of_grants",
+    "provider_credits",
+    "images",
+    "outcome",
+    "note",
+)
+BYTES_AT_MOST = 256 * 2**20
+"""What a table may have before it is packed: more would be no use to a spreadsheet program either."""
+
+# A cell that begins with one of these is taken for a formula, the wide forms of Asian keyboards included.
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠|%")
+
+
+def cell(text: str) -> str:
+    """Somebody's words as a cell that is text for every spreadsheet program: one line that is no formula."""
+    line = re.sub(r"\s", " ", NOT_SHOWN.sub(" ", text))
+    # Looked at as it came as well, and as it is seen: what begins with a tab would begin with something else without.
+    seen = INVISIBLE.sub("", line).strip()
+    return f"'{line.strip()}" if text.startswith(_FORMULA) or seen.startswith(_FORMULA) else line.strip()
+
+
+class Table:
+    """A table that grows entry by entry, and is packed while it does in case it becomes too large to be sent."""
+
+    def __init__(self, plain_at_most: int) -> None:
+        self._plain_at_most = plain_at_most
+        self._size = 0
+        self._plain = io.BytesIO()
+        self._packed = io.BytesIO()
+        self._packer = gzip.GzipFile(fileobj=self._packed, mode="wb", compresslevel=6, mtime=0)
+        # With this mark in front, spreadsheet programs read it as UTF-8.
+        self._write("\ufeff" + _line(COLUMNS))
+
+    def add(self, entries: Iterable[LedgerEntry]) -> None:
+        """Add lines. Raises UserError when it is too large for anything."""
+        self._write("".join(_line(_cells(entry)) for entry in entries))
+
+    def finished(self, name: str) -> tuple[str, bytes]:
+        """The file's name and content, packed if it has to be. Raises UserError if even that is too large."""
+        self._packer.close()
+        if self._size <= self._plain_at_most:
+            return f"{name}.csv", self._plain.getvalue()
+        if self._packed.tell() > self._plain_at_most:
+            raise UserError("That is too much for one file here. Ask for a shorter period.")
+        return f"{name}.csv.gz", self._packed.getvalue()
+
+    def _write(self, text: str) -> None:
+        data = text.encode()
+        self._size += len(data)
+        if self._size > BYTES_AT_MOST:
+            raise UserError("That is too much for one file. Ask for a shorter period.")
+        if self._size <= self._plain_at_most:
+            self._plain.write(data)
+        self._packer.write(data)
+
+
+def _cells(entry: LedgerEntry) -> tuple[Any, ...]:
+    return (
+        entry.id,
+        entry.kind.value,
+        _time(entry.counted_at),
+        _time(entry.created_at),
+        # A spreadsheet program would round a number of this length, so it stands as Discord writes a mention.
+        f"<@{entry.user_id}>",
+        f"server {entry.server_id}" if entry.server_id is not None else "direct messages",
+        f"<#{entry.channel_id}>" if entry.channel_id is not None else "",
+        _number(entry.job_id),
+        _number(entry.submission_id),
+        cell(entry.engine or ""),
+        _credits(entry.amount),
+        "yes" if entry.exact else "estimated",
+        _credits(entry.granted) if entry.granted else "",
+        _credits(entry.raw_amount) if entry.raw_amount is not None else "",
+        _number(entry.images),
+        cell(entry.outcome or ""),
+        cell(entry.note or ""),
+    )
+
+
+def _time(at: int) -> str:
+    moment: datetime = moment_of(at)
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _credits(millicredits: int) -> str:
+    """A plain number with three places: a minus in front of nothing but digits is no formula."""
+    return f"{Decimal(millicredits) / 1000:.3f}"
+
+
+def _line(cells: Iterable[Any]) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerow(cells)
+    return out.getvalue()

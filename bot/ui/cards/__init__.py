@@ -1,0 +1,1 @@
+"""Cards: data in, layout out."""

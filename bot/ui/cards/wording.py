@@ -1,0 +1,93 @@
+"""Words for cards: people's text made harmless, and numbers and times said plainly. Everything here is pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from bot.domain.characters import NOT_SHOWN
+
+# What begins a mark wherever it stands: emphasis, code, spoilers, links, mentions, timestamps, emoji, entities.
+_MARKS = frozenset("\\`*_~|<>[]@&")
+# What begins a heading, quiet text, a list or a rule, but only in front.
+_LEADING = re.compile(r"(?P<digits>\d{0,9})(?P<mark>[-#+=.)])")
+_SPACE = re.compile(r"\s+")
+_ACCENTS_AT_MOST = 4
+
+
+def units(text: str) -> int:
+    """The length as Discord's clients count it: UTF-16 units."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def plain(text: str, limit: int) -> str:
+    """One line without signs that cannot be seen, at most ``limit`` long: for alt text and lists of choices."""
+    return _cut(_one_line(text), limit)
+
+
+def safe(text: str, limit: int) -> str:
+    """The text as it reads, with no power over a card: it cannot format, link, mention, count time or break a line.
+
+    The result is at most ``limit`` long, marks included, and ends in ``…`` if something was left out.
+    """
+    line = _one_line(text)
+    lead = _LEADING.match(line)
+    parts = []
+    for place, sign in enumerate(line):
+        in_front = lead is not None and place == lead.start("mark")
+        # Two slashes make an address into a link.
+        after_slash = sign == "/" and place > 0 and line[place - 1] == "/"
+        parts.append(f"\\{sign}" if sign in _MARKS or in_front or after_slash else sign)
+    return _cut(parts, limit)
+
+
+def _one_line(text: str) -> str:
+    kept: list[str] = []
+    accents = 0
+    for sign in NOT_SHOWN.sub("", _SPACE.sub(" ", text)).strip():
+        accents = accents + 1 if unicodedata.category(sign) in {"Mn", "Me"} else 0
+        if accents <= _ACCENTS_AT_MOST:
+            kept.append(sign)
+    return _SPACE.sub(" ", "".join(kept)).strip()
+
+
+def _cut(parts: Iterable[str], limit: int) -> str:
+    """Join the parts, or as many of them as leave room for an ellipsis."""
+    whole = list(parts)
+    text = "".join(whole)
+    if units(text) <= limit:
+        return text
+    kept: list[str] = []
+    room = limit - 1
+    for part in whole:
+        room -= units(part)
+        if room < 0:
+            break
+        kept.append(part)
+    return "".join(kept).rstrip() + "…" if limit > 0 else ""
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def listed(items: Iterable[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    words = list(items)
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def lasted(seconds: float) -> str:
+    """A duration: ``9 s``, ``1 min 5 s``."""
+    whole = max(1, round(seconds))
+    minutes, rest = divmod(whole, 60)
+    if not minutes:
+        return f"{rest} s"
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def moment(milliseconds: int, style: str = "R") -> str:
+    """A time that each reader's client shows in its own way; ``R`` counts by itself."""
+    return f"<t:{milliseconds // 1000}:{style}>"

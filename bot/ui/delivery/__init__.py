@@ -1,0 +1,1 @@
+"""How a job's card is kept current and its result delivered."""

@@ -1,0 +1,1 @@
+"""A Discord on loopback that checks every request."""

@@ -1,0 +1,158 @@
+"""The loopback Discord: everything that a test or a benchmark needs of it in one object."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any, Self
+
+from fakes.discord.calls import Call
+from fakes.discord.faults import Fault, Faults, Gate
+from fakes.discord.gateway import Gateway
+from fakes.discord.messages import delete
+from fakes.discord.model import Channel, Guild, Message, User, World
+from fakes.discord.people import Person
+from fakes.discord.schema import schema
+from fakes.discord.seen import Seen
+from fakes.discord.server import BASE, Server, Violation
+from fakes.discord.terms import DEFAULT_FILE_LIMIT, NO_PERMISSION, Permission, Place
+
+
+class Discord:
+    """A Discord on 127.0.0.1 with one bot account. Use as ``async with Discord() as discord``."""
+
+    def __init__(self, token: str | None = None) -> None:
+        self.world = World(token or f"loopback.{secrets.token_urlsafe(24)}")
+        self.gateway = Gateway(self.world)
+        self.faults = Faults(self.world.pulse)
+        self.server = Server(self.world, self.gateway, self.faults, schema())
+        self.world.tell = self.gateway.tell
+        self.file_limit = DEFAULT_FILE_LIMIT
+        """``attachment_size_limit`` outside of servers, in bytes."""
+        self.age_of_interactions = 0.0
+        """Seconds; new interactions look as old as that, so that the bot believes their tokens to be near their end."""
+        self._people: dict[str, Person] = {}
+
+    async def start(self, port: int = 0) -> Self:
+        await self.server.start(port)
+        return self
+
+    async def stop(self) -> None:
+        await self.server.stop()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def url(self) -> str:
+        """What DISCORD_API_URL must be."""
+        return self.server.origin + BASE
+
+    @property
+    def token(self) -> str:
+        """What DISCORD_TOKEN must be."""
+        return self.world.token
+
+    @property
+    def violations(self) -> list[Violation]:
+        """All that the bot sent and Discord would not have taken."""
+        return self.server.violations
+
+    @property
+    def calls(self) -> list[Call]:
+        """All requests so far, also those that a fault ended."""
+        return self.server.calls
+
+    def called(self, method: str, ending: str = "") -> list[Call]:
+        """The requests so far of a method whose route ends like this: ``called("PUT", "/commands")``."""
+        return [one for one in self.calls if one.method == method and (one.template or one.path).endswith(ending)]
+
+    async def until(self, look: Callable[[], Any], what: str) -> Any:
+        """Waits until ``look`` gives something true, and returns that."""
+        return await self.world.pulse.until(look, what)
+
+    # Who and where
+
+    def user(self, name: str, *, installed_app: bool = False) -> Person:
+        """The user of this name; made if they are not there."""
+        if name not in self._people:
+            user = User(self.world.ids.next(), name, name.capitalize(), installed_app=installed_app)
+            self.world.users[user.id] = user
+            self._people[name] = Person(self, user)
+        return self._people[name]
+
+    def guild(self, name: str, *, bot_present: bool = True) -> Guild:
+        """The server of this name; made if it is not there."""
+        for guild in self.world.guilds.values():
+            if guild.name == name:
+                return guild
+        guild = Guild(self.world.ids.next(), name, self.world, bot_present=bot_present)
+        self.world.guilds[guild.id] = guild
+        if bot_present:
+            self.world.say("GUILD_CREATE", guild=guild)
+        return guild
+
+    def group(self, *people: Person) -> Channel:
+        """A group of users without the bot, where only an app that a user installed can be called."""
+        channel = Channel(
+            self.world.ids.next(),
+            "group",
+            Place.GROUP_DM,
+            people=tuple(person.user for person in people),
+            bot_permissions=NO_PERMISSION,
+        )
+        self.world.channels[channel.id] = channel
+        return channel
+
+    # What happens to messages and places
+
+    def delete(self, what: Seen | Message | Channel) -> None:
+        """A person deletes a message or a channel."""
+        if isinstance(what, Channel):
+            what.deleted = True
+            self.world.say("CHANNEL_DELETE", channel=what)
+        else:
+            delete(self.world, what.message if isinstance(what, Seen) else what)
+
+    def remove_bot(self, guild: Guild) -> None:
+        """The bot is thrown out of a server."""
+        guild.bot_present = False
+        self.world.say("GUILD_DELETE", guild=guild)
+
+    def forbid(self, channel: Channel, permissions: Permission) -> None:
+        """Takes permissions away from the bot in a channel."""
+        channel.bot_permissions &= ~permissions
+
+    def forget_nonces(self) -> None:
+        """The minutes are over in which a nonce keeps a message from being posted twice."""
+        self.world.nonces_from = self.world.ids.next()
+
+    def expire_tokens(self) -> None:
+        """The fifteen minutes of all interactions so far are over."""
+        for interaction in self.world.interactions.values():
+            interaction.over = True
+
+    # Faults; the keywords when, times and match are those of Faults.place
+
+    def hold(self, method: str, pattern: str, **place: Any) -> Gate:
+        """Stops a request until the test lets it go: ``gate = discord.hold("PATCH", "/webhooks/*", when="after")``."""
+        return self.faults.hold(method, pattern, **place)
+
+    def fail(self, method: str, pattern: str, *, status: int, **more: Any) -> Fault:
+        """Answers a request with an error; with ``when="after"`` the thing was done all the same."""
+        return self.faults.fail(method, pattern, status=status, **more)
+
+    def limit(self, method: str, pattern: str, **more: Any) -> Fault:
+        """Answers a request with 429 (``retry_after``, ``scope``, ``via``)."""
+        return self.faults.limit(method, pattern, **more)
+
+    def cut(self, method: str, pattern: str, **place: Any) -> Fault:
+        """Resets the connection of a request."""
+        return self.faults.cut(method, pattern, **place)
+
+    def at(self, method: str, pattern: str, action: Callable[[], Any], **place: Any) -> Fault:
+        """Runs something at a request: ``discord.at("PATCH", "/webhooks/*", bot.kill, when="after")``."""
+        return self.faults.at_request(method, pattern, action, **place)

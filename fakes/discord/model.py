@@ -1,0 +1,264 @@
+"""The world of the loopback Discord: who is there, where they may write, and what was said."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from fakes.discord.pulse import Pulse
+from fakes.discord.terms import (
+    DEFAULT_FILE_LIMIT,
+    EVERYTHING,
+    MEMBER,
+    NO_PERMISSION,
+    Answer,
+    Ids,
+    Json,
+    Kind,
+    MessageFlag,
+    Permission,
+    Place,
+)
+
+
+@dataclass(eq=False, slots=True)
+class User:
+    """Somebody with an account; the bot is one too."""
+
+    id: int
+    name: str
+    display_name: str
+    bot: bool = False
+    dms_open: bool = True
+    installed_app: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Role:
+    id: int
+    name: str
+    permissions: Permission = NO_PERMISSION
+
+
+@dataclass(eq=False, slots=True)
+class Member:
+    user: User
+    permissions: Permission = MEMBER
+    roles: list[Role] = field(default_factory=list)
+
+    @property
+    def all_permissions(self) -> Permission:
+        total = self.permissions
+        for role in self.roles:
+            total |= role.permissions
+        return EVERYTHING if Permission.ADMINISTRATOR in total else total
+
+
+@dataclass(eq=False)
+class Guild:
+    """A server. ``file_limit`` is in bytes, as Discord tells it with each interaction."""
+
+    id: int
+    name: str
+    world: World = field(repr=False)
+    owner: User | None = None
+    bot_present: bool = True
+    file_limit: int = DEFAULT_FILE_LIMIT
+    members: dict[int, Member] = field(default_factory=dict, repr=False)
+    roles: dict[str, Role] = field(default_factory=dict, repr=False)
+    channels: dict[str, Channel] = field(default_factory=dict, repr=False)
+    opened_commands: set[str] = field(default_factory=set)
+    """Commands that the owner opened to everybody, whatever their default permissions say."""
+
+    def channel(self, name: str, *, age_restricted: bool = False) -> Channel:
+        """The text channel of this name; made if it is not there."""
+        if name not in self.channels:
+            channel = Channel(self.world.ids.next(), name, Place.TEXT, guild=self, age_restricted=age_restricted)
+            self.channels[name] = channel
+            self.world.channels[channel.id] = channel
+            self.world.say("CHANNEL_CREATE", channel=channel)
+        return self.channels[name]
+
+    def role(self, name: str, permissions: Permission = NO_PERMISSION) -> Role:
+        """The role of this name; made if it is not there."""
+        if name not in self.roles:
+            self.roles[name] = Role(self.world.ids.next(), name, permissions)
+        return self.roles[name]
+
+    def member(self, user: User) -> Member:
+        """The member that ``user`` is here; they join if they had not."""
+        if user.id not in self.members:
+            self.members[user.id] = Member(user)
+        return self.members[user.id]
+
+
+@dataclass(eq=False)
+class Channel:
+    """A place with messages: a text channel, the direct messages of a user, or a group of users without the bot."""
+
+    id: int
+    name: str
+    place: Place
+    guild: Guild | None = None
+    people: tuple[User, ...] = ()
+    age_restricted: bool = False
+    bot_permissions: Permission = MEMBER
+    deleted: bool = False
+    messages: dict[int, Message] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file as it came in: ``index`` is the n of its ``files[n]``."""
+
+    index: int
+    filename: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that a message holds. ``data`` is None where the world does not keep the bytes."""
+
+    id: int
+    filename: str
+    description: str | None
+    size: int
+    sha256: str
+    media_type: str
+    width: int | None
+    height: int | None
+    url: str
+    data: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a message said at one moment, its components as Discord gives them back."""
+
+    content: str
+    embeds: tuple[Json, ...]
+    components: tuple[Json, ...]
+    attachments: tuple[Attachment, ...]
+    flags: MessageFlag
+    pings: frozenset[str] = frozenset()
+    """Whom this very post or edit named so that they are pinged; see ``mentions.pinged``."""
+
+
+@dataclass(eq=False)
+class Message:
+    """A message with all that it ever said: ``history[-1]`` is what stands there now."""
+
+    id: int
+    channel: Channel
+    author: User
+    history: list[Body] = field(repr=False)
+    only_for: User | None = None
+    interaction: Interaction | None = field(default=None, repr=False)
+    nonce: str | None = None
+    deleted: bool = False
+
+    @property
+    def body(self) -> Body:
+        return self.history[-1]
+
+    @property
+    def uses_v2(self) -> bool:
+        return MessageFlag.COMPONENTS_V2 in self.body.flags
+
+    @property
+    def loading(self) -> bool:
+        return MessageFlag.LOADING in self.body.flags
+
+
+@dataclass(eq=False)
+class Interaction:
+    """One thing that a user did with the bot, and what the bot made of it."""
+
+    id: int
+    token: str
+    kind: Kind
+    user: User
+    channel: Channel
+    data: Json
+    file_limit: int
+    message: Message | None = None
+    told_message: Json | None = None
+    """The message as the bot is told of it, where that is not how it stands."""
+    answer: Answer | None = None
+    late: bool = False
+    """Nobody answered within the three seconds."""
+    over: bool = False
+    """The fifteen minutes of the token are over."""
+    original: Message | None = None
+    followups: list[Message] = field(default_factory=list)
+    choices: list[Json] | None = None
+    modal: Json | None = None
+
+    @property
+    def bot_present(self) -> bool:
+        """False where the bot is only there because the user installed it."""
+        if self.channel.guild is not None:
+            return self.channel.guild.bot_present
+        return self.channel.place is Place.DM
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class World:
+    """Everything that the loopback Discord remembers. Only the routes and the people change it."""
+
+    def __init__(self, token: str) -> None:
+        self.ids = Ids()
+        self.pulse = Pulse()
+        self.token = token
+        self.bot = User(self.ids.next(), "easel", "Easel", bot=True)
+        self.application_id = self.bot.id
+        self.users: dict[int, User] = {self.bot.id: self.bot}
+        self.guilds: dict[int, Guild] = {}
+        self.channels: dict[int, Channel] = {}
+        self.interactions: dict[int, Interaction] = {}
+        self.tokens: dict[str, Interaction] = {}
+        self.commands: dict[int | None, list[Json]] = {None: []}
+        self.attachments: dict[int, Attachment] = {}
+        self.keep_files = True
+        """False: of files only their digests are kept, for long runs with many pictures."""
+        self.nonces_from = 0
+        """Messages up to this id no longer stop others with the same nonce."""
+        self.cdn = ""
+        self.gateway_url = ""
+        self.shards = 1
+        self.tell: Callable[[str, Channel | None, Guild | None, Message | None], None] = lambda *_: None
+
+    def say(
+        self,
+        event: str,
+        *,
+        channel: Channel | None = None,
+        guild: Guild | None = None,
+        message: Message | None = None,
+    ) -> None:
+        """Tells the gateway of something that happened, and everybody who waits."""
+        self.tell(event, channel, guild, message)
+        self.pulse.beat()
+
+    def everything_said(self) -> Iterator[Message]:
+        """All messages of all channels, the deleted ones too, oldest first in each channel."""
+        for channel in self.channels.values():
+            yield from channel.messages.values()
+
+    def dm(self, user: User) -> Channel:
+        """The direct messages between the bot and ``user``; opened if they were not."""
+        for channel in self.channels.values():
+            if channel.place is Place.DM and user in channel.people:
+                return channel
+        channel = Channel(self.ids.next(), user.name, Place.DM, people=(user,))
+        self.channels[channel.id] = channel
+        return channel
+
+    def new_token(self) -> str:
+        return secrets.token_urlsafe(48)

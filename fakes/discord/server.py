@@ -1,0 +1,215 @@
+"""The HTTP side of the loopback Discord: each request is read, judged, met by faults, done and answered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import struct
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+
+from fakes.discord import account, callbacks, channels, webhooks
+from fakes.discord.calls import Call, MalformedBodyError, Reply
+from fakes.discord.faults import Cut, Faults, Moment
+from fakes.discord.gateway import Gateway
+from fakes.discord.messages import UnsoundMessageError
+from fakes.discord.model import Upload, World
+from fakes.discord.refusal import Refusal, invalid_form, unauthorized
+from fakes.discord.routes import Route, find
+from fakes.discord.schema import Schema
+
+BASE = "/api/v10"
+LINGER_NOT = struct.pack("ii", 1, 0)
+ROUTES_FROM = (account, callbacks, channels, webhooks)
+"""The modules whose routes are in the table; importing them entered those."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Something that the bot sent and Discord would not take. ``rule`` is schema, limits or wire."""
+
+    rule: str
+    method: str
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.method} {self.path}: {self.text}"
+
+
+class Server:
+    """Listens on loopback. Knows nothing of people; the world does."""
+
+    def __init__(self, world: World, gateway: Gateway, faults: Faults, schema: Schema | None) -> None:
+        self.world = world
+        self.gateway = gateway
+        self.faults = faults
+        self.schema = schema
+        self.strict = False
+        """True: a violation ends all waiting at once, so that a test need not wait in vain to learn of it."""
+        self.judge_answers = False
+        """True: the loopback Discord's own answers are held to the schema too."""
+        self.calls: list[Call] = []
+        self.violations: list[Violation] = []
+        self._runner: web.AppRunner | None = None
+        self.origin = ""
+
+    async def start(self, port: int = 0) -> None:
+        """Listens on 127.0.0.1; port 0 takes any free one."""
+        app = web.Application(client_max_size=0)
+        app.router.add_get("/gateway/", self.gateway.handle)
+        app.router.add_get("/attachments/{channel}/{number}/{name}", self._download)
+        app.router.add_route("*", BASE + "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0)
+        await self._runner.setup()
+        # A burst of more connections than this would be waiting for the system to try them again, a second later.
+        site = web.TCPSite(self._runner, "127.0.0.1", port, backlog=1024)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        self.origin = f"http://127.0.0.1:{port}"
+        self.world.cdn = self.origin
+        self.world.gateway_url = f"ws://127.0.0.1:{port}/gateway/"
+
+    async def stop(self) -> None:
+        """Cuts all connections and listens no more."""
+        self.gateway.refusing = True
+        self.gateway.reopen()
+        self.gateway.drop()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _download(self, request: web.Request) -> web.Response:
+        attachment = self.world.attachments.get(int(request.match_info["number"]))
+        if attachment is None or attachment.data is None or "hm" not in request.query:
+            return web.Response(status=404, text="This content is no longer available.")
+        return web.Response(body=attachment.data, content_type=attachment.media_type)
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        call = Call(
+            method=request.method,
+            path="/" + request.match_info["path"],
+            query=dict(request.query),
+            authorization=request.headers.get("Authorization"),
+            content_type=request.headers.get("Content-Type", ""),
+            request=request,
+        )
+        found = find(call.method, call.path)
+        if found is not None:
+            call.template, call.params = found[0].template, found[1]
+        self.calls.append(call)
+        try:
+            reply = await self._reply(call, found[0] if found else None)
+        except Cut:
+            self._cut(request)
+            return web.Response(status=500)
+        call.status = reply.status
+        call.code = reply.json.get("code") if reply.status >= 400 and isinstance(reply.json, dict) else None
+        self._put_away(call)
+        self.world.pulse.beat()
+        return _response(call, reply)
+
+    def _put_away(self, call: Call) -> None:
+        """Keeps of a call only what is looked at later."""
+        call.request = None
+        if not self.world.keep_files:
+            call.files = [Upload(upload.index, upload.filename, b"") for upload in call.files]
+
+    async def _reply(self, call: Call, route: Route | None) -> Reply:
+        """Goes through the moments of a request. Raises Cut."""
+        reply = await self.faults.at(Moment.HEADERS, call) or await self._read(call)
+        if reply is None:
+            complaint = self._judge(call, route)
+            reply = await self.faults.at(Moment.BEFORE, call) or complaint
+        if reply is None:
+            assert route is not None
+            reply = self._do(call, route)
+            reply = await self.faults.at(Moment.AFTER, call) or reply
+        return reply
+
+    async def _read(self, call: Call) -> Reply | None:
+        """Reads the body, with the moment BODY after its first piece."""
+        assert call.request is not None
+        content = call.request.content
+        try:
+            pieces = [await content.readany()]
+            if pieces[0] and (reply := await self.faults.at(Moment.BODY, call)):
+                return reply
+            while piece := await content.readany():
+                pieces.append(piece)
+        except (aiohttp.ClientError, OSError):
+            # Whoever sent it is gone; Discord has no use for half a request.
+            raise Cut from None
+        call.raw = b"".join(pieces)
+        return None
+
+    def _judge(self, call: Call, route: Route | None) -> Reply | None:
+        """Notes what is wrong with a request; the answer that Discord would give, or None if it is sound."""
+        found: list[tuple[str, str]] = []
+        try:
+            call.parse()
+        except MalformedBodyError as error:
+            found.append(("wire", str(error)))
+        if route is None:
+            found.append(("wire", "the loopback Discord does not play this route"))
+        elif self.schema is not None and not found:
+            faults = self.schema.faults(call.method, route.template, call.content_type, call.json, call.query)
+            found += [("schema", fault) for fault in faults]
+        for rule, text in found:
+            self._note(rule, call, text)
+        return _refused(invalid_form([text for _, text in found])) if found else None
+
+    def _do(self, call: Call, route: Route) -> Reply:
+        try:
+            if not route.by_token and call.authorization != f"Bot {self.world.token}":
+                raise unauthorized()
+            reply = route.handler(self.world, call)
+        except UnsoundMessageError as error:
+            for fault in error.faults:
+                self._note("limits", call, fault)
+            return _refused(invalid_form(error.faults))
+        except Refusal as refusal:
+            return _refused(refusal)
+        if self.judge_answers and self.schema is not None:
+            for fault in self.schema.answer_faults(call.method, route.template, reply.status, reply.json):
+                self._note("own answer", call, fault)
+        return reply
+
+    def _note(self, rule: str, call: Call, text: str) -> None:
+        violation = Violation(rule, call.method, call.template or call.path, text)
+        self.violations.append(violation)
+        if self.strict:
+            self.world.pulse.give_up(str(violation))
+
+    def _cut(self, request: web.Request) -> None:
+        """Resets the connection, as a dying host or a killed proxy does."""
+        if request.transport is None:
+            return
+        raw: socket.socket | None = request.transport.get_extra_info("socket")
+        if raw is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+        request.transport.abort()
+
+
+def _refused(refusal: Refusal) -> Reply:
+    return Reply(refusal.status, refusal.body)
+
+
+def _response(call: Call, reply: Reply) -> web.Response:
+    bucket = hashlib.sha256(f"{call.method} {call.template}".encode()).hexdigest()[:32]
+    headers = {
+        "X-RateLimit-Bucket": bucket,
+        "X-RateLimit-Limit": "100",
+        "X-RateLimit-Remaining": "99",
+        "X-RateLimit-Reset-After": "1.000",
+        **reply.headers,
+    }
+    if reply.json is None:
+        return web.Response(status=reply.status, headers=headers)
+    # Exactly this Content-Type: with a charset discord.py would take the answer for a text.
+    headers.setdefault("Content-Type", "application/json")
+    body = reply.json if isinstance(reply.json, bytes) else json.dumps(reply.json).encode()
+    return web.Response(status=reply.status, body=body, headers=headers)

@@ -1,0 +1,255 @@
+"""The thread service: a thread is opened, an entry is posted as a form, and the entries are polled.
+
+Field names, wrapping and times are those of the provider's own page.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from io import BytesIO
+
+from aiohttp import web
+
+from bot.providers.base import Json
+from fakes.services.exchange import EXCHANGE, Services
+from fakes.services.forms import read_entry, texts
+from fakes.services.pictures import Picture, Plate
+from fakes.services.rules import AI_CLIENT_IMAGE
+from fakes.services.works import Work
+
+VERSION_CODE = "stablediffusion_text2img"
+
+
+@dataclass(slots=True)
+class Thread:
+    guid: str
+    created_at: str
+    entries: list[Entry] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Entry:
+    """A request entry, the work that answers it, and what is fixed about the response entry."""
+
+    guid: str
+    response_guid: str
+    names: tuple[str, ...]
+    content: dict[str, Json]
+    work: Work
+    created_at: str
+
+
+@dataclass(slots=True)
+class Stored:
+    """An image that can be downloaded, after so many downloads that do not find it yet."""
+
+    plate: Plate
+    misses: int
+
+
+def timestamp(seconds: float) -> str:
+    """Unix seconds as the service writes a time: to the second, with six zeros."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+
+
+class AiClient:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._threads: dict[str, Thread] = {}
+        self._stored: dict[str, Stored] = {}
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_post("/api/v1/threads", self.open_thread, name="ai-client.thread")
+        router.add_post("/api/v1/threads/{guid}/entry", self.post_entry, name="ai-client.entry")
+        router.add_get("/api/v1/threads/{guid}/entries", self.list_entries, name="ai-client.entries")
+        router.add_get(f"/storage/{VERSION_CODE}/{{name}}.png", self.download, name="ai-client.image")
+        router.add_get(
+            f"/storage/{VERSION_CODE}/{{name}}.png.thumbnail.jpg", self.thumbnail, name="ai-client.thumbnail"
+        )
+        router.add_get("/login", self.login, name="ai-client.login")
+
+    async def open_thread(self, request: web.Request) -> web.Response:
+        form = request[EXCHANGE].form
+        code = form.get("ai_version_code", "")
+        if code != VERSION_CODE:
+            reason = "The selected ai version code is invalid." if code else "The ai version code field is required."
+            return invalid({"ai_version_code": [reason]})
+        thread = Thread(self._services.works.new_guid(), timestamp(time.time()))
+        self._threads[thread.guid] = thread
+        self._forget_oldest()
+        return answer(
+            {
+                "guid": thread.guid,
+                "ai_code": "stablediffusion",
+                "ai_version_code": VERSION_CODE,
+                "title": "New thread with Stable Diffusion Image Generation",
+                "created_at": thread.created_at,
+                "updated_at": thread.created_at,
+            },
+            status=201,
+        )
+
+    def _forget_oldest(self) -> None:
+        remember = self._services.remember
+        while remember is not None and len(self._threads) > remember:
+            oldest = self._threads.pop(next(iter(self._threads)))
+            for name in (name for entry in oldest.entries for name in entry.names):
+                self._stored.pop(name, None)
+
+    async def post_entry(self, request: web.Request) -> web.Response:
+        thread = self._threads.get(request.match_info["guid"])
+        if thread is None:
+            return missing()
+        exchange = request[EXCHANGE]
+        content, errors = read_entry(exchange.form)
+        if errors:
+            return invalid(errors)
+        works = self._services.works
+        images = content["images"]
+        assert isinstance(images, int)
+        if not works.affords(images * AI_CLIENT_IMAGE):
+            return web.json_response({"message": "You do not have enough credits."}, status=402)
+        fate = exchange.fate
+        if self._services.is_filtered(texts(content, wanted=True)):
+            fate = replace(fate, error="The prompt was flagged by the content filter.")
+        pictures = tuple(self._picture(content) for _ in range(images))
+        work = works.start("ai-client", str(content["engine"]), pictures, AI_CLIENT_IMAGE, fate)
+        entry = Entry(
+            guid=work.guid,
+            response_guid=works.new_guid(),
+            names=tuple(works.new_guid() for _ in work.plates),
+            content=content,
+            work=work,
+            created_at=timestamp(time.time()),
+        )
+        for name, plate in zip(entry.names, work.plates, strict=True):
+            self._stored[name] = Stored(plate, fate.misses)
+        thread.entries.append(entry)
+        return answer(request_entry(thread, entry, waiting=True), status=201)
+
+    async def list_entries(self, request: web.Request) -> web.Response:
+        thread = self._threads.get(request.match_info["guid"])
+        if thread is None:
+            return missing()
+        listed: list[Json] = []
+        for entry in thread.entries:
+            over = await self._services.works.settle(entry.work)
+            listed.append(request_entry(thread, entry, waiting=not over))
+            if over and entry.work.fate.error is None and not entry.work.fate.silent:
+                listed.append(self._response_entry(thread, entry))
+            elif not over and entry.work.fate.early:
+                listed.append(self._early_entry(thread, entry))
+        return answer(listed)
+
+    async def download(self, request: web.Request) -> web.Response:
+        stored = self._stored.get(request.match_info["name"])
+        if stored is None:
+            return web.Response(status=404, text="<h1>404 Not Found</h1>", content_type="text/html")
+        if stored.misses > 0:
+            stored.misses -= 1
+            return web.Response(status=404, text="<h1>404 Not Found</h1>", content_type="text/html")
+        data = await self._services.gallery.paint(stored.plate)
+        return web.Response(body=data, content_type="image/png")
+
+    async def thumbnail(self, request: web.Request) -> web.Response:
+        stored = self._stored.get(request.match_info["name"])
+        if stored is None:
+            return web.Response(status=404, text="<h1>404 Not Found</h1>", content_type="text/html")
+        data = await self._services.gallery.paint(Plate(stored.plate.picture))
+        small = await self._services.in_thread(shrink, data)
+        return web.Response(body=small, content_type="image/jpeg")
+
+    async def login(self, request: web.Request) -> web.Response:
+        page = "<!DOCTYPE html><html><head><title>Login</title></head><body><h1>Login</h1></body></html>"
+        return web.Response(text=page, content_type="text/html")
+
+    def _picture(self, content: dict[str, Json]) -> Picture:
+        width, _, height = str(content["resolution"]).partition("x")
+        return Picture(
+            prompt=", ".join(texts(content, wanted=True)),
+            negative=", ".join(texts(content, wanted=False)),
+            style=str(content.get("style") or ""),
+            seed=self._services.works.new_seed(),
+            width=int(width),
+            height=int(height),
+        )
+
+    def _response_entry(self, thread: Thread, entry: Entry) -> dict[str, Json]:
+        images: list[Json] = []
+        for name, length in zip(entry.names, entry.work.lengths, strict=True):
+            url = f"{self._services.url}/storage/{VERSION_CODE}/{name}.png"
+            images.append(
+                {
+                    "url": url,
+                    "thumbnail_url": f"{url}.thumbnail.jpg",
+                    "dimensions": entry.content["resolution"],
+                    "filesize": length,
+                }
+            )
+        whole, rest = divmod(entry.work.credits, 1000)
+        return {
+            "guid": entry.response_guid,
+            "thread_guid": thread.guid,
+            "type": "response",
+            "error": "None",
+            "content": images,
+            "waiting_response": False,
+            "credits": whole if not rest else entry.work.credits / 1000,
+            "created_at": timestamp(entry.work.ended_at),
+        }
+
+    def _early_entry(self, thread: Thread, entry: Entry) -> dict[str, Json]:
+        percent = entry.work.percent(self._services.now())
+        return {
+            "guid": entry.response_guid,
+            "thread_guid": thread.guid,
+            "type": "response",
+            "error": "None",
+            "content": {"state": "processing", "percent": percent, "images": []},
+            "waiting_response": True,
+            "credits": 0,
+            "created_at": entry.created_at,
+        }
+
+
+def request_entry(thread: Thread, entry: Entry, *, waiting: bool) -> dict[str, Json]:
+    return {
+        "guid": entry.guid,
+        "thread_guid": thread.guid,
+        "type": "request",
+        "error": (entry.work.error if entry.work.over else None) or "None",
+        "content": entry.content,
+        "waiting_response": waiting,
+        "credits": 0,
+        "created_at": entry.created_at,
+    }
+
+
+def shrink(data: bytes) -> bytes:
+    """A small JPEG of a picture."""
+    from PIL import Image  # slow to import, and seldom asked for
+
+    with Image.open(BytesIO(data)) as picture:
+        small = picture.convert("RGB")
+        small.thumbnail((256, 256))
+        out = BytesIO()
+        small.save(out, "JPEG", quality=85)
+        return out.getvalue()
+
+
+def answer(data: Json, status: int = 200) -> web.Response:
+    return web.json_response({"data": data}, status=status)
+
+
+def missing() -> web.Response:
+    return web.json_response({"message": "Not Found"}, status=404)
+
+
+def invalid(errors: dict[str, list[str]]) -> web.Response:
+    """Say what is wrong with a form, in the manner of the service's framework."""
+    first = next(iter(errors.values()))[0]
+    more = len(errors) - 1
+    rest = f" (and {more} more error{'s' if more > 1 else ''})" if more else ""
+    return web.json_response({"message": first + rest, "errors": errors}, status=422)

@@ -1,0 +1,110 @@
+"""How a stand-in in a process of its own is told what to do, and asked what it saw.
+
+It wants no key, so it is for tests and for trying things out; the stand-in that a bot serves as a demo is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from bot.providers.base import Json
+from fakes.services.orders import fault_from, pair
+
+if TYPE_CHECKING:
+    from fakes.services.server import StandIn
+
+
+class Control:
+    """``GET /_control`` gives calls and bills; ``POST /_control`` takes an object of orders, all of them optional."""
+
+    def __init__(self, stand_in: StandIn) -> None:
+        self._stand_in = stand_in
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/_control", self.show)
+        router.add_post("/_control", self.command)
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Everything seen so far; with ``?since=N`` only the calls after the call with that number."""
+        since = request.query.get("since", "0")
+        if not since.isdecimal():
+            raise web.HTTPBadRequest(text="since must be the number of a call")
+        stand_in = self._stand_in
+        works: list[Json] = [
+            {"guid": work.guid, "provider": work.provider, "engine": work.engine, "over": work.over}
+            for work in stand_in.works.by_guid.values()
+        ]
+        calls: list[Json] = [call.to_json() for call in stand_in.calls if call.number > int(since)]
+        bills: list[Json] = [bill.to_json() for bill in stand_in.bills]
+        return web.json_response({"calls": calls, "bills": bills, "works": works, "charged": stand_in.charged})
+
+    async def command(self, request: web.Request) -> web.Response:
+        """Carry out the orders, in the order of this method; 400 says which one is not understood.
+
+        A body of another type is answered 415.
+        """
+        if request.content_type != "application/json":
+            # A page of the web may send a form or plain text anywhere, but JSON only where it is let.
+            raise web.HTTPUnsupportedMediaType(text="orders are application/json")
+        try:
+            orders = await request.json()
+            if not isinstance(orders, dict):
+                raise TypeError("the orders must be a JSON object")
+            done = self._carry_out(orders)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise web.HTTPBadRequest(text=f"not understood: {error}") from error
+        return web.json_response(done)
+
+    def _carry_out(self, orders: dict[str, Json]) -> dict[str, Json]:
+        stand_in = self._stand_in
+        steps: dict[str, Callable[[Json], int | None]] = {
+            "behave": lambda yes: stand_in.behave() if yes else None,
+            "release": lambda yes: stand_in.release() if yes else None,
+            "seconds": self._set_seconds,
+            "latency": self._set_latency,
+            "rate": self._set_rate,
+            "keys": self._set_keys,
+            "balance": self._set_balance,
+            "misbehave": self._misbehave,
+            "finish": self._finish,
+        }
+        if unknown := orders.keys() - steps.keys():
+            raise ValueError(f"no such order: {', '.join(sorted(unknown))}")
+        done: dict[str, Json] = {"ok": True}
+        for name, step in steps.items():
+            if name in orders and (count := step(orders[name])) is not None:
+                done[name] = count
+        return done
+
+    def _set_seconds(self, value: Json) -> None:
+        self._stand_in.works.seconds = None if value is None else pair(value)
+
+    def _set_latency(self, value: Json) -> None:
+        self._stand_in.latency = pair(value)
+
+    def _set_rate(self, value: Json) -> None:
+        if value is not None and (not isinstance(value, int | float) or value <= 0):
+            raise ValueError("rate must be a number above 0, or null")
+        self._stand_in.rate = value
+
+    def _set_keys(self, value: Json) -> None:
+        self._stand_in.keys = frozenset(str(key) for key in value) if isinstance(value, list) else None
+
+    def _set_balance(self, value: Json) -> None:
+        if value is not None and not isinstance(value, int):
+            raise ValueError("balance must be whole millicredits, or null")
+        self._stand_in.works.balance = value
+
+    def _misbehave(self, value: Json) -> int:
+        faults = [fault_from(order) for order in (value if isinstance(value, list) else [value])]
+        self._stand_in.misbehave(*faults)
+        return len(faults)
+
+    def _finish(self, value: Json) -> int:
+        if value == "all":
+            return self._stand_in.finish_all()
+        self._stand_in.finish(str(value))
+        return 1

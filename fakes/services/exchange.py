@@ -1,0 +1,94 @@
+"""One request on its way through the stand-in, and what all its services share."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from aiohttp import web
+
+from fakes.services.pictures import Gallery
+from fakes.services.records import Call
+from fakes.services.works import Fate, Works
+
+T = TypeVar("T")
+
+FILTERED_WORDS = frozenset({"gore", "nsfw"})
+
+
+@dataclass(slots=True)
+class Services:
+    """What the services of one stand-in have in common. ``url`` is known once the server listens.
+
+    ``remember`` is how many threads are kept; None: all.
+    """
+
+    works: Works
+    gallery: Gallery
+    executor: Executor
+    chance: random.Random
+    fate: Fate = field(default_factory=Fate)
+    filtered_words: frozenset[str] = FILTERED_WORDS
+    url: str = ""
+    remember: int | None = None
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def is_filtered(self, texts: list[str]) -> bool:
+        """Whether the content filter minds one of these texts."""
+        words = re.findall(r"[a-z]+", " ".join(texts).lower())
+        return not self.filtered_words.isdisjoint(words)
+
+    async def in_thread(self, task: Callable[[bytes], T], data: bytes) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.executor, task, data)
+
+
+class RateLimit:
+    """Lets ``rate`` requests a second through, and a second's worth at once."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self._full = max(1.0, rate)
+        self._left = self._full
+        self._at: float | None = None
+
+    def wait(self, now: float) -> int:
+        """0 and one request is let through; else the whole seconds after which to come again."""
+        if self._at is not None:
+            self._left = min(self._full, self._left + (now - self._at) * self.rate)
+        self._at = now
+        if self._left >= 1:
+            self._left -= 1
+            return 0
+        return max(1, math.ceil((1 - self._left) / self.rate))
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """A request, the record of it, and how to do what it asks."""
+
+    request: web.Request
+    call: Call
+    fate: Fate
+    form: Mapping[str, str]
+    released: asyncio.Event
+    do: Callable[[web.Request], Awaitable[web.Response]]
+
+    async def proceed(self) -> web.Response:
+        """Do what was asked, as a well-behaved service does, and note whether it was accepted."""
+        response = await self.do(self.request)
+        refused = self.request.get(REFUSED, False)
+        self.call.accepted = response.status < 400 and not refused
+        return response
+
+
+EXCHANGE = web.RequestKey("exchange", Exchange)
+REFUSED = web.RequestKey("refused", bool)
+"""Set by a service that says no with the status 200."""

@@ -1,0 +1,312 @@
+"""The stand-in itself: one loopback server that speaks for all the image services."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from bot.providers.base import Json
+from fakes.services import aithriving
+from fakes.services.ai_client import AiClient
+from fakes.services.aithriving import Aithriving
+from fakes.services.control import Control
+from fakes.services.exchange import EXCHANGE, Exchange, RateLimit, Services
+from fakes.services.faults import Fault
+from fakes.services.pictures import Gallery, Painter, painted
+from fakes.services.records import Bill, Call, drop_oldest
+from fakes.services.works import Fate, Works
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+FREE_ROUTES = frozenset({"ai-client.image", "ai-client.thumbnail", "ai-client.login"})
+"""Routes that want no key and count towards no rate."""
+
+
+@dataclass(slots=True)
+class Armed:
+    """A fault that waits for its calls; ``left`` is None where it never stops."""
+
+    fault: Fault
+    skip: int
+    left: int | None
+
+
+def host_of(request: web.Request) -> str | None:
+    """The host that a request names, without its port; None where that cannot be read."""
+    try:
+        return urlsplit(f"//{request.host}").hostname
+    except ValueError:
+        return None
+
+
+class StandIn:
+    """All three image services on a loopback port.
+
+    ``seconds`` is how long a picture takes, from and to, drawn by ``seed``; (0, 0): no time at all; None: until
+    :meth:`finish` or :meth:`finish_all` says so. ``latency`` is how long any answer takes, in seconds, from and to.
+    ``rate`` is how many API requests a second each provider takes before it answers 429. ``keys`` are the keys that
+    are accepted; None: any. ``balance`` is the account's millicredits; None: no end of them. ``painter`` makes the
+    pictures; :func:`~fakes.services.flat` is the quick one for tests. ``control``: whether orders are taken over
+    HTTP. ``remember`` is how many of the latest calls, bills, works and threads it keeps; None: all, so that a test can
+    count them.
+    """
+
+    def __init__(
+        self,
+        *,
+        seconds: tuple[float, float] | None = (8.0, 13.0),
+        seed: int = 1,
+        painter: Painter = painted,
+        latency: tuple[float, float] = (0.0, 0.0),
+        rate: float | None = None,
+        keys: frozenset[str] | None = None,
+        balance: int | None = None,
+        fate: Fate | None = None,
+        painters: int = 2,
+        control: bool = True,
+        remember: int | None = None,
+    ) -> None:
+        chance = random.Random(seed)
+        self._executor = ThreadPoolExecutor(painters, thread_name_prefix="painter")
+        gallery = Gallery(painter, self._executor)
+        works = Works(gallery, seconds, chance, remember)
+        works.balance = balance
+        self._services = Services(works, gallery, self._executor, chance, fate or Fate(), remember=remember)
+        self.latency = latency
+        self.rate = rate
+        self.keys = keys
+        self.calls: list[Call] = []
+        self._called = 0
+        self._control = control
+        self._hosts = LOOPBACK
+        self._limits: dict[str, RateLimit] = {}
+        self._armed: list[Armed] = []
+        self._released = asyncio.Event()
+        self._news = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+
+    # -- what a test or a demo asks of it
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port; the base of ai-client is this and ``/api/v1``."""
+        return self._services.url
+
+    @property
+    def bills(self) -> list[Bill]:
+        """Everything that was charged, in order."""
+        return self._services.works.bills
+
+    @property
+    def works(self) -> Works:
+        """What is being made and what was made."""
+        return self._services.works
+
+    @property
+    def services(self) -> Services:
+        """What can be set while it runs: the default fate and the filtered words."""
+        return self._services
+
+    @property
+    def charged(self) -> int:
+        """All bills together, in millicredits."""
+        return self.works.charged
+
+    def calls_to(self, route: str) -> list[Call]:
+        """The calls to a route, by its exact name."""
+        return [call for call in self.calls if call.route == route]
+
+    async def called(self, route: str, count: int = 1, *, within: float = 30.0) -> list[Call]:
+        """Wait until a route has been called ``count`` times, and return these calls.
+
+        Raises TimeoutError if that takes more than ``within`` seconds.
+        """
+        async with asyncio.timeout(within):
+            while len(self.calls_to(route)) < count:
+                await self._news.wait()
+        return self.calls_to(route)
+
+    def misbehave(self, *faults: Fault) -> None:
+        """Arm these faults, behind those that are armed already."""
+        self._armed += [Armed(fault, fault.skip, fault.times) for fault in faults]
+
+    def behave(self) -> None:
+        """Disarm all faults and let go of what hangs."""
+        self._armed.clear()
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the calls that hang now."""
+        self._released.set()
+        self._released = asyncio.Event()
+
+    def finish(self, guid: str) -> None:
+        """Let the work with this guid (of the request entry) end now. Raises KeyError."""
+        self.works.finish(guid)
+
+    def finish_all(self) -> int:
+        """Let everything end that is being made; returns how many pieces of work."""
+        return self.works.finish_all()
+
+    # -- running it
+
+    async def start(self, port: int = 0, host: str = "127.0.0.1") -> None:
+        """Listen. Port 0: any free one."""
+        app = web.Application(middlewares=[self._middleware], client_max_size=4_000_000)
+        AiClient(self._services).add_routes(app.router)
+        Aithriving(self._services).add_routes(app.router)
+        if self._control:
+            Control(self).add_routes(app.router)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        # A burst of more connections than this would be waiting for the system to try them again, a second later.
+        site = web.TCPSite(self._runner, host, port, backlog=1024)
+        await site.start()
+        bound = self._runner.addresses[0]
+        self._hosts = LOOPBACK | {bound[0]}
+        self._services.url = f"http://{bound[0]}:{bound[1]}"
+
+    async def stop(self) -> None:
+        """Stop listening and drop what is unfinished."""
+        self._released.set()
+        await self.works.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    # -- a request
+
+    @web.middleware
+    async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        # A page of the web may have its own name lead here, and then read and order what it likes.
+        if host_of(request) not in self._hosts:
+            raise web.HTTPMisdirectedRequest
+        resource = request.match_info.route.resource
+        route = resource.name if resource is not None else None
+        if route is None:
+            return await handler(request)
+        exchange = await self._exchange(request, route, handler)
+        call = exchange.call
+        self.calls.append(call)
+        drop_oldest(self.calls, self._services.remember)
+        self._news.set()
+        self._news = asyncio.Event()
+        if self.latency[1] > 0:
+            await asyncio.sleep(self._services.chance.uniform(*self.latency))
+        fault = self._pick(call)
+        request[EXCHANGE] = exchange
+        if fault is None:
+            response: web.StreamResponse = await exchange.proceed()
+        elif isinstance(fault.act, Fate):
+            exchange.fate = fault.act
+            response = await exchange.proceed()
+        else:
+            response = await fault.act(exchange)
+        cut_off = request.transport is None or request.transport.is_closing()
+        call.status = None if cut_off else response.status
+        return response
+
+    async def _exchange(self, request: web.Request, route: str, handler: Handler) -> Exchange:
+        form: dict[str, str] = {}
+        body: Json = None
+        if route.startswith("ai-client.") and request.content_type in FORMS:
+            form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+            body = dict(form)
+        elif request.can_read_body:
+            # Whatever the content type says: one of the pages' own programs sends JSON without any.
+            try:
+                body = json.loads(await request.text())
+            except ValueError:
+                body = None
+        self._called += 1
+        call = Call(
+            number=self._called,
+            route=route,
+            method=request.method,
+            path=request.path_qs,
+            body=body,
+            headers=dict(request.headers),
+            at=int(time.time() * 1000),
+        )
+
+        async def do(request: web.Request) -> web.Response:
+            refusal = self._refusal(request, call)
+            if refusal is not None:
+                return refusal
+            response = await handler(request)
+            assert isinstance(response, web.Response)
+            return response
+
+        return Exchange(request, call, self._services.fate, form, self._released, do)
+
+    def _pick(self, call: Call) -> Fault | None:
+        for armed in self._armed:
+            if not armed.fault.fits(call):
+                continue
+            if armed.skip > 0:
+                armed.skip -= 1
+                continue
+            if armed.left is not None:
+                armed.left -= 1
+                if armed.left <= 0:
+                    self._armed.remove(armed)
+            call.fault = repr(armed.fault.act)
+            return armed.fault
+        return None
+
+    def _refusal(self, request: web.Request, call: Call) -> web.Response | None:
+        """Why a service does not even look at this request: no key, or too many requests."""
+        if call.route in FREE_ROUTES:
+            return None
+        if not self._has_key(call):
+            if call.provider == "aithriving":
+                return aithriving.refuse(request, "Invalid API key.", status=401)
+            if "json" in request.headers.get("Accept", ""):
+                return web.json_response({"message": "Unauthenticated."}, status=401)
+            return web.Response(status=302, headers={"Location": f"{self.url}/login"}, content_type="text/html")
+        if self.rate is None:
+            return None
+        limit = self._limits.get(call.provider)
+        if limit is None or limit.rate != self.rate:
+            limit = self._limits[call.provider] = RateLimit(self.rate)
+        seconds = limit.wait(self._services.now())
+        if not seconds:
+            return None
+        headers = {"Retry-After": str(seconds)}
+        if call.provider == "aithriving":
+            refused = aithriving.refuse(request, "Too many requests.", status=429)
+            refused.headers.update(headers)
+            return refused
+        return web.json_response({"message": "Too Many Attempts."}, status=429, headers=headers)
+
+    def _has_key(self, call: Call) -> bool:
+        if call.provider == "ai-client":
+            scheme, _, key = (call.authorization or "").partition(" ")
+            key = key if scheme == "Bearer" else ""
+        else:
+            # The page's table names one header and its examples another; a scheme may stand before the key.
+            told = call.authorization or call.headers.get("Authentication") or ""
+            key = told.rpartition(" ")[2]
+        return bool(key) and (self.keys is None or key in self.keys)

@@ -1,5 +1,0 @@
-"""Paints a picture for a prompt: not what a model would make of it, but one that follows its words."""
-
-from playground.painting.painter import paint
-
-__all__ = ["paint"]

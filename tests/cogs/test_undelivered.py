@@ -1,0 +1,145 @@
+"""What could not be shown in time is shown in the history, on request and to its author alone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from bot.retention import DAY, Ages, tidy
+from bot.ui.delivery.links import SHOWN_PRIVATELY
+from storage import jobs as rows
+from storage.jobs import Job, JobStatus
+from tests.cogs.conftest import Studio, card, told
+from tests.cogs.test_history import looked
+from tests.cogs.test_threads import forge, seen_by
+
+
+async def keep(studio: Studio, prompt: str = "a fox", **options: Any) -> int:
+    """A finished job that could not be shown: its card was taken away."""
+    result = await studio.imagine(prompt=prompt, **options)
+    await studio.begun(count=options.get("images", 1))
+    await studio.admin.delete(card(result).raw)
+    studio.stand_in.finish_all()
+    await studio.finish()
+    assert (await studio.job(1)).status is JobStatus.KEPT
+    return 1
+
+
+def until(job: Job) -> int:
+    """When its files go: Unix seconds."""
+    assert job.ended_at is not None
+    return (job.ended_at + 365 * DAY) // 1000
+
+
+async def test_what_could_not_be_shown_stays_as_long_as_its_job(slow_studio: Studio) -> None:
+    studio = slow_studio
+    await keep(studio)
+    runtime, ages = studio.runtime, Ages(image_days=7, job_days=365)
+
+    async def stored(*, after_days: int) -> bool:
+        studio.clock.advance(after_days * 86_400)
+        await tidy(runtime.database, runtime.files, runtime.previews, studio.clock, ages)
+        return any(image.file is not None for image in (await runtime.jobs.view(1)).images)
+
+    details = told(await forge(studio, studio.ada, "easel:details:1"))
+    assert f"<t:{until(await studio.job(1))}:D>" in details.text
+    assert await stored(after_days=8)
+    assert await stored(after_days=300)
+    shown = await looked(studio)
+    assert len(told(await studio.press(studio.ada, shown, "Show")).images) == 1
+    assert await stored(after_days=6), "it was shown six days ago"
+    assert not await stored(after_days=2)
+
+
+async def test_what_is_never_asked_for_goes_with_its_job(slow_studio: Studio) -> None:
+    studio = slow_studio
+    await keep(studio)
+    runtime, ages = studio.runtime, Ages(image_days=7, job_days=365)
+    (image,) = (await runtime.jobs.view(1)).images
+    studio.clock.advance(366 * 86_400)
+    await tidy(runtime.database, runtime.files, runtime.previews, studio.clock, ages)
+    async with runtime.database.read() as connection:
+        assert await rows.get_job(connection, 1) is None
+    assert image.file is not None
+    assert not await asyncio.to_thread(runtime.files.path(image.file).exists)
+
+
+async def test_what_could_not_be_shown_is_shown_on_request(slow_studio: Studio) -> None:
+    studio = slow_studio
+    await keep(studio, images=2)
+    shown = await looked(studio)
+    assert "not shown to you yet" in shown.text
+    assert f"<t:{until(await studio.job(1))}:D>" in shown.text
+    assert shown.labels == ["Show", "Again", "Use this prompt"]
+    result = told(await studio.press(studio.ada, shown, "Show"))
+    assert len(result.images) == 2
+    assert "12 credits" in result.text
+    assert "Again" in result.labels
+    job = await studio.job(1)
+    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, SHOWN_PRIVATELY)
+    after = await looked(studio)
+    assert after.labels == ["Again", "Use this prompt"], "no message of it stands anywhere"
+    once_more = told(await forge(studio, studio.ada, "easel:show:1"))
+    assert "shown this already" in once_more.text
+    assert "a fox" not in seen_by(studio, studio.ben)
+
+
+async def test_where_no_pictures_are_taken_it_stays_kept(slow_studio: Studio) -> None:
+    studio = slow_studio
+    await keep(studio)
+    shown = await looked(studio)
+    studio.env.inject_error("PATCH", "/webhooks/*/*/messages/@original", status=400, code=20009)
+    answer = told(await studio.press(studio.ada, shown, "Show"))
+    assert answer.images == []
+    assert "but kept: 1 image" in answer.text
+    assert (await studio.job(1)).status is JobStatus.KEPT
+    assert len(told(await studio.press(studio.ada, shown, "Show")).images) == 1
+
+
+async def test_it_is_shown_after_a_restart_too(slow_studio: Studio) -> None:
+    await keep(slow_studio)
+    shown = await looked(slow_studio)
+    await slow_studio.restart()
+    assert len(told(await slow_studio.press(slow_studio.ada, shown, "Show")).images) == 1
+
+
+async def test_a_kept_failure_is_told(slow_studio: Studio) -> None:
+    studio = slow_studio
+    studio.stand_in.keys = frozenset({"another"})
+    await studio.imagine(prompt="a fox")
+    await studio.finish()
+    async with studio.runtime.database.write() as tx:
+        await rows.move_job(tx, 1, JobStatus.DELIVERED, JobStatus.KEPT, at=1, delivery_note="kept: a test")
+    result = told(await studio.press(studio.ada, await looked(studio), "Show"))
+    assert "Nothing was charged." in result.text
+    assert (await studio.job(1)).status is JobStatus.DELIVERED
+
+
+async def test_too_large_once_is_tried_smaller(slow_studio: Studio) -> None:
+    studio = slow_studio
+    await keep(studio)
+    shown = await looked(studio)
+    studio.env.inject_error("PATCH", "/webhooks/*/*/messages/@original", status=413, code=40005)
+    assert len(told(await studio.press(studio.ada, shown, "Show")).images) == 1
+    assert (await studio.job(1)).status is JobStatus.DELIVERED
+
+
+async def test_what_never_fits_stays_kept(slow_studio: Studio) -> None:
+    studio = slow_studio
+    await keep(studio)
+    shown = await looked(studio)
+    studio.env.inject_error("PATCH", "/webhooks/*/*/messages/@original", status=413, code=40005, times=2)
+    said = told(await studio.press(studio.ada, shown, "Show"))
+    assert "Too large to be sent here, but kept" in said.text
+    assert f"<t:{until(await studio.job(1))}:D>" in said.text
+    assert (await studio.job(1)).status is JobStatus.KEPT
+
+
+async def test_what_is_no_longer_stored_is_not_offered(slow_studio: Studio) -> None:
+    studio = slow_studio
+    await keep(studio)
+    async with studio.runtime.database.write() as tx:
+        await rows.forget_files(tx, [image.id for image in await rows.images_of(tx, 1)])
+    shown = await looked(studio)
+    assert "its files are gone" in shown.text
+    assert "Show" not in shown.labels

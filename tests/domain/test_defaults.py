@@ -1,0 +1,142 @@
+"""What completes a command: options before mine, mine before the place's, and what does not fit is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.domain.comparison import comparison
+from bot.domain.defaults import Defaults, merged, private_by_default
+from bot.domain.requests import ImagineOptions, plan
+from bot.errors import UserError
+from tests.doubles.engines import BASIC, CORE, ENGINES, XL
+
+NOTHING = Defaults()
+FOX = ImagineOptions(prompt="a fox")
+
+
+def complete(options: ImagineOptions, *layers: Defaults, default: str = XL.id) -> ImagineOptions:
+    return merged(options, layers, engines=ENGINES, default_engine=default)
+
+
+MINE = Defaults(engine=BASIC.id, size="512x512", style="anime", images=3, text="in oil")
+PLACE = Defaults(engine=XL.id, size="1344x768", style="pixel-art", images=2, text="on canvas")
+
+
+def test_mine_count_more_than_those_of_the_place() -> None:
+    assert complete(FOX, MINE, PLACE) == ImagineOptions(
+        prompt="a fox, in oil", engine=BASIC.id, size="512x512", style="anime", images=3
+    )
+    assert complete(FOX, NOTHING, PLACE) == ImagineOptions(
+        prompt="a fox, on canvas", engine=XL.id, size="1344x768", style="pixel-art", images=2
+    )
+    assert complete(FOX, NOTHING, NOTHING) == FOX
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ImagineOptions("a fox", engine="Easel XL", size="1024x1024", style="neon-punk", images=1),
+        ImagineOptions("a fox --engine easel/xl --size 1024x1024 --style neon-punk --images 1"),
+        ImagineOptions("a fox {--ar 1:1, --ar 1:1} --engine easel/xl --style neon-punk --images 1"),
+    ],
+)
+def test_what_was_typed_counts_most_in_a_field_or_as_a_flag(typed: ImagineOptions) -> None:
+    whole = complete(typed, replace(MINE, text=None), PLACE)
+    requests = plan(replace(whole, prompt=typed.prompt), ENGINES, BASIC.id).requests
+    assert {(each.engine, str(each.size), each.style, each.images) for each in requests} == {
+        (XL.id, "1024x1024", "neon-punk", 1)
+    }
+    assert replace(whole, prompt=typed.prompt) == typed
+
+
+def test_where_mine_does_not_fit_that_of_the_place_is_tried() -> None:
+    mine = Defaults(engine="gone/away", size="320x320", style="cinematic", images=10)
+    whole = complete(ImagineOptions(prompt="a {red, blue} fox"), mine, PLACE)
+    assert whole == ImagineOptions(
+        prompt="a {red, blue} fox, on canvas", engine=XL.id, size="1344x768", style="pixel-art", images=2
+    )
+
+
+def test_each_of_several_engines_has_to_take_it() -> None:
+    both = ImagineOptions(prompt="a fox --engine {easel/xl, pencil/core}")
+    assert complete(both, Defaults(style="pixel-art", size="16:9")).style is None
+    assert complete(both, Defaults(style="anime", size="16:9")).style == "anime"
+    assert complete(both, Defaults(size="16:9")).size == "16:9"
+    assert complete(both, Defaults(size="320x320")).size is None
+
+
+def test_a_comparison_keeps_its_engines_and_has_one_image_of_each() -> None:
+    both = ImagineOptions(prompt="a fox", engines=("easel/xl", "Pencil Core"))
+    whole = complete(both, Defaults(engine=BASIC.id, size="16:9", style="anime", images=8, text="in oil"))
+    assert whole == replace(both, prompt="a fox, in oil", size="16:9", style="anime")
+    assert len(comparison(whole, ENGINES).requests) == 2
+    assert complete(both, Defaults(size="320x320", style="pixel-art")) == both
+
+
+@pytest.mark.parametrize(
+    ("prompt", "engine"),
+    [
+        ("x" * 96, CORE.id),  # The engine takes 100 characters.
+        ("x" * 1995, XL.id),
+        ("a fox::1", CORE.id),  # One more part would be a weighted prompt.
+        ("a fox, In Oil", XL.id),
+    ],
+)
+def test_a_text_that_does_not_fit_or_is_there_already_is_left_out(prompt: str, engine: str) -> None:
+    assert complete(ImagineOptions(prompt=prompt, engine=engine), Defaults(text="in oil")).prompt == prompt
+
+
+@pytest.mark.parametrize("prompt", ["a {red fox", "a fox --nonsense", "a fox --engine no-such-engine"])
+def test_what_cannot_be_read_is_left_to_those_who_say_what_is_wrong(prompt: str) -> None:
+    assert complete(ImagineOptions(prompt=prompt), MINE).prompt == prompt
+
+
+def maybe(*values: object) -> st.SearchStrategy[object]:
+    return st.sampled_from([None, *values])
+
+
+layers = st.builds(
+    Defaults,
+    engine=maybe(*ENGINES, "gone/away"),
+    size=maybe("512x512", "320x320", "16:9", "9:21", "1536x640"),
+    style=maybe("anime", "cinematic", "pixel art", "no-such-style"),
+    images=maybe(1, 4, 10),
+    text=maybe("in oil", "y" * 99, "z" * 500),
+)
+typed = st.builds(
+    ImagineOptions,
+    prompt=st.sampled_from(["a fox", "a {red, blue} fox --ar 1:1", "a fox::2 snow::-1", "x" * 1900, "a fox --seed 3"]),
+    engine=maybe(*ENGINES),
+    size=maybe("1024x1024"),
+    images=maybe(2),
+)
+
+
+@given(typed, layers, layers)
+def test_defaults_never_make_a_command_fail(options: ImagineOptions, mine: Defaults, place: Defaults) -> None:
+    engine = next(
+        (each.engine for each in (mine, place) if options.engine is None and each.engine in ENGINES), options.engine
+    )
+    bare = replace(options, engine=engine)
+
+    def outcome(make: Callable[[], ImagineOptions]) -> tuple[str, ...]:
+        try:
+            plan(make(), ENGINES, XL.id)
+        except UserError as error:
+            return error.problems
+        return ()
+
+    alone = outcome(lambda: bare)
+    together = outcome(lambda: complete(options, mine, place))
+    assert bool(together) == bool(alone)
+
+
+def test_whether_it_is_private_is_known_from_the_nearest_that_says() -> None:
+    assert not private_by_default([NOTHING, NOTHING])
+    assert private_by_default([NOTHING, Defaults(private=True)])
+    assert not private_by_default([Defaults(private=False), Defaults(private=True)])

@@ -1,0 +1,81 @@
+"""What a form shows of a job, and what it makes of it again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.domain.form_data import draft_of, draft_of_prompt
+from bot.domain.requests import ImagineOptions, plan
+from bot.errors import UserError
+from tests.doubles.engines import BASIC, CORE, ENGINES, XL
+
+DEFAULT = CORE.id
+
+
+def planned(options: ImagineOptions) -> object:
+    return plan(options, ENGINES, DEFAULT).requests
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ImagineOptions("a fox"),
+        ImagineOptions("a fox --ar 16:9 --no snow --seed 7 --images 2", engine=CORE.id, style="anime"),
+        ImagineOptions("a fox::2 snow::0.5 --style anime", engine="Easel XL", size="square"),
+        ImagineOptions("a \\{fox\\} \\-\\-no", negative="rain, wind", seed=4),
+        ImagineOptions("a fox --engine basic-1.6 --guidance 7.5 --sampler ddim", steps=20),
+        ImagineOptions("a {red, blue} fox --seed {1, 2} --ar 1:1", style="anime"),
+        ImagineOptions("a fox --engine {core, xl}", size="1024x1024"),
+        ImagineOptions("a fox", engine=BASIC.id, steps=20, guidance=3.0, sampler="DDIM", seed=9, images=3),
+    ],
+    ids=str,
+)
+def test_a_form_that_is_sent_as_it_stands_asks_for_the_same(options: ImagineOptions) -> None:
+    requests = plan(options, ENGINES, DEFAULT).requests
+    used = {request.engine for request in requests}
+    draft = draft_of(options, engine=used.pop() if len(used) == 1 else None)
+    assert planned(draft.options()) == requests
+
+
+@given(st.text(max_size=60), st.none() | st.text(max_size=30), st.none() | st.integers(1, 10**9))
+@pytest.mark.slow
+def test_nothing_that_was_accepted_is_lost_on_the_way(prompt: str, negative: str | None, seed: int | None) -> None:
+    options = ImagineOptions(prompt, engine=CORE.id, negative=negative, seed=seed)
+    try:
+        requests = plan(options, ENGINES, DEFAULT).requests
+    except UserError:
+        return
+    assert planned(draft_of(options, engine=CORE.id).options()) == requests
+
+
+def test_flags_and_fields_stand_where_the_form_has_them() -> None:
+    options = ImagineOptions("a fox --ar 16:9 --no snow --steps 20", engine="xl", style="anime", private=True)
+    draft = draft_of(options, engine=XL.id)
+    assert (draft.prompt, draft.engine, draft.size, draft.negative) == ("a fox", XL.id, "16:9", "snow")
+    assert draft.further == "--steps 20 --style anime"
+    assert draft.options().private
+
+
+def test_where_the_prompt_names_the_engine_by_choice_the_form_does_not() -> None:
+    draft = draft_of(ImagineOptions("a fox --engine {core, xl}"), engine=None)
+    assert draft.engine is None
+    assert draft.prompt == "a fox --engine {core, xl}"
+
+
+def test_a_prompt_alone_brings_its_words_and_what_to_leave_out() -> None:
+    options = ImagineOptions("a fox::2 snow --no rain --seed 7", engine=XL.id, size="16:9", private=True)
+    draft = draft_of_prompt(ImagineOptions("x"), options, engine=CORE.id)
+    assert (draft.prompt, draft.engine, draft.negative) == ("a fox::2 snow", CORE.id, "rain")
+    assert (draft.size, draft.further) == ("", "")
+    assert not draft.options().private
+
+
+def test_a_comparison_stays_one() -> None:
+    options = ImagineOptions("a fox", engines=(CORE.id, XL.id))
+    draft = draft_of(options, engine=None)
+    assert draft.engines == (CORE.id, XL.id)
+    assert replace(draft, engines=(CORE.id, BASIC.id)).options().engines == (CORE.id, BASIC.id)

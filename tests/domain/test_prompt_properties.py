@@ -1,0 +1,163 @@
+"""What holds for every prompt: printed and read again it is the same, and the work grows with its length alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bot.domain.characters import clean, visible
+from bot.domain.prompt.parser import FLAGS, ParsedPrompt, PromptError, PromptOptions, expand, parse, reseed
+from bot.domain.sizes import Ratio
+from bot.providers.base import Size, WeightedText
+
+SYNTAX = ["::", "--", "—", "–", "{", "}", ",", "\\", ":", "-", "=", " ", "\n", "\0", "2", "0.5", "-1", "a", "猫"]
+pieces = st.sampled_from([*SYNTAX, *(f" --{name} " for name in FLAGS), " --sed ", "16:9", "1024x1024", "٣"])
+syntax = st.lists(pieces, max_size=40).map("".join)
+any_text = st.one_of(st.text(), st.text(st.characters(categories=["Cs", "Cc", "Zs", "Nd", "Ll"])), syntax)
+letters = st.characters(exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]).filter(
+    lambda letter: clean(letter) == letter and visible(letter)
+)
+words = st.one_of(
+    st.text(letters, min_size=1, max_size=12),
+    st.lists(st.sampled_from([piece for piece in SYNTAX if clean(piece).strip()]), min_size=1, max_size=5).map("".join),
+    st.sampled_from([f"{dash}{name}" for dash in ("--", "—", "–") for name in ("no", "seed", "xyz")]),
+)
+texts = st.lists(words, min_size=1, max_size=6).map(" ".join)
+weights = st.decimals(-10, 10, places=4).map(float)
+numbers = st.integers(0, 10**12 - 1)
+HOSTILE = (
+    *(
+        "a",
+        " ",
+        "::",
+        ":",
+        "-",
+        "--",
+        "--a",
+        "--a ",
+        "—",
+        "—no",
+        "—no ",
+        "\\",
+        "\\\\",
+        "{",
+        "}",
+        "{a",
+        "{a,",
+        "{a}",
+        ",",
+    ),
+    *("a::1 ", "1", "::1", "::-", "=", "--seed ", "--seed=", ",--seed", ",--seed=1", ",--seed {", "--no a ", "\0"),
+)
+
+
+@st.composite
+def prompts(draw: st.DrawFn) -> ParsedPrompt:
+    parts = draw(st.lists(st.builds(WeightedText, texts, weights.map(lambda weight: weight + 0.0)), max_size=4))
+    parts.insert(draw(st.integers(0, len(parts))), WeightedText(draw(texts), draw(st.sampled_from([1.0, 2.0, 0.25]))))
+    shape: Any = draw(
+        st.one_of(
+            st.none(),
+            st.builds(Size, st.integers(0, 99999), st.integers(0, 99999)),
+            st.builds(Ratio, st.integers(1, 9999), st.integers(1, 9999)),
+        )
+    )
+    return ParsedPrompt(
+        tuple(parts),
+        PromptOptions(
+            negative=draw(st.none() | texts),
+            ratio=shape if isinstance(shape, Ratio) else None,
+            size=shape if isinstance(shape, Size) else None,
+            images=draw(st.none() | numbers),
+            steps=draw(st.none() | numbers),
+            style=draw(st.none() | words),
+            seed=draw(st.none() | numbers),
+            engine=draw(st.none() | words),
+            guidance=draw(st.none() | st.decimals(-999_999, 999_999, places=4).map(lambda number: float(number) + 0.0)),
+            sampler=draw(st.none() | words),
+        ),
+    )
+
+
+@given(prompts())
+@example(ParsedPrompt((WeightedText("a:", 2.0), WeightedText(":b\\", 0.5), WeightedText("--no"))))
+def test_what_is_printed_reads_the_same_again(prompt: ParsedPrompt) -> None:
+    assert parse(prompt.text()) == prompt
+    assert expand(prompt.text()) == (prompt.text(),)
+
+
+def read(text: str) -> list[ParsedPrompt] | PromptError:
+    try:
+        return [parse(one) for one in expand(text)]
+    except PromptError as error:
+        return error
+
+
+@given(any_text)
+@example("a\\")
+@example("::")
+@example("{")
+@example("{,")
+def test_any_text_is_a_prompt_or_an_error_that_points_at_a_place(text: str) -> None:
+    found = read(text)
+    if isinstance(found, PromptError):
+        assert 0 <= found.position <= len(text)
+        assert "👉" in found.excerpt
+        assert all(clean(problem) == problem for problem in found.problems)
+        return
+    assert found
+    for prompt in found:
+        assert all(visible(part.text) and part.text == " ".join(clean(part.text).split()) for part in prompt.parts)
+        assert any(part.weight > 0 for part in prompt.parts)
+        assert parse(prompt.text()) == prompt
+
+
+@given(any_text, st.integers(0, 2**32))
+def test_another_seed_changes_nothing_but_the_seed(text: str, seed: int) -> None:
+    again = reseed(text, seed)
+    before = read(text)
+    if again is None or isinstance(before, PromptError):
+        return
+    after = read(again)
+    assert isinstance(after, list)
+    assert [replace(prompt.options, seed=None) for prompt in after] == [
+        replace(prompt.options, seed=None) for prompt in before
+    ]
+    assert [prompt.parts for prompt in after] == [prompt.parts for prompt in before]
+    assert [prompt.options.seed is None for prompt in after] == [prompt.options.seed is None for prompt in before]
+
+
+def lines_run(work: Callable[[str], object], text: str) -> int:
+    """How many lines of Python the work takes: the same on a slow machine as on a quick one."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    parse.cache_clear()
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work(text)
+    except PromptError:
+        pass  # refusing must be as quick as reading
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("work", [read, parse, lambda text: reseed(text, 1)], ids=["read", "parse", "reseed"])
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_the_work_grows_with_the_text_and_no_faster(piece: str, work: Callable[[str], object]) -> None:
+    short, long = (lines_run(work, (piece * length)[:length]) for length in (1000, 2000))
+    assert long <= 2.2 * short + 100
+    assert long < 100_000

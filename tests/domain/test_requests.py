@@ -1,0 +1,375 @@
+"""From the command's fields to paid requests: what is merged, refused and split, and what comes back from storage."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.domain.prompt.parser import FLAGS, PromptError
+from bot.domain.requests import (
+    ImagineOptions,
+    Plan,
+    command_line,
+    decode_request,
+    encode_request,
+    plan,
+    with_seed,
+)
+from bot.domain.rules import Rules
+from bot.domain.stored import Unreadable
+from bot.errors import UserError
+from bot.providers.base import ImageRequest, Size, WeightedText
+from tests.doubles.engines import BASIC, CORE, ENGINES, XL
+
+FULL = ImagineOptions(
+    prompt="a cat::2 snow --no dogs",
+    engine="easel/xl",
+    size="16:9",
+    images=2,
+    negative="x",
+    style="anime",
+    steps=20,
+    seed=5,
+    guidance=7.5,
+    sampler="DDIM",
+    thread="12",
+    private=True,
+    spoiler=True,
+)
+
+
+def made(prompt: str = "a cat", *, default: str = XL.id, **typed: Any) -> Plan:
+    return plan(ImagineOptions(prompt, **typed), ENGINES, default)
+
+
+def refusal(prompt: str = "a cat", *, default: str = XL.id, **typed: Any) -> tuple[str, ...]:
+    with pytest.raises(UserError) as caught:
+        made(prompt, default=default, **typed)
+    return caught.value.problems
+
+
+def test_a_prompt_alone_is_one_request_of_the_default_engine() -> None:
+    found = made()
+    assert found.requests == (ImageRequest(XL.id, (WeightedText("a cat"),), Size(1024, 1024)),)
+    assert (found.images, found.engines, found.prompts, found.title) == (1, (XL.id,), 1, "a cat")
+    assert found.options == ImagineOptions("a cat")
+
+
+@pytest.mark.parametrize(
+    ("typed", "flags"),
+    [
+        ({"engine": "core"}, "--engine core"),
+        ({"engine": "Pencil Core"}, "--engine pencil-core"),
+        ({"size": "1344x768"}, "--size 1344x768"),
+        ({"size": "16:9"}, "--ar 16:9"),
+        ({"size": "square"}, "--ar 1:1"),
+        ({"images": 3}, "--images 3"),
+        ({"negative": "dogs,  frames\n"}, "--no dogs, frames"),
+        ({"style": "anime"}, "--style anime"),
+        ({"style": "Neon Punk"}, "--style neon-punk"),
+        ({"steps": 20}, "--steps 20"),
+        ({"engine": "core", "seed": 7}, "--engine core --seed 7"),
+        (
+            {"engine": "basic-1.6", "guidance": 7.5, "sampler": "DDIM"},
+            "--engine=basic-1.6 --guidance=7.5 --sampler=ddim",
+        ),
+    ],
+)
+def test_a_field_and_its_flag_say_the_same(typed: dict[str, Any], flags: str) -> None:
+    assert made(**typed).requests == made(f"a cat {flags}").requests
+
+
+def test_empty_fields_are_not_given() -> None:
+    assert made(engine=" ", size="", negative="\n", style="", sampler=" ").requests == made().requests
+
+
+@pytest.mark.parametrize(
+    ("flag", "typed"),
+    [
+        ("--engine core", {"engine": "core"}),
+        ("--size 1024x1024", {"size": "1024x1024"}),
+        ("--ar 1:1", {"size": "1024x1024"}),
+        ("--images 2", {"images": 2}),
+        ("--no dogs", {"negative": "dogs"}),
+        ("--style anime", {"style": "anime"}),
+        ("--steps 20", {"steps": 20}),
+        ("--seed 7", {"seed": 8}),
+        ("--guidance 7", {"guidance": 8.0}),
+        ("--sampler DDIM", {"sampler": "DDIM"}),
+    ],
+)
+def test_an_option_given_as_flag_and_field_is_refused(flag: str, typed: dict[str, Any]) -> None:
+    problems = refusal(f"a cat {flag}", **typed)
+    twice = [problem for problem in problems if "twice" in problem]
+    assert len(twice) == 1
+    assert flag.partition(" ")[0] in twice[0]
+    assert next(iter(typed)) in twice[0]
+
+
+def test_every_flag_has_a_field_and_every_field_that_asks_something_of_an_engine_has_a_flag() -> None:
+    names = {field.name for field in fields(ImagineOptions)} - {"prompt", "thread", "private", "spoiler", "engines"}
+    assert {"size" if option == "ratio" else option for option in FLAGS.values()} == names
+
+
+@pytest.mark.parametrize(
+    ("prompt", "typed", "says"),
+    [
+        ("a cat", {"engine": "nonsense"}, [XL.id, BASIC.id, CORE.id]),
+        ("a cat --engine nonsense", {}, [XL.id, BASIC.id, CORE.id]),
+        ("a cat", {"size": "big"}, ["big", "1024x1024", "16:9"]),
+        ("a cat", {"size": "10:0"}, ["10:0"]),
+        ("a cat", {"images": 11}, ["11", "10"]),
+        ("a cat", {"images": 0}, ["0", "10"]),
+        ("a cat", {"images": -3}, ["-3", "10"]),
+        ("a cat --images 999999999999", {}, ["999,999,999,999", "10"]),
+        ("a {b, c, d}", {"images": 4}, ["12", "3 prompts", "10"]),
+        ("a --images {6, 5}", {}, ["11", "10"]),
+    ],
+)
+def test_what_no_engine_takes(prompt: str, typed: dict[str, Any], says: list[str]) -> None:
+    problems = refusal(prompt, **typed)
+    assert len(problems) == 1
+    assert [words for words in says if words not in problems[0]] == []
+
+
+def test_all_problems_are_named_at_once_and_each_once() -> None:
+    problems = refusal("a {b, c} --seed 7", size="1x1", steps=5, style="nope", images=6, seed=8)
+    for words in ("“seed” is given twice", "does not take a seed", "1x1", "10 to 50", "nope", "12 images"):
+        assert len([problem for problem in problems if words in problem]) == 1
+    assert len(set(problems)) == len(problems)
+
+
+def test_a_prompt_that_cannot_be_read_keeps_its_place() -> None:
+    with pytest.raises(PromptError) as caught:
+        made("a cat --sed 7", images=11)
+    assert caught.value.position == 6
+    with pytest.raises(PromptError) as caught:
+        made("a cat --sed 7", engine="core")
+    assert caught.value.position == 6
+
+
+def test_what_no_engine_decides_is_judged_in_any_case() -> None:
+    problems = refusal("a cat --sed 7", size="huge", images=0)
+    assert "👉" in problems[0]
+    assert any("is no size" in problem for problem in problems)
+    assert any("not 0" in problem for problem in problems)
+
+
+def test_with_the_engine_in_its_field_the_other_fields_are_judged_too() -> None:
+    problems = refusal("a cat --sed 7", engine="easel/xl", seed=5, images=11)
+    assert "👉" in problems[0]
+    assert any("does not take a seed" in problem for problem in problems)
+    assert any("11 images" in problem for problem in problems)
+
+
+def test_choices_may_change_anything() -> None:
+    found = made("a {red, blue} cat --engine {core, xl} --ar 1:1")
+    assert [(request.engine, request.prompts[0].text, request.size) for request in found.requests] == [
+        (CORE.id, "a red cat", Size(512, 512)),
+        (XL.id, "a red cat", Size(1024, 1024)),
+        (CORE.id, "a blue cat", Size(512, 512)),
+        (XL.id, "a blue cat", Size(1024, 1024)),
+    ]
+    assert (found.prompts, found.images, found.engines) == (4, 4, (CORE.id, XL.id))
+
+
+@pytest.mark.parametrize(
+    ("typed", "images", "seeds"),
+    [
+        ({"engine": "xl", "images": 4}, [4], [None]),
+        ({"engine": "xl", "images": 10}, [4, 4, 2], [None, None, None]),
+        ({"engine": "basic-1.6", "images": 3}, [1, 1, 1], [None, None, None]),
+        ({"engine": "core", "images": 3, "seed": 7}, [1, 1, 1], [7, 8, 9]),
+        ({"engine": "core", "images": 3, "seed": 4_294_967_293}, [1, 1, 1], [4_294_967_293, 4_294_967_294, 1]),
+        ({"engine": "core", "images": 2, "seed": 0}, [1, 1], [None, None]),
+    ],
+)
+def test_images_are_split_into_requests_and_a_seed_goes_up(
+    typed: dict[str, Any], images: list[int], seeds: list[int | None]
+) -> None:
+    found = made(**typed)
+    assert [request.images for request in found.requests] == images
+    assert [request.seed for request in found.requests] == seeds
+    assert found.images == sum(images)
+
+
+def test_an_engine_of_many_images_counts_its_seed_by_images() -> None:
+    many = replace(CORE, images_per_submission=4)
+    found = plan(ImagineOptions("a cat", images=6, seed=10), {many.id: many}, many.id)
+    assert [(request.images, request.seed) for request in found.requests] == [(4, 10), (2, 14)]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "title"),
+    [
+        ("a cat", "a cat"),
+        ("a\ncat::2 snow dogs::-1 --ar 16:9", "a cat"),
+        ("a cat::2 snow", "a cat, snow"),
+        ("{red, blue} car", "red car"),
+        ("dogs::-1 a cat", "a cat"),
+        (" ".join(["lighthouse"] * 9), "lighthouse lighthouse lighthouse lighthouse lighthouse…"),
+        ("x" * 100, "x" * 59 + "…"),
+        ("x" * 60, "x" * 60),
+        ("a " + "x" * 100, "a…"),
+    ],
+)
+def test_titles(prompt: str, title: str) -> None:
+    engine = replace(XL, weights=None)
+    assert plan(ImagineOptions(prompt), {engine.id: engine}, engine.id).title == title
+    assert len(title) <= 60
+
+
+@pytest.mark.parametrize(
+    ("options", "again"),
+    [
+        (ImagineOptions("a", seed=1), ImagineOptions("a", seed=9)),
+        (ImagineOptions("a"), ImagineOptions("a", seed=9)),
+        (ImagineOptions("a --seed 1 --ar 1:1"), ImagineOptions("a --seed 9 --ar 1:1")),
+        (ImagineOptions("a --seed {1, 2}", images=2), ImagineOptions("a --seed {9, 10}", images=2)),
+    ],
+)
+def test_a_new_seed_stands_where_the_old_one_stood(options: ImagineOptions, again: ImagineOptions) -> None:
+    assert with_seed(options, 9) == again
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (ImagineOptions("a cat"), "/imagine prompt:a cat"),
+        (ImagineOptions("a\n{b, c}\0 --no d"), "/imagine prompt:a {b, c} --no d"),
+        (
+            FULL,
+            (
+                "/imagine prompt:a cat::2 snow --no dogs engine:easel/xl size:16:9 images:2 negative:x style:anime "
+                "steps:20 seed:5 guidance:7.5 sampler:DDIM private:True spoiler:True"
+            ),
+        ),
+        (ImagineOptions("a", guidance=7.0, seed=0), "/imagine prompt:a seed:0 guidance:7"),
+    ],
+)
+def test_the_line_that_makes_it_again(options: ImagineOptions, line: str) -> None:
+    assert command_line(options) == line
+
+
+def test_another_person_gets_everything_but_the_thread_and_the_secrecy() -> None:
+    assert FULL.private
+    assert FULL.for_another_person(private=False) == replace(FULL, thread=None, private=False)
+    assert FULL.for_another_person(private=True) == replace(FULL, thread=None, private=True)
+
+
+# --- storage ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [ImagineOptions("a cat"), FULL])
+def test_options_come_back_from_json(options: ImagineOptions) -> None:
+    assert ImagineOptions.from_json(json.loads(json.dumps(options.to_json()))) == options
+
+
+def test_options_of_another_version_come_back() -> None:
+    assert ImagineOptions.from_json({"prompt": "a cat", "mood": "grim"}) == ImagineOptions("a cat")
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"prompt": None}, {"prompt": "a", "images": "many"}, {"prompt": "a", "size": [1]}]
+)
+def test_options_that_are_wrong_are_not_taken(data: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        ImagineOptions.from_json(data)
+
+
+requests = st.builds(
+    ImageRequest,
+    engine=st.text(),
+    prompts=st.lists(st.builds(WeightedText, st.text(), st.floats(-10, 10)), min_size=1, max_size=4).map(tuple),
+    size=st.builds(Size, st.integers(1, 9999), st.integers(1, 9999)),
+    images=st.integers(1, 10),
+    negative=st.none() | st.text(),
+    style=st.none() | st.text(),
+    steps=st.none() | st.integers(0, 100),
+    seed=st.none() | st.integers(0, 2**32),
+    guidance=st.none() | st.floats(0, 35),
+    sampler=st.none() | st.text(),
+)
+
+
+@given(requests)
+def test_requests_come_back_from_json(request: ImageRequest) -> None:
+    assert decode_request(json.loads(json.dumps(encode_request(request)))) == request
+
+
+@pytest.mark.parametrize("data", [{}, {"engine": "a", "prompts": [], "size": "big"}, {"engine": 1}])
+def test_requests_that_are_wrong_are_not_taken(data: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        decode_request(data)
+
+
+# --- properties ---------------------------------------------------------------------------------------------------
+
+typed_options = st.builds(
+    ImagineOptions,
+    prompt=st.one_of(
+        st.text(max_size=60),
+        st.lists(
+            st.sampled_from(
+                ["a", " ", "::2", " --no b", " --seed 7", " --ar 16:9", "{c, d}", " --images 3", " --steps 20"]
+            ),
+            max_size=6,
+        ).map("".join),
+    ),
+    engine=st.sampled_from([None, "", "x", *ENGINES]),
+    size=st.sampled_from([None, "1024x1024", "16:9", "square", "9:1", "0x0", "0:0", "x"]),
+    images=st.none() | st.integers(-1, 12),
+    negative=st.none() | st.text(max_size=5),
+    style=st.sampled_from([None, "anime", "cinematic", "x"]),
+    steps=st.none() | st.integers(),
+    seed=st.none() | st.integers(),
+    guidance=st.none() | st.floats(),
+    sampler=st.sampled_from([None, "DDIM", "x"]),
+)
+
+
+@given(typed_options, st.sampled_from(list(ENGINES)))
+def test_anything_typed_is_a_plan_within_the_engines_bounds_or_a_refusal(options: ImagineOptions, default: str) -> None:
+    try:
+        found = plan(options, ENGINES, default)
+    except UserError:
+        return
+    assert 1 <= found.images <= 10
+    assert 0 < len(found.title) <= 60
+    for request in found.requests:
+        engine = ENGINES[request.engine]
+        assert engine.takes_size(request.size)
+        assert 1 <= request.images <= engine.images_per_submission
+        assert request.seed is None or (engine.seed is not None and request.seed in engine.seed)
+        assert request.steps is None or (engine.steps is not None and request.steps in engine.steps)
+        assert request.guidance is None or (engine.guidance is not None and request.guidance in engine.guidance)
+    seeds = [request.seed for request in found.requests if request.seed is not None]
+    assert found.prompts > 1 or len(set(seeds)) == len(seeds)
+    assert plan(ImagineOptions.from_json(found.options.to_json()), ENGINES, default) == found
+
+
+SECRET = "helio" + "trope"
+
+
+@pytest.mark.parametrize(
+    ("read", "stored"),
+    [
+        (ImagineOptions.from_json, {"prompt": SECRET, "steps": SECRET}),
+        (ImagineOptions.from_json, {"prompt": [SECRET]}),
+        (decode_request, {"engine": "core", "prompts": [SECRET], "size": SECRET}),
+        (Rules.from_json, {"refused": SECRET}),
+    ],
+)
+def test_what_cannot_be_read_says_nothing_of_what_is_in_it(
+    read: Callable[[dict[str, Any]], object], stored: dict[str, Any]
+) -> None:
+    with pytest.raises(Unreadable) as caught:
+        read(stored)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))

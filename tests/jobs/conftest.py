@@ -1,0 +1,201 @@
+"""A workshop: the real jobs, worker, database and files, with a scripted provider and a clock that skips waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from bot.domain.place import CardAddress, Origin
+from bot.domain.requests import ImagineOptions
+from bot.jobs.limits import Limits
+from bot.jobs.service import Actions
+from bot.jobs.store import Jobs
+from bot.jobs.view import JobView
+from bot.jobs.worker import Worker
+from bot.providers.base import Provider
+from fakes.services import StandIn, flat
+from storage import jobs as rows
+from storage import ledger
+from storage.database import Database
+from storage.images import ImageFiles
+from storage.jobs import Submission
+from storage.pools import Pools
+from tests.doubles.clock import SkippingClock
+from tests.doubles.provider import ScriptedProvider
+
+ADA = Origin(user_id=1, user_name="ada", server_id=10, channel_id=100, file_limit=10 * 2**20)
+BEN = Origin(user_id=2, user_name="ben", server_id=10, channel_id=100, file_limit=10 * 2**20)
+
+
+@dataclass
+class Workshop:
+    """Everything behind the cogs. :meth:`restart` is what a new process would be."""
+
+    database: Database
+    files: ImageFiles
+    clock: SkippingClock
+    providers: Mapping[str, Provider]
+    limits: Limits
+    delivered: list[int] = field(default_factory=list)
+    changes: dict[int, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+
+    def __post_init__(self) -> None:
+        # An attribute, so that a test may put a worse delivery in its place.
+        self.deliver: Callable[[int], Awaitable[None]] = self._deliver
+        self._compose()
+
+    def _compose(self) -> None:
+        self.jobs = Jobs(self.database, self.providers, self.limits, self.clock)
+        self.worker = Worker(
+            jobs=self.jobs,
+            files=self.files,
+            clock=self.clock,
+            changed=lambda job_id: self.changes[job_id].set(),
+            deliver=lambda job_id: self.deliver(job_id),  # noqa: PLW0108 - looked up anew at every delivery
+        )
+        self.actions = Actions(jobs=self.jobs, worker=self.worker, files=self.files, clock=self.clock)
+
+    async def _deliver(self, job_id: int) -> None:
+        if await self.jobs.shown(job_id, note="shown"):
+            self.delivered.append(job_id)
+
+    async def start_until_ready(self, job_id: int) -> None:
+        """Start the worker and come back when the job is ready and its delivery hangs, as before a crash."""
+        hanging = asyncio.Event()
+
+        async def hang(_: int) -> None:
+            hanging.set()
+            await asyncio.Event().wait()
+
+        self.deliver = hang
+        await self.worker.start()
+        await hanging.wait()
+        self.deliver = self._deliver
+
+    @property
+    def provider(self) -> ScriptedProvider:
+        provider = next(iter(self.providers.values()))
+        assert isinstance(provider, ScriptedProvider)
+        return provider
+
+    async def imagine(self, origin: Origin = ADA, prompt: str = "a lighthouse", **options: object) -> int:
+        plan = self.actions.check(origin, ImagineOptions(prompt=prompt, **options))  # type: ignore[arg-type]  # the options of a test are written as a person would type them
+        card = CardAddress(origin.channel_id, 1000, "token", self.clock.now() + 900_000)
+        return await self.actions.imagine(origin, plan, card)
+
+    async def changed(self, job_id: int) -> None:
+        """Come back once there was something new to show of the job."""
+        await self.changes[job_id].wait()
+
+    async def finish(self) -> None:
+        """Run until nothing is left to do."""
+        if self.worker._dispatcher is None:
+            await self.worker.start()
+        await self.worker.idle()
+
+    async def restart(self) -> None:
+        """The process is gone; a new one starts on the same files."""
+        await self.worker.stop(0)
+        self._compose()
+        await self.worker.start()
+
+    async def view(self, job_id: int) -> JobView:
+        return await self.jobs.view(job_id)
+
+    async def submission(self, job_id: int) -> Submission:
+        async with self.database.read() as connection:
+            return (await rows.submissions_of(connection, job_id))[0]
+
+    async def steps(self, job_id: int) -> list[str]:
+        async with self.database.read() as connection:
+            return [event.new_status.value for event in await rows.events_of(connection, job_id)]
+
+    async def totals(self, origin: Origin = ADA) -> ledger.Totals:
+        async with self.database.read() as connection:
+            return await ledger.totals(connection, user_id=origin.user_id)
+
+
+MakeWorkshop = Callable[..., Awaitable[Workshop]]
+
+
+@pytest.fixture
+async def make_workshop(migrated: Path, tmp_path: Path, pools: Pools) -> AsyncIterator[MakeWorkshop]:
+    made: list[Workshop] = []
+
+    async def make(*providers: Provider, limits: Limits | None = None) -> Workshop:
+        path = tmp_path / "easel.db"
+        if not path.exists():
+            await asyncio.to_thread(shutil.copy, migrated, path)
+        workshop = Workshop(
+            database=await Database.open(f"sqlite+aiosqlite:///{path}"),
+            files=ImageFiles(tmp_path / "images", pools),
+            clock=SkippingClock(),
+            providers={provider.engines[0].provider: provider for provider in providers or (ScriptedProvider(),)},
+            limits=limits or Limits(),
+        )
+        made.append(workshop)
+        return workshop
+
+    yield make
+    for workshop in made:
+        await workshop.worker.stop(0)
+        await workshop.database.close()
+
+
+@pytest.fixture
+async def workshop(make_workshop: MakeWorkshop) -> Workshop:
+    return await make_workshop()
+
+
+@pytest.fixture
+async def open_workshop(migrated: Path, tmp_path: Path, pools: Pools) -> AsyncIterator[MakeWorkshop]:
+    """Opens workshops with real providers, which are closed in the end."""
+    made: list[Workshop] = []
+
+    async def open_one(*providers: Provider) -> Workshop:
+        path = tmp_path / f"{len(made)}.db"
+        await asyncio.to_thread(shutil.copy, migrated, path)
+        workshop = Workshop(
+            database=await Database.open(f"sqlite+aiosqlite:///{path}"),
+            files=ImageFiles(tmp_path / "images", pools),
+            clock=SkippingClock(),
+            providers={provider.name: provider for provider in providers},
+            limits=Limits(),
+        )
+        made.append(workshop)
+        return workshop
+
+    yield open_one
+    for workshop in made:
+        await workshop.worker.stop(0)
+        await workshop.database.close()
+        for provider in workshop.providers.values():
+            await provider.close()
+
+
+@pytest.fixture
+async def stand_in() -> AsyncIterator[StandIn]:
+    """The image services, which need no time."""
+    async with StandIn(seconds=(0, 0), painter=flat) as server:
+        yield server
+
+
+@pytest.fixture
+async def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Move the loop's clock on by so many seconds: every time-out that falls in between is due at once."""
+    loop = asyncio.get_running_loop()
+    true_time = loop.time
+    ahead = 0.0
+
+    def pass_seconds(seconds: float) -> None:
+        nonlocal ahead
+        ahead += seconds
+
+    monkeypatch.setattr(loop, "time", lambda: true_time() + ahead)
+    return pass_seconds

@@ -1,0 +1,319 @@
+"""What providers do wrong, and for each of it: what the user reads, what it costs, what the log says, what is repeated.
+
+``polled`` is the engine of ai-client, which is asked again until it is done; ``direct`` are the two of AI Thriving,
+which answer with the picture. None stands where an engine has no such thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fakes.services import Fate, Fault
+from fakes.services.exchange import Exchange
+from fakes.services.faults import Act, Body, Half, Redirect, Reset, Rewrite, Slow, Spoil, Status, cut
+from fakes.services.shapes import first_images, images_at, without_entries
+from fakes.services.spoilt import HTML, bomb, html, noise, padded, svg, truncated
+from storage.jobs import SubmissionStatus
+
+DONE, FAILED, UNKNOWN = SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN
+CAP = 1 << 20
+"""Bytes of an image in these tests."""
+
+PAID, THREAD, POLL, IMAGE = "paid", "thread", "poll", "image"
+EVER = None
+
+REFUSED, LOST, UNSURE = ("submit.refused", "info"), ("image.lost", "warning"), ("submit.unknown", "warning")
+LATE, POLL_FAILED = ("image.late", "info"), ("poll.failed", "info")
+OPERATOR, FOR_NOTHING = ("provider.needs_operator", "error"), ("provider.charged_for_nothing", "error")
+OUTAGE = ("provider.outage_for_one", "warning")
+
+
+@dataclass(frozen=True)
+class TimesOut:
+    """No answer comes, and with the call begun so much time passes that nobody waits for it any longer."""
+
+    pass_time: Callable[[float], None]
+    after_doing: bool = False
+
+    async def __call__(self, exchange: Exchange) -> Any:
+        if self.after_doing:
+            await exchange.proceed()
+        self.pass_time(1000)
+        await exchange.released.wait()
+        return cut(exchange.request, reset=True)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault and all that must come of it.
+
+    ``calls`` is how often the paid route was called. ``charged`` and ``billed`` count images: what the user pays for,
+    and what the service took money for. ``says`` must stand on the card, ``logs`` must be in the log, ``seconds`` must
+    at least have passed.
+    """
+
+    status: SubmissionStatus
+    says: str
+    calls: int
+    act: Act | Fate | None = None
+    at: str = PAID
+    times: int | None = 1
+    charged: int = 0
+    billed: int = 0
+    images: int = 1
+    logs: tuple[tuple[str, str], ...] = ()
+    seconds: float = 0
+
+    def fault(self, route: str, pass_time: Callable[[float], None], url: str) -> Fault | None:
+        act = self.act
+        if act is None:
+            return None
+        if isinstance(act, TimesOut):
+            act = replace(act, pass_time=pass_time)
+        if isinstance(act, Redirect):
+            act = replace(act, location=act.location.format(port=url.rpartition(":")[2]))
+        return Fault(route, act, times=self.times)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that goes wrong. ``where`` is the network: up, closed (refuses) or deaf (takes no connection)."""
+
+    name: str
+    polled: Case | None
+    direct: Case | None
+    where: str = field(default="up", kw_only=True)
+
+
+def never(seconds: float) -> None:
+    raise AssertionError("the test puts its own in the place of this")
+
+
+def fine(calls: int = 1, says: str = "credits", **changes: Any) -> Case:
+    """It ends well, with one image that is paid for."""
+    return Case(DONE, says, calls, **{"charged": 1, "billed": 1, **changes})
+
+
+def no(says: str, act: Act, *logs: tuple[str, str], **changes: Any) -> Case:
+    """A clear no: free, told, not repeated."""
+    return Case(FAILED, says, 1, act, logs=(REFUSED, *logs), **changes)
+
+
+def both(case: Case, name: str) -> Row:
+    return Row(name, case, case)
+
+
+def lost(says: str, *logs: tuple[str, str], act: Act | Fate | None = None, billed: int = 1, **changes: Any) -> Case:
+    """Taken, and nothing came of it that can be shown: free for the user, and on the list of the admins."""
+    return Case(UNKNOWN, says, 1, act, billed=billed, logs=logs, **changes)
+
+
+def spoilt(name: str, says: str, act: Spoil) -> Row:
+    """Something else in an image's place, for good."""
+    return Row(
+        name,
+        lost(says, LOST, FOR_NOTHING, act=act, at=IMAGE, times=EVER),
+        lost(says, LOST, FOR_NOTHING, act=act),
+    )
+
+
+def silence(name: str, act: Act, *, done: bool) -> Row:
+    """The request was sent and no usable answer came."""
+    seconds = 0 if done else 60
+    return Row(
+        name,
+        fine(1 if done else 2, act=act, logs=(UNSURE,), seconds=seconds),
+        lost(NO_ANSWER, UNSURE, act=act, billed=int(done)),
+    )
+
+
+BUSY = Body('{"message": "Server busy"}')
+AWAY = Case(FAILED, "busy or away for an hour, so nothing was sent", 0, logs=(REFUSED, OUTAGE), seconds=3600)
+NO_ANSWER = "No usable answer came from the image service"
+BROKEN = "has a fault of its own at the moment: Server Error."
+KEY, CREDITS, RETIRED = "does not accept the bot's key", "is out of credits", "no longer offers this engine"
+NOT_ALLOWED = "keeps this image on a host that is not allowed"
+ELSEWHERE = lost(NOT_ALLOWED, LOST, OPERATOR, FOR_NOTHING)
+
+ROWS = (
+    # --- the network
+    Row("connection refused", AWAY, AWAY, where="closed"),
+    Row("time-out before sending", AWAY, AWAY, where="deaf"),
+    silence("reset before it was done", Reset(), done=False),
+    silence("reset after it was done", Reset(after_doing=True), done=True),
+    silence("time-out before it was done", TimesOut(never), done=False),
+    silence("time-out after it was done", TimesOut(never, after_doing=True), done=True),
+    silence("half a body", Half(), done=True),
+    # --- statuses
+    both(no("refused this: Bad Request.", Status(400)), "400"),
+    both(no(KEY, Status(401), OPERATOR), "401"),
+    both(no(CREDITS, Status(402), OPERATOR), "402"),
+    both(no(KEY, Status(403), OPERATOR), "403"),
+    both(no(RETIRED, Status(404), OPERATOR), "404"),
+    both(no("refused this: Payload Too Large.", Status(413)), "413"),
+    both(no("The given data was invalid.", Status(422)), "422"),
+    both(fine(2, act=Status(429, headers={"Retry-After": "17"}), logs=(REFUSED,), seconds=17), "429 with Retry-After"),
+    both(fine(2, act=Status(429), logs=(REFUSED,), seconds=2), "429 without Retry-After"),
+    Row(
+        "500",
+        fine(2, act=Status(500), logs=(UNSURE,), seconds=60),
+        no(BROKEN, Status(500)),
+    ),
+    Row(
+        "500 with words",
+        fine(2, act=Status(500, {"message": "The moon is down"}), logs=(UNSURE,), seconds=60),
+        no(
+            "has a fault of its own at the moment: The moon is down.",
+            Status(500, {"code": -1, "message": "The moon is down"}),
+        ),
+    ),
+    silence("502 with HTML", Status(502, HTML.decode(), content_type="text/html"), done=False),
+    silence("502 with HTML, done", Status(502, HTML.decode(), content_type="text/html", after_doing=True), done=True),
+    both(no("sends us to another address", Redirect(), OPERATOR), "a redirect to a login page"),
+    # --- answers
+    silence("invalid JSON", Body("{]"), done=True),
+    silence("JSON of the wrong shape", Body("[1, 2]"), done=True),
+    Row(
+        "an error in the answer",
+        no("moon is down", Status(422, {"message": "The moon is down"})),
+        no("moon is down", Status(200, {"code": -1, "message": "The moon is down"})),
+    ),
+    # --- images
+    Row(
+        "a truncated image",
+        lost(
+            "sent a PNG that ends too early",
+            LOST,
+            LATE,
+            FOR_NOTHING,
+            act=Spoil(truncated),
+            at=IMAGE,
+            times=EVER,
+            seconds=500,
+        ),
+        lost("sent a PNG that ends too early", LOST, FOR_NOTHING, act=Spoil(truncated)),
+    ),
+    Row("an image that was truncated once", fine(act=Spoil(truncated), at=IMAGE), None),
+    spoilt("not an image", "neither PNG, JPEG nor WebP", Spoil(noise)),
+    spoilt("an SVG in its place", "an SVG file", Spoil(svg)),
+    spoilt("HTML in its place", "a page of text in place of an image", Spoil(html)),
+    spoilt("a decompression bomb", "claims to be 60000 × 60000 pixels", Spoil(bomb)),
+    spoilt("larger than the cap", "an image of more than 1 MiB", Spoil(padded(CAP))),
+    Row(
+        "a URL on a foreign host",
+        replace(ELSEWHERE, act=Rewrite(images_at("https://pictures.invalid/1.png")), at=POLL, times=EVER),
+        None,
+    ),
+    Row(
+        "a URL in a private network",
+        replace(ELSEWHERE, act=Rewrite(images_at("http://169.254.169.254/latest")), at=POLL, times=EVER),
+        None,
+    ),
+    Row(
+        "an image that redirects to a loopback address",
+        replace(ELSEWHERE, act=Redirect("http://localhost:{port}/login"), at=IMAGE, times=EVER),
+        None,
+    ),
+    Row(
+        "an image that redirects to a private address",
+        replace(ELSEWHERE, act=Redirect("http://10.0.0.1/1.png"), at=IMAGE, times=EVER),
+        None,
+    ),
+    # --- time
+    Row(
+        "a job that never ends",
+        lost("was not finished after 2 minutes", act=Fate(never=True), billed=0, seconds=120),
+        lost(NO_ANSWER, UNSURE, act=TimesOut(never), billed=0),
+    ),
+    Row("images that appear late", fine(act=Fate(misses=8), logs=(LATE,)), None),
+    Row(
+        "everything slowly",
+        fine(act=Slow(0.02, pieces=4), at="*", times=EVER),
+        fine(act=Slow(0.02, pieces=4), at="*", times=EVER),
+    ),
+    # --- how many
+    Row(
+        "charged for, and no images",
+        lost("ended this without a picture", FOR_NOTHING, act=Rewrite(first_images(0)), at=POLL, times=EVER),
+        lost(NO_ANSWER, UNSURE, act=Fate(images=0), billed=0),
+    ),
+    Row("ended without a word", Case(FAILED, "ended this without a picture", 1, Fate(silent=True), seconds=120), None),
+    Row(
+        "fewer images",
+        fine(says="1 of 2 pictures did not come.", act=Fate(images=1), images=2),
+        fine(
+            2,
+            f"1 of 2 requests failed and was free: AI Thriving {BROKEN}",
+            act=Status(500),
+            images=2,
+        ),
+    ),
+    Row(
+        "one of two images is none",
+        fine(
+            says="1 of 2 pictures did not come: ai-client sent a file that is neither",
+            act=Spoil(noise),
+            at=IMAGE,
+            images=2,
+            charged=2,
+            billed=2,
+            logs=(LOST,),
+        ),
+        fine(
+            2,
+            "1 of 2 requests failed and was free: AI Thriving sent a file that is neither",
+            act=Spoil(noise),
+            images=2,
+            billed=2,
+            logs=(LOST, FOR_NOTHING),
+        ),
+    ),
+    # --- the free calls around it
+    Row("no thread for a moment", fine(act=Status(500), at=THREAD, times=2, logs=(REFUSED,), seconds=7), None),
+    Row("a wrong key at the first step", replace(no(KEY, Status(401), OPERATOR, at=THREAD), calls=0), None),
+    Row("polls that a deploy answers with 404", fine(act=Status(404), at=POLL, times=5, seconds=50), None),
+    Row("polls that a deploy answers with a message", fine(act=BUSY, at=POLL, times=6, logs=(POLL_FAILED,)), None),
+    Row("polls that a deploy answers with null", fine(act=Body("null"), at=POLL, times=6, logs=(POLL_FAILED,)), None),
+    Row(
+        "a list that lacks the response for a minute",
+        fine(act=Rewrite(without_entries("response")), at=POLL, times=6, seconds=50),
+        None,
+    ),
+    Row(
+        "a list that lacks the request for a minute",
+        fine(act=Rewrite(without_entries("request")), at=POLL, times=6, seconds=50),
+        None,
+    ),
+    Row(
+        "a thread that is gone for good",
+        lost(NO_ANSWER, act=Status(404), at=POLL, times=EVER, seconds=120),
+        None,
+    ),
+    Row("polls that fail for a while", fine(act=Reset(), at=POLL, times=4, logs=(POLL_FAILED,)), None),
+    Row(
+        "polls that are refused for good",
+        lost(
+            f"so we stopped asking for them. ai-client {KEY}",
+            POLL_FAILED,
+            OPERATOR,
+            act=Status(401),
+            at=POLL,
+            times=EVER,
+            seconds=120,
+        ),
+        None,
+    ),
+    Row(
+        "polls that are refused in odd words",
+        lost(
+            "The {moon} is {0} down",
+            POLL_FAILED,
+            act=Status(422, {"message": "The {moon} is {0} down"}),
+            at=POLL,
+            times=EVER,
+        ),
+        None,
+    ),
+)

@@ -1,0 +1,362 @@
+"""A provider that fails again and again is rested: new jobs are told, queued ones wait, one shows how things are."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.errors import UserError
+from bot.jobs.circuit_breaker import FAILURES, LONGEST, SHORTEST, CircuitBreaker, Outage, refuse_outages
+from bot.providers.base import (
+    Busy,
+    Cause,
+    Cost,
+    Failed,
+    Finished,
+    GeneratedImage,
+    OutcomeUnknown,
+    ProviderError,
+    Refused,
+    Unreachable,
+)
+from bot.ui.cards.job import waiting_card
+from storage.jobs import SubmissionStatus
+from tests.doubles.clock import SkippingClock
+from tests.doubles.engines import BASIC, ENGINES, XL
+from tests.doubles.provider import ScriptedProvider
+from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
+
+DOWN: tuple[ProviderError, ...] = (
+    Unreachable("Nobody listens."),
+    Refused("The key is wrong.", operator=True),
+    Refused("It is broken.", fault=True),
+)
+SOMEBODY = 77
+NOBODYS_FAULT: tuple[ProviderError, ...] = (Refused("The words were filtered."), Busy("Later.", retry_after=300))
+
+
+class Bench:
+    """One provider's circuit breaker, on a clock that is moved by hand.
+
+    Each submission is of a person of its own, whose id is the same, unless the person is named.
+    """
+
+    def __init__(self) -> None:
+        self.clock = SkippingClock()
+        self.woken = 0
+        self.breaker = CircuitBreaker("easel", "Easel", self.clock, self._awake)
+
+    def _awake(self) -> None:
+        self.woken += 1
+
+    def fail(self, *ids: int, user: int | None = None) -> None:
+        for id_ in ids:
+            self.breaker.record_start(id_, user or id_)
+            self.breaker.record_failure(id_, user or id_, "It is down.")
+
+    def seconds(self) -> float | None:
+        """How long it is out still, for everybody."""
+        outage = self.breaker.outage
+        return None if outage is None else outage.seconds
+
+    def allows(self, user: int = SOMEBODY) -> bool:
+        return self.breaker.allows(user)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.mark.parametrize("error", DOWN, ids=lambda error: error.message)
+def test_nothing_is_sent_after_some_failures_in_a_row(bench: Bench, error: ProviderError) -> None:
+    for id_ in range(FAILURES):
+        assert bench.allows()
+        bench.breaker.record_error(id_, id_, error)
+    assert not bench.allows()
+    until = bench.clock.now() + int(SHORTEST * 1000)
+    assert bench.breaker.outage == Outage("easel", "Easel", SHORTEST, until, FAILURES, error.cause)
+
+
+@pytest.mark.parametrize("error", NOBODYS_FAULT, ids=lambda error: error.message)
+def test_what_one_person_did_and_a_request_to_wait_are_no_failures(bench: Bench, error: ProviderError) -> None:
+    for id_ in range(100):
+        bench.breaker.record_error(id_, id_, error)
+    assert bench.allows()
+
+
+@pytest.mark.parametrize("error", DOWN, ids=lambda error: error.message)
+def test_one_persons_failures_hold_back_that_person_alone(bench: Bench, error: ProviderError) -> None:
+    for id_ in range(50):
+        bench.breaker.record_error(id_, ADA.user_id, error)
+    assert bench.breaker.outage is None
+    assert bench.allows(BEN.user_id)
+    assert not bench.allows(ADA.user_id)
+    outage = bench.breaker.outage_for(ADA.user_id)
+    assert outage is not None
+    assert outage.personal
+    assert bench.breaker.outage_for(BEN.user_id) is None
+    bench.clock.advance(SHORTEST)
+    assert bench.allows(ADA.user_id)
+    bench.breaker.record_start(60, ADA.user_id)
+    assert not bench.allows(ADA.user_id), "one alone shows how things are"
+    bench.breaker.record_success(60, ADA.user_id)
+    assert bench.allows(ADA.user_id)
+    assert bench.woken == 1
+
+
+def test_a_persons_outages_grow_as_well(bench: Bench) -> None:
+    bench.fail(*range(FAILURES), user=ADA.user_id)
+    lengths = []
+    for id_ in range(100, 104):
+        outage = bench.breaker.outage_for(ADA.user_id)
+        assert outage is not None
+        lengths.append(outage.seconds)
+        bench.clock.advance(outage.seconds)
+        bench.fail(id_, user=ADA.user_id)
+    assert lengths == [30, 60, 120, 240]
+    assert bench.allows(BEN.user_id)
+
+
+def test_one_person_cannot_keep_everybody_back_by_being_the_first_to_try(bench: Bench) -> None:
+    bench.fail(1, 2, user=ADA.user_id)
+    bench.fail(3, user=BEN.user_id)
+    assert not bench.allows()
+    bench.clock.advance(SHORTEST)
+    bench.fail(4, user=ADA.user_id)
+    assert not bench.allows(ADA.user_id)
+    assert bench.allows(SOMEBODY), "it is another one's turn to try"
+    bench.breaker.record_start(5, SOMEBODY)
+    bench.breaker.record_success(5, SOMEBODY)
+    assert bench.allows(BEN.user_id)
+    assert not bench.allows(ADA.user_id)
+
+
+def test_a_success_in_between_starts_the_count_anew(bench: Bench) -> None:
+    bench.fail(*range(FAILURES - 1))
+    bench.breaker.record_success(50, 50)
+    bench.fail(*range(FAILURES - 1))
+    assert bench.allows()
+
+
+def test_being_taken_is_no_success(bench: Bench) -> None:
+    for id_ in range(FAILURES):
+        bench.breaker.record_accepted(id_, id_)
+        bench.breaker.record_failure(id_, id_, "Nothing came of it.")
+    assert bench.breaker.outage is not None
+
+
+def test_each_outage_is_twice_as_long_up_to_the_longest(bench: Bench) -> None:
+    bench.fail(*range(FAILURES))
+    lengths = []
+    for id_ in range(100, 116, 2):
+        seconds = bench.seconds()
+        assert seconds is not None
+        lengths.append(seconds)
+        bench.clock.advance(seconds)
+        bench.fail(id_, id_ + 1)
+    assert lengths == [30, 60, 120, 240, 480, 600, 600, 600]
+    assert lengths[-1] == LONGEST
+
+
+def test_one_alone_is_sent_when_the_outage_is_over(bench: Bench) -> None:
+    bench.fail(*range(FAILURES))
+    bench.clock.advance(SHORTEST)
+    assert bench.breaker.outage is None
+    assert bench.allows()
+    bench.breaker.record_start(100, 100)
+    assert not bench.allows()
+    bench.breaker.record_accepted(100, 100)
+    assert bench.allows()
+    assert bench.woken == 1
+
+
+def test_what_was_sent_before_an_outage_says_nothing_of_it(bench: Bench) -> None:
+    for id_ in (90, 91):
+        bench.breaker.record_start(id_, id_)
+    bench.fail(*range(FAILURES))
+    seconds = bench.seconds()
+    bench.breaker.record_failure(90, 90, "It is down.")
+    bench.breaker.record_success(91, 91)
+    assert bench.seconds() == seconds
+
+
+def test_failures_soon_after_an_outage_are_enough_for_a_longer_one(bench: Bench) -> None:
+    bench.fail(*range(FAILURES))
+    bench.clock.advance(SHORTEST)
+    bench.breaker.record_start(100, 100)
+    bench.breaker.record_accepted(100, 100)
+    bench.breaker.record_failure(100, 100, "Nothing came of it.")
+    assert bench.seconds() is None
+    bench.breaker.record_failure(101, 101, "Nothing came of it.")
+    assert bench.seconds() == 2 * SHORTEST
+
+
+def test_after_a_success_the_next_outage_is_short_again(bench: Bench) -> None:
+    bench.fail(*range(FAILURES))
+    bench.clock.advance(SHORTEST)
+    bench.breaker.record_start(100, 100)
+    bench.breaker.record_success(100, 100)
+    bench.fail(*range(FAILURES))
+    assert bench.seconds() == SHORTEST
+
+
+def test_one_that_shows_nothing_makes_room_for_another(bench: Bench) -> None:
+    bench.fail(*range(FAILURES))
+    bench.clock.advance(SHORTEST)
+    bench.breaker.record_start(100, 100)
+    bench.breaker.record_end(100, 100)
+    assert bench.allows()
+    assert bench.woken == 1
+
+
+@pytest.mark.parametrize(("left", "told"), [(30, "30 seconds"), (0.2, "a second"), (100, "2 minutes")])
+def test_the_refusal_says_for_how_long_and_what_else_there_is(left: float, told: str) -> None:
+    outage = Outage("easel", "Easel", left, 10**12, 3, "It is down.")
+    with pytest.raises(UserError) as refused:
+        refuse_outages([XL.id], [outage], ENGINES)
+    assert f"Easel fails again and again at the moment, so nothing is sent to it for {told}." in str(refused.value)
+    assert BASIC.id in str(refused.value)
+    assert XL.id not in str(refused.value)
+    refuse_outages([BASIC.id], [outage], ENGINES)
+
+
+# --- in the worker ------------------------------------------------------------------------------------------------
+
+
+async def test_new_jobs_are_told_and_queued_ones_wait_for_one_to_go_ahead(make_workshop: MakeWorkshop) -> None:
+    provider = ScriptedProvider(polled=False)
+    provider.jobs = 1
+    workshop = await make_workshop(provider)
+    gate = asyncio.Event()
+    provider.enqueue(
+        "submit", *(Refused("The key is wrong.", operator=True, cause=Cause.KEY) for _ in range(FAILURES)), gate
+    )
+    first = [await workshop.imagine(ADA, f"ada {number}") for number in range(FAILURES)]
+    waiting = [await workshop.imagine(BEN, f"ben {number}") for number in range(3)]
+    began = workshop.clock.now()
+    sleep, asleep = workshop.clock.sleep, asyncio.Event()
+
+    async def hold(seconds: float) -> None:
+        if workshop.worker.outages():
+            asleep.set()
+            await gate.wait()
+        await sleep(seconds)
+
+    workshop.clock.sleep = hold  # type: ignore[method-assign]  # the rest must not be over before it was looked at
+    await workshop.worker.start()
+    await asleep.wait()
+    (outage,) = workshop.worker.outages()
+    assert (outage.label, outage.failures, outage.why) == ("Scripted", FAILURES, Cause.KEY)
+    with pytest.raises(UserError, match="again and again"):
+        await workshop.imagine(ADA, "one more")
+    left = [job for job in (*first, *waiting) if (await workshop.submission(job)).status is SubmissionStatus.QUEUED]
+    assert len(left) == 3
+    progress, _ = workshop.worker.progress(left[-1])
+    assert progress.outage_until == outage.until
+    view = await workshop.jobs.view(left[-1], progress)
+    assert f"next try <t:{outage.until // 1000}:R>" in waiting_card(view).content
+    gate.set()
+    await workshop.finish()
+    assert [(await workshop.submission(job)).status for job in left] == [SubmissionStatus.DONE] * 3
+    assert workshop.clock.now() - began >= SHORTEST * 1000
+    assert workshop.worker.outages() == []
+    await workshop.imagine(ADA, "and now")
+
+
+async def test_a_provider_that_stays_away_is_asked_ever_more_seldom(make_workshop: MakeWorkshop) -> None:
+    provider = ScriptedProvider(polled=False)
+    workshop = await make_workshop(provider)
+    provider.enqueue("prepare", *(Unreachable("Nobody listens.") for _ in range(500)))
+    jobs = [await workshop.imagine(origin) for origin in (ADA, ADA, ADA, BEN, BEN)]
+    await workshop.finish()
+    assert {(await workshop.submission(job)).status for job in jobs} == {SubmissionStatus.FAILED}
+    assert (await workshop.totals()).in_flight == 0
+    # Five at once, and then one of each of the two after each outage.
+    assert provider.calls("prepare") < 30
+
+
+async def test_one_that_never_comes_to_be_sent_does_not_hold_up_the_others(make_workshop: MakeWorkshop) -> None:
+    provider = ScriptedProvider(polled=False)
+    workshop = await make_workshop(provider)
+    provider.enqueue("submit", *(OutcomeUnknown("No answer.") for _ in range(FAILURES)))
+    for origin in (ADA, ADA, BEN):
+        await workshop.imagine(origin)
+    await workshop.finish()
+    assert workshop.worker.outages()
+    workshop.clock.advance(SHORTEST)
+    sending = workshop.jobs.sending
+    taken: list[int] = []
+
+    async def somebody_else(submission: object, handle: object) -> bool:
+        workshop.jobs.sending = sending  # type: ignore[method-assign]  # once only
+        taken.append((await workshop.jobs.cancel(1 + FAILURES))[0])
+        return False
+
+    workshop.jobs.sending = somebody_else  # type: ignore[method-assign]  # the moment at which a person cancels
+    cancelled, other = await workshop.imagine(ADA), await workshop.imagine(BEN)
+    await workshop.finish()
+    assert taken == [1]
+    assert (await workshop.submission(cancelled)).status is SubmissionStatus.CANCELLED
+    assert (await workshop.submission(other)).status is SubmissionStatus.DONE
+
+
+async def test_prompts_that_are_refused_never_rest_it(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", *(Refused("The words were filtered.") for _ in range(3)))
+    workshop.provider.enqueue("poll", *(Failed("The words were filtered.") for _ in range(3)))
+    for _ in range(6):
+        await workshop.imagine()
+        await workshop.finish()
+    assert workshop.worker.outages() == []
+
+
+async def test_pictures_that_are_held_back_are_no_failures_even_if_they_are_charged_for(workshop: Workshop) -> None:
+    workshop.provider.enqueue("poll", *(Failed("It was filtered.", charged=5000) for _ in range(FAILURES)))
+    blurred = Finished((GeneratedImage(url="https://there/1.png", filtered=True),), Cost(5000, exact=True))
+    workshop.provider.enqueue("poll", *(blurred for _ in range(FAILURES)))
+    workshop.provider.enqueue("fetch", *(Refused("It is withheld.") for _ in range(FAILURES)))
+    for number in range(2 * FAILURES):
+        origin = (ADA, BEN)[number % 2]
+        job_id = await workshop.imagine(origin)
+        await workshop.finish()
+        assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
+    for origin in (ADA, BEN):
+        assert workshop.worker.outages(origin.user_id) == []
+
+
+async def test_what_one_person_sends_never_holds_up_another(workshop: Workshop) -> None:
+    fault = Refused("Invalid API key, it says.", operator=True)
+    workshop.provider.enqueue("submit", *(fault for _ in range(FAILURES)))
+    for _ in range(FAILURES):
+        await workshop.imagine(ADA)
+        await workshop.finish()
+    with pytest.raises(UserError, match="nothing of yours"):
+        await workshop.imagine(ADA)
+    job_id = await workshop.imagine(BEN)
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
+    assert workshop.worker.outages() == []
+    assert len(workshop.worker.outages(ADA.user_id)) == 1
+
+
+async def test_what_a_person_has_in_the_queue_waits_for_the_end_of_their_outage(make_workshop: MakeWorkshop) -> None:
+    provider = ScriptedProvider(polled=False)
+    provider.jobs = 1
+    workshop = await make_workshop(provider)
+    provider.enqueue("submit", *(Refused("It is broken.", fault=True) for _ in range(FAILURES)))
+    began = workshop.clock.monotonic()
+    jobs = [await workshop.imagine(ADA) for _ in range(FAILURES + 2)]
+    await workshop.finish()
+    assert [(await workshop.submission(job)).status for job in jobs[FAILURES:]] == [SubmissionStatus.DONE] * 2
+    assert workshop.clock.monotonic() - began >= SHORTEST
+
+
+async def test_one_that_takes_everything_and_gives_nothing_is_rested(workshop: Workshop) -> None:
+    workshop.provider.enqueue("fetch", *(Refused("That is no picture.") for _ in range(FAILURES)))
+    for origin in (ADA, ADA, BEN):
+        await workshop.imagine(origin)
+        await workshop.finish()
+    (outage,) = workshop.worker.outages()
+    assert outage.why == Cause.NOTHING_CAME
+    assert workshop.provider.calls("submit") == FAILURES

@@ -1,0 +1,256 @@
+"""A price that waits: nothing is held, it begins by its author's word alone, and it ends by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import select
+
+from bot.domain.place import CardAddress
+from bot.domain.requests import ImagineOptions
+from bot.errors import UserError
+from bot.jobs.circuit_breaker import FAILURES
+from bot.jobs.confirmation import TOO_LATE, Proposals
+from bot.jobs.limits import Limits
+from bot.jobs.previews import Previews
+from bot.jobs.view import CONFIRMABLE
+from bot.providers.base import Refused
+from bot.retention import Ages, tidy
+from storage import tables, threads
+from storage.errors import StorageError
+from storage.jobs import JobStatus
+from tests.doubles.provider import ScriptedProvider
+from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
+
+CARD = CardAddress(100, 2000, "a fresh token", 2**50)
+
+
+class Watched:
+    """The proposals of a workshop, run beside it."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.workshop = workshop
+        self.changed: list[int] = []
+        self.proposals = Proposals(
+            jobs=workshop.jobs,
+            clock=workshop.clock,
+            wake=workshop.worker.wake,
+            changed=self.changed.append,
+            check=workshop.actions.check_confirmed,
+        )
+
+    async def propose(self, prompt: str = "a {red, blue} car") -> int:
+        plan = self.workshop.actions.check(ADA, ImagineOptions(prompt=prompt))
+        card = CardAddress(100, 1000, "token", self.workshop.clock.now() + 900_000)
+        return await self.workshop.actions.imagine(ADA, plan, card, proposed=True)
+
+    async def status(self, job_id: int) -> JobStatus:
+        return (await self.workshop.jobs.job(job_id)).status
+
+
+@pytest.fixture
+async def watched(workshop: Workshop) -> Watched:
+    return Watched(workshop)
+
+
+@pytest.fixture
+async def running(watched: Watched) -> AsyncIterator[Watched]:
+    task = asyncio.create_task(watched.proposals.run())
+    yield watched
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_proposal_of_somebody_whose_requests_fail_waits_with_them(watched: Watched) -> None:
+    """What the person could not ask for at this moment cannot be confirmed either."""
+    workshop = watched.workshop
+    job_id = await watched.propose()
+    fault = Refused("Invalid API key, it says.", operator=True)
+    workshop.provider.enqueue("submit", *(fault for _ in range(FAILURES)))
+    for _ in range(FAILURES):
+        await workshop.imagine(ADA)
+        await workshop.finish()
+    assert len(workshop.worker.outages(ADA.user_id)) == 1
+    with pytest.raises(UserError):
+        await watched.proposals.confirm(ADA, job_id, CardAddress(100, 1000, "token", 2**60))
+    assert await watched.status(job_id) is JobStatus.PROPOSED
+
+
+async def test_a_proposal_shows_its_price_and_holds_nothing(watched: Watched) -> None:
+    job_id = await watched.propose()
+    view = await watched.workshop.view(job_id)
+    assert view.submissions == ()
+    assert [request.prompts[0].text for request in view.planned] == ["a red car", "a blue car"]
+    assert str(view.price) == "10 credits"
+    assert (view.held, view.captured) == (0, 0)
+    assert (await watched.workshop.totals()).in_flight == 0
+    await watched.workshop.finish()
+    assert watched.workshop.provider.history == []
+
+
+async def test_confirmed_it_becomes_a_job_like_any_other(watched: Watched) -> None:
+    job_id = await watched.propose()
+    await watched.proposals.confirm(ADA, job_id, CARD)
+    job = await watched.workshop.jobs.job(job_id)
+    assert (job.status, job.message_id, job.interaction_token) == (JobStatus.WORKING, 2000, "a fresh token")
+    assert job.options == ImagineOptions("a {red, blue} car").to_json()
+    assert (await watched.workshop.totals()).in_flight == 10_000
+    await watched.workshop.finish()
+    assert (await watched.workshop.totals()).spent == 10_000
+    assert await watched.status(job_id) is JobStatus.DELIVERED
+
+
+async def test_nobody_else_confirms_it(watched: Watched) -> None:
+    job_id = await watched.propose()
+    with pytest.raises(UserError, match="Only the person who asked"):
+        await watched.proposals.confirm(BEN, job_id, CARD)
+    assert await watched.status(job_id) is JobStatus.PROPOSED
+
+
+async def test_of_many_confirmations_at_once_one_counts(watched: Watched) -> None:
+    job_id = await watched.propose()
+    answers = await asyncio.gather(
+        *(watched.proposals.confirm(ADA, job_id, CARD) for _ in range(5)), return_exceptions=True
+    )
+    assert sum(answer is None for answer in answers) == 1
+    assert all(isinstance(answer, UserError) for answer in answers if answer is not None)
+    assert (await watched.workshop.totals()).in_flight == 10_000
+
+
+async def test_a_limit_that_is_passed_by_then_leaves_it_waiting(make_workshop: MakeWorkshop) -> None:
+    watched = Watched(await make_workshop(limits=Limits(user_daily=12_000, jobs_per_user=2)))
+    first, second = await watched.propose(), await watched.propose()
+    await watched.proposals.confirm(ADA, first, CARD)
+    with pytest.raises(UserError, match="your 12 credits for today"):
+        await watched.proposals.confirm(ADA, second, CARD)
+    assert await watched.status(second) is JobStatus.PROPOSED
+    assert (await watched.workshop.totals()).in_flight == 10_000
+    with pytest.raises(UserError, match="unfinished jobs"):
+        await watched.propose()
+
+
+async def test_it_lapses_in_time_and_is_said_to(running: Watched) -> None:
+    began = running.workshop.clock.monotonic()
+    job_id = await running.propose()
+    running.proposals.wake()
+    while not running.changed:
+        await asyncio.sleep(0)
+    assert running.changed == [job_id]
+    job = await running.workshop.jobs.job(job_id)
+    assert (job.status, job.delivery_note) == (JobStatus.LAPSED, TOO_LATE)
+    assert job.interaction_token == "token", "by which the card is told"
+    assert CONFIRMABLE / 1000 <= running.workshop.clock.monotonic() - began < 900
+
+
+async def test_what_lapsed_while_nobody_ran_lapses_soon_after_the_start(watched: Watched) -> None:
+    job_id = await watched.propose()
+    watched.workshop.clock.advance(3600)
+    began = watched.workshop.clock.monotonic()
+    watched = Watched(watched.workshop)
+    task = asyncio.create_task(watched.proposals.run())
+    while not watched.changed:
+        await asyncio.sleep(0)
+    task.cancel()
+    assert await watched.status(job_id) is JobStatus.LAPSED
+    assert 60 <= watched.workshop.clock.monotonic() - began < 90, "how long it really waited is only guessed"
+
+
+async def test_too_late_is_too_late_even_if_nobody_noticed(watched: Watched) -> None:
+    job_id = await watched.propose()
+    watched.workshop.clock.advance(CONFIRMABLE / 1000)
+    with pytest.raises(UserError, match="not confirmed in time"):
+        await watched.proposals.confirm(ADA, job_id, CARD)
+    assert await watched.status(job_id) is JobStatus.LAPSED
+    assert watched.changed == [job_id]
+    with pytest.raises(UserError, match="not confirmed in time"):
+        await watched.proposals.confirm(ADA, job_id, CARD)
+
+
+async def test_an_engine_that_is_gone_cannot_be_confirmed(watched: Watched) -> None:
+    job_id = await watched.propose()
+    watched.workshop.jobs.engines.clear()
+    with pytest.raises(UserError, match="no longer offered"):
+        await watched.proposals.confirm(ADA, job_id, CARD)
+    assert await watched.status(job_id) is JobStatus.PROPOSED
+
+
+async def test_a_database_that_fails_for_a_while_stops_nothing(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id = await watched.propose()
+    proposed = watched.workshop.jobs.proposed
+    failures = iter([StorageError("The disk is full."), ZeroDivisionError("a made-up fault")])
+
+    async def failing() -> object:
+        for failure in failures:
+            raise failure
+        return await proposed()
+
+    monkeypatch.setattr(watched.workshop.jobs, "proposed", failing)
+    task = asyncio.create_task(watched.proposals.run())
+    while not watched.changed:
+        await asyncio.sleep(0)
+    task.cancel()
+    assert await watched.status(job_id) is JobStatus.LAPSED
+    assert "The disk is full." in caplog.text
+    assert "a made-up fault" in caplog.text
+
+
+async def test_a_provider_whose_key_is_gone_makes_no_card_fail(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(ScriptedProvider())
+    watched = Watched(workshop)
+    job_id = await watched.propose()
+    workshop.jobs.providers = {}
+    view = await workshop.view(job_id)
+    assert view.engines == ()
+    assert len(view.prices) == 2
+
+
+async def everything(workshop: Workshop) -> str:
+    """All that is stored of jobs and threads."""
+    async with workshop.database.read() as connection:
+        found = [(await connection.execute(select(table))).all() for table in (tables.jobs, tables.threads)]
+    return repr([[tuple(row) for row in rows] for rows in found])
+
+
+async def test_proposals_that_are_cancelled_again_and_again_do_not_pile_up(watched: Watched) -> None:
+    sizes, job_id = [], 0
+    for number in range(30):
+        job_id = await watched.propose(f"a {{red, blue}} car {number} {'x' * 1000}")
+        assert "nothing was charged" in await watched.workshop.actions.cancel(ADA, job_id)
+        sizes.append(len(await everything(watched.workshop)))
+    assert max(sizes[10:]) <= max(sizes[:11]) + 100
+    # The latest can still be taken up again by its buttons.
+    assert await watched.status(job_id) is JobStatus.LAPSED
+    assert "car 0 " not in await everything(watched.workshop)
+
+
+async def test_nothing_is_kept_of_what_lapsed_beyond_a_day(watched: Watched) -> None:
+    workshop = watched.workshop
+    kept = await workshop.imagine(prompt="a fox")
+    await workshop.finish()
+    await watched.propose("a {red, blue} car")
+    plan = workshop.actions.check(BEN, ImagineOptions(prompt="a {heliotrope, pink} flower"))
+    card = CardAddress(100, 1000, "token", workshop.clock.now() + 900_000)
+    await workshop.actions.imagine(BEN, plan, card, proposed=True)
+    workshop.clock.advance(15 * 60)
+    await watched.proposals._lapse()
+    await tidied(workshop, hours=23)
+    assert "heliotrope" in await everything(workshop)
+    await tidied(workshop, hours=2)
+    left = await everything(workshop)
+    assert "heliotrope" not in left, "not even as the title of the thread that was opened for it"
+    assert "car" not in left
+    assert await watched.status(kept) is JobStatus.DELIVERED
+    async with workshop.database.read() as connection:
+        assert await threads.count_threads(connection, BEN.user_id, BEN.place_id) == 0
+        assert await threads.count_threads(connection, ADA.user_id, ADA.place_id) == 1
+
+
+async def tidied(workshop: Workshop, *, hours: float) -> None:
+    """So many hours later the hourly chore comes by."""
+    workshop.clock.advance(hours * 3600)
+    ages = Ages(image_days=7, job_days=365)
+    await tidy(workshop.database, workshop.files, Previews(workshop.database, workshop.files), workshop.clock, ages)

@@ -1,0 +1,147 @@
+"""Everything that a provider can do wrong, on all engines: the real adapters, jobs, worker and database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bot.domain.money import credits_text
+from fakes.services import Fault, StandIn
+from fakes.services.faults import Act, Body, Reset, Status
+from storage import reconcile
+from tests.jobs.conftest import Workshop
+from tests.jobs.fault_scene import (
+    PRICES,
+    ROUTES,
+    TOKEN,
+    OpenWorkshop,
+    ask,
+    card_of,
+    dead_address,
+    keeps_quiet,
+    logged,
+    provider_at,
+    stored,
+)
+from tests.jobs.fault_table import DONE, ROWS, UNKNOWN, Case, Row
+from tests.providers.workbench import BASIC, CORE, SECRET, XL
+
+CASES = [
+    pytest.param(row, engine, case, id=f"{row.name} - {engine.partition('/')[2]}")
+    for row in ROWS
+    for engine, case in ((XL, row.polled), (BASIC, row.direct), (CORE, row.direct))
+    if case is not None
+]
+
+
+@pytest.mark.parametrize(("row", "engine", "case"), CASES)
+@pytest.mark.slow
+async def test_the_table(
+    row: Row,
+    engine: str,
+    case: Case,
+    stand_in: StandIn,
+    open_workshop: OpenWorkshop,
+    pass_time: Callable[[float], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("bot.providers.http.CONNECT_SECONDS", 0.01 if row.where == "deaf" else 10)
+    fault = case.fault(ROUTES[engine][case.at], pass_time, stand_in.url)
+    if fault is not None:
+        stand_in.misbehave(fault)
+    with dead_address(row.where) as dead:
+        workshop: Workshop = await open_workshop(provider_at(stand_in.url if row.where == "up" else dead, engine))
+        began = workshop.clock.now()
+        job_id = await ask(workshop, engine, images=case.images)
+        await workshop.finish()
+
+    view = await workshop.view(job_id)
+    card, records = card_of(view), [submission.record for submission in view.submissions]
+    # What the user reads, and that it was shown at all.
+    assert workshop.delivered == [job_id]
+    assert case.status in {record.status for record in records}
+    assert case.says in card
+    # What is charged, and by whom.
+    totals = await workshop.totals()
+    assert totals.in_flight == 0
+    assert totals.spent == (view.captured or 0) == case.charged * PRICES[engine]
+    assert stand_in.charged == case.billed * PRICES[engine]
+    assert (credits_text(totals.spent) if case.charged else "Nothing was charged.") in card
+    assert len(view.images) == (1 if case.status is DONE else 0)
+    # Whether it is repeated, and when.
+    assert len(stand_in.calls_to(ROUTES[engine]["paid"])) == case.calls
+    assert workshop.clock.now() - began >= case.seconds * 1000
+    # What the log says, and what neither it nor the database does.
+    assert set(case.logs) <= logged(caplog)
+    if case.status is DONE and not case.logs:
+        assert all(record.levelno == logging.INFO for record in caplog.records)
+    keeps_quiet(caplog.text)
+    dump = await asyncio.to_thread(stored, tmp_path / "0.db")
+    assert SECRET not in dump
+    assert TOKEN not in dump
+
+
+# --- a lost answer, and what is then listed ---------------------------------------------------------------------------
+
+LIST, PAID = ROUTES[XL]["poll"], ROUTES[XL]["paid"]
+ODD = {
+    "a message": Body('{"message": "Server busy"}'),
+    "null": Body("null"),
+    "an empty object": Body("{}"),
+    "an odd element": Body('{"data": [null]}'),
+    "a thread that is not known": Status(404),
+    "a thread that is gone": Status(410),
+}
+
+
+async def sent_and_lost(stand_in: StandIn, open_workshop: OpenWorkshop, *faults: Fault) -> tuple[Workshop, int]:
+    stand_in.misbehave(Fault(PAID, Reset(after_doing=True)))
+    for fault in faults:
+        stand_in.misbehave(fault)
+    workshop: Workshop = await open_workshop(provider_at(stand_in.url, XL))
+    job_id = await ask(workshop, XL)
+    await workshop.finish()
+    return workshop, job_id
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+async def test_what_proves_nothing_is_no_reason_to_pay_again(
+    stand_in: StandIn, open_workshop: OpenWorkshop, odd: Act
+) -> None:
+    workshop, job_id = await sent_and_lost(stand_in, open_workshop, Fault(LIST, odd, times=20))
+    assert (await workshop.submission(job_id)).status is DONE
+    assert len(stand_in.calls_to(PAID)) == 1
+    assert (await workshop.totals()).spent == stand_in.charged == PRICES[XL]
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+async def test_where_nothing_is_ever_proved_it_is_unknown(
+    stand_in: StandIn, open_workshop: OpenWorkshop, odd: Act
+) -> None:
+    workshop, job_id = await sent_and_lost(stand_in, open_workshop, Fault(LIST, odd, times=None))
+    submission = await workshop.submission(job_id)
+    assert submission.status is UNKNOWN
+    assert submission.handle is not None
+    assert len(stand_in.calls_to(PAID)) == 1
+
+
+async def test_a_request_that_arrives_late_is_charged_to_nobody_and_named(
+    stand_in: StandIn, open_workshop: OpenWorkshop
+) -> None:
+    empty = Fault(LIST, Body('{"data": []}'), times=None, match=lambda _: len(stand_in.calls_to(PAID)) < 2)
+    workshop, job_id = await sent_and_lost(stand_in, open_workshop, empty)
+    view = await workshop.view(job_id)
+    assert view.submissions[0].record.status is DONE
+    assert view.captured == PRICES[XL]
+    assert stand_in.charged == 2 * PRICES[XL]
+    async with workshop.database.read() as connection:
+        books = await reconcile.reconcile(connection)
+    assert books.differences == []
+    assert [(one.job_id, one.charged, one.captured) for one in books.beyond] == [(job_id, 10_000, 5_000)]

@@ -1,0 +1,149 @@
+"""A paid call whose answer was lost: it is looked for, sent once more at most, and never given up as unsent."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.jobs.submission import QUEUED_TOO_LONG
+from bot.providers.base import (
+    Busy,
+    Handle,
+    OutcomeUnknown,
+    Refused,
+    Unreachable,
+)
+from storage import reconcile, running
+from storage.jobs import JobStatus, SubmissionStatus
+from tests.doubles.provider import ScriptedProvider
+from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
+
+
+async def test_a_lost_answer_is_found_and_never_sent_again(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    workshop.provider.enqueue("find", None, "found")
+    workshop.provider.enqueue("find", "found")
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 1
+    assert (await workshop.view(job_id)).job.status is JobStatus.DELIVERED
+
+
+async def test_a_lost_submit_is_looked_for_twice_over_a_minute_before_it_is_sent_again(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    job_id = await workshop.imagine()
+    began = workshop.clock.now()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 2
+    assert workshop.provider.calls("find") >= 2
+    assert workshop.clock.now() - began >= 60_000
+    names = [name for name, _ in workshop.provider.history]
+    assert names.index("find") > names.index("submit")
+    assert (await workshop.view(job_id)).captured == 5000
+
+
+async def test_a_look_that_proves_nothing_is_made_again(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    workshop.provider.enqueue("find", None, *(Unreachable("Odd.") for _ in range(20)), None, Unreachable("Odd."))
+    job_id = await workshop.imagine()
+    workshop.provider.enqueue("find", "found")
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 1
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
+
+
+async def test_what_is_neither_found_nor_surely_absent_is_unknown_and_not_sent_again(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    workshop.provider.enqueue("find", None, *(Unreachable("Odd.") for _ in range(1000)))
+    began = workshop.clock.now()
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 1
+    submission = await workshop.submission(job_id)
+    assert submission.status is SubmissionStatus.UNKNOWN
+    assert submission.handle == {"number": 1}
+    assert workshop.clock.now() - began >= workshop.provider.patience * 1000
+
+
+async def listed_as_unknown(workshop: Workshop) -> list[int]:
+    """The jobs on the lists of what nobody knows: of /usage jobs, and of reconcile, which must be the same."""
+    async with workshop.database.read() as connection:
+        told = [one.job_id for one in await running.unknown(connection, server_id=ADA.server_id, since=0, limit=9)]
+        books = await reconcile.reconcile(connection)
+    assert books.differences == []
+    assert [one.job_id for one in books.standing if one.status is SubmissionStatus.UNKNOWN] == told
+    return told
+
+
+async def test_a_submit_whose_answer_is_always_lost_is_sent_twice_and_then_unknown(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", *(OutcomeUnknown("No answer.") for _ in range(20)))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 2
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
+    assert await listed_as_unknown(workshop) == [job_id]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [Refused("No.")],
+        [*(Unreachable("Refused.") for _ in range(200))],
+        [*(Busy("Later.", retry_after=600.0) for _ in range(20))],
+    ],
+    ids=["refused", "away", "busy"],
+)
+async def test_what_was_sent_once_never_ends_as_not_sent(workshop: Workshop, answers: list[Exception]) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."), *answers)
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.status is SubmissionStatus.UNKNOWN
+    assert submission.error != QUEUED_TOO_LONG
+    assert await listed_as_unknown(workshop) == [job_id]
+
+
+async def test_what_was_sent_once_is_not_cancelled_as_unsent(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."), Busy("Later.", retry_after=600.0))
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    while workshop.provider.calls("submit") < 2 or (await workshop.submission(job_id)).status.value != "queued":
+        await asyncio.sleep(0)
+    await workshop.actions.cancel(ADA, job_id)
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.status is SubmissionStatus.UNKNOWN
+    assert submission.handle is None, "what its author gave up is not asked for again"
+    assert await listed_as_unknown(workshop) == [job_id]
+    assert (await workshop.totals()).in_flight == 0
+
+
+@pytest.mark.parametrize(
+    "refused", [[], [Refused("The key is wrong.", operator=True)]], ids=["at once", "after a refused look"]
+)
+async def test_what_arrives_before_it_is_sent_again_is_taken(workshop: Workshop, refused: list[Exception]) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    job_id = await workshop.imagine()
+
+    async def find(handle: Handle) -> Handle | None:
+        if (await workshop.submission(job_id)).status is not SubmissionStatus.QUEUED:
+            return None
+        if refused:
+            raise refused.pop()
+        return handle
+
+    workshop.provider.find = find  # type: ignore[method-assign]  # the provider of a test
+    await workshop.finish()
+    assert (await workshop.steps(job_id))[-3:] == ["queued", "rendering", "done"]
+    assert workshop.provider.calls("submit") == 1
+
+
+async def test_a_lost_answer_of_an_engine_that_cannot_look_is_unknown_and_free(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=False))
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 1
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
+    assert (await workshop.totals()).in_flight == 0

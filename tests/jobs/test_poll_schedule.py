@@ -1,0 +1,340 @@
+"""Watching a submission: the rules that hold whatever the chances say, and how the worker keeps them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+
+from benchmarks.virtual import VirtualClock
+from bot.clock import Elapsed
+from bot.jobs.durations import Past
+from bot.jobs.limits import Limits
+from bot.jobs.poll_schedule import Watch
+from bot.jobs.rate import Rate
+from bot.providers.base import Busy, Handle, ImageRequest, OutcomeUnknown, PollResult, Unreachable, Waiting
+from tests.doubles.provider import ScriptedProvider, finished
+from tests.jobs.conftest import MakeWorkshop, Workshop
+
+Says = Callable[[float], Waiting | None]
+
+
+@dataclass
+class Post:
+    """One submission, sent at second 1000, and when it was asked for."""
+
+    durations: list[float] = field(default_factory=lambda: [8 + 0.25 * (number % 20) for number in range(100)])
+    per_second: float = 10
+    shortest: float = 0.25
+
+    def __post_init__(self) -> None:
+        self.clock = VirtualClock()
+        self.clock.seconds = 1000
+        self.rate = Rate(self.per_second, self.clock)
+        self.past = Past()
+        for seconds in self.durations:
+            self.past.add(seconds)
+        self.ages: list[float] = []
+
+    def watch(self, *, sent_ago: float = 0, at_once: bool = False) -> Watch:
+        sent = Elapsed(self.clock, before=sent_ago)
+        return Watch(self.past, self.rate, self.clock, sent=sent, shortest=self.shortest, at_once=at_once)
+
+    async def _follow(self, watch: Watch, until: float, says: Says) -> None:
+        with watch:
+            while True:
+                await watch.turn()
+                self.ages.append(round(watch.age, 3))
+                if watch.age >= until:
+                    return
+                answer = says(watch.age)
+                if answer is None:
+                    watch.failed()
+                else:
+                    watch.still_waiting(answer)
+
+    async def follow(self, watch: Watch, *, until: float, says: Says = lambda _: Waiting()) -> list[float]:
+        """The ages at which it is asked for until it is found over; ``says`` answers before, None if it does not."""
+        await self.clock.run(self._follow(watch, until, says))
+        return self.ages
+
+
+async def test_it_is_asked_for_when_such_jobs_end_and_seldom_when_it_is_overdue() -> None:
+    post = Post()
+    ages = await post.follow(post.watch(), until=600)
+    assert ages[0] > 5
+    assert sum(age < 8 for age in ages) <= 2
+    assert 10 < sum(8 <= age < 13.5 for age in ages) < 25
+    assert sum(age > 30 for age in ages) < 45
+    assert all(b - a > 4 for a, b in pairwise(ages) if a > 60)
+
+
+QUICK = [2 + 0.05 * (number % 4) for number in range(24)]
+
+
+@pytest.mark.parametrize(
+    "durations",
+    [[], QUICK[:5], QUICK, [8 + 0.25 * (number % 20) for number in range(24)], [20.0 + number for number in range(40)]],
+    ids=["no past", "five quick ones", "quick", "usual", "slow"],
+)
+async def test_one_that_hangs_is_asked_for_ever_more_seldom(durations: list[float]) -> None:
+    post = Post(durations=durations)
+    ages = await post.follow(post.watch(), until=600)
+    minutes = [sum(60 * minute <= age < 60 * (minute + 1) for age in ages) for minute in range(10)]
+    assert minutes[0] <= 55
+    assert len(ages) <= 90
+    assert all(number <= 10 for number in minutes[2:])
+    assert max(b - a for a, b in pairwise(ages)) < 75, "nor is it forgotten"
+
+
+async def test_after_many_quick_ones_a_slow_one_takes_few_polls() -> None:
+    post = Post(durations=QUICK)
+    assert len(await post.follow(post.watch(), until=9)) <= 15
+
+
+async def test_three_that_hang_leave_the_rate_to_the_others() -> None:
+    post = Post(durations=QUICK)
+    watches = [post.watch() for _ in range(3)]
+    await post.clock.run(*(post._follow(watch, 60, lambda _: Waiting()) for watch in watches))
+    assert len(post.ages) < 0.2 * 60 * post.per_second
+
+
+async def test_two_polls_are_never_closer_than_the_provider_allows() -> None:
+    post = Post(durations=[10.0] * 50, shortest=3.0)
+    ages = await post.follow(post.watch(), until=40)
+    assert all(b - a >= 2.999 for a, b in pairwise(ages))
+
+
+async def test_a_crowd_makes_polls_dear() -> None:
+    alone = await (post := Post()).follow(post.watch(), until=13)
+    post = Post()
+    post.rate.watched = 100
+    assert len(await post.follow(post.watch(), until=13)) < 0.7 * len(alone)
+
+
+async def test_all_that_are_watched_are_counted_even_if_one_breaks_off() -> None:
+    post = Post()
+    with post.watch(), post.watch():
+        assert post.rate.watched == 2
+    with pytest.raises(KeyError), post.watch():
+        raise KeyError
+    assert post.rate.watched == 0
+
+
+async def test_one_that_nobody_watched_for_a_while_is_asked_for_at_once() -> None:
+    post = Post()
+    ages = await post.follow(post.watch(sent_ago=3, at_once=True), until=12)
+    assert ages[0] == 3
+    assert ages[1] > 7
+
+
+async def test_a_poll_without_an_answer_waits_longer_each_time_and_teaches_nothing() -> None:
+    post = Post()
+    ages = await post.follow(post.watch(sent_ago=12), until=100, says=lambda _: None)
+    assert [b - a for a, b in pairwise(ages)][:5] == pytest.approx([2, 5, 15, 30, 30], abs=0.2)
+
+
+async def test_a_time_that_the_provider_tells_is_kept_to() -> None:
+    post = Post()
+    ages = await post.follow(post.watch(sent_ago=9), until=40, says=lambda age: Waiting(eta_seconds=40 - age))
+    assert len([age for age in ages if 12 < age < 25]) <= 4
+    assert [age for age in ages if 39 < age < 40.5]
+
+
+async def test_a_percentage_counts_the_more_the_nearer_it_is_to_the_end() -> None:
+    post = Post(durations=[40.0 + number % 9 for number in range(100)])
+    early = await post.follow(post.watch(sent_ago=9), until=40, says=lambda _: Waiting(percent=2))
+    post = Post(durations=[40.0 + number % 9 for number in range(100)])
+    soon = await post.follow(post.watch(sent_ago=9, at_once=True), until=40, says=lambda _: Waiting(percent=95))
+    assert sum(age < 20 for age in soon) > sum(age < 20 for age in early)
+
+
+async def test_in_the_providers_own_queue_it_is_as_if_it_had_just_been_sent() -> None:
+    post = Post()
+    ages = await post.follow(post.watch(), until=90, says=lambda age: Waiting(position=2 if age < 30 else 0))
+    queued = [age for age in ages if age < 30]
+    assert all(b - a > 5 for a, b in pairwise(queued))
+    # It has left the queue between two looks, so it may end soon after the second one.
+    left, *later = (age for age in ages if age >= 30)
+    assert later[0] - left < 3
+
+
+@pytest.mark.parametrize("percent", [0, 100, 250])
+async def test_a_percentage_that_says_nothing_changes_nothing(percent: int) -> None:
+    plain = await (post := Post()).follow(post.watch(), until=13)
+    post = Post()
+    assert await post.follow(post.watch(), until=13, says=lambda _: Waiting(percent=percent)) == plain
+
+
+async def test_a_time_that_always_stays_the_same_is_not_asked_for_without_end() -> None:
+    post = Post()
+    ages = await post.follow(post.watch(), until=300, says=lambda _: Waiting(eta_seconds=0))
+    assert len(ages) < 150
+
+
+async def test_how_long_it_took_lies_between_the_last_two_looks() -> None:
+    post = Post()
+    watch = post.watch()
+    ages = await post.follow(watch, until=11)
+    assert watch.over() == pytest.approx((ages[-2] + ages[-1]) / 2, abs=0.01)
+    assert not watch.blind
+
+
+async def test_one_that_was_never_seen_open_makes_the_next_one_be_looked_at_earlier() -> None:
+    post = Post(durations=[30.0 + number % 7 for number in range(100)])
+    post.rate.watched = 100
+    watch = post.watch()
+    (first,) = await post.follow(watch, until=1)
+    assert watch.blind
+    assert 0 < watch.over() <= first
+    for _ in range(4):
+        post.past.add(first, watch.mark, blind=True)
+    post.ages.clear()
+    assert (await post.follow(post.watch(), until=60))[0] < first / 2
+
+
+# --- in the worker ------------------------------------------------------------------------------------------------
+
+
+class TimedProvider(ScriptedProvider):
+    """A provider whose jobs take so many seconds on the workshop's clock; it notes when it was asked for each."""
+
+    shortest_poll = 0.25
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.rate = 10
+        self.asked: list[tuple[int, int]] = []
+        self.sent: dict[object, int] = {}
+        self.workshop: Workshop | None = None
+
+    def now(self) -> int:
+        assert self.workshop is not None
+        return self.workshop.clock.now()
+
+    async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
+        number = handle["number"]
+        assert isinstance(number, int)
+        self.asked.append((number, self.now()))
+        answer = await self._next("poll", handle)
+        assert answer is None
+        began = self.sent.setdefault(number, self.now())
+        return finished() if self.now() - began >= self.seconds * 1000 else Waiting()
+
+
+async def test_after_a_restart_each_is_asked_for_at_once_but_at_the_providers_rate(make_workshop: MakeWorkshop) -> None:
+    provider = TimedProvider(seconds=1000)
+    workshop = await make_workshop(provider, limits=Limits(jobs_per_user=100))
+    provider.workshop = workshop
+    jobs = [await workshop.imagine() for _ in range(12)]
+    await workshop.worker.start()
+    for job_id in jobs:
+        while await workshop.steps(job_id) != ["queued", "submitting", "rendering"]:
+            await asyncio.sleep(0.001)
+    await workshop.worker.stop(0)
+    provider.asked.clear()
+    await workshop.restart()
+    while len(provider.asked) < 12:
+        await asyncio.sleep(0.001)
+    asked = provider.asked[:12]
+    assert {number for number, _ in asked} == set(range(1, 13))
+    # At most two come ahead of their even time.
+    assert all(later - at >= 100 for (_, at), (_, later) in zip(asked, asked[3:], strict=False))
+    # The clock may skip what the database takes on a busy machine.
+    assert asked[-1][1] - asked[0][1] <= 5000
+
+
+async def test_when_it_was_finished_is_judged_by_the_polls(make_workshop: MakeWorkshop) -> None:
+    provider = TimedProvider(seconds=20)
+    workshop = await make_workshop(provider)
+    provider.workshop = workshop
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.sent_at is not None
+    assert submission.finished_at is not None
+    *_, before, last = (at for _, at in provider.asked)
+    assert before <= submission.finished_at <= last
+
+
+async def test_trouble_while_polling_slows_down_and_then_goes_on(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop()
+    workshop.provider.enqueue("poll", Unreachable("Reset."), Unreachable("Reset."), Busy("Slow down.", retry_after=60))
+    began = workshop.clock.now()
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert len((await workshop.view(job_id)).images) == 1
+    assert workshop.clock.now() - began >= 67_000
+
+
+HOUR = 3600.0
+
+
+def held(workshop: Workshop, above: float) -> asyncio.Event:
+    """What waits for longer than so many seconds waits for the event first: the clock must not skip it too early."""
+    come, real = asyncio.Event(), workshop.clock.sleep
+
+    async def sleep(seconds: float) -> None:
+        if seconds > above:
+            await come.wait()
+        await real(seconds)
+
+    workshop.clock.sleep = sleep  # type: ignore[method-assign]  # the clock of a test
+    return come
+
+
+@pytest.mark.parametrize("call", ["prepare", "submit"])
+async def test_an_hour_that_a_service_asks_for_before_it_takes_more_holds_up_nothing_paid(
+    workshop: Workshop, call: str
+) -> None:
+    rendering, hour = asyncio.Event(), held(workshop, HOUR / 2)
+    workshop.provider.enqueue("poll", rendering, Waiting(), Waiting())
+    paid = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("poll")
+    workshop.provider.enqueue(call, Busy("Come back in an hour.", retry_after=HOUR))
+    began = workshop.clock.monotonic()
+    late = await workshop.imagine()
+    while (await workshop.submission(late)).next_attempt_at is None:
+        await asyncio.sleep(0.001)
+    rendering.set()
+    while paid not in workshop.delivered:
+        await asyncio.sleep(0.001)
+    assert workshop.clock.monotonic() - began < 120
+    hour.set()
+    await workshop.finish()
+    assert workshop.clock.monotonic() - began >= HOUR
+
+
+async def test_an_hour_that_a_poll_is_told_holds_up_polls_for_a_minute_and_no_new_work(workshop: Workshop) -> None:
+    workshop.provider.enqueue("poll", Busy("Come back in an hour.", retry_after=HOUR))
+    minute = held(workshop, 30)
+    began = workshop.clock.monotonic()
+    first = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("poll")
+    second = await workshop.imagine()
+    while workshop.provider.calls("submit") < 2:
+        await asyncio.sleep(0.001)
+    assert workshop.clock.monotonic() - began < 30
+    minute.set()
+    await workshop.finish()
+    assert sorted(workshop.delivered) == [first, second]
+    assert workshop.clock.monotonic() - began < 120
+
+
+async def test_what_is_looked_for_does_not_wait_until_more_may_be_sent(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    workshop.provider.enqueue("find", None, "found")
+    lost = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("find")
+    workshop.worker._lanes["scripted"].rate.pause(HOUR, polls=False)
+    began = workshop.clock.monotonic()
+    while lost not in workshop.delivered:
+        await asyncio.sleep(0.001)
+    assert workshop.clock.monotonic() - began < 120

@@ -1,0 +1,103 @@
+"""No query in a loop: many requests, images or jobs take as many statements as a single one."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from bot.domain.place import CardAddress
+from bot.domain.requests import ImagineOptions
+from bot.jobs.history import History
+from bot.jobs.previews import Previews
+from bot.jobs.results import Lineage
+from storage.history import Wanted
+from storage.jobs import SubmissionStatus
+from tests.jobs.conftest import ADA, Workshop
+
+PLENTY = 6
+
+
+@contextmanager
+def statements() -> Iterator[Counter[str]]:
+    """Counts what goes to any database meanwhile, by kind and table."""
+    found: Counter[str] = Counter()
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        named = re.search(r"(?:INTO|UPDATE|FROM) (\w+)", statement)
+        found[f"{statement.split(maxsplit=1)[0]} {named[1] if named else ''}"] += 1
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+async def counted(ask: Callable[[], Awaitable[object]]) -> Counter[str]:
+    with statements() as found:
+        await ask()
+    assert found
+    return found
+
+
+async def again(workshop: Workshop, parent: int) -> int:
+    plan = workshop.actions.check(ADA, ImagineOptions(prompt="a child"))
+    card = CardAddress(ADA.channel_id, 1000, "token", workshop.clock.now() + 900_000)
+    return await workshop.actions.imagine(ADA, plan, card, parent_id=parent)
+
+
+async def test_a_job_of_many_requests_is_written_like_one_of_a_single_request(workshop: Workshop) -> None:
+    await workshop.imagine(prompt="opens the thread")
+    choices = ", ".join(f"c{number}" for number in range(PLENTY))
+    one = await counted(lambda: workshop.imagine(prompt="a red car"))
+    many = await counted(lambda: workshop.imagine(prompt=f"a {{{choices}}} car"))
+    assert many == one
+    assert len((await workshop.view(3)).submissions) == PLENTY
+
+
+async def test_many_requests_are_cancelled_like_a_single_one(workshop: Workshop) -> None:
+    choices = ", ".join(f"c{number}" for number in range(PLENTY))
+    single, several = await workshop.imagine(prompt="a car"), await workshop.imagine(prompt=f"a {{{choices}}} car")
+    one = await counted(lambda: workshop.jobs.cancel(single))
+    many = await counted(lambda: workshop.jobs.cancel(several))
+    assert many == one
+    statuses = [each.record.status for each in (await workshop.view(several)).submissions]
+    assert statuses == [SubmissionStatus.CANCELLED] * PLENTY
+
+
+@pytest.mark.parametrize("images", [1, 4])
+async def test_images_are_recorded_together(workshop: Workshop, images: int) -> None:
+    await workshop.imagine(images=images)
+    found = await counted(workshop.finish)
+    assert found["INSERT images"] == 1
+
+
+async def test_a_page_of_many_jobs_is_read_like_one_of_a_single_job(workshop: Workshop) -> None:
+    history = History(jobs=workshop.jobs, files=workshop.files, previews=Previews(workshop.database, workshop.files))
+    await workshop.imagine()
+    await workshop.finish()
+    await history.page(ADA, Wanted())
+    one = await counted(lambda: history.page(ADA, Wanted()))
+    for _ in range(2):
+        await workshop.imagine(images=2)
+    await workshop.finish()
+    await history.page(ADA, Wanted())
+    many = await counted(lambda: history.page(ADA, Wanted()))
+    assert many == one
+
+
+async def test_the_kin_of_a_job_is_looked_at_together(workshop: Workshop) -> None:
+    lineage = Lineage(jobs=workshop.jobs, actions=workshop.actions)
+    parent = await workshop.imagine()
+    await again(workshop, parent)
+    one = await counted(lambda: lineage.detailed(ADA, parent))
+    for _ in range(3):
+        await again(workshop, parent)
+    assert await counted(lambda: lineage.detailed(ADA, parent)) == one
+    assert len((await lineage.detailed(ADA, parent)).children) == 4

@@ -1,0 +1,286 @@
+"""A disk or a database that fails in the middle of the work: a sentence for who asks, and nothing paid is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.errors import STORAGE_FAILS, UserError
+from bot.jobs.file_removal import remove_due
+from bot.providers.base import FetchedImage, GeneratedImage, Refused
+from storage import jobs as rows
+from storage import reconcile, removals, tables
+from storage.database import AsyncConnection
+from storage.errors import StorageError
+from storage.images import ImageFiles
+from storage.jobs import JobStatus, SubmissionStatus
+from tests.doubles.provider import ScriptedProvider, finished
+from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
+from tests.storage.rows import count
+
+FULL = "The disk is full: the database easel.db cannot take more."
+
+
+class Ailing:
+    """Lets the next transactions of a database fail, as a full disk does."""
+
+    def __init__(self, workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.failing = {"write": 0, "read": 0}
+        self.failed = 0
+        for name in self.failing:
+            self._spoil(workshop, name, monkeypatch)
+
+    def _spoil(self, workshop: Workshop, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = getattr(workshop.database, name)
+
+        @asynccontextmanager
+        async def transaction() -> AsyncIterator[AsyncConnection]:
+            if self.failing[name]:
+                self.failing[name] -= 1
+                self.failed += 1
+                raise StorageError(FULL)
+            async with real() as connection:
+                yield connection
+
+        monkeypatch.setattr(workshop.database, name, transaction)
+
+
+async def agrees(workshop: Workshop) -> bool:
+    async with workshop.database.read() as connection:
+        return (await reconcile.reconcile(connection)).differences == []
+
+
+async def test_who_asks_while_the_disk_is_full_reads_a_sentence_and_nothing_is_half_written(
+    workshop: Workshop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disk that is really full, as far as SQLite can tell."""
+    async with workshop.database.write() as tx:
+        pages = (await tx.exec_driver_sql("PRAGMA page_count")).scalar_one()
+        await tx.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+    async def ask_on() -> None:
+        for _ in range(200):
+            await workshop.imagine(prompt="a lighthouse " * 100)
+
+    with caplog.at_level(logging.ERROR), pytest.raises(UserError) as told:
+        await ask_on()
+    assert str(told.value) == STORAGE_FAILS
+    assert [record.exc_info for record in caplog.records if "disk is full" in record.getMessage()] == [None]
+    async with workshop.database.write() as tx:
+        jobs, submissions = await count(tx, tables.jobs), await count(tx, tables.submissions)
+        assert await count(tx, tables.ledger) == submissions == jobs
+        await tx.exec_driver_sql("PRAGMA max_page_count = 1000000")
+    assert await agrees(workshop)
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert (await workshop.view(job_id)).job.status is JobStatus.DELIVERED
+
+
+async def test_what_cannot_be_written_before_it_is_sent_is_not_sent(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ailing = Ailing(workshop, monkeypatch)
+    job_id = await workshop.imagine()
+    ailing.failing["write"] = 1
+    with pytest.raises(StorageError, match="disk is full"):
+        await workshop.worker.start()
+    assert workshop.provider.history == [], "a start that cannot write is no start"
+    with caplog.at_level(logging.ERROR):
+        await workshop.worker.start()
+        ailing.failing["write"] = 6
+        await workshop.finish()
+    assert ailing.failed == 7
+    assert (workshop.provider.calls("prepare"), workshop.provider.calls("submit")) == (1, 1)
+    assert workshop.delivered == [job_id]
+    assert {record.exc_info for record in caplog.records} == {None}, "the disk's sentence, and no traceback"
+    assert len(caplog.records) == 6
+    assert await agrees(workshop)
+
+
+async def test_an_answer_that_cannot_be_written_down_is_kept_in_mind(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ailing = Ailing(workshop, monkeypatch)
+    answered = asyncio.Event()
+    workshop.provider.enqueue("submit", answered)
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("submit")
+    ailing.failing["write"] = 5
+    answered.set()
+    await workshop.finish()
+    assert ailing.failing["write"] == 0
+    assert (workshop.provider.calls("submit"), workshop.provider.calls("find")) == (1, 0)
+    assert await workshop.steps(job_id) == ["queued", "submitting", "rendering", "done"]
+    assert await agrees(workshop)
+
+
+async def test_a_refusal_that_cannot_be_written_down_is_told_later(
+    make_workshop: MakeWorkshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=False))
+    ailing = Ailing(workshop, monkeypatch)
+    answered = asyncio.Event()
+    workshop.provider.enqueue("submit", answered, Refused("The words were filtered."))
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("submit")
+    ailing.failing["write"] = 3
+    answered.set()
+    await workshop.finish()
+    assert "filtered" in ((await workshop.submission(job_id)).error or "")
+    assert workshop.provider.calls("submit") == 1
+    assert workshop.delivered == [job_id]
+
+
+@pytest.mark.parametrize("polled", [True, False])
+@pytest.mark.parametrize("step", ["fetch", "keep"])
+async def test_a_picture_that_finds_no_room_waits_for_it(
+    make_workshop: MakeWorkshop, monkeypatch: pytest.MonkeyPatch, polled: bool, step: str
+) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=polled))
+    full = [OSError(28, "No space left on device")] * 9
+    if step == "fetch":
+        workshop.provider.enqueue("fetch", *full)
+    else:
+        real = ImageFiles.keep
+
+        async def keep(self: ImageFiles, aside: Path, name: str) -> Path:
+            if full:
+                raise StorageError(f"The image files cannot be used: {full.pop().strerror}.")
+            return await real(self, aside, name)
+
+        monkeypatch.setattr(ImageFiles, "keep", keep)
+    began = workshop.clock.now()
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert workshop.clock.now() - began > 600_000, "longer than errors of our own are given"
+    view = await workshop.view(job_id)
+    assert (view.job.status, len(view.images), view.captured) == (JobStatus.DELIVERED, 1, 5000)
+    assert workshop.provider.calls("submit") == 1
+    assert await agrees(workshop)
+
+
+@pytest.mark.parametrize("step", ["write", "sync", "name"])
+async def test_no_try_on_a_full_disk_leaves_a_half_file(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    await workshop.files.prepare()
+    folder = workshop.files.path("any").parent
+    left: list[int] = []
+    fetch = workshop.provider.fetch
+
+    async def fetch_some(image: GeneratedImage, path: Path) -> FetchedImage:
+        left.append(len(await asyncio.to_thread(os.listdir, folder)))
+        fetched = await fetch(image, path)
+        if step == "write" and len(left) < 6:
+            raise OSError(28, "No space left on device")
+        return fetched
+
+    def fail(*_: object) -> None:
+        if len(left) < 6:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(workshop.provider, "fetch", fetch_some)
+    if step == "sync":
+        monkeypatch.setattr(os, "fsync", fail)
+    elif step == "name":
+        replaced = Path.replace
+
+        def replace(self: Path, target: Path) -> Path:
+            fail()
+            return replaced(self, target)
+
+        monkeypatch.setattr(Path, "replace", replace)
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert left == [0] * 6
+    assert len((await workshop.view(job_id)).images) == 1
+    assert await asyncio.to_thread(os.listdir, folder) == [f"{job_id}-0-0.png"]
+
+
+async def test_a_stop_waits_for_an_answer_that_is_not_written_down_yet(
+    make_workshop: MakeWorkshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=False))
+    ailing = Ailing(workshop, monkeypatch)
+    answered = asyncio.Event()
+    workshop.provider.enqueue("submit", answered, finished(millicredits=4000))
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("submit")
+    ailing.failing["write"] = 2
+    answered.set()
+    while ailing.failing["write"]:
+        await asyncio.sleep(0)
+    await workshop.worker.stop(130)
+    view = await workshop.view(job_id)
+    assert (view.submissions[0].record.status, view.captured) == (SubmissionStatus.DONE, 4000)
+
+
+async def test_what_is_ready_is_shown_although_it_could_not_be_read_at_first(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ailing = Ailing(workshop, monkeypatch)
+    real = workshop.jobs.done
+
+    async def done(*args: object, **named: object) -> bool:
+        moved = await real(*args, **named)  # type: ignore[arg-type]  # handed through
+        ailing.failing["read"] = 8
+        return moved
+
+    monkeypatch.setattr(workshop.jobs, "done", done)
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert ailing.failed == 8
+    assert workshop.delivered == [job_id]
+
+
+async def test_what_is_ready_is_shown_as_soon_as_the_database_can_be_read_again(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries = 0
+
+    async def deliver(job_id: int) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 12:
+            raise StorageError(FULL)
+        await workshop._deliver(job_id)
+
+    workshop.deliver = deliver
+    job_id = await workshop.imagine()
+    with caplog.at_level(logging.ERROR):
+        await workshop.finish()
+    assert workshop.delivered == [job_id]
+    assert {record.exc_info for record in caplog.records} == {None}
+
+
+async def test_a_job_is_deleted_although_its_file_cannot_be(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id = await workshop.imagine()
+    await workshop.finish()
+
+    async def refuse(self: ImageFiles, name: str) -> None:
+        raise StorageError("The image files cannot be used: Read-only file system.")
+
+    monkeypatch.setattr(ImageFiles, "remove", refuse)
+    with caplog.at_level(logging.WARNING):
+        await workshop.actions.delete(ADA, job_id)
+    async with workshop.database.read() as connection:
+        job = await rows.get_job(connection, job_id)
+    assert job is not None
+    assert job.status is JobStatus.DELETED
+    assert "Read-only file system" in caplog.text
+    async with workshop.database.read() as connection:
+        assert await removals.pending(connection, limit=10) == [f"{job_id}-0-0.png"]
+    monkeypatch.undo()
+    assert await remove_due(workshop.database, workshop.files) == 0
+    assert not await asyncio.to_thread(workshop.files.path(f"{job_id}-0-0.png").exists)

@@ -1,0 +1,303 @@
+"""The wall clock is set ahead or back at the worst moments: nothing is lost, paid twice or held up by it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from bot.jobs.circuit_breaker import FAILURES, SHORTEST
+from bot.jobs.view import CONFIRMABLE
+from bot.providers.base import Busy, OutcomeUnknown, Refused, Unreachable, Waiting
+from storage import jobs as rows
+from storage.jobs import JobStatus, SubmissionStatus
+from tests.doubles.provider import ScriptedProvider, finished
+from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
+
+HOUR, DAY = 3600.0, 86_400.0
+EITHER_WAY = pytest.mark.parametrize("step", [15 * 60.0, -120.0, 400 * DAY, -400 * DAY], ids=lambda step: f"{step:g} s")
+
+
+def when(provider: ScriptedProvider, call: str, act: Callable[[], None], *, number: int = 1) -> None:
+    """Do something at the moment at which the provider gets this call for the so many-th time."""
+    real = provider._next
+
+    async def _next(name: str, handle: object) -> object:
+        answer = await real(name, handle)  # type: ignore[arg-type]  # what it is called with
+        if name == call and provider.calls(call) == number:
+            act()
+        return answer
+
+    provider._next = _next  # type: ignore[method-assign,assignment]  # the provider of a test
+
+
+async def left_rendering(workshop: Workshop, *, call: str = "poll") -> int:
+    """A job that was sent when the process ended."""
+    workshop.provider.enqueue(call, asyncio.Event())
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called(call)
+    await workshop.worker.stop(0)
+    return job_id
+
+
+# --- while it runs ------------------------------------------------------------------------------------------------
+
+
+@EITHER_WAY
+async def test_a_step_while_it_renders_neither_gives_it_up_nor_holds_it_up(workshop: Workshop, step: float) -> None:
+    workshop.provider.enqueue("poll", Waiting(), Waiting())
+    when(workshop.provider, "poll", lambda: workshop.clock.set_wall(step))
+    job_id = await workshop.imagine()
+    began = workshop.clock.monotonic()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.status is SubmissionStatus.DONE
+    assert workshop.clock.monotonic() - began < 60
+    assert submission.sent_at is not None
+    assert submission.finished_at is not None
+    assert 0 < submission.finished_at - submission.sent_at < 60_000, "what is learnt from it, now and at the next start"
+
+
+@EITHER_WAY
+async def test_a_step_during_the_paid_call_teaches_no_wrong_duration(make_workshop: MakeWorkshop, step: float) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=False))
+    when(workshop.provider, "submit", lambda: workshop.clock.set_wall(step))
+    when(workshop.provider, "submit", lambda: workshop.clock.advance(7))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.sent_at is not None
+    assert submission.finished_at is not None
+    assert 6_900 < submission.finished_at - submission.sent_at < 9_000
+    past = await workshop.jobs.durations.of(workshop.provider.requests[0])
+    assert past._places, "something was learnt"
+    assert all(60 < place < 75 for place in past._places), "7 seconds, in cells of 4 per cent from half a second"
+
+
+@EITHER_WAY
+async def test_a_step_while_a_lost_submit_is_looked_for_pays_no_sooner(workshop: Workshop, step: float) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    sent: list[float] = []
+    real = workshop.provider.submit
+
+    async def submit(*given: object) -> object:
+        sent.append(workshop.clock.monotonic())
+        return await real(*given)  # type: ignore[arg-type]  # what it is called with
+
+    workshop.provider.submit = submit  # type: ignore[assignment,method-assign]  # the provider of a test
+    when(workshop.provider, "find", lambda: workshop.clock.set_wall(step))
+    await workshop.imagine()
+    await workshop.finish()
+    assert len(sent) <= 2
+    assert sent[-1] - sent[0] >= workshop.provider.lost_after or len(sent) == 1
+    assert sent[-1] - sent[0] < 2 * workshop.provider.lost_after
+
+
+@EITHER_WAY
+async def test_what_is_to_be_sent_again_is_sent_when_it_is_due(workshop: Workshop, step: float) -> None:
+    workshop.provider.enqueue("prepare", Busy("Later.", retry_after=30), Unreachable("Away."))
+    when(workshop.provider, "prepare", lambda: None)
+    job_id = await workshop.imagine()
+    began = workshop.clock.monotonic()
+    postpone = workshop.jobs.postpone
+
+    async def postponed(*given: object, **named: object) -> bool:
+        stored = await postpone(*given, **named)  # type: ignore[arg-type]  # what it is called with
+        workshop.clock.set_wall(step)
+        return stored
+
+    workshop.jobs.postpone = postponed  # type: ignore[method-assign]  # the moment after it was stored
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
+    assert 30 <= workshop.clock.monotonic() - began < 60
+
+
+async def test_a_clock_that_is_set_ahead_ends_no_wait_in_the_queue(workshop: Workshop) -> None:
+    workshop.provider.enqueue("prepare", *(Unreachable("Away.") for _ in range(3)))
+    job_id = await workshop.imagine()
+    began = workshop.clock.monotonic()
+    await workshop.worker.start()
+    workshop.clock.set_wall(2 * HOUR)
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
+    assert workshop.clock.monotonic() - began < 120
+
+
+async def test_a_clock_that_is_set_back_does_not_prolong_the_wait_in_the_queue(workshop: Workshop) -> None:
+    workshop.provider.enqueue("prepare", *(Unreachable("Away.") for _ in range(1000)))
+    job_id = await workshop.imagine()
+    began = workshop.clock.monotonic()
+    await workshop.worker.start()
+    workshop.clock.set_wall(-DAY)
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.FAILED
+    assert HOUR <= workshop.clock.monotonic() - began < 1.5 * HOUR
+
+
+@EITHER_WAY
+async def test_an_outage_lasts_as_long_as_it_should(make_workshop: MakeWorkshop, step: float) -> None:
+    provider = ScriptedProvider(polled=False)
+    workshop = await make_workshop(provider)
+    provider.enqueue("submit", *(Refused("The key is wrong.", operator=True) for _ in range(FAILURES)))
+    for number in range(FAILURES):
+        await workshop.imagine(BEN if number else ADA)
+        await workshop.finish()
+    workshop.clock.set_wall(step)
+    (outage,) = workshop.worker.outages()
+    assert outage.seconds == pytest.approx(SHORTEST, abs=5)
+    workshop.clock.advance(SHORTEST - 10)
+    assert workshop.worker.outages()
+    workshop.clock.advance(11)
+    assert workshop.worker.outages() == []
+
+
+@EITHER_WAY
+async def test_what_is_expected_of_a_job_does_not_move_with_the_clock(workshop: Workshop, step: float) -> None:
+    held = asyncio.Event()
+    workshop.provider.enqueue("poll", Waiting(eta_seconds=50), held)
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    while workshop.provider.calls("poll") < 2:
+        await asyncio.sleep(0.001)
+    workshop.clock.set_wall(step)
+    progress, _ = workshop.worker.progress(job_id)
+    assert progress.expected_at is not None
+    assert abs(progress.expected_at - workshop.clock.now()) <= 50_000
+    held.set()
+    await workshop.finish()
+
+
+# --- after a restart ----------------------------------------------------------------------------------------------
+
+
+@EITHER_WAY
+async def test_after_a_restart_a_wrong_clock_gives_up_nothing_that_is_rendering(
+    workshop: Workshop, step: float
+) -> None:
+    job_id = await left_rendering(workshop)
+    workshop.clock.set_wall(step)
+    workshop.provider.enqueue("poll", *(Waiting() for _ in range(5)))
+    began = workshop.clock.monotonic()
+    await workshop.restart()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
+    assert workshop.clock.monotonic() - began < 120, "nor does it keep anybody waiting"
+
+
+async def test_after_a_restart_one_that_hangs_is_given_up_after_some_time_and_some_polls(workshop: Workshop) -> None:
+    job_id = await left_rendering(workshop)
+    workshop.clock.advance(DAY)
+    workshop.provider.enqueue("poll", *(Waiting() for _ in range(1000)))
+    began, polls = workshop.clock.monotonic(), workshop.provider.calls("poll")
+    await workshop.restart()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
+    assert 100 <= workshop.clock.monotonic() - began < 600
+    assert 3 <= workshop.provider.calls("poll") - polls < 60
+
+
+async def test_after_a_restart_a_guess_that_cannot_be_teaches_nothing(workshop: Workshop) -> None:
+    job_id = await left_rendering(workshop)
+    workshop.clock.set_wall(DAY)
+    workshop.provider.enqueue("poll", Waiting(), Waiting(), finished())
+    await workshop.restart()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.status is SubmissionStatus.DONE
+    assert submission.finished_at is None, "nobody knows"
+    assert (await workshop.jobs.durations.of(workshop.provider.requests[0]))._places == []
+
+
+@EITHER_WAY
+async def test_after_a_restart_a_lost_submit_is_looked_for_over_real_time(workshop: Workshop, step: float) -> None:
+    await left_rendering(workshop, call="submit")
+    workshop.clock.set_wall(step)
+    began = workshop.clock.monotonic()
+    sent: list[float] = []
+    when(workshop.provider, "submit", lambda: sent.append(workshop.clock.monotonic()), number=2)
+    await workshop.restart()
+    await workshop.finish()
+    assert not sent or workshop.provider.lost_after <= sent[0] - began < 2 * workshop.provider.lost_after
+
+
+@EITHER_WAY
+async def test_after_a_restart_what_was_postponed_is_due_soon(workshop: Workshop, step: float) -> None:
+    workshop.provider.enqueue("prepare", Busy("Later.", retry_after=50))
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    while (await workshop.submission(job_id)).next_attempt_at is None:
+        await asyncio.sleep(0.001)
+    await workshop.worker.stop(0)
+    workshop.clock.set_wall(step)
+    began = workshop.clock.monotonic()
+    await workshop.restart()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
+    assert workshop.clock.monotonic() - began < 90
+
+
+async def test_after_a_restart_what_waits_in_the_queue_is_tried_before_it_is_given_up(workshop: Workshop) -> None:
+    job_id = await workshop.imagine()
+    workshop.clock.set_wall(DAY)
+    await workshop.restart()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
+
+
+async def test_after_a_restart_it_is_given_up_sooner_but_not_at_once(workshop: Workshop) -> None:
+    job_id = await workshop.imagine()
+    workshop.clock.advance(DAY)
+    workshop.provider.enqueue("prepare", *(Unreachable("Away.") for _ in range(1000)))
+    began = workshop.clock.monotonic()
+    await workshop.restart()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.FAILED
+    assert 500 < workshop.clock.monotonic() - began < HOUR
+
+
+async def test_after_a_restart_a_result_that_was_ready_before_is_looked_for(workshop: Workshop) -> None:
+    job_id = await workshop.imagine()
+    await workshop.start_until_ready(job_id)
+    assert not workshop.jobs.ready_before(await workshop.jobs.job(job_id))
+    # The clock was ahead before, and is right now: the job seems to have become ready in this process.
+    workshop.clock.set_wall(-DAY)
+    await workshop.restart()
+    async with workshop.database.read() as connection:
+        job = await rows.get_job(connection, job_id)
+    assert job is not None
+    assert workshop.jobs.ready_before(job)
+    await workshop.finish()
+    assert (await workshop.jobs.job(job_id)).status is JobStatus.DELIVERED
+
+
+# --- prices -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_price_can_be_confirmed_as_long_as_was_said(workshop: Workshop) -> None:
+    from tests.jobs.test_confirmation import CARD, Watched
+
+    watched = Watched(workshop)
+    running = asyncio.create_task(watched.proposals.run())
+    job_id = await watched.propose()
+    watched.proposals.wake()
+    while not watched.proposals.watched:
+        await asyncio.sleep(0.001)
+    workshop.clock.set_wall(HOUR)
+    watched.proposals.wake()
+    await watched.proposals.confirm(ADA, job_id, CARD)
+    assert await watched.status(job_id) is JobStatus.WORKING
+    # And no longer, where the clock was set back.
+    other = await watched.propose()
+    watched.proposals.wake()
+    while len(watched.proposals.watched) < 1 or other not in watched.proposals.watched:
+        await asyncio.sleep(0.001)
+    workshop.clock.set_wall(-DAY)
+    began = workshop.clock.monotonic()
+    watched.proposals.wake()
+    while await watched.status(other) is not JobStatus.LAPSED:
+        await asyncio.sleep(0.001)
+    assert workshop.clock.monotonic() - began <= CONFIRMABLE / 1000 + 1
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

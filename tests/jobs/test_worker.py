@@ -1,0 +1,441 @@
+"""The life of submissions and jobs, from the queue to the delivery."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bot.errors import UserError
+from bot.jobs.limits import Limits
+from bot.jobs.poll_status import DOUBTED_LOOKS
+from bot.providers.base import (
+    Busy,
+    Cost,
+    Failed,
+    Finished,
+    Gone,
+    PollResult,
+    Refused,
+    Unreachable,
+    Waiting,
+)
+from storage import reconcile
+from storage.jobs import JobStatus, SubmissionStatus
+from tests.doubles.provider import ScriptedProvider, finished
+from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
+
+
+async def test_a_polled_job_goes_through_every_state_and_is_charged_what_it_cost(workshop: Workshop) -> None:
+    workshop.provider.enqueue("poll", Waiting(percent=40), finished(images=2, millicredits=9000))
+    job_id = await workshop.imagine(images=2)
+    assert (await workshop.totals()).in_flight == 10_000
+    await workshop.finish()
+
+    view = await workshop.view(job_id)
+    assert view.job.status is JobStatus.DELIVERED
+    assert workshop.delivered == [job_id]
+    assert await workshop.steps(job_id) == ["queued", "submitting", "rendering", "done"]
+    assert [image.file for image in view.images] == [f"{job_id}-0-0.png", f"{job_id}-0-1.png"]
+    assert all(workshop.files.path(image.file or "").is_file() for image in view.images)
+    assert (view.captured, view.held, view.exact) == (9000, 0, True)
+    totals = await workshop.totals()
+    assert (totals.spent, totals.in_flight) == (9000, 0)
+    assert view.job.interaction_token is None
+
+
+async def test_an_engine_that_answers_at_once_needs_no_poll(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=False, images_per_submission=1))
+    job_id = await workshop.imagine(images=3)
+    await workshop.finish()
+    view = await workshop.view(job_id)
+    assert len(view.submissions) == 3
+    assert len(view.images) == 3
+    assert workshop.provider.calls("submit") == 3
+    assert workshop.provider.calls("poll") == 0
+    assert workshop.delivered == [job_id]
+
+
+async def test_one_of_several_fails_and_the_others_are_delivered(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=False, images_per_submission=1))
+    workshop.provider.enqueue("submit", Refused("The words were filtered."))
+    job_id = await workshop.imagine(images=3)
+    await workshop.finish()
+    view = await workshop.view(job_id)
+    assert sorted(submission.record.status for submission in view.submissions) == ["done", "done", "failed"]
+    assert view.captured == 10_000
+    assert (await workshop.totals()).in_flight == 0
+    failed = next(entry for entry in view.submissions if entry.record.status is SubmissionStatus.FAILED)
+    assert failed.record.error is not None
+    assert "filtered" in failed.record.error
+
+
+@pytest.mark.parametrize(
+    ("call", "answer", "status"),
+    [
+        ("submit", Refused("No."), SubmissionStatus.FAILED),
+        ("prepare", Refused("No."), SubmissionStatus.FAILED),
+        ("poll", Failed("It did not work."), SubmissionStatus.FAILED),
+    ],
+)
+async def test_an_end_without_images_is_free_and_told(
+    workshop: Workshop, call: str, answer: object, status: SubmissionStatus
+) -> None:
+    workshop.provider.enqueue(call, answer)
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.status is status
+    assert submission.error
+    totals = await workshop.totals()
+    assert (totals.spent, totals.in_flight) == (0, 0)
+    assert workshop.delivered == [job_id]
+
+
+@pytest.mark.parametrize("call", ["prepare", "submit"])
+@pytest.mark.parametrize("error", [Unreachable("Refused."), Busy("Later.", retry_after=30.0), Busy("Later.")])
+async def test_what_surely_did_not_arrive_is_sent_again(workshop: Workshop, call: str, error: Exception) -> None:
+    workshop.provider.enqueue(call, error)
+    began = workshop.clock.now()
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert (await workshop.view(job_id)).job.status is JobStatus.DELIVERED
+    assert workshop.provider.calls(call) == 2
+    # A provider thread that was opened is used again, not opened anew.
+    assert workshop.provider.calls("prepare") == (2 if call == "prepare" else 1)
+    wait = error.retry_after if isinstance(error, Busy) and error.retry_after else 1
+    assert workshop.clock.now() - began >= wait * 1000
+
+
+async def test_a_provider_that_is_never_reached_fails_after_an_hour_free(workshop: Workshop) -> None:
+    workshop.provider.enqueue("prepare", *(Unreachable("Refused.") for _ in range(200)))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.status is SubmissionStatus.FAILED
+    assert workshop.provider.calls("submit") == 0
+    assert (await workshop.totals()).in_flight == 0
+
+
+async def test_a_job_that_never_ends_is_given_up(workshop: Workshop) -> None:
+    workshop.provider.enqueue("poll", *(Waiting() for _ in range(2000)))
+    job_id = await workshop.imagine()
+    began = workshop.clock.now()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
+    assert 600_000 <= workshop.clock.now() - began < 700_000
+
+
+async def test_a_poll_that_fails_is_made_again(workshop: Workshop) -> None:
+    workshop.provider.enqueue("poll", Unreachable("Reset."), Busy("Slow down.", retry_after=7), Refused("Bad key."))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert (await workshop.view(job_id)).job.status is JobStatus.DELIVERED
+    assert workshop.provider.calls("poll") == 4
+
+
+DOUBTS = [
+    Gone(),
+    Failed("It ended without a picture.", sure=False),
+    Finished(finished().images, Cost(5000, exact=True), sure=False),
+]
+
+
+@pytest.mark.parametrize("doubt", DOUBTS, ids=["gone", "failed", "finished"])
+async def test_a_minute_of_odd_answers_costs_no_picture(workshop: Workshop, doubt: PollResult) -> None:
+    minute = [doubt] * 4
+    workshop.provider.enqueue("poll", *minute, Unreachable("Away."), *minute[:2], finished(millicredits=7000))
+    job_id = await workshop.imagine()
+    began = workshop.clock.now()
+    await workshop.finish()
+    assert (await workshop.view(job_id)).captured == 7000
+    assert workshop.clock.now() - began >= 60_000
+
+
+@pytest.mark.parametrize(
+    ("doubt", "status"),
+    list(zip(DOUBTS, (SubmissionStatus.UNKNOWN, SubmissionStatus.FAILED, SubmissionStatus.DONE), strict=True)),
+    ids=["gone", "failed", "finished"],
+)
+async def test_an_odd_answer_that_stays_counts_after_two_minutes_and_several_looks(
+    workshop: Workshop, doubt: PollResult, status: SubmissionStatus
+) -> None:
+    workshop.provider.enqueue("poll", *[doubt] * 1000)
+    job_id = await workshop.imagine()
+    began = workshop.clock.now()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.status is status
+    assert submission.handle is not None
+    assert workshop.provider.calls("poll") >= DOUBTED_LOOKS
+    assert 120_000 <= workshop.clock.now() - began < 300_000
+    assert (await workshop.totals()).in_flight == 0
+
+
+async def test_an_answer_that_makes_sense_ends_the_doubt(workshop: Workshop) -> None:
+    for _ in range(4):
+        workshop.provider.enqueue("poll", *[Gone()] * 5, Waiting())
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
+
+
+async def test_what_is_charged_is_stored_when_it_is_learnt_and_named_by_the_books(workshop: Workshop) -> None:
+    workshop.provider.enqueue("poll", Waiting(charged=5000), asyncio.Event())
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    while workshop.provider.calls("poll") < 2:
+        await asyncio.sleep(0)
+    assert (await workshop.submission(job_id)).charged == 5000
+    workshop.provider.enqueue("poll", *[Gone()] * 1000)
+    await workshop.restart()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
+    assert await beyond(workshop) == [(job_id, 5000, 0)]
+
+
+async def beyond(workshop: Workshop) -> list[tuple[int, int, int]]:
+    """What services charged beyond the ledger: the job, what was charged, what was captured (millicredits)."""
+    async with workshop.database.read() as connection:
+        books = await reconcile.reconcile(connection)
+    assert books.differences == []
+    return [(one.job_id, one.charged, one.captured) for one in books.beyond]
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (finished(), []),
+        (replace(finished(), beyond=4000), [(1, 9000, 5000)]),
+        (Failed("It broke.", charged=3000), [(1, 3000, 0)]),
+        (Failed("It broke."), []),
+    ],
+    ids=["paid", "twice", "for nothing", "free"],
+)
+async def test_the_books_name_what_was_charged_beyond_the_ledger(
+    workshop: Workshop, answer: PollResult, named: list[tuple[int, int, int]]
+) -> None:
+    workshop.provider.enqueue("poll", answer)
+    await workshop.imagine()
+    await workshop.finish()
+    assert await beyond(workshop) == named
+
+
+async def test_a_handle_that_a_poll_teaches_is_stored_and_used(workshop: Workshop) -> None:
+    workshop.provider.enqueue("poll", Waiting(handle={"number": 1, "taught": True}))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).handle == {"number": 1, "taught": True}
+    assert [handle for name, handle in workshop.provider.history if name == "poll"][-1] == {"number": 1, "taught": True}
+
+
+async def test_a_poll_that_fails_takes_no_percentage_away(workshop: Workshop) -> None:
+    release = asyncio.Event()
+    workshop.provider.enqueue("poll", Waiting(percent=40), Unreachable("Reset."), Waiting(percent=40), release)
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    while workshop.provider.calls("poll") < 4:
+        await asyncio.sleep(0.001)
+    assert workshop.worker.progress(job_id)[0].percent == 40
+    release.set()
+    await workshop.finish()
+
+
+async def test_an_image_that_appears_late_is_waited_for(workshop: Workshop) -> None:
+    workshop.provider.enqueue("fetch", Unreachable("Not yet."), Unreachable("Not yet."))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert len((await workshop.view(job_id)).images) == 1
+
+
+async def test_what_came_is_delivered_and_what_is_missing_is_said(workshop: Workshop) -> None:
+    workshop.provider.enqueue("fetch", Refused("Not an image."))
+    job_id = await workshop.imagine(images=3)
+    await workshop.finish()
+    view = await workshop.view(job_id)
+    assert len(view.images) == 2
+    assert "1 of 3" in (view.submissions[0].record.error or "")
+
+
+async def test_no_image_that_can_be_fetched_is_free(workshop: Workshop) -> None:
+    workshop.provider.enqueue("fetch", Refused("Not an image."), Refused("Not an image."))
+    job_id = await workshop.imagine(images=2)
+    await workshop.finish()
+    # It was paid for, so whoever keeps the books has to see it.
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
+    totals = await workshop.totals()
+    assert (totals.spent, totals.in_flight) == (0, 0)
+    assert await beyond(workshop) == [(job_id, 10_000, 0)]
+
+
+async def test_users_take_turns(make_workshop: MakeWorkshop) -> None:
+    provider = ScriptedProvider(polled=False, images_per_submission=1)
+    provider.jobs = 1
+    workshop = await make_workshop(provider)
+    for prompt in ("ada one", "ada two", "ada three"):
+        await workshop.imagine(ADA, prompt)
+    await workshop.imagine(BEN, "ben one")
+    await workshop.finish()
+    asked = [request.prompts[0].text for request in provider.requests]
+    assert asked.index("ben one") < asked.index("ada two")
+    assert len(asked) == 4
+
+
+async def test_fetching_is_told_once_it_takes_long(workshop: Workshop) -> None:
+    come = asyncio.Event()
+    workshop.provider.enqueue("fetch", come)
+    job_id = await workshop.imagine()
+    await workshop.worker.start()
+    await workshop.provider.called("fetch")
+    assert not workshop.worker.progress(job_id)[0].fetching
+    workshop.changes[job_id].clear()
+    await workshop.changed(job_id)
+    assert workshop.worker.progress(job_id)[0].fetching
+    come.set()
+    await workshop.finish()
+    assert workshop.delivered == [job_id]
+
+
+async def test_a_job_that_is_ready_is_shown_and_not_looked_at_as_unfinished_once_more(workshop: Workshop) -> None:
+    told: list[list[SubmissionStatus]] = []
+
+    def changed(job_id: int) -> None:
+        told.append([submission.status for submission in workshop.worker.progress(job_id)[1]])
+
+    workshop.worker._changed = changed
+    await workshop.imagine()
+    await workshop.finish()
+    # Where the disk is slow it is told of fetching too, while it is still rendering as far as the record says.
+    assert told[:2] == [[SubmissionStatus.SUBMITTING], [SubmissionStatus.RENDERING]]
+    assert all(statuses == [SubmissionStatus.RENDERING] for statuses in told[2:])
+
+
+async def test_the_first_end_of_several_is_told(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=False, images_per_submission=1))
+    first, second, on_their_way = asyncio.Event(), asyncio.Event(), list[int]()
+    workshop.provider.enqueue("submit", first, second)
+    workshop.worker._changed = lambda job_id: on_their_way.append(len(workshop.worker.progress(job_id)[1]))
+    await workshop.imagine(images=2)
+    await workshop.worker.start()
+    while workshop.provider.calls("submit") < 2:
+        await asyncio.sleep(0)
+    # What was told until now was told of the way there.
+    on_their_way.clear()
+    first.set()
+    while 1 not in on_their_way:
+        await asyncio.sleep(0)
+    second.set()
+    await workshop.finish()
+    assert len(workshop.delivered) == 1
+
+
+async def test_the_place_in_the_queue_is_known(make_workshop: MakeWorkshop) -> None:
+    provider = ScriptedProvider(polled=False)
+    provider.jobs = 1
+    release = asyncio.Event()
+    provider.enqueue("submit", release)
+    workshop = await make_workshop(provider)
+    first = await workshop.imagine(ADA, "first")
+    second = await workshop.imagine(BEN, "second")
+    third = await workshop.imagine(ADA, "third")
+    await workshop.worker.start()
+    await provider.called("submit")
+    await workshop.changed(third)
+    assert workshop.worker.progress(first)[0].queue_position is None
+    assert workshop.worker.progress(second)[0].queue_position == 1
+    release.set()
+    await workshop.finish()
+    assert sorted(workshop.delivered) == [first, second, third]
+
+
+async def test_cancel_drops_what_has_not_been_sent_and_lets_the_rest_go_on(make_workshop: MakeWorkshop) -> None:
+    provider = ScriptedProvider(polled=False, images_per_submission=1)
+    provider.jobs = 1
+    release = asyncio.Event()
+    provider.enqueue("submit", release)
+    workshop = await make_workshop(provider)
+    job_id = await workshop.imagine(ADA, images=3)
+    await workshop.worker.start()
+    await provider.called("submit")
+    assert "2 of 3" in await workshop.actions.cancel(ADA, job_id)
+    release.set()
+    await workshop.finish()
+    view = await workshop.view(job_id)
+    assert len(view.images) == 1
+    assert view.captured == 5000
+    assert (await workshop.totals()).in_flight == 0
+    assert "Too late" in await workshop.actions.cancel(ADA, job_id)
+
+
+async def test_cancel_before_anything_was_sent_is_free_and_shown(workshop: Workshop) -> None:
+    job_id = await workshop.imagine()
+    assert "not charged" in await workshop.actions.cancel(ADA, job_id)
+    await workshop.finish()
+    assert workshop.provider.history == []
+    assert workshop.delivered == [job_id]
+    assert (await workshop.totals()).spent == 0
+
+
+async def test_somebody_else_may_not_cancel(workshop: Workshop) -> None:
+    job_id = await workshop.imagine()
+    with pytest.raises(UserError):
+        await workshop.actions.cancel(BEN, job_id)
+
+
+async def test_a_delivery_that_fails_is_tried_again(workshop: Workshop) -> None:
+    tries = 0
+    real = workshop.deliver
+
+    async def deliver(job_id: int) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise OSError("the line is down")
+        await real(job_id)
+
+    workshop.deliver = deliver
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert tries == 3
+    assert workshop.delivered == [job_id]
+
+
+async def test_an_error_of_our_own_is_told_and_free(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", RuntimeError("a bug"))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.status is SubmissionStatus.UNKNOWN
+    assert str(job_id) in (submission.error or "")
+    assert "a bug" not in (submission.error or "")
+    assert (await workshop.totals()).in_flight == 0
+
+
+async def test_an_error_of_our_own_while_fetching_does_not_lose_what_is_paid_for(workshop: Workshop) -> None:
+    workshop.provider.enqueue("fetch", OSError("no space left on device"))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert len((await workshop.view(job_id)).images) == 1
+    assert workshop.provider.calls("submit") == 1
+
+
+# --- limits -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_hundred_at_once_at_a_limit_for_ten_yield_ten(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(limits=Limits(user_daily=50_000, jobs_per_user=1000))
+    results = await asyncio.gather(*(workshop.imagine() for _ in range(100)), return_exceptions=True)
+    accepted = [result for result in results if isinstance(result, int)]
+    refused = [result for result in results if isinstance(result, UserError)]
+    assert (len(accepted), len(refused)) == (10, 90)
+    assert "Nothing was charged" in str(refused[0])
+    await workshop.finish()
+    assert (await workshop.totals()).spent == 50_000
+
+
+async def test_every_limit_that_is_passed_is_named_at_once(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(limits=Limits(user_daily=1, server_monthly=1, bot_daily=1, jobs_per_user=0))
+    with pytest.raises(UserError) as refused:
+        await workshop.imagine()
+    assert len(refused.value.problems) == 4

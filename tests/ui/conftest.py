@@ -1,0 +1,209 @@
+"""A delivery on real jobs, files and a database, before a Discord that answers as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import discord
+import pytest
+
+from bot.domain.place import CardAddress, Origin
+from bot.domain.requests import ImagineOptions
+from bot.jobs.limits import Limits
+from bot.jobs.service import Actions
+from bot.jobs.store import Jobs
+from bot.jobs.worker import Worker
+from bot.people.user_settings import Personal
+from bot.ui.cards.layout import Card
+from bot.ui.client import Easel
+from bot.ui.delivery import progress as delivery_module
+from bot.ui.delivery.images import Upload
+from bot.ui.delivery.messages import Messages
+from bot.ui.delivery.progress import Delivery
+from storage.database import Database
+from storage.images import ImageFiles
+from storage.jobs import Job
+from storage.pools import Pools
+from tests.doubles.clock import SkippingClock
+from tests.doubles.provider import ScriptedProvider
+
+ADA = Origin(user_id=1, user_name="ada", server_id=10, channel_id=100, file_limit=10 * 2**20)
+
+
+def refused(status: int, code: int = 0) -> discord.HTTPException:
+    """What discord.py raises for an answer of this status with this code."""
+    kind = {403: discord.Forbidden, 404: discord.NotFound}.get(status, discord.HTTPException)
+    kind = discord.DiscordServerError if status >= 500 else kind
+    response = SimpleNamespace(status=status, reason="refused", headers={})
+    return kind(cast("Any", response), {"code": code, "message": "refused"})
+
+
+@dataclass
+class Sent:
+    """One request that Discord took."""
+
+    way: str
+    job: Job
+    card: Card
+    uploads: Sequence[Upload]
+    kept: Sequence[str] = ()
+
+    @property
+    def says(self) -> str:
+        return self.card.content
+
+
+@dataclass
+class Answers(Messages):
+    """Takes every request, unless an answer was put in for this way: an error, or an event to wait for first."""
+
+    taken: list[Sent] = field(default_factory=list)
+    tried: list[str] = field(default_factory=list)
+    answers: dict[str, deque[Any]] = field(default_factory=lambda: defaultdict(deque))
+    there: discord.Message | None = None
+    files: dict[str, int] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(5000))
+    client: discord.Client | None = None
+
+    def enqueue(self, way: str, *answers: Any) -> None:
+        self.answers[way].extend(answers)
+
+    def _standing(self, uploads: Sequence[Upload], kept: Collection[int]) -> dict[str, int]:
+        self.files = {name: number for name, number in self.files.items() if number in kept}
+        self.files |= {upload.name: next(self.numbers) for upload in uploads}
+        return self.files
+
+    async def _answer(
+        self,
+        way: str,
+        job: Job,
+        card: Card | None = None,
+        uploads: Sequence[Upload] = (),
+        kept: Collection[int] = (),
+    ) -> None:
+        self.tried.append(way)
+        while self.answers[way]:
+            answer = self.answers[way].popleft()
+            if isinstance(answer, asyncio.Event):
+                await answer.wait()
+            elif answer is not None:
+                raise answer
+            else:
+                break
+        if card is not None:
+            self.taken.append(
+                Sent(way, job, card, tuple(uploads), [name for name, number in self.files.items() if number in kept])
+            )
+
+    async def edit_by_token(
+        self, job: Job, card: Card, uploads: Sequence[Upload] = (), kept: Collection[int] = ()
+    ) -> dict[str, int]:
+        await self._answer("token", job, card, uploads, kept)
+        return self._standing(uploads, kept)
+
+    async def edit_by_bot(
+        self, job: Job, card: Card, uploads: Sequence[Upload] = (), kept: Collection[int] = ()
+    ) -> dict[str, int]:
+        await self._answer("bot", job, card, uploads, kept)
+        return self._standing(uploads, kept)
+
+    async def post(self, job: Job, card: Card, uploads: Sequence[Upload], nonce: str) -> discord.Message:
+        await self._answer("post", job, card, uploads)
+        return message(2000, job.channel_id)
+
+    async def dm(self, job: Job, card: Card, uploads: Sequence[Upload], nonce: str) -> discord.Message:
+        await self._answer("dm", job, card, uploads)
+        return message(3000, 300)
+
+    async def posted(self, job: Job, *, dm: bool) -> discord.Message | None:
+        await self._answer("look", job)
+        return self.there
+
+
+def message(number: int, channel: int) -> discord.Message:
+    return cast("discord.Message", SimpleNamespace(id=number, channel=SimpleNamespace(id=channel)))
+
+
+@dataclass
+class Post:
+    """A delivery with everything around it. The worker runs only where a test starts it."""
+
+    database: Database
+    files: ImageFiles
+    clock: SkippingClock
+    provider: ScriptedProvider
+    discord: Answers
+    jobs: Jobs
+    worker: Worker
+    actions: Actions
+    delivery: Delivery
+    personal: Personal
+    running: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def imagine(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
+        """A job whose token lasts for so many seconds; 0: Discord has refused it."""
+        plan = self.actions.check(origin, ImagineOptions(**{"prompt": "a lighthouse", **options}))
+        card = CardAddress(origin.channel_id, 1000, "aToken", self.clock.now() + int(seconds * 1000))
+        job_id = await self.actions.imagine(origin, plan, card)
+        if not seconds:
+            await self.jobs.token_over(await self.job(job_id))
+        return job_id
+
+    async def ready(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
+        """A job whose work is done and that nobody has been shown."""
+        job_id = await self.imagine(origin, seconds=seconds, **options)
+        shown, self.worker._deliver = self.worker._deliver, _nobody
+        await self.worker.start()
+        await self.worker.idle()
+        self.worker._deliver = shown
+        return job_id
+
+    async def job(self, job_id: int) -> Job:
+        return await self.jobs.job(job_id)
+
+    def run(self) -> None:
+        self.running.append(asyncio.create_task(self.delivery.run()))
+
+
+async def _nobody(job_id: int) -> None:
+    return None
+
+
+@pytest.fixture
+async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Post]:
+    await asyncio.to_thread(shutil.copy, migrated, tmp_path / "easel.db")
+    url = f"sqlite+aiosqlite:///{tmp_path / 'easel.db'}"
+    database, files, clock = await Database.open(url), ImageFiles(tmp_path / "images", pools), SkippingClock()
+    await files.prepare()
+    provider, answers, limits = ScriptedProvider(), Answers(), Limits()
+    monkeypatch.setattr(delivery_module, "Messages", lambda _: answers)
+    jobs = Jobs(database, {"scripted": provider}, limits, clock)
+    delivery = Delivery(jobs=jobs, files=files, clock=clock)
+    worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
+    actions = Actions(jobs=jobs, worker=worker, files=files, clock=clock)
+    personal = Personal(database, jobs.engines, next(iter(jobs.engines)), clock)
+    delivery.attach(cast("Easel", SimpleNamespace(actions=actions, personal=personal)))
+    made = Post(database, files, clock, provider, answers, jobs, worker, actions, delivery, personal)
+    yield made
+    for task in made.running:
+        task.cancel()
+    await asyncio.gather(*made.running, return_exceptions=True)
+    await worker.stop(0)
+    await database.close()
+
+
+def ways(post: Post) -> list[str]:
+    return [sent.way for sent in post.discord.taken]
+
+
+async def worked(post: Post) -> None:
+    await post.worker.start()
+    await post.worker.idle()

@@ -1,0 +1,163 @@
+"""The cards of admins: within Discord's limits at their fullest, and harmless whatever stands in them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from discord.ui import LayoutView
+
+from bot.domain.periods import Period, Span
+from bot.domain.rules import Rules
+from bot.jobs.circuit_breaker import Outage
+from bot.jobs.limits import CreditLimit, InForce, LimitKind, Limits, LimitUse
+from bot.servers.report_pages import ReportPage
+from bot.servers.reports import PersonReport, Running, UsageReport
+from bot.servers.settings import MemberLimits
+from bot.servers.timeline import Bar
+from bot.ui.cards.quotas import member_card, quotas_card
+from bot.ui.cards.server import log_card, rules_card
+from bot.ui.cards.usage import ALT_AT_MOST, Names, person_card, report_card, report_chart, running_card
+from bot.ui.cards.wording import units
+from bot.ui.charts import in_words
+from bot.ui.page_buttons import TURNS, PageButton
+from storage.jobs import SubmissionStatus
+from storage.ledger import Balance
+from storage.quotas import Quota, Subject
+from storage.reports import DAY, By, Figures, Line
+from storage.running import Request
+from storage.server_settings import AdminAct
+from tests.doubles.cards import everything, said
+
+HUGE = 10**12
+NAUGHTY = "@everyone <@1> [x](https://evil.example)\n# big"
+FIGURES = Figures(HUGE, HUGE, 10**6, 10**6, 10**5, 10**5, HUGE, HUGE)
+NAMES = Names("*" * 200, {"aithriving/core": NAUGHTY}, lambda number: f"#{number}")
+
+
+def fits(card: LayoutView) -> None:
+    """Discord would take it, and the bot its buttons."""
+    parts = everything(card)  # type: ignore[arg-type]  # any view has components
+    assert len(parts) <= 40
+    texts = [part["content"] for part in parts if part["type"] == 10]
+    assert all(texts)
+    assert sum(map(units, texts)) <= 4000
+    ids = [part["custom_id"] for part in parts if part["type"] == 2]
+    assert len(set(ids)) == len(ids)
+    for part in parts:
+        if part["type"] == 2:
+            assert 0 < len(part["label"]) <= 80
+            assert len(part["custom_id"]) <= 100
+            match = PageButton.__discord_ui_compiled_template__.fullmatch(part["custom_id"])
+            assert match is not None
+            assert match["list"] in TURNS
+
+
+def report(by: By, lines: tuple[Line, ...], name: str = "2026-01-15..2026-02-14") -> UsageReport:
+    bars = tuple(Bar(number * DAY, (number + 1) * DAY, HUGE, HUGE) for number in range(31))
+    limits = (
+        CreditLimit(LimitKind.SERVER, HUGE, Period.MONTH),
+        CreditLimit(LimitKind.SERVER_MONTHLY, 0, Period.MONTH),
+        CreditLimit(LimitKind.BOT_DAILY, HUGE, Period.DAY),
+    )
+    return UsageReport(
+        span=Span(1, 2, name),
+        by=by,
+        everywhere=True,
+        page=ReportPage(FIGURES, lines, count=5000, number=250, bars=bars),
+        uses=tuple(LimitUse(limit, HUGE, HUGE) for limit in limits),
+    )
+
+
+def test_a_report_fits_at_its_fullest() -> None:
+    keys: dict[By, list[int | str | None]] = {
+        By.USER: [2**62 + number for number in range(10)],
+        By.ENGINE: ["aithriving/core", "e" * 300, *(f"{number}" * 90 for number in range(8))],
+        By.CHANNEL: [None, *(2**62 + number for number in range(9))],
+        By.DAY: list(range(20000, 20010)),
+    }
+    for by, every in keys.items():
+        full = report(by, tuple(Line(key, FIGURES) for key in every), name="2" * 40)
+        chart = report_chart(full, NAMES)
+        assert chart is not None
+        assert len(in_words(chart, ALT_AT_MOST)) <= ALT_AT_MOST
+        fits(report_card(full, NAMES, chart=chart))
+        assert "@everyone" not in said(report_card(full, NAMES, chart=None)).replace("\\@everyone", "")
+    empty = replace(report(By.USER, ()), page=ReportPage(Figures(), (), count=0, number=1))
+    assert report_chart(empty, NAMES) is None
+    assert "Nobody has made an image" in said(report_card(empty, NAMES, chart=None))
+
+
+def test_somebody_who_left_is_no_mention() -> None:
+    assert "somebody who left: " in said(report_card(report(By.USER, (Line(-5, FIGURES),)), NAMES, chart=None))
+
+
+def request(number: int, status: SubmissionStatus) -> Request:
+    job = 10**9 + number // 2
+    return Request(
+        id=number,
+        job_id=job,
+        user_id=2**62,
+        server_id=1,
+        channel_id=2**62,
+        private=True,
+        engine="e" * 200,
+        provider="p",
+        status=status,
+        created_at=1,
+        sent_at=None,
+        updated_at=2,
+        error=NAUGHTY * 20,
+    )
+
+
+def test_what_runs_and_what_failed_fits_at_its_fullest() -> None:
+    requests = tuple(request(number, list(SubmissionStatus)[number % 3]) for number in range(500))
+    outages = tuple(Outage("p", NAUGHTY, 60.0, 10**12, 5, NAUGHTY * 9) for _ in range(9))
+    card = running_card(Running(requests, outages, requests[:10], everywhere=True, now=5), NAUGHTY)
+    fits(card)
+    assert "\n# big" not in said(card)
+    failed = tuple(request(number, SubmissionStatus.FAILED) for number in range(8))
+    lines = tuple(Line("e" * 100, FIGURES) for _ in range(25))
+    person = PersonReport(
+        user_id=1,
+        span=Span(1, 2, "x" * 40),
+        everywhere=False,
+        totals=FIGURES,
+        engines=lines,
+        grants=Balance(HUGE, 5),
+        failures=failed,
+    )
+    fits(person_card(person, NAMES))
+
+
+def test_limits_and_rules_fit_at_their_fullest() -> None:
+    quotas = [Quota(Subject.SERVER, credits=HUGE), *(Quota(Subject.USER, 2**62 + n, HUGE, 10, 9) for n in range(999))]
+    fits(quotas_card(quotas, Period.MONTH, Limits(HUGE, HUGE, HUGE)))
+    limits = tuple(CreditLimit(kind, HUGE, Period.DAY) for kind in (LimitKind.SERVER_USER, LimitKind.SERVER))
+    member = MemberLimits(
+        limits=InForce(limits, HUGE, server_jobs=10, images=10),
+        uses=tuple(LimitUse(limit, HUGE, HUGE) for limit in limits),
+        period=Period.DAY,
+        renews_at=1_800_000_000_000,
+        spent=HUGE,
+        unfinished=9,
+        grants=Balance(HUGE, 1),
+    )
+    fits(member_card(2**62, member))
+    ids = tuple(2**62 + number for number in range(50))
+    words = tuple(f"{NAUGHTY}{number}"[:40] for number in range(100))
+    rules = Rules(channels=ids, roles=ids, engines=("e" * 90,) * 20, refused=words, restricted=words, log_channel=5)
+    card = rules_card(rules, [f"In <#{2**62}> I lack everything that there is to lack." for _ in range(20)])
+    fits(card)
+    assert "\n# big" not in said(card)
+
+
+def test_the_log_fits_at_its_fullest_and_has_no_power() -> None:
+    details = {"subject": "user", "id": str(2**62), "amount": HUGE, "note": NAUGHTY * 9}
+    acts = [AdminAct(number, 1, 2**62, "quota grant", details, 10**12) for number in range(20)]
+    ids = [2**62 + number for number in range(50)]
+    acts.append(AdminAct(1, 1, 1, "server set", {"channels": ids, "roles": ids, "refused": [NAUGHTY] * 100}, 5))
+    card = log_card(acts)
+    fits(card)
+    assert "\n# big" not in said(card)
+    assert "everybody" in said(log_card([AdminAct(1, 1, 1, "quota set", {"subject": "default", "credits": 5}, 5)]))

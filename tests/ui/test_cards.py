@@ -1,0 +1,422 @@
+"""Every card is within what Discord takes, whatever people and services wrote, and says what it has to say."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.domain.form_data import draft_of
+from bot.domain.money import Price
+from bot.domain.periods import Period
+from bot.domain.requests import ImagineOptions
+from bot.jobs.limits import CreditLimit, LimitKind, LimitUse
+from bot.jobs.results import Detailed
+from bot.jobs.view import JobView, Progress, SubmissionView
+from bot.providers.base import Size, WeightedText
+from bot.servers.spending import CreditsView, Step
+from bot.ui.cards.credits import credits_card, credits_chart
+from bot.ui.cards.details import details_card
+from bot.ui.cards.engines import engine_card, engines_card
+from bot.ui.cards.help import SUBJECTS, help_card, subject_card
+from bot.ui.cards.job import ShownImage, cost_text, failure_card, result_card, waiting_card
+from bot.ui.cards.job_text import alt_text
+from bot.ui.cards.layout import Card, notice, refusal, text, within
+from bot.ui.cards.proposal import lapsed_card, proposal_card
+from bot.ui.cards.server import value_text
+from bot.ui.cards.wording import units
+from bot.ui.forms import EditForm
+from storage.jobs import Event, JobStatus, SubmissionStatus
+from storage.ledger import Balance
+from storage.spending import Spent
+from tests.doubles.cards import check, everything, labels, said
+from tests.doubles.engines import ENGINES
+from tests.doubles.views import ENGINE, NOW, image, job, request, submission, view
+
+COMPONENTS_V2 = 1 << 15
+
+prompts = st.one_of(
+    st.text(min_size=1, max_size=2000),
+    st.sampled_from(["*", "<@1>", "🦊", "-# ", "\n# x\n", "\\", "`"]).map(lambda mark: (mark * 2000)[:2000]),
+)
+
+
+def many(prompt: str, sentence: str) -> JobView:
+    """The most there can be: ten requests of different words and fates, everything else at its longest."""
+    statuses = [*SubmissionStatus, SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN]
+    submissions = [
+        submission(
+            number,
+            status,
+            asked=request(
+                f"{prompt}{number}"[-2000:],
+                style=sentence[:100] or None,
+                negative=prompt,
+                seed=2**32 - 2 - number,
+                guidance=7.25,
+                steps=50,
+                sampler="K_DPMPP_2S_ANCESTRAL",
+                size=Size(1536 - number, 1536),
+            ),
+            images=[image(number, submission_id=number, seed=2**32 - number, filtered=True)],
+            held=5000,
+            captured=1234 if status is SubmissionStatus.DONE else None,
+            exact=False,
+            error=f"{sentence}{number}",
+            attempts=3,
+            next_attempt_at=NOW,
+            sent_at=NOW,
+            finished_at=NOW + 123_456,
+        )
+        for number, status in enumerate(statuses, 1)
+    ]
+    return view(
+        *submissions,
+        prompt=prompt,
+        title=sentence,
+        progress=Progress(queue_position=12345, percent=100, expected_at=NOW, fetching=False),
+        engines=(),
+        quoted_exactly=False,
+        of=job(resumed_at=NOW, delivery_note=sentence, parent_id=11, user_id=2**63 - 1, id=10**17),
+    )
+
+
+@pytest.mark.slow
+@settings(max_examples=20)
+@given(prompts, prompts)
+def test_the_fullest_cards_are_within_the_limits(prompt: str, sentence: str) -> None:
+    shown = many(prompt, sentence)
+    images = [ShownImage(each, f"easel-12-{each.id}.webp", reencoded=True) for each in shown.images]
+    events = [Event(number, 1 + number % 10, None, SubmissionStatus.DONE, NOW, sentence) for number in range(200)]
+    compared = replace(shown, options=replace(shown.options, engines=tuple("abcdefghij"), style=prompt, seed=7))
+    planned = replace(
+        compared,
+        job=replace(shown.job, status=JobStatus.PROPOSED),
+        submissions=(),
+        planned=shown.requests,
+        prices=tuple(Price(400, 123_456_789, exact=False) for _ in shown.requests),
+    )
+    secret = replace(compared, job=replace(shown.job, private=True))
+    for card in (
+        waiting_card(shown),
+        waiting_card(compared, images, ending=sentence[:100] or "over"),
+        proposal_card(planned),
+        proposal_card(replace(planned, options=shown.options)),
+        lapsed_card(planned),
+        result_card(secret, images, notes=["<@1>, this took longer than its first card could wait."]),
+        result_card(shown, images, notes=["<@1>, this took longer than its first card could wait."]),
+        failure_card(shown, notes=["This could not be shown in <#1>."]),
+        details_card(
+            Detailed(
+                shown,
+                mine=True,
+                events=events,
+                parent=11,
+                children=tuple(range(10**17, 10**17 + 9)),
+                hidden=3,
+                kept_until=NOW,
+            )
+        ),
+        refusal([sentence] * 30),
+        notice("A sentence."),
+    ):
+        check(card)
+
+
+@given(prompts)
+def test_what_was_typed_never_ends_the_line_it_stands_in(prompt: str) -> None:
+    card = waiting_card(view(submission(asked=request(prompt)), prompt=prompt))
+    first = said(card).split("\n")
+    assert first[1].startswith("-# Brush")
+
+
+def test_a_waiting_card_says_place_price_and_who_asked() -> None:
+    card = waiting_card(view(submission(held=6000), progress=Progress(queue_position=3)))
+    assert said(card).split("\n") == [
+        "a lighthouse",
+        "-# Brush · 512x512",
+        "**Waiting to be sent** · number 3 in the queue",
+        "-# 6 credits held, the exact price · for <@7>",
+    ]
+    assert labels(card) == ["Cancel"]
+
+
+@pytest.mark.parametrize(
+    ("status", "progress", "words"),
+    [
+        (SubmissionStatus.QUEUED, Progress(queue_position=1), "**Waiting to be sent** · next in the queue"),
+        (SubmissionStatus.SUBMITTING, Progress(), "**Sent to the image service**"),
+        (SubmissionStatus.RENDERING, Progress(), "**Rendering**"),
+        (SubmissionStatus.RENDERING, Progress(percent=40), "**Rendering**\n▰▰▰▰▱▱▱▱▱▱▱▱ 40 %"),
+        (
+            SubmissionStatus.RENDERING,
+            Progress(expected_at=NOW + 12_400),
+            f"**Rendering** · usually ready <t:{(NOW + 10_000) // 1000}:R>",
+        ),
+        (SubmissionStatus.RENDERING, Progress(overdue=True), "**Rendering** · taking longer than usual"),
+        (SubmissionStatus.RENDERING, Progress(fetching=True), "**Fetching the images**"),
+    ],
+)
+def test_what_is_happening_is_said_in_words(status: SubmissionStatus, progress: Progress, words: str) -> None:
+    card = waiting_card(view(submission(status=status, held=6000), progress=progress))
+    assert words in said(card)
+    assert labels(card) == (["Cancel"] if status is SubmissionStatus.QUEUED else [])
+
+
+def test_what_was_sent_before_does_not_wait_as_if_it_was_not() -> None:
+    lost = submission(status=SubmissionStatus.QUEUED, held=6000, sendings=1)
+    assert "**Waiting to be sent**" not in said(waiting_card(view(lost)))
+
+
+def test_a_job_whose_provider_is_not_set_up_says_so_and_can_be_cancelled() -> None:
+    sent = replace(submission(status=SubmissionStatus.RENDERING, held=6000), provider_missing=True)
+    card = waiting_card(view(sent))
+    assert "**Waiting for the image service**" in said(card)
+    assert "scripted is switched off here" in said(card)
+    assert labels(card) == ["Cancel"]
+
+
+def test_once_it_is_rendered_nothing_is_guessed_any_more() -> None:
+    rendering = submission(status=SubmissionStatus.RENDERING, held=6000)
+    spoken = said(waiting_card(view(rendering, progress=Progress(percent=99, expected_at=NOW, fetching=True))))
+    assert "**Fetching the images**\n-#" in spoken
+
+
+def test_a_provider_that_is_busy_is_named_as_the_reason_to_wait() -> None:
+    waiting = submission(status=SubmissionStatus.QUEUED, attempts=1, next_attempt_at=NOW + 5000)
+    assert f"busy or away, next try <t:{NOW // 1000 + 5}:R>" in said(waiting_card(view(waiting)))
+
+
+def test_several_requests_are_counted_by_what_became_of_them() -> None:
+    card = waiting_card(
+        view(
+            submission(1, SubmissionStatus.DONE, captured=6000),
+            submission(2, SubmissionStatus.RENDERING, held=6000),
+            submission(3, SubmissionStatus.QUEUED, held=6000),
+            submission(4, SubmissionStatus.FAILED),
+        )
+    )
+    assert "**1 of 4 done** · 1 rendering · 1 waiting · 1 failed (free)" in said(card)
+    assert "6 spent, 12 credits held" in said(card)
+    assert "4 images" in said(card)
+
+
+def test_an_estimate_is_marked_before_and_after() -> None:
+    before = waiting_card(view(submission(held=2000), quoted_exactly=False))
+    assert "2 credits held, an estimate" in said(before)
+    done = submission(status=SubmissionStatus.DONE, captured=1200, exact=False, images=[image(1)])
+    assert "about 1.2 credits (estimate)" in said(result_card(view(done), []))
+
+
+def test_a_restart_is_not_hidden() -> None:
+    assert "Picked up again after a restart." in said(waiting_card(view(of=job(resumed_at=NOW))))
+
+
+def result_view(**known: Any) -> JobView:
+    asked = known.pop("asked", request(style="plain", seed=7))
+    done = submission(
+        status=SubmissionStatus.DONE,
+        asked=asked,
+        images=known.pop("images", [image(1, seed=7)]),
+        captured=6000,
+        sent_at=NOW,
+        finished_at=NOW + 9000,
+        error=known.pop("error", None),
+    )
+    return view(done, of=job(JobStatus.READY, **known))
+
+
+def test_a_result_shows_the_images_with_what_they_are_and_cost() -> None:
+    shown = result_view(spoiler=True)
+    card = result_card(shown, [ShownImage(shown.images[0], "easel-12-1.png")])
+    assert said(card) == "a lighthouse\n-# Brush · 512x512 · plain · seed 7 · 9 s · 6 credits · for <@7>"
+    assert labels(card) == ["Again", "New seed", "Edit", "Details", "Delete"]
+    (gallery,) = [part for part in everything(card) if part["type"] == 12]
+    (item,) = gallery["items"]
+    assert item["media"]["url"] == "attachment://easel-12-1.png"
+    assert (item["description"], item["spoiler"]) == ("a lighthouse", True)
+
+
+def test_a_new_seed_is_offered_only_where_one_was_fixed() -> None:
+    shown = result_view(asked=request())
+    assert labels(result_card(shown, [])) == ["Again", "Edit", "Details", "Delete"]
+
+
+def test_what_was_done_to_the_images_is_said() -> None:
+    shown = result_view(images=[image(1), image(2, filtered=True)], error="1 of 3 pictures did not come.")
+    first, second = shown.images
+    spoken = said(result_card(shown, [ShownImage(first, "1.webp", reencoded=True), ShownImage(second, "2.png")]))
+    assert "1 of 3 pictures did not come." in spoken
+    assert "blurred or held back image 2." in spoken
+    assert "Re-encoded to fit what can be sent here: image 1. The original is kept." in spoken
+
+
+def test_a_partly_failed_job_says_what_failed_and_that_it_was_free() -> None:
+    done = submission(1, SubmissionStatus.DONE, images=[image(1)], captured=6000)
+    failed = [submission(number, SubmissionStatus.FAILED, error="The words were refused.") for number in (2, 3)]
+    dropped = submission(4, SubmissionStatus.CANCELLED, error="Cancelled.")
+    spoken = said(result_card(view(done, *failed, dropped), []))
+    assert "2 of 4 requests failed and were free: The words were refused." in spoken
+    assert "1 of 4 requests cancelled, not charged." in spoken
+
+
+def test_alt_text_is_the_prompt_of_that_very_image() -> None:
+    parts = (WeightedText("a **red** car"), WeightedText("fog", -0.5))
+    red = submission(1, SubmissionStatus.DONE, asked=request(prompts=parts), images=[image(1, submission_id=1)])
+    blue = submission(2, SubmissionStatus.DONE, asked=request("a blue car"), images=[image(2, submission_id=2)])
+    shown = view(red, blue, prompt="a {**red**, blue} car")
+    assert alt_text(shown, shown.images[0], 1) == "a **red** car, fog (-0.5) (image 1 of 2)"
+    assert alt_text(shown, shown.images[1], 2) == "a blue car (image 2 of 2)"
+    assert said(waiting_card(shown)).startswith("a {\\*\\*red\\*\\*, blue} car\n")
+
+
+def test_a_failure_says_what_happened_and_that_it_was_free_once() -> None:
+    failed = submission(status=SubmissionStatus.FAILED, error="The service is away.")
+    assert "The service is away.\nNothing was charged." in said(failure_card(view(failed)))
+    assert labels(failure_card(view(failed))) == ["Again", "Edit", "Details", "Delete"]
+
+
+def test_a_cancelled_job_is_not_called_a_failure() -> None:
+    spoken = said(failure_card(view(submission(status=SubmissionStatus.CANCELLED, error="Cancelled."))))
+    assert "**Cancelled.**\nNothing was charged." in spoken
+    assert "No image" not in spoken
+
+
+def test_details_show_settings_cost_requests_and_steps() -> None:
+    shown = result_view(asked=request(seed=7, steps=30), parent_id=11)
+    events = [
+        Event(1, 1, None, SubmissionStatus.QUEUED, NOW, "asked for"),
+        Event(2, 1, SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, NOW, "sent to the provider"),
+        Event(3, 1, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING, NOW + 1000, "accepted"),
+    ]
+    card = details_card(
+        Detailed(shown, mine=True, events=events, parent=11, children=(13, 14), hidden=0, kept_until=NOW)
+    )
+    assert labels(card) == ["Made from job 11", "Led to job 13", "Led to job 14"]
+    spoken = said(card)
+    for words in (
+        "**Job 12** · about to be shown",
+        "Engine and settings: Brush · 512x512 · 30 steps · seed 7",
+        "Cost: 6 credits",
+        "Thread: lighthouses",
+        "1\\. done · seed 7 · 6 credits · waited 0.1 s, accepted after 1 s, made in 8 s",
+        "```/imagine prompt:a lighthouse```",
+        f"-# <t:{NOW // 1000}:T> sent",
+    ):
+        assert words in spoken
+
+
+def test_an_engine_that_is_gone_is_named_by_its_id() -> None:
+    assert "scripted/brush" in said(waiting_card(replace(view(), engines=())))
+
+
+# --- lists --------------------------------------------------------------------------------------------------------
+
+
+def test_the_engines_are_listed_with_what_they_take_and_cost() -> None:
+    card = engines_card(ENGINES.values(), lambda _: Price(400, 2000, exact=False), default="pencil/core")
+    check(card)
+    spoken = said(card)
+    assert "**Pencil Core** · used where you name none" in spoken
+    assert "0.4 to 2 credits an image, an estimate · pencil/basic-1.6" in spoken
+    assert "steps 10 to 50, seed, guidance 0 to 35 and sampler" in spoken
+    assert "1024x1024 (square)" in spoken
+
+
+def test_a_form_says_how_to_name_an_engine_for_which_there_is_no_room() -> None:
+    crowd = {f"scripted/{number}": replace(ENGINE, id=f"scripted/{number}") for number in range(60)}
+    draft = draft_of(ImagineOptions("a fox"), engine="scripted/59")
+    form = json.dumps(EditForm(draft, crowd, job_id=1, title="Edit").to_dict())
+    assert "--engine" in form
+    assert "scripted/59" in form
+    few = json.dumps(EditForm(draft, dict(list(crowd.items())[-3:]), job_id=1, title="Edit").to_dict())
+    assert "--engine" not in few.replace("--images", "")
+
+
+def test_a_long_list_of_a_rule_ends_with_how_many_more_there_are() -> None:
+    text = value_text("engines", [f"scripted/number-{number}" for number in range(60)], 400)
+    assert units(text) <= 400
+    shown, more = re.findall(r"scripted/number-\d+", text), re.search(r"and (\d+) more$", text)
+    assert more is not None
+    assert len(shown) + int(more[1]) == 60
+
+
+@pytest.mark.parametrize(
+    ("submissions", "told"),
+    [
+        ((submission(held=6000),), "6 credits held"),
+        ((submission(1, SubmissionStatus.DONE, captured=5000), submission(2, held=6000)), "5 credits, 6 credits held"),
+        ((submission(1, SubmissionStatus.DONE, captured=900, exact=False),), "about 0.9 credits (estimate)"),
+        ((submission(1, SubmissionStatus.FAILED),), "not charged"),
+    ],
+)
+def test_a_cost_is_told_before_during_and_after(submissions: tuple[SubmissionView, ...], told: str) -> None:
+    assert cost_text(view(*submissions)) == told
+
+
+def test_credits_are_told_with_what_is_left() -> None:
+    view = CreditsView(
+        name="this month",
+        step=Step.DAY,
+        spent=tuple(Spent(NOW + day * 86_400_000, 6000 * day, 400) for day in range(3)),
+        until=NOW + 3 * 86_400_000,
+        in_flight=5000,
+        by_engine=(("a/b", 7200), ("gone/away", 12_000)),
+        by_thread=(("*light*houses", 19_200),),
+        limits=(LimitUse(CreditLimit(LimitKind.USER_DAILY, 20_000, Period.DAY), 12_200, NOW + 86_400_000),),
+        grants=Balance(100_000, 60_000),
+        jobs=5,
+        images=None,
+    )
+    chart = credits_chart(view)
+    assert chart is not None
+    assert chart.line == 20
+    card = credits_card(view, names={"a/b": "The B"}, chart=chart)
+    check(card)
+    for words in (
+        "**19.2 credits, 1.2 of it estimated**",
+        "In flight: 5 credits",
+        "Left of your limit for today: 7.8 of 20 credits",
+        "40 credits left of 100",
+        "The B: 7.2 credits",
+        "gone/away: 12 credits",
+        "\\*light\\*houses: 19.2 credits",
+    ):
+        assert words in said(card)
+    crowd = replace(view, by_engine=(("e" * 90, 1),) * 300, by_thread=(("*" * 500, 1),) * 8)
+    check(credits_card(crowd, names={}, chart=None))
+
+
+def test_help_fits_with_the_longest_ids() -> None:
+    def mention(name: str) -> str:
+        return f"</{name}:{2**63}>"
+
+    card = help_card(mention, manages=True)
+    check(card)
+    assert mention("usage report") in said(card)
+    for subject in SUBJECTS:
+        check(subject_card(subject, mention, manages=True))
+
+
+def test_one_engine_fits_with_all_that_it_takes() -> None:
+    check(engine_card(ENGINES["easel/xl"], Price(400, 2000, exact=False), default=True))
+    crowded = replace(ENGINE, name="*" * 200, styles=("x" * 90,) * 400, samplers=("_" * 90,) * 400)
+    check(engine_card(crowded, Price(1, 2, exact=True), default=False))
+
+
+@given(st.lists(st.text(min_size=1, max_size=50), max_size=40), st.integers(min_value=20, max_value=500))
+def test_lines_that_do_not_fit_are_counted(lines: list[str], room: int) -> None:
+    kept = within(lines, room)
+    assert units("\n".join(kept)) <= room
+    if kept != lines:
+        assert kept[-1] == f"… and {len(lines) - len(kept) + 1} more."
+
+
+def test_a_card_is_compared_by_what_it_says() -> None:
+    assert Card(text("a")).content == Card(text("a")).content != Card(text("b")).content
+    assert Card(text("a")).is_finished()

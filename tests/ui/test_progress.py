@@ -1,0 +1,152 @@
+"""A card is kept up to date while its job is worked on."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from typing import Any
+
+from bot.jobs.view import JobView
+from bot.providers.base import Waiting
+from bot.ui.delivery.progress import EDIT_EVERY
+from storage.jobs import JobStatus
+from tests.ui.conftest import Post, refused, ways, worked
+
+PRIVATE: dict[str, Any] = {"private": True}
+
+
+async def test_many_changes_become_one_edit_every_two_seconds(post: Post) -> None:
+    times: list[float] = []
+    taken = post.discord.edit_by_token
+
+    async def watched(*args: Any) -> Any:
+        times.append(post.clock.monotonic())
+        return await taken(*args)
+
+    post.discord.edit_by_token = watched  # type: ignore[method-assign,assignment]  # a test listens in
+    post.run()
+    post.provider.enqueue("poll", *(Waiting(percent=percent) for percent in range(50, 80, 3)))
+    job_id = await post.imagine()
+    await post.worker.start()
+    await post.worker.idle()
+    progress = [sent for sent in post.discord.taken if not sent.uploads]
+    assert 3 <= len(progress) <= 33
+    assert len({sent.says for sent in progress}) == len(progress), "each edit says something new"
+    # The result is not progress: it need not wait.
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times[:-1])]
+    assert min(gaps) >= EDIT_EVERY - 0.000_001  # the clock counts in floats
+    assert post.discord.taken[-1].uploads
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+
+
+async def test_a_card_that_says_it_already_is_not_edited(post: Post) -> None:
+    job_id = await post.imagine()
+    await post.delivery.show(job_id)
+    await post.delivery.show(job_id)
+    assert ways(post) == ["token"]
+
+
+async def test_a_finished_job_is_never_shown_as_unfinished(post: Post) -> None:
+    job_id = await post.ready()
+    await post.delivery.show(job_id)
+    assert ways(post) == []
+    await post.delivery.deliver(job_id)
+    await post.delivery.show(job_id)
+    assert ways(post) == ["token"]
+    assert post.delivery._followed == {}
+
+
+async def test_what_changed_before_the_result_was_shown_is_not_looked_at_after_it(post: Post) -> None:
+    job_id, looked = await post.ready(), list[int]()
+    view = post.actions.view
+
+    async def looking(job_id: int) -> JobView:
+        looked.append(job_id)
+        return await view(job_id)
+
+    post.actions.view = looking  # type: ignore[method-assign]  # a test listens in
+    post.delivery.changed(job_id)
+    await post.delivery.deliver(job_id)
+    post.run()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert looked == [job_id]
+
+
+async def test_an_edit_on_its_way_is_waited_for_by_the_result(post: Post) -> None:
+    """Otherwise the slow one would overwrite the images."""
+    held = asyncio.Event()
+    job_id = await post.imagine()
+    post.discord.enqueue("token", held)
+    progress = asyncio.create_task(post.delivery.show(job_id))
+    while not post.discord.tried:
+        await asyncio.sleep(0)
+    await post.worker.start()
+    while (await post.job(job_id)).status is not JobStatus.READY:
+        await asyncio.sleep(0)
+    held.set()
+    await progress
+    await post.worker.idle()
+    assert [bool(sent.uploads) for sent in post.discord.taken] == [False, True]
+
+
+async def test_progress_goes_on_by_the_bot_when_the_token_is_over(post: Post) -> None:
+    job_id = await post.imagine(seconds=0)
+    await post.delivery.show(job_id)
+    private = await post.imagine(seconds=0, **PRIVATE)
+    await post.delivery.show(private)
+    assert ways(post) == ["bot"]
+
+
+async def test_a_card_that_was_deleted_is_left_alone(post: Post) -> None:
+    post.discord.enqueue("token", refused(404, 10008))
+    job_id = await post.imagine()
+    for _ in range(3):
+        await post.delivery.show(job_id)
+    assert post.discord.tried == ["token"]
+
+
+async def test_a_progress_edit_that_fails_stops_nothing(post: Post) -> None:
+    post.run()
+    post.discord.enqueue("token", refused(500), OSError("no network"))
+    job_id = await post.imagine()
+    await post.delivery.show(job_id)
+    await post.worker.start()
+    await post.worker.idle()
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+
+
+async def test_nothing_is_sent_before_the_bot_has_logged_in(post: Post) -> None:
+    job_id = await post.ready()
+    client, post.delivery._client = post.delivery._client, None
+    post.delivery._attached.clear()
+    waiting = asyncio.create_task(post.delivery.deliver(job_id))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert client is not None
+    post.delivery.attach(client)
+    await waiting
+    assert ways(post) == ["token"]
+
+
+async def test_a_card_does_not_name_a_time_that_has_passed(post: Post) -> None:
+    post.run()
+    post.provider.enqueue("poll", *(Waiting() for _ in range(200)))
+    until = post.clock.now()
+    await post.imagine(seconds=3600)
+    taken = post.discord.edit_by_token
+    late: list[str] = []
+
+    async def watched(job: Any, card: Any, *rest: Any) -> Any:
+        named = [int(found) * 1000 for found in re.findall(r"usually ready <t:(\d+):R>", card.content)]
+        late.extend(card.content for at in named if at + 1000 < post.clock.now())
+        return await taken(job, card, *rest)
+
+    post.discord.edit_by_token = watched  # type: ignore[method-assign,assignment]  # a test listens in
+    await worked(post)
+    assert late == []
+    said = [sent.says for sent in post.discord.taken]
+    assert any("usually ready" in words for words in said)
+    assert any("taking longer than usual" in words for words in said)
+    assert post.clock.now() > until
