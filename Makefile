@@ -6,7 +6,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run playground demo doctor test slow chaos bench check lint types format lock clean
+.PHONY: help run playground demo doctor test slow chaos bench check lint types format messages lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,13 @@ lock: $(VENV)/.dev ## pin what requirements/*.in ask for, with hashes, for every
 	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-header $(LOCK) requirements/$$set.in --output-file requirements/$$set.txt || exit 1; \
 	done
+
+# Collected are the arguments of `message`, `t` and `plural` in bot/text.py, and of discord.py's `locale_str`.
+MESSAGES := bot/locale/easel.pot
+messages: $(VENV)/.dev ## collect every text for people into bot/locale/easel.pot, for translators
+	@$(PY) -m babel.messages.frontend --quiet extract --no-default-keywords \
+	  --keyword message:1c,2,2t --keyword message:1c,2,3,3t --keyword t:1 --keyword plural:1,2 --keyword locale_str:1 \
+	  --omit-header --no-location --no-wrap --sort-output --output $(MESSAGES) bot cogs
 
 clean: ## remove what was installed and made, but not the data
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis out

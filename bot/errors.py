@@ -1,18 +1,36 @@
 """Errors whose text is meant for the person who caused them."""
 
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from bot.text import VERBATIM, Message, Text
+
+Problem: TypeAlias = Text | Message | str
+"""What a person is told of something that cannot be."""
+
 
 class UserError(Exception):
     """Something a person did wrong or can act on.
 
-    The message is one or more plain sentences that are safe to show: what happened, what it cost, what to do.
-    It never holds a token, a traceback or another person's data.
+    Its ``problems`` are one or more texts that are safe to show: what happened, what it cost, what to do. They never
+    hold a token, a traceback or another person's data.
     """
 
-    def __init__(self, *problems: str) -> None:
+    def __init__(self, *problems: Problem) -> None:
         if not problems:
-            raise ValueError("a UserError needs at least one sentence")
-        self.problems = problems
-        super().__init__("\n".join(problems))
+            raise ValueError("a UserError needs at least one problem")
+        self.problems = tuple(_text(problem) for problem in problems)
+        super().__init__(*self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
+def _text(problem: Problem) -> Text:
+    if isinstance(problem, Message):
+        return problem()
+    return VERBATIM(words=problem) if isinstance(problem, str) else problem
 
 
 class SettingsError(UserError):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.config import BACKUPS, Settings
-from bot.domain.money import credits_text
+from bot.text import credits_text
 from storage import endings, reconcile
 from storage.database import Database, InstanceLock, database_path
 from storage.jobs import SubmissionStatus

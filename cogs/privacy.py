@@ -9,9 +9,10 @@ import discord
 from discord import app_commands, ui
 from discord.ext import commands
 
+from bot.text import listed
 from bot.ui.attached_files import Sheet
 from bot.ui.cards.layout import WARM, Card, notice, quiet, text
-from bot.ui.cards.wording import counted, listed
+from bot.ui.cards.wording import counted
 from bot.ui.client import Easel
 from bot.ui.pages import answer_later, fill
 from bot.ui.replies import Press, explain

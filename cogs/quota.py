@@ -10,11 +10,11 @@ from discord import app_commands
 from discord.app_commands import Range
 from discord.ext import commands
 
-from bot.domain.money import credits_text
 from bot.domain.periods import Period
 from bot.domain.prompt.parser import IMAGES_PER_JOB
 from bot.errors import UserError
 from bot.servers.settings import require_manager
+from bot.text import credits_text
 from bot.ui.cards.admin_log import announce
 from bot.ui.cards.quotas import limits_text, member_card, quotas_card, subject_text
 from bot.ui.cards.usage import person

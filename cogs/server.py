@@ -16,7 +16,7 @@ from bot.domain.defaults import means_nothing
 from bot.domain.rule_input import contradictions, engine_list, shape
 from bot.domain.rules import NO_RULES, Privacy
 from bot.domain.word_filter import typed_list
-from bot.errors import UserError
+from bot.errors import Problem, UserError
 from bot.servers.settings import require_manager
 from bot.ui.autocomplete import NAME_AT_MOST, calmly, engine_choices, size_choices
 from bot.ui.cards.admin_log import announce
@@ -114,7 +114,7 @@ class Server(commands.GroupCog, group_name="server", group_description="Rules of
             ("refused", refused_words, typed_list),
             ("restricted", restricted_words, typed_list),
         ]
-        changes, problems = dict[str, Any](), list[str]()
+        changes, problems = dict[str, Any](), list[Problem]()
         for name, typed, check in wanted:
             if typed is None:
                 continue

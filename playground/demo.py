@@ -21,7 +21,7 @@ from PIL import Image, UnidentifiedImageError
 
 from bot.clock import Clock
 from bot.config import Settings
-from bot.domain.money import credits_text
+from bot.text import credits_text
 from bot.ui.cards.layout import custom_id
 from fakes.services import StandIn
 from playground.plain import lines

@@ -10,7 +10,7 @@ from bot.domain.engines import ABILITY_WORDS, Wanted, find_engine, request_for, 
 from bot.domain.prompt.parser import IMAGES_PER_JOB, ParsedPrompt, expand, parse
 from bot.domain.requests import ImagineOptions, Plan, merge, split, title_of
 from bot.domain.sizes import Ratio, nearest_size
-from bot.errors import UserError
+from bot.errors import Problem, UserError
 from bot.providers.base import Ability, Bounds, Engine, ImageRequest, Size, WeightedText
 
 AT_LEAST = 2
@@ -22,7 +22,7 @@ def comparison(options: ImagineOptions, engines: Mapping[str, Engine]) -> Plan:
 
     Raises UserError, which names all problems at once.
     """
-    problems: list[str] = []
+    problems: list[Problem] = []
     prompt = _prompt(options)
     wanted = merge(replace(options, engine=None), prompt, problems)
     if prompt.options.engine is not None:

@@ -21,7 +21,7 @@ from bot.domain.prompt.parser import (
 )
 from bot.domain.sizes import Ratio, parse_shape
 from bot.domain.stored import read_stored
-from bot.errors import UserError
+from bot.errors import Problem, UserError
 from bot.providers.base import Engine, ImageRequest, Json, Size
 
 TITLE_LENGTH = 60
@@ -101,7 +101,7 @@ def plan(options: ImagineOptions, engines: Mapping[str, Engine], default_engine:
     ``engines`` are keyed by id. Raises UserError, which names all problems at once; if the prompt alone cannot be read,
     it is the PromptError.
     """
-    problems: list[str] = []
+    problems: list[Problem] = []
     unreadable: PromptError | None = None
     try:
         prompts = tuple(parse(text) for text in expand(options.prompt))
@@ -165,7 +165,7 @@ def decode_request(data: Mapping[str, Json]) -> ImageRequest:
     return read_stored(_REQUEST, data)
 
 
-def merge(options: ImagineOptions, prompt: ParsedPrompt, problems: list[str]) -> Wanted:
+def merge(options: ImagineOptions, prompt: ParsedPrompt, problems: list[Problem]) -> Wanted:
     """Fields and flags together. What is given twice or makes no sense for any engine goes to ``problems``."""
     flags = prompt.options
 
@@ -193,7 +193,7 @@ def merge(options: ImagineOptions, prompt: ParsedPrompt, problems: list[str]) ->
     )
 
 
-def _shape(text: str | None, problems: list[str]) -> Size | Ratio | None:
+def _shape(text: str | None, problems: list[Problem]) -> Size | Ratio | None:
     if text is None:
         return None
     try:

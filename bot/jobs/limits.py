@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.domain.money import credits_text
 from bot.domain.periods import Period, current, milliseconds, moment_of
 from bot.domain.place import Origin
 from bot.errors import UserError
+from bot.text import credits_text
 from storage import jobs as job_rows
 from storage import ledger, quotas, server_settings
 from storage.database import AsyncConnection

@@ -8,7 +8,7 @@ from bot.clock import Clock
 from bot.domain.money import converted
 from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import Plan, encode_request
-from bot.errors import UserError
+from bot.errors import Problem, UserError
 from bot.jobs import limits
 from bot.jobs.limits import Limits
 from bot.jobs.view import PLANNED, planned_requests
@@ -77,7 +77,7 @@ class Asking:
                 await self._add_submissions(tx, job_id, origin, plan.requests, holds, granted, now)
         return job_id
 
-    async def beyond(self, origin: Origin, requests: Sequence[ImageRequest], images: int) -> tuple[str, ...]:
+    async def beyond(self, origin: Origin, requests: Sequence[ImageRequest], images: int) -> tuple[Problem, ...]:
         """The limits that these would go beyond as things stand, in sentences. Raises StorageError."""
         hold = sum(self._holds(requests))
         async with self.database.read() as connection:

@@ -15,7 +15,7 @@ from bot.domain.defaults import Defaults, merged, private_by_default
 from bot.domain.money import Price, converted
 from bot.domain.place import TOKEN_LIFE, CardAddress, Origin
 from bot.domain.requests import ImagineOptions, Plan, decode_request, plan, with_seed
-from bot.errors import STORAGE_FAILS, UserError
+from bot.errors import STORAGE_FAILS, Problem, UserError
 from bot.jobs import polling
 from bot.jobs.circuit_breaker import refuse_outages
 from bot.jobs.file_removal import remove
@@ -107,7 +107,7 @@ class Actions:
         return made
 
     async def with_limits(
-        self, origin: Origin, options: ImagineOptions, problems: Sequence[str], *, complete: bool
+        self, origin: Origin, options: ImagineOptions, problems: Sequence[Problem], *, complete: bool
     ) -> UserError:
         """These problems together with the limits that it would go beyond, for what is refused in any case.
 

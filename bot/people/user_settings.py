@@ -19,7 +19,7 @@ from bot.domain.prompt.parser import IMAGES_PER_JOB
 from bot.domain.prompt.suffix import plain_words
 from bot.domain.sizes import parse_shape
 from bot.domain.stored import Unreadable, read_stored
-from bot.errors import UserError
+from bot.errors import Problem, UserError
 from bot.providers.base import Ability, Engine
 from storage import user_settings
 from storage.database import Database
@@ -107,7 +107,7 @@ class Personal:
 
         Raises UserError, which names everything that is wrong: nothing is changed then.
         """
-        checked, problems = dict[str, Any](), list[str]()
+        checked, problems = dict[str, Any](), list[Problem]()
         for name, value in changes.items():
             try:
                 checked[name] = self._checked(name, value)

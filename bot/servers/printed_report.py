@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 
 from bot.config import Settings
-from bot.domain.money import amount_text, credits_text
 from bot.domain.periods import Span, moment_of, span
+from bot.text import amount_text, credits_text
 from storage import reports
 from storage.database import Database
 from storage.reports import DAY, By, Line, Report, Scope

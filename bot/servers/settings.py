@@ -12,7 +12,6 @@ import structlog
 from bot.clock import Clock
 from bot.domain.characters import typed
 from bot.domain.defaults import Defaults
-from bot.domain.money import credits_text
 from bot.domain.periods import Period, current, milliseconds
 from bot.domain.place import Origin
 from bot.domain.requests import ImagineOptions, Plan
@@ -20,6 +19,7 @@ from bot.domain.rules import ANY_PLACE, NO_RULES, WHO, Place, Privacy, Rules, te
 from bot.domain.stored import Unreadable
 from bot.errors import UserError
 from bot.jobs.limits import InForce, LimitKind, Limits, LimitUse, in_force, too_many_images, uses_of
+from bot.text import credits_text
 from storage import jobs as job_rows
 from storage import ledger, quotas, server_settings
 from storage.database import AsyncConnection, Database

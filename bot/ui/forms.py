@@ -80,7 +80,7 @@ class EditForm(Form):
             plan = await planned(interaction, draft.options(), complete=True)
         except UserError as error:
             # What was typed took a while: it is offered again together with what is wrong with it.
-            problems = [safe(problem, 1000) for problem in error.problems[:3]]
+            problems = [safe(str(problem), 1000) for problem in error.problems[:3]]
             form = EditForm(draft, self._engines, job_id=self.job_id, title=self.title)
             await tell(interaction, Offer(problems, form, label="Edit again", accent=WARM))
             return

@@ -7,7 +7,7 @@ import structlog
 
 from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import ImagineOptions, Plan
-from bot.errors import UserError
+from bot.errors import Problem, UserError
 from bot.ui.cards.layout import notice, refusal
 from bot.ui.first_answer import promise
 from bot.ui.replies import Press
@@ -67,7 +67,7 @@ async def planned(interaction: Press, options: ImagineOptions, *, complete: bool
     with rush.unanswered():
         await rush.turn()
         origin = origin_of(interaction)
-        problems = list(missing_permissions(interaction, origin, private=options.private))
+        problems: list[Problem] = list(missing_permissions(interaction, origin, private=options.private))
         try:
             plan = await actions.checked(origin, options, complete=complete)
         except UserError as error:

@@ -128,7 +128,7 @@ def test_defaults_never_make_a_command_fail(options: ImagineOptions, mine: Defau
         try:
             plan(make(), ENGINES, XL.id)
         except UserError as error:
-            return error.problems
+            return tuple(map(str, error.problems))
         return ()
 
     alone = outcome(lambda: bare)

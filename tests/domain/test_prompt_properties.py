@@ -110,7 +110,7 @@ def test_any_text_is_a_prompt_or_an_error_that_points_at_a_place(text: str) -> N
     if isinstance(found, PromptError):
         assert 0 <= found.position <= len(text)
         assert "👉" in found.excerpt
-        assert all(clean(problem) == problem for problem in found.problems)
+        assert all(clean(str(problem)) == str(problem) for problem in found.problems)
         return
     assert found
     for prompt in found:

@@ -52,7 +52,7 @@ def made(prompt: str = "a cat", *, default: str = XL.id, **typed: Any) -> Plan:
 def refusal(prompt: str = "a cat", *, default: str = XL.id, **typed: Any) -> tuple[str, ...]:
     with pytest.raises(UserError) as caught:
         made(prompt, default=default, **typed)
-    return caught.value.problems
+    return tuple(map(str, caught.value.problems))
 
 
 def test_a_prompt_alone_is_one_request_of_the_default_engine() -> None:

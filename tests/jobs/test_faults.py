@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.money import credits_text
+from bot.text import credits_text
 from fakes.services import Fault, StandIn
 from fakes.services.faults import Act, Body, Reset, Status
 from storage import reconcile

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.ui.cards.wording import counted, lasted, listed, moment, plain, safe, units
+from bot.text import lasted, listed
+from bot.ui.cards.wording import counted, moment, plain, safe, units
 
 HOSTILE = (
     "**bold** _it_ ~~gone~~ ||spoiler|| `code` ```block```",

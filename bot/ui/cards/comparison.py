@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bot.domain.comparison import left_out
-from bot.domain.money import credits_text
 from bot.jobs.view import JobView, SubmissionView
 from bot.providers.base import Engine
+from bot.text import credits_text, lasted, listed
 from bot.ui.cards.job_text import engine_name, seeds
 from bot.ui.cards.layout import quiet
-from bot.ui.cards.wording import lasted, listed, safe
+from bot.ui.cards.wording import safe
 from storage.jobs import SubmissionStatus
 
 _STANDS = {

@@ -8,10 +8,10 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.domain.money import amount_text, credits_text
 from bot.domain.periods import Period, moment_of
 from bot.jobs.limits import LimitKind, LimitUse
 from bot.servers.spending import CreditsView, Step
+from bot.text import amount_text, credits_text
 from bot.ui.cards.layout import Card, quiet, rule, text, within
 from bot.ui.cards.wording import counted, moment, safe
 from bot.ui.charts import ChartSpec, Series, in_words

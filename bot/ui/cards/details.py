@@ -7,14 +7,14 @@ from typing import Any
 
 from discord import ui
 
-from bot.domain.money import credits_text
 from bot.domain.requests import command_line
 from bot.jobs.results import Detailed
 from bot.jobs.view import JobView, SubmissionView
+from bot.text import credits_text, lasted
 from bot.ui.cards.job import cost_text
 from bot.ui.cards.job_text import label, prompt_text, settings_text
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, custom_id, quiet, rule, text, within
-from bot.ui.cards.wording import counted, lasted, moment, safe, units
+from bot.ui.cards.wording import counted, moment, safe, units
 from bot.ui.delivery.methods import Step
 from storage.jobs import Event, JobStatus, SubmissionStatus
 

@@ -12,8 +12,9 @@ from bot.domain.prompt.parser import PROMPT_LIMIT
 from bot.domain.sizes import ratio_name
 from bot.people.threads import Page
 from bot.providers.base import Ability, Bounds, Engine
+from bot.text import listed
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, quiet, rule, text, within
-from bot.ui.cards.wording import listed, safe, units
+from bot.ui.cards.wording import safe, units
 from bot.ui.pages import engines_id
 
 _SIZES_SHOWN = 9

@@ -10,12 +10,12 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.domain.money import amount_text, credits_text
 from bot.jobs.view import JobView, Progress, SubmissionView
+from bot.text import amount_text, credits_text, lasted, listed
 from bot.ui.cards.comparison import comparison_lines
 from bot.ui.cards.job_text import alt_text, either, label, prompt_text, seeds, settings_text
 from bot.ui.cards.layout import WARM, Card, buttons, quiet, rule, text, within
-from bot.ui.cards.wording import counted, lasted, listed, moment, safe
+from bot.ui.cards.wording import counted, moment, safe
 from storage.jobs import StoredImage, SubmissionStatus
 
 NOTES_AT_MOST = 1200

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from bot.jobs.view import JobView
 from bot.providers.base import ImageRequest, WeightedText
-from bot.ui.cards.wording import counted, listed, plain, safe
+from bot.text import listed
+from bot.ui.cards.wording import counted, plain, safe
 from storage.jobs import StoredImage
 
 ALT_AT_MOST = 1024

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 import discord
 from discord import ui
 
+from bot.text import Message, Text
 from bot.ui.cards.wording import safe, units
+
+Words: TypeAlias = Text | Message | str
+"""What a card can say: text that becomes words here, or words that need no translation, like a name."""
 
 TEXT_AT_MOST = 4000
 """What Discord takes as text in one message, all of its parts together."""
@@ -38,12 +42,12 @@ class Card(ui.LayoutView):
         return json.dumps(components, sort_keys=True)
 
 
-def text(*lines: str) -> ui.TextDisplay[Any]:
+def text(*lines: Words) -> ui.TextDisplay[Any]:
     """Lines of text. What people or services wrote has to be made ``safe`` before it comes here."""
-    return ui.TextDisplay("\n".join(lines))
+    return ui.TextDisplay("\n".join(map(str, lines)))
 
 
-def quiet(line: str) -> str:
+def quiet(line: Words) -> str:
     """A line in small print."""
     return f"-# {line}"
 
@@ -58,19 +62,21 @@ def custom_id(action: str, job_id: int) -> str:
     return f"easel:{action}:{job_id}"
 
 
-def buttons(job_id: int, actions: Iterable[tuple[str, str]]) -> ui.ActionRow[Any]:
+def buttons(job_id: int, actions: Iterable[tuple[str, Words]]) -> ui.ActionRow[Any]:
     """A row of buttons for a job, from pairs of action and label."""
-    return ui.ActionRow(*(ui.Button(label=label, custom_id=custom_id(action, job_id)) for action, label in actions))
+    return ui.ActionRow(
+        *(ui.Button(label=str(label), custom_id=custom_id(action, job_id)) for action, label in actions)
+    )
 
 
-def notice(*sentences: str, accent: discord.Colour = CALM) -> Card:
+def notice(*sentences: Words, accent: discord.Colour = CALM) -> Card:
     """A few plain sentences and nothing else."""
-    return Card(text(*within(sentences, TEXT_AT_MOST)), accent=accent)
+    return Card(text(*within(map(str, sentences), TEXT_AT_MOST)), accent=accent)
 
 
-def refusal(problems: Iterable[str]) -> Card:
+def refusal(problems: Iterable[Words]) -> Card:
     """Why something cannot be. The sentences may quote what a person typed, so they are made safe here."""
-    return notice(*(safe(problem, 1500) for problem in problems), accent=WARM)
+    return notice(*(safe(str(problem), 1500) for problem in problems), accent=WARM)
 
 
 def within(lines: Iterable[str], room: int) -> list[str]:

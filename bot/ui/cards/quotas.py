@@ -6,10 +6,10 @@ from typing import Any
 
 from discord import ui
 
-from bot.domain.money import amount_text, credits_text
 from bot.domain.periods import Period
 from bot.jobs.limits import LimitKind, Limits
 from bot.servers.settings import MemberLimits
+from bot.text import amount_text, credits_text
 from bot.ui.cards.layout import Card, quiet, rule, text, within
 from bot.ui.cards.usage import person
 from bot.ui.cards.wording import counted, moment

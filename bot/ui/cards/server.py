@@ -7,9 +7,9 @@ from typing import Any
 
 import discord
 
-from bot.domain.money import credits_text
 from bot.domain.rule_input import contradictions
 from bot.domain.rules import Rules
+from bot.text import credits_text
 from bot.ui.cards.layout import Card, quiet, rule, text, within
 from bot.ui.cards.usage import person
 from bot.ui.cards.wording import counted, moment, safe, units

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from bot.domain.money import credits_text
 from bot.people.user_settings import NAMES, Messages, UserSettings
 from bot.providers.base import Engine
+from bot.text import credits_text
 from bot.ui.cards.layout import Card, quiet, rule, text, within
 from bot.ui.cards.wording import safe
 

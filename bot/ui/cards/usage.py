@@ -9,12 +9,12 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.domain.money import amount_text, credits_text
 from bot.domain.periods import moment_of
 from bot.jobs.limits import LimitKind, LimitUse
 from bot.providers.base import Cause
 from bot.servers.reports import PersonReport, Running, UsageReport
 from bot.servers.timeline import Bar
+from bot.text import amount_text, credits_text
 from bot.ui.cards.layout import Card, quiet, rule, text, within
 from bot.ui.cards.wording import counted, moment, plain, safe
 from bot.ui.charts import ChartSpec, Series, in_words

@@ -73,21 +73,6 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def listed(items: Iterable[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    words = list(items)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
-
-
-def lasted(seconds: float) -> str:
-    """A duration: ``9 s``, ``1 min 5 s``."""
-    whole = max(1, round(seconds))
-    minutes, rest = divmod(whole, 60)
-    if not minutes:
-        return f"{rest} s"
-    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-
-
 def moment(milliseconds: int, style: str = "R") -> str:
     """A time that each reader's client shows in its own way; ``R`` counts by itself."""
     return f"<t:{milliseconds // 1000}:{style}>"

@@ -8,8 +8,8 @@ import structlog
 
 from bot.errors import UserError
 from bot.jobs.store import Jobs
+from bot.text import lasted
 from bot.ui.cards.layout import Card, notice
-from bot.ui.cards.wording import lasted
 from bot.ui.delivery.links import jump_url
 from bot.ui.delivery.messages import Messages
 from bot.ui.delivery.methods import Step

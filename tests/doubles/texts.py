@@ -1,0 +1,55 @@
+"""Finds texts by their messages in what people were shown, so that no test quotes a sentence."""
+
+from __future__ import annotations
+
+import gettext
+import re
+import string
+from collections.abc import Mapping
+
+from bot.errors import UserError
+from bot.text import Message, Text
+
+
+def shows(words: str, wanted: Message | Text) -> bool:
+    """Whether these words say this: a Text with exactly its values, a Message with any."""
+    if isinstance(wanted, Text):
+        return str(wanted) in words
+    forms = (wanted.english, wanted.plural) if wanted.plural is not None else (wanted.english,)
+    return any(re.search(_pattern(form), words, re.DOTALL) for form in forms)
+
+
+def codes(error: UserError) -> list[str]:
+    """The codes of its problems, in order."""
+    return [problem.code for problem in error.problems]
+
+
+def _pattern(form: str) -> str:
+    parts = string.Formatter().parse(form)
+    return "".join(re.escape(words) + (".+?" if name is not None else "") for words, name, _, _ in parts)
+
+
+class MadeUpLanguage(gettext.NullTranslations):
+    """Every message with accents and a third longer, its values in their places: shows what was never translated."""
+
+    _ACCENTS: Mapping[int, int] = str.maketrans("aeiouyAEIOUYcnsz", "áéíöůýÁÉÍÖŮÝçñšž")
+
+    def gettext(self, message: str) -> str:
+        return self._made_up(message)
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return self._made_up(msgid1 if n == 1 else msgid2)
+
+    def pgettext(self, context: str, message: str) -> str:
+        return self._made_up(message)
+
+    def npgettext(self, context: str, msgid1: str, msgid2: str, n: int) -> str:
+        return self._made_up(msgid1 if n == 1 else msgid2)
+
+    def _made_up(self, message: str) -> str:
+        written = []
+        for words, name, form, _ in string.Formatter().parse(message):
+            written.append(words.replace("{", "{{").replace("}", "}}").translate(self._ACCENTS))
+            if name is not None:
+                written.append(f"{{{name}:{form}}}" if form else f"{{{name}}}")
+        return "".join(written) + "~" * (len(message) // 3)

@@ -1,0 +1,120 @@
+"""Text for people: messages, their values, how they are stored, and other languages."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import shutil
+import string
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import bot
+import cogs
+from bot.errors import UserError
+from bot.text import CATALOGUE, GONE, VERBATIM, Message, Text, message, plural, read_stored, reading_in, stored, t
+from tests.doubles.texts import MadeUpLanguage, codes, shows
+
+ROOT = Path(__file__).parent.parent
+FOUND = Message("test.found", "{count} job of {who}", "{count} jobs of {who}")
+OR = Message("test.or", "Take {engines:or}.")
+COST = Message("test.cost", "This costs {price:credits} and took {time:duration}.")
+
+
+def every_message() -> list[Message]:
+    for package in (bot, cogs):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    return list(CATALOGUE.values())
+
+
+def values_of(wanted: Message) -> dict[str, str | int | tuple[str, ...]]:
+    """Something for each of its values, of the kind that its format takes."""
+    kinds: dict[str, str | int | tuple[str, ...]] = {
+        "or": ("one", "two"),
+        "credits": 1500,
+        "amount": 1500,
+        "duration": 65,
+        "plain": 2026,
+    }
+    forms = (wanted.english, wanted.plural or "")
+    named = {name: form or "" for each in forms for _, name, form, _ in string.Formatter().parse(each) if name}
+    return {name: 2 if name == "count" else kinds.get(form, "word") for name, form in named.items()}
+
+
+def test_values_stand_where_the_message_names_them() -> None:
+    assert str(FOUND(count=1, who="Ada")) == "1 job of Ada"
+    assert str(FOUND(count=2000, who="Ada")) == "2,000 jobs of Ada"
+    assert str(OR(engines=["a", "b", "c"])) == "Take a, b or c."
+    assert str(t("{some}!", some=["a", "b", "c"])) == "a, b and c!"
+    assert str(COST(price=1500, time=65)) == "This costs 1.5 credits and took 1 min 5 s."
+    assert str(plural("{count} image", "{count} images", 1)) == "1 image"
+    assert str(t("In {year:plain}", year=2026)) == "In 2026"
+
+
+def test_a_value_may_be_a_text_and_may_hold_braces() -> None:
+    assert str(t("{inner}: {words}", inner=FOUND(count=1, who="Ada"), words="{count}")) == "1 job of Ada: {count}"
+
+
+def test_one_code_is_one_message() -> None:
+    with pytest.raises(ValueError, match=VERBATIM.code):
+        message(VERBATIM.code, "Something else.")
+
+
+@given(st.text(), st.integers(), st.lists(st.text(), min_size=1))
+def test_what_is_stored_reads_the_same(words: str, number: int, some: list[str]) -> None:
+    text = VERBATIM(words=VERBATIM(words=words), number=number, some=some)
+    again = read_stored(json.loads(json.dumps(stored(text))))
+    assert again == text
+    assert str(again) == str(text)
+
+
+def test_a_stored_message_that_is_no_more_is_still_a_text() -> None:
+    assert read_stored({"code": "no.such.message", "values": {"who": "Ada"}}) == GONE()
+
+
+def test_what_has_no_code_cannot_be_stored() -> None:
+    with pytest.raises(ValueError, match="code"):
+        stored(t("Cancel"))
+
+
+def test_an_error_holds_codes_and_values() -> None:
+    error = UserError(VERBATIM(words="first"), GONE)
+    assert codes(error) == [VERBATIM.code, GONE.code]
+    assert error.problems[0].values == {"words": "first"}
+
+
+def test_texts_become_words_in_the_language_of_whoever_reads() -> None:
+    text = FOUND(count=3, who="Ada")
+    with reading_in(MadeUpLanguage()):
+        assert str(text).startswith("3 jöbš öf Ada")
+    assert str(text) == "3 jobs of Ada"
+    assert shows(str(text), FOUND)
+    assert shows(str(text), text)
+    assert not shows(str(text), FOUND(count=4, who="Ada"))
+
+
+def test_every_message_can_be_said_in_another_language() -> None:
+    for wanted in every_message():
+        values = values_of(wanted)
+        words = str(Text(wanted, values))
+        with reading_in(MadeUpLanguage()):
+            assert len(str(Text(wanted, values))) >= len(words), wanted.code
+
+
+def test_the_catalogue_for_translators_is_as_the_code_is(tmp_path: Path) -> None:
+    if shutil.which("make") is None:
+        pytest.skip("needs make")
+    made = tmp_path / "easel.pot"
+    command = ["make", "--silent", "messages", f"MESSAGES={made}", f"PY={sys.executable}"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)  # noqa: S603 - our own command
+    assert made.read_text(encoding="utf-8") == (ROOT / "bot/locale/easel.pot").read_text(encoding="utf-8"), (
+        "run `make messages`"
+    )
