@@ -19,7 +19,6 @@ from bot.config import BACKUPS, Settings, load
 from bot.errors import SettingsError
 from bot.providers.base import Provider
 from bot.providers.registry import PROVIDERS
-from bot.ui.client import COGS
 from bot.ui.sync import LOOKED_AT, OURS, TROUBLES, Trouble
 from bot.unreachable import unreachable
 from storage import running
@@ -238,8 +237,7 @@ async def commands_told() -> list[Json]:
     made_up = load({"DATA_DIR": folder, "AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"}, env_file=None)
     try:
         async with assembled(made_up) as runtime:
-            for extension in COGS:
-                await runtime.client.load_extension(extension)
+            await runtime.client.add_cogs()
             tree = runtime.client.tree
             return [command.to_dict(tree) for command in tree.get_commands()]
     finally:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
@@ -13,12 +10,12 @@ from bot.domain.comparison import engines_named
 from bot.domain.prompt.parser import PROMPT_LIMIT
 from bot.domain.requests import ImagineOptions
 from bot.domain.sizes import ratio_name
-from bot.ui.autocomplete import CHOICES_AT_MOST, NAME_AT_MOST, calmly, engine_choices
-from bot.ui.client import Easel
-from bot.ui.interactions import origin_of, planned, start
+from bot.jobs.service import Actions
+from bot.ui.autocomplete import CHOICES_AT_MOST, NAME_AT_MOST, Suggestions, calmly
+from bot.ui.client import Interaction
+from bot.ui.interactions import origin_of
+from bot.ui.job_starter import JobStarter
 from cogs.imagine import SEED_AT_MOST
-
-Interaction: TypeAlias = discord.Interaction[Easel]
 
 ENGINES_AT_MOST = 600
 
@@ -26,8 +23,10 @@ ENGINES_AT_MOST = 600
 class Compare(commands.Cog):
     """Shows how engines differ."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(self, actions: Actions, starter: JobStarter, suggestions: Suggestions) -> None:
+        self._actions = actions
+        self._starter = starter
+        self._suggestions = suggestions
 
     @app_commands.command(description="The same prompt on several engines side by side; the price is confirmed first")
     @app_commands.describe(
@@ -46,7 +45,7 @@ class Compare(commands.Cog):
         engines: Range[str, 1, ENGINES_AT_MOST] | None = None,
         private: bool | None = None,
     ) -> None:
-        actions = self.client.actions
+        actions = self._actions
         options = ImagineOptions(
             prompt=prompt,
             seed=seed,
@@ -54,17 +53,17 @@ class Compare(commands.Cog):
             engines=engines_named(engines, actions.engines),
             private=actions.private_by_default(origin_of(interaction)) if private is None else private,
         )
-        await start(interaction, await planned(interaction, options))
+        await self._starter.start(interaction, await self._starter.planned(interaction, options))
 
     @compare.autocomplete("engines")
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """The engines that are not named yet, behind those that are."""
-        actions = self.client.actions
+        actions = self._actions
         named, _, last = current.rpartition(",")
         before = [name.strip() for name in named.split(",") if name.strip()]
         allowed = actions.offered(origin_of(interaction))
-        offered = [choice for choice in engine_choices(actions, last, allowed) if choice.value not in before]
+        offered = [choice for choice in self._suggestions.engines(last, allowed) if choice.value not in before]
         every = [(", ".join([*before, choice.value]), choice.name) for choice in offered]
         return [Choice(name=_shown(before, name), value=value) for value, name in every if len(value) <= NAME_AT_MOST]
 
@@ -73,14 +72,10 @@ class Compare(commands.Cog):
     async def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """The sizes of all engines; one that does not make such a size takes the nearest shape."""
         typed = current.strip().lower()
-        sizes = dict.fromkeys(size for engine in self.client.actions.engines.values() for size in engine.sizes)
+        sizes = dict.fromkeys(size for engine in self._actions.engines.values() for size in engine.sizes)
         names = {str(size): f"{size} · {ratio_name(size)}" for size in sizes}
         return [Choice(name=name, value=value) for value, name in names.items() if typed in name][:CHOICES_AT_MOST]
 
 
 def _shown(before: list[str], name: str) -> str:
     return (f"{len(before)} more and {name}" if before else name)[:NAME_AT_MOST]
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(Compare(client))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
@@ -13,22 +10,25 @@ from bot.domain.characters import typed
 from bot.domain.engines import find_engine
 from bot.errors import UserError
 from bot.jobs.history import SEARCH_AT_MOST
-from bot.ui.autocomplete import NAME_AT_MOST, calmly, engine_choices, thread_choices
+from bot.jobs.service import Actions
+from bot.people.threads import Threads
+from bot.ui.attached_files import answer_later, fill
+from bot.ui.autocomplete import NAME_AT_MOST, Suggestions, calmly
 from bot.ui.cards.wording import units
-from bot.ui.client import Easel
+from bot.ui.client import Interaction
 from bot.ui.interactions import origin_of
-from bot.ui.page_buttons import history_sheet
-from bot.ui.pages import answer_later, fill
+from bot.ui.list_buttons import ListPages
 from storage.history import Wanted
-
-Interaction: TypeAlias = discord.Interaction[Easel]
 
 
 class History(commands.Cog):
     """Shows everybody their own jobs, and nobody else's."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(self, actions: Actions, threads: Threads, pages: ListPages, suggestions: Suggestions) -> None:
+        self._actions = actions
+        self._threads = threads
+        self._pages = pages
+        self._suggestions = suggestions
 
     @app_commands.command(description="What you have made, wherever it was; only you see it")
     @app_commands.describe(
@@ -43,7 +43,7 @@ class History(commands.Cog):
         engine: Range[str, 1, NAME_AT_MOST] | None = None,
         thread: Range[str, 1, NAME_AT_MOST] | None = None,
     ) -> None:
-        engines = self.client.actions.engines
+        engines = self._actions.engines
         words = typed(search)
         if search is not None and words is None:
             raise UserError("There is nothing in that to search for. Type a word of the prompt.")
@@ -53,20 +53,16 @@ class History(commands.Cog):
         await answer_later(interaction)
         thread_id = None
         if thread is not None:
-            thread_id = (await self.client.threads.find(origin_of(interaction), thread)).id
+            thread_id = (await self._threads.find(origin_of(interaction), thread)).id
         wanted = Wanted(words=words, engine=engine_id, thread_id=thread_id)
-        await fill(interaction, await history_sheet(interaction, wanted))
+        await fill(interaction, await self._pages.history_sheet(interaction, wanted))
 
     @history.autocomplete("engine")
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return engine_choices(self.client.actions, current)
+        return self._suggestions.engines(current)
 
     @history.autocomplete("thread")
     @calmly
     async def threads(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return await thread_choices(interaction, current)
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(History(client))
+        return await self._suggestions.threads(interaction, current)

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
 
 from bot.domain.prompt.parser import IMAGES_PER_JOB, PROMPT_LIMIT
 from bot.domain.requests import ImagineOptions
-from bot.ui.autocomplete import (
-    NAME_AT_MOST,
-    calmly,
-    engine_choices,
-    engine_so_far,
-    matching,
-    size_choices,
-    style_choices,
-)
-from bot.ui.cards.wording import plain
-from bot.ui.client import Easel
-from bot.ui.interactions import origin_of, planned, start
+from bot.jobs.service import Actions
+from bot.ui.autocomplete import NAME_AT_MOST, Suggestions, calmly
+from bot.ui.client import Interaction
+from bot.ui.interactions import origin_of
+from bot.ui.job_starter import JobStarter
 
 SEED_AT_MOST = 4_294_967_294
-
-Interaction: TypeAlias = discord.Interaction[Easel]
 
 
 class Imagine(commands.Cog):
     """Makes pictures."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(self, actions: Actions, starter: JobStarter, suggestions: Suggestions) -> None:
+        self._actions = actions
+        self._starter = starter
+        self._suggestions = suggestions
 
     @app_commands.command(description="Make images from words")
     @app_commands.describe(
@@ -80,38 +70,32 @@ class Imagine(commands.Cog):
             guidance=guidance,
             sampler=sampler,
             thread=thread,
-            private=self.client.actions.private_by_default(origin_of(interaction)) if private is None else private,
+            private=self._actions.private_by_default(origin_of(interaction)) if private is None else private,
             spoiler=spoiler,
         )
-        await start(interaction, await planned(interaction, options))
+        await self._starter.start(interaction, await self._starter.planned(interaction, options))
 
     @imagine.autocomplete("engine")
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        actions = self.client.actions
-        return engine_choices(actions, current, actions.offered(origin_of(interaction)))
+        return self._suggestions.engines_here(interaction, current)
 
     @imagine.autocomplete("size")
     @calmly
     async def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return size_choices(interaction, current)
+        return self._suggestions.sizes(interaction, current)
 
     @imagine.autocomplete("style")
     @calmly
     async def styles(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return style_choices(interaction, current)
+        return self._suggestions.styles(interaction, current)
 
     @imagine.autocomplete("sampler")
     @calmly
     async def samplers(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return matching(((sampler, sampler) for sampler in engine_so_far(interaction).samplers), current)
+        return self._suggestions.samplers(interaction, current)
 
     @imagine.autocomplete("thread")
     @calmly
     async def threads(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        found = await self.client.actions.thread_choices(origin_of(interaction), current)
-        return [Choice(name=plain(title, NAME_AT_MOST) or "(untitled)", value=value) for value, title in found]
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(Imagine(client))
+        return await self._suggestions.threads(interaction, current)

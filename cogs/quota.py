@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import discord
 from discord import app_commands
@@ -13,18 +13,14 @@ from discord.ext import commands
 from bot.domain.periods import Period
 from bot.domain.prompt.parser import IMAGES_PER_JOB
 from bot.errors import UserError
-from bot.servers.settings import require_manager
+from bot.servers.settings import Servers, require_manager
 from bot.text import credits_text
 from bot.ui.cards.admin_log import announce
 from bot.ui.cards.quotas import limits_text, member_card, quotas_card, subject_text
 from bot.ui.cards.usage import person
-from bot.ui.client import Easel
-from bot.ui.first_answer import promise
-from bot.ui.interactions import origin_of, role_ids
-from bot.ui.replies import tell
+from bot.ui.client import Interaction
+from bot.ui.interactions import origin_of, promise, role_ids, tell
 from storage.quotas import Subject
-
-Interaction: TypeAlias = discord.Interaction[Easel]
 
 MOST = 1_000_000_000
 FOR = "Whom it is for: all people together, or each one who has no limit of their own"
@@ -39,8 +35,8 @@ _WHOM = {"the server as a whole": Subject.SERVER, "everybody": Subject.DEFAULT}
 class QuotaCog(commands.GroupCog, group_name="quota", group_description="Limits in this server (Manage Server)"):
     """Limits. Who may set them is checked in ``servers``: a server's owner can show the commands to anybody."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
 
     @app_commands.command(name="set", description="Set a limit: of credits a period, images a job, or unfinished jobs")
     @app_commands.rename(whom="for")
@@ -73,7 +69,7 @@ class QuotaCog(commands.GroupCog, group_name="quota", group_description="Limits 
             raise UserError("Say which limit: credits, images or jobs; or the period.")
         if not limits and (whom or role or user):
             raise UserError("The period is the same for all limits of this server. Say credits, images or jobs, too.")
-        servers = self.client.servers
+        servers = self._servers
         said = []
         await promise(interaction)
         if period is not None:
@@ -82,7 +78,7 @@ class QuotaCog(commands.GroupCog, group_name="quota", group_description="Limits 
         if limits:
             quota = await servers.set_quota(origin, subject, subject_id, **limits)
             said.append(f"{subject_text(quota)}: {limits_text(quota, servers.rules(server_id).period)}.")
-        await announce(interaction, *said)
+        await self._announce(interaction, *said)
 
     @app_commands.command(description="Give a person extra credits that do not lapse, or take some back")
     @app_commands.describe(
@@ -101,9 +97,11 @@ class QuotaCog(commands.GroupCog, group_name="quota", group_description="Limits 
         require_manager(origin)
         amount = millicredits(credits)
         await promise(interaction)
-        balance = await self.client.servers.grant(origin, user.id, amount, note)
+        balance = await self._servers.grant(origin, user.id, amount, note)
         what = f"{credits_text(amount)} granted to" if amount > 0 else f"{credits_text(-amount)} taken back from"
-        await announce(interaction, f"{what} {person(user.id)}. Extra credits left: {credits_text(balance.left)}.")
+        await self._announce(
+            interaction, f"{what} {person(user.id)}. Extra credits left: {credits_text(balance.left)}."
+        )
 
     @app_commands.command(description="Forget a limit")
     @app_commands.rename(whom="for")
@@ -119,23 +117,27 @@ class QuotaCog(commands.GroupCog, group_name="quota", group_description="Limits 
         server_id = require_manager(origin)
         subject, subject_id = self._subject(server_id, whom, role, user, or_else=None)
         await promise(interaction)
-        before = await self.client.servers.clear_quota(origin, subject, subject_id)
-        period = self.client.servers.rules(server_id).period
-        await announce(interaction, f"{subject_text(before)}: no limit any more. It was {limits_text(before, period)}.")
+        before = await self._servers.clear_quota(origin, subject, subject_id)
+        period = self._servers.rules(server_id).period
+        await self._announce(
+            interaction, f"{subject_text(before)}: no limit any more. It was {limits_text(before, period)}."
+        )
 
     @app_commands.command(description="The limits of this server, or how one person stands")
     @app_commands.describe(user="Whose limits")
     async def show(self, interaction: Interaction, user: discord.Member | discord.User | None = None) -> None:
         origin = origin_of(interaction)
         server_id = require_manager(origin)
-        client = self.client
         if user is None:
-            period = client.servers.rules(server_id).period
-            card = quotas_card(client.servers.quotas(server_id), period, client.servers.operator)
+            period = self._servers.rules(server_id).period
+            card = quotas_card(self._servers.quotas(server_id), period, self._servers.operator)
         else:
             await promise(interaction)
-            card = member_card(user.id, await client.servers.member_limits(origin, user.id, role_ids(user)))
+            card = member_card(user.id, await self._servers.member_limits(origin, user.id, role_ids(user)))
         await tell(interaction, card)
+
+    async def _announce(self, interaction: Interaction, *said: str) -> None:
+        await announce(interaction, *said, log_channel=self._servers.rules(interaction.guild_id).log_channel)
 
     def _subject(
         self,
@@ -163,7 +165,3 @@ class QuotaCog(commands.GroupCog, group_name="quota", group_description="Limits 
 def millicredits(typed: float) -> int:
     """An amount that was typed as credits, to the thousandth that is written."""
     return int(round(Decimal(str(typed)), 3) * 1000)
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(QuotaCog(client))

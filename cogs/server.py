@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import discord
 from discord import app_commands
@@ -17,16 +17,13 @@ from bot.domain.rule_input import contradictions, engine_list, shape
 from bot.domain.rules import NO_RULES, Privacy
 from bot.domain.word_filter import typed_list
 from bot.errors import Problem, UserError
-from bot.servers.settings import require_manager
-from bot.ui.autocomplete import NAME_AT_MOST, calmly, engine_choices, size_choices
+from bot.jobs.service import Actions
+from bot.servers.settings import Servers, require_manager
+from bot.ui.autocomplete import NAME_AT_MOST, Suggestions, calmly
 from bot.ui.cards.admin_log import announce
 from bot.ui.cards.server import changes_text, log_card, missing_in, rules_card
-from bot.ui.client import Easel
-from bot.ui.first_answer import promise
-from bot.ui.interactions import origin_of
-from bot.ui.replies import tell
-
-Interaction: TypeAlias = discord.Interaction[Easel]
+from bot.ui.client import Interaction
+from bot.ui.interactions import origin_of, promise, tell
 
 LIST_AT_MOST = 4000
 CHANNELS_AT_MOST = 50
@@ -68,8 +65,10 @@ _CLEARED = {
 class Server(commands.GroupCog, group_name="server", group_description="Rules of this server (Manage Server)"):
     """Rules. Who may set them is checked in ``servers``: a server's owner can show the commands to anybody."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(self, servers: Servers, actions: Actions, suggestions: Suggestions) -> None:
+        self._servers = servers
+        self._actions = actions
+        self._suggestions = suggestions
 
     @app_commands.command(name="set", description="Set what is allowed here, and what is used where nothing is said")
     @app_commands.choices(private=PRIVACY)
@@ -102,7 +101,7 @@ class Server(commands.GroupCog, group_name="server", group_description="Rules of
         origin = origin_of(interaction)
         server_id = require_manager(origin)
         guild = _guild(interaction)
-        known = self.client.actions.engines
+        known = self._actions.engines
         wanted: list[tuple[str, Any, Callable[[Any], Any]]] = [
             ("channels", channels, lambda typed: _picked(typed, guild.channels, guild.get_channel, "#", "channel")),
             ("roles", roles, lambda typed: _picked(typed, guild.roles, guild.get_role, "@", "role")),
@@ -132,20 +131,20 @@ class Server(commands.GroupCog, group_name="server", group_description="Rules of
             changes.setdefault(name, getattr(NO_RULES, name))
         if not changes and not problems:
             raise UserError("Say what to set. /server show tells what is set now.")
-        before = self.client.servers.rules(server_id)
+        before = self._servers.rules(server_id)
         already = contradictions(before, known)
         problems += [each for each in contradictions(replace(before, **changes), known) if each not in already]
         if problems:
             raise UserError(*problems)
         await promise(interaction)
-        await self.client.servers.set_rules(origin, changes)
-        await announce(interaction, *changes_text(changes))
+        await self._servers.set_rules(origin, changes)
+        await announce(interaction, *changes_text(changes), log_channel=self._servers.rules(server_id).log_channel)
 
     @app_commands.command(description="The rules of this server, and what is missing here")
     async def show(self, interaction: Interaction) -> None:
         server_id = require_manager(origin_of(interaction))
-        rules = self.client.servers.rules(server_id)
-        await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, self.client)))
+        rules = self._servers.rules(server_id)
+        await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, self._actions.engines)))
 
     @app_commands.command(description="Every change by an admin: who, what and when")
     @app_commands.describe(before="Only changes before the one of this number, to look further back")
@@ -153,7 +152,7 @@ class Server(commands.GroupCog, group_name="server", group_description="Rules of
         origin = origin_of(interaction)
         require_manager(origin)
         await promise(interaction)
-        acts = await self.client.servers.acts(origin, before=before, limit=ACTS_SHOWN)
+        acts = await self._servers.acts(origin, before=before, limit=ACTS_SHOWN)
         await tell(interaction, log_card(acts))
 
     @change.autocomplete("engines")
@@ -161,7 +160,7 @@ class Server(commands.GroupCog, group_name="server", group_description="Rules of
     async def engines_known(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         named = current.replace(",", " ").split()
         last = named.pop() if named and current[-1] not in ", " else ""
-        offered = engine_choices(self.client.actions, last)
+        offered = self._suggestions.engines(last)
         every = [(" ".join([*named, choice.value]), choice.name) for choice in offered if choice.value not in named]
         return [
             Choice(name=(f"{len(named)} more and {name}" if named else name)[:NAME_AT_MOST], value=value)
@@ -172,12 +171,12 @@ class Server(commands.GroupCog, group_name="server", group_description="Rules of
     @change.autocomplete("default_engine")
     @calmly
     async def engines_for_default(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return engine_choices(self.client.actions, current)
+        return self._suggestions.engines(current)
 
     @change.autocomplete("default_size")
     @calmly
     async def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return size_choices(interaction, current)
+        return self._suggestions.sizes(interaction, current)
 
 
 def _guild(interaction: Interaction) -> discord.Guild:
@@ -210,7 +209,3 @@ def _own(channel: discord.TextChannel, server_id: int) -> int:
     if channel.guild.id != server_id:
         raise UserError("That channel is none of this server's.")
     return channel.id
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(Server(client))

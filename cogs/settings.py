@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Callable
+from typing import Literal
 
-import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
@@ -12,15 +12,15 @@ from discord.ext import commands
 from bot.domain.prompt.parser import IMAGES_PER_JOB
 from bot.domain.prompt.suffix import ADDED_AT_MOST
 from bot.errors import UserError
-from bot.people.user_settings import NAMES, Messages, UserSettings
-from bot.ui.autocomplete import NAME_AT_MOST, calmly, engine_choices, size_choices, style_choices
+from bot.jobs.service import Actions
+from bot.people.user_settings import NAMES, Messages, Personal, UserSettings
+from bot.ui.autocomplete import NAME_AT_MOST, Suggestions, calmly
 from bot.ui.cards.settings import settings_card
-from bot.ui.client import Easel
-from bot.ui.replies import tell
+from bot.ui.client import Interaction
+from bot.ui.interactions import tell
 
 PRICE_AT_MOST = 1_000_000
 
-Interaction: TypeAlias = discord.Interaction[Easel]
 
 MESSAGES = [
     Choice(name="never", value=Messages.NEVER.value),
@@ -32,12 +32,17 @@ MESSAGES = [
 class Settings(commands.GroupCog, group_name="settings", group_description="Your own defaults"):
     """A person's own defaults."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(
+        self, personal: Personal, actions: Actions, suggestions: Suggestions, mention: Callable[[str], str]
+    ) -> None:
+        self._personal = personal
+        self._actions = actions
+        self._suggestions = suggestions
+        self._mention = mention
 
     @app_commands.command(description="What you have set")
     async def show(self, interaction: Interaction) -> None:
-        await self._tell(interaction, self.client.personal.of(interaction.user.id))
+        await self._tell(interaction, self._personal.of(interaction.user.id))
 
     @app_commands.command(name="set", description="Set your own defaults; what you type into a command counts more")
     @app_commands.describe(
@@ -80,7 +85,7 @@ class Settings(commands.GroupCog, group_name="settings", group_description="Your
         if not changes:
             raise UserError("Say what to set: each option of this command is one of your settings.")
         await interaction.response.defer(ephemeral=True, thinking=True)
-        changed = await self.client.personal.set(interaction.user.id, changes)
+        changed = await self._personal.set(interaction.user.id, changes)
         await self._tell(interaction, changed, changed=tuple(changes))
 
     @app_commands.command(description="Forget what you have set: one setting, or all of them")
@@ -93,35 +98,31 @@ class Settings(commands.GroupCog, group_name="settings", group_description="Your
     ) -> None:
         names = NAMES if setting is None else (setting,)
         await interaction.response.defer(ephemeral=True, thinking=True)
-        changed = await self.client.personal.reset(interaction.user.id, names)
+        changed = await self._personal.reset(interaction.user.id, names)
         await self._tell(interaction, changed, changed=names)
 
     @change.autocomplete("engine")
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return engine_choices(self.client.actions, current)
+        return self._suggestions.engines(current)
 
     @change.autocomplete("size")
     @calmly
     async def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return size_choices(interaction, current)
+        return self._suggestions.sizes(interaction, current)
 
     @change.autocomplete("style")
     @calmly
     async def styles(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return style_choices(interaction, current)
+        return self._suggestions.styles(interaction, current)
 
     async def _tell(self, interaction: Interaction, settings: UserSettings, *, changed: tuple[str, ...] = ()) -> None:
-        personal = self.client.personal
+        personal = self._personal
         card = settings_card(
             settings,
-            engines=self.client.actions.engines,
+            engines=self._actions.engines,
             misfits=personal.misfits(settings),
             changed=changed,
-            mention=self.client.mention,
+            mention=self._mention,
         )
         await tell(interaction, card)
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(Settings(client))

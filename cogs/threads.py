@@ -4,37 +4,38 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
 
+from bot.people import threads as verbs
 from bot.people.threads import TITLE_AT_MOST
-from bot.ui.autocomplete import NAME_AT_MOST, calmly, thread_choices
+from bot.ui.attached_files import answer_later, fill
+from bot.ui.autocomplete import NAME_AT_MOST, Suggestions, calmly
+from bot.ui.cards.buttons import DELETE_THREAD, KEEP_THREAD
 from bot.ui.cards.layout import notice
-from bot.ui.cards.threads import delete_question, gallery_card, threads_card
+from bot.ui.cards.threads import deletion_text, gallery_card, threads_card
 from bot.ui.cards.wording import safe
-from bot.ui.client import Easel
-from bot.ui.first_answer import promise
-from bot.ui.interactions import origin_of
-from bot.ui.pages import answer_later, fill
-from bot.ui.replies import tell
+from bot.ui.client import Interaction
+from bot.ui.confirm import Confirmation
+from bot.ui.interactions import origin_of, promise, tell
+from bot.ui.list_buttons import DELETED
 
-Interaction: TypeAlias = discord.Interaction[Easel]
 Name: TypeAlias = Range[str, 1, NAME_AT_MOST]
 
 
 class Threads(commands.GroupCog, group_name="thread", group_description="Your lines of work"):
     """Keeps what one makes together. Every answer is private."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(self, threads: verbs.Threads, suggestions: Suggestions) -> None:
+        self._threads = threads
+        self._suggestions = suggestions
 
     @app_commands.command(description="Begin a new thread: what you make from now on belongs to it")
     @app_commands.describe(title="What to call it; your next prompt names it if left out")
     async def new(self, interaction: Interaction, title: Range[str, 1, TITLE_AT_MOST] | None = None) -> None:
         await promise(interaction)
-        named = await self.client.threads.open(origin_of(interaction), title)
+        named = await self._threads.open(origin_of(interaction), title)
         if named is None:
             said = "The next image you ask for here begins a new thread, named after its prompt."
         else:
@@ -44,13 +45,13 @@ class Threads(commands.GroupCog, group_name="thread", group_description="Your li
     @app_commands.command(name="list", description="Your threads here, with the jobs in each and what they cost")
     async def every(self, interaction: Interaction) -> None:
         await answer_later(interaction)
-        await fill(interaction, threads_card(await self.client.threads.list(origin_of(interaction))))
+        await fill(interaction, threads_card(await self._threads.list(origin_of(interaction))))
 
     @app_commands.command(description="Go on with one of your threads: what you make from now on belongs to it")
     @app_commands.describe(thread="Which of your threads")
     async def use(self, interaction: Interaction, thread: Name) -> None:
         await promise(interaction)
-        used = await self.client.threads.use(origin_of(interaction), thread)
+        used = await self._threads.use(origin_of(interaction), thread)
         said = f"This is your current thread now: **{safe(used.title, 200)}**. What you make here belongs to it."
         await tell(interaction, notice(said))
 
@@ -58,7 +59,7 @@ class Threads(commands.GroupCog, group_name="thread", group_description="Your li
     @app_commands.describe(thread="Which of your threads; your current one if left out")
     async def show(self, interaction: Interaction, thread: Name | None = None) -> None:
         await answer_later(interaction)
-        await fill(interaction, gallery_card(await self.client.threads.show(origin_of(interaction), thread)))
+        await fill(interaction, gallery_card(await self._threads.show(origin_of(interaction), thread)))
 
     @app_commands.command(description="Give one of your threads another title")
     @app_commands.describe(title="What to call it", thread="Which of your threads; your current one if left out")
@@ -66,15 +67,28 @@ class Threads(commands.GroupCog, group_name="thread", group_description="Your li
         self, interaction: Interaction, title: Range[str, 1, TITLE_AT_MOST], thread: Name | None = None
     ) -> None:
         await promise(interaction)
-        before, named = await self.client.threads.rename(origin_of(interaction), thread, title)
+        before, named = await self._threads.rename(origin_of(interaction), thread, title)
         await tell(interaction, notice(f"{safe(before.title, 200)} is called **{safe(named, 200)}** now."))
 
     @app_commands.command(description="Delete one of your threads with what was made in it; asks first")
     @app_commands.describe(thread="Which of your threads")
     async def delete(self, interaction: Interaction, thread: Name) -> None:
         await promise(interaction)
-        view = await self.client.threads.deletable(origin_of(interaction), thread)
-        await tell(interaction, delete_question(view))
+        view = await self._threads.deletable(origin_of(interaction), thread)
+
+        async def confirmed(confirming: Interaction) -> None:
+            deleted = await self._threads.delete(origin_of(confirming), str(view.thread.id))
+            said = notice(DELETED(title=safe(deleted.title, 160)))
+            await confirming.edit_original_response(view=said)
+
+        question = Confirmation(
+            deletion_text(view),
+            label=str(DELETE_THREAD.label),
+            confirmed=confirmed,
+            doing="button.delete_thread.confirmed",
+            further=(KEEP_THREAD.to(1, view.thread.id),),
+        )
+        await question.ask(interaction)
 
     @use.autocomplete("thread")
     @show.autocomplete("thread")
@@ -82,8 +96,4 @@ class Threads(commands.GroupCog, group_name="thread", group_description="Your li
     @delete.autocomplete("thread")
     @calmly
     async def threads(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return await thread_choices(interaction, current)
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(Threads(client))
+        return await self._suggestions.threads(interaction, current)

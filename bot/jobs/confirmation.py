@@ -9,7 +9,7 @@ import structlog
 
 from bot.clock import Clock, Elapsed
 from bot.domain.place import CardAddress, Origin
-from bot.errors import UserError
+from bot.errors import Problem, UserError
 from bot.jobs.store import Jobs
 from bot.jobs.view import CONFIRMABLE
 from storage.errors import StorageError
@@ -49,7 +49,7 @@ class Proposals:
         self.watched: dict[int, Elapsed] = {}
         """Since when each that was seen has been waiting, by its job's id."""
 
-    async def confirm(self, origin: Origin, job_id: int, card: CardAddress, *, missing: Sequence[str] = ()) -> None:
+    async def confirm(self, origin: Origin, job_id: int, card: CardAddress, *, missing: Sequence[Problem] = ()) -> None:
         """Begin with what was proposed: from here on it is paid for. ``card`` is where it is shown from now on.
 
         ``missing`` says why the bot may not show images there now, unless they are private. Raises UserError where it

@@ -14,8 +14,8 @@ from bot.domain.sizes import ratio_name, sizes_for
 from bot.jobs.service import Actions
 from bot.providers.base import Engine
 from bot.ui.cards.wording import plain
+from bot.ui.client import Interaction
 from bot.ui.interactions import origin_of
-from bot.ui.replies import Press
 
 log = structlog.get_logger(__name__)
 
@@ -27,14 +27,14 @@ NAME_AT_MOST = 100
 """Characters of a choice, and of its value, at most."""
 
 _Cog = TypeVar("_Cog")
-Suggest: TypeAlias = Callable[[_Cog, Press, str], Coroutine[Any, Any, list[Choice[str]]]]
+Suggest: TypeAlias = Callable[[_Cog, Interaction, str], Coroutine[Any, Any, list[Choice[str]]]]
 
 
 def calmly(suggest: Suggest[_Cog]) -> Suggest[_Cog]:
     """A list of choices that cannot be made, or not in time, is an empty one: only the log has an error."""
 
     @functools.wraps(suggest)  # The library tells a method by its name.
-    async def suggesting(self: _Cog, interaction: Press, current: str) -> list[Choice[str]]:
+    async def suggesting(self: _Cog, interaction: Interaction, current: str) -> list[Choice[str]]:
         try:
             async with asyncio.timeout(PATIENCE):
                 return await suggest(self, interaction, current)
@@ -57,34 +57,45 @@ def matching(entries: Iterable[tuple[str, str]], current: str) -> list[Choice[st
     return [Choice(name=name[:NAME_AT_MOST], value=value) for name, value in found[:CHOICES_AT_MOST]]
 
 
-def engine_choices(actions: Actions, current: str, engines: Iterable[Engine] | None = None) -> list[Choice[str]]:
-    """The engines, or some of them, with what an image costs."""
-    chosen = actions.engines.values() if engines is None else engines
-    entries = [(f"{plain(engine.name, 60)} · {actions.price(engine.id)} an image", engine.id) for engine in chosen]
-    return matching(entries, current)
+class Suggestions:
+    """What is suggested for options that several commands have."""
 
+    def __init__(self, actions: Actions) -> None:
+        self._actions = actions
 
-def size_choices(interaction: Press, current: str) -> list[Choice[str]]:
-    """The sizes of the engine that would be used."""
-    return [
-        Choice(name=f"{size} · {ratio_name(size)}", value=str(size))
-        for size in sizes_for(engine_so_far(interaction), current)[:CHOICES_AT_MOST]
-    ]
+    def engines(self, current: str, engines: Iterable[Engine] | None = None) -> list[Choice[str]]:
+        """The engines, or some of them, with what an image costs."""
+        actions = self._actions
+        chosen = actions.engines.values() if engines is None else engines
+        entries = [(f"{plain(engine.name, 60)} · {actions.price(engine.id)} an image", engine.id) for engine in chosen]
+        return matching(entries, current)
 
+    def engines_here(self, interaction: Interaction, current: str) -> list[Choice[str]]:
+        """The engines that may be used here."""
+        return self.engines(current, self._actions.offered(origin_of(interaction)))
 
-def style_choices(interaction: Press, current: str) -> list[Choice[str]]:
-    """The styles of the engine that would be used."""
-    return matching(((style, style) for style in engine_so_far(interaction).styles), current)
+    def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
+        """The sizes of the engine that would be used."""
+        return [
+            Choice(name=f"{size} · {ratio_name(size)}", value=str(size))
+            for size in sizes_for(self._engine(interaction), current)[:CHOICES_AT_MOST]
+        ]
 
+    def styles(self, interaction: Interaction, current: str) -> list[Choice[str]]:
+        """The styles of the engine that would be used."""
+        return matching(((style, style) for style in self._engine(interaction).styles), current)
 
-def engine_so_far(interaction: Press) -> Engine:
-    """The engine that stands in the command so far, or the one that would be used."""
-    actions = interaction.client.actions
-    chosen = actions.engines.get(getattr(interaction.namespace, "engine", None) or "")
-    return chosen or actions.engines[actions.engine_by_default(origin_of(interaction))]
+    def samplers(self, interaction: Interaction, current: str) -> list[Choice[str]]:
+        """The samplers of the engine that would be used."""
+        return matching(((sampler, sampler) for sampler in self._engine(interaction).samplers), current)
 
+    async def threads(self, interaction: Interaction, current: str) -> list[Choice[str]]:
+        """The person's threads in this place."""
+        found = await self._actions.thread_choices(origin_of(interaction), current)
+        return [Choice(name=plain(title, NAME_AT_MOST) or "(untitled)", value=value) for value, title in found]
 
-async def thread_choices(interaction: Press, current: str) -> list[Choice[str]]:
-    """One's own threads in this place."""
-    found = await interaction.client.actions.thread_choices(origin_of(interaction), current)
-    return [Choice(name=plain(title, NAME_AT_MOST) or "(untitled)", value=value) for value, title in found]
+    def _engine(self, interaction: Interaction) -> Engine:
+        """The engine that was typed, or the one that would be used."""
+        actions = self._actions
+        chosen = actions.engines.get(getattr(interaction.namespace, "engine", None) or "")
+        return chosen or actions.engines[actions.engine_by_default(origin_of(interaction))]

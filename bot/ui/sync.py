@@ -119,9 +119,9 @@ class CommandSync:
                 log.exception("commands.not_synced")
             looked = True
 
-    async def joined(self, guild_id: int) -> None:
-        """The bot came into a server, which may be one whose commands were refused until then."""
-        if guild_id in self._guilds:
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """Register the commands of a server that the bot has joined, which Discord may have refused before."""
+        if guild.id in self._guilds:
             await self.sync(elsewhere=False)
 
     async def sync(self, *, force: bool = False, elsewhere: bool = True) -> Synced:

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import simcord
 
+from bot.ui.interactions import APOLOGY_FOR_JOB
 from storage.jobs import JobStatus
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, Studio, card, forge, told
 from tests.doubles.forms import filled, offered, send
+from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
@@ -144,7 +146,7 @@ async def test_a_failure_in_a_form_is_apologised_for(studio: Studio, monkeypatch
 
     monkeypatch.setattr(type(studio.runtime.actions), "check_as_it_is", broken)
     said = told(await send(studio.ada, shown))
-    assert "something went wrong on our side with job 1" in said.text
+    assert shows(said.text, APOLOGY_FOR_JOB(job=1))
 
 
 async def test_a_failed_job_can_be_edited(studio: Studio) -> None:

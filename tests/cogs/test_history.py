@@ -9,10 +9,13 @@ import pytest
 import simcord
 
 from bot.jobs.history import JOBS_A_PAGE
-from bot.ui.pages import digest, history_id
+from bot.text import Message
+from bot.ui.cards.buttons import OLD_LIST, engine_digest, history_rest, list_id
+from bot.ui.list_buttons import ENGINE_GONE
 from storage.history import Wanted
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, told
 from tests.cogs.test_threads import forge, made, seen_by
+from tests.doubles.texts import shows
 
 
 async def looked(studio: Studio, person: simcord.MemberActor | None = None, **options: Any) -> Shown:
@@ -110,7 +113,7 @@ async def test_a_search_is_bounded(studio: Studio) -> None:
     assert "50 letters at most" in (await looked(studio, search="🦊" * 26)).text
     assert "nothing in that to search for" in (await looked(studio, search="\u200b")).text
     wanted = Wanted(words=longest, engine="x/" * 40, thread_id=10**17)
-    assert len(history_id(999_999, wanted)) <= 100
+    assert len(list_id("history", 999_999, history_rest(wanted))) <= 100
 
 
 async def test_engine_and_thread_narrow_it(studio: Studio) -> None:
@@ -185,7 +188,7 @@ async def test_one_history_is_not_anothers(studio: Studio) -> None:
         "page:history:1:::",
         "page:history:1:1::",
         "page:history:1:::fox",
-        f"page:history:1::{digest(CORE)}:",
+        f"page:history:1::{engine_digest(CORE)}:",
         "page:history:2:::",
     ],
 )
@@ -204,17 +207,18 @@ async def test_a_forged_button_shows_nothing_of_others(studio: Studio, custom_id
 @pytest.mark.parametrize(
     ("custom_id", "said"),
     [
-        ("page:history:1", "another version"),
-        ("page:history:1:x::", "another version"),
-        (f"page:history:1:{'9' * 19}::", "another version"),
+        ("page:history:1", OLD_LIST),
+        ("page:history:1:x::", OLD_LIST),
+        (f"page:history:1:{'9' * 19}::", OLD_LIST),
         ("page:history:1:::' OR 1=1 --", "None of your jobs"),
-        ("page:history:1::00000000:", "no longer offered"),
+        ("page:history:1::00000000:", ENGINE_GONE),
         (f"page:history:1:{'9' * 18}::", "no such thread"),
     ],
 )
-async def test_a_button_that_was_never_made(studio: Studio, custom_id: str, said: str) -> None:
+async def test_a_button_that_was_never_made(studio: Studio, custom_id: str, said: str | Message) -> None:
     await made(studio, "a fox")
-    assert said in told(await forge(studio, studio.ada, custom_id)).text
+    shown = told(await forge(studio, studio.ada, custom_id)).text
+    assert shows(shown, said) if isinstance(said, Message) else said in shown
 
 
 # --- taking it up again -------------------------------------------------------------------------------------------

@@ -11,10 +11,12 @@ import simcord
 from bot.domain.place import Origin
 from bot.domain.requests import ImagineOptions
 from bot.people.user_settings import Messages, UserSettings
+from bot.ui.interactions import APOLOGY_FOR_JOB
 from storage import jobs, server_settings, user_settings
 from storage.database import Database
 from storage.jobs import JobStatus
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, engine, told
+from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
@@ -71,13 +73,13 @@ async def test_what_means_nothing_takes_it_back(studio: Studio, nothing: str) ->
     chosen = {"engine": BASIC, "size": "16:9", "style": "anime", "text": "in oil"}
     await studio.ada.slash(studio.channel, "settings set", **chosen)
     await studio.ada.slash(studio.channel, "settings set", **dict.fromkeys(chosen, nothing))
-    assert studio.runtime.client.personal.of(studio.ada.id) == UserSettings()
+    assert studio.runtime.personal.of(studio.ada.id) == UserSettings()
 
 
 @pytest.mark.parametrize("name", ["text", "style", "size", "engine"])
 async def test_what_cannot_be_seen_is_no_setting(studio: Studio, name: str) -> None:
     await studio.ada.slash(studio.channel, "settings set", **{name: "\u3164"})
-    assert studio.runtime.client.personal.of(studio.ada.id) == UserSettings()
+    assert studio.runtime.personal.of(studio.ada.id) == UserSettings()
 
 
 async def test_what_no_engine_takes_is_refused_by_name_and_nothing_is_set(studio: Studio) -> None:
@@ -93,7 +95,7 @@ async def test_what_no_engine_takes_is_refused_by_name_and_nothing_is_set(studio
     said = told(result).text
     for part in ("no engine “nonsense”", "No engine here makes 77x77", "no such style", "takes plain words"):
         assert part in said
-    assert studio.runtime.client.personal.of(studio.ada.id) == UserSettings()
+    assert studio.runtime.personal.of(studio.ada.id) == UserSettings()
 
 
 async def test_settings_outlive_a_restart_and_can_be_taken_back(studio: Studio) -> None:
@@ -101,7 +103,7 @@ async def test_settings_outlive_a_restart_and_can_be_taken_back(studio: Studio) 
         studio.channel, "settings set", engine=BASIC, png_text=False, messages="long jobs too", ask_above=7.5
     )
     await studio.restart()
-    mine = studio.runtime.client.personal.of(studio.ada.id)
+    mine = studio.runtime.personal.of(studio.ada.id)
     assert mine == UserSettings(engine=BASIC, png_text=False, messages=Messages.LONG_JOBS, ask_above=7500)
     shown = told(await studio.ada.slash(studio.channel, "settings show")).text
     assert "Ask first: **above 7.5 credits**" in shown
@@ -110,9 +112,9 @@ async def test_settings_outlive_a_restart_and_can_be_taken_back(studio: Studio) 
     assert "Engine: the one that is used here (not set)" in said
     assert "Ask first: **above 7.5 credits**" in said
     await studio.ada.slash(studio.channel, "settings reset")
-    assert studio.runtime.client.personal.of(studio.ada.id) == UserSettings()
+    assert studio.runtime.personal.of(studio.ada.id) == UserSettings()
     await studio.restart()
-    assert studio.runtime.client.personal.of(studio.ada.id) == UserSettings()
+    assert studio.runtime.personal.of(studio.ada.id) == UserSettings()
 
 
 async def test_what_is_suggested_fits_the_engine(studio: Studio) -> None:
@@ -224,7 +226,7 @@ async def test_a_damaged_job_says_nothing_of_its_prompt(studio: Studio, caplog: 
     async with studio.runtime.database.write() as tx:
         await jobs.update_job(tx, 1, options={"prompt": "heliotrope", "steps": "heliotrope"})
     for label in ("Details", "Again", "Edit"):
-        assert "something went wrong on our side" in told(await studio.press(studio.ada, card(result), label)).text
+        assert shows(told(await studio.press(studio.ada, card(result), label)).text, APOLOGY_FOR_JOB)
     events = [record.msg for record in caplog.records]
     exceptions = [event["exc_info"] for event in events if isinstance(event, dict) and "exc_info" in event]
     assert exceptions

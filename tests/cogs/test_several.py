@@ -122,7 +122,7 @@ async def test_a_price_can_be_confirmed_after_a_restart(studio: Studio) -> None:
 async def test_a_price_that_nobody_confirms_lapses_and_the_card_says_so(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     studio.clock.advance(15 * 60 - 14)
-    studio.runtime.client.proposals.wake()
+    studio.runtime.proposals.wake()
     await studio.until(lambda: "Not started" in card(result).text)
     assert "its price was not confirmed in time. Nothing was sent, and nothing was charged." in card(result).text
     assert (await studio.job()).status is JobStatus.LAPSED
@@ -170,7 +170,7 @@ async def test_what_can_never_be_paid_for_is_not_even_proposed(make_studio: Make
 
 
 async def test_a_price_above_ones_own_is_asked_about(studio: Studio) -> None:
-    await studio.runtime.client.personal.set(studio.ada.id, {"ask_above": 6000})
+    await studio.runtime.personal.set(studio.ada.id, {"ask_above": 6000})
     cheap = await studio.imagine(prompt="a car")
     dear = await studio.imagine(prompt="a car", images=2)
     others = await studio.imagine(studio.ben, "a car", images=2)

@@ -56,10 +56,15 @@ class Workshop:
             jobs=self.jobs,
             files=self.files,
             clock=self.clock,
+        )
+        self.actions = Actions(jobs=self.jobs, worker=self.worker, files=self.files, clock=self.clock)
+
+    async def start(self) -> None:
+        """The worker begins, and its deliveries come here."""
+        await self.worker.start(
             changed=lambda job_id: self.changes[job_id].set(),
             deliver=lambda job_id: self.deliver(job_id),  # noqa: PLW0108 - looked up anew at every delivery
         )
-        self.actions = Actions(jobs=self.jobs, worker=self.worker, files=self.files, clock=self.clock)
 
     async def _deliver(self, job_id: int) -> None:
         if await self.jobs.shown(job_id, note="shown"):
@@ -74,7 +79,7 @@ class Workshop:
             await asyncio.Event().wait()
 
         self.deliver = hang
-        await self.worker.start()
+        await self.start()
         await hanging.wait()
         self.deliver = self._deliver
 
@@ -96,14 +101,14 @@ class Workshop:
     async def finish(self) -> None:
         """Run until nothing is left to do."""
         if self.worker._dispatcher is None:
-            await self.worker.start()
+            await self.start()
         await self.worker.idle()
 
     async def restart(self) -> None:
         """The process is gone; a new one starts on the same files."""
         await self.worker.stop(0)
         self._compose()
-        await self.worker.start()
+        await self.start()
 
     async def view(self, job_id: int) -> JobView:
         return await self.jobs.view(job_id)

@@ -14,12 +14,13 @@ from bot.servers.report_pages import ReportPage
 from bot.servers.reports import PersonReport, Running, UsageReport
 from bot.servers.settings import MemberLimits
 from bot.servers.timeline import Bar
+from bot.ui.cards.buttons import LISTS
 from bot.ui.cards.quotas import member_card, quotas_card
 from bot.ui.cards.server import log_card, rules_card
 from bot.ui.cards.usage import ALT_AT_MOST, Names, person_card, report_card, report_chart, running_card
 from bot.ui.cards.wording import units
 from bot.ui.charts import in_words
-from bot.ui.page_buttons import TURNS, PageButton
+from bot.ui.list_buttons import list_button_item
 from storage.jobs import SubmissionStatus
 from storage.ledger import Balance
 from storage.quotas import Quota, Subject
@@ -47,9 +48,9 @@ def fits(card: LayoutView) -> None:
         if part["type"] == 2:
             assert 0 < len(part["label"]) <= 80
             assert len(part["custom_id"]) <= 100
-            match = PageButton.__discord_ui_compiled_template__.fullmatch(part["custom_id"])
+            match = list_button_item({}).__discord_ui_compiled_template__.fullmatch(part["custom_id"])
             assert match is not None
-            assert match["list"] in TURNS
+            assert match["list"] in LISTS
 
 
 def report(by: By, lines: tuple[Line, ...], name: str = "2026-01-15..2026-02-14") -> UsageReport:

@@ -24,7 +24,7 @@ async def growing(post: Post, monkeypatch: pytest.MonkeyPatch, number: int = 3) 
     monkeypatch.setattr(post.provider, "submit", submit)
     choices = ", ".join(f"number {place}" for place in ends)
     job_id = await post.imagine(prompt=f"{{{choices}}}")
-    await post.worker.start()
+    await post.start()
     return job_id, ends
 
 

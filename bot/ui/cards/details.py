@@ -11,9 +11,10 @@ from bot.domain.requests import command_line
 from bot.jobs.results import Detailed
 from bot.jobs.view import JobView, SubmissionView
 from bot.text import credits_text, lasted
+from bot.ui.cards.buttons import CHILD, PARENT
 from bot.ui.cards.job import cost_text
 from bot.ui.cards.job_text import label, prompt_text, settings_text
-from bot.ui.cards.layout import TEXT_AT_MOST, Card, custom_id, quiet, rule, text, within
+from bot.ui.cards.layout import TEXT_AT_MOST, Card, quiet, rule, text, within
 from bot.ui.cards.wording import counted, moment, safe, units
 from bot.ui.delivery.methods import Step
 from storage.jobs import Event, JobStatus, SubmissionStatus
@@ -96,9 +97,9 @@ def _kin(found: Detailed) -> ui.ActionRow[Any] | None:
     """One button up and the latest few down; they change this very card."""
     buttons: list[ui.Button[Any]] = []
     if found.parent is not None:
-        buttons.append(ui.Button(label=f"Made from job {found.parent}", custom_id=custom_id("walk", found.parent)))
+        buttons.append(PARENT.on(found.parent, job=found.parent))
     latest = found.children[-(BUTTONS_AT_MOST - len(buttons)) :]
-    buttons += [ui.Button(label=f"Led to job {child}", custom_id=custom_id("walk", child)) for child in latest]
+    buttons += [CHILD.on(child, job=child) for child in latest]
     return ui.ActionRow(*buttons) if buttons else None
 
 

@@ -13,9 +13,9 @@ from bot.domain.sizes import ratio_name
 from bot.people.threads import Page
 from bot.providers.base import Ability, Bounds, Engine
 from bot.text import listed
+from bot.ui.cards.buttons import ENGINES_BACK, ENGINES_MORE, turning
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, quiet, rule, text, within
 from bot.ui.cards.wording import safe, units
-from bot.ui.pages import engines_id
 
 _SIZES_SHOWN = 9
 _STYLES_SHOWN = 8
@@ -55,10 +55,7 @@ def _engines_page(engines: list[Engine], price: Callable[[str], Price], *, defau
     lines = [_line(engine, price(engine.id), default=engine.id == default, room=room) for engine in shown]
     return Card(
         text(f"**Engines**, page {where.number} of {where.pages}", *lines),
-        ui.ActionRow(
-            ui.Button(label="Back", custom_id=engines_id(where.number - 1), disabled=where.number == 1),
-            ui.Button(label="More", custom_id=engines_id(where.number + 1), disabled=where.number == where.pages),
-        ),
+        ui.ActionRow(*turning(where, ENGINES_BACK, ENGINES_MORE)),
         text(quiet(f"There are {len(engines):,}. /engines with a name or a part of one shows all that it takes.")),
     )
 

@@ -8,12 +8,22 @@ from discord import ui
 
 from bot.jobs.history import HistoryEntry, HistoryPage
 from bot.ui.attached_files import Sheet
+from bot.ui.cards.buttons import (
+    AGAIN,
+    GO_TO_MESSAGE,
+    NEWER_JOBS,
+    OLDER_JOBS,
+    SHOW,
+    USE_PROMPT,
+    history_rest,
+    link,
+    turning,
+)
 from bot.ui.cards.job import cost_text
 from bot.ui.cards.job_text import alt_text, either, engine_name, prompt_text
-from bot.ui.cards.layout import Card, custom_id, quiet, rule, text
+from bot.ui.cards.layout import Card, quiet, rule, text
 from bot.ui.cards.wording import counted, moment, safe
 from bot.ui.delivery.links import jump_url
-from bot.ui.pages import history_id, turning
 from storage.jobs import JobStatus
 
 _PROMPT = 250
@@ -33,7 +43,7 @@ def history_card(found: HistoryPage, *, engine: str | None = None) -> Sheet:
         parts += [rule(), *_entry(entry, files, of_any_thread=found.thread_title is None)]
     if not found.entries:
         parts.append(text(_nothing(found, engine)))
-    turn = turning(found.page, lambda number: history_id(number, found.wanted))
+    turn = turning(found.page, NEWER_JOBS, OLDER_JOBS, history_rest(found.wanted))
     if turn:
         parts += [rule(), ui.ActionRow(*turn)]
     return Sheet(Card(*parts), tuple(files))
@@ -44,14 +54,14 @@ def _entry(entry: HistoryEntry, files: list[tuple[str, bytes]], *, of_any_thread
     words = text(prompt_text(view, _PROMPT), quiet(_facts(entry, of_any_thread=of_any_thread)))
     row: list[ui.Button[Any]] = []
     if entry.can_be_shown:
-        row.append(ui.Button(label="Show", custom_id=custom_id("show", view.job.id)))
+        row.append(SHOW.on(view.job.id))
     row += [
-        ui.Button(label="Again", custom_id=custom_id("again", view.job.id)),
-        ui.Button(label="Use this prompt", custom_id=custom_id("use", view.job.id)),
+        AGAIN.on(view.job.id),
+        USE_PROMPT.on(view.job.id),
     ]
     url = jump_url(view.job)
     if url is not None and not entry.can_be_shown:
-        row.append(ui.Button(label="Go to it", url=url))
+        row.append(link(GO_TO_MESSAGE, url))
     if picture is None or picture.preview is None:
         return [words, ui.ActionRow(*row)]
     name = f"preview-{picture.image.id}.webp"

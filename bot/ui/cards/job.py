@@ -12,9 +12,22 @@ from discord import ui
 
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.text import amount_text, credits_text, lasted, listed
+from bot.ui.cards.buttons import (
+    AGAIN,
+    CANCEL,
+    DELETE,
+    DETAILS,
+    EDIT,
+    NEW_SEED,
+    REFRESH,
+    SHARE,
+    SHOW,
+    job_row,
+    job_rows,
+)
 from bot.ui.cards.comparison import comparison_lines
 from bot.ui.cards.job_text import alt_text, either, label, prompt_text, seeds, settings_text
-from bot.ui.cards.layout import WARM, Card, buttons, quiet, rule, text, within
+from bot.ui.cards.layout import WARM, Card, quiet, rule, text, within
 from bot.ui.cards.wording import counted, moment, safe
 from storage.jobs import StoredImage, SubmissionStatus
 
@@ -23,7 +36,6 @@ COMPARISON_AT_MOST = 1100
 SENTENCE_AT_MOST = 400
 
 _BAR = 12
-_BUTTONS_IN_A_ROW = 5
 _NOT_CHARGED = "Nothing was charged."
 _FAILED = (SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN)
 
@@ -50,12 +62,11 @@ def waiting_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: str
     parts.append(text(*_happening(view), quiet(_price(view))))
     if view.job.resumed_at is not None:
         parts.append(text(quiet("Picked up again after a restart.")))
-    row = [("cancel", "Cancel")] if view.can_cancel else []
+    row = [CANCEL]
     if ending is not None:
         parts.append(text(ending))
-        row.append(("refresh", "Refresh"))
-    if row:
-        parts.append(buttons(view.job.id, row))
+        row.append(REFRESH)
+    parts += job_row(view, *row)
     return Card(*parts)
 
 
@@ -76,7 +87,7 @@ def result_card(
     if compared:
         parts.append(text(*within(comparison_lines(view), COMPARISON_AT_MOST)))
     parts.append(text(quiet(_outcome(view))))
-    parts += [buttons(view.job.id, row) for row in _result_buttons(view, shareable=shareable)]
+    parts += job_rows(view, (AGAIN, NEW_SEED, EDIT), (*((SHARE,) if shareable else ()), DETAILS, DELETE))
     return Card(*parts)
 
 
@@ -94,7 +105,7 @@ def failure_card(view: JobView, *, notes: Iterable[str] = ()) -> Card:
         *heading(view),
         rule(),
         text(headline, *happened, quiet(f"for <@{view.job.user_id}>")),
-        buttons(view.job.id, [("again", "Again"), ("edit", "Edit"), ("details", "Details"), ("delete", "Delete")]),
+        *job_row(view, AGAIN, EDIT, DETAILS, DELETE),
         accent=WARM,
     )
 
@@ -106,15 +117,15 @@ def elsewhere_card(view: JobView, *, where: str | None, why: str) -> Card:
     """
     headline = f"**The result {where or 'is kept'}.**"
     sentences = [f"It could not be put into this card: {why}."]
-    row = [("again", "Again"), ("edit", "Edit"), ("delete", "Delete")]
+    row = [AGAIN, EDIT, DELETE]
     if where is None:
         sentences.append("Whoever asked for it can have it shown with Show, here or in /history.")
-        row.insert(0, ("show", "Show"))
+        row.insert(0, SHOW)
     return Card(
         *heading(view),
         rule(),
         text(headline, *sentences, quiet(_outcome(view))),
-        buttons(view.job.id, row),
+        *job_row(view, *row),
         accent=WARM,
     )
 
@@ -325,13 +336,3 @@ def _which(numbers: Sequence[int], view: JobView) -> str:
     if len(view.images) == 1:
         return "the image"
     return f"{'image' if len(numbers) == 1 else 'images'} {listed(map(str, numbers))}"
-
-
-def _result_buttons(view: JobView, *, shareable: bool) -> list[list[tuple[str, str]]]:
-    """In one row where they fit, else what makes something new in a row of its own."""
-    makes, keeps = [("again", "Again"), ("edit", "Edit")], [("details", "Details"), ("delete", "Delete")]
-    if any(request.seed is not None for request in view.requests):
-        makes.insert(1, ("new-seed", "New seed"))
-    if shareable and view.job.public_in is None and view.job.server_id is not None:
-        keeps.insert(0, ("share", "Share"))
-    return [[*makes, *keeps]] if len(makes) + len(keeps) <= _BUTTONS_IN_A_ROW else [makes, keeps]

@@ -57,18 +57,6 @@ def rule() -> ui.Separator[Any]:
     return ui.Separator(spacing=discord.SeparatorSpacing.small)
 
 
-def custom_id(action: str, job_id: int) -> str:
-    """What a button carries, so that it is understood after a restart as well."""
-    return f"easel:{action}:{job_id}"
-
-
-def buttons(job_id: int, actions: Iterable[tuple[str, Words]]) -> ui.ActionRow[Any]:
-    """A row of buttons for a job, from pairs of action and label."""
-    return ui.ActionRow(
-        *(ui.Button(label=str(label), custom_id=custom_id(action, job_id)) for action, label in actions)
-    )
-
-
 def notice(*sentences: Words, accent: discord.Colour = CALM) -> Card:
     """A few plain sentences and nothing else."""
     return Card(text(*within(map(str, sentences), TEXT_AT_MOST)), accent=accent)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import discord
 from discord import ui
 
 from bot.jobs.view import JobView
+from bot.ui.cards.buttons import AGAIN, CANCEL, CONFIRM, DELETE, EDIT, job_row
 from bot.ui.cards.comparison import not_sent
 from bot.ui.cards.job import ShownImage, heading, waiting_card
 from bot.ui.cards.job_text import engine_name, label
-from bot.ui.cards.layout import WARM, Card, buttons, custom_id, quiet, rule, text, within
+from bot.ui.cards.layout import WARM, Card, quiet, rule, text, within
 from bot.ui.cards.wording import counted, moment, safe
 from storage.jobs import JobStatus
 
@@ -37,16 +37,7 @@ def proposal_card(view: JobView) -> Card:
     if lines:
         parts.append(text(*lines))
     parts.append(text(quiet(f"for <@{view.job.user_id}> · lapses {moment(view.lapses_at)}")))
-    parts.append(
-        ui.ActionRow(
-            ui.Button(
-                label=f"Confirm: {view.price}",
-                style=discord.ButtonStyle.primary,
-                custom_id=custom_id("confirm", view.job.id),
-            ),
-            ui.Button(label="Cancel", custom_id=custom_id("cancel", view.job.id)),
-        )
-    )
+    parts.append(ui.ActionRow(CONFIRM.on(view.job.id, price=str(view.price)), CANCEL.on(view.job.id)))
     return Card(*parts)
 
 
@@ -60,7 +51,7 @@ def lapsed_card(view: JobView) -> Card:
             f"**Not started:** {safe(why, 200)}. Nothing was sent, and nothing was charged.",
             quiet(f"for <@{view.job.user_id}>"),
         ),
-        buttons(view.job.id, [("again", "Again"), ("edit", "Edit"), ("delete", "Delete")]),
+        *job_row(view, AGAIN, EDIT, DELETE),
         accent=WARM,
     )
 

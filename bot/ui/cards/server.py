@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import discord
 
 from bot.domain.rule_input import contradictions
 from bot.domain.rules import Rules
+from bot.providers.base import Engine
 from bot.text import credits_text
 from bot.ui.cards.layout import Card, quiet, rule, text, within
 from bot.ui.cards.usage import person
 from bot.ui.cards.wording import counted, moment, safe, units
-from bot.ui.client import Easel
 from storage.server_settings import AdminAct
 
 _CHANNELS_SHOWN = 12
@@ -129,9 +129,9 @@ def _detail(name: str, value: Any) -> str:
             return f"{safe(name, 40)} {safe(str(value), 200)}"
 
 
-def missing_in(guild: discord.Guild, rules: Rules, client: Easel) -> Iterator[str]:
+def missing_in(guild: discord.Guild, rules: Rules, engines: Mapping[str, Engine]) -> Iterator[str]:
     """What would keep people from their images in this server, or the rules from working; each a sentence."""
-    yield from contradictions(rules, client.actions.engines)
+    yield from contradictions(rules, engines)
     named = [(channel_id, guild.get_channel(channel_id)) for channel_id in rules.channels]
     for channel_id, channel in named:
         if channel is None:

@@ -10,12 +10,21 @@ from discord import ui
 from bot.people.threads import IMAGES_A_PAGE, Page, ThreadGallery, ThreadList, ThreadView
 from bot.text import amount_text, credits_text
 from bot.ui.attached_files import Sheet
+from bot.ui.cards.buttons import (
+    ALL_THREADS,
+    NEWER_IMAGES,
+    NEWER_THREADS,
+    OLDER_IMAGES,
+    OLDER_THREADS,
+    OPEN_THREAD,
+    USE_THREAD,
+    turning,
+)
 from bot.ui.cards.job import cost_text
 from bot.ui.cards.job_text import alt_text, prompt_text
-from bot.ui.cards.layout import WARM, Card, quiet, rule, text, within
+from bot.ui.cards.layout import Card, quiet, rule, text, within
 from bot.ui.cards.wording import counted, moment, safe
 from bot.ui.delivery.links import jump_url
-from bot.ui.pages import delete_id, gallery_id, threads_id, turning, use_id
 from storage.thread_work import Work
 
 _TITLE = 160
@@ -30,12 +39,12 @@ def threads_card(found: ThreadList) -> Sheet:
     if not found.threads:
         parts.append(text(_EMPTY))
     for view in found.threads:
-        open_it: ui.Button[Any] = ui.Button(label="Open", custom_id=gallery_id(1, view.thread.id))
+        open_it = OPEN_THREAD.to(1, view.thread.id)
         words = text(_title(view), quiet(_work(view.work)), quiet(f"Last used {moment(view.thread.updated_at)}"))
         parts += [rule(), ui.Section(words, accessory=open_it)]
     if found.threads and not any(view.current for view in found.threads) and found.page.number == 1:
         parts += [rule(), text(quiet("None is current: the next image opens a new thread, named after its prompt."))]
-    turn = turning(found.page, threads_id)
+    turn = turning(found.page, NEWER_THREADS, OLDER_THREADS)
     if turn:
         parts.append(ui.ActionRow(*turn))
     return Sheet(Card(*parts))
@@ -64,16 +73,16 @@ def gallery_card(found: ThreadGallery) -> Sheet:
         parts.append(ui.MediaGallery(*shown))
     lines = _lines(found)
     parts.append(text(*within(lines, _JOBS_TEXT)) if lines else text("There are no images in this thread yet."))
-    row = turning(page, lambda number: gallery_id(number, thread.id))
+    row = turning(page, NEWER_IMAGES, OLDER_IMAGES, thread.id)
     if not found.thread.current:
-        row.append(ui.Button(label="Use this thread", custom_id=use_id(page.number, thread.id)))
-    row.append(ui.Button(label="All threads", custom_id=threads_id(1)))
+        row.append(USE_THREAD.to(page.number, thread.id))
+    row.append(ALL_THREADS.to(1))
     parts.append(ui.ActionRow(*row))
     return Sheet(Card(*parts), tuple(files))
 
 
-def delete_question(view: ThreadView) -> Card:
-    """Asks once more, since what was paid for would be gone."""
+def deletion_text(view: ThreadView) -> ui.TextDisplay[Any]:
+    """What is lost if the thread is deleted."""
     work, title = view.work, safe(view.thread.title, _TITLE)
     sentences = [f"**Delete the thread “{title}”?**"]
     if work.jobs:
@@ -89,11 +98,7 @@ def delete_question(view: ThreadView) -> Card:
         sentences.append(
             f"Messages in channels stay where they are, and what it cost ({credits_text(work.spent)}) stays counted."
         )
-    confirm: ui.Button[Any] = ui.Button(
-        label="Delete for good", style=discord.ButtonStyle.danger, custom_id=delete_id(view.thread.id)
-    )
-    keep: ui.Button[Any] = ui.Button(label="Keep it", custom_id=gallery_id(1, view.thread.id))
-    return Card(text(*sentences), ui.ActionRow(confirm, keep), accent=WARM)
+    return text(*sentences)
 
 
 def _title(view: ThreadView) -> str:

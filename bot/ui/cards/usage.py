@@ -15,6 +15,7 @@ from bot.providers.base import Cause
 from bot.servers.reports import PersonReport, Running, UsageReport
 from bot.servers.timeline import Bar
 from bot.text import amount_text, credits_text
+from bot.ui.cards.buttons import BY_CHANNEL, BY_DAY, BY_ENGINE, BY_USER, CANCEL_JOB, REPORT_BACK, REPORT_MORE, turning
 from bot.ui.cards.layout import Card, quiet, rule, text, within
 from bot.ui.cards.wording import counted, moment, plain, safe
 from bot.ui.charts import ChartSpec, Series, in_words
@@ -28,7 +29,7 @@ _JOBS_SHOWN = 12
 _BUTTONS = 5
 _ROOM = 2200
 
-_TABS = {By.USER: "People", By.ENGINE: "Engines", By.DAY: "Days", By.CHANNEL: "Channels"}
+_TABS = {By.USER: BY_USER, By.ENGINE: BY_ENGINE, By.DAY: BY_DAY, By.CHANNEL: BY_CHANNEL}
 _STANDING = {
     SubmissionStatus.QUEUED: "waits",
     SubmissionStatus.SUBMITTING: "is being sent",
@@ -100,31 +101,15 @@ def report_chart(report: UsageReport, names: Names) -> ChartSpec | None:
     )
 
 
-def report_id(of: str, page: int, by: By, period: str, *, everywhere: bool) -> str:
-    """Leads to a page of a report. The period is at most 40 letters, so that it fits."""
-    return f"page:{of}:{page}:{by.value}:{int(everywhere)}:{period}"
+def _rest(report: UsageReport, by: By) -> str:
+    """What a report's button says of it. The period is at most 40 letters, so that it fits."""
+    return f"{by.value}:{int(report.everywhere)}:{report.span.name}"
 
 
 def _turning(report: UsageReport) -> list[ui.Item[Any]]:
-    page = report.page
-
-    def leads(of: str, page: int, by: By) -> str:
-        return report_id(of, page, by, report.span.name, everywhere=report.everywhere)
-
-    tabs = [
-        ui.Button[Any](label=label, custom_id=leads("usageby", 1, by), disabled=by is report.by)
-        for by, label in _TABS.items()
-    ]
-    rows: list[ui.Item[Any]] = [ui.ActionRow(*tabs)]
-    if page.pages > 1:
-        before, after = leads("usage", page.number - 1, report.by), leads("usage", page.number + 1, report.by)
-        rows.append(
-            ui.ActionRow(
-                ui.Button(label="Back", custom_id=before, disabled=page.number == 1),
-                ui.Button(label="More", custom_id=after, disabled=page.number == page.pages),
-            )
-        )
-    return rows
+    tabs = [button.to(1, _rest(report, by), disabled=by is report.by) for by, button in _TABS.items()]
+    turn = turning(report.page, REPORT_BACK, REPORT_MORE, _rest(report, report.by))
+    return [ui.ActionRow(*tabs), *([ui.ActionRow(*turn)] if turn else [])]
 
 
 def _totals(totals: Figures) -> list[str]:
@@ -259,18 +244,10 @@ def running_card(running: Running, *said: str) -> Card:
     if open_ones:
         parts.append(
             ui.ActionRow(
-                *(
-                    ui.Button[Any](label=f"Cancel job {job}", custom_id=drop_id(job, everywhere=running.everywhere))
-                    for job in open_ones[:_BUTTONS]
-                )
+                *(CANCEL_JOB.to(1, f"{int(running.everywhere)}:{job}", job=job) for job in open_ones[:_BUTTONS])
             )
         )
     return Card(*parts)
-
-
-def drop_id(job_id: int, *, everywhere: bool) -> str:
-    """Cancels somebody's job."""
-    return f"page:drop:1:{int(everywhere)}:{job_id}"
 
 
 def _job(requests: list[Request]) -> str:

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import discord
 
-from bot.ui.cards.layout import Card, custom_id
+from bot.ui.cards.buttons import custom_id
+from bot.ui.cards.layout import Card
 from bot.ui.delivery.images import Upload
 from storage.jobs import Job
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
-from typing import TYPE_CHECKING
 
 import aiohttp
 import discord
@@ -18,6 +17,7 @@ from bot.domain.place import TOKEN_LIFE
 from bot.errors import Undelivered, UserError
 from bot.jobs.store import Jobs
 from bot.jobs.view import JobView
+from bot.people.user_settings import UserSettings
 from bot.ui.cards.layout import Card
 from bot.ui.cards.proposal import unfinished_card
 from bot.ui.cards.wording import moment
@@ -31,9 +31,6 @@ from bot.ui.delivery.result import Showing
 from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.jobs import Job, JobStatus
-
-if TYPE_CHECKING:
-    from bot.ui.client import Easel
 
 log = structlog.get_logger(__name__)
 
@@ -64,16 +61,27 @@ class _Followed:
 
 
 class Delivery:
-    """Edits cards. ``changed`` and ``deliver`` are the worker's; :meth:`run` has to run beside it.
+    """Edits cards. The worker calls ``changed`` and ``deliver``; :meth:`run` has to run beside it.
 
-    It waits for the bot to log in, so the worker may start before.
+    ``view`` gives everything there is to show of a job now, ``settings_of`` a person's own settings. Nothing is sent
+    before :meth:`attach`, so the worker may start before the bot has logged in.
     """
 
-    def __init__(self, *, jobs: Jobs, files: ImageFiles, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        jobs: Jobs,
+        files: ImageFiles,
+        clock: Clock,
+        view: Callable[[int], Awaitable[JobView]],
+        settings_of: Callable[[int], UserSettings],
+    ) -> None:
         self._jobs = jobs
         self._files = files
         self._clock = clock
-        self._client: Easel | None = None
+        self._view = view
+        self._settings_of = settings_of
+        self._client: discord.Client | None = None
         self._attached = asyncio.Event()
         self._followed: dict[int, _Followed] = {}
         self._stale: set[int] = set()
@@ -87,7 +95,7 @@ class Delivery:
         self._reminders: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
 
-    def attach(self, client: Easel) -> None:
+    def attach(self, client: discord.Client) -> None:
         """The bot has logged in and can make requests."""
         self._client = client
         self._attached.set()
@@ -143,7 +151,7 @@ class Delivery:
         followed = self._followed.setdefault(job_id, _Followed())
         async with followed.lock:
             try:
-                view = await client.actions.view(job_id)
+                view = await self._view(job_id)
             except UserError:
                 view = None  # Deleted in the meantime: there is no card any more.
             except StorageError as error:
@@ -160,11 +168,11 @@ class Delivery:
             else:
                 self._forget(job_id, followed)
 
-    async def _say(self, followed: _Followed, view: JobView, client: Easel) -> None:
+    async def _say(self, followed: _Followed, view: JobView, client: discord.Client) -> None:
         """Edit the card if it says anything new, with the images that are ready so far."""
-        with_text = client.personal.of(view.job.user_id).writes_png_text
+        with_text = self._settings_of(view.job.user_id).writes_png_text
         uploads = await followed.growing.news(view, self._files, with_text=with_text)
-        ending = self._ending(followed, view.job, client)
+        ending = self._ending(followed, view.job)
         card = unfinished_card(view, followed.growing.shown(view, uploads), ending=ending)
         if card.content != followed.says:
             await self._edit(followed, view.job, card, Messages(client), uploads)
@@ -212,12 +220,12 @@ class Delivery:
             followed.token, followed.token_ends = job.interaction_token, self._clock.monotonic() + left
         return followed.token_ends - self._clock.monotonic()
 
-    def _ending(self, followed: _Followed, job: Job, client: Easel) -> str | None:
+    def _ending(self, followed: _Followed, job: Job) -> str | None:
         """What to say of a token that is about to end and that nothing can replace but a press."""
         left, expires_at = self._token_left(followed, job), job.token_expires_at
         if left is None or expires_at is None or left > REFRESH_BEFORE:
             return None
-        takes = client.personal.of(job.user_id).takes_late_results
+        takes = self._settings_of(job.user_id).takes_late_results
         then = "comes as a direct message" if takes else "is kept, and not shown by itself"
         return (
             f"I can change this card until {moment(expires_at)}; after that the result {then}. Refresh keeps it here."
@@ -253,7 +261,7 @@ class Delivery:
         if (reminder := self._reminders.pop(job_id, None)) is not None:
             reminder.cancel()
 
-    async def _bot(self) -> Easel:
+    async def _bot(self) -> discord.Client:
         await self._attached.wait()
         if self._client is None:
             raise RuntimeError("the delivery was attached to nothing")
@@ -284,9 +292,9 @@ class Delivery:
         client = await self._bot()
         followed = self._followed.setdefault(job_id, _Followed())
         async with followed.lock:
-            view = await client.actions.view(job_id)
+            view = await self._view(job_id)
             if view.job.status is JobStatus.READY:
-                theirs = client.personal.of(view.job.user_id)
+                theirs = self._settings_of(view.job.user_id)
                 showing = Showing(
                     view,
                     self._jobs,

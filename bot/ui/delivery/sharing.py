@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import aiohttp
@@ -10,17 +11,19 @@ import structlog
 
 from bot.domain.place import Origin
 from bot.errors import UserError
+from bot.jobs.results import Lineage
 from bot.jobs.view import JobView
+from bot.people.user_settings import UserSettings
 from bot.ui.cards.job import ShownImage, result_card
 from bot.ui.cards.layout import notice
+from bot.ui.client import Interaction
 from bot.ui.delivery.attachments import pack
 from bot.ui.delivery.images import REQUEST_LIMIT, Uploads
 from bot.ui.delivery.links import jump_url
 from bot.ui.delivery.messages import jobs_named
 from bot.ui.delivery.methods import WORDS_MAY_DO, Reason, Step, reason
-from bot.ui.first_answer import TOO_SLOW, looked_up
-from bot.ui.interactions import deferred, missing_permissions, origin_of, take_back
-from bot.ui.replies import Press, explain, tell
+from bot.ui.delivery.progress import Delivery
+from bot.ui.interactions import TOO_SLOW, explain, looked_up, missing_permissions, origin_of, take_back, tell
 from storage.images import ImageFiles
 from storage.jobs import Job, ShareState
 
@@ -34,32 +37,45 @@ class Sharing:
     """Posts private results for all to see, each at most once.
 
     The message is there, empty, before it is recorded, and recorded before the images are put into it. What was
-    recorded and never confirmed is looked at before there is another one.
+    recorded and never confirmed is looked at before there is another one. ``defer`` defers a public answer and returns
+    the id of its message.
     """
 
-    def __init__(self, files: ImageFiles) -> None:
+    def __init__(
+        self,
+        *,
+        files: ImageFiles,
+        lineage: Lineage,
+        delivery: Delivery,
+        settings_of: Callable[[int], UserSettings],
+        defer: Callable[[Interaction], Awaitable[int]],
+    ) -> None:
         self._files = files
+        self._lineage = lineage
+        self._delivery = delivery
+        self._settings_of = settings_of
+        self._defer = defer
         self._under_way: set[int] = set()
 
-    async def share(self, interaction: Press, job_id: int) -> None:
+    async def share(self, interaction: Interaction, job_id: int) -> None:
         """Show the result in this channel. Raises UserError where that is not for this person or this place."""
         origin = origin_of(interaction)
-        if missing := missing_permissions(interaction, origin, private=False):
+        if missing := missing_permissions(interaction, private=False):
             raise UserError(*missing)
         if job_id in self._under_way:
             raise UserError(UNDER_WAY)
         self._under_way.add(job_id)
         try:
-            delivery, lineage = interaction.client.delivery, interaction.client.lineage
+            delivery, lineage = self._delivery, self._lineage
             if not delivery.busy_with(job_id):
                 # Everybody sees the answer, or, where it cannot be shared, the one who pressed alone.
                 view = await looked_up(interaction, lineage.shareable(origin, job_id))
                 if interaction.response.is_done():
                     raise UserError(TOO_SLOW)
-                await self._answer(interaction, origin, view, await deferred(interaction, private=False))
+                await self._answer(interaction, origin, view, await self._defer(interaction))
                 return
             # Its images stand there for people to see, but Discord has not said so yet.
-            message_id = await deferred(interaction, private=False)
+            message_id = await self._defer(interaction)
             await delivery.settled(job_id)
             try:
                 view = await lineage.shareable(origin, job_id)
@@ -70,16 +86,16 @@ class Sharing:
         finally:
             self._under_way.discard(job_id)
 
-    async def _answer(self, interaction: Press, origin: Origin, view: JobView, message_id: int) -> None:
+    async def _answer(self, interaction: Interaction, origin: Origin, view: JobView, message_id: int) -> None:
         """Fill the answer, which is there already. A request that Discord was slow to answer is sent again by the
         library, and an edit does no harm then: so it is no new message.
         """
-        client, job_id = interaction.client, view.job.id
+        job_id = view.job.id
         try:
             await self._refuse_second(interaction, view.job)
             # The place is one of a server: a result is not shareable elsewhere.
             place = {"server_id": origin.server_id or 0, "channel_id": origin.channel_id}
-            if not await client.lineage.begin_share(job_id, message_id=message_id, **place):
+            if not await self._lineage.begin_share(job_id, message_id=message_id, **place):
                 raise UserError(UNDER_WAY)
         except UserError as error:
             await take_back(interaction, error, private=False, said=NOT_SHARED)
@@ -89,13 +105,13 @@ class Sharing:
         except Exception as error:  # noqa: BLE001 - told, and logged where it is unforeseen, by take_back and explain
             await self._failed(interaction, error, job_id, message_id)
             return
-        if await client.lineage.shared(job_id, message_id=message_id):
+        if await self._lineage.shared(job_id, message_id=message_id):
             await tell(interaction, notice(f"Shared: {message.jump_url}"))
         else:
             # Deleted meanwhile.
             await interaction.delete_original_response()
 
-    async def _failed(self, interaction: Press, error: Exception, job_id: int, message_id: int) -> None:
+    async def _failed(self, interaction: Interaction, error: Exception, job_id: int, message_id: int) -> None:
         """Leave nothing behind, and let it be shared anew only where that is certain."""
         try:
             await interaction.edit_original_response(view=notice(NOT_SHARED), attachments=[])
@@ -106,18 +122,18 @@ class Sharing:
             log.warning("share.not_taken_back", kind=type(failure).__name__)
             empty = False
         if empty:
-            await interaction.client.lineage.not_shared(job_id, message_id=message_id)
+            await self._lineage.not_shared(job_id, message_id=message_id)
         if isinstance(error, UserError):
             await take_back(interaction, error, private=False, said=NOT_SHARED)
             return
-        await explain(interaction, error, doing="button share", job_id=job_id)
+        await explain(interaction, error, doing="button.share", job_id=job_id)
         if empty:
             try:
                 await interaction.delete_original_response()
             except discord.HTTPException as failure:
                 log.info("share.notice_not_removed", status=failure.status, code=failure.code)
 
-    async def _refuse_second(self, interaction: Press, job: Job) -> None:
+    async def _refuse_second(self, interaction: Interaction, job: Job) -> None:
         """Raise UserError where an earlier press, of which nobody heard, has shared it or may have."""
         if job.share_state is not ShareState.POSTING or job.share_channel_id is None or job.share_message_id is None:
             return
@@ -130,16 +146,16 @@ class Sharing:
         except discord.Forbidden as error:
             raise UserError(f"It may have been shared already, where I cannot look: {url}") from error
         if message is not None and job.id in jobs_named(message):
-            await interaction.client.lineage.shared(job.id, message_id=job.share_message_id)
+            await self._lineage.shared(job.id, message_id=job.share_message_id)
             raise UserError(f"It was shared already: {url}")
-        await interaction.client.lineage.not_shared(job.id, message_id=job.share_message_id)
+        await self._lineage.not_shared(job.id, message_id=job.share_message_id)
         if message is not None:
             try:
                 await message.delete()
             except discord.HTTPException as failure:
                 log.info("share.notice_not_removed", status=failure.status, code=failure.code)
 
-    async def _edited(self, interaction: Press, view: JobView) -> discord.InteractionMessage:
+    async def _edited(self, interaction: Interaction, view: JobView) -> discord.InteractionMessage:
         """Raises UserError where Discord does not take the images, also not half as many bytes of them."""
         try:
             return await self._edit(interaction, view, await self._packed(interaction, view, 1))
@@ -151,26 +167,26 @@ class Sharing:
                 raise UserError(f"{why.value[0].upper()}{why.value[1:]}. Share it in another channel.") from error
         return await self._edit(interaction, view, await self._packed(interaction, view, 2))
 
-    async def _packed(self, interaction: Press, view: JobView, part: int) -> Uploads:
+    async def _packed(self, interaction: Interaction, view: JobView, part: int) -> Uploads:
         uploads = await pack(
             view,
             self._files,
             file_limit=interaction.filesize_limit // part,
             request_limit=REQUEST_LIMIT // part,
-            with_text=interaction.client.personal.of(view.job.user_id).writes_png_text,
+            with_text=self._settings_of(view.job.user_id).writes_png_text,
         )
         if not uploads.ready:
             raise UserError("None of its images could be shared: they are gone, or too large for this place.")
         return uploads
 
-    async def _edit(self, interaction: Press, view: JobView, uploads: Uploads) -> discord.InteractionMessage:
+    async def _edit(self, interaction: Interaction, view: JobView, uploads: Uploads) -> discord.InteractionMessage:
         public = replace(view, job=replace(view.job, private=False))
         shown = [ShownImage(each.image, each.name, each.reencoded) for each in uploads.ready]
         files = [each.file() for each in uploads.ready]
         return await interaction.edit_original_response(view=result_card(public, shown), attachments=files)
 
 
-async def withdraw(interaction: Press, job: Job, *, besides: int | None) -> list[str]:
+async def withdraw(interaction: Interaction, job: Job, *, besides: int | None) -> list[str]:
     """Take away the other messages that show a job that was deleted, all but ``besides``; what to say of those that
     stay, with links.
     """

@@ -1,14 +1,14 @@
-"""A rush of commands: answers before work, one after the other."""
+"""A burst of commands: each is acknowledged before any is processed."""
 
 from __future__ import annotations
 
 import asyncio
 
-from bot.ui.ack_first import Rush
+from bot.ui.job_starter import AckFirst
 
 
 async def test_the_loop_goes_round_between_two_turns() -> None:
-    rush, seen = Rush(), list[str]()
+    ack_first, seen = AckFirst(), list[str]()
 
     async def other() -> None:
         while seen.count("turn") < 20:
@@ -16,7 +16,7 @@ async def test_the_loop_goes_round_between_two_turns() -> None:
             await asyncio.sleep(0)
 
     async def one() -> None:
-        await rush.turn()
+        await ack_first.enter()
         seen.append("turn")
 
     await asyncio.gather(*(one() for _ in range(20)), other())
@@ -25,13 +25,13 @@ async def test_the_loop_goes_round_between_two_turns() -> None:
 
 
 async def test_work_waits_until_all_are_answered() -> None:
-    rush, seen, answers = Rush(patience=60), list[str](), [asyncio.Event() for _ in range(5)]
+    ack_first, seen, answers = AckFirst(timeout=60), list[str](), [asyncio.Event() for _ in range(5)]
 
     async def one(answer: asyncio.Event) -> None:
-        with rush.unanswered():
+        with ack_first.unacknowledged():
             await answer.wait()
             seen.append("answered")
-        await rush.calm()
+        await ack_first.wait()
         seen.append("worked on")
 
     tasks = [asyncio.create_task(one(answer)) for answer in answers]
@@ -44,13 +44,13 @@ async def test_work_waits_until_all_are_answered() -> None:
 
 
 async def test_all_who_waited_begin_their_work_one_a_turn_of_the_loop() -> None:
-    rush, seen = Rush(patience=60), list[str]()
+    ack_first, seen = AckFirst(timeout=60), list[str]()
 
     async def one() -> None:
-        await rush.calm()
+        await ack_first.wait()
         seen.append("work")
 
-    with rush.unanswered():
+    with ack_first.unacknowledged():
         tasks = [asyncio.create_task(one()) for _ in range(20)]
         for _ in range(5):
             await asyncio.sleep(0)
@@ -63,22 +63,22 @@ async def test_all_who_waited_begin_their_work_one_a_turn_of_the_loop() -> None:
 
 
 async def test_it_waits_no_longer_than_its_patience() -> None:
-    rush = Rush(patience=0)
-    with rush.unanswered():
-        await rush.calm()
+    ack_first = AckFirst(timeout=0)
+    with ack_first.unacknowledged():
+        await ack_first.wait()
 
 
 async def test_who_is_alone_does_not_wait() -> None:
-    rush = Rush()
-    with rush.unanswered():
-        await rush.turn()
-    await rush.calm()
+    ack_first = AckFirst()
+    with ack_first.unacknowledged():
+        await ack_first.enter()
+    await ack_first.wait()
 
 
 async def test_an_answer_that_fails_holds_up_nobody() -> None:
-    rush = Rush(patience=60)
+    ack_first = AckFirst(timeout=60)
     try:
-        with rush.unanswered():
+        with ack_first.unacknowledged():
             raise LookupError
     except LookupError:
-        await rush.calm()
+        await ack_first.wait()
