@@ -170,7 +170,9 @@ async def test_the_work_of_threads_is_counted(database: Database) -> None:
                 await add_image(tx, submission)
                 await add_image(tx, submission, 1)
         done = await threads.totals(tx, [one, other])
-    assert done[one] == ThreadTotals(jobs=3, unfinished=1, undelivered=1, images=4, spent=12_000, estimated=4000, held=5000)
+    assert done[one] == ThreadTotals(
+        jobs=3, unfinished=1, undelivered=1, images=4, spent=12_000, estimated=4000, held=5000
+    )
     assert done[other] == ThreadTotals()
 
 

@@ -35,7 +35,9 @@ from storage.threads import Thread, ThreadTotals
 from tests.doubles.views import ENGINE, NOW, image, job, request, submission, view
 
 WORST = "*_~`|\\[]()<@&>" * 200
-BIG = ThreadTotals(jobs=10**6, unfinished=1, undelivered=10**6, images=10**7, spent=10**12, estimated=10**11, held=10**9)
+BIG = ThreadTotals(
+    jobs=10**6, unfinished=1, undelivered=10**6, images=10**7, spent=10**12, estimated=10**11, held=10**9
+)
 
 
 def walk(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -122,9 +122,10 @@ def _title(view: ThreadView) -> str:
 def _totals(totals: ThreadTotals) -> str:
     if not totals.jobs and not totals.spent:
         return str(t("empty"))
-    made: dict[str, Text | int] = {"jobs": JOBS(count=totals.jobs), "images": IMAGES(count=totals.images), "spent": totals.spent}
+    form = ESTIMATED if totals.estimated else TOTALS
+    jobs, images = JOBS(count=totals.jobs), IMAGES(count=totals.images)
     return facts(
-        ESTIMATED(**made, estimated=totals.estimated) if totals.estimated else TOTALS(**made),
+        form(jobs=jobs, images=images, spent=totals.spent, estimated=totals.estimated),
         t("{held:amount} in flight", held=totals.held) if totals.held else None,
         t("{number} not shown yet", number=totals.undelivered) if totals.undelivered else None,
     )
