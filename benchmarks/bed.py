@@ -119,8 +119,6 @@ class Bed:
         self.discord = Discord()
         self.discord.world.pulse.patience = PATIENCE
         self.discord.world.keep_files = False
-        # What Discord makes of each request is judged by the tests; here it would only take time.
-        self.discord.server.schema = None
         life = Life(self.discord, conditions.discord_latency)
         self.discord.faults = self.discord.server.faults = life
         self.channel: Channel = self.discord.guild("Studio").channel("pictures")

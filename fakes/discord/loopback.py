@@ -1,4 +1,27 @@
-"""The loopback Discord: everything that a test or a benchmark needs of it in one object."""
+"""The loopback Discord: a Discord server in this process, which the real bot talks to over HTTP and a websocket.
+
+How to use it:
+
+    async with Discord() as discord:
+        channel = discord.guild("Studio").channel("pictures")
+        async with BotProcess(discord, folder, services.url) as bot:   # or tests/wire/house.py, in this process
+            await bot.ready()
+            ada = discord.user("ada")
+            handle = await ada.slash(channel, "imagine", prompt="a fox")    # a person runs a command
+            card = await handle.until(lambda seen: seen.pictures)           # and waits for what they see
+            await ada.press(card, "Details")
+    assert discord.violations == []
+
+* **People** (``discord.user(name)``) run commands, press buttons and fill in forms; a ``Handle`` is what became of one
+  such thing, and ``Seen`` is a message as its reader sees it.
+* **Faults** are one line each: ``hold``, ``fail``, ``limit``, ``cut`` and ``at`` (run something at a request).
+* **Checks**: every request is checked against the limits that Discord documents in words (``limits.py``,
+  ``command_limits.py``) and, if a ``schema`` is given, against Discord's OpenAPI file. What Discord would refuse is
+  refused and listed in ``violations``.
+* **Waiting** is by ``discord.until(condition, "what for")``, which is woken by each change and never polls.
+
+``python -m fakes.discord`` runs it on its own.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +35,20 @@ from fakes.discord.gateway import Gateway
 from fakes.discord.messages import delete
 from fakes.discord.model import Channel, Guild, Message, User, World
 from fakes.discord.people import Person
-from fakes.discord.schema import schema
+from fakes.discord.schema import Schema
 from fakes.discord.seen import Seen
 from fakes.discord.server import BASE, Server, Violation
 from fakes.discord.terms import DEFAULT_FILE_LIMIT, NO_PERMISSION, Permission, Place
 
 
 class Discord:
-    """A Discord on 127.0.0.1 with one bot account. Use as ``async with Discord() as discord``."""
+    """A Discord on 127.0.0.1 with one bot account, which checks requests against ``schema`` if there is one."""
 
-    def __init__(self, token: str | None = None) -> None:
+    def __init__(self, token: str | None = None, *, schema: Schema | None = None) -> None:
         self.world = World(token or f"loopback.{secrets.token_urlsafe(24)}")
         self.gateway = Gateway(self.world)
         self.faults = Faults(self.world.pulse)
-        self.server = Server(self.world, self.gateway, self.faults, schema())
+        self.server = Server(self.world, self.gateway, self.faults, schema)
         self.world.tell = self.gateway.tell
         self.file_limit = DEFAULT_FILE_LIMIT
         """``attachment_size_limit`` outside of servers, in bytes."""

@@ -12,10 +12,10 @@ from io import BytesIO
 
 from aiohttp import web
 
-from bot.providers.base import Json
 from fakes.services.exchange import EXCHANGE, Services
 from fakes.services.forms import read_entry, texts
 from fakes.services.pictures import Picture, Plate
+from fakes.services.records import Json
 from fakes.services.rules import AI_CLIENT_IMAGE
 from fakes.services.works import Work
 

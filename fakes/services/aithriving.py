@@ -6,9 +6,9 @@ from base64 import b64encode
 
 from aiohttp import web
 
-from bot.providers.base import Json
 from fakes.services.exchange import EXCHANGE, REFUSED, Services
 from fakes.services.pictures import Picture
+from fakes.services.records import Json
 from fakes.services.rules import (
     ASPECT_RATIOS,
     CLIP_GUIDANCE,

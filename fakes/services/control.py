@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from bot.providers.base import Json
 from fakes.services.orders import fault_from, pair
+from fakes.services.records import Json
 
 if TYPE_CHECKING:
     from fakes.services.server import StandIn

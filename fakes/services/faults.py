@@ -17,10 +17,9 @@ from socket import SO_LINGER, SOL_SOCKET
 
 from aiohttp import web
 
-from bot.providers.base import Json
 from fakes.services.exchange import Exchange
 from fakes.services.pictures import Alteration
-from fakes.services.records import Call
+from fakes.services.records import Call, Json
 from fakes.services.works import Fate
 
 Act = Callable[[Exchange], Awaitable[web.StreamResponse]]

@@ -14,10 +14,9 @@ from itertools import cycle
 
 from aiohttp import web
 
-from bot.providers.base import Json
 from fakes.services.exchange import Exchange
 from fakes.services.faults import Act, Fault, Status, error_body
-from fakes.services.records import Call
+from fakes.services.records import Call, Json
 
 API = "/api/v1/"
 """What the paths of ai-client's API begin with; its images have others."""

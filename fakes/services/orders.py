@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bot.providers.base import Json
 from fakes.services import shapes, spoilt
 from fakes.services.faults import (
     Act,
@@ -22,6 +21,7 @@ from fakes.services.faults import (
     Status,
 )
 from fakes.services.odd import Echo, InTurn, odd
+from fakes.services.records import Json
 from fakes.services.works import Fate
 
 ACTS: Mapping[str, Callable[..., Act | Fate]] = {

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
-from bot.providers.base import Json
-
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 T = TypeVar("T")
 
 

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bot.providers.base import Json
 from fakes.services import aithriving
 from fakes.services.ai_client import AiClient
 from fakes.services.aithriving import Aithriving
@@ -23,7 +22,7 @@ from fakes.services.control import Control
 from fakes.services.exchange import EXCHANGE, Exchange, RateLimit, Services
 from fakes.services.faults import Fault
 from fakes.services.pictures import Gallery, Painter, painted
-from fakes.services.records import Bill, Call, drop_oldest
+from fakes.services.records import Bill, Call, Json, drop_oldest
 from fakes.services.works import Fate, Works
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -16,13 +16,14 @@ from discord.http import Route
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
 from fakes.discord.people import Person
+from tests.doubles.openapi import discord_schema
 from tests.wire.house import ADDRESSES, House, house
 from tests.wire.smallbot import SmallBot
 
 
 @pytest.fixture
 async def discord() -> AsyncIterator[Discord]:
-    async with Discord() as made:
+    async with Discord(schema=discord_schema()) as made:
         made.server.strict = True
         yield made
     assert [str(one) for one in made.violations] == []
