@@ -11,7 +11,6 @@ from functools import partial
 from random import Random
 from typing import TypeAlias
 
-from benchmarks.virtual import VirtualClock
 from bot.clock import Clock, Elapsed
 from bot.jobs import polling
 from bot.jobs.durations import Past
@@ -19,6 +18,7 @@ from bot.jobs.poll_schedule import Watch
 from bot.jobs.rate import Rate
 from bot.providers.ai_client import AiClient
 from bot.providers.base import Waiting
+from fakes.clock import VirtualClock
 
 # Requests that each job needs besides its polls: its thread and its submit.
 CALLS = 2

@@ -296,7 +296,7 @@ def discord(openapi: Path | None) -> Discord:
     """
     made = Discord(schema=None if openapi is None else read_schema(openapi))
     made.world.keep_files = False
-    made.world.pulse.patience = 120.0
+    made.world.changes.patience = 120.0
     return made
 
 

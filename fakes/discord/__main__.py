@@ -17,11 +17,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fakes.discord.constants import Json
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel, Message
 from fakes.discord.schema import read_schema
 from fakes.discord.seen import look_at
-from fakes.discord.terms import Json
 
 
 def tell(**what: object) -> None:
@@ -58,7 +58,7 @@ async def follow(discord: Discord) -> None:
 async def serve(port: int, openapi: Path | None) -> None:
     """Serves until the standard input ends."""
     discord = await Discord(schema=None if openapi is None else read_schema(openapi)).start(port)
-    discord.world.pulse.patience = float("inf")
+    discord.world.changes.patience = float("inf")
     channel = discord.guild("Studio").channel("pictures")
     tell(DISCORD_API_URL=discord.url, DISCORD_TOKEN=discord.token)
     following = asyncio.create_task(follow(discord))

@@ -29,16 +29,16 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Self
 
-from fakes.discord.calls import Call
+from fakes.discord.constants import DEFAULT_FILE_LIMIT, NO_PERMISSION, Permission, Place
 from fakes.discord.faults import Fault, Faults, Gate
 from fakes.discord.gateway import Gateway
 from fakes.discord.messages import delete
 from fakes.discord.model import Channel, Guild, Message, User, World
 from fakes.discord.people import Person
+from fakes.discord.requests import Call
 from fakes.discord.schema import Schema
 from fakes.discord.seen import Seen
 from fakes.discord.server import BASE, Server, Violation
-from fakes.discord.terms import DEFAULT_FILE_LIMIT, NO_PERMISSION, Permission, Place
 
 
 class Discord:
@@ -47,7 +47,7 @@ class Discord:
     def __init__(self, token: str | None = None, *, schema: Schema | None = None) -> None:
         self.world = World(token or f"loopback.{secrets.token_urlsafe(24)}")
         self.gateway = Gateway(self.world)
-        self.faults = Faults(self.world.pulse)
+        self.faults = Faults(self.world.changes)
         self.server = Server(self.world, self.gateway, self.faults, schema)
         self.world.tell = self.gateway.tell
         self.file_limit = DEFAULT_FILE_LIMIT
@@ -95,7 +95,7 @@ class Discord:
 
     async def until(self, look: Callable[[], Any], what: str) -> Any:
         """Waits until ``look`` gives something true, and returns that."""
-        return await self.world.pulse.until(look, what)
+        return await self.world.changes.until(look, what)
 
     # Who and where
 

@@ -7,8 +7,8 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from fakes.discord.pulse import Pulse
-from fakes.discord.terms import (
+from fakes.discord.changes import Changes
+from fakes.discord.constants import (
     DEFAULT_FILE_LIMIT,
     EVERYTHING,
     MEMBER,
@@ -214,7 +214,7 @@ class World:
 
     def __init__(self, token: str) -> None:
         self.ids = Ids()
-        self.pulse = Pulse()
+        self.changes = Changes()
         self.token = token
         self.bot = User(self.ids.next(), "easel", "Easel", bot=True)
         self.application_id = self.bot.id
@@ -244,7 +244,7 @@ class World:
     ) -> None:
         """Tells the gateway of something that happened, and everybody who waits."""
         self.tell(event, channel, guild, message)
-        self.pulse.beat()
+        self.changes.notify()
 
     def everything_said(self) -> Iterator[Message]:
         """All messages of all channels, the deleted ones too, oldest first in each channel."""

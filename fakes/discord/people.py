@@ -6,13 +6,13 @@ import copy
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from fakes.discord.command_input import option_values, typed_options
 from fakes.discord.components import Component, walk
+from fakes.discord.constants import Json, Kind, Permission, Place
 from fakes.discord.handle import Handle, watch
 from fakes.discord.model import Channel, Interaction, Message, User
-from fakes.discord.offers import option_values, typed_options
 from fakes.discord.payloads import message_json, user_json
 from fakes.discord.seen import Seen, look_at
-from fakes.discord.terms import Json, Kind, Permission, Place
 
 if TYPE_CHECKING:
     from fakes.discord.loopback import Discord
@@ -46,7 +46,7 @@ class Person:
 
     async def sees_in(self, channel: Channel, predicate: Callable[[Seen], bool]) -> Seen:
         """Waits until a message in the channel fulfils ``predicate``, and returns it."""
-        return await self._world.pulse.until(
+        return await self._world.changes.until(
             lambda: next((one for one in self.sees(channel) if predicate(one)), None),
             lambda: f"a message to {self.user.name}; there are {[one.text for one in self.sees(channel)]}",
         )

@@ -12,8 +12,8 @@ import jsonschema  # type: ignore[import-untyped]  # it comes without types
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from fakes.discord.differences import loosen
-from fakes.discord.terms import Json
+from fakes.discord.constants import Json
+from fakes.discord.schema_differences import loosen
 
 _HOME = "urn:discord"
 _JSON = "application/json"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from fakes.services.orders import fault_from, pair
-from fakes.services.records import Json
+from fakes.services.call_log import Json
+from fakes.services.fault_json import fault_from, pair
 
 if TYPE_CHECKING:
     from fakes.services.server import StandIn
@@ -33,13 +33,15 @@ class Control:
         if not since.isdecimal():
             raise web.HTTPBadRequest(text="since must be the number of a call")
         stand_in = self._stand_in
-        works: list[Json] = [
-            {"guid": work.guid, "provider": work.provider, "engine": work.engine, "over": work.over}
-            for work in stand_in.works.by_guid.values()
+        renderings: list[Json] = [
+            {"guid": rendering.guid, "provider": rendering.provider, "engine": rendering.engine, "over": rendering.over}
+            for rendering in stand_in.renderings.by_guid.values()
         ]
         calls: list[Json] = [call.to_json() for call in stand_in.calls if call.number > int(since)]
         bills: list[Json] = [bill.to_json() for bill in stand_in.bills]
-        return web.json_response({"calls": calls, "bills": bills, "works": works, "charged": stand_in.charged})
+        return web.json_response(
+            {"calls": calls, "bills": bills, "renderings": renderings, "charged": stand_in.charged}
+        )
 
     async def command(self, request: web.Request) -> web.Response:
         """Carry out the orders, in the order of this method; 400 says which one is not understood.
@@ -80,7 +82,7 @@ class Control:
         return done
 
     def _set_seconds(self, value: Json) -> None:
-        self._stand_in.works.seconds = None if value is None else pair(value)
+        self._stand_in.renderings.seconds = None if value is None else pair(value)
 
     def _set_latency(self, value: Json) -> None:
         self._stand_in.latency = pair(value)
@@ -96,7 +98,7 @@ class Control:
     def _set_balance(self, value: Json) -> None:
         if value is not None and not isinstance(value, int):
             raise ValueError("balance must be whole millicredits, or null")
-        self._stand_in.works.balance = value
+        self._stand_in.renderings.balance = value
 
     def _misbehave(self, value: Json) -> int:
         faults = [fault_from(order) for order in (value if isinstance(value, list) else [value])]

@@ -46,7 +46,7 @@ async def bot(discord: Discord, channel: Channel, monkeypatch: pytest.MonkeyPatc
 
         def ended(task: asyncio.Task[None]) -> None:
             if not made.is_closed():
-                discord.world.pulse.give_up(f"the bot ended: {task}")
+                discord.world.changes.give_up(f"the bot ended: {task}")
 
         running.add_done_callback(ended)
         await discord.gateway.ready()

@@ -9,9 +9,9 @@ import aiohttp
 import discord as library
 import pytest
 
+from fakes.discord.constants import Permission
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
-from fakes.discord.terms import Permission
 from tests.wire.smallbot import SmallBot
 
 ORIGINAL = "/webhooks/*/messages/@original"
@@ -23,7 +23,7 @@ def has_files(call: Any) -> bool:
 
 async def failure(bot: SmallBot, discord: Discord) -> Any:
     """What the bot's command ended with; taken away, so that the fixture finds none left."""
-    async with asyncio.timeout(discord.world.pulse.patience):
+    async with asyncio.timeout(discord.world.changes.patience):
         return await bot.errors.get()
 
 

@@ -12,16 +12,16 @@ import pytest
 from discord import app_commands
 from discord.http import handle_message_parameters
 
-from fakes.discord import differences
+from fakes.discord import schema_differences
 from fakes.discord.command_limits import choice_faults, command_faults
 from fakes.discord.components import settle
-from fakes.discord.limits import Draft, message_faults, modal_faults
+from fakes.discord.constants import MessageFlag
 from fakes.discord.loopback import Discord
 from fakes.discord.mentions import pinged
+from fakes.discord.message_limits import Draft, message_faults, modal_faults
 from fakes.discord.messages import new_attachment
 from fakes.discord.model import Body, Channel, Message, Upload
 from fakes.discord.schema import Schema
-from fakes.discord.terms import MessageFlag
 from tests.doubles.openapi import FILE, discord_schema, needs_file
 from tests.wire.smallbot import card, paint, pictures
 
@@ -229,12 +229,12 @@ def test_what_discord_py_sends_differs_only_where_it_is_known() -> None:
 
 
 @needs_file
-@pytest.mark.parametrize("dropped", differences.DIFFERENCES, ids=lambda one: ".".join(map(str, one.where)))
+@pytest.mark.parametrize("dropped", schema_differences.DIFFERENCES, ids=lambda one: ".".join(map(str, one.where)))
 def test_each_known_difference_is_still_needed(
-    dropped: differences.Difference, monkeypatch: pytest.MonkeyPatch
+    dropped: schema_differences.Difference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rest = tuple(one for one in differences.DIFFERENCES if one is not dropped)
-    monkeypatch.setattr(differences, "DIFFERENCES", rest)
+    rest = tuple(one for one in schema_differences.DIFFERENCES if one is not dropped)
+    monkeypatch.setattr(schema_differences, "DIFFERENCES", rest)
     assert faults_of(Schema(copy.deepcopy(json.loads(FILE.read_text())))) != []
 
 

@@ -63,13 +63,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """One success that was charged: ``amount`` in millicredits, ``work`` is the guid of what was made."""
+    """One success that was charged: ``amount`` in millicredits, ``rendering`` is the guid of what was made."""
 
     provider: str
     engine: str
     amount: int
     images: int
-    work: str
+    rendering: str
     prompt: str
     at: int
 
@@ -79,7 +79,7 @@ class Bill:
             "engine": self.engine,
             "amount": self.amount,
             "images": self.images,
-            "work": self.work,
+            "rendering": self.rendering,
             "prompt": self.prompt,
             "at": self.at,
         }
