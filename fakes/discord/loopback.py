@@ -29,7 +29,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Self
 
-from fakes.discord.constants import DEFAULT_FILE_LIMIT, NO_PERMISSION, Permission, Place
+from fakes.discord.constants import NO_PERMISSION, Permission, Place
 from fakes.discord.faults import Fault, Faults, Gate
 from fakes.discord.gateway import Gateway
 from fakes.discord.messages import delete
@@ -50,10 +50,6 @@ class Discord:
         self.faults = Faults(self.world.changes)
         self.server = Server(self.world, self.gateway, self.faults, schema)
         self.world.tell = self.gateway.tell
-        self.file_limit = DEFAULT_FILE_LIMIT
-        """``attachment_size_limit`` outside of servers, in bytes."""
-        self.age_of_interactions = 0.0
-        """Seconds; new interactions look as old as that, so that the bot believes their tokens to be near their end."""
         self._people: dict[str, Person] = {}
 
     async def start(self, port: int = 0) -> Self:
@@ -104,7 +100,7 @@ class Discord:
         if name not in self._people:
             user = User(self.world.ids.next(), name, name.capitalize(), installed_app=installed_app)
             self.world.users[user.id] = user
-            self._people[name] = Person(self, user)
+            self._people[name] = Person(self.world, self.gateway, user)
         return self._people[name]
 
     def guild(self, name: str, *, bot_present: bool = True) -> Guild:

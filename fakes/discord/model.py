@@ -229,6 +229,10 @@ class World:
         """False: of files only their digests are kept, for long runs with many pictures."""
         self.nonces_from = 0
         """Messages up to this id no longer stop others with the same nonce."""
+        self.file_limit = DEFAULT_FILE_LIMIT
+        """``attachment_size_limit`` outside of servers, in bytes."""
+        self.age_of_interactions = 0.0
+        """Seconds by which new interactions look older than they are, so that their tokens seem to expire earlier."""
         self.cdn = ""
         self.gateway_url = ""
         self.shards = 1

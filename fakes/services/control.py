@@ -1,26 +1,53 @@
-"""How a stand-in in a process of its own is told what to do, and asked what it saw.
+"""The control endpoint of a stand-in that runs in a process of its own: set faults, read calls and bills.
 
-It wants no key, so it is for tests and for trying things out; the stand-in that a bot serves as a demo is closed.
+It needs no key, so it is for tests and local use only. The stand-in that serves the demo does not have it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from aiohttp import web
 
-from fakes.services.call_log import Json
+from fakes.services.call_log import Bill, Call, Json
 from fakes.services.fault_json import fault_from, pair
+from fakes.services.faults import Fault
+from fakes.services.rendering import Renderings
 
-if TYPE_CHECKING:
-    from fakes.services.server import StandIn
+
+class Controlled(Protocol):
+    """What the control endpoint uses of a stand-in."""
+
+    calls: list[Call]
+    latency: tuple[float, float]
+    rate: float | None
+    keys: frozenset[str] | None
+
+    @property
+    def bills(self) -> list[Bill]: ...
+
+    @property
+    def charged(self) -> int: ...
+
+    @property
+    def renderings(self) -> Renderings: ...
+
+    def misbehave(self, *faults: Fault) -> None: ...
+
+    def behave(self) -> None: ...
+
+    def release(self) -> None: ...
+
+    def finish(self, guid: str) -> None: ...
+
+    def finish_all(self) -> int: ...
 
 
 class Control:
-    """``GET /_control`` gives calls and bills; ``POST /_control`` takes an object of orders, all of them optional."""
+    """``GET /_control`` returns calls and bills; ``POST /_control`` takes an object of orders, all of them optional."""
 
-    def __init__(self, stand_in: StandIn) -> None:
+    def __init__(self, stand_in: Controlled) -> None:
         self._stand_in = stand_in
 
     def add_routes(self, router: web.UrlDispatcher) -> None:

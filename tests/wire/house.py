@@ -84,7 +84,7 @@ class House:
 
     def later(self, seconds: float) -> None:
         """So much time passes, for the bot and for what Discord says of the age of interactions."""
-        self.discord.age_of_interactions -= seconds
+        self.discord.world.age_of_interactions -= seconds
         self.clock.reach(seconds)
 
     async def done(self, number: int = 1) -> Job:

@@ -144,7 +144,7 @@ async def test_an_interaction_that_looks_old(discord: Discord, bot: SmallBot, ch
         heard.append(interaction)
 
     bot.add_listener(on_interaction)
-    discord.age_of_interactions = 15 * 60 + 1
+    discord.world.age_of_interactions = 15 * 60 + 1
     await (await discord.user("ada").slash(channel, "secret")).message()
     assert heard[0].is_expired()
 
