@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fakes.services import Fate, Fault
+from fakes.services.answer_edits import first_images, images_at, without_entries
 from fakes.services.exchange import Exchange
 from fakes.services.faults import Act, Body, Half, Redirect, Reset, Rewrite, Slow, Spoil, Status, cut
-from fakes.services.shapes import first_images, images_at, without_entries
-from fakes.services.spoilt import HTML, bomb, html, noise, padded, svg, truncated
+from fakes.services.image_variants import HTML, bomb, html, noise, padded, svg, truncated
 from storage.jobs import SubmissionStatus
 
 DONE, FAILED, UNKNOWN = SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN

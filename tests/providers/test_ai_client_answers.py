@@ -18,8 +18,7 @@ from bot.providers.base import (
     Waiting,
 )
 from fakes.services import Fate, Fault, StandIn
-from fakes.services.faults import Rewrite
-from fakes.services.shapes import (
+from fakes.services.answer_edits import (
     Change,
     content_as_object,
     content_as_one_image,
@@ -34,6 +33,7 @@ from fakes.services.shapes import (
     without,
     without_entries,
 )
+from fakes.services.faults import Rewrite
 from tests.providers.workbench import (
     ENTRIES,
     IMAGE,
