@@ -22,10 +22,10 @@ import aiohttp
 
 from benchmarks.services import Pictures
 from fakes.discord.bot_process import REPOSITORY, BotProcess
-from fakes.discord.calls import Call, Reply
 from fakes.discord.faults import Faults, Moment
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel, Guild, Message
+from fakes.discord.requests import Call, Reply
 
 ENGINE = "ai-client/stable-diffusion-xl-1024-v0-9"
 PATIENCE = 600.0
@@ -71,7 +71,7 @@ class Life(Faults):
     """Discord's own time for each request, and its limit on edits."""
 
     def __init__(self, discord: Discord, latency: float) -> None:
-        super().__init__(discord.world.pulse)
+        super().__init__(discord.world.changes)
         self.latency = latency
         self._edits: dict[str, deque[float]] = {}
 
@@ -117,10 +117,8 @@ class Bed:
     ) -> None:
         self.conditions = conditions
         self.discord = Discord()
-        self.discord.world.pulse.patience = PATIENCE
+        self.discord.world.changes.patience = PATIENCE
         self.discord.world.keep_files = False
-        # What Discord makes of each request is judged by the tests; here it would only take time.
-        self.discord.server.schema = None
         life = Life(self.discord, conditions.discord_latency)
         self.discord.faults = self.discord.server.faults = life
         self.channel: Channel = self.discord.guild("Studio").channel("pictures")

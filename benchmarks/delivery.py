@@ -15,7 +15,7 @@ from benchmarks.bed import Bed, Conditions
 from benchmarks.figures import Figure, figure
 from benchmarks.services import Pictures
 from benchmarks.stalls import longest
-from fakes.discord.terms import EVERYTHING
+from fakes.discord.constants import EVERYTHING
 
 FILE_LIMIT = 3 << 19
 """Bytes that a file may have in this server: half of what a large picture has."""

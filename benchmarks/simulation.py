@@ -11,7 +11,6 @@ from functools import partial
 from random import Random
 from typing import TypeAlias
 
-from benchmarks.virtual import VirtualClock
 from bot.clock import Clock, Elapsed
 from bot.jobs import polling
 from bot.jobs.durations import Past
@@ -19,6 +18,7 @@ from bot.jobs.poll_schedule import Watch
 from bot.jobs.rate import Rate
 from bot.providers.ai_client import AiClient
 from bot.providers.base import Waiting
+from fakes.clock import VirtualClock
 
 # Requests that each job needs besides its polls: its thread and its submit.
 CALLS = 2
@@ -108,6 +108,18 @@ class Outcome:
     def after(self, jobs: int) -> Outcome:
         """Without the first ones."""
         return Outcome(self.durations[jobs:], self.lateness[jobs:], self.polls[jobs:])
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The worker's way beside the fixed interval that makes as many polls."""
+
+    ours: Outcome
+    fixed: Outcome
+
+    @property
+    def ratio(self) -> float:
+        return self.ours.mean / self.fixed.mean
 
 
 def at_fixed_interval(durations: Sequence[float], polls_a_job: float) -> Outcome:

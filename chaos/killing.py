@@ -12,11 +12,11 @@ from enum import StrEnum
 from aiohttp import web
 
 from fakes.discord.bot_process import BotProcess
-from fakes.discord.calls import Call, Reply
+from fakes.discord.constants import Kind
 from fakes.discord.faults import Cut
 from fakes.discord.loopback import Discord
 from fakes.discord.model import World
-from fakes.discord.terms import Kind
+from fakes.discord.requests import Call, Reply
 from fakes.services import Call as ServiceCall
 from fakes.services import Fault as ServiceFault
 from fakes.services import StandIn
@@ -140,7 +140,7 @@ class Killer:
         self.struck.set()
         self.where[where] += 1
         self._bot.kill()
-        self._discord.world.pulse.beat()
+        self._discord.world.changes.notify()
 
     def lie_in_wait(self, place: Place, side: Side, *, skip: int = 0) -> Callable[[], None]:
         """Strike at such a call, after the first ``skip`` of them. Returns what takes the trap away."""

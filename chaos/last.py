@@ -15,11 +15,11 @@ from chaos.machine import DAY, MINUTE, SECOND, Machine
 from chaos.seen import number_in
 from chaos.services import ECHOED, LATE, LOST_AFTER, NOISE, Spite
 from chaos.weather import Kind
+from fakes.discord.constants import EVERYTHING
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
 from fakes.discord.people import NotOfferedError, Person
-from fakes.discord.terms import EVERYTHING
 from fakes.services import Call, Fate, Fault, StandIn
 
 FIRST_ANSWER = 3.0
@@ -91,7 +91,7 @@ class LastLife:
     async def happen(self) -> None:
         """All of it, side by side."""
         happenings: dict[Kind, Callable[[], Awaitable[None]]] = {
-            Kind.ODD: self._oddities,
+            Kind.MALFORMED: self._malformed,
             Kind.LOST: self._losses,
             Kind.CLOCK: self._clock,
             Kind.LOCK: self._lock,
@@ -160,7 +160,7 @@ class LastLife:
 
     # --- faults -----------------------------------------------------------------------------------------------------
 
-    async def _oddities(self) -> None:
+    async def _malformed(self) -> None:
         for names, times in ((("404",), 1), (("busy",), None), ((), None)):
             spite = Spite(self._services, len(self._crowd.asks) + 1)
             spite.answers_oddly(*names, times=times, lasting=DEPLOY)

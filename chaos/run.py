@@ -22,6 +22,7 @@ from chaos.services import LOST_AFTER, paint
 from chaos.weather import Kind, Weather
 from fakes.discord.bot_process import REPOSITORY, BotProcess
 from fakes.discord.loopback import Discord
+from fakes.discord.schema import read_schema
 from fakes.services import StandIn
 from storage import jobs
 from storage.database import Database
@@ -288,11 +289,14 @@ def services(size: Size) -> StandIn:
     return StandIn(seconds=(0.1, 1.5), seed=size.seed, painter=paint)
 
 
-def discord() -> Discord:
-    """A Discord that keeps no files, with patience for a machine that is busy."""
-    made = Discord()
+def discord(openapi: Path | None) -> Discord:
+    """A Discord that keeps no files and waits long, as the machine may be busy.
+
+    Requests are checked against the file ``openapi``.
+    """
+    made = Discord(schema=None if openapi is None else read_schema(openapi))
     made.world.keep_files = False
-    made.world.pulse.patience = 120.0
+    made.world.changes.patience = 120.0
     return made
 
 

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from chaos.seen import number_in
-from fakes.services import ODD, Echo, Fate, Fault, InTurn, Picture, StandIn, flat, odd
+from fakes.services import MALFORMED, Echo, Fate, Fault, InTurn, Picture, StandIn, flat, malformed
+from fakes.services.call_log import Call
 from fakes.services.exchange import Exchange
 from fakes.services.faults import Reset, cut
 from fakes.services.pictures import noise
-from fakes.services.records import Call
 
 NOISE = "static"
 """A prompt with this word is painted as noise: as large as pictures get, and as slow to encode."""
 ECHOED = ("too many requests", "invalid api key", "not enough credits")
 """Prompts with these words are refused in a sentence that repeats them."""
-BODIES = tuple(name for name in ODD if name != "list")
+BODIES = tuple(name for name in MALFORMED if name != "list")
 """Odd answers. Without the empty list: a service that says so of a thread with a request in it is lying."""
 REFUSALS = ("404", "410")
 """Those of them with which a service says that it did nothing."""
@@ -45,9 +45,9 @@ def echoes(services: StandIn) -> None:
     )
 
 
-def odd_bodies() -> InTurn:
-    """All kinds of odd answers, one for each call."""
-    return InTurn(*(odd(name) for name in BODIES))
+def malformed_bodies() -> InTurn:
+    """All kinds of malformed answers, one for each call."""
+    return InTurn(*(malformed(name) for name in BODIES))
 
 
 @dataclass(slots=True)
@@ -80,14 +80,14 @@ class Spite:
         self._services.misbehave(Fault("ai-client.entry", Reset(), times=None, match=self._is_request))
 
     def loses_the_answer(self, *, late: float, silent_for: float) -> None:
-        """The request is done ``late`` seconds after its answer was lost; looked for before, the answers are odd."""
+        """Accept the request ``late`` seconds after its answer was lost; until then lookups get malformed answers."""
 
         def looked_for(call: Call) -> bool:
             return self._is_poll(call) and self._now() < self._sent_at + silent_for
 
         self._services.misbehave(
             Fault("ai-client.entry", Late(late), match=self._is_request),
-            Fault("ai-client.entries", odd_bodies(), times=None, match=looked_for),
+            Fault("ai-client.entries", malformed_bodies(), times=None, match=looked_for),
         )
 
     def holds_the_request(self) -> None:
@@ -110,7 +110,7 @@ class Spite:
 
         Odd are all kinds of bodies, or the named ones.
         """
-        act = InTurn(*(odd(name) for name in names)) if names else odd_bodies()
+        act = InTurn(*(malformed(name) for name in names)) if names else malformed_bodies()
         until: list[float] = []
 
         def in_time(call: Call) -> bool:

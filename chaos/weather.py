@@ -9,9 +9,9 @@ from enum import StrEnum
 
 from chaos.machine import Machine
 from chaos.services import BODIES, ECHOED, LATE, NOISE, REFUSALS, Late, echoes
-from fakes.discord.calls import Call
 from fakes.discord.loopback import Discord
-from fakes.services import Fate, Fault, StandIn, deploy, odd
+from fakes.discord.requests import Call
+from fakes.services import Fate, Fault, StandIn, deploy, malformed
 from fakes.services.faults import Half, Reset, Slow, Status
 
 PAID = ("ai-client.entry", "aithriving.basic", "aithriving.core")
@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
     COMMON = "common"
     """Errors, cuts and limits of the services and of Discord, and a gateway that drops."""
-    ODD = "odd"
+    MALFORMED = "malformed"
     """ai-client answers with something else, or 404, at any of its calls."""
     LOST = "lost"
     """The answer to a paid request is lost, again and again, or the request arrives only after that."""
@@ -83,9 +83,9 @@ class Weather:
             ("Discord: forgets the nonces", discord.forget_nonces),
         )
         more: tuple[tuple[Kind, str, Callable[[], object]], ...] = (
-            (Kind.ODD, "service: an odd answer, not done", lambda: self._odd(after_doing=False)),
-            (Kind.ODD, "service: an odd answer, done", lambda: self._odd(after_doing=True)),
-            (Kind.ODD, "service: a deploy", self._deploy),
+            (Kind.MALFORMED, "service: a malformed answer, not done", lambda: self._malformed(after_doing=False)),
+            (Kind.MALFORMED, "service: a malformed answer, done", lambda: self._malformed(after_doing=True)),
+            (Kind.MALFORMED, "service: a deploy", self._deploy),
             (Kind.LOST, "service: no answer, done later", self._late),
             (Kind.LOST, "service: no answer, twice", lambda: self._service(Reset(), route=PAID[0], times=2)),
             (Kind.CLOCK, "machine: its clock is set", machine.soon_set_clock),
@@ -125,13 +125,13 @@ class Weather:
         route = route or self._chance.choice((*PAID, "ai-client.thread", "ai-client.entries", "ai-client.image"))
         self._services.misbehave(Fault(route, act, times=times))
 
-    def _odd(self, *, after_doing: bool) -> None:
+    def _malformed(self, *, after_doing: bool) -> None:
         # What says that nothing was done may not have done it.
         bodies = [name for name in BODIES if not (after_doing and name in REFUSALS)]
         route = self._chance.choice(("ai-client.thread", "ai-client.entry", "ai-client.entries"))
-        self._service(odd(self._chance.choice(bodies), after_doing=after_doing), route=route)
+        self._service(malformed(self._chance.choice(bodies), after_doing=after_doing), route=route)
         if self._chance.random() < 0.3:
-            self._service(odd("404"), route="ai-client.image")
+            self._service(malformed("404"), route="ai-client.image")
 
     def _deploy(self) -> None:
         self._services.misbehave(deploy(*BODIES, route="ai-client.entries", times=self._chance.choice((3, 8, 12))))

@@ -76,7 +76,7 @@ async def _several(visitor: Visitor, studio: Studio, keep: Keep) -> None:
     await keep(card, "price")
     await card.locator(".message-components").get_by_role("button").first.click()
     await services.called("aithriving.core", 3)
-    for work in [work for work in services.works.by_guid.values() if not work.over][:2]:
+    for work in [work for work in services.renderings.by_guid.values() if not work.over][:2]:
         services.finish(work.guid)
     await visitor.pictures(card, 2)
     await keep(card, "several")

@@ -11,10 +11,10 @@ import pytest
 from chaos.asking import AI_CLIENT, CORE, Ask
 from chaos.counting import Booked, Books, Table, count
 from chaos.run import Ending, Run, Size
+from fakes.discord.constants import NO_FLAG, Answer, Kind, MessageFlag
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Body, Interaction, Message
-from fakes.discord.terms import NO_FLAG, Answer, Kind, MessageFlag
 from fakes.services import Bill, Call
 
 PRICES = {AI_CLIENT: 5000, CORE: 6000}

@@ -10,9 +10,9 @@ import aiohttp
 import pytest
 
 from fakes.services import Picture, StandIn, flat
+from fakes.services.contract import basic_price
 from fakes.services.pictures import Gallery, Plate
-from fakes.services.rules import basic_price
-from fakes.services.works import Fate
+from fakes.services.rendering import Fate
 from tests.playground.service_calls import (
     BASIC,
     BEARER,
@@ -46,14 +46,14 @@ async def test_answers_come_in_the_order_in_which_they_are_finished(http: aiohtt
         assert [len(await list_entries(http, stand_in, thread)) for thread in threads] == [1, 1, 2]
         assert stand_in.finish_all() == 2
         assert [len(await list_entries(http, stand_in, thread)) for thread in threads] == [2, 2, 2]
-        assert stand_in.works.most_at_once == {"ai-client": 3}
+        assert stand_in.renderings.most_at_once == {"ai-client": 3}
 
 
 async def test_time_passes_by_itself_where_a_length_is_set(http: aiohttp.ClientSession) -> None:
     async with StandIn(seconds=(0.01, 0.02), painter=flat) as stand_in:
         _, answer = await generate(http, stand_in, "core", CORE)
         assert answer["code"] == 0
-        (work,) = stand_in.works.by_guid.values()
+        (work,) = stand_in.renderings.by_guid.values()
         assert work.seconds is not None
         assert 0.01 <= work.seconds <= 0.02
 
@@ -121,9 +121,9 @@ async def test_work_goes_on_and_is_charged_when_nobody_listens_any_more(http: ai
         await stand_in.called("aithriving.core")
         call.cancel()
         await asyncio.wait([call])
-        (work,) = stand_in.works.by_guid.values()
+        (work,) = stand_in.renderings.by_guid.values()
         stand_in.finish_all()
-        await stand_in.works.ended(work)
+        await stand_in.renderings.ended(work)
         assert [bill.amount for bill in stand_in.bills] == [6_000]
 
 

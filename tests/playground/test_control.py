@@ -15,7 +15,7 @@ import pytest
 from bot.__main__ import _demo
 from bot.config import load
 from bot.providers.base import Json
-from fakes.services import Fate, Fault, StandIn, flat, shapes, spoilt
+from fakes.services import Fate, Fault, StandIn, answer_edits, flat, image_variants
 from fakes.services.faults import Act, Body, Endless, Half, Hang, Redirect, Reset, Rewrite, Slow, Spoil, Status
 from tests.playground.service_calls import list_entries, open_thread, post_entry
 
@@ -42,9 +42,9 @@ ORDERS: list[tuple[dict[str, Json], Act | Fate]] = [
     ({"act": "half"}, Half()),
     ({"act": "slow", "seconds": 1}, Slow(1)),
     ({"act": "endless", "limit": 10}, Endless(limit=10)),
-    ({"act": "rewrite", "shape": "unwrapped"}, Rewrite(shapes.unwrapped)),
-    ({"act": "spoil", "picture": "bomb"}, Spoil(spoilt.bomb)),
-    ({"act": "fate", "error": "no", "picture": "jpeg"}, Fate(error="no", alter=spoilt.jpeg)),
+    ({"act": "rewrite", "shape": "unwrapped"}, Rewrite(answer_edits.unwrapped)),
+    ({"act": "spoil", "picture": "bomb"}, Spoil(image_variants.bomb)),
+    ({"act": "fate", "error": "no", "picture": "jpeg"}, Fate(error="no", alter=image_variants.jpeg)),
 ]
 
 
@@ -75,13 +75,13 @@ async def test_everything_can_be_set_and_asked_for_over_http(http: aiohttp.Clien
         await stand_in.called("aithriving.core")
         assert await control(http, stand_in.url, {"finish": "all"}) == (200, {"ok": True, "finish": 1})
         assert (await call)["code"] == 0
-        assert stand_in.works.balance == 1_000
+        assert stand_in.renderings.balance == 1_000
         async with http.get(f"{stand_in.url}/_control") as response:
             seen = await response.json()
         assert [call["route"] for call in seen["calls"]] == ["aithriving.core"]
         assert [bill["amount"] for bill in seen["bills"]] == [6_000]
         assert seen["charged"] == 6_000
-        assert [work["over"] for work in seen["works"]] == [True]
+        assert [work["over"] for work in seen["renderings"]] == [True]
         async with http.get(f"{stand_in.url}/_control?since=1") as response:
             assert (await response.json())["calls"] == []
         await control(http, stand_in.url, {"seconds": [0, 0], "rate": None, "keys": None, "balance": None})
@@ -179,7 +179,11 @@ async def test_only_the_latest_are_kept_and_everything_is_counted(http: aiohttp.
             assert len(await list_entries(http, stand_in, threads[-1])) == 2
         assert [call.number for call in stand_in.calls] == [18, 19, 20]
         assert stand_in.charged == 5 * (6_000 + 5_000)
-        assert [len(kept) for kept in (stand_in.bills, stand_in.works.by_guid, stand_in.works._tasks)] == [3, 3, 0]
+        assert [len(kept) for kept in (stand_in.bills, stand_in.renderings.by_guid, stand_in.renderings._tasks)] == [
+            3,
+            3,
+            0,
+        ]
         assert await open_thread(http, stand_in) not in threads
         listed = []
         for thread in threads:
@@ -197,7 +201,7 @@ async def test_what_is_still_made_is_never_forgotten(http: aiohttp.ClientSession
     async with StandIn(seconds=None, painter=flat, remember=2) as stand_in:
         calls = [asyncio.create_task(core(http, stand_in)) for _ in range(5)]
         await stand_in.called("aithriving.core", 2)
-        while len(stand_in.works.by_guid) < 5:
+        while len(stand_in.renderings.by_guid) < 5:
             await asyncio.sleep(0)
         assert stand_in.finish_all() == 5
         assert [(await call)["code"] for call in calls] == [0] * 5

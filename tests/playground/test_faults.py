@@ -15,7 +15,7 @@ from aiohttp import web
 from PIL import Image
 
 from bot.providers.base import Json
-from fakes.services import Fate, Fault, Picture, StandIn, flat, shapes, spoilt
+from fakes.services import Fate, Fault, Picture, StandIn, answer_edits, flat, image_variants
 from fakes.services.exchange import Exchange
 from fakes.services.faults import Body, Endless, Half, Hang, Redirect, Reset, Rewrite, Slow, Spoil, Status
 
@@ -72,8 +72,8 @@ async def test_what_hangs_is_let_go_of_with_a_reset(
     call = asyncio.create_task(core(http, stand_in))
     await stand_in.called("aithriving.core")
     if after_doing:
-        (work,) = stand_in.works.by_guid.values()
-        await stand_in.works.ended(work)
+        (work,) = stand_in.renderings.by_guid.values()
+        await stand_in.renderings.ended(work)
     assert not call.done()
     stand_in.behave()
     with pytest.raises(aiohttp.ClientError):
@@ -187,22 +187,28 @@ def first(answer: Any, kind: str) -> Any:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (shapes.unwrapped, lambda answer: [entry["type"] for entry in answer] == ["request", "response"]),
-        (shapes.error_is(None), lambda answer: {entry["error"] for entry in answer["data"]} == {None}),
-        (shapes.error_is(["broken"]), lambda answer: first(answer, "response")["error"] == ["broken"]),
-        (shapes.request_error_is("no"), lambda answer: first(answer, "request")["error"] == "no"),
-        (shapes.response_error_is("no"), lambda answer: first(answer, "response")["content"] == []),
-        (shapes.numbers_as_strings, lambda answer: first(answer, "response")["credits"] == "10"),
-        (shapes.numbers_as_strings, lambda answer: first(answer, "request")["waiting_response"] is False),
-        (shapes.without("thread_guid", "created_at"), lambda answer: "thread_guid" not in first(answer, "response")),
-        (shapes.content_as_object, lambda answer: len(first(answer, "response")["content"]["images"]) == 2),
-        (shapes.content_as_one_image, lambda answer: "url" in first(answer, "response")["content"]),
-        (shapes.waiting("request"), lambda answer: first(answer, "request")["waiting_response"] is True),
-        (shapes.waiting("response"), lambda answer: first(answer, "request")["waiting_response"] is False),
-        (shapes.without_entries("response"), lambda answer: len(answer["data"]) == 1),
-        (shapes.first_images(1), lambda answer: len(first(answer, "response")["content"]) == 1),
-        (shapes.images_at("http://x/y"), lambda answer: first(answer, "response")["content"][1]["url"] == "http://x/y"),
-        (shapes.replaced([1]), lambda answer: answer == [1]),
+        (answer_edits.unwrapped, lambda answer: [entry["type"] for entry in answer] == ["request", "response"]),
+        (answer_edits.error_is(None), lambda answer: {entry["error"] for entry in answer["data"]} == {None}),
+        (answer_edits.error_is(["broken"]), lambda answer: first(answer, "response")["error"] == ["broken"]),
+        (answer_edits.request_error_is("no"), lambda answer: first(answer, "request")["error"] == "no"),
+        (answer_edits.response_error_is("no"), lambda answer: first(answer, "response")["content"] == []),
+        (answer_edits.numbers_as_strings, lambda answer: first(answer, "response")["credits"] == "10"),
+        (answer_edits.numbers_as_strings, lambda answer: first(answer, "request")["waiting_response"] is False),
+        (
+            answer_edits.without("thread_guid", "created_at"),
+            lambda answer: "thread_guid" not in first(answer, "response"),
+        ),
+        (answer_edits.content_as_object, lambda answer: len(first(answer, "response")["content"]["images"]) == 2),
+        (answer_edits.content_as_one_image, lambda answer: "url" in first(answer, "response")["content"]),
+        (answer_edits.waiting("request"), lambda answer: first(answer, "request")["waiting_response"] is True),
+        (answer_edits.waiting("response"), lambda answer: first(answer, "request")["waiting_response"] is False),
+        (answer_edits.without_entries("response"), lambda answer: len(answer["data"]) == 1),
+        (answer_edits.first_images(1), lambda answer: len(first(answer, "response")["content"]) == 1),
+        (
+            answer_edits.images_at("http://x/y"),
+            lambda answer: first(answer, "response")["content"][1]["url"] == "http://x/y",
+        ),
+        (answer_edits.replaced([1]), lambda answer: answer == [1]),
     ],
 )
 async def test_shapes_of_a_list_of_entries(
@@ -215,12 +221,12 @@ async def test_shapes_of_a_list_of_entries(
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (shapes.data_url(), lambda answer: answer["data"]["image"].startswith("data:image/png;base64,iVBOR")),
-        (shapes.base64_in_lines, lambda answer: answer["data"]["image"].count("\n") > 1),
-        (shapes.not_base64, lambda answer: answer["data"]["image"].startswith("*")),
-        (shapes.code_is("0"), lambda answer: answer["code"] == "0"),
-        (shapes.without("data"), lambda answer: answer.keys() == {"code", "message"}),
-        (shapes.refused("no"), lambda answer: answer == {"code": -1, "message": "no"}),
+        (answer_edits.data_url(), lambda answer: answer["data"]["image"].startswith("data:image/png;base64,iVBOR")),
+        (answer_edits.base64_in_lines, lambda answer: answer["data"]["image"].count("\n") > 1),
+        (answer_edits.not_base64, lambda answer: answer["data"]["image"].startswith("*")),
+        (answer_edits.code_is("0"), lambda answer: answer["code"] == "0"),
+        (answer_edits.without("data"), lambda answer: answer.keys() == {"code", "message"}),
+        (answer_edits.refused("no"), lambda answer: answer == {"code": -1, "message": "no"}),
     ],
 )
 async def test_shapes_of_an_image(
@@ -231,7 +237,7 @@ async def test_shapes_of_an_image(
 
 
 async def test_a_status_can_go_with_another_shape(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
-    stand_in.misbehave(Fault("aithriving.core", Rewrite(shapes.refused("no"), status=400)))
+    stand_in.misbehave(Fault("aithriving.core", Rewrite(answer_edits.refused("no"), status=400)))
     async with http.post(f"{stand_in.url}/api/generate/core", json=CORE, headers=HEADERS) as response:
         assert response.status == 400
 
@@ -242,7 +248,9 @@ def kind_of(data: bytes) -> str | None:
         return picture.format
 
 
-@pytest.mark.parametrize(("alter", "kind"), [(spoilt.jpeg, "JPEG"), (spoilt.webp, "WEBP"), (spoilt.gif, "GIF")])
+@pytest.mark.parametrize(
+    ("alter", "kind"), [(image_variants.jpeg, "JPEG"), (image_variants.webp, "WEBP"), (image_variants.gif, "GIF")]
+)
 async def test_images_of_other_kinds(
     stand_in: StandIn, http: aiohttp.ClientSession, alter: Callable[[bytes], bytes], kind: str
 ) -> None:
@@ -250,7 +258,17 @@ async def test_images_of_other_kinds(
     assert kind_of(base64.b64decode((await core(http, stand_in))["data"]["image"])) == kind
 
 
-@pytest.mark.parametrize("alter", [spoilt.truncated, spoilt.html, spoilt.svg, spoilt.noise, spoilt.empty, spoilt.bomb])
+@pytest.mark.parametrize(
+    "alter",
+    [
+        image_variants.truncated,
+        image_variants.html,
+        image_variants.svg,
+        image_variants.noise,
+        image_variants.empty,
+        image_variants.bomb,
+    ],
+)
 async def test_what_is_no_good_image(
     stand_in: StandIn, http: aiohttp.ClientSession, alter: Callable[[bytes], bytes]
 ) -> None:
@@ -274,13 +292,13 @@ async def _good(http: aiohttp.ClientSession, url: str) -> bytes:
 
 async def test_images_in_another_size_and_with_a_tail() -> None:
     good = flat_picture()
-    with Image.open(BytesIO(spoilt.resized(64, 32)(good))) as small:
+    with Image.open(BytesIO(image_variants.resized(64, 32)(good))) as small:
         assert small.size == (64, 32)
-    assert len(spoilt.padded(1_000)(good)) == len(good) + 1_000
-    assert kind_of(spoilt.padded(1_000)(good)) == "PNG"
-    assert kind_of(spoilt.blurred(good)) == "PNG"
+    assert len(image_variants.padded(1_000)(good)) == len(good) + 1_000
+    assert kind_of(image_variants.padded(1_000)(good)) == "PNG"
+    assert kind_of(image_variants.blurred(good)) == "PNG"
     # Pillow opens this one all the same, which is why the end of a file has to be looked at.
-    assert good.endswith(spoilt.cut_at_the_end(good)[-8:] + good[-8:])
+    assert good.endswith(image_variants.cut_at_the_end(good)[-8:] + good[-8:])
     assert b"IEND" in good[-8:]
 
 
@@ -336,5 +354,5 @@ async def test_images_that_come_late(stand_in: StandIn, http: aiohttp.ClientSess
 
 
 async def test_a_blurred_image_is_told_of(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
-    stand_in.misbehave(Fault("aithriving.core", Fate(alter=spoilt.blurred, finish_reason="CONTENT_FILTERED")))
+    stand_in.misbehave(Fault("aithriving.core", Fate(alter=image_variants.blurred, finish_reason="CONTENT_FILTERED")))
     assert (await core(http, stand_in))["data"]["finish_reason"] == "CONTENT_FILTERED"

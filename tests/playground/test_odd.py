@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from fakes.services import ODD, Echo, Fate, Fault, InTurn, StandIn, deploy, odd
+from fakes.services import MALFORMED, Echo, Fate, Fault, InTurn, StandIn, deploy, malformed
 from fakes.services.faults import Status
 from tests.playground.service_calls import BEARER, CORE, ENTRY, KEY, generate, list_entries, open_thread, post_entry
 
@@ -29,14 +29,14 @@ async def each_call(http: aiohttp.ClientSession, stand_in: StandIn, thread: str)
     return seen
 
 
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", MALFORMED)
 @pytest.mark.parametrize("after_doing", [False, True])
 async def test_every_call_can_be_answered_oddly(
     stand_in: StandIn, http: aiohttp.ClientSession, name: str, after_doing: bool
 ) -> None:
     thread = await open_thread(http, stand_in)
     stand_in.misbehave(deploy(name, times=3, after_doing=after_doing))
-    expected = ODD[name]
+    expected = MALFORMED[name]
     text = expected.body if isinstance(expected.body, str) else json.dumps(expected.body)
     assert await each_call(http, stand_in, thread) == [(expected.code, expected.content_type, text)] * 3
     assert [call.accepted for call in stand_in.calls[1:]] == [after_doing] * 3
@@ -51,27 +51,27 @@ async def test_a_deploy_spoils_a_run_of_calls_and_leaves_the_images_alone(
     thread = await open_thread(http, stand_in)
     await post_entry(http, stand_in, thread, images="1")
     (_, response) = await list_entries(http, stand_in, thread)
-    stand_in.misbehave(deploy(times=len(ODD), route="ai-client.*"))
+    stand_in.misbehave(deploy(times=len(MALFORMED), route="ai-client.*"))
     async with http.get(response["content"][0]["url"]) as image:
         assert image.status == 200
     seen = []
-    for _ in range(len(ODD)):
+    for _ in range(len(MALFORMED)):
         async with http.get(f"{stand_in.url}/api/v1/threads/{thread}/entries", headers=BEARER) as answer:
             seen.append(answer.status)
-    assert seen == [act.code for act in ODD.values()]
+    assert seen == [act.code for act in MALFORMED.values()]
     assert len(await list_entries(http, stand_in, thread)) == 2
 
 
 async def test_a_run_can_be_ordered_over_http(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     thread = await open_thread(http, stand_in)
-    acts = [{"act": "odd", "body": "404"}, {"act": "status", "code": 503}, {"act": "echo", "says": "no"}]
+    acts = [{"act": "malformed", "body": "404"}, {"act": "status", "code": 503}, {"act": "echo", "says": "no"}]
     order = {"route": "ai-client.*", "match": "/api/v1/", "times": 3, "act": "in turn", "of": acts}
     async with http.post(f"{stand_in.url}/_control", json={"misbehave": order}) as response:
         assert response.status == 200
     assert [status for status, _, _ in await each_call(http, stand_in, thread)] == [404, 503, 400]
 
 
-@pytest.mark.parametrize("of", [None, [], [{"act": "fate"}], [{"act": "odd", "body": "no such"}]])
+@pytest.mark.parametrize("of", [None, [], [{"act": "fate"}], [{"act": "malformed", "body": "no such"}]])
 async def test_a_run_that_makes_no_sense_is_told_so(stand_in: StandIn, http: aiohttp.ClientSession, of: Any) -> None:
     order = {"route": "*", "act": "in turn", "of": of}
     async with http.post(f"{stand_in.url}/_control", json={"misbehave": order}) as response:
@@ -79,7 +79,7 @@ async def test_a_run_that_makes_no_sense_is_told_so(stand_in: StandIn, http: aio
 
 
 async def test_acts_take_turns(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
-    stand_in.misbehave(Fault("aithriving.core", InTurn(Status(500), odd("page")), times=3))
+    stand_in.misbehave(Fault("aithriving.core", InTurn(Status(500), malformed("page")), times=3))
     seen = []
     for _ in range(4):
         async with http.post(f"{stand_in.url}/api/generate/core", json=CORE, headers=KEY) as response:

@@ -19,7 +19,7 @@ from PIL import Image
 from fakes.painting import paint
 from fakes.painting.brief import GROUNDS, HOURS, THINGS, WORDS, read
 from fakes.painting.styles import STYLES
-from fakes.services import rules
+from fakes.services import contract
 
 # Each picture takes most of a second to paint.
 pytestmark = pytest.mark.slow
@@ -81,7 +81,7 @@ def test_unknown_words_too_decide_what_is_seen() -> None:
 
 
 def test_every_style_of_the_services_is_its_own() -> None:
-    assert set(STYLES) == set(rules.STYLES)
+    assert set(STYLES) == set(contract.STYLES)
     pictures = {style: pixels(style=style) for style in ("", *STYLES)}
     near = [
         (first, second)

@@ -263,7 +263,7 @@ async def test_images_are_served_without_a_key_and_with_a_small_one_beside(
     async with http.get(image["url"]) as response:
         assert response.content_type == "image/png"
         assert await response.read() == await stand_in.services.gallery.paint(
-            next(iter(stand_in.works.by_guid.values())).plates[0]
+            next(iter(stand_in.renderings.by_guid.values())).plates[0]
         )
     async with http.get(image["url"].replace(".png", "0.png")) as response:
         assert response.status == 404

@@ -14,12 +14,12 @@ from discord import app_commands
 from bot.ui import autocomplete, first_answer
 from bot.ui.buttons import ACTIONS
 from bot.ui.page_buttons import TURNS
+from fakes.discord.constants import Answer, Permission
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Member, Message
 from fakes.discord.people import Person
 from fakes.discord.seen import look_at
-from fakes.discord.terms import Answer, Permission
 from storage.database import Database
 from tests.wire.house import CORE, CORE_ROUTE, House
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from fakes.discord.components import CHOICES, LINK_STYLES, V2_ONLY, Component, media_of, references, walk
+from fakes.discord.constants import MEBIBYTE, Json, MessageFlag
 from fakes.discord.model import Attachment, Message, Upload
-from fakes.discord.terms import MEBIBYTE, Json, MessageFlag
 
 REQUEST_LIMIT = 25 * MEBIBYTE
 FILES = 10

@@ -1,7 +1,7 @@
 """Answers in the wrong shape, as a service gives them while it is deployed or overloaded, and answers that echo.
 
 They come singly or in a run: ``stand_in.misbehave(deploy(times=8))`` spoils the next eight calls to ai-client's API,
-and ``Fault("ai-client.entries", ODD["busy"], times=3)`` three polls.
+and ``Fault("ai-client.entries", MALFORMED["busy"], times=3)`` three polls.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from itertools import cycle
 
 from aiohttp import web
 
-from bot.providers.base import Json
+from fakes.services.call_log import Call, Json
 from fakes.services.exchange import Exchange
 from fakes.services.faults import Act, Fault, Status, error_body
-from fakes.services.records import Call
 
 API = "/api/v1/"
 """What the paths of ai-client's API begin with; its images have others."""
 
-ODD: Mapping[str, Status] = {
+MALFORMED: Mapping[str, Status] = {
     "busy": Status(200, {"message": "Server busy"}),
     "null": Status(200, "null"),
     "object": Status(200, {}),
@@ -49,9 +48,9 @@ HOW: Mapping[str, Callable[[str], str]] = {
 _TEXT_FIELD = re.compile(r"prompts\[\d+\]\[text\]")
 
 
-def odd(body: str, *, after_doing: bool = False) -> Status:
-    """The odd answer with this name; with ``after_doing`` what was asked for is done, and charged for, before it."""
-    return replace(ODD[body], after_doing=after_doing)
+def malformed(body: str, *, after_doing: bool = False) -> Status:
+    """The malformed answer of this name. With ``after_doing`` the request is carried out, and charged for, first."""
+    return replace(MALFORMED[body], after_doing=after_doing)
 
 
 class InTurn:
@@ -73,8 +72,8 @@ class InTurn:
 def deploy(
     *bodies: str, route: str = "ai-client.*", times: int | None = 6, skip: int = 0, after_doing: bool = False
 ) -> Fault:
-    """A run of ``times`` odd answers to the calls to ai-client's API, whichever they are: all kinds, or the named."""
-    acts = [odd(body, after_doing=after_doing) for body in bodies or ODD]
+    """``times`` malformed answers in a row to calls to ai-client's API: of all kinds, or those that are named."""
+    acts = [malformed(body, after_doing=after_doing) for body in bodies or MALFORMED]
     return Fault(route, InTurn(*acts), times, skip, match=lambda call: call.path.startswith(API))
 
 

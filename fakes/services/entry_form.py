@@ -6,8 +6,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from bot.providers.base import Json
-from fakes.services.rules import IMAGES, STEPS, STYLES, XL_SIZES
+from fakes.services.call_log import Json
+from fakes.services.contract import IMAGES, STEPS, STYLES, XL_SIZES
 
 ENGINES = ("stable-diffusion-xl-1024-v0-9", "stable-diffusion-xl-1024-v1-0")
 PROMPT_LIMIT = 2_000

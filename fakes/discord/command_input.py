@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from fakes.discord.constants import Json
 from fakes.discord.messages import new_attachment
 from fakes.discord.model import Channel, Member, Role, Upload, User, World
 from fakes.discord.payloads import attachment_json, channel_json, member_json, role_json, user_json
-from fakes.discord.terms import Json
 
 SUBCOMMAND, GROUP, STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, NUMBER, FILE = range(1, 12)
 _PYTHON: dict[int, type | tuple[type, ...]] = {

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Pulse:
+class Changes:
     """Wakes those who wait each time the world changes."""
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class Pulse:
         self._waiting: set[asyncio.Future[None]] = set()
         self._broken: str | None = None
 
-    def beat(self) -> None:
+    def notify(self) -> None:
         """Something changed: everybody looks again."""
         for waiter in list(self._waiting):
             if not waiter.done():
@@ -27,7 +27,7 @@ class Pulse:
     def give_up(self, reason: str) -> None:
         """Everybody who waits, now or later, gets an AssertionError with ``reason`` (the bot has died, say)."""
         self._broken = reason
-        self.beat()
+        self.notify()
 
     def hope_again(self) -> None:
         """Takes ``give_up`` back."""

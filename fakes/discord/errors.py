@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakes.discord.terms import Json
+from fakes.discord.constants import Json
 
 
 class Refusal(Exception):

@@ -9,8 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
+from fakes.discord.constants import Json
 from fakes.discord.model import Upload
-from fakes.discord.terms import Json
 
 _BOUNDARY = re.compile(r'boundary="?([^";]+)"?')
 _PART_NAME = re.compile(r'\bname="([^"]*)"')

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bot.providers.base import Json
-from fakes.services import shapes, spoilt
+from fakes.services import answer_edits, image_variants
+from fakes.services.call_log import Json
 from fakes.services.faults import (
     Act,
     Body,
@@ -21,8 +21,8 @@ from fakes.services.faults import (
     Spoil,
     Status,
 )
-from fakes.services.odd import Echo, InTurn, odd
-from fakes.services.works import Fate
+from fakes.services.malformed_answers import Echo, InTurn, malformed
+from fakes.services.rendering import Fate
 
 ACTS: Mapping[str, Callable[..., Act | Fate]] = {
     "reset": Reset,
@@ -33,11 +33,11 @@ ACTS: Mapping[str, Callable[..., Act | Fate]] = {
     "half": Half,
     "slow": Slow,
     "endless": Endless,
-    "odd": odd,
+    "malformed": malformed,
     "echo": Echo,
 }
 SHAPES: Mapping[str, Callable[..., Any]] = {
-    name: getattr(shapes, name)
+    name: getattr(answer_edits, name)
     for name in (
         "unwrapped",
         "numbers_as_strings",
@@ -48,7 +48,7 @@ SHAPES: Mapping[str, Callable[..., Any]] = {
     )
 }
 SHAPES_OF: Mapping[str, Callable[..., Any]] = {
-    name: getattr(shapes, name)
+    name: getattr(answer_edits, name)
     for name in (
         "error_is",
         "request_error_is",
@@ -65,7 +65,7 @@ SHAPES_OF: Mapping[str, Callable[..., Any]] = {
     )
 }
 SPOILT = {
-    name: getattr(spoilt, name)
+    name: getattr(image_variants, name)
     for name in (
         "truncated",
         "cut_at_the_end",
@@ -87,7 +87,7 @@ def fault_from(order: Json) -> Fault:
 
     Beside the acts by name there are ``{"act": "rewrite", "shape": "without", "with": ["created_at"]}``,
     ``{"act": "spoil", "picture": "truncated"}`` and ``{"act": "fate", "error": "…"}``, whose picture, if one is named,
-    alters what is made. ``{"act": "odd", "body": "busy"}`` is an answer of odd.py, and
+    alters what is made. ``{"act": "malformed", "body": "busy"}`` is an answer of malformed_answers.py, and
     ``{"act": "in turn", "of": […]}`` one act after the other. ``match`` is a text that the path must hold.
     Raises ValueError, TypeError or KeyError.
     """
@@ -125,7 +125,7 @@ def _one_in_turn(order: dict[str, Any]) -> Act:
     rest = dict(order)
     act = _act(str(rest.pop("act")), rest)
     if isinstance(act, Fate):
-        raise TypeError("a fate is for one work and does not take turns")
+        raise TypeError("a fate is for one rendering and does not take turns")
     return act
 
 

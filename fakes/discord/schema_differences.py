@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fakes.discord.terms import Json
+from fakes.discord.constants import Json
 
 _NUMBER = {"type": "integer", "minimum": 0}
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
-from bot.providers.base import Json
-
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 T = TypeVar("T")
 
 
@@ -64,13 +63,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """One success that was charged: ``amount`` in millicredits, ``work`` is the guid of what was made."""
+    """One success that was charged: ``amount`` in millicredits, ``rendering`` is the guid of what was made."""
 
     provider: str
     engine: str
     amount: int
     images: int
-    work: str
+    rendering: str
     prompt: str
     at: int
 
@@ -80,7 +79,7 @@ class Bill:
             "engine": self.engine,
             "amount": self.amount,
             "images": self.images,
-            "work": self.work,
+            "rendering": self.rendering,
             "prompt": self.prompt,
             "at": self.at,
         }

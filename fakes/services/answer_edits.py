@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, encodebytes
 from collections.abc import Callable
 
-from bot.providers.base import Json
+from fakes.services.call_log import Json
 
 Change = Callable[[Json], Json]
 
