@@ -1,4 +1,4 @@
-"""What whoever runs the bot sees: copies, putting them back, the books, and a sentence for whatever is wrong."""
+"""What the operator sees: backups, restoring them, the books, and a sentence for everything that is wrong."""
 
 from __future__ import annotations
 
@@ -10,12 +10,29 @@ from pathlib import Path
 
 import pytest
 
+from bot.operations import (
+    AGREE,
+    BEYOND,
+    DIFFER,
+    DIFFERS,
+    JOBS,
+    OPEN,
+    REOPENED,
+    RESTORED,
+    SET_ASIDE,
+    STILL_UNKNOWN,
+    SUBMISSION,
+    TOTALS,
+    UNKNOWN,
+    UNKNOWN_OUTCOMES,
+)
 from storage import jobs, ledger
 from storage.database import Database, InstanceLock, migrate
 from storage.jobs import JobStatus, SubmissionStatus
 from storage.migrations import known_versions
 from storage.sqlite import connection as sqlite
 from tests import test_main
+from tests.doubles.texts import shows
 from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission, address
 from tests.storage.test_database import make_read_only
 from tests.test_main import TOKEN, Ended
@@ -75,20 +92,21 @@ def test_a_copy_is_made_beside_the_running_bot_and_put_back_when_it_stands(
     assert (made.status, made.err) == (0, "")
     in_one_line(refused, "already running")
     (copy,) = (path.parent / "backups").iterdir()
-    assert made.out == f"The database was copied to data/backups/{copy.name}.\n"
+    assert f"data/backups/{copy.name}" in made.out
 
     asyncio.run(put(path))
     restored = easel("restore", str(copy))
     assert (restored.status, restored.err) == (0, "")
-    assert f"{copy} was put back as data/easel.db." in restored.out
-    assert "What was there before is kept as data/backups/easel-replaced-" in restored.out
-    assert "Unfinished requests in it: 1." in restored.out
-    assert "told so at the next start: 1." in restored.out
+    assert shows(restored.out, RESTORED(copy=str(copy), database="data/easel.db"))
+    assert shows(restored.out, SET_ASIDE)
+    assert "data/backups/easel-replaced-" in restored.out
+    assert shows(restored.out, UNKNOWN_OUTCOMES(count=1, jobs=JOBS(count=1)))
     books = easel("reconcile")
     assert books.status == 0
-    assert "unknown  submission 1 of job 1 (aithriving/core): since 20" in books.out
-    assert "6 credits given back" in books.out
-    assert "Submissions: 1, ledger entries: 2. Spent: 0 credits, held: 0 credits. The books agree." in books.out
+    assert shows(books.out, SUBMISSION(id=1, job=1, engine="aithriving/core"))
+    assert shows(books.out, UNKNOWN)
+    assert shows(books.out, TOTALS(submissions=1, entries=2, spent=0, held=0))
+    assert shows(books.out, AGREE)
 
 
 def test_a_copy_is_put_back_behind_a_link_which_stays_one(
@@ -103,7 +121,7 @@ def test_a_copy_is_put_back_behind_a_link_which_stays_one(
     asyncio.run(put(path))
     assert easel("restore", str(copy)).status == 0
     assert path.is_symlink()
-    assert "Submissions: 0" in easel("reconcile").out
+    assert shows(easel("reconcile").out, TOTALS(submissions=0, entries=0, spent=0, held=0))
 
 
 @pytest.mark.parametrize("named", ["copy.db", "here"])
@@ -122,21 +140,19 @@ def test_the_books_name_what_is_open_and_what_differs(easel: Callable[..., Ended
     asyncio.run(put(path, amount=1500))
     books = easel("reconcile")
     assert (books.status, books.err) == (0, "")
-    assert books.out.splitlines() == [
-        "open     submission 1 of job 1 (aithriving/core): queued since 2026-01-01 00:00 UTC, 1.5 credits held",
-        "Submissions: 1, ledger entries: 1. Spent: 0 credits, held: 1.5 credits. The books agree.",
-    ]
+    submission = SUBMISSION(id=1, job=1, engine="aithriving/core")
+    totals = TOTALS(submissions=1, entries=1, spent=0, held=1500)
+    opened = OPEN(submission=submission, status="queued", since="2026-01-01 00:00 UTC", held=1500)
+    assert books.out.splitlines() == [str(line) for line in (opened, totals, AGREE)]
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE submissions SET status = 'failed'")
         connection.commit()
     books = easel("reconcile")
     assert (books.status, books.err) == (1, "")
-    assert books.out.splitlines() == [
-        "differs  submission 1 of job 1 (failed): has ended, and its hold was not released once",
-        "differs  job 1 (working): is worked on, and nothing in it is unfinished",
-        "differs  the ledger: 1500 millicredits are held, and 0 of them for unfinished submissions",
-        "Submissions: 1, ledger entries: 1. Spent: 0 credits, held: 1.5 credits. The books differ in 3 places.",
-    ]
+    *differences, totals_line, last = books.out.splitlines()
+    assert all(shows(line, DIFFERS) for line in differences)
+    assert ["submission 1" in differences[0], "job 1" in differences[1], "ledger" in differences[2]] == [True] * 3
+    assert (totals_line, last) == (str(totals), str(DIFFER(count=3)))
 
 
 def test_what_is_unknown_is_asked_for_again_while_the_bot_does_not_run(easel: Callable[..., Ended], path: Path) -> None:
@@ -169,13 +185,14 @@ def test_what_is_unknown_is_asked_for_again_while_the_bot_does_not_run(easel: Ca
         assert (asked.status, asked.err) == (0, "")
         ((again, left),) = counts
         first, second = asked.out.splitlines()
-        assert f"at the next start: {again}, of {again} jobs." in first
-        assert f"stay unknown: {left}." in second
+        assert first == str(REOPENED(count=again, jobs=JOBS(count=again)))
+        assert second == str(STILL_UNKNOWN(count=left))
     books = easel("reconcile")
     assert books.status == 0
-    assert books.out.count("open     submission 1 of job 1") == 1
-    beyond = "beyond   submission 2 of job 2 (aithriving/core, unknown): 5 credits charged by the service"
-    assert books.out.count(beyond) == 1
+    lines = books.out.splitlines()
+    one, two = (SUBMISSION(id=number, job=number, engine="aithriving/core") for number in (1, 2))
+    assert [str(one) in line for line in lines if shows(line, OPEN)] == [True]
+    assert str(BEYOND(submission=two, status="unknown", charged=5000, captured=0)) in lines
 
 
 def test_what_cannot_be_put_back_is_one_line(easel: Callable[..., Ended], path: Path, tmp_path: Path) -> None:
