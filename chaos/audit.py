@@ -164,7 +164,7 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     )
     # Where the bot died over a request nobody knows whether it was sent; and without a key nothing can be sent.
     excused = {ask for ask in asks if ask.keyless or books.of[ask.number].unknown}
-    unsent = [ask for ask in _unsent(run, fates, called) if ask not in excused]
+    unsent = [ask for ask in _unsent(fates, called) if ask not in excused]
     table.must(
         "given up, though nothing was sent",
         [f"{_told(ask)}: ended {', '.join(books.of[ask.number].ended)}" for ask in unsent],
@@ -203,12 +203,9 @@ def _to_its_author(ask: Ask, its: Traces) -> list[Seen]:
     return [seen for seen in its.shown if not (ask.private and is_public(seen))]
 
 
-def _unsent(run: Run, fates: Mapping[Ask, Fate], called: Mapping[int, Counter[str]]) -> list[Ask]:
-    """Those that failed by themselves without any paid request, beyond those whose thread was refused to them."""
-    failed = [ask for ask, one in fates.items() if one is Fate.FAILED and not called[ask.number] and not ask.cancelled]
-    threads = [ask for ask in failed if ask.engine == AI_CLIENT]
-    refused = sum(call.status in {404, 410} for call in run.services.calls_to("ai-client.thread"))
-    return [ask for ask in failed if ask.engine != AI_CLIENT or len(threads) > refused]
+def _unsent(fates: Mapping[Ask, Fate], called: Mapping[int, Counter[str]]) -> list[Ask]:
+    """Those that failed by themselves without any paid request: no run is long enough to believe a 404."""
+    return [ask for ask, one in fates.items() if one is Fate.FAILED and not called[ask.number] and not ask.cancelled]
 
 
 def _compare(table: Table, asks: list[Ask], books: dict[int, Booked], charged: dict[int, list[int]]) -> None:

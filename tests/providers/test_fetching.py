@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import ResolveResult
 
-from bot.providers.base import Cause, ProviderError, Refused, Size, Unreachable
+from bot.providers.base import Cause, NotFound, ProviderError, Refused, Size, Unreachable
 from bot.providers.fetching import ATTEMPTS, Downloads, keep
 from bot.providers.http import Service
 from fakes.services import Picture, flat, image_variants
@@ -157,9 +157,9 @@ async def test_what_stays_unready_may_come_later(
     assert len(store.asked) == ATTEMPTS
 
 
-async def test_what_is_gone_does_not_come_back(store: Store, downloads: Downloads, tmp_path: Path) -> None:
+async def test_what_is_gone_is_for_the_caller_to_doubt(store: Store, downloads: Downloads, tmp_path: Path) -> None:
     store.then(bare(410))
-    assert isinstance(await failing(downloads, f"{store.url}/x.png", tmp_path / "x"), Refused)
+    assert isinstance(await failing(downloads, f"{store.url}/x.png", tmp_path / "x"), NotFound)
     assert len(store.asked) == 1
 
 
