@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from benchmarks.scenarios import SCENARIOS, Scenario
-from benchmarks.simulation import (
+from benchmarks.duration_scenarios import SCENARIOS, Scenario
+from benchmarks.poll_simulation import (
     Compared,
     Outcome,
     Says,

@@ -14,7 +14,7 @@ mpl.use("agg")
 from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from benchmarks.simulation import Compared
+from benchmarks.poll_simulation import Compared
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

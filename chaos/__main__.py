@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chaos import run as runs
-from chaos.asking import Ask, Crowd
+from chaos.audit import Table, booked, count
 from chaos.conditions import Conditions
-from chaos.counting import Table, booked, count
-from chaos.killing import LOOKING, POINTS
+from chaos.fault_mix import Kind
+from chaos.killer import LOOKING, POINTS
+from chaos.outcomes import unsettled
 from chaos.run import Ending, Run, Size
-from chaos.seen import unsettled
-from chaos.weather import Kind
+from chaos.users import Ask, Crowd
 from fakes.discord.bot_process import ERROR, BotProcess
 from fakes.discord.people import NotOfferedError
 
@@ -95,7 +95,7 @@ def tell(run: Run, table: Table, ending: Ending, bot: BotProcess, seconds: float
     print(f"\nkilled at {len(run.killer.where)} of {len(POINTS) + len(LOOKING.sides) + 1} places:")
     print("\n".join(f"  {times:>4} {where}" for where, times in sorted(run.killer.where.items())))
     print("\nfaults placed:")
-    print("\n".join(f"  {times:>4} {name}" for name, times in sorted(run.weather.faults.items())))
+    print("\n".join(f"  {times:>4} {name}" for name, times in sorted(run.fault_mix.faults.items())))
     errors = Counter(line.split(None, 3)[-1][:160] for line in bot.lines if ERROR.search(line))
     if errors:
         print("\nlines of the log that say ERROR:")

@@ -1,4 +1,4 @@
-"""A bot on discord.py that does nothing but defer: what the library alone takes. ``python -m benchmarks.bare``."""
+"""A bot on discord.py that only defers, to measure the library alone: ``python -m benchmarks.baseline_bot``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from benchmarks.stalls import note_stalls
+from benchmarks.loop_stalls import note_stalls
 from bot import config
 
 
@@ -53,7 +53,7 @@ async def run(stalls: Path, gateway: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bare", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.baseline_bot", description=__doc__)
     parser.add_argument("--stalls", type=Path, required=True)
     parser.add_argument("--gateway", required=True)
     chosen = parser.parse_args()

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from fakes.services import StandIn, flat
-from tests.playground.service_calls import (
+from tests.fakes.service_calls import (
     BASIC,
     BEARER,
     CORE,

@@ -17,7 +17,7 @@ from bot.config import load
 from bot.providers.base import Json
 from fakes.services import Fate, Fault, StandIn, answer_edits, flat, image_variants
 from fakes.services.faults import Act, Body, Endless, Half, Hang, Redirect, Reset, Rewrite, Slow, Spoil, Status
-from tests.playground.service_calls import list_entries, open_thread, post_entry
+from tests.fakes.service_calls import list_entries, open_thread, post_entry
 
 HEADERS = {"Accept": "application/json", "Authorization": "Bearer a-token"}
 CORE = {"prompt": "A lighthouse on a cliff", "height": 320, "width": 320}

@@ -1,8 +1,8 @@
-"""``python -m benchmarks.best``: what a schedule of polls could reach at best that knows how long such jobs take.
+"""``python -m benchmarks.optimal_schedule``: the best that any poll schedule can reach if it knows the distribution.
 
-Not when a job ends, but how the durations are spread: worked out backwards from the end, for each age at which the job
-is still open the age of the next poll that costs least, where a poll has a price. The price is the one at which it
-makes as many polls as Easel does in the simulation.
+It does not know when a job will end, only how durations are distributed. Dynamic programming from the end finds, for
+each age of an open job, the next poll with the lowest cost. Polls have a price, chosen so that the schedule makes as
+many polls as Easel does in the simulation.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks.duration_scenarios import SCENARIOS
 from benchmarks.polling import compare
-from benchmarks.scenarios import SCENARIOS
 
 STEP = 0.1
-"""Seconds between two ages that are looked at."""
+"""Resolution, in seconds."""
 LONGEST = 200.0
-"""Seconds; what takes longer is taken to end here."""
+"""Longest duration in seconds; longer ones are cut to this."""
 SAMPLES = 40_000
-# Who is open this seldom is no longer followed.
+# Below this probability of still being open, a job is no longer followed.
 _FEW = 1e-5
 
 
 def schedule(durations: list[float]) -> Callable[[float], tuple[float, float]]:
-    """For the price of a poll, in seconds: the polls and the lateness in seconds of a job in the mean."""
+    """A function from the price of a poll, in seconds, to the mean polls and the mean lateness in seconds of a job."""
     cells = np.minimum(np.ceil(np.minimum(durations, LONGEST) / STEP).astype(int), int(LONGEST / STEP))
     last = int(LONGEST / STEP)
     ends = np.bincount(cells, minlength=last + 1) / len(cells)
@@ -34,8 +34,8 @@ def schedule(durations: list[float]) -> Callable[[float], tuple[float, float]]:
     ages = np.arange(last + 1)
 
     def late(now: int, then: np.ndarray) -> np.ndarray:
-        """What a poll at ``then`` adds to the lateness where the last one was ``now``."""
-        # An end lies in the middle of its cell in the mean.
+        """The lateness added by a poll at ``then`` if the previous one was ``now``."""
+        # On average a job ends in the middle of its cell.
         added: np.ndarray = (then * STEP + STEP / 2) * (over[then] - over[now]) - (moments[then] - moments[now])
         return added
 

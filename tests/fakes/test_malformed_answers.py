@@ -10,7 +10,7 @@ import pytest
 
 from fakes.services import MALFORMED, Echo, Fate, Fault, InTurn, StandIn, deploy, malformed
 from fakes.services.faults import Status
-from tests.playground.service_calls import BEARER, CORE, ENTRY, KEY, generate, list_entries, open_thread, post_entry
+from tests.fakes.service_calls import BEARER, CORE, ENTRY, KEY, generate, list_entries, open_thread, post_entry
 
 PROMPT = ENTRY["prompts[0][text]"]
 

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from chaos.asking import AI_CLIENT, Ask
+from chaos.outcomes import OVER, PAID, Fate, Traces, accepted_entries, fate, is_public, number_in, paid_calls, traces
 from chaos.run import Ending, Run
-from chaos.seen import OVER, PAID, Fate, Traces, accepted_entries, fate, is_public, number_in, paid_calls, traces
+from chaos.users import AI_CLIENT, Ask
 from fakes.discord.seen import Seen
 from fakes.services import StandIn
 from storage import images, jobs, ledger, reconcile

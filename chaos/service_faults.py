@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from chaos.seen import number_in
+from chaos.outcomes import number_in
 from fakes.services import MALFORMED, Echo, Fate, Fault, InTurn, Picture, StandIn, flat, malformed
 from fakes.services.call_log import Call
 from fakes.services.exchange import Exchange

@@ -55,7 +55,7 @@ def test_the_same_request_gives_the_same_bytes_in_another_process_too() -> None:
     here = paint(PROMPT, negative="clouds", style="neon-punk", seed=7, size=SMALL)
     assert here == paint(PROMPT, negative="clouds", style="neon-punk", seed=7, size=SMALL)
     program = (
-        "import hashlib; from playground.painting import paint; "
+        "import hashlib; from fakes.painting import paint; "
         f"print(hashlib.sha256(paint({PROMPT!r}, negative='clouds', style='neon-punk', seed=7, size={SMALL}))"
         ".hexdigest())"
     )

@@ -10,11 +10,11 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
-from chaos.asking import AI_CLIENT, BASIC, CORE, Ask, Crowd
-from chaos.machine import DAY, MINUTE, SECOND, Machine
-from chaos.seen import number_in
-from chaos.services import ECHOED, LATE, LOST_AFTER, NOISE, Spite
-from chaos.weather import Kind
+from chaos.fault_mix import Kind
+from chaos.machine_faults import DAY, MINUTE, SECOND, Machine
+from chaos.outcomes import number_in
+from chaos.service_faults import ECHOED, LATE, LOST_AFTER, NOISE, Spite
+from chaos.users import AI_CLIENT, BASIC, CORE, Ask, Crowd
 from fakes.discord.constants import EVERYTHING
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord

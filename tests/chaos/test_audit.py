@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from chaos.asking import AI_CLIENT, CORE, Ask
-from chaos.counting import Booked, Books, Table, count
+from chaos.audit import Booked, Books, Table, count
 from chaos.run import Ending, Run, Size
+from chaos.users import AI_CLIENT, CORE, Ask
 from fakes.discord.constants import NO_FLAG, Answer, Kind, MessageFlag
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chaos.services import ECHOED, Spite, echoes
+from chaos.service_faults import ECHOED, Spite, echoes
 from fakes.services import StandIn, flat
 
 FORM = {

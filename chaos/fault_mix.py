@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from enum import StrEnum
 
-from chaos.machine import Machine
-from chaos.services import BODIES, ECHOED, LATE, NOISE, REFUSALS, Late, echoes
+from chaos.machine_faults import Machine
+from chaos.service_faults import BODIES, ECHOED, LATE, NOISE, REFUSALS, Late, echoes
 from fakes.discord.loopback import Discord
 from fakes.discord.requests import Call
 from fakes.services import Fate, Fault, StandIn, deploy, malformed
@@ -48,7 +48,7 @@ class Kind(StrEnum):
     """A start without a provider's key while its jobs are made."""
 
 
-class Weather:
+class FaultMix:
     """Places a few faults of these ``kinds`` at a time, each for a few requests or a moment, drawn by ``chance``."""
 
     def __init__(

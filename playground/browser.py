@@ -1,4 +1,4 @@
-"""Somebody who uses the page: headless Chromium driven by Playwright, for the tests and for the README's picture."""
+"""A person at the page: headless Chromium driven by Playwright, for tests and screenshots."""
 
 from __future__ import annotations
 

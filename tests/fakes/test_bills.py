@@ -13,7 +13,7 @@ from fakes.services import Picture, StandIn, flat
 from fakes.services.contract import basic_price
 from fakes.services.pictures import Gallery, Plate
 from fakes.services.rendering import Fate
-from tests.playground.service_calls import (
+from tests.fakes.service_calls import (
     BASIC,
     BEARER,
     CORE,

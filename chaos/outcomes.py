@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from chaos.asking import NUMBER, Ask, is_over
+from chaos.users import NUMBER, Ask, is_over
 from fakes.discord.loopback import Discord
 from fakes.discord.seen import Seen, look_at
 from fakes.services import StandIn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from playground.plain import lines, words
+from playground.plain_text import lines, words
 
 NAMES = {7: "Ada"}
 

@@ -1,7 +1,14 @@
-"""The test bed: a loopback Discord here, the bot and the image services each in a process of its own.
+"""The benchmarks' harness: a loopback Discord in this process, the bot and the image services each in their own.
 
-Everything is watched from outside: Discord notes when a command came, when it was acknowledged, each edit, and when
-its pictures stood there; the services note when a job was done and each time they were asked for it.
+Everything is measured from outside. Discord records when a command arrived, when it was acknowledged, each edit, and
+when the images were shown; the services record when a job was done and each poll.
+
+    async with Harness(Conditions(seconds=(8, 13))) as harness:
+        await harness.start()
+        await harness.warm_up()
+        trace = await harness.imagine(user=1, prompt="a fox")
+        await harness.until_shown(1)
+        trace.shown - trace.asked
 """
 
 from __future__ import annotations
@@ -30,14 +37,14 @@ from fakes.discord.requests import Call, Reply
 ENGINE = "ai-client/stable-diffusion-xl-1024-v0-9"
 PATIENCE = 600.0
 WARM = 1_000_000
-"""A user who takes no part in what is measured."""
-# Discord takes so many edits by one interaction's token in so many seconds.
+"""The id of a user who is not measured."""
+# Discord's limit: so many edits per interaction token in so many seconds.
 _EDITS, _EDITS_SECONDS = 5, 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """``seconds`` is what a job takes, ``rate`` the services' requests a second (None: lifted); latencies: seconds."""
+    """``seconds``: range of a job's duration. ``rate``: requests a second (None: unlimited). Latencies: seconds."""
 
     seconds: tuple[float, float] = (8.0, 13.0)
     rate: float | None = 10.0
@@ -49,7 +56,7 @@ class Conditions:
 
 @dataclass(slots=True)
 class Trace:
-    """One command as it was seen from outside; Unix seconds."""
+    """One command as seen from outside. Times are Unix seconds."""
 
     prompt: str
     asked: float
@@ -61,14 +68,14 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What the services saw: when each job was done, by prompt, and the times at which each thread was asked for."""
+    """What the services recorded: when each job was done, by prompt, and the times of the polls of each thread."""
 
     done: dict[str, float]
     polls: dict[str, list[float]]
 
 
-class Life(Faults):
-    """Discord's own time for each request, and its limit on edits."""
+class DiscordTiming(Faults):
+    """Adds Discord's latency and its rate limit on edits."""
 
     def __init__(self, discord: Discord, latency: float) -> None:
         super().__init__(discord.world.changes)
@@ -97,15 +104,15 @@ class Life(Faults):
 
 
 class Program(StrEnum):
-    """What runs on the bed: the bot as it is, the bot with a watcher of its event loop, or a bot that only defers."""
+    """What runs: the bot, the bot with a monitor of its event loop, or a bot on discord.py that only defers."""
 
     PLAIN = "bot"
-    WATCHED = "benchmarks.bot"
-    BARE = "benchmarks.bare"
+    WATCHED = "benchmarks.measured_bot"
+    BARE = "benchmarks.baseline_bot"
 
 
-class Bed:
-    """Use as ``async with Bed(conditions) as bed``; then :meth:`start` the bot."""
+class Harness:
+    """Use as ``async with Harness(conditions) as harness``, then :meth:`start` the bot."""
 
     def __init__(
         self,
@@ -119,7 +126,7 @@ class Bed:
         self.discord = Discord()
         self.discord.world.changes.patience = PATIENCE
         self.discord.world.keep_files = False
-        life = Life(self.discord, conditions.discord_latency)
+        life = DiscordTiming(self.discord, conditions.discord_latency)
         self.discord.faults = self.discord.server.faults = life
         self.channel: Channel = self.discord.guild("Studio").channel("pictures")
         self.traces: dict[int, Trace] = {}
@@ -191,33 +198,33 @@ class Bed:
     # --- doing ------------------------------------------------------------------------------------------------------
 
     async def start(self) -> float:
-        """Start the bot and wait until the gateway told it READY; the seconds from the command to that."""
+        """Start the bot; returns the seconds until the gateway sent READY."""
         began = time.perf_counter()
         await self.bot.ready()
         return time.perf_counter() - began
 
     async def at_work(self) -> None:
-        """Wait until the bot has taken up what there was and takes commands."""
+        """Wait until the bot has resumed unfinished jobs and accepts commands."""
         await self.bot.said("worker.resumed")
 
     async def imagine(self, user: int, prompt: str, *, images: int = 1) -> Trace:
-        """Let a user ask for pictures."""
+        """Let a user run /imagine."""
         person = self.discord.user(f"user{user}")
         handle = await person.slash(self.channel, "imagine", prompt=prompt, engine=ENGINE, images=images)
         trace = self.traces[handle.interaction.id] = Trace(prompt, time.time())
         return trace
 
     async def warm_up(self) -> None:
-        """Let it answer one command, as a bot has that runs for a while."""
+        """Let it answer one command first, so that it is measured as a bot that has run for a while."""
         await self.until_acknowledged([await self.imagine(WARM, "a warm-up")])
         await asyncio.sleep(0.5)
 
     async def until_shown(self, count: int) -> None:
-        """Wait until the pictures of so many commands stand in Discord."""
+        """Wait until the images of so many commands are shown."""
         await self.discord.until(lambda: self.shown >= count, f"{count} results; there are {self.shown}")
 
     async def until_acknowledged(self, traces: Sequence[Trace]) -> None:
-        """Wait until all of these were answered."""
+        """Wait until all of these are acknowledged."""
         await self.discord.until(lambda: all(trace.acknowledged for trace in traces), "all to be answered")
 
     def _notes(self, event: str, channel: Channel | None, guild: Guild | None, message: Message | None) -> None:
@@ -240,7 +247,7 @@ class Bed:
     # --- asking -----------------------------------------------------------------------------------------------------
 
     async def served(self) -> Served:
-        """What the services saw so far."""
+        """What the services recorded so far."""
         async with self.http.get(f"{self.services}/_control") as answer:
             told: Any = await answer.json()
         polls: dict[str, list[float]] = {}

@@ -1,4 +1,4 @@
-"""``python -m playground.card_pictures``: the pictures of the main cards, made by using the page in a browser."""
+"""``python -m playground.card_screenshots``: takes the screenshots of docs/cards.md in the playground."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fakes.services.faults import Status
 from playground.studio import Studio, open_studio
 
 if TYPE_CHECKING:
-    from playground.visitor import Visitor
+    from playground.browser import Visitor
 
 Keep: TypeAlias = Callable[[Locator, str], Awaitable[None]]
 
@@ -31,8 +31,8 @@ async def take() -> None:
     logs.set_up(settings.log_level, settings.log_format, settings.reader.secrets)
     await asyncio.to_thread(FOLDER.mkdir, parents=True, exist_ok=True)
     async with open_studio(settings, StandIn(seconds=None)) as studio:
-        from playground.live import open_page
-        from playground.visitor import visit
+        from playground.browser import visit
+        from playground.live_page import open_page
 
         async with open_page(studio.world, port=0) as preview, visit(preview.url, width=1000, height=1500) as visitor:
 

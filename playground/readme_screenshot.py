@@ -1,4 +1,4 @@
-"""``python -m playground.screenshot``: the README's picture, made by using the page in a headless browser."""
+"""``python -m playground.readme_screenshot``: takes the README's screenshot of the playground."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ async def take(path: Path) -> None:
     settings = config.load({"LOG_LEVEL": "warning"}, env_file=None)
     logs.set_up(settings.log_level, settings.log_format, settings.reader.secrets)
     async with open_studio(settings, StandIn(seconds=None)) as studio:
-        from playground.live import open_page
-        from playground.visitor import visit
+        from playground.browser import visit
+        from playground.live_page import open_page
 
         services = studio.services
         async with open_page(studio.world, port=0) as preview, visit(preview.url, width=1200, height=850) as visitor:

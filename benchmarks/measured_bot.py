@@ -1,4 +1,4 @@
-"""The real bot with a watcher of its event loop and a way of polling: ``python -m benchmarks.bot --stalls FILE``."""
+"""The real bot with an event loop monitor and a choice of poll policies: ``python -m benchmarks.measured_bot``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import signal
 import time
 from pathlib import Path
 
-from benchmarks.policies import POLICIES, adopt
-from benchmarks.stalls import note_stalls
+from benchmarks.loop_stalls import note_stalls
+from benchmarks.poll_policies import POLICIES, adopt
 from bot import config, logs
 from bot.config import Settings
 from bot.gc_tuning import uncollected
@@ -39,7 +39,7 @@ async def _follow(runtime: Runtime, profile: cProfile.Profile) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bot", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.measured_bot", description=__doc__)
     parser.add_argument("--stalls", type=Path, required=True)
     parser.add_argument("--policy", choices=POLICIES, default="easel")
     parser.add_argument("--seconds", type=float, nargs=2, default=(8.0, 13.0), help="what jobs take, for the oracle")

@@ -1,4 +1,4 @@
-"""``python -m playground.admin_pictures``: the pictures of the page for admins, made by using the playground as one."""
+"""``python -m playground.admin_screenshots``: takes the screenshots of docs/admins.md in the playground."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from storage.database import AsyncConnection
 from storage.jobs import JobStatus, SubmissionStatus
 
 if TYPE_CHECKING:
-    from playground.visitor import Visitor
+    from playground.browser import Visitor
 
 FOLDER = Path("docs")
 DAY = 86_400_000
@@ -86,8 +86,8 @@ async def take() -> None:
     settings = config.load({"LOG_LEVEL": "warning"}, env_file=None)
     logs.set_up(settings.log_level, settings.log_format, settings.reader.secrets)
     async with open_studio(settings, StandIn(seconds=None)) as studio:
-        from playground.live import open_page
-        from playground.visitor import visit
+        from playground.browser import visit
+        from playground.live_page import open_page
 
         await live_through_a_month(studio)
         async with open_page(studio.world, port=0) as preview, visit(preview.url, width=1000, height=HEIGHT) as visitor:

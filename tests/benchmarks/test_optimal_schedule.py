@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from benchmarks.best import STEP, schedule
+from benchmarks.optimal_schedule import STEP, schedule
 
 
 def test_what_always_takes_as_long_is_asked_for_once_and_at_once() -> None:
