@@ -16,7 +16,7 @@ from sqlalchemy import URL, make_url, select
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from storage.errors import StorageError
+from storage.errors import Fault, StorageError
 from storage.files import make_file, make_folder
 from storage.migrations import FOLDER, known_versions
 from storage.pools import apart
@@ -80,7 +80,7 @@ class Database:
         async with self._turn:
             self._writing = asyncio.current_task()
             try:
-                with connection.plainly(self._path):
+                with connection.translated_errors(self._path):
                     async with self._writer.connect() as tx:
                         await tx.begin()
                         # Whatever is raised here closes the connection, which rolls back.
@@ -92,7 +92,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for reading: all statements see the same state. Raises StorageError like `write`."""
-        with connection.plainly(self._path):
+        with connection.translated_errors(self._path):
             async with self._readers.connect() as conn:
                 yield conn
 
@@ -102,7 +102,7 @@ class Database:
         Who wants to write waits meanwhile: some seconds for each gigabyte. Raises StorageError.
         """
         async with self._turn:
-            with connection.plainly(self._path):
+            with connection.translated_errors(self._path):
                 return await apart(connection.compact, self._path)
 
     async def size(self) -> int:
@@ -140,15 +140,15 @@ class InstanceLock:
     def _acquire(self) -> None:
         with ExitStack() as held:
             file = self._path.resolve()
-            with connection.usable(file.parent):
+            with connection.translated_os_errors(file.parent):
                 make_folder(file.parent)
                 # By its other name it could be locked, and have its log, somewhere else.
                 if file.is_file() and file.stat().st_nlink > 1:
-                    raise StorageError(f"The database {self._path} has several names (hard links): leave it one.")
+                    raise StorageError(Fault.SEVERAL_NAMES, path=self._path)
                 _lock(held, file.with_name(f"{file.name}.lock"), self._path)
             if self._folder is not None:
                 folder = self._folder.resolve()
-                with connection.usable(folder):
+                with connection.translated_os_errors(folder):
                     make_folder(folder)
                     _lock(held, folder / "easel.lock", self._folder)
             self._held = held.pop_all()
@@ -160,7 +160,7 @@ def _lock(held: ExitStack, file: Path, what: Path) -> None:
     try:
         held.enter_context(lock)
     except Timeout as error:
-        raise StorageError(f"Easel is already running on {what}. Stop that one first.") from error
+        raise StorageError(Fault.ALREADY_RUNNING, path=what) from error
 
 
 async def migrate(url: str, backup_to: Path | None = None, *, migrations: Path = FOLDER) -> None:
@@ -184,15 +184,15 @@ def database_path(url: str) -> Path:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise StorageError("The database's address must look like sqlite+aiosqlite:///data/easel.db.") from error
+        raise StorageError(Fault.BAD_ADDRESS) from error
     if parsed.drivername != _DRIVER or not parsed.database or parsed.database.startswith((":", "file:")):
-        raise StorageError("The database's address must look like sqlite+aiosqlite:///data/easel.db.")
+        raise StorageError(Fault.BAD_ADDRESS)
     return Path(parsed.database)
 
 
 def _migrate(path: Path, backup_to: Path, folder: Path) -> None:
     backups.clear_halves(backup_to, time.time() - _HALF_SECONDS)
-    with connection.usable(path.parent):
+    with connection.translated_os_errors(path.parent):
         backups.remove(path.with_name(f"{path.name}{backups.RESTORING}"))
         make_folder(path.parent)
         known = known_versions(folder)

@@ -21,6 +21,7 @@ from bot.doctor import NEXT_FIX
 from bot.errors import SettingsError
 from bot.health import HEARTBEAT
 from storage.database import InstanceLock, database_url
+from storage.errors import Fault, StorageError
 from tests.doubles.texts import shows
 
 ROOT = Path(__file__).parent.parent
@@ -132,7 +133,7 @@ def test_a_second_bot_on_the_same_data_is_refused(easel: Callable[..., Ended], t
     finally:
         asyncio.run(lock.__aexit__(None, None, None))
     assert (ended.status, ended.out) == (1, "")
-    assert "already running" in ended.err
+    assert str(StorageError(Fault.ALREADY_RUNNING, path="data/easel.db")) in ended.err
     assert ended.err.count("\n") == 1
 
 
@@ -147,7 +148,7 @@ def test_a_second_bot_on_the_same_pictures_is_refused_whatever_its_database(
         for folder in ("data", "link"):
             ended = easel("run", DISCORD_TOKEN=TOKEN, AITHRIVING_KEY="key", DATA_DIR=folder)
             assert (ended.status, ended.out) == (1, "")
-            assert f"already running on {folder}" in ended.err
+            assert str(StorageError(Fault.ALREADY_RUNNING, path=folder)) in ended.err
     finally:
         asyncio.run(lock.__aexit__(None, None, None))
 

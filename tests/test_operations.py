@@ -28,6 +28,7 @@ from bot.operations import (
 )
 from storage import jobs, ledger
 from storage.database import Database, InstanceLock, migrate
+from storage.errors import Fault, StorageError
 from storage.jobs import JobStatus, SubmissionStatus
 from storage.migrations import known_versions
 from storage.sqlite import connection as sqlite
@@ -68,6 +69,11 @@ async def put(path: Path, amount: int = 6000) -> None:
     await database.close()
 
 
+def of(fault: Fault) -> str:
+    """What the operator reads about the database of the folder in which the commands run."""
+    return str(StorageError(fault, path="data/easel.db"))
+
+
 def in_one_line(ended: Ended, words: str) -> None:
     assert (ended.status, ended.out) == (1, "")
     assert ended.err.startswith("easel: ")
@@ -90,7 +96,7 @@ def test_a_copy_is_made_beside_the_running_bot_and_put_back_when_it_stands(
     finally:
         asyncio.run(lock.__aexit__(None, None, None))
     assert (made.status, made.err) == (0, "")
-    in_one_line(refused, "already running")
+    in_one_line(refused, of(Fault.ALREADY_RUNNING))
     (copy,) = (path.parent / "backups").iterdir()
     assert f"data/backups/{copy.name}" in made.out
 
@@ -133,7 +139,7 @@ def test_a_copy_can_be_named_or_put_into_a_folder(
     made = [file for file in (tmp_path / named, *(tmp_path / "here").iterdir()) if file.is_file()]
     assert len(made) == 1
     again = easel("backup", str(made[0]))
-    in_one_line(again, "is there already")
+    in_one_line(again, str(StorageError(Fault.FILE_EXISTS, path=made[0])))
 
 
 def test_the_books_name_what_is_open_and_what_differs(easel: Callable[..., Ended], path: Path) -> None:
@@ -177,7 +183,7 @@ def test_what_is_unknown_is_asked_for_again_while_the_bot_does_not_run(easel: Ca
     lock = InstanceLock(address(path))
     asyncio.run(lock.__aenter__())
     try:
-        in_one_line(easel("retry", AI_CLIENT_TOKEN="key"), "already running")
+        in_one_line(easel("retry", AI_CLIENT_TOKEN="key"), of(Fault.ALREADY_RUNNING))
     finally:
         asyncio.run(lock.__aexit__(None, None, None))
     for key, counts in (("AITHRIVING_KEY", [(0, 3)]), ("AI_CLIENT_TOKEN", [(1, 2)])):
@@ -198,8 +204,8 @@ def test_what_is_unknown_is_asked_for_again_while_the_bot_does_not_run(easel: Ca
 def test_what_cannot_be_put_back_is_one_line(easel: Callable[..., Ended], path: Path, tmp_path: Path) -> None:
     (tmp_path / "letter.db").write_text("a letter to my aunt " * 100)
     before = path.read_bytes()
-    for name, words in (("letter.db", "is not a database"), ("missing.db", "There is no file missing.db")):
-        in_one_line(easel("restore", name), words)
+    for name, fault in (("letter.db", Fault.NOT_A_DATABASE), ("missing.db", Fault.FILE_MISSING)):
+        in_one_line(easel("restore", name), str(StorageError(fault, path=name)))
     with pytest.raises(SystemExit):
         easel("restore")
     assert path.read_bytes() == before
@@ -231,24 +237,24 @@ def folder(path: Path) -> None:
 
 @pytest.mark.parametrize("command", OPENING)
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("spoil", "fault"),
     [
-        (letter, "data/easel.db is not a database."),
-        (newer, "data/easel.db was written by a newer version of Easel: update the program."),
-        (foreign, "data/easel.db is the database of another program."),
-        (folder, "data/easel.db cannot be opened"),
+        (letter, Fault.NOT_A_DATABASE),
+        (newer, Fault.NEWER_VERSION),
+        (foreign, Fault.OTHER_PROGRAM),
+        (folder, Fault.CANNOT_OPEN),
     ],
 )
 def test_a_file_that_is_not_ours_is_one_line_and_left_alone(
-    easel: Callable[..., Ended], path: Path, command: str, spoil: Callable[[Path], None], words: str
+    easel: Callable[..., Ended], path: Path, command: str, spoil: Callable[[Path], None], fault: Fault
 ) -> None:
     spoil(path)
     before = path.read_bytes() if path.is_file() else None
-    in_one_line(easel(command, **OPENING[command]), words)
+    in_one_line(easel(command, **OPENING[command]), of(fault))
     assert before == (path.read_bytes() if path.is_file() else None)
     assert not list((path.parent / "backups").glob("*")), "nothing half made is left"
     ill = easel("doctor")
-    assert f"TO DO  database: {words}" in ill.out.replace("The database data", "data")
+    assert f"TO DO  database: {of(fault)}" in ill.out
 
 
 @pytest.fixture
@@ -264,9 +270,9 @@ def locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_locked_database_is_one_line(easel: Callable[..., Ended], locked: None, command: str) -> None:
     ended = easel(command, **OPENING.get(command, {}))
     if command == "doctor":
-        assert "TO DO  database: The database data/easel.db is locked by another program." in ended.out
+        assert f"TO DO  database: {of(Fault.LOCKED)}" in ended.out
     else:
-        in_one_line(ended, "data/easel.db is locked by another program.")
+        in_one_line(ended, of(Fault.LOCKED))
 
 
 @pytest.mark.parametrize("command", [*WRITING, "doctor"])
@@ -274,9 +280,9 @@ def test_a_read_only_database_is_one_line(easel: Callable[..., Ended], path: Pat
     make_read_only(path)
     ended = easel(command, **OPENING.get(command, {}))
     if command == "doctor":
-        assert "TO DO  database: The database data/easel.db cannot be written" in ended.out
+        assert f"TO DO  database: {of(Fault.READ_ONLY)}" in ended.out
     else:
-        in_one_line(ended, "data/easel.db cannot be written: the file or its folder is read-only.")
+        in_one_line(ended, of(Fault.READ_ONLY))
 
 
 def outdated(path: Path) -> None:
@@ -315,7 +321,7 @@ def test_who_may_not_update_the_database_says_that_it_is_needed(
     outdated(path)
     ended = easel(command, **OPENING.get(command, {}))
     assert ended.status == 1
-    assert "data/easel.db is not up to date: migrate it first." in ended.err + ended.out
+    assert of(Fault.OUTDATED) in ended.err + ended.out
     assert "Traceback" not in ended.err
 
 
@@ -323,9 +329,7 @@ def test_a_full_disk_is_one_line(easel: Callable[..., Ended], path: Path, monkey
     path.unlink()
     monkeypatch.setattr(sqlite, "MIGRATOR", ("PRAGMA max_page_count = 8", *sqlite.MIGRATOR))
     for command in ("run", "migrate"):
-        in_one_line(
-            easel(command, **OPENING[command]), "The disk is full: the database data/easel.db cannot take more."
-        )
+        in_one_line(easel(command, **OPENING[command]), of(Fault.DISK_FULL))
     monkeypatch.undo()
 
 

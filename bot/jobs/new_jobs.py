@@ -14,7 +14,7 @@ from bot.jobs.limits import Limits
 from bot.jobs.view import PLANNED, planned_requests
 from bot.providers.base import Engine, ImageRequest, Provider
 from storage import jobs as rows
-from storage import ledger, threads, tidying
+from storage import ledger, retention, threads
 from storage.database import AsyncConnection, Database
 from storage.jobs import Job, JobStatus
 
@@ -133,7 +133,7 @@ class Asking:
             )
             # It costs nothing to ask for a price again and again, so what comes of that may not pile up. What can be
             # open at once is kept, since its cards are still to say that it lapsed.
-            await tidying.forget_lapsed_of(tx, job.user_id, keep=self._limits.jobs_per_user + LAPSED_KEPT)
+            await retention.delete_lapsed_of(tx, job.user_id, keep=self._limits.jobs_per_user + LAPSED_KEPT)
         return moved
 
     async def proposed(self) -> list[Job]:

@@ -17,7 +17,7 @@ from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import Asking
 from bot.jobs.view import JobView, Progress, load
 from bot.providers.base import Cost, FetchedImage, Handle, Provider
-from storage import endings, ledger, lineage, removals, running, tidying
+from storage import endings, ledger, lineage, removals, retention, running
 from storage import jobs as rows
 from storage.database import AsyncConnection, Database
 from storage.images import forget_previews
@@ -386,7 +386,7 @@ class Jobs(Asking):
             ids = [image.id for image in made]
             await rows.forget_files(tx, ids)
             await forget_previews(tx, ids)
-            await tidying.blank_job(tx, job_id)
+            await retention.erase_request(tx, job_id)
             names = [name for image in made for name in (image.file, image.preview) if name is not None]
             await removals.add(tx, names)
         return names

@@ -9,7 +9,7 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from storage.errors import StorageError
+from storage.errors import Fault, StorageError
 from storage.files import make_file, make_folder, put_in_place
 from storage.migrations import known_versions
 from storage.sqlite import connection as sqlite
@@ -31,13 +31,13 @@ def backup(path: Path, to: Path) -> None:
 
     The copy holds no interaction tokens. Raises StorageError: no file is left then. Blocks.
     """
-    with sqlite.usable(path.parent):
+    with sqlite.translated_os_errors(path.parent):
         if version_of(path, known_versions()) is None:
-            raise StorageError(f"There is no database to copy at {path}.")
-    with sqlite.usable(to.parent):
+            raise StorageError(Fault.NOTHING_TO_COPY, path=path)
+    with sqlite.translated_os_errors(to.parent):
         make_folder(to.parent)
         if to.exists():
-            raise StorageError(f"{to} is there already. Name another file.")
+            raise StorageError(Fault.FILE_EXISTS, path=to)
         half = _beside(to, _HALF)
         remove(half)
         try:
@@ -52,7 +52,7 @@ def backup(path: Path, to: Path) -> None:
 
 def before_migration(path: Path, folder: Path, version: str) -> Path:
     """Copy the database before it is migrated, under a name that no earlier copy has. Raises StorageError. Blocks."""
-    with sqlite.usable(folder):
+    with sqlite.translated_os_errors(folder):
         make_folder(folder)
         number = 1 + max((number for number, _ in _made_before_migrations(path, folder)), default=0)
         copy = folder / f"{path.stem}-{version}-{number}{path.suffix}"
@@ -72,7 +72,7 @@ def clear_halves(folder: Path, before: float) -> None:
 
     Those that were last written after `before` (Unix seconds) may still be written.
     """
-    with sqlite.usable(folder):
+    with sqlite.translated_os_errors(folder):
         for half in folder.glob(f"*{_HALF}*") if folder.is_dir() else ():
             if half.stat().st_mtime < before:
                 half.unlink(missing_ok=True)
@@ -80,7 +80,7 @@ def clear_halves(folder: Path, before: float) -> None:
 
 def keep_latest(path: Path, folder: Path, count: int = KEPT_BEFORE_MIGRATIONS) -> None:
     """Delete all but the latest of the copies that were made before migrations. Raises StorageError. Blocks."""
-    with sqlite.usable(folder):
+    with sqlite.translated_os_errors(folder):
         for _, copy in sorted(_made_before_migrations(path, folder))[:-count]:
             copy.unlink()
 
@@ -90,10 +90,10 @@ def set_aside(path: Path, to: Path) -> None:
 
     Nobody else may have it open. Raises StorageError: nothing is changed then. Blocks.
     """
-    with sqlite.usable(to.parent):
+    with sqlite.translated_os_errors(to.parent):
         make_folder(to.parent)
         if to.exists():
-            raise StorageError(f"{to} is there already. Try again in a moment.")
+            raise StorageError(Fault.FILE_EXISTS, path=to)
         half, log, kept_log = _beside(to, _HALF), _beside(path, "-wal"), _beside(to, "-wal")
         try:
             if log.exists():
@@ -120,7 +120,7 @@ def _without_log(path: Path) -> bool:
             connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.OperationalError as error:
-        raise StorageError((sqlite.sentence(error) or str(error)).format(path=path)) from error
+        raise StorageError(sqlite.fault_of(error) or str(error), path=path) from error
     except sqlite3.DatabaseError:
         return False
     return True
@@ -128,14 +128,14 @@ def _without_log(path: Path) -> bool:
 
 def duplicate(path: Path, to: Path) -> None:
     """Copy all that the database holds at one moment, its log included, into one file. Raises StorageError. Blocks."""
-    with sqlite.plainly(path), closing(sqlite.connect(path)) as source:
+    with sqlite.translated_errors(path), closing(sqlite.connect(path)) as source:
         # From here on the copy is of one state, whoever writes meanwhile; and a lock is waited for here, not in backup,
         # which would wait for ever.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        with sqlite.usable(to.parent):
+        with sqlite.translated_os_errors(to.parent):
             make_file(to)
-        with sqlite.plainly(to), closing(sqlite3.connect(to)) as target:
+        with sqlite.translated_errors(to), closing(sqlite3.connect(to)) as target:
             source.backup(target)
             # So that it can be read where nothing can be written beside it.
             target.execute("PRAGMA journal_mode = DELETE")
@@ -143,10 +143,10 @@ def duplicate(path: Path, to: Path) -> None:
 
 def check(path: Path) -> None:
     """Raise StorageError unless all in the file is whole and every row that is pointed at is there. Blocks."""
-    with sqlite.plainly(path), closing(sqlite.connect(path)) as connection:
+    with sqlite.translated_errors(path), closing(sqlite.connect(path)) as connection:
         whole = connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
         if not whole or connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
-            raise StorageError(f"The database {path} is damaged.")
+            raise StorageError(Fault.DAMAGED, path=path)
 
 
 def remove(path: Path) -> None:
@@ -171,7 +171,7 @@ def _made_before_migrations(path: Path, folder: Path) -> list[tuple[int, Path]]:
 
 
 def _erase_tokens(path: Path) -> None:
-    with sqlite.plainly(path), closing(sqlite.connect(path)) as connection:
+    with sqlite.translated_errors(path), closing(sqlite.connect(path)) as connection:
         # Otherwise the bytes would stay in the file.
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("UPDATE jobs SET interaction_token = NULL WHERE interaction_token IS NOT NULL")

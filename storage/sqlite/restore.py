@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage import tables
 from storage.database import Database, database_url
 from storage.endings import end_free
-from storage.errors import StorageError
+from storage.errors import Fault, StorageError
 from storage.files import make_folder, put_in_place
 from storage.migrations import known_versions
 from storage.pools import apart
@@ -64,23 +64,23 @@ async def restore(path: Path, copy: Path, *, aside: Path, told: str, at: int) ->
 
 def _prepare(path: Path, copy: Path, half: Path) -> None:
     """Make the file aside: the copy, found to be whole, of the version of today."""
-    with sqlite.usable(copy.parent):
+    with sqlite.translated_os_errors(copy.parent):
         if not copy.is_file():
-            raise StorageError(f"There is no file {copy}.")
+            raise StorageError(Fault.FILE_MISSING, path=copy)
         if path.exists() and copy.samefile(path):
-            raise StorageError(f"{copy} is the present database itself: name a copy of it.")
+            raise StorageError(Fault.COPY_IS_THE_DATABASE, path=copy)
     known = known_versions()
     version = version_of(copy, known)
     if version is None:
-        raise StorageError(f"{copy} is empty: there is nothing in it to put back.")
-    with sqlite.usable(path.parent):
+        raise StorageError(Fault.COPY_EMPTY, path=copy)
+    with sqlite.translated_os_errors(path.parent):
         make_folder(path.parent)
         backups.remove(half)
     backups.duplicate(copy, half)
     try:
         backups.check(half)
     except StorageError as error:
-        raise StorageError(f"{copy} is damaged: it was not put back.") from error
+        raise StorageError(Fault.COPY_DAMAGED, path=copy) from error
     if version != known[-1]:
         upgrade(half)
 
@@ -112,15 +112,15 @@ async def _end_what_is_open(tx: AsyncConnection, told: str, at: int) -> Restored
 
 
 def _take_its_place(path: Path, half: Path, aside: Path) -> None:
-    with sqlite.plainly(half), closing(sqlite.connect(half)) as connection:
+    with sqlite.translated_errors(half), closing(sqlite.connect(half)) as connection:
         # Everything into the one file, since its log would not go with it.
         connection.execute("PRAGMA journal_mode = DELETE")
-    with sqlite.usable(path.parent):
+    with sqlite.translated_os_errors(path.parent):
         if path.exists():
             backups.set_aside(path, aside)
         put_in_place(half, path)
 
 
 def _clear(half: Path) -> None:
-    with sqlite.usable(half.parent):
+    with sqlite.translated_os_errors(half.parent):
         backups.remove(half)

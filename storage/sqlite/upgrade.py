@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from storage.errors import StorageError
+from storage.errors import Fault, StorageError
 from storage.migrations import FOLDER, known_versions
 from storage.migrations import upgrade as take_steps
 from storage.sqlite import connection as sqlite
@@ -22,26 +22,26 @@ def version_of(path: Path, known: tuple[str, ...]) -> str | None:
     """
     if not path.exists():
         return None
-    with sqlite.plainly(path), closing(sqlite.connect(path)) as connection:
+    with sqlite.translated_errors(path), closing(sqlite.connect(path)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not tables:
             return None
         if "alembic_version" not in tables:
-            raise StorageError(f"{path} is the database of another program.")
+            raise StorageError(Fault.OTHER_PROGRAM, path=path)
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     version = None if row is None else str(row[0])
     if version not in known:
-        raise StorageError(f"The database {path} was written by a newer version of Easel: update the program.")
+        raise StorageError(Fault.NEWER_VERSION, path=path)
     return version
 
 
 def check_current(path: Path) -> None:
     """Raise StorageError unless the file is a database of this program's version. Blocks."""
-    with sqlite.usable(path.parent):
+    with sqlite.translated_os_errors(path.parent):
         known = known_versions()
         version = version_of(path, known)
     if version != known[-1]:
-        raise StorageError(f"The database {path} is not up to date: migrate it first.")
+        raise StorageError(Fault.OUTDATED, path=path)
 
 
 def upgrade(path: Path, folder: Path = FOLDER) -> None:
@@ -52,7 +52,7 @@ def upgrade(path: Path, folder: Path = FOLDER) -> None:
     engine = create_engine("sqlite://", creator=lambda: sqlite.connect(path, make=True), poolclass=NullPool)
     sqlite.prepare(engine, sqlite.MIGRATOR, "BEGIN IMMEDIATE")
     try:
-        with sqlite.plainly(path), engine.begin() as connection:
+        with sqlite.translated_errors(path), engine.begin() as connection:
             given = id_sequences.recorded(connection)
             take_steps(connection, folder)
             # A table that a step rebuilds would go on from its highest row, which is not the last it ever had.
@@ -63,6 +63,4 @@ def upgrade(path: Path, folder: Path = FOLDER) -> None:
         raise
     except Exception as error:
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
-        raise StorageError(
-            f"The database {path} could not be brought up to date ({reason}). It is unchanged."
-        ) from error
+        raise StorageError(Fault.UPGRADE_FAILED, path=path, reason=reason) from error
