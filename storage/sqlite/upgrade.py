@@ -1,4 +1,4 @@
-"""The version that a database file has, and how it is brought up to date: SQLite's and Alembic's side of it."""
+"""Reads the version of a database file and brings it up to date with Alembic."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from sqlalchemy.pool import NullPool
 
 from storage.errors import Fault, StorageError
 from storage.migrations import FOLDER, known_versions
-from storage.migrations import upgrade as take_steps
+from storage.migrations import upgrade as run_migrations
 from storage.sqlite import connection as sqlite
 from storage.sqlite import id_sequences
 
 
 def version_of(path: Path, known: tuple[str, ...]) -> str | None:
-    """The version that the file records; None for no file or an empty one.
+    """The version that the file records; None if it is missing or empty.
 
     Raises StorageError for the database of another program or of a newer version. Blocks.
     """
@@ -45,20 +45,20 @@ def check_current(path: Path) -> None:
 
 
 def upgrade(path: Path, folder: Path = FOLDER) -> None:
-    """Take the missing steps, and record them, in one transaction, making the file if there is none.
+    """Run and record the missing migrations in one transaction; makes the file if it is missing.
 
-    Raises StorageError: nothing is changed then. Blocks.
+    Raises StorageError and changes nothing then. Blocks.
     """
     engine = create_engine("sqlite://", creator=lambda: sqlite.connect(path, make=True), poolclass=NullPool)
     sqlite.prepare(engine, sqlite.MIGRATOR, "BEGIN IMMEDIATE")
     try:
         with sqlite.translated_errors(path), engine.begin() as connection:
             given = id_sequences.recorded(connection)
-            take_steps(connection, folder)
-            # A table that a step rebuilds would go on from its highest row, which is not the last it ever had.
+            run_migrations(connection, folder)
+            # A rebuilt table would continue from its highest id, which may be lower than the last one it gave.
             id_sequences.raise_to(connection, given)
             if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
-                raise ValueError("rows would point at rows that are not there")
+                raise ValueError("rows would reference rows that do not exist")
     except StorageError:
         raise
     except Exception as error:

@@ -266,7 +266,7 @@ def test_a_table_that_is_rebuilt_gives_no_id_again(path: Path, steps: Path) -> N
         (f"{ADD_A_TABLE}\n    op.drop_table('nowhere')", "no such table"),
         (
             f"{ADD_A_TABLE}\n    op.get_bind().execute(sa.delete(sa.table('jobs')))",
-            "rows would point at rows that are not there",
+            "rows would reference rows that do not exist",
         ),
     ],
     ids=["an error of its own", "a statement that fails", "foreign keys that are broken"],
