@@ -9,9 +9,8 @@ from sqlalchemy import and_, case, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.history import GONE
 from storage.ledger import EntryKind
-from storage.records import UNSHOWN, JobStatus
+from storage.records import UNLISTED, UNSHOWN, JobStatus
 
 _THREADS = tables.threads.c
 _JOBS = tables.jobs.c
@@ -39,7 +38,7 @@ class Work:
 async def work_in(conn: AsyncConnection, thread_ids: Collection[int]) -> dict[int, Work]:
     """What was done in each of these threads."""
     mine = _JOBS.thread_id.in_(thread_ids)
-    there = _JOBS.status.not_in([status.value for status in GONE])
+    there = _JOBS.status.not_in([status.value for status in UNLISTED])
     unfinished = _JOBS.status.in_([status.value for status in UNSHOWN])
     jobs = (
         select(

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, s
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.searching import folded
+from storage.jobs import folded
 
 _THREADS = tables.threads.c
 _CURRENT = tables.current_threads.c

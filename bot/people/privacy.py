@@ -17,7 +17,7 @@ from bot.domain.periods import Period, current, milliseconds
 from bot.errors import UserError
 from bot.jobs.file_removal import remove
 from bot.people.user_settings import Personal
-from storage import privacy, removals
+from storage import images, privacy
 from storage.database import Database
 from storage.errors import StorageError
 from storage.images import ImageFiles
@@ -92,7 +92,7 @@ class Privacy:
             theirs = await privacy.belongings(tx, user_id)
             _refuse_running(theirs)
             files = await privacy.delete_all(tx, user_id, due_at=due_at)
-            await removals.add(tx, files)
+            await images.add_removals(tx, files)
         self._personal.forget(user_id)
         left = await remove(self._database, self._files, files)
         log.info("privacy.deleted", user=user_id, jobs=theirs.jobs, files=len(files), left=left)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import simcord
 
-from bot.jobs.history import JOBS_A_PAGE
+from bot.jobs.results import JOBS_A_PAGE
 from bot.ui.pages import digest, history_id
-from storage.history import Wanted
+from storage.jobs import JobFilter
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, told
 from tests.cogs.test_threads import forge, made, seen_by
 
@@ -109,7 +109,7 @@ async def test_a_search_is_bounded(studio: Studio) -> None:
     assert "1 job" in (await looked(studio, search=longest)).text
     assert "50 letters at most" in (await looked(studio, search="🦊" * 26)).text
     assert "nothing in that to search for" in (await looked(studio, search="\u200b")).text
-    wanted = Wanted(words=longest, engine="x/" * 40, thread_id=10**17)
+    wanted = JobFilter(words=longest, engine="x/" * 40, thread_id=10**17)
     assert len(history_id(999_999, wanted)) <= 100
 
 

@@ -13,7 +13,7 @@ from bot.domain.requests import ImagineOptions
 from bot.people.user_settings import Messages, UserSettings
 from storage import jobs, server_settings, user_settings
 from storage.database import Database
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, engine, told
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"

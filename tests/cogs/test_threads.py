@@ -11,8 +11,8 @@ import simcord
 from sqlalchemy import select
 
 from bot.people import threads as verbs
+from storage import images, reconcile, tables
 from storage import jobs as rows
-from storage import reconcile, tables
 from storage import threads as stored
 from tests.cogs.conftest import Shown, Studio, card, told
 
@@ -223,8 +223,8 @@ async def test_a_preview_outlives_its_file_and_what_is_gone_is_said(studio: Stud
     await made(studio, "a fox", images=2)
     assert len((await run(studio, "show")).images) == 2
     async with studio.runtime.database.write() as tx:
-        (one, other) = await rows.images_of(tx, 1)
-        await rows.forget_files(tx, [one.id, other.id])
+        (one, other) = await images.images_of(tx, 1)
+        await images.forget_files(tx, [one.id, other.id])
     assert one.preview is not None
     await studio.runtime.files.remove(one.preview)
     shown = await run(studio, "show")
@@ -236,7 +236,7 @@ async def test_a_missing_preview_is_made_when_it_is_looked_for(studio: Studio) -
     await made(studio, "a fox")
     await run(studio, "show")
     async with studio.runtime.database.read() as connection:
-        (image,) = await rows.images_of(connection, 1)
+        (image,) = await images.images_of(connection, 1)
     assert image.preview is not None
     await studio.runtime.files.remove(image.preview)
     assert len((await run(studio, "show")).images) == 1

@@ -16,7 +16,7 @@ from bot.domain.money import Price
 from bot.domain.periods import Period
 from bot.domain.requests import ImagineOptions
 from bot.jobs.limits import CreditLimit, LimitKind, LimitUse
-from bot.jobs.results import Detailed
+from bot.jobs.results import JobDetails
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import Size, WeightedText
 from bot.servers.spending import CreditsView, Step
@@ -31,8 +31,8 @@ from bot.ui.cards.proposal import lapsed_card, proposal_card
 from bot.ui.cards.server import value_text
 from bot.ui.cards.wording import units
 from bot.ui.forms import EditForm
-from storage.jobs import Event, JobStatus, SubmissionStatus
 from storage.ledger import Balance
+from storage.records import Event, JobStatus, SubmissionStatus
 from storage.spending import Spent
 from tests.doubles.cards import check, everything, labels, said
 from tests.doubles.engines import ENGINES
@@ -112,7 +112,7 @@ def test_the_fullest_cards_are_within_the_limits(prompt: str, sentence: str) -> 
         result_card(shown, images, notes=["<@1>, this took longer than its first card could wait."]),
         failure_card(shown, notes=["This could not be shown in <#1>."]),
         details_card(
-            Detailed(
+            JobDetails(
                 shown,
                 mine=True,
                 events=events,
@@ -295,7 +295,7 @@ def test_details_show_settings_cost_requests_and_steps() -> None:
         Event(3, 1, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING, NOW + 1000, "accepted"),
     ]
     card = details_card(
-        Detailed(shown, mine=True, events=events, parent=11, children=(13, 14), hidden=0, kept_until=NOW)
+        JobDetails(shown, mine=True, events=events, parent=11, children=(13, 14), hidden=0, kept_until=NOW)
     )
     assert labels(card) == ["Made from job 11", "Led to job 13", "Led to job 14"]
     spoken = said(card)

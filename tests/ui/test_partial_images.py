@@ -8,7 +8,7 @@ import pytest
 
 from bot.providers.base import Finished, Handle, ImageRequest
 from bot.ui.delivery.images import REQUEST_LIMIT
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.doubles.provider import finished
 from tests.ui.conftest import Post, refused
 

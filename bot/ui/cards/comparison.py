@@ -11,7 +11,7 @@ from bot.text import credits_text, lasted, listed
 from bot.ui.cards.job_text import engine_name, seeds
 from bot.ui.cards.layout import quiet
 from bot.ui.cards.wording import safe
-from storage.jobs import SubmissionStatus
+from storage.records import SubmissionStatus
 
 _STANDS = {
     SubmissionStatus.QUEUED: "waiting",

@@ -8,7 +8,7 @@ from typing import Any
 from discord import ui
 
 from bot.domain.requests import command_line
-from bot.jobs.results import Detailed
+from bot.jobs.results import JobDetails
 from bot.jobs.view import JobView, SubmissionView
 from bot.text import credits_text, lasted
 from bot.ui.cards.job import cost_text
@@ -16,7 +16,7 @@ from bot.ui.cards.job_text import label, prompt_text, settings_text
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, custom_id, quiet, rule, text, within
 from bot.ui.cards.wording import counted, moment, safe, units
 from bot.ui.delivery.methods import Step
-from storage.jobs import Event, JobStatus, SubmissionStatus
+from storage.records import Event, JobStatus, SubmissionStatus
 
 LINE_AT_MOST = 1400
 """The longest command line that is shown."""
@@ -47,7 +47,7 @@ _JOB_STATUS = {
 }
 
 
-def details_card(found: Detailed) -> Card:
+def details_card(found: JobDetails) -> Card:
     """The prompt, the settings, the cost, each request with its seed, price and times, the line that makes it again,
     every step with its time, and the way to what it was made from and what was made from it.
     """
@@ -73,7 +73,7 @@ def details_card(found: Detailed) -> Card:
     return Card(*parts)
 
 
-def _facts(found: Detailed) -> list[str]:
+def _facts(found: JobDetails) -> list[str]:
     view, job = found.view, found.view.job
     facts = [
         f"**Job {job.id}** · {_JOB_STATUS[job.status]} · asked for by <@{job.user_id}> {moment(job.created_at, 'f')}",
@@ -92,7 +92,7 @@ def _facts(found: Detailed) -> list[str]:
     return facts
 
 
-def _kin(found: Detailed) -> ui.ActionRow[Any] | None:
+def _kin(found: JobDetails) -> ui.ActionRow[Any] | None:
     """One button up and the latest few down; they change this very card."""
     buttons: list[ui.Button[Any]] = []
     if found.parent is not None:
@@ -102,7 +102,7 @@ def _kin(found: Detailed) -> ui.ActionRow[Any] | None:
     return ui.ActionRow(*buttons) if buttons else None
 
 
-def _requests(found: Detailed) -> Iterator[str]:
+def _requests(found: JobDetails) -> Iterator[str]:
     view = found.view
     for number, submission in enumerate(view.submissions, 1):
         seeds = ", ".join(str(image.seed) for image in submission.images if image.seed is not None)

@@ -6,7 +6,7 @@ from typing import Any
 
 from discord import ui
 
-from bot.jobs.history import HistoryEntry, HistoryPage
+from bot.jobs.results import HistoryEntry, HistoryPage
 from bot.ui.attached_files import Sheet
 from bot.ui.cards.job import cost_text
 from bot.ui.cards.job_text import alt_text, either, engine_name, prompt_text
@@ -14,7 +14,7 @@ from bot.ui.cards.layout import Card, custom_id, quiet, rule, text
 from bot.ui.cards.wording import counted, moment, safe
 from bot.ui.delivery.links import jump_url
 from bot.ui.pages import history_id, turning
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 
 _PROMPT = 250
 

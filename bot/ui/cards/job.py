@@ -16,7 +16,7 @@ from bot.ui.cards.comparison import comparison_lines
 from bot.ui.cards.job_text import alt_text, either, label, prompt_text, seeds, settings_text
 from bot.ui.cards.layout import WARM, Card, buttons, quiet, rule, text, within
 from bot.ui.cards.wording import counted, moment, safe
-from storage.jobs import StoredImage, SubmissionStatus
+from storage.records import StoredImage, SubmissionStatus
 
 NOTES_AT_MOST = 1200
 COMPARISON_AT_MOST = 1100

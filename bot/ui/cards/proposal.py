@@ -14,9 +14,16 @@ from bot.ui.cards.job import ShownImage, heading, waiting_card
 from bot.ui.cards.job_text import engine_name, label
 from bot.ui.cards.layout import WARM, Card, buttons, custom_id, quiet, rule, text, within
 from bot.ui.cards.wording import counted, moment, safe
-from storage.jobs import JobStatus
+from storage.records import JobStatus, LapseReason
 
 LIST_AT_MOST = 1500
+
+_LAPSED = {
+    LapseReason.EXPIRED: "its price was not confirmed in time",
+    LapseReason.CANCELLED: "cancelled before its price was confirmed",
+    LapseReason.CANCELLED_BY_ADMIN: "cancelled by an admin",
+    LapseReason.OTHER: "it was not confirmed",
+}
 
 
 def unfinished_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: str | None = None) -> Card:
@@ -52,7 +59,7 @@ def proposal_card(view: JobView) -> Card:
 
 def lapsed_card(view: JobView) -> Card:
     """It was never begun: why, that it cost nothing, and how to ask again."""
-    why = view.job.delivery_note or "its price was not confirmed in time"
+    why = _LAPSED[view.job.lapse_reason or LapseReason.EXPIRED]
     return Card(
         *heading(view),
         rule(),

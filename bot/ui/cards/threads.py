@@ -7,7 +7,8 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.people.threads import IMAGES_A_PAGE, Page, ThreadGallery, ThreadList, ThreadView
+from bot.jobs.view import Page
+from bot.people.threads import IMAGES_A_PAGE, ThreadGallery, ThreadList, ThreadView
 from bot.text import amount_text, credits_text
 from bot.ui.attached_files import Sheet
 from bot.ui.cards.job import cost_text
