@@ -27,7 +27,7 @@ LAPSED_KEPT = 5
 ENGINE_GONE = message(
     "jobs.engine_gone", "One of the engines is no longer offered. Run the command again. You weren't charged."
 )
-NO_SUCH_THREAD = message("jobs.no_such_thread", "You have no such thread here. Pick one from the list.")
+NO_SUCH_THREAD = message("threads.not_found", "You have no such thread here. Pick one from the list.")
 
 
 class NewJobs:
