@@ -14,7 +14,7 @@ from bot.people.user_settings import Messages, UserSettings
 from bot.ui.cards.settings import ABOVE, CHANGED, NO, RESET, ROWS, SET
 from storage import jobs, server_settings, user_settings
 from storage.database import Database
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, engine, told
 from tests.doubles.texts import shows
 
