@@ -39,13 +39,12 @@ from bot.config import BACKUPS, DISCORD_API, Settings
 from bot.errors import SettingsError, UserError
 from bot.gc_tuning import settle
 from bot.health import beating
-from bot.jobs.confirmation import Proposals
-from bot.jobs.history import History
 from bot.jobs.limits import Limits
+from bot.jobs.new_jobs import NewJobs
 from bot.jobs.previews import Previews
-from bot.jobs.results import Lineage
-from bot.jobs.service import Actions
-from bot.jobs.store import Jobs
+from bot.jobs.results import Results
+from bot.jobs.service import JobService
+from bot.jobs.store import JobStore
 from bot.jobs.worker import Worker
 from bot.people.privacy import Privacy
 from bot.people.threads import Threads
@@ -108,12 +107,10 @@ class Runtime:
     database: Database
     files: ImageFiles
     previews: Previews
-    jobs: Jobs
+    jobs: JobStore
     worker: Worker
-    actions: Actions
-    lineage: Lineage
-    history: History
-    proposals: Proposals
+    actions: JobService
+    results: Results
     personal: Personal
     threads: Threads
     privacy: Privacy
@@ -132,7 +129,7 @@ class Runtime:
         tidying = keep_tidy(self.database, self.files, self.previews, self.clock, ages, self.witness)
         beside = [
             asyncio.create_task(self.delivery.run(), name="delivery"),
-            asyncio.create_task(self.proposals.run(), name="proposals"),
+            asyncio.create_task(self.actions.run(self.delivery.changed), name="proposals"),
             asyncio.create_task(self.commands.run(), name="commands"),
             asyncio.create_task(tidying, name="tidy"),
         ]
@@ -180,24 +177,24 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         commands = CommandSync(client.tree, database, settings.command_guilds, clock)
 
         # What the bot does, in the order in which the parts need each other.
-        jobs = Jobs(database, providers, limits, clock, kept_days=_ages(settings).kept_days)
+        jobs = JobStore(database, providers, clock, kept_days=_ages(settings).undelivered_days)
         worker = Worker(jobs=jobs, files=files, clock=clock)
         default_engine = settings.default_engine or next(iter(jobs.engines))
         personal = Personal(database, jobs.engines, default_engine, clock)
         await personal.load()
         servers = Servers(database, limits, clock, place=partial(place_of, client))
         await servers.load()
-        actions = Actions(
-            jobs=jobs,
+        actions = JobService(
+            store=jobs,
+            new_jobs=NewJobs(jobs, limits, clock),
             worker=worker,
-            files=files,
             clock=clock,
-            default_engine=settings.default_engine,
-            layers=lambda origin: servers.layers(
+            servers=servers,
+            defaults=lambda origin: servers.layers(
                 origin, personal.of(origin.user_id).defaults, list(jobs.engines), default_engine
             ),
-            servers=servers,
             ask_above=lambda user_id: personal.of(user_id).ask_above,
+            default_engine=default_engine,
         )
         charts = Charts(settings.data_dir / "cache" / "charts")
         stack.push_async_callback(charts.close)
@@ -214,16 +211,12 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             jobs=jobs,
             worker=worker,
             actions=actions,
-            lineage=Lineage(jobs=jobs, actions=actions),
-            history=History(jobs=jobs, files=files, previews=previews),
-            proposals=Proposals(
-                jobs=jobs, clock=clock, wake=worker.wake, changed=delivery.changed, check=actions.check_confirmed
-            ),
+            results=Results(store=jobs, service=actions, servers=servers, files=files, previews=previews),
             personal=personal,
             threads=Threads(database=database, files=files, previews=previews, providers=providers, clock=clock),
             privacy=Privacy(database, files, personal, clock),
             servers=servers,
-            reports=Reports(jobs=jobs, worker=worker, servers=servers, clock=clock),
+            reports=Reports(database=database, service=actions, worker=worker, servers=servers, clock=clock),
             spending=Spending(database, servers, clock),
             charts=charts,
             delivery=delivery,
@@ -249,29 +242,27 @@ async def _attached(delivery: Delivery, client: Easel) -> None:
 
 def _cogs(parts: Runtime) -> list[Cog]:
     """The commands and buttons, each with the parts that it uses."""
-    actions, lineage, clock = parts.actions, parts.lineage, parts.clock
+    actions, results, clock = parts.actions, parts.results, parts.clock
     delivery, settings_of = parts.delivery, parts.personal.of
     ack_first = AckFirst()
-    suggestions = Suggestions(actions)
-    starter = JobStarter(
-        actions=actions, delivery=delivery, proposals=parts.proposals, ack_first=ack_first, clock=clock
-    )
-    forms = EditForms(actions=actions, lineage=lineage, starter=starter)
+    suggestions = Suggestions(actions, parts.threads)
+    starter = JobStarter(actions=actions, delivery=delivery, ack_first=ack_first, clock=clock)
+    forms = EditForms(actions=actions, starter=starter)
     buttons = JobButtons(
         actions=actions,
-        lineage=lineage,
-        proposals=parts.proposals,
+        results=results,
         delivery=delivery,
         starter=starter,
         forms=forms,
         sharing=Sharing(
             files=parts.files,
-            lineage=lineage,
+            store=parts.jobs,
+            results=results,
             delivery=delivery,
             settings_of=settings_of,
             defer=partial(ack_first.defer, private=False),
         ),
-        late_results=LateResults(history=parts.history, view=actions.view, settings_of=settings_of),
+        late_results=LateResults(results=results, files=parts.files, view=actions.view, settings_of=settings_of),
         clock=clock,
     )
     usage = UsagePages(
@@ -281,12 +272,12 @@ def _cogs(parts: Runtime) -> list[Cog]:
         charts=parts.charts,
         delivery=delivery,
     )
-    pages = ListPages(actions=actions, history=parts.history, threads=parts.threads, usage=usage)
+    pages = ListPages(actions=actions, results=results, threads=parts.threads, usage=usage)
     mention = parts.commands.mention
     return [
         cogs.imagine.Imagine(actions, starter, suggestions),
         cogs.compare.Compare(actions, starter, suggestions),
-        cogs.results.Results(parts.client, lineage, buttons, forms),
+        cogs.results.Results(parts.client, results, buttons, forms),
         cogs.threads.Threads(parts.threads, suggestions),
         cogs.history.History(actions, parts.threads, pages, suggestions),
         cogs.credits.Credits(parts.spending, actions, parts.charts),

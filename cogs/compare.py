@@ -10,7 +10,7 @@ from bot.domain.comparison import engines_named
 from bot.domain.prompt.parser import PROMPT_LIMIT
 from bot.domain.requests import ImagineOptions
 from bot.domain.sizes import ratio_name
-from bot.jobs.service import Actions
+from bot.jobs.service import JobService
 from bot.ui.autocomplete import CHOICES_AT_MOST, NAME_AT_MOST, Suggestions, calmly
 from bot.ui.client import Interaction
 from bot.ui.interactions import origin_of
@@ -23,7 +23,7 @@ ENGINES_AT_MOST = 600
 class Compare(commands.Cog):
     """Shows how engines differ."""
 
-    def __init__(self, actions: Actions, starter: JobStarter, suggestions: Suggestions) -> None:
+    def __init__(self, actions: JobService, starter: JobStarter, suggestions: Suggestions) -> None:
         self._actions = actions
         self._starter = starter
         self._suggestions = suggestions

@@ -8,7 +8,7 @@ from discord.app_commands import Choice, Range
 from discord.ext import commands
 
 from bot.domain.periods import SUGGESTED
-from bot.jobs.service import Actions
+from bot.jobs.service import JobService
 from bot.servers.spending import Spending
 from bot.ui.attached_files import Sheet, answer_later, fill
 from bot.ui.autocomplete import calmly, matching
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 class Credits(commands.Cog):
     """Tells everybody what they spent."""
 
-    def __init__(self, spending: Spending, actions: Actions, charts: Charts) -> None:
+    def __init__(self, spending: Spending, actions: JobService, charts: Charts) -> None:
         self._spending = spending
         self._actions = actions
         self._charts = charts

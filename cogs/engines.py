@@ -7,7 +7,7 @@ from discord.app_commands import Choice, Range
 from discord.ext import commands
 
 from bot.domain.engines import find_engine
-from bot.jobs.service import Actions
+from bot.jobs.service import JobService
 from bot.ui.autocomplete import NAME_AT_MOST, Suggestions, calmly
 from bot.ui.cards.engines import engine_card, engines_card
 from bot.ui.client import Interaction
@@ -17,7 +17,7 @@ from bot.ui.interactions import origin_of, tell
 class Engines(commands.Cog):
     """Lists the engines."""
 
-    def __init__(self, actions: Actions, suggestions: Suggestions) -> None:
+    def __init__(self, actions: JobService, suggestions: Suggestions) -> None:
         self._actions = actions
         self._suggestions = suggestions
 

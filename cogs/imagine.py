@@ -8,7 +8,7 @@ from discord.ext import commands
 
 from bot.domain.prompt.parser import IMAGES_PER_JOB, PROMPT_LIMIT
 from bot.domain.requests import ImagineOptions
-from bot.jobs.service import Actions
+from bot.jobs.service import JobService
 from bot.ui.autocomplete import NAME_AT_MOST, Suggestions, calmly
 from bot.ui.client import Interaction
 from bot.ui.interactions import origin_of
@@ -20,7 +20,7 @@ SEED_AT_MOST = 4_294_967_294
 class Imagine(commands.Cog):
     """Makes pictures."""
 
-    def __init__(self, actions: Actions, starter: JobStarter, suggestions: Suggestions) -> None:
+    def __init__(self, actions: JobService, starter: JobStarter, suggestions: Suggestions) -> None:
         self._actions = actions
         self._starter = starter
         self._suggestions = suggestions

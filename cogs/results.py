@@ -8,7 +8,8 @@ from discord.app_commands import locale_str
 from discord.ext import commands
 
 from bot.errors import UserError
-from bot.jobs.results import NOT_MINE, Lineage
+from bot.jobs import results as parts
+from bot.jobs.results import NO_JOB_IN_MESSAGE
 from bot.ui.buttons import JobButtons
 from bot.ui.client import Easel, Interaction
 from bot.ui.delivery.messages import jobs_named
@@ -19,9 +20,9 @@ from bot.ui.interactions import promise
 class Results(commands.Cog):
     """Message commands."""
 
-    def __init__(self, client: Easel, lineage: Lineage, buttons: JobButtons, forms: EditForms) -> None:
+    def __init__(self, client: Easel, results: parts.Results, buttons: JobButtons, forms: EditForms) -> None:
         self._client = client
-        self._lineage = lineage
+        self._results = results
         self._buttons = buttons
         self._forms = forms
         # discord.py does not take a context menu as a method of a cog.
@@ -47,5 +48,5 @@ class Results(commands.Cog):
 
     async def _job(self, message: discord.Message) -> int:
         if self._client.user is None or message.author.id != self._client.user.id:
-            raise UserError(NOT_MINE)
-        return await self._lineage.job_of_message(jobs_named(message), message.id)
+            raise UserError(NO_JOB_IN_MESSAGE)
+        return await self._results.job_of_message(jobs_named(message), message.id)

@@ -17,7 +17,7 @@ from bot.domain.rule_input import contradictions, engine_list, shape
 from bot.domain.rules import NO_RULES, Privacy
 from bot.domain.word_filter import typed_list
 from bot.errors import Problem, UserError
-from bot.jobs.service import Actions
+from bot.jobs.service import JobService
 from bot.servers.settings import Servers, require_manager
 from bot.ui.autocomplete import NAME_AT_MOST, Suggestions, calmly
 from bot.ui.cards.admin_log import announce
@@ -65,7 +65,7 @@ _CLEARED = {
 class Server(commands.GroupCog, group_name="server", group_description="Rules of this server (Manage Server)"):
     """Rules. Who may set them is checked in ``servers``: a server's owner can show the commands to anybody."""
 
-    def __init__(self, servers: Servers, actions: Actions, suggestions: Suggestions) -> None:
+    def __init__(self, servers: Servers, actions: JobService, suggestions: Suggestions) -> None:
         self._servers = servers
         self._actions = actions
         self._suggestions = suggestions

@@ -12,7 +12,7 @@ from discord.ext import commands
 from bot.domain.prompt.parser import IMAGES_PER_JOB
 from bot.domain.prompt.suffix import ADDED_AT_MOST
 from bot.errors import UserError
-from bot.jobs.service import Actions
+from bot.jobs.service import JobService
 from bot.people.user_settings import NAMES, Messages, Personal, UserSettings
 from bot.ui.autocomplete import NAME_AT_MOST, Suggestions, calmly
 from bot.ui.cards.settings import settings_card
@@ -33,7 +33,7 @@ class Settings(commands.GroupCog, group_name="settings", group_description="Your
     """A person's own defaults."""
 
     def __init__(
-        self, personal: Personal, actions: Actions, suggestions: Suggestions, mention: Callable[[str], str]
+        self, personal: Personal, actions: JobService, suggestions: Suggestions, mention: Callable[[str], str]
     ) -> None:
         self._personal = personal
         self._actions = actions

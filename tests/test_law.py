@@ -35,7 +35,7 @@ NO_ORDER_YET = {
     ("bot.jobs.service", "bot.servers.settings"),
     ("bot.servers.printed_report", "bot.config"),
 }
-MAY_IMPORT = {"cogs": {"cogs", "bot", "storage"}, "bot": {"bot", "storage"}, "storage": {"storage"}}
+MAY_IMPORT = {"cogs": {"cogs", "bot", "storage"}, "bot": {"bot", "storage"}, "storage": {"storage"}, "fakes": {"fakes"}}
 
 
 def name_of(file: Path) -> str:

@@ -11,7 +11,8 @@ import structlog
 from discord.app_commands import Choice
 
 from bot.domain.sizes import ratio_name, sizes_for
-from bot.jobs.service import Actions
+from bot.jobs.service import JobService
+from bot.people.threads import Threads
 from bot.providers.base import Engine
 from bot.ui.cards.wording import plain
 from bot.ui.client import Interaction
@@ -60,8 +61,9 @@ def matching(entries: Iterable[tuple[str, str]], current: str) -> list[Choice[st
 class Suggestions:
     """What is suggested for options that several commands have."""
 
-    def __init__(self, actions: Actions) -> None:
+    def __init__(self, actions: JobService, threads: Threads) -> None:
         self._actions = actions
+        self._threads = threads
 
     def engines(self, current: str, engines: Iterable[Engine] | None = None) -> list[Choice[str]]:
         """The engines, or some of them, with what an image costs."""
@@ -91,8 +93,8 @@ class Suggestions:
 
     async def threads(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """The person's threads in this place."""
-        found = await self._actions.thread_choices(origin_of(interaction), current)
-        return [Choice(name=plain(title, NAME_AT_MOST) or "(untitled)", value=value) for value, title in found]
+        found = await self._threads.matching(origin_of(interaction), current)
+        return [Choice(name=plain(each.title, NAME_AT_MOST) or "(untitled)", value=str(each.id)) for each in found]
 
     def _engine(self, interaction: Interaction) -> Engine:
         """The engine that was typed, or the one that would be used."""

@@ -12,9 +12,8 @@ from discord import ui
 
 from bot.clock import Clock
 from bot.errors import UserError
-from bot.jobs.confirmation import Proposals
-from bot.jobs.results import Lineage
-from bot.jobs.service import Actions
+from bot.jobs.results import Results
+from bot.jobs.service import JobService
 from bot.text import message, t
 from bot.ui.cards.buttons import OLD_BUTTON, custom_id
 from bot.ui.cards.details import details_card
@@ -37,7 +36,7 @@ from bot.ui.interactions import (
     tell,
 )
 from bot.ui.job_starter import JobStarter
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 
 log = structlog.get_logger(__name__)
 
@@ -62,9 +61,8 @@ class JobButtons:
     def __init__(
         self,
         *,
-        actions: Actions,
-        lineage: Lineage,
-        proposals: Proposals,
+        actions: JobService,
+        results: Results,
         delivery: Delivery,
         starter: JobStarter,
         forms: EditForms,
@@ -73,8 +71,7 @@ class JobButtons:
         clock: Clock,
     ) -> None:
         self._actions = actions
-        self._lineage = lineage
-        self._proposals = proposals
+        self._results = results
         self._delivery = delivery
         self._starter = starter
         self._clock = clock
@@ -96,13 +93,13 @@ class JobButtons:
     async def details(self, interaction: Interaction, job_id: int) -> None:
         """Show everything that is known of a job, to the person who asked."""
         await promise(interaction)
-        found = await self._lineage.detailed(origin_of(interaction), job_id)
+        found = await self._results.detailed(origin_of(interaction), job_id)
         await tell(interaction, details_card(found))
 
     async def _walk(self, interaction: Interaction, job_id: int) -> None:
         """Show the details of a related job in the same message."""
         await interaction.response.defer()
-        found = await self._lineage.detailed(origin_of(interaction), job_id)
+        found = await self._results.detailed(origin_of(interaction), job_id)
         await interaction.edit_original_response(view=details_card(found))
 
     async def _cancel(self, interaction: Interaction, job_id: int) -> None:
@@ -129,7 +126,7 @@ class JobButtons:
         origin, card = origin_of(interaction), pressed_card(interaction, self._clock)
         await interaction.response.defer()
         missing = missing_permissions(interaction, private=False)
-        await self._proposals.confirm(origin, job_id, card, missing=missing)
+        await self._actions.confirm(origin, job_id, card, missing=missing)
         await self._delivery.show(job_id)
 
     async def _refresh(self, interaction: Interaction, job_id: int) -> None:
@@ -149,9 +146,9 @@ class JobButtons:
         await interaction.response.defer()
         origin = origin_of(interaction)
         try:
-            view = await self._actions.deletable(origin, job_id)
+            view = await self._results.deletable(origin, job_id)
         except UserError:
-            if not await self._actions.may_clear(origin, job_id, asked_by=_asked_by(interaction)):
+            if not await self._results.may_clear(origin, job_id, asked_by=_asked_by(interaction)):
                 raise
             # The job was deleted elsewhere, and this message could not be.
             await interaction.delete_original_response()
@@ -174,7 +171,7 @@ class JobButtons:
         """Delete a job, then the messages that show it. ``pressed`` can delete the card whose button was pressed."""
         # People may see its images already, although Discord has not confirmed the request.
         await self._delivery.settled(job_id)
-        view = await self._actions.delete(origin_of(interaction), job_id)
+        view = await self._results.delete(origin_of(interaction), job_id)
         try:
             await pressed.delete_original_response()
         except discord.NotFound:

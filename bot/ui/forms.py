@@ -11,8 +11,7 @@ from discord import ui
 
 from bot.domain.form_data import Draft
 from bot.errors import UserError
-from bot.jobs.results import Lineage
-from bot.jobs.service import Actions
+from bot.jobs.service import JobService
 from bot.providers.base import Engine
 from bot.text import Text, plural, t
 from bot.ui.cards.layout import CALM, WARM, Words, text
@@ -119,9 +118,8 @@ class FormOffer(ui.LayoutView):
 class EditForms:
     """Opens forms with a job in them."""
 
-    def __init__(self, *, actions: Actions, lineage: Lineage, starter: JobStarter) -> None:
+    def __init__(self, *, actions: JobService, starter: JobStarter) -> None:
         self._actions = actions
-        self._lineage = lineage
         self._starter = starter
 
     async def edit(self, interaction: Interaction, job_id: int) -> None:
@@ -137,7 +135,7 @@ class EditForms:
 
         async def drafted() -> tuple[int, Draft]:
             job_id = await job
-            return job_id, await self._lineage.draft(origin, job_id, prompt_alone=prompt_alone)
+            return job_id, await self._actions.draft(origin, job_id, prompt_alone=prompt_alone)
 
         # A form has to be the first answer, and cannot be deferred.
         job_id, draft = await looked_up(interaction, drafted())

@@ -10,8 +10,7 @@ from dataclasses import replace
 from bot.clock import Clock
 from bot.domain.requests import ImagineOptions, Plan
 from bot.errors import Problem, UserError
-from bot.jobs.confirmation import Proposals
-from bot.jobs.service import Actions
+from bot.jobs.service import CommandRefused, JobService
 from bot.ui.client import Interaction
 from bot.ui.delivery.progress import Delivery
 from bot.ui.interactions import card_address, missing_permissions, origin_of, promise, take_back
@@ -77,12 +76,9 @@ async def _one_per_turn(lock: asyncio.Lock) -> None:
 class JobStarter:
     """Checks what was asked for, acknowledges it, and starts the job."""
 
-    def __init__(
-        self, *, actions: Actions, delivery: Delivery, proposals: Proposals, ack_first: AckFirst, clock: Clock
-    ) -> None:
+    def __init__(self, *, actions: JobService, delivery: Delivery, ack_first: AckFirst, clock: Clock) -> None:
         self._actions = actions
         self._delivery = delivery
-        self._proposals = proposals
         self._ack_first = ack_first
         self._clock = clock
 
@@ -96,16 +92,17 @@ class JobStarter:
             await self._ack_first.enter()
             origin = origin_of(interaction)
             problems: list[Problem] = missing_permissions(interaction, private=options.private)
+            plan: Plan | None
             try:
                 plan = await self._actions.checked(origin, options, complete=complete)
-            except UserError as error:
-                problems = [*error.problems, *problems]
+            except CommandRefused as error:
+                plan, problems = error.plan, [*error.problems, *problems]
             else:
                 if not problems:
                     return plan
             # Only the person who asked is told why.
             await promise(interaction)
-            raise await self._actions.with_limits(origin, options, problems, complete=complete)
+            raise await self._actions.with_limits(origin, options, problems, plan)
 
     async def start(self, interaction: Interaction, plan: Plan, *, parent_id: int | None = None) -> None:
         """Acknowledge at once, store the job, and show its card.
@@ -124,5 +121,3 @@ class JobStarter:
             await take_back(interaction, error, private=private)
         else:
             await self._delivery.show(job_id)
-            if proposed:
-                self._proposals.wake()

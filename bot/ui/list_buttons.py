@@ -10,8 +10,8 @@ import discord
 from discord import ui
 
 from bot.errors import UserError
-from bot.jobs.history import History
-from bot.jobs.service import Actions
+from bot.jobs.results import Results
+from bot.jobs.service import JobService
 from bot.people.threads import Threads
 from bot.text import message
 from bot.ui.attached_files import Sheet, answer_later, fill
@@ -24,7 +24,7 @@ from bot.ui.cards.wording import safe
 from bot.ui.client import Interaction
 from bot.ui.interactions import handle, origin_of
 from bot.ui.usage_pages import UsagePages
-from storage.history import Wanted
+from storage.jobs import JobFilter
 
 PageMaker: TypeAlias = Callable[[Interaction, int, str], Awaitable[Sheet]]
 """Makes a page for the person who asks, from its number and the rest of the button's custom id."""
@@ -36,9 +36,9 @@ DELETED = message("lists.thread_deleted", "Deleted: {title}.")
 class ListPages:
     """The handlers of the buttons of lists, by the names in the table of ``cards.buttons``."""
 
-    def __init__(self, *, actions: Actions, history: History, threads: Threads, usage: UsagePages) -> None:
+    def __init__(self, *, actions: JobService, results: Results, threads: Threads, usage: UsagePages) -> None:
         self._actions = actions
-        self._history = history
+        self._results = results
         self._threads = threads
         self.handlers: Mapping[str, PageMaker] = {
             "threads": self._threads_page,
@@ -52,9 +52,9 @@ class ListPages:
             "drop": usage.cancelled,
         }
 
-    async def history_sheet(self, interaction: Interaction, wanted: Wanted, page: int = 1) -> Sheet:
+    async def history_sheet(self, interaction: Interaction, wanted: JobFilter, page: int = 1) -> Sheet:
         """A page of the person's jobs."""
-        found = await self._history.page(origin_of(interaction), wanted, page)
+        found = await self._results.page(origin_of(interaction), wanted, page)
         engine = None if wanted.engine is None else self._actions.engines[wanted.engine].name
         return history_card(found, engine=engine)
 
@@ -81,7 +81,7 @@ class ListPages:
         return Sheet(engines_card(actions.engines.values(), actions.price, default=default, page=page))
 
 
-def wanted_of(rest: str, engines: Iterable[str]) -> Wanted:
+def wanted_of(rest: str, engines: Iterable[str]) -> JobFilter:
     """Read what ``history_rest`` wrote. Raises UserError."""
     match = re.fullmatch(r"(?P<thread>[0-9]{0,18}):(?P<engine>[0-9a-f]{0,8}):(?P<words>.*)", rest)
     if match is None:
@@ -91,7 +91,7 @@ def wanted_of(rest: str, engines: Iterable[str]) -> Wanted:
         engine = next((known for known in engines if engine_digest(known) == match["engine"]), None)
         if engine is None:
             raise UserError(ENGINE_GONE)
-    return Wanted(words=match["words"] or None, engine=engine, thread_id=int(match["thread"] or 0) or None)
+    return JobFilter(words=match["words"] or None, engine=engine, thread_id=int(match["thread"] or 0) or None)
 
 
 def list_button_item(handlers: Mapping[str, PageMaker]) -> type[ui.DynamicItem[ui.Button[Any]]]:

@@ -93,4 +93,4 @@ class UsagePages:
             await self._delivery.show(job_id)
         except discord.HTTPException as error:
             log.warning("card.not_shown", job=job_id, status=error.status)
-        return Sheet(running_card(await self._reports.running(asker), said))
+        return Sheet(running_card(await self._reports.running(asker), str(said)))

@@ -21,8 +21,8 @@ from bot.ui.cards.buttons import OLD_LIST
 from fakes.services import Fault
 from fakes.services.faults import Act, Status
 from storage import ledger
-from storage.jobs import SubmissionStatus
 from storage.reconcile import reconcile
+from storage.records import SubmissionStatus
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, settings, told
 from tests.doubles.texts import shows
 

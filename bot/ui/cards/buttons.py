@@ -17,7 +17,7 @@ from discord import ui
 
 from bot.jobs.view import JobView
 from bot.text import Message, Value, message
-from storage.history import Wanted
+from storage.jobs import JobFilter
 
 BUTTONS_IN_A_ROW = 5
 
@@ -204,7 +204,7 @@ def turning(page: Paged, back: ListButton, on: ListButton, rest: str | int = "")
     ]
 
 
-def history_rest(wanted: Wanted) -> str:
+def history_rest(wanted: JobFilter) -> str:
     """What a button of the history holds of a search, whose words have at most 50 letters so that they fit."""
     engine = "" if wanted.engine is None else engine_digest(wanted.engine)
     return f"{wanted.thread_id or ''}:{engine}:{wanted.words or ''}"

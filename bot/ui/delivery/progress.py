@@ -15,7 +15,7 @@ import structlog
 from bot.clock import Clock
 from bot.domain.place import TOKEN_LIFE
 from bot.errors import Undelivered, UserError
-from bot.jobs.store import Jobs
+from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
 from bot.people.user_settings import UserSettings
 from bot.ui.cards.layout import Card
@@ -30,7 +30,7 @@ from bot.ui.delivery.partial_images import Growing
 from bot.ui.delivery.result import Showing
 from storage.errors import StorageError
 from storage.images import ImageFiles
-from storage.jobs import Job, JobStatus
+from storage.records import Job, JobStatus
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +70,7 @@ class Delivery:
     def __init__(
         self,
         *,
-        jobs: Jobs,
+        jobs: JobStore,
         files: ImageFiles,
         clock: Clock,
         view: Callable[[int], Awaitable[JobView]],

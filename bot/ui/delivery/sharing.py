@@ -11,7 +11,8 @@ import structlog
 
 from bot.domain.place import Origin
 from bot.errors import UserError
-from bot.jobs.results import Lineage
+from bot.jobs.results import Results
+from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
 from bot.people.user_settings import UserSettings
 from bot.ui.cards.job import ShownImage, result_card
@@ -25,7 +26,7 @@ from bot.ui.delivery.methods import WORDS_MAY_DO, Reason, Step, reason
 from bot.ui.delivery.progress import Delivery
 from bot.ui.interactions import TOO_SLOW, explain, looked_up, missing_permissions, origin_of, take_back, tell
 from storage.images import ImageFiles
-from storage.jobs import Job, ShareState
+from storage.records import Job, ShareState
 
 log = structlog.get_logger(__name__)
 
@@ -45,13 +46,15 @@ class Sharing:
         self,
         *,
         files: ImageFiles,
-        lineage: Lineage,
+        store: JobStore,
+        results: Results,
         delivery: Delivery,
         settings_of: Callable[[int], UserSettings],
         defer: Callable[[Interaction], Awaitable[int]],
     ) -> None:
         self._files = files
-        self._lineage = lineage
+        self._store = store
+        self._results = results
         self._delivery = delivery
         self._settings_of = settings_of
         self._defer = defer
@@ -66,10 +69,10 @@ class Sharing:
             raise UserError(UNDER_WAY)
         self._under_way.add(job_id)
         try:
-            delivery, lineage = self._delivery, self._lineage
+            delivery, results = self._delivery, self._results
             if not delivery.busy_with(job_id):
                 # Everybody sees the answer, or, where it cannot be shared, the one who pressed alone.
-                view = await looked_up(interaction, lineage.shareable(origin, job_id))
+                view = await looked_up(interaction, results.shareable(origin, job_id))
                 if interaction.response.is_done():
                     raise UserError(TOO_SLOW)
                 await self._answer(interaction, origin, view, await self._defer(interaction))
@@ -78,7 +81,7 @@ class Sharing:
             message_id = await self._defer(interaction)
             await delivery.settled(job_id)
             try:
-                view = await lineage.shareable(origin, job_id)
+                view = await results.shareable(origin, job_id)
             except UserError as error:
                 await take_back(interaction, error, private=False, said=NOT_SHARED)
             else:
@@ -95,7 +98,7 @@ class Sharing:
             await self._refuse_second(interaction, view.job)
             # The place is one of a server: a result is not shareable elsewhere.
             place = {"server_id": origin.server_id or 0, "channel_id": origin.channel_id}
-            if not await self._lineage.begin_share(job_id, message_id=message_id, **place):
+            if not await self._store.begin_share(job_id, message_id=message_id, **place):
                 raise UserError(UNDER_WAY)
         except UserError as error:
             await take_back(interaction, error, private=False, said=NOT_SHARED)
@@ -105,7 +108,7 @@ class Sharing:
         except Exception as error:  # noqa: BLE001 - told, and logged where it is unforeseen, by take_back and explain
             await self._failed(interaction, error, job_id, message_id)
             return
-        if await self._lineage.shared(job_id, message_id=message_id):
+        if await self._store.shared(job_id, message_id=message_id):
             await tell(interaction, notice(f"Shared: {message.jump_url}"))
         else:
             # Deleted meanwhile.
@@ -122,7 +125,7 @@ class Sharing:
             log.warning("share.not_taken_back", kind=type(failure).__name__)
             empty = False
         if empty:
-            await self._lineage.not_shared(job_id, message_id=message_id)
+            await self._store.not_shared(job_id, message_id=message_id)
         if isinstance(error, UserError):
             await take_back(interaction, error, private=False, said=NOT_SHARED)
             return
@@ -146,9 +149,9 @@ class Sharing:
         except discord.Forbidden as error:
             raise UserError(f"It may have been shared already, where I cannot look: {url}") from error
         if message is not None and job.id in jobs_named(message):
-            await self._lineage.shared(job.id, message_id=job.share_message_id)
+            await self._store.shared(job.id, message_id=job.share_message_id)
             raise UserError(f"It was shared already: {url}")
-        await self._lineage.not_shared(job.id, message_id=job.share_message_id)
+        await self._store.not_shared(job.id, message_id=job.share_message_id)
         if message is not None:
             try:
                 await message.delete()

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 import discord
 
 from bot.errors import UserError
-from bot.jobs.history import History
-from bot.jobs.store import BEING_SHOWN
+from bot.jobs.results import Results
+from bot.jobs.store import BEING_DELIVERED
 from bot.jobs.view import JobView
 from bot.people.user_settings import UserSettings
 from bot.ui.cards.job import ShownImage, failure_card, result_card
@@ -20,8 +20,8 @@ from bot.ui.delivery.images import REQUEST_LIMIT, Uploads
 from bot.ui.delivery.links import SHOWN_PRIVATELY, jump_url
 from bot.ui.delivery.methods import WORDS_MAY_DO, Reason, Step, reason
 from bot.ui.interactions import origin_of, promise, tell
-from storage.jobs import JobStatus
-from storage.records import UNSHOWN
+from storage.images import ImageFiles
+from storage.records import UNSHOWN, JobStatus
 
 
 class LateResults:
@@ -30,11 +30,13 @@ class LateResults:
     def __init__(
         self,
         *,
-        history: History,
+        results: Results,
+        files: ImageFiles,
         view: Callable[[int], Awaitable[JobView]],
         settings_of: Callable[[int], UserSettings],
     ) -> None:
-        self._history = history
+        self._results = results
+        self._files = files
         self._view = view
         self._settings_of = settings_of
 
@@ -42,9 +44,9 @@ class LateResults:
         """Answer with the result and its images. Raises UserError where that is not for this person."""
         origin = origin_of(interaction)
         await promise(interaction)
-        job = await self._history.own(origin, job_id)
+        job = await self._results.own(origin, job_id)
         if job.status in UNSHOWN:
-            raise UserError(BEING_SHOWN if job.status is JobStatus.READY else "This is not finished yet.")
+            raise UserError(BEING_DELIVERED if job.status is JobStatus.READY else "This is not finished yet.")
         if job.status is not JobStatus.KEPT:
             url = jump_url(job)
             await tell(interaction, notice("You were shown this already." + (f" It is [here]({url})." if url else "")))
@@ -52,7 +54,7 @@ class LateResults:
         view = await self._view(job_id)
         packed = await self._bring(interaction, view, file_limit=origin.file_limit)
         if packed.ready or not view.images:
-            await self._history.shown(job_id, note=SHOWN_PRIVATELY)
+            await self._results.shown(job_id, note=SHOWN_PRIVATELY)
 
     async def _bring(self, interaction: Interaction, view: JobView, *, file_limit: int) -> Uploads:
         """Fill the answer with as much of the images as Discord takes: all, half as many bytes, or the words alone."""
@@ -61,7 +63,7 @@ class LateResults:
         for part in (1, 2):
             packed = await pack(
                 view,
-                self._history.files,
+                self._files,
                 file_limit=file_limit // part,
                 request_limit=REQUEST_LIMIT // part,
                 with_text=with_text,
@@ -97,7 +99,7 @@ class LateResults:
             if packed.unfit:
                 notes.append(f"{why}: {counted(packed.unfit, 'image')} of this job.")
             if packed.unfit and not packed.ready:
-                until = moment(self._history.kept_until(view.job), "D")
+                until = moment(self._results.kept_until(view.job), "D")
                 notes.append(f"What is kept waits in your history until {until}.")
             shown = [ShownImage(each.image, each.name, each.reencoded) for each in packed.ready]
             card = result_card(view, shown, notes=notes)
