@@ -36,7 +36,6 @@ from bot.providers.registry import configure
 from bot.retention import Ages, keep_tidy
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
-from bot.servers.spending import Spending
 from bot.ui.charts import Charts
 from bot.ui.client import Easel
 from bot.ui.delivery.progress import Delivery
@@ -167,7 +166,6 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             threads=Threads(database=database, files=files, previews=previews, providers=providers, clock=clock),
             history=History(jobs=jobs, files=files, previews=previews),
             privacy=Privacy(database, files, personal, clock),
-            spending=Spending(database, servers, clock),
             charts=charts,
             servers=servers,
             reports=Reports(jobs=jobs, worker=worker, servers=servers, clock=clock),

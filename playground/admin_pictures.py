@@ -97,7 +97,7 @@ async def take() -> None:
             await visitor.pictures(report, 1)
             await keep(visitor, report, "admins-report.png")
             await visitor.run("quota set", {"credits": "25", "period": "month"})
-            await visitor.run("quota set", {"for": "the server as a whole", "credits": "600"})
+            await visitor.run("quota set", {"for": "server", "credits": "600"})
             await visitor.run("quota show", {})
             limits = visitor.message("Limits in this server").last
             await expect(limits).to_contain_text("25 credits a month")

@@ -24,6 +24,7 @@ from bot.jobs.view import JobView, Progress, planned_requests, price_of
 from bot.jobs.worker import Worker
 from bot.providers.base import Engine, ImageRequest, WeightedText
 from bot.servers.settings import Servers
+from bot.text import Text
 from storage import jobs as rows
 from storage import threads
 from storage.errors import StorageError
@@ -147,7 +148,7 @@ class Actions:
             return comparison(options, self.engines)
         return plan(options, self.engines, self.default_engine)
 
-    def _against_the_rules(self, origin: Origin, options: ImagineOptions, made: Plan | None) -> list[str]:
+    def _against_the_rules(self, origin: Origin, options: ImagineOptions, made: Plan | None) -> list[Text]:
         if self._servers is None:
             return []
         return self._servers.problems(origin, options, made, engines=self.engines.keys())

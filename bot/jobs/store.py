@@ -17,7 +17,7 @@ from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import Asking
 from bot.jobs.view import JobView, Progress, load
 from bot.providers.base import Cost, FetchedImage, Handle, Provider
-from storage import endings, ledger, lineage, removals, running, tidying
+from storage import endings, ledger, lineage, removals, reports, tidying
 from storage import jobs as rows
 from storage.database import AsyncConnection, Database
 from storage.images import forget_previews
@@ -49,7 +49,7 @@ class TakenUp(NamedTuple):
 
     on_their_way: list[Submission]
     ready: list[Job]
-    waiting: list[running.Waits]
+    waiting: list[reports.Waits]
 
 
 class Jobs(Asking):
@@ -317,7 +317,7 @@ class Jobs(Asking):
             await endings.mark_resumed(tx, now)
             on_their_way = await rows.with_status(tx, rows.ON_THEIR_WAY)
             ready = await rows.jobs_with_status(tx, (JobStatus.READY,))
-            waiting = await running.waiting(tx, self.providers)
+            waiting = await reports.waiting(tx, self.providers)
             postponed = await rows.next_attempts(tx)
         self._ready_before = frozenset(job.id for job in ready)
         began = self._clock.monotonic()

@@ -75,10 +75,13 @@ async def test_who_may_cancel_a_price(studio: Studio) -> None:
     assert await held(studio) == 0
 
 
+CLEARED = {"private": "privacy", "refused_words": "refused", "restricted_words": "restricted"}
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"private": "always private"},
+        {"private": "forced"},
         {"channels": "#elsewhere"},
         {"roles": "@Admin"},
         {"engines": BASIC},
@@ -97,7 +100,13 @@ async def test_confirm_looks_at_the_rules_again(studio: Studio, change: dict[str
     assert studio.stand_in.calls == []
     assert (await studio.job()).status is JobStatus.PROPOSED
     (setting,) = change
-    await studio.admin.slash(studio.channel, "server set", clear=setting.replace("_", " "))
+    await studio.admin.slash(
+        studio.channel,
+        "server set",
+        clear={"private": "privacy", "refused_words": "refused", "restricted_words": "restricted"}.get(
+            setting, setting
+        ),
+    )
     await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     assert len(card(result).images) == 2
@@ -105,7 +114,7 @@ async def test_confirm_looks_at_the_rules_again(studio: Studio, change: dict[str
 
 async def test_what_was_private_is_confirmed_where_all_is_private_now(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car", private=True)
-    await studio.admin.slash(studio.channel, "server set", private="always private")
+    await studio.admin.slash(studio.channel, "server set", private="forced")
     await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     assert len(card(result).images) == 2

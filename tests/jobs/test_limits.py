@@ -28,8 +28,8 @@ from storage import jobs as rows
 from storage import ledger
 from storage.database import Database, migrate
 from storage.jobs import UNFINISHED, JobStatus, SubmissionStatus
-from storage.quotas import Quota, Subject
 from storage.reconcile import reconcile
+from storage.settings import Quota, Subject
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider
 
