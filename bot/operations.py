@@ -11,9 +11,9 @@ from bot.domain.periods import Span, date_text, moment_of, span
 from bot.text import amount_text, credits_text, t
 from storage import endings, reconcile, reports
 from storage.database import Database, InstanceLock, database_path
-from storage.jobs import SubmissionStatus
 from storage.ledger import Scope
 from storage.pools import apart
+from storage.records import SubmissionStatus
 from storage.reports import DAY, By, Line, Report
 from storage.sqlite import backups
 from storage.sqlite.restore import Restored, restore

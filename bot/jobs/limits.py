@@ -13,7 +13,7 @@ from enum import StrEnum
 from bot.domain.periods import DAY_AND_MONTH, Period, current, date_text, milliseconds, moment_of
 from bot.domain.place import Origin
 from bot.errors import UserError
-from bot.text import Text, message
+from bot.text import Text, Value, message
 from storage import jobs as job_rows
 from storage import ledger, settings
 from storage.database import AsyncConnection
@@ -314,8 +314,11 @@ def _least(*limits: int | None) -> int | None:
 def _too_expensive(hold: int, use: LimitUse, extra: int | None = None) -> Text:
     """The problem with a hold that exceeds a limit, and ``extra`` credits if the person was granted any."""
     limit = use.limit
-    values = {"needed": hold, "left": use.left, "limit": limit.credits, "period": limit.period.this}
-    resets = date_text(moment_of(use.renews_at), DAY_AND_MONTH)
-    if extra is not None:
-        return GRANTS_TOO_SMALL(**values, resets=resets, extra=extra)
-    return TOO_EXPENSIVE[limit.kind](**values, resets=resets)
+    values: dict[str, Value] = {
+        "needed": hold,
+        "left": use.left,
+        "limit": limit.credits,
+        "period": limit.period.this,
+        "resets": date_text(moment_of(use.renews_at), DAY_AND_MONTH),
+    }
+    return TOO_EXPENSIVE[limit.kind](**values) if extra is None else GRANTS_TOO_SMALL(**values, extra=extra)

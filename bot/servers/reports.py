@@ -14,14 +14,13 @@ from bot.domain.place import Origin
 from bot.errors import UserError
 from bot.jobs.circuit_breaker import Outage
 from bot.jobs.limits import LimitKind, LimitUse, uses_of
-from bot.jobs.store import Jobs
+from bot.jobs.service import JobService
 from bot.jobs.worker import Worker
 from bot.servers.export import Table
 from bot.servers.settings import Servers, require_manager
-from bot.text import message
+from bot.text import Text, message
 from storage import ledger, reports, settings
-from storage.database import AsyncConnection
-from storage.jobs import JobStatus
+from storage.database import AsyncConnection, Database
 from storage.ledger import Balance, Scope
 from storage.pools import apart
 from storage.reports import DAY, HOUR, By, Figures, Line, Request, Spent
@@ -45,7 +44,6 @@ LONG_DAYS = 2 * 366
 # The limit on the whole bot is the operator's business only.
 PERSONAL_LIMITS = (LimitKind.USER_DAILY, LimitKind.SERVER_USER, LimitKind.SERVER, LimitKind.SERVER_MONTHLY)
 
-NO_SUCH_JOB = message("reports.no_such_job", "There is no such job in this server.")
 OPERATOR_ONLY = message("reports.operator_only", "Only the bot's operator can see all servers.")
 
 
@@ -158,9 +156,11 @@ class Running:
 class Reports:
     """Makes the reports."""
 
-    def __init__(self, *, jobs: Jobs, worker: Worker, servers: Servers, clock: Clock) -> None:
-        self._database = jobs.database
-        self._jobs = jobs
+    def __init__(
+        self, *, database: Database, service: JobService, worker: Worker, servers: Servers, clock: Clock
+    ) -> None:
+        self._database = database
+        self._service = service
         self._worker = worker
         self._servers = servers
         self._clock = clock
@@ -249,25 +249,15 @@ class Reports:
             lost = await reports.unknown(connection, server_id=server_id, since=since, limit=UNKNOWN_SHOWN)
         return Running(tuple(open_ones), tuple(self._worker.outages()), tuple(lost), asker.everywhere, now)
 
-    async def cancel(self, asker: Asker, job_id: int) -> str:
+    async def cancel(self, asker: Asker, job_id: int) -> Text:
         """Drop what has not been sent of somebody's job, and say what that meant.
 
         Raises UserError where there is no such job in the server, and for whoever may not.
         """
         server_id = asker.server_id()
-        try:
-            job = await self._jobs.job(job_id)
-        except UserError:
-            raise UserError(NO_SUCH_JOB) from None
-        if server_id is not None and job.server_id != server_id:
-            raise UserError(NO_SUCH_JOB)
-        if job.status is JobStatus.PROPOSED and await self._jobs.lapse(job, note="cancelled by an admin"):
-            dropped, going_on = 1, 0
-        elif job.status is not JobStatus.WORKING:
-            return f"Job {job_id} has ended already."
-        else:
-            dropped, going_on = await self._jobs.cancel(job_id)
-        if dropped and job.server_id is not None:
+        done = await self._service.cancel_as_admin(job_id, server_id=server_id)
+        job = done.job
+        if done.dropped and job.server_id is not None:
             async with self._database.write() as tx:
                 details = {"job": job_id, "subject": "user", "id": str(job.user_id)}
                 await settings.log_act(
@@ -278,11 +268,7 @@ class Reports:
                     details=details,
                     at=self._clock.now(),
                 )
-        self._worker.wake(ready=job_id if dropped and not going_on and job.status is JobStatus.WORKING else None)
-        if not dropped:
-            return f"Too late: all of job {job_id} has been sent already. It will be shown and charged."
-        rest = f" {going_on} of its requests have been sent already and go on." if going_on else ""
-        return f"Job {job_id} was cancelled. What was not sent yet costs nothing.{rest}"
+        return done.text
 
 
 async def page_of(connection: AsyncConnection, by: By, scope: Scope, number: int, now: int) -> ReportPage:

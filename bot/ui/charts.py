@@ -53,20 +53,18 @@ def in_words(spec: ChartSpec, limit: int) -> str:
     """The chart as alt text of at most ``limit`` characters. If it is too long, the first bars are left out."""
     sums = [sum(values) for values in zip(*(series.values for series in spec.series), strict=True)]
     tail = [f"{spec.line_name} {spec.line:,g}"] if spec.line is not None else []
-    tail += [
-        str(t("{series} {total}", series=series.name, total=f"{sum(series.values):,g}"))
-        for series in spec.series
-        if series.hatched and any(series.values)
-    ]
+    unsure = [series for series in spec.series if series.hatched and any(series.values)]
+    tail += [f"{series.name} {sum(series.values):,g}" for series in unsure]
     bars = [f"{label} {value:,g}" for label, value in zip(spec.labels, sums, strict=True) if value]
-    for left_out in range(len(bars) or 1):
+    left_out = 0
+    while True:
         shown = bars[left_out:] or [str(t("nothing"))]
         if left_out:
             shown.insert(0, str(plural("… {count} earlier bar", "… {count} earlier bars", left_out)))
         words = f"{spec.title}: {', '.join(shown)}" + "".join(f"; {end}" for end in tail)
-        if len(words) <= limit:
-            return words
-    return words[:limit]
+        if len(words) <= limit or left_out >= len(bars) - 1:
+            return words[:limit]
+        left_out += 1
 
 
 class Charts:

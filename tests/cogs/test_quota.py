@@ -11,7 +11,7 @@ from bot.domain.periods import MONTHS, Period
 from bot.domain.rules import WORD_REFUSED
 from bot.jobs.limits import GRANTS_TOO_SMALL, TOO_EXPENSIVE, TOO_MANY_IMAGES, TOO_MANY_JOBS_HERE, LimitKind
 from bot.servers.settings import NO_SUCH_LIMIT, NOT_A_MANAGER, TOO_LITTLE_LEFT
-from bot.text import Message, Text, t
+from bot.text import Message, Text, Value, t
 from bot.ui.admin import (
     GRANTED,
     LIMIT_REMOVED,
@@ -25,7 +25,7 @@ from bot.ui.admin import (
 from bot.ui.cards.server import NO_QUOTAS, PERIODS, limits_text, subject_text
 from bot.ui.cards.usage import EXTRA, LEFT, USED
 from storage import ledger
-from storage.jobs import SubmissionStatus
+from storage.records import SubmissionStatus
 from storage.settings import Quota, Subject
 from tests.cogs.conftest import Studio, card, told
 from tests.doubles.texts import shows
@@ -87,7 +87,7 @@ async def test_the_server_as_a_whole_has_a_limit(studio: Studio) -> None:
     await asked(studio, studio.ada)
     refused = await asked(studio, studio.ben)
     resets = t("{day:plain} {month}", day=1, month=MONTHS[1])
-    values = {"needed": CORE_PRICE, "left": 2000, "limit": 8000, "period": Period.MONTH.this}
+    values: dict[str, Value] = {"needed": CORE_PRICE, "left": 2000, "limit": 8000, "period": Period.MONTH.this}
     assert shows(refused, TOO_EXPENSIVE[LimitKind.SERVER](**values, resets=resets))
     report = told(await studio.admin.slash(studio.channel, "usage report")).text
     assert shows(report, USED[LimitKind.SERVER](used=6000, limit=8000, period=Period.MONTH.this, percent=75))
@@ -131,7 +131,7 @@ async def test_a_grant_pays_for_what_is_beyond_the_limit_and_for_nothing_else(st
     for _ in range(2):
         assert not shows(await asked(studio, studio.ada), TOO_EXPENSIVE[LimitKind.SERVER_USER])
     shown = await quota(studio, "show", user=studio.ada.user)
-    month = {"limit": 8000, "left": 0, "period": Period.MONTH.this}
+    month: dict[str, Value] = {"limit": 8000, "left": 0, "period": Period.MONTH.this}
     february = studio.clock.now() // 1000 // 86_400 * 86_400 + 31 * 86_400
     assert shows(shown, LEFT[LimitKind.SERVER_USER](**month, resets=f"<t:{february}:R>"))
     assert shows(shown, EXTRA(left=3000, given=7000))

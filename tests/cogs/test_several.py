@@ -6,9 +6,9 @@ import pytest
 
 from fakes.services import Fault
 from fakes.services.faults import Status
-from storage import jobs as rows
 from storage import ledger
-from storage.jobs import JobStatus
+from storage import submissions as rows
+from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, forge, told
 
 
@@ -131,7 +131,7 @@ async def test_a_price_can_be_confirmed_after_a_restart(studio: Studio) -> None:
 async def test_a_price_that_nobody_confirms_lapses_and_the_card_says_so(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     studio.clock.advance(15 * 60 - 14)
-    studio.runtime.client.proposals.wake()
+    await studio.runtime.actions.lapse_due()
     await studio.until(lambda: "Not started" in card(result).text)
     assert "its price was not confirmed in time. Nothing was sent, and nothing was charged." in card(result).text
     assert (await studio.job()).status is JobStatus.LAPSED
@@ -166,7 +166,7 @@ async def test_a_limit_counts_when_it_is_confirmed(make_studio: MakeStudio) -> N
     await studio.finish()
     assert len(card(result).images) == 2, "the job itself does not count against the number of jobs"
     refused = told(await studio.press(studio.ada, card(other), CONFIRM))
-    assert "your 15 credits for today" in refused.text
+    assert shows(refused.text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
     assert CONFIRM in card(other).labels[0], "it still waits, in case that there is room later"
     assert (await studio.job(2)).status is JobStatus.PROPOSED
 
@@ -174,7 +174,7 @@ async def test_a_limit_counts_when_it_is_confirmed(make_studio: MakeStudio) -> N
 async def test_what_can_never_be_paid_for_is_not_even_proposed(make_studio: MakeStudio) -> None:
     studio = await make_studio(USER_DAILY_CREDITS="11")
     result = await studio.imagine(prompt="a {red, blue} car")
-    assert "your 11 credits for today" in told(result).text
+    assert shows(told(result).text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
     assert result.response is None
 
 

@@ -16,9 +16,10 @@ import simcord
 from bot.domain.periods import NOT_A_PERIOD, SUGGESTED, date_text, span
 from bot.domain.place import Origin
 from bot.jobs.circuit_breaker import FAILURES
+from bot.jobs.service import NOT_IN_THIS_SERVER
 from bot.operations import usage
 from bot.providers.base import Cause
-from bot.servers.reports import NO_SUCH_JOB, OPERATOR_ONLY, Asker
+from bot.servers.reports import OPERATOR_ONLY, Asker
 from bot.servers.settings import NOT_A_MANAGER
 from bot.text import Message, t
 from bot.ui.cards.usage import (
@@ -331,7 +332,7 @@ async def test_a_job_of_another_server_is_none_here(slow_studio: Studio) -> None
     await studio.begun()
     for number in (1, 99):
         result = await studio.admin.slash(studio.channel, "usage jobs", cancel=number)
-        assert shows(told(result).text, NO_SUCH_JOB)
+        assert shows(told(result).text, NOT_IN_THIS_SERVER)
 
 
 async def test_a_period_that_is_none_is_explained(studio: Studio) -> None:

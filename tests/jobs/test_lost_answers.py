@@ -10,12 +10,13 @@ from bot.jobs.submission import QUEUED_TOO_LONG
 from bot.providers.base import (
     Busy,
     Handle,
+    NotFound,
     OutcomeUnknown,
     Refused,
     Unreachable,
 )
 from storage import reconcile, reports
-from storage.jobs import JobStatus, SubmissionStatus
+from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
 
@@ -89,10 +90,11 @@ async def test_a_submit_whose_answer_is_always_lost_is_sent_twice_and_then_unkno
     "answers",
     [
         [Refused("No.")],
+        [*(NotFound("Gone.") for _ in range(20))],
         [*(Unreachable("Refused.") for _ in range(200))],
         [*(Busy("Later.", retry_after=600.0) for _ in range(20))],
     ],
-    ids=["refused", "away", "busy"],
+    ids=["refused", "not found", "away", "busy"],
 )
 async def test_what_was_sent_once_never_ends_as_not_sent(workshop: Workshop, answers: list[Exception]) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown("No answer."), *answers)
@@ -110,7 +112,7 @@ async def test_what_was_sent_once_is_not_cancelled_as_unsent(workshop: Workshop)
     await workshop.worker.start()
     while workshop.provider.calls("submit") < 2 or (await workshop.submission(job_id)).status.value != "queued":
         await asyncio.sleep(0)
-    await workshop.actions.cancel(ADA, job_id)
+    await workshop.service.cancel(ADA, job_id)
     await workshop.finish()
     submission = await workshop.submission(job_id)
     assert submission.status is SubmissionStatus.UNKNOWN

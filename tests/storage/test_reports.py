@@ -6,6 +6,8 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
-from storage import jobs, ledger, reports, tables, threads
+from storage import jobs, ledger, reports, submissions, tables, threads
 from storage.database import AsyncConnection, Database
-from storage.jobs import UNFINISHED, JobStatus, SubmissionStatus
 from storage.ledger import Scope
+from storage.records import UNFINISHED, JobStatus, SubmissionStatus
 from storage.reports import DAY, HOUR, By, Figures
 from storage.settings import acts
 from tests.storage.rows import CHANNEL, NOW, SERVER, USER, add_image, add_job, add_submission, address
@@ -38,7 +40,7 @@ async def request(
     await ledger.hold(tx, ledger.Hold(id_, said["engine"], 6000), user_id=user, server_id=server, at=at)
     if status is QUEUED:
         return
-    await jobs.move_submission(tx, id_, QUEUED, status, at=at, why="a test")
+    await submissions.move_submission(tx, id_, QUEUED, status, at=at, why="a test")
     if status is DONE:
         await add_image(tx, id_, at=at)
         await ledger.capture(tx, id_, amount=4000, exact=exact, raw_amount=4000, at=at)
@@ -109,6 +111,11 @@ def test_the_figures_are_those_of_the_entries(
         asyncio.run(compare(address(path), every, Scope(server_id, user_id, *span)))
 
 
+def begun(step: int, one: dict[str, Any]) -> int:
+    """When the hour or day of this job began."""
+    return int(one["at"]) // step * step
+
+
 async def compare(url: str, every: list[dict[str, Any]], scope: Scope) -> None:
     database = await Database.open(url)
     async with database.write() as tx:
@@ -126,13 +133,9 @@ async def compare(url: str, every: list[dict[str, Any]], scope: Scope) -> None:
                 assert getattr(found.totals, name) == sum(getattr(line, name) for line in wanted.values())
             spent = [line.figures.spent for line in found.lines]
             assert by is By.DAY or spent == sorted(spent, reverse=True)
-            for place in range(len(wanted)):
-                some = await reports.report(tx, by, scope, limit=2, offset=place)
-                assert (some.lines, some.totals, some.count) == (
-                    found.lines[place : place + 2],
-                    found.totals,
-                    found.count,
-                )
+            for first in range(len(wanted)):
+                some = await reports.report(tx, by, scope, limit=2, offset=first)
+                assert some == replace(found, lines=found.lines[first : first + 2])
             assert (await reports.report(tx, by, scope, limit=2, offset=len(wanted))).lines == []
         whole = expected(every, scope, lambda _: 0).get(0, Figures())
         for step in (HOUR, DAY):
@@ -140,7 +143,7 @@ async def compare(url: str, every: list[dict[str, Any]], scope: Scope) -> None:
             assert [each.start for each in times] == sorted({each.start for each in times})
             assert sum(each.exact for each in times) == whole.exact
             assert sum(each.estimated for each in times) == whole.estimated
-            by_step = expected(every, scope, lambda one, step=step: one["at"] // step * step)
+            by_step = expected(every, scope, partial(begun, step))
             assert {each.start: each.exact + each.estimated for each in times} == {
                 start: figures.spent for start, figures in by_step.items() if figures.images
             }

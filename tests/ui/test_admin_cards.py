@@ -34,8 +34,8 @@ from bot.ui.cards.usage import (
 from bot.ui.cards.wording import units
 from bot.ui.charts import in_words
 from bot.ui.page_buttons import TURNS, PageButton
-from storage.jobs import SubmissionStatus
 from storage.ledger import Balance
+from storage.records import SubmissionStatus
 from storage.reports import DAY, By, Figures, Line, Request, Spent
 from storage.settings import AdminAct, Quota, Subject
 from tests.doubles.cards import check, everything, said

@@ -10,14 +10,16 @@ import discord
 from discord import ui
 
 from bot.domain.periods import DAY_AND_MONTH, MONTH_AND_YEAR, MONTHS, Period, date_text, moment_of
+from bot.jobs.circuit_breaker import Outage
 from bot.jobs.limits import LimitKind, LimitUse
 from bot.providers.base import Cause
 from bot.servers.reports import CreditsReport, PersonReport, Running, Step, Timeline, UsageReport
 from bot.text import Message, Text, message, plural, t
+from bot.ui.cards.job import SUBMISSION_STATUS
 from bot.ui.cards.layout import Card, Words, quiet, rule, text, within
 from bot.ui.cards.wording import moment, plain, safe
 from bot.ui.charts import ChartSpec, Series, in_words
-from storage.jobs import SubmissionStatus
+from storage.records import SubmissionStatus
 from storage.reports import DAY, By, Figures, Line, Request, Spent
 
 CHART = "chart.png"
@@ -105,15 +107,6 @@ TABS = {
     By.ENGINE: message("usage.engines", "Engines"),
     By.DAY: message("usage.days", "Days"),
     By.CHANNEL: message("usage.channels", "Channels"),
-}
-_RUNS: Mapping[SubmissionStatus, Message] = {
-    SubmissionStatus.QUEUED: message("usage.queued", "waiting"),
-    SubmissionStatus.SUBMITTING: message("usage.submitting", "being sent"),
-    SubmissionStatus.RENDERING: message("usage.rendering", "rendering"),
-}
-_ENDED: Mapping[SubmissionStatus, Message] = {
-    SubmissionStatus.FAILED: message("usage.failed", "failed"),
-    SubmissionStatus.UNKNOWN: message("usage.outcome_unknown", "outcome unknown"),
 }
 CAUSES: Mapping[str, Message] = {
     Cause.NO_ANSWER: message("outage.no_answer", "it doesn't answer"),
@@ -335,7 +328,7 @@ def person_card(report: PersonReport, names: Names) -> Card:
 
 def _failure(request: Request) -> str:
     reason = None if request.private else request.error
-    why = safe(reason or str(_ENDED[request.status]), 200)
+    why = safe(reason or str(SUBMISSION_STATUS[request.status]), 200)
     return f"{moment(request.updated_at)} · {_job_number(request)} · {safe(request.engine, 80)}: {why}"
 
 
@@ -403,18 +396,7 @@ def running_card(running: Running, *said: Words) -> Card:
     )
     parts += [text(head), text(*within(lines or [str(NOTHING_RUNS)], _ROOM))]
     if running.outages:
-        outages = [
-            str(
-                OUTAGE(
-                    service=safe(outage.label, 80),
-                    until=moment(outage.until),
-                    count=outage.failures,
-                    cause=CAUSES.get(outage.why, _FAILS),
-                )
-            )
-            for outage in running.outages
-        ]
-        parts += [rule(), text(OUTAGES, *within(outages, 600))]
+        parts += [rule(), text(OUTAGES, *within(map(_outage, running.outages), 600))]
     if running.unknown:
         unknown = [
             f"{moment(each.created_at)} · {_job_number(each)} · {person(each.user_id)} · {safe(each.engine, 80)}"
@@ -437,6 +419,11 @@ def running_card(running: Running, *said: Words) -> Card:
     return Card(*parts)
 
 
+def _outage(outage: Outage) -> str:
+    cause, service = CAUSES.get(outage.why, _FAILS), safe(outage.label, 80)
+    return str(OUTAGE(service=service, until=moment(outage.until), count=outage.failures, cause=cause))
+
+
 def drop_id(job_id: int, *, everywhere: bool) -> str:
     """The custom id of a button that cancels somebody's job."""
     return f"page:drop:1:{int(everywhere)}:{job_id}"
@@ -447,10 +434,8 @@ def _job(requests: list[Request]) -> str:
     counts: dict[SubmissionStatus, int] = {}
     for request in requests:
         counts[request.status] = counts.get(request.status, 0) + 1
-    one = len(requests) == 1
-    states = ", ".join(
-        str(_RUNS[status]) if one else f"{number:,} {_RUNS[status]}" for status, number in counts.items()
-    )
+    number = {status: f"{count:,} " if len(requests) > 1 else "" for status, count in counts.items()}
+    states = ", ".join(f"{number[status]}{SUBMISSION_STATUS[status]}" for status in counts)
     engines = ", ".join(dict.fromkeys(safe(request.engine, 80) for request in requests))
     since = moment(min(request.sent_at or request.created_at for request in requests))
     parts: list[Words] = [_job_number(first), f"{person(first.user_id)} <#{first.channel_id}>"]
