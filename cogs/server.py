@@ -12,13 +12,13 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 from discord.ext import commands
 
-from bot.domain.defaults import means_nothing
+from bot.domain.options import NAME_AT_MOST, means_nothing
 from bot.domain.rule_input import contradictions, engine_list, shape
 from bot.domain.rules import NO_RULES, Privacy
 from bot.domain.word_filter import typed_list
 from bot.errors import Problem, UserError
 from bot.servers.settings import require_manager
-from bot.ui.autocomplete import NAME_AT_MOST, calmly, engine_choices, size_choices
+from bot.ui.autocomplete import calmly, engine_choices, size_choices
 from bot.ui.cards.admin_log import announce
 from bot.ui.cards.server import changes_text, log_card, missing_in, rules_card
 from bot.ui.client import Easel

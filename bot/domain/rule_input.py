@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot.domain.characters import typed
-from bot.domain.defaults import takes_shape
-from bot.domain.engines import few, find_engine
+from bot.domain.engines import few, find_engine, takes_shape
 from bot.domain.rules import Rules
 from bot.domain.sizes import parse_shape
 from bot.errors import UserError

@@ -10,12 +10,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from bot.domain.defaults import Defaults
 from bot.domain.engines import few
+from bot.domain.options import Defaults, ImagineOptions, decoded
 from bot.domain.periods import Period
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions, Plan
-from bot.domain.stored import read_stored
+from bot.domain.requests import Plan
 from bot.domain.word_filter import WordList
 
 WHO = "Members with Manage Server can change that with /server."
@@ -77,7 +76,7 @@ class Rules:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Rules:
         """Read what was stored; what is not known is left out. Raises ValueError if something is wrong."""
-        return read_stored(_RULES, {name: value for name, value in stored.items() if name in NAMES})
+        return decoded(_RULES, {name: value for name, value in stored.items() if name in NAMES})
 
     # Made once, since they are asked at every command.
     @cached_property

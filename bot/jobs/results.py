@@ -6,8 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from bot.domain.form_data import Draft, draft_of, draft_of_prompt
+from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions
+from bot.domain.requests import for_another_person
 from bot.errors import UserError
 from bot.jobs.service import Actions
 from bot.jobs.store import BEING_SHOWN, Jobs
@@ -85,7 +86,7 @@ class Lineage:
             return draft_of_prompt(base, view.options, engine=self._actions.engine_by_default(origin))
         options = view.options
         if view.job.user_id != origin.user_id:
-            options = options.for_another_person(private=self._actions.private_by_default(origin))
+            options = for_another_person(options, private=self._actions.private_by_default(origin))
         engines = tuple(dict.fromkeys(request.engine for request in view.requests))
         return draft_of(options, engine=engines[0] if len(engines) == 1 else None)
 

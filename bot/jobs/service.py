@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from secrets import randbelow
 from typing import TypeVar
@@ -10,11 +11,18 @@ from typing import TypeVar
 import structlog
 
 from bot.clock import Clock
-from bot.domain.comparison import comparison
-from bot.domain.defaults import Defaults, merged, private_by_default
 from bot.domain.money import Price, converted
+from bot.domain.options import SEED_AT_MOST, Defaults, ImagineOptions
 from bot.domain.place import TOKEN_LIFE, CardAddress, Origin
-from bot.domain.requests import ImagineOptions, Plan, decode_request, plan, with_seed
+from bot.domain.requests import (
+    Plan,
+    completed,
+    decode_request,
+    for_another_person,
+    plan,
+    private_by_default,
+    read_command,
+)
 from bot.errors import STORAGE_FAILS, Problem, UserError
 from bot.jobs import polling
 from bot.jobs.circuit_breaker import refuse_outages
@@ -39,6 +47,14 @@ NOT_YOURS = "That is somebody else's private job."
 LOOKED_AT_AT_ONCE = 300
 """Bytes of a prompt that are looked at within a few milliseconds, whatever they are."""
 WITHDRAWN = "cancelled before its price was confirmed"
+
+
+class Refusal(UserError):
+    """Why a job cannot be made. ``plan`` is what would be made, if what was typed makes sense at all."""
+
+    def __init__(self, *problems: Problem, plan: Plan | None) -> None:
+        super().__init__(*problems)
+        self.plan = plan
 
 
 class Actions:
@@ -74,78 +90,54 @@ class Actions:
 
     # --- making pictures ----------------------------------------------------------------------------------------
 
-    def check(self, origin: Origin, options: ImagineOptions) -> Plan:
-        """Turn what was typed into the requests it means, without any I/O. Names every problem at once.
+    def check(self, origin: Origin, options: ImagineOptions, *, complete: bool = False) -> Plan:
+        """Turn what was typed into the requests it means, without any I/O.
 
-        What was not typed is taken from the person's defaults, then from the place's.
+        Options that are not ``complete`` are completed from the person's defaults, then from the place's. Raises
+        Refusal with every problem.
         """
-        return self.check_as_it_is(origin, self._completed(origin, options))
-
-    async def checked(self, origin: Origin, options: ImagineOptions, *, complete: bool = False) -> Plan:
-        """:meth:`check`, or, for options that are ``complete``, :meth:`check_as_it_is`; no I/O either.
-
-        What is long takes a while, so it is looked at in a thread: nobody else waits for it.
-        """
-        check = self.check_as_it_is if complete else self.check
-        return await self._looking_at(options, partial(check, origin, options))
-
-    def check_as_it_is(self, origin: Origin, options: ImagineOptions) -> Plan:
-        """The same for options that are complete, such as those of a job that was made before."""
-        made = None
+        command = read_command(options)
+        if not complete:
+            layers = self._layers(origin)
+            command = completed(command, layers, engines=self.engines, default_engine=self.default_engine)
         if self._servers is not None:
-            options = self._servers.imposed(origin, options)
+            command = replace(command, options=self._servers.imposed(origin, command.options))
+        made, problems = None, list[Problem]()
         try:
-            made = self._planned(options)
+            made = plan(command, self.engines, self.default_engine)
             refuse_outages(made.engines, self._worker.outages(origin.user_id), self.engines)
         except UserError as error:
-            further = self._against_the_rules(origin, options, made)
-            if not further:
-                raise
-            raise UserError(*error.problems, *further) from error
-        if further := self._against_the_rules(origin, options, made):
-            raise UserError(*further)
+            problems += error.problems
+        problems += self._against_the_rules(origin, command.options, made)
+        if made is None or problems:
+            raise Refusal(*problems, plan=made)
         return made
 
+    async def checked(self, origin: Origin, options: ImagineOptions, *, complete: bool = False) -> Plan:
+        """:meth:`check`, in a thread if the prompt is long, so that nobody else waits for it."""
+        return await self._looking_at(options, partial(self.check, origin, options, complete=complete))
+
     async def with_limits(
-        self, origin: Origin, options: ImagineOptions, problems: Sequence[Problem], *, complete: bool
+        self, origin: Origin, problems: Sequence[Problem], *, plan: Plan | None, images: int | None
     ) -> UserError:
-        """These problems together with the limits that it would go beyond, for what is refused in any case.
+        """These problems together with the limits that the job would exceed, so that a person sees all at once.
 
-        What passes is held to its limits in the transaction that writes it down; this only keeps people from mending
-        one thing after the other. What is not ``complete`` is completed as :meth:`check` does it.
+        Without a ``plan`` there is no price, and only the number of ``images`` counts. A job that passes is held to
+        its limits in the transaction that stores it.
         """
-
-        def planned() -> Plan | None:
-            try:
-                return self._planned(options if complete else self._completed(origin, options))
-            except UserError:
-                # What cannot be planned has no price.
-                return None
-
-        made = await self._looking_at(options, planned)
         try:
-            if made is None:
-                beyond = await self._jobs.beyond(origin, (), options.images or 1)
-            else:
-                beyond = await self._jobs.beyond(origin, made.requests, made.images)
+            requests = () if plan is None else plan.requests
+            beyond = await self._jobs.beyond(origin, requests, (images or 1) if plan is None else plan.images)
         except StorageError as error:
             log.error("limits.not_read", reason=str(error))  # noqa: TRY400 - the sentence says it all
             beyond = ()
-        return UserError(*dict.fromkeys([*problems, *beyond]))
+        return UserError(*[*problems, *(problem for problem in beyond if problem not in problems)])
 
     async def _looking_at(self, options: ImagineOptions, work: Callable[[], T]) -> T:
         # What takes more bytes can stand for many more characters.
         if len(f"{options.prompt}{options.negative or ''}".encode(errors="replace")) <= LOOKED_AT_AT_ONCE:
             return work()
         return await self._checking.run(work)
-
-    def _completed(self, origin: Origin, options: ImagineOptions) -> ImagineOptions:
-        return merged(options, self._layers(origin), engines=self.engines, default_engine=self.default_engine)
-
-    def _planned(self, options: ImagineOptions) -> Plan:
-        if options.engines is not None:
-            return comparison(options, self.engines)
-        return plan(options, self.engines, self.default_engine)
 
     def _against_the_rules(self, origin: Origin, options: ImagineOptions, made: Plan | None) -> list[str]:
         if self._servers is None:
@@ -211,13 +203,13 @@ class Actions:
         job = await self.visible(origin, job_id)
         options = ImagineOptions.from_json(job.options)
         if new_seed:
-            options = with_seed(options, 1 + randbelow(2**32 - 2))
+            options = replace(options, new_seed=1 + randbelow(SEED_AT_MOST))
         if job.user_id != origin.user_id:
-            options = options.for_another_person(private=self.private_by_default(origin))
+            options = for_another_person(options, private=self.private_by_default(origin))
         try:
             return await self.checked(origin, options, complete=True)
-        except UserError as error:
-            raise await self.with_limits(origin, options, error.problems, complete=True) from error
+        except Refusal as error:
+            raise await self.with_limits(origin, error.problems, plan=error.plan, images=options.images) from error
 
     async def cancel(self, origin: Origin, job_id: int) -> str:
         """Drop what has not been sent. The answer says what was dropped and what goes on; too late is an answer."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.domain.money import Price, converted, sum_of
-from bot.domain.requests import ImagineOptions, decode_request
+from bot.domain.options import ImagineOptions
+from bot.domain.requests import decode_request
 from bot.providers.base import Engine, ImageRequest, Provider
 from storage import jobs as rows
 from storage import threads

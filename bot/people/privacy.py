@@ -16,7 +16,7 @@ from bot.clock import Clock
 from bot.domain.periods import Period, current, milliseconds
 from bot.errors import UserError
 from bot.jobs.file_removal import remove
-from bot.people.user_settings import Personal
+from bot.people.user_settings import UserSettingsStore
 from storage import privacy, removals
 from storage.database import Database
 from storage.errors import StorageError
@@ -55,7 +55,7 @@ class Deleted:
 class Privacy:
     """The verbs of /privacy."""
 
-    def __init__(self, database: Database, files: ImageFiles, personal: Personal, clock: Clock) -> None:
+    def __init__(self, database: Database, files: ImageFiles, personal: UserSettingsStore, clock: Clock) -> None:
         self._database = database
         self._files = files
         self._personal = personal

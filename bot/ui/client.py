@@ -23,7 +23,7 @@ from bot.jobs.results import Lineage
 from bot.jobs.service import Actions
 from bot.people.privacy import Privacy
 from bot.people.threads import Threads
-from bot.people.user_settings import Personal
+from bot.people.user_settings import UserSettingsStore
 from bot.providers.answers import http_date
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
@@ -88,7 +88,7 @@ class Easel(commands.AutoShardedBot):
         *,
         actions: Actions,
         delivery: Delivery,
-        personal: Personal,
+        personal: UserSettingsStore,
         threads: Threads,
         history: History,
         privacy: Privacy,

@@ -142,7 +142,7 @@ async def test_a_failure_in_a_form_is_apologised_for(studio: Studio, monkeypatch
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a made-up fault")
 
-    monkeypatch.setattr(type(studio.runtime.actions), "check_as_it_is", broken)
+    monkeypatch.setattr(type(studio.runtime.actions), "check", broken)
     said = told(await send(studio.ada, shown))
     assert "something went wrong on our side with job 1" in said.text
 

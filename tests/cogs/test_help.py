@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from discord import app_commands
 
-from bot.domain.requests import ImagineOptions, plan
+from bot.domain.options import ImagineOptions
+from bot.domain.requests import plan, read_command
 from bot.errors import UserError
 from bot.ui.cards.help import SUBJECTS
 from bot.ui.cards.wording import safe
@@ -83,7 +84,7 @@ async def test_the_marks_mean_something_to_some_engine(studio: Studio, mark: str
     refusals = []
     for engine in actions.engines:
         try:
-            plan(ImagineOptions(prompt=prompt, engine=engine), actions.engines, engine)
+            plan(read_command(ImagineOptions(prompt=prompt, engine=engine)), actions.engines, engine)
         except UserError as error:
             refusals.append(error)
     assert len(refusals) < len(actions.engines), refusals

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import simcord
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions
 from bot.people.user_settings import Messages, UserSettings
 from storage import jobs, server_settings, user_settings
 from storage.database import Database

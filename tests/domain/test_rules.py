@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions, plan
+from bot.domain.requests import plan, read_command
 from bot.domain.rules import ANY_PLACE, ASK, WHO, Place, Rules
 from tests.doubles.engines import CORE, ENGINES, XL
 
@@ -43,7 +44,7 @@ def test_what_is_not_known_is_not_gone() -> None:
 
 def test_only_engines_that_are_offered_are_named() -> None:
     options = ImagineOptions("a fox", engine=CORE.id)
-    made = plan(options, ENGINES, CORE.id)
+    made = plan(read_command(options), ENGINES, CORE.id)
 
     def said(*allowed: str) -> str:
         (sentence,) = Rules(engines=allowed).problems(HERE, options, made, engines=ENGINES.keys())

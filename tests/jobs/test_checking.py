@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
+from bot.domain.options import PROMPT_LIMIT, ImagineOptions
 from bot.domain.place import CardAddress
-from bot.domain.prompt.parser import PROMPT_LIMIT
-from bot.domain.requests import ImagineOptions
 from bot.jobs.service import LOOKED_AT_AT_ONCE
 from tests.jobs.conftest import ADA, Workshop
 
@@ -20,13 +19,13 @@ async def test_a_long_prompt_is_looked_at_in_a_thread(
 ) -> None:
     """So that the event loop does not stand still, whatever is in it and in the lists of refused words."""
     seen: list[int] = []
-    judged = workshop.actions.check_as_it_is
+    judged = workshop.actions.check
 
-    def judging(*args: Any) -> Any:
+    def judging(*args: Any, **named: Any) -> Any:
         seen.append(threading.get_ident())
-        return judged(*args)
+        return judged(*args, **named)
 
-    monkeypatch.setattr(workshop.actions, "check_as_it_is", judging)
+    monkeypatch.setattr(workshop.actions, "check", judging)
     for prompt in ("a" * LOOKED_AT_AT_ONCE, "a" * PROMPT_LIMIT, "ﷺ" * LOOKED_AT_AT_ONCE):
         await workshop.actions.checked(ADA, ImagineOptions(prompt), complete=complete)
     assert [each == threading.get_ident() for each in seen] == [True, False, False]

@@ -15,13 +15,13 @@ from typing import Any, cast
 import discord
 import pytest
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import ImagineOptions
 from bot.jobs.limits import Limits
 from bot.jobs.service import Actions
 from bot.jobs.store import Jobs
 from bot.jobs.worker import Worker
-from bot.people.user_settings import Personal
+from bot.people.user_settings import UserSettingsStore
 from bot.ui.cards.layout import Card
 from bot.ui.client import Easel
 from bot.ui.delivery import progress as delivery_module
@@ -145,7 +145,7 @@ class Post:
     worker: Worker
     actions: Actions
     delivery: Delivery
-    personal: Personal
+    personal: UserSettingsStore
     running: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def imagine(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
@@ -189,7 +189,7 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
     delivery = Delivery(jobs=jobs, files=files, clock=clock)
     worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
     actions = Actions(jobs=jobs, worker=worker, files=files, clock=clock)
-    personal = Personal(database, jobs.engines, next(iter(jobs.engines)), clock)
+    personal = UserSettingsStore(database, jobs.engines, next(iter(jobs.engines)), clock)
     delivery.attach(cast("Easel", SimpleNamespace(actions=actions, personal=personal)))
     made = Post(database, files, clock, provider, answers, jobs, worker, actions, delivery, personal)
     yield made

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from bot.domain.form_data import draft_of
 from bot.domain.money import Price
+from bot.domain.options import ImagineOptions
 from bot.domain.periods import Period
-from bot.domain.requests import ImagineOptions
 from bot.jobs.limits import CreditLimit, LimitKind, LimitUse
 from bot.jobs.results import Detailed
 from bot.jobs.view import JobView, Progress, SubmissionView

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.domain.comparison import left_out
+from bot.domain.requests import left_out
 from bot.jobs.view import JobView, SubmissionView
 from bot.providers.base import Engine
 from bot.text import credits_text, lasted, listed

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from bot.people.user_settings import NAMES, Messages, UserSettings
 from bot.providers.base import Engine
-from bot.text import credits_text
+from bot.text import Text, credits_text
 from bot.ui.cards.layout import Card, quiet, rule, text, within
 from bot.ui.cards.wording import safe
 
@@ -43,7 +43,7 @@ def settings_card(
     settings: UserSettings,
     *,
     engines: Mapping[str, Engine],
-    misfits: Iterable[str],
+    misfits: Iterable[Text],
     changed: Collection[str],
     mention: Callable[[str], str],
 ) -> Card:
@@ -53,7 +53,7 @@ def settings_card(
     """
     heading = "**Your settings**" if not changed else "**Your settings were changed**"
     lines = [_line(name, settings, engines, changed=name in changed and len(changed) < len(NAMES)) for name in NAMES]
-    remarks = within((safe(sentence, 300) for sentence in misfits), 700)
+    remarks = within((safe(str(misfit), 300) for misfit in misfits), 700)
     return Card(
         text(heading),
         rule(),
