@@ -266,7 +266,7 @@ def test_the_command_to_repeat_a_job_has_the_words_that_were_added(options: Imag
 
 
 def test_a_job_of_an_older_version_has_the_words_in_its_prompt_and_gets_them_once() -> None:
-    stored = {"prompt": "a fox, in oil --seed 4", "engine": CORE.id, "private": False}
+    stored: dict[str, Any] = {"prompt": "a fox, in oil --seed 4", "engine": CORE.id, "private": False}
     options = ImagineOptions.from_json(stored)
     assert plan(read_command(options), ENGINES, XL.id).requests[0].prompts == (WeightedText("a fox, in oil"),)
     assert plan(read_command(replace(options, added="in oil")), ENGINES, XL.id).requests[0].prompts == (
