@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import simcord
 
+from bot.domain.engines import SIZE_OFF_GRID
 from storage.jobs import JobStatus
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, Studio, card, forge, told
 from tests.doubles.forms import filled, offered, send
+from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
@@ -28,7 +30,7 @@ async def test_the_form_holds_what_was_typed_in_fields_and_flags(studio: Studio)
         "Engine": [XL],
         "Size": "16:9",
         "Leave out": "",
-        "More settings": "--steps 20 --style anime",
+        "More settings": "--style anime --steps 20",
     }
 
 
@@ -114,7 +116,8 @@ async def test_what_is_wrong_is_said_with_the_way_back_and_nothing_typed_is_lost
     shown = await studio.press(studio.ada, card(result), "Edit")
     refused = await send(studio.ada, shown, Prompt="a very long thought", Size="3x3", More_settings="--stepps 3")
     notice = told(refused)
-    assert "--stepps is no flag" in notice.text
+    assert shows(notice.text, SIZE_OFF_GRID)
+    assert "👉--stepps" in notice.text
     assert notice.labels == ["Edit again"]
     back = await studio.press(studio.ada, notice, "Edit again")
     assert filled(back)["Prompt"] == "a very long thought"

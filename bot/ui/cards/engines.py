@@ -13,10 +13,16 @@ from bot.domain.options import OPTIONS, PROMPT_LIMIT, SEED, SIZE, Feature, Optio
 from bot.domain.sizes import size_text
 from bot.people.threads import Page
 from bot.providers.base import Bounds, Engine, SizeGrid
-from bot.text import Text, plural, t
+from bot.text import Text, message, plural, t
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, quiet, rule, text, within
 from bot.ui.cards.wording import safe, units
 from bot.ui.pages import engines_id
+
+DEFAULT = message("engines_card.default", "default")
+EXACT_PRICE = message("engines_card.exact_price", "{price} an image, exact")
+SINGLE_PRICE = message("engines_card.single_price", "{price} an image")
+ESTIMATED_PRICE = message("engines_card.estimated_price", "{price} an image, an estimate")
+TAKES = message("engines_card.takes", "Options: {options}")
 
 _SIZES_SHOWN = 9
 _STYLES_SHOWN = 8
@@ -71,7 +77,7 @@ def engine_card(engine: Engine, price: Price, *, default: bool) -> Card:
     """Everything that one engine takes, and what it costs."""
     facts = [
         t("Price: {price}", price=_price(price)),
-        t("Options: {options}", options=[SIZE.label, *_takes(engine)]),
+        TAKES(options=[SIZE.label, *_takes(engine)]),
         t("Prompt: up to {limit} characters", limit=min(engine.prompt_limit, PROMPT_LIMIT)),
         *(
             t("{label}: {range}", label=feature.label, range=_with_default(bounds))
@@ -103,16 +109,16 @@ def _list(label: Text, names: list[str]) -> str:
 
 
 def _default_mark(default: bool) -> str:
-    return f" · {t('default')}" if default else ""
+    return f" · {DEFAULT}" if default else ""
 
 
 def _price(price: Price) -> Text:
     if price.exact:
-        return t("{price} an image, exact", price=str(price))
+        return EXACT_PRICE(price=str(price))
     # A single price that is not exact says "about" by itself.
     if price.low == price.high:
-        return t("{price} an image", price=str(price))
-    return t("{price} an image, an estimate", price=str(price))
+        return SINGLE_PRICE(price=str(price))
+    return ESTIMATED_PRICE(price=str(price))
 
 
 def _number(value: float) -> str:
@@ -143,7 +149,7 @@ def _engine(engine: Engine, price: Price, *, default: bool, room: int) -> str:
     lines = [
         f"**{safe(engine.name, 100)}**{_default_mark(default)}",
         f"{_price(price)} · {safe(engine.id, 120)}",
-        quiet(t("Options: {options}", options=[SIZE.label, *options])),
+        quiet(TAKES(options=[SIZE.label, *options])),
         quiet(t("Sizes: {sizes}", sizes=_sizes(engine))),
     ]
     if engine.styles:
