@@ -21,8 +21,8 @@ _LEFT_OUT = re.compile("[\u0300-\u036f\u00ad\u034f\u200b-\u200f\u2060-\u2064\ufe
 
 
 def words_of(options: Mapping[str, Any]) -> str:
-    """What a job with these options is found by: the words of its prompt."""
-    return folded(str(options.get("prompt", "")))[:WORDS_AT_MOST]
+    """What a job with these options is found by: the words of its prompt, and those that were added to it."""
+    return folded(f"{options.get('prompt', '')} {options.get('added') or ''}")[:WORDS_AT_MOST]
 
 
 def folded(text: str) -> str:

@@ -162,7 +162,7 @@ class Rules:
 
 def texts_of(options: ImagineOptions, plan: Plan | None) -> list[str]:
     """All that was typed in words, and what became of it: braces and backslashes could take a word apart."""
-    texts = [options.prompt, options.negative or "", options.style or ""]
+    texts = [options.prompt, options.added or "", options.negative or "", options.style or ""]
     for request in plan.requests if plan is not None else ():
         # What stands in one part stands in all of them together.
         texts += [" ".join(part.text for part in request.prompts), request.negative or "", request.style or ""]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.domain.options import PROMPT_LIMIT, value_text
+from bot.domain.options import PROMPT_LIMIT
 from bot.domain.prompt.choices import (
     EMPTY_CHOICE,
     NESTED_BRACES,
@@ -301,14 +301,6 @@ def test_choices_that_are_refused(text: str, position: int, wanted: Message | Te
         expand(text)
     assert caught.value.position == position
     assert says(caught.value, position, wanted)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(1.0, "1"), (-0.5, "-0.5"), (0.00001, "0.00001"), (10, "10"), (1e22, "1" + "0" * 22), (0.0, "0")],
-)
-def test_numbers_are_written_as_people_write_them(value: float, text: str) -> None:
-    assert value_text(value) == text
 
 
 @pytest.mark.parametrize(
