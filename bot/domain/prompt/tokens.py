@@ -33,7 +33,7 @@ _NAME_END = re.compile(r"[=＝\s]|$")
 # A known name whose value, which begins with a digit, follows it without a space.
 _BEFORE_DIGITS = "|".join(flag for flag, option in FLAGS.items() if option is SIZE or option.kind is not str)
 _GLUED = re.compile(rf"(?P<name>{_BEFORE_DIGITS}):?(?P<value>\d.*)", re.DOTALL)
-# What follows dashes with a space behind them as if they were a flag's: a number, or after “--” anything.
+# A name after dashes and a space, and whether a number follows it.
 _APART = re.compile(r"\s+(?P<name>\w+)\s+(?P<number>\d)?")
 
 
@@ -75,7 +75,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A ``::`` and what stands right after it like a number; empty: nothing of the kind."""
+    """A ``::`` and the text right after it that looks like a number, if any."""
 
     position: int
     number: str
@@ -136,7 +136,7 @@ def _scan_word(text: str, start: int, faults: list[Fault]) -> tuple[str, int]:
 
 
 def escape_length(text: str, position: int) -> int:
-    """How many characters the escape at this place takes, its backslash counted, or 0 if there is none."""
+    """The length of the escape at this place with its backslash, 0 if there is none."""
     if text[position] != "\\":
         return 0
     if text.startswith("::", position + 1):
@@ -149,10 +149,10 @@ def _word_starts(text: str, position: int) -> bool:
 
 
 def flag_at(text: str, position: int) -> Flag | None:
-    """The flag that starts at this place: a known name after any dash signs, or after ``--`` any name.
+    """The flag that starts at this place: a known name after any dash signs, or any name after ``--``.
 
-    Keyboards make all kinds of dashes of ``--``. A known name with its number right behind it is an unknown flag, which
-    is refused.
+    Keyboards replace ``--`` by all kinds of dashes. A known name followed by its number without a space is an unknown
+    flag, which is refused.
     """
     dashes = _DASH_RUN.match(text, position)
     if dashes is None:
@@ -165,13 +165,13 @@ def flag_at(text: str, position: int) -> Flag | None:
 
 
 def glued(name: str) -> str | None:
-    """An unknown flag's name with the space that it lacks, or None where it is another mistake."""
+    """An unknown flag's name with the missing space, or None if it is another mistake."""
     found = _GLUED.match(name)
     return None if found is None else f"{found['name']} {found['value']}"
 
 
 def reads_as_flag(words: str) -> bool:
-    """Whether the first of these words would be read as a flag, or as the dashes of one."""
+    """Whether the first of these words would be parsed as a flag, or as the dashes of one."""
     return flag_at(words, 0) is not None or _flag_apart(words, 0, words.find(" ") % (len(words) + 1)) is not None
 
 
@@ -181,7 +181,7 @@ def _end_of_name(text: str, start: int) -> int:
 
 
 def _flag_apart(text: str, start: int, end: int) -> str | None:
-    """The known flag whose dashes are the word at this place, with a space in it: ``- -ar 1:1``, ``-- ar 1:1``."""
+    """The known flag that is split by a space after its dashes: ``- -ar 1:1``, ``-- ar 1:1``."""
     if not _DASH_RUN.fullmatch(text, start, end):
         return None
     following = end
@@ -189,7 +189,7 @@ def _flag_apart(text: str, start: int, end: int) -> str | None:
         following += 1
     flag = flag_at(text, following)
     if flag is not None and flag.name in FLAGS:
-        # A dash before a whole “--” is a dash.
+        # A dash before a complete “--” is plain text.
         return None if text[following + 1] in DASHES else flag.name
     found = _APART.match(text, end)
     name = found["name"].lower() if found is not None else ""
@@ -199,7 +199,7 @@ def _flag_apart(text: str, start: int, end: int) -> str | None:
 
 
 def _number_end(text: str, start: int) -> int:
-    """Where the number ends that stands right after ``::``; ``start`` itself if something else stands there."""
+    """The end of the number right after ``::``; ``start`` itself if there is none."""
     if start == len(text) or not (text[start] in _NUMBER_STARTS or text[start].isdecimal()):
         return start
     end = start
@@ -209,7 +209,7 @@ def _number_end(text: str, start: int) -> int:
 
 
 def excerpt(text: str, position: int) -> str:
-    """A short piece of the text around a place, with a mark at it."""
+    """A short piece of the text around a place, with a mark at the place."""
     text = clean(text)
     start = max(0, position - _EXCERPT_BEFORE)
     end = position + _EXCERPT_AFTER
