@@ -204,7 +204,7 @@ def plan(command: Command, engines: Mapping[str, Engine], default_engine: str) -
     if command.error is not None:
         raise _with(command.error, problems)
     if problems:
-        raise UserError(*_once(problems))
+        raise UserError(*dict.fromkeys(problems))
     requests = tuple(request for draft in drafts for request in split(draft, engines[draft.engine]))
     return Plan(options, requests, prompts=len(prompts), title=title_of(prompts[0]))
 
@@ -237,7 +237,7 @@ def _comparison(command: Command, names: Sequence[str], engines: Mapping[str, En
         except UserError as error:
             problems += error.problems
     if problems:
-        raise UserError(*_once(problems))
+        raise UserError(*dict.fromkeys(problems))
     requests = tuple(request for draft in drafts for request in split(draft, engines[draft.engine]))
     return Plan(replace(options, engines=tuple(chosen)), requests, prompts=1, title=title_of(command.prompts[0]))
 
@@ -261,16 +261,7 @@ def left_out(options: ImagineOptions, engine: Engine) -> tuple[Text, ...]:
 
 
 def _with(error: PromptError, problems: Sequence[Problem]) -> UserError:
-    return UserError(*error.problems, *_once(problems)) if problems else error
-
-
-def _once(problems: Iterable[Problem]) -> list[Problem]:
-    """Each problem once, in order."""
-    found: list[Problem] = []
-    for problem in problems:
-        if problem not in found:
-            found.append(problem)
-    return found
+    return UserError(*error.problems, *dict.fromkeys(problems)) if problems else error
 
 
 # --- fields and flags together ------------------------------------------------------------------------------------

@@ -14,16 +14,7 @@ from pydantic import TypeAdapter
 from bot.clock import Clock
 from bot.domain.characters import typed
 from bot.domain.engines import few, find_engine, own_name, takes_shape
-from bot.domain.options import (
-    IMAGES,
-    IMAGES_PER_JOB,
-    NOT_A_SIZE,
-    STYLE,
-    Defaults,
-    Unreadable,
-    decoded,
-    means_nothing,
-)
+from bot.domain.options import IMAGES, IMAGES_PER_JOB, NOT_A_SIZE, STYLE, Defaults, Unreadable, decoded, means_nothing
 from bot.domain.prompt.parser import plain_words
 from bot.domain.requests import WRONG_NUMBER_OF_IMAGES
 from bot.domain.sizes import parse_shape

@@ -9,7 +9,7 @@ from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import Plan
 from bot.errors import Problem, UserError
-from bot.jobs.service import Refusal
+from bot.jobs.service import CommandRefused
 from bot.ui.cards.layout import notice, refusal
 from bot.ui.first_answer import promise
 from bot.ui.replies import Press
@@ -73,14 +73,14 @@ async def planned(interaction: Press, options: ImagineOptions, *, complete: bool
         plan: Plan | None
         try:
             plan = await actions.checked(origin, options, complete=complete)
-        except Refusal as error:
+        except CommandRefused as error:
             plan, problems = error.plan, [*error.problems, *problems]
         else:
             if not problems:
                 return plan
         # Only the one who asked is told why it cannot be.
         await promise(interaction)
-        raise await actions.with_limits(origin, problems, plan=plan, images=options.images)
+        raise await actions.with_limits(origin, options, problems, plan)
 
 
 def missing_permissions(interaction: Press, origin: Origin, *, private: bool) -> tuple[str, ...]:
@@ -133,8 +133,6 @@ async def start(interaction: Press, plan: Plan, *, parent_id: int | None = None)
         await take_back(interaction, error, private=private)
     else:
         await client.delivery.show(job_id)
-        if proposed:
-            client.proposals.wake()
 
 
 async def deferred(interaction: Press, *, private: bool) -> int:

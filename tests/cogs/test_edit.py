@@ -8,7 +8,7 @@ import pytest
 import simcord
 
 from bot.domain.engines import SIZE_OFF_GRID
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, Studio, card, forge, told
 from tests.doubles.forms import filled, offered, send
 from tests.doubles.texts import shows

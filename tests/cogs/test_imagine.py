@@ -6,7 +6,7 @@ import discord
 import pytest
 
 from bot.domain.options import SEED, STYLE
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, told
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"

@@ -10,7 +10,7 @@ from bot.domain.options import ImagineOptions
 from bot.domain.requests import encode_request
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import Engine, ImageRequest, Size, WeightedText
-from storage.jobs import Job, JobStatus, StoredImage, Submission, SubmissionStatus
+from storage.records import Job, JobStatus, StoredImage, Submission, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
 
 ENGINE = ScriptedProvider().engines[0]

@@ -11,7 +11,7 @@ from bot.domain.engines import few
 from bot.domain.money import Price
 from bot.domain.options import OPTIONS, PROMPT_LIMIT, SEED, SIZE, Feature, Option, features
 from bot.domain.sizes import size_text
-from bot.people.threads import Page
+from bot.jobs.view import Page
 from bot.providers.base import Bounds, Engine, SizeGrid
 from bot.text import Text, message, plural, t
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, quiet, rule, text, within

@@ -9,7 +9,7 @@ from bot.jobs.view import JobView
 from bot.providers.base import ImageRequest, WeightedText
 from bot.text import listed, plural, t
 from bot.ui.cards.wording import plain, safe
-from storage.jobs import StoredImage
+from storage.records import StoredImage
 
 ALT_AT_MOST = 1024
 PROMPT_AT_MOST = 1500

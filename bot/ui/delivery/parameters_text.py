@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from bot.domain.options import OPTIONS, SIZE, value_text
 from bot.providers.base import Engine, ImageRequest, WeightedText
-from storage.jobs import StoredImage
+from storage.records import StoredImage
 
 UNKNOWN = "unknown"
 """What is not known of an image, where readers want something."""
