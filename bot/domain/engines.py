@@ -30,23 +30,16 @@ AND_MORE = message("engines.and_more", "{names} and {count} more")
 ENGINE_AMBIGUOUS = message("engines.ambiguous", "Several engines are called “{text}”. Use an id: {engines}.")
 NO_ENGINES = message("engines.none", "No image engine is available right now.")
 UNKNOWN_ENGINE = message("engines.unknown", "There is no engine “{text}”. Available: {engines}.")
-UNKNOWN_ENGINE_OF_MANY = message("engines.unknown_of_many", "There is no engine “{text}”. /engines lists all {total}.")
-ENGINE_MISSPELT = message("engines.misspelt", "There is no engine “{text}”. Did you mean {near}? Available: {engines}.")
-ENGINE_MISSPELT_OF_MANY = message(
-    "engines.misspelt_of_many", "There is no engine “{text}”. Did you mean {near}? /engines lists all {total}."
-)
+ENGINE_MISSPELT = message("engines.misspelt", "There is no engine “{text}”. Did you mean {near}? /engines lists all.")
 NOT_TAKEN = message("engines.not_taken", "{engine} doesn't take {feature}. Engines that do: {others}.")
-NOT_TAKEN_BY_ANY = message(
-    "engines.not_taken_by_any", "{engine} doesn't take {feature}, and no other engine here does."
-)
+NOT_TAKEN_BY_ANY = message("engines.not_taken_by_any", "{engine} doesn't take {feature}. No other engine does.")
 TAKES = message("engines.takes", "{engine} takes {features}.")
 USE_NO_FLAG = message("engines.use_no_flag", "To leave things out with {engine}, use --no.")
 PROMPT_TOO_LONG = message(
-    "engines.prompt_too_long", "{engine} takes prompts of up to {limit} characters; this one has {length}."
+    "engines.prompt_too_long", "{engine} takes prompts of up to {limit} characters, not {length}."
 )
 NEGATIVE_TOO_LONG = message(
-    "engines.negative_too_long",
-    "{engine} takes negative prompts of up to {limit} characters; this one has {length}.",
+    "engines.negative_too_long", "{engine} takes negative prompts of up to {limit} characters, not {length}."
 )
 OUT_OF_RANGE = message("engines.out_of_range", "{label} must be between {low} and {high} for {engine}, not {value}.")
 SIZE_NOT_LISTED = message("engines.size_not_listed", "{engine} can't make {size}. It makes {sizes}.")
@@ -56,8 +49,7 @@ SIZE_OFF_GRID = message(
 )
 UNKNOWN_NAME = message("engines.unknown_name", "{label} “{text}” isn't available on {engine}. Choose from: {names}.")
 NAME_MISSPELT = message(
-    "engines.name_misspelt",
-    "{label} “{text}” isn't available on {engine}. Did you mean {near}? Choose from: {names}.",
+    "engines.name_misspelt", "{label} “{text}” isn't available on {engine}. Did you mean {near}? Choose from: {names}."
 )
 LISTED_UNDER = message("engines.listed_under", "/engines engine:{engine} lists everything that it has.")
 
@@ -65,7 +57,7 @@ LISTED_AT_MOST = 8
 """At most this many engines or other things are named in a sentence."""
 _NAMES_LISTED = 20
 _SUGGESTED = 3
-_QUOTED = 100
+_QUOTED = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +119,9 @@ def find_engine(text: str, engines: Mapping[str, Engine]) -> Engine:
         raise UserError(NO_ENGINES)
     shown = text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…"
     near = _near(text, engines)
-    if len(engines) > LISTED_AT_MOST:
-        problem = ENGINE_MISSPELT_OF_MANY if near else UNKNOWN_ENGINE_OF_MANY
-        raise UserError(problem(text=shown, near=_ids(near), total=len(engines)))
-    problem = ENGINE_MISSPELT if near else UNKNOWN_ENGINE
-    raise UserError(problem(text=shown, near=_ids(near), engines=_ids(engines.values())))
+    if near:
+        raise UserError(ENGINE_MISSPELT(text=shown, near=_ids(near)))
+    raise UserError(UNKNOWN_ENGINE(text=shown, engines=_ids(engines.values())))
 
 
 def few(names: Iterable[str], most: int = LISTED_AT_MOST) -> Text | str:

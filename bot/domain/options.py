@@ -114,19 +114,19 @@ class Option(Feature):
     """A row of the table.
 
     ``name`` is that of its field in commands, in ``ImagineOptions`` and in ``ImageRequest``. ``kind`` is the type of
-    the command's option and ``low`` to ``high`` its range: of the number, or of the text's length. ``flags`` set it in
-    a prompt, the first one is printed; ``expects`` says what follows them. ``read`` turns text into a value or raises
-    ValueError. ``said`` shows a ``value``, with ``count`` for its plural.
+    the command's option and ``low`` to ``high`` its range: of the number, or of the text's length. ``read`` turns text
+    into a value or raises ValueError; ``expects`` says what it takes. ``said`` shows a ``value``, with ``count`` for
+    its plural. ``flags`` set it in a prompt, by default its name; the first one is printed.
     """
 
     description: Text
-    kind: type[str] | type[int] | type[float]
-    low: int
-    high: int
-    flags: tuple[str, ...]
     expects: Text
-    read: Callable[[str], Value]
     said: Message
+    kind: type[str] | type[int] | type[float] = str
+    low: int = 1
+    high: int = NAME_AT_MOST
+    read: Callable[[str], Value] = str
+    flags: tuple[str, ...] = ()
     names: Callable[[Engine], tuple[str, ...]] = _no_names
     """The engine's own names to choose from, none: any."""
     has_default: bool = False
@@ -137,6 +137,10 @@ class Option(Feature):
     """The value that means the same as none."""
     png_name: str = ""
     """Its name in the parameters text of image files."""
+
+    def __post_init__(self) -> None:
+        if not self.flags:
+            object.__setattr__(self, "flags", (self.name,))
 
     @property
     def has_names(self) -> bool:
@@ -169,12 +173,7 @@ _ROWS = (
         label=t("Engine"),
         noun=t("an engine"),
         description=t("Which engine makes it"),
-        kind=str,
-        low=1,
-        high=NAME_AT_MOST,
-        flags=("engine",),
         expects=t("the name of an engine"),
-        read=str,
         said=message("option.engine", "engine {value}"),
         has_default=True,
     ),
@@ -183,8 +182,6 @@ _ROWS = (
         label=t("Size"),
         noun=t("a size"),
         description=t("Width x height in pixels, or a shape such as 16:9"),
-        kind=str,
-        low=1,
         high=SIZE_AT_MOST,
         flags=("size", "ar", "aspect"),
         expects=t("a size such as 1024x1024 or a shape such as 16:9"),
@@ -199,9 +196,7 @@ _ROWS = (
         noun=t("a number of images"),
         description=t("How many images"),
         kind=int,
-        low=1,
         high=IMAGES_PER_JOB,
-        flags=("images",),
         expects=t("a whole number"),
         read=whole_number,
         said=message("option.images", "{value} image", "{value} images"),
@@ -213,12 +208,9 @@ _ROWS = (
         noun=t("a negative prompt"),
         ability=Ability.NEGATIVE,
         description=t("What to leave out"),
-        kind=str,
-        low=1,
         high=PROMPT_LIMIT,
         flags=("no", "negative"),
         expects=t("the things to leave out, such as: text, frames"),
-        read=str,
         said=message("option.negative", "without {value}"),
         several_words=True,
     ),
@@ -228,12 +220,7 @@ _ROWS = (
         noun=t("a style"),
         ability=Ability.STYLE,
         description=t("One of the engine's styles"),
-        kind=str,
-        low=1,
-        high=NAME_AT_MOST,
-        flags=("style",),
         expects=t("the name of a style"),
-        read=str,
         said=message("option.style", "style {value}"),
         names=lambda engine: engine.styles,
         has_default=True,
@@ -247,9 +234,7 @@ _ROWS = (
         bounds=lambda engine: engine.steps,
         description=t("How many steps the engine takes; more can be finer and cost more"),
         kind=int,
-        low=1,
         high=150,
-        flags=("steps",),
         expects=t("a whole number"),
         read=whole_number,
         said=message("option.steps", "{value} step", "{value} steps"),
@@ -265,7 +250,6 @@ _ROWS = (
         kind=int,
         low=0,
         high=SEED_AT_MOST,
-        flags=("seed",),
         expects=t("a whole number of at most 12 digits"),
         read=whole_number,
         said=message("option.seed", "seed {value}"),
@@ -282,7 +266,6 @@ _ROWS = (
         kind=float,
         low=0,
         high=35,
-        flags=("guidance",),
         expects=t("a number such as 7.5"),
         read=decimal_number,
         said=message("option.guidance", "guidance {value}"),
@@ -294,12 +277,7 @@ _ROWS = (
         noun=t("a sampler"),
         ability=Ability.SAMPLER,
         description=t("How the engine removes noise"),
-        kind=str,
-        low=1,
-        high=NAME_AT_MOST,
-        flags=("sampler",),
         expects=t("the name of a sampler"),
-        read=str,
         said=message("option.sampler", "sampler {value}"),
         names=lambda engine: engine.samplers,
         png_name="Sampler",
