@@ -6,6 +6,7 @@ from typing import Any
 
 import simcord
 
+from bot.domain.options import IMAGES, STYLE
 from storage import jobs as rows
 from storage import submissions
 from tests.cogs.conftest import BASIC, Shown, Studio, card, forge, told
@@ -31,7 +32,7 @@ async def test_everything_that_is_known_is_there(studio: Studio) -> None:
     assert submission.handle is not None
     for words in (
         "**Job 1** · finished and shown",
-        "Stable Diffusion XL 0.9 · 1024x1024 · 2 images · anime · 20 steps",
+        f"Stable Diffusion XL 0.9 · 1024x1024 · {IMAGES.text(2)} · {STYLE.text('anime')}",
         "Cost: 10 credits (exact)",
         "Thread: a fox",
         f"ai-client: thread {submission.handle['thread']}, request ",

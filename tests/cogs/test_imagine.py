@@ -5,6 +5,7 @@ from __future__ import annotations
 import discord
 import pytest
 
+from bot.domain.options import SEED, STYLE
 from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
 from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, told
@@ -36,7 +37,7 @@ async def test_the_card_follows_the_work(slow_studio: Studio) -> None:
     await slow_studio.begun()
     await slow_studio.until(lambda: "Sent to the image service" in card(result).text)
     shown = card(result)
-    assert "1024x1024 · anime · seed 7" in shown.text
+    assert f"1024x1024 · {STYLE.text('anime')} · {SEED.text(7)}" in shown.text
     assert f"6 credits held, the exact price · for <@{slow_studio.ada.id}>" in shown.text
     assert shown.labels == []
     slow_studio.stand_in.finish_all()

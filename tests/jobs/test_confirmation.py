@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import select
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress
-from bot.domain.requests import ImagineOptions
 from bot.errors import UserError
 from bot.jobs import service as jobs_service
 from bot.jobs.circuit_breaker import FAILURES
