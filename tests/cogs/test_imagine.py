@@ -5,8 +5,10 @@ from __future__ import annotations
 import discord
 import pytest
 
+from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
 from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, told
+from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 

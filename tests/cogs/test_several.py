@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
 from fakes.services import Fault
 from fakes.services.faults import Status
 from storage import ledger
 from storage import submissions as rows
 from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, forge, told
+from tests.doubles.texts import shows
 
 
 async def held(studio: Studio) -> int:
