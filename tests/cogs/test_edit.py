@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 import simcord
 
+from bot.jobs import service
+from bot.jobs import view as job_view
 from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, Studio, card, forge, told
 from tests.doubles.forms import filled, offered, send
+from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
@@ -90,7 +93,7 @@ async def test_nobody_else_edits_what_is_private(studio: Studio) -> None:
     for person in (studio.ben, studio.admin):
         refused = await forge(studio, person, "edit", 1)
         assert refused.modal is None
-        assert "private job" in told(refused).text
+        assert shows(told(refused).text, job_view.PRIVATE_JOB)
 
 
 async def test_an_edit_of_something_private_is_private(studio: Studio) -> None:
@@ -142,7 +145,7 @@ async def test_a_failure_in_a_form_is_apologised_for(studio: Studio, monkeypatch
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a made-up fault")
 
-    monkeypatch.setattr(type(studio.runtime.actions), "check_as_it_is", broken)
+    monkeypatch.setattr(service.JobService, "check", broken)
     said = told(await send(studio.ada, shown))
     assert "something went wrong on our side with job 1" in said.text
 

@@ -14,6 +14,7 @@ import simcord
 
 from bot.domain.place import Origin
 from bot.jobs.circuit_breaker import FAILURES
+from bot.jobs.service import CANCELLED
 from bot.providers.base import Cause
 from bot.servers import printed_report
 from bot.servers.reports import Asker
@@ -23,6 +24,7 @@ from storage import ledger
 from storage.reconcile import reconcile
 from storage.records import SubmissionStatus
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, settings, told
+from tests.doubles.texts import shows
 
 COMMANDS = ("usage report", "usage export", "usage jobs")
 
@@ -290,7 +292,7 @@ async def test_what_runs_now_and_how_it_is_cancelled(make_studio: MakeStudio) ->
     assert "secret" not in said
     assert card(shown).labels == ["Cancel job 2"]
     pressed = await studio.press(studio.admin, card(shown), "Cancel job 2")
-    assert "Job 2 was cancelled" in text_of(pressed)
+    assert shows(text_of(pressed), CANCELLED)
     assert "1 job, 1 request, 0 waiting" in text_of(pressed)
     too_late = text_of(await studio.admin.slash(studio.channel, "usage jobs", cancel=1))
     assert "Too late" in too_late
