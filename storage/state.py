@@ -1,4 +1,4 @@
-"""Small facts that outlive a restart, by name: plain JSON."""
+"""Small facts that survive a restart, by name, as plain JSON."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _STATE = tables.state.c
 
 
 async def get(conn: AsyncConnection, name: str) -> Any:
-    """The value, or None if there is none of this name."""
+    """The value of this name, or None."""
     return (await conn.execute(select(_STATE.value).where(_STATE.name == name))).scalar_one_or_none()
 
 
 async def put(tx: AsyncConnection, name: str, value: Any) -> None:
-    """Set the value, in place of the one of this name. Raises ValueError for None, which means that there is none."""
+    """Set the value of this name. Raises ValueError for None, which means that there is no value."""
     if value is None:
-        raise ValueError("None cannot be kept: it means that there is no value")
+        raise ValueError("None cannot be stored: it means that there is no value")
     changed = await tx.execute(update(tables.state).where(_STATE.name == name).values(value=value))
     if changed.rowcount == 0:
         await tx.execute(insert(tables.state).values(name=name, value=value))

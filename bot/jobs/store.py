@@ -18,7 +18,7 @@ from bot.jobs.durations import Durations
 from bot.jobs.view import JobView, Progress, load
 from bot.providers.base import Cost, Engine, FetchedImage, Handle, Provider
 from bot.text import message
-from storage import endings, ledger, running, submissions, tidying
+from storage import endings, ledger, retention, running, submissions
 from storage import jobs as rows
 from storage.database import AsyncConnection, Database
 from storage.images import NewImage, add_images, add_removals, forget_files, forget_previews, images_of
@@ -398,7 +398,7 @@ class JobStore:
             ids = [image.id for image in made]
             await forget_files(tx, ids)
             await forget_previews(tx, ids)
-            await tidying.blank_job(tx, job_id)
+            await retention.erase_request(tx, job_id)
             names = [name for image in made for name in (image.file, image.preview) if name is not None]
             await add_removals(tx, names)
         return names

@@ -16,8 +16,10 @@ import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from storage import state, tables
-from storage.database import AsyncConnection, Database, InstanceLock, StorageError, database_path
+from storage.database import AsyncConnection, Database, InstanceLock, database_path
+from storage.errors import Fault
 from storage.sqlite import connection as sqlite
+from tests.doubles.texts import fails
 from tests.storage.rows import add_job, address, count
 
 
@@ -179,7 +181,7 @@ async def test_a_full_disk_is_said_plainly_and_nothing_is_half_written(database:
             await state.put(tx, "small", 1)
             await state.put(tx, "large", "x" * 100_000)
 
-    with pytest.raises(StorageError, match="disk is full"):
+    with fails(Fault.DISK_FULL):
         await fill()
     async with database.write() as tx:
         assert await count(tx, tables.state) == 0
@@ -196,9 +198,9 @@ async def test_another_programs_lock_is_said_plainly(url: str, path: Path, monke
         async with database.write() as tx:
             await state.get(tx, "name")
 
-    with pytest.raises(StorageError, match="locked by another program"):
+    with fails(Fault.LOCKED):
         await write()
-    with pytest.raises(StorageError, match="locked by another program"):
+    with fails(Fault.LOCKED):
         await Database.open(url)
     async with database.read() as conn:
         assert await state.get(conn, "name") is None
@@ -210,28 +212,28 @@ async def test_another_programs_lock_is_said_plainly(url: str, path: Path, monke
 
 async def test_a_read_only_file_is_said_plainly_at_the_start(url: str, path: Path) -> None:
     await asyncio.to_thread(make_read_only, path)
-    with pytest.raises(StorageError, match="read-only"):
+    with fails(Fault.READ_ONLY):
         await Database.open(url)
 
 
 async def test_a_file_that_is_not_a_database_is_said_plainly(tmp_path: Path) -> None:
     path = tmp_path / "easel.db"
     path.write_bytes(b"this is a letter to my aunt, " * 100)
-    with pytest.raises(StorageError, match="is not a database"):
+    with fails(Fault.NOT_A_DATABASE):
         await Database.open(address(path))
 
 
 async def test_a_damaged_file_is_said_plainly(url: str, path: Path) -> None:
     await asyncio.to_thread(damage, path)
     database = await Database.open(url)
-    with pytest.raises(StorageError, match="damaged"):
+    with fails(Fault.DAMAGED):
         async with database.read() as conn:
             await count(conn, tables.jobs)
     await database.close()
 
 
 async def test_a_missing_file_is_not_made_by_opening(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="migrate"):
+    with fails(Fault.OUTDATED):
         await Database.open(address(tmp_path / "easel.db"))
     assert await asyncio.to_thread(os.listdir, tmp_path) == []
 
@@ -240,14 +242,14 @@ async def test_a_missing_file_is_not_made_by_opening(tmp_path: Path) -> None:
     "wrong", ["postgresql+asyncpg://here/easel", "sqlite:///easel.db", "sqlite+aiosqlite://", "easel.db", ""]
 )
 def test_an_address_of_another_kind_is_refused(wrong: str) -> None:
-    with pytest.raises(StorageError, match="must look like"):
+    with fails(Fault.BAD_ADDRESS):
         database_path(wrong)
 
 
 async def test_only_one_instance_runs_on_a_database(tmp_path: Path) -> None:
     url = address(tmp_path / "not" / "yet" / "easel.db")
     async with InstanceLock(url):
-        with pytest.raises(StorageError, match="already running"):
+        with fails(Fault.ALREADY_RUNNING):
             async with InstanceLock(url):
                 pytest.fail("the second was let in")
         async with InstanceLock(address(tmp_path / "other.db")):
@@ -269,7 +271,7 @@ async def test_a_database_has_one_lock_by_whatever_name_it_is_reached(path: Path
     for held in names:
         async with InstanceLock(address(held)):
             for name in names:
-                with pytest.raises(StorageError, match="already running"):
+                with fails(Fault.ALREADY_RUNNING):
                     async with InstanceLock(address(name)):
                         pytest.fail(f"{name} was let in beside {held}")
 
@@ -278,14 +280,14 @@ async def test_a_database_with_two_names_of_its_own_is_refused(path: Path, tmp_p
     """Each would have a log beside it, and neither would be whole."""
     await asyncio.to_thread((tmp_path / "second.db").hardlink_to, path)
     for name in ("easel.db", "second.db"):
-        with pytest.raises(StorageError, match="several names"):
+        with fails(Fault.SEVERAL_NAMES):
             async with InstanceLock(address(tmp_path / name)):
                 pytest.fail("it was let in")
 
 
 async def test_two_databases_cannot_share_one_folder_of_pictures(tmp_path: Path) -> None:
     async with InstanceLock(address(tmp_path / "one.db"), tmp_path):
-        with pytest.raises(StorageError, match="already running"):
+        with fails(Fault.ALREADY_RUNNING):
             async with InstanceLock(address(tmp_path / "two.db"), tmp_path):
                 pytest.fail("the second was let in")
         async with InstanceLock(address(tmp_path / "two.db"), tmp_path / "elsewhere"):
@@ -296,7 +298,7 @@ async def test_two_databases_cannot_share_one_folder_of_pictures(tmp_path: Path)
 
 async def test_a_folder_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="cannot be used"):
+    with fails(Fault.FOLDER_UNUSABLE):
         async with InstanceLock(address(tmp_path / "file" / "easel.db")):
             pytest.fail("there is no such folder")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from discord.ui import LayoutView
 
 from bot.domain.periods import Period, Span
@@ -68,6 +69,7 @@ def report(by: By, lines: tuple[Line, ...], name: str = "2026-01-15..2026-02-14"
     )
 
 
+@pytest.mark.usefixtures("any_language")
 def test_a_report_fits_at_its_fullest() -> None:
     keys: dict[By, list[int | str | None]] = {
         By.USER: [2**62 + number for number in range(10)],
@@ -110,6 +112,7 @@ def request(number: int, status: SubmissionStatus) -> Request:
     )
 
 
+@pytest.mark.usefixtures("any_language")
 def test_what_runs_and_what_failed_fits_at_its_fullest() -> None:
     requests = tuple(request(number, list(SubmissionStatus)[number % 3]) for number in range(500))
     outages = tuple(Outage("p", NAUGHTY, 60.0, 10**12, 5, NAUGHTY * 9) for _ in range(9))
@@ -130,6 +133,7 @@ def test_what_runs_and_what_failed_fits_at_its_fullest() -> None:
     fits(person_card(person, NAMES))
 
 
+@pytest.mark.usefixtures("any_language")
 def test_limits_and_rules_fit_at_their_fullest() -> None:
     quotas = [Quota(Subject.SERVER, credits=HUGE), *(Quota(Subject.USER, 2**62 + n, HUGE, 10, 9) for n in range(999))]
     fits(quotas_card(quotas, Period.MONTH, Limits(HUGE, HUGE, HUGE)))
@@ -152,6 +156,7 @@ def test_limits_and_rules_fit_at_their_fullest() -> None:
     assert "\n# big" not in said(card)
 
 
+@pytest.mark.usefixtures("any_language")
 def test_the_log_fits_at_its_fullest_and_has_no_power() -> None:
     details = {"subject": "user", "id": str(2**62), "amount": HUGE, "note": NAUGHTY * 9}
     acts = [AdminAct(number, 1, 2**62, "quota grant", details, 10**12) for number in range(20)]

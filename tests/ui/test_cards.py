@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.domain.form_data import draft_of
@@ -90,8 +90,9 @@ def many(prompt: str, sentence: str) -> JobView:
     )
 
 
+@pytest.mark.usefixtures("any_language")
 @pytest.mark.slow
-@settings(max_examples=20)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(prompts, prompts)
 def test_the_fullest_cards_are_within_the_limits(prompt: str, sentence: str) -> None:
     shown = many(prompt, sentence)
@@ -406,6 +407,7 @@ def test_credits_are_told_with_what_is_left() -> None:
     check(credits_card(crowd, names={}, chart=None))
 
 
+@pytest.mark.usefixtures("any_language")
 def test_help_fits_with_the_longest_ids() -> None:
     def mention(name: str) -> str:
         return f"</{name}:{2**63}>"
@@ -417,6 +419,7 @@ def test_help_fits_with_the_longest_ids() -> None:
         check(subject_card(subject, mention, manages=True))
 
 
+@pytest.mark.usefixtures("any_language")
 def test_one_engine_fits_with_all_that_it_takes() -> None:
     check(engine_card(ENGINES["easel/xl"], Price(400, 2000, exact=False), default=True))
     crowded = replace(ENGINE, name="*" * 200, styles=("x" * 90,) * 400, samplers=("_" * 90,) * 400)
