@@ -20,9 +20,9 @@ from bot.config import BACKUPS, DISCORD_API, Settings
 from bot.errors import SettingsError, UserError
 from bot.gc_tuning import settle
 from bot.health import beating
+from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
-from bot.jobs.previews import Previews
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.jobs.store import JobStore
