@@ -12,7 +12,7 @@ from chaos.users import NUMBER, Ask, is_over
 from fakes.discord.loopback import Discord
 from fakes.discord.seen import Seen, look_at
 from fakes.services import StandIn
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 
 _NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})", re.IGNORECASE)
 _FAILED = ("No image came of this.", "Cancelled.")

@@ -24,6 +24,16 @@ class JobStatus(StrEnum):
     DELETED = "deleted"
 
 
+class LapseReason(StrEnum):
+    """Why a job never started."""
+
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    CANCELLED_BY_ADMIN = "cancelled_by_admin"
+    OTHER = "other"
+    """An older version stored something that is no longer understood."""
+
+
 class ShareState(StrEnum):
     """How far it is with showing a private result to others."""
 
@@ -34,6 +44,9 @@ class ShareState(StrEnum):
 
 UNSHOWN = frozenset({JobStatus.PROPOSED, JobStatus.WORKING, JobStatus.READY})
 """A job in one of these still waits for its images or for being shown, so all of it must stay."""
+
+UNLISTED = frozenset({JobStatus.LAPSED, JobStatus.DELETED})
+"""Jobs that lists leave out: never confirmed, or deleted."""
 
 
 class SubmissionStatus(StrEnum):
@@ -87,6 +100,14 @@ class Job:
     share_server_id: int | None = None
     share_channel_id: int | None = None
     share_message_id: int | None = None
+
+    @property
+    def lapse_reason(self) -> LapseReason | None:
+        """Why it was never started, if it lapsed."""
+        if self.status is not JobStatus.LAPSED:
+            return None
+        codes = [reason.value for reason in LapseReason]
+        return LapseReason(self.delivery_note) if self.delivery_note in codes else LapseReason.OTHER
 
     @property
     def public_in(self) -> int | None:

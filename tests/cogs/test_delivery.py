@@ -9,7 +9,7 @@ import pytest
 import simcord
 
 from storage.errors import StorageError
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.cogs.conftest import Shown, Studio, card
 
 SIXTEEN_MINUTES = 16 * 60

@@ -7,6 +7,7 @@ from typing import Any
 import simcord
 
 from storage import jobs as rows
+from storage import submissions
 from tests.cogs.conftest import BASIC, Shown, Studio, card, forge, told
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
@@ -26,7 +27,7 @@ async def test_everything_that_is_known_is_there(studio: Studio) -> None:
     result = await finished(studio, prompt="a fox --steps 20", engine=XL, style="anime", images=2)
     shown = await details(studio, studio.ada, card(result))
     async with studio.runtime.database.read() as connection:
-        (submission,) = await rows.submissions_of(connection, 1)
+        (submission,) = await submissions.submissions_of(connection, 1)
     assert submission.handle is not None
     for words in (
         "**Job 1** · finished and shown",

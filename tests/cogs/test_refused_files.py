@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import simcord
 
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.cogs.conftest import Studio, told
 from tests.cogs.test_history import looked
 from tests.cogs.test_undelivered import keep

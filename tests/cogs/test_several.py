@@ -6,9 +6,9 @@ import pytest
 
 from fakes.services import Fault
 from fakes.services.faults import Status
-from storage import jobs as rows
 from storage import ledger
-from storage.jobs import JobStatus
+from storage import submissions as rows
+from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, forge, told
 
 
@@ -122,7 +122,7 @@ async def test_a_price_can_be_confirmed_after_a_restart(studio: Studio) -> None:
 async def test_a_price_that_nobody_confirms_lapses_and_the_card_says_so(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     studio.clock.advance(15 * 60 - 14)
-    studio.runtime.client.proposals.wake()
+    await studio.runtime.actions.lapse_due()
     await studio.until(lambda: "Not started" in card(result).text)
     assert "its price was not confirmed in time. Nothing was sent, and nothing was charged." in card(result).text
     assert (await studio.job()).status is JobStatus.LAPSED

@@ -7,8 +7,9 @@ from typing import Any
 
 from bot.retention import DAY, Ages, tidy
 from bot.ui.delivery.links import SHOWN_PRIVATELY
+from storage import images
 from storage import jobs as rows
-from storage.jobs import Job, JobStatus
+from storage.records import Job, JobStatus
 from tests.cogs.conftest import Studio, card, told
 from tests.cogs.test_history import looked
 from tests.cogs.test_threads import forge, seen_by
@@ -139,7 +140,7 @@ async def test_what_is_no_longer_stored_is_not_offered(slow_studio: Studio) -> N
     studio = slow_studio
     await keep(studio)
     async with studio.runtime.database.write() as tx:
-        await rows.forget_files(tx, [image.id for image in await rows.images_of(tx, 1)])
+        await images.forget_files(tx, [image.id for image in await images.images_of(tx, 1)])
     shown = await looked(studio)
     assert "its files are gone" in shown.text
     assert "Show" not in shown.labels

@@ -13,8 +13,8 @@ from PIL import Image
 from bot.jobs.view import JobView
 from bot.ui.delivery.attachments import STEM_AT_MOST, labelled, pack, slug
 from storage.images import ImageFiles
-from storage.jobs import SubmissionStatus
 from storage.pools import Pools
+from storage.records import SubmissionStatus
 from tests.doubles.provider import png
 from tests.doubles.uploads import sent
 from tests.doubles.views import image, request, submission, view

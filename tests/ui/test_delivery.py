@@ -14,7 +14,7 @@ from bot.errors import Undelivered
 from bot.jobs.worker import Worker
 from bot.providers.base import Refused
 from storage import endings
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.ui.conftest import ADA, Post, message, refused, ways, worked
 
 PRIVATE: dict[str, Any] = {"private": True}

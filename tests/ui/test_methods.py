@@ -6,7 +6,7 @@ import pytest
 
 from bot.ui.delivery import methods
 from bot.ui.delivery.methods import LEFT, Reason, Step
-from storage.jobs import Job
+from storage.records import Job
 from tests.doubles.views import NOW, job
 from tests.ui.conftest import refused
 

@@ -7,9 +7,11 @@ import asyncio
 import pytest
 
 from bot.providers.base import Finished, Handle, ImageRequest
+from bot.ui.cards.job import RESUMED
 from bot.ui.delivery.images import REQUEST_LIMIT
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.doubles.provider import finished
+from tests.doubles.texts import shows
 from tests.ui.conftest import Post, refused
 
 
@@ -60,7 +62,7 @@ async def test_words_alone_keep_the_images(post: Post, monkeypatch: pytest.Monke
     await post.jobs.note(job_id, resumed_at=1)
     await post.delivery.show(job_id)
     last = post.discord.taken[-1]
-    assert "Picked up again" in last.says
+    assert shows(last.says, RESUMED)
     assert last.uploads == ()
     assert len(last.kept) == 1
 

@@ -10,7 +10,7 @@ from typing import Any
 from bot.jobs.view import JobView
 from bot.providers.base import Waiting
 from bot.ui.delivery.progress import EDIT_EVERY
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.ui.conftest import Post, refused, ways, worked
 
 PRIVATE: dict[str, Any] = {"private": True}

@@ -10,7 +10,7 @@ from bot.people.user_settings import Messages
 from fakes.discord.constants import Permission
 from fakes.discord.people import Person
 from fakes.discord.seen import Seen
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.wire.house import BY_BOT, BY_DM, BY_TOKEN, CORE, CORE_ROUTE, OVER, POST, House, has_files
 
 TOKEN_EDIT = "{webhook_token}/messages/{message_id}"

@@ -14,7 +14,7 @@ from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
 from fakes.discord.people import Person
 from fakes.services import StandIn, flat
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.wire.house import BY_BOT, BY_DM, BY_POST, BY_TOKEN, CORE, CORE_ROUTE, OVER, POST, PROMPT, House, has_files
 
 pytestmark = pytest.mark.slow

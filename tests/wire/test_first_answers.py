@@ -29,7 +29,7 @@ TYPED: dict[str, list[dict[str, Any]]] = {
     "imagine": [{"prompt": "a fox"}, {"prompt": "a fox --sed 7"}, {"prompt": "a {red, blue} fox", "private": True}],
     "compare": [{"prompt": "a fox"}],
     "engines": [{}, {"engine": CORE}],
-    "help": [{}, {"about": "pictures"}],
+    "help": [{}, {"about": "images"}],
     "history": [{}, {"search": "fox", "thread": "1"}],
     "credits": [{}],
     "thread new": [{}, {"title": "foxes"}],

@@ -20,7 +20,7 @@ from bot.jobs.decoding import Undecodable
 from bot.ui.delivery import image_metadata
 from bot.ui.delivery.file_segments import Piece, Spliced
 from storage.images import ImageFiles
-from storage.jobs import StoredImage
+from storage.records import StoredImage
 
 if TYPE_CHECKING:
     from PIL.Image import Image

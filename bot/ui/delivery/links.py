@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.ui.delivery.methods import Step
-from storage.jobs import Job, JobStatus, ShareState
+from storage.records import Job, JobStatus, ShareState
 
 SHOWN_PRIVATELY = "shown in the history"
 """The delivery note of a job that was shown in an answer to its author alone, where no link leads."""

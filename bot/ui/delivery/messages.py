@@ -14,7 +14,7 @@ import discord
 
 from bot.ui.cards.layout import Card, custom_id
 from bot.ui.delivery.images import Upload
-from storage.jobs import Job
+from storage.records import Job
 
 # A lost message is looked for among so many of the latest; whoever writes more in the meantime hides it.
 _LOOK_BACK = 100

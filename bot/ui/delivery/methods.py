@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import discord
 
-from storage.jobs import Job
+from storage.records import Job
 
 
 class Step(StrEnum):

@@ -7,14 +7,14 @@ import discord
 import structlog
 
 from bot.errors import UserError
-from bot.jobs.store import Jobs
+from bot.jobs.store import JobStore
 from bot.text import lasted
 from bot.ui.cards.layout import Card, notice
 from bot.ui.delivery.links import jump_url
 from bot.ui.delivery.messages import Messages
 from bot.ui.delivery.methods import Step
 from storage.errors import StorageError
-from storage.jobs import Job, JobStatus
+from storage.records import Job, JobStatus
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +25,7 @@ LONG = 60_000
 _TELLS_BY_ITSELF = (Step.POST.value, Step.DM.value)
 
 
-async def tell_if_long(jobs: Jobs, job_id: int, messages: Messages) -> None:
+async def tell_if_long(jobs: JobStore, job_id: int, messages: Messages) -> None:
     """Send the author of a job that was just shown a direct message, if it took long and nothing else told them.
 
     Never raises: the result is where it belongs, and this is only a word about it.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from bot.domain.prompt.parser import number_text
 from bot.providers.base import Bounds, Engine, ImageRequest, WeightedText
-from storage.jobs import StoredImage
+from storage.records import StoredImage
 
 UNKNOWN = "unknown"
 """What is not known of an image, where readers want something."""

@@ -16,7 +16,7 @@ import structlog
 from bot.clock import Clock
 from bot.domain.place import TOKEN_LIFE
 from bot.errors import Undelivered, UserError
-from bot.jobs.store import Jobs
+from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
 from bot.ui.cards.layout import Card
 from bot.ui.cards.proposal import unfinished_card
@@ -30,7 +30,7 @@ from bot.ui.delivery.partial_images import Growing
 from bot.ui.delivery.result import Showing
 from storage.errors import StorageError
 from storage.images import ImageFiles
-from storage.jobs import Job, JobStatus
+from storage.records import Job, JobStatus
 
 if TYPE_CHECKING:
     from bot.ui.client import Easel
@@ -69,7 +69,7 @@ class Delivery:
     It waits for the bot to log in, so the worker may start before.
     """
 
-    def __init__(self, *, jobs: Jobs, files: ImageFiles, clock: Clock) -> None:
+    def __init__(self, *, jobs: JobStore, files: ImageFiles, clock: Clock) -> None:
         self._jobs = jobs
         self._files = files
         self._clock = clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 import structlog
 
-from bot.jobs.store import Jobs
+from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
 from bot.ui.cards.job import ShownImage, elsewhere_card, failure_card, result_card
 from bot.ui.cards.layout import Card
@@ -16,6 +16,7 @@ from bot.ui.delivery.images import Upload, Uploads
 from bot.ui.delivery.messages import Messages
 from bot.ui.delivery.methods import Reason, Step
 from storage.images import ImageFiles
+from storage.jobs import JobColumns
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ class Showing:
     def __init__(
         self,
         view: JobView,
-        jobs: Jobs,
+        jobs: JobStore,
         files: ImageFiles,
         messages: Messages,
         *,
@@ -68,7 +69,7 @@ class Showing:
         self._trail: list[str] = []
         self._closed: dict[Step, Reason] = {}
         # The channel and the message of a result that does not stand in its card.
-        self._where: dict[str, object] = {}
+        self._where: JobColumns = {}
 
     async def run(self) -> None:
         """Show it or keep it. Raises what Discord or the network raises where a later try may do better."""

@@ -10,6 +10,7 @@ import structlog
 
 from bot.domain.place import Origin
 from bot.errors import UserError
+from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
 from bot.ui.cards.job import ShownImage, result_card
 from bot.ui.cards.layout import notice
@@ -22,7 +23,7 @@ from bot.ui.first_answer import TOO_SLOW, looked_up
 from bot.ui.interactions import deferred, missing_permissions, origin_of, take_back
 from bot.ui.replies import Press, explain, tell
 from storage.images import ImageFiles
-from storage.jobs import Job, ShareState
+from storage.records import Job, ShareState
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +38,8 @@ class Sharing:
     recorded and never confirmed is looked at before there is another one.
     """
 
-    def __init__(self, files: ImageFiles) -> None:
+    def __init__(self, files: ImageFiles, store: JobStore) -> None:
+        self._store = store
         self._files = files
         self._under_way: set[int] = set()
 
@@ -74,12 +76,12 @@ class Sharing:
         """Fill the answer, which is there already. A request that Discord was slow to answer is sent again by the
         library, and an edit does no harm then: so it is no new message.
         """
-        client, job_id = interaction.client, view.job.id
+        job_id = view.job.id
         try:
             await self._refuse_second(interaction, view.job)
             # The place is one of a server: a result is not shareable elsewhere.
             place = {"server_id": origin.server_id or 0, "channel_id": origin.channel_id}
-            if not await client.lineage.begin_share(job_id, message_id=message_id, **place):
+            if not await self._store.begin_share(job_id, message_id=message_id, **place):
                 raise UserError(UNDER_WAY)
         except UserError as error:
             await take_back(interaction, error, private=False, said=NOT_SHARED)
@@ -89,7 +91,7 @@ class Sharing:
         except Exception as error:  # noqa: BLE001 - told, and logged where it is unforeseen, by take_back and explain
             await self._failed(interaction, error, job_id, message_id)
             return
-        if await client.lineage.shared(job_id, message_id=message_id):
+        if await self._store.shared(job_id, message_id=message_id):
             await tell(interaction, notice(f"Shared: {message.jump_url}"))
         else:
             # Deleted meanwhile.
@@ -106,7 +108,7 @@ class Sharing:
             log.warning("share.not_taken_back", kind=type(failure).__name__)
             empty = False
         if empty:
-            await interaction.client.lineage.not_shared(job_id, message_id=message_id)
+            await self._store.not_shared(job_id, message_id=message_id)
         if isinstance(error, UserError):
             await take_back(interaction, error, private=False, said=NOT_SHARED)
             return
@@ -130,9 +132,9 @@ class Sharing:
         except discord.Forbidden as error:
             raise UserError(f"It may have been shared already, where I cannot look: {url}") from error
         if message is not None and job.id in jobs_named(message):
-            await interaction.client.lineage.shared(job.id, message_id=job.share_message_id)
+            await self._store.shared(job.id, message_id=job.share_message_id)
             raise UserError(f"It was shared already: {url}")
-        await interaction.client.lineage.not_shared(job.id, message_id=job.share_message_id)
+        await self._store.not_shared(job.id, message_id=job.share_message_id)
         if message is not None:
             try:
                 await message.delete()

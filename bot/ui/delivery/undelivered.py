@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 
 from bot.errors import UserError
-from bot.jobs.store import BEING_SHOWN
+from bot.jobs.store import BEING_DELIVERED
 from bot.jobs.view import JobView
 from bot.ui.cards.job import ShownImage, failure_card, result_card
 from bot.ui.cards.layout import notice
@@ -17,8 +17,7 @@ from bot.ui.delivery.methods import WORDS_MAY_DO, Reason, Step, reason
 from bot.ui.first_answer import promise
 from bot.ui.interactions import origin_of
 from bot.ui.replies import Press, tell
-from storage.jobs import JobStatus
-from storage.records import UNSHOWN
+from storage.records import UNSHOWN, JobStatus
 
 
 async def show_kept(interaction: Press, job_id: int) -> None:
@@ -27,7 +26,7 @@ async def show_kept(interaction: Press, job_id: int) -> None:
     await promise(interaction)
     job = await client.history.own(origin, job_id)
     if job.status in UNSHOWN:
-        raise UserError(BEING_SHOWN if job.status is JobStatus.READY else "This is not finished yet.")
+        raise UserError(BEING_DELIVERED if job.status is JobStatus.READY else "This is not finished yet.")
     if job.status is not JobStatus.KEPT:
         url = jump_url(job)
         await tell(interaction, notice("You were shown this already." + (f" It is [here]({url})." if url else "")))
