@@ -10,7 +10,7 @@ from bot.clock import Clock, Witness
 from bot.jobs.file_removal import remove, remove_due
 from bot.jobs.previews import Previews
 from bot.people.privacy import anonymise_due, compact_if_due
-from storage import images, tidying
+from storage import images, retention
 from storage.database import Database
 from storage.errors import StorageError
 from storage.images import ImageFiles
@@ -58,7 +58,7 @@ async def tidy(database: Database, files: ImageFiles, previews: Previews, clock:
     """Delete what is old enough, except what has not been shown yet. Raises StorageError."""
     now = clock.now()
     async with database.write() as tx:
-        tokens = await tidying.forget_tokens(tx, now)
+        tokens = await retention.erase_tokens(tx, now)
     old = now - ages.image_days * DAY
     await remove_due(database, files)
     try:
@@ -147,9 +147,9 @@ async def _forget_previews(database: Database, files: ImageFiles, before: int) -
 
 async def _forget_lapsed(database: Database, before: int) -> int:
     async with database.write() as tx:
-        return await tidying.forget_lapsed(tx, before, limit=AT_ONCE)
+        return await retention.delete_lapsed(tx, before, limit=AT_ONCE)
 
 
 async def _forget_jobs(database: Database, before: int) -> int:
     async with database.write() as tx:
-        return await tidying.forget_jobs(tx, before, limit=AT_ONCE)
+        return await retention.delete_jobs(tx, before, limit=AT_ONCE)

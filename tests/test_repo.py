@@ -15,9 +15,8 @@ from dotenv import dotenv_values
 
 from bot.__main__ import COMMANDS
 from bot.app import GRACE_SECONDS
-from bot.config import load
+from bot.config import KNOWN, load
 from bot.doctor import PERMISSIONS
-from bot.known_settings import KNOWN
 from bot.providers.registry import configure
 from storage.sqlite.connection import trustworthy
 

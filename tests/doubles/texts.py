@@ -7,8 +7,11 @@ import re
 import string
 from collections.abc import Mapping
 
+import pytest
+
 from bot.errors import UserError
 from bot.text import Message, Text
+from storage.errors import Fault, StorageError
 
 
 def shows(words: str, wanted: Message | Text) -> bool:
@@ -22,6 +25,11 @@ def shows(words: str, wanted: Message | Text) -> bool:
 def codes(error: UserError) -> list[str]:
     """The codes of its problems, in order."""
     return [problem.code for problem in error.problems]
+
+
+def fails(fault: Fault, words: str = "") -> pytest.RaisesExc[StorageError]:
+    """The block fails for this reason; ``words`` are part of a value, like the name of a file."""
+    return pytest.raises(StorageError, check=lambda error: error.fault is fault and words in str(error))
 
 
 def _pattern(form: str) -> str:

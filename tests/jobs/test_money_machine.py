@@ -33,7 +33,7 @@ from bot.jobs.new_jobs import NewJobs
 from bot.jobs.store import JobStore, KeptImage
 from bot.providers.base import Cost, FetchedImage, Size
 from bot.retention import DAY
-from storage import endings, images, ledger, reconcile, tables, tidying
+from storage import endings, images, ledger, reconcile, retention, tables
 from storage import jobs as rows
 from storage import submissions as submission_rows
 from storage.database import Database
@@ -219,8 +219,8 @@ class MoneyMachine(RuleBasedStateMachine):
             async with self.database.write() as tx:
                 old = await images.old_images(tx, self.clock.now() - 7 * DAY, kept_before=self.clock.now() - 32 * DAY)
                 await images.forget_files(tx, [image.id for image in old])
-                await tidying.forget_tokens(tx, self.clock.now())
-                await tidying.forget_jobs(tx, self.clock.now() - 32 * DAY, limit=100)
+                await retention.erase_tokens(tx, self.clock.now())
+                await retention.delete_jobs(tx, self.clock.now() - 32 * DAY, limit=100)
 
         self.run(forget())
 

@@ -34,6 +34,7 @@ from discord.http import Route
 from bot import config
 from bot.app import Runtime, assembled, logged_in
 from bot.clock import Clock
+from bot.ui.cards.job import SUBMISSION_STATUS
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
@@ -41,7 +42,7 @@ from fakes.discord.people import Person
 from fakes.discord.requests import Call
 from fakes.discord.seen import Seen, look_at
 from fakes.services import StandIn, flat
-from storage.records import Job
+from storage.records import Job, SubmissionStatus
 from tests.doubles.clock import SkippingClock
 
 CORE, CORE_ROUTE = "aithriving/core", "aithriving.core"
@@ -97,7 +98,7 @@ class House:
     async def begun(self, person: Person, where: Channel | None = None, **options: Any) -> Handle:
         """A job that was sent to the image service, and whose card says so."""
         asked = await self.ask(person, where, **options)
-        await asked.until(lambda seen: "Sent" in seen.text)
+        await asked.until(lambda seen: str(SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]) in seen.text)
         return asked
 
     def later(self, seconds: float) -> None:
