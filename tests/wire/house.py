@@ -1,4 +1,22 @@
-"""The real bot in the test's own process, on the loopback Discord, before a stand-in for the image services."""
+"""House: the real bot in the test's process, on the loopback Discord, with the image services' stand-in.
+
+Use it for whatever depends on what Discord really does: rate limits, lost answers, cut connections, order of events,
+requests that Discord would refuse. It is the slowest harness in one process; where Discord only has to be there, take
+the Studio of tests/cogs.
+
+    async def test_a_card_that_was_deleted(home: House, ada: Person) -> None:
+        asked = await home.begun(ada)                # ada ran /imagine, the service has it, the card says so
+        home.discord.delete(await asked.message())   # or home.discord.fail(...), hold(...), cut(...), limit(...)
+        job = await home.done()                      # the service finishes, the bot delivers
+        assert home.shown() == []
+
+* ``home.discord`` is the loopback (fakes/discord/loopback.py), ``home.services`` the stand-in (fakes/services).
+* ``home.clock`` skips waiting. ``home.later(seconds)`` lets time pass for the bot and for interaction tokens.
+* The stand-in renders until ``home.done()``; ``home.only`` is the one message that shows images.
+* The fixture fails the test if the bot logs an ERROR or sends what Discord would refuse.
+
+For a bot that is killed and restarted, use BotProcess (fakes/discord/bot_process.py), as test_process.py does.
+"""
 
 from __future__ import annotations
 
