@@ -39,7 +39,7 @@ from bot.servers.settings import Servers
 from bot.servers.spending import Spending
 from bot.ui.charts import Charts
 from bot.ui.client import Easel
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.unreachable import unreachable
 from storage.database import Database, InstanceLock, migrate
@@ -74,7 +74,7 @@ class Runtime:
     jobs: Jobs
     worker: Worker
     actions: Actions
-    delivery: Delivery
+    delivery: JobCards
     client: Easel
     witness: Witness
 
@@ -133,7 +133,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         )
         previews = Previews(database, files)
         jobs = Jobs(database, providers, limits, clock, kept_days=_ages(settings).kept_days)
-        delivery = Delivery(jobs=jobs, files=files, clock=clock)
+        delivery = JobCards(jobs=jobs, files=files, clock=clock)
         worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
         usual = settings.default_engine or next(iter(jobs.engines))
         personal = Personal(database, jobs.engines, usual, clock)

@@ -17,7 +17,7 @@ from storage.jobs import JobStatus
 _NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})", re.IGNORECASE)
 _FAILED = ("No image came of this.", "Cancelled.")
 _KEPT = "Too large to be sent here, but kept"
-OVER = frozenset({JobStatus.DELIVERED, JobStatus.KEPT, JobStatus.LAPSED, JobStatus.DELETED})
+OVER = frozenset({JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.LAPSED, JobStatus.DELETED})
 """What a job is on which nothing is done any more."""
 PAID = ("ai-client.entry", "aithriving.basic", "aithriving.core")
 

@@ -206,7 +206,7 @@ async def settle_job(tx: AsyncConnection, job_id: int, at: int) -> None:
 
 
 async def update_job(tx: AsyncConnection, job_id: int, **columns: Any) -> None:
-    """Set columns of a job: its message, token, delivery's nonce or note, … never its status."""
+    """Set columns of a job: its message, its token, the delivery that was begun, … never its status."""
     settable(tables.jobs, columns, "id", "status")
     await tx.execute(_UPDATE_JOB, columns | {"of": job_id})
 

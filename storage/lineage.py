@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
 from storage.jobs import move_job
-from storage.records import UNSHOWN, Job, JobStatus, ShareState, job_of
+from storage.records import UNSHOWN, DeliveryMethod, Job, JobStatus, ShareState, job_of
 
 _JOBS = tables.jobs.c
 
@@ -42,11 +42,12 @@ async def begin_share(tx: AsyncConnection, job_id: int, *, server_id: int, chann
     return int((await tx.execute(begun)).rowcount) > 0
 
 
-async def finish_share(tx: AsyncConnection, job_id: int, *, message_id: int, at: int, note: str) -> Job | None:
-    """The images are in that message: what was kept counts as shown. The job as it is now, None if there is none."""
+async def finish_share(tx: AsyncConnection, job_id: int, *, message_id: int, at: int) -> Job | None:
+    """The images are in that message: what was undelivered is delivered now. Returns the job, None if there is none."""
     of_this = (_JOBS.id == job_id) & (_JOBS.share_message_id == message_id)
     await tx.execute(update(tables.jobs).where(of_this).values(share_state=ShareState.POSTED.value, updated_at=at))
-    await move_job(tx, job_id, JobStatus.KEPT, JobStatus.DELIVERED, at=at, delivery_note=note)
+    by = DeliveryMethod.SHARE.value
+    await move_job(tx, job_id, JobStatus.UNDELIVERED, JobStatus.DELIVERED, at=at, delivered_by=by, attempting=None)
     row = (await tx.execute(select(tables.jobs).where(_JOBS.id == job_id))).mappings().first()
     return None if row is None else job_of(row)
 

@@ -14,10 +14,10 @@ from bot.jobs.store import Jobs
 from bot.jobs.view import CONFIRMABLE
 from storage.errors import StorageError
 from storage.jobs import Job, JobStatus
+from storage.records import LapseReason
 
 log = structlog.get_logger(__name__)
 
-TOO_LATE = "its price was not confirmed in time"
 _AFTER_A_FAILURE = 60.0
 # How old a proposal of an earlier process is can only be guessed: it can be confirmed for so many seconds in this one.
 _AT_LEAST_HERE = 60.0
@@ -61,7 +61,7 @@ class Proposals:
         if job.status is JobStatus.PROPOSED and self._left(job) <= 0:
             await self._lapse()
             job = await self._jobs.job(job_id)
-        if job.status is JobStatus.LAPSED and job.delivery_note == TOO_LATE:
+        if job.lapse_reason is LapseReason.EXPIRED:
             raise UserError("This was not confirmed in time, so it was not started. Nothing was charged.")
         if job.status is JobStatus.PROPOSED:
             if missing and not job.private:
@@ -105,7 +105,7 @@ class Proposals:
             left = self._left(job)
             if left > 0:
                 later.append(left)
-            elif await self._jobs.lapse(job, note=TOO_LATE):
+            elif await self._jobs.lapse(job, LapseReason.EXPIRED):
                 log.info("proposal.lapsed", job=job.id)
                 self._changed(job.id)
         return min(later, default=None)

@@ -14,6 +14,7 @@ from storage import history, threads
 from storage.history import Wanted
 from storage.images import ImageFiles
 from storage.jobs import Job, JobStatus
+from storage.records import DeliveryMethod
 
 JOBS_A_PAGE = 4
 SEARCH_AT_MOST = 50
@@ -34,7 +35,7 @@ class HistoryEntry:
     @property
     def can_be_shown(self) -> bool:
         """Whether it was never shown and there still is something to show."""
-        if self.view.job.status is not JobStatus.KEPT:
+        if self.view.job.status is not JobStatus.UNDELIVERED:
             return False
         return not self.view.images or any(image.file is not None for image in self.view.images)
 
@@ -84,9 +85,9 @@ class History:
             raise UserError(NOT_YOURS)
         return job
 
-    async def shown(self, job_id: int, *, note: str) -> None:
-        """A kept result was shown after all."""
-        await self._jobs.shown(job_id, note=note)
+    async def shown(self, job_id: int) -> None:
+        """An undelivered result was shown in an answer to its author alone."""
+        await self._jobs.delivered(job_id, by=DeliveryMethod.HISTORY)
 
     def kept_until(self, job: Job) -> int:
         """Until when the images of a job are kept that could not be shown: Unix milliseconds."""

@@ -17,6 +17,7 @@ from storage import jobs as rows
 from storage import ledger, threads, tidying
 from storage.database import AsyncConnection, Database
 from storage.jobs import Job, JobStatus
+from storage.records import LapseReason
 
 LAPSED_KEPT = 5
 """Proposals that came to nothing, of one person, that can be taken up again by their buttons, at least."""
@@ -119,8 +120,8 @@ class Asking:
                 await self._add_submissions(tx, job.id, origin, requests, holds, granted, now)
         return moved
 
-    async def lapse(self, job: Job, *, note: str) -> bool:
-        """proposed → lapsed; the token stays until it is over, so that the card can say so."""
+    async def lapse(self, job: Job, reason: LapseReason) -> bool:
+        """proposed → lapsed; keeps the token, so that the card can still say so."""
         async with self.database.write() as tx:
             moved = await rows.move_job(
                 tx,
@@ -128,7 +129,7 @@ class Asking:
                 JobStatus.PROPOSED,
                 JobStatus.LAPSED,
                 at=self._clock.now(),
-                delivery_note=note,
+                lapse_reason=reason.value,
                 interaction_token=job.interaction_token,
             )
             # It costs nothing to ask for a price again and again, so what comes of that may not pile up. What can be

@@ -100,7 +100,7 @@ class Lineage:
             raise UserError("This is public already.")
         if job.status is JobStatus.READY:
             raise UserError(BEING_SHOWN)
-        if job.status not in (JobStatus.DELIVERED, JobStatus.KEPT):
+        if job.status not in (JobStatus.DELIVERED, JobStatus.UNDELIVERED):
             raise UserError("This is not finished yet. Share it when the images are there.")
         view = await self._jobs.view(job_id)
         if not any(image.file for image in view.images):

@@ -30,6 +30,7 @@ from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.jobs import Event, JobStatus, ShareState
 from storage.pools import Pool
+from storage.records import LapseReason
 
 T = TypeVar("T")
 
@@ -38,7 +39,6 @@ log = structlog.get_logger(__name__)
 NOT_YOURS = "That is somebody else's private job."
 LOOKED_AT_AT_ONCE = 300
 """Bytes of a prompt that are looked at within a few milliseconds, whatever they are."""
-WITHDRAWN = "cancelled before its price was confirmed"
 
 
 class Actions:
@@ -223,7 +223,7 @@ class Actions:
         """Drop what has not been sent. The answer says what was dropped and what goes on; too late is an answer."""
         job = await self._jobs.job(job_id)
         self._authorise(origin, job, "cancel")
-        if job.status is JobStatus.PROPOSED and await self._jobs.lapse(job, note=WITHDRAWN):
+        if job.status is JobStatus.PROPOSED and await self._jobs.lapse(job, LapseReason.CANCELLED):
             return "Cancelled. Nothing was sent, and nothing was charged."
         if job.status not in (JobStatus.PROPOSED, JobStatus.WORKING):
             return "Too late to cancel: this job has ended already."
@@ -260,7 +260,7 @@ class Actions:
         job = await self._jobs.renew(
             job_id, token=card.token, token_expires_at=card.token_expires_at, file_limit=origin.file_limit
         )
-        if job.status in (JobStatus.READY, JobStatus.KEPT):
+        if job.status in (JobStatus.READY, JobStatus.UNDELIVERED):
             self._worker.wake(ready=job_id)
         return job
 

@@ -22,6 +22,7 @@ from storage import jobs as rows
 from storage.database import AsyncConnection, Database
 from storage.images import forget_previews
 from storage.jobs import Job, JobStatus, Submission, SubmissionStatus
+from storage.records import DeliveryMethod, DeliveryReason
 
 GONE = "That job no longer exists. Start a new one with /imagine."
 CANCELLED = "Cancelled."
@@ -64,7 +65,7 @@ class Jobs(Asking):
         *,
         kept_days: int = 365,
     ) -> None:
-        """``kept_days``: for so many days after its end a job is kept that could not be shown."""
+        """``kept_days``: days after its end for which an undelivered job is kept."""
         super().__init__(database, providers, limits, clock)
         self._kept_days = kept_days
         self.durations = Durations(database)
@@ -250,21 +251,27 @@ class Jobs(Asking):
             left = await rows.submissions_of(tx, job_id)
         return dropped, sum(submission.status not in rows.ENDED for submission in left)
 
-    async def shown(self, job_id: int, *, note: str, **where: object) -> bool:
-        """ready or kept → delivered; the token is no longer needed and erased.
+    async def delivered(
+        self, job_id: int, *, by: DeliveryMethod, reasons: Sequence[DeliveryReason] = (), **where: object
+    ) -> bool:
+        """ready or undelivered → delivered; erases the token, which is no longer needed.
 
-        ``where`` are the channel and the message of a result that stands elsewhere than its card.
+        ``reasons`` say why the methods before could not be used. ``where`` are the channel and the message of a result
+        that is not in its card.
         """
-        return await self._finish(job_id, JobStatus.DELIVERED, note=note, delivered_at=self._clock.now(), **where)
+        now = self._clock.now()
+        return await self._finish(job_id, JobStatus.DELIVERED, by, reasons, delivered_at=now, attempting=None, **where)
 
-    async def kept(self, job_id: int, *, note: str, **where: object) -> bool:
-        """ready → kept: it could not be shown; ``note`` says why."""
-        return await self._finish(job_id, JobStatus.KEPT, note=note, **where)
+    async def undelivered(
+        self, job_id: int, *, reasons: Sequence[DeliveryReason], by: DeliveryMethod | None = None, **where: object
+    ) -> bool:
+        """ready → undelivered; ``by`` is the method that showed its card without the images, if one did."""
+        return await self._finish(job_id, JobStatus.UNDELIVERED, by, reasons, **where)
 
     async def renew(self, job_id: int, *, token: str, token_expires_at: int, file_limit: int) -> Job:
-        """Take a fresh token for a card that is not finished; what was kept is ready to be shown again by it.
+        """Take a fresh token for a card that is not finished; an undelivered job is ready to be delivered with it.
 
-        Returns the job as it stood before. Raises UserError if there is none.
+        Returns the job as it was before. Raises UserError if there is none.
         """
         async with self.database.write() as tx:
             job = await rows.get_job(tx, job_id)
@@ -275,22 +282,30 @@ class Jobs(Asking):
                 "token_expires_at": token_expires_at,
                 "file_limit": file_limit,
             }
-            if job.status is JobStatus.KEPT:
-                now = self._clock.now()
-                await rows.move_job(tx, job_id, JobStatus.KEPT, JobStatus.READY, at=now, ended_at=job.ended_at, **fresh)
+            if job.status is JobStatus.UNDELIVERED:
+                before, now = JobStatus.UNDELIVERED, self._clock.now()
+                await rows.move_job(tx, job_id, before, JobStatus.READY, at=now, ended_at=job.ended_at, **fresh)
             elif job.status is not JobStatus.DELIVERED:
                 await rows.update_job(tx, job_id, **fresh)
         return job
 
-    async def _finish(self, job_id: int, status: JobStatus, *, note: str, **columns: object) -> bool:
+    async def _finish(
+        self,
+        job_id: int,
+        status: JobStatus,
+        by: DeliveryMethod | None,
+        reasons: Sequence[DeliveryReason],
+        **columns: object,
+    ) -> bool:
         async with self.database.write() as tx:
             return await rows.move_job(
                 tx,
                 job_id,
-                (JobStatus.READY, JobStatus.KEPT),
+                (JobStatus.READY, JobStatus.UNDELIVERED),
                 status,
                 at=self._clock.now(),
-                delivery_note=note,
+                delivered_by=None if by is None else by.value,
+                delivery_reasons=list(reasons),
                 interaction_token=None,
                 token_expires_at=None,
                 **columns,
@@ -327,12 +342,13 @@ class Jobs(Asking):
         return TakenUp([each for each in on_their_way if each.provider in self.providers], ready, waiting)
 
     def kept_until(self, job: Job) -> int:
-        """Until when the pictures of a job are kept that could not be shown: Unix milliseconds."""
+        """Until when the images of an undelivered job are kept: Unix milliseconds."""
         return (job.ended_at or job.updated_at) + self._kept_days * _DAY
 
     def ready_before(self, job: Job) -> bool:
-        """Whether the job was ready when this process began, or kept once: an earlier try may have shown it."""
-        return job.id in self._ready_before or job.delivery_note is not None
+        """Whether an earlier attempt may have shown it: before this process started, or before it was undelivered."""
+        tried = job.attempting is not None or job.delivered_by is not None or bool(job.delivery_reasons)
+        return tried or job.id in self._ready_before
 
     async def token_over(self, job: Job) -> None:
         """Discord no longer takes the job's token; one that was brought in the meantime stays."""
@@ -342,27 +358,25 @@ class Jobs(Asking):
                 await rows.update_job(tx, job.id, interaction_token=None, token_expires_at=None)
 
     async def note(self, job_id: int, **columns: object) -> None:
-        """Keep what was learnt of the card: its message id, a fresh token, a nonce, the ladder's last step."""
+        """Store what was learnt about the card: its message, a fresh token, the delivery method that was begun."""
         async with self.database.write() as tx:
             await rows.update_job(tx, job_id, **columns)
 
     async def begin_share(self, job_id: int, *, server_id: int, channel_id: int, message_id: int) -> bool:
-        """Record where a private result is about to be shown to others; False if it was, or may have been, before."""
+        """Record where a private result is about to be shared; False if it was, or may have been, shared before."""
         async with self.database.write() as tx:
             return await lineage.begin_share(
                 tx, job_id, server_id=server_id, channel_id=channel_id, message_id=message_id
             )
 
     async def shared(self, job_id: int, *, message_id: int) -> bool:
-        """It is shown to others in that message; what was kept is delivered by that. False if it was deleted."""
+        """It is shared in that message, which delivers an undelivered job. False if it was deleted meanwhile."""
         async with self.database.write() as tx:
-            job = await lineage.finish_share(
-                tx, job_id, message_id=message_id, at=self._clock.now(), note="shared by its author"
-            )
+            job = await lineage.finish_share(tx, job_id, message_id=message_id, at=self._clock.now())
         return job is not None and job.status is not JobStatus.DELETED
 
     async def not_shared(self, job_id: int, *, message_id: int) -> None:
-        """It surely is not in that message, and can be shared anew."""
+        """It is certainly not in that message and can be shared again."""
         async with self.database.write() as tx:
             await lineage.undo_share(tx, job_id, message_id=message_id)
 
@@ -372,7 +386,7 @@ class Jobs(Asking):
         Raises UserError while the job is unfinished.
         """
         async with self.database.write() as tx:
-            ended = (JobStatus.DELIVERED, JobStatus.KEPT, JobStatus.LAPSED)
+            ended = (JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.LAPSED)
             moved = await rows.move_job(
                 tx, job_id, ended, JobStatus.DELETED, at=self._clock.now(), interaction_token=None
             )

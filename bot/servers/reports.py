@@ -23,6 +23,7 @@ from storage.entries import entries
 from storage.jobs import JobStatus
 from storage.ledger import Balance
 from storage.pools import apart
+from storage.records import LapseReason
 from storage.reports import DAY, By, Figures, Line, Scope
 from storage.running import Request
 
@@ -174,7 +175,7 @@ class Reports:
             raise UserError(NOT_HERE) from None
         if server_id is not None and job.server_id != server_id:
             raise UserError(NOT_HERE)
-        if job.status is JobStatus.PROPOSED and await self._jobs.lapse(job, note="cancelled by an admin"):
+        if job.status is JobStatus.PROPOSED and await self._jobs.lapse(job, LapseReason.CANCELLED_BY_ADMIN):
             dropped, going_on = 1, 0
         elif job.status is not JobStatus.WORKING:
             return f"Job {job_id} has ended already."

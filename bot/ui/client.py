@@ -32,7 +32,7 @@ from bot.ui.ack_first import Rush
 from bot.ui.buttons import JobButton
 from bot.ui.charts import Charts
 from bot.ui.delivery.messages import tries_of_requests
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.ui.page_buttons import PageButton
 from bot.ui.replies import explain
@@ -87,7 +87,7 @@ class Easel(commands.AutoShardedBot):
         self,
         *,
         actions: Actions,
-        delivery: Delivery,
+        delivery: JobCards,
         personal: Personal,
         threads: Threads,
         history: History,

@@ -201,7 +201,7 @@ async def test_no_messages_means_none(slow_studio: Studio) -> None:
     await studio.env.advance_time(16 * 60)
     studio.stand_in.finish_all()
     await studio.finish()
-    assert (await studio.job(1)).status is JobStatus.KEPT
+    assert (await studio.job(1)).status is JobStatus.UNDELIVERED
     assert not studio.env.backend.messages[studio.ada.user.dm_channel.id]
 
 

@@ -26,6 +26,7 @@ from storage.database import Database
 from storage.images import ImageFiles
 from storage.jobs import Submission
 from storage.pools import Pools
+from storage.records import DeliveryMethod
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider
 
@@ -62,7 +63,7 @@ class Workshop:
         self.actions = Actions(jobs=self.jobs, worker=self.worker, files=self.files, clock=self.clock)
 
     async def _deliver(self, job_id: int) -> None:
-        if await self.jobs.shown(job_id, note="shown"):
+        if await self.jobs.delivered(job_id, by=DeliveryMethod.TOKEN):
             self.delivered.append(job_id)
 
     async def start_until_ready(self, job_id: int) -> None:

@@ -12,7 +12,7 @@ from bot.domain.place import CardAddress
 from bot.domain.requests import ImagineOptions
 from bot.errors import UserError
 from bot.jobs.circuit_breaker import FAILURES
-from bot.jobs.confirmation import TOO_LATE, Proposals
+from bot.jobs.confirmation import Proposals
 from bot.jobs.limits import Limits
 from bot.jobs.previews import Previews
 from bot.jobs.view import CONFIRMABLE
@@ -21,6 +21,7 @@ from bot.retention import Ages, tidy
 from storage import tables, threads
 from storage.errors import StorageError
 from storage.jobs import JobStatus
+from storage.records import LapseReason
 from tests.doubles.provider import ScriptedProvider
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
 
@@ -139,7 +140,7 @@ async def test_it_lapses_in_time_and_is_said_to(running: Watched) -> None:
         await asyncio.sleep(0)
     assert running.changed == [job_id]
     job = await running.workshop.jobs.job(job_id)
-    assert (job.status, job.delivery_note) == (JobStatus.LAPSED, TOO_LATE)
+    assert (job.status, job.lapse_reason) == (JobStatus.LAPSED, LapseReason.EXPIRED)
     assert job.interaction_token == "token", "by which the card is told"
     assert CONFIRMABLE / 1000 <= running.workshop.clock.monotonic() - began < 900
 

@@ -25,9 +25,9 @@ from bot.people.user_settings import Personal
 from bot.ui.cards.layout import Card
 from bot.ui.client import Easel
 from bot.ui.delivery import progress as delivery_module
-from bot.ui.delivery.images import Upload
+from bot.ui.delivery.attachments import Upload
 from bot.ui.delivery.messages import Messages
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from storage.database import Database
 from storage.images import ImageFiles
 from storage.jobs import Job
@@ -144,7 +144,7 @@ class Post:
     jobs: Jobs
     worker: Worker
     actions: Actions
-    delivery: Delivery
+    delivery: JobCards
     personal: Personal
     running: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -186,7 +186,7 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
     provider, answers, limits = ScriptedProvider(), Answers(), Limits()
     monkeypatch.setattr(delivery_module, "Messages", lambda _: answers)
     jobs = Jobs(database, {"scripted": provider}, limits, clock)
-    delivery = Delivery(jobs=jobs, files=files, clock=clock)
+    delivery = JobCards(jobs=jobs, files=files, clock=clock)
     worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
     actions = Actions(jobs=jobs, worker=worker, files=files, clock=clock)
     personal = Personal(database, jobs.engines, next(iter(jobs.engines)), clock)

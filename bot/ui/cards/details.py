@@ -10,12 +10,12 @@ from discord import ui
 from bot.domain.requests import command_line
 from bot.jobs.results import Detailed
 from bot.jobs.view import JobView, SubmissionView
-from bot.text import credits_text, lasted
+from bot.text import credits_text, lasted, t
+from bot.ui.cards.delivery_text import delivery_text, lapse_text
 from bot.ui.cards.job import cost_text
 from bot.ui.cards.job_text import label, prompt_text, settings_text
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, custom_id, quiet, rule, text, within
 from bot.ui.cards.wording import counted, moment, safe, units
-from bot.ui.delivery.methods import Step
 from storage.jobs import Event, JobStatus, SubmissionStatus
 
 LINE_AT_MOST = 1400
@@ -41,7 +41,7 @@ _JOB_STATUS = {
     JobStatus.WORKING: "being worked on",
     JobStatus.READY: "about to be shown",
     JobStatus.DELIVERED: "finished and shown",
-    JobStatus.KEPT: "finished, could not be shown",
+    JobStatus.UNDELIVERED: "finished, could not be shown",
     JobStatus.LAPSED: "never confirmed",
     JobStatus.DELETED: "deleted",
 }
@@ -83,9 +83,11 @@ def _facts(found: Detailed) -> list[str]:
     # A thread's title can come from a prompt that others may not see.
     if view.thread_title is not None and found.mine:
         facts.append(f"Thread: {safe(view.thread_title, 200)}")
-    if job.delivery_note and job.delivery_note != Step.TOKEN.value:
-        facts.append(f"{'Not started' if job.status is JobStatus.LAPSED else 'Shown'}: {safe(job.delivery_note, 200)}")
-    if job.status is JobStatus.KEPT and any(image.file is not None for image in view.images):
+    if job.status is JobStatus.LAPSED:
+        facts.append(str(t("Not started: {reason}", reason=lapse_text(job))))
+    elif (delivery := delivery_text(job)) is not None:
+        facts.append(str(delivery))
+    if job.status is JobStatus.UNDELIVERED and any(image.file is not None for image in view.images):
         facts.append(f"Its images are kept until {moment(found.kept_until, 'D')}.")
     if found.hidden:
         facts.append(quiet(f"Related to {counted(found.hidden, 'job')} that you cannot see here."))

@@ -8,11 +8,11 @@ from discord import ui
 
 from bot.jobs.history import HistoryEntry, HistoryPage
 from bot.ui.attached_files import Sheet
+from bot.ui.cards.delivery_text import jump_url
 from bot.ui.cards.job import cost_text
 from bot.ui.cards.job_text import alt_text, either, engine_name, prompt_text
 from bot.ui.cards.layout import Card, custom_id, quiet, rule, text
 from bot.ui.cards.wording import counted, moment, safe
-from bot.ui.delivery.links import jump_url
 from bot.ui.pages import history_id, turning
 from storage.jobs import JobStatus
 
@@ -83,7 +83,7 @@ def _facts(entry: HistoryEntry, *, of_any_thread: bool) -> str:
 
 def _standing(entry: HistoryEntry) -> str:
     status = entry.view.job.status
-    if status is not JobStatus.KEPT:
+    if status is not JobStatus.UNDELIVERED:
         return _STATUS.get(status, "")
     if not entry.can_be_shown:
         return "could not be shown in time, its files are gone"

@@ -11,12 +11,14 @@ import discord
 from discord import ui
 
 from bot.jobs.view import JobView, Progress, SubmissionView
-from bot.text import amount_text, credits_text, lasted, listed
+from bot.text import amount_text, credits_text, lasted, listed, t
 from bot.ui.cards.comparison import comparison_lines
+from bot.ui.cards.delivery_text import reasons_text
 from bot.ui.cards.job_text import alt_text, either, label, prompt_text, seeds, settings_text
-from bot.ui.cards.layout import WARM, Card, buttons, quiet, rule, text, within
+from bot.ui.cards.layout import RESULT, WARM, Card, Words, buttons, quiet, rule, text, within
 from bot.ui.cards.wording import counted, moment, safe
 from storage.jobs import StoredImage, SubmissionStatus
+from storage.records import DeliveryMethod, DeliveryReason
 
 NOTES_AT_MOST = 1200
 COMPARISON_AT_MOST = 1100
@@ -30,7 +32,7 @@ _FAILED = (SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN)
 
 @dataclass(frozen=True, slots=True)
 class ShownImage:
-    """An image that comes with a card: its file's name in the message, and whether it was re-encoded to fit."""
+    """An image of a card: the name of its file in the message, and whether it was re-encoded to fit."""
 
     image: StoredImage
     name: str
@@ -40,10 +42,10 @@ class ShownImage:
 # --- the three faces of a job -------------------------------------------------------------------------------------
 
 
-def waiting_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: str | None = None) -> Card:
+def waiting_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: Words | None = None) -> Card:
     """What is happening now, what it will cost, the images so far, and Cancel while something can be cancelled.
 
-    ``ending`` is what to say of an interaction's token that is about to be over: it comes with Refresh.
+    ``ending`` is said of a token that is about to expire, and comes with Refresh.
     """
     parts: list[ui.Item[Any]] = heading(view)
     parts += [_gallery(view, shown)] if shown else [rule()]
@@ -60,7 +62,7 @@ def waiting_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: str
 
 
 def result_card(
-    view: JobView, shown: Sequence[ShownImage], *, notes: Iterable[str] = (), shareable: bool = True
+    view: JobView, shown: Sequence[ShownImage], *, notes: Iterable[Words] = (), shareable: bool = True
 ) -> Card:
     """The images with what they are and what they cost. ``notes`` are further sentences of the bot's own.
 
@@ -70,17 +72,19 @@ def result_card(
     if shown:
         parts.append(_gallery(view, shown))
     compared = view.options.engines is not None
-    remarks = within([*notes, *_remarks(view, shown)], NOTES_AT_MOST - (COMPARISON_AT_MOST // 2 if compared else 0))
+    remarks = within(
+        [*map(str, notes), *_remarks(view, shown)], NOTES_AT_MOST - (COMPARISON_AT_MOST // 2 if compared else 0)
+    )
     if remarks:
         parts.append(text(*remarks))
     if compared:
         parts.append(text(*within(comparison_lines(view), COMPARISON_AT_MOST)))
     parts.append(text(quiet(_outcome(view))))
     parts += [buttons(view.job.id, row) for row in _result_buttons(view, shareable=shareable)]
-    return Card(*parts)
+    return Card(*parts, mark=RESULT)
 
 
-def failure_card(view: JobView, *, notes: Iterable[str] = ()) -> Card:
+def failure_card(view: JobView, *, notes: Iterable[Words] = ()) -> Card:
     """What happened, that nothing was charged (or what was), and the job offered again."""
     cancelled = all(each.record.status is SubmissionStatus.CANCELLED for each in view.submissions)
     headline = "**Cancelled.**" if cancelled else "**No image came of this.**"
@@ -89,34 +93,41 @@ def failure_card(view: JobView, *, notes: Iterable[str] = ()) -> Card:
         sentences.append(f"{credits_text(view.captured)} were charged.")
     else:
         sentences.append(_NOT_CHARGED)
-    happened = within([*notes, *sentences], NOTES_AT_MOST)
+    happened = within([*map(str, notes), *sentences], NOTES_AT_MOST)
     return Card(
         *heading(view),
         rule(),
         text(headline, *happened, quiet(f"for <@{view.job.user_id}>")),
         buttons(view.job.id, [("again", "Again"), ("edit", "Edit"), ("details", "Details"), ("delete", "Delete")]),
         accent=WARM,
+        mark=RESULT,
     )
 
 
-def elsewhere_card(view: JobView, *, where: str | None, why: str) -> Card:
-    """What is left for the job's own card to say of a result that is not in it: where it is, and why.
+def elsewhere_card(
+    view: JobView, *, sent: DeliveryMethod | None, url: str | None, reasons: Sequence[DeliveryReason]
+) -> Card:
+    """The job's own card when the result is not in it: where it was sent, and why.
 
-    ``where`` is how a sentence goes on after "the result"; None: it is kept for its author, who can have it shown.
+    ``sent`` is None if it is undelivered: its author can have it shown.
     """
-    headline = f"**The result {where or 'is kept'}.**"
-    sentences = [f"It could not be put into this card: {why}."]
-    row = [("again", "Again"), ("edit", "Edit"), ("delete", "Delete")]
-    if where is None:
-        sentences.append("Whoever asked for it can have it shown with Show, here or in /history.")
-        row.insert(0, ("show", "Show"))
-    return Card(
-        *heading(view),
-        rule(),
-        text(headline, *sentences, quiet(_outcome(view))),
-        buttons(view.job.id, row),
-        accent=WARM,
-    )
+    job = view.job
+    if sent is None:
+        headline: Words = t("**The result could not be shown here.**")
+    elif sent is DeliveryMethod.DIRECT_MESSAGE:
+        headline = t(
+            "**The result was sent to <@{user:plain}> as a direct message:** {url}", user=job.user_id, url=url or ""
+        )
+    else:
+        headline = t("**The result is in a new message:** {url}", url=url or "")
+    lines: list[Words] = [headline]
+    if reasons:
+        lines.append(t("It could not be put into this card, because {reasons}.", reasons=reasons_text(reasons)))
+    row: list[tuple[str, Words]] = [("again", t("Again")), ("edit", t("Edit")), ("delete", t("Delete"))]
+    if sent is None:
+        lines.append(t("<@{user:plain}> can see it with Show, here or in /history.", user=job.user_id))
+        row.insert(0, ("show", t("Show")))
+    return Card(*heading(view), rule(), text(*lines, quiet(_outcome(view))), buttons(job.id, row), accent=WARM)
 
 
 def heading(view: JobView) -> list[ui.Item[Any]]:

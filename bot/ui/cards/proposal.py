@@ -9,17 +9,19 @@ import discord
 from discord import ui
 
 from bot.jobs.view import JobView
+from bot.text import t
 from bot.ui.cards.comparison import not_sent
+from bot.ui.cards.delivery_text import lapse_text
 from bot.ui.cards.job import ShownImage, heading, waiting_card
 from bot.ui.cards.job_text import engine_name, label
-from bot.ui.cards.layout import WARM, Card, buttons, custom_id, quiet, rule, text, within
-from bot.ui.cards.wording import counted, moment, safe
+from bot.ui.cards.layout import WARM, Card, Words, buttons, custom_id, quiet, rule, text, within
+from bot.ui.cards.wording import counted, moment
 from storage.jobs import JobStatus
 
 LIST_AT_MOST = 1500
 
 
-def unfinished_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: str | None = None) -> Card:
+def unfinished_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: Words | None = None) -> Card:
     """Whatever a job that has no result yet, or will never have one, has to say."""
     if view.job.status is JobStatus.PROPOSED:
         return proposal_card(view)
@@ -52,12 +54,11 @@ def proposal_card(view: JobView) -> Card:
 
 def lapsed_card(view: JobView) -> Card:
     """It was never begun: why, that it cost nothing, and how to ask again."""
-    why = view.job.delivery_note or "its price was not confirmed in time"
     return Card(
         *heading(view),
         rule(),
         text(
-            f"**Not started:** {safe(why, 200)}. Nothing was sent, and nothing was charged.",
+            t("**Not started.** {reason} Nothing was charged.", reason=lapse_text(view.job)),
             quiet(f"for <@{view.job.user_id}>"),
         ),
         buttons(view.job.id, [("again", "Again"), ("edit", "Edit"), ("delete", "Delete")]),
