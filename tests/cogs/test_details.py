@@ -6,8 +6,11 @@ from typing import Any
 
 import simcord
 
+from bot.ui.cards.delivery_text import LAPSES
 from storage import jobs as rows
+from storage.records import LapseReason
 from tests.cogs.conftest import BASIC, Shown, Studio, card, forge, told
+from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
@@ -101,7 +104,7 @@ async def test_details_of_what_is_only_proposed_or_was_never_begun(studio: Studi
     await studio.press(studio.ada, card(result), "Cancel")
     lapsed = told(await forge(studio, studio.ben, "details", 1))
     assert "never confirmed" in lapsed.text
-    assert "Not started: cancelled before its price was confirmed" in lapsed.text
+    assert shows(lapsed.text, LAPSES[LapseReason.CANCELLED])
 
 
 async def test_what_is_public_is_for_everybody_and_what_is_private_for_its_author(studio: Studio) -> None:

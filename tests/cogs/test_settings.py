@@ -11,10 +11,12 @@ import simcord
 from bot.domain.place import Origin
 from bot.domain.requests import ImagineOptions
 from bot.people.user_settings import Messages, UserSettings
+from bot.ui.delivery.result import LONG_JOB_DONE, PRIVATE_CARD
 from storage import jobs, server_settings, user_settings
 from storage.database import Database
 from storage.jobs import JobStatus
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, engine, told
+from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
@@ -178,10 +180,10 @@ async def test_who_wants_to_know_is_told_of_a_long_job(slow_studio: Studio) -> N
     assert await long_job(studio, seconds=5) == []
     (told_of,) = await long_job(studio)
     job = await studio.job(3)
-    assert "Your job 3 is done, after 1 min 3" in told_of
+    assert shows(told_of, LONG_JOB_DONE)
     assert f"/channels/{studio.server.id}/{studio.channel.id}/{job.message_id}" in told_of
     *_, private = await long_job(studio, private=True)
-    assert f"on its private card in <#{studio.channel.id}>" in private
+    assert shows(private, PRIVATE_CARD(channel=studio.channel.id))
 
 
 async def test_that_a_message_is_refused_changes_nothing(slow_studio: Studio) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from bot.ui.cards.delivery_text import LAPSES
+from bot.ui.cards.proposal import NOT_STARTED
 from fakes.services import Fault
 from fakes.services.faults import Status
 from storage import jobs as rows
 from storage import ledger
 from storage.jobs import JobStatus
+from storage.records import LapseReason
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, forge, told
+from tests.doubles.texts import shows
 
 
 async def held(studio: Studio) -> int:
@@ -67,7 +71,7 @@ async def test_who_may_cancel_a_price(studio: Studio) -> None:
     said = told(await studio.press(studio.ada, card(result), "Cancel"))
     assert "nothing was charged" in said.text
     shown = card(result)
-    assert "**Not started:** cancelled before its price was confirmed." in shown.text
+    assert shows(shown.text, NOT_STARTED(reason=LAPSES[LapseReason.CANCELLED]))
     assert shown.labels == ["Again", "Edit", "Delete"]
     other = await studio.imagine(prompt="a {red, blue} car")
     await studio.press(studio.admin, card(other), "Cancel")
@@ -123,8 +127,8 @@ async def test_a_price_that_nobody_confirms_lapses_and_the_card_says_so(studio: 
     result = await studio.imagine(prompt="a {red, blue} car")
     studio.clock.advance(15 * 60 - 14)
     studio.runtime.client.proposals.wake()
-    await studio.until(lambda: "Not started" in card(result).text)
-    assert "its price was not confirmed in time. Nothing was sent, and nothing was charged." in card(result).text
+    await studio.until(lambda: shows(card(result).text, NOT_STARTED))
+    assert shows(card(result).text, NOT_STARTED(reason=LAPSES[LapseReason.EXPIRED]))
     assert (await studio.job()).status is JobStatus.LAPSED
     again = await studio.press(studio.ada, card(result), "Again")
     assert CONFIRM in card(again).labels[0]
@@ -135,7 +139,7 @@ async def test_a_late_press_confirms_nothing(studio: Studio) -> None:
     studio.clock.advance(15 * 60 - 14)
     said = told(await studio.press(studio.ada, card(result), CONFIRM))
     assert "not confirmed in time" in said.text
-    await studio.until(lambda: "Not started" in card(result).text)
+    await studio.until(lambda: shows(card(result).text, NOT_STARTED))
     # Whether or not the bot has noticed by itself meanwhile.
     assert "not confirmed in time" in told(await forge(studio, studio.ada, "confirm", 1)).text
     assert studio.stand_in.calls == []

@@ -44,7 +44,7 @@ REASONS: Mapping[DeliveryReason, Message] = {
 
 LAPSES: Mapping[LapseReason, Message] = {
     LapseReason.EXPIRED: message("lapse.expired", "The price was not confirmed in time."),
-    LapseReason.CANCELLED: message("lapse.cancelled", "You cancelled it before confirming the price."),
+    LapseReason.CANCELLED: message("lapse.cancelled", "It was cancelled before the price was confirmed."),
     LapseReason.CANCELLED_BY_ADMIN: message("lapse.cancelled_by_admin", "An admin cancelled it."),
     LapseReason.OTHER: message("lapse.other", "The price was not confirmed."),
 }

@@ -9,7 +9,7 @@ import discord
 from discord import ui
 
 from bot.jobs.view import JobView
-from bot.text import t
+from bot.text import message
 from bot.ui.cards.comparison import not_sent
 from bot.ui.cards.delivery_text import lapse_text
 from bot.ui.cards.job import ShownImage, heading, waiting_card
@@ -19,6 +19,8 @@ from bot.ui.cards.wording import counted, moment
 from storage.jobs import JobStatus
 
 LIST_AT_MOST = 1500
+
+NOT_STARTED = message("lapse.not_started", "**Not started.** {reason} Nothing was charged.")
 
 
 def unfinished_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: Words | None = None) -> Card:
@@ -58,7 +60,7 @@ def lapsed_card(view: JobView) -> Card:
         *heading(view),
         rule(),
         text(
-            t("**Not started.** {reason} Nothing was charged.", reason=lapse_text(view.job)),
+            NOT_STARTED(reason=lapse_text(view.job)),
             quiet(f"for <@{view.job.user_id}>"),
         ),
         buttons(view.job.id, [("again", "Again"), ("edit", "Edit"), ("delete", "Delete")]),
