@@ -6,9 +6,9 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from benchmarks.bed import Bed, Conditions, Program
 from benchmarks.figures import Figure, figure
-from benchmarks.stalls import longest
+from benchmarks.harness import Conditions, Harness, Program
+from benchmarks.loop_stalls import longest
 
 GOALS = {100: "p95 ≤ 200", 500: "p95 ≤ 500"}
 
@@ -45,17 +45,17 @@ async def burst(size: int, rounds: int, seed: int, after: float = 5.0) -> list[F
 
 
 async def _round(outcome: Outcome, program: Program, size: int, seed: int, after: float) -> None:
-    async with Bed(Conditions(seed=seed), program=program) as bed:
-        await bed.start()
+    async with Harness(Conditions(seed=seed), program=program) as harness:
+        await harness.start()
         if program is Program.WATCHED:
-            await bed.at_work()
-        await bed.warm_up()
-        traces = [await bed.imagine(user, f"a fox, number {user}") for user in range(size)]
+            await harness.at_work()
+        await harness.warm_up()
+        traces = [await harness.imagine(user, f"a fox, number {user}") for user in range(size)]
         # They are on their way when the loop goes on from here.
         asked = time.time()
-        await bed.until_acknowledged(traces)
+        await harness.until_acknowledged(traces)
         ended = max(trace.acknowledged for trace in traces)
         await asyncio.sleep(after)
         outcome.acknowledged += [1000 * (trace.acknowledged - asked) for trace in traces]
-        outcome.during.append(1000 * longest(bed.stalls, asked, ended))
-        outcome.after.append(1000 * longest(bed.stalls, ended, ended + after))
+        outcome.during.append(1000 * longest(harness.stalls, asked, ended))
+        outcome.after.append(1000 * longest(harness.stalls, ended, ended + after))

@@ -11,11 +11,11 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from benchmarks.bed import Bed, Conditions
 from benchmarks.figures import Figure, figure
+from benchmarks.harness import Conditions, Harness
+from benchmarks.loop_stalls import longest
 from benchmarks.services import Pictures
-from benchmarks.stalls import longest
-from fakes.discord.terms import EVERYTHING
+from fakes.discord.constants import EVERYTHING
 
 FILE_LIMIT = 3 << 19
 """Bytes that a file may have in this server: half of what a large picture has."""
@@ -55,40 +55,42 @@ async def delivery(people: int, images: int, size: int, rounds: int, seed: int) 
 
 
 async def _round(outcome: Outcome, people: int, images: int, size: int, seed: int) -> None:
-    async with Bed(Conditions(seconds=(0.5, 1.0), rate=None, pictures=Pictures.NOISE, seed=seed)) as bed:
-        guild = bed.channel.guild
+    async with Harness(Conditions(seconds=(0.5, 1.0), rate=None, pictures=Pictures.NOISE, seed=seed)) as harness:
+        guild = harness.channel.guild
         assert guild is not None
         guild.file_limit = FILE_LIMIT
-        await bed.start()
-        await bed.at_work()
-        await bed.warm_up()
-        await bed.until_shown(1)
-        await refuse_words(bed)
+        await harness.start()
+        await harness.at_work()
+        await harness.warm_up()
+        await harness.until_shown(1)
+        await refuse_words(harness)
         began = time.time()
-        large = [await bed.imagine(PEOPLE + user, f"a storm, number {user}", images=images) for user in range(people)]
-        while (await bed.calls())["ai-client.image"] < 1 + people * images:
+        large = [
+            await harness.imagine(PEOPLE + user, f"a storm, number {user}", images=images) for user in range(people)
+        ]
+        while (await harness.calls())["ai-client.image"] < 1 + people * images:
             await asyncio.sleep(0.1)
         long_ones = min(LONG_PROMPTS, size // 2)
-        traces = [await bed.imagine(user, f"a fox, number {user}") for user in range(size - long_ones)]
-        traces += [await bed.imagine(size + user, long_prompt(user)) for user in range(long_ones)]
+        traces = [await harness.imagine(user, f"a fox, number {user}") for user in range(size - long_ones)]
+        traces += [await harness.imagine(size + user, long_prompt(user)) for user in range(long_ones)]
         asked = time.time()
-        await bed.until_acknowledged(traces)
+        await harness.until_acknowledged(traces)
         ended = max(trace.acknowledged for trace in traces)
         await asyncio.gather(*(trace.over.wait() for trace in large))
         outcome.acknowledged += [1000 * (trace.acknowledged - asked) for trace in traces]
-        outcome.during.append(1000 * longest(bed.stalls, asked, ended))
-        outcome.until_shown.append(1000 * longest(bed.stalls, began, max(trace.shown for trace in large)))
+        outcome.during.append(1000 * longest(harness.stalls, asked, ended))
+        outcome.until_shown.append(1000 * longest(harness.stalls, began, max(trace.shown for trace in large)))
         outcome.shown += [trace.shown - trace.asked for trace in large]
 
 
-async def refuse_words(bed: Bed) -> None:
+async def refuse_words(harness: Harness) -> None:
     """Have an admin set the longest lists of words that can be set, none of which stands in any prompt here."""
-    guild = bed.channel.guild
+    guild = harness.channel.guild
     assert guild is not None
-    admin = bed.discord.user("admin")
+    admin = harness.discord.user("admin")
     guild.member(admin.user).permissions = EVERYTHING
     for option, number in (("refused_words", 0), ("restricted_words", PHRASES)):
-        asked = await admin.slash(bed.channel, "server set", **{option: phrases(number)})
+        asked = await admin.slash(harness.channel, "server set", **{option: phrases(number)})
         await asked.answered()
 
 

@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from benchmarks.scenarios import SCENARIOS, Scenario
-from benchmarks.simulation import (
+from benchmarks.duration_scenarios import SCENARIOS, Scenario
+from benchmarks.poll_simulation import (
+    Compared,
     Outcome,
     Says,
     Watching,
@@ -42,18 +43,6 @@ OPEN = 4
 PRICES = (0.1, 0.2, 0.4, 1.0, 2.0, 4.0)
 # A recorded kind of job with fewer durations than this says nothing.
 RECORDED_AT_LEAST = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """The worker's way beside the fixed interval that makes as many polls."""
-
-    ours: Outcome
-    fixed: Outcome
-
-    @property
-    def ratio(self) -> float:
-        return self.ours.mean / self.fixed.mean
 
 
 def compare(scenario: Scenario, seeds: Sequence[int], *, price: float = 1.0, says: Says = nothing) -> Compared:
@@ -177,6 +166,7 @@ def main() -> None:
     if chosen.recorded is not None:
         scenarios = (*SCENARIOS, *asyncio.run(recorded(chosen.recorded)))
     if chosen.plot is not None:
+        # matplotlib is slow to import
         from benchmarks.polling_plot import draw
 
         draw(dict(curves(scenarios, chosen.seeds)), chosen.plot)

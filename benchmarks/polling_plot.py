@@ -14,10 +14,10 @@ mpl.use("agg")
 from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from benchmarks.poll_simulation import Compared
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from benchmarks.polling import Compared
 
 COLUMNS = 3
 OURS, FIXED, ORACLE = "#1f6feb", "#8b949e", "#1a7f37"

@@ -1,7 +1,7 @@
-"""The stand-in for the image services in a process of its own, with jobs and pictures for measuring.
+"""The image services' stand-in as a process, with jobs and pictures made for measuring.
 
-Each job takes what its prompt says (:func:`benchmarks.policies.takes`), so that every policy has the same work, and
-the pictures are small ones of one colour, with ``--pictures heavy`` a painted one of about 1.4 MB, or noise.
+The prompt decides how long a job takes (:func:`benchmarks.poll_policies.takes`), so every policy has the same work.
+Pictures are small and of one colour; ``--pictures`` chooses painted ones of about 1.4 MB, or noise.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from random import Random
 
 from aiohttp import web
 
-from benchmarks.policies import takes
+from benchmarks.poll_policies import takes
 from fakes.services import Fault, Picture, StandIn, flat, painted
 from fakes.services.exchange import Exchange
 from fakes.services.faults import Act

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from benchmarks.bed import Bed, Conditions, Program
 from benchmarks.figures import Figure, figure
+from benchmarks.harness import Conditions, Harness, Program
 from fakes.discord.bot_process import REPOSITORY
 
 _IMPORTS = """
@@ -32,11 +32,11 @@ async def start(rounds: int, seed: int) -> list[Figure]:
         took, used = await _import()
         imports.append(took)
         processor.append(used)
-        async with Bed(Conditions(seed=seed + each), program=Program.PLAIN) as bed:
-            first.append(await bed.start())
-            await bed.at_work()
-            await bed.bot.killed()
-            later.append(await bed.start())
+        async with Harness(Conditions(seed=seed + each), program=Program.PLAIN) as harness:
+            first.append(await harness.start())
+            await harness.at_work()
+            await harness.bot.killed()
+            later.append(await harness.start())
     return [
         figure("start", "imports alone", "s", imports, "≤ 0.6"),
         figure("start", "imports alone, processor time", "s", processor),

@@ -132,7 +132,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             jobs_per_user=settings.jobs_per_user,
         )
         previews = Previews(database, files)
-        jobs = Jobs(database, providers, limits, clock, kept_days=_ages(settings).kept_days)
+        jobs = Jobs(database, providers, limits, clock, kept_days=_ages(settings).undelivered_days)
         delivery = JobCards(jobs=jobs, files=files, clock=clock)
         worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
         usual = settings.default_engine or next(iter(jobs.engines))

@@ -12,16 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chaos.asking import Ask, Crowd
 from chaos.conditions import Conditions
-from chaos.killing import LOOKING, POINTS, SHARED, Killer, Place, Side
-from chaos.last import LastLife, Noted
-from chaos.machine import MINUTE, YEARS, Machine
-from chaos.seen import OVER
-from chaos.services import LOST_AFTER, paint
-from chaos.weather import Kind, Weather
+from chaos.fault_mix import FaultMix, Kind
+from chaos.killer import LOOKING, POINTS, SHARED, Killer, Place, Side
+from chaos.last_life import LastLife, Noted
+from chaos.machine_faults import MINUTE, YEARS, Machine
+from chaos.outcomes import OVER
+from chaos.service_faults import LOST_AFTER, paint
+from chaos.users import Ask, Crowd
 from fakes.discord.bot_process import REPOSITORY, BotProcess
 from fakes.discord.loopback import Discord
+from fakes.discord.schema import read_schema
 from fakes.services import StandIn
 from storage import jobs
 from storage.database import Database
@@ -91,8 +92,8 @@ class Run:
         chance = random.Random(size.seed)
         crowding, killing, weathering, breaking = (random.Random(chance.random()) for _ in range(4))
         self.machine = Machine(conditions, bot.environment["DATABASE_URL"], breaking)
-        self.weather = Weather(discord, services, self.machine, size.kinds, weathering)
-        self.crowd = Crowd(discord, crowding, self.weather.phrases())
+        self.fault_mix = FaultMix(discord, services, self.machine, size.kinds, weathering)
+        self.crowd = Crowd(discord, crowding, self.fault_mix.phrases())
         self.crowd.guilds[-1].file_limit = SMALL_FILES
         self.killer = Killer(discord, services, bot, killing)
         self._chance = random.Random(chance.random())
@@ -111,7 +112,7 @@ class Run:
             if life % SELDOM == 0:
                 for disarm in watched:
                     disarm()
-                await self.weather.clear()
+                await self.fault_mix.clear()
                 watched = [self.killer.lie_in_wait(LOOKING, side) for side in LOOKING.sides]
             rare = Kind.KEY in self.size.kinds and self._chance.random() < WITHOUT_KEY
             await self._life(without=self._chance.choice(list(KEYS)) if rare else None)
@@ -134,7 +135,7 @@ class Run:
         at_random = point is None and self._chance.random() < AT_RANDOM
         skip = 0 if place.seldom else self._chance.choice((0, 1, 2, 4, 6))
         disarm = None if at_random else self.killer.lie_in_wait(place, side, skip=skip)
-        self.weather.change()
+        self.fault_mix.change()
         if await self._born(without=without):
             await self._load(late=place.late and not at_random, sharing=place.sharing and not at_random)
             await self._wait(self._chance.uniform(0.0, 2.0) if at_random else TRAP)
@@ -208,7 +209,7 @@ class Run:
     async def begin_last_life(self, unsettled: Callable[[], list[Ask]]) -> None:
         """What takes its time happens; then, without any fault, everything is finished that was taken."""
         self._tell()
-        await self.weather.clear()
+        await self.fault_mix.clear()
         if Kind.CLOCK in self.size.kinds:
             # As on a machine whose clock is wrong when it starts.
             self.machine.set_clock(16 * MINUTE)
@@ -288,11 +289,14 @@ def services(size: Size) -> StandIn:
     return StandIn(seconds=(0.1, 1.5), seed=size.seed, painter=paint)
 
 
-def discord() -> Discord:
-    """A Discord that keeps no files, with patience for a machine that is busy."""
-    made = Discord()
+def discord(openapi: Path | None) -> Discord:
+    """A Discord that keeps no files and waits long, as the machine may be busy.
+
+    Requests are checked against the file ``openapi``.
+    """
+    made = Discord(schema=None if openapi is None else read_schema(openapi))
     made.world.keep_files = False
-    made.world.pulse.patience = 120.0
+    made.world.changes.patience = 120.0
     return made
 
 

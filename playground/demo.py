@@ -24,7 +24,7 @@ from bot.config import Settings
 from bot.text import credits_text
 from bot.ui.cards.layout import custom_id
 from fakes.services import StandIn
-from playground.plain import lines
+from playground.plain_text import lines
 from playground.studio import Studio, open_studio
 
 if TYPE_CHECKING:

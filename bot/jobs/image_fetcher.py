@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from bot.clock import Clock
+from bot.jobs.poll_status import Doubt
 from bot.jobs.store import KeptImage
 from bot.providers.base import (
     Cost,
@@ -19,6 +20,7 @@ from bot.providers.base import (
     Finished,
     GeneratedImage,
     Json,
+    NotFound,
     Provider,
     ProviderError,
     Refused,
@@ -126,11 +128,17 @@ class Gatherer:
 
     async def _patiently(self, image: GeneratedImage, aside: Path) -> FetchedImage:
         began = self._clock.monotonic()
+        gone = Doubt(self._clock)
         for wait in chain(BACKOFF, repeat(BACKOFF[-1])):
             try:
                 return await self._provider.fetch(image, aside)
+            except NotFound as error:
+                log.info("image.late", provider=self._provider.name, detail=error.detail)
+                if gone.seen():
+                    raise
             except Unreachable as error:
                 log.info("image.late", provider=self._provider.name, detail=error.detail)
+                gone.over()
                 if self._clock.monotonic() + wait - began > PATIENCE:
                     raise
             await self._clock.sleep(wait)

@@ -21,6 +21,29 @@ GIVEN_UP = "The image service was not finished after {minutes} minutes, so we st
 NOT_TOLD = "Your pictures are not here after {minutes} minutes, so we stopped asking for them."
 
 
+class Doubt:
+    """An answer that may be a moment's disorder: a service that is being deployed does not know what it knew before.
+
+    It counts once it was seen DOUBTED_LOOKS times over DOUBTED_FOR seconds, and no other one in between.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since: float | None = None
+        self.looks = 0
+
+    def seen(self) -> bool:
+        """It was seen once more; whether it counts now."""
+        now = self._clock.monotonic()
+        self._since = now if self._since is None else self._since
+        self.looks += 1
+        return self.looks >= DOUBTED_LOOKS and now - self._since >= DOUBTED_FOR
+
+    def over(self) -> None:
+        """Another answer came."""
+        self._since, self.looks = None, 0
+
+
 class Hearing:
     """Keeps the provider's last word, ``said``, and when it came, ``said_at`` (by the monotonic clock)."""
 
@@ -32,24 +55,22 @@ class Hearing:
         self._clock = clock
         # What the calls failed with, and since when (seconds by the monotonic clock), while they do.
         self._trouble: tuple[str, float] | None = None
-        # Since when answers are in doubt (the same), and how many there were.
-        self._doubted: tuple[float, int] | None = None
+        self._doubt = Doubt(clock)
 
     def answered(self) -> None:
         """A call was answered, and the answer makes sense."""
-        self._trouble = self._doubted = None
+        self._trouble = None
+        self._doubt.over()
 
     def believes(self) -> bool:
         """An answer may be another one in a moment; whether it has stayed for so long that it counts.
 
         A service that is restarted forgets what it makes for a minute, or lists half of it.
         """
-        now = self._clock.monotonic()
-        since, looks = self._doubted or (now, 0)
-        self._doubted = since, looks + 1
-        self._trouble = self._trouble or (ODD, now)
-        log.info("poll.doubted", provider=self._provider.name, looks=looks + 1)
-        return looks + 1 >= DOUBTED_LOOKS and now - since >= DOUBTED_FOR
+        self._trouble = self._trouble or (ODD, self._clock.monotonic())
+        believed = self._doubt.seen()
+        log.info("poll.doubted", provider=self._provider.name, looks=self._doubt.looks)
+        return believed
 
     def waiting(self, said: Waiting) -> bool:
         """The answer is that it is not over; whether that says anything new."""

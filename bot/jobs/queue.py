@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from bot.clock import Clock, Elapsed
+from bot.jobs.poll_status import Doubt
 from bot.jobs.store import Jobs
 from storage import jobs as rows
 from storage.jobs import Submission
@@ -23,6 +24,7 @@ class Queue:
         self.waiting: list[Submission] = []
         """What was due and has not been started, in the order in which it will be; the worker says so."""
         self._waited: dict[int, Elapsed] = {}
+        self._doubts: dict[int, Doubt] = {}
         # When the next one falls due that was not yet when it was read last, by the monotonic clock.
         self._later: float | None = None
         # The providers of which more wait than were read.
@@ -41,6 +43,10 @@ class Queue:
     def waited(self, submission: Submission) -> Elapsed:
         """Since when it has been waiting."""
         return self._waited.get(submission.id) or Elapsed.since(self._clock, submission.created_at)
+
+    def doubt(self, submission: Submission) -> Doubt:
+        """Whether its provider's word that there is nothing to send it to is to be believed yet."""
+        return self._doubts.setdefault(submission.id, Doubt(self._clock))
 
     def place(self, job_id: int) -> int | None:
         """The place of the job's next submission in its provider's queue: 1 for the next that is sent."""
@@ -81,6 +87,7 @@ class Queue:
         self._waited = {
             id_: since for id_, since in self._waited.items() if id_ in found or id_ in later or id_ in running
         }
+        self._doubts = {id_: doubt for id_, doubt in self._doubts.items() if id_ in self._waited}
         for submission in due:
             self._waited.setdefault(submission.id, self.waited(submission))
         return due

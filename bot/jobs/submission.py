@@ -13,7 +13,7 @@ from bot.domain.requests import decode_request
 from bot.jobs.circuit_breaker import CircuitBreaker
 from bot.jobs.image_fetcher import Gatherer, decode_result, encode_result
 from bot.jobs.poll_schedule import Watch
-from bot.jobs.poll_status import Hearing, alarm
+from bot.jobs.poll_status import Doubt, Hearing, alarm
 from bot.jobs.rate import Rate, at_once
 from bot.jobs.store import Jobs
 from bot.providers.base import (
@@ -23,6 +23,7 @@ from bot.providers.base import (
     Finished,
     Gone,
     Handle,
+    NotFound,
     OutcomeUnknown,
     PollResult,
     Provider,
@@ -79,9 +80,10 @@ class SubmissionRun:
         files: ImageFiles,
         clock: Clock,
         changed: Callable[[int], None],
-        waited: Elapsed | None = None,
+        waited: Elapsed,
+        not_found: Doubt,
     ) -> None:
-        """``waited``: since when it has been in the queue; None for one that was sent before."""
+        """``waited``: since when it has been in the queue. ``not_found`` outlives this run: see :meth:`_not_sent`."""
         self.submission = submission
         self.hearing = Hearing(provider, rate, clock)
         self.fetching = False
@@ -96,7 +98,8 @@ class SubmissionRun:
         self._gatherer = Gatherer(provider, files, clock)
         self._clock = clock
         self._changed = changed
-        self._waited = waited or Elapsed(clock)
+        self._waited = waited
+        self._not_found = not_found
         self.sent = None if submission.sent_at is None else Elapsed.since(clock, submission.sent_at)
         self._request = decode_request(submission.request)
         # Nobody knows what happened while the bot was away: such a one is asked for at once.
@@ -182,9 +185,15 @@ class SubmissionRun:
         self._answer = None
 
     async def _not_sent(self, error: ProviderError) -> None:
-        """The provider surely did not accept it: refuse for good, or queue it again."""
+        """The provider surely did not accept it: refuse for good, or queue it again.
+
+        That there is nothing to send it to counts only if it stays so, over as many tries as it takes.
+        """
         log.info("submit.refused", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
-        if isinstance(error, Refused):
+        passing = isinstance(error, NotFound) and not self._not_found.seen()
+        if not isinstance(error, NotFound):
+            self._not_found.over()
+        if isinstance(error, Refused) and not passing:
             alarm(self._provider, error)
             # Of an earlier sending nobody knows what became.
             status = SubmissionStatus.UNKNOWN if self._lost else SubmissionStatus.FAILED
@@ -195,6 +204,8 @@ class SubmissionRun:
             seconds = error.retry_after if error.retry_after is not None else seconds
             self._rate.pause(seconds, polls=False)
         why = "the provider is busy" if isinstance(error, Busy) else "the provider could not be reached"
+        if passing:
+            why = "the provider did not find it"
         handle = self.submission.handle
         if await self._jobs.postpone(self.submission, seconds=seconds, why=why, handle=handle):
             self._moved(SubmissionStatus.QUEUED, handle=handle)

@@ -247,6 +247,7 @@ class Worker:
             clock=self._clock,
             changed=self._changed,
             waited=self._queue.waited(submission),
+            not_found=self._queue.doubt(submission),
         )
         lane.running[submission.id] = run
         self._turns.started(submission.user_id)

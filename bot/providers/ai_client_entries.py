@@ -161,7 +161,7 @@ def result_of(entries: Sequence[Entry], ticket: Ticket, *, judge: Judge, guess: 
     groups = _answers(entries)
     result: PollResult
     if groups is None or own is None:
-        together = _standing(requests, responses, ticket.images * max(1, len(requests)), judge, guess)
+        together = _standing(requests, responses, ticket.images, judge, guess)
         result = _shared(together, requests, responses) if requests else _without_request(together)
     else:
         mine = next(place for place, (request, _) in enumerate(groups) if request is own)
@@ -236,8 +236,8 @@ def _best(results: Sequence[Waiting | Finished | Failed]) -> Waiting | Finished 
 def _shared(
     result: Waiting | Finished | Failed, requests: Sequence[Entry], responses: Sequence[Entry]
 ) -> Waiting | Finished | Failed:
-    """The answers to the same request, sent more than once, as one: all the images, at the price of one request."""
-    if not isinstance(result, Finished):
+    """The answers to the same request, sent more than once, as one: the images of one request, at its price."""
+    if not isinstance(result, Finished) or not result.cost.exact:
         return result
     answered = min(len(requests), sum(bool(response.credits or response.images) for response in responses))
     cost = result.cost

@@ -301,6 +301,18 @@ class Refused(ProviderError):
         self.setting = setting
 
 
+class NotFound(Refused):
+    """The address says that there is no such thing (404, 410): nothing was accepted, and only the operator can mend it.
+
+    A service says so for a while when it is being deployed, so it counts only if it stays so.
+    """
+
+    cause = Cause.ADDRESS
+
+    def __init__(self, message: str, *, detail: str = "") -> None:
+        super().__init__(message, detail=detail, operator=True)
+
+
 class Busy(ProviderError):
     """The provider asks to wait ``retry_after`` seconds (None: it did not say); the request was not accepted."""
 

@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from yarl import URL
 
 from bot.providers.addresses import as_written
-from bot.providers.base import Cause, FetchedImage, Refused, Size, Unreachable
+from bot.providers.base import Cause, FetchedImage, NotFound, Refused, Size, Unreachable
 from bot.providers.hosts import Hosts
 from bot.providers.http import CONNECT_SECONDS, Service
 from bot.providers.image_headers import APage, CutShort, NotAPicture, inspect_file
@@ -69,7 +69,8 @@ class Downloads:
     ) -> FetchedImage:
         """Stream the image at ``url`` into the file, in a few attempts.
 
-        Raises Unreachable if it may come later, and Refused if the bytes are no image that we take. A Refused that the
+        Raises Unreachable if it may come later, NotFound if the host says that it is gone, and Refused if the bytes are
+        no image that we take. A Refused that the
         operator can mend, by naming the host or raising the limit, is worth another try then. Where its length stays
         another than ``expected_bytes``, an image is taken nevertheless if it is whole and has ``expected_size``: then
         the length was told wrongly.
@@ -152,7 +153,7 @@ class Downloads:
                     target = as_written(location, target)
                     continue
                 if response.status == 410:
-                    raise Refused(f"{label} no longer has this image.", detail="HTTP 410")
+                    raise NotFound(f"{label} no longer has this image.", detail="HTTP 410")
                 if response.status != 200:
                     # Stores answer 403 as well as 404 for what is not there yet.
                     raise Unreachable(f"{label} has not got the image ready.", detail=f"HTTP {response.status}")

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from enum import Enum, auto
 
 from bot.providers.answers import Answer, Unreadable, parse_json, plain, reason, retry_after
-from bot.providers.base import Busy, Cause, ImageRequest, OutcomeUnknown, ProviderError, Refused, Unreachable
+from bot.providers.base import Busy, Cause, ImageRequest, NotFound, OutcomeUnknown, ProviderError, Refused, Unreachable
 from bot.providers.echoes import LONGEST, OwnWords, unescaped
 
 
@@ -195,14 +195,14 @@ class Judge:
         except Unreadable:
             said = ""
         if answer.status in {403, 404, 405, 410} and self.ground(said, answer.status) is Ground.OTHER:
-            if answer.status != 403:
-                return Refused(
-                    f"{self.label} no longer offers this engine, or its address is set wrongly. "
-                    "Whoever runs the bot has to look at it.",
-                    detail=answer.detail,
-                    cause=Cause.ADDRESS,
-                    operator=True,
-                )
+            gone = (
+                f"{self.label} no longer offers this engine, or its address is set wrongly. "
+                "Whoever runs the bot has to look at it."
+            )
+            if answer.status in {404, 410}:
+                return NotFound(gone, detail=answer.detail)
+            if answer.status == 405:
+                return Refused(gone, detail=answer.detail, cause=Cause.ADDRESS, operator=True)
             if says_no_more(said):
                 return self._key(answer.detail)
         return self.by_words(said, status=answer.status, detail=answer.detail)

@@ -100,7 +100,7 @@ class BotProcess:
 
     async def said(self, text: str, *, since: int = 0) -> str:
         """Waits for a line of its output that holds ``text``, and returns it."""
-        return await self._discord.world.pulse.until(
+        return await self._discord.world.changes.until(
             lambda: next((line for line in self.lines[since:] if text in line), None), f"the bot to say {text!r}"
         )
 
@@ -126,7 +126,7 @@ class BotProcess:
         """Waits until it has ended, and returns its exit status (-9 after a kill)."""
         self._told_to_end = True
         assert self._watcher is not None
-        async with asyncio.timeout(self._discord.world.pulse.patience):
+        async with asyncio.timeout(self._discord.world.changes.patience):
             return await asyncio.shield(self._watcher)
 
     async def killed(self) -> None:
@@ -161,10 +161,10 @@ class BotProcess:
         while line := await process.stdout.readline():
             self.lines.append(line.decode(errors="replace").rstrip())
             if not self.errors_expected and ERROR.search(self.lines[-1]):
-                self._discord.world.pulse.give_up(f"the bot wrote: {self.lines[-1]}")
-            self._discord.world.pulse.beat()
+                self._discord.world.changes.give_up(f"the bot wrote: {self.lines[-1]}")
+            self._discord.world.changes.notify()
         status = await process.wait()
-        self._discord.world.pulse.beat()
+        self._discord.world.changes.notify()
         if not self._told_to_end:
-            self._discord.world.pulse.give_up(f"the bot ended with status {status}:\n{self.tail()}")
+            self._discord.world.changes.give_up(f"the bot ended with status {status}:\n{self.tail()}")
         return status

@@ -6,8 +6,8 @@ import copy
 from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
 
+from fakes.discord.constants import Json
 from fakes.discord.model import Attachment
-from fakes.discord.terms import Json
 
 REFERENCE = "attachment://"
 

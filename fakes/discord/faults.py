@@ -16,8 +16,8 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
 
-from fakes.discord.calls import Call, Reply
-from fakes.discord.pulse import Pulse
+from fakes.discord.changes import Changes
+from fakes.discord.requests import Call, Reply
 
 
 class Moment(StrEnum):
@@ -61,7 +61,7 @@ class Fault:
 class Gate:
     """A request that was stopped. The world stands still for it until ``release`` or ``drop``."""
 
-    pulse: Pulse
+    changes: Changes
     what: str
     calls: list[Call] = field(default_factory=list)
     _opened: asyncio.Event = field(default_factory=asyncio.Event)
@@ -69,7 +69,7 @@ class Gate:
 
     async def reached(self, count: int = 1) -> Call:
         """Waits until ``count`` requests stand here and returns the latest."""
-        await self.pulse.until(lambda: len(self.calls) >= count, f"{self.what} to be reached")
+        await self.changes.until(lambda: len(self.calls) >= count, f"{self.what} to be reached")
         return self.calls[-1]
 
     def release(self) -> None:
@@ -85,7 +85,7 @@ class Gate:
         if self._opened.is_set() and not self._dropped:
             return None
         self.calls.append(call)
-        self.pulse.beat()
+        self.changes.notify()
         await self._opened.wait()
         if self._dropped:
             raise Cut
@@ -95,8 +95,8 @@ class Gate:
 class Faults:
     """The faults that wait for requests."""
 
-    def __init__(self, pulse: Pulse) -> None:
-        self._pulse = pulse
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
         self._placed: list[Fault] = []
 
     async def at(self, moment: Moment, call: Call) -> Reply | None:
@@ -132,7 +132,7 @@ class Faults:
 
     def hold(self, method: str, pattern: str, **place: Any) -> Gate:
         """Stops requests at a moment until the test lets them go."""
-        gate = Gate(self._pulse, f"{method} {pattern}")
+        gate = Gate(self._changes, f"{method} {pattern}")
         self.place(method, pattern, gate.stop, **place)
         return gate
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fakes.discord.constants import Answer, Json, Kind
 from fakes.discord.model import Interaction, Message, World
 from fakes.discord.seen import Seen, look_at
-from fakes.discord.terms import Answer, Json, Kind
 
 
 class Handle:
@@ -23,7 +23,7 @@ class Handle:
 
     async def acknowledged(self) -> Answer:
         """Waits for the first answer and tells of what type it is."""
-        return await self._world.pulse.until(lambda: self.interaction.answer, f"an answer to {self.what}")
+        return await self._world.changes.until(lambda: self.interaction.answer, f"an answer to {self.what}")
 
     async def message(self) -> Seen:
         """The message that answers, as it is now; "thinking…" counts (``loading``)."""
@@ -43,7 +43,7 @@ class Handle:
     async def followup(self, number: int = 1) -> Seen:
         """Waits for follow-up ``number`` (1 is the first)."""
         followups = self.interaction.followups
-        await self._world.pulse.until(lambda: len(followups) >= number, f"follow-up {number} to {self.what}")
+        await self._world.changes.until(lambda: len(followups) >= number, f"follow-up {number} to {self.what}")
         return look_at(followups[number - 1])
 
     async def modal(self) -> Json:
@@ -87,4 +87,4 @@ async def watch(world: World, message: Message, predicate: Callable[[Seen], bool
         return None
 
     looked = len(message.history) - 1
-    return await world.pulse.until(look, lambda: f"a change of {what}; it says {last}")
+    return await world.changes.until(look, lambda: f"a change of {what}; it says {last}")

@@ -1,4 +1,27 @@
-"""The loopback Discord: everything that a test or a benchmark needs of it in one object."""
+"""The loopback Discord: a Discord server in this process, which the real bot talks to over HTTP and a websocket.
+
+How to use it:
+
+    async with Discord() as discord:
+        channel = discord.guild("Studio").channel("pictures")
+        async with BotProcess(discord, folder, services.url) as bot:   # or tests/wire/house.py, in this process
+            await bot.ready()
+            ada = discord.user("ada")
+            handle = await ada.slash(channel, "imagine", prompt="a fox")    # a person runs a command
+            card = await handle.until(lambda seen: seen.pictures)           # and waits for what they see
+            await ada.press(card, "Details")
+    assert discord.violations == []
+
+* **People** (``discord.user(name)``) run commands, press buttons and fill in forms; a ``Handle`` is what became of one
+  such thing, and ``Seen`` is a message as its reader sees it.
+* **Faults** are one line each: ``hold``, ``fail``, ``limit``, ``cut`` and ``at`` (run something at a request).
+* **Checks**: every request is checked against the limits that Discord documents in words (``limits.py``,
+  ``command_limits.py``) and, if a ``schema`` is given, against Discord's OpenAPI file. What Discord would refuse is
+  refused and listed in ``violations``.
+* **Waiting** is by ``discord.until(condition, "what for")``, which is woken by each change and never polls.
+
+``python -m fakes.discord`` runs it on its own.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +29,27 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Self
 
-from fakes.discord.calls import Call
+from fakes.discord.constants import NO_PERMISSION, Permission, Place
 from fakes.discord.faults import Fault, Faults, Gate
 from fakes.discord.gateway import Gateway
 from fakes.discord.messages import delete
 from fakes.discord.model import Channel, Guild, Message, User, World
 from fakes.discord.people import Person
-from fakes.discord.schema import schema
+from fakes.discord.requests import Call
+from fakes.discord.schema import Schema
 from fakes.discord.seen import Seen
 from fakes.discord.server import BASE, Server, Violation
-from fakes.discord.terms import DEFAULT_FILE_LIMIT, NO_PERMISSION, Permission, Place
 
 
 class Discord:
-    """A Discord on 127.0.0.1 with one bot account. Use as ``async with Discord() as discord``."""
+    """A Discord on 127.0.0.1 with one bot account, which checks requests against ``schema`` if there is one."""
 
-    def __init__(self, token: str | None = None) -> None:
+    def __init__(self, token: str | None = None, *, schema: Schema | None = None) -> None:
         self.world = World(token or f"loopback.{secrets.token_urlsafe(24)}")
         self.gateway = Gateway(self.world)
-        self.faults = Faults(self.world.pulse)
-        self.server = Server(self.world, self.gateway, self.faults, schema())
+        self.faults = Faults(self.world.changes)
+        self.server = Server(self.world, self.gateway, self.faults, schema)
         self.world.tell = self.gateway.tell
-        self.file_limit = DEFAULT_FILE_LIMIT
-        """``attachment_size_limit`` outside of servers, in bytes."""
-        self.age_of_interactions = 0.0
-        """Seconds; new interactions look as old as that, so that the bot believes their tokens to be near their end."""
         self._people: dict[str, Person] = {}
 
     async def start(self, port: int = 0) -> Self:
@@ -72,7 +91,7 @@ class Discord:
 
     async def until(self, look: Callable[[], Any], what: str) -> Any:
         """Waits until ``look`` gives something true, and returns that."""
-        return await self.world.pulse.until(look, what)
+        return await self.world.changes.until(look, what)
 
     # Who and where
 
@@ -81,7 +100,7 @@ class Discord:
         if name not in self._people:
             user = User(self.world.ids.next(), name, name.capitalize(), installed_app=installed_app)
             self.world.users[user.id] = user
-            self._people[name] = Person(self, user)
+            self._people[name] = Person(self.world, self.gateway, user)
         return self._people[name]
 
     def guild(self, name: str, *, bot_present: bool = True) -> Guild:

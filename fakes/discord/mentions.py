@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from fakes.discord.components import Component, walk
-from fakes.discord.terms import Json
+from fakes.discord.constants import Json
 
 _USER = re.compile(r"<@!?(\d+)>")
 _ROLE = re.compile(r"<@&(\d+)>")

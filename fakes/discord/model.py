@@ -7,8 +7,8 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from fakes.discord.pulse import Pulse
-from fakes.discord.terms import (
+from fakes.discord.changes import Changes
+from fakes.discord.constants import (
     DEFAULT_FILE_LIMIT,
     EVERYTHING,
     MEMBER,
@@ -214,7 +214,7 @@ class World:
 
     def __init__(self, token: str) -> None:
         self.ids = Ids()
-        self.pulse = Pulse()
+        self.changes = Changes()
         self.token = token
         self.bot = User(self.ids.next(), "easel", "Easel", bot=True)
         self.application_id = self.bot.id
@@ -229,6 +229,10 @@ class World:
         """False: of files only their digests are kept, for long runs with many pictures."""
         self.nonces_from = 0
         """Messages up to this id no longer stop others with the same nonce."""
+        self.file_limit = DEFAULT_FILE_LIMIT
+        """``attachment_size_limit`` outside of servers, in bytes."""
+        self.age_of_interactions = 0.0
+        """Seconds by which new interactions look older than they are, so that their tokens seem to expire earlier."""
         self.cdn = ""
         self.gateway_url = ""
         self.shards = 1
@@ -244,7 +248,7 @@ class World:
     ) -> None:
         """Tells the gateway of something that happened, and everybody who waits."""
         self.tell(event, channel, guild, message)
-        self.pulse.beat()
+        self.changes.notify()
 
     def everything_said(self) -> Iterator[Message]:
         """All messages of all channels, the deleted ones too, oldest first in each channel."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from fakes.discord.constants import MEMBER, Json, Kind, Place, created_ms
 from fakes.discord.model import Attachment, Channel, Guild, Interaction, Member, Message, Role, User, World
-from fakes.discord.terms import MEMBER, Json, Kind, Place, created_ms
 
 LOCALE = "en-US"
 

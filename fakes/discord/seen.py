@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from fakes.discord.components import CHOICES, LINK_STYLES, Component, media_of, walk
+from fakes.discord.constants import Json
 from fakes.discord.model import Attachment, Body, Message
-from fakes.discord.terms import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ import aiohttp
 from aiohttp import web
 
 from fakes.discord import account, callbacks, channels, webhooks
-from fakes.discord.calls import Call, MalformedBodyError, Reply
+from fakes.discord.errors import Refusal, invalid_form, unauthorized
 from fakes.discord.faults import Cut, Faults, Moment
 from fakes.discord.gateway import Gateway
 from fakes.discord.messages import UnsoundMessageError
 from fakes.discord.model import Upload, World
-from fakes.discord.refusal import Refusal, invalid_form, unauthorized
+from fakes.discord.requests import Call, MalformedBodyError, Reply
 from fakes.discord.routes import Route, find
 from fakes.discord.schema import Schema
 
@@ -109,7 +109,7 @@ class Server:
         call.status = reply.status
         call.code = reply.json.get("code") if reply.status >= 400 and isinstance(reply.json, dict) else None
         self._put_away(call)
-        self.world.pulse.beat()
+        self.world.changes.notify()
         return _response(call, reply)
 
     def _put_away(self, call: Call) -> None:
@@ -182,7 +182,7 @@ class Server:
         violation = Violation(rule, call.method, call.template or call.path, text)
         self.violations.append(violation)
         if self.strict:
-            self.world.pulse.give_up(str(violation))
+            self.world.changes.give_up(str(violation))
 
     def _cut(self, request: web.Request) -> None:
         """Resets the connection, as a dying host or a killed proxy does."""

@@ -1,14 +1,14 @@
 """A stand-in for the image services on loopback HTTP, which paints, charges, and misbehaves when told to."""
 
+from fakes.services.call_log import Bill, Call
 from fakes.services.faults import Fault
-from fakes.services.odd import ODD, Echo, InTurn, deploy, odd
+from fakes.services.malformed_answers import MALFORMED, Echo, InTurn, deploy, malformed
 from fakes.services.pictures import Picture, flat, painted
-from fakes.services.records import Bill, Call
+from fakes.services.rendering import Fate
 from fakes.services.server import StandIn
-from fakes.services.works import Fate
 
 __all__ = [
-    "ODD",
+    "MALFORMED",
     "Bill",
     "Call",
     "Echo",
@@ -19,6 +19,6 @@ __all__ = [
     "StandIn",
     "deploy",
     "flat",
-    "odd",
+    "malformed",
     "painted",
 ]

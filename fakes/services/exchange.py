@@ -13,9 +13,9 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from fakes.services.call_log import Call
 from fakes.services.pictures import Gallery
-from fakes.services.records import Call
-from fakes.services.works import Fate, Works
+from fakes.services.rendering import Fate, Renderings
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class Services:
     ``remember`` is how many threads are kept; None: all.
     """
 
-    works: Works
+    renderings: Renderings
     gallery: Gallery
     executor: Executor
     chance: random.Random

@@ -17,11 +17,10 @@ from socket import SO_LINGER, SOL_SOCKET
 
 from aiohttp import web
 
-from bot.providers.base import Json
+from fakes.services.call_log import Call, Json
 from fakes.services.exchange import Exchange
 from fakes.services.pictures import Alteration
-from fakes.services.records import Call
-from fakes.services.works import Fate
+from fakes.services.rendering import Fate
 
 Act = Callable[[Exchange], Awaitable[web.StreamResponse]]
 Change = Callable[[Json], Json]
@@ -32,7 +31,7 @@ class Fault:
     """What goes wrong, and where.
 
     ``route`` is a route's name, with ``*`` for any text: ``ai-client.entry``, ``aithriving.*``. ``act`` is one of the
-    classes below, any callable that is handed the exchange, or a :class:`Fate` for the work that the call starts.
+    classes below, any callable that is handed the exchange, or a :class:`Fate` for the rendering that the call starts.
     ``times`` is how many calls it hits (None: all), after the first ``skip`` ones. ``match`` narrows the calls.
     Of several faults for a call the one that was added first acts, alone.
     """
@@ -197,7 +196,7 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class Spoil:
-    """It is done, and the image in the answer is changed, in a download or as base64: see spoilt.py."""
+    """It is done, and the image in the answer is changed, in a download or as base64: see image_variants.py."""
 
     alter: Alteration
     content_type: str | None = None

@@ -308,7 +308,7 @@ async def test_buttons_work_after_a_restart(studio: Studio) -> None:
 
 async def test_a_job_that_a_restart_cut_off_is_shown_by_the_next_start(studio: Studio) -> None:
     """Sent, never answered: on this service nobody can say what became of it, so it is free and offered again."""
-    studio.stand_in.works.seconds = None
+    studio.stand_in.renderings.seconds = None
     result = await studio.imagine(prompt="a fox")
     await studio.begun()
     await studio.restart()

@@ -16,7 +16,7 @@ async def test_credits_show_what_was_spent_and_what_is_in_flight(studio: Studio)
     await studio.imagine(prompt="a lighthouse", engine=CORE)
     await studio.imagine(prompt="a fox", engine=BASIC)
     await studio.finish()
-    studio.stand_in.works.seconds = None
+    studio.stand_in.renderings.seconds = None
     await studio.imagine(engine=CORE)
     await studio.begun(count=2)
     result = await studio.ada.slash(studio.channel, "credits")

@@ -9,10 +9,13 @@ import pytest
 import simcord
 
 from bot.jobs.history import JOBS_A_PAGE
+from bot.people.threads import NO_SUCH_THREAD
 from bot.ui.pages import digest, history_id
+from cogs.history import NO_WORDS, TOO_LONG
 from storage.history import Wanted
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, told
 from tests.cogs.test_threads import forge, made, seen_by
+from tests.doubles.texts import shows
 
 
 async def looked(studio: Studio, person: simcord.MemberActor | None = None, **options: Any) -> Shown:
@@ -107,8 +110,8 @@ async def test_a_search_is_bounded(studio: Studio) -> None:
     longest = "x" * 50
     await made(studio, longest)
     assert "1 job" in (await looked(studio, search=longest)).text
-    assert "50 letters at most" in (await looked(studio, search="🦊" * 26)).text
-    assert "nothing in that to search for" in (await looked(studio, search="\u200b")).text
+    assert shows((await looked(studio, search="🦊" * 26)).text, TOO_LONG)
+    assert shows((await looked(studio, search="\u200b")).text, NO_WORDS)
     wanted = Wanted(words=longest, engine="x/" * 40, thread_id=10**17)
     assert len(history_id(999_999, wanted)) <= 100
 
@@ -123,7 +126,7 @@ async def test_engine_and_thread_narrow_it(studio: Studio) -> None:
     in_thread = (await looked(studio, thread=choices[0]["value"])).text
     assert "1 job · in the thread “Owls”" in in_thread
     assert "fox" not in in_thread
-    assert "no such thread" in (await looked(studio, thread="Foxes")).text
+    assert shows((await looked(studio, thread="Foxes")).text, NO_SUCH_THREAD)
     engines = await studio.ada.autocomplete(studio.channel, "history", "engine", "1.6")
     assert [choice["value"] for choice in engines] == [BASIC]
     assert "nobody" in (await looked(studio, engine="nobody/nothing")).text
@@ -176,7 +179,7 @@ async def test_one_history_is_not_anothers(studio: Studio) -> None:
     for person in (studio.ben, studio.admin):
         for options in ({}, {"search": "fox"}, {"engine": CORE}):
             assert "fox" not in (await looked(studio, person, **options)).text.replace("“fox”", "")
-        assert "no such thread" in (await looked(studio, person, thread="1")).text
+        assert shows((await looked(studio, person, thread="1")).text, NO_SUCH_THREAD)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import simcord
 from bot.domain.place import Origin
 from bot.domain.requests import ImagineOptions
 from bot.people.user_settings import Messages, UserSettings
+from bot.ui.cards.settings import ABOVE, CHANGED, NO, RESET, ROWS, SET
 from bot.ui.delivery.result import LONG_JOB_DONE, PRIVATE_CARD
 from storage import jobs, server_settings, user_settings
 from storage.database import Database
@@ -31,8 +32,8 @@ async def test_what_is_set_is_used_where_nothing_is_typed(studio: Studio) -> Non
             studio.channel, "settings set", engine=BASIC, size="16:9", images=2, private=True, text="in oil"
         )
     ).text
-    assert "Engine: **Stable Diffusion 1.6** (changed)" in said
-    assert "Text that is always added: **in oil** (changed)" in said
+    assert shows(said, CHANGED(title=ROWS["engine"].title, value="Stable Diffusion 1.6"))
+    assert shows(said, CHANGED(title=ROWS["text"].title, value="in oil"))
     result = await studio.imagine(prompt="a lighthouse")
     await studio.finish()
     assert card(result).private
@@ -61,7 +62,7 @@ async def test_what_is_typed_counts_more(studio: Studio) -> None:
 
 async def test_a_default_that_the_engine_does_not_take_is_left_out(studio: Studio) -> None:
     said = told(await studio.ada.slash(studio.channel, "settings set", size="320x320", style="anime")).text
-    assert "Size: **320x320**" in said
+    assert "**320x320**" in said
     result = await studio.imagine(engine=XL)
     await studio.finish()
     assert len(card(result).images) == 1
@@ -106,11 +107,11 @@ async def test_settings_outlive_a_restart_and_can_be_taken_back(studio: Studio) 
     mine = studio.runtime.client.personal.of(studio.ada.id)
     assert mine == UserSettings(engine=BASIC, png_text=False, messages=Messages.LONG_JOBS, ask_above=7500)
     shown = told(await studio.ada.slash(studio.channel, "settings show")).text
-    assert "Ask first: **above 7.5 credits**" in shown
-    assert "Settings written into image files: **no**" in shown
+    assert shows(shown, SET(title=ROWS["ask_above"].title, value=ABOVE(price=7500)))
+    assert shows(shown, SET(title=ROWS["png_text"].title, value=NO()))
     said = told(await studio.ada.slash(studio.channel, "settings reset", setting="engine")).text
-    assert "Engine: the one that is used here (not set)" in said
-    assert "Ask first: **above 7.5 credits**" in said
+    assert shows(said, RESET(title=ROWS["engine"].title, default=ROWS["engine"].default))
+    assert shows(said, SET(title=ROWS["ask_above"].title, value=ABOVE(price=7500)))
     await studio.ada.slash(studio.channel, "settings reset")
     assert studio.runtime.client.personal.of(studio.ada.id) == UserSettings()
     await studio.restart()

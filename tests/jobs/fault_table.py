@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fakes.services import Fate, Fault
+from fakes.services.answer_edits import first_images, images_at, without_entries
 from fakes.services.exchange import Exchange
 from fakes.services.faults import Act, Body, Half, Redirect, Reset, Rewrite, Slow, Spoil, Status, cut
-from fakes.services.shapes import first_images, images_at, without_entries
-from fakes.services.spoilt import HTML, bomb, html, noise, padded, svg, truncated
+from fakes.services.image_variants import HTML, bomb, html, noise, padded, svg, truncated
 from storage.jobs import SubmissionStatus
 
 DONE, FAILED, UNKNOWN = SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN
@@ -151,7 +151,9 @@ ROWS = (
     both(no(KEY, Status(401), OPERATOR), "401"),
     both(no(CREDITS, Status(402), OPERATOR), "402"),
     both(no(KEY, Status(403), OPERATOR), "403"),
-    both(no(RETIRED, Status(404), OPERATOR), "404"),
+    both(fine(2, act=Status(404), logs=(REFUSED,), seconds=2), "404 for a moment"),
+    both(fine(4, act=Status(410), times=3, logs=(REFUSED, OUTAGE), seconds=30), "410 for a while"),
+    both(replace(no(RETIRED, Status(404), OPERATOR, times=EVER, seconds=120), calls=6), "404 for good"),
     both(no("refused this: Payload Too Large.", Status(413)), "413"),
     both(no("The given data was invalid.", Status(422)), "422"),
     both(fine(2, act=Status(429, headers={"Retry-After": "17"}), logs=(REFUSED,), seconds=17), "429 with Retry-After"),
@@ -272,6 +274,22 @@ ROWS = (
     ),
     # --- the free calls around it
     Row("no thread for a moment", fine(act=Status(500), at=THREAD, times=2, logs=(REFUSED,), seconds=7), None),
+    Row(
+        "no thread while a deploy answers with 404",
+        fine(act=Status(404), at=THREAD, times=4, logs=(REFUSED,), seconds=37),
+        None,
+    ),
+    Row(
+        "no thread while a deploy answers with 410",
+        fine(act=Status(410), at=THREAD, times=4, logs=(REFUSED,), seconds=37),
+        None,
+    ),
+    Row(
+        "no thread for good",
+        replace(no(RETIRED, Status(404), OPERATOR, at=THREAD, times=EVER, seconds=120), calls=0),
+        None,
+    ),
+    Row("an image that is gone for a moment", fine(act=Status(410), at=IMAGE, times=5, logs=(LATE,), seconds=18), None),
     Row("a wrong key at the first step", replace(no(KEY, Status(401), OPERATOR, at=THREAD), calls=0), None),
     Row("polls that a deploy answers with 404", fine(act=Status(404), at=POLL, times=5, seconds=50), None),
     Row("polls that a deploy answers with a message", fine(act=BUSY, at=POLL, times=6, logs=(POLL_FAILED,)), None),

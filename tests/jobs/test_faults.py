@@ -91,7 +91,7 @@ async def test_the_table(
 # --- a lost answer, and what is then listed ---------------------------------------------------------------------------
 
 LIST, PAID = ROUTES[XL]["poll"], ROUTES[XL]["paid"]
-ODD = {
+MALFORMED = {
     "a message": Body('{"message": "Server busy"}'),
     "null": Body("null"),
     "an empty object": Body("{}"),
@@ -111,7 +111,7 @@ async def sent_and_lost(stand_in: StandIn, open_workshop: OpenWorkshop, *faults:
     return workshop, job_id
 
 
-@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("malformed", MALFORMED.values(), ids=MALFORMED)
 async def test_what_proves_nothing_is_no_reason_to_pay_again(
     stand_in: StandIn, open_workshop: OpenWorkshop, odd: Act
 ) -> None:
@@ -121,7 +121,7 @@ async def test_what_proves_nothing_is_no_reason_to_pay_again(
     assert (await workshop.totals()).spent == stand_in.charged == PRICES[XL]
 
 
-@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("malformed", MALFORMED.values(), ids=MALFORMED)
 async def test_where_nothing_is_ever_proved_it_is_unknown(
     stand_in: StandIn, open_workshop: OpenWorkshop, odd: Act
 ) -> None:

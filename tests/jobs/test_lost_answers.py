@@ -10,6 +10,7 @@ from bot.jobs.submission import QUEUED_TOO_LONG
 from bot.providers.base import (
     Busy,
     Handle,
+    NotFound,
     OutcomeUnknown,
     Refused,
     Unreachable,
@@ -89,10 +90,11 @@ async def test_a_submit_whose_answer_is_always_lost_is_sent_twice_and_then_unkno
     "answers",
     [
         [Refused("No.")],
+        [*(NotFound("Gone.") for _ in range(20))],
         [*(Unreachable("Refused.") for _ in range(200))],
         [*(Busy("Later.", retry_after=600.0) for _ in range(20))],
     ],
-    ids=["refused", "away", "busy"],
+    ids=["refused", "not found", "away", "busy"],
 )
 async def test_what_was_sent_once_never_ends_as_not_sent(workshop: Workshop, answers: list[Exception]) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown("No answer."), *answers)

@@ -9,13 +9,13 @@ from itertools import pairwise
 
 import pytest
 
-from benchmarks.virtual import VirtualClock
 from bot.clock import Elapsed
 from bot.jobs.durations import Past
 from bot.jobs.limits import Limits
 from bot.jobs.poll_schedule import Watch
 from bot.jobs.rate import Rate
 from bot.providers.base import Busy, Handle, ImageRequest, OutcomeUnknown, PollResult, Unreachable, Waiting
+from fakes.clock import VirtualClock
 from tests.doubles.provider import ScriptedProvider, finished
 from tests.jobs.conftest import MakeWorkshop, Workshop
 

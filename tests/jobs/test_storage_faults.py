@@ -21,6 +21,7 @@ from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.jobs import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider, finished
+from tests.doubles.texts import codes
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
 from tests.storage.rows import count
 
@@ -70,7 +71,7 @@ async def test_who_asks_while_the_disk_is_full_reads_a_sentence_and_nothing_is_h
 
     with caplog.at_level(logging.ERROR), pytest.raises(UserError) as told:
         await ask_on()
-    assert str(told.value) == STORAGE_FAILS
+    assert codes(told.value) == [STORAGE_FAILS.code]
     assert [record.exc_info for record in caplog.records if "disk is full" in record.getMessage()] == [None]
     async with workshop.database.write() as tx:
         jobs, submissions = await count(tx, tables.jobs), await count(tx, tables.submissions)

@@ -9,13 +9,14 @@ import pytest
 
 from bot.errors import UserError
 from bot.jobs.limits import Limits
-from bot.jobs.poll_status import DOUBTED_LOOKS
+from bot.jobs.poll_status import DOUBTED_FOR, DOUBTED_LOOKS
 from bot.providers.base import (
     Busy,
     Cost,
     Failed,
     Finished,
     Gone,
+    NotFound,
     PollResult,
     Refused,
     Unreachable,
@@ -106,6 +107,40 @@ async def test_what_surely_did_not_arrive_is_sent_again(workshop: Workshop, call
     assert workshop.provider.calls("prepare") == (2 if call == "prepare" else 1)
     wait = error.retry_after if isinstance(error, Busy) and error.retry_after else 1
     assert workshop.clock.now() - began >= wait * 1000
+
+
+@pytest.mark.parametrize("call", ["prepare", "submit"])
+async def test_what_is_not_found_for_a_moment_is_asked_for_again(workshop: Workshop, call: str) -> None:
+    workshop.provider.enqueue(call, *(NotFound("Gone.") for _ in range(DOUBTED_LOOKS - 1)))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    view = await workshop.view(job_id)
+    assert (view.job.status, view.captured) == (JobStatus.DELIVERED, 5000)
+    assert workshop.provider.calls(call) == DOUBTED_LOOKS
+    assert workshop.provider.calls("prepare") == (DOUBTED_LOOKS if call == "prepare" else 1)
+
+
+@pytest.mark.parametrize("call", ["prepare", "submit"])
+async def test_what_is_never_found_fails_free_and_is_for_the_operator(
+    workshop: Workshop, call: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    workshop.provider.enqueue(call, *(NotFound("Gone.") for _ in range(50)))
+    began = workshop.clock.now()
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.FAILED
+    assert DOUBTED_LOOKS <= workshop.provider.calls(call) < 10
+    assert DOUBTED_FOR * 1000 <= workshop.clock.now() - began < 600_000
+    assert (await workshop.totals()).in_flight == 0
+    assert "provider.needs_operator" in caplog.text
+
+
+async def test_another_answer_in_between_ends_the_doubt(workshop: Workshop) -> None:
+    moment = [NotFound("Gone.") for _ in range(DOUBTED_LOOKS - 1)]
+    workshop.provider.enqueue("prepare", *moment, Unreachable("Away."), *moment)
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert (await workshop.view(job_id)).job.status is JobStatus.DELIVERED
 
 
 async def test_a_provider_that_is_never_reached_fails_after_an_hour_free(workshop: Workshop) -> None:
@@ -247,6 +282,23 @@ async def test_an_image_that_appears_late_is_waited_for(workshop: Workshop) -> N
     job_id = await workshop.imagine()
     await workshop.finish()
     assert len((await workshop.view(job_id)).images) == 1
+
+
+async def test_an_image_that_is_gone_for_a_moment_is_waited_for(workshop: Workshop) -> None:
+    workshop.provider.enqueue("fetch", *(NotFound("Gone.") for _ in range(DOUBTED_LOOKS)))
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert len((await workshop.view(job_id)).images) == 1
+
+
+async def test_an_image_that_stays_gone_is_given_up(workshop: Workshop) -> None:
+    workshop.provider.enqueue("fetch", *(NotFound("Gone.") for _ in range(50)))
+    began = workshop.clock.now()
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
+    assert DOUBTED_FOR * 1000 <= workshop.clock.now() - began < 300_000
+    assert await beyond(workshop) == [(job_id, 5000, 0)]
 
 
 async def test_what_came_is_delivered_and_what_is_missing_is_said(workshop: Workshop) -> None:

@@ -18,8 +18,7 @@ from bot.providers.base import (
     Waiting,
 )
 from fakes.services import Fate, Fault, StandIn
-from fakes.services.faults import Rewrite
-from fakes.services.shapes import (
+from fakes.services.answer_edits import (
     Change,
     content_as_object,
     content_as_one_image,
@@ -34,6 +33,7 @@ from fakes.services.shapes import (
     without,
     without_entries,
 )
+from fakes.services.faults import Rewrite
 from tests.providers.workbench import (
     ENTRIES,
     IMAGE,
@@ -267,14 +267,29 @@ async def test_each_request_has_its_own_answer_and_the_other_bill_is_told(
     assert (result.cost, result.beyond, result.sure) == (Cost(5_000, exact=True), 5_000, True)
 
 
-@pytest.mark.parametrize("order", [(FIRST, SECOND, ONE, TWO), (TWO, ONE, SECOND, FIRST), (ONE, FIRST, SECOND, TWO)])
-async def test_answers_that_cannot_be_told_apart_are_all_taken_at_the_price_of_one(
+MIXED = pytest.mark.parametrize(
+    "order", [(FIRST, SECOND, ONE, TWO), (TWO, ONE, SECOND, FIRST), (ONE, FIRST, SECOND, TWO)]
+)
+
+
+@MIXED
+async def test_of_answers_that_cannot_be_told_apart_as_many_images_are_taken_as_were_asked_for(
     ai_client: AiClient, stand_in: StandIn, order: tuple[Item, ...]
 ) -> None:
     result = await said_of(ai_client, stand_in, *order)
     assert isinstance(result, Finished)
-    assert {each.url for each in result.images} == {f"https://app.ai-client.com/{name}.png" for name in "ab"}
+    assert len(result.images) == 1
     assert (result.cost, result.beyond) == (Cost(5_000, exact=True), 5_000)
+
+
+@MIXED
+async def test_without_credits_the_estimate_is_for_the_images_that_are_taken(
+    ai_client: AiClient, stand_in: StandIn, order: tuple[Item, ...]
+) -> None:
+    unpriced = [{name: value for name, value in item.items() if name != "credits"} for item in order]
+    result = await said_of(ai_client, stand_in, *unpriced)
+    assert isinstance(result, Finished)
+    assert (len(result.images), result.cost, result.beyond) == (1, Cost(5_000, exact=False), 0)
 
 
 @pytest.mark.parametrize(

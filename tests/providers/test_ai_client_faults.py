@@ -16,6 +16,7 @@ from bot.providers.base import (
     Gone,
     Handle,
     Json,
+    NotFound,
     OutcomeUnknown,
     ProviderError,
     Refused,
@@ -23,8 +24,8 @@ from bot.providers.base import (
     Unreachable,
 )
 from fakes.services import Fault, StandIn
+from fakes.services.answer_edits import each_object, replaced
 from fakes.services.faults import Body, Half, Hang, Redirect, Reset, Rewrite, Status
-from fakes.services.shapes import each_object, replaced
 from tests.providers.workbench import (
     ENTRIES,
     ENTRY,
@@ -76,7 +77,7 @@ async def test_a_submit_that_times_out_is_found(
     stand_in.misbehave(Fault(ENTRY, Hang(after_doing=True)))
     handle = await ai_client.prepare(asked())
     submit = asyncio.create_task(ai_client.submit(handle, asked()))
-    while not stand_in.works.by_guid:
+    while not stand_in.renderings.by_guid:
         await asyncio.sleep(0)
     pass_time(1000)
     assert isinstance(await refusal(submit), OutcomeUnknown)
@@ -161,7 +162,8 @@ async def test_a_page_of_html_does_not_say_that_a_thread_is_gone(ai_client: AiCl
         (Status(401), Refused, True),
         (Status(402), Refused, True),
         (Status(403), Refused, True),
-        (Status(404), Refused, True),
+        (Status(404), NotFound, True),
+        (Status(410, {"message": "Gone"}), NotFound, True),
         (Status(400, {"message": "You have no credits left."}), Refused, True),
         (Status(422, {"message": "No.", "errors": {"resolution": ["The resolution is invalid."]}}), Refused, False),
         (Status(422, {"message": "Your prompt contains filtered words."}), Refused, False),

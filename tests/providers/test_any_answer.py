@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.providers.ai_client import AiClient
@@ -90,7 +90,11 @@ async def outcome(call: Any) -> object:
     return raised
 
 
+TWO_SENT = [{"type": "request"}, {"type": "request"}, *({"type": "response", "content": [f"{n}"]} for n in range(4))]
+
+
 @given(status=statuses, body=bodies)
+@example(status=200, body=json.dumps(TWO_SENT).encode())
 async def test_ai_client(status: int, body: bytes) -> None:
     service = Told(status, body)
     provider = AiClient(service, Downloads(service))

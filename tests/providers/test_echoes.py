@@ -16,7 +16,7 @@ from bot.providers.base import Busy, Cause, ProviderError, Refused, WeightedText
 from bot.providers.echoes import GAP, LONGEST, OwnWords
 from bot.providers.refusals import Ground, Judge
 from fakes.services import Echo, Fate, Fault, StandIn
-from fakes.services.odd import HOW
+from fakes.services.malformed_answers import HOW
 from tests.providers.workbench import CORE, SECRET, TRICKS, asked, made, polled, refusal, sent
 
 

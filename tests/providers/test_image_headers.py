@@ -15,7 +15,7 @@ from PIL import Image
 
 from bot.providers.base import Size
 from bot.providers.image_headers import APage, CutShort, NotAPicture, decoded_bytes, inspect
-from fakes.services import spoilt
+from fakes.services import image_variants
 
 KINDS: dict[str, tuple[str, dict[str, Any], str]] = {
     "png": ("PNG", {}, "image/png"),
@@ -66,7 +66,7 @@ def test_a_file_that_ends_too_early_is_told_from_a_whole_one(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp-lossy"])
 def test_half_an_image_may_be_whole_the_next_time(kind: str) -> None:
     with pytest.raises(CutShort):
-        inspect(spoilt.truncated(FILES[kind]))
+        inspect(image_variants.truncated(FILES[kind]))
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp-lossy"])
@@ -94,7 +94,7 @@ def test_any_bytes_are_an_error_of_ours_or_an_image(head: bytes, rest: bytes) ->
 @pytest.mark.parametrize(
     "data",
     [
-        spoilt.SVG,
+        image_variants.SVG,
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         b"\xef\xbb\xbf <!-- x --><SVG>",
         b"GIF89a" + bytes(40),
@@ -111,7 +111,9 @@ def test_what_is_no_picture_for_us(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [spoilt.HTML, b'{"message": "Not ready"}', b"[]", b"please wait", b"  \n", b"<!-- -->"], ids=range(6)
+    "data",
+    [image_variants.HTML, b'{"message": "Not ready"}', b"[]", b"please wait", b"  \n", b"<!-- -->"],
+    ids=range(6),
 )
 def test_a_page_of_text(data: bytes) -> None:
     with pytest.raises(APage):
@@ -135,7 +137,7 @@ def test_absurd_sizes(size: tuple[int, int]) -> None:
 
 def test_the_bomb() -> None:
     with pytest.raises(NotAPicture, match="60000"):
-        inspect(spoilt.bomb(b""))
+        inspect(image_variants.bomb(b""))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.providers.answers import Answer
-from bot.providers.base import Busy, OutcomeUnknown, ProviderError, Refused, Unreachable
+from bot.providers.base import Busy, NotFound, OutcomeUnknown, ProviderError, Refused, Unreachable
 from bot.providers.refusals import Ground, Judge, ground
 
 SECRET = "sk-5ecret"
@@ -105,10 +105,10 @@ def test_a_refusal_without_words_is_a_sentence_all_the_same(text: str) -> None:
         (401, {"message": "Unauthenticated."}, Refused, Refused),
         (402, {"message": "no money"}, Refused, Refused),
         (403, {"message": "no"}, Refused, Refused),
-        (404, None, Refused, Refused),
+        (404, None, NotFound, NotFound),
         (405, None, Refused, Refused),
         (408, None, OutcomeUnknown, Unreachable),
-        (410, None, Refused, Refused),
+        (410, None, NotFound, NotFound),
         (413, None, Refused, Refused),
         (422, {"message": "The given data was invalid."}, Refused, Refused),
         (425, None, Busy, Busy),

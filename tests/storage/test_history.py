@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from storage import history, images, jobs, ledger, tables, thread_work, threads
+from storage import history, images, jobs, ledger, tables, threads
 from storage.database import AsyncConnection, Database
 from storage.history import Wanted
 from storage.jobs import JobStatus
@@ -16,7 +16,7 @@ from storage.migrations import known_versions
 from storage.searching import WORDS_AT_MOST, folded, patterns, words_of
 from storage.sqlite.connection import connect
 from storage.sqlite.upgrade import upgrade
-from storage.thread_work import Work
+from storage.threads import ThreadTotals
 from tests.storage.database_files import made_at
 from tests.storage.rows import NOW, SERVER, USER, add_done, add_image, add_job, add_submission, count
 
@@ -169,9 +169,11 @@ async def test_the_work_of_threads_is_counted(database: Database) -> None:
                 await ledger.capture(tx, submission, amount=4000, exact=exact, raw_amount=4000, at=NOW)
                 await add_image(tx, submission)
                 await add_image(tx, submission, 1)
-        done = await thread_work.work_in(tx, [one, other])
-    assert done[one] == Work(jobs=3, unfinished=1, kept=1, images=4, spent=12_000, estimated=4000, held=5000)
-    assert done[other] == Work()
+        done = await threads.totals(tx, [one, other])
+    assert done[one] == ThreadTotals(
+        jobs=3, unfinished=1, undelivered=1, images=4, spent=12_000, estimated=4000, held=5000
+    )
+    assert done[other] == ThreadTotals()
 
 
 async def test_a_thread_goes_with_its_jobs_and_the_ledger_stays(database: Database) -> None:
@@ -183,11 +185,11 @@ async def test_a_thread_goes_with_its_jobs_and_the_ledger_stays(database: Databa
             submission = await add_submission(tx, job)
             await add_image(tx, submission)
             await hold(tx, submission)
-        assert await thread_work.delete_thread(tx, one, USER + 1) is None
-        assert await thread_work.delete_thread(tx, 999, USER) is None
+        assert await threads.delete_thread(tx, one, USER + 1) is None
+        assert await threads.delete_thread(tx, 999, USER) is None
         assert await count(tx, tables.jobs) == 2
         await tx.execute(update(tables.images).values(preview=tables.images.c.file + "-small"))
-        assert await thread_work.delete_thread(tx, one, USER) == ["1-0.png", "1-0.png-small"]
+        assert await threads.delete_thread(tx, one, USER) == ["1-0.png", "1-0.png-small"]
         assert await count(tx, tables.jobs) == await count(tx, tables.images) == 1
         assert await count(tx, tables.ledger) == 2
         assert await threads.get_thread(tx, one, USER) is None

@@ -78,11 +78,11 @@ async def test_what_was_deleted_leaves_no_trace_in_the_files(database: Database,
         await user_settings.put(tx, USER, {"text": "walrus"}, at=NOW)
         await ledger.grant(tx, user_id=USER, server_id=SERVER, amount=10, note="for the walrus", at=NOW)
     async with database.write() as tx:
-        theirs = await privacy.belongings(tx, USER)
+        theirs = await privacy.summary(tx, USER)
         files = await privacy.delete_all(tx, USER, due_at=LATER)
         assert len(files) == theirs.images == theirs.jobs
         assert all("walrus" in name for name in files)
-        assert not (await privacy.belongings(tx, USER)).anything
+        assert not (await privacy.summary(tx, USER)).anything
         due = await privacy.compact_due(tx)
     assert due is not None
     assert await database.compact()
@@ -125,7 +125,7 @@ async def test_jobs_that_run_are_counted(database: Database) -> None:
         for status in JobStatus:
             job_id = await add_job(tx, status=status)
             await add_submission(tx, job_id)
-        assert (await privacy.belongings(tx, USER)).running == 2
+        assert (await privacy.summary(tx, USER)).unfinished == 2
 
 
 async def test_amounts_go_over_to_nobody_when_the_time_is_over(database: Database) -> None:
@@ -134,18 +134,18 @@ async def test_amounts_go_over_to_nobody_when_the_time_is_over(database: Databas
         await live(tx, OTHER, "heron")
         await privacy.delete_all(tx, USER, due_at=LATER)
         everybody = await ledger.totals(tx)
-        assert await privacy.make_anonymous(tx, LATER - 1) == 0
+        assert await privacy.anonymise(tx, LATER - 1) == 0
         assert (await ledger.totals(tx, user_id=USER)).spent == 6000
         # They came back before the time was over, which does not mix the two lives.
         await live(tx, USER, "newt")
-        assert await privacy.make_anonymous(tx, LATER) == 1
+        assert await privacy.anonymise(tx, LATER) == 1
         assert (await ledger.totals(tx, user_id=USER)).spent == 6000
         assert (await ledger.totals(tx)).spent == everybody.spent + 6000
         nobody = set((await tx.execute(select(tables.ledger.c.user_id))).scalars()) - {USER, OTHER}
         assert len(nobody) == 1
         assert max(nobody) < 0
         assert (await reconcile(tx)).differences == []
-        assert await privacy.make_anonymous(tx, LATER) == 0
+        assert await privacy.anonymise(tx, LATER) == 0
 
 
 async def test_who_leaves_twice_is_forgotten_once_at_the_later_time(database: Database) -> None:
@@ -154,8 +154,8 @@ async def test_who_leaves_twice_is_forgotten_once_at_the_later_time(database: Da
         await privacy.delete_all(tx, USER, due_at=LATER)
         await live(tx, USER, "newt")
         await privacy.delete_all(tx, USER, due_at=LATER - 5)
-        assert await privacy.make_anonymous(tx, LATER - 1) == 0
-        assert await privacy.make_anonymous(tx, LATER) == 1
+        assert await privacy.anonymise(tx, LATER - 1) == 0
+        assert await privacy.anonymise(tx, LATER) == 1
         assert (await ledger.totals(tx, user_id=USER)).captures == 0
 
 

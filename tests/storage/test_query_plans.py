@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from storage import endings, history, images, jobs, ledger, lineage, thread_work, threads, tidying
+from storage import endings, history, images, jobs, ledger, lineage, threads, tidying
 from storage.database import AsyncConnection, Database
 from storage.history import Wanted
 from storage.jobs import UNFINISHED, JobStatus, SubmissionStatus
@@ -82,7 +82,7 @@ HOT: dict[str, tuple[Ask, str]] = {
         lambda conn: history.images_of_thread(conn, 1, 1, limit=6, offset=6),
         "ix_jobs_thread_id (thread_id=?)",
     ),
-    "work_in": (lambda conn: thread_work.work_in(conn, [1, 2]), "ix_jobs_thread_id (thread_id=?)"),
+    "work_in": (lambda conn: threads.totals(conn, [1, 2]), "ix_jobs_thread_id (thread_id=?)"),
     "old_previews": (lambda conn: images.old_previews(conn, 1), "ix_images_preview_created_at (created_at<?)"),
     "without_preview": (
         lambda conn: images.without_preview(conn, (1, 1), before=2, limit=1),
@@ -100,7 +100,7 @@ MOVES: dict[str, tuple[Ask, str]] = {
         "INTEGER PRIMARY KEY (rowid=?)",
     ),
     "settle_job": (lambda tx: jobs.settle_job(tx, 1, 1), "INTEGER PRIMARY KEY (rowid=?)"),
-    "delete_thread": (lambda tx: thread_work.delete_thread(tx, 1, 1), "INTEGER PRIMARY KEY (rowid=?)"),
+    "delete_thread": (lambda tx: threads.delete_thread(tx, 1, 1), "INTEGER PRIMARY KEY (rowid=?)"),
     "forget_tokens": (lambda tx: tidying.forget_tokens(tx, 1), "ix_jobs_token_expires_at"),
     "forget_jobs": (lambda tx: tidying.forget_jobs(tx, 1, limit=1), "ix_jobs_ended_at (ended_at<?)"),
     "end_free": (

@@ -30,12 +30,13 @@ from bot.ui.pages import digest, history_id, wanted_of
 from storage.history import Wanted
 from storage.jobs import JobStatus, SubmissionStatus
 from storage.records import DeliveryMethod
-from storage.thread_work import Work
-from storage.threads import Thread
+from storage.threads import Thread, ThreadTotals
 from tests.doubles.views import ENGINE, NOW, image, job, request, submission, view
 
 WORST = "*_~`|\\[]()<@&>" * 200
-BIG = Work(jobs=10**6, unfinished=1, kept=10**6, images=10**7, spent=10**12, estimated=10**11, held=10**9)
+BIG = ThreadTotals(
+    jobs=10**6, unfinished=1, undelivered=10**6, images=10**7, spent=10**12, estimated=10**11, held=10**9
+)
 
 
 def walk(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

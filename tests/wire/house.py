@@ -16,11 +16,11 @@ from discord.http import Route
 from bot import config
 from bot.app import Runtime, assembled, logged_in
 from bot.clock import Clock
-from fakes.discord.calls import Call
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
 from fakes.discord.people import Person
+from fakes.discord.requests import Call
 from fakes.discord.seen import Seen, look_at
 from fakes.services import StandIn, flat
 from storage.jobs import Job, JobStatus
@@ -85,13 +85,13 @@ class House:
 
     def later(self, seconds: float) -> None:
         """So much time passes, for the bot and for what Discord says of the age of interactions."""
-        self.discord.age_of_interactions -= seconds
+        self.discord.world.age_of_interactions -= seconds
         self.clock.reach(seconds)
 
     async def done(self, number: int = 1) -> Job:
         """The pictures are finished, and everything that can be shown is shown. Returns job ``number``."""
         self.services.finish_all()
-        async with asyncio.timeout(self.discord.world.pulse.patience):
+        async with asyncio.timeout(self.discord.world.changes.patience):
             await self.runtime.worker.idle()
         return await self.runtime.jobs.job(number)
 

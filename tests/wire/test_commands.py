@@ -11,9 +11,9 @@ import pytest
 from bot import config, doctor
 from bot.app import Runtime
 from bot.ui.sync import CommandSync, Synced, Trouble
+from fakes.discord.constants import Json
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
-from fakes.discord.terms import Json
 from tests.wire.house import ADDRESSES, at_discord, house
 
 EVERYWHERE = "/applications/{application_id}/commands"

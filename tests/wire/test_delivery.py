@@ -8,9 +8,9 @@ import pytest
 
 from bot.people.user_settings import Messages
 from bot.ui.delivery.progress import REFRESH_OR_DM
+from fakes.discord.constants import Permission
 from fakes.discord.people import Person
 from fakes.discord.seen import Seen
-from fakes.discord.terms import Permission
 from storage.jobs import JobStatus
 from storage.records import DeliveryReason
 from tests.doubles.texts import shows
@@ -39,7 +39,7 @@ async def test_the_token_is_over_before_the_first_edit(home: House, ada: Person)
 @pytest.mark.parametrize("ahead", [16 * 60, -16 * 60, 24 * 3600])
 async def test_a_machine_whose_clock_is_not_that_of_discord(home: House, ada: Person, ahead: int) -> None:
     """Neither the card nor the result waits for anything, and nothing is offered before it is time."""
-    home.discord.age_of_interactions = ahead
+    home.discord.world.age_of_interactions = ahead
     ada.user.dms_open = False
     asked = await home.begun(ada, private=True)
     assert "Refresh" not in (await asked.message()).labels

@@ -10,10 +10,10 @@ import pytest
 from bot.ui.cards.delivery_text import NO_LONGER_STORED, TOO_LARGE_HERE
 from bot.ui.delivery.file_segments import Spliced
 from fakes.discord.bot_process import BotProcess
+from fakes.discord.constants import Permission
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
 from fakes.discord.people import Person
-from fakes.discord.terms import Permission
 from fakes.services import StandIn, flat
 from storage.jobs import JobStatus
 from storage.records import DeliveryMethod, DeliveryReason
@@ -259,7 +259,7 @@ async def test_a_public_card_that_was_not_edited_is_followed_by_a_new_message(ho
 async def test_images_that_are_ready_out_of_turn(home: House, ada: Person) -> None:
     asked = await ada.slash(home.channel, "imagine", prompt=PROMPT, engine=CORE, images=3)
     await home.services.called(CORE_ROUTE, 3)
-    first, second, third = home.services.works.by_guid
+    first, second, third = home.services.renderings.by_guid
     home.services.finish(second)
     await asked.until(lambda seen: len(seen.pictures) == 1)
     home.services.finish(first)

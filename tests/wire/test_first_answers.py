@@ -14,12 +14,12 @@ from discord import app_commands
 from bot.ui import autocomplete, first_answer
 from bot.ui.buttons import ACTIONS
 from bot.ui.page_buttons import TURNS
+from fakes.discord.constants import Answer, Permission
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Member, Message
 from fakes.discord.people import Person
 from fakes.discord.seen import look_at
-from fakes.discord.terms import Answer, Permission
 from storage.database import Database
 from tests.wire.house import CORE, CORE_ROUTE, House
 
@@ -29,7 +29,7 @@ TYPED: dict[str, list[dict[str, Any]]] = {
     "imagine": [{"prompt": "a fox"}, {"prompt": "a fox --sed 7"}, {"prompt": "a {red, blue} fox", "private": True}],
     "compare": [{"prompt": "a fox"}],
     "engines": [{}, {"engine": CORE}],
-    "help": [{}, {"about": "pictures"}],
+    "help": [{}, {"about": "images"}],
     "history": [{}, {"search": "fox", "thread": "1"}],
     "credits": [{}],
     "thread new": [{}, {"title": "foxes"}],

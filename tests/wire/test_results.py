@@ -25,7 +25,7 @@ async def result(home: House, ada: Person, *, private: bool = False) -> Seen:
 
 def finish(home: House, word: str) -> None:
     """Let the picture with this word in its prompt be finished."""
-    (work,) = [work for work in home.services.works.by_guid.values() if word in work.plates[0].picture.prompt]
+    (work,) = [work for work in home.services.renderings.by_guid.values() if word in work.plates[0].picture.prompt]
     home.services.finish(work.guid)
 
 

@@ -1,0 +1,189 @@
+"""Jobs of a provider that is only numbers, asked for by the worker's own code on a clock that skips waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import TypeAlias
+
+from bot.clock import Clock, Elapsed
+from bot.jobs import polling
+from bot.jobs.durations import Past
+from bot.jobs.poll_schedule import Watch
+from bot.jobs.rate import Rate
+from bot.providers.ai_client import AiClient
+from bot.providers.base import Waiting
+from fakes.clock import VirtualClock
+
+# Requests that each job needs besides its polls: its thread and its submit.
+CALLS = 2
+
+Watching: TypeAlias = Callable[[float], Callable[..., Watch]]
+"""How a job that will take so many seconds is watched. Only the oracle looks at that number."""
+
+Says: TypeAlias = Callable[[float, float], Waiting]
+"""What the provider says at an age of a job that will take so many seconds."""
+
+
+class Scheduled(Watch):
+    """Asks at a time that was settled before, and then at a fixed interval."""
+
+    def __init__(
+        self, past: Past, rate: Rate, clock: Clock, *, sent: Elapsed, shortest: float, first: float, then: float
+    ) -> None:
+        super().__init__(past, rate, clock, sent=sent, shortest=shortest)
+        self._first = first
+        self._then = then
+
+    def due(self) -> float:
+        return self._first if self._asked is None else self._asked + self._then
+
+    def _worth(self) -> float:
+        """Where the rate is short, whoever came first goes first."""
+        return 0.0
+
+
+def nothing(_age: float, _takes: float) -> Waiting:
+    """A provider that says no more than that it is not done."""
+    return Waiting()
+
+
+def easel(_: float) -> Callable[..., Watch]:
+    """As the worker does it."""
+    return Watch
+
+
+def priced(part: float) -> Watching:
+    """As the worker does it under load, but with polls that cost this part of what they cost then."""
+
+    def price(usual: float, _: float) -> float:
+        return part * polling.price(usual, polling.MANY)
+
+    return lambda _: partial(Watch, price=price)
+
+
+def every(seconds: float) -> Watching:
+    return lambda _: partial(Scheduled, first=seconds, then=seconds)
+
+
+def oracle(duration: float) -> Callable[..., Watch]:
+    """Asks once, at the very end."""
+    return partial(Scheduled, first=duration, then=AiClient.shortest_poll)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How late each job was noticed, in seconds, and how often it was asked for."""
+
+    durations: Sequence[float]
+    lateness: list[float] = field(default_factory=list)
+    polls: list[int] = field(default_factory=list)
+
+    @classmethod
+    def together(cls, outcomes: Sequence[Outcome]) -> Outcome:
+        """All their jobs in one."""
+        return cls(
+            [each for outcome in outcomes for each in outcome.durations],
+            [each for outcome in outcomes for each in outcome.lateness],
+            [each for outcome in outcomes for each in outcome.polls],
+        )
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.lateness)
+
+    @property
+    def polls_a_job(self) -> float:
+        return statistics.fmean(self.polls)
+
+    def late(self, part: float) -> float:
+        """The lateness that this part of the jobs keeps below."""
+        return sorted(self.lateness)[min(len(self.lateness) - 1, int(part * len(self.lateness)))]
+
+    def after(self, jobs: int) -> Outcome:
+        """Without the first ones."""
+        return Outcome(self.durations[jobs:], self.lateness[jobs:], self.polls[jobs:])
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The worker's way beside the fixed interval that makes as many polls."""
+
+    ours: Outcome
+    fixed: Outcome
+
+    @property
+    def ratio(self) -> float:
+        return self.ours.mean / self.fixed.mean
+
+
+def at_fixed_interval(durations: Sequence[float], polls_a_job: float) -> Outcome:
+    """What a fixed interval gives that makes as many polls, when nothing holds it up."""
+    short, long = 0.01, 10 * max(durations)
+    for _ in range(60):
+        interval = math.sqrt(short * long)
+        if statistics.fmean(math.ceil(each / interval) for each in durations) > polls_a_job:
+            short = interval
+        else:
+            long = interval
+    polls = [math.ceil(each / long) for each in durations]
+    return Outcome(durations, [count * long - each for count, each in zip(polls, durations, strict=True)], polls)
+
+
+async def _simulate(
+    durations: Sequence[float], watching: Watching, rate: float, gap: float, at_once: int, says: Says, seed: int
+) -> Outcome:
+    clock = VirtualClock()
+    lane = Rate(rate, clock)
+    past = Past(Past())
+    outcome = Outcome(durations, [0.0] * len(durations), [0] * len(durations))
+    room = asyncio.Semaphore(at_once)
+    chance = Random(seed)
+
+    async def run(number: int, arrives: float) -> None:
+        await clock.sleep(arrives)
+        async with room:
+            for _ in range(CALLS):
+                await lane.turn()
+            sent = Elapsed(clock)
+            asking = watching(durations[number])
+            with asking(past, lane, clock, sent=sent, shortest=AiClient.shortest_poll) as watch:
+                while True:
+                    await watch.turn()
+                    outcome.polls[number] += 1
+                    age = sent.here
+                    # A wait may end that much early.
+                    if age > durations[number] - 0.001:
+                        break
+                    watch.still_waiting(says(age, durations[number]))
+                outcome.lateness[number] = max(0.0, age - durations[number])
+                past.add(watch.over(), watch.mark, blind=watch.blind)
+
+    arrivals = [0.0] * len(durations)
+    if gap:
+        for number in range(1, len(durations)):
+            arrivals[number] = arrivals[number - 1] + chance.expovariate(1 / gap)
+    await clock.run(*(run(*job) for job in enumerate(arrivals)))
+    return outcome
+
+
+def simulate(
+    durations: Sequence[float],
+    watching: Watching = easel,
+    *,
+    rate: float = 10.0,
+    gap: float = 0.0,
+    at_once: int = 1000,
+    says: Says = nothing,
+    seed: int = 0,
+) -> Outcome:
+    """Let these jobs arrive ``gap`` seconds apart in the mean, at a provider that allows ``rate`` requests a second.
+
+    At most ``at_once`` of them run side by side.
+    """
+    return asyncio.run(_simulate(durations, watching, rate, gap, at_once, says, seed))

@@ -1,0 +1,72 @@
+"""What discord.py sends otherwise than Discord's OpenAPI file says: each known difference, and why it is harmless.
+
+This is the one place for them. Each loosens one spot of the schema; a test shows that each is still needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fakes.discord.constants import Json
+
+_NUMBER = {"type": "integer", "minimum": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One spot of the schema (keys from ``components.schemas`` down) and what is taken there besides."""
+
+    where: tuple[str | int, ...]
+    also: Json
+    why: str
+
+
+DIFFERENCES = (
+    Difference(
+        ("MessageAttachmentRequest", "properties", "id"),
+        _NUMBER,
+        "discord.py numbers new files with integers, the schema wants strings; Discord reads both as snowflakes.",
+    ),
+    *(
+        Difference(
+            (edit, "properties", "tts"),
+            {"const": False},
+            "discord.py builds new messages and edits alike and always says that it is not to be read aloud.",
+        )
+        for edit in (
+            "IncomingWebhookUpdateRequestPartial",
+            "IncomingWebhookUpdateForInteractionCallbackRequestPartial",
+            "MessageEditRequestPartial",
+        )
+    ),
+    Difference(
+        ("CreatePrivateChannelRequest", "properties", "recipient_id"),
+        _NUMBER,
+        "discord.py names the user of a direct message by an integer.",
+    ),
+    *(
+        Difference(
+            ("MessageAllowedMentionsRequest", "properties", who, "items", "oneOf", 1),
+            _NUMBER,
+            "discord.py names those who may be mentioned by integers.",
+        )
+        for who in ("users", "roles")
+    ),
+    Difference(
+        ("ApplicationCommandUpdateRequest", "properties", "nsfw"),
+        {"type": "boolean"},
+        "discord.py says of each command whether it is age-restricted; Discord's documentation has the field.",
+    ),
+)
+
+
+def loosen(schemas: Json) -> None:
+    """Writes the differences into the schemas, in place."""
+    for difference in DIFFERENCES:
+        parent: Any = schemas
+        for key in difference.where[:-1]:
+            parent = parent[key]
+        last = difference.where[-1]
+        known = isinstance(parent, list) or last in parent
+        parent[last] = {"anyOf": [parent[last], difference.also]} if known else difference.also
