@@ -41,7 +41,7 @@ _JOB_STATUS = {
     JobStatus.WORKING: "being worked on",
     JobStatus.READY: "about to be shown",
     JobStatus.DELIVERED: "finished and shown",
-    JobStatus.UNDELIVERED: "finished, could not be shown",
+    JobStatus.UNDELIVERED: "finished, not shown yet",
     JobStatus.LAPSED: "never confirmed",
     JobStatus.DELETED: "deleted",
 }
@@ -88,7 +88,7 @@ def _facts(found: Detailed) -> list[str]:
     elif (delivery := delivery_text(job)) is not None:
         facts.append(str(delivery))
     if job.status is JobStatus.UNDELIVERED and any(image.file is not None for image in view.images):
-        facts.append(f"Its images are kept until {moment(found.kept_until, 'D')}.")
+        facts.append(str(t("Its images are stored until {date}.", date=moment(found.kept_until, "D"))))
     if found.hidden:
         facts.append(quiet(f"Related to {counted(found.hidden, 'job')} that you cannot see here."))
     return facts
