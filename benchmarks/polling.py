@@ -32,7 +32,7 @@ from benchmarks.poll_simulation import (
 from bot.domain.requests import decode_request
 from bot.jobs.durations import Kind
 from bot.providers.base import Waiting
-from storage import jobs as rows
+from storage import submissions as rows
 from storage.database import Database
 
 # Jobs of a comparison, and how many of them come first and only teach.

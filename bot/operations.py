@@ -10,8 +10,8 @@ from bot.config import BACKUPS, Settings
 from bot.text import credits_text
 from storage import endings, reconcile
 from storage.database import Database, InstanceLock, database_path
-from storage.jobs import SubmissionStatus
 from storage.pools import apart
+from storage.records import SubmissionStatus
 from storage.sqlite import backups
 from storage.sqlite.restore import Restored, restore
 

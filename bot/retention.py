@@ -10,7 +10,7 @@ from bot.clock import Clock, Witness
 from bot.jobs.file_removal import remove, remove_due
 from bot.jobs.previews import Previews
 from bot.people.privacy import anonymise_due, compact_if_due
-from storage import images, removals, tidying
+from storage import images, tidying
 from storage.database import Database
 from storage.errors import StorageError
 from storage.images import ImageFiles
@@ -125,7 +125,7 @@ async def _forget_images(database: Database, files: ImageFiles, before: int, kep
             old = await images.old_images(tx, before, kept_before=kept_before, limit=AT_ONCE)
             await images.forget_files(tx, [image.id for image in old])
             names = [image.file for image in old if image.file is not None]
-            await removals.add(tx, names)
+            await images.add_removals(tx, names)
         await remove(database, files, names)
         count += len(old)
         if not old:
@@ -139,7 +139,7 @@ async def _forget_previews(database: Database, files: ImageFiles, before: int) -
             old = await images.old_previews(tx, before, limit=AT_ONCE)
             await images.forget_previews(tx, [image.id for image in old])
             names = [image.preview for image in old if image.preview is not None]
-            await removals.add(tx, names)
+            await images.add_removals(tx, names)
         await remove(database, files, names)
         if not old:
             return

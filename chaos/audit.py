@@ -11,9 +11,9 @@ from chaos.run import Ending, Run
 from chaos.users import AI_CLIENT, Ask
 from fakes.discord.seen import Seen
 from fakes.services import StandIn
-from storage import images, jobs, ledger, reconcile
+from storage import images, jobs, ledger, reconcile, submissions
 from storage.database import Database
-from storage.jobs import JobStatus, SubmissionStatus
+from storage.records import JobStatus, SubmissionStatus
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ async def booked(database_url: str) -> Books:
                 its.beyond += beyond[job.id]
                 if job.status is not JobStatus.DELETED:
                     its.gone += sum(image.file is None for image in await images.images_of(connection, job.id))
-                for submission in await jobs.submissions_of(connection, job.id):
+                for submission in await submissions.submissions_of(connection, job.id):
                     told = "" if submission.status in BRIEF else f" ({submission.error})"
                     its.ended.append(submission.status.value + told)
                     if submission.status is SubmissionStatus.UNKNOWN:

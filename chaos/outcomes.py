@@ -13,7 +13,7 @@ from chaos.users import NUMBER, Ask, is_over, is_result
 from fakes.discord.loopback import Discord
 from fakes.discord.seen import Seen, look_at
 from fakes.services import StandIn
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.doubles.texts import shows
 
 _NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})", re.IGNORECASE)

@@ -26,7 +26,7 @@ from fakes.discord.schema import read_schema
 from fakes.services import StandIn
 from storage import jobs
 from storage.database import Database
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 
 TRAP = 3.0
 """Seconds for which one waits for the bot to walk into a trap before it is killed where it stands."""

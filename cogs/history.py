@@ -12,7 +12,7 @@ from discord.ext import commands
 from bot.domain.characters import typed
 from bot.domain.engines import find_engine
 from bot.errors import UserError
-from bot.jobs.history import SEARCH_AT_MOST
+from bot.jobs.results import SEARCH_AT_MOST
 from bot.text import message
 from bot.ui.autocomplete import NAME_AT_MOST, calmly, engine_choices, thread_choices
 from bot.ui.cards.wording import units
@@ -20,7 +20,7 @@ from bot.ui.client import Easel
 from bot.ui.interactions import origin_of
 from bot.ui.page_buttons import history_sheet
 from bot.ui.pages import answer_later, fill
-from storage.history import Wanted
+from storage.jobs import JobFilter
 
 Interaction: TypeAlias = discord.Interaction[Easel]
 
@@ -59,7 +59,7 @@ class History(commands.Cog):
         thread_id = None
         if thread is not None:
             thread_id = (await self.client.threads.find(origin_of(interaction), thread)).id
-        wanted = Wanted(words=words, engine=engine_id, thread_id=thread_id)
+        wanted = JobFilter(words=words, engine=engine_id, thread_id=thread_id)
         await fill(interaction, await history_sheet(interaction, wanted))
 
     @history.autocomplete("engine")

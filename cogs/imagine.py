@@ -19,8 +19,8 @@ from bot.ui.autocomplete import (
     matching,
     size_choices,
     style_choices,
+    thread_choices,
 )
-from bot.ui.cards.wording import plain
 from bot.ui.client import Easel
 from bot.ui.interactions import origin_of, planned, start
 
@@ -109,8 +109,7 @@ class Imagine(commands.Cog):
     @imagine.autocomplete("thread")
     @calmly
     async def threads(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        found = await self.client.actions.thread_choices(origin_of(interaction), current)
-        return [Choice(name=plain(title, NAME_AT_MOST) or "(untitled)", value=value) for value, title in found]
+        return await thread_choices(interaction, current)
 
 
 async def setup(client: Easel) -> None:

@@ -12,10 +12,10 @@ from playwright.async_api import Locator, expect
 from bot import config, logs
 from fakes.services import StandIn
 from playground.studio import Studio, open_studio
+from storage import images, ledger, submissions
 from storage import jobs as rows
-from storage import ledger
 from storage.database import AsyncConnection
-from storage.jobs import JobStatus, SubmissionStatus
+from storage.records import JobStatus, SubmissionStatus
 
 if TYPE_CHECKING:
     from playground.browser import Visitor
@@ -46,32 +46,28 @@ async def live_once(
     server_id, channel_id = studio.world.server.id, studio.world.channel.id
     job_id = await rows.add_job(
         tx,
-        thread_id=None,
-        parent_id=None,
-        user_id=user_id,
-        server_id=server_id,
-        status=JobStatus.DELIVERED,
-        options={"prompt": "a lighthouse"},
-        private=False,
-        spoiler=False,
-        channel_id=channel_id,
-        message_id=None,
-        interaction_token=None,
-        token_expires_at=None,
-        bot_present=True,
-        file_limit=1,
-        at=at,
+        rows.NewJob(
+            user_id=user_id,
+            server_id=server_id,
+            status=JobStatus.DELIVERED,
+            options={"prompt": "a lighthouse"},
+            channel_id=channel_id,
+            file_limit=1,
+            created_at=at,
+        ),
     )
     provider = engine.partition("/")[0]
-    (id_,) = await rows.add_submissions(tx, job_id, [rows.Asked(engine, provider, {})], user_id=user_id, at=at)
+    (id_,) = await submissions.add_submissions(
+        tx, job_id, [submissions.Asked(engine, provider, {})], user_id=user_id, at=at
+    )
     await ledger.hold(tx, ledger.Hold(id_, engine, price), user_id=user_id, server_id=server_id, at=at)
     status = SubmissionStatus.FAILED if number % 15 == 0 else SubmissionStatus.DONE
-    await rows.move_submission(tx, id_, SubmissionStatus.QUEUED, status, at=at, why="made up")
+    await submissions.move_submission(tx, id_, SubmissionStatus.QUEUED, status, at=at, why="made up")
     if status is SubmissionStatus.FAILED:
         await ledger.release(tx, id_, at=at, note="failed at the provider")
         return
-    image = rows.NewImage(0, f"{id_}.png", "image/png", width=1, height=1, bytes=1, seed=None, filtered=False)
-    await rows.add_images(tx, id_, [image], at=at)
+    image = images.NewImage(0, f"{id_}.png", "image/png", width=1, height=1, bytes=1, seed=None, filtered=False)
+    await images.add_images(tx, id_, [image], at=at)
     await ledger.capture(tx, id_, amount=price, exact=exact, raw_amount=price, at=at)
 
 

@@ -87,6 +87,9 @@ class ShareState(StrEnum):
 UNSHOWN = frozenset({JobStatus.PROPOSED, JobStatus.WORKING, JobStatus.READY})
 """A job in one of these still waits for its images or for being shown, so all of it must stay."""
 
+UNLISTED = frozenset({JobStatus.LAPSED, JobStatus.DELETED})
+"""Jobs that lists leave out: never confirmed, or deleted."""
+
 
 class SubmissionStatus(StrEnum):
     """Where one paid request stands."""

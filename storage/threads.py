@@ -13,10 +13,9 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, case, delete, fun
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.history import GONE
+from storage.jobs import folded
 from storage.ledger import EntryKind
-from storage.records import UNSHOWN, JobStatus
-from storage.searching import folded
+from storage.records import UNLISTED, UNSHOWN, JobStatus
 
 _THREADS = tables.threads.c
 _CURRENT = tables.current_threads.c
@@ -195,7 +194,7 @@ async def touch(tx: AsyncConnection, thread_id: int, at: int) -> None:
 async def totals(conn: AsyncConnection, thread_ids: Collection[int]) -> dict[int, ThreadTotals]:
     """The totals of each of these threads."""
     mine = _JOBS.thread_id.in_(thread_ids)
-    there = _JOBS.status.not_in([status.value for status in GONE])
+    there = _JOBS.status.not_in([status.value for status in UNLISTED])
     unfinished = _JOBS.status.in_([status.value for status in UNSHOWN])
     jobs = (
         select(

@@ -24,9 +24,9 @@ from bot.doctor import (
     sqlite_library,
     waiting,
 )
-from storage import jobs
+from storage import submissions
 from storage.database import Database, migrate
-from storage.jobs import JobStatus, SubmissionStatus
+from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
 from tests.storage.rows import NOW, add_job, add_submission
 
@@ -149,9 +149,9 @@ async def test_what_waits_for_a_setting(tmp_path: Path) -> None:
             ("ai-client", unknown, {}),
         ):
             id_ = await add_submission(tx, await add_job(tx), provider=provider)
-            await jobs.move_submission(tx, id_, SubmissionStatus.QUEUED, status, at=NOW, why="", **columns)
+            await submissions.move_submission(tx, id_, SubmissionStatus.QUEUED, status, at=NOW, why="", **columns)
         deleted = await add_submission(tx, await add_job(tx, status=JobStatus.DELETED), provider="ai-client")
-        await jobs.move_submission(tx, deleted, SubmissionStatus.QUEUED, unknown, at=NOW, why="", **host)
+        await submissions.move_submission(tx, deleted, SubmissionStatus.QUEUED, unknown, at=NOW, why="", **host)
     await opened.close()
     findings = [finding async for finding in waiting(url, providers)]
     assert [finding.subject for finding in findings] == ["IMAGE_HOSTS", "AITHRIVING_KEY", "gone"]

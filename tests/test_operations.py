@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from storage import jobs, ledger
+from storage import ledger, submissions
 from storage.database import Database, InstanceLock, migrate
-from storage.jobs import JobStatus, SubmissionStatus
 from storage.migrations import known_versions
+from storage.records import JobStatus, SubmissionStatus
 from storage.sqlite import connection as sqlite
 from tests import test_main
 from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission, address
@@ -153,7 +153,7 @@ def test_what_is_unknown_is_asked_for_again_while_the_bot_does_not_run(easel: Ca
                 await ledger.hold(tx, hold, user_id=USER, server_id=SERVER, at=NOW)
                 known = {"handle": handle, "charged": 5000 if handle is None else None}
                 queued, unknown = SubmissionStatus.QUEUED, SubmissionStatus.UNKNOWN
-                await jobs.move_submission(tx, id_, queued, unknown, at=NOW, why="lost", **known)
+                await submissions.move_submission(tx, id_, queued, unknown, at=NOW, why="lost", **known)
                 await ledger.release(tx, id_, at=NOW)
         await database.close()
 

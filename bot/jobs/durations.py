@@ -16,7 +16,7 @@ from typing import NamedTuple
 from bot.domain.requests import decode_request
 from bot.jobs.polling import Outlook
 from bot.providers.base import ImageRequest
-from storage import jobs as rows
+from storage import submissions as rows
 from storage.database import Database
 
 # Durations are counted in cells, each so much longer than the one before.

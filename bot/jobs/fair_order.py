@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from storage.jobs import Submission
+from storage.records import Submission
 
 
 class Turns:

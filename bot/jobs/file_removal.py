@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from storage import removals
+from storage import images
 from storage.database import Database
 from storage.errors import StorageError
 from storage.images import ImageFiles
@@ -32,7 +32,7 @@ async def remove(database: Database, files: ImageFiles, names: Sequence[str]) ->
             gone.append(name)
     try:
         async with database.write() as tx:
-            await removals.done(tx, gone)
+            await images.finish_removals(tx, gone)
     except StorageError as error:
         # To remove a file that is gone does no harm.
         log.warning("file.removal_not_noted", reason=str(error))
@@ -44,7 +44,7 @@ async def remove_due(database: Database, files: ImageFiles) -> int:
     after, left = "", 0
     while True:
         async with database.read() as connection:
-            names = await removals.pending(connection, after=after, limit=AT_ONCE)
+            names = await images.pending_removals(connection, after=after, limit=AT_ONCE)
         if not names:
             return left
         left += await remove(database, files, names)

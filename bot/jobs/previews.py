@@ -15,11 +15,11 @@ import structlog
 from bot.jobs import decoding
 from bot.jobs.decoding import Undecodable
 from bot.jobs.file_removal import remove
-from storage import images, removals
+from storage import images
 from storage.database import Database
 from storage.errors import StorageError
 from storage.images import ImageFiles
-from storage.jobs import StoredImage
+from storage.records import StoredImage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -96,7 +96,7 @@ class Previews:
             if now is None or now.preview != name:
                 # The image was deleted meanwhile, so nothing of it may stay.
                 async with self._database.write() as tx:
-                    await removals.add(tx, [name])
+                    await images.add_removals(tx, [name])
                 await remove(self._database, self._files, [name])
         return data
 

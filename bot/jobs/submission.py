@@ -15,7 +15,7 @@ from bot.jobs.image_fetcher import Gatherer, decode_result, encode_result
 from bot.jobs.poll_schedule import Watch
 from bot.jobs.poll_status import Doubt, Hearing, alarm
 from bot.jobs.rate import Rate, at_once
-from bot.jobs.store import Jobs
+from bot.jobs.store import JobStore
 from bot.providers.base import (
     Busy,
     Cause,
@@ -33,7 +33,7 @@ from bot.providers.base import (
     Waiting,
 )
 from storage.images import ImageFiles
-from storage.jobs import ENDED, Submission, SubmissionStatus
+from storage.records import ENDED, Submission, SubmissionStatus
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +73,7 @@ class SubmissionRun:
         self,
         submission: Submission,
         *,
-        jobs: Jobs,
+        jobs: JobStore,
         provider: Provider,
         rate: Rate,
         breaker: CircuitBreaker,

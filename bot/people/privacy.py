@@ -18,7 +18,7 @@ from bot.errors import UserError
 from bot.jobs.file_removal import remove
 from bot.people.user_settings import Personal
 from bot.text import message
-from storage import privacy, removals
+from storage import images, privacy
 from storage.database import Database
 from storage.errors import StorageError
 from storage.images import ImageFiles
@@ -106,7 +106,7 @@ class Privacy:
             stored = await privacy.summary(tx, user_id)
             _refuse_unfinished(stored)
             files = await privacy.delete_all(tx, user_id, due_at=due_at)
-            await removals.add(tx, files)
+            await images.add_removals(tx, files)
         self._personal.forget(user_id)
         not_removed = await remove(self._database, self._files, files)
         log.info("privacy.deleted", user=user_id, jobs=stored.jobs, files=len(files), not_removed=not_removed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.clock import Clock
@@ -10,15 +10,15 @@ from bot.domain.characters import typed
 from bot.domain.place import Origin
 from bot.errors import UserError
 from bot.jobs.file_removal import remove
+from bot.jobs.new_jobs import NO_SUCH_THREAD
 from bot.jobs.previews import Previews
-from bot.jobs.view import JobView, load_all
+from bot.jobs.view import JobView, Page, PreviewedImage, load_all
 from bot.providers.base import Provider
 from bot.text import message
-from storage import history, jobs, removals
+from storage import images, jobs
 from storage import threads as rows
 from storage.database import AsyncConnection, Database
 from storage.images import ImageFiles
-from storage.jobs import StoredImage
 from storage.threads import Thread, ThreadTotals
 
 TITLE_AT_MOST = 100
@@ -27,7 +27,6 @@ THREADS_AT_MOST = 1000
 THREADS_A_PAGE = 6
 IMAGES_A_PAGE = 6
 
-NO_SUCH_THREAD = message("threads.not_found", "You have no such thread here. Pick one from the list.")
 NONE_CURRENT = message("threads.none_current", "You have no current thread here. Pick one from the list.")
 TOO_MANY = message("threads.too_many", "You have {limit} threads here, the maximum. Delete one first.")
 UNFINISHED = message(
@@ -37,24 +36,6 @@ UNFINISHED = message(
 )
 TITLE_EMPTY = message("threads.title_empty", "A title needs at least one visible character.")
 TITLE_TOO_LONG = message("threads.title_too_long", "A title can have up to {limit} characters; this one has {length}.")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Which page of how many; the first one is 1."""
-
-    number: int
-    pages: int
-
-    @classmethod
-    def of(cls, wanted: int, *, things: int, at_once: int) -> Page:
-        """The page that is wanted, or the nearest one that exists."""
-        pages = max(1, -(-things // at_once))
-        return cls(min(max(1, wanted), pages), pages)
-
-    def offset(self, at_once: int) -> int:
-        """The number of items before this page."""
-        return (self.number - 1) * at_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +57,12 @@ class ThreadList:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """An image in a gallery with its small preview, or None if that no longer exists."""
-
-    image: StoredImage
-    preview: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
 class ThreadGallery:
     """A page of a thread's images, latest job first, and the jobs that they belong to, by id."""
 
     thread: ThreadView
     page: Page
-    pictures: tuple[tuple[int, Picture], ...]
+    pictures: tuple[tuple[int, PreviewedImage], ...]
     jobs: dict[int, JobView]
 
 
@@ -150,6 +123,11 @@ class Threads:
         async with self._database.read() as connection:
             return await self._find(connection, origin, wanted)
 
+    async def matching(self, origin: Origin, text: str) -> Sequence[Thread]:
+        """The person's threads in this place whose title contains the text."""
+        async with self._database.read() as connection:
+            return await rows.find_threads(connection, origin.user_id, origin.place_id, text)
+
     async def use(self, origin: Origin, wanted: str) -> Thread:
         """Make this thread the current one."""
         async with self._database.write() as tx:
@@ -163,13 +141,15 @@ class Threads:
             thread = await self._find(connection, origin, wanted)
             view = await self._view(connection, origin, thread)
             where = Page.of(page, things=view.totals.images, at_once=IMAGES_A_PAGE)
-            found = await history.images_of_thread(
+            found = await images.images_of_thread(
                 connection, origin.user_id, thread.id, limit=IMAGES_A_PAGE, offset=where.offset(IMAGES_A_PAGE)
             )
             made_by = await jobs.get_jobs(connection, {job_id for job_id, _ in found})
             views = {each.job.id: each for each in await load_all(connection, made_by, self._providers)}
         pictures = [
-            (job_id, Picture(image, await self._previews.of(image))) for job_id, image in found if job_id in views
+            (job_id, PreviewedImage(image, await self._previews.of(image)))
+            for job_id, image in found
+            if job_id in views
         ]
         return ThreadGallery(view, where, tuple(pictures), views)
 
@@ -194,7 +174,7 @@ class Threads:
             thread = await self._find(tx, origin, wanted)
             _refuse_unfinished((await rows.totals(tx, [thread.id]))[thread.id])
             names = await rows.delete_thread(tx, thread.id, origin.user_id) or []
-            await removals.add(tx, names)
+            await images.add_removals(tx, names)
         await remove(self._database, self._files, names)
         return thread
 

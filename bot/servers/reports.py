@@ -13,17 +13,17 @@ from bot.domain.place import Origin
 from bot.errors import UserError
 from bot.jobs.circuit_breaker import Outage
 from bot.jobs.limits import LimitKind, LimitUse, uses_of
-from bot.jobs.store import Jobs
+from bot.jobs.service import JobService
 from bot.jobs.worker import Worker
 from bot.servers.export import Table
 from bot.servers.report_pages import ReportPage, page_of
 from bot.servers.settings import Servers, require_manager
+from bot.text import Text
 from storage import ledger, reports, running, server_settings
+from storage.database import Database
 from storage.entries import entries
-from storage.jobs import JobStatus
 from storage.ledger import Balance
 from storage.pools import apart
-from storage.records import LapseReason
 from storage.reports import DAY, By, Figures, Line, Scope
 from storage.running import Request
 
@@ -35,7 +35,6 @@ RUNNING_AT_MOST = 500
 UNKNOWN_DAYS = 30
 UNKNOWN_SHOWN = 10
 
-NOT_HERE = "There is no such job in this server."
 OWNER_ONLY = "Only whoever runs this bot can see all servers."
 
 
@@ -96,9 +95,11 @@ class Running:
 class Reports:
     """The verbs of /usage."""
 
-    def __init__(self, *, jobs: Jobs, worker: Worker, servers: Servers, clock: Clock) -> None:
-        self._database = jobs.database
-        self._jobs = jobs
+    def __init__(
+        self, *, database: Database, service: JobService, worker: Worker, servers: Servers, clock: Clock
+    ) -> None:
+        self._database = database
+        self._service = service
         self._worker = worker
         self._servers = servers
         self._clock = clock
@@ -163,25 +164,15 @@ class Reports:
             lost = await running.unknown(connection, server_id=server_id, since=since, limit=UNKNOWN_SHOWN)
         return Running(tuple(open_ones), tuple(self._worker.outages()), tuple(lost), asker.everywhere, now)
 
-    async def cancel(self, asker: Asker, job_id: int) -> str:
+    async def cancel(self, asker: Asker, job_id: int) -> Text:
         """Drop what has not been sent of somebody's job, and say what that meant.
 
         Raises UserError where there is no such job in the server, and for whoever may not.
         """
         server_id = asker.server_id()
-        try:
-            job = await self._jobs.job(job_id)
-        except UserError:
-            raise UserError(NOT_HERE) from None
-        if server_id is not None and job.server_id != server_id:
-            raise UserError(NOT_HERE)
-        if job.status is JobStatus.PROPOSED and await self._jobs.lapse(job, LapseReason.CANCELLED_BY_ADMIN):
-            dropped, going_on = 1, 0
-        elif job.status is not JobStatus.WORKING:
-            return f"Job {job_id} has ended already."
-        else:
-            dropped, going_on = await self._jobs.cancel(job_id)
-        if dropped and job.server_id is not None:
+        done = await self._service.cancel_as_admin(job_id, server_id=server_id)
+        job = done.job
+        if done.dropped and job.server_id is not None:
             async with self._database.write() as tx:
                 details = {"job": job_id, "subject": "user", "id": str(job.user_id)}
                 await server_settings.note(
@@ -192,8 +183,4 @@ class Reports:
                     details=details,
                     at=self._clock.now(),
                 )
-        self._worker.wake(ready=job_id if dropped and not going_on and job.status is JobStatus.WORKING else None)
-        if not dropped:
-            return f"Too late: all of job {job_id} has been sent already. It will be shown and charged."
-        rest = f" {going_on} of its requests have been sent already and go on." if going_on else ""
-        return f"Job {job_id} was cancelled. What was not sent yet costs nothing.{rest}"
+        return done.text

@@ -11,7 +11,7 @@ import structlog
 from discord.app_commands import Choice
 
 from bot.domain.sizes import ratio_name, sizes_for
-from bot.jobs.service import Actions
+from bot.jobs.service import JobService
 from bot.providers.base import Engine
 from bot.ui.cards.wording import plain
 from bot.ui.interactions import origin_of
@@ -57,7 +57,7 @@ def matching(entries: Iterable[tuple[str, str]], current: str) -> list[Choice[st
     return [Choice(name=name[:NAME_AT_MOST], value=value) for name, value in found[:CHOICES_AT_MOST]]
 
 
-def engine_choices(actions: Actions, current: str, engines: Iterable[Engine] | None = None) -> list[Choice[str]]:
+def engine_choices(actions: JobService, current: str, engines: Iterable[Engine] | None = None) -> list[Choice[str]]:
     """The engines, or some of them, with what an image costs."""
     chosen = actions.engines.values() if engines is None else engines
     entries = [(f"{plain(engine.name, 60)} · {actions.price(engine.id)} an image", engine.id) for engine in chosen]
@@ -86,5 +86,5 @@ def engine_so_far(interaction: Press) -> Engine:
 
 async def thread_choices(interaction: Press, current: str) -> list[Choice[str]]:
     """One's own threads in this place."""
-    found = await interaction.client.actions.thread_choices(origin_of(interaction), current)
-    return [Choice(name=plain(title, NAME_AT_MOST) or "(untitled)", value=value) for value, title in found]
+    found = await interaction.client.threads.matching(origin_of(interaction), current)
+    return [Choice(name=plain(each.title, NAME_AT_MOST) or "(untitled)", value=str(each.id)) for each in found]

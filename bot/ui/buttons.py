@@ -23,7 +23,7 @@ from bot.ui.first_answer import TOO_SLOW, looked_up, promise
 from bot.ui.forms import edit, use_prompt
 from bot.ui.interactions import missing_permissions, origin_of, pressed_card, start
 from bot.ui.replies import Press, explain, tell
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 
 log = structlog.get_logger(__name__)
 
@@ -116,11 +116,11 @@ async def _refresh(interaction: Press, job_id: int) -> None:
 async def _delete(interaction: Press, job_id: int) -> None:
     # The answer to this press stays bound to the card, so that it can be taken away, private or not.
     await interaction.response.defer()
-    actions, origin = interaction.client.actions, origin_of(interaction)
+    results, origin = interaction.client.lineage, origin_of(interaction)
     try:
-        view = await actions.deletable(origin, job_id)
+        view = await results.deletable(origin, job_id)
     except UserError:
-        if not await actions.may_clear(origin, job_id, asked_by=_asked_by(interaction)):
+        if not await results.may_clear(origin, job_id, asked_by=_asked_by(interaction)):
             raise
         # The job was deleted elsewhere, and this message was out of reach.
         await interaction.delete_original_response()
@@ -183,7 +183,7 @@ class DeleteQuestion(ui.LayoutView):
         await interaction.response.defer()
         # Its images stand there for people to see, but Discord may not have said so yet.
         await client.delivery.settled(self._job_id)
-        view = await client.actions.delete(origin_of(interaction), self._job_id)
+        view = await client.lineage.delete(origin_of(interaction), self._job_id)
         self.stop()
         try:
             await self._press.delete_original_response()

@@ -17,10 +17,8 @@ from yarl import URL
 
 from bot.clock import Clock, Witness
 from bot.errors import UserError
-from bot.jobs.confirmation import Proposals
-from bot.jobs.history import History
-from bot.jobs.results import Lineage
-from bot.jobs.service import Actions
+from bot.jobs.results import Results
+from bot.jobs.service import JobService
 from bot.people.privacy import Privacy
 from bot.people.threads import Threads
 from bot.people.user_settings import Personal
@@ -86,18 +84,18 @@ class Easel(commands.AutoShardedBot):
     def __init__(
         self,
         *,
-        actions: Actions,
+        actions: JobService,
         delivery: JobCards,
         personal: Personal,
         threads: Threads,
-        history: History,
+        history: Results,
         privacy: Privacy,
         spending: Spending,
         charts: Charts,
         servers: Servers,
         reports: Reports,
-        lineage: Lineage,
-        proposals: Proposals,
+        lineage: Results,
+        proposals: JobService,
         sharing: Sharing,
         database: Database,
         witness: Witness,

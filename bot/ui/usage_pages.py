@@ -84,4 +84,4 @@ async def cancelled_sheet(interaction: Press, job_id: int, *, everywhere: bool) 
         await client.delivery.show(job_id)
     except discord.HTTPException as error:
         log.warning("card.not_shown", job=job_id, status=error.status)
-    return Sheet(running_card(await client.reports.running(asker), said))
+    return Sheet(running_card(await client.reports.running(asker), str(said)))

@@ -21,7 +21,7 @@ from bot.app import Runtime, assembled
 from bot.errors import UserError
 from bot.providers.base import Engine
 from fakes.services import StandIn, flat
-from storage.jobs import Job
+from storage.records import Job
 from tests.doubles.clock import SkippingClock
 
 # Where the clock of this Discord stands; tokens end by it. It moves only when a test moves it.

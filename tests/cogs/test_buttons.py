@@ -10,9 +10,10 @@ from sqlalchemy import select, update
 
 from bot.providers.base import ImageRequest, WeightedText
 from bot.ui.buttons import ACTIONS
+from storage import images as image_rows
 from storage import jobs as rows
 from storage import tables, threads
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Shown, Studio, card, forge, told
 
 
@@ -182,7 +183,7 @@ async def test_delete_asks_and_then_takes_card_and_files_away(studio: Studio) ->
     assert result.response is None
     async with studio.runtime.database.read() as connection:
         job = await rows.get_job(connection, 1)
-        images = await rows.images_of(connection, 1)
+        images = await image_rows.images_of(connection, 1)
     assert job is not None
     assert job.status is JobStatus.DELETED
     assert [image.file for image in images] == [None, None]

@@ -10,8 +10,7 @@ import simcord
 
 from bot.ui.delivery.result import INSTEAD_OF, LATE
 from storage.errors import StorageError
-from storage.jobs import JobStatus
-from storage.records import DeliveryMethod, DeliveryReason
+from storage.records import DeliveryMethod, DeliveryReason, JobStatus
 from tests.cogs.conftest import Shown, Studio, card
 from tests.doubles.texts import shows
 

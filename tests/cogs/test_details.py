@@ -6,8 +6,9 @@ from typing import Any
 
 import simcord
 
-from bot.ui.cards.delivery_text import LAPSES
+from bot.ui.cards.proposal import LAPSED
 from storage import jobs as rows
+from storage import submissions
 from storage.records import LapseReason
 from tests.cogs.conftest import BASIC, Shown, Studio, card, forge, told
 from tests.doubles.texts import shows
@@ -29,7 +30,7 @@ async def test_everything_that_is_known_is_there(studio: Studio) -> None:
     result = await finished(studio, prompt="a fox --steps 20", engine=XL, style="anime", images=2)
     shown = await details(studio, studio.ada, card(result))
     async with studio.runtime.database.read() as connection:
-        (submission,) = await rows.submissions_of(connection, 1)
+        (submission,) = await submissions.submissions_of(connection, 1)
     assert submission.handle is not None
     for words in (
         "**Job 1** · finished and shown",
@@ -104,7 +105,7 @@ async def test_details_of_what_is_only_proposed_or_was_never_begun(studio: Studi
     await studio.press(studio.ada, card(result), "Cancel")
     lapsed = told(await forge(studio, studio.ben, "details", 1))
     assert "never confirmed" in lapsed.text
-    assert shows(lapsed.text, LAPSES[LapseReason.CANCELLED])
+    assert shows(lapsed.text, LAPSED[LapseReason.CANCELLED])
 
 
 async def test_what_is_public_is_for_everybody_and_what_is_private_for_its_author(studio: Studio) -> None:

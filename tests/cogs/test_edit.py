@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import simcord
 
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, Studio, card, forge, told
 from tests.doubles.forms import filled, offered, send
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import simcord
 
-from bot.jobs.history import JOBS_A_PAGE
-from bot.people.threads import NO_SUCH_THREAD
+from bot.jobs.new_jobs import NO_SUCH_THREAD
+from bot.jobs.results import JOBS_A_PAGE
 from bot.ui.pages import digest, history_id
 from cogs.history import NO_WORDS, TOO_LONG
-from storage.history import Wanted
+from storage.jobs import JobFilter
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, told
 from tests.cogs.test_threads import forge, made, seen_by
 from tests.doubles.texts import shows
@@ -112,7 +112,7 @@ async def test_a_search_is_bounded(studio: Studio) -> None:
     assert "1 job" in (await looked(studio, search=longest)).text
     assert shows((await looked(studio, search="🦊" * 26)).text, TOO_LONG)
     assert shows((await looked(studio, search="\u200b")).text, NO_WORDS)
-    wanted = Wanted(words=longest, engine="x/" * 40, thread_id=10**17)
+    wanted = JobFilter(words=longest, engine="x/" * 40, thread_id=10**17)
     assert len(history_id(999_999, wanted)) <= 100
 
 

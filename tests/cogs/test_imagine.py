@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 import pytest
 
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, told
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"

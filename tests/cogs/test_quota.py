@@ -8,7 +8,7 @@ import pytest
 import simcord
 
 from storage import ledger
-from storage.jobs import SubmissionStatus
+from storage.records import SubmissionStatus
 from tests.cogs.conftest import Studio, card, told
 
 CORE_PRICE = 6

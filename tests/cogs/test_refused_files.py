@@ -6,8 +6,7 @@ import pytest
 import simcord
 
 from bot.ui.cards.delivery_text import NOT_SHOWN, REASONS
-from storage.jobs import JobStatus
-from storage.records import DeliveryReason
+from storage.records import DeliveryReason, JobStatus
 from tests.cogs.conftest import Studio, told
 from tests.cogs.test_history import looked
 from tests.cogs.test_undelivered import keep

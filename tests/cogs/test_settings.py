@@ -15,7 +15,7 @@ from bot.ui.cards.settings import ABOVE, CHANGED, NO, RESET, ROWS, SET
 from bot.ui.delivery.result import LONG_JOB_DONE, PRIVATE_CARD
 from storage import jobs, server_settings, user_settings
 from storage.database import Database
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, engine, told
 from tests.doubles.texts import shows
 

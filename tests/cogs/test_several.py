@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bot.ui.cards.delivery_text import LAPSES
-from bot.ui.cards.proposal import NOT_STARTED
+from bot.ui.cards.proposal import LAPSED, NEVER_STARTED
 from fakes.services import Fault
 from fakes.services.faults import Status
-from storage import jobs as rows
 from storage import ledger
-from storage.jobs import JobStatus
-from storage.records import LapseReason
+from storage import submissions as rows
+from storage.records import JobStatus, LapseReason
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, forge, told
 from tests.doubles.texts import shows
 
@@ -71,7 +69,7 @@ async def test_who_may_cancel_a_price(studio: Studio) -> None:
     said = told(await studio.press(studio.ada, card(result), "Cancel"))
     assert "nothing was charged" in said.text
     shown = card(result)
-    assert shows(shown.text, NOT_STARTED(reason=LAPSES[LapseReason.CANCELLED]))
+    assert shows(shown.text, LAPSED[LapseReason.CANCELLED])
     assert shown.labels == ["Again", "Edit", "Delete"]
     other = await studio.imagine(prompt="a {red, blue} car")
     await studio.press(studio.admin, card(other), "Cancel")
@@ -126,9 +124,9 @@ async def test_a_price_can_be_confirmed_after_a_restart(studio: Studio) -> None:
 async def test_a_price_that_nobody_confirms_lapses_and_the_card_says_so(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     studio.clock.advance(15 * 60 - 14)
-    studio.runtime.client.proposals.wake()
-    await studio.until(lambda: shows(card(result).text, NOT_STARTED))
-    assert shows(card(result).text, NOT_STARTED(reason=LAPSES[LapseReason.EXPIRED]))
+    await studio.runtime.actions.lapse_due()
+    await studio.until(lambda: shows(card(result).text, NEVER_STARTED))
+    assert shows(card(result).text, LAPSED[LapseReason.EXPIRED])
     assert (await studio.job()).status is JobStatus.LAPSED
     again = await studio.press(studio.ada, card(result), "Again")
     assert CONFIRM in card(again).labels[0]
@@ -139,7 +137,7 @@ async def test_a_late_press_confirms_nothing(studio: Studio) -> None:
     studio.clock.advance(15 * 60 - 14)
     said = told(await studio.press(studio.ada, card(result), CONFIRM))
     assert "not confirmed in time" in said.text
-    await studio.until(lambda: shows(card(result).text, NOT_STARTED))
+    await studio.until(lambda: shows(card(result).text, NEVER_STARTED))
     # Whether or not the bot has noticed by itself meanwhile.
     assert "not confirmed in time" in told(await forge(studio, studio.ada, "confirm", 1)).text
     assert studio.stand_in.calls == []

@@ -11,10 +11,9 @@ from sqlalchemy import delete
 
 from bot.ui.cards.delivery_text import REASONS, jump_url
 from bot.ui.delivery.sharing import NO_IMAGES, NOT_ACCEPTED, SHARED
+from storage import images, tables
 from storage import jobs as rows
-from storage import tables
-from storage.jobs import JobStatus, ShareState
-from storage.records import DeliveryReason
+from storage.records import DeliveryReason, JobStatus, ShareState
 from tests.cogs.conftest import Shown, Studio, card, forge, told
 from tests.doubles.texts import shows
 
@@ -117,7 +116,7 @@ async def test_where_the_bot_may_not_show_images_it_shares_nothing(studio: Studi
 async def test_files_that_are_gone_are_said(studio: Studio) -> None:
     result = await secret(studio)
     async with studio.runtime.database.read() as connection:
-        (image,) = await rows.images_of(connection, 1)
+        (image,) = await images.images_of(connection, 1)
     assert image.file is not None
     await studio.runtime.files.remove(image.file)
     pressed = await studio.press(studio.ada, card(result), "Share")
@@ -215,7 +214,9 @@ async def test_a_kept_result_that_was_shared_has_its_link(slow_studio: Studio) -
     studio.stand_in.finish_all()
     await studio.finish()
     async with studio.runtime.database.write() as tx:
-        await rows.move_job(tx, 1, JobStatus.DELIVERED, JobStatus.UNDELIVERED, at=1, delivery_reasons=["message_gone"])
+        await rows.move_job(
+            tx, 1, JobStatus.DELIVERED, JobStatus.UNDELIVERED, at=1, delivery_reasons=[DeliveryReason.MESSAGE_GONE]
+        )
     shared = card(await studio.press(studio.ada, card(result), "Share"))
     job = await studio.job()
     assert (job.status, job.share_state) == (JobStatus.DELIVERED, ShareState.POSTED)
@@ -237,8 +238,10 @@ async def test_a_failed_share_that_may_stand_is_looked_at_before_another(studio:
 async def test_a_share_that_never_came_to_be_is_made_anew(studio: Studio) -> None:
     private = card(await secret(studio))
     async with studio.runtime.database.write() as tx:
-        place = {"share_channel_id": studio.channel.id, "share_message_id": 12345}
-        await rows.update_job(tx, 1, share_state=ShareState.POSTING, **place)
+        place, message_id = studio.channel.id, 12345
+        await rows.update_job(
+            tx, 1, share_state=ShareState.POSTING, share_channel_id=place, share_message_id=message_id
+        )
     shared = card(await studio.press(studio.ada, private, "Share"))
     assert len(shared.images) == 1
     assert (await studio.job()).share_message_id == shared.raw.id
@@ -247,8 +250,10 @@ async def test_a_share_that_never_came_to_be_is_made_anew(studio: Studio) -> Non
 async def test_a_share_that_nobody_can_look_at_is_not_made_again(studio: Studio) -> None:
     private = card(await secret(studio))
     async with studio.runtime.database.write() as tx:
-        place = {"share_channel_id": studio.channel.id, "share_message_id": 12345}
-        await rows.update_job(tx, 1, share_state=ShareState.POSTING, **place)
+        place, message_id = studio.channel.id, 12345
+        await rows.update_job(
+            tx, 1, share_state=ShareState.POSTING, share_channel_id=place, share_message_id=message_id
+        )
     studio.env.inject_error("GET", "/channels/*/messages/*", status=403, code=50001)
     pressed = await studio.press(studio.ada, private, "Share")
     assert "/12345" in told(pressed).text

@@ -10,8 +10,9 @@ import pytest
 import simcord
 from sqlalchemy import select
 
+from bot.jobs.new_jobs import NO_SUCH_THREAD
 from bot.people import threads as verbs
-from bot.people.threads import NO_SUCH_THREAD, NONE_CURRENT, TITLE_EMPTY, TOO_MANY, UNFINISHED
+from bot.people.threads import NONE_CURRENT, TITLE_EMPTY, TOO_MANY, UNFINISHED
 from bot.text import Text
 from bot.ui.cards.layout import page_of
 from bot.ui.cards.threads import (
@@ -27,6 +28,7 @@ from bot.ui.cards.threads import (
 )
 from bot.ui.cards.wording import IMAGES, JOBS, THREADS
 from cogs.threads import NEXT_IMAGE, RENAMED, SWITCHED
+from storage import images as image_rows
 from storage import jobs as rows
 from storage import reconcile, tables
 from storage import threads as stored
@@ -251,8 +253,8 @@ async def test_a_preview_outlives_its_file_and_what_is_gone_is_said(studio: Stud
     await made(studio, "a fox", images=2)
     assert len((await run(studio, "show")).images) == 2
     async with studio.runtime.database.write() as tx:
-        (one, other) = await rows.images_of(tx, 1)
-        await rows.forget_files(tx, [one.id, other.id])
+        (one, other) = await image_rows.images_of(tx, 1)
+        await image_rows.forget_files(tx, [one.id, other.id])
     assert one.preview is not None
     await studio.runtime.files.remove(one.preview)
     shown = await run(studio, "show")
@@ -264,7 +266,7 @@ async def test_a_missing_preview_is_made_when_it_is_looked_for(studio: Studio) -
     await made(studio, "a fox")
     await run(studio, "show")
     async with studio.runtime.database.read() as connection:
-        (image,) = await rows.images_of(connection, 1)
+        (image,) = await image_rows.images_of(connection, 1)
     assert image.preview is not None
     await studio.runtime.files.remove(image.preview)
     assert len((await run(studio, "show")).images) == 1

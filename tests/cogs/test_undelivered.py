@@ -9,9 +9,9 @@ from bot.retention import DAY, Ages, tidy
 from bot.ui.cards.delivery_text import IN_HISTORY, NOT_SHOWN, TOO_LARGE_HERE
 from bot.ui.cards.wording import moment
 from bot.ui.delivery.undelivered import SHOWN_BEFORE
+from storage import images
 from storage import jobs as rows
-from storage.jobs import Job, JobStatus
-from storage.records import DeliveryMethod
+from storage.records import DeliveryMethod, DeliveryReason, Job, JobStatus
 from tests.cogs.conftest import Studio, card, told
 from tests.cogs.test_history import looked
 from tests.cogs.test_threads import forge, seen_by
@@ -113,7 +113,9 @@ async def test_a_kept_failure_is_told(slow_studio: Studio) -> None:
     await studio.imagine(prompt="a fox")
     await studio.finish()
     async with studio.runtime.database.write() as tx:
-        await rows.move_job(tx, 1, JobStatus.DELIVERED, JobStatus.UNDELIVERED, at=1, delivery_reasons=["message_gone"])
+        await rows.move_job(
+            tx, 1, JobStatus.DELIVERED, JobStatus.UNDELIVERED, at=1, delivery_reasons=[DeliveryReason.MESSAGE_GONE]
+        )
     result = told(await studio.press(studio.ada, await looked(studio), "Show"))
     assert "Nothing was charged." in result.text
     assert (await studio.job(1)).status is JobStatus.DELIVERED
@@ -143,7 +145,7 @@ async def test_what_is_no_longer_stored_is_not_offered(slow_studio: Studio) -> N
     studio = slow_studio
     await keep(studio)
     async with studio.runtime.database.write() as tx:
-        await rows.forget_files(tx, [image.id for image in await rows.images_of(tx, 1)])
+        await images.forget_files(tx, [image.id for image in await images.images_of(tx, 1)])
     shown = await looked(studio)
     assert "its files are gone" in shown.text
     assert "Show" not in shown.labels

@@ -20,8 +20,8 @@ from bot.servers.reports import Asker
 from fakes.services import Fault
 from fakes.services.faults import Act, Status
 from storage import ledger
-from storage.jobs import SubmissionStatus
 from storage.reconcile import reconcile
+from storage.records import SubmissionStatus
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, settings, told
 
 COMMANDS = ("usage report", "usage export", "usage jobs")

@@ -9,7 +9,7 @@ from bot.domain.money import Price
 from bot.domain.requests import ImagineOptions, encode_request
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import Engine, ImageRequest, Size, WeightedText
-from storage.jobs import Job, JobStatus, StoredImage, Submission, SubmissionStatus
+from storage.records import Job, JobStatus, StoredImage, Submission, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
 
 ENGINE = ScriptedProvider().engines[0]

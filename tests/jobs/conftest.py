@@ -14,19 +14,22 @@ import pytest
 from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import ImagineOptions
 from bot.jobs.limits import Limits
-from bot.jobs.service import Actions
-from bot.jobs.store import Jobs
+from bot.jobs.new_jobs import NewJobs
+from bot.jobs.previews import Previews
+from bot.jobs.results import Results
+from bot.jobs.service import JobService
+from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
 from bot.jobs.worker import Worker
 from bot.providers.base import Provider
+from bot.servers.settings import Servers
 from fakes.services import StandIn, flat
-from storage import jobs as rows
 from storage import ledger
+from storage import submissions as rows
 from storage.database import Database
 from storage.images import ImageFiles
-from storage.jobs import Submission
 from storage.pools import Pools
-from storage.records import DeliveryMethod
+from storage.records import DeliveryMethod, Submission
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider
 
@@ -52,7 +55,8 @@ class Workshop:
         self._compose()
 
     def _compose(self) -> None:
-        self.jobs = Jobs(self.database, self.providers, self.limits, self.clock)
+        self.jobs = JobStore(self.database, self.providers, self.clock, kept_days=365)
+        self.new_jobs = NewJobs(self.jobs, self.limits, self.clock)
         self.worker = Worker(
             jobs=self.jobs,
             files=self.files,
@@ -60,7 +64,25 @@ class Workshop:
             changed=lambda job_id: self.changes[job_id].set(),
             deliver=lambda job_id: self.deliver(job_id),  # noqa: PLW0108 - looked up anew at every delivery
         )
-        self.actions = Actions(jobs=self.jobs, worker=self.worker, files=self.files, clock=self.clock)
+        self.servers = Servers(self.database, self.limits, self.clock)
+        self.service = JobService(
+            store=self.jobs,
+            new_jobs=self.new_jobs,
+            worker=self.worker,
+            clock=self.clock,
+            servers=self.servers,
+            defaults=lambda _: (),
+            ask_above=lambda _: None,
+            default_engine=next(iter(self.jobs.engines)),
+            changed=lambda job_id: self.changes[job_id].set(),
+        )
+        self.results = Results(
+            store=self.jobs,
+            service=self.service,
+            servers=self.servers,
+            files=self.files,
+            previews=Previews(self.database, self.files),
+        )
 
     async def _deliver(self, job_id: int) -> None:
         if await self.jobs.delivered(job_id, by=DeliveryMethod.TOKEN):
@@ -86,9 +108,9 @@ class Workshop:
         return provider
 
     async def imagine(self, origin: Origin = ADA, prompt: str = "a lighthouse", **options: object) -> int:
-        plan = self.actions.check(origin, ImagineOptions(prompt=prompt, **options))  # type: ignore[arg-type]  # the options of a test are written as a person would type them
+        plan = self.service.check(origin, ImagineOptions(prompt=prompt, **options))  # type: ignore[arg-type]  # the options of a test are written as a person would type them
         card = CardAddress(origin.channel_id, 1000, "token", self.clock.now() + 900_000)
-        return await self.actions.imagine(origin, plan, card)
+        return await self.service.imagine(origin, plan, card)
 
     async def changed(self, job_id: int) -> None:
         """Come back once there was something new to show of the job."""

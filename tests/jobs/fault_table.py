@@ -15,7 +15,7 @@ from fakes.services.answer_edits import first_images, images_at, without_entries
 from fakes.services.exchange import Exchange
 from fakes.services.faults import Act, Body, Half, Redirect, Reset, Rewrite, Slow, Spoil, Status, cut
 from fakes.services.image_variants import HTML, bomb, html, noise, padded, svg, truncated
-from storage.jobs import SubmissionStatus
+from storage.records import SubmissionStatus
 
 DONE, FAILED, UNKNOWN = SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN
 CAP = 1 << 20

@@ -21,7 +21,7 @@ from bot.providers.base import (
     Unreachable,
 )
 from bot.ui.cards.job import waiting_card
-from storage.jobs import SubmissionStatus
+from storage.records import SubmissionStatus
 from tests.doubles.clock import SkippingClock
 from tests.doubles.engines import BASIC, ENGINES, XL
 from tests.doubles.provider import ScriptedProvider

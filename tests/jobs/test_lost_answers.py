@@ -16,7 +16,7 @@ from bot.providers.base import (
     Unreachable,
 )
 from storage import reconcile, running
-from storage.jobs import JobStatus, SubmissionStatus
+from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
 
@@ -112,7 +112,7 @@ async def test_what_was_sent_once_is_not_cancelled_as_unsent(workshop: Workshop)
     await workshop.worker.start()
     while workshop.provider.calls("submit") < 2 or (await workshop.submission(job_id)).status.value != "queued":
         await asyncio.sleep(0)
-    await workshop.actions.cancel(ADA, job_id)
+    await workshop.service.cancel(ADA, job_id)
     await workshop.finish()
     submission = await workshop.submission(job_id)
     assert submission.status is SubmissionStatus.UNKNOWN

@@ -14,8 +14,8 @@ from bot.jobs.previews import BYTES_AT_MOST, SIDE_AT_MOST, Previews, small
 from bot.retention import Ages, tidy
 from storage.errors import StorageError
 from storage.images import ImageFiles
-from storage.jobs import StoredImage
 from storage.pools import Pools
+from storage.records import StoredImage
 from tests.jobs.conftest import ADA, Workshop
 
 AGES = Ages(image_days=7, job_days=365, preview_days=90)
@@ -212,7 +212,7 @@ async def test_nothing_stays_of_what_was_deleted_meanwhile(
     keep = workshop.files.keep
 
     async def too_late(aside: Path, name: str) -> Path:
-        await workshop.actions.delete(ADA, job_id)
+        await workshop.results.delete(ADA, job_id)
         return await keep(aside, name)
 
     monkeypatch.setattr(workshop.files, "keep", too_late)
@@ -225,7 +225,7 @@ async def test_delete_takes_the_preview_too(workshop: Workshop, previews: Previe
     job_id = await workshop.imagine()
     await workshop.finish()
     assert await previews.of((await images(workshop, job_id))[0]) is not None
-    await workshop.actions.delete(ADA, job_id)
+    await workshop.results.delete(ADA, job_id)
     folder = workshop.files.path("x").parent
     assert await asyncio.to_thread(lambda: list(folder.iterdir())) == []
 

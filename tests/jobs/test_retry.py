@@ -7,9 +7,9 @@ import pytest
 from bot.jobs.image_fetcher import decode_result, encode_result
 from bot.providers.base import Cost, Failed, Finished, GeneratedImage, Gone, OutcomeUnknown, Refused, Size, Unreachable
 from storage import endings, reconcile, running
-from storage import jobs as rows
+from storage import submissions as rows
 from storage.endings import Reopened
-from storage.jobs import JobStatus, SubmissionStatus
+from storage.records import JobStatus, SubmissionStatus
 from storage.reports import Scope, totals
 from storage.running import Waits
 from tests.doubles.provider import ScriptedProvider, png
@@ -146,7 +146,7 @@ async def test_what_cannot_or_must_not_be_asked_for_stays(make_workshop: MakeWor
     one = ScriptedProvider(images_per_submission=1)
     workshop = await make_workshop(one, ScriptedProvider(polled=False, name="other"))
     deleted = await lost(workshop, ELSEWHERE)
-    await workshop.actions.delete(ADA, deleted)
+    await workshop.results.delete(ADA, deleted)
     assert (await workshop.submission(deleted)).result is None
     one.enqueue("poll", Failed("No."))
     failed = await workshop.imagine(engine="scripted/brush")

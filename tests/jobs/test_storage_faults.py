@@ -14,12 +14,12 @@ import pytest
 from bot.errors import STORAGE_FAILS, UserError
 from bot.jobs.file_removal import remove_due
 from bot.providers.base import FetchedImage, GeneratedImage, Refused
+from storage import images, reconcile, tables
 from storage import jobs as rows
-from storage import reconcile, removals, tables
 from storage.database import AsyncConnection
 from storage.errors import StorageError
 from storage.images import ImageFiles
-from storage.jobs import JobStatus, SubmissionStatus
+from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider, finished
 from tests.doubles.texts import codes
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
@@ -274,14 +274,14 @@ async def test_a_job_is_deleted_although_its_file_cannot_be(
 
     monkeypatch.setattr(ImageFiles, "remove", refuse)
     with caplog.at_level(logging.WARNING):
-        await workshop.actions.delete(ADA, job_id)
+        await workshop.results.delete(ADA, job_id)
     async with workshop.database.read() as connection:
         job = await rows.get_job(connection, job_id)
     assert job is not None
     assert job.status is JobStatus.DELETED
     assert "Read-only file system" in caplog.text
     async with workshop.database.read() as connection:
-        assert await removals.pending(connection, limit=10) == [f"{job_id}-0-0.png"]
+        assert await images.pending_removals(connection, limit=10) == [f"{job_id}-0-0.png"]
     monkeypatch.undo()
     assert await remove_due(workshop.database, workshop.files) == 0
     assert not await asyncio.to_thread(workshop.files.path(f"{job_id}-0-0.png").exists)

@@ -11,8 +11,8 @@ from sqlalchemy import select, update
 
 from storage import ledger, privacy, server_settings, spending, state, tables, threads, user_settings
 from storage.database import AsyncConnection, Database
-from storage.jobs import JobStatus
 from storage.reconcile import reconcile
+from storage.records import JobStatus
 from tests.storage.rows import NOW, SERVER, USER, add_done, add_image, add_job, add_submission, count
 
 OTHER = USER + 1

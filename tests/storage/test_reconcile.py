@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, event, insert, update
 
-from storage import endings, jobs, ledger, reconcile, tables, tidying
+from storage import endings, ledger, reconcile, submissions, tables, tidying
 from storage.database import AsyncConnection, Database
-from storage.jobs import UNFINISHED, JobStatus, SubmissionStatus
 from storage.ledger import Totals
 from storage.reconcile import Beyond, Standing
+from storage.records import UNFINISHED, JobStatus, SubmissionStatus
 from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission
 
 ENGINE = "aithriving/core"
@@ -27,7 +27,7 @@ async def put(tx: AsyncConnection, status: SubmissionStatus, job: JobStatus, *, 
     id_ = await add_submission(tx, job_id)
     await ledger.hold(tx, ledger.Hold(id_, ENGINE, 6000), user_id=USER, server_id=server_id, at=NOW)
     if status is not QUEUED:
-        await jobs.move_submission(tx, id_, QUEUED, status, at=NOW + 5, why="a test")
+        await submissions.move_submission(tx, id_, QUEUED, status, at=NOW + 5, why="a test")
     if status is DONE:
         await ledger.capture(tx, id_, amount=7500, exact=True, raw_amount=7500, at=NOW)
     elif status not in UNFINISHED:

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
-from storage import entries, jobs, ledger, reports, running, server_settings, tables
+from storage import entries, jobs, ledger, reports, running, server_settings, submissions, tables
 from storage.database import AsyncConnection, Database
-from storage.jobs import UNFINISHED, JobStatus, SubmissionStatus
+from storage.records import UNFINISHED, JobStatus, SubmissionStatus
 from storage.reports import DAY, By, Figures, Scope
 from tests.storage.rows import CHANNEL, NOW, SERVER, USER, add_image, add_job, add_submission, address
 from tests.storage.test_query_plans import plan_of
@@ -37,7 +37,7 @@ async def request(
     await ledger.hold(tx, ledger.Hold(id_, said["engine"], 6000), user_id=user, server_id=server, at=at)
     if status is QUEUED:
         return
-    await jobs.move_submission(tx, id_, QUEUED, status, at=at, why="a test")
+    await submissions.move_submission(tx, id_, QUEUED, status, at=at, why="a test")
     if status is DONE:
         await add_image(tx, id_, at=at)
         await ledger.capture(tx, id_, amount=4000, exact=exact, raw_amount=4000, at=at)

@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import create_engine
 
 from storage import jobs, ledger, reconcile, state, threads
+from storage import submissions as submission_rows
 from storage.database import Database, StorageError, migrate
-from storage.jobs import ENDED, JobStatus, SubmissionStatus
 from storage.migrations import known_versions, upgrade
-from storage.records import DeliveryReason
+from storage.records import ENDED, DeliveryReason, JobStatus, SubmissionStatus
 from storage.sqlite import backups as copies
 from storage.sqlite import connection as sqlite
 from storage.sqlite import restore
@@ -48,7 +48,7 @@ async def put(database: Database, job: JobStatus, *statuses: SubmissionStatus) -
             id_ = await add_submission(tx, job_id, position=position, engine="core")
             await ledger.hold(tx, ledger.Hold(id_, "core", 6000), user_id=USER, server_id=SERVER, at=NOW)
             if status is not QUEUED:
-                await jobs.move_submission(tx, id_, QUEUED, status, at=NOW, why="a test")
+                await submission_rows.move_submission(tx, id_, QUEUED, status, at=NOW, why="a test")
             if status is DONE:
                 await ledger.capture(tx, id_, amount=6000, exact=True, raw_amount=6000, at=NOW)
     return job_id
@@ -91,11 +91,13 @@ async def test_nothing_in_an_old_copy_is_ever_paid_for_again(database: Database,
 
     again = await Database.open(address(path))
     async with again.read() as conn:
-        submissions = await jobs.submissions_of(conn, working)
+        submissions = await submission_rows.submissions_of(conn, working)
         assert [one.status for one in submissions] == [UNKNOWN, UNKNOWN, UNKNOWN, DONE]
         assert [one.error for one in submissions] == [TOLD, TOLD, TOLD, None]
-        assert [event.why for event in await jobs.events_of(conn, working)][-3:] == ["put back from a copy"] * 3
-        assert await jobs.with_status(conn, set(SubmissionStatus) - ENDED) == []
+        assert [event.why for event in await submission_rows.events_of(conn, working)][-3:] == [
+            "put back from a copy"
+        ] * 3
+        assert await submission_rows.with_status(conn, set(SubmissionStatus) - ENDED) == []
         assert (await ledger.totals(conn)).in_flight == 0
         found = {job.id: job for job in await jobs.jobs_with_status(conn, list(JobStatus))}
         assert {id_: job.status for id_, job in found.items()} == {

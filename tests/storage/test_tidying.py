@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from storage import images, jobs, ledger, tables, threads, tidying
 from storage.database import Database
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.storage.rows import NOW, SERVER, USER, add_done, add_image, add_job, count
 
 OVER = (JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.LAPSED, JobStatus.DELETED)

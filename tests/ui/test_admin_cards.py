@@ -20,9 +20,9 @@ from bot.ui.cards.usage import ALT_AT_MOST, Names, person_card, report_card, rep
 from bot.ui.cards.wording import units
 from bot.ui.charts import in_words
 from bot.ui.page_buttons import TURNS, PageButton
-from storage.jobs import SubmissionStatus
 from storage.ledger import Balance
 from storage.quotas import Quota, Subject
+from storage.records import SubmissionStatus
 from storage.reports import DAY, By, Figures, Line
 from storage.running import Request
 from storage.server_settings import AdminAct

@@ -24,8 +24,8 @@ from bot.ui.delivery.attachments import (
     slug,
 )
 from storage.images import ImageFiles
-from storage.jobs import SubmissionStatus
 from storage.pools import Pools
+from storage.records import SubmissionStatus
 from tests.doubles.provider import png
 from tests.doubles.uploads import sent
 from tests.doubles.views import image, request, submission, view

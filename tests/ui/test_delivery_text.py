@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bot.ui.cards.delivery_text import LAPSES, METHODS, REASONS, delivery_text, jump_url, lapse_text, missing_images
-from storage.jobs import JobStatus
-from storage.records import DeliveryMethod, DeliveryReason, LapseReason
+from bot.ui.cards.delivery_text import METHODS, REASONS, delivery_text, jump_url, missing_images
+from bot.ui.cards.proposal import LAPSED
+from storage.records import DeliveryMethod, DeliveryReason, JobStatus, LapseReason
 from tests.doubles.views import NOW, job
 
 LINK = "https://discord.com/channels/10/100/1000"
@@ -38,7 +38,7 @@ def test_a_link_leads_to_the_result_or_there_is_none(known: dict[str, Any], url:
 def test_every_code_has_words() -> None:
     assert set(METHODS) == set(DeliveryMethod)
     assert set(REASONS) == set(DeliveryReason)
-    assert set(LAPSES) == set(LapseReason)
+    assert set(LAPSED) == set(LapseReason)
 
 
 def test_an_ordinary_delivery_is_not_worth_a_line() -> None:
@@ -51,10 +51,6 @@ def test_an_ordinary_delivery_is_not_worth_a_line() -> None:
 def test_anything_else_is(status: JobStatus, by: DeliveryMethod | None) -> None:
     reasons = (DeliveryReason.TOKEN_EXPIRED, DeliveryReason.NO_DMS)
     assert delivery_text(job(status=status, delivered_by=by, delivery_reasons=reasons)) is not None
-
-
-def test_a_job_without_a_stored_reason_lapsed_by_itself() -> None:
-    assert lapse_text(job()) is LAPSES[LapseReason.EXPIRED]
 
 
 def test_images_that_are_all_missing_can_be_found_in_the_history() -> None:

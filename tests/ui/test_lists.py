@@ -11,12 +11,11 @@ import pytest
 
 from bot.domain.money import Price
 from bot.errors import UserError
-from bot.jobs.history import JOBS_A_PAGE, HistoryEntry, HistoryPage
+from bot.jobs.results import JOBS_A_PAGE, HistoryEntry, HistoryPage
+from bot.jobs.view import Page, PreviewedImage
 from bot.people.threads import (
     IMAGES_A_PAGE,
     THREADS_A_PAGE,
-    Page,
-    Picture,
     ThreadGallery,
     ThreadList,
     ThreadView,
@@ -27,9 +26,8 @@ from bot.ui.cards.history import history_card
 from bot.ui.cards.threads import delete_question, gallery_card, threads_card
 from bot.ui.cards.wording import units
 from bot.ui.pages import digest, history_id, wanted_of
-from storage.history import Wanted
-from storage.jobs import JobStatus, SubmissionStatus
-from storage.records import DeliveryMethod
+from storage.jobs import JobFilter
+from storage.records import DeliveryMethod, JobStatus, SubmissionStatus
 from storage.threads import Thread, ThreadTotals
 from tests.doubles.views import ENGINE, NOW, image, job, request, submission, view
 
@@ -71,7 +69,7 @@ def entry(number: int, prompt: str, status: JobStatus = JobStatus.DELIVERED, **k
         number, SubmissionStatus.DONE, asked=request(prompt), images=pictures, captured=10**9, exact=False
     )
     shown = view(done, prompt=prompt, title=prompt, of=job(status, id=10**17 + number, private=True, **known))
-    return HistoryEntry(shown, Picture(pictures[0], b"small"), kept_until=5)
+    return HistoryEntry(shown, PreviewedImage(pictures[0], b"small"), kept_until=5)
 
 
 def test_many_engines_are_all_there_by_pages_with_their_ids() -> None:
@@ -97,7 +95,7 @@ def test_many_engines_are_all_there_by_pages_with_their_ids() -> None:
 def test_a_full_page_of_the_history_fits(prompt: str, status: JobStatus) -> None:
     by = DeliveryMethod.DIRECT_MESSAGE
     entries = tuple(entry(number, prompt, status, delivered_by=by) for number in range(1, JOBS_A_PAGE + 1))
-    wanted = Wanted(words="x" * 50, engine="an engine", thread_id=10**17)
+    wanted = JobFilter(words="x" * 50, engine="an engine", thread_id=10**17)
     page = HistoryPage(wanted, Page(99_999, 199_999), 10**6, entries, thread_title=None)
     parts = judged(history_card(page, engine=prompt))
     labels = [part.get("label") for part in parts if part["type"] == 2]
@@ -131,14 +129,14 @@ def test_a_full_gallery_fits(prompt: str) -> None:
 @pytest.mark.parametrize(
     "wanted",
     [
-        Wanted(),
-        Wanted(words="a: b:c"),
-        Wanted(thread_id=7),
-        Wanted(engine="a/b"),
-        Wanted(words="Straße", engine="a/b", thread_id=10**17),
+        JobFilter(),
+        JobFilter(words="a: b:c"),
+        JobFilter(thread_id=7),
+        JobFilter(engine="a/b"),
+        JobFilter(words="Straße", engine="a/b", thread_id=10**17),
     ],
 )
-def test_a_button_carries_what_is_wanted(wanted: Wanted) -> None:
+def test_a_button_carries_what_is_wanted(wanted: JobFilter) -> None:
     rest = history_id(3, wanted).removeprefix("page:history:3:")
     assert wanted_of(rest, ["a/a", "a/b"]) == wanted
 

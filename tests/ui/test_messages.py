@@ -14,8 +14,7 @@ from bot.ui.cards.job import ShownImage, elsewhere_card, failure_card, result_ca
 from bot.ui.cards.layout import CARD, RESULT, Card, buttons, text
 from bot.ui.cards.proposal import lapsed_card
 from bot.ui.delivery.messages import is_result, jobs_named
-from storage.jobs import SubmissionStatus
-from storage.records import DeliveryReason
+from storage.records import DeliveryReason, SubmissionStatus
 from tests.doubles.views import image, submission, view
 
 DONE = SubmissionStatus.DONE

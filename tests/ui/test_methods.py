@@ -6,8 +6,7 @@ import pytest
 
 from bot.ui.delivery import methods
 from bot.ui.delivery.methods import BOT_EDIT, DIRECT_MESSAGE, NEW_MESSAGE, NEXT_AFTER, TOKEN
-from storage.jobs import Job
-from storage.records import DeliveryMethod, DeliveryReason
+from storage.records import DeliveryMethod, DeliveryReason, Job
 from tests.doubles.views import NOW, job
 from tests.ui.conftest import refused
 

@@ -11,10 +11,12 @@ import pytest
 
 from bot.jobs.view import JobView
 from bot.providers.base import Finished, Handle, ImageRequest, Waiting
+from bot.ui.cards.job import RESUMED
 from bot.ui.delivery.attachments import REQUEST_LIMIT
 from bot.ui.delivery.progress import EDIT_EVERY
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.doubles.provider import finished
+from tests.doubles.texts import shows
 from tests.ui.conftest import Post, refused, ways, worked
 
 PRIVATE: dict[str, Any] = {"private": True}
@@ -203,7 +205,7 @@ async def test_words_alone_keep_the_images(post: Post, monkeypatch: pytest.Monke
     await post.jobs.note(job_id, resumed_at=1)
     await post.delivery.show(job_id)
     last = post.discord.taken[-1]
-    assert "Picked up again" in last.says
+    assert shows(last.says, RESUMED)
     assert last.uploads == ()
     assert len(last.kept) == 1
 

@@ -19,8 +19,8 @@ from bot.providers.registry import configure
 from bot.ui.delivery.attachments import Labelled, prepare
 from bot.ui.delivery.image_metadata import parameters
 from storage.images import ImageFiles
-from storage.jobs import StoredImage
 from storage.pools import Pools
+from storage.records import StoredImage
 from tests.doubles.uploads import sent
 from tests.doubles.views import image, request
 from tests.providers.workbench import reader

@@ -16,8 +16,7 @@ from bot.providers.base import Refused
 from bot.ui.cards.delivery_text import NO_LONGER_STORED, TOO_LARGE_HERE
 from bot.ui.delivery.result import LATE
 from storage import endings
-from storage.jobs import JobStatus
-from storage.records import DeliveryMethod, DeliveryReason
+from storage.records import DeliveryMethod, DeliveryReason, JobStatus
 from tests.doubles.texts import shows
 from tests.ui.conftest import ADA, Post, message, refused, ways, worked
 

@@ -23,8 +23,7 @@ from fakes.discord.people import Person
 from fakes.discord.requests import Call
 from fakes.discord.seen import Seen, look_at
 from fakes.services import StandIn, flat
-from storage.jobs import Job, JobStatus
-from storage.records import DeliveryMethod, DeliveryReason
+from storage.records import DeliveryMethod, DeliveryReason, Job, JobStatus
 from tests.doubles.clock import SkippingClock
 
 CORE, CORE_ROUTE = "aithriving/core", "aithriving.core"

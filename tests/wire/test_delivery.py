@@ -11,8 +11,7 @@ from bot.ui.delivery.progress import REFRESH_OR_DM
 from fakes.discord.constants import Permission
 from fakes.discord.people import Person
 from fakes.discord.seen import Seen
-from storage.jobs import JobStatus
-from storage.records import DeliveryReason
+from storage.records import DeliveryReason, JobStatus
 from tests.doubles.texts import shows
 from tests.wire.house import BY_BOT, BY_DM, BY_TOKEN, CORE, CORE_ROUTE, OVER, POST, House, has_files, how
 

@@ -15,8 +15,7 @@ from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
 from fakes.discord.people import Person
 from fakes.services import StandIn, flat
-from storage.jobs import JobStatus
-from storage.records import DeliveryMethod, DeliveryReason
+from storage.records import DeliveryMethod, DeliveryReason, JobStatus
 from tests.doubles.texts import shows
 from tests.wire.house import (
     BY_BOT,

@@ -6,7 +6,7 @@ import pytest
 
 from fakes.discord.people import Person
 from fakes.discord.seen import Seen
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.wire.house import CORE_ROUTE, House, has_files
 
 CHOICES = "a {red, blue, green} car"

@@ -14,7 +14,7 @@ from fakes.discord.model import Channel
 from fakes.discord.people import Person
 from fakes.discord.seen import Seen
 from fakes.services import StandIn, flat
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.wire.house import House, has_files
 
 

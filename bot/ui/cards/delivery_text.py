@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bot.text import Message, Text, message, t
 from bot.ui.cards.wording import moment
-from storage.jobs import Job, JobStatus, ShareState
-from storage.records import DeliveryMethod, DeliveryReason, LapseReason
+from storage.records import DeliveryMethod, DeliveryReason, Job, JobStatus, ShareState
 
 METHODS: Mapping[DeliveryMethod, Message] = {
     DeliveryMethod.TOKEN: message("delivery.method.token", "in its card"),
@@ -42,14 +41,6 @@ REASONS: Mapping[DeliveryReason, Message] = {
 }
 """Each continues "because"."""
 
-LAPSES: Mapping[LapseReason, Message] = {
-    LapseReason.EXPIRED: message("lapse.expired", "The price was not confirmed in time."),
-    LapseReason.CANCELLED: message("lapse.cancelled", "It was cancelled before the price was confirmed."),
-    LapseReason.CANCELLED_BY_ADMIN: message("lapse.cancelled_by_admin", "An admin cancelled it."),
-    LapseReason.OTHER: message("lapse.other", "The price was not confirmed."),
-}
-"""Why a job never started."""
-
 NO_LONGER_STORED = message(
     "delivery.no_longer_stored",
     "{count} image of this job is no longer stored.",
@@ -71,11 +62,6 @@ IN_HISTORY = message("delivery.in_history", "You can find what is stored in /his
 def reasons_text(reasons: Iterable[DeliveryReason]) -> list[Message]:
     """The reasons as a value of a text: ``a, b and c``."""
     return [REASONS[reason] for reason in reasons]
-
-
-def lapse_text(job: Job) -> Message:
-    """Why the job was never started."""
-    return LAPSES[job.lapse_reason or LapseReason.EXPIRED]
 
 
 def delivery_text(job: Job) -> Text | None:

@@ -10,7 +10,7 @@ from discord import ui
 from bot.domain.money import Price
 from bot.domain.prompt.parser import PROMPT_LIMIT
 from bot.domain.sizes import ratio_name
-from bot.people.threads import Page
+from bot.jobs.view import Page
 from bot.providers.base import Ability, Bounds, Engine
 from bot.text import listed
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, quiet, rule, text, within

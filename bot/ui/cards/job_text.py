@@ -8,7 +8,7 @@ from bot.jobs.view import JobView
 from bot.providers.base import ImageRequest, WeightedText
 from bot.text import listed
 from bot.ui.cards.wording import counted, plain, safe
-from storage.jobs import StoredImage
+from storage.records import StoredImage
 
 ALT_AT_MOST = 1024
 PROMPT_AT_MOST = 1500

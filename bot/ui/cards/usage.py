@@ -18,7 +18,7 @@ from bot.text import amount_text, credits_text
 from bot.ui.cards.layout import Card, quiet, rule, text, within
 from bot.ui.cards.wording import counted, moment, plain, safe
 from bot.ui.charts import ChartSpec, Series, in_words
-from storage.jobs import SubmissionStatus
+from storage.records import SubmissionStatus
 from storage.reports import DAY, By, Figures, Line
 from storage.running import Request
 

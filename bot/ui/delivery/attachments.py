@@ -27,8 +27,7 @@ from bot.ui.delivery import image_metadata
 from bot.ui.delivery.file_segments import Piece, Spliced
 from bot.ui.delivery.methods import Refused
 from storage.images import ImageFiles
-from storage.jobs import StoredImage
-from storage.records import DeliveryReason
+from storage.records import DeliveryReason, StoredImage
 
 if TYPE_CHECKING:
     from PIL.Image import Image

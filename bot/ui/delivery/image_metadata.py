@@ -19,7 +19,7 @@ from bot.domain.prompt.parser import number_text
 from bot.jobs.image_parts import jpeg_segments, png_chunks, read, webp_chunks
 from bot.providers.base import Bounds, Engine, ImageRequest, WeightedText
 from bot.ui.delivery.file_segments import Piece
-from storage.jobs import StoredImage
+from storage.records import StoredImage
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ import discord
 
 from bot.ui.cards.layout import CARD, RESULT, Card, custom_id
 from bot.ui.delivery.attachments import Upload
-from storage.jobs import Job
+from storage.records import Job
 
 # How many of the latest messages are searched for one that may have been sent.
 _LOOK_BACK = 100

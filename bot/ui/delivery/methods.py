@@ -7,8 +7,7 @@ from contextlib import contextmanager
 
 import discord
 
-from storage.jobs import Job
-from storage.records import DeliveryMethod, DeliveryReason
+from storage.records import DeliveryMethod, DeliveryReason, Job
 
 TOKEN, BOT_EDIT = DeliveryMethod.TOKEN, DeliveryMethod.BOT_EDIT
 NEW_MESSAGE, DIRECT_MESSAGE = DeliveryMethod.NEW_MESSAGE, DeliveryMethod.DIRECT_MESSAGE

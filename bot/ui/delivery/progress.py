@@ -16,7 +16,7 @@ import structlog
 from bot.clock import Clock
 from bot.domain.place import TOKEN_LIFE
 from bot.errors import Undelivered, UserError
-from bot.jobs.store import Jobs
+from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
 from bot.text import Text, message
 from bot.ui.cards.job import ShownImage
@@ -30,8 +30,7 @@ from bot.ui.delivery.methods import BOT_EDIT, TOKEN
 from bot.ui.delivery.result import ResultDelivery, tell_if_long
 from storage.errors import StorageError
 from storage.images import ImageFiles
-from storage.jobs import Job, JobStatus
-from storage.records import DeliveryReason
+from storage.records import DeliveryReason, Job, JobStatus
 
 if TYPE_CHECKING:
     from bot.ui.client import Easel
@@ -134,7 +133,7 @@ class JobCards:
     It waits for the bot to log in, so the worker may start earlier.
     """
 
-    def __init__(self, *, jobs: Jobs, files: ImageFiles, clock: Clock) -> None:
+    def __init__(self, *, jobs: JobStore, files: ImageFiles, clock: Clock) -> None:
         self._jobs = jobs
         self._files = files
         self._clock = clock

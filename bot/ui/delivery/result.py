@@ -7,7 +7,7 @@ import discord
 import structlog
 
 from bot.errors import UserError
-from bot.jobs.store import Jobs
+from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
 from bot.text import Text, message
 from bot.ui.cards.delivery_text import jump_url, message_url, missing_images
@@ -19,8 +19,8 @@ from bot.ui.delivery.messages import Messages
 from bot.ui.delivery.methods import BOT_EDIT, DIRECT_MESSAGE, EDITS, NEW_MESSAGE, SENDS, TOKEN, Refused, refusals
 from storage.errors import StorageError
 from storage.images import ImageFiles
-from storage.jobs import Job, JobStatus
-from storage.records import DeliveryMethod, DeliveryReason
+from storage.jobs import JobColumns
+from storage.records import DeliveryMethod, DeliveryReason, Job, JobStatus
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class ResultDelivery:
     def __init__(
         self,
         view: JobView,
-        jobs: Jobs,
+        jobs: JobStore,
         files: ImageFiles,
         messages: Messages,
         *,
@@ -70,7 +70,7 @@ class ResultDelivery:
         self._closed: dict[DeliveryMethod, DeliveryReason] = {}
         self._reasons: list[DeliveryReason] = []
         # The channel and the message of a result that is not in its card.
-        self._where: dict[str, int] = {}
+        self._where: JobColumns = {}
 
     async def run(self) -> None:
         """Deliver the job or mark it undelivered. Raises what Discord or the network raises if a retry may help."""
@@ -142,7 +142,7 @@ class ResultDelivery:
         if self._unsure or not _LEAVE_CARD_ALONE.isdisjoint(self._closed.values()):
             return
         server_id = None if sent is DIRECT_MESSAGE else self._job.server_id
-        url = message_url(server_id, **self._where) if self._where else None
+        url = message_url(server_id, self._where["channel_id"], self._where["message_id"]) if self._where else None
         card = elsewhere_card(self._view, sent=sent, url=url, reasons=self._reasons[:1])
         for method, edit in ((TOKEN, self._messages.edit_by_token), (BOT_EDIT, self._messages.edit_by_bot)):
             closed = self._closed.get(method, DeliveryReason.REFUSED) not in methods.WORDS_MAY_DO
@@ -199,7 +199,7 @@ class ResultDelivery:
 
     async def _send_new(self, method: DeliveryMethod, card: Card, uploads: Uploads) -> None:
         """Send a new message, recorded first, so that another attempt looks for it."""
-        await self._jobs.note(self._job.id, attempting=method.value, delivery_reasons=list(self._reasons))
+        await self._jobs.note(self._job.id, attempting=method, delivery_reasons=list(self._reasons))
         send = self._messages.dm if method is DIRECT_MESSAGE else self._messages.post
         # The message of an earlier delivery must not pass for this one.
         again = "-again" if self._job.delivered_at is not None else ""
@@ -209,7 +209,7 @@ class ResultDelivery:
     async def _note_token(self) -> None:
         """If only a token can look at the card, its edit is recorded first, like a new message."""
         if methods.needs_token(self._job) and self._job.attempting is not TOKEN:
-            await self._jobs.note(self._job.id, attempting=TOKEN.value)
+            await self._jobs.note(self._job.id, attempting=TOKEN)
 
     async def _found_in_card(self) -> bool:
         """Whether an edit without an answer has shown the result already; stores it then. Raises Refused."""
@@ -244,7 +244,7 @@ class ResultDelivery:
         return result_card(view, uploads.ready, notes=notes, shareable=method is not DIRECT_MESSAGE)
 
 
-async def tell_if_long(jobs: Jobs, job_id: int, messages: Messages) -> None:
+async def tell_if_long(jobs: JobStore, job_id: int, messages: Messages) -> None:
     """Notify the author of a job that was just delivered by a direct message, if it took long and nothing else did.
 
     Never raises: the result is delivered, and this is only a notice about it.

@@ -10,6 +10,7 @@ import structlog
 
 from bot.domain.place import Origin
 from bot.errors import UserError
+from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
 from bot.text import Text, message
 from bot.ui.cards.delivery_text import REASONS, jump_url, message_url
@@ -22,7 +23,7 @@ from bot.ui.first_answer import TOO_SLOW, looked_up
 from bot.ui.interactions import deferred, missing_permissions, origin_of, take_back
 from bot.ui.replies import Press, explain, tell
 from storage.images import ImageFiles
-from storage.jobs import Job, ShareState
+from storage.records import Job, ShareState
 
 log = structlog.get_logger(__name__)
 
@@ -46,8 +47,9 @@ class Sharing:
     confirmed is looked for before anything is posted again.
     """
 
-    def __init__(self, files: ImageFiles) -> None:
+    def __init__(self, files: ImageFiles, store: JobStore) -> None:
         self._files = files
+        self._store = store
         self._under_way: set[int] = set()
 
     async def share(self, interaction: Press, job_id: int) -> None:
@@ -81,12 +83,12 @@ class Sharing:
 
     async def _answer(self, interaction: Press, origin: Origin, view: JobView, message_id: int) -> None:
         """Fill the answer, which exists already: the library retries slow requests, and a second edit is harmless."""
-        client, job_id = interaction.client, view.job.id
+        job_id = view.job.id
         try:
             await self._refuse_second(interaction, view.job)
             # Always a server: elsewhere a result is not shareable.
             place = {"server_id": origin.server_id or 0, "channel_id": origin.channel_id}
-            if not await client.lineage.begin_share(job_id, message_id=message_id, **place):
+            if not await self._store.begin_share(job_id, message_id=message_id, **place):
                 raise UserError(UNDER_WAY)
         except UserError as error:
             await _take_back(interaction, error)
@@ -96,7 +98,7 @@ class Sharing:
         except Exception as error:  # noqa: BLE001 - shown, and logged if unforeseen, by take_back and explain
             await self._failed(interaction, error, job_id, message_id)
             return
-        if await client.lineage.shared(job_id, message_id=message_id):
+        if await self._store.shared(job_id, message_id=message_id):
             await tell(interaction, notice(SHARED(url=url)))
         else:
             # Deleted meanwhile.
@@ -133,7 +135,7 @@ class Sharing:
             log.warning("share.not_taken_back", kind=type(failure).__name__)
             empty = False
         if empty:
-            await interaction.client.lineage.not_shared(job_id, message_id=message_id)
+            await self._store.not_shared(job_id, message_id=message_id)
         if isinstance(error, UserError):
             await _take_back(interaction, error)
             return
@@ -157,9 +159,9 @@ class Sharing:
         except discord.Forbidden as error:
             raise UserError(MAYBE_SHARED(url=url)) from error
         if found is not None and job.id in jobs_named(found):
-            await interaction.client.lineage.shared(job.id, message_id=job.share_message_id)
+            await self._store.shared(job.id, message_id=job.share_message_id)
             raise UserError(SHARED_BEFORE(url=url))
-        await interaction.client.lineage.not_shared(job.id, message_id=job.share_message_id)
+        await self._store.not_shared(job.id, message_id=job.share_message_id)
         if found is not None:
             try:
                 await found.delete()

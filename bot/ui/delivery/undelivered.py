@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.errors import UserError
-from bot.jobs.store import BEING_SHOWN
+from bot.jobs.store import BEING_DELIVERED
 from bot.text import message
 from bot.ui.cards.delivery_text import jump_url, missing_images
 from bot.ui.cards.job import failure_card, result_card
@@ -13,8 +13,7 @@ from bot.ui.delivery.methods import TOKEN, WORDS_MAY_DO, Refused, refusals
 from bot.ui.first_answer import promise
 from bot.ui.interactions import origin_of
 from bot.ui.replies import Press, tell
-from storage.jobs import JobStatus
-from storage.records import UNSHOWN, DeliveryReason
+from storage.records import UNSHOWN, DeliveryReason, JobStatus
 
 NOT_FINISHED = message("undelivered.not_finished", "This job is not finished yet.")
 SHOWN_BEFORE = message("undelivered.shown_before", "You have already seen this.")
@@ -27,7 +26,7 @@ async def show_undelivered(interaction: Press, job_id: int) -> None:
     await promise(interaction)
     job = await client.history.own(origin, job_id)
     if job.status in UNSHOWN:
-        raise UserError(BEING_SHOWN if job.status is JobStatus.READY else NOT_FINISHED)
+        raise UserError(BEING_DELIVERED if job.status is JobStatus.READY else NOT_FINISHED)
     if job.status is not JobStatus.UNDELIVERED:
         url = jump_url(job)
         await tell(interaction, notice(SHOWN_BEFORE_AT(url=url) if url else SHOWN_BEFORE))
