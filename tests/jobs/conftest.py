@@ -44,7 +44,7 @@ from storage import submissions as rows
 from storage.database import Database
 from storage.images import ImageFiles
 from storage.pools import Pools
-from storage.records import Submission
+from storage.records import DeliveryMethod, Submission
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider
 
@@ -100,7 +100,7 @@ class Workshop:
         )
 
     async def _deliver(self, job_id: int) -> None:
-        if await self.jobs.shown(job_id, note="shown"):
+        if await self.jobs.delivered(job_id, by=DeliveryMethod.TOKEN):
             self.delivered.append(job_id)
 
     async def start_until_ready(self, job_id: int) -> None:

@@ -42,7 +42,7 @@ from fakes.discord.people import Person
 from fakes.discord.requests import Call
 from fakes.discord.seen import Seen, look_at
 from fakes.services import StandIn, flat
-from storage.records import Job, SubmissionStatus
+from storage.records import DeliveryMethod, DeliveryReason, Job, JobStatus, SubmissionStatus
 from tests.doubles.clock import SkippingClock
 
 CORE, CORE_ROUTE = "aithriving/core", "aithriving.core"
@@ -167,15 +167,19 @@ ADDRESSES = ((Route, "BASE"), (DiscordWebSocket, "DEFAULT_GATEWAY"))
 """What the bot moves when it logs in to another Discord than Discord's own."""
 
 BY_TOKEN, BY_BOT, BY_POST, BY_DM = (
-    "edited by the interaction's token",
-    "edited by the bot itself",
-    "posted as a new message",
-    "sent as a direct message",
+    DeliveryMethod.TOKEN,
+    DeliveryMethod.BOT_EDIT,
+    DeliveryMethod.NEW_MESSAGE,
+    DeliveryMethod.DIRECT_MESSAGE,
 )
-"""How a job's note begins, by the way that it was shown."""
-OVER = "the interaction's token was over"
+OVER = DeliveryReason.TOKEN_EXPIRED
 POST = "/channels/{channel_id}/messages"
 
 
 def has_files(call: Call) -> bool:
     return call.content_type.startswith("multipart")
+
+
+def how(job: Job) -> tuple[JobStatus, DeliveryMethod | None, tuple[DeliveryReason, ...]]:
+    """What became of a delivery: the job's status, the method, and why other methods could not be used."""
+    return job.status, job.delivered_by, job.delivery_reasons
