@@ -39,38 +39,37 @@ from bot.config import BACKUPS, DISCORD_API, Settings
 from bot.errors import SettingsError, UserError
 from bot.gc_tuning import settle
 from bot.health import beating
+from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
-from bot.jobs.previews import Previews
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.jobs.store import JobStore
 from bot.jobs.worker import Worker
 from bot.people.privacy import Privacy
 from bot.people.threads import Threads
-from bot.people.user_settings import Personal
+from bot.people.user_settings import UserSettingsStore
 from bot.providers.answers import http_date
 from bot.providers.base import Provider, WrongSetting
 from bot.providers.registry import configure
 from bot.retention import Ages, keep_tidy
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
-from bot.servers.spending import Spending
 from bot.text import message
+from bot.ui.admin import ReportPages
 from bot.ui.autocomplete import Suggestions
 from bot.ui.buttons import JobButtons
 from bot.ui.charts import Charts
 from bot.ui.client import Easel
 from bot.ui.delivery.messages import tries_of_requests
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
-from bot.ui.delivery.undelivered import LateResults
+from bot.ui.delivery.undelivered import UndeliveredResults
 from bot.ui.forms import EditForms
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
 from bot.ui.sync import CommandSync
 from bot.ui.tree import Tree
-from bot.ui.usage_pages import UsagePages
 from bot.ui.visible_channels import place_of
 from bot.unreachable import unreachable
 from storage.database import Database, InstanceLock, migrate
@@ -111,14 +110,13 @@ class Runtime:
     worker: Worker
     actions: JobService
     results: Results
-    personal: Personal
+    personal: UserSettingsStore
     threads: Threads
     privacy: Privacy
     servers: Servers
     reports: Reports
-    spending: Spending
     charts: Charts
-    delivery: Delivery
+    cards: JobCards
     client: Easel
     commands: CommandSync
 
@@ -128,13 +126,13 @@ class Runtime:
         ages = _ages(self.settings)
         tidying = keep_tidy(self.database, self.files, self.previews, self.clock, ages, self.witness)
         beside = [
-            asyncio.create_task(self.delivery.run(), name="delivery"),
-            asyncio.create_task(self.actions.run(self.delivery.changed), name="proposals"),
+            asyncio.create_task(self.cards.run(), name="delivery"),
+            asyncio.create_task(self.actions.run(self.cards.changed), name="proposals"),
             asyncio.create_task(self.commands.run(), name="commands"),
             asyncio.create_task(tidying, name="tidy"),
         ]
         try:
-            await self.worker.start(changed=self.delivery.changed, deliver=self.delivery.deliver)
+            await self.worker.start(changed=self.cards.changed, deliver=self.cards.deliver)
             yield
         finally:
             await self.worker.stop(grace)
@@ -180,7 +178,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         jobs = JobStore(database, providers, clock, kept_days=_ages(settings).undelivered_days)
         worker = Worker(jobs=jobs, files=files, clock=clock)
         default_engine = settings.default_engine or next(iter(jobs.engines))
-        personal = Personal(database, jobs.engines, default_engine, clock)
+        personal = UserSettingsStore(database, jobs.engines, default_engine, clock)
         await personal.load()
         servers = Servers(database, limits, clock, place=partial(place_of, client))
         await servers.load()
@@ -191,14 +189,14 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             clock=clock,
             servers=servers,
             defaults=lambda origin: servers.layers(
-                origin, personal.of(origin.user_id).defaults, list(jobs.engines), default_engine
+                origin, personal.of(origin.user_id), list(jobs.engines), default_engine
             ),
             ask_above=lambda user_id: personal.of(user_id).ask_above,
             default_engine=default_engine,
         )
         charts = Charts(settings.data_dir / "cache" / "charts")
         stack.push_async_callback(charts.close)
-        delivery = Delivery(jobs=jobs, files=files, clock=clock, view=actions.view, settings_of=personal.of)
+        cards = JobCards(jobs=jobs, files=files, clock=clock, view=actions.view, settings_of=personal.of)
         previews = Previews(database, files)
         runtime = Runtime(
             settings=settings,
@@ -217,13 +215,12 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             privacy=Privacy(database, files, personal, clock),
             servers=servers,
             reports=Reports(database=database, service=actions, worker=worker, servers=servers, clock=clock),
-            spending=Spending(database, servers, clock),
             charts=charts,
-            delivery=delivery,
+            cards=cards,
             client=client,
             commands=commands,
         )
-        client.install(_cogs(runtime), partial(_attached, delivery, client), commands.ensure)
+        client.install(_cogs(runtime), partial(_attached, cards, client), commands.ensure)
         client.add_listener(commands.on_guild_join)
         yield runtime
 
@@ -236,41 +233,41 @@ def _client(settings: Settings, witness: Witness) -> Easel:
     return Easel(tree_cls=Tree, allowed_guilds=settings.allowed_guilds, http_trace=trace, proxy=settings.discord_proxy)
 
 
-async def _attached(delivery: Delivery, client: Easel) -> None:
-    delivery.attach(client)
+async def _attached(cards: JobCards, client: Easel) -> None:
+    cards.attach(client)
 
 
 def _cogs(parts: Runtime) -> list[Cog]:
     """The commands and buttons, each with the parts that it uses."""
     actions, results, clock = parts.actions, parts.results, parts.clock
-    delivery, settings_of = parts.delivery, parts.personal.of
+    cards, settings_of = parts.cards, parts.personal.of
     ack_first = AckFirst()
     suggestions = Suggestions(actions, parts.threads)
-    starter = JobStarter(actions=actions, delivery=delivery, ack_first=ack_first, clock=clock)
+    starter = JobStarter(actions=actions, cards=cards, ack_first=ack_first, clock=clock)
     forms = EditForms(actions=actions, starter=starter)
     buttons = JobButtons(
         actions=actions,
         results=results,
-        delivery=delivery,
+        cards=cards,
         starter=starter,
         forms=forms,
         sharing=Sharing(
             files=parts.files,
             store=parts.jobs,
             results=results,
-            delivery=delivery,
+            cards=cards,
             settings_of=settings_of,
             defer=partial(ack_first.defer, private=False),
         ),
-        late_results=LateResults(results=results, files=parts.files, view=actions.view, settings_of=settings_of),
+        undelivered=UndeliveredResults(results=results, files=parts.files, view=actions.view, settings_of=settings_of),
         clock=clock,
     )
-    usage = UsagePages(
+    usage = ReportPages(
         reports=parts.reports,
         servers=parts.servers,
         engines=actions.engines.values(),
         charts=parts.charts,
-        delivery=delivery,
+        cards=cards,
     )
     pages = ListPages(actions=actions, results=results, threads=parts.threads, usage=usage)
     mention = parts.commands.mention
@@ -280,7 +277,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
         cogs.results.Results(parts.client, results, buttons, forms),
         cogs.threads.Threads(parts.threads, suggestions),
         cogs.history.History(actions, parts.threads, pages, suggestions),
-        cogs.credits.Credits(parts.spending, actions, parts.charts),
+        cogs.credits.Credits(parts.reports, actions, parts.charts),
         cogs.settings.Settings(parts.personal, actions, suggestions, mention),
         cogs.privacy.Privacy(parts.privacy),
         cogs.usage.Usage(parts.reports, usage),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from discord import app_commands
-from discord.app_commands import Choice, Range
+from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
 from bot.domain.engines import find_engine
+from bot.domain.options import NAME_AT_MOST
 from bot.jobs.service import JobService
-from bot.ui.autocomplete import NAME_AT_MOST, Suggestions, calmly
+from bot.ui.autocomplete import Suggestions, calmly
 from bot.ui.cards.engines import engine_card, engines_card
 from bot.ui.client import Interaction
 from bot.ui.interactions import origin_of, tell
@@ -21,8 +22,8 @@ class Engines(commands.Cog):
         self._actions = actions
         self._suggestions = suggestions
 
-    @app_commands.command(name="engines", description="The engines: what each takes, and what it costs")
-    @app_commands.describe(engine="One of them, with everything it takes")
+    @app_commands.command(name="engines", description=locale_str("The engines: what each takes, and what it costs"))
+    @app_commands.describe(engine=locale_str("One of them, with everything it takes"))
     async def show(self, interaction: Interaction, engine: Range[str, 1, NAME_AT_MOST] | None = None) -> None:
         actions = self._actions
         default = actions.engine_by_default(origin_of(interaction))

@@ -8,13 +8,14 @@ from discord.ext import commands
 
 from bot.domain.characters import typed
 from bot.domain.engines import find_engine
+from bot.domain.options import NAME_AT_MOST
 from bot.errors import UserError
 from bot.jobs.results import SEARCH_AT_MOST
 from bot.jobs.service import JobService
 from bot.people.threads import Threads
 from bot.text import message
 from bot.ui.attached_files import answer_later, fill
-from bot.ui.autocomplete import NAME_AT_MOST, Suggestions, calmly
+from bot.ui.autocomplete import Suggestions, calmly
 from bot.ui.cards.wording import units
 from bot.ui.client import Interaction
 from bot.ui.interactions import origin_of

@@ -8,11 +8,12 @@ from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
+from bot.domain.options import NAME_AT_MOST
 from bot.people import threads as verbs
 from bot.people.threads import TITLE_AT_MOST
 from bot.text import message
 from bot.ui.attached_files import answer_later, fill
-from bot.ui.autocomplete import NAME_AT_MOST, Suggestions, calmly
+from bot.ui.autocomplete import Suggestions, calmly
 from bot.ui.cards.buttons import DELETE_THREAD, KEEP_THREAD
 from bot.ui.cards.layout import notice
 from bot.ui.cards.threads import deletion_text, gallery_card, threads_card

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import discord
 from discord import app_commands
-from discord.app_commands import Choice, Range
+from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
-from bot.domain.periods import SUGGESTED
 from bot.servers.reports import Reports
+from bot.ui.admin import EXPORTED, ReportPages, asker_of
 from bot.ui.attached_files import Sheet, answer_later, fill
-from bot.ui.autocomplete import calmly, matching
+from bot.ui.autocomplete import calmly, period_choices
 from bot.ui.cards.layout import Card, text
 from bot.ui.cards.usage import person_card, running_card
 from bot.ui.client import Interaction
 from bot.ui.interactions import promise, tell
-from bot.ui.usage_pages import UsagePages, asker_of
 from storage.reports import By
 
-PERIOD = "Such as today, last month, 30 days, 2026-03, 2026-01-15..2026-02-14 or all time; by the calendar of UTC"
-EVERYWHERE = "All servers: only for whoever runs this bot"
+PERIOD = locale_str("For example today, last month, 30 days, 2026-03, 2026-01-15..2026-02-14 or all time (UTC)")
+EVERYWHERE = locale_str("All servers (only for the bot's operator)")
+BY = [
+    Choice(name=locale_str("people"), value=By.USER.value),
+    Choice(name=locale_str("engines"), value=By.ENGINE.value),
+    Choice(name=locale_str("days"), value=By.DAY.value),
+    Choice(name=locale_str("channels"), value=By.CHANNEL.value),
+]
 JOB_AT_MOST = 2**53 - 1
 
 Period = Range[str, 1, 40]
@@ -31,20 +34,23 @@ Period = Range[str, 1, 40]
 @app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
 @app_commands.allowed_installs(guilds=True, users=False)
 @app_commands.default_permissions(manage_guild=True)
-class Usage(commands.GroupCog, group_name="usage", group_description="What this server spends (Manage Server)"):
-    """Reports. Who may see them is checked in ``reports``: a server's owner can show the command to anybody."""
+class Usage(
+    commands.GroupCog, group_name="usage", group_description=locale_str("What this server spends (Manage Server)")
+):
+    """Reports. ``Reports`` checks who may see them, because a server can show the commands to everybody."""
 
-    def __init__(self, reports: Reports, pages: UsagePages) -> None:
+    def __init__(self, reports: Reports, pages: ReportPages) -> None:
         self._reports = reports
         self._pages = pages
 
-    @app_commands.command(description="What everybody in this server has spent")
-    @app_commands.describe(period=PERIOD, by="What each line is about", everywhere=EVERYWHERE)
+    @app_commands.command(description=locale_str("What this server has spent"))
+    @app_commands.choices(by=BY)
+    @app_commands.describe(period=PERIOD, by=locale_str("What each line is about"), everywhere=EVERYWHERE)
     async def report(
         self,
         interaction: Interaction,
         period: Period = "this month",
-        by: Literal["user", "engine", "day", "channel"] = "user",
+        by: str = By.USER.value,
         everywhere: bool = False,
     ) -> None:
         asker_of(interaction, everywhere=everywhere).server_id()
@@ -52,8 +58,8 @@ class Usage(commands.GroupCog, group_name="usage", group_description="What this 
         await answer_later(interaction)
         await fill(interaction, await self._pages.report(interaction, period, By(by), 1, everywhere=everywhere))
 
-    @app_commands.command(description="What one person has spent, and what failed")
-    @app_commands.describe(user="Whose jobs", period=PERIOD, everywhere=EVERYWHERE)
+    @app_commands.command(description=locale_str("What one member has spent, and their latest failures"))
+    @app_commands.describe(user=locale_str("The member"), period=PERIOD, everywhere=EVERYWHERE)
     async def user(
         self,
         interaction: Interaction,
@@ -67,19 +73,19 @@ class Usage(commands.GroupCog, group_name="usage", group_description="What this 
         report = await self._reports.person(asker, user.id, period)
         await tell(interaction, person_card(report, self._pages.names(interaction, everywhere=everywhere)))
 
-    @app_commands.command(description="Every entry of the ledger as a table for a spreadsheet program")
+    @app_commands.command(description=locale_str("Export every ledger entry as a spreadsheet"))
     @app_commands.describe(period=PERIOD, everywhere=EVERYWHERE)
     async def export(self, interaction: Interaction, period: Period = "this month", everywhere: bool = False) -> None:
         asker = asker_of(interaction, everywhere=everywhere)
         asker.server_id()
         await answer_later(interaction)
         name, data = await self._reports.export(asker, period)
-        card = Card(text("**Every entry of the ledger in this time.** Amounts are credits, times are UTC."))
+        card = Card(text(EXPORTED))
         card.add_item(discord.ui.File(f"attachment://{name}"))
         await fill(interaction, Sheet(card, ((name, data),)))
 
-    @app_commands.command(description="What is running and waiting now; or cancel a job")
-    @app_commands.describe(cancel="The number of a job to cancel, as this list shows it", everywhere=EVERYWHERE)
+    @app_commands.command(description=locale_str("Show running and waiting jobs, or cancel one"))
+    @app_commands.describe(cancel=locale_str("The number of a job to cancel, from this list"), everywhere=EVERYWHERE)
     async def jobs(
         self,
         interaction: Interaction,
@@ -100,4 +106,4 @@ class Usage(commands.GroupCog, group_name="usage", group_description="What this 
     @export.autocomplete("period")
     @calmly
     async def periods(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return matching(((name, name) for name in SUGGESTED), current)
+        return period_choices(current)

@@ -1,4 +1,4 @@
-"""What is suggested while somebody types a command's options."""
+"""Autocomplete of a command's options."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Any, TypeAlias, TypeVar
 import structlog
 from discord.app_commands import Choice
 
+from bot.domain.options import NAME_AT_MOST, Option
+from bot.domain.periods import SUGGESTED
 from bot.domain.sizes import ratio_name, sizes_for
 from bot.jobs.service import JobService
 from bot.people.threads import Threads
 from bot.providers.base import Engine
+from bot.text import t
 from bot.ui.cards.wording import plain
 from bot.ui.client import Interaction
 from bot.ui.interactions import origin_of
@@ -21,18 +24,16 @@ from bot.ui.interactions import origin_of
 log = structlog.get_logger(__name__)
 
 PATIENCE = 1.5
-"""Seconds within which choices are found; Discord waits for three."""
+"""Seconds that an autocomplete may take; Discord waits for three."""
 
 CHOICES_AT_MOST = 25
-NAME_AT_MOST = 100
-"""Characters of a choice, and of its value, at most."""
 
 _Cog = TypeVar("_Cog")
 Suggest: TypeAlias = Callable[[_Cog, Interaction, str], Coroutine[Any, Any, list[Choice[str]]]]
 
 
 def calmly(suggest: Suggest[_Cog]) -> Suggest[_Cog]:
-    """A list of choices that cannot be made, or not in time, is an empty one: only the log has an error."""
+    """Make an autocomplete that fails or takes too long return no choices, and log the error."""
 
     @functools.wraps(suggest)  # The library tells a method by its name.
     async def suggesting(self: _Cog, interaction: Interaction, current: str) -> list[Choice[str]]:
@@ -43,7 +44,7 @@ def calmly(suggest: Suggest[_Cog]) -> Suggest[_Cog]:
             log.warning("autocomplete.too_slow", of=suggest.__name__)
             return []
         except Exception:
-            # Suggestions are a help: without them the command can be typed all the same.
+            # The command can be typed without suggestions.
             log.exception("autocomplete.failed", of=suggest.__name__)
             return []
 
@@ -51,11 +52,16 @@ def calmly(suggest: Suggest[_Cog]) -> Suggest[_Cog]:
 
 
 def matching(entries: Iterable[tuple[str, str]], current: str) -> list[Choice[str]]:
-    """The choices, as pairs of name and value, in which what was typed so far occurs; those it begins come first."""
+    """The choices, pairs of name and value, that contain the typed text; those that begin with it come first."""
     typed = current.strip().lower()
     found = [(name, value) for name, value in entries if typed in name.lower() or typed in value.lower()]
     found.sort(key=lambda entry: not entry[0].lower().startswith(typed))
     return [Choice(name=name[:NAME_AT_MOST], value=value) for name, value in found[:CHOICES_AT_MOST]]
+
+
+def period_choices(current: str) -> list[Choice[str]]:
+    """The periods of a report."""
+    return matching(((str(name), typed) for typed, name in SUGGESTED.items()), current)
 
 
 class Suggestions:
@@ -66,10 +72,13 @@ class Suggestions:
         self._threads = threads
 
     def engines(self, current: str, engines: Iterable[Engine] | None = None) -> list[Choice[str]]:
-        """The engines, or some of them, with what an image costs."""
+        """All engines, or these, with the price of an image."""
         actions = self._actions
         chosen = actions.engines.values() if engines is None else engines
-        entries = [(f"{plain(engine.name, 60)} · {actions.price(engine.id)} an image", engine.id) for engine in chosen]
+        entries = []
+        for engine in chosen:
+            name = t("{engine} · {price} an image", engine=plain(engine.name, 60), price=str(actions.price(engine.id)))
+            entries.append((str(name), engine.id))
         return matching(entries, current)
 
     def engines_here(self, interaction: Interaction, current: str) -> list[Choice[str]]:
@@ -83,18 +92,15 @@ class Suggestions:
             for size in sizes_for(self._engine(interaction), current)[:CHOICES_AT_MOST]
         ]
 
-    def styles(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        """The styles of the engine that would be used."""
-        return matching(((style, style) for style in self._engine(interaction).styles), current)
-
-    def samplers(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        """The samplers of the engine that would be used."""
-        return matching(((sampler, sampler) for sampler in self._engine(interaction).samplers), current)
+    def names(self, interaction: Interaction, option: Option, current: str) -> list[Choice[str]]:
+        """The names that the engine that would be used has for an option: its styles, its samplers."""
+        return matching(((name, name) for name in option.names(self._engine(interaction))), current)
 
     async def threads(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """The person's threads in this place."""
         found = await self._threads.matching(origin_of(interaction), current)
-        return [Choice(name=plain(each.title, NAME_AT_MOST) or "(untitled)", value=str(each.id)) for each in found]
+        untitled = str(t("(untitled)"))
+        return [Choice(name=plain(each.title, NAME_AT_MOST) or untitled, value=str(each.id)) for each in found]
 
     def _engine(self, interaction: Interaction) -> Engine:
         """The engine that was typed, or the one that would be used."""

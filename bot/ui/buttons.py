@@ -16,14 +16,14 @@ from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.text import message, t
 from bot.ui.cards.buttons import OLD_BUTTON, custom_id
+from bot.ui.cards.delivery_text import jump_url
 from bot.ui.cards.details import details_card
 from bot.ui.cards.layout import notice, text
 from bot.ui.client import Interaction
 from bot.ui.confirm import Confirmation
-from bot.ui.delivery.links import jump_url
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing, withdraw
-from bot.ui.delivery.undelivered import LateResults
+from bot.ui.delivery.undelivered import UndeliveredResults
 from bot.ui.forms import EditForms
 from bot.ui.interactions import (
     TOO_SLOW,
@@ -63,16 +63,16 @@ class JobButtons:
         *,
         actions: JobService,
         results: Results,
-        delivery: Delivery,
+        cards: JobCards,
         starter: JobStarter,
         forms: EditForms,
         sharing: Sharing,
-        late_results: LateResults,
+        undelivered: UndeliveredResults,
         clock: Clock,
     ) -> None:
         self._actions = actions
         self._results = results
-        self._delivery = delivery
+        self._cards = cards
         self._starter = starter
         self._clock = clock
         self.handlers: Mapping[str, Handler] = {
@@ -85,7 +85,7 @@ class JobButtons:
             "share": sharing.share,
             "confirm": self._confirm,
             "delete": self._delete,
-            "show": late_results.show,
+            "show": undelivered.show,
             "use": forms.use_prompt,
             "refresh": self._refresh,
         }
@@ -106,7 +106,7 @@ class JobButtons:
         await promise(interaction)
         said = await self._actions.cancel(origin_of(interaction), job_id)
         await tell(interaction, notice(said))
-        await self._delivery.show(job_id)
+        await self._cards.show(job_id)
 
     async def _again(self, interaction: Interaction, job_id: int, *, new_seed: bool = False) -> None:
         # The job decides whether everybody sees the answer.
@@ -127,7 +127,7 @@ class JobButtons:
         await interaction.response.defer()
         missing = missing_permissions(interaction, private=False)
         await self._actions.confirm(origin, job_id, card, missing=missing)
-        await self._delivery.show(job_id)
+        await self._cards.show(job_id)
 
     async def _refresh(self, interaction: Interaction, job_id: int) -> None:
         card = pressed_card(interaction, self._clock)
@@ -139,7 +139,7 @@ class JobButtons:
             link = jump_url(job) or f"https://discord.com/channels/{place}/{job.channel_id}/{job.message_id}"
             await tell(interaction, notice(SHOWN_ALREADY(link=link)))
         else:
-            await self._delivery.show(job_id)
+            await self._cards.show(job_id)
 
     async def _delete(self, interaction: Interaction, job_id: int) -> None:
         # The answer to this press stays bound to the card, so that it can delete the card, private or not.
@@ -170,7 +170,7 @@ class JobButtons:
     async def _deleted(self, interaction: Interaction, job_id: int, *, pressed: Interaction) -> None:
         """Delete a job, then the messages that show it. ``pressed`` can delete the card whose button was pressed."""
         # People may see its images already, although Discord has not confirmed the request.
-        await self._delivery.settled(job_id)
+        await self._cards.settled(job_id)
         view = await self._results.delete(origin_of(interaction), job_id)
         try:
             await pressed.delete_original_response()

@@ -8,11 +8,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from bot.clock import Clock
-from bot.domain.requests import ImagineOptions, Plan
+from bot.domain.options import ImagineOptions
+from bot.domain.requests import Plan
 from bot.errors import Problem, UserError
 from bot.jobs.service import CommandRefused, JobService
 from bot.ui.client import Interaction
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from bot.ui.interactions import card_address, missing_permissions, origin_of, promise, take_back
 
 ACKNOWLEDGE_TIMEOUT = 1.0
@@ -76,9 +77,9 @@ async def _one_per_turn(lock: asyncio.Lock) -> None:
 class JobStarter:
     """Checks what was asked for, acknowledges it, and starts the job."""
 
-    def __init__(self, *, actions: JobService, delivery: Delivery, ack_first: AckFirst, clock: Clock) -> None:
+    def __init__(self, *, actions: JobService, cards: JobCards, ack_first: AckFirst, clock: Clock) -> None:
         self._actions = actions
-        self._delivery = delivery
+        self._cards = cards
         self._ack_first = ack_first
         self._clock = clock
 
@@ -120,4 +121,4 @@ class JobStarter:
         except UserError as error:
             await take_back(interaction, error, private=private)
         else:
-            await self._delivery.show(job_id)
+            await self._cards.show(job_id)

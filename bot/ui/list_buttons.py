@@ -14,6 +14,7 @@ from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.people.threads import Threads
 from bot.text import message
+from bot.ui.admin import ReportPages
 from bot.ui.attached_files import Sheet, answer_later, fill
 from bot.ui.cards.buttons import OLD_LIST, engine_digest
 from bot.ui.cards.engines import engines_card
@@ -23,7 +24,6 @@ from bot.ui.cards.threads import gallery_card, threads_card
 from bot.ui.cards.wording import safe
 from bot.ui.client import Interaction
 from bot.ui.interactions import handle, origin_of
-from bot.ui.usage_pages import UsagePages
 from storage.jobs import JobFilter
 
 PageMaker: TypeAlias = Callable[[Interaction, int, str], Awaitable[Sheet]]
@@ -36,7 +36,7 @@ DELETED = message("lists.thread_deleted", "Deleted: {title}.")
 class ListPages:
     """The handlers of the buttons of lists, by the names in the table of ``cards.buttons``."""
 
-    def __init__(self, *, actions: JobService, results: Results, threads: Threads, usage: UsagePages) -> None:
+    def __init__(self, *, actions: JobService, results: Results, threads: Threads, usage: ReportPages) -> None:
         self._actions = actions
         self._results = results
         self._threads = threads

@@ -9,7 +9,7 @@ import pytest
 
 from bot.ui.client import NOT_THIS_SERVER
 from bot.ui.interactions import APOLOGY
-from storage import state
+from storage import settings
 from tests.cogs.conftest import MakeStudio, Studio, card, told
 from tests.doubles.texts import shows
 
@@ -62,7 +62,7 @@ async def test_a_sync_that_discord_refuses_does_not_stop_the_bot(
     studio: Studio, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with studio.runtime.database.write() as tx:
-        await state.put(tx, "commands", {})
+        await settings.set_state(tx, "commands", {})
     studio.env.inject_error("PUT", "/applications/*/commands", status=400, code=50035, times=None)
     await studio.restart()
     assert "commands.not_synced" in caplog.text
@@ -94,7 +94,7 @@ async def test_a_fault_of_ours_is_an_apology_with_a_number_that_the_log_knows(
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("a made-up fault")
 
-    monkeypatch.setattr(type(studio.runtime.spending), "credits", broken)
+    monkeypatch.setattr(type(studio.runtime.reports), "credits", broken)
     said = told(await studio.ada.slash(studio.channel, "credits")).text
     assert shows(said, APOLOGY)
     (number,) = re.findall(r"\b[0-9a-f]{8}\b", said)

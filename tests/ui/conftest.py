@@ -15,20 +15,20 @@ from typing import Any, cast
 import discord
 import pytest
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import ImagineOptions
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.service import JobService
 from bot.jobs.store import JobStore
 from bot.jobs.worker import Worker
-from bot.people.user_settings import Personal
+from bot.people.user_settings import UserSettingsStore
 from bot.servers.settings import Servers
 from bot.ui.cards.layout import Card
 from bot.ui.delivery import progress as delivery_module
-from bot.ui.delivery.images import Upload
+from bot.ui.delivery.attachments import Upload
 from bot.ui.delivery.messages import Messages
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from storage.database import Database
 from storage.images import ImageFiles
 from storage.pools import Pools
@@ -145,8 +145,8 @@ class Post:
     jobs: JobStore
     worker: Worker
     actions: JobService
-    delivery: Delivery
-    personal: Personal
+    delivery: JobCards
+    personal: UserSettingsStore
     running: list[asyncio.Task[None]] = field(default_factory=list)
     delivering: bool = True
 
@@ -204,8 +204,8 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
         ask_above=lambda _: None,
         default_engine=engine,
     )
-    personal = Personal(database, jobs.engines, engine, clock)
-    delivery = Delivery(jobs=jobs, files=files, clock=clock, view=actions.view, settings_of=personal.of)
+    personal = UserSettingsStore(database, jobs.engines, engine, clock)
+    delivery = JobCards(jobs=jobs, files=files, clock=clock, view=actions.view, settings_of=personal.of)
     delivery.attach(cast("discord.Client", SimpleNamespace()))
     made = Post(database, files, clock, provider, answers, jobs, worker, actions, delivery, personal)
     yield made

@@ -10,16 +10,17 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.domain.comparison import left_out
+from bot.domain.requests import left_out
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import Engine
 from bot.text import Message, Text, credits_text, lasted, message, plural, t
 from bot.ui.cards.buttons import AGAIN, CANCEL, DELETE, DETAILS, EDIT, NEW_SEED, REFRESH, SHARE, SHOW, job_row, job_rows
+from bot.ui.cards.delivery_text import reasons_text
 from bot.ui.cards.job_text import alt_text, either, engine_name, label, prompt_text, seeds, settings_text
-from bot.ui.cards.layout import WARM, Card, Words, facts, quiet, rule, text, within
+from bot.ui.cards.layout import RESULT, WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
 from bot.ui.cards.wording import moment, safe
-from storage.records import JobStatus, StoredImage, SubmissionStatus
+from storage.records import DeliveryMethod, DeliveryReason, JobStatus, StoredImage, SubmissionStatus
 
 NOTES_AT_MOST = 1200
 COMPARISON_AT_MOST = 1100
@@ -30,7 +31,7 @@ JOB_STATUS: Mapping[JobStatus, Message] = {
     JobStatus.WORKING: message("job.status.working", "In progress"),
     JobStatus.READY: message("job.status.ready", "About to be shown"),
     JobStatus.DELIVERED: message("job.status.delivered", "Done"),
-    JobStatus.KEPT: message("job.status.undelivered", "Done, not shown yet"),
+    JobStatus.UNDELIVERED: message("job.status.undelivered", "Done, not shown yet"),
     JobStatus.LAPSED: message("job.status.lapsed", "Never started"),
     JobStatus.DELETED: message("job.status.deleted", "Deleted"),
 }
@@ -141,7 +142,7 @@ def result_card(
         parts.append(text(*within(comparison_lines(view), COMPARISON_AT_MOST)))
     parts.append(text(quiet(_outcome(view))))
     parts += job_rows(view, (AGAIN, NEW_SEED, EDIT), (*((SHARE,) if shareable else ()), DETAILS, DELETE))
-    return Card(*parts)
+    return Card(*parts, mark=RESULT)
 
 
 def failure_card(view: JobView, *, notes: Iterable[Words] = ()) -> Card:
@@ -156,27 +157,34 @@ def failure_card(view: JobView, *, notes: Iterable[Words] = ()) -> Card:
         text(bold(CANCELLED if cancelled else NOT_MADE), *happened, quiet(for_author(view))),
         *job_row(view, AGAIN, EDIT, DETAILS, DELETE),
         accent=WARM,
+        mark=RESULT,
     )
 
 
-def elsewhere_card(view: JobView, *, where: str | None, why: str) -> Card:
-    """What is left for the job's own card to say of a result that is not in it: where it is, and why.
+def elsewhere_card(
+    view: JobView, *, sent: DeliveryMethod | None, url: str | None, reasons: Sequence[DeliveryReason]
+) -> Card:
+    """The job's own card when the result is not in it: where it was sent, and why.
 
-    ``where`` is how a sentence goes on after "the result"; None: it is kept for its author, who can have it shown.
+    ``sent`` is None if it is undelivered: its author can have it shown.
     """
-    headline = f"**The result {where or 'is kept'}.**"
-    sentences = [f"It could not be put into this card: {why}."]
+    job = view.job
+    if sent is None:
+        headline: Words = t("**The result could not be shown here.**")
+    elif sent is DeliveryMethod.DIRECT_MESSAGE:
+        headline = t(
+            "**The result was sent to <@{user:plain}> as a direct message:** {url}", user=job.user_id, url=url or ""
+        )
+    else:
+        headline = t("**The result is in a new message:** {url}", url=url or "")
+    lines: list[Words] = [headline]
+    if reasons:
+        lines.append(t("It could not be put into this card, because {reasons}.", reasons=reasons_text(reasons)))
     row = [AGAIN, EDIT, DELETE]
-    if where is None:
-        sentences.append("Whoever asked for it can have it shown with Show, here or in /history.")
+    if sent is None:
+        lines.append(t("<@{user:plain}> can see it with Show, here or in /history.", user=job.user_id))
         row.insert(0, SHOW)
-    return Card(
-        *heading(view),
-        rule(),
-        text(headline, *sentences, quiet(_outcome(view))),
-        *job_row(view, *row),
-        accent=WARM,
-    )
+    return Card(*heading(view), rule(), text(*lines, quiet(_outcome(view))), *job_row(view, *row), accent=WARM)
 
 
 def heading(view: JobView) -> list[ui.Item[Any]]:

@@ -20,11 +20,11 @@ from bot.ui.cards.buttons import (
     USE_THREAD,
     turning,
 )
+from bot.ui.cards.delivery_text import jump_url
 from bot.ui.cards.job import cost_text
 from bot.ui.cards.job_text import alt_text, prompt_text
 from bot.ui.cards.layout import Card, facts, heading, page_of, quiet, rule, text, within
 from bot.ui.cards.wording import IMAGES, JOBS, THREADS, moment, safe
-from bot.ui.delivery.links import jump_url
 from storage.threads import ThreadTotals
 
 NO_THREADS = message(
