@@ -20,9 +20,9 @@ from bot.config import BACKUPS, DISCORD_API, Settings
 from bot.errors import SettingsError, UserError
 from bot.gc_tuning import settle
 from bot.health import beating
+from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
-from bot.jobs.previews import Previews
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.jobs.store import JobStore
@@ -35,10 +35,9 @@ from bot.providers.registry import configure
 from bot.retention import Ages, keep_tidy
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
-from bot.servers.spending import Spending
 from bot.ui.charts import Charts
 from bot.ui.client import Easel
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.unreachable import unreachable
 from storage.database import Database, InstanceLock, migrate
@@ -73,7 +72,7 @@ class Runtime:
     jobs: JobStore
     worker: Worker
     actions: JobService
-    delivery: Delivery
+    delivery: JobCards
     client: Easel
     witness: Witness
 
@@ -132,7 +131,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         )
         previews = Previews(database, files)
         jobs = JobStore(database, providers, clock, kept_days=_ages(settings).undelivered_days)
-        delivery = Delivery(jobs=jobs, files=files, clock=clock)
+        delivery = JobCards(jobs=jobs, files=files, clock=clock)
         worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
         usual = settings.default_engine or next(iter(jobs.engines))
         personal = UserSettingsStore(database, jobs.engines, usual, clock)
@@ -163,7 +162,6 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             threads=Threads(database=database, files=files, previews=previews, providers=providers, clock=clock),
             history=results,
             privacy=Privacy(database, files, personal, clock),
-            spending=Spending(database, servers, clock),
             charts=charts,
             servers=servers,
             reports=Reports(database=database, service=service, worker=worker, servers=servers, clock=clock),

@@ -25,12 +25,11 @@ from bot.people.user_settings import UserSettingsStore
 from bot.providers.answers import http_date
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
-from bot.servers.spending import Spending
 from bot.ui.ack_first import Rush
 from bot.ui.buttons import JobButton
 from bot.ui.charts import Charts
 from bot.ui.delivery.messages import tries_of_requests
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.ui.page_buttons import PageButton
 from bot.ui.replies import explain
@@ -85,12 +84,11 @@ class Easel(commands.AutoShardedBot):
         self,
         *,
         actions: JobService,
-        delivery: Delivery,
+        delivery: JobCards,
         personal: UserSettingsStore,
         threads: Threads,
         history: Results,
         privacy: Privacy,
-        spending: Spending,
         charts: Charts,
         servers: Servers,
         reports: Reports,
@@ -130,7 +128,6 @@ class Easel(commands.AutoShardedBot):
         self.threads = threads
         self.history = history
         self.privacy = privacy
-        self.spending = spending
         self.charts = charts
         self.servers = servers
         self.reports = reports

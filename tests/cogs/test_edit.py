@@ -8,6 +8,8 @@ import pytest
 import simcord
 
 from bot.domain.engines import SIZE_OFF_GRID
+from bot.jobs import service
+from bot.jobs import view as job_view
 from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, Studio, card, forge, told
 from tests.doubles.forms import filled, offered, send
@@ -117,7 +119,7 @@ async def test_nobody_else_edits_what_is_private(studio: Studio) -> None:
     for person in (studio.ben, studio.admin):
         refused = await forge(studio, person, "edit", 1)
         assert refused.modal is None
-        assert "private job" in told(refused).text
+        assert shows(told(refused).text, job_view.PRIVATE_JOB)
 
 
 async def test_an_edit_of_something_private_is_private(studio: Studio) -> None:
@@ -170,7 +172,7 @@ async def test_a_failure_in_a_form_is_apologised_for(studio: Studio, monkeypatch
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a made-up fault")
 
-    monkeypatch.setattr(type(studio.runtime.actions), "check", broken)
+    monkeypatch.setattr(service.JobService, "check", broken)
     said = told(await send(studio.ada, shown))
     assert "something went wrong on our side with job 1" in said.text
 

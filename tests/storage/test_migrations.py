@@ -8,13 +8,17 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from bot.domain.periods import Period
+from bot.domain.rules import Privacy, Rules
 from storage import threads
 from storage.database import Database, migrate
 from storage.errors import Fault
@@ -60,19 +64,23 @@ REBUILD_JOBS = """with op.batch_alter_table("jobs", recreate="always") as jobs:
 VERSIONS = known_versions()
 CURRENT, NEXT = VERSIONS[-1], f"{int(VERSIONS[-1]) + 1:04}"
 FILLED = ("jobs", "submissions", "images", "events")
-# What the rows of a test hold where it matters: statuses are words, and JSON can be read.
-WORDS = {
-    "options": '{"prompt": "a lighthouse"}',
-    "settings": '{"engine": "easel/xl"}',
-    "request": '{"prompt": "a lighthouse"}',
-    "handle": '{"guid": "x"}',
-    "result": '{"images": []}',
-    "value": "[1]",
-    "kind": "grant",
-    "file": "1.png",
-    "share_state": "posted",
-}
-STATUSES = {"jobs": "delivered", "submissions": "done"}
+
+
+@pytest.fixture(scope="module")
+def migrated_from(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A database of an older version, with one row in every table."""
+
+    @cache
+    def made(version: str) -> Path:
+        path = tmp_path_factory.mktemp("older") / "easel.db"
+        made_at(path, version)
+        fill_every_table(path)
+        return path
+
+    def copied(version: str) -> Path:
+        return Path(shutil.copy(made(version), tmp_path_factory.mktemp("copied") / "easel.db"))
+
+    return copied
 
 
 @pytest.fixture
@@ -156,6 +164,75 @@ def test_every_older_version_comes_up_to_date_with_rows_in_every_table(tmp_path:
     assert copied == ([] if old == CURRENT else [f"easel-{old}-1.db"])
 
 
+OVER, GONE = "the interaction's token was over", "the card was deleted"
+
+
+@pytest.mark.parametrize(
+    ("status", "note", "codes"),
+    [
+        ("delivered", None, (None, None, None)),
+        ("delivered", "edited by the interaction's token", ("token", [], None)),
+        ("delivered", f"edited by the bot itself, since {OVER}", ("bot_edit", ["token_expired"], None)),
+        (
+            "delivered",
+            f"sent as a direct message, since {OVER}, then the bot may not see or write there",
+            ("direct_message", ["token_expired", "not_allowed"], None),
+        ),
+        ("delivered", "found in its card", ("found_in_card", [], None)),
+        ("delivered", "shown in the history", ("history", [], None)),
+        ("delivered", "shared by its author", ("share", [], None)),
+        ("delivered", "in a dream", ("other", None, None)),
+        ("kept", f"kept: {OVER}, then {GONE}", (None, ["token_expired", "message_gone"], None)),
+        ("kept", "kept: no way was open", (None, [], None)),
+        ("kept", "kept: put back from a copy, and may have been shown before", (None, ["restored"], None)),
+        ("kept", "kept: it rained", (None, ["other"], None)),
+        ("kept", "it rained", (None, ["other"], None)),
+        ("kept", "edited by the interaction's token, without the images", ("token", [], None)),
+        ("kept", f"edited by the bot itself, since {OVER}, without the images", ("bot_edit", ["token_expired"], None)),
+        ("ready", f"begun: posted as a new message, since {OVER}", (None, ["token_expired"], None)),
+        ("ready", f"kept: {OVER}", (None, ["token_expired"], None)),
+        ("lapsed", "its price was not confirmed in time", (None, None, "expired")),
+        ("lapsed", "cancelled before its price was confirmed", (None, None, "cancelled")),
+        ("lapsed", "cancelled by an admin", (None, None, "cancelled_by_admin")),
+        ("lapsed", "it rained", (None, None, "other")),
+        ("lapsed", None, (None, None, None)),
+        ("deleted", "its price was not confirmed in time", (None, None, "expired")),
+    ],
+)
+def test_every_sentence_about_a_delivery_becomes_codes(
+    migrated_from: Callable[[str], Path], status: str, note: str | None, codes: tuple[object, ...]
+) -> None:
+    path = migrated_from("0008")
+    with editing(path) as connection:
+        connection.execute("UPDATE jobs SET status = ?, delivery_note = ?, delivery_nonce = NULL", (status, note))
+    asyncio.run(migrate(address(path)))
+    job = contents(path)["jobs"]
+    reasons = None if job["delivery_reasons"] is None else json.loads(job["delivery_reasons"])
+    assert (job["delivered_by"], reasons, job["lapse_reason"]) == codes
+    assert job["status"] == ("undelivered" if status == "kept" else status)
+    assert job["attempting"] is None
+
+
+@pytest.mark.parametrize(
+    ("status", "nonce", "attempting"),
+    [
+        ("ready", "1-post", "new_message"),
+        ("ready", "1-dm-again", "direct_message"),
+        ("kept", "1-token", "token"),
+        ("ready", None, None),
+        ("delivered", "1-post", None),
+    ],
+)
+def test_a_delivery_that_was_begun_is_still_begun(
+    migrated_from: Callable[[str], Path], status: str, nonce: str | None, attempting: str | None
+) -> None:
+    path = migrated_from("0008")
+    with editing(path) as connection:
+        connection.execute("UPDATE jobs SET status = ?, delivery_note = NULL, delivery_nonce = ?", (status, nonce))
+    asyncio.run(migrate(address(path)))
+    assert contents(path)["jobs"]["attempting"] == attempting
+
+
 @pytest.mark.parametrize(
     ("steps", "sendings"),
     [
@@ -207,6 +284,36 @@ def test_what_was_deleted_before_loses_its_words(tmp_path: Path) -> None:
     assert "heliotrope" not in repr(after)
     assert after["threads"]["title"] == threads.UNTITLED
     assert json.loads(after["submissions"]["request"]) == {"engine": "core", "steps": 5, "prompts": []}
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("as people like", None), ("always private", Privacy.FORCED), ("never private", Privacy.FORBIDDEN)],
+)
+def test_whether_a_servers_results_are_private_becomes_a_code(tmp_path: Path, words: str, code: Privacy | None) -> None:
+    path = tmp_path / "easel.db"
+    made_at(path, "0008")
+    others = {"refused": ["never private"], "period": "week"}
+    with editing(path) as connection:
+        settings = json.dumps({**others, "privacy": words})
+        connection.executemany(
+            "INSERT INTO server_settings (server_id, settings, updated_at) VALUES (?, ?, 1)",
+            [(1, settings), (2, json.dumps(others))],
+        )
+        connection.executemany(
+            "INSERT INTO admin_log (server_id, user_id, what, details, at) VALUES (1, 1, ?, ?, 1)",
+            [("server set", json.dumps({"privacy": words})), ("quota grant", json.dumps({"note": words}))],
+        )
+    asyncio.run(migrate(address(path), tmp_path / "copies"))
+    with editing(path) as connection:
+        stored = [json.loads(row) for (row,) in connection.execute("SELECT settings FROM server_settings")]
+        log = [json.loads(row) for (row,) in connection.execute("SELECT details FROM admin_log ORDER BY id")]
+    read = [Rules.from_json(each) for each in stored]
+    wanted = code or Privacy.FREE
+    assert [rules.privacy for rules in read] == [wanted, Privacy.FREE]
+    assert {rules.refused for rules in read} == {("never private",)}
+    assert {rules.period for rules in read} == {Period.WEEK}
+    assert log == [{"privacy": wanted.value}, {"note": words}]
 
 
 @pytest.mark.parametrize(

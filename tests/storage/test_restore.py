@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
-from storage import jobs, ledger, reconcile, state, threads
+from storage import jobs, ledger, reconcile, settings, threads
 from storage import submissions as submission_rows
 from storage.database import Database, StorageError, migrate
 from storage.errors import Fault
 from storage.migrations import known_versions, upgrade
-from storage.records import ENDED, JobStatus, SubmissionStatus
+from storage.records import ENDED, DeliveryReason, JobStatus, SubmissionStatus
 from storage.sqlite import backups as copies
 from storage.sqlite import connection as sqlite
 from storage.sqlite import restore
@@ -60,14 +60,14 @@ async def remember(path: Path, value: int) -> None:
     """Something by which a database is told from another."""
     database = await Database.open(address(path))
     async with database.write() as tx:
-        await state.put(tx, "value", value)
+        await settings.set_state(tx, "value", value)
     await database.close()
 
 
 async def remembered(path: Path) -> object:
     database = await Database.open(address(path))
     async with database.read() as conn:
-        value = await state.get(conn, "value")
+        value = await settings.get_state(conn, "value")
     await database.close()
     return value
 
@@ -104,17 +104,14 @@ async def test_nothing_in_an_old_copy_is_ever_paid_for_again(database: Database,
         found = {job.id: job for job in await jobs.jobs_with_status(conn, list(JobStatus))}
         assert {id_: job.status for id_, job in found.items()} == {
             working: JobStatus.READY,
-            ready: JobStatus.KEPT,
+            ready: JobStatus.UNDELIVERED,
             proposed: JobStatus.LAPSED,
             delivered: JobStatus.DELIVERED,
         }
         assert {job.interaction_token for job in found.values()} == {None}
         # What was shown since the copy was made is not written over.
         assert found[working].message_id is None
-        assert (found[ready].message_id, found[ready].delivery_note) == (
-            77,
-            "kept: put back from a copy, and may have been shown before",
-        )
+        assert (found[ready].message_id, found[ready].delivery_reasons) == (77, (DeliveryReason.RESTORED,))
         assert (await reconcile.reconcile(conn)).differences == []
     await again.close()
 
@@ -125,7 +122,7 @@ async def test_what_was_there_is_kept_with_what_stood_in_its_log_only(path: Path
     # As a bot that was killed leaves it: the last commit is in the log.
     database = await Database.open(address(path))
     async with database.write() as tx:
-        await state.put(tx, "value", 2)
+        await settings.set_state(tx, "value", 2)
     beside = {file: await asyncio.to_thread(file.read_bytes) for file in (path, path.with_name(f"{path.name}-wal"))}
     await database.close()
     for file, data in beside.items():
@@ -260,10 +257,10 @@ async def test_a_database_that_somebody_has_open_is_not_replaced(
 ) -> None:
     monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0)
     async with database.write() as tx:
-        await state.put(tx, "value", 2)
+        await settings.set_state(tx, "value", 2)
     await backup(path, copy)
     async with database.read() as conn:
-        await state.get(conn, "value")
+        await settings.get_state(conn, "value")
         with fails(Fault.LOCKED):
             await put_back(path, copy)
     assert await remembered(path) == 2

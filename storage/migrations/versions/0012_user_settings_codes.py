@@ -8,7 +8,7 @@ from alembic import op
 from storage.tables import Int64, JsonText
 
 revision = "0012"
-down_revision = "0008"
+down_revision = "0011"
 
 _SETTINGS = sa.table("user_settings", sa.column("user_id", Int64), sa.column("settings", JsonText))
 _CODES = {"late results": "late_results", "long jobs too": "long_jobs"}
