@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions
 from bot.errors import Problem, UserError
 from bot.jobs.image_files import Previews, remove_files
 from bot.jobs.new_jobs import NO_SUCH_THREAD

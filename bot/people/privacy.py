@@ -16,7 +16,7 @@ from bot.clock import Clock
 from bot.domain.periods import Period, current, milliseconds
 from bot.errors import UserError
 from bot.jobs.image_files import remove_files
-from bot.people.user_settings import Personal
+from bot.people.user_settings import UserSettingsStore
 from bot.text import message
 from storage import images, privacy
 from storage.database import Database
@@ -69,7 +69,7 @@ class Deleted:
 class Privacy:
     """What /privacy does."""
 
-    def __init__(self, database: Database, files: ImageFiles, personal: Personal, clock: Clock) -> None:
+    def __init__(self, database: Database, files: ImageFiles, personal: UserSettingsStore, clock: Clock) -> None:
         self._database = database
         self._files = files
         self._personal = personal

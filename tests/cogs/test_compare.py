@@ -7,6 +7,17 @@ from typing import Any
 import pytest
 import simcord
 
+from bot.domain.engines import UNKNOWN_ENGINE
+from bot.domain.options import NEGATIVE, SIZE
+from bot.domain.prompt.tokens import FAULT_AT
+from bot.domain.requests import (
+    NO_CHOICES_IN_COMPARISON,
+    NO_ENGINE_FLAG_IN_COMPARISON,
+    TOO_FEW_ENGINES,
+    TOO_MANY_IMAGES_OF_ENGINES,
+)
+from bot.providers.base import Size
+from bot.text import Message
 from bot.ui.cards import job as cards
 from bot.ui.cards.wording import IMAGES
 from fakes.services import Fault
@@ -65,8 +76,8 @@ async def test_what_an_engine_does_not_take_is_not_sent_and_said(studio: Studio)
     assert len(shown.images) == 3
     missing = [line for line in shown.text.splitlines() if shows(line, cards.IGNORED)]
     assert len(missing) == 3
-    assert "a negative prompt" in "".join(missing)
-    assert "the size 1000x500" in missing[0]
+    assert str(NEGATIVE.noun) in "".join(missing)
+    assert str(SIZE.text(Size(1000, 500))) in missing[0]
     (core,) = studio.stand_in.calls_to("aithriving.core")
     assert isinstance(core.body, dict)
     assert core.body["prompt"] == "a fox"
@@ -87,16 +98,16 @@ async def test_engines_can_be_chosen(studio: Studio) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"engines": "core"}, "needs at least two engines"),
-        ({"engines": "core, nobody"}, "There is no engine “nobody”"),
-        ({"prompt": "a {red, blue} fox"}, "takes one prompt"),
-        ({"prompt": "a fox --engine core"}, "leave out --engine"),
-        ({"prompt": "a fox --images 4"}, "12 images of 3 engines"),
-        ({"prompt": "a fox --stepps 4"}, "--stepps is no flag"),
+        ({"engines": "core"}, TOO_FEW_ENGINES),
+        ({"engines": "core, nobody"}, UNKNOWN_ENGINE),
+        ({"prompt": "a {red, blue} fox"}, NO_CHOICES_IN_COMPARISON),
+        ({"prompt": "a fox --engine core"}, NO_ENGINE_FLAG_IN_COMPARISON),
+        ({"prompt": "a fox --images 4"}, TOO_MANY_IMAGES_OF_ENGINES),
+        ({"prompt": "a fox --stepps 4"}, FAULT_AT),
     ],
 )
-async def test_what_is_no_comparison_is_said_at_once(studio: Studio, options: dict[str, Any], said: str) -> None:
-    assert said in told(await compare(studio, **options)).text
+async def test_what_is_no_comparison_is_said_at_once(studio: Studio, options: dict[str, Any], said: Message) -> None:
+    assert shows(told(await compare(studio, **options)).text, said)
     assert studio.stand_in.calls == []
 
 

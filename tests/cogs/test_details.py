@@ -6,6 +6,7 @@ from typing import Any
 
 import simcord
 
+from bot.domain.options import IMAGES, STYLE
 from bot.jobs import view as job_view
 from bot.ui.cards import details as details_cards
 from bot.ui.cards import job as cards
@@ -37,7 +38,7 @@ async def test_everything_that_is_known_is_there(studio: Studio) -> None:
     assert submission.handle is not None
     for words in (
         "**Job 1** · finished and shown",
-        "Stable Diffusion XL 0.9 · 1024x1024 · 2 images · anime · 20 steps",
+        f"Stable Diffusion XL 0.9 · 1024x1024 · {IMAGES.text(2)} · {STYLE.text('anime')}",
         "Cost: 10 credits (exact)",
         "Thread: a fox",
         f"ai-client: thread {submission.handle['thread']}, request ",

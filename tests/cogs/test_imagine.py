@@ -5,6 +5,8 @@ from __future__ import annotations
 import discord
 import pytest
 
+from bot.domain.options import SEED, STYLE
+from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
 from bot.jobs.new_jobs import NO_SUCH_THREAD
 from bot.people.threads import Threads
 from bot.ui.cards import job as cards
@@ -38,7 +40,7 @@ async def test_the_card_follows_the_work(slow_studio: Studio) -> None:
     await slow_studio.begun()
     await slow_studio.until(lambda: shows(card(result).text, cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]))
     shown = card(result)
-    assert "1024x1024 · anime · seed 7" in shown.text
+    assert f"1024x1024 · {STYLE.text('anime')} · {SEED.text(7)}" in shown.text
     assert shows(shown.text, cards.EXACT_HOLD(held=6000))
     assert shows(shown.text, cards.FOR(person=f"<@{slow_studio.ada.id}>"))
     assert shown.labels == []
@@ -116,10 +118,10 @@ async def test_a_limit_is_told_privately_and_leaves_nothing_behind(make_studio: 
     studio = await make_studio(USER_DAILY_CREDITS="5")
     result = await studio.imagine()
     notice = told(result)
-    assert "your 5 credits for today" in notice.text
+    assert shows(notice.text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
     assert result.response is None, "the card that was promised is taken back"
     private = await studio.imagine(private=True)
-    assert "your 5 credits for today" in told(private).text
+    assert shows(told(private).text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
     assert studio.stand_in.calls == []
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import ImagineOptions
 from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
