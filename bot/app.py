@@ -37,7 +37,7 @@ from bot.servers.reports import Reports
 from bot.servers.settings import Servers
 from bot.ui.charts import Charts
 from bot.ui.client import Easel
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.unreachable import unreachable
 from storage.database import Database, InstanceLock, migrate
@@ -72,7 +72,7 @@ class Runtime:
     jobs: JobStore
     worker: Worker
     actions: JobService
-    delivery: Delivery
+    delivery: JobCards
     client: Easel
     witness: Witness
 
@@ -131,7 +131,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         )
         previews = Previews(database, files)
         jobs = JobStore(database, providers, clock, kept_days=_ages(settings).undelivered_days)
-        delivery = Delivery(jobs=jobs, files=files, clock=clock)
+        delivery = JobCards(jobs=jobs, files=files, clock=clock)
         worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
         usual = settings.default_engine or next(iter(jobs.engines))
         personal = UserSettingsStore(database, jobs.engines, usual, clock)

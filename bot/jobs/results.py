@@ -18,7 +18,7 @@ from bot.text import message
 from storage import jobs, submissions, threads
 from storage.images import ImageFiles
 from storage.jobs import JobFilter
-from storage.records import Event, Job, JobStatus
+from storage.records import DeliveryMethod, Event, Job, JobStatus
 
 JOBS_A_PAGE = 4
 SEARCH_AT_MOST = 50
@@ -80,7 +80,7 @@ class HistoryEntry:
     @property
     def can_be_shown(self) -> bool:
         """Whether it was never shown and there is still something to show."""
-        if self.view.job.status is not JobStatus.KEPT:
+        if self.view.job.status is not JobStatus.UNDELIVERED:
             return False
         return not self.view.images or any(image.file is not None for image in self.view.images)
 
@@ -150,9 +150,9 @@ class Results:
             raise UserError(NOT_YOURS)
         return job
 
-    async def shown(self, job_id: int, *, note: str) -> None:
+    async def shown(self, job_id: int) -> None:
         """An undelivered result was shown in an answer to its author alone."""
-        await self._store.shown(job_id, note=note)
+        await self._store.delivered(job_id, by=DeliveryMethod.HISTORY)
 
     def kept_until(self, job: Job) -> int:
         """Until when the images of an undelivered job are kept: Unix milliseconds."""
@@ -172,7 +172,7 @@ class Results:
             raise UserError(PUBLIC_ALREADY)
         if job.status is JobStatus.READY:
             raise UserError(BEING_DELIVERED)
-        if job.status not in (JobStatus.DELIVERED, JobStatus.KEPT):
+        if job.status not in (JobStatus.DELIVERED, JobStatus.UNDELIVERED):
             raise UserError(NOT_READY_TO_SHARE)
         if not any(image.file for image in view.images):
             raise UserError(FILES_GONE if view.images else NO_IMAGES)

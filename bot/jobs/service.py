@@ -368,7 +368,7 @@ class JobService:
         Returns the job as it was before.
         """
         job = await self._store.renew(job_id, origin.user_id, card, file_limit=origin.file_limit)
-        if job.status in (JobStatus.READY, JobStatus.KEPT):
+        if job.status in (JobStatus.READY, JobStatus.UNDELIVERED):
             self._worker.wake(ready=job_id)
         return job
 

@@ -29,7 +29,7 @@ from bot.ui.ack_first import Rush
 from bot.ui.buttons import JobButton
 from bot.ui.charts import Charts
 from bot.ui.delivery.messages import tries_of_requests
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.ui.page_buttons import PageButton
 from bot.ui.replies import explain
@@ -84,7 +84,7 @@ class Easel(commands.AutoShardedBot):
         self,
         *,
         actions: JobService,
-        delivery: Delivery,
+        delivery: JobCards,
         personal: UserSettingsStore,
         threads: Threads,
         history: Results,

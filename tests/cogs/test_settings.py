@@ -15,6 +15,7 @@ from bot.domain.prompt.parser import NOT_PLAIN_WORDS
 from bot.people.user_settings import SIZE_OF_NO_ENGINE, STYLE_OF_NO_ENGINE, Messages, UserSettings
 from bot.providers.base import WeightedText
 from bot.ui.cards.settings import ABOVE, CHANGED, NO, RESET, ROWS, SET
+from bot.ui.delivery.result import LONG_JOB_DONE, PRIVATE_CARD
 from cogs.settings import NOTHING_TO_SET
 from storage import jobs, settings
 from storage.database import Database
@@ -186,10 +187,10 @@ async def test_who_wants_to_know_is_told_of_a_long_job(slow_studio: Studio) -> N
     assert await long_job(studio, seconds=5) == []
     (told_of,) = await long_job(studio)
     job = await studio.job(3)
-    assert "Your job 3 is done, after 1 min 3" in told_of
+    assert shows(told_of, LONG_JOB_DONE)
     assert f"/channels/{studio.server.id}/{studio.channel.id}/{job.message_id}" in told_of
     *_, private = await long_job(studio, private=True)
-    assert f"on its private card in <#{studio.channel.id}>" in private
+    assert shows(private, PRIVATE_CARD(channel=studio.channel.id))
 
 
 async def test_that_a_message_is_refused_changes_nothing(slow_studio: Studio) -> None:
@@ -209,7 +210,7 @@ async def test_no_messages_means_none(slow_studio: Studio) -> None:
     await studio.env.advance_time(16 * 60)
     studio.stand_in.finish_all()
     await studio.finish()
-    assert (await studio.job(1)).status is JobStatus.KEPT
+    assert (await studio.job(1)).status is JobStatus.UNDELIVERED
     assert not studio.env.backend.messages[studio.ada.user.dm_channel.id]
 
 

@@ -10,11 +10,11 @@ import simcord
 from sqlalchemy import delete
 
 from bot.jobs import results
-from bot.ui.delivery.links import jump_url
-from bot.ui.delivery.methods import Reason
+from bot.ui.cards.delivery_text import REASONS, jump_url
+from bot.ui.delivery.sharing import NO_IMAGES, NOT_ACCEPTED, SHARED
 from storage import images, tables
 from storage import jobs as rows
-from storage.records import JobStatus, ShareState
+from storage.records import DeliveryReason, JobStatus, ShareState
 from tests.cogs.conftest import Shown, Studio, card, forge, told
 from tests.doubles.texts import shows
 
@@ -36,7 +36,7 @@ async def test_the_author_shares_a_private_result(studio: Studio) -> None:
         "a surprise (image 2 of 2)",
     ]
     assert shared.labels == ["Again", "New seed", "Edit", "Details", "Delete"]
-    assert "Shared: " in told(pressed).text
+    assert shows(told(pressed).text, SHARED)
     job = await studio.job()
     assert job.private, "what was asked for is not rewritten"
     assert job.status is JobStatus.DELIVERED
@@ -121,7 +121,7 @@ async def test_files_that_are_gone_are_said(studio: Studio) -> None:
     assert image.file is not None
     await studio.runtime.files.remove(image.file)
     pressed = await studio.press(studio.ada, card(result), "Share")
-    assert "None of its images could be shared" in told(pressed).text
+    assert shows(told(pressed).text, NO_IMAGES)
     assert pressed.response is None, "nothing stays behind in the channel"
     assert (await studio.job()).share_state is None
 
@@ -133,7 +133,7 @@ async def test_a_share_that_discord_refuses_leaves_nothing_and_can_be_tried_agai
     result = await secret(studio)
     studio.env.inject_error("PATCH", "/webhooks/*/*/messages/@original", status=status, code=code)
     pressed = await studio.press(studio.ada, card(result), "Share")
-    assert Reason.NO_FILES.value in told(pressed).text
+    assert shows(told(pressed).text, NOT_ACCEPTED(reason=REASONS[DeliveryReason.NO_FILES]))
     assert pressed.response is None
     assert (await studio.job()).share_state is None
     again = await studio.press(studio.ada, card(result), "Share")
@@ -215,7 +215,9 @@ async def test_a_kept_result_that_was_shared_has_its_link(slow_studio: Studio) -
     studio.stand_in.finish_all()
     await studio.finish()
     async with studio.runtime.database.write() as tx:
-        await rows.move_job(tx, 1, JobStatus.DELIVERED, JobStatus.KEPT, at=1, delivery_note="kept: a test")
+        await rows.move_job(
+            tx, 1, JobStatus.DELIVERED, JobStatus.UNDELIVERED, at=1, delivery_reasons=[DeliveryReason.MESSAGE_GONE]
+        )
     shared = card(await studio.press(studio.ada, card(result), "Share"))
     job = await studio.job()
     assert (job.status, job.share_state) == (JobStatus.DELIVERED, ShareState.POSTED)

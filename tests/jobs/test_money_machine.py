@@ -38,7 +38,16 @@ from storage import endings, images, ledger, reconcile, retention, tables
 from storage import jobs as rows
 from storage import submissions as submission_rows
 from storage.database import Database
-from storage.records import ENDED, ON_THEIR_WAY, UNFINISHED, Job, JobStatus, Submission, SubmissionStatus
+from storage.records import (
+    ENDED,
+    ON_THEIR_WAY,
+    UNFINISHED,
+    DeliveryMethod,
+    Job,
+    JobStatus,
+    Submission,
+    SubmissionStatus,
+)
 from storage.sqlite import backups, restore
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider
@@ -147,7 +156,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule(pick=picks)
     def delete(self, pick: int) -> None:
-        if job := self.pick_job(pick, JobStatus.DELIVERED, JobStatus.KEPT):
+        if job := self.pick_job(pick, JobStatus.DELIVERED, JobStatus.UNDELIVERED):
             self.run(self.jobs.delete(job.id))
 
     # --- what becomes of a submission ---------------------------------------------------------------------------
@@ -209,8 +218,12 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule(pick=picks, kept=st.booleans())
     def show(self, pick: int, kept: bool) -> None:
-        if job := self.pick_job(pick, JobStatus.READY, JobStatus.KEPT):
-            assert self.run((self.jobs.kept if kept else self.jobs.shown)(job.id, note="a test"))
+        if job := self.pick_job(pick, JobStatus.READY, JobStatus.UNDELIVERED):
+            assert self.run(
+                self.jobs.undelivered(job.id, reasons=[])
+                if kept
+                else self.jobs.delivered(job.id, by=DeliveryMethod.TOKEN)
+            )
 
     @rule(days=st.sampled_from((0.5, 1, 40)))
     def let_time_pass(self, days: float) -> None:

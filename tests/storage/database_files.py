@@ -43,6 +43,10 @@ WORDS = {
     "kind": "grant",
     "file": "1.png",
     "share_state": "posted",
+    "attempting": "token",
+    "delivered_by": "token",
+    "delivery_reasons": "[]",
+    "lapse_reason": "expired",
 }
 STATUSES = {"jobs": "delivered", "submissions": "done"}
 

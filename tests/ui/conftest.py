@@ -27,9 +27,9 @@ from bot.servers.settings import Servers
 from bot.ui.cards.layout import Card
 from bot.ui.client import Easel
 from bot.ui.delivery import progress as delivery_module
-from bot.ui.delivery.images import Upload
+from bot.ui.delivery.attachments import Upload
 from bot.ui.delivery.messages import Messages
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from storage.database import Database
 from storage.images import ImageFiles
 from storage.pools import Pools
@@ -146,7 +146,7 @@ class Post:
     jobs: JobStore
     worker: Worker
     actions: JobService
-    delivery: Delivery
+    delivery: JobCards
     personal: UserSettingsStore
     running: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -188,7 +188,7 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
     provider, answers, limits = ScriptedProvider(), Answers(), Limits()
     monkeypatch.setattr(delivery_module, "Messages", lambda _: answers)
     jobs = JobStore(database, {"scripted": provider}, clock, kept_days=365)
-    delivery = Delivery(jobs=jobs, files=files, clock=clock)
+    delivery = JobCards(jobs=jobs, files=files, clock=clock)
     worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
     engine = next(iter(jobs.engines))
     actions = JobService(

@@ -30,7 +30,7 @@ from bot.ui.cards.proposal import lapsed_card, proposal_card
 from bot.ui.cards.server import value_text
 from bot.ui.cards.wording import units
 from bot.ui.forms import EditForm
-from storage.records import Event, JobStatus, SubmissionStatus
+from storage.records import DeliveryMethod, DeliveryReason, Event, JobStatus, SubmissionStatus
 from tests.doubles.cards import check, everything, labels, said
 from tests.doubles.engines import ENGINES
 from tests.doubles.texts import shows
@@ -80,7 +80,14 @@ def many(prompt: str, sentence: str) -> JobView:
         progress=Progress(queue_position=12345, percent=100, expected_at=NOW, fetching=False),
         engines=(),
         quoted_exactly=False,
-        of=job(resumed_at=NOW, delivery_note=sentence, parent_id=11, user_id=2**63 - 1, id=10**17),
+        of=job(
+            resumed_at=NOW,
+            delivered_by=DeliveryMethod.DIRECT_MESSAGE,
+            delivery_reasons=tuple(DeliveryReason),
+            parent_id=11,
+            user_id=2**63 - 1,
+            id=10**17,
+        ),
     )
 
 
