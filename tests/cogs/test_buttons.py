@@ -31,7 +31,7 @@ async def waiting(studio: Studio, **options: Any) -> simcord.InteractionResult:
     """A job of which one request has been sent and the second waits for its turn."""
     result = await studio.confirmed(**options)
     await studio.begun()
-    await studio.until(lambda: "1 sent" in card(result).text)
+    await studio.until(lambda: f"{cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]}: 1" in card(result).text)
     return result
 
 

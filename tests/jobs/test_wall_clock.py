@@ -276,7 +276,7 @@ async def test_after_a_restart_a_result_that_was_ready_before_is_looked_for(work
 
 
 async def test_a_price_can_be_confirmed_as_long_as_was_said(workshop: Workshop) -> None:
-    from tests.jobs.test_confirmation import CARD, Watched
+    from tests.jobs.test_service import CARD, Watched
 
     watched = Watched(workshop)
     running = asyncio.create_task(watched.service.run())

@@ -45,6 +45,10 @@ HIDDEN = message(
     "Related to {count} job that you cannot see here.",
     "Related to {count} jobs that you cannot see here.",
 )
+WAITED = message("details.waited", "waited {time}")
+ACCEPTED = message("details.accepted", "accepted after {time}")
+MADE = message("details.made", "made in {time}")
+DOWNLOADED = message("details.downloaded", "downloaded in {time}")
 NO_STEPS = message("details.no_steps", "No steps yet")
 
 
@@ -130,13 +134,13 @@ def _stages(submission: SubmissionView, events: Sequence[Event]) -> Iterator[str
         (event.at for event in events if event.submission_id == record.id and event.new_status is _RENDERING), None
     )
     for stage, since, to in (
-        (t("waited"), record.created_at, record.sent_at),
-        (t("accepted after"), record.sent_at, accepted),
-        (t("made in"), accepted or record.sent_at, record.finished_at),
-        (t("downloaded in"), record.finished_at, record.ended_at),
+        (WAITED, record.created_at, record.sent_at),
+        (ACCEPTED, record.sent_at, accepted),
+        (MADE, accepted or record.sent_at, record.finished_at),
+        (DOWNLOADED, record.finished_at, record.ended_at),
     ):
         if since is not None and to is not None:
-            yield f"{stage} {_short(to - since)}"
+            yield str(stage(time=_short(to - since)))
 
 
 def _short(milliseconds: int) -> str:
