@@ -135,7 +135,7 @@ async def test_a_limit_that_is_passed_by_then_leaves_it_waiting(make_workshop: M
     assert (await watched.workshop.totals()).in_flight == 10_000
     with pytest.raises(UserError) as refused:
         await watched.propose()
-    assert codes(refused.value) == [TOO_MANY_JOBS.code]
+    assert TOO_MANY_JOBS.code in codes(refused.value)
 
 
 async def test_it_lapses_in_time_and_is_said_to(running: Watched) -> None:
