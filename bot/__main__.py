@@ -158,10 +158,14 @@ async def reconcile(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 async def usage(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Show what was spent in all servers or in one, as /usage report does."""
-    from bot.servers import printed_report
+    """What was spent in all servers, or in one: the figures of /usage report."""
+    from bot import operations
+    from storage.reports import By
 
-    lines = await printed_report.usage(settings, period=arguments.period, by=arguments.by, server_id=arguments.server)
+    now = datetime.now(UTC)
+    lines = await operations.usage(
+        settings, period=arguments.period, by=By(arguments.by), server_id=arguments.server, now=now
+    )
     print("\n".join(lines))
     return 0
 

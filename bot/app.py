@@ -35,7 +35,6 @@ from bot.providers.registry import configure
 from bot.retention import Ages, keep_tidy
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
-from bot.servers.spending import Spending
 from bot.ui.charts import Charts
 from bot.ui.client import Easel
 from bot.ui.delivery.progress import Delivery
@@ -165,7 +164,6 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             threads=Threads(database=database, files=files, previews=previews, providers=providers, clock=clock),
             history=results,
             privacy=Privacy(database, files, personal, clock),
-            spending=Spending(database, servers, clock),
             charts=charts,
             servers=servers,
             reports=Reports(database=database, service=service, worker=worker, servers=servers, clock=clock),

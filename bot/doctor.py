@@ -23,7 +23,7 @@ from bot.text import VERBATIM, Text, message, t
 from bot.ui.client import COGS
 from bot.ui.sync import LOOKED_AT, OURS, TROUBLES, Trouble
 from bot.unreachable import unreachable
-from storage import running
+from storage import reports
 from storage.database import Database, StorageError, database_path
 from storage.files import open_to_others
 from storage.migrations import known_versions
@@ -260,7 +260,7 @@ async def waiting(url: str, providers: Collection[str]) -> AsyncIterator[Finding
         return  # The check of the database says so.
     try:
         async with opened.read() as connection:
-            found = await running.waiting(connection, providers)
+            found = await reports.waiting(connection, providers)
     finally:
         await opened.close()
     keys = {kind.name: kind.key_setting for kind in PROVIDERS}

@@ -1,4 +1,4 @@
-"""The operator's commands for the data: backup, restore, retry and reconcile."""
+"""The operator's commands for the data: backup, restore, retry, reconcile and usage."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.config import BACKUPS, Settings
-from bot.text import Text, message
-from storage import endings, reconcile
+from bot.domain.periods import Span, date_text, moment_of, span
+from bot.text import Text, amount_text, message, t
+from storage import endings, reconcile, reports
 from storage.database import Database, InstanceLock, database_path
+from storage.ledger import Scope
 from storage.pools import apart
 from storage.records import SubmissionStatus
+from storage.reports import DAY, By, Line, Report
 from storage.sqlite import backups
 from storage.sqlite.restore import Restored, restore
 
@@ -151,3 +154,50 @@ def _lines(found: reconcile.Books) -> Iterator[Text]:
     totals = found.totals
     yield TOTALS(submissions=found.submissions, entries=found.entries, spent=totals.spent, held=totals.in_flight)
     yield DIFFER(count=len(found.differences)) if found.differences else AGREE()
+
+
+async def usage(settings: Settings, *, period: str, by: By, server_id: int | None, now: datetime) -> list[str]:
+    """The report of /usage for all servers or for one, as lines. Raises UserError for an invalid period."""
+    asked = span(period, int(now.timestamp() * 1000))
+    database = await Database.open(settings.database_url)
+    try:
+        async with database.read() as connection:
+            report = await reports.report(connection, by, Scope(server_id, None, asked.since, asked.until))
+    finally:
+        await database.close()
+    return list(_table(report, by, asked, server_id))
+
+
+def _table(report: Report, by: By, asked: Span, server_id: int | None) -> Iterator[str]:
+    place = t("all servers") if server_id is None else t("server {number:plain}", number=server_id)
+    yield str(
+        t("{place}, {period} (UTC): {spent:credits} spent", place=place, period=asked.text, spent=report.totals.spent)
+    )
+    head = t("credits"), t("estimated"), t("jobs"), t("images"), t("failed"), t("given back"), t("on hold")
+    rows = [("", *map(str, head)), *(_row(_name(line, by), line) for line in report.lines)]
+    if len(report.lines) != 1:
+        rows.append(_row(str(t("all")), Line(None, report.totals)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
+        yield "  ".join((first.ljust(widths[0]), *cells)).rstrip()
+
+
+def _row(name: str, line: Line) -> tuple[str, ...]:
+    figures = line.figures
+    return (
+        name,
+        amount_text(figures.spent),
+        amount_text(figures.estimated),
+        str(figures.jobs),
+        str(figures.images),
+        str(figures.failed),
+        amount_text(figures.given_back),
+        amount_text(figures.in_flight),
+    )
+
+
+def _name(line: Line, by: By) -> str:
+    if line.key is None:
+        return str(t("unknown"))
+    return str(date_text(moment_of(int(line.key) * DAY))) if by is By.DAY else str(line.key)

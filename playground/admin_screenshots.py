@@ -93,14 +93,14 @@ async def take() -> None:
             await visitor.pictures(report, 1)
             await keep(visitor, report, "admins-report.png")
             await visitor.run("quota set", {"credits": "25", "period": "month"})
-            await visitor.run("quota set", {"for": "the server as a whole", "credits": "600"})
+            await visitor.run("quota set", {"for": "server", "credits": "600"})
             await visitor.run("quota show", {})
             limits = visitor.message("Limits in this server").last
             await expect(limits).to_contain_text("25 credits a month")
             await keep(visitor, limits, "admins-quota.png")
             await visitor.become("Ada")
             await visitor.run("imagine", {"prompt": "a lighthouse on a cliff", "images": "4"})
-            refusal = visitor.message("are left").last
+            refusal = visitor.message("resets on").last
             await expect(refusal).to_contain_text("Manage Server")
             await keep(visitor, refusal, "admins-refusal.png")
 

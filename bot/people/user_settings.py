@@ -21,8 +21,8 @@ from bot.domain.sizes import parse_shape
 from bot.domain.stored import Unreadable, read_stored
 from bot.errors import Problem, UserError
 from bot.providers.base import Ability, Engine
-from storage import user_settings
 from storage.database import Database
+from storage.settings import of_users, set_user
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +95,7 @@ class Personal:
     async def load(self) -> None:
         """Read what is stored. Raises StorageError."""
         async with self._database.read() as connection:
-            stored = await user_settings.every(connection)
+            stored = await of_users(connection)
         self._known = {user_id: _read(user_id, settings) for user_id, settings in stored.items()}
 
     def of(self, user_id: int) -> UserSettings:
@@ -141,7 +141,7 @@ class Personal:
             settings = replace(self.of(user_id), **changes)
             chosen = {name: value for name in NAMES if (value := getattr(settings, name)) is not None}
             async with self._database.write() as tx:
-                await user_settings.put(tx, user_id, chosen, at=self._clock.now())
+                await set_user(tx, user_id, chosen, at=self._clock.now())
             # Once it is stored, and not before: what counts now has to count after a restart.
             self._known[user_id] = settings
             if not chosen:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 import structlog
 from discord.app_commands import Choice
 
+from bot.domain.periods import SUGGESTED
 from bot.domain.sizes import ratio_name, sizes_for
 from bot.jobs.service import JobService
 from bot.providers.base import Engine
@@ -55,6 +56,11 @@ def matching(entries: Iterable[tuple[str, str]], current: str) -> list[Choice[st
     found = [(name, value) for name, value in entries if typed in name.lower() or typed in value.lower()]
     found.sort(key=lambda entry: not entry[0].lower().startswith(typed))
     return [Choice(name=name[:NAME_AT_MOST], value=value) for name, value in found[:CHOICES_AT_MOST]]
+
+
+def period_choices(current: str) -> list[Choice[str]]:
+    """The periods of a report."""
+    return matching(((str(name), typed) for typed, name in SUGGESTED.items()), current)
 
 
 def engine_choices(actions: JobService, current: str, engines: Iterable[Engine] | None = None) -> list[Choice[str]]:

@@ -25,7 +25,6 @@ from bot.people.user_settings import Personal
 from bot.providers.answers import http_date
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
-from bot.servers.spending import Spending
 from bot.ui.ack_first import Rush
 from bot.ui.buttons import JobButton
 from bot.ui.charts import Charts
@@ -90,7 +89,6 @@ class Easel(commands.AutoShardedBot):
         threads: Threads,
         history: Results,
         privacy: Privacy,
-        spending: Spending,
         charts: Charts,
         servers: Servers,
         reports: Reports,
@@ -130,7 +128,6 @@ class Easel(commands.AutoShardedBot):
         self.threads = threads
         self.history = history
         self.privacy = privacy
-        self.spending = spending
         self.charts = charts
         self.servers = servers
         self.reports = reports

@@ -90,7 +90,7 @@ async def test_again_of_somebody_elses_result_is_as_private_as_ones_own(studio: 
 
 async def test_again_of_somebody_elses_result_follows_the_server(studio: Studio) -> None:
     first = card(await finished(studio, prompt="a fox"))
-    await studio.admin.slash(studio.channel, "server set", private="never private")
+    await studio.admin.slash(studio.channel, "server set", private="forbidden")
     await studio.ben.slash(studio.channel, "settings set", private=True)
     again = await studio.press(studio.ben, first, "Again")
     await studio.finish()

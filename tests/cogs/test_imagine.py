@@ -5,8 +5,10 @@ from __future__ import annotations
 import discord
 import pytest
 
+from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
 from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, told
+from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
@@ -111,10 +113,10 @@ async def test_a_limit_is_told_privately_and_leaves_nothing_behind(make_studio: 
     studio = await make_studio(USER_DAILY_CREDITS="5")
     result = await studio.imagine()
     notice = told(result)
-    assert "your 5 credits for today" in notice.text
+    assert shows(notice.text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
     assert result.response is None, "the card that was promised is taken back"
     private = await studio.imagine(private=True)
-    assert "your 5 credits for today" in told(private).text
+    assert shows(told(private).text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
     assert studio.stand_in.calls == []
 
 

@@ -12,7 +12,7 @@ from bot.domain.place import Origin
 from bot.domain.requests import ImagineOptions
 from bot.people.user_settings import Messages, UserSettings
 from bot.ui.cards.settings import ABOVE, CHANGED, NO, RESET, ROWS, SET
-from storage import jobs, server_settings, user_settings
+from storage import jobs, settings
 from storage.database import Database
 from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, engine, told
@@ -211,8 +211,8 @@ async def test_settings_that_cannot_be_read_are_left_out_of_the_log(
     studio: Studio, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with studio.runtime.database.write() as tx:
-        await user_settings.put(tx, studio.ada.id, {"text": ["heliotrope"], "images": 2}, at=1)
-        await server_settings.put(tx, studio.server.id, {"refused": "heliotrope"}, at=1)
+        await settings.set_user(tx, studio.ada.id, {"text": ["heliotrope"], "images": 2}, at=1)
+        await settings.set_server(tx, studio.server.id, {"refused": "heliotrope"}, at=1)
     await studio.restart()
     assert "settings.unreadable" in caplog.text
     assert "server.rules_unreadable" in caplog.text

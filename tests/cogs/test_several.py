@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
 from fakes.services import Fault
 from fakes.services.faults import Status
 from storage import ledger
 from storage import submissions as rows
 from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, forge, told
+from tests.doubles.texts import shows
 
 
 async def held(studio: Studio) -> int:
@@ -75,10 +77,13 @@ async def test_who_may_cancel_a_price(studio: Studio) -> None:
     assert await held(studio) == 0
 
 
+CLEARED = {"private": "privacy", "refused_words": "refused", "restricted_words": "restricted"}
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"private": "always private"},
+        {"private": "forced"},
         {"channels": "#elsewhere"},
         {"roles": "@Admin"},
         {"engines": BASIC},
@@ -97,7 +102,13 @@ async def test_confirm_looks_at_the_rules_again(studio: Studio, change: dict[str
     assert studio.stand_in.calls == []
     assert (await studio.job()).status is JobStatus.PROPOSED
     (setting,) = change
-    await studio.admin.slash(studio.channel, "server set", clear=setting.replace("_", " "))
+    await studio.admin.slash(
+        studio.channel,
+        "server set",
+        clear={"private": "privacy", "refused_words": "refused", "restricted_words": "restricted"}.get(
+            setting, setting
+        ),
+    )
     await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     assert len(card(result).images) == 2
@@ -105,7 +116,7 @@ async def test_confirm_looks_at_the_rules_again(studio: Studio, change: dict[str
 
 async def test_what_was_private_is_confirmed_where_all_is_private_now(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car", private=True)
-    await studio.admin.slash(studio.channel, "server set", private="always private")
+    await studio.admin.slash(studio.channel, "server set", private="forced")
     await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     assert len(card(result).images) == 2
@@ -157,7 +168,7 @@ async def test_a_limit_counts_when_it_is_confirmed(make_studio: MakeStudio) -> N
     await studio.finish()
     assert len(card(result).images) == 2, "the job itself does not count against the number of jobs"
     refused = told(await studio.press(studio.ada, card(other), CONFIRM))
-    assert "your 15 credits for today" in refused.text
+    assert shows(refused.text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
     assert CONFIRM in card(other).labels[0], "it still waits, in case that there is room later"
     assert (await studio.job(2)).status is JobStatus.PROPOSED
 
@@ -165,7 +176,7 @@ async def test_a_limit_counts_when_it_is_confirmed(make_studio: MakeStudio) -> N
 async def test_what_can_never_be_paid_for_is_not_even_proposed(make_studio: MakeStudio) -> None:
     studio = await make_studio(USER_DAILY_CREDITS="11")
     result = await studio.imagine(prompt="a {red, blue} car")
-    assert "your 11 credits for today" in told(result).text
+    assert shows(told(result).text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
     assert result.response is None
 
 

@@ -28,9 +28,9 @@ from bot.servers.settings import Servers
 from storage import jobs as rows
 from storage import ledger, submissions
 from storage.database import Database, migrate
-from storage.quotas import Quota, Subject
 from storage.reconcile import reconcile
 from storage.records import UNFINISHED, JobStatus, Submission, SubmissionStatus
+from storage.settings import Quota, Subject
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider
 

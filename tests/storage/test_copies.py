@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import state, tables
+from storage import settings, tables
 from storage.database import Database, migrate
 from storage.errors import Fault
 from storage.sqlite import backups
@@ -36,8 +36,8 @@ async def test_a_copy_of_a_database_in_use_is_whole_and_of_one_moment(
 ) -> None:
     """Somebody writes all the time, and the copy is made in the middle of it."""
     async with database.write() as tx:
-        await state.put(tx, "first", 0)
-        await state.put(tx, "second", 0)
+        await settings.set_state(tx, "first", 0)
+        await settings.set_state(tx, "second", 0)
     copied, written = asyncio.Event(), 0
 
     async def write() -> None:
@@ -45,9 +45,9 @@ async def test_a_copy_of_a_database_in_use_is_whole_and_of_one_moment(
         while not copied.is_set():
             written += 1
             async with database.write() as tx:
-                await state.put(tx, "first", written)
-                await state.put(tx, "padding", "x" * 1000 * written)
-                await state.put(tx, "second", written)
+                await settings.set_state(tx, "first", written)
+                await settings.set_state(tx, "padding", "x" * 1000 * written)
+                await settings.set_state(tx, "second", written)
 
     writing = asyncio.create_task(write())
     for number in range(5):
@@ -57,7 +57,7 @@ async def test_a_copy_of_a_database_in_use_is_whole_and_of_one_moment(
     for number in range(5):
         copy = await Database.open(address(tmp_path / f"{number}.db"))
         async with copy.read() as conn:
-            assert await state.get(conn, "first") == await state.get(conn, "second")
+            assert await settings.get_state(conn, "first") == await settings.get_state(conn, "second")
         await copy.close()
     assert written > 5
 
@@ -116,7 +116,7 @@ async def test_a_full_disk_leaves_no_half_copy(
     database: Database, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with database.write() as tx:
-        await state.put(tx, "large", "x" * 100_000)
+        await settings.set_state(tx, "large", "x" * 100_000)
     connect = sqlite3.connect
 
     def full(name: Path | str, **options: object) -> sqlite3.Connection:

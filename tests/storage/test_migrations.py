@@ -15,6 +15,8 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from bot.domain.periods import Period
+from bot.domain.rules import Privacy, Rules
 from storage import threads
 from storage.database import Database, migrate
 from storage.errors import Fault
@@ -206,6 +208,36 @@ def test_what_was_deleted_before_loses_its_words(tmp_path: Path) -> None:
     assert "heliotrope" not in repr(after)
     assert after["threads"]["title"] == threads.UNTITLED
     assert json.loads(after["submissions"]["request"]) == {"engine": "core", "steps": 5, "prompts": []}
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("as people like", None), ("always private", Privacy.FORCED), ("never private", Privacy.FORBIDDEN)],
+)
+def test_whether_a_servers_results_are_private_becomes_a_code(tmp_path: Path, words: str, code: Privacy | None) -> None:
+    path = tmp_path / "easel.db"
+    made_at(path, "0008")
+    others = {"refused": ["never private"], "period": "week"}
+    with editing(path) as connection:
+        settings = json.dumps({**others, "privacy": words})
+        connection.executemany(
+            "INSERT INTO server_settings (server_id, settings, updated_at) VALUES (?, ?, 1)",
+            [(1, settings), (2, json.dumps(others))],
+        )
+        connection.executemany(
+            "INSERT INTO admin_log (server_id, user_id, what, details, at) VALUES (1, 1, ?, ?, 1)",
+            [("server set", json.dumps({"privacy": words})), ("quota grant", json.dumps({"note": words}))],
+        )
+    asyncio.run(migrate(address(path), tmp_path / "copies"))
+    with editing(path) as connection:
+        stored = [json.loads(row) for (row,) in connection.execute("SELECT settings FROM server_settings")]
+        log = [json.loads(row) for (row,) in connection.execute("SELECT details FROM admin_log ORDER BY id")]
+    read = [Rules.from_json(each) for each in stored]
+    wanted = code or Privacy.FREE
+    assert [rules.privacy for rules in read] == [wanted, Privacy.FREE]
+    assert {rules.refused for rules in read} == {("never private",)}
+    assert {rules.period for rules in read} == {Period.WEEK}
+    assert log == [{"privacy": wanted.value}, {"note": words}]
 
 
 def test_only_the_latest_copies_are_kept(path: Path, steps: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
-from storage import jobs, ledger, reconcile, state, threads
+from storage import jobs, ledger, reconcile, settings, threads
 from storage import submissions as submission_rows
 from storage.database import Database, StorageError, migrate
 from storage.errors import Fault
@@ -60,14 +60,14 @@ async def remember(path: Path, value: int) -> None:
     """Something by which a database is told from another."""
     database = await Database.open(address(path))
     async with database.write() as tx:
-        await state.put(tx, "value", value)
+        await settings.set_state(tx, "value", value)
     await database.close()
 
 
 async def remembered(path: Path) -> object:
     database = await Database.open(address(path))
     async with database.read() as conn:
-        value = await state.get(conn, "value")
+        value = await settings.get_state(conn, "value")
     await database.close()
     return value
 
@@ -125,7 +125,7 @@ async def test_what_was_there_is_kept_with_what_stood_in_its_log_only(path: Path
     # As a bot that was killed leaves it: the last commit is in the log.
     database = await Database.open(address(path))
     async with database.write() as tx:
-        await state.put(tx, "value", 2)
+        await settings.set_state(tx, "value", 2)
     beside = {file: await asyncio.to_thread(file.read_bytes) for file in (path, path.with_name(f"{path.name}-wal"))}
     await database.close()
     for file, data in beside.items():
@@ -260,10 +260,10 @@ async def test_a_database_that_somebody_has_open_is_not_replaced(
 ) -> None:
     monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0)
     async with database.write() as tx:
-        await state.put(tx, "value", 2)
+        await settings.set_state(tx, "value", 2)
     await backup(path, copy)
     async with database.read() as conn:
-        await state.get(conn, "value")
+        await settings.get_state(conn, "value")
         with fails(Fault.LOCKED):
             await put_back(path, copy)
     assert await remembered(path) == 2
