@@ -99,7 +99,7 @@ def test_a_report_fits_at_its_fullest() -> None:
         assert "@everyone" not in said(report_card(full, NAMES, chart=None)).replace("\\@everyone", "")
     empty = replace(report(By.USER, ()), page=ReportPage(Figures(), (), count=0, number=1))
     assert report_chart(empty, NAMES) is None
-    assert shows(said(report_card(empty, NAMES, chart=None)), NOTHING_MADE)
+    assert shows(said(report_card(empty, NAMES, chart=None)), NOTHING_MADE())
 
 
 def test_somebody_who_left_is_no_mention() -> None:
