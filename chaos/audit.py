@@ -169,9 +169,9 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
         "given up, though nothing was sent",
         [f"{_told(ask)}: ended {', '.join(books.of[ask.number].ended)}" for ask in unsent],
     )
-    homes = (Fate.DELIVERED, Fate.KEPT)
+    homes = (Fate.DELIVERED, Fate.UNDELIVERED)
     table.must(
-        "charged but neither shown nor kept",
+        "charged but neither shown nor in the history",
         [_told(ask) for ask, one in fates.items() if books.of[ask.number].captured and one not in homes],
     )
     _compare(table, asks, books.of, charged)

@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from chaos.users import NUMBER, Ask, is_over
+from bot.ui.cards.delivery_text import IN_HISTORY, NO_LONGER_STORED
+from chaos.users import NUMBER, Ask, is_over, is_result
 from fakes.discord.loopback import Discord
 from fakes.discord.seen import Seen, look_at
 from fakes.services import StandIn
 from storage.records import JobStatus
+from tests.doubles.texts import shows
 
 _NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})", re.IGNORECASE)
-_FAILED = ("No image came of this.", "Cancelled.")
-_KEPT = "Too large to be sent here, but kept"
-OVER = frozenset({JobStatus.DELIVERED, JobStatus.KEPT, JobStatus.LAPSED, JobStatus.DELETED})
+OVER = frozenset({JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.LAPSED, JobStatus.DELETED})
 """What a job is on which nothing is done any more."""
 PAID = ("ai-client.entry", "aithriving.basic", "aithriving.core")
 
@@ -32,7 +32,7 @@ class Fate(StrEnum):
     """How a command ended."""
 
     DELIVERED = "delivered"
-    KEPT = "kept"
+    UNDELIVERED = "undelivered, in the history"
     FAILED = "failed with a message"
     REFUSED = "refused at once, with a message"
     NEVER_TAKEN = "never taken: the bot was dead or died before"
@@ -45,14 +45,14 @@ class Traces:
 
     shown: list[Seen] = field(default_factory=list)
     failed: list[Seen] = field(default_factory=list)
-    kept: list[Seen] = field(default_factory=list)
+    undelivered: list[Seen] = field(default_factory=list)
     working: list[Seen] = field(default_factory=list)
 
 
 def traces(discord: Discord) -> dict[int, Traces]:
     """All messages that speak of a number, as they stand at the end; for one that was deleted, as it stood before.
 
-    Lists that somebody asked for do not count: they show again what was shown, and what was kept.
+    Lists that somebody asked for do not count: they show again what was shown, and what is undelivered.
     """
     found: dict[int, Traces] = defaultdict(Traces)
     for message in discord.world.everything_said():
@@ -68,10 +68,10 @@ def traces(discord: Discord) -> dict[int, Traces]:
             its.working.append(seen)
         elif seen.pictures:
             its.shown.append(seen)
-        elif any(words in seen.text for words in _FAILED):
+        elif shows(seen.text, IN_HISTORY):
+            its.undelivered.append(seen)
+        elif is_result(seen) and not shows(seen.text, NO_LONGER_STORED):
             its.failed.append(seen)
-        elif _KEPT in seen.text:
-            its.kept.append(seen)
     return found
 
 
@@ -104,8 +104,8 @@ def fate(ask: Ask, its: Traces, *, called: bool, in_history: bool = False) -> Fa
         return Fate.DELIVERED
     if its.failed:
         return Fate.FAILED
-    if its.kept or in_history:
-        return Fate.KEPT
+    if its.undelivered or in_history:
+        return Fate.UNDELIVERED
     card = ask.card
     if called or its.working or (ask.deleted and card is not None):
         return Fate.OPEN

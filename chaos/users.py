@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from bot.ui.cards.layout import RESULT
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
@@ -63,8 +64,13 @@ class Ask:
 
 
 def is_over(seen: Seen) -> bool:
-    """Whether this is a card on which nothing will change any more."""
-    return "Details" in seen.labels or "Again" in seen.labels
+    """Whether this card is final: a result, or another card of a job that is offered again."""
+    return is_result(seen) or any((button.custom_id or "").startswith("easel:again:") for button in seen.buttons)
+
+
+def is_result(seen: Seen) -> bool:
+    """Whether this card says what came of a job: its images, or why there are none."""
+    return any(component.get("id") == RESULT for component in seen.message.history[-1].components)
 
 
 class Crowd:

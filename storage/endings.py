@@ -85,7 +85,7 @@ async def reopen(tx: AsyncConnection, providers: Collection[str], *, at: int, wh
     It is on its way again as if the bot had been restarted, and its job is worked on; nothing is held for it. Only the
     holder of the InstanceLock may call it: whoever works takes up such ones at a start.
     """
-    shown = (JobStatus.WORKING, JobStatus.READY, JobStatus.DELIVERED, JobStatus.KEPT)
+    shown = (JobStatus.WORKING, JobStatus.READY, JobStatus.DELIVERED, JobStatus.UNDELIVERED)
     its_job = exists().where(_JOBS.id == _SUBMISSIONS.job_id, _JOBS.status.in_([status.value for status in shown]))
     wanted = and_(
         _SUBMISSIONS.status == SubmissionStatus.UNKNOWN.value,
@@ -114,7 +114,7 @@ async def reopen(tx: AsyncConnection, providers: Collection[str], *, at: int, wh
         update(tables.jobs)
         .where(_JOBS.status.in_([status.value for status in shown[1:]]), its_own)
         # What an earlier message is found by must not pass for the one that is to come.
-        .values(status=JobStatus.WORKING.value, updated_at=at, ended_at=None, delivery_nonce=None)
+        .values(status=JobStatus.WORKING.value, updated_at=at, ended_at=None, attempting=None)
     )
     unknown = _SUBMISSIONS.status == SubmissionStatus.UNKNOWN.value
     left = (await tx.execute(select(func.count()).where(unknown))).scalar_one()

@@ -173,7 +173,7 @@ async def old_images(
             _IMAGES.file.is_not(None),
             _IMAGES.created_at < before,
             _JOBS.status.not_in([status.value for status in UNSHOWN]),
-            or_(_JOBS.status != JobStatus.KEPT.value, _JOBS.ended_at < kept_before),
+            or_(_JOBS.status != JobStatus.UNDELIVERED.value, _JOBS.ended_at < kept_before),
             # What was shown late is kept from then on as long as anything else.
             or_(_JOBS.delivered_at.is_(None), _JOBS.delivered_at < before),
         )

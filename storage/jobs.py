@@ -16,7 +16,18 @@ from sqlalchemy import ColumnElement, bindparam, exists, func, insert, or_, sele
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.records import UNFINISHED, UNLISTED, UNSHOWN, Job, JobStatus, ShareState, job_of
+from storage.records import (
+    UNFINISHED,
+    UNLISTED,
+    UNSHOWN,
+    DeliveryMethod,
+    DeliveryReason,
+    Job,
+    JobStatus,
+    LapseReason,
+    ShareState,
+    job_of,
+)
 from storage.tables import settable
 
 WORDS_AT_MOST = 4000
@@ -88,8 +99,10 @@ class JobColumns(TypedDict, total=False):
     interaction_token: str | None
     token_expires_at: int | None
     file_limit: int
-    delivery_nonce: str | None
-    delivery_note: str | None
+    attempting: DeliveryMethod | None
+    delivered_by: DeliveryMethod | None
+    delivery_reasons: list[DeliveryReason]
+    lapse_reason: LapseReason | None
     resumed_at: int | None
     parent_id: int | None
     ended_at: int | None
@@ -168,7 +181,7 @@ async def settle_job(tx: AsyncConnection, job_id: int, at: int) -> None:
 
 
 async def update_job(tx: AsyncConnection, job_id: int, **columns: Unpack[JobColumns]) -> None:
-    """Set columns of a job: its message, token, delivery's nonce or note, … never its status."""
+    """Set columns of a job: its message, token, the delivery that was begun, … never its status."""
     settable(tables.jobs, columns, "id", "status")
     await tx.execute(_UPDATE_JOB, {**columns, "of": job_id})
 
@@ -218,11 +231,12 @@ async def begin_share(tx: AsyncConnection, job_id: int, *, server_id: int, chann
     return int((await tx.execute(begun)).rowcount) > 0
 
 
-async def finish_share(tx: AsyncConnection, job_id: int, *, message_id: int, at: int, note: str) -> Job | None:
-    """The images are in that message: what was kept counts as shown. The job as it is now, None if there is none."""
+async def finish_share(tx: AsyncConnection, job_id: int, *, message_id: int, at: int) -> Job | None:
+    """The images are in that message, which delivers an undelivered job. Returns the job, None if there is none."""
     of_this = (_JOBS.id == job_id) & (_JOBS.share_message_id == message_id)
     await tx.execute(update(tables.jobs).where(of_this).values(share_state=ShareState.POSTED.value, updated_at=at))
-    await move_job(tx, job_id, JobStatus.KEPT, JobStatus.DELIVERED, at=at, delivery_note=note)
+    delivered: JobColumns = {"delivered_by": DeliveryMethod.SHARE, "attempting": None}
+    await move_job(tx, job_id, JobStatus.UNDELIVERED, JobStatus.DELIVERED, at=at, **delivered)
     row = (await tx.execute(select(tables.jobs).where(_JOBS.id == job_id))).mappings().first()
     return None if row is None else job_of(row)
 
@@ -277,8 +291,8 @@ def _still_there() -> ColumnElement[bool]:
 
 
 def words_of(options: Mapping[str, Any]) -> str:
-    """What a job with these options is found by: the words of its prompt."""
-    return folded(str(options.get("prompt", "")))[:WORDS_AT_MOST]
+    """What a job with these options is found by: the words of its prompt, and those that were added to it."""
+    return folded(f"{options.get('prompt', '')} {options.get('added') or ''}")[:WORDS_AT_MOST]
 
 
 def folded(text: str) -> str:

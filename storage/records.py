@@ -19,9 +19,51 @@ class JobStatus(StrEnum):
     WORKING = "working"
     READY = "ready"
     DELIVERED = "delivered"
-    KEPT = "kept"
+    UNDELIVERED = "undelivered"
     LAPSED = "lapsed"
     DELETED = "deleted"
+
+
+class DeliveryMethod(StrEnum):
+    """How a result reaches its author."""
+
+    TOKEN = "token"  # noqa: S105 - a code, not a secret
+    """The card was edited with the interaction's token."""
+    BOT_EDIT = "bot_edit"
+    """The card was edited with the bot's own token."""
+    NEW_MESSAGE = "new_message"
+    """A message of its own in the job's channel."""
+    DIRECT_MESSAGE = "direct_message"
+    FOUND_IN_CARD = "found_in_card"
+    """An edit without an answer turned out to have been made."""
+    HISTORY = "history"
+    """A private answer in ``/history``, which no link leads to."""
+    SHARE = "share"
+    """Its author shared it in a channel."""
+    OTHER = "other"
+    """An older version stored something that is no longer understood."""
+
+
+class DeliveryReason(StrEnum):
+    """Why a delivery method could not be used."""
+
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a code, not a secret
+    MESSAGE_GONE = "message_gone"
+    MESSAGE_UNKNOWN = "message_unknown"
+    PLACE_GONE = "place_gone"
+    NOT_ALLOWED = "not_allowed"
+    NO_FILES = "no_files"
+    NOT_PRESENT = "not_present"
+    NO_DMS = "no_dms"
+    DMS_OFF = "dms_off"
+    MAYBE_POSTED = "maybe_posted"
+    MAYBE_SHOWN = "maybe_shown"
+    TOO_LARGE = "too_large"
+    REFUSED = "refused"
+    RESTORED = "restored"
+    """The database was restored from a backup, which does not know what was shown since."""
+    OTHER = "other"
+    """An older version stored something that is no longer understood."""
 
 
 class LapseReason(StrEnum):
@@ -88,8 +130,13 @@ class Job:
     token_expires_at: int | None
     bot_present: bool
     file_limit: int
-    delivery_nonce: str | None
-    delivery_note: str | None
+    attempting: DeliveryMethod | None
+    """A way that was begun and may have worked, written before the request was sent."""
+    delivered_by: DeliveryMethod | None
+    """How it was shown; of an undelivered job, how its card was shown without the images."""
+    delivery_reasons: tuple[DeliveryReason, ...]
+    """Why the methods before that could not be used, in the order in which they were tried."""
+    lapse_reason: LapseReason | None
     resumed_at: int | None
     created_at: int
     updated_at: int
@@ -100,14 +147,6 @@ class Job:
     share_server_id: int | None = None
     share_channel_id: int | None = None
     share_message_id: int | None = None
-
-    @property
-    def lapse_reason(self) -> LapseReason | None:
-        """Why it was never started, if it lapsed."""
-        if self.status is not JobStatus.LAPSED:
-            return None
-        codes = [reason.value for reason in LapseReason]
-        return LapseReason(self.delivery_note) if self.delivery_note in codes else LapseReason.OTHER
 
     @property
     def public_in(self) -> int | None:
@@ -123,8 +162,17 @@ class Job:
 
 def job_of(row: RowMapping) -> Job:
     """A row of the table ``jobs`` as a record."""
-    share = row["share_state"]
-    codes = {"status": JobStatus(row["status"]), "share_state": None if share is None else ShareState(share)}
+    codes: dict[str, Any] = {
+        name: None if row[name] is None else kind(row[name])
+        for name, kind in (
+            ("status", JobStatus),
+            ("attempting", DeliveryMethod),
+            ("delivered_by", DeliveryMethod),
+            ("lapse_reason", LapseReason),
+            ("share_state", ShareState),
+        )
+    }
+    codes["delivery_reasons"] = tuple(map(DeliveryReason, row["delivery_reasons"] or ()))
     return Job(**{**{str(name): value for name, value in row.items()}, **codes})
 
 

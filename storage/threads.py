@@ -200,7 +200,7 @@ async def totals(conn: AsyncConnection, thread_ids: Collection[int]) -> dict[int
             _JOBS.thread_id,
             func.count(case((there, _JOBS.id))),
             func.count(case((unfinished, _JOBS.id))),
-            func.count(case((_JOBS.status == JobStatus.KEPT.value, _JOBS.id))),
+            func.count(case((_JOBS.status == JobStatus.UNDELIVERED.value, _JOBS.id))),
         )
         .where(mine)
         .group_by(_JOBS.thread_id)

@@ -135,7 +135,7 @@ class NewJobs:
                 JobStatus.PROPOSED,
                 JobStatus.LAPSED,
                 at=self._clock.now(),
-                delivery_note=reason.value,
+                lapse_reason=reason,
                 interaction_token=job.interaction_token,
             )
             # Proposals are free, so they must not pile up. Those that could be open at once are kept, because their

@@ -6,12 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions
 from bot.errors import Problem, UserError
-from bot.jobs.file_removal import remove
+from bot.jobs.image_files import Previews, remove_files
 from bot.jobs.new_jobs import NO_SUCH_THREAD
-from bot.jobs.previews import Previews
 from bot.jobs.service import JobService
 from bot.jobs.store import BEING_DELIVERED, NOT_YOURS, JobStore
 from bot.jobs.view import JobView, Page, PreviewedImage, load_all, may_manage, may_see, require_visible
@@ -19,7 +18,7 @@ from bot.text import message
 from storage import jobs, submissions, threads
 from storage.images import ImageFiles
 from storage.jobs import JobFilter
-from storage.records import Event, Job, JobStatus
+from storage.records import DeliveryMethod, Event, Job, JobStatus
 
 JOBS_A_PAGE = 4
 SEARCH_AT_MOST = 50
@@ -81,7 +80,7 @@ class HistoryEntry:
     @property
     def can_be_shown(self) -> bool:
         """Whether it was never shown and there is still something to show."""
-        if self.view.job.status is not JobStatus.KEPT:
+        if self.view.job.status is not JobStatus.UNDELIVERED:
             return False
         return not self.view.images or any(image.file is not None for image in self.view.images)
 
@@ -151,9 +150,9 @@ class Results:
             raise UserError(NOT_YOURS)
         return job
 
-    async def shown(self, job_id: int, *, note: str) -> None:
+    async def shown(self, job_id: int) -> None:
         """An undelivered result was shown in an answer to its author alone."""
-        await self._store.shown(job_id, note=note)
+        await self._store.delivered(job_id, by=DeliveryMethod.HISTORY)
 
     def kept_until(self, job: Job) -> int:
         """Until when the images of an undelivered job are kept: Unix milliseconds."""
@@ -173,7 +172,7 @@ class Results:
             raise UserError(PUBLIC_ALREADY)
         if job.status is JobStatus.READY:
             raise UserError(BEING_DELIVERED)
-        if job.status not in (JobStatus.DELIVERED, JobStatus.KEPT):
+        if job.status not in (JobStatus.DELIVERED, JobStatus.UNDELIVERED):
             raise UserError(NOT_READY_TO_SHARE)
         if not any(image.file for image in view.images):
             raise UserError(FILES_GONE if view.images else NO_IMAGES)
@@ -194,7 +193,7 @@ class Results:
     async def delete(self, origin: Origin, job_id: int) -> JobView:
         """Delete an ended job and its files. The caller deletes the message; the ledger keeps its entries."""
         view = await self.deletable(origin, job_id)
-        await remove(self._database, self.files, await self._store.delete(job_id))
+        await remove_files(self._database, self.files, await self._store.delete(job_id))
         return view
 
     async def may_clear(self, origin: Origin, job_id: int, *, asked_by: int | None) -> bool:

@@ -23,7 +23,16 @@ from storage import jobs as rows
 from storage.database import AsyncConnection, Database
 from storage.images import NewImage, add_images, add_removals, forget_files, forget_previews, images_of
 from storage.jobs import JobColumns
-from storage.records import ENDED, ON_THEIR_WAY, Job, JobStatus, Submission, SubmissionStatus
+from storage.records import (
+    ENDED,
+    ON_THEIR_WAY,
+    DeliveryMethod,
+    DeliveryReason,
+    Job,
+    JobStatus,
+    Submission,
+    SubmissionStatus,
+)
 
 GONE = message("jobs.gone", "This job no longer exists. Start a new one with /imagine.")
 BEING_DELIVERED = message(
@@ -263,16 +272,28 @@ class JobStore:
             left = await submissions.submissions_of(tx, job_id)
         return dropped, sum(submission.status not in ENDED for submission in left)
 
-    async def shown(self, job_id: int, *, note: str, **where: Unpack[JobColumns]) -> bool:
-        """ready or kept → delivered; the token is no longer needed and erased.
+    async def delivered(
+        self, job_id: int, *, by: DeliveryMethod, reasons: Sequence[DeliveryReason] = (), **where: Unpack[JobColumns]
+    ) -> bool:
+        """ready or undelivered → delivered; erases the token, which is no longer needed.
 
-        ``where`` are the channel and the message of a result that stands elsewhere than its card.
+        ``reasons`` say why the methods before could not be used. ``where`` are the channel and the message of a result
+        that is not in its card.
         """
-        return await self._finish(job_id, JobStatus.DELIVERED, note=note, **where)
+        where |= {"delivered_by": by, "delivery_reasons": list(reasons), "attempting": None}
+        return await self._finish(job_id, JobStatus.DELIVERED, where)
 
-    async def kept(self, job_id: int, *, note: str, **where: Unpack[JobColumns]) -> bool:
-        """ready → kept: it could not be shown; ``note`` says why."""
-        return await self._finish(job_id, JobStatus.KEPT, note=note, **where)
+    async def undelivered(
+        self,
+        job_id: int,
+        *,
+        reasons: Sequence[DeliveryReason],
+        by: DeliveryMethod | None = None,
+        **where: Unpack[JobColumns],
+    ) -> bool:
+        """ready → undelivered; ``by`` is the method that showed its card without the images, if one did."""
+        where |= {"delivered_by": by, "delivery_reasons": list(reasons)}
+        return await self._finish(job_id, JobStatus.UNDELIVERED, where)
 
     async def renew(self, job_id: int, user_id: int, card: CardAddress, *, file_limit: int) -> Job:
         """Take the fresh token of the author's press on the job's card. An undelivered job becomes ready again.
@@ -291,24 +312,18 @@ class JobStore:
                 "token_expires_at": card.token_expires_at,
                 "file_limit": file_limit,
             }
-            if job.status is JobStatus.KEPT:
+            if job.status is JobStatus.UNDELIVERED:
                 fresh["ended_at"] = job.ended_at
-                await rows.move_job(tx, job_id, JobStatus.KEPT, JobStatus.READY, at=self._clock.now(), **fresh)
+                await rows.move_job(tx, job_id, JobStatus.UNDELIVERED, JobStatus.READY, at=self._clock.now(), **fresh)
             elif job.status is not JobStatus.DELIVERED:
                 await rows.update_job(tx, job_id, **fresh)
         return job
 
-    async def _finish(self, job_id: int, status: JobStatus, *, note: str, **columns: Unpack[JobColumns]) -> bool:
-        changes: JobColumns = {
-            **columns,
-            "delivery_note": note,
-            "interaction_token": None,
-            "token_expires_at": None,
-        }
+    async def _finish(self, job_id: int, status: JobStatus, changes: JobColumns) -> bool:
+        before = (JobStatus.READY, JobStatus.UNDELIVERED)
+        changes |= {"interaction_token": None, "token_expires_at": None}
         async with self.database.write() as tx:
-            return await rows.move_job(
-                tx, job_id, (JobStatus.READY, JobStatus.KEPT), status, at=self._clock.now(), **changes
-            )
+            return await rows.move_job(tx, job_id, before, status, at=self._clock.now(), **changes)
 
     async def take_up(self, *, not_offered: str) -> TakenUp:
         """After a restart: what is on its way and what is ready to be shown, oldest first.
@@ -341,12 +356,13 @@ class JobStore:
         return TakenUp([each for each in on_their_way if each.provider in self.providers], ready, waiting)
 
     def kept_until(self, job: Job) -> int:
-        """Until when the pictures of a job are kept that could not be shown: Unix milliseconds."""
+        """Until when the images of an undelivered job are kept: Unix milliseconds."""
         return (job.ended_at or job.updated_at) + self._kept_days * _DAY
 
     def ready_before(self, job: Job) -> bool:
-        """Whether the job was ready when this process began, or kept once: an earlier try may have shown it."""
-        return job.id in self._ready_before or job.delivery_note is not None
+        """Whether an earlier attempt may have shown it: before this process started, or before it was undelivered."""
+        tried = job.attempting is not None or job.delivered_by is not None or bool(job.delivery_reasons)
+        return tried or job.id in self._ready_before
 
     async def token_over(self, job: Job) -> None:
         """Discord no longer takes the job's token; one that was brought in the meantime stays."""
@@ -356,25 +372,23 @@ class JobStore:
                 await rows.update_job(tx, job.id, interaction_token=None, token_expires_at=None)
 
     async def note(self, job_id: int, **columns: Unpack[JobColumns]) -> None:
-        """Keep what was learnt of the card: its message id, a fresh token, a nonce, the ladder's last step."""
+        """Store what was learnt about the card: its message, a fresh token, the delivery method that was begun."""
         async with self.database.write() as tx:
             await rows.update_job(tx, job_id, **columns)
 
     async def begin_share(self, job_id: int, *, server_id: int, channel_id: int, message_id: int) -> bool:
-        """Record where a private result is about to be shown to others; False if it was, or may have been, before."""
+        """Record where a private result is about to be shared; False if it was, or may have been, shared before."""
         async with self.database.write() as tx:
             return await rows.begin_share(tx, job_id, server_id=server_id, channel_id=channel_id, message_id=message_id)
 
     async def shared(self, job_id: int, *, message_id: int) -> bool:
-        """It is shown to others in that message; what was kept is delivered by that. False if it was deleted."""
+        """It is shared in that message, which delivers an undelivered job. False if it was deleted meanwhile."""
         async with self.database.write() as tx:
-            job = await rows.finish_share(
-                tx, job_id, message_id=message_id, at=self._clock.now(), note="shared by its author"
-            )
+            job = await rows.finish_share(tx, job_id, message_id=message_id, at=self._clock.now())
         return job is not None and job.status is not JobStatus.DELETED
 
     async def not_shared(self, job_id: int, *, message_id: int) -> None:
-        """It surely is not in that message, and can be shared anew."""
+        """It is certainly not in that message and can be shared again."""
         async with self.database.write() as tx:
             await rows.undo_share(tx, job_id, message_id=message_id)
 
@@ -384,7 +398,7 @@ class JobStore:
         Raises UserError while the job is unfinished.
         """
         async with self.database.write() as tx:
-            ended = (JobStatus.DELIVERED, JobStatus.KEPT, JobStatus.LAPSED)
+            ended = (JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.LAPSED)
             moved = await rows.move_job(
                 tx, job_id, ended, JobStatus.DELETED, at=self._clock.now(), interaction_token=None
             )

@@ -13,12 +13,12 @@ from discord import ui
 
 from bot.errors import UserError
 from bot.logs import bound
+from bot.ui.cards.delivery_text import jump_url
 from bot.ui.cards.details import details_card
 from bot.ui.cards.layout import CALM, custom_id, notice, text
 from bot.ui.confirm import confirm
-from bot.ui.delivery.links import jump_url
 from bot.ui.delivery.sharing import withdraw
-from bot.ui.delivery.undelivered import show_kept
+from bot.ui.delivery.undelivered import show_undelivered
 from bot.ui.first_answer import TOO_SLOW, looked_up, promise
 from bot.ui.forms import edit, use_prompt
 from bot.ui.interactions import missing_permissions, origin_of, pressed_card, start
@@ -149,7 +149,7 @@ ACTIONS: Mapping[str, Callable[[Press, int], Awaitable[None]]] = {
     "share": _share,
     "confirm": confirm,
     "delete": _delete,
-    "show": show_kept,
+    "show": show_undelivered,
     "use": use_prompt,
     "refresh": _refresh,
 }

@@ -21,7 +21,7 @@ from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.people.privacy import Privacy
 from bot.people.threads import Threads
-from bot.people.user_settings import Personal
+from bot.people.user_settings import UserSettingsStore
 from bot.providers.answers import http_date
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
@@ -29,7 +29,7 @@ from bot.ui.ack_first import Rush
 from bot.ui.buttons import JobButton
 from bot.ui.charts import Charts
 from bot.ui.delivery.messages import tries_of_requests
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.ui.page_buttons import PageButton
 from bot.ui.replies import explain
@@ -84,8 +84,8 @@ class Easel(commands.AutoShardedBot):
         self,
         *,
         actions: JobService,
-        delivery: Delivery,
-        personal: Personal,
+        delivery: JobCards,
+        personal: UserSettingsStore,
         threads: Threads,
         history: Results,
         privacy: Privacy,

@@ -22,7 +22,7 @@ from storage.errors import Fault, StorageError
 from storage.files import make_folder, put_in_place
 from storage.migrations import known_versions
 from storage.pools import apart
-from storage.records import UNFINISHED, JobStatus, SubmissionStatus
+from storage.records import UNFINISHED, DeliveryReason, JobStatus, SubmissionStatus
 from storage.sqlite import backups, id_sequences
 from storage.sqlite import connection as sqlite
 from storage.sqlite.upgrade import upgrade, version_of
@@ -100,15 +100,18 @@ async def _settle(half: Path, given: Mapping[str, int], told: str, at: int) -> R
 async def _end_what_is_open(tx: AsyncConnection, told: str, at: int) -> Restored:
     jobs = update(tables.jobs)
     ready, proposed = _JOBS.status == JobStatus.READY.value, _JOBS.status == JobStatus.PROPOSED.value
-    note = f"kept: {WHY}, and may have been shown before"
-    kept = await tx.execute(jobs.where(ready).values(status=JobStatus.KEPT.value, delivery_note=note, updated_at=at))
+    undelivered = await tx.execute(
+        jobs.where(ready).values(
+            status=JobStatus.UNDELIVERED.value, delivery_reasons=[DeliveryReason.RESTORED], updated_at=at
+        )
+    )
     await tx.execute(jobs.where(proposed).values(status=JobStatus.LAPSED.value, ended_at=at, updated_at=at))
     unknown = await end_free(tx, UNFINISHED, SubmissionStatus.UNKNOWN, at=at, why=WHY, told=told)
     # The card of such a job may show its images by now, so it is left alone and a new message tells the author.
-    await tx.execute(jobs.where(ready).values(message_id=None, delivery_nonce=None))
+    await tx.execute(jobs.where(ready).values(message_id=None, attempting=None))
     await tx.execute(jobs.values(interaction_token=None, token_expires_at=None))
     told_jobs = (await tx.execute(select(func.count()).select_from(tables.jobs).where(ready))).scalar_one()
-    return Restored(unknown=unknown, told=int(told_jobs), kept=int(kept.rowcount))
+    return Restored(unknown=unknown, told=int(told_jobs), kept=int(undelivered.rowcount))
 
 
 def _take_its_place(path: Path, half: Path, aside: Path) -> None:

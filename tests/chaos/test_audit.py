@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from bot.ui.cards.layout import RESULT
 from chaos.audit import Booked, Books, Table, count
 from chaos.run import Ending, Run, Size
 from chaos.users import AI_CLIENT, CORE, Ask
@@ -58,7 +59,8 @@ class Story:
         if picture is not None:
             item = {"media": {"url": "attachment://x.png"}, "description": prompt(picture)}
             parts.append({"type": 12, "items": [item]})
-        message.history.append(Body(words, (), tuple(parts), (), NO_FLAG))
+        card = {"type": 17, "id": RESULT, "components": parts}
+        message.history.append(Body(words, (), (card,), (), NO_FLAG))
 
     def call(self, number: int, *, accepted: bool = True) -> None:
         route = ROUTES[self.asks[number - 1].engine]
@@ -88,7 +90,7 @@ class Story:
         original = self.asks[number - 1].handle.interaction.original
         assert original is not None
         del original.history[1:]
-        self.say(original, words=f"{prompt(number)}\nNo image came of this.")
+        self.say(original, words=prompt(number))
 
     def told(self) -> Table:
         services = SimpleNamespace(
@@ -246,7 +248,7 @@ def it_crashed_at_the_end(story: Story) -> None:
         (lost_while_working, "lost"),
         (sent_twice, "ai-client submits above one a submission"),
         (called_twice, "aithriving calls above one a submission"),
-        (charged_for_a_failure, "charged but neither shown nor kept"),
+        (charged_for_a_failure, "charged but neither shown nor in the history"),
         (billed_twice, "difference beyond the unknown outcomes, commands"),
         (booked_too_much, "difference beyond the unknown outcomes, commands"),
         (ai_client_billed_twice, "difference beyond the unknown outcomes, commands"),

@@ -25,8 +25,9 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Row, select
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import ImagineOptions, plan
+from bot.domain.requests import plan, read_command
 from bot.errors import UserError
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
@@ -37,7 +38,16 @@ from storage import endings, images, ledger, reconcile, retention, tables
 from storage import jobs as rows
 from storage import submissions as submission_rows
 from storage.database import Database
-from storage.records import ENDED, ON_THEIR_WAY, UNFINISHED, Job, JobStatus, Submission, SubmissionStatus
+from storage.records import (
+    ENDED,
+    ON_THEIR_WAY,
+    UNFINISHED,
+    DeliveryMethod,
+    Job,
+    JobStatus,
+    Submission,
+    SubmissionStatus,
+)
 from storage.sqlite import backups, restore
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider
@@ -103,14 +113,16 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule(origin=st.sampled_from(PLACES), number=st.integers(min_value=1, max_value=3))
     def submit(self, origin: Origin, number: int) -> None:
-        wanted = plan(ImagineOptions(prompt="a lighthouse", images=number), self.jobs.engines, "scripted/brush")
+        wanted = plan(
+            read_command(ImagineOptions(prompt="a lighthouse", images=number)), self.jobs.engines, "scripted/brush"
+        )
         # A limit may be reached; what holds then is looked at after every step.
         with suppress(UserError):
             self.run(self.new_jobs.add(origin, wanted, CARD))
 
     @rule(number=st.integers(min_value=2, max_value=6))
     def submit_at_once(self, number: int) -> None:
-        wanted = plan(ImagineOptions(prompt="a lighthouse"), self.jobs.engines, "scripted/brush")
+        wanted = plan(read_command(ImagineOptions(prompt="a lighthouse")), self.jobs.engines, "scripted/brush")
 
         async def crowd() -> None:
             asked = (self.new_jobs.add(PLACES[each % len(PLACES)], wanted, CARD) for each in range(number))
@@ -144,7 +156,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule(pick=picks)
     def delete(self, pick: int) -> None:
-        if job := self.pick_job(pick, JobStatus.DELIVERED, JobStatus.KEPT):
+        if job := self.pick_job(pick, JobStatus.DELIVERED, JobStatus.UNDELIVERED):
             self.run(self.jobs.delete(job.id))
 
     # --- what becomes of a submission ---------------------------------------------------------------------------
@@ -206,8 +218,12 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule(pick=picks, kept=st.booleans())
     def show(self, pick: int, kept: bool) -> None:
-        if job := self.pick_job(pick, JobStatus.READY, JobStatus.KEPT):
-            assert self.run((self.jobs.kept if kept else self.jobs.shown)(job.id, note="a test"))
+        if job := self.pick_job(pick, JobStatus.READY, JobStatus.UNDELIVERED):
+            assert self.run(
+                self.jobs.undelivered(job.id, reasons=[])
+                if kept
+                else self.jobs.delivered(job.id, by=DeliveryMethod.TOKEN)
+            )
 
     @rule(days=st.sampled_from((0.5, 1, 40)))
     def let_time_pass(self, days: float) -> None:

@@ -33,9 +33,9 @@ def upgrade():
 VERSIONS = known_versions()
 CURRENT, NEXT = VERSIONS[-1], f"{int(VERSIONS[-1]) + 1:04}"
 WORDS = {
-    "settings": '{"period": "week"}',
     "details": '{"credits": 5}',
     "options": '{"prompt": "a lighthouse"}',
+    "settings": '{"engine": "easel/xl"}',
     "request": '{"prompt": "a lighthouse"}',
     "handle": '{"guid": "x"}',
     "result": '{"images": []}',
@@ -43,6 +43,10 @@ WORDS = {
     "kind": "grant",
     "file": "1.png",
     "share_state": "posted",
+    "attempting": "token",
+    "delivered_by": "token",
+    "delivery_reasons": "[]",
+    "lapse_reason": "expired",
 }
 STATUSES = {"jobs": "delivered", "submissions": "done"}
 

@@ -140,7 +140,7 @@ async def test_unknown_ones_with_a_handle_are_taken_up_again(database: Database,
         for id_ in (ids[0], ids[2]):
             await tx.execute(update(_SUBMISSIONS).where(_SUBMISSIONS.c.id == id_).values(handle={"thread": "x"}))
         reopened = await endings.reopen(tx, ["aithriving"], at=LATER, why="mended")
-        shown = status in (JobStatus.WORKING, JobStatus.READY, JobStatus.DELIVERED, JobStatus.KEPT)
+        shown = status in (JobStatus.WORKING, JobStatus.READY, JobStatus.DELIVERED, JobStatus.UNDELIVERED)
         assert reopened == ((1, 1, 1) if shown else (0, 0, 2))
         assert await statuses(tx, job_id) == [RENDERING if shown else UNKNOWN, UNKNOWN, FAILED, DONE]
         assert await job_status(tx, job_id) is (JobStatus.WORKING if shown else status)

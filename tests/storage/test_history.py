@@ -100,7 +100,7 @@ async def test_only_ones_own_jobs_that_are_still_there_the_latest_first(database
             ("private", {"private": True, "server_id": None}),
             ("gone", {"status": JobStatus.DELETED}),
             ("never", {"status": JobStatus.LAPSED}),
-            ("kept", {"status": JobStatus.KEPT}),
+            ("kept", {"status": JobStatus.UNDELIVERED}),
             ("foreign", {"user_id": USER + 1}),
         ):
             await add_job(tx, options={"prompt": prompt}, **said)
@@ -152,7 +152,7 @@ async def test_the_work_of_threads_is_counted(database: Database) -> None:
         other = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="dogs", at=NOW)
         for status, exact, ended in (
             (JobStatus.DELIVERED, True, True),
-            (JobStatus.KEPT, False, True),
+            (JobStatus.UNDELIVERED, False, True),
             (JobStatus.DELETED, True, True),
             (JobStatus.WORKING, True, False),
             (JobStatus.LAPSED, True, None),

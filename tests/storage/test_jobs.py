@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import fields
-from typing import Any
 
 import pytest
 from sqlalchemy import delete
@@ -13,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from storage import images as image_rows
 from storage import jobs, submissions, tables
 from storage.database import Database
-from storage.records import ENDED, Event, Job, JobStatus, StoredImage, Submission, SubmissionStatus
+from storage.records import ENDED, DeliveryMethod, Event, Job, JobStatus, StoredImage, Submission, SubmissionStatus
 from tests.storage.rows import CHANNEL, NOW, USER, add_done, add_image, add_job, add_submission, count
 
 QUEUED, SUBMITTING, RENDERING = SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING
@@ -171,8 +170,8 @@ async def test_a_guard_cannot_be_passed_round(database: Database) -> None:
             await jobs.update_job(tx, job_id, status="delivered")  # type: ignore[call-arg]  # refused by the types, and at run time
         with pytest.raises(ValueError, match="job_id"):
             await submissions.move_submission(tx, id_, QUEUED, FAILED, at=NOW, why="", job_id=7)
-        with pytest.raises(ValueError, match="delivery_notes"):
-            await jobs.update_job(tx, job_id, delivery_notes="misspelt")  # type: ignore[call-arg]  # the same
+        with pytest.raises(ValueError, match="delivery_methods"):
+            await jobs.update_job(tx, job_id, delivery_methods="misspelt")  # type: ignore[call-arg]  # the same
 
 
 async def test_a_job_moves_from_any_of_the_statuses_named(database: Database) -> None:
@@ -183,13 +182,15 @@ async def test_a_job_moves_from_any_of_the_statuses_named(database: Database) ->
         job = await jobs.get_job(tx, job_id)
         assert job is not None
         assert (job.status, job.ended_at, job.interaction_token) == (JobStatus.READY, NOW + 2, "a-token")
-        either = (JobStatus.READY, JobStatus.KEPT)
-        assert await jobs.move_job(tx, job_id, either, JobStatus.DELIVERED, at=NOW + 3, delivery_note="by the token")
+        either = (JobStatus.READY, JobStatus.UNDELIVERED)
+        assert await jobs.move_job(
+            tx, job_id, either, JobStatus.DELIVERED, at=NOW + 3, delivered_by=DeliveryMethod.TOKEN
+        )
         assert not await jobs.move_job(tx, job_id, either, JobStatus.DELIVERED, at=NOW + 4)
         job = await jobs.get_job(tx, job_id)
         assert job is not None
         assert (job.status, job.ended_at, job.delivered_at) == (JobStatus.DELIVERED, NOW + 2, NOW + 3)
-        assert (job.interaction_token, job.delivery_note) == (None, "by the token")
+        assert (job.interaction_token, job.delivered_by) == (None, DeliveryMethod.TOKEN)
 
 
 async def test_the_queue_gives_what_is_due_oldest_first(database: Database) -> None:
@@ -214,32 +215,6 @@ async def test_the_queue_gives_what_is_due_oldest_first(database: Database) -> N
         assert [one.id for one in await submissions.with_status(conn, (QUEUED, SUBMITTING), limit=2)] == [waits, sent]
 
 
-async def test_a_long_queue_is_read_with_others_taking_turns(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[str] = []
-    decode = submissions._submission
-
-    def decoding(row: Any) -> Submission:
-        seen.append("row")
-        return decode(row)
-
-    async def other() -> None:
-        while True:
-            seen.append("other")
-            await asyncio.sleep(0)
-
-    monkeypatch.setattr(submissions, "_DECODED_AT_ONCE", 2)
-    monkeypatch.setattr(submissions, "_submission", decoding)
-    async with database.write() as tx:
-        job_id = await add_job(tx)
-        added = [await add_submission(tx, job_id, position=place) for place in range(9)]
-        beside = asyncio.create_task(other())
-        assert [one.id for one in await submissions.queued(tx, due=(), limit=99)] == added
-        beside.cancel()
-    assert "row row row" not in " ".join(seen)
-
-
 async def test_unfinished_jobs_are_the_users_own_that_are_proposed_or_working(database: Database) -> None:
     async with database.write() as tx:
         for status in JobStatus:
@@ -247,8 +222,8 @@ async def test_unfinished_jobs_are_the_users_own_that_are_proposed_or_working(da
         await add_job(tx, user_id=USER + 1)
         assert await jobs.unfinished_jobs(tx, USER) == 2
         assert await jobs.unfinished_jobs(tx, USER + 2) == 0
-        ready = await jobs.jobs_with_status(tx, (JobStatus.READY, JobStatus.KEPT))
-        assert [job.status for job in ready] == [JobStatus.READY, JobStatus.KEPT]
+        ready = await jobs.jobs_with_status(tx, (JobStatus.READY, JobStatus.UNDELIVERED))
+        assert [job.status for job in ready] == [JobStatus.READY, JobStatus.UNDELIVERED]
 
 
 async def test_durations_are_those_of_the_latest_done_submissions_of_the_engine(database: Database) -> None:
@@ -323,14 +298,14 @@ async def test_only_old_images_that_were_shown_are_cleared_away(database: Databa
         everything = await image_rows.image_files(tx)
         await image_rows.forget_files(tx, [image.id for image in old])
         assert await image_rows.old_images(tx, NOW + 1, kept_before=NOW) == []
-        (kept,) = await jobs.jobs_with_status(tx, [JobStatus.KEPT])
+        (kept,) = await jobs.jobs_with_status(tx, [JobStatus.UNDELIVERED])
         await jobs.update_job(tx, kept.id, ended_at=NOW)
         assert await image_rows.old_images(tx, NOW + 1, kept_before=NOW) == []
         later = await image_rows.old_images(tx, NOW + 1, kept_before=NOW + 1)
-        assert [image.file for image in later] == ["kept-old.png"]
-        assert await jobs.move_job(tx, kept.id, JobStatus.KEPT, JobStatus.DELIVERED, at=NOW + 5)
+        assert [image.file for image in later] == ["undelivered-old.png"]
+        assert await jobs.move_job(tx, kept.id, JobStatus.UNDELIVERED, JobStatus.DELIVERED, at=NOW + 5)
         for later_by, shown_long_ago in ((5, False), (6, True)):
             old = await image_rows.old_images(tx, NOW + later_by, kept_before=NOW + later_by)
-            assert any(image.file == "kept-old.png" for image in old) is shown_long_ago
+            assert any(image.file == "undelivered-old.png" for image in old) is shown_long_ago
         assert await image_rows.image_files(tx) == everything - gone
         assert await count(tx, tables.images) == len(everything)

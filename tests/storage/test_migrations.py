@@ -8,7 +8,9 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -62,18 +64,23 @@ REBUILD_JOBS = """with op.batch_alter_table("jobs", recreate="always") as jobs:
 VERSIONS = known_versions()
 CURRENT, NEXT = VERSIONS[-1], f"{int(VERSIONS[-1]) + 1:04}"
 FILLED = ("jobs", "submissions", "images", "events")
-# What the rows of a test hold where it matters: statuses are words, and JSON can be read.
-WORDS = {
-    "options": '{"prompt": "a lighthouse"}',
-    "request": '{"prompt": "a lighthouse"}',
-    "handle": '{"guid": "x"}',
-    "result": '{"images": []}',
-    "value": "[1]",
-    "kind": "grant",
-    "file": "1.png",
-    "share_state": "posted",
-}
-STATUSES = {"jobs": "delivered", "submissions": "done"}
+
+
+@pytest.fixture(scope="module")
+def migrated_from(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A database of an older version, with one row in every table."""
+
+    @cache
+    def made(version: str) -> Path:
+        path = tmp_path_factory.mktemp("older") / "easel.db"
+        made_at(path, version)
+        fill_every_table(path)
+        return path
+
+    def copied(version: str) -> Path:
+        return Path(shutil.copy(made(version), tmp_path_factory.mktemp("copied") / "easel.db"))
+
+    return copied
 
 
 @pytest.fixture
@@ -157,6 +164,75 @@ def test_every_older_version_comes_up_to_date_with_rows_in_every_table(tmp_path:
     assert copied == ([] if old == CURRENT else [f"easel-{old}-1.db"])
 
 
+OVER, GONE = "the interaction's token was over", "the card was deleted"
+
+
+@pytest.mark.parametrize(
+    ("status", "note", "codes"),
+    [
+        ("delivered", None, (None, None, None)),
+        ("delivered", "edited by the interaction's token", ("token", [], None)),
+        ("delivered", f"edited by the bot itself, since {OVER}", ("bot_edit", ["token_expired"], None)),
+        (
+            "delivered",
+            f"sent as a direct message, since {OVER}, then the bot may not see or write there",
+            ("direct_message", ["token_expired", "not_allowed"], None),
+        ),
+        ("delivered", "found in its card", ("found_in_card", [], None)),
+        ("delivered", "shown in the history", ("history", [], None)),
+        ("delivered", "shared by its author", ("share", [], None)),
+        ("delivered", "in a dream", ("other", None, None)),
+        ("kept", f"kept: {OVER}, then {GONE}", (None, ["token_expired", "message_gone"], None)),
+        ("kept", "kept: no way was open", (None, [], None)),
+        ("kept", "kept: put back from a copy, and may have been shown before", (None, ["restored"], None)),
+        ("kept", "kept: it rained", (None, ["other"], None)),
+        ("kept", "it rained", (None, ["other"], None)),
+        ("kept", "edited by the interaction's token, without the images", ("token", [], None)),
+        ("kept", f"edited by the bot itself, since {OVER}, without the images", ("bot_edit", ["token_expired"], None)),
+        ("ready", f"begun: posted as a new message, since {OVER}", (None, ["token_expired"], None)),
+        ("ready", f"kept: {OVER}", (None, ["token_expired"], None)),
+        ("lapsed", "its price was not confirmed in time", (None, None, "expired")),
+        ("lapsed", "cancelled before its price was confirmed", (None, None, "cancelled")),
+        ("lapsed", "cancelled by an admin", (None, None, "cancelled_by_admin")),
+        ("lapsed", "it rained", (None, None, "other")),
+        ("lapsed", None, (None, None, None)),
+        ("deleted", "its price was not confirmed in time", (None, None, "expired")),
+    ],
+)
+def test_every_sentence_about_a_delivery_becomes_codes(
+    migrated_from: Callable[[str], Path], status: str, note: str | None, codes: tuple[object, ...]
+) -> None:
+    path = migrated_from("0008")
+    with editing(path) as connection:
+        connection.execute("UPDATE jobs SET status = ?, delivery_note = ?, delivery_nonce = NULL", (status, note))
+    asyncio.run(migrate(address(path)))
+    job = contents(path)["jobs"]
+    reasons = None if job["delivery_reasons"] is None else json.loads(job["delivery_reasons"])
+    assert (job["delivered_by"], reasons, job["lapse_reason"]) == codes
+    assert job["status"] == ("undelivered" if status == "kept" else status)
+    assert job["attempting"] is None
+
+
+@pytest.mark.parametrize(
+    ("status", "nonce", "attempting"),
+    [
+        ("ready", "1-post", "new_message"),
+        ("ready", "1-dm-again", "direct_message"),
+        ("kept", "1-token", "token"),
+        ("ready", None, None),
+        ("delivered", "1-post", None),
+    ],
+)
+def test_a_delivery_that_was_begun_is_still_begun(
+    migrated_from: Callable[[str], Path], status: str, nonce: str | None, attempting: str | None
+) -> None:
+    path = migrated_from("0008")
+    with editing(path) as connection:
+        connection.execute("UPDATE jobs SET status = ?, delivery_note = NULL, delivery_nonce = ?", (status, nonce))
+    asyncio.run(migrate(address(path)))
+    assert contents(path)["jobs"]["attempting"] == attempting
+
+
 @pytest.mark.parametrize(
     ("steps", "sendings"),
     [
@@ -238,6 +314,19 @@ def test_whether_a_servers_results_are_private_becomes_a_code(tmp_path: Path, wo
     assert {rules.refused for rules in read} == {("never private",)}
     assert {rules.period for rules in read} == {Period.WEEK}
     assert log == [{"privacy": wanted.value}, {"note": words}]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("late results", "late_results"), ("long jobs too", "long_jobs"), ("never", "never")]
+)
+def test_when_direct_messages_may_come_becomes_a_code(tmp_path: Path, before: str, after: str) -> None:
+    path = tmp_path / "easel.db"
+    made_at(path, "0005")
+    fill_every_table(path)
+    with editing(path) as connection:
+        connection.execute("UPDATE user_settings SET settings = ?", (json.dumps({"messages": before, "images": 2}),))
+    asyncio.run(migrate(address(path)))
+    assert json.loads(contents(path)["user_settings"]["settings"]) == {"messages": after, "images": 2}
 
 
 def test_only_the_latest_copies_are_kept(path: Path, steps: Path) -> None:

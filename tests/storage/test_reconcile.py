@@ -41,7 +41,7 @@ async def put_one_of_each(tx: AsyncConnection) -> None:
     await put(tx, RENDERING, JobStatus.WORKING, server_id=None)
     await put(tx, DONE, JobStatus.DELIVERED)
     await put(tx, FAILED, JobStatus.READY)
-    await put(tx, UNKNOWN, JobStatus.KEPT)
+    await put(tx, UNKNOWN, JobStatus.UNDELIVERED)
     await ledger.grant(tx, user_id=USER, server_id=SERVER, amount=1000, note=None, at=NOW)
     await ledger.adjust(tx, user_id=USER, server_id=None, amount=-500, note=None, at=NOW)
 

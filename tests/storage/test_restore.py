@@ -17,7 +17,7 @@ from storage import submissions as submission_rows
 from storage.database import Database, StorageError, migrate
 from storage.errors import Fault
 from storage.migrations import known_versions, upgrade
-from storage.records import ENDED, JobStatus, SubmissionStatus
+from storage.records import ENDED, DeliveryReason, JobStatus, SubmissionStatus
 from storage.sqlite import backups as copies
 from storage.sqlite import connection as sqlite
 from storage.sqlite import restore
@@ -104,17 +104,14 @@ async def test_nothing_in_an_old_copy_is_ever_paid_for_again(database: Database,
         found = {job.id: job for job in await jobs.jobs_with_status(conn, list(JobStatus))}
         assert {id_: job.status for id_, job in found.items()} == {
             working: JobStatus.READY,
-            ready: JobStatus.KEPT,
+            ready: JobStatus.UNDELIVERED,
             proposed: JobStatus.LAPSED,
             delivered: JobStatus.DELIVERED,
         }
         assert {job.interaction_token for job in found.values()} == {None}
         # What was shown since the copy was made is not written over.
         assert found[working].message_id is None
-        assert (found[ready].message_id, found[ready].delivery_note) == (
-            77,
-            "kept: put back from a copy, and may have been shown before",
-        )
+        assert (found[ready].message_id, found[ready].delivery_reasons) == (77, (DeliveryReason.RESTORED,))
         assert (await reconcile.reconcile(conn)).differences == []
     await again.close()
 

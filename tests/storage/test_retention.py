@@ -7,7 +7,7 @@ from storage.database import Database
 from storage.records import JobStatus
 from tests.storage.rows import NOW, SERVER, USER, add_done, add_image, add_job, count
 
-OVER = (JobStatus.DELIVERED, JobStatus.KEPT, JobStatus.LAPSED, JobStatus.DELETED)
+OVER = (JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.LAPSED, JobStatus.DELETED)
 
 
 async def test_tokens_are_forgotten_when_they_are_over(database: Database) -> None:

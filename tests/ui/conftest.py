@@ -15,21 +15,21 @@ from typing import Any, cast
 import discord
 import pytest
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import ImagineOptions
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.service import JobService
 from bot.jobs.store import JobStore
 from bot.jobs.worker import Worker
-from bot.people.user_settings import Personal
+from bot.people.user_settings import UserSettingsStore
 from bot.servers.settings import Servers
 from bot.ui.cards.layout import Card
 from bot.ui.client import Easel
 from bot.ui.delivery import progress as delivery_module
-from bot.ui.delivery.images import Upload
+from bot.ui.delivery.attachments import Upload
 from bot.ui.delivery.messages import Messages
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from storage.database import Database
 from storage.images import ImageFiles
 from storage.pools import Pools
@@ -146,8 +146,8 @@ class Post:
     jobs: JobStore
     worker: Worker
     actions: JobService
-    delivery: Delivery
-    personal: Personal
+    delivery: JobCards
+    personal: UserSettingsStore
     running: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def imagine(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
@@ -188,7 +188,7 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
     provider, answers, limits = ScriptedProvider(), Answers(), Limits()
     monkeypatch.setattr(delivery_module, "Messages", lambda _: answers)
     jobs = JobStore(database, {"scripted": provider}, clock, kept_days=365)
-    delivery = Delivery(jobs=jobs, files=files, clock=clock)
+    delivery = JobCards(jobs=jobs, files=files, clock=clock)
     worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
     engine = next(iter(jobs.engines))
     actions = JobService(
@@ -202,7 +202,7 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
         default_engine=engine,
         changed=delivery.changed,
     )
-    personal = Personal(database, jobs.engines, engine, clock)
+    personal = UserSettingsStore(database, jobs.engines, engine, clock)
     delivery.attach(cast("Easel", SimpleNamespace(actions=actions, personal=personal)))
     made = Post(database, files, clock, provider, answers, jobs, worker, actions, delivery, personal)
     yield made

@@ -26,11 +26,9 @@ from bot.ui.cards.engines import engines_card
 from bot.ui.cards.history import history_card
 from bot.ui.cards.threads import delete_question, gallery_card, threads_card
 from bot.ui.cards.wording import units
-from bot.ui.delivery.links import SHOWN_PRIVATELY, jump_url
-from bot.ui.delivery.methods import Step
 from bot.ui.pages import digest, history_id, wanted_of
 from storage.jobs import JobFilter
-from storage.records import JobStatus, SubmissionStatus
+from storage.records import DeliveryMethod, JobStatus, SubmissionStatus
 from storage.threads import Thread, ThreadTotals
 from tests.doubles.views import ENGINE, NOW, image, job, request, submission, view
 
@@ -96,16 +94,16 @@ def test_many_engines_are_all_there_by_pages_with_their_ids() -> None:
 
 @pytest.mark.usefixtures("any_language")
 @pytest.mark.parametrize("prompt", ["a fox", WORST, "🦊" * 900])
-@pytest.mark.parametrize("status", [JobStatus.DELIVERED, JobStatus.KEPT, JobStatus.WORKING])
+@pytest.mark.parametrize("status", [JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.WORKING])
 def test_a_full_page_of_the_history_fits(prompt: str, status: JobStatus) -> None:
-    note = Step.DM.value
-    entries = tuple(entry(number, prompt, status, delivery_note=note) for number in range(1, JOBS_A_PAGE + 1))
+    by = DeliveryMethod.DIRECT_MESSAGE
+    entries = tuple(entry(number, prompt, status, delivered_by=by) for number in range(1, JOBS_A_PAGE + 1))
     wanted = JobFilter(words="x" * 50, engine="an engine", thread_id=10**17)
     page = HistoryPage(wanted, Page(99_999, 199_999), 10**6, entries, thread_title=None)
     parts = judged(history_card(page, engine=prompt))
     labels = [part.get("label") for part in parts if part["type"] == 2]
     assert labels.count(str(t("Again"))) == JOBS_A_PAGE
-    assert labels.count(str(t("Show"))) == (JOBS_A_PAGE if status is JobStatus.KEPT else 0)
+    assert labels.count(str(t("Show"))) == (JOBS_A_PAGE if status is JobStatus.UNDELIVERED else 0)
     assert labels[-2:] == [str(t("Newer")), str(t("Older"))]
 
 
@@ -154,28 +152,6 @@ def test_what_was_never_made_is_refused() -> None:
     for rest in ("", "1", "x::", ":zz:", f":{digest('gone')}:"):
         with pytest.raises(UserError):
             wanted_of(rest, ["a/b"])
-
-
-@pytest.mark.parametrize(
-    ("known", "url"),
-    [
-        ({}, "https://discord.com/channels/10/100/1000"),
-        ({"server_id": None}, "https://discord.com/channels/@me/100/1000"),
-        ({"delivery_note": Step.POST.value}, "https://discord.com/channels/10/100/1000"),
-        ({"delivery_note": f"{Step.DM.value}, since x"}, "https://discord.com/channels/@me/100/1000"),
-        ({"delivery_note": Step.DM.value, "private": True}, "https://discord.com/channels/@me/100/1000"),
-        ({"private": True}, None),
-        ({"message_id": None}, None),
-        ({"delivery_note": SHOWN_PRIVATELY}, None),
-        ({"status": JobStatus.KEPT, "delivery_note": "kept: the card was deleted"}, None),
-        (
-            {"status": JobStatus.KEPT, "delivery_note": f"{Step.BOT_EDIT.value}, without the images"},
-            "https://discord.com/channels/10/100/1000",
-        ),
-    ],
-)
-def test_a_link_leads_to_where_it_stands_or_there_is_none(known: dict[str, Any], url: str | None) -> None:
-    assert jump_url(job(**{"status": JobStatus.DELIVERED, **known})) == url
 
 
 def test_a_page_is_always_one_that_there_is() -> None:

@@ -1,4 +1,22 @@
-"""The real bot in the test's own process, on the loopback Discord, before a stand-in for the image services."""
+"""House: the real bot in the test's process, on the loopback Discord, with the image services' stand-in.
+
+Use it for whatever depends on what Discord really does: rate limits, lost answers, cut connections, order of events,
+requests that Discord would refuse. It is the slowest harness in one process; where Discord only has to be there, take
+the Studio of tests/cogs.
+
+    async def test_a_card_that_was_deleted(home: House, ada: Person) -> None:
+        asked = await home.begun(ada)                # ada ran /imagine, the service has it, the card says so
+        home.discord.delete(await asked.message())   # or home.discord.fail(...), hold(...), cut(...), limit(...)
+        job = await home.done()                      # the service finishes, the bot delivers
+        assert home.shown() == []
+
+* ``home.discord`` is the loopback (fakes/discord/loopback.py), ``home.services`` the stand-in (fakes/services).
+* ``home.clock`` skips waiting. ``home.later(seconds)`` lets time pass for the bot and for interaction tokens.
+* The stand-in renders until ``home.done()``; ``home.only`` is the one message that shows images.
+* The fixture fails the test if the bot logs an ERROR or sends what Discord would refuse.
+
+For a bot that is killed and restarted, use BotProcess (fakes/discord/bot_process.py), as test_process.py does.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +42,7 @@ from fakes.discord.people import Person
 from fakes.discord.requests import Call
 from fakes.discord.seen import Seen, look_at
 from fakes.services import StandIn, flat
-from storage.records import Job, SubmissionStatus
+from storage.records import DeliveryMethod, DeliveryReason, Job, JobStatus, SubmissionStatus
 from tests.doubles.clock import SkippingClock
 
 CORE, CORE_ROUTE = "aithriving/core", "aithriving.core"
@@ -149,15 +167,19 @@ ADDRESSES = ((Route, "BASE"), (DiscordWebSocket, "DEFAULT_GATEWAY"))
 """What the bot moves when it logs in to another Discord than Discord's own."""
 
 BY_TOKEN, BY_BOT, BY_POST, BY_DM = (
-    "edited by the interaction's token",
-    "edited by the bot itself",
-    "posted as a new message",
-    "sent as a direct message",
+    DeliveryMethod.TOKEN,
+    DeliveryMethod.BOT_EDIT,
+    DeliveryMethod.NEW_MESSAGE,
+    DeliveryMethod.DIRECT_MESSAGE,
 )
-"""How a job's note begins, by the way that it was shown."""
-OVER = "the interaction's token was over"
+OVER = DeliveryReason.TOKEN_EXPIRED
 POST = "/channels/{channel_id}/messages"
 
 
 def has_files(call: Call) -> bool:
     return call.content_type.startswith("multipart")
+
+
+def how(job: Job) -> tuple[JobStatus, DeliveryMethod | None, tuple[DeliveryReason, ...]]:
+    """What became of a delivery: the job's status, the method, and why other methods could not be used."""
+    return job.status, job.delivered_by, job.delivery_reasons

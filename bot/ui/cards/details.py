@@ -11,12 +11,12 @@ from bot.domain.requests import command_line
 from bot.jobs.results import JobDetails
 from bot.jobs.view import JobView, SubmissionView
 from bot.text import credits_text, lasted, message, t
+from bot.ui.cards.delivery_text import delivery_text
 from bot.ui.cards.job import JOB_STATUS, SUBMISSION_STATUS, cost_text
 from bot.ui.cards.job_text import label, prompt_text, seeds, settings_text
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, Words, custom_id, facts, heading, quiet, rule, text, within
 from bot.ui.cards.proposal import LAPSED
 from bot.ui.cards.wording import moment, safe, units
-from bot.ui.delivery.methods import Step
 from storage.records import Event, JobStatus, SubmissionStatus
 
 LINE_AT_MOST = 1400
@@ -39,7 +39,6 @@ COST = message("details.cost", "Cost: {cost}")
 EXACT_COST = message("details.exact_cost", "Cost: {cost} (exact)")
 THREAD = message("details.thread", "Thread: {title}")
 NOT_STARTED = message("details.not_started", "Not started: {reason}")
-SHOWN = message("details.shown", "Shown: {how}")
 KEPT_UNTIL = message("details.kept_until", "Its images are kept until {date}.")
 HIDDEN = message(
     "details.hidden",
@@ -86,9 +85,9 @@ def _facts(found: JobDetails) -> list[str]:
         lines.append(THREAD(title=safe(view.thread_title, 200)))
     if job.lapse_reason is not None:
         lines.append(NOT_STARTED(reason=LAPSED[job.lapse_reason]))
-    elif job.delivery_note and job.delivery_note != Step.TOKEN.value:
-        lines.append(SHOWN(how=safe(job.delivery_note, 200)))
-    if job.status is JobStatus.KEPT and any(image.file is not None for image in view.images):
+    elif (delivery := delivery_text(job)) is not None:
+        lines.append(delivery)
+    if job.status is JobStatus.UNDELIVERED and any(image.file is not None for image in view.images):
         lines.append(KEPT_UNTIL(date=moment(found.kept_until, "D")))
     if found.hidden:
         lines.append(quiet(HIDDEN(count=found.hidden)))

@@ -9,11 +9,11 @@ from discord import ui
 from bot.jobs.results import HistoryEntry, HistoryPage
 from bot.text import message, t
 from bot.ui.attached_files import Sheet
+from bot.ui.cards.delivery_text import jump_url
 from bot.ui.cards.job import JOB_STATUS, cost_text
 from bot.ui.cards.job_text import alt_text, either, engine_name, prompt_text
 from bot.ui.cards.layout import Card, Words, custom_id, facts, heading, page_of, quiet, rule, text
 from bot.ui.cards.wording import IMAGES, JOBS, moment, safe
-from bot.ui.delivery.links import jump_url
 from bot.ui.pages import history_id, turning
 from storage.records import UNSHOWN, JobStatus
 
@@ -81,7 +81,7 @@ def _facts(entry: HistoryEntry, *, with_thread: bool) -> str:
         (t("private") if view.job.public_in is None else t("shared")) if private else None,
         t("thread “{title}”", title=safe(view.thread_title, 60)) if view.thread_title and with_thread else None,
         None if ended else JOB_STATUS[status],
-        _undelivered(entry) if status is JobStatus.KEPT else None,
+        _undelivered(entry) if status is JobStatus.UNDELIVERED else None,
     )
 
 

@@ -10,15 +10,16 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.domain.comparison import left_out
+from bot.domain.requests import left_out
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import Engine
 from bot.text import Message, Text, credits_text, lasted, message, plural, t
+from bot.ui.cards.delivery_text import reasons_text
 from bot.ui.cards.job_text import alt_text, either, engine_name, label, prompt_text, seeds, settings_text
-from bot.ui.cards.layout import WARM, Card, Words, buttons, facts, quiet, rule, text, within
+from bot.ui.cards.layout import RESULT, WARM, Card, Words, buttons, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
 from bot.ui.cards.wording import moment, safe
-from storage.records import JobStatus, StoredImage, SubmissionStatus
+from storage.records import DeliveryMethod, DeliveryReason, JobStatus, StoredImage, SubmissionStatus
 
 NOTES_AT_MOST = 1200
 COMPARISON_AT_MOST = 1100
@@ -29,7 +30,7 @@ JOB_STATUS: Mapping[JobStatus, Message] = {
     JobStatus.WORKING: message("job.status.working", "In progress"),
     JobStatus.READY: message("job.status.ready", "About to be shown"),
     JobStatus.DELIVERED: message("job.status.delivered", "Done"),
-    JobStatus.KEPT: message("job.status.undelivered", "Done, not shown yet"),
+    JobStatus.UNDELIVERED: message("job.status.undelivered", "Done, not shown yet"),
     JobStatus.LAPSED: message("job.status.lapsed", "Never started"),
     JobStatus.DELETED: message("job.status.deleted", "Deleted"),
 }
@@ -142,7 +143,7 @@ def result_card(
         parts.append(text(*within(comparison_lines(view), COMPARISON_AT_MOST)))
     parts.append(text(quiet(_outcome(view))))
     parts += [buttons(view.job.id, row) for row in _result_buttons(view, shareable=shareable)]
-    return Card(*parts)
+    return Card(*parts, mark=RESULT)
 
 
 def failure_card(view: JobView, *, notes: Iterable[Words] = ()) -> Card:
@@ -160,27 +161,34 @@ def failure_card(view: JobView, *, notes: Iterable[Words] = ()) -> Card:
             [("again", t("Again")), ("edit", t("Edit")), ("details", t("Details")), ("delete", t("Delete"))],
         ),
         accent=WARM,
+        mark=RESULT,
     )
 
 
-def elsewhere_card(view: JobView, *, where: str | None, why: str) -> Card:
-    """What is left for the job's own card to say of a result that is not in it: where it is, and why.
+def elsewhere_card(
+    view: JobView, *, sent: DeliveryMethod | None, url: str | None, reasons: Sequence[DeliveryReason]
+) -> Card:
+    """The job's own card when the result is not in it: where it was sent, and why.
 
-    ``where`` is how a sentence goes on after "the result"; None: it is kept for its author, who can have it shown.
+    ``sent`` is None if it is undelivered: its author can have it shown.
     """
-    headline = f"**The result {where or 'is kept'}.**"
-    sentences = [f"It could not be put into this card: {why}."]
-    row = [("again", "Again"), ("edit", "Edit"), ("delete", "Delete")]
-    if where is None:
-        sentences.append("Whoever asked for it can have it shown with Show, here or in /history.")
-        row.insert(0, ("show", "Show"))
-    return Card(
-        *heading(view),
-        rule(),
-        text(headline, *sentences, quiet(_outcome(view))),
-        buttons(view.job.id, row),
-        accent=WARM,
-    )
+    job = view.job
+    if sent is None:
+        headline: Words = t("**The result could not be shown here.**")
+    elif sent is DeliveryMethod.DIRECT_MESSAGE:
+        headline = t(
+            "**The result was sent to <@{user:plain}> as a direct message:** {url}", user=job.user_id, url=url or ""
+        )
+    else:
+        headline = t("**The result is in a new message:** {url}", url=url or "")
+    lines: list[Words] = [headline]
+    if reasons:
+        lines.append(t("It could not be put into this card, because {reasons}.", reasons=reasons_text(reasons)))
+    row: list[tuple[str, Words]] = [("again", t("Again")), ("edit", t("Edit")), ("delete", t("Delete"))]
+    if sent is None:
+        lines.append(t("<@{user:plain}> can see it with Show, here or in /history.", user=job.user_id))
+        row.insert(0, ("show", t("Show")))
+    return Card(*heading(view), rule(), text(*lines, quiet(_outcome(view))), buttons(job.id, row), accent=WARM)
 
 
 def heading(view: JobView) -> list[ui.Item[Any]]:

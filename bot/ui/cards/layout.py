@@ -18,6 +18,9 @@ Words: TypeAlias = Text | Message | str
 TEXT_AT_MOST = 4000
 """Discord's limit on the text of one message, all parts together."""
 
+CARD, RESULT = 1_700_000_000, 1_800_000_000
+"""Component ids of a card's container. A result, or the reason why there is none, has one of its own."""
+
 CALM = discord.Colour(0x5B8FB9)
 WARM = discord.Colour(0xC98A4B)
 
@@ -25,11 +28,11 @@ WARM = discord.Colour(0xC98A4B)
 class Card(ui.LayoutView):
     """One message from the bot: a single container."""
 
-    def __init__(self, *items: ui.Item[Any], accent: discord.Colour = CALM) -> None:
+    def __init__(self, *items: ui.Item[Any], accent: discord.Colour = CALM, mark: int = CARD) -> None:
         super().__init__(timeout=None)
         self.parts = items
         self.accent = accent
-        self.add_item(ui.Container(*items, accent_colour=accent))
+        self.add_item(ui.Container(*items, accent_colour=accent, id=mark))
 
     def is_finished(self) -> bool:
         """Always true: the library need not remember the card, since buttons are found by their custom ids."""

@@ -63,7 +63,7 @@ def proposal_card(view: JobView) -> Card:
 
 def lapsed_card(view: JobView) -> Card:
     """It never started: why, and how to ask again."""
-    why = LAPSED[view.job.lapse_reason or LapseReason.OTHER]
+    why = LAPSED[view.job.lapse_reason or LapseReason.EXPIRED]
     return Card(
         *heading(view),
         rule(),

@@ -10,11 +10,11 @@ from discord import ui
 from bot.people.threads import IMAGES_A_PAGE, ThreadGallery, ThreadList, ThreadView
 from bot.text import Text, message, t
 from bot.ui.attached_files import Sheet
+from bot.ui.cards.delivery_text import jump_url
 from bot.ui.cards.job import cost_text
 from bot.ui.cards.job_text import alt_text, prompt_text
 from bot.ui.cards.layout import WARM, Card, facts, heading, page_of, quiet, rule, text, within
 from bot.ui.cards.wording import IMAGES, JOBS, THREADS, moment, safe
-from bot.ui.delivery.links import jump_url
 from bot.ui.pages import delete_id, gallery_id, threads_id, turning, use_id
 from storage.threads import ThreadTotals
 

@@ -13,8 +13,11 @@ import pytest
 from bot.errors import Undelivered
 from bot.jobs.worker import Worker
 from bot.providers.base import Refused
+from bot.ui.cards.delivery_text import NO_LONGER_STORED, TOO_LARGE_HERE
+from bot.ui.delivery.result import LATE
 from storage import endings
-from storage.records import JobStatus
+from storage.records import DeliveryMethod, DeliveryReason, JobStatus
+from tests.doubles.texts import shows
 from tests.ui.conftest import ADA, Post, message, refused, ways, worked
 
 PRIVATE: dict[str, Any] = {"private": True}
@@ -32,7 +35,7 @@ async def test_a_result_is_an_edit_of_the_card(post: Post) -> None:
     assert all(f"attachment://{upload.name}" in sent.says for upload in sent.uploads)
     job = await post.job(job_id)
     assert (job.status, job.interaction_token) == (JobStatus.DELIVERED, None)
-    assert job.delivery_note == "edited by the interaction's token"
+    assert (job.delivered_by, job.delivery_reasons, job.attempting) == (DeliveryMethod.TOKEN, (), None)
 
 
 async def test_a_result_is_shown_once(post: Post) -> None:
@@ -75,7 +78,7 @@ PUBLIC_WAYS = [
 
 
 @pytest.mark.parametrize(("answers", "tried", "shown"), PUBLIC_WAYS)
-async def test_a_public_result_goes_down_its_ladder(
+async def test_a_public_result_tries_its_methods_in_order(
     post: Post, answers: dict[str, discord.HTTPException], tried: list[str], shown: bool
 ) -> None:
     for way, answer in answers.items():
@@ -85,10 +88,9 @@ async def test_a_public_result_goes_down_its_ladder(
     assert post.discord.tried == tried
     assert len([sent for sent in post.discord.taken if sent.uploads]) == int(shown)
     job = await post.job(job_id)
-    assert job.status is (JobStatus.DELIVERED if shown else JobStatus.KEPT)
-    assert job.delivery_note is not None
-    assert ("since" in job.delivery_note) == shown
-    assert job.delivery_note.startswith("kept: ") != shown
+    assert job.status is (JobStatus.DELIVERED if shown else JobStatus.UNDELIVERED)
+    assert (job.delivered_by is not None) == shown
+    assert len(job.delivery_reasons) == len(answers)
 
 
 @pytest.mark.parametrize(
@@ -109,15 +111,16 @@ async def test_a_private_result_never_goes_to_a_channel(
     await post.delivery.deliver(job_id)
     assert post.discord.tried == tried
     assert len([sent for sent in post.discord.taken if sent.uploads]) == int(shown)
-    assert (await post.job(job_id)).status is (JobStatus.DELIVERED if shown else JobStatus.KEPT)
+    assert (await post.job(job_id)).status is (JobStatus.DELIVERED if shown else JobStatus.UNDELIVERED)
 
 
 async def test_a_token_that_discord_has_refused_is_not_tried_again(post: Post) -> None:
     job_id = await post.ready(seconds=0)
     await post.delivery.deliver(job_id)
     assert post.discord.tried == ["bot"]
-    note = (await post.job(job_id)).delivery_note
-    assert note == "edited by the bot itself, since the interaction's token was over"
+    job = await post.job(job_id)
+    assert job.delivered_by is DeliveryMethod.BOT_EDIT
+    assert job.delivery_reasons == (DeliveryReason.TOKEN_EXPIRED,)
 
 
 async def test_a_clock_that_is_ahead_ends_no_token(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,9 +170,9 @@ async def test_a_new_message_mentions_its_author_and_is_remembered(post: Post) -
     post.discord.enqueue("bot", refused(403, 50005))
     job_id = await post.ready(seconds=0)
     await post.delivery.deliver(job_id)
-    assert "<@1>, this took longer" in post.discord.taken[0].says
+    assert shows(post.discord.taken[0].says, LATE(user=1))
     job = await post.job(job_id)
-    assert (job.message_id, job.delivery_nonce) == (2000, f"{job_id}-post")
+    assert (job.message_id, job.delivered_by) == (2000, DeliveryMethod.NEW_MESSAGE)
 
 
 async def test_a_message_that_may_have_been_posted_is_looked_for_first(post: Post) -> None:
@@ -217,9 +220,9 @@ async def test_a_way_that_opens_again_meanwhile_does_not_show_it_twice(post: Pos
     post.discord.there = message(3333, 300)
     await post.delivery.deliver(job_id)
     assert post.discord.tried == ["bot", "dm", "look", "bot"]
-    note = (await post.job(job_id)).delivery_note
-    assert note is not None
-    assert note.startswith("sent as a direct message, since the interaction")
+    job = await post.job(job_id)
+    assert job.delivered_by is DeliveryMethod.DIRECT_MESSAGE
+    assert job.delivery_reasons == (DeliveryReason.TOKEN_EXPIRED, DeliveryReason.NOT_ALLOWED)
 
 
 async def test_what_cannot_be_looked_for_is_kept_rather_than_shown_twice(post: Post) -> None:
@@ -230,7 +233,7 @@ async def test_what_cannot_be_looked_for_is_kept_rather_than_shown_twice(post: P
     with pytest.raises(Undelivered):
         await post.delivery.deliver(job_id)
     await post.delivery.deliver(job_id)
-    assert (await post.job(job_id)).status is JobStatus.KEPT
+    assert (await post.job(job_id)).status is JobStatus.UNDELIVERED
     assert ways(post) == []
 
 
@@ -257,10 +260,10 @@ async def test_what_stays_too_large_is_said_and_kept(post: Post) -> None:
     await post.delivery.deliver(job_id)
     (sent,) = post.discord.taken
     assert not sent.uploads
-    assert "Too large to be sent here, but kept: 1 image" in sent.says
+    assert shows(sent.says, TOO_LARGE_HERE(count=1))
     job = await post.job(job_id)
     assert f"<t:{post.jobs.kept_until(job) // 1000}:D>" in sent.says
-    assert (job.status, job.delivery_note) == (JobStatus.KEPT, "edited by the interaction's token, without the images")
+    assert (job.status, job.delivered_by) == (JobStatus.UNDELIVERED, DeliveryMethod.TOKEN)
 
 
 # --- a card that takes words, but no pictures -----------------------------------------------------------------------
@@ -296,7 +299,7 @@ async def test_a_card_that_takes_no_pictures_offers_what_is_kept(post: Post, sta
     await post.delivery.deliver(job_id)
     (told,) = post.discord.taken
     assert ROW.findall(told.says) == ["show", "again", "edit", "delete"]
-    assert (await post.job(job_id)).status is JobStatus.KEPT
+    assert (await post.job(job_id)).status is JobStatus.UNDELIVERED
 
 
 async def test_a_card_whose_token_is_over_is_told_by_the_bot(post: Post) -> None:
@@ -327,7 +330,7 @@ async def test_a_card_that_may_show_the_pictures_is_not_overwritten(post: Post) 
     job_id = await post.ready(**PRIVATE)
     await post.delivery.deliver(job_id)
     assert post.discord.tried == ["token"]
-    assert (await post.job(job_id)).status is JobStatus.KEPT
+    assert (await post.job(job_id)).status is JobStatus.UNDELIVERED
 
 
 async def test_an_image_whose_file_is_gone_is_named(post: Post) -> None:
@@ -338,7 +341,7 @@ async def test_an_image_whose_file_is_gone_is_named(post: Post) -> None:
     await post.delivery.deliver(job_id)
     (sent,) = post.discord.taken
     assert len(sent.uploads) == 1
-    assert "No longer stored: 1 image of this job." in sent.says
+    assert shows(sent.says, NO_LONGER_STORED(count=1))
     assert "(image 2 of 2)" in json.loads(sent.says)[0]["components"][1]["items"][0]["description"]
 
 
@@ -382,10 +385,11 @@ async def test_where_nothing_new_came_nobody_is_told_twice(
     post: Post, options: dict[str, Any], expected: list[str]
 ) -> None:
     job_id = await shown_as_lost(post, **options)
-    note = (await post.job(job_id)).delivery_note
+    before = await post.job(job_id)
     post.provider.enqueue("fetch", Refused("Not from there.", setting="IMAGE_HOSTS"))
     await worked(post)
     assert ways(post) == expected
     job = await post.job(job_id)
     assert job.status is JobStatus.DELIVERED
-    assert options == {} or job.delivery_note == note
+    if options:
+        assert (job.delivered_by, job.delivery_reasons) == (before.delivered_by, before.delivery_reasons)
