@@ -21,7 +21,7 @@ from tests.wire.house import House
 
 pytestmark = pytest.mark.usefixtures("made_up_language")
 
-STILL_ENGLISH = ("engines", "credits", "usage", "quota", "server")
+STILL_ENGLISH = ("engines",)
 """The first words of commands whose cards are not all texts yet."""
 
 
