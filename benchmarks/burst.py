@@ -1,4 +1,4 @@
-"""Many /imagine in the same instant: how soon each is acknowledged, and how long the event loop stands still."""
+"""Many /imagine at the same instant: time to acknowledge each, and the longest event loop stall."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GOALS = {100: "p95 ≤ 200", 500: "p95 ≤ 500"}
 
 @dataclass(slots=True)
 class Outcome:
-    """Milliseconds: of each acknowledgement, and of each round's longest stall during the burst and after it."""
+    """Milliseconds until each acknowledgement, and each round's longest stall during and after the burst."""
 
     acknowledged: list[float] = field(default_factory=list)
     during: list[float] = field(default_factory=list)

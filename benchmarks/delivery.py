@@ -1,4 +1,4 @@
-"""Many large pictures are delivered while others ask: how soon those are answered, and how long the loop stands still.
+"""Many large images are delivered while others run commands: time to acknowledge, and the longest stall.
 
 Each large picture has to be made smaller before Discord takes it, which is a second of a core's time. Meanwhile many
 ask for more at once, in a server whose admin refuses as many words as can be refused, and some with prompts that are
@@ -18,11 +18,11 @@ from benchmarks.services import Pictures
 from fakes.discord.constants import EVERYTHING
 
 FILE_LIMIT = 3 << 19
-"""Bytes that a file may have in this server: half of what a large picture has."""
+"""File size limit of this server, in bytes: half of a large image."""
 LETTERS = "abcdefghijk"
-"""Of which the refused phrases and the long prompts are made."""
+"""The words of refused phrases and long prompts."""
 PEOPLE = 1000
-"""The number of the first person who delivers."""
+"""The number of the first person whose images are delivered."""
 PROMPT, PHRASES, PHRASE, CHOICES = 2000, 100, 40, 10
 """Characters of the longest prompt, how many phrases a list holds, their characters, and pictures of one command."""
 LONG_PROMPTS = 10
@@ -84,7 +84,7 @@ async def _round(outcome: Outcome, people: int, images: int, size: int, seed: in
 
 
 async def refuse_words(harness: Harness) -> None:
-    """Have an admin set the longest lists of words that can be set, none of which stands in any prompt here."""
+    """Let an admin set the longest possible lists of refused words, none of which is in any prompt here."""
     guild = harness.channel.guild
     assert guild is not None
     admin = harness.discord.user("admin")
@@ -95,13 +95,13 @@ async def refuse_words(harness: Harness) -> None:
 
 
 def phrases(first: int) -> str:
-    """A list of phrases that agree with a long prompt in every word but the last."""
+    """Phrases that match a long prompt in every word but the last."""
     same = " ".join(f"{letter}*" for letter in LETTERS)
     return ",".join(f"{same} {number:03d}"[:PHRASE] for number in range(first, first + PHRASES))
 
 
 def long_prompt(number: int) -> str:
-    """A prompt that is as long as can be, and stands for as many pictures as can be."""
+    """The longest prompt, for the largest number of images."""
     choices = ", ".join(map(str, range(CHOICES)))
     begins = f"number {number} {{{choices}}} "
     return (begins + f"{' '.join(LETTERS)} " * PROMPT)[:PROMPT].rstrip()

@@ -1,4 +1,4 @@
-"""How long jobs take, made up: from engines that are easy to foretell to one that cannot be foretold at all."""
+"""Made-up job durations: from engines that are easy to predict to one that cannot be predicted at all."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Make: TypeAlias = Callable[[Random], Iterator[float]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A kind of engine. ``foretells``: its past says enough of the next job to halve the waiting."""
+    """A kind of engine. ``foretells``: past durations predict the next one well enough to halve the lateness."""
 
     name: str
     make: Make
     foretells: bool = False
 
     def durations(self, jobs: int, seed: int) -> list[float]:
-        """So many jobs, in seconds, the same ones for the same seed."""
+        """Durations of so many jobs, in seconds; the same for the same seed."""
         return list(islice(self.make(Random(f"{self.name} {seed}")), jobs))
 
 
@@ -36,19 +36,19 @@ def steady(chance: Random) -> Iterator[float]:
 
 
 def two_humps(chance: Random) -> Iterator[float]:
-    """A cache, or two machines: quick ones and slow ones, by turns that nobody knows."""
+    """A cache, or two machines: fast and slow, in unpredictable order."""
     while True:
         yield max(1.0, chance.gauss(9, 0.7) if chance.random() < 0.6 else chance.gauss(32, 2))
 
 
 def heavy_tail(chance: Random) -> Iterator[float]:
-    """Most take 8 to 16 s, and now and then one takes minutes."""
+    """Most take 8 to 16 s; occasionally one takes minutes."""
     while True:
         yield min(500.0, 8 * chance.paretovariate(1.5))
 
 
 def drifting(chance: Random) -> Iterator[float]:
-    """From 10 to 40 s and back in the course of 200 jobs."""
+    """From 10 to 40 s and back over 200 jobs."""
     job = 0
     while True:
         yield (25 - 15 * math.cos(math.tau * job / 200)) * max(0.5, chance.gauss(1, 0.05))
@@ -64,7 +64,7 @@ def stepping(chance: Random) -> Iterator[float]:
 
 
 def queued(chance: Random) -> Iterator[float]:
-    """Two machines of 8 to 13 s that are busy with other people's jobs four fifths of the time."""
+    """Two machines of 8 to 13 s that are busy with other people's jobs 80 % of the time."""
     machines = [0.0, 0.0]
     now = 0.0
     while True:
@@ -75,7 +75,7 @@ def queued(chance: Random) -> Iterator[float]:
 
 
 def memoryless(chance: Random) -> Iterator[float]:
-    """After the first second it may end at any moment with the same chance: nobody can do better than a fixed time."""
+    """Exponential after the first second: nothing beats a fixed interval."""
     while True:
         yield 1 + chance.expovariate(1 / 15)
 

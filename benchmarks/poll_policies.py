@@ -1,4 +1,4 @@
-"""The ways of polling that are measured, and how long each made-up job takes."""
+"""The poll policies that are measured, and the duration of each made-up job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _request: ContextVar[ImageRequest] = ContextVar("request")
 
 
 class Scheduled(Watch):
-    """Asks first at an age that was settled before, and then at a fixed interval; seconds."""
+    """Polls first at a given age, then at a fixed interval; both in seconds."""
 
     def __init__(self, *given: Any, first: float, then: float, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -29,12 +29,12 @@ class Scheduled(Watch):
 
 
 def takes(prompt: str, low: float, high: float, seed: int) -> float:
-    """How many seconds the job with this prompt takes: the same in every process and under every policy."""
+    """Seconds that the job with this prompt takes: the same in every process and for every policy."""
     return Random(f"{seed} {prompt}").uniform(low, high)
 
 
 def adopt(policy: str, *, low: float, high: float, seed: int, latency: float) -> None:
-    """Let this process poll by a policy. ``latency`` is what an answer of the provider takes, in seconds."""
+    """Make this process use a poll policy. ``latency`` is the provider's response time in seconds."""
     if policy == "easel":
         return
     if policy == "oracle":

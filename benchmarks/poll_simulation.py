@@ -1,4 +1,4 @@
-"""Jobs of a provider that is only numbers, asked for by the worker's own code on a clock that skips waiting."""
+"""Simulates polling: the worker's own code on a virtual clock, with a provider that is only numbers."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from fakes.clock import VirtualClock
 CALLS = 2
 
 Watching: TypeAlias = Callable[[float], Callable[..., Watch]]
-"""How a job that will take so many seconds is watched. Only the oracle looks at that number."""
+"""The poll schedule of a job, by its true duration in seconds. Only the oracle looks at that."""
 
 Says: TypeAlias = Callable[[float, float], Waiting]
-"""What the provider says at an age of a job that will take so many seconds."""
+"""What the provider answers at an age of a job, by its true duration in seconds."""
 
 
 class Scheduled(Watch):
-    """Asks at a time that was settled before, and then at a fixed interval."""
+    """Polls at a given time, then at a fixed interval."""
 
     def __init__(
         self, past: Past, rate: Rate, clock: Clock, *, sent: Elapsed, shortest: float, first: float, then: float
@@ -44,22 +44,22 @@ class Scheduled(Watch):
         return self._first if self._asked is None else self._asked + self._then
 
     def _worth(self) -> float:
-        """Where the rate is short, whoever came first goes first."""
+        """If the rate limit is short, first come, first served."""
         return 0.0
 
 
 def nothing(_age: float, _takes: float) -> Waiting:
-    """A provider that says no more than that it is not done."""
+    """A provider that only says that it is not done."""
     return Waiting()
 
 
 def easel(_: float) -> Callable[..., Watch]:
-    """As the worker does it."""
+    """The worker's own schedule."""
     return Watch
 
 
 def priced(part: float) -> Watching:
-    """As the worker does it under load, but with polls that cost this part of what they cost then."""
+    """As the worker does it under load, with the price of a poll multiplied by ``part``."""
 
     def price(usual: float, _: float) -> float:
         return part * polling.price(usual, polling.MANY)
@@ -72,13 +72,13 @@ def every(seconds: float) -> Watching:
 
 
 def oracle(duration: float) -> Callable[..., Watch]:
-    """Asks once, at the very end."""
+    """Polls once, at the very end."""
     return partial(Scheduled, first=duration, then=AiClient.shortest_poll)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """How late each job was noticed, in seconds, and how often it was asked for."""
+    """The lateness of each job, in seconds, and its number of polls."""
 
     durations: Sequence[float]
     lateness: list[float] = field(default_factory=list)
@@ -86,7 +86,7 @@ class Outcome:
 
     @classmethod
     def together(cls, outcomes: Sequence[Outcome]) -> Outcome:
-        """All their jobs in one."""
+        """All jobs of several outcomes."""
         return cls(
             [each for outcome in outcomes for each in outcome.durations],
             [each for outcome in outcomes for each in outcome.lateness],
@@ -102,17 +102,17 @@ class Outcome:
         return statistics.fmean(self.polls)
 
     def late(self, part: float) -> float:
-        """The lateness that this part of the jobs keeps below."""
+        """The quantile of the lateness."""
         return sorted(self.lateness)[min(len(self.lateness) - 1, int(part * len(self.lateness)))]
 
     def after(self, jobs: int) -> Outcome:
-        """Without the first ones."""
+        """Without the first jobs."""
         return Outcome(self.durations[jobs:], self.lateness[jobs:], self.polls[jobs:])
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The worker's way beside the fixed interval that makes as many polls."""
+    """The worker's schedule compared with the fixed interval that makes as many polls."""
 
     ours: Outcome
     fixed: Outcome
@@ -123,7 +123,7 @@ class Compared:
 
 
 def at_fixed_interval(durations: Sequence[float], polls_a_job: float) -> Outcome:
-    """What a fixed interval gives that makes as many polls, when nothing holds it up."""
+    """The outcome of the fixed interval that makes as many polls, without any rate limit."""
     short, long = 0.01, 10 * max(durations)
     for _ in range(60):
         interval = math.sqrt(short * long)
@@ -182,7 +182,7 @@ def simulate(
     says: Says = nothing,
     seed: int = 0,
 ) -> Outcome:
-    """Let these jobs arrive ``gap`` seconds apart in the mean, at a provider that allows ``rate`` requests a second.
+    """Let these jobs arrive ``gap`` seconds apart on average, at a provider that allows ``rate`` requests a second.
 
     At most ``at_once`` of them run side by side.
     """

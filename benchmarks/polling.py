@@ -1,4 +1,4 @@
-"""How well the polling does, in a simulation that drives the worker's own code: ``python -m benchmarks.polling``.
+"""Simulates the worker's poll schedule: ``python -m benchmarks.polling``.
 
 Time is simulated, so the figures are the same on every machine.
 """
@@ -46,7 +46,7 @@ RECORDED_AT_LEAST = 50
 
 
 def compare(scenario: Scenario, seeds: Sequence[int], *, price: float = 1.0, says: Says = nothing) -> Compared:
-    """Watch its jobs where a poll costs this part of its price under load, and the rate is never short."""
+    """Poll its jobs with ``price`` times the usual price of a poll, without a rate limit."""
     runs = []
     for seed in seeds:
         durations = scenario.durations(JOBS, seed)
@@ -57,18 +57,18 @@ def compare(scenario: Scenario, seeds: Sequence[int], *, price: float = 1.0, say
 
 
 def time_left(age: float, takes: float) -> Waiting:
-    """A provider that says how much is left, a fifth too little."""
+    """A provider that says how much time is left, 20 % too little."""
     return Waiting(eta_seconds=max(0.0, 0.8 * (takes - age)))
 
 
 def percent(age: float, takes: float) -> Waiting:
-    """A provider that says how far it is, in tens."""
+    """A provider that says its progress in steps of 10 %."""
     return Waiting(percent=int(10 * age / takes) * 10)
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Jobs at 10 requests a second: ``gap`` seconds apart in the mean, or so many at a time."""
+    """Jobs at 10 requests a second: ``gap`` seconds apart on average, or so many at a time."""
 
     name: str
     scenario: Scenario
@@ -77,7 +77,7 @@ class Load:
     jobs: int = 200
 
     def run(self, watching: Watching, seeds: Sequence[int], *, past: int) -> Outcome:
-        """``past`` more jobs have come before these."""
+        """``past`` more jobs run before these, to learn from."""
         runs = []
         for seed in seeds:
             durations = self.scenario.durations(past + self.jobs, seed)
@@ -129,13 +129,13 @@ def under_load(seeds: Sequence[int]) -> Iterator[str]:
 
 
 def curves(scenarios: Sequence[Scenario], seeds: Sequence[int]) -> Iterator[tuple[str, list[Compared]]]:
-    """Each scenario with what comes of cheaper and of dearer polls."""
+    """Each scenario at several prices of a poll."""
     for scenario in scenarios:
         yield scenario.name, [compare(scenario, seeds, price=price) for price in PRICES]
 
 
 async def recorded(url: str) -> list[Scenario]:
-    """What each kind of job really took, oldest first, where a database knows enough of it."""
+    """Real durations of each kind of job from a database, oldest first, if there are enough."""
     kinds: dict[Kind, list[float]] = {}
     database = await Database.open(url)
     try:

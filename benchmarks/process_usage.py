@@ -1,4 +1,4 @@
-"""What a process has used, as Linux tells it."""
+"""Processor time and memory of a process, from Linux."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def resident_mib(pid: int) -> float:
 
 
 def keep_to_core(pid: int, core: int) -> None:
-    """Let a process, with all of its threads, run on one core alone."""
+    """Pin a process with all its threads to one core."""
     for task in Path(f"/proc/{pid}/task").iterdir():
         os.sched_setaffinity(int(task.name), {core})

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.profile``: what the bot's event loop spends a job's time on.
+"""``python -m benchmarks.profile``: profiles the bot's event loop.
 
 The profiler makes small functions look dearer than they are: the order tells more than the times.
 """
@@ -16,7 +16,7 @@ from benchmarks.harness import Conditions, Harness
 
 
 async def profiled(jobs: int, images: int, gap: float, path: Path) -> None:
-    """Let so many jobs run under the profiler, ``gap`` seconds apart."""
+    """Run so many jobs under the profiler, ``gap`` seconds apart."""
     async with Harness(Conditions(), profile=path) as harness:
         await harness.start()
         await harness.at_work()

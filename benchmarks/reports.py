@@ -19,11 +19,12 @@ from typing import Any
 
 from benchmarks.figures import Figure, figure
 from bot.domain.periods import span
-from bot.servers.report_pages import page_of
-from storage import ledger, reports, spending, tables
+from bot.servers.reports import page_of
+from storage import ledger, reports, tables
 from storage.database import AsyncConnection, Database, migrate
+from storage.ledger import Scope
 from storage.migrations import known_versions
-from storage.reports import DAY, By, Scope
+from storage.reports import DAY, By
 
 ENTRIES, USERS, CHANNELS, DAYS = 1_000_000, 5_000, 40, 365
 SERVER = 81384788765712384
@@ -35,7 +36,7 @@ AT_ONCE = 20_000
 FOLDER = Path(tempfile.gettempdir()) / "easel-benchmark"
 """Databases are kept here for the next time."""
 
-Ask = Callable[[Database], Awaitable[Any]]
+Ask = Callable[[AsyncConnection], Awaitable[Any]]
 
 
 def entries(number: int, *, seed: int = 7) -> Iterator[dict[str, Any]]:
@@ -110,46 +111,37 @@ def questions(user: int) -> dict[str, Ask]:
             for by in By:
                 found[f"/usage report, {by}, {place}, {period}"] = first_page(by, scope)
     month = NOW - 30 * DAY
-    plainly: dict[str, Callable[[AsyncConnection], Awaitable[Any]]] = {
+    mine = Scope(None, user, month, NOW)
+    return found | {
         "/usage user, all time": lambda conn: reports.report(conn, By.ENGINE, Scope(SERVER, user), limit=10),
-        "/credits, this month": lambda conn: ledger.totals(conn, since=month, user_id=user),
-        "/credits, all time": lambda conn: ledger.totals(conn, since=0, user_id=user),
-        "/credits, by day": lambda conn: spending.by_time(conn, user_id=user, since=month, until=NOW, step=DAY),
+        "/credits, this month": lambda conn: reports.report(conn, By.ENGINE, mine, limit=25),
+        "/credits, all time": lambda conn: reports.report(conn, By.ENGINE, Scope(None, user), limit=25),
+        "/credits, by day": lambda conn: reports.spent_by_time(conn, mine, DAY),
         "a limit's check": lambda conn: ledger.without_grants(conn, since=month, user_id=user, server_id=SERVER),
     }
-    return found | {name: on_one_connection(ask) for name, ask in plainly.items()}
 
 
 def first_page(by: By, scope: Scope) -> Ask:
     """The figures of a report and of its chart."""
 
-    async def ask(database: Database) -> None:
-        assert (await page_of(database, by, scope, 1, NOW)).totals.spent
+    async def ask(conn: AsyncConnection) -> None:
+        assert (await page_of(conn, by, scope, 1, NOW)).totals.spent
 
     return ask
-
-
-def on_one_connection(ask: Callable[[AsyncConnection], Awaitable[Any]]) -> Ask:
-    """The query, as a function of the database."""
-
-    async def asked(database: Database) -> None:
-        async with database.read() as conn:
-            await ask(conn)
-
-    return asked
 
 
 async def biggest_spender(database: Database) -> int:
     """The user with the largest number of entries to add up."""
     async with database.read() as conn:
-        (user,), _ = await reports.spenders(conn, Scope(SERVER), limit=1)
-    return user
+        (line,) = (await reports.report(conn, By.USER, Scope(SERVER), limit=1)).lines
+    return int(line.key or 0)
 
 
 async def milliseconds_of(database: Database, ask: Ask) -> float:
     """The time of one call."""
     start = time.perf_counter()
-    await ask(database)
+    async with database.read() as conn:
+        await ask(conn)
     return (time.perf_counter() - start) * 1000
 
 

@@ -1,4 +1,4 @@
-"""Killed with many jobs in flight: how long until READY, until all are taken up, and until all were asked for."""
+"""Restart with many jobs in flight: seconds until READY, until all are resumed, and until all were polled."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def restart(jobs: int, rounds: int, seed: int) -> list[Figure]:
 
 
 async def _first_polls(harness: Harness, since: float) -> list[float]:
-    """When each job was asked for first after a time."""
+    """When each job was first polled after a time."""
     polls = (await harness.served()).polls.values()
     later = ([at for at in times if at >= since] for times in polls)
     return [min(times) for times in later if times]

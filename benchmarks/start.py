@@ -1,4 +1,4 @@
-"""How long a start takes: from the command to the gateway's READY, and the imports alone."""
+"""Start-up time: from the command to the gateway's READY, and the imports alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ print(time.perf_counter() - began, time.process_time() - used)
 
 
 async def start(rounds: int, seed: int) -> list[Figure]:
-    """Seconds, on empty data and on data that is there."""
+    """Seconds, with empty and with existing data."""
     imports, processor, first, later = [], [], [], []
     await _import()
     for each in range(rounds):

@@ -1,4 +1,4 @@
-"""How many jobs a second the bot gets through on one core, with nothing lost."""
+"""Jobs per second on one core, with nothing lost."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from benchmarks.harness import Conditions, Harness, Program
 from benchmarks.process_usage import cpu_seconds, keep_to_core
 
 AT_ONCE = 60
-"""So many users, each of whom asks for the next picture as soon as the last one is shown."""
+"""Users; each runs the next command as soon as the last result is shown."""
 
 
 async def throughput(seconds: float, seed: int) -> list[Figure]:
-    """Jobs shown in each second, all rates and limits lifted, and the bot kept to one core."""
+    """Jobs shown in each second, without rate limits, and with the bot pinned to one core."""
     conditions = Conditions(seconds=(0.5, 1.5), rate=None, provider_latency=0.01, discord_latency=0.01, seed=seed)
     async with Harness(conditions, program=Program.PLAIN) as harness:
         await harness.start()

@@ -1,4 +1,4 @@
-"""The faults that are mixed in: of the image services, of Discord, of the network between, and of the machine."""
+"""Random faults during a run: of the image services, of Discord, of the network and of the machine."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def has_files(call: Call) -> bool:
 
 
 class Kind(StrEnum):
-    """The kinds of faults, each of which can be had alone."""
+    """The kinds of faults. Each can be chosen alone."""
 
     COMMON = "common"
-    """Errors, cuts and limits of the services and of Discord, and a gateway that drops."""
+    """Errors, cut connections and rate limits of the services and of Discord; a gateway that disconnects."""
     MALFORMED = "malformed"
-    """ai-client answers with something else, or 404, at any of its calls."""
+    """ai-client sends malformed answers, or 404, to any call."""
     LOST = "lost"
-    """The answer to a paid request is lost, again and again, or the request arrives only after that."""
+    """The answer to a paid request is lost, repeatedly, or the request arrives only after that."""
     CLOCK = "clock"
     """The wall clock is set forward and back."""
     LOCK = "lock"
     """Another program holds the database's lock."""
     POOL = "pool"
-    """Pictures that take long to encode, and slow lookups of names."""
+    """Images that take long to encode, and slow DNS."""
     DISK = "disk"
     """No file can be written."""
     ECHO = "echo"
@@ -45,11 +45,11 @@ class Kind(StrEnum):
     SHARE = "share"
     """Private results are shared, more than once."""
     KEY = "key"
-    """A start without a provider's key while its jobs are made."""
+    """A start without a provider's key while its jobs are being rendered."""
 
 
 class FaultMix:
-    """Places a few faults of these ``kinds`` at a time, each for a few requests or a moment, drawn by ``chance``."""
+    """Places a few random faults of these ``kinds`` at a time, each for a few requests or a moment."""
 
     def __init__(
         self, discord: Discord, services: StandIn, machine: Machine, kinds: Collection[Kind], chance: random.Random
@@ -60,7 +60,7 @@ class FaultMix:
         self.kinds = frozenset(kinds)
         self._chance = chance
         self.faults: Counter[str] = Counter()
-        """How many were placed, by kind."""
+        """How many were placed, by name."""
         common: tuple[tuple[str, Callable[[], object]], ...] = (
             ("service: 429", self._busy),
             ("service: 5xx, not done", lambda: self._service(Status(chance.choice((500, 502, 503))))),
@@ -100,18 +100,18 @@ class FaultMix:
         self._begin()
 
     def phrases(self) -> list[str]:
-        """What stands in some prompts because of the faults that there are."""
+        """Words that some prompts contain to trigger a fault."""
         return [*(ECHOED if Kind.ECHO in self.kinds else ()), *((NOISE,) if Kind.POOL in self.kinds else ())]
 
     def change(self) -> None:
-        """A few more faults."""
+        """Place a few more faults."""
         number = min(len(self._places), self._chance.choice((0, 1, 1, 2, 3)))
         for name, place in self._chance.sample(self._places, number):
             self.faults[name] += 1
             place()
 
     async def clear(self) -> None:
-        """No fault any more, but what the services are always like and the time of day."""
+        """Remove all faults, except those that always hold and the time of day."""
         self._discord.faults.clear()
         self._services.behave()
         await self._machine.clear()

@@ -1,4 +1,4 @@
-"""Where the bot is killed: at each side of each call that it makes, around each commit, and at any moment."""
+"""Kills the bot: before and after each kind of call that it makes, around each commit, and at random moments."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from fakes.services.exchange import Exchange
 from fakes.services.faults import cut
 
 AROUND_A_COMMIT = 0.06
-"""Seconds within which what an answer brought is committed, or is just about to be."""
+"""Seconds within which the result of an answer is committed, or just about to be."""
 
 
 class Side(StrEnum):
-    """On which side of a call the bot dies."""
+    """The moment of a call at which the bot dies."""
 
     LOST = "before it arrived"
     UNHEARD = "after it was done, before the answer"
@@ -57,7 +57,7 @@ class Place:
 
     @property
     def seldom(self) -> bool:
-        """Whether it is made but once in a life, or less."""
+        """Whether it is made at most once per life."""
         return self.late or self.sharing or self.pattern == "/users/@me"
 
     def fits(self, call: Call, world: World) -> bool:
@@ -85,13 +85,13 @@ PLACES = (
     Place("aithriving: the paid request (core)", "", "aithriving.core"),
 )
 LOOKING = Place("Discord: looking for a lost message", "GET", "/channels/*/messages")
-"""Seldom: it is watched all the time, and not for one life of the bot only."""
+"""Rare, so the trap is set for many lives and not for one."""
 POINTS = tuple((place, side) for place in PLACES for side in place.sides)
 
 
 @dataclass(slots=True)
 class _Trap:
-    """Waits for one call of those that fit, after the first ``skip`` of them."""
+    """Waits for a call that fits, after skipping the first ``skip`` of them."""
 
     place: Place
     world: World
@@ -99,7 +99,7 @@ class _Trap:
     armed: bool = True
 
     def springs(self) -> bool:
-        """A call that fits has come."""
+        """A call that fits has arrived."""
         if not self.armed:
             return False
         self.skip -= 1
@@ -117,7 +117,7 @@ class _Trap:
 
 
 class Killer:
-    """Kills the bot, once a life, and remembers where."""
+    """Kills the bot once per life and records where."""
 
     def __init__(self, discord: Discord, services: StandIn, bot: BotProcess, chance: random.Random) -> None:
         self._discord = discord
@@ -125,9 +125,9 @@ class Killer:
         self._bot = bot
         self._chance = chance
         self.struck = asyncio.Event()
-        """Set from a kill until the next life."""
+        """Set from a kill until the next start."""
         self.where: Counter[str] = Counter()
-        """How often, by place and side."""
+        """The number of kills, by place and side."""
 
     @property
     def kills(self) -> int:
@@ -143,7 +143,7 @@ class Killer:
         self._discord.world.changes.notify()
 
     def lie_in_wait(self, place: Place, side: Side, *, skip: int = 0) -> Callable[[], None]:
-        """Strike at such a call, after the first ``skip`` of them. Returns what takes the trap away."""
+        """Set a trap at such a call, after the first ``skip`` of them. Returns a function that removes it."""
         name, trap = f"{place.name}, {side.value}", _Trap(place, self._discord.world, skip)
         if place.method:
             self._at_discord(trap, side, name)

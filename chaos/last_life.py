@@ -1,5 +1,7 @@
-"""The last life of the bot: nobody kills it, and all that takes its time happens in it, beside people who only want
-their pictures. What these people see is noted, since nothing of the rest may concern them."""
+"""The bot's last life: nobody kills it, and the slow scenarios run in it.
+
+Beside them, bystanders run ordinary commands. What they see is recorded: no fault of others may affect them.
+"""
 
 from __future__ import annotations
 
@@ -23,38 +25,38 @@ from fakes.discord.people import NotOfferedError, Person
 from fakes.services import Call, Fate, Fault, StandIn
 
 FIRST_ANSWER = 3.0
-"""Seconds within which Discord wants the first answer."""
+"""Seconds that Discord allows for the first answer."""
 HELD_UP = 20.0
-"""Seconds after which somebody was held up whose pictures take two."""
+"""Seconds after which a bystander counts as held up; their images take two."""
 EVERY = 0.4
-"""Seconds between two commands of people who have nothing to do with any fault."""
+"""Seconds between two commands of bystanders."""
 FOR = 8.0
-"""Seconds for which these people ask."""
+"""Seconds for which bystanders run commands."""
 DEPLOY = 6.0
-"""Seconds for which a service answers oddly while it is deployed."""
+"""Seconds for which a service sends malformed answers during a deployment."""
 LOCKED = 4.0
 """Seconds for which another program holds the database: longer than Discord waits for a first answer."""
 
 
 @dataclass(slots=True)
 class Noted:
-    """What was seen in the last life. ``unconcerned`` are the commands that no fault was meant for."""
+    """What was seen in the last life. ``unconcerned`` are the commands of bystanders."""
 
     unconcerned: list[Ask] = field(default_factory=list)
     shown_after: dict[Ask, float] = field(default_factory=dict)
-    """Seconds from the command to the pictures in its card."""
+    """Seconds from the command to the images in its card."""
     charged_twice: list[Ask] = field(default_factory=list)
-    """What had to be sent again though it was not lost: no way leads to one bill there."""
+    """Commands that had to be sent again though they had arrived: two bills are unavoidable."""
     unanswered: list[str] = field(default_factory=list)
-    """Commands and presses that had no answer within three seconds."""
+    """Commands and presses without an answer within three seconds."""
 
     def waiting(self, now: float) -> list[Ask]:
-        """Those of the unconcerned that may still get their pictures in time; ``now`` is the monotonic clock's."""
+        """Commands of bystanders that may still be shown in time; ``now`` is of the monotonic clock."""
         due = [ask for ask in self.unconcerned if ask not in self.shown_after]
         return [ask for ask in due if now < ask.asked_at + HELD_UP]
 
     def wrong(self) -> list[str]:
-        """Those of the unconcerned that did not get their pictures in their card, or not in time."""
+        """Commands of bystanders whose images did not appear in the card, or not in time."""
         found = []
         for ask in self.unconcerned:
             after = self.shown_after.get(ask)
@@ -65,7 +67,7 @@ class Noted:
 
 
 class LastLife:
-    """Lets the faults of these ``kinds`` happen; ``heavy`` is how many large pictures each of some jobs has."""
+    """Runs the scenarios of these ``kinds``; ``heavy`` is the number of large images of some jobs."""
 
     def __init__(
         self,
@@ -89,7 +91,7 @@ class LastLife:
         self.noted = Noted()
 
     async def happen(self) -> None:
-        """All of it, side by side."""
+        """Run them all concurrently."""
         happenings: dict[Kind, Callable[[], Awaitable[None]]] = {
             Kind.MALFORMED: self._malformed,
             Kind.LOST: self._losses,
@@ -105,11 +107,11 @@ class LastLife:
 
     @property
     def waits(self) -> bool:
-        """Whether somebody may still get their pictures in time."""
+        """Whether a bystander may still get their images in time."""
         return bool(self.noted.waiting(time.monotonic()))
 
     async def follow(self) -> None:
-        """Note when the unconcerned see their pictures, until cancelled."""
+        """Record when bystanders see their images, until cancelled."""
         while True:
             for ask in self.noted.unconcerned:
                 card = ask.card
@@ -118,7 +120,7 @@ class LastLife:
             await asyncio.sleep(0.1)
 
     async def end(self) -> None:
-        """What was shared is asked to be shared once more; then every answer that is due has come or is late."""
+        """Press Share again on what was shared; then wait until every answer that is due has come or is late."""
         if Kind.SHARE in self._kinds:
             for ask in [ask for ask in self._crowd.shareable() if ask.shared]:
                 await self._crowd.share(ask)
@@ -180,7 +182,7 @@ class LastLife:
         await self._ask()
 
     async def _success(self) -> None:
-        """ai-client makes a picture."""
+        """Let ai-client succeed once."""
         asked = await self._ask()
         self.noted.unconcerned.append(asked)
         with contextlib.suppress(TimeoutError):  # that nothing came is seen by the count

@@ -1,4 +1,4 @@
-"""The faults of the machine under the bot: its clock is set, its database is locked, its disk is full."""
+"""Faults of the bot's machine: the clock is set, the database is locked, the disk is full."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SECOND, MINUTE, DAY = 1000, 60_000, 86_400_000
 STEPS = (2 * SECOND, 120 * SECOND, 16 * MINUTE, DAY)
 """Milliseconds by which the clock is set, forward or back."""
 YEARS = 400 * DAY
-"""Milliseconds by which a clock may be wrong when a machine starts: longer than anything is kept."""
+"""Milliseconds by which a clock may be wrong when a machine starts: longer than any retention period."""
 FURTHEST = 2 * DAY
 """Milliseconds by which the clock is wrong, at most."""
 
 
 class Machine:
-    """Carries out the faults, now or some seconds later. ``close`` ends those that are under way."""
+    """Carries out the faults, now or some seconds later. ``close`` ends those in progress."""
 
     def __init__(self, conditions: Conditions, database_url: str, chance: random.Random) -> None:
         self.conditions = conditions
@@ -30,16 +30,16 @@ class Machine:
         self._under_way: set[asyncio.Task[None]] = set()
 
     def set_clock(self, milliseconds: int) -> None:
-        """Set the wall clock forward, or back by a number below 0."""
+        """Set the wall clock forward; a negative number sets it back."""
         self.conditions.clock += milliseconds
 
     def set_clock_anyhow(self) -> None:
-        """Set it forward or back, by little or by much."""
+        """Set it forward or back, by a little or a lot."""
         step = self._chance.choice(STEPS) * self._chance.choice((-1, 1))
         self.set_clock(step if abs(self.conditions.clock + step) <= FURTHEST else -step)
 
     async def lock(self, seconds: float) -> None:
-        """Hold the database's write lock, as another program may."""
+        """Hold the database's write lock, as another program could."""
         try:
             database = await Database.open(self._database_url)
         except StorageError:
@@ -55,13 +55,13 @@ class Machine:
             await database.close()
 
     async def fill_disk(self, seconds: float) -> None:
-        """No picture can be written for so long."""
+        """Let writes of image files fail for this long."""
         self.conditions.disk_full = True
         await asyncio.sleep(seconds)
         self.conditions.disk_full = False
 
     async def slow_names(self, lookup: float, seconds: float) -> None:
-        """Each lookup of a name takes ``lookup`` seconds, for so long."""
+        """Let each DNS lookup take ``lookup`` seconds, for this long."""
         self.conditions.slow_names = round(1000 * lookup)
         await asyncio.sleep(seconds)
         self.conditions.slow_names = 0
@@ -79,7 +79,7 @@ class Machine:
         self._soon(self.slow_names(self._chance.uniform(0.1, 1.0), 2.0))
 
     async def clear(self) -> None:
-        """Nothing is wrong any more but the time of day."""
+        """End all faults except the wrong time of day."""
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What the image services do to single commands, in whatever life of the bot, and the pictures that they paint."""
+"""Faults of the image services for single commands, across lives of the bot; and the painter of a run."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fakes.services.faults import Reset, cut
 from fakes.services.pictures import noise
 
 NOISE = "static"
-"""A prompt with this word is painted as noise: as large as pictures get, and as slow to encode."""
+"""A prompt with this word is painted as noise, which gives the largest files and is slowest to encode."""
 ECHOED = ("too many requests", "invalid api key", "not enough credits")
 """Prompts with these words are refused in a sentence that repeats them."""
 BODIES = tuple(name for name in MALFORMED if name != "list")
-"""Odd answers. Without the empty list: a service that says so of a thread with a request in it is lying."""
+"""Malformed answers, without the empty list: for a thread with a request in it, that would be a lie."""
 REFUSALS = ("404", "410")
-"""Those of them with which a service says that it did nothing."""
+"""Those that say that nothing was done."""
 LOST_AFTER = 5
 """Seconds for which the bot looks for a lost request here; its own default would outlast the whole run."""
 LATE = 3.5
@@ -29,7 +29,7 @@ LATE = 3.5
 
 
 def paint(picture: Picture) -> bytes:
-    """Noise where the prompt asks for it, else one colour."""
+    """Noise if the prompt asks for it, otherwise one colour."""
     return noise(picture) if NOISE in picture.prompt else flat(picture)
 
 
@@ -46,13 +46,13 @@ def echoes(services: StandIn) -> None:
 
 
 def malformed_bodies() -> InTurn:
-    """All kinds of malformed answers, one for each call."""
+    """Each kind of malformed answer, one per call."""
     return InTurn(*(malformed(name) for name in BODIES))
 
 
 @dataclass(slots=True)
 class Late:
-    """The answer is lost at once, and the request, which waited in front of the service, is done ``seconds`` later."""
+    """Lose the answer at once, and carry out the request ``seconds`` later."""
 
     seconds: float
     _under_way: list[asyncio.Task[web.Response]] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Late:
 
 
 class Spite:
-    """Faults that meet the ai-client calls of one command alone. ``number`` stands in its prompt."""
+    """Faults for the ai-client calls of one command: the one with ``number`` in its prompt."""
 
     def __init__(self, services: StandIn, number: int) -> None:
         self._services = services
@@ -76,7 +76,7 @@ class Spite:
         self._sent_at = 0.0
 
     def loses_each_request(self) -> None:
-        """Nothing is ever done, and no answer is ever given."""
+        """Never carry it out and never answer."""
         self._services.misbehave(Fault("ai-client.entry", Reset(), times=None, match=self._is_request))
 
     def loses_the_answer(self, *, late: float, silent_for: float) -> None:
@@ -91,7 +91,7 @@ class Spite:
         )
 
     def holds_the_request(self) -> None:
-        """The answer is lost, and the request is done only when it is sent again: both are made and charged for."""
+        """Lose the answer; carry out the request only when it is sent again: then both are rendered and charged."""
         held: list[Exchange] = []
 
         async def act(exchange: Exchange) -> web.StreamResponse:

@@ -23,9 +23,7 @@ class Help(commands.Cog):
 
     @app_commands.command(name="help", description=locale_str("What you can do here, with examples"))
     @app_commands.describe(about=locale_str("The subject; default: an overview"))
-    @app_commands.choices(
-        about=[Choice(name=locale_str(subject.title.message.english), value=name) for name, subject in SUBJECTS.items()]
-    )
+    @app_commands.choices(about=_SUBJECTS)
     async def show(self, interaction: discord.Interaction[Easel], about: str | None = None) -> None:
         mention = self.client.mention
         manages = origin_of(interaction).manage_server

@@ -29,7 +29,7 @@ HEIGHT = 1400
 
 
 async def live_through_a_month(studio: Studio) -> None:
-    """What people did in the weeks before."""
+    """What people did in the previous weeks."""
     chance = random.Random(5)
     now = studio.runtime.clock.now()
     people = [person.id for person in studio.world.people]
@@ -42,7 +42,7 @@ async def live_through_a_month(studio: Studio) -> None:
 async def live_once(
     tx: AsyncConnection, studio: Studio, user_id: int, at: int, engine: str, price: int, exact: bool, number: int
 ) -> None:
-    """One job of one request; now and then it failed."""
+    """One job with one request; some fail."""
     server_id, channel_id = studio.world.server.id, studio.world.channel.id
     job_id = await rows.add_job(
         tx,
@@ -72,13 +72,13 @@ async def live_once(
 
 
 async def keep(visitor: Visitor, message: Locator, name: str) -> None:
-    """Keep the picture of a message."""
+    """Save a screenshot of a message."""
     await visitor.settled()
     await message.screenshot(path=FOLDER / name)
 
 
 async def take() -> None:
-    """A report, a limit, and what somebody is told who reaches it."""
+    """A report, a limit, and the refusal of somebody who reached it."""
     settings = config.load({"LOG_LEVEL": "warning"}, env_file=None)
     logs.set_up(settings.log_level, settings.log_format, settings.reader.secrets)
     async with open_studio(settings, StandIn(seconds=None)) as studio:
@@ -93,14 +93,14 @@ async def take() -> None:
             await visitor.pictures(report, 1)
             await keep(visitor, report, "admins-report.png")
             await visitor.run("quota set", {"credits": "25", "period": "month"})
-            await visitor.run("quota set", {"for": "the server as a whole", "credits": "600"})
+            await visitor.run("quota set", {"for": "server", "credits": "600"})
             await visitor.run("quota show", {})
             limits = visitor.message("Limits in this server").last
             await expect(limits).to_contain_text("25 credits a month")
             await keep(visitor, limits, "admins-quota.png")
             await visitor.become("Ada")
             await visitor.run("imagine", {"prompt": "a lighthouse on a cliff", "images": "4"})
-            refusal = visitor.message("are left").last
+            refusal = visitor.message("resets on").last
             await expect(refusal).to_contain_text("Manage Server")
             await keep(visitor, refusal, "admins-refusal.png")
 

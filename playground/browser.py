@@ -28,13 +28,13 @@ PATIENCE = 30_000
 
 
 def chromium() -> str | None:
-    """Where the browser is, or None."""
+    """The path of the browser, or None."""
     return next((found for name in CHROMIUM if (found := shutil.which(name))), None)
 
 
 @asynccontextmanager
 async def visit(address: str, *, width: int = 1180, height: int = 900) -> AsyncIterator[Visitor]:
-    """Open the page in a window of its own. Raises LookupError where there is no Chromium."""
+    """Open the page in its own window. Raises LookupError if there is no Chromium."""
     path = await asyncio.to_thread(chromium)
     if path is None:
         raise LookupError("there is no Chromium on this machine")
@@ -53,7 +53,7 @@ async def visit(address: str, *, width: int = 1180, height: int = 900) -> AsyncI
 
 
 class Visitor:
-    """What a person does in the page, and where a person looks."""
+    """What a person does and sees in the page."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -62,25 +62,25 @@ class Visitor:
         self.status = page.locator("#action-status")
 
     async def settled(self) -> None:
-        """Wait until the page has drawn all it has."""
+        """Wait until the page has drawn everything."""
         await expect(self.page.locator("#preview-app")).to_have_attribute("aria-busy", "false")
 
     async def idle(self) -> None:
-        """Wait until the page is not busy with anything a person did; while it is, its status ends in "…"."""
+        """Wait until the page has finished the last action; until then its status ends in "…"."""
         await expect(self.status).not_to_have_text(re.compile("…$"))
 
     async def become(self, name: str) -> None:
-        """Be another person from now on."""
+        """Act as another person from now on."""
         await self.page.get_by_label("Viewing as").select_option(label=name)
         await self.idle()
 
     async def start_command(self, name: str) -> None:
-        """Type a slash and the command's name, and take the first that is offered."""
+        """Type a slash and the command's name, and pick the first suggestion."""
         await self.composer.press_sequentially(f"/{name}")
         await self.page.locator(".command-entry.is-active").filter(has_text=f"/{name}").click()
 
     async def fill(self, option: str, value: str, *, offered: str | None = None) -> None:
-        """Type an option's value; with ``offered``, take that suggestion of those that come up."""
+        """Type an option's value; with ``offered``, pick that suggestion."""
         field = self.option(option)
         if not await field.count():
             await self.page.locator(".command-ghost").click()
@@ -111,11 +111,11 @@ class Visitor:
         return self.page.locator(f'.command-option-input[data-option="{name}"]')
 
     def offered(self, command: str) -> Locator:
-        """A command among those that come up when a slash is typed."""
+        """A command among the suggestions."""
         return self.page.locator(".command-entry-title strong").get_by_text(f"/{command}", exact=True)
 
     def message(self, text: str) -> Locator:
-        """The messages that hold this text."""
+        """The messages that contain this text."""
         return self.messages.filter(has_text=text)
 
     async def press(self, message: Locator, label: str) -> None:
@@ -123,7 +123,7 @@ class Visitor:
         await message.locator(".message-components").get_by_role("button", name=label, exact=True).click()
 
     async def pictures(self, message: Locator, number: int) -> list[tuple[int, int]]:
-        """Wait for so many pictures in a message, drawn in full; their width and height in pixels."""
+        """Wait until so many images of a message are drawn; returns their width and height in pixels."""
         images = message.locator(".component-gallery img")
         await expect(images).to_have_count(number)
         sizes = []
@@ -135,7 +135,7 @@ class Visitor:
         return sizes
 
     async def screenshot(self, path: Path) -> None:
-        """Keep what is to be seen now."""
+        """Save a screenshot."""
         await self.settled()
         await self.page.screenshot(path=path)
 

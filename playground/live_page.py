@@ -1,4 +1,4 @@
-"""SimCord's page, made to move by itself.
+"""SimCord's page, updating by itself.
 
 The page shows what was last published, and publishes when a person does something in it. Here it also publishes
 whenever something happens in the world, so that a card moves while the bot works on it. Everything that reaches into
@@ -50,14 +50,14 @@ STATIC = Path(__file__).parent / "static"
 
 
 class Media(MediaWorker):
-    """Hands still pictures to the page as they are.
+    """Serves still images to the page unchanged.
 
     SimCord decodes and re-encodes every file in a process of its own, eight waiting at most, which is wise with files
     from anywhere. These come from the bot alone.
     """
 
     async def validate(self, key: str, blob: bytes, *, media_time: float | None = None) -> MediaInfo:
-        """Say what the file is; whatever is not a plain picture goes SimCord's own way."""
+        """The file's media type; anything but a still image is left to SimCord."""
         try:
             with Image.open(io.BytesIO(blob)) as image:
                 kind, (width, height), frames = image.format, image.size, getattr(image, "n_frames", 1)
@@ -70,7 +70,7 @@ class Media(MediaWorker):
 
 
 class Server(PreviewServer):
-    """The page's own server, with our name over the page and what the page leaves out."""
+    """The page's server, with our title and what the page lacks."""
 
     _STATIC_FILES: ClassVar[dict[str, str]] = {
         **PreviewServer._STATIC_FILES,
@@ -92,7 +92,7 @@ class Server(PreviewServer):
 
 
 def _first_page() -> str:
-    """SimCord's page under our name."""
+    """SimCord's page with our title."""
     page = (Path(simcord.preview.__file__).parent / "static" / "index.html").read_text("utf-8")
     for theirs, ours in OUR_WORDS.items():
         page = page.replace(theirs, ours)
@@ -135,7 +135,7 @@ async def open_page(world: World, *, port: int) -> AsyncIterator[Preview]:
 
 
 def _take_turns(preview: Preview) -> None:
-    """Let actions of several windows wait for each other, and let none fail because a card has just moved.
+    """Serialise the actions of several windows, and let none fail because a card has just changed.
 
     A page says with each action which publication it was looking at, and an older one is refused. In Discord a button
     can be pressed while its message changes; that it is still there is checked anyway.
@@ -154,7 +154,7 @@ def _take_turns(preview: Preview) -> None:
 
 
 class Happenings(deque[tuple[str, str, Any]]):
-    """SimCord's record of what goes between the bot and Discord, kept short, with an event that there is news.
+    """SimCord's record of traffic between bot and Discord, kept short, with an event for news.
 
     Events alone would not do: there are none of messages that only one person sees. Of requests those count that
     change messages; what a person does makes the page publish anyway.
@@ -188,7 +188,7 @@ async def _publish_what_happens(world: World, preview: Preview) -> None:
 
 
 def local_zone() -> str:
-    """The machine's time zone by its name, or UTC where that cannot be told."""
+    """The machine's time zone by name, or UTC if unknown."""
     _, found, name = str(Path("/etc/localtime").resolve()).partition("/zoneinfo/")
     try:
         return ZoneInfo(name).key if found else "UTC"

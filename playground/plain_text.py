@@ -1,4 +1,4 @@
-"""A message as plain text, for a terminal: what a person would read on its card, line by line."""
+"""Converts a message to plain text for a terminal, line by line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WHOLE = "%Y-%m-%d %H:%M"
 
 
 def lines(components: Iterable[Mapping[str, Any]], *, now: float, names: Mapping[int, str]) -> list[str]:
-    """The components' text, pictures and buttons. ``now`` is Unix seconds, ``names`` are people's by their id."""
+    """The text, images and buttons of components. ``now`` is Unix seconds, ``names`` maps ids to names."""
     said: list[str] = []
     for component in components:
         kind = component.get("type")
@@ -41,7 +41,7 @@ def lines(components: Iterable[Mapping[str, Any]], *, now: float, names: Mapping
 
 
 def words(markdown: str, *, now: float, names: Mapping[int, str]) -> str:
-    """Discord's markdown without its marks, with mentions and times as they are read."""
+    """Discord's markdown as plain text, with mentions and times as people see them."""
     text = _SMALL_PRINT.sub("", markdown)
     text = _MENTION.sub(lambda found: f"@{names.get(int(found[1]), 'somebody')}", text)
     text = _COMMAND.sub(lambda found: found[1], text)

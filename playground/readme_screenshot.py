@@ -17,7 +17,7 @@ WAITING = "a red fox in a snowy forest at night"
 
 
 async def take(path: Path) -> None:
-    """Show a finished job and one that is worked on, and keep the picture at ``path``."""
+    """Show a finished job and one in progress, and save a screenshot at ``path``."""
     settings = config.load({"LOG_LEVEL": "warning"}, env_file=None)
     logs.set_up(settings.log_level, settings.log_format, settings.reader.secrets)
     async with open_studio(settings, StandIn(seconds=None)) as studio:

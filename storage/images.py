@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, delete, insert, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.errors import StorageError
+from storage.errors import Fault, StorageError
 from storage.files import make_folder, put_in_place
 from storage.pools import Pools
 from storage.records import UNLISTED, UNSHOWN, JobStatus, StoredImage
@@ -122,7 +122,7 @@ class ImageFiles:
         try:
             yield
         except OSError as error:
-            raise StorageError(f"The image files in {self._folder} cannot be used: {error.strerror}.") from error
+            raise StorageError(Fault.FILES_UNUSABLE, path=self._folder, reason=error.strerror) from error
 
 
 class NewImage(NamedTuple):

@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Select, Table, Text, delete, func, insert, or_, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage import state, tables
-from storage.quotas import Subject
+from storage import settings, tables
 from storage.records import JobStatus
+from storage.settings import Subject
 
 _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
@@ -126,17 +126,17 @@ async def anonymise(tx: AsyncConnection, now: int) -> int:
 
 async def compact_due(conn: AsyncConnection) -> str | None:
     """A token of the last deletion if the files may still hold remains of deleted rows, else None."""
-    return await state.get(conn, _COMPACT_DUE) or None
+    return await settings.get_state(conn, _COMPACT_DUE) or None
 
 
 async def compacted(tx: AsyncConnection, due: str) -> None:
     """Record that nothing is left of what was deleted up to this token; a later deletion stays due."""
     if await compact_due(tx) == due:
-        await state.put(tx, _COMPACT_DUE, "")
+        await settings.set_state(tx, _COMPACT_DUE, "")
 
 
 async def _mark_compact_due(tx: AsyncConnection) -> None:
-    await state.put(tx, _COMPACT_DUE, secrets.token_hex(8))
+    await settings.set_state(tx, _COMPACT_DUE, secrets.token_hex(8))
 
 
 def _images_of(user_id: int) -> Select[Any]:

@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping
 
 
 class JobStatus(StrEnum):
-    """Where a job stands: see design, "States"."""
+    """The states of a job."""
 
     PROPOSED = "proposed"
     WORKING = "working"
@@ -77,22 +77,22 @@ class LapseReason(StrEnum):
 
 
 class ShareState(StrEnum):
-    """How far it is with showing a private result to others."""
+    """How far sharing a private result has got."""
 
     POSTING = "posting"
-    """The images are being put into a message, or may be in it: it is looked at before there is another one."""
+    """The message is being sent, or may have been: it is looked for before another one is sent."""
     POSTED = "posted"
 
 
 UNSHOWN = frozenset({JobStatus.PROPOSED, JobStatus.WORKING, JobStatus.READY})
-"""A job in one of these still waits for its images or for being shown, so all of it must stay."""
+"""A job in one of these waits for its images or for delivery, so nothing of it may be deleted."""
 
 UNLISTED = frozenset({JobStatus.LAPSED, JobStatus.DELETED})
 """Jobs that lists leave out: never confirmed, or deleted."""
 
 
 class SubmissionStatus(StrEnum):
-    """Where one paid request stands."""
+    """The states of a submission."""
 
     QUEUED = "queued"
     SUBMITTING = "submitting"
@@ -108,7 +108,7 @@ ENDED = frozenset(
 )
 UNFINISHED = frozenset(SubmissionStatus) - ENDED
 ON_THEIR_WAY = UNFINISHED - {SubmissionStatus.QUEUED}
-"""These were sent, or may have been."""
+"""Submissions that were sent, or may have been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +150,13 @@ class Job:
 
     @property
     def public_in(self) -> int | None:
-        """The channel in which everybody may see its result, if there is one."""
+        """The channel in which everybody can see its result, or None."""
         if self.share_state is ShareState.POSTED:
             return self.share_channel_id
         return None if self.private else self.channel_id
 
     def __repr__(self) -> str:
-        # The token is a credential: a record in a log or a traceback must not carry it.
+        # The token is a credential and must not appear in logs or tracebacks.
         return f"Job(id={self.id}, status={self.status.value!r}, user_id={self.user_id})"
 
 
@@ -181,7 +181,7 @@ class Submission:
     """One paid request of a job.
 
     `sendings` is how often it was sent and may have arrived; `charged` is in the provider's own millicredits. `result`
-    is what is known of images that could not be fetched, and `waits_for` names the setting that would mend it.
+    describes images that could not be fetched, and `waits_for` names the setting that would fix it.
     """
 
     id: int
@@ -210,7 +210,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """How long a request took from sent to finished."""
+    """How long a request took, from sent to finished."""
 
     request: dict[str, Any]
     milliseconds: int
@@ -218,9 +218,9 @@ class Took:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Of one submission, in millicredits: what it holds now, and what was captured, None if nothing was.
+    """The costs of one submission in millicredits: what it holds now, and what was captured, or None.
 
-    ``exact``: nothing that was captured is an estimate.
+    ``exact``: the captured amount is not an estimate.
     """
 
     held: int
@@ -230,7 +230,7 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One step of a submission: from which status (None: it was made) to which, when, and why."""
+    """One step of a submission: from which status (None: it is new) to which, when, and why."""
 
     id: int
     submission_id: int
@@ -242,9 +242,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """A finished image; `file` is its name among the image files, None once it was tidied away.
+    """A finished image; `file` is its name among the image files, None once that was deleted.
 
-    `preview` is the name of a small picture of it in the same folder, if there is one.
+    `preview` is the name of its thumbnail in the same folder, or None.
     """
 
     id: int

@@ -16,6 +16,7 @@ from storage import tables
 from storage.jobs import folded
 from storage.ledger import EntryKind
 from storage.records import UNLISTED, UNSHOWN, JobStatus
+from storage.settings import upsert
 
 _THREADS = tables.threads.c
 _CURRENT = tables.current_threads.c
@@ -35,8 +36,6 @@ _HERE = (_CURRENT.user_id == bindparam("user"), _CURRENT.place_id == bindparam("
 _CURRENT_THREAD = select(tables.threads).join(tables.current_threads, _CURRENT.thread_id == _THREADS.id).where(*_HERE)
 _TITLES = select(_THREADS.id, _THREADS.title).where(_THREADS.id.in_(bindparam("threads", expanding=True)))
 _ADD_THREAD = insert(tables.threads).returning(_THREADS.id)
-_CHANGE_CURRENT = update(tables.current_threads).where(*_HERE)
-_ADD_CURRENT = insert(tables.current_threads)
 _TITLED = update(tables.threads).where(_THREADS.id == bindparam("thread"))
 _TOUCH = update(tables.threads).where(_THREADS.id == bindparam("thread"))
 
@@ -256,6 +255,4 @@ async def delete_thread(tx: AsyncConnection, thread_id: int, user_id: int) -> li
 
 
 async def _set_current(tx: AsyncConnection, user_id: int, place_id: int, thread_id: int) -> None:
-    here = {"user": user_id, "place": place_id, "thread_id": thread_id}
-    if (await tx.execute(_CHANGE_CURRENT, here)).rowcount == 0:
-        await tx.execute(_ADD_CURRENT, {"user_id": user_id, "place_id": place_id, "thread_id": thread_id})
+    await upsert(tx, tables.current_threads, {"user_id": user_id, "place_id": place_id}, {"thread_id": thread_id})

@@ -15,7 +15,7 @@ from bot.jobs.store import JobStore
 from bot.jobs.view import PLANNED, planned_requests
 from bot.providers.base import ImageRequest
 from bot.text import message
-from storage import jobs, ledger, threads, tidying
+from storage import jobs, ledger, retention, threads
 from storage.database import AsyncConnection
 from storage.jobs import NewJob
 from storage.records import Job, JobStatus, LapseReason
@@ -140,7 +140,7 @@ class NewJobs:
             )
             # Proposals are free, so they must not pile up. Those that could be open at once are kept, because their
             # cards still have to say that they lapsed.
-            await tidying.forget_lapsed_of(tx, job.user_id, keep=self._limits.jobs_per_user + LAPSED_KEPT)
+            await retention.delete_lapsed_of(tx, job.user_id, keep=self._limits.jobs_per_user + LAPSED_KEPT)
         return moved
 
     async def proposed(self) -> list[Job]:

@@ -18,7 +18,7 @@ from bot.jobs.durations import Durations
 from bot.jobs.view import JobView, Progress, load
 from bot.providers.base import Cost, Engine, FetchedImage, Handle, Provider
 from bot.text import message
-from storage import endings, ledger, running, submissions, tidying
+from storage import endings, ledger, reports, retention, submissions
 from storage import jobs as rows
 from storage.database import AsyncConnection, Database
 from storage.images import NewImage, add_images, add_removals, forget_files, forget_previews, images_of
@@ -65,7 +65,7 @@ class TakenUp(NamedTuple):
 
     on_their_way: list[Submission]
     ready: list[Job]
-    waiting: list[running.Waits]
+    waiting: list[reports.Waits]
 
 
 class JobStore:
@@ -346,7 +346,7 @@ class JobStore:
             await endings.mark_resumed(tx, now)
             on_their_way = await submissions.with_status(tx, ON_THEIR_WAY)
             ready = await rows.jobs_with_status(tx, (JobStatus.READY,))
-            waiting = await running.waiting(tx, self.providers)
+            waiting = await reports.waiting(tx, self.providers)
             postponed = await submissions.next_attempts(tx)
         self._ready_before = frozenset(job.id for job in ready)
         began = self._clock.monotonic()
@@ -412,7 +412,7 @@ class JobStore:
             ids = [image.id for image in made]
             await forget_files(tx, ids)
             await forget_previews(tx, ids)
-            await tidying.blank_job(tx, job_id)
+            await retention.erase_request(tx, job_id)
             names = [name for image in made for name in (image.file, image.preview) if name is not None]
             await add_removals(tx, names)
         return names

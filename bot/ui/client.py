@@ -21,11 +21,10 @@ from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.people.privacy import Privacy
 from bot.people.threads import Threads
-from bot.people.user_settings import Personal
+from bot.people.user_settings import UserSettingsStore
 from bot.providers.answers import http_date
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
-from bot.servers.spending import Spending
 from bot.ui.ack_first import Rush
 from bot.ui.buttons import JobButton
 from bot.ui.charts import Charts
@@ -86,11 +85,10 @@ class Easel(commands.AutoShardedBot):
         *,
         actions: JobService,
         delivery: JobCards,
-        personal: Personal,
+        personal: UserSettingsStore,
         threads: Threads,
         history: Results,
         privacy: Privacy,
-        spending: Spending,
         charts: Charts,
         servers: Servers,
         reports: Reports,
@@ -130,7 +128,6 @@ class Easel(commands.AutoShardedBot):
         self.threads = threads
         self.history = history
         self.privacy = privacy
-        self.spending = spending
         self.charts = charts
         self.servers = servers
         self.reports = reports

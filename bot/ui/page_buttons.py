@@ -10,6 +10,7 @@ import discord
 from discord import ui
 
 from bot.errors import UserError
+from bot.ui.admin import drop_turn, usage_turn
 from bot.ui.attached_files import Sheet
 from bot.ui.cards.engines import engines_card
 from bot.ui.cards.history import history_card
@@ -19,7 +20,6 @@ from bot.ui.cards.wording import safe
 from bot.ui.interactions import origin_of
 from bot.ui.pages import OUTDATED, answer_later, fill, wanted_of
 from bot.ui.replies import Press, explain
-from bot.ui.usage_pages import drop_turn, usage_turn
 from storage.jobs import JobFilter
 
 Turn: TypeAlias = Callable[[Press, int, str], Awaitable[Sheet]]

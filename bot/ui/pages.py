@@ -16,6 +16,7 @@ from discord import ui
 
 from bot.errors import UserError
 from bot.jobs.view import Page
+from bot.text import t
 from bot.ui.attached_files import Sheet, put
 from bot.ui.cards.layout import Card
 from bot.ui.replies import Press
@@ -87,8 +88,8 @@ def turning(page: Page, leads_to: Callable[[int], str]) -> list[ui.Button[Any]]:
     if page.pages == 1:
         return []
     return [
-        ui.Button(label="Newer", custom_id=leads_to(page.number - 1), disabled=page.number == 1),
-        ui.Button(label="Older", custom_id=leads_to(page.number + 1), disabled=page.number == page.pages),
+        ui.Button(label=str(t("Newer")), custom_id=leads_to(page.number - 1), disabled=page.number == 1),
+        ui.Button(label=str(t("Older")), custom_id=leads_to(page.number + 1), disabled=page.number == page.pages),
     ]
 
 

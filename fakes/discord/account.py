@@ -1,4 +1,4 @@
-"""The routes of login, the application and its commands."""
+"""Routes of login, the application and its commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""The real bot as a process of its own: started with nothing but its settings, watched, stopped, killed."""
+"""BotProcess: the real bot in its own process, for starts, signals and kills.
+
+async with BotProcess(discord, folder, services.url, more={"JOBS_PER_USER": "9"}) as bot:
+    await bot.ready()                                            # connected to the gateway
+    discord.at("PATCH", "/webhooks/*", bot.kill, when="after")    # kill -9 just after an edit
+    ...
+    await bot.restart()                                          # kill -9, and start again on the same data
+    assert bot.lines                                             # its log; an ERROR ends the test
+"""
 
 from __future__ import annotations
 
@@ -17,7 +25,7 @@ from fakes.discord.loopback import Discord
 REPOSITORY = Path(__file__).resolve().parents[2]
 ERROR = re.compile(r"\b(ERROR|CRITICAL)\b|^Traceback ")
 TAIL = 60
-"""How many lines of output an error tells."""
+"""Lines of output that an error shows."""
 
 
 class BotProcess:
@@ -53,10 +61,10 @@ class BotProcess:
             **(more or {}),
         }
         self.lines: list[str] = []
-        """All that it wrote, of all its lives."""
+        """All lines of its output, from all its lives."""
         self.starts = 0
         self.errors_expected = False
-        """While False a line of the level ERROR or above ends all waiting."""
+        """If False, a line of level ERROR or above ends all waiting."""
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[int] | None = None
         self._told_to_end = False
@@ -105,7 +113,7 @@ class BotProcess:
         )
 
     def kill(self) -> None:
-        """``kill -9``. May be called where it has ended already, as a fault that is placed may come late."""
+        """``kill -9``. It may have ended already, since a placed fault may come late."""
         self._signal(signal.SIGKILL)
 
     def terminate(self) -> None:
@@ -141,7 +149,7 @@ class BotProcess:
         await self.ready()
 
     async def close(self) -> None:
-        """Sees to it that nothing of it is left."""
+        """Makes sure that nothing of it is left."""
         self.kill()
         if self._watcher is not None:
             await self._watcher
@@ -153,7 +161,7 @@ class BotProcess:
         await self.close()
 
     def tail(self) -> str:
-        """The end of what it wrote."""
+        """The end of its output."""
         return "\n".join(self.lines[-TAIL:])
 
     async def _watch(self, process: asyncio.subprocess.Process) -> int:

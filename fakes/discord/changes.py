@@ -1,4 +1,4 @@
-"""Waiting for the world to change without sleeping and without a clock."""
+"""Waits for conditions on the world, woken by each change: no sleeping, no polling."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ T = TypeVar("T")
 
 
 class Changes:
-    """Wakes those who wait each time the world changes."""
+    """Wakes all waiters each time the world changes."""
 
     def __init__(self) -> None:
         self.patience = 30.0
-        """Seconds after which a wait is called in vain. It only ends broken tests; nothing sound comes near it."""
+        """Seconds after which a wait fails. Only broken tests come near it."""
         self._waiting: set[asyncio.Future[None]] = set()
         self._broken: str | None = None
 
     def notify(self) -> None:
-        """Something changed: everybody looks again."""
+        """Something changed: all waiters check again."""
         for waiter in list(self._waiting):
             if not waiter.done():
                 waiter.set_result(None)
 
     def give_up(self, reason: str) -> None:
-        """Everybody who waits, now or later, gets an AssertionError with ``reason`` (the bot has died, say)."""
+        """Let all waiters, now and later, fail with an AssertionError with this ``reason``, such as "the bot died"."""
         self._broken = reason
         self.notify()
 
     def hope_again(self) -> None:
-        """Takes ``give_up`` back."""
+        """Undo ``give_up``."""
         self._broken = None
 
     async def until(self, look: Callable[[], T | None], what: Callable[[], str] | str) -> T:
-        """Looks at each change until ``look`` gives something true, and returns that.
+        """Wait until ``look`` returns something true, and return that.
 
         Raises AssertionError with ``what`` when nothing came.
         """

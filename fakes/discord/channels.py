@@ -1,4 +1,4 @@
-"""The routes that the bot's own token opens in channels and servers."""
+"""Routes of channels and servers, authorised by the bot's token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client makes of the options that a user types: checked against the command, as Discord's own client does."""
+"""Turns typed options into an interaction's data, checked against the command as Discord's client does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The terms of Discord that the rest is written in: permissions, flags, kinds, and ids."""
+"""Discord's constants: permissions, flags, types, and snowflake ids."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Answer(IntEnum):
 
 
 class Ids:
-    """Snowflakes: unique, rising, and telling the time, since a bot reads the age of an interaction from its id."""
+    """Makes snowflakes: unique, increasing, and with the time in them, from which a bot reads an interaction's age."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -89,5 +89,5 @@ class Ids:
 
 
 def created_ms(snowflake: int) -> int:
-    """The Unix milliseconds that an id tells."""
+    """The time in an id, in Unix milliseconds."""
     return (snowflake >> 22) + DISCORD_EPOCH

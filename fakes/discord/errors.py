@@ -1,4 +1,4 @@
-"""How Discord says no."""
+"""Discord's error responses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fakes.discord.constants import Json
 
 
 class Refusal(Exception):
-    """An error answer: the HTTP status, Discord's code and its message."""
+    """An error response: HTTP status, Discord's code and message."""
 
     def __init__(self, status: int, code: int, message: str, **more: object) -> None:
         super().__init__(message)

@@ -77,12 +77,12 @@ class Discord:
 
     @property
     def violations(self) -> list[Violation]:
-        """All that the bot sent and Discord would not have taken."""
+        """Everything that the bot sent and Discord would have refused."""
         return self.server.violations
 
     @property
     def calls(self) -> list[Call]:
-        """All requests so far, also those that a fault ended."""
+        """All requests so far, including those that a fault ended."""
         return self.server.calls
 
     def called(self, method: str, ending: str = "") -> list[Call]:
@@ -90,13 +90,13 @@ class Discord:
         return [one for one in self.calls if one.method == method and (one.template or one.path).endswith(ending)]
 
     async def until(self, look: Callable[[], Any], what: str) -> Any:
-        """Waits until ``look`` gives something true, and returns that."""
+        """Waits until ``look`` returns something true, and returns that."""
         return await self.world.changes.until(look, what)
 
     # Who and where
 
     def user(self, name: str, *, installed_app: bool = False) -> Person:
-        """The user of this name; made if they are not there."""
+        """The user of this name; created if new."""
         if name not in self._people:
             user = User(self.world.ids.next(), name, name.capitalize(), installed_app=installed_app)
             self.world.users[user.id] = user
@@ -104,7 +104,7 @@ class Discord:
         return self._people[name]
 
     def guild(self, name: str, *, bot_present: bool = True) -> Guild:
-        """The server of this name; made if it is not there."""
+        """The server of this name; created if new."""
         for guild in self.world.guilds.values():
             if guild.name == name:
                 return guild
@@ -115,7 +115,7 @@ class Discord:
         return guild
 
     def group(self, *people: Person) -> Channel:
-        """A group of users without the bot, where only an app that a user installed can be called."""
+        """A group DM without the bot, where only an app that a user installed can be used."""
         channel = Channel(
             self.world.ids.next(),
             "group",
@@ -137,7 +137,7 @@ class Discord:
             delete(self.world, what.message if isinstance(what, Seen) else what)
 
     def remove_bot(self, guild: Guild) -> None:
-        """The bot is thrown out of a server."""
+        """The bot is removed from a server."""
         guild.bot_present = False
         self.world.say("GUILD_DELETE", guild=guild)
 
@@ -146,22 +146,22 @@ class Discord:
         channel.bot_permissions &= ~permissions
 
     def forget_nonces(self) -> None:
-        """The minutes are over in which a nonce keeps a message from being posted twice."""
+        """Let the minutes pass in which a nonce prevents a duplicate message."""
         self.world.nonces_from = self.world.ids.next()
 
     def expire_tokens(self) -> None:
-        """The fifteen minutes of all interactions so far are over."""
+        """Let the tokens of all interactions so far expire."""
         for interaction in self.world.interactions.values():
             interaction.over = True
 
     # Faults; the keywords when, times and match are those of Faults.place
 
     def hold(self, method: str, pattern: str, **place: Any) -> Gate:
-        """Stops a request until the test lets it go: ``gate = discord.hold("PATCH", "/webhooks/*", when="after")``."""
+        """Stops a request until the test releases it: ``gate = discord.hold("PATCH", "/webhooks/*", when="after")``."""
         return self.faults.hold(method, pattern, **place)
 
     def fail(self, method: str, pattern: str, *, status: int, **more: Any) -> Fault:
-        """Answers a request with an error; with ``when="after"`` the thing was done all the same."""
+        """Answers a request with an error; with ``when="after"`` it was carried out all the same."""
         return self.faults.fail(method, pattern, status=status, **more)
 
     def limit(self, method: str, pattern: str, **more: Any) -> Fault:

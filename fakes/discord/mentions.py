@@ -1,4 +1,4 @@
-"""Whom a message pings: what its text names, as far as ``allowed_mentions`` lets it."""
+"""Whom a message pings: the mentions in its text that ``allowed_mentions`` allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The world of the loopback Discord: who is there, where they may write, and what was said."""
+"""The state of the loopback Discord: users, servers, channels, permissions and messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fakes.discord.constants import (
 
 @dataclass(eq=False, slots=True)
 class User:
-    """Somebody with an account; the bot is one too."""
+    """An account; the bot has one too."""
 
     id: int
     name: str
@@ -210,7 +210,7 @@ def digest(data: bytes) -> str:
 
 
 class World:
-    """Everything that the loopback Discord remembers. Only the routes and the people change it."""
+    """The whole state. Only routes and people change it."""
 
     def __init__(self, token: str) -> None:
         self.ids = Ids()
@@ -226,7 +226,7 @@ class World:
         self.commands: dict[int | None, list[Json]] = {None: []}
         self.attachments: dict[int, Attachment] = {}
         self.keep_files = True
-        """False: of files only their digests are kept, for long runs with many pictures."""
+        """False: only digests of files are kept, for long runs with many images."""
         self.nonces_from = 0
         """Messages up to this id no longer stop others with the same nonce."""
         self.file_limit = DEFAULT_FILE_LIMIT
@@ -246,7 +246,7 @@ class World:
         guild: Guild | None = None,
         message: Message | None = None,
     ) -> None:
-        """Tells the gateway of something that happened, and everybody who waits."""
+        """Sends an event to the gateway, and wakes all waiters."""
         self.tell(event, channel, guild, message)
         self.changes.notify()
 

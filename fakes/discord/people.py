@@ -1,4 +1,4 @@
-"""The users, and what they can do."""
+"""People: what a user can do and see in their client."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from fakes.discord.seen import Seen, look_at
 
 
 class NotOfferedError(AssertionError):
-    """A real client would not have let the user do this."""
+    """A real client would not have offered this to the user."""
 
 
 class Person:
-    """A user at their client. Reading is about what this very user can see."""
+    """A user at their client. They see only what this user can see."""
 
     def __init__(self, world: World, gateway: Gateway, user: User) -> None:
         self._world = world
@@ -62,7 +62,7 @@ class Person:
         return self._interact(Kind.COMMAND, where, data)
 
     async def autocomplete(self, where: Channel, command: str, option: str, typed: object, /, **others: Any) -> Handle:
-        """Types ``typed`` into an option while the rest stands as given."""
+        """Types ``typed`` into an option, with the other options as given."""
         data = self._command(where, command, {**others, option: typed}, focused=option)
         return self._interact(Kind.AUTOCOMPLETE, where, data)
 

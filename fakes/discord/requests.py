@@ -1,4 +1,4 @@
-"""One request as it crosses the wire: its parts, its body taken to pieces, and what was answered."""
+"""One HTTP request to the loopback Discord: its parts, its parsed body and the answer."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Call:
         return int(self.params[name])
 
     def parse(self) -> None:
-        """Takes the raw body to pieces. Raises MalformedBodyError."""
+        """Parses the raw body. Raises MalformedBodyError."""
         self.size = len(self.raw)
         if not self.raw:
             return

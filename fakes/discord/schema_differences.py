@@ -1,4 +1,4 @@
-"""What discord.py sends otherwise than Discord's OpenAPI file says: each known difference, and why it is harmless.
+"""The known differences between discord.py's requests and Discord's OpenAPI file, and why each is harmless.
 
 This is the one place for them. Each loosens one spot of the schema; a test shows that each is still needed.
 """
@@ -15,7 +15,7 @@ _NUMBER = {"type": "integer", "minimum": 0}
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One spot of the schema (keys from ``components.schemas`` down) and what is taken there besides."""
+    """One place in the schema (keys below ``components.schemas``) and what else is accepted there."""
 
     where: tuple[str | int, ...]
     also: Json

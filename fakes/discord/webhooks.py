@@ -1,4 +1,4 @@
-"""The routes that an interaction's token opens: its first answer and its follow-ups."""
+"""Routes authorised by an interaction's token: its first answer and its follow-ups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes to a JSON answer: the shapes in which services are known to answer, or may."""
+"""Edits of a JSON answer: shapes that services are known to send, or may send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the stand-in remembers, so that a test can count from the outside what was asked for and what was charged."""
+"""The log of calls and bills: what was requested and what was charged, seen from outside."""
 
 from __future__ import annotations
 

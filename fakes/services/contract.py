@@ -1,4 +1,4 @@
-"""What the services take and what they charge, as their pages say."""
+"""The services' parameters and prices, from their documentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The form of a thread's entry: what it says, and what is wrong with it."""
+"""Reads and validates the form of a thread's entry."""
 
 from __future__ import annotations
 

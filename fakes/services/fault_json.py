@@ -1,4 +1,4 @@
-"""Faults written as JSON, for a stand-in that runs in a process of its own."""
+"""Faults as JSON, for a stand-in in its own process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways in which the stand-in can be told to misbehave.
+"""Faults of the stand-in.
 
 A :class:`Fault` says where and how often; its act says what happens there. An act with ``after_doing`` first does
 what was asked (and charges for it), and only then goes wrong.
@@ -28,7 +28,7 @@ Change = Callable[[Json], Json]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong, and where.
+    """What goes wrong, and at which calls.
 
     ``route`` is a route's name, with ``*`` for any text: ``ai-client.entry``, ``aithriving.*``. ``act`` is one of the
     classes below, any callable that is handed the exchange, or a :class:`Fate` for the rendering that the call starts.
@@ -60,7 +60,7 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """No answer comes until the stand-in is told to release or is stopped; then the connection is reset."""
+    """No answer until the stand-in is released or stopped; then the connection is reset."""
 
     after_doing: bool = False
 

@@ -1,4 +1,4 @@
-"""What may be served in the place of a good PNG."""
+"""Broken, oversized and differently encoded images, served instead of a good PNG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers in the wrong shape, as a service gives them while it is deployed or overloaded, and answers that echo.
+"""Malformed answers, as from a service during deployment or overload, and answers that echo the prompt.
 
 They come singly or in a run: ``stand_in.misbehave(deploy(times=8))`` spoils the next eight calls to ai-client's API,
 and ``Fault("ai-client.entries", MALFORMED["busy"], times=3)`` three polls.

@@ -1,4 +1,4 @@
-"""The stand-in itself: one loopback server that speaks for all the image services."""
+"""The stand-in: one loopback server that plays all the image services."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FREE_ROUTES = frozenset({"ai-client.image", "ai-client.thumbnail", "ai-client.lo
 
 @dataclass(slots=True)
 class Armed:
-    """A fault that waits for its calls; ``left`` is None where it never stops."""
+    """A fault waiting for calls; ``left`` is None if it never stops."""
 
     fault: Fault
     skip: int
@@ -43,7 +43,7 @@ class Armed:
 
 
 def host_of(request: web.Request) -> str | None:
-    """The host that a request names, without its port; None where that cannot be read."""
+    """The host that a request names, without the port; None if it cannot be parsed."""
     try:
         return urlsplit(f"//{request.host}").hostname
     except ValueError:
@@ -51,7 +51,7 @@ def host_of(request: web.Request) -> str | None:
 
 
 class StandIn:
-    """All three image services on a loopback port.
+    """All three image services on one loopback port.
 
     ``seconds`` is how long a picture takes, from and to, drawn by ``seed``; (0, 0): no time at all; None: until
     :meth:`finish` or :meth:`finish_all` says so. ``latency`` is how long any answer takes, in seconds, from and to.
@@ -138,16 +138,16 @@ class StandIn:
         return self.calls_to(route)
 
     def misbehave(self, *faults: Fault) -> None:
-        """Arm these faults, behind those that are armed already."""
+        """Add these faults after the existing ones."""
         self._armed += [Armed(fault, fault.skip, fault.times) for fault in faults]
 
     def behave(self) -> None:
-        """Disarm all faults and let go of what hangs."""
+        """Remove all faults and release what hangs."""
         self._armed.clear()
         self.release()
 
     def release(self) -> None:
-        """Let go of the calls that hang now."""
+        """Release the calls that hang now."""
         self._released.set()
         self._released = asyncio.Event()
 
@@ -178,7 +178,7 @@ class StandIn:
         self._services.url = f"http://{bound[0]}:{bound[1]}"
 
     async def stop(self) -> None:
-        """Stop listening and drop what is unfinished."""
+        """Stop listening and cancel what is unfinished."""
         self._released.set()
         await self.renderings.close()
         if self._runner is not None:

@@ -9,8 +9,7 @@ import pytest
 import simcord
 from sqlalchemy import delete
 
-from bot.jobs.results import NO_IMAGES as NO_IMAGES_TO_SHARE
-from bot.jobs.results import NOT_READY_TO_SHARE, PUBLIC_ALREADY, SHARE_NOT_ALLOWED
+from bot.jobs import results
 from bot.ui.cards.delivery_text import REASONS, jump_url
 from bot.ui.delivery.sharing import NO_IMAGES, NOT_ACCEPTED, SHARED
 from storage import images, tables
@@ -66,13 +65,13 @@ async def test_it_is_shared_once(studio: Studio) -> None:
     result = await secret(studio)
     await studio.press(studio.ada, card(result), "Share")
     second = told(await studio.press(studio.ada, card(result), "Share"))
-    assert shows(second.text, PUBLIC_ALREADY)
+    assert shows(second.text, results.PUBLIC_ALREADY)
 
 
 async def test_nobody_else_shares_it(studio: Studio) -> None:
     await secret(studio)
     for person in (studio.ben, studio.admin):
-        assert shows(told(await forge(studio, person, "share", 1)).text, SHARE_NOT_ALLOWED)
+        assert shows(told(await forge(studio, person, "share", 1)).text, results.SHARE_NOT_ALLOWED)
     assert (await studio.job()).share_state is None
 
 
@@ -80,7 +79,7 @@ async def test_a_public_result_has_nothing_to_share(studio: Studio) -> None:
     result = await studio.imagine()
     await studio.finish()
     assert "Share" not in card(result).labels
-    assert shows(told(await forge(studio, studio.ada, "share", 1)).text, PUBLIC_ALREADY)
+    assert shows(told(await forge(studio, studio.ada, "share", 1)).text, results.PUBLIC_ALREADY)
 
 
 async def test_in_direct_messages_there_is_nobody_to_share_it_with(studio: Studio) -> None:
@@ -93,7 +92,7 @@ async def test_what_is_unfinished_or_failed_cannot_be_shared(slow_studio: Studio
     studio = slow_studio
     result = await studio.imagine(private=True)
     await studio.begun()
-    assert shows(told(await forge(studio, studio.ada, "share", 1)).text, NOT_READY_TO_SHARE)
+    assert shows(told(await forge(studio, studio.ada, "share", 1)).text, results.NOT_READY_TO_SHARE)
     studio.stand_in.finish_all()
     await studio.finish()
     assert len(card(result).images) == 1
@@ -101,7 +100,7 @@ async def test_what_is_unfinished_or_failed_cannot_be_shared(slow_studio: Studio
     other = await studio.imagine(private=True, prompt="refused")
     await studio.finish()
     assert "Share" not in card(other).labels
-    assert shows(told(await forge(studio, studio.ada, "share", 2)).text, NO_IMAGES_TO_SHARE)
+    assert shows(told(await forge(studio, studio.ada, "share", 2)).text, results.NO_IMAGES)
 
 
 async def test_where_the_bot_may_not_show_images_it_shares_nothing(studio: Studio) -> None:

@@ -14,6 +14,7 @@ from bot.jobs.new_jobs import NO_SUCH_THREAD
 from bot.people import threads as verbs
 from bot.people.threads import NONE_CURRENT, TITLE_EMPTY, TOO_MANY, UNFINISHED
 from bot.text import Text
+from bot.ui.cards.history import NOTHING_YET
 from bot.ui.cards.layout import page_of
 from bot.ui.cards.threads import (
     CURRENT,
@@ -297,7 +298,7 @@ async def test_delete_asks_and_the_ledger_keeps_its_entries(studio: Studio) -> N
     assert "a fox" in said.text
     assert said.labels == []
     assert shows((await run(studio, "list")).text, NO_THREADS)
-    assert "made nothing yet" in told(await studio.ada.slash(studio.channel, "history")).text
+    assert shows(told(await studio.ada.slash(studio.channel, "history")).text, NOTHING_YET)
     async with studio.runtime.database.read() as connection:
         assert await rows.get_job(connection, 1) is None
         assert (await connection.execute(select(tables.ledger.c.id, tables.ledger.c.amount))).all() == before

@@ -7,6 +7,8 @@ from typing import Any
 
 from bot.retention import DAY, Ages, tidy
 from bot.ui.cards.delivery_text import IN_HISTORY, NOT_SHOWN, TOO_LARGE_HERE
+from bot.ui.cards.history import KEPT_UNTIL
+from bot.ui.cards.job import NOT_CHARGED
 from bot.ui.cards.wording import moment
 from bot.ui.delivery.undelivered import SHOWN_BEFORE
 from storage import images
@@ -72,7 +74,7 @@ async def test_what_could_not_be_shown_is_shown_on_request(slow_studio: Studio) 
     studio = slow_studio
     await keep(studio, images=2)
     shown = await looked(studio)
-    assert "not shown to you yet" in shown.text
+    assert shows(shown.text, KEPT_UNTIL)
     assert f"<t:{until(await studio.job(1))}:D>" in shown.text
     assert shown.labels == ["Show", "Again", "Use this prompt"]
     result = told(await studio.press(studio.ada, shown, "Show"))
@@ -117,7 +119,7 @@ async def test_a_kept_failure_is_told(slow_studio: Studio) -> None:
             tx, 1, JobStatus.DELIVERED, JobStatus.UNDELIVERED, at=1, delivery_reasons=[DeliveryReason.MESSAGE_GONE]
         )
     result = told(await studio.press(studio.ada, await looked(studio), "Show"))
-    assert "Nothing was charged." in result.text
+    assert shows(result.text, NOT_CHARGED)
     assert (await studio.job(1)).status is JobStatus.DELIVERED
 
 

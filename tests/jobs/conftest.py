@@ -1,4 +1,19 @@
-"""A workshop: the real jobs, worker, database and files, with a scripted provider and a clock that skips waiting."""
+"""Workshop: the real job service, worker, database and files, with a scripted provider and a clock that skips waiting.
+
+Use it for what happens to a job between the command and its delivery: there is no Discord in it. It is the quickest
+harness that runs the worker.
+
+    async def test_a_busy_provider(workshop: Workshop) -> None:
+        workshop.provider.enqueue("submit", Busy("Later."))     # tests/doubles/provider.py: what a call answers
+        job_id = await workshop.imagine(prompt="a fox")
+        await workshop.finish()                                 # until nothing is left to do
+        assert workshop.delivered == [job_id]
+        assert await workshop.steps(job_id) == ["queued", "submitting", …]
+
+* ``make_workshop(provider, …, limits=…)`` takes other providers; ``open_workshop`` has a real adapter and the stand-in.
+* ``workshop.restart()`` is what a new process would be; ``start_until_ready`` leaves a job ready and not delivered.
+* ``workshop.clock`` moves only when somebody waits, or by ``advance``.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +26,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import ImagineOptions
+from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
-from bot.jobs.previews import Previews
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.jobs.store import JobStore

@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import select
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress
-from bot.domain.requests import ImagineOptions
 from bot.errors import UserError
 from bot.jobs import service as jobs_service
 from bot.jobs.circuit_breaker import FAILURES
-from bot.jobs.limits import Limits
+from bot.jobs.image_files import Previews
+from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS, LimitKind, Limits
 from bot.jobs.new_jobs import ENGINE_GONE
-from bot.jobs.previews import Previews
 from bot.jobs.service import JobService
 from bot.jobs.view import CONFIRMABLE
 from bot.providers.base import Refused
@@ -128,12 +128,14 @@ async def test_a_limit_that_is_passed_by_then_leaves_it_waiting(make_workshop: M
     watched = Watched(await make_workshop(limits=Limits(user_daily=12_000, jobs_per_user=2)))
     first, second = await watched.propose(), await watched.propose()
     await watched.service.confirm(ADA, first, CARD)
-    with pytest.raises(UserError, match="your 12 credits for today"):
+    with pytest.raises(UserError) as refused:
         await watched.service.confirm(ADA, second, CARD)
+    assert codes(refused.value) == [TOO_EXPENSIVE[LimitKind.USER_DAILY].code]
     assert await watched.status(second) is JobStatus.PROPOSED
     assert (await watched.workshop.totals()).in_flight == 10_000
-    with pytest.raises(UserError, match="unfinished jobs"):
+    with pytest.raises(UserError) as refused:
         await watched.propose()
+    assert codes(refused.value) == [TOO_MANY_JOBS.code]
 
 
 async def test_it_lapses_in_time_and_is_said_to(running: Watched) -> None:

@@ -15,7 +15,7 @@ from bot.providers.base import (
     Refused,
     Unreachable,
 )
-from storage import reconcile, running
+from storage import reconcile, reports
 from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
@@ -70,7 +70,7 @@ async def test_what_is_neither_found_nor_surely_absent_is_unknown_and_not_sent_a
 async def listed_as_unknown(workshop: Workshop) -> list[int]:
     """The jobs on the lists of what nobody knows: of /usage jobs, and of reconcile, which must be the same."""
     async with workshop.database.read() as connection:
-        told = [one.job_id for one in await running.unknown(connection, server_id=ADA.server_id, since=0, limit=9)]
+        told = [one.job_id for one in await reports.unknown(connection, server_id=ADA.server_id, since=0, limit=9)]
         books = await reconcile.reconcile(connection)
     assert books.differences == []
     assert [one.job_id for one in books.standing if one.status is SubmissionStatus.UNKNOWN] == told

@@ -25,15 +25,16 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Row, select
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import ImagineOptions, plan
+from bot.domain.requests import plan, read_command
 from bot.errors import UserError
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.store import JobStore, KeptImage
 from bot.providers.base import Cost, FetchedImage, Size
 from bot.retention import DAY
-from storage import endings, images, ledger, reconcile, tables, tidying
+from storage import endings, images, ledger, reconcile, retention, tables
 from storage import jobs as rows
 from storage import submissions as submission_rows
 from storage.database import Database
@@ -112,14 +113,16 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule(origin=st.sampled_from(PLACES), number=st.integers(min_value=1, max_value=3))
     def submit(self, origin: Origin, number: int) -> None:
-        wanted = plan(ImagineOptions(prompt="a lighthouse", images=number), self.jobs.engines, "scripted/brush")
+        wanted = plan(
+            read_command(ImagineOptions(prompt="a lighthouse", images=number)), self.jobs.engines, "scripted/brush"
+        )
         # A limit may be reached; what holds then is looked at after every step.
         with suppress(UserError):
             self.run(self.new_jobs.add(origin, wanted, CARD))
 
     @rule(number=st.integers(min_value=2, max_value=6))
     def submit_at_once(self, number: int) -> None:
-        wanted = plan(ImagineOptions(prompt="a lighthouse"), self.jobs.engines, "scripted/brush")
+        wanted = plan(read_command(ImagineOptions(prompt="a lighthouse")), self.jobs.engines, "scripted/brush")
 
         async def crowd() -> None:
             asked = (self.new_jobs.add(PLACES[each % len(PLACES)], wanted, CARD) for each in range(number))
@@ -232,8 +235,8 @@ class MoneyMachine(RuleBasedStateMachine):
             async with self.database.write() as tx:
                 old = await images.old_images(tx, self.clock.now() - 7 * DAY, kept_before=self.clock.now() - 32 * DAY)
                 await images.forget_files(tx, [image.id for image in old])
-                await tidying.forget_tokens(tx, self.clock.now())
-                await tidying.forget_jobs(tx, self.clock.now() - 32 * DAY, limit=100)
+                await retention.erase_tokens(tx, self.clock.now())
+                await retention.delete_jobs(tx, self.clock.now() - 32 * DAY, limit=100)
 
         self.run(forget())
 

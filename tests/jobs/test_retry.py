@@ -6,12 +6,12 @@ import pytest
 
 from bot.jobs.image_fetcher import decode_result, encode_result
 from bot.providers.base import Cost, Failed, Finished, GeneratedImage, Gone, OutcomeUnknown, Refused, Size, Unreachable
-from storage import endings, reconcile, running
+from storage import endings, reconcile, reports
 from storage import submissions as rows
 from storage.endings import Reopened
+from storage.ledger import Scope
 from storage.records import JobStatus, SubmissionStatus
-from storage.reports import Scope, totals
-from storage.running import Waits
+from storage.reports import By, Waits, report
 from tests.doubles.provider import ScriptedProvider, png
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
 
@@ -73,7 +73,7 @@ async def test_a_picture_that_could_not_be_fetched_comes_once_that_is_mended(
     assert (before.charged, before.waits_for) == (6000, setting)
     assert before.handle is not None
     async with workshop.database.read() as connection:
-        waiting = await running.waiting(connection, ["scripted"])
+        waiting = await reports.waiting(connection, ["scripted"])
     assert waiting == ([Waits("scripted", setting, 1, details)] if setting else [])
 
     workshop.clock.advance(3 * 86_400)
@@ -91,10 +91,10 @@ async def test_a_report_counts_it_once(workshop: Workshop) -> None:
     await lost(workshop, ELSEWHERE)
     scope = Scope(server_id=ADA.server_id)
     async with workshop.database.read() as connection:
-        assert (await totals(connection, scope)).failed == 1
+        assert (await report(connection, By.USER, scope)).totals.failed == 1
     await retry(workshop)
     async with workshop.database.read() as connection:
-        after = await totals(connection, scope)
+        after = (await report(connection, By.USER, scope)).totals
     assert (after.failed, after.jobs, after.spent, after.in_flight) == (0, 1, 5000, 0)
 
 

@@ -12,20 +12,18 @@ from pathlib import Path
 import pytest
 
 from bot.errors import STORAGE_FAILS, UserError
-from bot.jobs.file_removal import remove_due
+from bot.jobs.image_files import remove_due_files
 from bot.providers.base import FetchedImage, GeneratedImage, Refused
 from storage import images, reconcile, tables
 from storage import jobs as rows
 from storage.database import AsyncConnection
-from storage.errors import StorageError
+from storage.errors import Fault, StorageError
 from storage.images import ImageFiles
 from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider, finished
-from tests.doubles.texts import codes
+from tests.doubles.texts import codes, fails
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
 from tests.storage.rows import count
-
-FULL = "The disk is full: the database easel.db cannot take more."
 
 
 class Ailing:
@@ -45,7 +43,7 @@ class Ailing:
             if self.failing[name]:
                 self.failing[name] -= 1
                 self.failed += 1
-                raise StorageError(FULL)
+                raise StorageError(Fault.DISK_FULL, path="easel.db")
             async with real() as connection:
                 yield connection
 
@@ -89,7 +87,7 @@ async def test_what_cannot_be_written_before_it_is_sent_is_not_sent(
     ailing = Ailing(workshop, monkeypatch)
     job_id = await workshop.imagine()
     ailing.failing["write"] = 1
-    with pytest.raises(StorageError, match="disk is full"):
+    with fails(Fault.DISK_FULL):
         await workshop.worker.start()
     assert workshop.provider.history == [], "a start that cannot write is no start"
     with caplog.at_level(logging.ERROR):
@@ -252,7 +250,7 @@ async def test_what_is_ready_is_shown_as_soon_as_the_database_can_be_read_again(
         nonlocal tries
         tries += 1
         if tries < 12:
-            raise StorageError(FULL)
+            raise StorageError(Fault.DISK_FULL, path="easel.db")
         await workshop._deliver(job_id)
 
     workshop.deliver = deliver
@@ -283,5 +281,5 @@ async def test_a_job_is_deleted_although_its_file_cannot_be(
     async with workshop.database.read() as connection:
         assert await images.pending_removals(connection, limit=10) == [f"{job_id}-0-0.png"]
     monkeypatch.undo()
-    assert await remove_due(workshop.database, workshop.files) == 0
+    assert await remove_due_files(workshop.database, workshop.files) == 0
     assert not await asyncio.to_thread(workshop.files.path(f"{job_id}-0-0.png").exists)

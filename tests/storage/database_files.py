@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Column, MetaData, Text, create_engine
 
-from storage import images, jobs, ledger, state, submissions, tables, threads
+from storage import images, jobs, ledger, settings, submissions, tables, threads
 from storage.database import Database
 from storage.migrations import known_versions, upgrade
 from storage.records import JobStatus
@@ -33,7 +33,9 @@ def upgrade():
 VERSIONS = known_versions()
 CURRENT, NEXT = VERSIONS[-1], f"{int(VERSIONS[-1]) + 1:04}"
 WORDS = {
+    "details": '{"credits": 5}',
     "options": '{"prompt": "a lighthouse"}',
+    "settings": '{"engine": "easel/xl"}',
     "request": '{"prompt": "a lighthouse"}',
     "handle": '{"guid": "x"}',
     "result": '{"images": []}',
@@ -113,7 +115,7 @@ async def read_everything(url: str) -> None:
         assert [submission.status for submission in await submissions.submissions_of(conn, 1)] == ["done"]
         assert len(await submissions.events_of(conn, 1)) == 1
         assert len(await images.images_of(conn, 1)) == 1
-        assert await state.get(conn, "a name") == [1]
+        assert await settings.get_state(conn, "a name") == [1]
         assert await threads.get_thread(conn, 1, 1) is not None
         assert (await ledger.totals(conn)).captures == 0
     await database.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import fields
-from typing import Any
 
 import pytest
 from sqlalchemy import delete
@@ -214,32 +213,6 @@ async def test_the_queue_gives_what_is_due_oldest_first(database: Database) -> N
         both = await submissions.with_status(conn, (QUEUED, SUBMITTING))
         assert [one.id for one in both] == [waits, sent, early, twin, late]
         assert [one.id for one in await submissions.with_status(conn, (QUEUED, SUBMITTING), limit=2)] == [waits, sent]
-
-
-async def test_a_long_queue_is_read_with_others_taking_turns(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[str] = []
-    decode = submissions._submission
-
-    def decoding(row: Any) -> Submission:
-        seen.append("row")
-        return decode(row)
-
-    async def other() -> None:
-        while True:
-            seen.append("other")
-            await asyncio.sleep(0)
-
-    monkeypatch.setattr(submissions, "_DECODED_AT_ONCE", 2)
-    monkeypatch.setattr(submissions, "_submission", decoding)
-    async with database.write() as tx:
-        job_id = await add_job(tx)
-        added = [await add_submission(tx, job_id, position=place) for place in range(9)]
-        beside = asyncio.create_task(other())
-        assert [one.id for one in await submissions.queued(tx, due=(), limit=99)] == added
-        beside.cancel()
-    assert "row row row" not in " ".join(seen)
 
 
 async def test_unfinished_jobs_are_the_users_own_that_are_proposed_or_working(database: Database) -> None:

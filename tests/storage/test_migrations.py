@@ -17,13 +17,17 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from bot.domain.periods import Period
+from bot.domain.rules import Privacy, Rules
 from storage import threads
-from storage.database import Database, StorageError, migrate
+from storage.database import Database, migrate
+from storage.errors import Fault
 from storage.migrations import FOLDER, known_versions
 from storage.sqlite import backups
 from storage.sqlite import connection as sqlite
 from storage.sqlite import upgrade as schema_module
 from storage.tables import metadata
+from tests.doubles.texts import fails
 from tests.storage.database_files import (
     add_step,
     contents,
@@ -282,6 +286,49 @@ def test_what_was_deleted_before_loses_its_words(tmp_path: Path) -> None:
     assert json.loads(after["submissions"]["request"]) == {"engine": "core", "steps": 5, "prompts": []}
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("as people like", None), ("always private", Privacy.FORCED), ("never private", Privacy.FORBIDDEN)],
+)
+def test_whether_a_servers_results_are_private_becomes_a_code(tmp_path: Path, words: str, code: Privacy | None) -> None:
+    path = tmp_path / "easel.db"
+    made_at(path, "0008")
+    others = {"refused": ["never private"], "period": "week"}
+    with editing(path) as connection:
+        settings = json.dumps({**others, "privacy": words})
+        connection.executemany(
+            "INSERT INTO server_settings (server_id, settings, updated_at) VALUES (?, ?, 1)",
+            [(1, settings), (2, json.dumps(others))],
+        )
+        connection.executemany(
+            "INSERT INTO admin_log (server_id, user_id, what, details, at) VALUES (1, 1, ?, ?, 1)",
+            [("server set", json.dumps({"privacy": words})), ("quota grant", json.dumps({"note": words}))],
+        )
+    asyncio.run(migrate(address(path), tmp_path / "copies"))
+    with editing(path) as connection:
+        stored = [json.loads(row) for (row,) in connection.execute("SELECT settings FROM server_settings")]
+        log = [json.loads(row) for (row,) in connection.execute("SELECT details FROM admin_log ORDER BY id")]
+    read = [Rules.from_json(each) for each in stored]
+    wanted = code or Privacy.FREE
+    assert [rules.privacy for rules in read] == [wanted, Privacy.FREE]
+    assert {rules.refused for rules in read} == {("never private",)}
+    assert {rules.period for rules in read} == {Period.WEEK}
+    assert log == [{"privacy": wanted.value}, {"note": words}]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("late results", "late_results"), ("long jobs too", "long_jobs"), ("never", "never")]
+)
+def test_when_direct_messages_may_come_becomes_a_code(tmp_path: Path, before: str, after: str) -> None:
+    path = tmp_path / "easel.db"
+    made_at(path, "0005")
+    fill_every_table(path)
+    with editing(path) as connection:
+        connection.execute("UPDATE user_settings SET settings = ?", (json.dumps({"messages": before, "images": 2}),))
+    asyncio.run(migrate(address(path)))
+    assert json.loads(contents(path)["user_settings"]["settings"]) == {"messages": after, "images": 2}
+
+
 def test_only_the_latest_copies_are_kept(path: Path, steps: Path) -> None:
     folder = path.parent / "backups"
     folder.mkdir()
@@ -298,7 +345,7 @@ def test_only_the_latest_copies_are_kept(path: Path, steps: Path) -> None:
 def test_a_migration_that_fails_at_every_start_leaves_no_copies(path: Path, steps: Path) -> None:
     add_step(steps, "raise RuntimeError('the author was tired')")
     for _ in range(3):
-        with pytest.raises(StorageError, match="It is unchanged"):
+        with fails(Fault.UPGRADE_FAILED):
             asyncio.run(migrate(address(path), migrations=steps))
     assert list((path.parent / "backups").iterdir()) == []
 
@@ -340,7 +387,7 @@ def test_a_table_that_is_rebuilt_gives_no_id_again(path: Path, steps: Path) -> N
         (f"{ADD_A_TABLE}\n    op.drop_table('nowhere')", "no such table"),
         (
             f"{ADD_A_TABLE}\n    op.get_bind().execute(sa.delete(sa.table('jobs')))",
-            "rows would point at rows that are not there",
+            "rows would reference rows that do not exist",
         ),
     ],
     ids=["an error of its own", "a statement that fails", "foreign keys that are broken"],
@@ -350,7 +397,7 @@ def test_a_step_that_fails_half_way_changes_nothing(path: Path, steps: Path, bod
     asyncio.run(fill(url))
     before = (schema(path), rows(path, *FILLED))
     add_step(steps, body)
-    with pytest.raises(StorageError, match=reason):
+    with fails(Fault.UPGRADE_FAILED, reason):
         asyncio.run(migrate(url, migrations=steps))
     assert (schema(path), rows(path, *FILLED)) == before
     assert version(path) == CURRENT
@@ -360,23 +407,23 @@ def test_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
     with editing(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     before = path.read_bytes()
-    with pytest.raises(StorageError, match="newer version"):
+    with fails(Fault.NEWER_VERSION):
         asyncio.run(migrate(address(path)))
-    with pytest.raises(StorageError, match="newer version"):
+    with fails(Fault.NEWER_VERSION):
         asyncio.run(Database.open(address(path)))
     assert path.read_bytes() == before
 
 
 def test_an_older_version_is_not_opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema_module, "known_versions", lambda: (*VERSIONS, NEXT))
-    with pytest.raises(StorageError, match="not up to date"):
+    with fails(Fault.OUTDATED):
         asyncio.run(Database.open(address(path)))
 
 
 def test_a_file_that_is_not_a_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "easel.db"
     path.write_bytes(b"this is a letter to my aunt, " * 100)
-    with pytest.raises(StorageError, match="is not a database"):
+    with fails(Fault.NOT_A_DATABASE):
         asyncio.run(migrate(address(path)))
     assert path.read_bytes() == b"this is a letter to my aunt, " * 100
 
@@ -385,7 +432,7 @@ def test_the_database_of_another_program_is_refused_and_left_alone(tmp_path: Pat
     path = tmp_path / "easel.db"
     with editing(path) as connection:
         connection.execute("CREATE TABLE cookies (name)")
-    with pytest.raises(StorageError, match="another program"):
+    with fails(Fault.OTHER_PROGRAM):
         asyncio.run(migrate(address(path)))
     assert schema(path).keys() == {"cookies"}
 
@@ -400,7 +447,7 @@ def test_an_empty_file_counts_as_blank(tmp_path: Path) -> None:
 def test_a_full_disk_is_said_plainly_and_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "easel.db"
     monkeypatch.setattr(sqlite, "MIGRATOR", ("PRAGMA max_page_count = 8", *sqlite.MIGRATOR))
-    with pytest.raises(StorageError, match="disk is full"):
+    with fails(Fault.DISK_FULL):
         asyncio.run(migrate(address(path)))
     assert schema(path) == {}
 
@@ -410,12 +457,12 @@ def test_a_locked_database_is_said_plainly(path: Path, steps: Path, monkeypatch:
     add_step(steps, ADD_A_TABLE)
     with editing(path) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StorageError, match="locked by another program"):
+        with fails(Fault.LOCKED):
             asyncio.run(migrate(address(path), migrations=steps))
     assert version(path) == CURRENT
 
 
 def test_a_folder_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="cannot be used"):
+    with fails(Fault.FOLDER_UNUSABLE):
         asyncio.run(migrate(address(tmp_path / "file" / "easel.db")))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from storage import endings, images, jobs, ledger, submissions, threads, tidying
+from storage import endings, images, jobs, ledger, retention, submissions, threads
 from storage.database import AsyncConnection, Database
 from storage.jobs import JobFilter
 from storage.records import UNFINISHED, JobStatus, SubmissionStatus
@@ -104,8 +104,8 @@ MOVES: dict[str, tuple[Ask, str]] = {
     ),
     "settle_job": (lambda tx: jobs.settle_job(tx, 1, 1), "INTEGER PRIMARY KEY (rowid=?)"),
     "delete_thread": (lambda tx: threads.delete_thread(tx, 1, 1), "INTEGER PRIMARY KEY (rowid=?)"),
-    "forget_tokens": (lambda tx: tidying.forget_tokens(tx, 1), "ix_jobs_token_expires_at"),
-    "forget_jobs": (lambda tx: tidying.forget_jobs(tx, 1, limit=1), "ix_jobs_ended_at (ended_at<?)"),
+    "erase_tokens": (lambda tx: retention.erase_tokens(tx, 1), "ix_jobs_token_expires_at"),
+    "delete_jobs": (lambda tx: retention.delete_jobs(tx, 1, limit=1), "ix_jobs_ended_at (ended_at<?)"),
     "end_free": (
         lambda tx: endings.end_free(tx, UNFINISHED, SubmissionStatus.UNKNOWN, at=1, why="", told=""),
         "ix_submissions_status_created_at (status=?)",

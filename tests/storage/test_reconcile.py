@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, event, insert, update
 
-from storage import endings, ledger, reconcile, submissions, tables, tidying
+from storage import endings, ledger, reconcile, retention, submissions, tables
 from storage.database import AsyncConnection, Database
 from storage.ledger import Totals
 from storage.reconcile import Beyond, Standing
@@ -95,7 +95,7 @@ async def test_the_entries_of_what_was_forgotten_still_agree(database: Database)
         await put_one_of_each(tx)
         await endings.end_free(tx, UNFINISHED, UNKNOWN, at=NOW, why="", told="")
         await tx.execute(update(tables.jobs).values(status=JobStatus.DELIVERED.value, ended_at=NOW))
-        assert await tidying.forget_jobs(tx, NOW + 1, limit=9) == 5
+        assert await retention.delete_jobs(tx, NOW + 1, limit=9) == 5
         books = await reconcile.reconcile(tx)
     assert (books.submissions, books.entries, books.differences) == (0, 13, [])
 

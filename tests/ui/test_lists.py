@@ -20,6 +20,7 @@ from bot.people.threads import (
     ThreadList,
     ThreadView,
 )
+from bot.text import t
 from bot.ui.attached_files import Sheet
 from bot.ui.cards.engines import engines_card
 from bot.ui.cards.history import history_card
@@ -72,6 +73,7 @@ def entry(number: int, prompt: str, status: JobStatus = JobStatus.DELIVERED, **k
     return HistoryEntry(shown, PreviewedImage(pictures[0], b"small"), kept_until=5)
 
 
+@pytest.mark.usefixtures("any_language")
 def test_many_engines_are_all_there_by_pages_with_their_ids() -> None:
     crowd = [
         replace(ENGINE, id=f"scripted/number-{number:02}-of-many", name="*" * 200, styles=("x" * 90,) * 40)
@@ -90,6 +92,7 @@ def test_many_engines_are_all_there_by_pages_with_their_ids() -> None:
     judged(Sheet(engines_card(endless, lambda _: Price(1, 2, exact=False), default="")))
 
 
+@pytest.mark.usefixtures("any_language")
 @pytest.mark.parametrize("prompt", ["a fox", WORST, "🦊" * 900])
 @pytest.mark.parametrize("status", [JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.WORKING])
 def test_a_full_page_of_the_history_fits(prompt: str, status: JobStatus) -> None:
@@ -99,11 +102,12 @@ def test_a_full_page_of_the_history_fits(prompt: str, status: JobStatus) -> None
     page = HistoryPage(wanted, Page(99_999, 199_999), 10**6, entries, thread_title=None)
     parts = judged(history_card(page, engine=prompt))
     labels = [part.get("label") for part in parts if part["type"] == 2]
-    assert labels.count("Again") == JOBS_A_PAGE
-    assert labels.count("Show") == (JOBS_A_PAGE if status is JobStatus.UNDELIVERED else 0)
-    assert labels[-2:] == ["Newer", "Older"]
+    assert labels.count(str(t("Again"))) == JOBS_A_PAGE
+    assert labels.count(str(t("Show"))) == (JOBS_A_PAGE if status is JobStatus.UNDELIVERED else 0)
+    assert labels[-2:] == [str(t("Newer")), str(t("Older"))]
 
 
+@pytest.mark.usefixtures("any_language")
 @pytest.mark.parametrize("title", ["foxes", WORST[:100], "🦊" * 100])
 def test_a_full_page_of_threads_fits(title: str) -> None:
     threads = tuple(
@@ -111,10 +115,13 @@ def test_a_full_page_of_threads_fits(title: str) -> None:
         for number in range(THREADS_A_PAGE)
     )
     parts = judged(threads_card(ThreadList(threads, Page(1, 200), 1000)))
-    assert [part["label"] for part in parts if part["type"] == 2] == ["Open"] * THREADS_A_PAGE + ["Newer", "Older"]
+    assert [part["label"] for part in parts if part["type"] == 2] == [
+        str(t(label)) for label in ["Open"] * THREADS_A_PAGE + ["Newer", "Older"]
+    ]
     judged(Sheet(delete_question(threads[0])))
 
 
+@pytest.mark.usefixtures("any_language")
 @pytest.mark.parametrize("prompt", ["a fox", WORST, "🦊" * 900])
 def test_a_full_gallery_fits(prompt: str) -> None:
     entries = [entry(number, prompt) for number in range(1, IMAGES_A_PAGE + 1)]

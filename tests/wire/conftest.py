@@ -13,8 +13,9 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from fakes.discord.constants import Permission
 from fakes.discord.loopback import Discord
-from fakes.discord.model import Channel
+from fakes.discord.model import Channel, Member
 from fakes.discord.people import Person
 from tests.doubles.openapi import discord_schema
 from tests.wire.house import ADDRESSES, House, house
@@ -78,3 +79,10 @@ async def home(
 @pytest.fixture
 def ada(discord: Discord) -> Person:
     return discord.user("ada")
+
+
+@pytest.fixture
+def admin(home: House, ada: Person) -> Person:
+    assert home.channel.guild is not None
+    home.channel.guild.members[ada.user.id] = Member(ada.user, Permission.ADMINISTRATOR)
+    return ada

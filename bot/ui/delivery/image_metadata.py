@@ -15,9 +15,9 @@ from typing import BinaryIO
 
 import structlog
 
-from bot.domain.prompt.parser import number_text
+from bot.domain.options import OPTIONS, SIZE, value_text
 from bot.jobs.image_parts import jpeg_segments, png_chunks, read, webp_chunks
-from bot.providers.base import Bounds, Engine, ImageRequest, WeightedText
+from bot.providers.base import Engine, ImageRequest, WeightedText
 from bot.ui.delivery.file_segments import Piece
 from storage.records import StoredImage
 
@@ -28,6 +28,8 @@ KEYWORD = "parameters"
 UNKNOWN = "unknown"
 """For a value that is not known and that readers require."""
 
+# Readers expect these first, in this order.
+_FIRST = ("steps", "sampler", "guidance", "seed", "size")
 # Readers end the prompt at these words.
 _NEGATIVE = re.compile(r"(negative prompt)(:)", re.IGNORECASE)
 # The names of the samplers in those tools.
@@ -74,36 +76,38 @@ def _part(part: WeightedText) -> str:
     if part.weight == 1:
         return part.text
     inside = part.text.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
-    return f"({inside}:{number_text(part.weight)})"
+    return f"({inside}:{value_text(part.weight)})"
 
 
 def _settings(request: ImageRequest, image: StoredImage, engine: Engine | None) -> Iterator[tuple[str, str]]:
-    steps = request.steps if request.steps is not None else _default(engine.steps if engine else None)
-    guidance = request.guidance if request.guidance is not None else _default(engine.guidance if engine else None)
-    seed = image.seed if image.seed is not None else request.seed
+    """The name and the value of each setting."""
+    values: dict[str, str] = {SIZE.name: f"{image.width}x{image.height}"}
+    for option in OPTIONS.values():
+        value = getattr(request, option.name)
+        if value is None and engine is not None and (bounds := option.bounds(engine)) is not None:
+            value = bounds.default
+        if value is not None and option.png_name:
+            values.setdefault(option.name, value_text(value))
+    if image.seed is not None:
+        values["seed"] = str(image.seed)
+    values["sampler"] = _SAMPLERS.get(values.get("sampler", ""), values.get("sampler", UNKNOWN))
+    values.setdefault("seed", UNKNOWN)
     # Readers recognise this line by the sampler and at least two of steps, schedule, scale and seed.
-    if steps is not None:
-        yield "Steps", number_text(steps)
-    yield "Sampler", _SAMPLERS.get(request.sampler, request.sampler) if request.sampler else UNKNOWN
-    if steps is None and guidance is None:
-        yield "Schedule type", UNKNOWN
-    if guidance is not None:
-        yield "CFG scale", number_text(guidance)
-    yield "Seed", UNKNOWN if seed is None else str(seed)
-    yield "Size", f"{image.width}x{image.height}"
+    scheduled = "steps" in values or "guidance" in values
+    for name in _FIRST:
+        if name in values:
+            yield OPTIONS[name].png_name, values.pop(name)
+        if name == "sampler" and not scheduled:
+            yield "Schedule type", UNKNOWN
     yield "Model", request.engine.partition("/")[2]
-    if request.style:
-        yield "Style", request.style
+    for name, text in values.items():
+        yield OPTIONS[name].png_name, text
     yield "Version", "Easel"
 
 
 def _plain(text: str) -> str:
     """The text without words that readers would take for the next line."""
     return _NEGATIVE.sub(r"\1 \2", text)
-
-
-def _default(bounds: Bounds | None) -> float | None:
-    return None if bounds is None else bounds.default
 
 
 def _quoted(value: str) -> str:

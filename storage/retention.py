@@ -1,4 +1,4 @@
-"""Forgetting by age: tokens that are over, and jobs that ended long ago. The ledger keeps its entries for ever."""
+"""Deletes jobs that ended long ago and erases expired tokens. The ledger keeps its entries forever."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _IMAGES = tables.images.c
 _LAPSED = _JOBS.status == JobStatus.LAPSED.value
 _AT_ONCE = 200
 
-# What of a request tells how long such a one takes, and nothing of what it shows.
+# The parts of a request that say how long such a request takes, and nothing about its content.
 _MEASURES = frozenset({"engine", "size", "images", "steps"})
 
 
-async def forget_tokens(tx: AsyncConnection, now: int) -> int:
-    """Erase the interaction tokens that are over at `now` (Unix milliseconds); the number of them.
+async def erase_tokens(tx: AsyncConnection, now: int) -> int:
+    """Erase the interaction tokens that have expired at `now` (Unix milliseconds); returns their number.
 
-    One by which a result may still be shown stays until Discord refuses it: a clock that jumped must not take it away.
+    The token of a job that is not delivered yet stays until Discord refuses it, because the clock may be wrong.
     """
     over = and_(
         _JOBS.interaction_token.is_not(None),
@@ -35,11 +35,10 @@ async def forget_tokens(tx: AsyncConnection, now: int) -> int:
     return int(erased.rowcount)
 
 
-async def forget_jobs(tx: AsyncConnection, before: int, *, limit: int) -> int:
-    """Delete the oldest jobs, `limit` at most, that ended before `before` (Unix milliseconds); the number of them.
+async def delete_jobs(tx: AsyncConnection, before: int, *, limit: int) -> int:
+    """Delete the oldest jobs, up to `limit`, that ended before `before` (Unix milliseconds); returns their number.
 
-    Their submissions, events and image records go with them. A job whose files are still there stays, and so does one
-    that was not shown yet.
+    Their submissions, events and image records go with them. Jobs that still have files or have not been shown stay.
     """
     has_files = exists().where(
         _SUBMISSIONS.job_id == _JOBS.id, _IMAGES.submission_id == _SUBMISSIONS.id, _IMAGES.file.is_not(None)
@@ -55,19 +54,19 @@ async def forget_jobs(tx: AsyncConnection, before: int, *, limit: int) -> int:
     return int(gone.rowcount)
 
 
-async def forget_lapsed(tx: AsyncConnection, before: int, *, limit: int) -> int:
-    """Delete the proposals, `limit` at most, that came to nothing before `before` (Unix milliseconds); their number."""
-    return await _forget_lapsed(tx, select(_JOBS.id).where(_LAPSED, _JOBS.ended_at < before).limit(limit))
+async def delete_lapsed(tx: AsyncConnection, before: int, *, limit: int) -> int:
+    """Delete lapsed jobs, up to `limit`, that ended before `before` (Unix milliseconds); returns their number."""
+    return await _delete_lapsed(tx, select(_JOBS.id).where(_LAPSED, _JOBS.ended_at < before).limit(limit))
 
 
-async def forget_lapsed_of(tx: AsyncConnection, user_id: int, *, keep: int) -> int:
-    """Delete a person's proposals that came to nothing, all but the latest `keep`; the number of them."""
+async def delete_lapsed_of(tx: AsyncConnection, user_id: int, *, keep: int) -> int:
+    """Delete a person's lapsed jobs except the latest `keep`; returns the number deleted."""
     latest_first = select(_JOBS.id).where(_LAPSED, _JOBS.user_id == user_id).order_by(_JOBS.id.desc())
-    return await _forget_lapsed(tx, latest_first.limit(_AT_ONCE).offset(keep))
+    return await _delete_lapsed(tx, latest_first.limit(_AT_ONCE).offset(keep))
 
 
-async def _forget_lapsed(tx: AsyncConnection, wanted: Select[tuple[int]]) -> int:
-    """They take the threads along that were opened for them, and in which nothing else was made."""
+async def _delete_lapsed(tx: AsyncConnection, wanted: Select[tuple[int]]) -> int:
+    """Also deletes threads that were opened for these jobs and have no others."""
     gone = [row.id for row in await tx.execute(wanted)]
     if not gone:
         return 0
@@ -78,10 +77,10 @@ async def _forget_lapsed(tx: AsyncConnection, wanted: Select[tuple[int]]) -> int
     return len(gone)
 
 
-async def blank_job(tx: AsyncConnection, job_id: int) -> None:
-    """Erase what a person asked for with a job that is deleted, wherever it is repeated.
+async def erase_request(tx: AsyncConnection, job_id: int) -> None:
+    """Erase what a person asked for in a job that they delete, in every table.
 
-    What is left says which engine was asked for how much and when, and what it cost.
+    What is left says which engine made how much, when, and at what cost.
     """
     await tx.execute(update(tables.jobs).where(_JOBS.id == job_id).values(options={"prompt": ""}, words=""))
     its_own = [(each.id, each.request) for each in await submissions_of(tx, job_id)]
@@ -90,7 +89,7 @@ async def blank_job(tx: AsyncConnection, job_id: int) -> None:
         blank = update(tables.submissions).where(_SUBMISSIONS.id == submission_id)
         await tx.execute(blank.values(request=left, error=None))
     ids = [submission_id for submission_id, _ in its_own]
-    # What happened to a request is often told in the words of the service, which may quote it.
+    # Events often hold the service's own words, which may quote the request.
     await tx.execute(update(tables.events).where(tables.events.c.submission_id.in_(ids)).values(why=""))
     await tx.execute(update(tables.ledger).where(tables.ledger.c.submission_id.in_(ids)).values(note=None))
     await tx.execute(update(tables.images).where(_IMAGES.submission_id.in_(ids)).values(seed=None))

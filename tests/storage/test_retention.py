@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage import images, jobs, ledger, tables, threads, tidying
+from storage import images, jobs, ledger, retention, tables, threads
 from storage.database import Database
 from storage.records import JobStatus
 from tests.storage.rows import NOW, SERVER, USER, add_done, add_image, add_job, count
@@ -15,8 +15,8 @@ async def test_tokens_are_forgotten_when_they_are_over(database: Database) -> No
         for status in (JobStatus.LAPSED, JobStatus.WORKING):
             await add_job(tx, status=status, token_expires_at=NOW)
             await add_job(tx, status=status, token_expires_at=NOW + 1)
-        assert await tidying.forget_tokens(tx, NOW) == 1
-        assert await tidying.forget_tokens(tx, NOW) == 0
+        assert await retention.erase_tokens(tx, NOW) == 1
+        assert await retention.erase_tokens(tx, NOW) == 0
         tokens = {
             status: [job.interaction_token for job in await jobs.jobs_with_status(tx, [status])]
             for status in (JobStatus.LAPSED, JobStatus.WORKING)
@@ -38,11 +38,11 @@ async def test_jobs_that_ended_long_ago_go_with_all_that_belongs_to_them(databas
         fresh = await add_job(tx, status=JobStatus.DELIVERED)
         await jobs.update_job(tx, fresh, ended_at=NOW)
         # Their files are still there.
-        assert await tidying.forget_jobs(tx, NOW, limit=100) == 0
+        assert await retention.delete_jobs(tx, NOW, limit=100) == 0
         await images.forget_files(tx, [image.id for image in await images.old_images(tx, NOW + 1, kept_before=NOW)])
-        assert await tidying.forget_jobs(tx, NOW, limit=3) == 3
-        assert await tidying.forget_jobs(tx, NOW, limit=3) == 1
-        assert await tidying.forget_jobs(tx, NOW, limit=3) == 0
+        assert await retention.delete_jobs(tx, NOW, limit=3) == 3
+        assert await retention.delete_jobs(tx, NOW, limit=3) == 1
+        assert await retention.delete_jobs(tx, NOW, limit=3) == 0
         left = await jobs.jobs_with_status(tx, list(JobStatus))
         assert {job.status for job in left} == {*JobStatus} - {*OVER} | {JobStatus.DELIVERED}
         assert [job.id for job in left if job.status is JobStatus.DELIVERED] == [fresh]
@@ -58,7 +58,7 @@ async def test_a_title_goes_with_the_job_whose_prompt_it_was(database: Database)
         job_id = await add_job(tx, status=JobStatus.DELIVERED, thread_id=thread)
         await threads.titled(tx, thread, job_id)
         await jobs.update_job(tx, job_id, ended_at=NOW - 1)
-        assert await tidying.forget_jobs(tx, NOW, limit=1) == 1
+        assert await retention.delete_jobs(tx, NOW, limit=1) == 1
         assert await threads.titles(tx, [thread]) == {thread: threads.UNTITLED}
 
 
@@ -67,7 +67,7 @@ async def test_the_child_of_a_forgotten_job_stays(database: Database) -> None:
         parent = await add_job(tx, status=JobStatus.DELIVERED)
         await jobs.update_job(tx, parent, ended_at=NOW - 1)
         child = await add_job(tx, parent_id=parent)
-        assert await tidying.forget_jobs(tx, NOW, limit=1) == 1
+        assert await retention.delete_jobs(tx, NOW, limit=1) == 1
         job = await jobs.get_job(tx, child)
         assert job is not None
         assert job.parent_id is None
