@@ -108,7 +108,7 @@ async def test_details_of_what_is_only_proposed_or_was_never_begun(studio: Studi
     await studio.press(studio.ada, card(result), "Cancel")
     lapsed = told(await forge(studio, studio.ben, "details", 1))
     assert shows(lapsed.text, cards.JOB_STATUS[JobStatus.LAPSED])
-    assert shows(lapsed.text, LAPSED[LapseReason.CANCELLED])
+    assert shows(lapsed.text, details_cards.NOT_STARTED(reason=LAPSED[LapseReason.CANCELLED]))
 
 
 async def test_what_is_public_is_for_everybody_and_what_is_private_for_its_author(studio: Studio) -> None:
