@@ -230,7 +230,8 @@ async def _carry_out(command: Command, settings: Settings, arguments: argparse.N
 
 
 def _complain(sentence: object, status: int) -> int:
-    print(f"easel: {sentence}", file=sys.stderr, flush=True)
+    for line in str(sentence).splitlines():
+        print(f"easel: {line}", file=sys.stderr, flush=True)
     return status
 
 

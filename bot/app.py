@@ -20,16 +20,16 @@ from bot.config import BACKUPS, DISCORD_API, Settings
 from bot.errors import SettingsError, UserError
 from bot.gc_tuning import settle
 from bot.health import beating
+from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
-from bot.jobs.previews import Previews
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.jobs.store import JobStore
 from bot.jobs.worker import Worker
 from bot.people.privacy import Privacy
 from bot.people.threads import Threads
-from bot.people.user_settings import Personal
+from bot.people.user_settings import UserSettingsStore
 from bot.providers.base import Provider, WrongSetting
 from bot.providers.registry import configure
 from bot.retention import Ages, keep_tidy
@@ -134,7 +134,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         delivery = Delivery(jobs=jobs, files=files, clock=clock)
         worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
         usual = settings.default_engine or next(iter(jobs.engines))
-        personal = Personal(database, jobs.engines, usual, clock)
+        personal = UserSettingsStore(database, jobs.engines, usual, clock)
         await personal.load()
         servers = Servers(database, limits, clock)
         await servers.load()
@@ -144,9 +144,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             worker=worker,
             clock=clock,
             servers=servers,
-            defaults=lambda origin: servers.layers(
-                origin, personal.of(origin.user_id).defaults, list(jobs.engines), usual
-            ),
+            defaults=lambda origin: servers.layers(origin, personal.of(origin.user_id), list(jobs.engines), usual),
             ask_above=lambda user_id: personal.of(user_id).ask_above,
             default_engine=usual,
             changed=delivery.changed,

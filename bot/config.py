@@ -38,7 +38,7 @@ CREDITS = message("settings.credits", "a number of credits from {low} to {high}"
 FLAG = message("settings.flag", "1 or 0")
 CHOICE = message("settings.choice", "{choices:or}")
 IDS = message("settings.ids", "a list of Discord ids (long numbers), separated by commas")
-UNQUOTED = message("settings.unquoted", "without the quotation marks around it, which `docker --env-file` keeps")
+UNQUOTED = message("settings.unquoted", "a value without quotation marks around it, which `docker --env-file` keeps")
 API_ADDRESS = message("settings.api_address", "an address that ends in /api/v10")
 DATABASE = message(
     "settings.database", "{start} and the full path of a file, such as {start}/srv/easel.db; ~ and $ are not expanded"

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from bot.clock import Clock, Witness
-from bot.jobs.file_removal import remove, remove_due
-from bot.jobs.previews import Previews
+from bot.jobs.image_files import Previews, remove_due_files, remove_files
 from bot.people.privacy import anonymise_due, compact_if_due
 from storage import images, retention
 from storage.database import Database
@@ -60,7 +59,7 @@ async def tidy(database: Database, files: ImageFiles, previews: Previews, clock:
     async with database.write() as tx:
         tokens = await retention.erase_tokens(tx, now)
     old = now - ages.image_days * DAY
-    await remove_due(database, files)
+    await remove_due_files(database, files)
     try:
         await previews.make_all(old)
     except StorageError as error:
@@ -78,7 +77,7 @@ async def tidy(database: Database, files: ImageFiles, previews: Previews, clock:
     # Last, because by now the database lists every file that stays.
     async with database.read() as connection:
         known = await images.image_files(connection)
-    await remove(database, files, await files.strays(known, old))
+    await remove_files(database, files, await files.strays(known, old))
     return Tidied(images=gone, jobs=jobs, tokens=tokens)
 
 
@@ -104,7 +103,7 @@ async def keep_tidy(
                     log.warning("tidy.clock_not_confirmed", ahead_of_discord=None if ahead is None else round(ahead))
                 doubted = True
                 # What people deleted themselves depends on no clock.
-                await remove_due(database, files)
+                await remove_due_files(database, files)
                 await compact_if_due(database)
         except StorageError as error:
             log.error("tidy.failed", reason=str(error))  # noqa: TRY400 - the reason says it all
@@ -126,7 +125,7 @@ async def _forget_images(database: Database, files: ImageFiles, before: int, kep
             await images.forget_files(tx, [image.id for image in old])
             names = [image.file for image in old if image.file is not None]
             await images.add_removals(tx, names)
-        await remove(database, files, names)
+        await remove_files(database, files, names)
         count += len(old)
         if not old:
             return count
@@ -140,7 +139,7 @@ async def _forget_previews(database: Database, files: ImageFiles, before: int) -
             await images.forget_previews(tx, [image.id for image in old])
             names = [image.preview for image in old if image.preview is not None]
             await images.add_removals(tx, names)
-        await remove(database, files, names)
+        await remove_files(database, files, names)
         if not old:
             return
 

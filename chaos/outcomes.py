@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bot.ui.cards.job import CANCELLED, NOT_MADE
 from chaos.users import NUMBER, Ask, is_over
 from fakes.discord.loopback import Discord
 from fakes.discord.seen import Seen, look_at
@@ -15,7 +16,7 @@ from fakes.services import StandIn
 from storage.records import JobStatus
 
 _NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})", re.IGNORECASE)
-_FAILED = ("No image came of this.", "Cancelled.")
+_FAILED = (str(NOT_MADE), str(CANCELLED))
 _KEPT = "Too large to be sent here, but kept"
 OVER = frozenset({JobStatus.DELIVERED, JobStatus.KEPT, JobStatus.LAPSED, JobStatus.DELETED})
 """What a job is on which nothing is done any more."""

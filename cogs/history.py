@@ -11,10 +11,11 @@ from discord.ext import commands
 
 from bot.domain.characters import typed
 from bot.domain.engines import find_engine
+from bot.domain.options import NAME_AT_MOST
 from bot.errors import UserError
 from bot.jobs.results import SEARCH_AT_MOST
 from bot.text import message
-from bot.ui.autocomplete import NAME_AT_MOST, calmly, engine_choices, thread_choices
+from bot.ui.autocomplete import calmly, engine_choices, thread_choices
 from bot.ui.cards.wording import units
 from bot.ui.client import Easel
 from bot.ui.interactions import origin_of

@@ -10,8 +10,8 @@ from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
+from bot.domain.options import IMAGES_PER_JOB
 from bot.domain.periods import Period
-from bot.domain.prompt.parser import IMAGES_PER_JOB
 from bot.errors import UserError
 from bot.servers.settings import require_manager
 from bot.ui.admin import (

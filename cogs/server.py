@@ -12,7 +12,7 @@ from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
-from bot.domain.defaults import means_nothing
+from bot.domain.options import NAME_AT_MOST, means_nothing
 from bot.domain.rules import NO_RULES, Privacy, contradictions, engine_list, shape
 from bot.domain.word_filter import typed_list
 from bot.errors import Problem, UserError
@@ -29,7 +29,7 @@ from bot.ui.admin import (
     announce,
     missing_in,
 )
-from bot.ui.autocomplete import NAME_AT_MOST, calmly, engine_choices, size_choices
+from bot.ui.autocomplete import calmly, engine_choices, size_choices
 from bot.ui.cards.server import TITLES, changes_text, log_card, rules_card
 from bot.ui.client import Easel
 from bot.ui.first_answer import promise

@@ -9,9 +9,10 @@ from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
+from bot.domain.options import NAME_AT_MOST
 from bot.people.threads import TITLE_AT_MOST
 from bot.text import message
-from bot.ui.autocomplete import NAME_AT_MOST, calmly, thread_choices
+from bot.ui.autocomplete import calmly, thread_choices
 from bot.ui.cards.layout import notice
 from bot.ui.cards.threads import delete_question, gallery_card, threads_card
 from bot.ui.cards.wording import safe

@@ -277,8 +277,8 @@ def _still_there() -> ColumnElement[bool]:
 
 
 def words_of(options: Mapping[str, Any]) -> str:
-    """What a job with these options is found by: the words of its prompt."""
-    return folded(str(options.get("prompt", "")))[:WORDS_AT_MOST]
+    """What a job with these options is found by: the words of its prompt, and those that were added to it."""
+    return folded(f"{options.get('prompt', '')} {options.get('added') or ''}")[:WORDS_AT_MOST]
 
 
 def folded(text: str) -> str:

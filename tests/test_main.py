@@ -94,6 +94,14 @@ def test_a_missing_or_wrong_setting_ends_the_bot_with_one_line(
     assert list(tmp_path.iterdir()) == [], "nothing was begun"
 
 
+def test_every_wrong_setting_is_a_line(easel: Callable[..., Ended]) -> None:
+    ended = easel("run", IMAGE_DAYS="many", LOG_LEVEL="loud")
+    assert ended.status == 2
+    first, second = ended.err.splitlines()
+    assert first.startswith("easel: IMAGE_DAYS ")
+    assert second.startswith("easel: LOG_LEVEL ")
+
+
 def test_a_name_that_sets_nothing_is_named_with_the_one_that_was_meant(
     easel: Callable[..., Ended], tmp_path: Path
 ) -> None:

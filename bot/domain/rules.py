@@ -11,13 +11,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from bot.domain.characters import typed
-from bot.domain.defaults import Defaults, takes_shape
-from bot.domain.engines import few, find_engine
+from bot.domain.engines import few, find_engine, takes_shape
+from bot.domain.options import Defaults, ImagineOptions, decoded
 from bot.domain.periods import Period
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions, Plan
+from bot.domain.requests import Plan
 from bot.domain.sizes import parse_shape
-from bot.domain.stored import read_stored
 from bot.domain.word_filter import WordList
 from bot.errors import UserError
 from bot.providers.base import Engine
@@ -144,7 +143,7 @@ class Rules:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Rules:
         """Read what was stored, without unknown rules. Raises ValueError for an invalid one."""
-        return read_stored(_RULES, {name: value for name, value in stored.items() if name in NAMES})
+        return decoded(_RULES, {name: value for name, value in stored.items() if name in NAMES})
 
     # Cached, because every command uses them.
     @cached_property
@@ -222,7 +221,7 @@ class Rules:
 
 def texts_of(options: ImagineOptions, plan: Plan | None) -> list[str]:
     """All words, as typed and as parsed: typed braces and backslashes could split a word."""
-    texts = [options.prompt, options.negative or "", options.style or ""]
+    texts = [options.prompt, options.added or "", options.negative or "", options.style or ""]
     for request in plan.requests if plan is not None else ():
         # Joined, so that a word is not missed between two parts.
         texts += [" ".join(part.text for part in request.prompts), request.negative or "", request.style or ""]

@@ -6,12 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions
 from bot.errors import Problem, UserError
-from bot.jobs.file_removal import remove
+from bot.jobs.image_files import Previews, remove_files
 from bot.jobs.new_jobs import NO_SUCH_THREAD
-from bot.jobs.previews import Previews
 from bot.jobs.service import JobService
 from bot.jobs.store import BEING_DELIVERED, NOT_YOURS, JobStore
 from bot.jobs.view import JobView, Page, PreviewedImage, load_all, may_manage, may_see, require_visible
@@ -194,7 +193,7 @@ class Results:
     async def delete(self, origin: Origin, job_id: int) -> JobView:
         """Delete an ended job and its files. The caller deletes the message; the ledger keeps its entries."""
         view = await self.deletable(origin, job_id)
-        await remove(self._database, self.files, await self._store.delete(job_id))
+        await remove_files(self._database, self.files, await self._store.delete(job_id))
         return view
 
     async def may_clear(self, origin: Origin, job_id: int, *, asked_by: int | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from secrets import randbelow
 from typing import Protocol, TypeVar
@@ -12,12 +12,19 @@ from typing import Protocol, TypeVar
 import structlog
 
 from bot.clock import Clock, Elapsed
-from bot.domain.comparison import comparison
-from bot.domain.defaults import Defaults, merged, private_by_default
 from bot.domain.form_data import Draft, draft_of, draft_of_prompt
 from bot.domain.money import Price, converted
+from bot.domain.options import SEED_AT_MOST, Defaults, ImagineOptions
 from bot.domain.place import TOKEN_LIFE, CardAddress, Origin
-from bot.domain.requests import ImagineOptions, Plan, decode_request, plan, with_seed
+from bot.domain.requests import (
+    Plan,
+    completed,
+    decode_request,
+    for_another_person,
+    plan,
+    private_by_default,
+    read_command,
+)
 from bot.domain.rules import Rules
 from bot.errors import STORAGE_FAILS, Problem, UserError
 from bot.jobs import polling
@@ -158,13 +165,14 @@ class JobService:
         Options that are not ``complete`` are completed from the person's defaults, then from the server's; those of an
         earlier job are complete. Raises CommandRefused, which names every problem at once.
         """
+        command = read_command(options)
         if not complete:
             layers = self._defaults(origin)
-            options = merged(options, layers, engines=self.engines, default_engine=self.default_engine)
-        options = self._servers.rules(origin.server_id).imposed(options)
+            command = completed(command, layers, engines=self.engines, default_engine=self.default_engine)
+        options = self._servers.rules(origin.server_id).imposed(command.options)
         made, problems = None, list[Problem]()
         try:
-            made = self._planned(options)
+            made = plan(replace(command, options=options), self.engines, self.default_engine)
             refuse_outages(made.engines, self._worker.outages(origin.user_id), self.engines)
         except UserError as error:
             problems += error.problems
@@ -224,9 +232,9 @@ class JobService:
         job = await self.visible(origin, job_id)
         options = ImagineOptions.from_json(job.options)
         if new_seed:
-            options = with_seed(options, 1 + randbelow(2**32 - 2))
+            options = replace(options, new_seed=1 + randbelow(SEED_AT_MOST))
         if job.user_id != origin.user_id:
-            options = options.for_another_person(private=self.private_by_default(origin))
+            options = for_another_person(options, private=self.private_by_default(origin))
         try:
             return await self.checked(origin, options, complete=True)
         except CommandRefused as error:
@@ -240,7 +248,7 @@ class JobService:
             base = ImagineOptions(prompt=options.prompt, private=private)
             return draft_of_prompt(base, options, engine=self.engine_by_default(origin))
         if view.job.user_id != origin.user_id:
-            options = options.for_another_person(private=private)
+            options = for_another_person(options, private=private)
         engines = tuple(dict.fromkeys(request.engine for request in view.requests))
         return draft_of(options, engine=engines[0] if len(engines) == 1 else None)
 
@@ -427,11 +435,6 @@ class JobService:
     def token_ends(self) -> int:
         """When the token of an interaction that came in just now expires: Unix milliseconds by the bot's clock."""
         return self._clock.now() + TOKEN_LIFE
-
-    def _planned(self, options: ImagineOptions) -> Plan:
-        if options.engines is not None:
-            return comparison(options, self.engines)
-        return plan(options, self.engines, self.default_engine)
 
     async def _in_thread_if_long(self, options: ImagineOptions, work: Callable[[], T]) -> T:
         # Bytes, not characters: one character can stand for many once it is normalised.

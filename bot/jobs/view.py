@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.domain.money import Price, converted, sum_of
+from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions, decode_request
+from bot.domain.requests import decode_request
 from bot.errors import UserError
 from bot.providers.base import Engine, ImageRequest, Provider
 from bot.text import message

@@ -15,8 +15,8 @@ import structlog
 from bot.clock import Clock
 from bot.domain.periods import Period, current, milliseconds
 from bot.errors import UserError
-from bot.jobs.file_removal import remove
-from bot.people.user_settings import Personal
+from bot.jobs.image_files import remove_files
+from bot.people.user_settings import UserSettingsStore
 from bot.text import message
 from storage import images, privacy
 from storage.database import Database
@@ -69,7 +69,7 @@ class Deleted:
 class Privacy:
     """What /privacy does."""
 
-    def __init__(self, database: Database, files: ImageFiles, personal: Personal, clock: Clock) -> None:
+    def __init__(self, database: Database, files: ImageFiles, personal: UserSettingsStore, clock: Clock) -> None:
         self._database = database
         self._files = files
         self._personal = personal
@@ -108,7 +108,7 @@ class Privacy:
             files = await privacy.delete_all(tx, user_id, due_at=due_at)
             await images.add_removals(tx, files)
         self._personal.forget(user_id)
-        not_removed = await remove(self._database, self._files, files)
+        not_removed = await remove_files(self._database, self._files, files)
         log.info("privacy.deleted", user=user_id, jobs=stored.jobs, files=len(files), not_removed=not_removed)
         try:
             if await self._database.size() <= COMPACT_AT_ONCE:

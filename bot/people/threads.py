@@ -9,9 +9,8 @@ from bot.clock import Clock
 from bot.domain.characters import typed
 from bot.domain.place import Origin
 from bot.errors import UserError
-from bot.jobs.file_removal import remove
+from bot.jobs.image_files import Previews, remove_files
 from bot.jobs.new_jobs import NO_SUCH_THREAD
-from bot.jobs.previews import Previews
 from bot.jobs.view import JobView, Page, PreviewedImage, load_all
 from bot.providers.base import Provider
 from bot.text import message
@@ -175,7 +174,7 @@ class Threads:
             _refuse_unfinished((await rows.totals(tx, [thread.id]))[thread.id])
             names = await rows.delete_thread(tx, thread.id, origin.user_id) or []
             await images.add_removals(tx, names)
-        await remove(self._database, self._files, names)
+        await remove_files(self._database, self._files, names)
         return thread
 
     async def _find(self, connection: AsyncConnection, origin: Origin, wanted: str | None) -> Thread:

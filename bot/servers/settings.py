@@ -11,12 +11,11 @@ import structlog
 
 from bot.clock import Clock
 from bot.domain.characters import typed
-from bot.domain.defaults import Defaults
+from bot.domain.options import Defaults, ImagineOptions, Unreadable
 from bot.domain.periods import Period, current, milliseconds
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions, Plan
+from bot.domain.requests import Plan
 from bot.domain.rules import ALWAYS_PRIVATE, ANY_PLACE, NO_RULES, Place, Privacy, Rules, texts_of
-from bot.domain.stored import Unreadable
 from bot.errors import Problem, UserError
 from bot.jobs.limits import InForce, LimitKind, Limits, LimitUse, in_force, too_many_images, uses_of
 from bot.text import Text, message

@@ -21,7 +21,7 @@ from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.people.privacy import Privacy
 from bot.people.threads import Threads
-from bot.people.user_settings import Personal
+from bot.people.user_settings import UserSettingsStore
 from bot.providers.answers import http_date
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
@@ -85,7 +85,7 @@ class Easel(commands.AutoShardedBot):
         *,
         actions: JobService,
         delivery: Delivery,
-        personal: Personal,
+        personal: UserSettingsStore,
         threads: Threads,
         history: Results,
         privacy: Privacy,

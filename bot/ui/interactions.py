@@ -5,8 +5,9 @@ from __future__ import annotations
 import discord
 import structlog
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import ImagineOptions, Plan
+from bot.domain.requests import Plan
 from bot.errors import Problem, UserError
 from bot.jobs.service import CommandRefused
 from bot.ui.cards.layout import notice, refusal

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from bot.ui.cards.job import NOT_MADE
 from chaos.audit import Booked, Books, Table, count
 from chaos.run import Ending, Run, Size
 from chaos.users import AI_CLIENT, CORE, Ask
@@ -88,7 +89,7 @@ class Story:
         original = self.asks[number - 1].handle.interaction.original
         assert original is not None
         del original.history[1:]
-        self.say(original, words=f"{prompt(number)}\nNo image came of this.")
+        self.say(original, words=f"{prompt(number)}\n{NOT_MADE}")
 
     def told(self) -> Table:
         services = SimpleNamespace(

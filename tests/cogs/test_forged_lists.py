@@ -66,7 +66,7 @@ async def test_what_goes_wrong_in_a_list_is_told(
 async def test_work_goes_on_where_previews_cannot_be_made(
     make_studio: MakeStudio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("bot.jobs.previews.small", lambda _: 1 / 0)
+    monkeypatch.setattr("bot.jobs.image_files.small", lambda _: 1 / 0)
     studio = await make_studio()
     result = await studio.imagine(prompt="a fox")
     await studio.finish()

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from discord import app_commands
 
-from bot.domain.requests import ImagineOptions, plan
+from bot.domain.options import ImagineOptions
+from bot.domain.requests import plan, read_command
 from bot.errors import UserError
+from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, EXACT_PRICE
 from bot.ui.cards.help import SUBJECTS, Subject, explained
 from bot.ui.cards.wording import safe
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, told
@@ -87,7 +89,7 @@ async def test_the_marks_mean_something_to_some_engine(studio: Studio, mark: str
     refusals = []
     for engine in actions.engines:
         try:
-            plan(ImagineOptions(prompt=prompt, engine=engine), actions.engines, engine)
+            plan(read_command(ImagineOptions(prompt=prompt, engine=engine)), actions.engines, engine)
         except UserError as error:
             refusals.append(error)
     assert len(refusals) < len(actions.engines), refusals
@@ -97,12 +99,12 @@ async def test_engines_are_listed_with_their_price(studio: Studio) -> None:
     shown = told(await studio.ada.slash(studio.channel, "engines"))
     for engine in studio.runtime.actions.engines.values():
         assert f"**{engine.name}**" in shown.text
-    assert "Stable Image Core** · used where you name none" in shown.text
-    assert "6 credits an image, exact" in shown.text
-    assert "0.4 to 2 credits an image, an estimate" in shown.text
+    assert f"Stable Image Core** · {DEFAULT}" in shown.text
+    assert str(EXACT_PRICE(price="6 credits")) in shown.text
+    assert str(ESTIMATED_PRICE(price="0.4 to 2 credits")) in shown.text
     await studio.ada.slash(studio.channel, "settings set", engine=BASIC)
     mine = told(await studio.ada.slash(studio.channel, "engines")).text
-    assert "Stable Diffusion 1.6** · used where you name none" in mine
+    assert f"Stable Diffusion 1.6** · {DEFAULT}" in mine
 
 
 @pytest.mark.parametrize("name", [CORE, BASIC, "stable diffusion 1.6"])

@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 import simcord
 
+from bot.domain.engines import UNKNOWN_ENGINE
+from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions
-from bot.people.user_settings import Messages, UserSettings
+from bot.domain.prompt.parser import NOT_PLAIN_WORDS
+from bot.people.user_settings import SIZE_OF_NO_ENGINE, STYLE_OF_NO_ENGINE, Messages, UserSettings
+from bot.providers.base import WeightedText
 from bot.ui.cards.settings import ABOVE, CHANGED, NO, RESET, ROWS, SET
+from cogs.settings import NOTHING_TO_SET
 from storage import jobs, settings
 from storage.database import Database
 from storage.records import JobStatus
@@ -39,7 +43,8 @@ async def test_what_is_set_is_used_where_nothing_is_typed(studio: Studio) -> Non
     assert len(card(result).images) == 2
     options = await chosen(studio, 1)
     assert options["engine"] == BASIC
-    assert options["prompt"] == "a lighthouse, in oil"
+    assert (options["prompt"], options["added"]) == ("a lighthouse", "in oil")
+    assert card(result).text.startswith("a lighthouse, in oil\n")
     assert options["size"] == "16:9"
     others = await studio.imagine(studio.ben)
     await studio.finish()
@@ -93,14 +98,14 @@ async def test_what_no_engine_takes_is_refused_by_name_and_nothing_is_set(studio
         images=3,
     )
     said = told(result).text
-    for part in ("no engine “nonsense”", "No engine here makes 77x77", "no such style", "takes plain words"):
-        assert part in said
+    for problem in (UNKNOWN_ENGINE, SIZE_OF_NO_ENGINE, STYLE_OF_NO_ENGINE, NOT_PLAIN_WORDS):
+        assert shows(said, problem)
     assert studio.runtime.client.personal.of(studio.ada.id) == UserSettings()
 
 
 async def test_settings_outlive_a_restart_and_can_be_taken_back(studio: Studio) -> None:
     await studio.ada.slash(
-        studio.channel, "settings set", engine=BASIC, png_text=False, messages="long jobs too", ask_above=7.5
+        studio.channel, "settings set", engine=BASIC, png_text=False, messages=Messages.LONG_JOBS.value, ask_above=7.5
     )
     await studio.restart()
     mine = studio.runtime.client.personal.of(studio.ada.id)
@@ -140,13 +145,14 @@ async def test_the_database_is_not_asked_before_the_first_answer(
     monkeypatch.setattr(Database, "write", asked)
     origin = Origin(studio.ada.id, "ada", studio.server.id, studio.channel.id, 2**20)
     plan = studio.runtime.actions.check(origin, ImagineOptions(prompt="a fox"))
-    assert (plan.engines, plan.options.prompt) == ((BASIC,), "a fox, in oil")
+    assert (plan.engines, plan.options.prompt, plan.options.added) == ((BASIC,), "a fox", "in oil")
+    assert plan.requests[0].prompts == (WeightedText("a fox, in oil"),)
     assert studio.runtime.actions.private_by_default(origin)
     monkeypatch.undo()
 
 
 async def test_setting_nothing_says_so(studio: Studio) -> None:
-    assert "Say what to set" in told(await studio.ada.slash(studio.channel, "settings set")).text
+    assert shows(told(await studio.ada.slash(studio.channel, "settings set")).text, NOTHING_TO_SET)
 
 
 @pytest.mark.parametrize("again", ["Again", "New seed"])
@@ -158,7 +164,7 @@ async def test_again_makes_what_was_made_and_not_what_is_set_now(studio: Studio,
     await studio.finish()
     assert not card(pressed).private
     options = await chosen(studio, 2)
-    assert (options["prompt"], options["size"]) == ("a fox", None)
+    assert (options["prompt"], options["added"], options["size"]) == ("a fox", None, None)
 
 
 async def long_job(studio: Studio, *, seconds: float = 90, **options: Any) -> list[str]:
@@ -176,7 +182,7 @@ async def long_job(studio: Studio, *, seconds: float = 90, **options: Any) -> li
 async def test_who_wants_to_know_is_told_of_a_long_job(slow_studio: Studio) -> None:
     studio = slow_studio
     assert await long_job(studio) == []
-    await studio.ada.slash(studio.channel, "settings set", messages="long jobs too")
+    await studio.ada.slash(studio.channel, "settings set", messages=Messages.LONG_JOBS.value)
     assert await long_job(studio, seconds=5) == []
     (told_of,) = await long_job(studio)
     job = await studio.job(3)
@@ -188,7 +194,7 @@ async def test_who_wants_to_know_is_told_of_a_long_job(slow_studio: Studio) -> N
 
 async def test_that_a_message_is_refused_changes_nothing(slow_studio: Studio) -> None:
     studio = slow_studio
-    await studio.ada.slash(studio.channel, "settings set", messages="long jobs too")
+    await studio.ada.slash(studio.channel, "settings set", messages=Messages.LONG_JOBS.value)
     studio.env.inject_error("POST", "/users/@me/channels", status=403, code=50007)
     assert await long_job(studio) == []
     assert (await studio.job(1)).status is JobStatus.DELIVERED

@@ -9,12 +9,14 @@ import pytest
 import simcord
 from sqlalchemy import delete
 
+from bot.jobs import results
 from bot.ui.delivery.links import jump_url
 from bot.ui.delivery.methods import Reason
 from storage import images, tables
 from storage import jobs as rows
 from storage.records import JobStatus, ShareState
 from tests.cogs.conftest import Shown, Studio, card, forge, told
+from tests.doubles.texts import shows
 
 
 async def secret(studio: Studio, **options: Any) -> simcord.InteractionResult:
@@ -63,13 +65,13 @@ async def test_it_is_shared_once(studio: Studio) -> None:
     result = await secret(studio)
     await studio.press(studio.ada, card(result), "Share")
     second = told(await studio.press(studio.ada, card(result), "Share"))
-    assert "public already" in second.text
+    assert shows(second.text, results.PUBLIC_ALREADY)
 
 
 async def test_nobody_else_shares_it(studio: Studio) -> None:
     await secret(studio)
     for person in (studio.ben, studio.admin):
-        assert "Only the person who asked for it may share it." in told(await forge(studio, person, "share", 1)).text
+        assert shows(told(await forge(studio, person, "share", 1)).text, results.SHARE_NOT_ALLOWED)
     assert (await studio.job()).share_state is None
 
 
@@ -77,7 +79,7 @@ async def test_a_public_result_has_nothing_to_share(studio: Studio) -> None:
     result = await studio.imagine()
     await studio.finish()
     assert "Share" not in card(result).labels
-    assert "public already" in told(await forge(studio, studio.ada, "share", 1)).text
+    assert shows(told(await forge(studio, studio.ada, "share", 1)).text, results.PUBLIC_ALREADY)
 
 
 async def test_in_direct_messages_there_is_nobody_to_share_it_with(studio: Studio) -> None:
@@ -90,7 +92,7 @@ async def test_what_is_unfinished_or_failed_cannot_be_shared(slow_studio: Studio
     studio = slow_studio
     result = await studio.imagine(private=True)
     await studio.begun()
-    assert "not finished yet" in told(await forge(studio, studio.ada, "share", 1)).text
+    assert shows(told(await forge(studio, studio.ada, "share", 1)).text, results.NOT_READY_TO_SHARE)
     studio.stand_in.finish_all()
     await studio.finish()
     assert len(card(result).images) == 1

@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 from bot.retention import DAY, Ages, tidy
+from bot.ui.cards.history import KEPT_UNTIL
+from bot.ui.cards.job import NOT_CHARGED
 from bot.ui.delivery.links import SHOWN_PRIVATELY
 from storage import images
 from storage import jobs as rows
@@ -13,6 +15,7 @@ from storage.records import Job, JobStatus
 from tests.cogs.conftest import Studio, card, told
 from tests.cogs.test_history import looked
 from tests.cogs.test_threads import forge, seen_by
+from tests.doubles.texts import shows
 
 
 async def keep(studio: Studio, prompt: str = "a fox", **options: Any) -> int:
@@ -69,7 +72,7 @@ async def test_what_could_not_be_shown_is_shown_on_request(slow_studio: Studio) 
     studio = slow_studio
     await keep(studio, images=2)
     shown = await looked(studio)
-    assert "not shown to you yet" in shown.text
+    assert shows(shown.text, KEPT_UNTIL)
     assert f"<t:{until(await studio.job(1))}:D>" in shown.text
     assert shown.labels == ["Show", "Again", "Use this prompt"]
     result = told(await studio.press(studio.ada, shown, "Show"))
@@ -112,7 +115,7 @@ async def test_a_kept_failure_is_told(slow_studio: Studio) -> None:
     async with studio.runtime.database.write() as tx:
         await rows.move_job(tx, 1, JobStatus.DELIVERED, JobStatus.KEPT, at=1, delivery_note="kept: a test")
     result = told(await studio.press(studio.ada, await looked(studio), "Show"))
-    assert "Nothing was charged." in result.text
+    assert shows(result.text, NOT_CHARGED)
     assert (await studio.job(1)).status is JobStatus.DELIVERED
 
 

@@ -16,7 +16,7 @@ import simcord
 from bot.domain.periods import NOT_A_PERIOD, SUGGESTED, date_text, span
 from bot.domain.place import Origin
 from bot.jobs.circuit_breaker import FAILURES
-from bot.jobs.service import NOT_IN_THIS_SERVER
+from bot.jobs.service import CANCELLED, NOT_IN_THIS_SERVER
 from bot.operations import usage
 from bot.providers.base import Cause
 from bot.servers.reports import OPERATOR_ONLY, Asker
@@ -315,7 +315,7 @@ async def test_what_runs_now_and_how_it_is_cancelled(make_studio: MakeStudio) ->
     assert "secret" not in said
     assert card(shown).labels == ["Cancel job 2"]
     pressed = await studio.press(studio.admin, card(shown), "Cancel job 2")
-    assert "Job 2 was cancelled" in text_of(pressed)
+    assert shows(text_of(pressed), CANCELLED)
     assert shows(text_of(pressed), RUNNING(jobs=jobs_text(1), requests=t("{count} request", count=1), waiting=0))
     too_late = text_of(await studio.admin.slash(studio.channel, "usage jobs", cancel=1))
     assert "Too late" in too_late

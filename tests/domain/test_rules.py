@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions, plan
+from bot.domain.requests import plan, read_command
 from bot.domain.rules import (
     ALLOWED_ENGINES_GONE,
     ANY_PLACE,
@@ -58,7 +59,7 @@ def test_what_is_not_known_is_not_gone() -> None:
 
 def test_only_engines_that_are_offered_are_named() -> None:
     options = ImagineOptions("a fox", engine=CORE.id)
-    made = plan(options, ENGINES, CORE.id)
+    made = plan(read_command(options), ENGINES, CORE.id)
 
     def said(*allowed: str) -> Text:
         (problem,) = Rules(engines=allowed).problems(HERE, options, made, engines=ENGINES.keys())

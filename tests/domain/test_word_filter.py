@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from bot.domain import word_filter
 from bot.domain.look_alikes import compared_forms
+from bot.domain.options import IMAGES_PER_JOB, PROMPT_LIMIT, ImagineOptions
 from bot.domain.place import Origin
-from bot.domain.prompt.parser import IMAGES_PER_JOB, PROMPT_LIMIT
-from bot.domain.requests import ImagineOptions, Plan, plan
+from bot.domain.requests import Plan, plan, read_command
 from bot.domain.rules import PROMPT_TOO_LONG, Rules, texts_of
 from bot.domain.word_filter import (
     LENGTH_AT_MOST,
@@ -197,7 +197,7 @@ def longest(text: str) -> Plan | None:
     """The longest prompt made of the text with the most choices."""
     choices = " {0,1,2,3,4,5,6,7,8,9}"
     prompt = (text * PROMPT_LIMIT)[: PROMPT_LIMIT - len(choices)] + choices
-    made = plan(ImagineOptions(prompt), ENGINES, XL.id)
+    made = plan(read_command(ImagineOptions(prompt)), ENGINES, XL.id)
     assert made.prompts == IMAGES_PER_JOB
     return made
 

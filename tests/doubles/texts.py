@@ -37,6 +37,10 @@ def _pattern(form: str) -> str:
     return "".join(re.escape(words) + (".+?" if name is not None else "") for words, name, _, _ in parts)
 
 
+MARK = "~"
+"""What every message of the made-up language ends in."""
+
+
 class MadeUpLanguage(gettext.NullTranslations):
     """Every message with accents and a third longer, its values in their places: shows what was never translated."""
 
@@ -60,4 +64,4 @@ class MadeUpLanguage(gettext.NullTranslations):
             written.append(words.replace("{", "{{").replace("}", "}}").translate(self._ACCENTS))
             if name is not None:
                 written.append(f"{{{name}:{form}}}" if form else f"{{{name}}}")
-        return "".join(written) + "~" * (len(message) // 3)
+        return "".join(written) + MARK * max(1, len(message) // 3)

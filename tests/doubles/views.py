@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from bot.domain.money import Price
-from bot.domain.requests import ImagineOptions, encode_request
+from bot.domain.options import ImagineOptions
+from bot.domain.requests import encode_request
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import Engine, ImageRequest, Size, WeightedText
 from storage.records import Job, JobStatus, StoredImage, Submission, SubmissionStatus

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress
-from bot.domain.requests import ImagineOptions
 from bot.jobs.view import JobView
 from bot.providers.ai_client import AiClient
 from bot.providers.aithriving import Aithriving

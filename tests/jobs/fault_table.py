@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bot.ui.cards.job import SOME_FAILED, requests_text
 from fakes.services import Fate, Fault
 from fakes.services.answer_edits import first_images, images_at, without_entries
 from fakes.services.exchange import Exchange
@@ -247,7 +248,7 @@ ROWS = (
         fine(says="1 of 2 pictures did not come.", act=Fate(images=1), images=2),
         fine(
             2,
-            f"1 of 2 requests failed and was free: AI Thriving {BROKEN}",
+            str(SOME_FAILED(number=1, requests=requests_text(2), reason=f"AI Thriving {BROKEN}")),
             act=Status(500),
             images=2,
         ),
@@ -265,7 +266,7 @@ ROWS = (
         ),
         fine(
             2,
-            "1 of 2 requests failed and was free: AI Thriving sent a file that is neither",
+            str(SOME_FAILED(number=1, requests=requests_text(2), reason="AI Thriving sent a file that is neither")),
             act=Spoil(noise),
             images=2,
             billed=2,

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
+from bot.domain.options import PROMPT_LIMIT, ImagineOptions
 from bot.domain.place import CardAddress
-from bot.domain.prompt.parser import PROMPT_LIMIT
-from bot.domain.requests import ImagineOptions
 from bot.errors import Problem
 from bot.jobs.service import CHECKED_AT_ONCE
 from tests.jobs.conftest import ADA, Workshop

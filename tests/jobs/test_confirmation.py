@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import select
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress
-from bot.domain.requests import ImagineOptions
 from bot.errors import UserError
 from bot.jobs import service as jobs_service
 from bot.jobs.circuit_breaker import FAILURES
+from bot.jobs.image_files import Previews
 from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS, LimitKind, Limits
 from bot.jobs.new_jobs import ENGINE_GONE
-from bot.jobs.previews import Previews
 from bot.jobs.service import JobService
 from bot.jobs.view import CONFIRMABLE
 from bot.providers.base import Refused

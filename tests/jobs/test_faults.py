@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.text import credits_text
+from bot.ui.cards.job import NOT_CHARGED
 from fakes.services import Fault, StandIn
 from fakes.services.faults import Act, Body, Reset, Status
 from storage import reconcile
@@ -73,7 +74,7 @@ async def test_the_table(
     assert totals.in_flight == 0
     assert totals.spent == (view.captured or 0) == case.charged * PRICES[engine]
     assert stand_in.charged == case.billed * PRICES[engine]
-    assert (credits_text(totals.spent) if case.charged else "Nothing was charged.") in card
+    assert (credits_text(totals.spent) if case.charged else str(NOT_CHARGED)) in card
     assert len(view.images) == (1 if case.status is DONE else 0)
     # Whether it is repeated, and when.
     assert len(stand_in.calls_to(ROUTES[engine]["paid"])) == case.calls

@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from bot.domain.options import ImagineOptions
 from bot.domain.periods import Period
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import ImagineOptions, plan
+from bot.domain.requests import plan, read_command
 from bot.errors import UserError
 from bot.jobs.limits import LimitKind, Limits, from_grants, in_force
 from bot.jobs.new_jobs import NewJobs
@@ -83,7 +84,9 @@ async def test_a_hundred_at_once(tmp_path: Path, quota: Quota, people: list[int]
     servers = Servers(databases[0], FREELY, clock)
     limits = {name: value for name in ("credits", "images", "jobs") if (value := getattr(quota, name)) is not None}
     await servers.set_quota(GRACE, quota.subject, quota.subject_id, **limits)
-    wanted = plan(ImagineOptions(prompt="a lighthouse", images=images), stores[0].engines, "scripted/brush")
+    wanted = plan(
+        read_command(ImagineOptions(prompt="a lighthouse", images=images)), stores[0].engines, "scripted/brush"
+    )
     who = list(people)
 
     async def ask(number: int) -> bool:
@@ -109,7 +112,7 @@ async def test_a_grant_is_not_spent_twice_by_a_hundred_at_once(tmp_path: Path) -
     servers = Servers(databases[0], FREELY, clock)
     await servers.set_quota(GRACE, Subject.DEFAULT, 0, credits=2 * PRICE + 1000)
     await servers.grant(GRACE, 1, 3 * PRICE, None)
-    wanted = plan(ImagineOptions(prompt="a lighthouse"), stores[0].engines, "scripted/brush")
+    wanted = plan(read_command(ImagineOptions(prompt="a lighthouse")), stores[0].engines, "scripted/brush")
     asked = (crowd[number % 2].add(person(1), wanted, CARD) for number in range(100))
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert sum(isinstance(answer, int) for answer in answers) == 5, "2.2 of the period's own, and 3 of the grant"
@@ -192,7 +195,7 @@ class QuotaMachine(RuleBasedStateMachine):
 
     @rule(user=st.sampled_from((1, 2)), images=st.integers(1, 3))
     def ask(self, user: int, images: int) -> None:
-        wanted = plan(ImagineOptions(prompt="a fox", images=images), self.jobs.engines, "scripted/brush")
+        wanted = plan(read_command(ImagineOptions(prompt="a fox", images=images)), self.jobs.engines, "scripted/brush")
         before = self.run(self.left(user))
         try:
             self.run(self.new_jobs.add(person(user), wanted, CARD))

@@ -25,8 +25,9 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Row, select
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import ImagineOptions, plan
+from bot.domain.requests import plan, read_command
 from bot.errors import UserError
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
@@ -103,14 +104,16 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule(origin=st.sampled_from(PLACES), number=st.integers(min_value=1, max_value=3))
     def submit(self, origin: Origin, number: int) -> None:
-        wanted = plan(ImagineOptions(prompt="a lighthouse", images=number), self.jobs.engines, "scripted/brush")
+        wanted = plan(
+            read_command(ImagineOptions(prompt="a lighthouse", images=number)), self.jobs.engines, "scripted/brush"
+        )
         # A limit may be reached; what holds then is looked at after every step.
         with suppress(UserError):
             self.run(self.new_jobs.add(origin, wanted, CARD))
 
     @rule(number=st.integers(min_value=2, max_value=6))
     def submit_at_once(self, number: int) -> None:
-        wanted = plan(ImagineOptions(prompt="a lighthouse"), self.jobs.engines, "scripted/brush")
+        wanted = plan(read_command(ImagineOptions(prompt="a lighthouse")), self.jobs.engines, "scripted/brush")
 
         async def crowd() -> None:
             asked = (self.new_jobs.add(PLACES[each % len(PLACES)], wanted, CARD) for each in range(number))

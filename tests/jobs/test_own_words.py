@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress
-from bot.domain.requests import ImagineOptions
 from bot.jobs.circuit_breaker import FAILURES, SHORTEST
 from fakes.services import Echo, Fate, Fault, StandIn
 from fakes.services.faults import Act

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress
-from bot.domain.requests import ImagineOptions
 from storage.jobs import JobFilter
 from storage.records import SubmissionStatus
 from tests.jobs.conftest import ADA, Workshop

@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from bot.domain.requests import ImagineOptions, encode_request
+from bot.domain.options import ImagineOptions
+from bot.domain.requests import encode_request
 from bot.jobs import queue
 from storage import ledger
 from storage import submissions as rows

@@ -13,7 +13,7 @@ from sqlalchemy import update
 
 from bot import retention as module
 from bot.clock import Witness
-from bot.jobs.previews import Previews
+from bot.jobs.image_files import Previews
 from bot.retention import AT_ONCE, DAY, TRUSTED_WITHIN, Ages, Tidied, keep_tidy, tidy
 from storage import images, jobs, reconcile, tables
 from storage.errors import StorageError

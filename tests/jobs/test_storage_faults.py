@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import STORAGE_FAILS, UserError
-from bot.jobs.file_removal import remove_due
+from bot.jobs.image_files import remove_due_files
 from bot.providers.base import FetchedImage, GeneratedImage, Refused
 from storage import images, reconcile, tables
 from storage import jobs as rows
@@ -281,5 +281,5 @@ async def test_a_job_is_deleted_although_its_file_cannot_be(
     async with workshop.database.read() as connection:
         assert await images.pending_removals(connection, limit=10) == [f"{job_id}-0-0.png"]
     monkeypatch.undo()
-    assert await remove_due(workshop.database, workshop.files) == 0
+    assert await remove_due_files(workshop.database, workshop.files) == 0
     assert not await asyncio.to_thread(workshop.files.path(f"{job_id}-0-0.png").exists)

@@ -33,9 +33,9 @@ def upgrade():
 VERSIONS = known_versions()
 CURRENT, NEXT = VERSIONS[-1], f"{int(VERSIONS[-1]) + 1:04}"
 WORDS = {
-    "settings": '{"period": "week"}',
     "details": '{"credits": 5}',
     "options": '{"prompt": "a lighthouse"}',
+    "settings": '{"engine": "easel/xl"}',
     "request": '{"prompt": "a lighthouse"}',
     "handle": '{"guid": "x"}',
     "result": '{"images": []}',

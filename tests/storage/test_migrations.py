@@ -65,6 +65,7 @@ FILLED = ("jobs", "submissions", "images", "events")
 # What the rows of a test hold where it matters: statuses are words, and JSON can be read.
 WORDS = {
     "options": '{"prompt": "a lighthouse"}',
+    "settings": '{"engine": "easel/xl"}',
     "request": '{"prompt": "a lighthouse"}',
     "handle": '{"guid": "x"}',
     "result": '{"images": []}',
@@ -238,6 +239,19 @@ def test_whether_a_servers_results_are_private_becomes_a_code(tmp_path: Path, wo
     assert {rules.refused for rules in read} == {("never private",)}
     assert {rules.period for rules in read} == {Period.WEEK}
     assert log == [{"privacy": wanted.value}, {"note": words}]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("late results", "late_results"), ("long jobs too", "long_jobs"), ("never", "never")]
+)
+def test_when_direct_messages_may_come_becomes_a_code(tmp_path: Path, before: str, after: str) -> None:
+    path = tmp_path / "easel.db"
+    made_at(path, "0005")
+    fill_every_table(path)
+    with editing(path) as connection:
+        connection.execute("UPDATE user_settings SET settings = ?", (json.dumps({"messages": before, "images": 2}),))
+    asyncio.run(migrate(address(path)))
+    assert json.loads(contents(path)["user_settings"]["settings"]) == {"messages": after, "images": 2}
 
 
 def test_only_the_latest_copies_are_kept(path: Path, steps: Path) -> None:

@@ -15,14 +15,14 @@ from typing import Any, cast
 import discord
 import pytest
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import ImagineOptions
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.service import JobService
 from bot.jobs.store import JobStore
 from bot.jobs.worker import Worker
-from bot.people.user_settings import Personal
+from bot.people.user_settings import UserSettingsStore
 from bot.servers.settings import Servers
 from bot.ui.cards.layout import Card
 from bot.ui.client import Easel
@@ -147,7 +147,7 @@ class Post:
     worker: Worker
     actions: JobService
     delivery: Delivery
-    personal: Personal
+    personal: UserSettingsStore
     running: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def imagine(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
@@ -202,7 +202,7 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
         default_engine=engine,
         changed=delivery.changed,
     )
-    personal = Personal(database, jobs.engines, engine, clock)
+    personal = UserSettingsStore(database, jobs.engines, engine, clock)
     delivery.attach(cast("Easel", SimpleNamespace(actions=actions, personal=personal)))
     made = Post(database, files, clock, provider, answers, jobs, worker, actions, delivery, personal)
     yield made

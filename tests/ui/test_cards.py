@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.domain.form_data import draft_of
 from bot.domain.money import Price
-from bot.domain.requests import ImagineOptions
+from bot.domain.options import OPTIONS, SEED, ImagineOptions
 from bot.jobs.results import JobDetails
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import Size, WeightedText
@@ -21,7 +21,7 @@ from bot.text import Text
 from bot.ui.cards import details
 from bot.ui.cards import job as cards
 from bot.ui.cards.details import details_card
-from bot.ui.cards.engines import engine_card, engines_card
+from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, engine_card, engines_card
 from bot.ui.cards.help import SUBJECTS, help_card, subject_card
 from bot.ui.cards.job import ShownImage, cost_text, failure_card, result_card, waiting_card
 from bot.ui.cards.job_text import alt_text
@@ -331,9 +331,9 @@ def test_the_engines_are_listed_with_what_they_take_and_cost() -> None:
     card = engines_card(ENGINES.values(), lambda _: Price(400, 2000, exact=False), default="pencil/core")
     check(card)
     spoken = said(card)
-    assert "**Pencil Core** · used where you name none" in spoken
-    assert "0.4 to 2 credits an image, an estimate · pencil/basic-1.6" in spoken
-    assert "steps 10 to 50, seed, guidance 0 to 35 and sampler" in spoken
+    assert f"**Pencil Core** · {DEFAULT}" in spoken
+    assert f"{ESTIMATED_PRICE(price='0.4 to 2 credits')} · pencil/basic-1.6" in spoken
+    assert f"{OPTIONS['steps'].label} 10 to 50, {SEED.label}, {OPTIONS['guidance'].label} 0 to 35" in spoken
     assert "1024x1024 (square)" in spoken
 
 

@@ -10,6 +10,7 @@ from fakes.discord.constants import Answer
 from fakes.discord.handle import Handle
 from fakes.discord.model import Message
 from fakes.discord.people import Person
+from fakes.discord.seen import Seen
 from tests.wire.house import CORE, House
 
 JOB, THREAD = 1, 1
@@ -79,9 +80,10 @@ async def stand(home: House, *custom_ids: str) -> list[Message]:
     return made
 
 
-async def filled(handle: Handle) -> None:
-    """What was promised comes once the database answers."""
+async def filled(handle: Handle) -> Seen | None:
+    """What was promised comes once the database answers; None if the answer is no message."""
     if await handle.acknowledged() in {Answer.MODAL, Answer.DEFERRED_UPDATE, Answer.CHOICES}:
-        return
+        return None
     said = await handle.answered()
     assert "went wrong" not in said.text, handle.what
+    return said

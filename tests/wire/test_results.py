@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from bot.ui.cards.proposal import NEVER_STARTED
 from fakes.discord.people import Person
 from fakes.discord.seen import Seen
 from storage.records import JobStatus
+from tests.doubles.texts import shows
 from tests.wire.house import CORE_ROUTE, House, has_files
 
 CHOICES = "a {red, blue, green} car"
@@ -52,7 +54,7 @@ async def test_a_card_grows_and_sends_each_picture_once_before_the_end(home: Hou
 async def test_a_price_lapses_on_its_card_before_the_token_is_over(home: House, ada: Person) -> None:
     card = await asked_price(home, ada, private=True)
     home.later(15 * 60 - 15)
-    lapsed = await ada.watches(card, lambda seen: "Not started" in seen.text)
+    lapsed = await ada.watches(card, lambda seen: shows(seen.text, NEVER_STARTED))
     assert lapsed.labels == ("Again", "Edit", "Delete")
     assert (await home.runtime.jobs.job(1)).status is JobStatus.LAPSED
 

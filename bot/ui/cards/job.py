@@ -10,7 +10,7 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.domain.comparison import left_out
+from bot.domain.requests import left_out
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import Engine
 from bot.text import Message, Text, credits_text, lasted, message, plural, t

@@ -1,4 +1,4 @@
-"""Prompt and settings of an image as text, in the form that the tools around Stable Diffusion read."""
+"""Prompt and settings of an image as text, in the format of the Stable Diffusion web UI."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from bot.domain.prompt.parser import number_text
-from bot.providers.base import Bounds, Engine, ImageRequest, WeightedText
+from bot.domain.options import OPTIONS, SIZE, value_text
+from bot.providers.base import Engine, ImageRequest, WeightedText
 from storage.records import StoredImage
 
 UNKNOWN = "unknown"
 """What is not known of an image, where readers want something."""
 
+# Readers expect these first, in this order.
+_FIRST = ("steps", "sampler", "guidance", "seed", "size")
 # Readers end the prompt where they find this.
 _NEGATIVE = re.compile(r"(negative prompt)(:)", re.IGNORECASE)
 # The names that those tools know the samplers by.
@@ -49,36 +51,38 @@ def _part(part: WeightedText) -> str:
     if part.weight == 1:
         return part.text
     inside = part.text.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
-    return f"({inside}:{number_text(part.weight)})"
+    return f"({inside}:{value_text(part.weight)})"
 
 
 def _settings(request: ImageRequest, image: StoredImage, engine: Engine | None) -> Iterator[tuple[str, str]]:
-    steps = request.steps if request.steps is not None else _default(engine.steps if engine else None)
-    guidance = request.guidance if request.guidance is not None else _default(engine.guidance if engine else None)
-    seed = image.seed if image.seed is not None else request.seed
+    """The name and the value of each setting."""
+    values: dict[str, str] = {SIZE.name: f"{image.width}x{image.height}"}
+    for option in OPTIONS.values():
+        value = getattr(request, option.name)
+        if value is None and engine is not None and (bounds := option.bounds(engine)) is not None:
+            value = bounds.default
+        if value is not None and option.png_name:
+            values.setdefault(option.name, value_text(value))
+    if image.seed is not None:
+        values["seed"] = str(image.seed)
+    values["sampler"] = _SAMPLERS.get(values.get("sampler", ""), values.get("sampler", UNKNOWN))
+    values.setdefault("seed", UNKNOWN)
     # Readers know this line by the sampler, and by at least two of the others: steps, schedule, scale and seed.
-    if steps is not None:
-        yield "Steps", number_text(steps)
-    yield "Sampler", _SAMPLERS.get(request.sampler, request.sampler) if request.sampler else UNKNOWN
-    if steps is None and guidance is None:
-        yield "Schedule type", UNKNOWN
-    if guidance is not None:
-        yield "CFG scale", number_text(guidance)
-    yield "Seed", UNKNOWN if seed is None else str(seed)
-    yield "Size", f"{image.width}x{image.height}"
+    scheduled = "steps" in values or "guidance" in values
+    for name in _FIRST:
+        if name in values:
+            yield OPTIONS[name].png_name, values.pop(name)
+        if name == "sampler" and not scheduled:
+            yield "Schedule type", UNKNOWN
     yield "Model", request.engine.partition("/")[2]
-    if request.style:
-        yield "Style", request.style
+    for name, text in values.items():
+        yield OPTIONS[name].png_name, text
     yield "Version", "Easel"
 
 
 def _plain(text: str) -> str:
     """The words without what readers would take for the line that follows them."""
     return _NEGATIVE.sub(r"\1 \2", text)
-
-
-def _default(bounds: Bounds | None) -> float | None:
-    return None if bounds is None else bounds.default
 
 
 def _quoted(value: str) -> str:

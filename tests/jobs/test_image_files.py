@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bot.jobs import previews as module
-from bot.jobs.previews import BYTES_AT_MOST, SIDE_AT_MOST, Previews, small
+from bot.jobs import image_files as module
+from bot.jobs.image_files import BYTES_AT_MOST, SIDE_AT_MOST, Previews, small
 from bot.retention import Ages, tidy
 from storage.errors import StorageError
 from storage.images import ImageFiles

@@ -1,12 +1,14 @@
-"""Small previews of the images: made when somebody looks for them, or before the files go, and kept longer than these.
+"""Stored image files: small previews of them, and their removal.
 
-To decode a picture takes longer than everything else that is done for it, and most are never looked for.
+A preview is made when somebody looks at a list, or before the image's file is removed, and is kept longer than the
+file: decoding an image takes longer than everything else that is done for it, and most are never looked at.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,6 @@ import structlog
 
 from bot.jobs import decoding
 from bot.jobs.decoding import Undecodable
-from bot.jobs.file_removal import remove
 from storage import images
 from storage.database import Database
 from storage.errors import StorageError
@@ -31,10 +32,12 @@ SIDE_AT_MOST = 320
 BYTES_AT_MOST = 20 * 1024
 _QUALITIES = (80, 65, 50, 35, 20)
 _AT_ONCE = 100
+# Files of one transaction.
+REMOVED_AT_ONCE = 200
 
 
 class Previews:
-    """Makes previews, one at a time: pictures take memory while they are made smaller."""
+    """Makes previews, one at a time, because a decoded image takes much memory."""
 
     def __init__(self, database: Database, files: ImageFiles) -> None:
         self._database = database
@@ -42,7 +45,7 @@ class Previews:
         self._turn = asyncio.Lock()
 
     async def of(self, image: StoredImage) -> bytes | None:
-        """The image's preview, made now if there is none; None where there is nothing to make it of."""
+        """The image's preview, made now if there is none; None if neither it nor the image's file is left."""
         if image.preview is not None:
             found = await self._files.pools.files.run(_read, self._files.path(image.preview))
             if found is not None:
@@ -50,12 +53,12 @@ class Previews:
         try:
             return await self._make(image)
         except Exception:
-            # A decoder can fail in many ways, and a list is shown all the same, without this picture.
+            # A decoder can fail in many ways; the list is still shown, without this image.
             log.exception("preview.not_made", image=image.id)
             return None
 
     async def make_all(self, before: int) -> None:
-        """Make what is missing of images made before ``before`` (Unix milliseconds). Raises StorageError."""
+        """Make the missing previews of images made before ``before`` (Unix milliseconds). Raises StorageError."""
         after = (0, 0)
         while True:
             async with self._database.read() as connection:
@@ -72,7 +75,7 @@ class Previews:
             after = (bare[-1].created_at, bare[-1].id)
 
     async def _make(self, image: StoredImage) -> bytes | None:
-        """Make the preview and keep it. Raises StorageError."""
+        """Make the preview and store it. Raises StorageError."""
         if image.file is None:
             return None
         name = f"{Path(image.file).stem}-small.webp"
@@ -87,22 +90,53 @@ class Previews:
                 await pools.files.run(_write, aside, data)
                 await self._files.keep(aside, name)
         if image.preview is not None:
-            return data  # It is recorded; only its file was lost.
+            return data  # It is recorded already; only its file was lost.
         async with self._database.write() as tx:
             recorded = await images.set_preview(tx, image.id, name)
         if not recorded:
             async with self._database.read() as connection:
                 now = await images.get_image(connection, image.id)
             if now is None or now.preview != name:
-                # The image was deleted meanwhile, so nothing of it may stay.
+                # The image was deleted meanwhile, so its preview must not stay.
                 async with self._database.write() as tx:
                     await images.add_removals(tx, [name])
-                await remove(self._database, self._files, [name])
+                await remove_files(self._database, self._files, [name])
         return data
 
 
+async def remove_files(database: Database, files: ImageFiles, names: Sequence[str]) -> int:
+    """Remove these files, which are noted for removal. Returns how many could not be removed and stay noted."""
+    gone = []
+    for name in names:
+        try:
+            await files.remove(name)
+        except StorageError as error:
+            log.warning("file.not_removed", file=name, reason=str(error))
+        else:
+            gone.append(name)
+    try:
+        async with database.write() as tx:
+            await images.finish_removals(tx, gone)
+    except StorageError as error:
+        # Removing a file that is gone does no harm.
+        log.warning("file.removal_not_noted", reason=str(error))
+    return len(names) - len(gone)
+
+
+async def remove_due_files(database: Database, files: ImageFiles) -> int:
+    """Remove every file that is noted for removal. Returns how many could not be removed. Raises StorageError."""
+    after, left = "", 0
+    while True:
+        async with database.read() as connection:
+            names = await images.pending_removals(connection, after=after, limit=REMOVED_AT_ONCE)
+        if not names:
+            return left
+        left += await remove_files(database, files, names)
+        after = names[-1]
+
+
 def small(file: Path) -> bytes | None:
-    """The picture in the file as a WebP of at most SIDE_AT_MOST pixels a side; None if it cannot be decoded. Blocks."""
+    """The image as a WebP of at most SIDE_AT_MOST pixels a side; None if it cannot be decoded. Blocks."""
     try:
         picture = decoding.decode(file, side=SIDE_AT_MOST)
     except Undecodable as error:
