@@ -49,11 +49,12 @@ class Lane:
         return self.provider.jobs - len(self.running)
 
 
-class Worker:
-    """Runs submissions side by side, each provider at its own rate and number, users taking turns.
+async def _nobody(job_id: int) -> None:
+    """Takes the place of the delivery before the worker has started."""
 
-    ``changed`` is told the id of a job of which there is something new to show; ``deliver`` shows a job that is ready.
-    """
+
+class Worker:
+    """Runs submissions side by side, each provider at its own rate and number, users taking turns."""
 
     def __init__(
         self,
@@ -61,14 +62,12 @@ class Worker:
         jobs: JobStore,
         files: ImageFiles,
         clock: Clock,
-        changed: Callable[[int], None],
-        deliver: Callable[[int], Awaitable[None]],
     ) -> None:
         self._jobs = jobs
         self._files = files
         self._clock = clock
-        self._changed = changed
-        self._deliver = deliver
+        self._changed: Callable[[int], None] = lambda _: None
+        self._deliver: Callable[[int], Awaitable[None]] = _nobody
         self._lanes = {
             name: Lane(provider, Rate(provider.rate, clock), CircuitBreaker(name, provider.label, clock, self.wake))
             for name, provider in jobs.providers.items()
@@ -87,8 +86,13 @@ class Worker:
 
     # --- the outside --------------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Take up what is unfinished, oldest first, and begin to work. Raises StorageError."""
+    async def start(self, *, changed: Callable[[int], None], deliver: Callable[[int], Awaitable[None]]) -> None:
+        """Take up what is unfinished, oldest first, and begin to work. Raises StorageError.
+
+        ``changed`` is called with the id of a job that has something new to show; ``deliver`` shows a job that is
+        ready.
+        """
+        self._changed, self._deliver = changed, deliver
         await self._files.prepare()
         await self._resume()
         self._dispatcher = asyncio.create_task(self._dispatch(), name="dispatch")

@@ -101,7 +101,7 @@ async def test_after_a_delete_no_byte_of_it_is_left(studio: Studio) -> None:
     assert left
     assert not [name for name in left if name.startswith(theirs)]
     assert (await everything_of(studio, studio.ada))["jobs"] == []
-    assert studio.runtime.client.personal.of(studio.ada.id).text is None
+    assert studio.runtime.personal.of(studio.ada.id).text is None
     # Others' jobs are as they were, and the bot goes on.
     again = await studio.imagine(prompt="a fox")
     await studio.finish()
@@ -203,7 +203,7 @@ async def test_what_a_crash_left_between_the_records_and_the_files_goes_at_the_n
     with monkeypatch.context() as patch:
         patch.setattr(ImageFiles, "remove", die)
         with pytest.raises(asyncio.CancelledError):
-            await studio.runtime.client.privacy.delete(studio.ada.id)
+            await studio.runtime.privacy.delete(studio.ada.id)
     assert len(pictures(studio)) == 1
     runtime = studio.runtime
     await tidy(runtime.database, runtime.files, runtime.previews, studio.clock, Ages(image_days=7, job_days=365))

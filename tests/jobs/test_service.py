@@ -63,7 +63,7 @@ async def watched(workshop: Workshop) -> Watched:
 
 @pytest.fixture
 async def running(watched: Watched) -> AsyncIterator[Watched]:
-    task = asyncio.create_task(watched.service.run())
+    task = asyncio.create_task(watched.service.run(watched.workshop.changed_card))
     yield watched
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -157,7 +157,7 @@ async def test_what_lapsed_while_nobody_ran_lapses_soon_after_the_start(watched:
     watched.workshop.clock.advance(3600)
     began = watched.workshop.clock.monotonic()
     watched.workshop._compose()
-    task = asyncio.create_task(watched.service.run())
+    task = asyncio.create_task(watched.service.run(watched.workshop.changed_card))
     while not watched.changed:
         await asyncio.sleep(0)
     task.cancel()
@@ -200,7 +200,7 @@ async def test_a_database_that_fails_for_a_while_stops_nothing(
         return await proposed()
 
     monkeypatch.setattr(watched.workshop.new_jobs, "proposed", failing)
-    task = asyncio.create_task(watched.service.run())
+    task = asyncio.create_task(watched.service.run(watched.workshop.changed_card))
     while not watched.changed:
         await asyncio.sleep(0)
     task.cancel()

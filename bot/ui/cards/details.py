@@ -11,10 +11,11 @@ from bot.domain.requests import command_line
 from bot.jobs.results import JobDetails
 from bot.jobs.view import JobView, SubmissionView
 from bot.text import credits_text, lasted, message, t
+from bot.ui.cards.buttons import CHILD, PARENT
 from bot.ui.cards.delivery_text import delivery_text
 from bot.ui.cards.job import JOB_STATUS, SUBMISSION_STATUS, cost_text
 from bot.ui.cards.job_text import label, prompt_text, seeds, settings_text
-from bot.ui.cards.layout import TEXT_AT_MOST, Card, Words, custom_id, facts, heading, quiet, rule, text, within
+from bot.ui.cards.layout import TEXT_AT_MOST, Card, Words, facts, heading, quiet, rule, text, within
 from bot.ui.cards.proposal import LAPSED
 from bot.ui.cards.wording import moment, safe, units
 from storage.records import Event, JobStatus, SubmissionStatus
@@ -102,13 +103,9 @@ def _related(found: JobDetails) -> ui.ActionRow[Any] | None:
     """Buttons to the parent and to the latest children; they change this card."""
     buttons: list[ui.Button[Any]] = []
     if found.parent is not None:
-        parent = str(t("Made from job {job:plain}", job=found.parent))
-        buttons.append(ui.Button(label=parent, custom_id=custom_id("walk", found.parent)))
+        buttons.append(PARENT.on(found.parent, job=found.parent))
     latest = found.children[-(BUTTONS_AT_MOST - len(buttons)) :]
-    buttons += [
-        ui.Button(label=str(t("Led to job {job:plain}", job=child)), custom_id=custom_id("walk", child))
-        for child in latest
-    ]
+    buttons += [CHILD.on(child, job=child) for child in latest]
     return ui.ActionRow(*buttons) if buttons else None
 
 
