@@ -24,6 +24,7 @@ from bot.jobs.confirmation import Proposals
 from bot.jobs.history import History
 from bot.jobs.limits import Limits
 from bot.jobs.previews import Previews
+from bot.jobs.provider_text import wrong_setting_text
 from bot.jobs.results import Lineage
 from bot.jobs.service import Actions
 from bot.jobs.store import Jobs
@@ -195,7 +196,7 @@ def configured(settings: Settings) -> dict[str, Provider]:
     try:
         providers = configure(settings.reader)
     except WrongSetting as error:
-        raise SettingsError(str(error)) from None
+        raise SettingsError(wrong_setting_text(error)) from None
     if settings.demo_provider:
         for provider in providers.values():
             provider.label = f"{provider.label} (demo)"

@@ -17,6 +17,7 @@ from discord.ext.commands import ExtensionError
 from bot.app import assembled, configured
 from bot.config import BACKUPS, Settings, load
 from bot.errors import SettingsError
+from bot.jobs.provider_text import provider_text
 from bot.providers.base import Provider
 from bot.providers.registry import PROVIDERS
 from bot.ui.client import COGS
@@ -186,7 +187,8 @@ async def services(settings: Settings, providers: Mapping[str, Provider]) -> Asy
         )
     else:
         for provider in providers.values():
-            wrong = await provider.check()
+            error = await provider.check()
+            wrong = None if error is None else str(provider_text(provider.label, error))
             engines = ", ".join(engine.id for engine in provider.engines)
             yield Finding(
                 provider.label,

@@ -7,17 +7,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.config import BACKUPS, Settings
-from bot.text import credits_text
-from storage import endings, reconcile
+from bot.jobs.provider_text import as_stored
+from bot.text import credits_text, message
+from storage import reconcile, submissions
 from storage.database import Database, InstanceLock, database_path
 from storage.jobs import SubmissionStatus
 from storage.pools import apart
 from storage.sqlite import backups
 from storage.sqlite.restore import Restored, restore
 
-PUT_BACK = (
-    "The bot's records had to be put back from a copy that was made before your pictures were finished, so it is not "
-    "known what became of them. Press Again to ask for them once more."
+PUT_BACK = message(
+    "submission.restored",
+    "The bot's database was restored from a backup made before your images were finished, so we can't tell what became "
+    "of them. Press Again to retry.",
 )
 
 
@@ -45,7 +47,9 @@ async def put_back(settings: Settings, copy: Path, now: datetime) -> list[str]:
         replaced = await apart(path.exists)
         # Where the file really is, so that a link to it stays one.
         real = await apart(path.resolve)
-        restored = await restore(real, copy, aside=aside, told=PUT_BACK, at=int(now.timestamp() * 1000))
+        restored = await restore(
+            real, copy, aside=aside, problems=as_stored(PUT_BACK()), at=int(now.timestamp() * 1000)
+        )
     return list(_told(restored, path, copy, aside if replaced else None))
 
 
@@ -76,7 +80,7 @@ async def ask_again(settings: Settings, providers: Collection[str], now: datetim
         try:
             async with database.write() as tx:
                 at = int(now.timestamp() * 1000)
-                reopened = await endings.reopen(tx, providers, at=at, why="taken up again by the operator")
+                reopened = await submissions.reopen(tx, providers, at=at)
         finally:
             await database.close()
     told = (

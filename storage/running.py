@@ -25,7 +25,7 @@ _WENT_WRONG = (SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN)
 class Request:
     """One request of a job: whose, where, how it stands.
 
-    ``error`` is the sentence on the card; None where nobody but the author reads that.
+    ``problems`` are the stored texts of its card; None where only the author may read them.
     """
 
     id: int
@@ -40,7 +40,7 @@ class Request:
     created_at: int
     sent_at: int | None
     updated_at: int
-    error: str | None
+    problems: list[dict[str, Any]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ _COLUMNS: tuple[ColumnElement[Any], ...] = (
     _SUBMISSIONS.created_at,
     _SUBMISSIONS.sent_at,
     _SUBMISSIONS.updated_at,
-    _SUBMISSIONS.error,
+    _SUBMISSIONS.problems,
 )
 
 
@@ -142,5 +142,5 @@ async def _read(conn: AsyncConnection, statement: Select[Any]) -> list[Request]:
 
 def _request(row: RowMapping) -> Request:
     # Outside a server nobody but the author sees the card either.
-    shown = row["error"] if row["server_id"] is not None and not row["private"] else None
-    return Request(**{**row, "status": SubmissionStatus(row["status"]), "error": shown})
+    shown = row["problems"] if row["server_id"] is not None and not row["private"] else None
+    return Request(**{**row, "status": SubmissionStatus(row["status"]), "problems": shown})

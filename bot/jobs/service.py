@@ -16,8 +16,8 @@ from bot.domain.money import Price, converted
 from bot.domain.place import TOKEN_LIFE, CardAddress, Origin
 from bot.domain.requests import ImagineOptions, Plan, decode_request, plan, with_seed
 from bot.errors import STORAGE_FAILS, Problem, UserError
-from bot.jobs import polling
 from bot.jobs.circuit_breaker import refuse_outages
+from bot.jobs.durations import USUALLY, remaining
 from bot.jobs.file_removal import remove
 from bot.jobs.store import Jobs
 from bot.jobs.view import JobView, Progress, planned_requests, price_of
@@ -304,10 +304,7 @@ class Actions:
     async def view(self, job_id: int) -> JobView:
         """Everything there is to show of a job now."""
         progress, on_their_way = self._worker.progress(job_id)
-        if progress.expected_at is None:
-            progress = await self._expected(progress, on_their_way)
-        elif progress.expected_at <= self._clock.now():
-            progress = progress.expecting(None, overdue=True)
+        progress = await self._expected(progress, on_their_way)
         return await self._jobs.view(job_id, progress)
 
     async def _expected(self, progress: Progress, on_their_way: list[rows.Submission]) -> Progress:
@@ -318,9 +315,10 @@ class Actions:
             age = self._worker.age(submission)
             if age is None:
                 continue
-            outlook = (await self._jobs.durations.of(decode_request(submission.request))).outlook()
-            left = polling.expected(age, outlook)
-            if left is None or age > outlook.quantile(polling.USUALLY):
+            model = await self._jobs.durations.of(decode_request(submission.request))
+            distribution = model.distribution()
+            left = remaining(age, distribution)
+            if left is None or age > distribution.quantile(USUALLY):
                 overdue = True
             else:
                 latest = max(latest or 0, now + int(left * 1000))

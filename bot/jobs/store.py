@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bot.clock import Clock
 from bot.domain.money import converted
@@ -15,22 +15,31 @@ from bot.errors import UserError
 from bot.jobs.durations import Durations
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import Asking
+from bot.jobs.provider_text import as_stored
 from bot.jobs.view import JobView, Progress, load
 from bot.providers.base import Cost, FetchedImage, Handle, Provider
-from storage import endings, ledger, lineage, removals, running, tidying
+from bot.text import message
 from storage import jobs as rows
+from storage import ledger, lineage, removals, running, submissions, tidying
 from storage.database import AsyncConnection, Database
 from storage.images import forget_previews
 from storage.jobs import Job, JobStatus, Submission, SubmissionStatus
+from storage.records import EventReason
 
 GONE = "That job no longer exists. Start a new one with /imagine."
-CANCELLED = "Cancelled."
-CANCELLED_SENT = "Cancelled after it had been sent. It is not known whether the image service made it; you do not pay."
+CANCELLED = message("submission.cancelled", "Cancelled.")
+CANCELLED_SENT = message(
+    "submission.cancelled_sent",
+    "Cancelled after it was sent. We can't tell if the image service made it.",
+)
 BEING_SHOWN = "Its images are ready, but Discord has not taken all of them yet. Try again in a moment."
 _DAY = 86_400_000
 LONGEST_STORED_WAIT = 60.0
 """Seconds for which a wait that an earlier process stored holds at most: the clock may have been set since."""
-CRASHED = "Something went wrong on our side. If it happens again, name job {job} to the bot's admin."
+CRASHED = message(
+    "submission.crashed",
+    "Something went wrong on our side. If this keeps happening, tell the bot's operator about job {job:plain}.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,7 @@ class Jobs(Asking):
             submission,
             SubmissionStatus.QUEUED,
             SubmissionStatus.SUBMITTING,
-            "sent to the provider",
+            EventReason.SENT,
             handle=handle,
             sent_at=now,
             next_attempt_at=None,
@@ -121,8 +130,7 @@ class Jobs(Asking):
     async def learnt(self, submission: Submission, handle: Handle, charged: int | None) -> bool:
         """Still rendering, with a handle that knows more, or with what the provider charged so far (millicredits)."""
         status = SubmissionStatus.RENDERING
-        why = "a poll taught something"
-        return await self._move(submission, status, status, why, handle=handle, charged=charged)
+        return await self._move(submission, status, status, "", handle=handle, charged=charged)
 
     async def done(
         self,
@@ -131,7 +139,7 @@ class Jobs(Asking):
         cost: Cost,
         *,
         finished_at: int | None,
-        note: str | None,
+        problems: Sequence[dict[str, Any]] | None,
         beyond: int = 0,
     ) -> bool:
         """→ done: the files are ours; captures the cost and releases the hold in the same transaction.
@@ -148,10 +156,10 @@ class Jobs(Asking):
                 submission.status,
                 SubmissionStatus.DONE,
                 at=now,
-                why="finished",
+                why=EventReason.FINISHED,
                 finished_at=finished_at,
                 ended_at=now,
-                error=note,
+                problems=problems,
                 charged=cost.millicredits + beyond,
                 result=None,
             )
@@ -184,16 +192,22 @@ class Jobs(Asking):
         return True
 
     async def ended_free(
-        self, submission: Submission, status: SubmissionStatus, *, why: str, told: str, **known: object
+        self,
+        submission: Submission,
+        status: SubmissionStatus,
+        *,
+        why: str,
+        problems: Sequence[dict[str, Any]],
+        **known: object,
     ) -> bool:
-        """→ failed, cancelled or unknown: releases the hold; ``told`` is the sentence for the card.
+        """→ failed, cancelled or unknown: releases the hold; ``problems`` are the stored texts for the card.
 
         ``known`` are columns: what the provider charged all the same, and what is known of images that did not come.
         """
         now = self._clock.now()
         async with self.database.write() as tx:
             moved = await rows.move_submission(
-                tx, submission.id, submission.status, status, at=now, why=why, ended_at=now, error=told, **known
+                tx, submission.id, submission.status, status, at=now, why=why, ended_at=now, problems=problems, **known
             )
             if not moved:
                 return False
@@ -207,9 +221,9 @@ class Jobs(Asking):
         """An error of our own ended the run: what was sent is unknown, what was not sent has failed; both are free."""
         sent = submission.status is not SubmissionStatus.QUEUED or submission.sendings > 0
         status = SubmissionStatus.UNKNOWN if sent else SubmissionStatus.FAILED
-        told = CRASHED.format(job=submission.job_id)
+        problems = as_stored(CRASHED(job=submission.job_id))
         if submission.status not in rows.ENDED:
-            await self.ended_free(submission, status, why="an error of our own", told=told)
+            await self.ended_free(submission, status, why=EventReason.CRASHED, problems=problems)
 
     async def _move(
         self, submission: Submission, old: SubmissionStatus, new: SubmissionStatus, why: str, **columns: object
@@ -227,22 +241,22 @@ class Jobs(Asking):
         """
         queued, on_their_way = {SubmissionStatus.QUEUED}, rows.ON_THEIR_WAY
         cancelled, unknown = SubmissionStatus.CANCELLED, SubmissionStatus.UNKNOWN
-        now, why, told = self._clock.now(), "cancelled", CANCELLED_SENT
+        now, why, sent = self._clock.now(), EventReason.CANCELLED, as_stored(CANCELLED_SENT())
         async with self.database.write() as tx:
-            dropped = await endings.end_free(
-                tx, queued, cancelled, at=now, why=why, told=CANCELLED, of_job=job_id, sent=False
+            dropped = await submissions.end_free(
+                tx, queued, cancelled, at=now, why=why, problems=as_stored(CANCELLED()), of_job=job_id, sent=False
             )
-            dropped += await endings.end_free(
-                tx, queued, unknown, at=now, why=why, told=told, of_job=job_id, forget_handle=True
+            dropped += await submissions.end_free(
+                tx, queued, unknown, at=now, why=why, problems=sent, of_job=job_id, forget_handle=True
             )
             if self.providers:
-                dropped += await endings.end_free(
+                dropped += await submissions.end_free(
                     tx,
                     on_their_way,
                     unknown,
                     at=now,
                     why=why,
-                    told=told,
+                    problems=sent,
                     of_job=job_id,
                     unless_provider_in=self.providers,
                     forget_handle=True,
@@ -296,25 +310,25 @@ class Jobs(Asking):
                 **columns,
             )
 
-    async def take_up(self, *, not_offered: str) -> TakenUp:
+    async def take_up(self, *, not_offered: Sequence[dict[str, Any]]) -> TakenUp:
         """After a restart: what is on its way and what is ready to be shown, oldest first.
 
         The cards of what is on its way say so. What a provider that is no longer set up was never sent ends, free, with
-        the sentence ``not_offered``. What it was sent waits for it: it may be paid for.
+        the stored texts ``not_offered``. What it was sent waits for it: it may be paid for.
         """
         now = self._clock.now()
         async with self.database.write() as tx:
-            await endings.end_free(
+            await submissions.end_free(
                 tx,
                 {SubmissionStatus.QUEUED},
                 SubmissionStatus.FAILED,
                 at=now,
-                why="its provider is no longer set up",
-                told=not_offered,
+                why=EventReason.PROVIDER_REMOVED,
+                problems=not_offered,
                 unless_provider_in=self.providers,
                 sent=False,
             )
-            await endings.mark_resumed(tx, now)
+            await submissions.mark_resumed(tx, now)
             on_their_way = await rows.with_status(tx, rows.ON_THEIR_WAY)
             ready = await rows.jobs_with_status(tx, (JobStatus.READY,))
             waiting = await running.waiting(tx, self.providers)

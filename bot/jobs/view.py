@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 from bot.domain.money import Price, converted, sum_of
 from bot.domain.requests import ImagineOptions, decode_request
+from bot.jobs.provider_text import as_texts
 from bot.providers.base import Engine, ImageRequest, Provider
+from bot.text import Text
 from storage import jobs as rows
 from storage import threads
 from storage.database import AsyncConnection
@@ -49,6 +51,8 @@ class SubmissionView:
     held: int
     captured: int | None
     exact: bool
+    problems: tuple[Text, ...] = ()
+    """Why it failed, or what is missing."""
     provider_missing: bool = False
     """Whether it goes on only when its provider is set up again."""
 
@@ -167,6 +171,7 @@ def _view(
                 held=costs.held,
                 captured=costs.captured,
                 exact=costs.exact,
+                problems=as_texts(submission.problems),
                 provider_missing=submission.status not in ENDED and submission.provider not in providers,
             )
         )

@@ -14,7 +14,7 @@ import simcord
 
 from bot.domain.place import Origin
 from bot.jobs.circuit_breaker import FAILURES
-from bot.providers.base import Cause
+from bot.providers.errors import Reason
 from bot.servers import printed_report
 from bot.servers.reports import Asker
 from fakes.services import Fault
@@ -229,7 +229,7 @@ async def test_why_a_service_rests_is_told_in_our_own_words(studio: Studio, says
         await studio.imagine(person, prompt="my secret garden", private=True)
         await studio.finish()
     (outage,) = studio.runtime.worker.outages()
-    assert outage.why in set(Cause)
+    assert outage.reason in set(Reason)
     said = told(await studio.admin.slash(studio.channel, "usage jobs")).text
     assert "Services that rest" in said
     assert "MOON" not in said

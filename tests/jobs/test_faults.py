@@ -13,6 +13,7 @@ from bot.text import credits_text
 from fakes.services import Fault, StandIn
 from fakes.services.faults import Act, Body, Reset, Status
 from storage import reconcile
+from tests.doubles.texts import shows
 from tests.jobs.conftest import Workshop
 from tests.jobs.fault_scene import (
     PRICES,
@@ -27,7 +28,7 @@ from tests.jobs.fault_scene import (
     provider_at,
     stored,
 )
-from tests.jobs.fault_table import DONE, ROWS, UNKNOWN, Case, Row
+from tests.jobs.fault_table import DONE, ROWS, UNKNOWN, Case, Row, Says
 from tests.providers.workbench import BASIC, CORE, SECRET, XL
 
 CASES = [
@@ -67,7 +68,11 @@ async def test_the_table(
     # What the user reads, and that it was shown at all.
     assert workshop.delivered == [job_id]
     assert case.status in {record.status for record in records}
-    assert case.says in card
+    if isinstance(case.says, Says):
+        assert shows(card, case.says.message)
+        assert case.says.words in card
+    elif case.says is not None:
+        assert shows(card, case.says)
     # What is charged, and by whom.
     totals = await workshop.totals()
     assert totals.in_flight == 0

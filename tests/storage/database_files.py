@@ -40,6 +40,7 @@ WORDS = {
     "kind": "grant",
     "file": "1.png",
     "share_state": "posted",
+    "problems": "[]",
 }
 STATUSES = {"jobs": "delivered", "submissions": "done"}
 

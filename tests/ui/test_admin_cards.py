@@ -10,10 +10,13 @@ from bot.domain.periods import Period, Span
 from bot.domain.rules import Rules
 from bot.jobs.circuit_breaker import Outage
 from bot.jobs.limits import CreditLimit, InForce, LimitKind, Limits, LimitUse
+from bot.jobs.provider_text import as_stored
+from bot.providers.errors import Reason
 from bot.servers.report_pages import ReportPage
 from bot.servers.reports import PersonReport, Running, UsageReport
 from bot.servers.settings import MemberLimits
 from bot.servers.timeline import Bar
+from bot.text import VERBATIM
 from bot.ui.cards.quotas import member_card, quotas_card
 from bot.ui.cards.server import log_card, rules_card
 from bot.ui.cards.usage import ALT_AT_MOST, Names, person_card, report_card, report_chart, running_card
@@ -106,13 +109,13 @@ def request(number: int, status: SubmissionStatus) -> Request:
         created_at=1,
         sent_at=None,
         updated_at=2,
-        error=NAUGHTY * 20,
+        problems=as_stored(VERBATIM(words=NAUGHTY * 20)),
     )
 
 
 def test_what_runs_and_what_failed_fits_at_its_fullest() -> None:
     requests = tuple(request(number, list(SubmissionStatus)[number % 3]) for number in range(500))
-    outages = tuple(Outage("p", NAUGHTY, 60.0, 10**12, 5, NAUGHTY * 9) for _ in range(9))
+    outages = tuple(Outage("p", NAUGHTY, 60.0, 10**12, 5, Reason.BROKEN) for _ in range(9))
     card = running_card(Running(requests, outages, requests[:10], everywhere=True, now=5), NAUGHTY)
     fits(card)
     assert "\n# big" not in said(card)

@@ -12,8 +12,8 @@ import pytest
 
 from bot.errors import Undelivered
 from bot.jobs.worker import Worker
-from bot.providers.base import Refused
-from storage import endings
+from bot.providers.errors import Refused
+from storage import submissions
 from storage.jobs import JobStatus
 from tests.ui.conftest import ADA, Post, message, refused, ways, worked
 
@@ -42,7 +42,7 @@ async def test_a_result_is_shown_once(post: Post) -> None:
 
 
 async def test_a_failure_is_delivered_like_a_result(post: Post) -> None:
-    post.provider.enqueue("submit", Refused("The words were refused."))
+    post.provider.enqueue("submit", Refused(said="The words were refused."))
     job_id = await post.ready()
     await post.delivery.deliver(job_id)
     (sent,) = post.discord.taken
@@ -347,7 +347,7 @@ async def test_an_image_whose_file_is_gone_is_named(post: Post) -> None:
 
 async def shown_as_lost(post: Post, **options: Any) -> int:
     """A job whose picture could not be fetched, as its author was told a while ago; it is asked for again."""
-    post.provider.enqueue("fetch", Refused("Not from there.", setting="IMAGE_HOSTS"))
+    post.provider.enqueue("fetch", Refused(said="Not from there.", setting="IMAGE_HOSTS"))
     job_id = await post.ready(**options)
     await post.delivery.deliver(job_id)
     assert (await post.job(job_id)).status is JobStatus.DELIVERED
@@ -355,7 +355,7 @@ async def shown_as_lost(post: Post, **options: Any) -> int:
     post.clock.advance(86_400)
     await post.worker.stop(0)
     async with post.database.write() as tx:
-        await endings.reopen(tx, ["scripted"], at=post.clock.now(), why="a test")
+        await submissions.reopen(tx, ["scripted"], at=post.clock.now())
     post.worker = Worker(
         jobs=post.jobs,
         files=post.files,
@@ -383,7 +383,7 @@ async def test_where_nothing_new_came_nobody_is_told_twice(
 ) -> None:
     job_id = await shown_as_lost(post, **options)
     note = (await post.job(job_id)).delivery_note
-    post.provider.enqueue("fetch", Refused("Not from there.", setting="IMAGE_HOSTS"))
+    post.provider.enqueue("fetch", Refused(said="Not from there.", setting="IMAGE_HOSTS"))
     await worked(post)
     assert ways(post) == expected
     job = await post.job(job_id)

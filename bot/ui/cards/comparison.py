@@ -58,7 +58,8 @@ def _stands(submission: SubmissionView) -> str:
         return " · ".join(fact for fact in facts if fact)
     if status in _STANDS:
         return _STANDS[status]
-    return f"not made, not charged: {safe(submission.record.error or 'the image service did not say why.', 300)}"
+    why = " ".join(map(str, submission.problems)) or "the image service did not say why."
+    return f"not made, not charged: {safe(why, 300)}"
 
 
 def _cost(submission: SubmissionView) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from discord import ui
@@ -10,13 +10,14 @@ from discord import ui
 from bot.domain.requests import command_line
 from bot.jobs.results import Detailed
 from bot.jobs.view import JobView, SubmissionView
-from bot.text import credits_text, lasted
+from bot.text import Text, credits_text, lasted, t
 from bot.ui.cards.job import cost_text
 from bot.ui.cards.job_text import label, prompt_text, settings_text
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, custom_id, quiet, rule, text, within
 from bot.ui.cards.wording import counted, moment, safe, units
 from bot.ui.delivery.methods import Step
 from storage.jobs import Event, JobStatus, SubmissionStatus
+from storage.records import EventReason
 
 LINE_AT_MOST = 1400
 """The longest command line that is shown."""
@@ -35,7 +36,38 @@ _STATUS = {
     SubmissionStatus.UNKNOWN: "outcome unknown",
 }
 # The reasons that every job has: they would only repeat its state.
-_EXPECTED = frozenset({"asked for", "sent to the provider", "accepted", "finished", "cancelled"})
+_EXPECTED = frozenset(
+    {
+        EventReason.ASKED,
+        EventReason.SENT,
+        EventReason.ACCEPTED,
+        EventReason.FINISHED,
+        EventReason.CANCELLED,
+        EventReason.FAILED,
+        EventReason.OTHER,
+    }
+)
+_WHY: Mapping[str, Text] = {
+    EventReason.FOUND: t("the image service has it"),
+    EventReason.BUSY: t("the image service is busy"),
+    EventReason.UNREACHABLE: t("the image service can't be reached"),
+    EventReason.NOT_FOUND: t("the image service doesn't offer this at the moment"),
+    EventReason.NOT_ARRIVED: t("it did not arrive"),
+    EventReason.REFUSED: t("refused by the image service"),
+    EventReason.QUEUED_TOO_LONG: t("waited too long"),
+    EventReason.NOT_SENT_AGAIN: t("sent, and could not be sent again"),
+    EventReason.NO_ANSWER: t("sent, and no answer came"),
+    EventReason.NOT_LOOKED_FOR: t("sent, and could not be looked up"),
+    EventReason.LOST_TWICE: t("sent twice, and not seen at the image service"),
+    EventReason.GONE: t("the image service no longer knows it"),
+    EventReason.TIMED_OUT: t("took too long"),
+    EventReason.NOTHING_MADE: t("charged by the image service, and nothing was made"),
+    EventReason.NO_IMAGES: t("no image could be downloaded"),
+    EventReason.CRASHED: t("an error of ours"),
+    EventReason.PROVIDER_REMOVED: t("the image service is no longer set up"),
+    EventReason.RESTORED: t("restored from a backup"),
+    EventReason.REOPENED: t("reopened by the bot's operator"),
+}
 _JOB_STATUS = {
     JobStatus.PROPOSED: "waiting to be confirmed",
     JobStatus.WORKING: "being worked on",
@@ -164,4 +196,5 @@ def _steps(view: JobView, events: Sequence[Event]) -> list[str]:
 def _step(event: Event) -> str:
     """The new state, with the reason where the reason says more."""
     state = _STATUS[event.new_status]
-    return state if event.why in _EXPECTED else f"{state}: {safe(event.why, 120)}"
+    why = None if event.why in _EXPECTED else _WHY.get(event.why)
+    return state if why is None else f"{state}: {why}"

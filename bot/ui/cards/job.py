@@ -281,9 +281,9 @@ def _remarks(view: JobView, shown: Sequence[ShownImage]) -> list[str]:
     # A comparison says of each of its engines what came of it.
     remarks = [] if view.options.engines is not None else [*_not_made(view)]
     remarks += [
-        safe(each.record.error, SENTENCE_AT_MOST)
+        safe(" ".join(map(str, each.problems)), SENTENCE_AT_MOST)
         for each in view.submissions
-        if each.record.status is SubmissionStatus.DONE and each.record.error
+        if each.record.status is SubmissionStatus.DONE and each.problems
     ]
     numbers = _numbers(view)
     blurred = [numbers[image.id] for image in view.images if image.filtered]
@@ -318,7 +318,7 @@ def _failures(view: JobView) -> Counter[str]:
 
 
 def _reason(submission: SubmissionView) -> str:
-    return safe(submission.record.error or "The image service did not say why.", SENTENCE_AT_MOST)
+    return safe(" ".join(map(str, submission.problems)) or "The image service did not say why.", SENTENCE_AT_MOST)
 
 
 def _which(numbers: Sequence[int], view: JobView) -> str:

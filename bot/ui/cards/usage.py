@@ -11,7 +11,7 @@ from discord import ui
 
 from bot.domain.periods import moment_of
 from bot.jobs.limits import LimitKind, LimitUse
-from bot.providers.base import Cause
+from bot.jobs.provider_text import as_texts, reason_text
 from bot.servers.reports import PersonReport, Running, UsageReport
 from bot.servers.timeline import Bar
 from bot.text import amount_text, credits_text
@@ -33,17 +33,6 @@ _STANDING = {
     SubmissionStatus.QUEUED: "waits",
     SubmissionStatus.SUBMITTING: "is being sent",
     SubmissionStatus.RENDERING: "renders",
-}
-_CAUSES: Mapping[str, str] = {
-    Cause.NO_ANSWER: "it takes requests and does not answer them",
-    Cause.UNREACHABLE: "it cannot be reached",
-    Cause.BUSY: "it is busy",
-    Cause.KEY: "it does not accept the bot's key",
-    Cause.CREDITS: "the bot's account is out of credits",
-    Cause.ADDRESS: "it is not at the address in the settings",
-    Cause.FAULT: "it says that it is broken",
-    Cause.REFUSED: "it refuses requests",
-    Cause.NOTHING_CAME: "it takes requests and no pictures come",
 }
 
 
@@ -218,7 +207,7 @@ def person_card(report: PersonReport, names: Names) -> Card:
     if report.failures:
         failures = [
             f"{moment(each.updated_at)} · job {each.job_id} · {safe(each.engine, 80)}: "
-            f"{safe((None if each.private else each.error) or each.status, 200)}"
+            f"{safe(' '.join(map(str, as_texts(each.problems))) or each.status, 200)}"
             for each in report.failures
         ]
         parts += [rule(), text("**What went wrong lately**", *within(failures, 1500))]
@@ -245,7 +234,7 @@ def running_card(running: Running, *said: str) -> Card:
     if running.outages:
         outages = [
             f"{safe(outage.label, 80)} rests until {moment(outage.until)} after {counted(outage.failures, 'failure')}: "
-            f"{_CAUSES.get(outage.why, 'it fails')}."
+            f"{reason_text(outage.label, outage.reason)}"
             for outage in running.outages
         ]
         parts += [rule(), text("**Services that rest**", *within(outages, 600))]
