@@ -1,4 +1,4 @@
-"""``make bench``: the real bot between a loopback Discord and a stand-in for the image services, measured.
+"""``make bench``: measures the real bot between the loopback Discord and the image services' stand-in.
 
 The whole takes about half an hour; ``--short`` under a minute, and its figures say no more than that it works.
 """
@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import cost, lateness
+from benchmarks import job_cost, lateness
 from benchmarks.burst import burst
 from benchmarks.delivery import delivery
 from benchmarks.figures import Figure, Results, pace
-from benchmarks.ledger import reports
+from benchmarks.reports import report_figures
 from benchmarks.restart import restart
 from benchmarks.start import start
 from benchmarks.throughput import throughput
@@ -27,36 +27,36 @@ MEASURES = ("burst", "lateness", "cost", "throughput", "delivery", "restart", "r
 
 
 def whole(seed: int, jobs: int) -> Mapping[str, Sequence[Step]]:
-    """What each measure consists of."""
+    """The steps of each measurement."""
     return {
         "burst": [lambda: burst(100, 5, seed), lambda: burst(500, 3, seed)],
         "lateness": [partial(lateness.lateness, load, seed) for load in lateness.loads(jobs)],
-        "cost": [lambda: cost.processor(40, 3, seed), lambda: cost.memory((100, 1000), seed)],
+        "cost": [lambda: job_cost.processor(40, 3, seed), lambda: job_cost.memory((100, 1000), seed)],
         "throughput": [lambda: throughput(60, seed)],
         "delivery": [lambda: delivery(10, 10, 100, 1, seed)],
         "restart": [lambda: restart(1000, 3, seed)],
-        "reports": [lambda: reports(1_000_000, 15)],
+        "reports": [lambda: report_figures(1_000_000, 15)],
         "start": [lambda: start(7, seed)],
     }
 
 
 def short(seed: int) -> Mapping[str, Sequence[Step]]:
-    """The same, as small as can be."""
+    """The same, as small as possible."""
     load = lateness.Load("1–2 s", (1, 2), 4, gap=0.2)
     return {
         "burst": [lambda: burst(10, 1, seed, after=1.0)],
         "lateness": [lambda: lateness.lateness(load, seed)],
-        "cost": [lambda: cost.memory((5,), seed)],
+        "cost": [lambda: job_cost.memory((5,), seed)],
         "throughput": [lambda: throughput(5, seed)],
         "delivery": [lambda: delivery(2, 2, 10, 1, seed)],
         "restart": [lambda: restart(10, 1, seed)],
-        "reports": [lambda: reports(10_000, 2)],
+        "reports": [lambda: report_figures(10_000, 2)],
         "start": [lambda: start(1, seed)],
     }
 
 
 async def run(measures: Mapping[str, Sequence[Step]], results: Results, out: Path) -> None:
-    """Carry out the measures one after the other, and write down what is known after each."""
+    """Run the measurements one after another, and write the results after each."""
     for name, steps in measures.items():
         for step in steps:
             sys.stderr.write(f"measuring: {name} …\n")

@@ -1,4 +1,4 @@
-"""Many /imagine in the same instant: how soon each is acknowledged, and how long the event loop stands still."""
+"""Many /imagine at the same instant: time to acknowledge each, and the longest event loop stall."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from benchmarks.bed import Bed, Conditions, Program
 from benchmarks.figures import Figure, figure
-from benchmarks.stalls import longest
+from benchmarks.harness import Conditions, Harness, Program
+from benchmarks.loop_stalls import longest
 
 GOALS = {100: "p95 ≤ 200", 500: "p95 ≤ 500"}
 
 
 @dataclass(slots=True)
 class Outcome:
-    """Milliseconds: of each acknowledgement, and of each round's longest stall during the burst and after it."""
+    """Milliseconds until each acknowledgement, and each round's longest stall during and after the burst."""
 
     acknowledged: list[float] = field(default_factory=list)
     during: list[float] = field(default_factory=list)
@@ -45,17 +45,17 @@ async def burst(size: int, rounds: int, seed: int, after: float = 5.0) -> list[F
 
 
 async def _round(outcome: Outcome, program: Program, size: int, seed: int, after: float) -> None:
-    async with Bed(Conditions(seed=seed), program=program) as bed:
-        await bed.start()
+    async with Harness(Conditions(seed=seed), program=program) as harness:
+        await harness.start()
         if program is Program.WATCHED:
-            await bed.at_work()
-        await bed.warm_up()
-        traces = [await bed.imagine(user, f"a fox, number {user}") for user in range(size)]
+            await harness.at_work()
+        await harness.warm_up()
+        traces = [await harness.imagine(user, f"a fox, number {user}") for user in range(size)]
         # They are on their way when the loop goes on from here.
         asked = time.time()
-        await bed.until_acknowledged(traces)
+        await harness.until_acknowledged(traces)
         ended = max(trace.acknowledged for trace in traces)
         await asyncio.sleep(after)
         outcome.acknowledged += [1000 * (trace.acknowledged - asked) for trace in traces]
-        outcome.during.append(1000 * longest(bed.stalls, asked, ended))
-        outcome.after.append(1000 * longest(bed.stalls, ended, ended + after))
+        outcome.during.append(1000 * longest(harness.stalls, asked, ended))
+        outcome.after.append(1000 * longest(harness.stalls, ended, ended + after))

@@ -1,4 +1,4 @@
-"""Many large pictures are delivered while others ask: how soon those are answered, and how long the loop stands still.
+"""Many large images are delivered while others run commands: time to acknowledge, and the longest stall.
 
 Each large picture has to be made smaller before Discord takes it, which is a second of a core's time. Meanwhile many
 ask for more at once, in a server whose admin refuses as many words as can be refused, and some with prompts that are
@@ -11,18 +11,18 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from benchmarks.bed import Bed, Conditions
 from benchmarks.figures import Figure, figure
+from benchmarks.harness import Conditions, Harness
+from benchmarks.loop_stalls import longest
 from benchmarks.services import Pictures
-from benchmarks.stalls import longest
-from fakes.discord.terms import EVERYTHING
+from fakes.discord.constants import EVERYTHING
 
 FILE_LIMIT = 3 << 19
-"""Bytes that a file may have in this server: half of what a large picture has."""
+"""File size limit of this server, in bytes: half of a large image."""
 LETTERS = "abcdefghijk"
-"""Of which the refused phrases and the long prompts are made."""
+"""The words of refused phrases and long prompts."""
 PEOPLE = 1000
-"""The number of the first person who delivers."""
+"""The number of the first person whose images are delivered."""
 PROMPT, PHRASES, PHRASE, CHOICES = 2000, 100, 40, 10
 """Characters of the longest prompt, how many phrases a list holds, their characters, and pictures of one command."""
 LONG_PROMPTS = 10
@@ -55,51 +55,53 @@ async def delivery(people: int, images: int, size: int, rounds: int, seed: int) 
 
 
 async def _round(outcome: Outcome, people: int, images: int, size: int, seed: int) -> None:
-    async with Bed(Conditions(seconds=(0.5, 1.0), rate=None, pictures=Pictures.NOISE, seed=seed)) as bed:
-        guild = bed.channel.guild
+    async with Harness(Conditions(seconds=(0.5, 1.0), rate=None, pictures=Pictures.NOISE, seed=seed)) as harness:
+        guild = harness.channel.guild
         assert guild is not None
         guild.file_limit = FILE_LIMIT
-        await bed.start()
-        await bed.at_work()
-        await bed.warm_up()
-        await bed.until_shown(1)
-        await refuse_words(bed)
+        await harness.start()
+        await harness.at_work()
+        await harness.warm_up()
+        await harness.until_shown(1)
+        await refuse_words(harness)
         began = time.time()
-        large = [await bed.imagine(PEOPLE + user, f"a storm, number {user}", images=images) for user in range(people)]
-        while (await bed.calls())["ai-client.image"] < 1 + people * images:
+        large = [
+            await harness.imagine(PEOPLE + user, f"a storm, number {user}", images=images) for user in range(people)
+        ]
+        while (await harness.calls())["ai-client.image"] < 1 + people * images:
             await asyncio.sleep(0.1)
         long_ones = min(LONG_PROMPTS, size // 2)
-        traces = [await bed.imagine(user, f"a fox, number {user}") for user in range(size - long_ones)]
-        traces += [await bed.imagine(size + user, long_prompt(user)) for user in range(long_ones)]
+        traces = [await harness.imagine(user, f"a fox, number {user}") for user in range(size - long_ones)]
+        traces += [await harness.imagine(size + user, long_prompt(user)) for user in range(long_ones)]
         asked = time.time()
-        await bed.until_acknowledged(traces)
+        await harness.until_acknowledged(traces)
         ended = max(trace.acknowledged for trace in traces)
         await asyncio.gather(*(trace.over.wait() for trace in large))
         outcome.acknowledged += [1000 * (trace.acknowledged - asked) for trace in traces]
-        outcome.during.append(1000 * longest(bed.stalls, asked, ended))
-        outcome.until_shown.append(1000 * longest(bed.stalls, began, max(trace.shown for trace in large)))
+        outcome.during.append(1000 * longest(harness.stalls, asked, ended))
+        outcome.until_shown.append(1000 * longest(harness.stalls, began, max(trace.shown for trace in large)))
         outcome.shown += [trace.shown - trace.asked for trace in large]
 
 
-async def refuse_words(bed: Bed) -> None:
-    """Have an admin set the longest lists of words that can be set, none of which stands in any prompt here."""
-    guild = bed.channel.guild
+async def refuse_words(harness: Harness) -> None:
+    """Let an admin set the longest possible lists of refused words, none of which is in any prompt here."""
+    guild = harness.channel.guild
     assert guild is not None
-    admin = bed.discord.user("admin")
+    admin = harness.discord.user("admin")
     guild.member(admin.user).permissions = EVERYTHING
     for option, number in (("refused_words", 0), ("restricted_words", PHRASES)):
-        asked = await admin.slash(bed.channel, "server set", **{option: phrases(number)})
+        asked = await admin.slash(harness.channel, "server set", **{option: phrases(number)})
         await asked.answered()
 
 
 def phrases(first: int) -> str:
-    """A list of phrases that agree with a long prompt in every word but the last."""
+    """Phrases that match a long prompt in every word but the last."""
     same = " ".join(f"{letter}*" for letter in LETTERS)
     return ",".join(f"{same} {number:03d}"[:PHRASE] for number in range(first, first + PHRASES))
 
 
 def long_prompt(number: int) -> str:
-    """A prompt that is as long as can be, and stands for as many pictures as can be."""
+    """The longest prompt, for the largest number of images."""
     choices = ", ".join(map(str, range(CHOICES)))
     begins = f"number {number} {{{choices}}} "
     return (begins + f"{' '.join(LETTERS)} " * PROMPT)[:PROMPT].rstrip()

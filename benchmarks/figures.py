@@ -1,4 +1,4 @@
-"""What was measured, as one table and as JSON, with the machine it was measured on."""
+"""Results as a table and as JSON, with the machine they were measured on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table: ``count`` values in ``unit``. ``goal`` says what is to be reached, if anything is."""
+    """One row of the table: ``count`` values in ``unit``. ``goal`` is the target, if there is one."""
 
     measure: str
     name: str
@@ -34,7 +34,7 @@ class Figure:
 
 
 def figure(measure: str, name: str, unit: str, values: Sequence[float], goal: str = "") -> Figure:
-    """The line of these values, of which there must be at least one; the worst is the greatest."""
+    """The row of these values (at least one); the worst is the largest."""
     ordered = sorted(values)
     p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
     middle = statistics.median(ordered)

@@ -1,6 +1,6 @@
 """How late finished pictures are shown, and what that costs in polls and edits, under several ways of polling.
 
-All ways have the same work at the same time, each on a bed of its own, so that whatever else the machine does meets
+All ways have the same work at the same time, each with a harness of its own, so that other load on the machine affects
 all of them.
 """
 
@@ -10,9 +10,9 @@ import asyncio
 from dataclasses import dataclass
 from random import Random
 
-from benchmarks.bed import Bed, Conditions, Served, Trace
 from benchmarks.figures import Figure, figure
-from benchmarks.policies import POLICIES
+from benchmarks.harness import Conditions, Harness, Served, Trace
+from benchmarks.poll_policies import POLICIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +61,15 @@ async def lateness(load: Load, seed: int, policies: tuple[str, ...] = POLICIES) 
 async def _run(load: Load, conditions: Conditions, policy: str) -> tuple[list[Trace], Served]:
     chance = Random(conditions.seed)
     traces: list[Trace] = []
-    async with Bed(conditions, policy=policy) as bed:
-        await bed.start()
-        await bed.at_work()
+    async with Harness(conditions, policy=policy) as harness:
+        await harness.start()
+        await harness.at_work()
         room = asyncio.Semaphore(load.at_once)
 
         async def ask(number: int, arrives: float) -> None:
             await asyncio.sleep(arrives)
             async with room:
-                traces.append(trace := await bed.imagine(number, f"a lighthouse, number {number}"))
+                traces.append(trace := await harness.imagine(number, f"a lighthouse, number {number}"))
                 await trace.over.wait()
 
         arrives = 0.0
@@ -78,8 +78,8 @@ async def _run(load: Load, conditions: Conditions, policy: str) -> tuple[list[Tr
             asking.append(asyncio.create_task(ask(number, arrives)))
             arrives += chance.expovariate(1 / load.gap) if load.gap else 0.0
         try:
-            await bed.until_shown(load.jobs)
+            await harness.until_shown(load.jobs)
         finally:
             for task in asking:
                 task.cancel()
-        return traces, await bed.served()
+        return traces, await harness.served()

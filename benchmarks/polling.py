@@ -1,4 +1,4 @@
-"""How well the polling does, in a simulation that drives the worker's own code: ``python -m benchmarks.polling``.
+"""Simulates the worker's poll schedule: ``python -m benchmarks.polling``.
 
 Time is simulated, so the figures are the same on every machine.
 """
@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from benchmarks.scenarios import SCENARIOS, Scenario
-from benchmarks.simulation import (
+from benchmarks.duration_scenarios import SCENARIOS, Scenario
+from benchmarks.poll_simulation import (
+    Compared,
     Outcome,
     Says,
     Watching,
@@ -31,7 +32,6 @@ from benchmarks.simulation import (
 from bot.domain.requests import decode_request
 from bot.jobs.durations import DurationKey
 from bot.providers.base import Waiting
-from storage import jobs as rows
 from storage import submissions
 from storage.database import Database
 
@@ -45,20 +45,8 @@ PRICES = (0.1, 0.2, 0.4, 1.0, 2.0, 4.0)
 RECORDED_AT_LEAST = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """The worker's way beside the fixed interval that makes as many polls."""
-
-    ours: Outcome
-    fixed: Outcome
-
-    @property
-    def ratio(self) -> float:
-        return self.ours.mean / self.fixed.mean
-
-
 def compare(scenario: Scenario, seeds: Sequence[int], *, price: float = 1.0, says: Says = nothing) -> Compared:
-    """Watch its jobs where a poll costs this part of its price under load, and the rate is never short."""
+    """Poll its jobs with ``price`` times the usual price of a poll, without a rate limit."""
     runs = []
     for seed in seeds:
         durations = scenario.durations(JOBS, seed)
@@ -69,13 +57,13 @@ def compare(scenario: Scenario, seeds: Sequence[int], *, price: float = 1.0, say
 
 
 def percent(age: float, takes: float) -> Waiting:
-    """A provider that says how far it is, in tens."""
+    """A provider that says its progress in steps of 10 %."""
     return Waiting(percent=int(10 * age / takes) * 10)
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Jobs at 10 requests a second: ``gap`` seconds apart in the mean, or so many at a time."""
+    """Jobs at 10 requests a second: ``gap`` seconds apart on average, or so many at a time."""
 
     name: str
     scenario: Scenario
@@ -84,7 +72,7 @@ class Load:
     jobs: int = 200
 
     def run(self, watching: Watching, seeds: Sequence[int], *, past: int) -> Outcome:
-        """``past`` more jobs have come before these."""
+        """``past`` more jobs run before these, to learn from."""
         runs = []
         for seed in seeds:
             durations = self.scenario.durations(past + self.jobs, seed)
@@ -136,19 +124,19 @@ def under_load(seeds: Sequence[int]) -> Iterator[str]:
 
 
 def curves(scenarios: Sequence[Scenario], seeds: Sequence[int]) -> Iterator[tuple[str, list[Compared]]]:
-    """Each scenario with what comes of cheaper and of dearer polls."""
+    """Each scenario at several prices of a poll."""
     for scenario in scenarios:
         yield scenario.name, [compare(scenario, seeds, price=price) for price in PRICES]
 
 
 async def recorded(url: str) -> list[Scenario]:
-    """What each kind of job really took, oldest first, where a database knows enough of it."""
+    """Real durations of each kind of job from a database, oldest first, if there are enough."""
     kinds: dict[DurationKey, list[float]] = {}
     database = await Database.open(url)
     try:
         async with database.read() as connection:
             for engine in await submissions.engines(connection):
-                for took in reversed(await rows.durations(connection, engine, limit=10_000)):
+                for took in reversed(await submissions.durations(connection, engine, limit=10_000)):
                     kinds.setdefault(DurationKey.of(decode_request(took.request)), []).append(took.milliseconds / 1000)
     finally:
         await database.close()
@@ -173,6 +161,7 @@ def main() -> None:
     if chosen.recorded is not None:
         scenarios = (*SCENARIOS, *asyncio.run(recorded(chosen.recorded)))
     if chosen.plot is not None:
+        # matplotlib is slow to import
         from benchmarks.polling_plot import draw
 
         draw(dict(curves(scenarios, chosen.seeds)), chosen.plot)

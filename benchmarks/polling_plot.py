@@ -1,4 +1,4 @@
-"""The comparison of the polling as a picture."""
+"""Plots the comparison of poll schedules."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ mpl.use("agg")
 from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from benchmarks.poll_simulation import Compared
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from benchmarks.polling import Compared
 
 COLUMNS = 3
 OURS, FIXED, ORACLE = "#1f6feb", "#8b949e", "#1a7f37"
 
 
 def draw(curves: Mapping[str, Sequence[Compared]], file: Path) -> None:
-    """Mean lateness over polls a job, a panel for each kind of engine; the file's ending says the format."""
+    """Mean lateness over polls per job, one panel for each scenario; the file's suffix decides the format."""
     count = math.ceil(len(curves) / COLUMNS)
     # The same picture from the same figures: no times, no random names in it.
     with mpl.rc_context(

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.profile``: what the bot's event loop spends a job's time on.
+"""``python -m benchmarks.profile``: profiles the bot's event loop.
 
 The profiler makes small functions look dearer than they are: the order tells more than the times.
 """
@@ -12,20 +12,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.bed import Bed, Conditions
+from benchmarks.harness import Conditions, Harness
 
 
 async def profiled(jobs: int, images: int, gap: float, path: Path) -> None:
-    """Let so many jobs run under the profiler, ``gap`` seconds apart."""
-    async with Bed(Conditions(), profile=path) as bed:
-        await bed.start()
-        await bed.at_work()
+    """Run so many jobs under the profiler, ``gap`` seconds apart."""
+    async with Harness(Conditions(), profile=path) as harness:
+        await harness.start()
+        await harness.at_work()
         for number in range(jobs):
-            await bed.imagine(number, f"a tower, number {number}", images=images)
+            await harness.imagine(number, f"a tower, number {number}", images=images)
             await asyncio.sleep(gap)
-        await bed.until_shown(jobs)
-        bed.bot.terminate()
-        await bed.bot.ended()
+        await harness.until_shown(jobs)
+        harness.bot.terminate()
+        await harness.bot.ended()
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""``python -m benchmarks.reports``: how long the reports take over a large ledger.
+"""``python -m benchmarks.reports``: how long reports over a large ledger take.
 
-Makes a database of a million entries of five thousand users once, in a folder that is kept, and asks it what
-``/usage report`` and ``/credits`` ask. One server has all of the entries, which is the worst that there is.
+It makes a database with a million entries of five thousand users, keeps it for the next time, and runs the queries of
+``/usage report`` and ``/credits``. All entries belong to one server, which is the worst case.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import Figure, figure
 from bot.domain.periods import span
-from bot.servers.report_pages import page_of
-from storage import ledger, reports, spending, tables
+from bot.servers.reports import page_of
+from storage import ledger, reports, tables
 from storage.database import AsyncConnection, Database, migrate
+from storage.ledger import Scope
 from storage.migrations import known_versions
-from storage.reports import DAY, By, Scope
+from storage.reports import DAY, By
 
 ENTRIES, USERS, CHANNELS, DAYS = 1_000_000, 5_000, 40, 365
 SERVER = 81384788765712384
@@ -31,11 +33,14 @@ ENGINES = ("ai-client/stable-diffusion-xl-1024-v0-9", "aithriving/sd-1.6", "aith
 FAILURES = 0.05
 AT_ONCE = 20_000
 
-Ask = Callable[[Database], Awaitable[Any]]
+FOLDER = Path(tempfile.gettempdir()) / "easel-benchmark"
+"""Databases are kept here for the next time."""
+
+Ask = Callable[[AsyncConnection], Awaitable[Any]]
 
 
 def entries(number: int, *, seed: int = 7) -> Iterator[dict[str, Any]]:
-    """So many entries of one server over the last year: few people with much, and many with little."""
+    """Ledger entries of one server over the last year: a few users with many, many with few."""
     chance = random.Random(seed)
     users = [chance.randrange(10**17, 10**18) for _ in range(USERS)]
     channels = [chance.randrange(10**17, 10**18) for _ in range(CHANNELS)]
@@ -73,8 +78,14 @@ def entries(number: int, *, seed: int = 7) -> Iterator[dict[str, Any]]:
         yield {**known, "kind": "release", "amount": -6000}
 
 
+def database_file(folder: Path, number: int) -> Path:
+    """The database with so many entries, of the current schema."""
+    return folder / f"reports-{known_versions()[-1]}-{number}.db"
+
+
 async def make(path: Path, number: int) -> None:
     """Make the database."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
     await migrate(f"sqlite+aiosqlite:///{part}")
@@ -90,7 +101,7 @@ async def make(path: Path, number: int) -> None:
 
 
 def questions(user: int) -> dict[str, Ask]:
-    """What is timed, by name; together the queries of one answer each."""
+    """What is timed, by name: each is all queries of one answer."""
     found: dict[str, Ask] = {}
     for period in ("this month", "last month", "all time"):
         asked = span(period, NOW - DAY)
@@ -100,51 +111,71 @@ def questions(user: int) -> dict[str, Ask]:
             for by in By:
                 found[f"/usage report, {by}, {place}, {period}"] = first_page(by, scope)
     month = NOW - 30 * DAY
-    plainly: dict[str, Callable[[AsyncConnection], Awaitable[Any]]] = {
+    mine = Scope(None, user, month, NOW)
+    return found | {
         "/usage user, all time": lambda conn: reports.report(conn, By.ENGINE, Scope(SERVER, user), limit=10),
-        "/credits, this month": lambda conn: ledger.totals(conn, since=month, user_id=user),
-        "/credits, all time": lambda conn: ledger.totals(conn, since=0, user_id=user),
-        "/credits, by day": lambda conn: spending.by_time(conn, user_id=user, since=month, until=NOW, step=DAY),
+        "/credits, this month": lambda conn: reports.report(conn, By.ENGINE, mine, limit=25),
+        "/credits, all time": lambda conn: reports.report(conn, By.ENGINE, Scope(None, user), limit=25),
+        "/credits, by day": lambda conn: reports.spent_by_time(conn, mine, DAY),
         "a limit's check": lambda conn: ledger.without_grants(conn, since=month, user_id=user, server_id=SERVER),
     }
-    return found | {name: on_one_connection(ask) for name, ask in plainly.items()}
 
 
 def first_page(by: By, scope: Scope) -> Ask:
     """The figures of a report and of its chart."""
 
-    async def ask(database: Database) -> None:
-        assert (await page_of(database, by, scope, 1, NOW)).totals.spent
+    async def ask(conn: AsyncConnection) -> None:
+        assert (await page_of(conn, by, scope, 1, NOW)).totals.spent
 
     return ask
 
 
-def on_one_connection(ask: Callable[[AsyncConnection], Awaitable[Any]]) -> Ask:
-    """The same of a database."""
-
-    async def asked(database: Database) -> None:
-        async with database.read() as conn:
-            await ask(conn)
-
-    return asked
-
-
 async def biggest_spender(database: Database) -> int:
-    """The user of whom there is most to count."""
+    """The user with the largest number of entries to add up."""
     async with database.read() as conn:
-        (user,), _ = await reports.spenders(conn, Scope(SERVER), limit=1)
-    return user
+        (line,) = (await reports.report(conn, By.USER, Scope(SERVER), limit=1)).lines
+    return int(line.key or 0)
 
 
 async def milliseconds_of(database: Database, ask: Ask) -> float:
-    """What one asking takes."""
+    """The time of one call."""
     start = time.perf_counter()
-    await ask(database)
+    async with database.read() as conn:
+        await ask(conn)
     return (time.perf_counter() - start) * 1000
 
 
+async def report_figures(entries: int, rounds: int) -> list[Figure]:
+    """Milliseconds of each report, for ``python -m benchmarks``."""
+    path = database_file(FOLDER, entries)
+    if not path.exists():
+        await make(path, entries)
+    database = await Database.open(f"sqlite+aiosqlite:///{path}")
+    took: dict[str, list[float]] = {}
+    try:
+        for name, ask in questions(await biggest_spender(database)).items():
+            took.setdefault(_group(name), []).extend([await milliseconds_of(database, ask) for _ in range(rounds)])
+    finally:
+        await database.close()
+    return [
+        figure("reports", f"{group}, {entries:,} entries", "ms", values, _goal(group)) for group, values in took.items()
+    ]
+
+
+def _group(question: str) -> str:
+    """Reports over the same period are one line, except those by user, which take longest."""
+    if not question.startswith("/usage report"):
+        return question
+    command, by, place, period = question.split(", ")
+    return f"{command} by {'user' if by == By.USER else 'engine, day or channel'}, {place}, {period}"
+
+
+def _goal(group: str) -> str:
+    return "≤ 20" if "month" in group else "≤ 200" if "all time" in group else ""
+
+
 async def run(path: Path, rounds: int) -> None:
-    """Ask everything and print a line each."""
+    """Time everything and print one line each."""
     database = await Database.open(f"sqlite+aiosqlite:///{path}")
     try:
         print(f"{'milliseconds':60} median    p95  worst")
@@ -158,16 +189,15 @@ async def run(path: Path, rounds: int) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Make the database where there is none yet, and time it."""
+    """Make the database if there is none yet, and time its reports."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=ENTRIES)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "easel-benchmark")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
     arguments = parser.parse_args(words)
-    path = arguments.folder / f"reports-{known_versions()[-1]}-{arguments.entries}.db"
+    path = database_file(arguments.folder, arguments.entries)
     if not path.exists():
         print(f"Making {path} …", flush=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
         asyncio.run(make(path, arguments.entries))
     asyncio.run(run(path, arguments.rounds))
 

@@ -1,31 +1,31 @@
-"""Killed with many jobs in flight: how long until READY, until all are taken up, and until all were asked for."""
+"""Restart with many jobs in flight: seconds until READY, until all are resumed, and until all were polled."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 
-from benchmarks.bed import Bed, Conditions, Program
-from benchmarks.cost import fill
 from benchmarks.figures import Figure, figure
+from benchmarks.harness import Conditions, Harness, Program
+from benchmarks.job_cost import fill
 
 
 async def restart(jobs: int, rounds: int, seed: int) -> list[Figure]:
     """Seconds from the start after a kill."""
     ready, taken_up, asked = [], [], []
-    async with Bed(Conditions(seconds=(3600, 3600), rate=None, seed=seed), program=Program.PLAIN) as bed:
-        await bed.start()
-        await bed.at_work()
-        await fill(bed, 0, jobs)
+    async with Harness(Conditions(seconds=(3600, 3600), rate=None, seed=seed), program=Program.PLAIN) as harness:
+        await harness.start()
+        await harness.at_work()
+        await fill(harness, 0, jobs)
         for _ in range(rounds):
             await asyncio.sleep(1.0)
-            await bed.bot.killed()
-            said, began = len(bed.bot.lines), time.time()
-            resuming = asyncio.create_task(bed.bot.said("worker.resumed", since=said))
-            ready.append(await bed.start())
+            await harness.bot.killed()
+            said, began = len(harness.bot.lines), time.time()
+            resuming = asyncio.create_task(harness.bot.said("worker.resumed", since=said))
+            ready.append(await harness.start())
             await resuming
             taken_up.append(time.time() - began)
-            while len(first := await _first_polls(bed, began)) < jobs:
+            while len(first := await _first_polls(harness, began)) < jobs:
                 await asyncio.sleep(0.5)
             asked += [at - began for at in first]
     goal = "≤ 2" if jobs == 1000 else ""
@@ -36,8 +36,8 @@ async def restart(jobs: int, rounds: int, seed: int) -> list[Figure]:
     ]
 
 
-async def _first_polls(bed: Bed, since: float) -> list[float]:
-    """When each job was asked for first after a time."""
-    polls = (await bed.served()).polls.values()
+async def _first_polls(harness: Harness, since: float) -> list[float]:
+    """When each job was first polled after a time."""
+    polls = (await harness.served()).polls.values()
     later = ([at for at in times if at >= since] for times in polls)
     return [min(times) for times in later if times]

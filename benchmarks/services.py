@@ -1,7 +1,7 @@
-"""The stand-in for the image services in a process of its own, with jobs and pictures for measuring.
+"""The image services' stand-in as a process, with jobs and pictures made for measuring.
 
-Each job takes what its prompt says (:func:`benchmarks.policies.takes`), so that every policy has the same work, and
-the pictures are small ones of one colour, with ``--pictures heavy`` a painted one of about 1.4 MB, or noise.
+The prompt decides how long a job takes (:func:`benchmarks.poll_policies.takes`), so every policy has the same work.
+Pictures are small and of one colour; ``--pictures`` chooses painted ones of about 1.4 MB, or noise.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from random import Random
 
 from aiohttp import web
 
-from benchmarks.policies import takes
+from benchmarks.poll_policies import takes
 from fakes.services import Fault, Picture, StandIn, flat, painted
 from fakes.services.exchange import Exchange
 from fakes.services.faults import Act
@@ -25,7 +25,7 @@ from fakes.services.pictures import Painter, noise
 
 
 class Pictures(StrEnum):
-    """What the pictures are: of next to no bytes, of 1.4 MB and as hard to decode as true ones, or noise of 3 MB."""
+    """The images: tiny, 1.4 MB and as hard to decode as real ones, or noise of 3 MB."""
 
     SMALL = "small"
     HEAVY = "heavy"
@@ -34,11 +34,11 @@ class Pictures(StrEnum):
 
 HEAVY = 1_400_000
 _END = 12
-"""How many bytes the last chunk of a PNG has."""
+"""Bytes of the last chunk of a PNG."""
 
 
 def heavy(seed: int) -> Painter:
-    """A painter that paints once, as large as a true picture, and signs each print with its own seed."""
+    """A painter that paints one image of realistic size and adds the seed to each copy."""
     once = painted(Picture("a lighthouse in a storm, oil painting", "", "", seed, 1024, 1024))
     # A painted one may be smaller; what is added to it is noise in a chunk that nobody reads.
     plain = once[:-_END] + _chunk(b"noIs", Random(seed).randbytes(max(0, HEAVY - len(once))))
@@ -50,7 +50,7 @@ def heavy(seed: int) -> Painter:
 
 
 def painter(pictures: Pictures, seed: int) -> Painter:
-    """Who paints such pictures."""
+    """The painter of such images."""
     if pictures is Pictures.HEAVY:
         return heavy(seed)
     return noise if pictures is Pictures.NOISE else flat
@@ -61,7 +61,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def as_foretold(low: float, high: float, seed: int) -> Act:
-    """Lets each job take what its prompt says."""
+    """Lets the prompt decide how long a job takes."""
 
     async def act(exchange: Exchange) -> web.StreamResponse:
         prompt = exchange.form.get("prompts[0][text]", "")
@@ -72,7 +72,7 @@ def as_foretold(low: float, high: float, seed: int) -> Act:
 
 
 async def serve(chosen: argparse.Namespace) -> None:
-    """Listen until the process is told to stop."""
+    """Listen until SIGTERM."""
     stand_in = StandIn(
         seed=chosen.seed,
         latency=(chosen.latency, chosen.latency),

@@ -1,12 +1,12 @@
-"""How long a start takes: from the command to the gateway's READY, and the imports alone."""
+"""Start-up time: from the command to the gateway's READY, and the imports alone."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 
-from benchmarks.bed import Bed, Conditions, Program
 from benchmarks.figures import Figure, figure
+from benchmarks.harness import Conditions, Harness, Program
 from fakes.discord.bot_process import REPOSITORY
 
 _IMPORTS = """
@@ -25,18 +25,18 @@ print(time.perf_counter() - began, time.process_time() - used)
 
 
 async def start(rounds: int, seed: int) -> list[Figure]:
-    """Seconds, on empty data and on data that is there."""
+    """Seconds, with empty and with existing data."""
     imports, processor, first, later = [], [], [], []
     await _import()
     for each in range(rounds):
         took, used = await _import()
         imports.append(took)
         processor.append(used)
-        async with Bed(Conditions(seed=seed + each), program=Program.PLAIN) as bed:
-            first.append(await bed.start())
-            await bed.at_work()
-            await bed.bot.killed()
-            later.append(await bed.start())
+        async with Harness(Conditions(seed=seed + each), program=Program.PLAIN) as harness:
+            first.append(await harness.start())
+            await harness.at_work()
+            await harness.bot.killed()
+            later.append(await harness.start())
     return [
         figure("start", "imports alone", "s", imports, "≤ 0.6"),
         figure("start", "imports alone, processor time", "s", processor),

@@ -1,4 +1,4 @@
-"""How many jobs a second the bot gets through on one core, with nothing lost."""
+"""Jobs per second on one core, with nothing lost."""
 
 from __future__ import annotations
 
@@ -6,47 +6,47 @@ import asyncio
 import time
 from itertools import pairwise
 
-from benchmarks.bed import Bed, Conditions, Program
 from benchmarks.figures import Figure, figure
-from benchmarks.processes import cpu_seconds, keep_to_core
+from benchmarks.harness import Conditions, Harness, Program
+from benchmarks.process_usage import cpu_seconds, keep_to_core
 
 AT_ONCE = 60
-"""So many users, each of whom asks for the next picture as soon as the last one is shown."""
+"""Users; each runs the next command as soon as the last result is shown."""
 
 
 async def throughput(seconds: float, seed: int) -> list[Figure]:
-    """Jobs shown in each second, all rates and limits lifted, and the bot kept to one core."""
+    """Jobs shown in each second, without rate limits, and with the bot pinned to one core."""
     conditions = Conditions(seconds=(0.5, 1.5), rate=None, provider_latency=0.01, discord_latency=0.01, seed=seed)
-    async with Bed(conditions, program=Program.PLAIN) as bed:
-        await bed.start()
-        await bed.at_work()
-        await bed.imagine(AT_ONCE, "a warm-up")
-        await bed.until_shown(1)
-        keep_to_core(bed.bot.pid, 0)
+    async with Harness(conditions, program=Program.PLAIN) as harness:
+        await harness.start()
+        await harness.at_work()
+        await harness.imagine(AT_ONCE, "a warm-up")
+        await harness.until_shown(1)
+        keep_to_core(harness.bot.pid, 0)
         until = time.monotonic() + seconds
 
         async def ask(user: int) -> None:
             number = 0
             while time.monotonic() < until:
-                trace = await bed.imagine(user, f"a bridge, number {user}-{number}")
+                trace = await harness.imagine(user, f"a bridge, number {user}-{number}")
                 await trace.over.wait()
                 number += 1
 
         asking = [asyncio.create_task(ask(user)) for user in range(AT_ONCE)]
-        shown, before, began = [bed.shown], cpu_seconds(bed.bot.pid), time.monotonic()
+        shown, before, began = [harness.shown], cpu_seconds(harness.bot.pid), time.monotonic()
         try:
             while time.monotonic() < until:
                 await asyncio.sleep(1.0)
-                shown.append(bed.shown)
+                shown.append(harness.shown)
             lasted = time.monotonic() - began
-            used = (cpu_seconds(bed.bot.pid) - before) / lasted
+            used = (cpu_seconds(harness.bot.pid) - before) / lasted
             rate = (shown[-1] - shown[0]) / lasted
             # Those that are still on their way are shown too: nothing may be lost.
-            await bed.until_shown(len(bed.traces))
+            await harness.until_shown(len(harness.traces))
         finally:
             for task in asking:
                 task.cancel()
-        lost = len(bed.traces) - len((await bed.served()).done)
+        lost = len(harness.traces) - len((await harness.served()).done)
     each = [float(after - before) for before, after in pairwise(shown)]
     return [
         figure("throughput", f"jobs a second over {seconds:g} s, {AT_ONCE} users", "jobs/s", [rate], "≥ 25"),

@@ -1,4 +1,4 @@
-"""The command line: ``python -m bot run`` and the like."""
+"""The command line: ``python -m bot run`` and so on."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from bot import config, logs
 from bot.config import Settings
 from bot.errors import SettingsError, UserError
 from bot.gc_tuning import uncollected
+from bot.text import message, t
 from storage.errors import StorageError
 from storage.files import OWNER_ALONE
 
@@ -30,16 +31,23 @@ Command: TypeAlias = Callable[[Settings, argparse.Namespace], Awaitable[int]]
 log = structlog.get_logger("bot.command_line")
 
 DEMO_REMEMBERED = 1_000
-"""Calls, bills and threads that the stand-in of DEMO_PROVIDER keeps."""
-NOT_INSTALLED = "The playground is not installed here: its packages are in requirements/playground.txt."
-PLAYGROUND_INSTEAD = (
-    "DISCORD_TOKEN is not set, so this is the playground. To run the bot on Discord, copy .env.example to .env and "
-    "set DISCORD_TOKEN and the key of an image service there; the README says where to find them."
+"""Calls, bills and threads that the stand-in of DEMO_PROVIDER remembers."""
+NOT_INSTALLED = message(
+    "command_line.not_installed", "The playground is not installed. Its packages are in requirements/playground.txt."
+)
+PLAYGROUND_INSTEAD = message(
+    "command_line.playground_instead",
+    "DISCORD_TOKEN is not set, so this is the playground. To run the bot on Discord, copy .env.example to .env and set "
+    "DISCORD_TOKEN and the key of an image service in it; the README says where to find them.",
+)
+NO_TOKEN = message(
+    "command_line.no_token",
+    "DISCORD_TOKEN is not set. The README says where to find it; `python -m bot playground` needs none.",
 )
 
 
 async def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """The bot on Discord, until it is told to stop."""
+    """Run the bot on Discord until it is told to stop."""
     if settings.discord_token is None and arguments.or_playground:
         print(PLAYGROUND_INSTEAD, flush=True)
         return await playground(settings, arguments)
@@ -47,7 +55,7 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     for unknown in settings.unknown:
         log.warning("settings.unknown_name", name=unknown.name, meant=unknown.meant)
     if settings.discord_proxy is not None:
-        log.info("proxy.used", guard="it looks up the hosts of images, so it has to refuse private addresses")
+        log.info("proxy.used", guard="it resolves the hosts of images, so it must refuse private addresses")
     with uncollected():
         from bot.app import assembled, serve
 
@@ -58,32 +66,33 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 async def playground(settings: Settings, arguments: argparse.Namespace) -> int:
-    """A page that looks like Discord, with the bot behind it."""
+    """Serve a page that looks like Discord, with the bot behind it."""
     from playground.page import serve
 
     return await serve(settings, _stop_on_signals())
 
 
 async def demo(settings: Settings, arguments: argparse.Namespace) -> int:
-    """The same path without a browser: all engines, the pictures in out/."""
+    """Run through all engines without a browser; the images go to out/."""
     from playground.demo import play
 
     return await play(settings)
 
 
 async def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Look at everything and say what is missing."""
-    from bot.doctor import examine
+    """Check everything and say what is missing."""
+    from bot.doctor import Level, conclusion, examine
 
-    ill = False
+    findings = []
     async for finding in examine(settings):
         print(finding, flush=True)
-        ill |= not finding.fine
-    return int(ill)
+        findings.append(finding)
+    print(conclusion(findings))
+    return int(any(finding.level is Level.TO_DO for finding in findings))
 
 
 async def sync(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Tell Discord the commands, whether they have changed or not."""
+    """Register the commands with Discord, even if they have not changed."""
     _require_token(settings)
     from bot.app import assembled, logged_in
     from bot.ui.sync import TROUBLES
@@ -91,9 +100,10 @@ async def sync(settings: Settings, arguments: argparse.Namespace) -> int:
     async with _demo(settings) as painted, assembled(painted, alone=False) as runtime, logged_in(runtime) as client:
         synced = await client.commands_in_step.sync(force=True)
     if synced.done:
-        print(f"Discord knows the commands: {', '.join(synced.done)}.")
+        print(t("Registered the commands: {places}.", places=synced.done))
     for scope, trouble in synced.troubles.items():
-        _complain(f"The commands could not be put right for {scope}: {TROUBLES[trouble]}", 1)
+        problem = t("Could not register the commands for {place}: {reason}", place=scope, reason=TROUBLES[trouble])
+        _complain(problem, 1)
     return int(bool(synced.troubles))
 
 
@@ -104,28 +114,29 @@ async def migrate(settings: Settings, arguments: argparse.Namespace) -> int:
 
     async with InstanceLock(settings.database_url):
         await bring_up_to_date(settings.database_url, settings.data_dir / config.BACKUPS)
-    print(f"The database {database_path(settings.database_url)} is up to date.")
+    print(t("The database {path} is up to date.", path=str(database_path(settings.database_url))))
     return 0
 
 
 async def backup(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Copy the database, also while the bot runs."""
+    """Back up the database; the bot may be running."""
     from bot.operations import back_up
 
-    print(f"The database was copied to {await back_up(settings, arguments.file, datetime.now(UTC))}.")
+    copy = await back_up(settings, arguments.file, datetime.now(UTC))
+    print(t("Backed up the database to {copy}.", copy=str(copy)))
     return 0
 
 
 async def restore(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Put a copy of the database back, while the bot does not run."""
+    """Restore the database from a backup; stop the bot first."""
     from bot.operations import put_back
 
-    print("\n".join(await put_back(settings, arguments.file, datetime.now(UTC))))
+    print(*await put_back(settings, arguments.file, datetime.now(UTC)), sep="\n")
     return 0
 
 
 async def retry(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Ask again for what became unknown, at the next start; while the bot does not run."""
+    """Have the next start look up requests whose outcome is unknown; stop the bot first."""
     from bot.app import configured
     from bot.operations import ask_again
 
@@ -133,35 +144,39 @@ async def retry(settings: Settings, arguments: argparse.Namespace) -> int:
     for provider in providers.values():
         await provider.close()
     askable = [name for name, provider in providers.items() if provider.finds_lost_submits]
-    print("\n".join(await ask_again(settings, askable, datetime.now(UTC))))
+    print(*await ask_again(settings, askable, datetime.now(UTC)), sep="\n")
     return 0
 
 
 async def reconcile(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Prove that the ledger and the submissions agree, and list what is open, unknown, or charged beyond them."""
+    """Check that the ledger matches the requests, and list open, unknown or overcharged ones."""
     from bot.operations import books
 
     lines, agree = await books(settings)
-    print("\n".join(lines))
+    print(*lines, sep="\n")
     return int(not agree)
 
 
 async def usage(settings: Settings, arguments: argparse.Namespace) -> int:
     """What was spent in all servers, or in one: the figures of /usage report."""
-    from bot.servers import printed_report
+    from bot import operations
+    from storage.reports import By
 
-    lines = await printed_report.usage(settings, period=arguments.period, by=arguments.by, server_id=arguments.server)
+    now = datetime.now(UTC)
+    lines = await operations.usage(
+        settings, period=arguments.period, by=By(arguments.by), server_id=arguments.server, now=now
+    )
     print("\n".join(lines))
     return 0
 
 
 async def health(settings: Settings, arguments: argparse.Namespace) -> int:
-    """End with status 0 while the bot on this data folder is alive."""
-    from bot.health import ailment
+    """Exit with status 0 if the bot that uses this data folder is running."""
+    from bot.health import problem
     from storage.pools import apart
 
-    wrong = await apart(ailment, settings.data_dir, time.time())
-    print(wrong or "The bot is alive.")
+    wrong = await apart(problem, settings.data_dir, time.time())
+    print(wrong or t("The bot is running."))
     return int(wrong is not None)
 
 
@@ -172,9 +187,9 @@ COMMANDS: dict[str, Command] = {
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Do what the words of the command line say and return the exit status."""
+    """Run the command line and return the exit status."""
     arguments = _parser().parse_args(words)
-    # Prompts, pictures and copies of both are for the bot alone, whatever else runs on this machine.
+    # Prompts, images and copies of both are for the bot only, whoever else uses this machine.
     os.umask(OWNER_ALONE)
     try:
         settings = config.load()
@@ -184,16 +199,17 @@ def main(words: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         if arguments.command != "doctor":
             return _complain(error, 2)
-        from bot.doctor import Finding
+        from bot.doctor import conclusion, invalid
 
-        print(Finding("settings", str(error), fine=False))
+        findings = list(invalid(error))
+        print(*findings, conclusion(findings), sep="\n")
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 
 
 async def _carry_out(command: Command, settings: Settings, arguments: argparse.Namespace) -> int:
-    """Carry out the command; what lies outside of the program is told in a sentence, a fault of ours goes to the log.
+    """Carry out the command. Errors that the operator can act on become a sentence; a bug of ours goes to the log.
 
     Raises SettingsError.
     """
@@ -208,24 +224,25 @@ async def _carry_out(command: Command, settings: Settings, arguments: argparse.N
             raise
         return _complain(NOT_INSTALLED, 1)
     except Exception:
-        # The last place that can log it with the secrets blotted out; Python would print it as it is.
+        # The last place that can log it without secrets; Python would print it as it is.
         log.critical("crashed", exc_info=True)
         return 1
 
 
 def _complain(sentence: object, status: int) -> int:
-    print(f"easel: {sentence}", file=sys.stderr, flush=True)
+    for line in str(sentence).splitlines():
+        print(f"easel: {line}", file=sys.stderr, flush=True)
     return status
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bot", description="Easel, a Discord bot that makes pictures.")
+    parser = argparse.ArgumentParser(prog="python -m bot", description="Easel, a Discord bot that makes images.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=command.__doc__, description=command.__doc__)
         if name == "run":
             subparser.add_argument(
-                "--or-playground", action="store_true", help="serve the playground while there is no DISCORD_TOKEN"
+                "--or-playground", action="store_true", help="serve the playground if DISCORD_TOKEN is not set"
             )
         if name == "backup":
             subparser.add_argument(
@@ -233,28 +250,29 @@ def _parser() -> argparse.ArgumentParser:
                 metavar="FILE",
                 type=Path,
                 nargs="?",
-                help="the new file (default: by date, in DATA_DIR/backups)",
+                help="the new file (default: named by date, in DATA_DIR/backups)",
             )
         if name == "usage":
             subparser.add_argument(
-                "period", nargs="?", default="this month", help='such as today, "last month", 2026-03 or all'
+                "period",
+                nargs="?",
+                default="this month",
+                help='for example today, "last month", 2026-03 or all',
             )
             subparser.add_argument("--by", choices=("user", "engine", "day", "channel"), default="user")
-            subparser.add_argument("--server", type=int, metavar="ID", help="one server alone")
+            subparser.add_argument("--server", type=int, metavar="ID", help="only this server")
         if name == "restore":
-            subparser.add_argument("file", metavar="FILE", type=Path, help="the copy")
+            subparser.add_argument("file", metavar="FILE", type=Path, help="the backup")
     return parser
 
 
 def _require_token(settings: Settings) -> None:
     if settings.discord_token is None:
-        raise SettingsError(
-            "DISCORD_TOKEN is not set: the README says where to find it. `python -m bot playground` needs none."
-        )
+        raise SettingsError(NO_TOKEN)
 
 
 def _stop_on_signals() -> asyncio.Event:
-    """An event that the first SIGTERM or SIGINT sets; the second one ends the process where it stands."""
+    """An event that the first SIGTERM or SIGINT sets; a second one ends the process at once."""
     stop = asyncio.Event()
 
     def asked(number: signal.Signals) -> None:
@@ -270,7 +288,7 @@ def _stop_on_signals() -> asyncio.Event:
 
 @asynccontextmanager
 async def _demo(settings: Settings) -> AsyncIterator[Settings]:
-    """With DEMO_PROVIDER the same settings, pointed at a stand-in for the image services that runs meanwhile."""
+    """With DEMO_PROVIDER, the settings for a stand-in of the image services that runs meanwhile."""
     if not settings.demo_provider:
         yield settings
         return

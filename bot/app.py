@@ -20,27 +20,25 @@ from bot.config import BACKUPS, DISCORD_API, Settings
 from bot.errors import SettingsError, UserError
 from bot.gc_tuning import settle
 from bot.health import beating
-from bot.jobs.confirmation import Proposals
-from bot.jobs.history import History
+from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
-from bot.jobs.previews import Previews
+from bot.jobs.new_jobs import NewJobs
 from bot.jobs.provider_text import wrong_setting_text
-from bot.jobs.results import Lineage
-from bot.jobs.service import Actions
-from bot.jobs.store import Jobs
+from bot.jobs.results import Results
+from bot.jobs.service import JobService
+from bot.jobs.store import JobStore
 from bot.jobs.worker import Worker
 from bot.people.privacy import Privacy
 from bot.people.threads import Threads
-from bot.people.user_settings import Personal
+from bot.people.user_settings import UserSettingsStore
 from bot.providers.base import Provider, WrongSetting
 from bot.providers.registry import configure
 from bot.retention import Ages, keep_tidy
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
-from bot.servers.spending import Spending
 from bot.ui.charts import Charts
 from bot.ui.client import Easel
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.unreachable import unreachable
 from storage.database import Database, InstanceLock, migrate
@@ -72,10 +70,10 @@ class Runtime:
     database: Database
     files: ImageFiles
     previews: Previews
-    jobs: Jobs
+    jobs: JobStore
     worker: Worker
-    actions: Actions
-    delivery: Delivery
+    actions: JobService
+    delivery: JobCards
     client: Easel
     witness: Witness
 
@@ -86,7 +84,7 @@ class Runtime:
         tidying = keep_tidy(self.database, self.files, self.previews, self.clock, ages, self.witness)
         beside = [
             asyncio.create_task(self.delivery.run(), name="delivery"),
-            asyncio.create_task(self.client.proposals.run(), name="proposals"),
+            asyncio.create_task(self.actions.run(), name="proposals"),
             asyncio.create_task(self.client.commands_in_step.run(), name="commands"),
             asyncio.create_task(tidying, name="tidy"),
         ]
@@ -133,48 +131,44 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             jobs_per_user=settings.jobs_per_user,
         )
         previews = Previews(database, files)
-        jobs = Jobs(database, providers, limits, clock, kept_days=_ages(settings).kept_days)
-        delivery = Delivery(jobs=jobs, files=files, clock=clock)
+        jobs = JobStore(database, providers, clock, kept_days=_ages(settings).undelivered_days)
+        delivery = JobCards(jobs=jobs, files=files, clock=clock)
         worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
         usual = settings.default_engine or next(iter(jobs.engines))
-        personal = Personal(database, jobs.engines, usual, clock)
+        personal = UserSettingsStore(database, jobs.engines, usual, clock)
         await personal.load()
         servers = Servers(database, limits, clock)
         await servers.load()
-        actions = Actions(
-            jobs=jobs,
+        service = JobService(
+            store=jobs,
+            new_jobs=NewJobs(jobs, limits, clock),
             worker=worker,
-            files=files,
             clock=clock,
-            default_engine=settings.default_engine,
-            layers=lambda origin: servers.layers(
-                origin, personal.of(origin.user_id).defaults, list(jobs.engines), usual
-            ),
             servers=servers,
+            defaults=lambda origin: servers.layers(origin, personal.of(origin.user_id), list(jobs.engines), usual),
             ask_above=lambda user_id: personal.of(user_id).ask_above,
+            default_engine=usual,
+            changed=delivery.changed,
         )
+        results = Results(store=jobs, service=service, servers=servers, files=files, previews=previews)
         witness = Witness(clock)
-        proposals = Proposals(
-            jobs=jobs, clock=clock, wake=worker.wake, changed=delivery.changed, check=actions.check_confirmed
-        )
         charts = Charts(settings.data_dir / "cache" / "charts")
         stack.push_async_callback(charts.close)
         # The library would warn that it cannot speak, which nobody asks of a bot that paints.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         client = Easel(
-            actions=actions,
+            actions=service,
             delivery=delivery,
             personal=personal,
             threads=Threads(database=database, files=files, previews=previews, providers=providers, clock=clock),
-            history=History(jobs=jobs, files=files, previews=previews),
+            history=results,
             privacy=Privacy(database, files, personal, clock),
-            spending=Spending(database, servers, clock),
             charts=charts,
             servers=servers,
-            reports=Reports(jobs=jobs, worker=worker, servers=servers, clock=clock),
-            lineage=Lineage(jobs=jobs, actions=actions),
-            proposals=proposals,
-            sharing=Sharing(files),
+            reports=Reports(database=database, service=service, worker=worker, servers=servers, clock=clock),
+            lineage=results,
+            proposals=service,
+            sharing=Sharing(files, jobs),
             database=database,
             witness=witness,
             allowed_guilds=settings.allowed_guilds,
@@ -183,7 +177,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             proxy=settings.discord_proxy,
         )
         yield Runtime(
-            settings, clock, providers, database, files, previews, jobs, worker, actions, delivery, client, witness
+            settings, clock, providers, database, files, previews, jobs, worker, service, delivery, client, witness
         )
 
 

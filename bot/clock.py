@@ -1,8 +1,8 @@
-"""Time, handed in, so that nothing has to wait for it in a test.
+"""Clocks, passed in as an argument, so that tests need not wait.
 
-Spans are measured by the monotonic clock: patience, backoff, a place in the queue, how long a job took. The wall clock
-can be wrong and can be set at any moment, so it only says when something happened, for records, for people and for the
-periods of limits. What it says of the time before this process began is a guess: see :class:`Elapsed`.
+Durations are measured with the monotonic clock: patience, backoff, a place in the queue, how long a job took. The wall
+clock can be wrong and can be set at any moment, so it only says when something happened, for records, for people and
+for the periods of limits. Durations that began before this process are a guess: see :class:`Elapsed`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ class Clock(Protocol):
     """The time of day and waiting."""
 
     def now(self) -> int:
-        """The wall clock: Unix milliseconds, UTC. Never subtract two of them to learn how long something took."""
+        """The wall clock: Unix milliseconds, UTC. Do not subtract two values to measure a duration."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never run backwards, from no particular start."""
+        """Seconds that never go back, from an arbitrary start."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Come back after so many seconds."""
+        """Wait for so many seconds."""
         ...
 
 
@@ -44,8 +44,8 @@ class SystemClock:
 class Elapsed:
     """How many seconds ago something began.
 
-    ``before`` is how long it had lasted when it was first seen here, if that was not its beginning: a guess by the wall
-    clock, which is never enough by itself to give something up, to pay again or to delete.
+    ``before`` is how long it had lasted when this process first saw it: a guess by the wall clock, which alone is never
+    a reason to give up, to pay again or to delete.
     """
 
     __slots__ = ("_before", "_clock", "_since")
@@ -57,17 +57,17 @@ class Elapsed:
 
     @classmethod
     def since(cls, clock: Clock, at: int) -> Self:
-        """What began at ``at``, Unix milliseconds, perhaps in an earlier process."""
+        """Something that began at ``at``, Unix milliseconds, perhaps in an earlier process."""
         return cls(clock, before=(clock.now() - at) / 1000)
 
     @property
     def here(self) -> float:
-        """Seconds since it was first seen in this process: measured."""
+        """Seconds since this process first saw it: measured."""
         return self._clock.monotonic() - self._since
 
     @property
     def total(self) -> float:
-        """Seconds since it began: measured, or guessed where it began before this process."""
+        """Seconds since it began: measured, and guessed for the time before this process."""
         return self._before + self.here
 
     @property
@@ -77,18 +77,18 @@ class Elapsed:
 
 
 class Witness:
-    """A second clock that confirms the wall clock: Discord's, as its answers tell it."""
+    """A second clock that confirms the wall clock: Discord's, from the dates of its responses."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._said: tuple[int, float] | None = None
 
     def said(self, at: int) -> None:
-        """The other clock just said that it was ``at``, Unix milliseconds."""
+        """Record that the other clock says ``at``, Unix milliseconds, now."""
         self._said = at, self._clock.monotonic()
 
     def ahead(self) -> float | None:
-        """By how many seconds the wall clock is ahead of the other one now; None if that one never said anything."""
+        """By how many seconds the wall clock is ahead of the other one; None if that has said nothing yet."""
         if self._said is None:
             return None
         at, heard = self._said

@@ -1,7 +1,7 @@
-"""The settings: what the environment and ``.env`` say, checked and typed.
+"""The settings: read from the environment and ``.env``, checked and typed.
 
-This is the only module that reads the environment. A wrong value raises SettingsError, which names the setting and
-what it takes and never repeats the value, since somebody may have pasted a token into the wrong line.
+This is the only module that reads the environment. A wrong value raises SettingsError, which names the setting and what
+it must be, and never repeats the value, because somebody may have pasted a token into the wrong line.
 """
 
 from __future__ import annotations
@@ -9,20 +9,69 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from pathlib import Path
+from typing import TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from dotenv.parser import parse_stream
 
 from bot.errors import SettingsError
-from bot.known_settings import UnknownName, unknown_names
+from bot.text import Message, Text, message
+
+T = TypeVar("T")
+
+INVALID = message("settings.invalid", "{name} isn't valid: it must be {wanted}.")
+PLAIN_TEXT = message("settings.plain_text", "one line of plain text")
+TOKEN = message("settings.token", "a token or key alone, without spaces or a word such as Bot or Bearer before it")
+PATH = message("settings.path", "a path; ~ and ${{NAME}} in it stand for a home folder and for a variable that is set")
+ADDRESS = message(
+    "settings.address", "an address such as https://example.com, without a user name, a question mark or a number sign"
+)
+PROXY = message("settings.proxy", "the address of an HTTP proxy, such as http://proxy.example.com:3128")
+NUMBER = message("settings.number", "a number from {low} to {high}")
+WHOLE_NUMBER = message("settings.whole_number", "a whole number from {low} to {high}")
+CREDITS = message("settings.credits", "a number of credits from {low} to {high}")
+FLAG = message("settings.flag", "1 or 0")
+CHOICE = message("settings.choice", "{choices:or}")
+IDS = message("settings.ids", "a list of Discord ids (long numbers), separated by commas")
+UNQUOTED = message("settings.unquoted", "a value without quotation marks around it, which `docker --env-file` keeps")
+API_ADDRESS = message("settings.api_address", "an address that ends in /api/v10")
+DATABASE = message(
+    "settings.database", "{start} and the full path of a file, such as {start}/srv/easel.db; ~ and $ are not expanded"
+)
+UNREADABLE = message(
+    "settings.unreadable", "{file} cannot be read: it must be a UTF-8 text file that this user may read."
+)
+BAD_LINE = message("settings.bad_line", "{file} line {line:plain}: expected NAME=value.")
+UNKNOWN = message("settings.unknown", "{name} is not a setting.")
+MISSPELT = message("settings.misspelt", "{name} is not a setting. Did you mean {meant}?")
 
 DISCORD_API = "https://discord.com/api/v10"
 BACKUPS = "backups"
 """The folder for copies of the database, in the data folder."""
+KNOWN = frozenset(
+    """
+    DISCORD_TOKEN DISCORD_API_URL ALLOWED_GUILDS COMMAND_GUILDS
+    AI_CLIENT_TOKEN AITHRIVING_KEY
+    AI_CLIENT_URL AI_CLIENT_VERSION_CODE AI_CLIENT_ENGINES AI_CLIENT_STYLES AI_CLIENT_RATE AI_CLIENT_JOBS
+    AI_CLIENT_PATIENCE AI_CLIENT_LOST_AFTER
+    AITHRIVING_URL AITHRIVING_AUTH_SCHEME AITHRIVING_STYLES AITHRIVING_RATE AITHRIVING_JOBS
+    IMAGE_HOSTS IMAGE_MAX_MIB DEFAULT_ENGINE DEMO_PROVIDER
+    USER_DAILY_CREDITS SERVER_MONTHLY_CREDITS BOT_DAILY_CREDITS JOBS_PER_USER
+    AI_CLIENT_CREDIT_VALUE AITHRIVING_CREDIT_VALUE AI_CLIENT_CREDITS_PER_IMAGE
+    DATA_DIR DATABASE_URL IMAGE_DAYS PREVIEW_DAYS JOB_DAYS
+    LOG_LEVEL LOG_FORMAT HTTPS_PROXY HTTP_PROXY NO_PROXY
+    """.split()
+)
+"""The names of all settings."""
+
+# How similar a name must be to that of a setting to count as a misspelling: in the file, where every name should be a
+# setting, and in the environment, which is full of other programs' names.
+_IN_THE_FILE, _IN_THE_ENVIRONMENT = 0.6, 0.85
 _SQLITE = "sqlite+aiosqlite:///"
 _QUOTES = "\"'`“”„‘’"
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -32,23 +81,22 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads settings by name out of the first of ``layers`` that has the name. A blank value counts as not set.
+    """Reads settings by name from the first of ``layers`` that has the name. A blank value counts as not set.
 
-    Any of its methods raises SettingsError for a value with quotation marks around it: who passes a file of settings on
-    as it is, as ``docker run --env-file`` does, passes these on too.
-    ``secrets`` collects every secret that was handed out, so that the log can blot it out.
+    Every method raises SettingsError for a value in quotation marks: ``docker run --env-file`` passes the quotation
+    marks of a file on. ``secrets`` collects every secret that was read, so that the log can remove it.
     """
 
     layers: tuple[Mapping[str, str], ...] = field(repr=False)
     secrets: set[str] = field(default_factory=set, repr=False)
 
     def text(self, name: str, default: str = "") -> str:
-        """The value without the white space around it. Raises SettingsError if it holds control characters."""
+        """The value without surrounding white space. Raises SettingsError if it has control characters."""
         value = self._raw(name)
         if not value:
             return default
         if not value.isprintable():
-            raise _takes(name, "one line of plain text")
+            raise _invalid(name, PLAIN_TEXT)
         return value
 
     def secret(self, name: str) -> str | None:
@@ -58,48 +106,42 @@ class Reader:
             return None
         self.secrets.add(value)
         if not (value.isascii() and value.isprintable()) or " " in value:
-            raise _takes(
-                name, "a token or key alone, in one line and without spaces: no word such as Bot or Bearer before it"
-            )
+            raise _invalid(name, TOKEN)
         return value
 
     def path(self, name: str, default: str) -> Path:
-        """A file or folder; ``~`` and ``${NAME}`` are filled in as a shell does. Raises SettingsError where they cannot
-        be.
-        """
-        wanted = "a path; ~ and ${NAME} in it stand for a home folder and for a variable that is set"
+        """A file or folder; ``~`` and ``${NAME}`` are expanded as in a shell. Raises SettingsError if they cannot."""
 
         def filled_in(variable: re.Match[str]) -> str:
             value = self._raw(variable[1] or variable[2])
             if not value:
-                raise _takes(name, wanted)
+                raise _invalid(name, PATH)
             return value
 
         value = _VARIABLE.sub(filled_in, self.text(name, default))
         if "$" in value:
-            raise _takes(name, wanted)
+            raise _invalid(name, PATH)
         if value.startswith("~"):
             try:
                 return Path(value).expanduser()
             except RuntimeError:
-                raise _takes(name, wanted) from None
+                raise _invalid(name, PATH) from None
         return Path(value)
 
     def url(self, name: str, default: str) -> str:
         """An http or https address without a slash at its end. Raises SettingsError for anything else."""
         value = self.text(name, default).rstrip("/")
-        wanted = "an address such as https://example.com, without a user name, a question mark or a number sign"
         try:
             parts = urlsplit(value)
             sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
         except ValueError:
-            raise _takes(name, wanted) from None
+            raise _invalid(name, ADDRESS) from None
         if not sound or parts.username is not None or parts.query or parts.fragment or " " in value:
-            raise _takes(name, wanted)
+            raise _invalid(name, ADDRESS)
         return value
 
     def proxy(self, url: str) -> str | None:
-        """The address of the proxy through which this one is reached, or None. Raises SettingsError."""
+        """The address of the proxy for this address, or None. Raises SettingsError."""
         secure, plain = self._proxy("HTTPS_PROXY"), self._proxy("HTTP_PROXY")
         exceptions = self.text("NO_PROXY") or self.text("no_proxy")
         parts = urlsplit(url)
@@ -110,55 +152,56 @@ class Reader:
 
     def number(self, name: str, default: Decimal | float, *, low: float, high: float) -> Decimal:
         """A number from ``low`` to ``high``, both included. Raises SettingsError for anything else."""
-        value = self._decimal(name, low, high, "a number")
+        value = self._decimal(name, NUMBER(low=low, high=high), low, high)
         return Decimal(str(default)) if value is None else value
 
     def whole(self, name: str, default: int, *, low: int, high: int) -> int:
         """A whole number from ``low`` to ``high``, both included. Raises SettingsError for anything else."""
-        value = self._decimal(name, low, high, "a whole number")
+        value = self._decimal(name, WHOLE_NUMBER(low=low, high=high), low, high, whole=True)
         return default if value is None else int(value)
 
     def credits(self, name: str) -> int | None:
-        """An amount of credits as millicredits, or None where none is set. Raises SettingsError."""
-        value = self._decimal(name, 0, 1_000_000_000, "a number of credits")
+        """An amount of credits in millicredits, or None if not set. Raises SettingsError."""
+        most = 1_000_000_000
+        value = self._decimal(name, CREDITS(low=0, high=most), 0, most)
         return None if value is None else int(value * 1000)
 
     def flag(self, name: str, *, default: bool = False) -> bool:
-        """Yes or no. Raises SettingsError for anything that is neither."""
+        """True or False. Raises SettingsError for anything else."""
         value = self.text(name).lower()
         if not value:
             return default
         if value not in _TRUE | _FALSE:
-            raise _takes(name, "1 or 0")
+            raise _invalid(name, FLAG)
         return value in _TRUE
 
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
-        """One of ``choices``, in any case of letters. Raises SettingsError for any other."""
+        """One of ``choices``, in any letter case. Raises SettingsError for anything else."""
         value = self.text(name, default).lower()
         if value not in choices:
-            raise _takes(name, f"{', '.join(choices[:-1])} or {choices[-1]}")
+            raise _invalid(name, CHOICE(choices=choices))
         return value
 
     def names(self, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """A list with commas or spaces between its parts; what stands twice counts once."""
+        """A list separated by commas or spaces, without duplicates."""
         found = tuple(dict.fromkeys(self.text(name).replace(",", " ").split()))
         return found or default
 
     def ids(self, name: str) -> tuple[int, ...]:
-        """A list of Discord's ids. Raises SettingsError if something in it is none."""
+        """A list of Discord ids. Raises SettingsError if something else is in it."""
         found = self.names(name)
         if not all(part.isascii() and part.isdigit() and len(part) < 20 for part in found):
-            raise _takes(name, "ids of Discord's (long numbers) with commas between them")
+            raise _invalid(name, IDS)
         return tuple(int(part) for part in found)
 
     def but(self, values: Mapping[str, str]) -> Reader:
-        """A reader to which ``values`` come first; it collects the secrets in the same place."""
+        """A reader in which ``values`` take precedence; it shares the collected secrets."""
         return Reader((values, *self.layers), self.secrets)
 
     def _raw(self, name: str) -> str:
         value = next((layer[name].strip() for layer in self.layers if name in layer), "")
         if value and (value[0] in _QUOTES or value[-1] in _QUOTES):
-            raise _takes(name, "a value without quotation marks around it, which `docker --env-file` leaves there")
+            raise _invalid(name, UNQUOTED)
         return value
 
     def _proxy(self, name: str) -> str | None:
@@ -174,31 +217,42 @@ class Reader:
         else:
             self.secrets.update({parts.password, unquote(parts.password)} if parts.password else ())
         if not sound:
-            raise _takes(name, "the address of an HTTP proxy, such as http://proxy.example.com:3128")
+            raise _invalid(name, PROXY)
         return value
 
-    def _decimal(self, name: str, low: float, high: float, what: str) -> Decimal | None:
+    def _decimal(self, name: str, wanted: Text, low: float, high: float, *, whole: bool = False) -> Decimal | None:
         text = self.text(name)
         if not text:
             return None
-        wanted = f"{what} from {low:,} to {high:,}"
         try:
             value = Decimal(text)
         except InvalidOperation:
-            raise _takes(name, wanted) from None
-        if not value.is_finite() or not low <= value <= high:
-            raise _takes(name, wanted)
-        if what == "a whole number" and value != value.to_integral_value():
-            raise _takes(name, wanted)
+            raise _invalid(name, wanted) from None
+        if not value.is_finite() or not low <= value <= high or (whole and value != value.to_integral_value()):
+            raise _invalid(name, wanted)
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownName:
+    """A name that is not a setting. `meant` is the setting with the most similar name, if one is similar."""
+
+    name: str
+    meant: str | None
+
+    @property
+    def problem(self) -> Text:
+        # Before the equals sign in a file there may be anything.
+        name = self.name if self.name.isprintable() else ascii(self.name)
+        return UNKNOWN(name=name) if self.meant is None else MISSPELT(name=name, meant=self.meant)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The bot's own settings. The providers read theirs through ``reader``.
 
-    The three limits are millicredits, None where there is no limit. ``default_engine`` is None where none is named,
-    and ``named_database`` where the database is in ``data_dir``. ``unknown`` are the names that set nothing.
+    The three limits are in millicredits; None means no limit. ``default_engine`` is None if none is named, and
+    ``named_database`` if the database is in ``data_dir``. ``unknown`` are names that are not settings.
     """
 
     discord_token: str | None = field(repr=False)
@@ -227,60 +281,74 @@ class Settings:
         """The address of the database."""
         if self.named_database is not None:
             return self.named_database
-        # What knows of databases takes longer to load than the commands that need none.
+        # Imported late: loading it takes longer than the commands that need no database.
         from storage.database import database_url
 
         return database_url(self.data_dir / "easel.db")
 
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")) -> Settings:
-    """Read the settings; the environment comes before the file. Raises SettingsError.
+    """Read the settings; the environment takes precedence over the file. Raises SettingsError with every problem.
 
-    ``environ`` stands in for the environment, ``env_file`` None leaves the file out; a file that is not there is fine.
+    ``environ`` replaces the environment in tests, ``env_file`` None ignores the file; a missing file is fine.
     """
     file = {} if env_file is None else _read_file(env_file)
     environ = os.environ if environ is None else environ
     reader = Reader((environ, file))
-    return Settings(
-        discord_token=reader.secret("DISCORD_TOKEN"),
-        discord_api_url=(api_url := _api_url(reader)),
-        discord_proxy=reader.proxy(api_url),
-        named_database=_named_database(reader),
-        data_dir=reader.path("DATA_DIR", "data"),
-        image_days=reader.whole("IMAGE_DAYS", 7, low=1, high=3650),
+    problems: list[Text] = []
+
+    def checked(read: Callable[[], T]) -> T:
+        try:
+            return read()
+        except SettingsError as error:
+            problems.extend(error.problems)
+            # It is never used: the problems are raised below.
+            return cast("T", None)
+
+    api_url = checked(lambda: _api_url(reader)) or DISCORD_API
+    settings = Settings(
+        discord_token=checked(lambda: reader.secret("DISCORD_TOKEN")),
+        discord_api_url=api_url,
+        discord_proxy=checked(lambda: reader.proxy(api_url)),
+        named_database=checked(lambda: _named_database(reader)),
+        data_dir=checked(lambda: reader.path("DATA_DIR", "data")),
+        image_days=checked(lambda: reader.whole("IMAGE_DAYS", 7, low=1, high=3650)),
         # What a server spent in a month is counted with the jobs of that month.
-        job_days=reader.whole("JOB_DAYS", 365, low=32, high=36_500),
-        preview_days=reader.whole("PREVIEW_DAYS", 90, low=1, high=36_500),
-        default_engine=reader.text("DEFAULT_ENGINE") or None,
-        demo_provider=reader.flag("DEMO_PROVIDER"),
-        user_daily_credits=reader.credits("USER_DAILY_CREDITS"),
-        server_monthly_credits=reader.credits("SERVER_MONTHLY_CREDITS"),
-        bot_daily_credits=reader.credits("BOT_DAILY_CREDITS"),
-        jobs_per_user=reader.whole("JOBS_PER_USER", 5, low=1, high=1000),
-        allowed_guilds=frozenset(reader.ids("ALLOWED_GUILDS")),
-        command_guilds=reader.ids("COMMAND_GUILDS"),
-        log_level=reader.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
-        log_format=reader.choice("LOG_FORMAT", "text", ("text", "json")),
-        unknown=unknown_names(file, environ.keys()),
+        job_days=checked(lambda: reader.whole("JOB_DAYS", 365, low=32, high=36_500)),
+        preview_days=checked(lambda: reader.whole("PREVIEW_DAYS", 90, low=1, high=36_500)),
+        default_engine=checked(lambda: reader.text("DEFAULT_ENGINE")) or None,
+        demo_provider=checked(lambda: reader.flag("DEMO_PROVIDER")),
+        user_daily_credits=checked(lambda: reader.credits("USER_DAILY_CREDITS")),
+        server_monthly_credits=checked(lambda: reader.credits("SERVER_MONTHLY_CREDITS")),
+        bot_daily_credits=checked(lambda: reader.credits("BOT_DAILY_CREDITS")),
+        jobs_per_user=checked(lambda: reader.whole("JOBS_PER_USER", 5, low=1, high=1000)),
+        allowed_guilds=frozenset(checked(lambda: reader.ids("ALLOWED_GUILDS")) or ()),
+        command_guilds=checked(lambda: reader.ids("COMMAND_GUILDS")),
+        log_level=checked(lambda: reader.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error"))),
+        log_format=checked(lambda: reader.choice("LOG_FORMAT", "text", ("text", "json"))),
+        unknown=_unknown_names(file, environ.keys()),
         reader=reader,
     )
+    if problems:
+        raise SettingsError(*problems)
+    return settings
 
 
 def keep_temporary_files_in(folder: Path) -> None:
-    """Have SQLite write what it needs for a while, such as a whole database that is compacted, into the data folder.
+    """Have SQLite put temporary files, such as a whole database while it is compacted, into the data folder.
 
-    Elsewhere there may be no room for it: the usual folder is often kept in memory. Only SQLite reads this, when it is
-    loaded, and not where the environment says otherwise already.
+    The usual folder may be too small, because it is often in memory. SQLite reads this when it is loaded. A value that
+    the environment already has stays.
     """
     os.environ.setdefault("SQLITE_TMPDIR", str(folder.absolute()))
 
 
-def _takes(name: str, what: str) -> SettingsError:
-    return SettingsError(f"{name} takes {what}; what it is set to is something else.")
+def _invalid(name: str, wanted: Text | Message) -> SettingsError:
+    return SettingsError(INVALID(name=name, wanted=wanted))
 
 
 def _names(exception: str, host: str) -> bool:
-    """Whether a part of NO_PROXY is this host, a domain above it, or ``*``."""
+    """Whether an entry of NO_PROXY is this host, a parent domain, or ``*``."""
     wanted = exception.strip().lower().removeprefix("*").removeprefix(".").partition(":")[0]
     return exception.strip() == "*" or (bool(wanted) and (host == wanted or host.endswith(f".{wanted}")))
 
@@ -294,9 +362,9 @@ def _is_loopback(host: str) -> bool:
 
 def _api_url(reader: Reader) -> str:
     url = reader.url("DISCORD_API_URL", DISCORD_API)
-    # The library speaks this version only, and a base without it fails with a riddle at the first request.
+    # The library supports this version only; with another base the first request fails with an obscure error.
     if not url.endswith("/api/v10"):
-        raise _takes("DISCORD_API_URL", "an address that ends in /api/v10")
+        raise _invalid("DISCORD_API_URL", API_ADDRESS)
     return url
 
 
@@ -305,25 +373,48 @@ def _named_database(reader: Reader) -> str | None:
     path = url.removeprefix(_SQLITE)
     if not url:
         return None
-    # In an address nothing is filled in: it would be a folder called ~ in the present one.
+    # Nothing is expanded in an address: ~ would be a folder of that name.
     if path == url or path in {"", ":memory:"} or "?" in path or "$" in path or path.startswith("~"):
-        raise _takes("DATABASE_URL", f"{_SQLITE} and the path of a file, written out, such as {_SQLITE}/srv/easel.db")
+        raise _invalid("DATABASE_URL", DATABASE(start=_SQLITE))
     return url
 
 
 def _read_file(path: Path) -> dict[str, str]:
-    """The settings in the file ``path``; none if there is no such file. Raises SettingsError."""
+    """The settings in this file; none if it does not exist. Raises SettingsError."""
     try:
-        # Editors of Windows put a byte order mark in front, which would become part of the first name.
+        # Windows editors write a byte order mark, which would become part of the first name.
         with path.open(encoding="utf-8-sig") as stream:
             bindings = list(parse_stream(stream))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"{path} cannot be read: it must be a text file in UTF-8 that this user may read."
-        ) from error
+        raise SettingsError(UNREADABLE(file=str(path))) from error
     for binding in bindings:
         if binding.error:
-            raise SettingsError(f"Line {binding.original.line} of {path} is not NAME=value.")
+            raise SettingsError(BAD_LINE(file=str(path), line=binding.original.line))
     return {binding.key: binding.value for binding in bindings if binding.key and binding.value is not None}
+
+
+def _unknown_names(file: Iterable[str], environment: Collection[str]) -> tuple[UnknownName, ...]:
+    """Names in the file that are not settings, and names in the environment that look like misspelt settings."""
+    found = {
+        name: UnknownName(name, _nearest(name, _IN_THE_FILE))
+        for name in file
+        if name not in KNOWN and not _is_anothers(name)
+    }
+    for name in environment:
+        if name not in KNOWN and name not in found and not _is_anothers(name):
+            meant = _nearest(name, _IN_THE_ENVIRONMENT)
+            # If the setting itself is set too, this name belongs to another program.
+            if meant is not None and meant not in environment:
+                found[name] = UnknownName(name, meant)
+    return tuple(found.values())
+
+
+def _nearest(name: str, least: float) -> str | None:
+    return next(iter(get_close_matches(name.upper(), sorted(KNOWN), n=1, cutoff=least)), None)
+
+
+def _is_anothers(name: str) -> bool:
+    # Proxies also have lower-case names, and Docker reads the same file.
+    return name.upper().endswith("_PROXY") or name.startswith(("COMPOSE_", "DOCKER_"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from bot.text import VERBATIM, Message, Text
+from bot.text import VERBATIM, Message, Text, message
 
 Problem: TypeAlias = Text | Message | str
-"""What a person is told of something that cannot be."""
+"""What a person is told about something that is not possible."""
 
 
 class UserError(Exception):
@@ -34,15 +34,16 @@ def _text(problem: Problem) -> Text:
 
 
 class SettingsError(UserError):
-    """A setting is missing or wrong: the program ends with status 2 and this one line."""
+    """A setting is missing or wrong: the program prints this line and exits with status 2."""
 
 
 class Undelivered(Exception):
-    """Something could not be shown for a reason that may pass; the text says which, for the log."""
+    """Something could not be delivered for a reason that may pass; the text is for the log."""
 
 
-STORAGE_FAILS = (
-    "The bot cannot use its own records at the moment. Nothing was changed and nothing was charged. "
-    "Try again in a few minutes; whoever runs the bot finds the reason in its log."
+STORAGE_FAILS = message(
+    "storage.fails",
+    "The bot can't use its database at the moment. Nothing was changed or charged. Try again in a few minutes; if it "
+    "keeps happening, tell the bot's operator.",
 )
-"""What a person is told when the disk or the database fails: all that is written is written whole or not at all."""
+"""What a person is told when the disk or the database fails. Writes are all or nothing, so nothing was changed."""

@@ -1,4 +1,7 @@
-"""Whether the running bot is alive: it touches a file in the data folder, and a small command looks at its age."""
+"""The heartbeat: a running bot touches a file in the data folder, and the health command checks the file's age.
+
+It is a module of its own because health checks run all the time and should load nothing else.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from bot.text import Text, message
 from storage.pools import Pool
 
 log = structlog.get_logger(__name__)
@@ -17,12 +21,16 @@ HEARTBEAT = "heartbeat"
 PULSE_SECONDS = 10.0
 STALE_SECONDS = 60.0
 
+NOT_RUNNING = message("health.not_running", "No bot is running with the data folder {folder}.")
+STALE = message("health.stale", "The bot's last heartbeat was {age:duration} ago.")
+IN_THE_FUTURE = message("health.in_the_future", "The bot's last heartbeat is {ahead:duration} in the future.")
+
 
 @asynccontextmanager
 async def beating(data_dir: Path, pulse: float = PULSE_SECONDS) -> AsyncIterator[None]:
-    """Touch the file every ``pulse`` seconds as long as the event loop runs; take it away at the end."""
+    """Touch the file every ``pulse`` seconds while the event loop runs; remove it at the end."""
     path = data_dir / HEARTBEAT
-    # A thread of its own: whatever else waits for one, the bot is alive.
+    # A thread of its own, so that it does not wait for other work.
     thread = Pool("heartbeat", 1)
     beat = asyncio.create_task(_beat(path, pulse, thread), name="heartbeat")
     try:
@@ -34,17 +42,17 @@ async def beating(data_dir: Path, pulse: float = PULSE_SECONDS) -> AsyncIterator
         await thread.close()
 
 
-def ailment(data_dir: Path, now: float) -> str | None:
-    """What is wrong with the bot that uses this folder, in a sentence, or None. ``now`` is Unix seconds."""
+def problem(data_dir: Path, now: float) -> Text | None:
+    """What is wrong with the bot that uses this folder, or None. ``now`` is in Unix seconds. Blocks."""
     try:
-        beaten = (data_dir / HEARTBEAT).stat().st_mtime
+        last = (data_dir / HEARTBEAT).stat().st_mtime
     except FileNotFoundError:
-        return f"No bot is running with the data folder {data_dir}."
-    age = now - beaten
+        return NOT_RUNNING(folder=str(data_dir))
+    age = now - last
     if age < -STALE_SECONDS:
-        # The clock was set back: a bot that lives touches the file once more in a moment.
-        return f"The bot moved last {-age:.0f} seconds in the future."
-    return f"The bot has not moved for {age:.0f} seconds." if age > STALE_SECONDS else None
+        # The clock was set back; a running bot touches the file again in a moment.
+        return IN_THE_FUTURE(ahead=-age)
+    return STALE(age=age) if age > STALE_SECONDS else None
 
 
 async def _beat(path: Path, pulse: float, thread: Pool) -> None:
@@ -52,6 +60,6 @@ async def _beat(path: Path, pulse: float, thread: Pool) -> None:
         try:
             await thread.run(path.touch, mode=0o600)
         except OSError as error:
-            # A full disk must not end the bot; the file grows old, and that is what it is for.
+            # A full disk must not stop the bot; the health check notices the old file.
             log.warning("heartbeat.failed", error=str(error))
         await asyncio.sleep(pulse)

@@ -1,7 +1,7 @@
-"""The log: one line an event, as text or JSON, with the job's and submission's id on every line of their work.
+"""The log: one line per event, as text or JSON, with the ids of the job and the submission that it is about.
 
-Secrets are blotted out of the finished line, tracebacks and other libraries' messages included. Prompts are nobody's
-business at any level but debug: what logs them does so with ``debug`` alone.
+Secrets are removed from the finished line, which includes tracebacks and messages of other libraries. Prompts are
+private: they may be logged at level debug only.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import re
 import sys
 import traceback
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from typing import TextIO
@@ -19,7 +20,7 @@ import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 OURS = ("bot", "cogs", "storage", "playground")
-"""The packages that obey the level which was set; other libraries' debug lines hold tokens and whole payloads."""
+"""The packages that LOG_LEVEL applies to; debug lines of other libraries hold tokens and whole payloads."""
 
 _FIRST = ("timestamp", "level", "logger", "event", "job", "submission")
 
@@ -31,7 +32,7 @@ _SHARED: tuple[Processor, ...] = (
 )
 
 _PATTERNS = (
-    # An interaction's token stands in the path of every answer to it.
+    # An interaction's token is in the path of every response to it.
     (re.compile(r"(/(?:webhooks|interactions)/\d+/)[^/\s?\"'\\]+"), r"\1***"),
     (re.compile(r"\b(Bearer|Bot|Basic) +[A-Za-z0-9._~+/=-]{16,}"), r"\1 ***"),
     (re.compile(r"\b[\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,}"), "***"),
@@ -46,13 +47,13 @@ _PATTERNS = (
 
 
 def bound(*, job: int | None = None, submission: int | None = None) -> AbstractContextManager[None]:
-    """Put these ids on every line that is logged inside, by tasks and threads that are started there too."""
+    """Add these ids to every line that is logged inside, also by tasks and threads that are started there."""
     ids = {name: value for name, value in (("job", job), ("submission", submission)) if value is not None}
     return structlog.contextvars.bound_contextvars(**ids)
 
 
 def through_logging() -> None:
-    """Hand what structlog's loggers are told to the standard library's, so that all lines run one way."""
+    """Send structlog's events to the standard library's loggers, so that all lines take the same way."""
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -62,15 +63,15 @@ def through_logging() -> None:
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        # A second set-up must reach loggers that modules made at import.
+        # A second set-up must also apply to loggers that modules made at import.
         cache_logger_on_first_use=False,
     )
 
 
 def set_up(level: str, form: str, secrets: AbstractSet[str], stream: TextIO | None = None) -> None:
-    """Send every line to ``stream`` (standard error by default) as ``form``, which is "text" or "json".
+    """Write every line to ``stream`` (default: standard error) as ``form``, which is "text" or "json".
 
-    ``secrets`` may grow afterwards: what it holds when a line is written is blotted out of that line.
+    ``secrets`` may grow afterwards: what it holds when a line is written is removed from that line.
     """
     through_logging()
     threshold = logging.getLevelNamesMapping()[level.upper()]
@@ -79,27 +80,23 @@ def set_up(level: str, form: str, secrets: AbstractSet[str], stream: TextIO | No
         _Formatter(
             secrets,
             foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder()],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _traceback_in_full if form == "json" else _traceback_in_short,
-                _as_json if form == "json" else _as_text,
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_RENDERERS[form]],
         )
     )
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.INFO), force=True)
     for name in OURS:
         logging.getLogger(name).setLevel(threshold)
-    # It tells of every plug-in that it loads.
+    # It logs every plug-in that it loads.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     for name in ("discord.client", "discord.shard"):
         logging.getLogger(name).addFilter(_reconnects_are_no_errors)
     logging.captureWarnings(capture=True)
-    # What the logging package prints about a line that it could not format is neither one line nor blotted out.
+    # The logging package would report a line that it cannot format with a traceback that may hold secrets.
     logging.raiseExceptions = False
 
 
 def _reconnects_are_no_errors(record: logging.LogRecord) -> bool:
-    """A connection to the gateway that broke is made anew; nobody has to do anything about it."""
+    """A lost connection to the gateway is restored by the library, so it is a warning without a traceback."""
     if isinstance(record.msg, str) and record.msg.startswith("Attempting a reconnect"):
         record.levelno, record.levelname = logging.WARNING, "WARNING"
         if isinstance(record.exc_info, tuple) and record.exc_info[0] is not None:
@@ -109,7 +106,7 @@ def _reconnects_are_no_errors(record: logging.LogRecord) -> bool:
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):
-    """Blots out secrets at the one place that every line passes last."""
+    """Removes secrets at the last place that every line passes."""
 
     def __init__(
         self, secrets: AbstractSet[str], *, processors: list[Processor], foreign_pre_chain: list[Processor]
@@ -119,7 +116,7 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
-        # The longest first: one secret may be the beginning of another.
+        # The longest first: one secret may be a prefix of another.
         for secret in sorted(filter(_can_be_told_apart, tuple(self._secrets)), key=len, reverse=True):
             for spelling in _spellings(secret):
                 line = line.replace(spelling, "***")
@@ -129,37 +126,20 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
 
 
 def _spellings(secret: str) -> list[str]:
-    """The secret as it is, and as it stands in a quoted value and in a quoted list of them, the longest first."""
+    """The secret as it is, in a quoted value, and in a quoted list of values; the longest first."""
     once = {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]}
     return sorted(once | {json.dumps(spelling)[1:-1] for spelling in once}, key=len, reverse=True)
 
 
 def _can_be_told_apart(secret: str) -> bool:
-    # A made-up key of a few letters, as in a demonstration, is part of ordinary words.
+    # A short made-up key, as in a demo, is part of ordinary words.
     return len(secret) >= 8
 
 
-def _exception(event: EventDict) -> BaseException | None:
-    """Take the exception out of the event, in whichever of the accepted forms it was given."""
-    given: bool | BaseException | ExcInfo | None = event.pop("exc_info", None)
-    if isinstance(given, BaseException):
-        return given
-    if isinstance(given, tuple):
-        return given[1]
-    return sys.exc_info()[1] if given else None
-
-
-def _traceback_in_full(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    error = _exception(event)
-    if error is not None:
-        event["exception"] = "".join(traceback.format_exception(error)).rstrip()
-    return event
-
-
-def _traceback_in_short(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """The whole chain in one line: what was raised, and the calls that led there, the innermost first."""
+def _short_traceback(exc_info: ExcInfo) -> str:
+    """The whole chain in one line: each exception with the calls that led to it, the innermost first."""
     parts: list[str] = []
-    error = _exception(event)
+    error: BaseException | None = exc_info[1]
     while error is not None and len(parts) < 8:
         summary = " ".join(traceback.format_exception_only(error)).strip()
         frames = [
@@ -168,31 +148,35 @@ def _traceback_in_short(_logger: WrappedLogger, _method: str, event: EventDict) 
         ]
         parts.append(f"{summary} at {' < '.join(frames)}" if frames else summary)
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if parts:
-        event["exception"] = "; after ".join(parts)
-    return event
+    return "; after ".join(parts)
 
 
-def _in_order(event: EventDict) -> dict[str, object]:
-    return {name: event.pop(name) for name in _FIRST if name in event} | dict(event)
-
-
-def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    return json.dumps(_in_order(event), ensure_ascii=False, default=str)
+def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {name: event[name] for name in _FIRST if name in event} | dict(event)
 
 
 def _as_text(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     head = (event.pop("timestamp"), f"{event.pop('level').upper():<7}", event.pop("logger"))
     message = _one_line(str(event.pop("event", "")))
-    rest = (f"{name}={_value(value)}" for name, value in _in_order(event).items())
-    return " ".join((*head, message, *rest))
+    return " ".join((*head, message, *(f"{name}={_value(value)}" for name, value in event.items())))
 
 
 def _value(value: object) -> str:
+    # Not LogfmtRenderer: it drops a line whose key has a space, and leaves control characters in.
     text = str(value)
     return _one_line(text) if text and not set(text) & set(' "=') else json.dumps(_one_line(text), ensure_ascii=False)
 
 
 def _one_line(text: str) -> str:
-    """Nobody can forge a line of the log by what they type."""
+    """Nobody can forge a line of the log, or control a terminal, with what they type."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+_RENDERERS: Mapping[str, tuple[Processor, ...]] = {
+    "json": (
+        structlog.processors.ExceptionRenderer(),
+        _in_order,
+        structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+    ),
+    "text": (structlog.processors.ExceptionRenderer(_short_traceback), _in_order, _as_text),
+}

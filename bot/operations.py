@@ -1,4 +1,4 @@
-"""The operator's commands for the data: backup, restore, retry and reconcile."""
+"""The operator's commands for the data: backup, restore, retry, reconcile and usage."""
 
 from __future__ import annotations
 
@@ -7,26 +7,76 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.config import BACKUPS, Settings
+from bot.domain.periods import Span, date_text, moment_of, span
 from bot.jobs.provider_text import as_stored
-from bot.text import credits_text, message
-from storage import reconcile, submissions
+from bot.text import Text, amount_text, message, t
+from storage import reconcile, reports, submissions
 from storage.database import Database, InstanceLock, database_path
-from storage.jobs import SubmissionStatus
+from storage.ledger import Scope
 from storage.pools import apart
+from storage.records import SubmissionStatus
+from storage.reports import DAY, By, Line, Report
 from storage.sqlite import backups
 from storage.sqlite.restore import Restored, restore
 
-PUT_BACK = message(
+LOST_IN_RESTORE = message(
     "submission.restored",
-    "The bot's database was restored from a backup made before your images were finished, so we can't tell what became "
-    "of them. Press Again to retry.",
+    "The bot's database had to be restored from a backup made before your images were finished, so we can't tell what "
+    "became of them. Press Again to make them once more.",
 )
+"""What the authors of unfinished jobs read after a restore."""
+JOBS = message("operations.jobs", "{count} job", "{count} jobs")
+RESTORED = message("restore.done", "Restored {copy} as {database}.")
+SET_ASIDE = message("restore.set_aside", "The previous database is kept as {file}.")
+UNKNOWN_OUTCOMES = message(
+    "restore.unknown",
+    "{count} request in it was unfinished. Its outcome is unknown, it is not charged and not sent again. "
+    "The next start tells the authors of {jobs}.",
+    "{count} requests in it were unfinished. Their outcome is unknown, they are not charged and not sent again. "
+    "The next start tells the authors of {jobs}.",
+)
+NOT_SHOWN = message(
+    "restore.not_shown",
+    "{count} finished job in it had not been shown yet. It waits in /history and is not posted, because it was "
+    "probably shown after the backup was made.",
+    "{count} finished jobs in it had not been shown yet. They wait in /history and are not posted, because they were "
+    "probably shown after the backup was made.",
+)
+REOPENED = message(
+    "retry.reopened",
+    "The next start asks for {count} request of {jobs} again. Nothing is sent a second time.",
+    "The next start asks for {count} requests of {jobs} again. Nothing is sent a second time.",
+)
+STILL_UNKNOWN = message(
+    "retry.still_unknown",
+    "{count} request stays unknown: its service is not set up or cannot look it up, or somebody cancelled or deleted "
+    "it.",
+    "{count} requests stay unknown: their service is not set up or cannot look them up, or somebody cancelled or "
+    "deleted them.",
+)
+SUBMISSION = message("reconcile.submission", "submission {id:plain} of job {job:plain} ({engine})")
+UNKNOWN = message("reconcile.unknown", "unknown  {submission}: since {since}, {held:credits} returned")
+OPEN = message("reconcile.open", "open     {submission}: {status} since {since}, {held:credits} held")
+BEYOND = message(
+    "reconcile.beyond",
+    "beyond   {submission}, {status}: the service charged {charged:credits}, of which {captured:credits} are captured",
+)
+SENT_TWICE = message(
+    "reconcile.sent_twice", "beyond   {submission}, {status}: sent twice, so the service may bill it twice"
+)
+DIFFERS = message("reconcile.differs", "differs  {subject}: {wrong}")
+TOTALS = message(
+    "reconcile.totals",
+    "Submissions: {submissions}, ledger entries: {entries}. Spent: {spent:credits}, held: {held:credits}.",
+)
+AGREE = message("reconcile.agree", "The books agree.")
+DIFFER = message("reconcile.differ", "The books differ in {count} place.", "The books differ in {count} places.")
 
 
 async def back_up(settings: Settings, to: Path | None, now: datetime) -> Path:
-    """Copy the database, which may be in use, and return the new file: ``to``, or one in ``to`` if that is a folder.
+    """Copy the database, which may be in use. Returns the new file: ``to``, or one in ``to`` if that is a folder.
 
-    Without ``to`` it is put into the data folder's ``backups``. Raises StorageError.
+    Without ``to`` it is made in ``backups`` in the data folder. Raises StorageError.
     """
     path = database_path(settings.database_url)
 
@@ -39,41 +89,34 @@ async def back_up(settings: Settings, to: Path | None, now: datetime) -> Path:
     return await apart(copy)
 
 
-async def put_back(settings: Settings, copy: Path, now: datetime) -> list[str]:
-    """Make a copy the database; a few sentences on what that meant. Raises StorageError, also while the bot runs."""
+async def put_back(settings: Settings, copy: Path, now: datetime) -> list[Text]:
+    """Restore the database from a copy. Returns what that changed. Raises StorageError, also while the bot runs."""
     path = database_path(settings.database_url)
     aside = backups.dated(path, settings.data_dir / BACKUPS, now, "-replaced")
     async with InstanceLock(settings.database_url):
         replaced = await apart(path.exists)
-        # Where the file really is, so that a link to it stays one.
+        # The real file, so that a link to it stays a link.
         real = await apart(path.resolve)
-        restored = await restore(
-            real, copy, aside=aside, problems=as_stored(PUT_BACK()), at=int(now.timestamp() * 1000)
-        )
-    return list(_told(restored, path, copy, aside if replaced else None))
+        problems = as_stored(LOST_IN_RESTORE())
+        restored = await restore(real, copy, aside=aside, problems=problems, at=int(now.timestamp() * 1000))
+    return list(_changes(restored, path, copy, aside if replaced else None))
 
 
-def _told(restored: Restored, path: Path, copy: Path, aside: Path | None) -> Iterator[str]:
-    yield f"{copy} was put back as {path}."
+def _changes(restored: Restored, path: Path, copy: Path, aside: Path | None) -> Iterator[Text]:
+    yield RESTORED(copy=str(copy), database=str(path))
     if aside is not None:
-        yield f"What was there before is kept as {aside}."
+        yield SET_ASIDE(file=str(aside))
     if restored.unknown:
-        yield (
-            f"Unfinished requests in it: {restored.unknown}. Their outcome is unknown, they cost nothing and are not "
-            f"sent again. Jobs whose people are told so at the next start: {restored.told}."
-        )
+        yield UNKNOWN_OUTCOMES(count=restored.unknown, jobs=JOBS(count=restored.told))
     if restored.kept:
-        yield (
-            f"Finished jobs that had not been shown yet: {restored.kept}. They are kept, and not shown by themselves, "
-            "since that was probably done after the copy was made."
-        )
+        yield NOT_SHOWN(count=restored.kept)
 
 
-async def ask_again(settings: Settings, providers: Collection[str], now: datetime) -> list[str]:
-    """Take back the end of what became unknown, as far as these providers can still be asked for it.
+async def ask_again(settings: Settings, providers: Collection[str], now: datetime) -> list[Text]:
+    """Reopen requests whose outcome became unknown, if these providers can still look them up.
 
-    It is asked for at the next start, never sent again. Returns a few sentences on what that meant. Raises
-    StorageError, also while the bot runs.
+    They are looked up at the next start and never sent again. Returns what changed. Raises StorageError, also while the
+    bot runs.
     """
     async with InstanceLock(settings.database_url):
         database = await Database.open(settings.database_url)
@@ -83,19 +126,12 @@ async def ask_again(settings: Settings, providers: Collection[str], now: datetim
                 reopened = await submissions.reopen(tx, providers, at=at)
         finally:
             await database.close()
-    told = (
-        f"Requests that are asked for again at the next start: {reopened.submissions}, of {reopened.jobs} jobs. "
-        "None of them is sent a second time."
-    )
-    left = (
-        f"Requests that stay unknown: {reopened.left}. Their service is not set up or cannot be asked for them, or "
-        "somebody cancelled or deleted them."
-    )
-    return [told, left] if reopened.left else [told]
+    changes = [REOPENED(count=reopened.submissions, jobs=JOBS(count=reopened.jobs))]
+    return [*changes, STILL_UNKNOWN(count=reopened.left)] if reopened.left else changes
 
 
-async def books(settings: Settings) -> tuple[list[str], bool]:
-    """What the ledger says, a line each, and whether it agrees with the submissions. Raises StorageError."""
+async def books(settings: Settings) -> tuple[list[Text], bool]:
+    """What the ledger says, line by line, and whether it agrees with the submissions. Raises StorageError."""
     database = await Database.open(settings.database_url)
     try:
         async with database.read() as connection:
@@ -105,24 +141,65 @@ async def books(settings: Settings) -> tuple[list[str], bool]:
     return list(_lines(found)), not found.differences
 
 
-def _lines(found: reconcile.Books) -> Iterator[str]:
+def _lines(found: reconcile.Books) -> Iterator[Text]:
     for one in found.standing:
-        subject = f"submission {one.submission_id} of job {one.job_id} ({one.engine})"
+        submission = SUBMISSION(id=one.submission_id, job=one.job_id, engine=one.engine)
         since = f"{datetime.fromtimestamp(one.since / 1000, UTC):%Y-%m-%d %H:%M} UTC"
-        if one.status is SubmissionStatus.UNKNOWN:
-            yield f"unknown  {subject}: since {since}, {credits_text(one.held)} given back"
-        else:
-            yield f"open     {subject}: {one.status} since {since}, {credits_text(one.held)} held"
+        form = UNKNOWN if one.status is SubmissionStatus.UNKNOWN else OPEN
+        yield form(submission=submission, status=one.status.value, since=since, held=one.held)
     for more in found.beyond:
-        told = f"{credits_text(more.charged)} charged by the service, {credits_text(more.captured)} of them captured"
-        if more.charged <= more.captured:
-            told = "sent twice: the service may bill it twice"
-        yield f"beyond   submission {more.submission_id} of job {more.job_id} ({more.engine}, {more.status}): {told}"
+        submission = SUBMISSION(id=more.submission_id, job=more.job_id, engine=more.engine)
+        form = BEYOND if more.charged > more.captured else SENT_TWICE
+        yield form(submission=submission, status=more.status.value, charged=more.charged, captured=more.captured)
     for difference in found.differences:
-        yield f"differs  {difference.subject}: {difference.wrong}"
+        yield DIFFERS(subject=difference.subject, wrong=difference.wrong)
     totals = found.totals
-    agree = f"differ in {len(found.differences)} places" if found.differences else "agree"
-    yield (
-        f"Submissions: {found.submissions}, ledger entries: {found.entries}. "
-        f"Spent: {credits_text(totals.spent)}, held: {credits_text(totals.in_flight)}. The books {agree}."
+    yield TOTALS(submissions=found.submissions, entries=found.entries, spent=totals.spent, held=totals.in_flight)
+    yield DIFFER(count=len(found.differences)) if found.differences else AGREE()
+
+
+async def usage(settings: Settings, *, period: str, by: By, server_id: int | None, now: datetime) -> list[str]:
+    """The report of /usage for all servers or for one, as lines. Raises UserError for an invalid period."""
+    asked = span(period, int(now.timestamp() * 1000))
+    database = await Database.open(settings.database_url)
+    try:
+        async with database.read() as connection:
+            report = await reports.report(connection, by, Scope(server_id, None, asked.since, asked.until))
+    finally:
+        await database.close()
+    return list(_table(report, by, asked, server_id))
+
+
+def _table(report: Report, by: By, asked: Span, server_id: int | None) -> Iterator[str]:
+    place = t("all servers") if server_id is None else t("server {number:plain}", number=server_id)
+    yield str(
+        t("{place}, {period} (UTC): {spent:credits} spent", place=place, period=asked.text, spent=report.totals.spent)
     )
+    head = t("credits"), t("estimated"), t("jobs"), t("images"), t("failed"), t("given back"), t("on hold")
+    rows = [("", *map(str, head)), *(_row(_name(line, by), line) for line in report.lines)]
+    if len(report.lines) != 1:
+        rows.append(_row(str(t("all")), Line(None, report.totals)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
+        yield "  ".join((first.ljust(widths[0]), *cells)).rstrip()
+
+
+def _row(name: str, line: Line) -> tuple[str, ...]:
+    figures = line.figures
+    return (
+        name,
+        amount_text(figures.spent),
+        amount_text(figures.estimated),
+        str(figures.jobs),
+        str(figures.images),
+        str(figures.failed),
+        amount_text(figures.given_back),
+        amount_text(figures.in_flight),
+    )
+
+
+def _name(line: Line, by: By) -> str:
+    if line.key is None:
+        return str(t("unknown"))
+    return str(date_text(moment_of(int(line.key) * DAY))) if by is By.DAY else str(line.key)

@@ -68,11 +68,12 @@ class Text:
 
 
 def message(code: str, english: str, plural: str | None = None) -> Message:
-    """Define a message, at the top of a module. Raises ValueError if another one has its code."""
-    if code in CATALOGUE:
+    """Define a message, at the top of a module. Raises ValueError if a different one has its code."""
+    # The library runs a cog's module once more when it loads it, so the same message may come twice.
+    defined = CATALOGUE.setdefault(code, Message(code, english, plural))
+    if defined != Message(code, english, plural):
         raise ValueError(f"two messages have the code {code}")
-    CATALOGUE[code] = Message(code, english, plural)
-    return CATALOGUE[code]
+    return defined
 
 
 def t(english: str, /, **values: Value) -> Text:

@@ -6,23 +6,34 @@ import ssl
 
 import aiohttp
 
+from bot.text import Text, message
 
-def unreachable(error: BaseException) -> str:
-    """The reason, as a part of a sentence. It holds nothing but a status that a proxy gave."""
+PROXY_ANSWERS = message("network.proxy_answers", "the proxy answers {status:plain}")
+PROXY_AWAY = message("network.proxy_away", "the proxy cannot be reached")
+NO_SUCH_NAME = message("network.no_such_name", "its name cannot be resolved")
+NOT_TRUSTED = message("network.not_trusted", "its certificate is not trusted")
+TIMED_OUT = message("network.timed_out", "it did not answer in time")
+REFUSED = message("network.refused", "it refuses the connection")
+NO_CONNECTION = message("network.no_connection", "no connection")
+BROKEN = message("network.broken", "the connection broke")
+
+
+def unreachable(error: BaseException) -> Text:
+    """The reason, as part of a sentence. Its only value is the status that a proxy answered with."""
     match error:
         case aiohttp.ClientHttpProxyError():
-            return f"the proxy answers {error.status}"
+            return PROXY_ANSWERS(status=error.status)
         case aiohttp.ClientProxyConnectionError():
-            return "the proxy cannot be reached"
+            return PROXY_AWAY()
         case aiohttp.ClientConnectorDNSError():
-            return "its name cannot be looked up"
+            return NO_SUCH_NAME()
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
-            return "its certificate is not trusted"
+            return NOT_TRUSTED()
         case TimeoutError():
-            return "no answer in time"
+            return TIMED_OUT()
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
-            return "the connection is refused"
+            return REFUSED()
         case aiohttp.ClientConnectorError() | ConnectionRefusedError():
-            return "no connection"
+            return NO_CONNECTION()
         case _:
-            return "the connection broke"
+            return BROKEN()

@@ -14,19 +14,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chaos import run as runs
-from chaos.asking import Ask, Crowd
+from chaos.audit import Table, booked, count
 from chaos.conditions import Conditions
-from chaos.counting import Table, booked, count
-from chaos.killing import LOOKING, POINTS
+from chaos.fault_mix import Kind
+from chaos.killer import LOOKING, POINTS
+from chaos.outcomes import unsettled
 from chaos.run import Ending, Run, Size
-from chaos.seen import unsettled
-from chaos.weather import Kind
+from chaos.users import Ask, Crowd
 from fakes.discord.bot_process import ERROR, BotProcess
 from fakes.discord.people import NotOfferedError
 
 
-def arguments(words: Sequence[str] | None = None) -> tuple[Size, Path | None]:
-    """How large the run is, and where the bot's log goes."""
+def arguments(words: Sequence[str] | None = None) -> tuple[Size, Path | None, Path | None]:
+    """The size of the run, the file for the bot's log, and Discord's OpenAPI file."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("--jobs", type=int, default=1000, help="commands that the bot takes, at least (1000)")
     parser.add_argument("--kills", type=int, default=200, help="how often the bot is killed, at least (200)")
@@ -41,9 +41,10 @@ def arguments(words: Sequence[str] | None = None) -> tuple[Size, Path | None]:
     parser.add_argument(
         "--log", type=Path, metavar="FILE", help="write there all that the bot logged, in all its lives"
     )
+    parser.add_argument("--openapi", type=Path, metavar="FILE", help="check requests against Discord's OpenAPI file")
     chosen = parser.parse_args(words)
     seed = secrets.randbelow(1_000_000) if chosen.seed is None else chosen.seed
-    return Size(chosen.jobs, chosen.kills, seed, chosen.faults), chosen.log
+    return Size(chosen.jobs, chosen.kills, seed, chosen.faults), chosen.log, chosen.openapi
 
 
 def kinds(text: str) -> frozenset[Kind]:
@@ -65,10 +66,10 @@ async def history(crowd: Crowd, asks: Sequence[Ask]) -> set[int]:
     return found
 
 
-async def chaos(size: Size, folder: Path, log: Path | None = None) -> bool:
-    """One run; whether its table is right. The bot's log goes into the file ``log``."""
+async def chaos(size: Size, folder: Path, *, log: Path | None = None, openapi: Path | None = None) -> bool:
+    """One run; True if its table is right. The bot's log is written to the file ``log``."""
     began = time.monotonic()
-    async with runs.discord() as discord, runs.services(size) as services:
+    async with runs.discord(openapi) as discord, runs.services(size) as services:
         with Conditions(folder / "conditions") as conditions:
             async with runs.bot(size, discord, services, folder, conditions) as bot:
                 run = Run(size, discord, services, bot, conditions)
@@ -94,7 +95,7 @@ def tell(run: Run, table: Table, ending: Ending, bot: BotProcess, seconds: float
     print(f"\nkilled at {len(run.killer.where)} of {len(POINTS) + len(LOOKING.sides) + 1} places:")
     print("\n".join(f"  {times:>4} {where}" for where, times in sorted(run.killer.where.items())))
     print("\nfaults placed:")
-    print("\n".join(f"  {times:>4} {name}" for name, times in sorted(run.weather.faults.items())))
+    print("\n".join(f"  {times:>4} {name}" for name, times in sorted(run.fault_mix.faults.items())))
     errors = Counter(line.split(None, 3)[-1][:160] for line in bot.lines if ERROR.search(line))
     if errors:
         print("\nlines of the log that say ERROR:")
@@ -106,12 +107,12 @@ def tell(run: Run, table: Table, ending: Ending, bot: BotProcess, seconds: float
 
 
 def main() -> int:
-    size, log = arguments()
+    size, log, openapi = arguments()
     # The bot dies in the middle of its requests, which the servers here find worth a traceback each.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     print(f"seed {size.seed}: {size.jobs} jobs, {size.kills} kills", flush=True)
     with tempfile.TemporaryDirectory(prefix="easel-chaos-") as folder:
-        return int(not asyncio.run(chaos(size, Path(folder), log)))
+        return int(not asyncio.run(chaos(size, Path(folder), log=log, openapi=openapi)))
 
 
 if __name__ == "__main__":

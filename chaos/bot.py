@@ -1,4 +1,4 @@
-"""The real bot on a machine that misbehaves: ``python -m chaos.bot CONDITIONS run`` in place of ``python -m bot run``.
+"""The real bot on a faulty machine: ``python -m chaos.bot CONDITIONS run`` instead of ``python -m bot run``.
 
 The wall clock, name lookups and the syncing of files follow the :class:`~chaos.conditions.Conditions` in the file. The
 monotonic clock is the machine's own, as it is where an operator or NTP sets the time.
@@ -26,7 +26,7 @@ _time_ns, _fsync, _getaddrinfo = time.time_ns, os.fsync, socket.getaddrinfo
 
 @contextmanager
 def subject_to(conditions: Conditions) -> Iterator[None]:
-    """Have this process see the machine as the conditions say."""
+    """Apply the conditions to this process."""
 
     def time_ns() -> int:
         return _time_ns() + conditions.clock * 1_000_000

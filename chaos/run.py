@@ -1,4 +1,11 @@
-"""One run: lives of the bot, each under load and ended by a kill, and a last one in which everything is finished."""
+"""One run: the bot lives under load and is killed, again and again; in its last life it finishes everything.
+
+async with discord(None) as loopback, services(size) as stand_in, bot(…) as process:
+    run = Run(size, loopback, stand_in, process, conditions)
+    await run.lives()                            # users.py asks, fault_mix.py places faults, killer.py kills
+    await run.begin_last_life(open_now)          # last_life.py: what takes long, beside people without any fault
+    ending = await run.end_last_life()           # audit.py then compares users, services and ledger
+"""
 
 from __future__ import annotations
 
@@ -12,49 +19,50 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chaos.asking import Ask, Crowd
 from chaos.conditions import Conditions
-from chaos.killing import LOOKING, POINTS, SHARED, Killer, Place, Side
-from chaos.last import LastLife, Noted
-from chaos.machine import MINUTE, YEARS, Machine
-from chaos.seen import OVER
-from chaos.services import LOST_AFTER, paint
-from chaos.weather import Kind, Weather
+from chaos.fault_mix import FaultMix, Kind
+from chaos.killer import LOOKING, POINTS, SHARED, Killer, Place, Side
+from chaos.last_life import LastLife, Noted
+from chaos.machine_faults import MINUTE, YEARS, Machine
+from chaos.outcomes import OVER
+from chaos.service_faults import LOST_AFTER, paint
+from chaos.users import Ask, Crowd
 from fakes.discord.bot_process import REPOSITORY, BotProcess
 from fakes.discord.loopback import Discord
+from fakes.discord.schema import read_schema
 from fakes.services import StandIn
 from storage import jobs
 from storage.database import Database
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 
 TRAP = 3.0
-"""Seconds for which one waits for the bot to walk into a trap before it is killed where it stands."""
+"""Seconds to wait for the bot to reach a trap; then it is killed wherever it is."""
 SELDOM = 25
-"""Lives after which the traps at a call that is seldom made are set anew."""
+"""Traps at rare calls are renewed after this many lives."""
 AT_RANDOM = 0.2
-"""Part of the kills that come at any moment."""
+"""Fraction of kills at a random moment."""
 WITHOUT_KEY = 0.05
-"""Part of the lives in which the key of a provider is missing."""
+"""Fraction of lives in which a provider key is missing."""
 KEYS = {"AI_CLIENT_TOKEN": "ai-client/", "AITHRIVING_KEY": "aithriving/"}
-"""With what the engines begin for which each of them is the key."""
+"""The prefix of the engine ids that each key is for."""
 SMALL_FILES = 3 << 19
-"""Bytes that a file may have in one of the servers: large pictures have to be made smaller there."""
+"""File size limit of one of the servers, in bytes: large images have to be made smaller there."""
 FINISHED_WITHIN = 300.0
 OVER_SINCE = 3.0
-"""Seconds without any request after which it is enough that the bot itself says that nothing is unfinished."""
+"""After this many seconds without a request, the database's word that nothing is unfinished is enough."""
 RESTS = re.compile(r"\bprovider\.(rests|outage) ")
-"""The lines of the log which say that nothing is sent to a service for a while, since it fails."""
+"""Log lines that say that a circuit breaker is open."""
 MOST = 30
-"""Commands in one life, at most."""
+"""Maximum number of commands in one life."""
 AT_ONCE = 3
-"""Commands at the same moment."""
+"""Commands at the same time."""
 QUIET = 20.0
-"""Seconds without any request after which nothing more will come of what is not shown: it was kept, or it is lost."""
+"""After this many seconds without a request, what has not been shown is undelivered or lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """``kinds`` are the kinds of faults beside the kills."""
+    """``kinds`` are the kinds of faults in addition to kills."""
 
     jobs: int
     kills: int
@@ -79,7 +87,7 @@ class Ending:
 
 
 class Run:
-    """The driver: Discord and the image services are in its process, the bot is not."""
+    """The driver. Discord and the image services run in its process; the bot has its own."""
 
     def __init__(
         self, size: Size, discord: Discord, services: StandIn, bot: BotProcess, conditions: Conditions
@@ -91,8 +99,8 @@ class Run:
         chance = random.Random(size.seed)
         crowding, killing, weathering, breaking = (random.Random(chance.random()) for _ in range(4))
         self.machine = Machine(conditions, bot.environment["DATABASE_URL"], breaking)
-        self.weather = Weather(discord, services, self.machine, size.kinds, weathering)
-        self.crowd = Crowd(discord, crowding, self.weather.phrases())
+        self.fault_mix = FaultMix(discord, services, self.machine, size.kinds, weathering)
+        self.crowd = Crowd(discord, crowding, self.fault_mix.phrases())
         self.crowd.guilds[-1].file_limit = SMALL_FILES
         self.killer = Killer(discord, services, bot, killing)
         self._chance = random.Random(chance.random())
@@ -104,14 +112,14 @@ class Run:
         self._started = time.monotonic()
 
     async def lives(self) -> None:
-        """Live and die until enough was asked and killed."""
+        """Start, load and kill the bot until there were enough commands and kills."""
         watched: list[Callable[[], None]] = []
         life = 0
         while self.killer.kills < self.size.kills or self.crowd.taken < self.size.jobs:
             if life % SELDOM == 0:
                 for disarm in watched:
                     disarm()
-                await self.weather.clear()
+                await self.fault_mix.clear()
                 watched = [self.killer.lie_in_wait(LOOKING, side) for side in LOOKING.sides]
             rare = Kind.KEY in self.size.kinds and self._chance.random() < WITHOUT_KEY
             await self._life(without=self._chance.choice(list(KEYS)) if rare else None)
@@ -129,12 +137,12 @@ class Run:
             self.machine.set_clock(-ahead)
 
     async def _life(self, point: tuple[Place, Side] | None = None, *, without: str | None = None) -> None:
-        """A life that ends at this ``point``, or at one that is drawn; ``without`` is a setting that is missing."""
+        """A life that ends at this ``point``, or at a random one; ``without`` is a setting that is missing."""
         place, side = point if point is not None else self._next_point()
         at_random = point is None and self._chance.random() < AT_RANDOM
         skip = 0 if place.seldom else self._chance.choice((0, 1, 2, 4, 6))
         disarm = None if at_random else self.killer.lie_in_wait(place, side, skip=skip)
-        self.weather.change()
+        self.fault_mix.change()
         if await self._born(without=without):
             await self._load(late=place.late and not at_random, sharing=place.sharing and not at_random)
             await self._wait(self._chance.uniform(0.0, 2.0) if at_random else TRAP)
@@ -169,7 +177,7 @@ class Run:
         self.crowd.give_up_unanswered()
 
     async def _load(self, *, late: bool, sharing: bool) -> None:
-        """What people do in one life: an even share of all the jobs, in two bursts."""
+        """What people do in one life: an equal share of all jobs, in two bursts."""
         lives_left = max(1, self.size.kills - self.killer.kills)
         # A part of them is asked of a bot that is about to die, and is never taken.
         share = min(MOST, math.ceil(1.5 * max(0, self.size.jobs - self.crowd.taken) / lives_left))
@@ -206,9 +214,9 @@ class Run:
     # --- the last life ------------------------------------------------------------------------------------------
 
     async def begin_last_life(self, unsettled: Callable[[], list[Ask]]) -> None:
-        """What takes its time happens; then, without any fault, everything is finished that was taken."""
+        """Run the slow scenarios; then, without faults, everything that was accepted is finished."""
         self._tell()
-        await self.weather.clear()
+        await self.fault_mix.clear()
         if Kind.CLOCK in self.size.kinds:
             # As on a machine whose clock is wrong when it starts.
             self.machine.set_clock(16 * MINUTE)
@@ -242,7 +250,7 @@ class Run:
             await database.close()
 
     async def end_last_life(self) -> Ending:
-        """The bot is asked to stop, and its books are compared."""
+        """Stop the bot and run ``reconcile``."""
         aside = sorted(path.name for path in (self.bot.folder / "images").glob("*.part"))
         self.bot.terminate()
         status = await self.bot.ended()
@@ -267,13 +275,13 @@ class Run:
 
 
 async def _all_over(database: Database) -> bool:
-    """Whether nothing is done on any job any more."""
+    """Whether no job is being worked on."""
     async with database.read() as connection:
         return not await jobs.jobs_with_status(connection, tuple(set(JobStatus) - OVER))
 
 
 def settings(size: Size) -> dict[str, str]:
-    """What the bot is told beside the addresses."""
+    """Settings of the bot in addition to the addresses."""
     return {
         "AI_CLIENT_RATE": "50",
         "AITHRIVING_RATE": "50",
@@ -284,15 +292,18 @@ def settings(size: Size) -> dict[str, str]:
 
 
 def services(size: Size) -> StandIn:
-    """The image services: quick, with pictures that are mostly of one colour."""
+    """The image services: quick, with images that are mostly of one colour."""
     return StandIn(seconds=(0.1, 1.5), seed=size.seed, painter=paint)
 
 
-def discord() -> Discord:
-    """A Discord that keeps no files, with patience for a machine that is busy."""
-    made = Discord()
+def discord(openapi: Path | None) -> Discord:
+    """A Discord that keeps no files and waits long, as the machine may be busy.
+
+    Requests are checked against the file ``openapi``.
+    """
+    made = Discord(schema=None if openapi is None else read_schema(openapi))
     made.world.keep_files = False
-    made.world.pulse.patience = 120.0
+    made.world.changes.patience = 120.0
     return made
 
 

@@ -6,17 +6,17 @@ from typing import TypeAlias
 
 import discord
 from discord import app_commands
-from discord.app_commands import Choice, Range
+from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
-from bot.domain.comparison import engines_named
-from bot.domain.prompt.parser import PROMPT_LIMIT
-from bot.domain.requests import ImagineOptions
+from bot.domain.options import NAME_AT_MOST, PROMPT_LIMIT, SEED, SIZE, ImagineOptions
+from bot.domain.requests import engines_named
 from bot.domain.sizes import ratio_name
-from bot.ui.autocomplete import CHOICES_AT_MOST, NAME_AT_MOST, calmly, engine_choices
+from bot.text import t
+from bot.ui.autocomplete import CHOICES_AT_MOST, calmly, engine_choices
 from bot.ui.client import Easel
 from bot.ui.interactions import origin_of, planned, start
-from cogs.imagine import SEED_AT_MOST
+from bot.ui.option_parameters import takes
 
 Interaction: TypeAlias = discord.Interaction[Easel]
 
@@ -29,37 +29,40 @@ class Compare(commands.Cog):
     def __init__(self, client: Easel) -> None:
         self.client = client
 
-    @app_commands.command(description="The same prompt on several engines side by side; the price is confirmed first")
+    @app_commands.command(
+        description=locale_str("The same prompt on several engines side by side; you confirm the price first")
+    )
+    @takes(
+        [SEED, SIZE],
+        after="prompt",
+        seed=t("A number for the engines that take one"),
+        size=t("Width x height in pixels, or a shape such as 16:9; by default each engine's own"),
+    )
     @app_commands.describe(
-        prompt="What to paint. What an engine does not take is not sent to it, and the card says so",
-        seed="A number for the engines that take one",
-        size="Width x height in pixels, or a shape such as 16:9; else each engine's own",
-        engines="Which engines, with commas between them; all of them if left out",
-        private="Only you see it",
+        prompt=locale_str("What to show. The card names what an engine doesn't take"),
+        engines=locale_str("Which engines, separated by commas; by default all of them"),
+        private=locale_str("Only you see it"),
     )
     async def compare(
         self,
         interaction: Interaction,
         prompt: Range[str, 1, PROMPT_LIMIT],
-        seed: Range[int, 0, SEED_AT_MOST] | None = None,
-        size: Range[str, 1, 20] | None = None,
         engines: Range[str, 1, ENGINES_AT_MOST] | None = None,
         private: bool | None = None,
+        **typed: str | float | None,
     ) -> None:
         actions = self.client.actions
         options = ImagineOptions(
             prompt=prompt,
-            seed=seed,
-            size=size,
             engines=engines_named(engines, actions.engines),
             private=actions.private_by_default(origin_of(interaction)) if private is None else private,
         )
-        await start(interaction, await planned(interaction, options))
+        await start(interaction, await planned(interaction, options.setting(typed)))
 
     @compare.autocomplete("engines")
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        """The engines that are not named yet, behind those that are."""
+        """The engines that are named already, each time with another one."""
         actions = self.client.actions
         named, _, last = current.rpartition(",")
         before = [name.strip() for name in named.split(",") if name.strip()]
@@ -71,7 +74,7 @@ class Compare(commands.Cog):
     @compare.autocomplete("size")
     @calmly
     async def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        """The sizes of all engines; one that does not make such a size takes the nearest shape."""
+        """The sizes of all engines; each engine uses its own nearest size."""
         typed = current.strip().lower()
         sizes = dict.fromkeys(size for engine in self.client.actions.engines.values() for size in engine.sizes)
         names = {str(size): f"{size} · {ratio_name(size)}" for size in sizes}
@@ -79,7 +82,11 @@ class Compare(commands.Cog):
 
 
 def _shown(before: list[str], name: str) -> str:
-    return (f"{len(before)} more and {name}" if before else name)[:NAME_AT_MOST]
+    """The engines that are named already, as far as there is room, and one more."""
+    if not before:
+        return name[:NAME_AT_MOST]
+    shown = ", ".join(engine.rpartition("/")[2] for engine in before)
+    return f"{shown}, {name}"[:NAME_AT_MOST] if len(shown) + len(name) < NAME_AT_MOST else f"…, {name}"[:NAME_AT_MOST]
 
 
 async def setup(client: Easel) -> None:

@@ -1,60 +1,42 @@
-"""/credits: what one has spent, what is in flight and what is left."""
+"""/credits: what one has spent, what is on hold and what is left."""
 
 from __future__ import annotations
 
 import discord
-import structlog
 from discord import app_commands
-from discord.app_commands import Choice, Range
+from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
-from bot.domain.periods import SUGGESTED
+from bot.ui.admin import drawn
 from bot.ui.attached_files import Sheet
-from bot.ui.autocomplete import calmly, matching
-from bot.ui.cards.credits import CHART, credits_card, credits_chart
-from bot.ui.charts import ChartFailed, ChartSpec
+from bot.ui.autocomplete import calmly, period_choices
+from bot.ui.cards.usage import credits_card, credits_chart
 from bot.ui.client import Easel
 from bot.ui.interactions import origin_of
 from bot.ui.pages import answer_later, fill
 
-log = structlog.get_logger(__name__)
-
 
 class Credits(commands.Cog):
-    """Tells everybody what they spent."""
+    """Shows people what they spent."""
 
     def __init__(self, client: Easel) -> None:
         self.client = client
 
-    @app_commands.command(name="credits", description="What you have spent, what is in flight, and what is left")
-    @app_commands.describe(period="Such as today, last month, 30 days, 2026-03 or all time; by the calendar of UTC")
-    async def show(
-        self,
-        interaction: discord.Interaction[Easel],
-        period: Range[str, 1, 40] = "this month",
-    ) -> None:
-        # A chart takes longer than the first answer may.
+    @app_commands.command(name="credits", description=locale_str("What you have spent and how much is left"))
+    @app_commands.describe(period=locale_str("For example today, last month, 30 days, 2026-03 or all time (UTC)"))
+    async def show(self, interaction: discord.Interaction[Easel], period: Range[str, 1, 40] = "this month") -> None:
+        # Drawing a chart takes longer than Discord waits for the first answer.
         await answer_later(interaction)
-        view = await self.client.spending.credits(origin_of(interaction), period)
-        chart = credits_chart(view)
-        files = await self._drawn(chart) if chart is not None else ()
+        report = await self.client.reports.credits(origin_of(interaction), period)
+        chart = credits_chart(report)
+        files = await drawn(self.client.charts, chart)
         names = {engine.id: engine.name for engine in self.client.actions.engines.values()}
-        card = credits_card(view, names=names, chart=chart if files else None)
-        await fill(interaction, Sheet(card, files))
+        await fill(interaction, Sheet(credits_card(report, names=names, chart=chart if files else None), files))
 
     @show.autocomplete("period")
     @calmly
     async def periods(self, interaction: discord.Interaction[Easel], current: str) -> list[Choice[str]]:
-        return matching(((name, name) for name in SUGGESTED), current)
-
-    async def _drawn(self, chart: ChartSpec) -> tuple[tuple[str, bytes], ...]:
-        try:
-            png = await self.client.charts.png(chart)
-        except ChartFailed:
-            # The words say the same.
-            log.exception("chart.failed")
-            return ()
-        return ((CHART, png),)
+        return period_choices(current)
 
 
 async def setup(client: Easel) -> None:

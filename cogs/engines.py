@@ -6,11 +6,12 @@ from typing import TypeAlias
 
 import discord
 from discord import app_commands
-from discord.app_commands import Choice, Range
+from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
 from bot.domain.engines import find_engine
-from bot.ui.autocomplete import NAME_AT_MOST, calmly, engine_choices
+from bot.domain.options import NAME_AT_MOST
+from bot.ui.autocomplete import calmly, engine_choices
 from bot.ui.cards.engines import engine_card, engines_card
 from bot.ui.client import Easel
 from bot.ui.interactions import origin_of
@@ -25,8 +26,8 @@ class Engines(commands.Cog):
     def __init__(self, client: Easel) -> None:
         self.client = client
 
-    @app_commands.command(name="engines", description="The engines: what each takes, and what it costs")
-    @app_commands.describe(engine="One of them, with everything it takes")
+    @app_commands.command(name="engines", description=locale_str("The engines: what each takes, and what it costs"))
+    @app_commands.describe(engine=locale_str("One of them, with everything it takes"))
     async def show(self, interaction: Interaction, engine: Range[str, 1, NAME_AT_MOST] | None = None) -> None:
         actions = self.client.actions
         default = actions.engine_by_default(origin_of(interaction))

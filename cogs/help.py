@@ -1,16 +1,18 @@
-"""/help: what one can do here."""
+"""/help: what people can do here."""
 
 from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.app_commands import Choice
+from discord.app_commands import Choice, locale_str
 from discord.ext import commands
 
 from bot.ui.cards.help import SUBJECTS, help_card, subject_card
 from bot.ui.client import Easel
 from bot.ui.interactions import origin_of
 from bot.ui.replies import tell
+
+_SUBJECTS = [Choice(name=locale_str(subject.title.message.english), value=name) for name, subject in SUBJECTS.items()]
 
 
 class Help(commands.Cog):
@@ -19,9 +21,9 @@ class Help(commands.Cog):
     def __init__(self, client: Easel) -> None:
         self.client = client
 
-    @app_commands.command(name="help", description="What you can do here, with examples")
-    @app_commands.describe(about="What to explain; an overview if left out")
-    @app_commands.choices(about=[Choice(name=subject.title, value=name) for name, subject in SUBJECTS.items()])
+    @app_commands.command(name="help", description=locale_str("What you can do here, with examples"))
+    @app_commands.describe(about=locale_str("The subject; default: an overview"))
+    @app_commands.choices(about=_SUBJECTS)
     async def show(self, interaction: discord.Interaction[Easel], about: str | None = None) -> None:
         mention = self.client.mention
         manages = origin_of(interaction).manage_server

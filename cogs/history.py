@@ -1,4 +1,4 @@
-"""/history: all that one has made, to be looked through and taken up again."""
+"""/history: everything a person has made, to search and to continue from."""
 
 from __future__ import annotations
 
@@ -6,35 +6,41 @@ from typing import TypeAlias
 
 import discord
 from discord import app_commands
-from discord.app_commands import Choice, Range
+from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
 from bot.domain.characters import typed
 from bot.domain.engines import find_engine
+from bot.domain.options import NAME_AT_MOST
 from bot.errors import UserError
-from bot.jobs.history import SEARCH_AT_MOST
-from bot.ui.autocomplete import NAME_AT_MOST, calmly, engine_choices, thread_choices
+from bot.jobs.results import SEARCH_AT_MOST
+from bot.text import message
+from bot.ui.autocomplete import calmly, engine_choices, thread_choices
 from bot.ui.cards.wording import units
 from bot.ui.client import Easel
 from bot.ui.interactions import origin_of
 from bot.ui.page_buttons import history_sheet
 from bot.ui.pages import answer_later, fill
-from storage.history import Wanted
+from storage.jobs import JobFilter
 
 Interaction: TypeAlias = discord.Interaction[Easel]
 
 
+NO_WORDS = message("history.no_words", "There is nothing to search for. Type a word from the prompt.")
+TOO_LONG = message("history.too_long", "Search for up to {limit} characters. An emoji counts as two.")
+
+
 class History(commands.Cog):
-    """Shows everybody their own jobs, and nobody else's."""
+    """Shows each person their own jobs only."""
 
     def __init__(self, client: Easel) -> None:
         self.client = client
 
-    @app_commands.command(description="What you have made, wherever it was; only you see it")
+    @app_commands.command(description=locale_str("Everything you have made, anywhere; only you see it"))
     @app_commands.describe(
-        search="Words of the prompt",
-        engine="Only what this engine made",
-        thread="Only what belongs to this thread",
+        search=locale_str("Words from the prompt"),
+        engine=locale_str("Only from this engine"),
+        thread=locale_str("Only from this thread"),
     )
     async def history(
         self,
@@ -46,15 +52,15 @@ class History(commands.Cog):
         engines = self.client.actions.engines
         words = typed(search)
         if search is not None and words is None:
-            raise UserError("There is nothing in that to search for. Type a word of the prompt.")
+            raise UserError(NO_WORDS)
         if words is not None and units(words) > SEARCH_AT_MOST:
-            raise UserError(f"Search for {SEARCH_AT_MOST} letters at most; an emoji counts as two.")
+            raise UserError(TOO_LONG(limit=SEARCH_AT_MOST))
         engine_id = None if engine is None else find_engine(typed(engine) or "", engines).id
         await answer_later(interaction)
         thread_id = None
         if thread is not None:
             thread_id = (await self.client.threads.find(origin_of(interaction), thread)).id
-        wanted = Wanted(words=words, engine=engine_id, thread_id=thread_id)
+        wanted = JobFilter(words=words, engine=engine_id, thread_id=thread_id)
         await fill(interaction, await history_sheet(interaction, wanted))
 
     @history.autocomplete("engine")

@@ -9,7 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.errors import UserError
-from bot.jobs.results import NOT_MINE
+from bot.jobs.results import NO_JOB_IN_MESSAGE
 from bot.ui.buttons import details
 from bot.ui.client import Easel
 from bot.ui.delivery.messages import jobs_named
@@ -47,7 +47,7 @@ class Results(commands.Cog):
 
     async def _job(self, message: discord.Message) -> int:
         if self.client.user is None or message.author.id != self.client.user.id:
-            raise UserError(NOT_MINE)
+            raise UserError(NO_JOB_IN_MESSAGE)
         return await self.client.lineage.job_of_message(jobs_named(message), message.id)
 
 

@@ -1,26 +1,36 @@
-"""/server: the rules of a server, set by those who manage it."""
+"""/server: a server's rules, set by its managers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import discord
 from discord import app_commands
-from discord.app_commands import Choice, Range
+from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
-from bot.domain.defaults import means_nothing
-from bot.domain.rule_input import contradictions, engine_list, shape
-from bot.domain.rules import NO_RULES, Privacy
+from bot.domain.options import NAME_AT_MOST, means_nothing
+from bot.domain.rules import NO_RULES, Privacy, contradictions, engine_list, shape
 from bot.domain.word_filter import typed_list
 from bot.errors import Problem, UserError
 from bot.servers.settings import require_manager
-from bot.ui.autocomplete import NAME_AT_MOST, calmly, engine_choices, size_choices
-from bot.ui.cards.admin_log import announce
-from bot.ui.cards.server import changes_text, log_card, missing_in, rules_card
+from bot.text import Message, t
+from bot.ui.admin import (
+    CHANNEL_ELSEWHERE,
+    NO_SUCH_CHANNEL,
+    NO_SUCH_ROLE,
+    NOT_A_MEMBER,
+    NOTHING_TO_SET,
+    SET_AND_CLEARED,
+    TOO_MANY,
+    announce,
+    missing_in,
+)
+from bot.ui.autocomplete import calmly, engine_choices, size_choices
+from bot.ui.cards.server import TITLES, changes_text, log_card, rules_card
 from bot.ui.client import Easel
 from bot.ui.first_answer import promise
 from bot.ui.interactions import origin_of
@@ -34,56 +44,50 @@ ACTS_SHOWN = 20
 _NUMBER = re.compile(r"<(?:#|@&)(\d{1,20})>|(\d{15,20})")
 
 PRIVACY = [
-    Choice(name="as people like", value=Privacy.FREE.value),
-    Choice(name="always private", value=Privacy.FORCED.value),
-    Choice(name="never private", value=Privacy.FORBIDDEN.value),
+    Choice(name=locale_str("each member decides"), value=Privacy.FREE.value),
+    Choice(name=locale_str("always private"), value=Privacy.FORCED.value),
+    Choice(name=locale_str("never private"), value=Privacy.FORBIDDEN.value),
 ]
-Cleared = Literal[
-    "channels",
-    "roles",
-    "engines",
-    "default engine",
-    "default size",
-    "private",
-    "log channel",
-    "refused words",
-    "restricted words",
+CLEAR = [
+    Choice(name=locale_str("channels"), value="channels"),
+    Choice(name=locale_str("roles"), value="roles"),
+    Choice(name=locale_str("engines"), value="engines"),
+    Choice(name=locale_str("default engine"), value="engine"),
+    Choice(name=locale_str("default size"), value="size"),
+    Choice(name=locale_str("private"), value="privacy"),
+    Choice(name=locale_str("log channel"), value="log_channel"),
+    Choice(name=locale_str("refused words"), value="refused"),
+    Choice(name=locale_str("restricted words"), value="restricted"),
 ]
-# Where nothing is named, all are allowed.
+# Empty lists, which allow everything.
 _ALL = {"channels", "roles", "engines"}
-_CLEARED = {
-    "default engine": "engine",
-    "default size": "size",
-    "private": "privacy",
-    "log channel": "log_channel",
-    "refused words": "refused",
-    "restricted words": "restricted",
-}
 
 
 @app_commands.guild_only()
 @app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
 @app_commands.allowed_installs(guilds=True, users=False)
 @app_commands.default_permissions(manage_guild=True)
-class Server(commands.GroupCog, group_name="server", group_description="Rules of this server (Manage Server)"):
-    """Rules. Who may set them is checked in ``servers``: a server's owner can show the commands to anybody."""
+class Server(
+    commands.GroupCog, group_name="server", group_description=locale_str("Rules of this server (Manage Server)")
+):
+    """Rules. ``Servers`` checks who may set them, because a server can show the commands to everybody."""
 
     def __init__(self, client: Easel) -> None:
         self.client = client
 
-    @app_commands.command(name="set", description="Set what is allowed here, and what is used where nothing is said")
-    @app_commands.choices(private=PRIVACY)
+    @app_commands.command(name="set", description=locale_str("Change this server's rules and defaults"))
+    @app_commands.choices(private=PRIVACY, clear=CLEAR)
     @app_commands.describe(
-        channels="Where images are made, such as #pictures #art; threads in them count too; all: everywhere",
-        roles="Who makes images, such as @artists @members; all: everybody",
-        engines="Which engines, as their ids with spaces between them; all: each",
-        default_engine="The engine where none is named",
-        default_size="The size or the shape where none is named",
-        private="Whether results are private",
-        log_channel="Where changes by admins are posted",
-        refused_words="Words that no prompt may hold, commas between them; a star is any letters; none: clear the list",
-        restricted_words="Words that run in age-restricted channels alone, in the same way",
-        clear="Something to set back to where it was before anybody set it",
+        channels=locale_str("Channels where images can be made, such as #pictures #art; all: everywhere"),
+        roles=locale_str("Roles that can make images, such as @artists @members; all: everyone"),
+        engines=locale_str("Allowed engines, as ids separated by spaces; all: every engine"),
+        default_engine=locale_str("The default engine"),
+        default_size=locale_str("The default size or ratio"),
+        private=locale_str("Whether results are private"),
+        log_channel=locale_str("A channel where changes by admins are posted"),
+        refused_words=locale_str("Words not allowed in prompts, with commas; * matches any letters; none: clear"),
+        restricted_words=locale_str("Words allowed only in age-restricted channels, in the same form"),
+        clear=locale_str("A rule to reset"),
     )
     async def change(
         self,
@@ -97,15 +101,19 @@ class Server(commands.GroupCog, group_name="server", group_description="Rules of
         log_channel: discord.TextChannel | None = None,
         refused_words: Range[str, 1, LIST_AT_MOST] | None = None,
         restricted_words: Range[str, 1, LIST_AT_MOST] | None = None,
-        clear: Cleared | None = None,
+        clear: str | None = None,
     ) -> None:
         origin = origin_of(interaction)
         server_id = require_manager(origin)
         guild = _guild(interaction)
         known = self.client.actions.engines
         wanted: list[tuple[str, Any, Callable[[Any], Any]]] = [
-            ("channels", channels, lambda typed: _picked(typed, guild.channels, guild.get_channel, "#", "channel")),
-            ("roles", roles, lambda typed: _picked(typed, guild.roles, guild.get_role, "@", "role")),
+            (
+                "channels",
+                channels,
+                lambda typed: _channels(typed, guild),
+            ),
+            ("roles", roles, lambda typed: _roles(typed, guild)),
             ("engines", engines, lambda typed: engine_list(typed, known)),
             ("engine", default_engine, lambda typed: (engine_list(typed, known) or (None,))[0]),
             ("size", default_size, lambda typed: shape(typed, known)),
@@ -126,12 +134,11 @@ class Server(commands.GroupCog, group_name="server", group_description="Rules of
             except UserError as error:
                 problems += error.problems
         if clear is not None:
-            name = _CLEARED.get(clear, clear)
-            if name in changes:
-                problems.append(f"“{clear}” cannot be set and cleared at once.")
-            changes.setdefault(name, getattr(NO_RULES, name))
+            if clear in changes:
+                problems.append(SET_AND_CLEARED(rule=TITLES[clear]))
+            changes.setdefault(clear, getattr(NO_RULES, clear))
         if not changes and not problems:
-            raise UserError("Say what to set. /server show tells what is set now.")
+            raise UserError(NOTHING_TO_SET)
         before = self.client.servers.rules(server_id)
         already = contradictions(before, known)
         problems += [each for each in contradictions(replace(before, **changes), known) if each not in already]
@@ -141,14 +148,14 @@ class Server(commands.GroupCog, group_name="server", group_description="Rules of
         await self.client.servers.set_rules(origin, changes)
         await announce(interaction, *changes_text(changes))
 
-    @app_commands.command(description="The rules of this server, and what is missing here")
+    @app_commands.command(description=locale_str("Show this server's rules and any permission problems"))
     async def show(self, interaction: Interaction) -> None:
         server_id = require_manager(origin_of(interaction))
         rules = self.client.servers.rules(server_id)
-        await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, self.client)))
+        await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, self.client.actions.engines)))
 
-    @app_commands.command(description="Every change by an admin: who, what and when")
-    @app_commands.describe(before="Only changes before the one of this number, to look further back")
+    @app_commands.command(description=locale_str("Show every change by an admin"))
+    @app_commands.describe(before=locale_str("Only changes before this number"))
     async def log(self, interaction: Interaction, before: Range[int, 1, 2**53 - 1] | None = None) -> None:
         origin = origin_of(interaction)
         require_manager(origin)
@@ -164,7 +171,10 @@ class Server(commands.GroupCog, group_name="server", group_description="Rules of
         offered = engine_choices(self.client.actions, last)
         every = [(" ".join([*named, choice.value]), choice.name) for choice in offered if choice.value not in named]
         return [
-            Choice(name=(f"{len(named)} more and {name}" if named else name)[:NAME_AT_MOST], value=value)
+            Choice(
+                name=(str(t("{name} and {count} more", name=name, count=len(named))) if named else name)[:NAME_AT_MOST],
+                value=value,
+            )
             for value, name in every
             if len(value) <= NAME_AT_MOST
         ]
@@ -182,14 +192,22 @@ class Server(commands.GroupCog, group_name="server", group_description="Rules of
 
 def _guild(interaction: Interaction) -> discord.Guild:
     if interaction.guild is None or interaction.guild.me is None:
-        raise UserError("I am not a member of this server. Add me to it, not only to your account.")
+        raise UserError(NOT_A_MEMBER)
     return interaction.guild
 
 
+def _channels(typed: str, guild: discord.Guild) -> tuple[int, ...]:
+    return _picked(typed, guild.channels, guild.get_channel, "#", NO_SUCH_CHANNEL)
+
+
+def _roles(typed: str, guild: discord.Guild) -> tuple[int, ...]:
+    return _picked(typed, guild.roles, guild.get_role, "@", NO_SUCH_ROLE)
+
+
 def _picked(
-    typed: str, every: Iterable[Any], get: Callable[[int], Any], sign: str, what: Literal["channel", "role"]
+    typed: str, every: Iterable[Any], get: Callable[[int], Any], sign: str, problem: Message
 ) -> tuple[int, ...]:
-    """The ids of what was typed as mentions, numbers or names. Raises UserError for what is not in this server."""
+    """The ids of typed mentions, numbers or names. Raises UserError for those that are not in this server."""
     by_name = {f"{sign}{each.name.lstrip(sign)}".lower(): each.id for each in every}
     found, unknown = dict[int, None](), list[str]()
     for word in typed.replace(",", " ").split():
@@ -200,15 +218,15 @@ def _picked(
         else:
             found[number] = None
     if unknown:
-        raise UserError(f"This server has no such {what}: {', '.join(unknown)[:200]}.")
+        raise UserError(problem(names=", ".join(unknown)[:200]))
     if len(found) > CHANNELS_AT_MOST:
-        raise UserError(f"These are more than {CHANNELS_AT_MOST}.")
+        raise UserError(TOO_MANY(most=CHANNELS_AT_MOST))
     return tuple(found)
 
 
 def _own(channel: discord.TextChannel, server_id: int) -> int:
     if channel.guild.id != server_id:
-        raise UserError("That channel is none of this server's.")
+        raise UserError(CHANNEL_ELSEWHERE)
     return channel.id
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import discord
 from discord import app_commands
-from discord.app_commands import Choice, Range
+from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
-from bot.domain.prompt.parser import IMAGES_PER_JOB
-from bot.domain.prompt.suffix import ADDED_AT_MOST
+from bot.domain.options import OPTIONS, STYLE
+from bot.domain.prompt.parser import ADDED_AT_MOST
 from bot.errors import UserError
 from bot.people.user_settings import NAMES, Messages, UserSettings
-from bot.ui.autocomplete import NAME_AT_MOST, calmly, engine_choices, size_choices, style_choices
+from bot.text import message, t
+from bot.ui.autocomplete import calmly, engine_choices, name_choices, size_choices
 from bot.ui.cards.settings import settings_card
 from bot.ui.client import Easel
+from bot.ui.option_parameters import takes
 from bot.ui.replies import tell
 
 PRICE_AT_MOST = 1_000_000
@@ -23,53 +25,53 @@ PRICE_AT_MOST = 1_000_000
 Interaction: TypeAlias = discord.Interaction[Easel]
 
 MESSAGES = [
-    Choice(name="never", value=Messages.NEVER.value),
-    Choice(name="private results that came too late to show (default)", value=Messages.LATE_RESULTS.value),
-    Choice(name="those, and a link when a long job is done", value=Messages.LONG_JOBS.value),
+    Choice(name=locale_str("never"), value=Messages.NEVER.value),
+    Choice(name=locale_str("private results that came too late to show (default)"), value=Messages.LATE_RESULTS.value),
+    Choice(name=locale_str("those, and a link when a long job is done"), value=Messages.LONG_JOBS.value),
 ]
+NOTHING_TO_SET = message("settings.nothing_to_set", "Pick at least one setting to change.")
 
 
-class Settings(commands.GroupCog, group_name="settings", group_description="Your own defaults"):
+class Settings(commands.GroupCog, group_name="settings", group_description=locale_str("Your own defaults")):
     """A person's own defaults."""
 
     def __init__(self, client: Easel) -> None:
         self.client = client
 
-    @app_commands.command(description="What you have set")
+    @app_commands.command(description=locale_str("Show your settings"))
     async def show(self, interaction: Interaction) -> None:
         await self._tell(interaction, self.client.personal.of(interaction.user.id))
 
-    @app_commands.command(name="set", description="Set your own defaults; what you type into a command counts more")
+    @app_commands.command(
+        name="set", description=locale_str("Set your own defaults; the options of a command override them")
+    )
+    @takes(
+        [option for option in OPTIONS.values() if option.has_default],
+        engine=t("The engine to use by default"),
+        size=t("The size or the shape to use by default"),
+        style=t("The style to use by default"),
+        images=t("How many images to make by default"),
+    )
     @app_commands.describe(
-        engine="The engine that is used where you name none",
-        size="The size or the shape where you name none",
-        style="The style where you name none",
-        images="How many images where you do not say",
-        private="Whether only you see your results where you do not say",
-        text="Words that are added to each of your prompts",
-        png_text="Whether prompt, settings and seed are written into the image files",
-        messages="When I may send you a direct message",
-        ask_above="Ask first when a job may cost more credits than this",
+        private=locale_str("Whether only you see your results by default"),
+        text=locale_str("Words to add to each of your prompts"),
+        png_text=locale_str("Whether to write prompt, settings and seed into the image files"),
+        messages=locale_str("When I may send you a direct message"),
+        ask_above=locale_str("Ask first when a job may cost more credits than this"),
     )
     @app_commands.choices(messages=MESSAGES)
     async def change(
         self,
         interaction: Interaction,
-        engine: Range[str, 1, NAME_AT_MOST] | None = None,
-        size: Range[str, 1, 20] | None = None,
-        style: Range[str, 1, NAME_AT_MOST] | None = None,
-        images: Range[int, 1, IMAGES_PER_JOB] | None = None,
         private: bool | None = None,
         text: Range[str, 1, ADDED_AT_MOST] | None = None,
         png_text: bool | None = None,
         messages: str | None = None,
         ask_above: Range[float, 0, PRICE_AT_MOST] | None = None,
+        **typed: str | float | None,
     ) -> None:
         given = {
-            "engine": engine,
-            "size": size,
-            "style": style,
-            "images": images,
+            **typed,
             "private": private,
             "text": text,
             "png_text": png_text,
@@ -78,19 +80,15 @@ class Settings(commands.GroupCog, group_name="settings", group_description="Your
         }
         changes = {name: value for name, value in given.items() if value is not None}
         if not changes:
-            raise UserError("Say what to set: each option of this command is one of your settings.")
+            raise UserError(NOTHING_TO_SET)
         await interaction.response.defer(ephemeral=True, thinking=True)
         changed = await self.client.personal.set(interaction.user.id, changes)
         await self._tell(interaction, changed, changed=tuple(changes))
 
-    @app_commands.command(description="Forget what you have set: one setting, or all of them")
-    @app_commands.describe(setting="Which one; all of them if left out")
-    async def reset(
-        self,
-        interaction: Interaction,
-        setting: Literal["engine", "size", "style", "images", "private", "text", "png_text", "messages", "ask_above"]
-        | None = None,
-    ) -> None:
+    @app_commands.command(description=locale_str("Clear one of your settings, or all of them"))
+    @app_commands.describe(setting=locale_str("Which one; by default all of them"))
+    @app_commands.choices(setting=[Choice(name=name, value=name) for name in NAMES])
+    async def reset(self, interaction: Interaction, setting: str | None = None) -> None:
         names = NAMES if setting is None else (setting,)
         await interaction.response.defer(ephemeral=True, thinking=True)
         changed = await self.client.personal.reset(interaction.user.id, names)
@@ -109,7 +107,7 @@ class Settings(commands.GroupCog, group_name="settings", group_description="Your
     @change.autocomplete("style")
     @calmly
     async def styles(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return style_choices(interaction, current)
+        return name_choices(interaction, STYLE, current)
 
     async def _tell(self, interaction: Interaction, settings: UserSettings, *, changed: tuple[str, ...] = ()) -> None:
         personal = self.client.personal

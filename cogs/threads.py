@@ -1,4 +1,4 @@
-"""/thread: one's lines of work, each with what was made in it and what that cost."""
+"""/thread: a person's lines of work."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import TypeAlias
 
 import discord
 from discord import app_commands
-from discord.app_commands import Choice, Range
+from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
+from bot.domain.options import NAME_AT_MOST
 from bot.people.threads import TITLE_AT_MOST
-from bot.ui.autocomplete import NAME_AT_MOST, calmly, thread_choices
+from bot.text import message
+from bot.ui.autocomplete import calmly, thread_choices
 from bot.ui.cards.layout import notice
 from bot.ui.cards.threads import delete_question, gallery_card, threads_card
 from bot.ui.cards.wording import safe
@@ -24,53 +26,58 @@ Interaction: TypeAlias = discord.Interaction[Easel]
 Name: TypeAlias = Range[str, 1, NAME_AT_MOST]
 
 
-class Threads(commands.GroupCog, group_name="thread", group_description="Your lines of work"):
-    """Keeps what one makes together. Every answer is private."""
+NEXT_IMAGE = message("threads.next_image", "Your next image here starts a new thread, named after its prompt.")
+SWITCHED = message("threads.switched", "Switched to **{title}**. New images go here.")
+RENAMED = message("threads.renamed", "Renamed {before} to **{title}**.")
+
+_WHICH = locale_str("Which of your threads")
+_WHICH_OR_CURRENT = locale_str("Which of your threads; default: the current one")
+
+
+class Threads(commands.GroupCog, group_name="thread", group_description=locale_str("Your lines of work")):
+    """Groups what a person makes. Every answer is private."""
 
     def __init__(self, client: Easel) -> None:
         self.client = client
 
-    @app_commands.command(description="Begin a new thread: what you make from now on belongs to it")
-    @app_commands.describe(title="What to call it; your next prompt names it if left out")
+    @app_commands.command(description=locale_str("Start a new thread: your next images go into it"))
+    @app_commands.describe(title=locale_str("Its title; default: your next prompt"))
     async def new(self, interaction: Interaction, title: Range[str, 1, TITLE_AT_MOST] | None = None) -> None:
         await promise(interaction)
         named = await self.client.threads.open(origin_of(interaction), title)
-        if named is None:
-            said = "The next image you ask for here begins a new thread, named after its prompt."
-        else:
-            said = f"This is your current thread now: **{safe(named, 200)}**. What you make here belongs to it."
-        await tell(interaction, notice(said))
+        await tell(interaction, notice(NEXT_IMAGE if named is None else SWITCHED(title=safe(named, 200))))
 
-    @app_commands.command(name="list", description="Your threads here, with the jobs in each and what they cost")
+    @app_commands.command(
+        name="list", description=locale_str("Your threads here, with the jobs in each and what they cost")
+    )
     async def every(self, interaction: Interaction) -> None:
         await answer_later(interaction)
         await fill(interaction, threads_card(await self.client.threads.list(origin_of(interaction))))
 
-    @app_commands.command(description="Go on with one of your threads: what you make from now on belongs to it")
-    @app_commands.describe(thread="Which of your threads")
+    @app_commands.command(description=locale_str("Switch to one of your threads: your next images go into it"))
+    @app_commands.describe(thread=_WHICH)
     async def use(self, interaction: Interaction, thread: Name) -> None:
         await promise(interaction)
         used = await self.client.threads.use(origin_of(interaction), thread)
-        said = f"This is your current thread now: **{safe(used.title, 200)}**. What you make here belongs to it."
-        await tell(interaction, notice(said))
+        await tell(interaction, notice(SWITCHED(title=safe(used.title, 200))))
 
-    @app_commands.command(description="The images of one of your threads")
-    @app_commands.describe(thread="Which of your threads; your current one if left out")
+    @app_commands.command(description=locale_str("Show the images of one of your threads"))
+    @app_commands.describe(thread=_WHICH_OR_CURRENT)
     async def show(self, interaction: Interaction, thread: Name | None = None) -> None:
         await answer_later(interaction)
         await fill(interaction, gallery_card(await self.client.threads.show(origin_of(interaction), thread)))
 
-    @app_commands.command(description="Give one of your threads another title")
-    @app_commands.describe(title="What to call it", thread="Which of your threads; your current one if left out")
+    @app_commands.command(description=locale_str("Rename one of your threads"))
+    @app_commands.describe(title=locale_str("The new title"), thread=_WHICH_OR_CURRENT)
     async def rename(
         self, interaction: Interaction, title: Range[str, 1, TITLE_AT_MOST], thread: Name | None = None
     ) -> None:
         await promise(interaction)
         before, named = await self.client.threads.rename(origin_of(interaction), thread, title)
-        await tell(interaction, notice(f"{safe(before.title, 200)} is called **{safe(named, 200)}** now."))
+        await tell(interaction, notice(RENAMED(before=safe(before.title, 200), title=safe(named, 200))))
 
-    @app_commands.command(description="Delete one of your threads with what was made in it; asks first")
-    @app_commands.describe(thread="Which of your threads")
+    @app_commands.command(description=locale_str("Delete one of your threads and everything in it; asks first"))
+    @app_commands.describe(thread=_WHICH)
     async def delete(self, interaction: Interaction, thread: Name) -> None:
         await promise(interaction)
         view = await self.client.threads.deletable(origin_of(interaction), thread)

@@ -1,1 +1,1 @@
-"""Try the bot without any account: a page that looks like Discord, and a stand-in for the image services."""
+"""Try the bot without an account: a page that looks like Discord, and the image services' stand-in."""

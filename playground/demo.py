@@ -1,4 +1,4 @@
-"""``python -m bot demo``: the whole path without a browser, with what people would see printed as it happens.
+"""``python -m bot demo``: the whole path without a browser; prints what people would see as it happens.
 
 A member asks each engine for pictures, an admin asks what was spent. The pictures are downloaded from the messages as a
 person would do it, looked at, and the money is counted once more from the outside.
@@ -24,7 +24,7 @@ from bot.config import Settings
 from bot.text import credits_text
 from bot.ui.cards.layout import custom_id
 from fakes.services import StandIn
-from playground.plain import lines
+from playground.plain_text import lines
 from playground.studio import Studio, open_studio
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _OVER = re.compile(re.escape(custom_id("details", 0)).removesuffix("0") + r"(\d+
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the member asks an engine for, and what must come of it."""
+    """What the member asks of an engine, and the expected result."""
 
     engine: str
     options: Mapping[str, str | int]
@@ -75,7 +75,7 @@ ORDERS = (
 async def play(
     settings: Settings, *, services: StandIn | None = None, clock: Clock | None = None, out: Path = OUT
 ) -> int:
-    """Run the demo; what is delivered stands in the folder ``out`` then. Returns 0 only if all of it was right."""
+    """Run the demo and save what is delivered in the folder ``out``. Returns 0 if everything was right."""
     services = services or StandIn(seconds=PAINTING)
     await asyncio.to_thread(_empty, out)
     with _without_chatter():
@@ -97,7 +97,7 @@ async def play(
 
 @contextmanager
 def _without_chatter() -> Iterator[None]:
-    """Keep the log to warnings: the cards are to be read here."""
+    """Log warnings only, so that the cards can be read."""
     before = logging.root.manager.disable
     logging.disable(logging.INFO)
     try:
@@ -108,7 +108,7 @@ def _without_chatter() -> Iterator[None]:
 
 @dataclass(slots=True)
 class _Card:
-    """A message that is watched: what it said last, and whether its job is over."""
+    """A message that is followed: its last text, and whether its job has ended."""
 
     label: str
     said: list[str] = field(default_factory=list)
@@ -116,7 +116,7 @@ class _Card:
 
 
 class _Show:
-    """One run: what is said is printed and kept."""
+    """One run. Everything printed goes to the transcript too."""
 
     def __init__(self, studio: Studio, out: Path) -> None:
         self.said: list[str] = []
@@ -163,7 +163,7 @@ class _Show:
             self._look(message_id)
 
     def _look(self, message_id: int) -> None:
-        """Print what is new on a card."""
+        """Print the new lines of a card."""
         card = self._cards[message_id]
         components = self._backend.get_message(self._world.channel.id, message_id).components
         now = lines(components, now=time.time(), names=self._names)
@@ -183,7 +183,7 @@ class _Show:
     # --- checking -----------------------------------------------------------------------------------------------
 
     async def _collect(self, message_id: int, order: Order) -> int:
-        """Wait for the pictures of an order, download them, look at each. Returns what they cost, in millicredits."""
+        """Wait for the images of an order, download and check them. Returns their cost in millicredits."""
         card = self._cards[message_id]
         await card.over.wait()
         message = self._backend.get_message(self._world.channel.id, message_id)
@@ -199,7 +199,7 @@ class _Show:
         return await self._cost(message.components, order)
 
     async def _cost(self, components: Any, order: Order) -> int:
-        """What the bot counted for the job, compared with what the service charged where that can be known exactly."""
+        """Compare what the bot counted for the job with what the service charged, where that is exact."""
         job_id = _job_id(components)
         if job_id is None:
             return 0
@@ -212,7 +212,7 @@ class _Show:
         return view.captured
 
     async def _ask_for_the_usage(self, spent: int) -> None:
-        """Let the admin ask what was spent, and see that it is what the jobs cost together."""
+        """Let the admin get a report, and check that it equals the cost of all jobs."""
         admin = self._world.admin
         self.say(f"\n{self._names[admin.id]} types /usage report")
         result = await admin.slash(self._world.channel, "usage report")
@@ -226,13 +226,13 @@ class _Show:
 
 
 def _job_id(components: object) -> int | None:
-    """The job of a card that is over."""
+    """The job of a finished card."""
     found = _OVER.search(str(components))
     return int(found[1]) if found else None
 
 
 def _size(data: bytes) -> tuple[int, int] | None:
-    """Width and height of a picture that can be decoded to its end, else None."""
+    """Width and height of an image that can be decoded to its end, otherwise None."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.load()
@@ -242,7 +242,7 @@ def _size(data: bytes) -> tuple[int, int] | None:
 
 
 def _empty(folder: Path) -> None:
-    """Take away the pictures and the transcript that an earlier run left."""
+    """Remove the images and the transcript of an earlier run."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in (*folder.glob("*.png"), *folder.glob("*.webp"), folder / TRANSCRIPT):
         path.unlink(missing_ok=True)

@@ -43,9 +43,9 @@ async def serve(settings: Settings, stop: asyncio.Event, *, port: int = PORT) ->
 
 @asynccontextmanager
 async def free_port(world: World, port: int) -> AsyncIterator[Preview]:
-    """Open the page at this port, or say that it is in use and open it at another."""
+    """Open the page on this port, or say that it is in use and take another."""
     # SimCord is not imported before the studio has done so.
-    from playground.live import open_page
+    from playground.live_page import open_page
 
     async with AsyncExitStack() as stack:
         try:

@@ -1,4 +1,11 @@
-"""The whole playground without anything to look at: the real bot, in a world of its own, before painted pictures."""
+"""The playground without its page: the real bot, on SimCord, with the image services' stand-in.
+
+    async with open_studio(settings, services) as studio:
+        ada = studio.world.members[0]
+        await ada.slash(studio.world.channel, "imagine", prompt="a fox")
+
+Tests use the Studio of tests/cogs/conftest.py, which has a clock that skips waiting.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +37,7 @@ GRACE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """What runs: ``runtime`` is the bot, ``world`` the Discord around it, ``services`` the stand-in that paints."""
+    """``runtime`` is the bot, ``world`` the Discord around it, ``services`` the stand-in."""
 
     runtime: Runtime
     world: World
@@ -39,7 +46,7 @@ class Studio:
 
 @asynccontextmanager
 async def open_studio(settings: Settings, services: StandIn, *, clock: Clock | None = None) -> AsyncIterator[Studio]:
-    """Open everything, on loopback and in a folder that goes away at the end, and let the bot work.
+    """Start everything, on loopback and in a temporary folder.
 
     Of ``settings`` the limits count. Keys and data of the real bot are not touched.
     """
@@ -67,7 +74,7 @@ async def open_studio(settings: Settings, services: StandIn, *, clock: Clock | N
 
 
 def _meet_simcord() -> None:
-    """Import SimCord. It tries the library out as it is imported, and what the library says to that is for nobody."""
+    """Import SimCord without the warnings that discord.py logs meanwhile."""
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     state = logging.getLogger("discord.state")
     before = state.level

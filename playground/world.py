@@ -1,4 +1,4 @@
-"""The place where the playground happens: a server with a channel, two members and an admin, and the bot in it.
+"""The world of the playground: a server with a channel, two members, an admin and the bot.
 
 SimCord plays Discord. Its clock stands still and moves by hand, which suits tests; people who look at a page want
 the time of day, so the world here runs on a clock of its own.
@@ -31,7 +31,7 @@ CDN = "https://cdn.simcord.invalid"
 
 
 class WallClock:
-    """The time of day for SimCord. What it is told to skip is added to it."""
+    """The time of day for SimCord, plus what it was told to skip."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
@@ -53,7 +53,7 @@ class WallClock:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody in the server, as the world is set up."""
+    """A person in the server."""
 
     name: str
     colour: str
@@ -66,7 +66,7 @@ BOT_COLOUR = "#3a6ea5"
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The running world. ``pictures`` are the avatars by the address that the page looks for them at."""
+    """The running world. ``pictures`` maps the addresses of avatars to the images."""
 
     env: simcord.Env
     server: simcord.GuildHandle
@@ -76,18 +76,18 @@ class World:
 
     @property
     def members(self) -> tuple[simcord.MemberActor, ...]:
-        """The people without special permissions."""
+        """People without special permissions."""
         return self.people[:-1]
 
     @property
     def admin(self) -> simcord.MemberActor:
-        """The one who may manage the server and its messages."""
+        """The person who may manage the server and its messages."""
         return self.people[-1]
 
 
 @asynccontextmanager
 async def open_world(client: discord.Client) -> AsyncIterator[World]:
-    """Log the bot in to a new world and let people join it; the bot's own tasks are cancelled at the end."""
+    """Log the bot in to a new world and let people join. The bot's own tasks are cancelled at the end."""
     shards = 1 if isinstance(client, discord.AutoShardedClient) else None
     env = simcord.Env(client, check_errors=False, settle_timeout=PATIENCE, shard_count=shards)
     env.backend.clock = WallClock()  # type: ignore[assignment]  # it has all of the clock's methods, not its class
@@ -138,7 +138,7 @@ def _address(user_id: int, avatar_hash: str) -> str:
 
 
 def avatar(name: str, colour: str) -> bytes:
-    """A PNG with the first letter of a name on a colour."""
+    """A PNG with the first letter of a name on a coloured background."""
     image = Image.new("RGB", (AVATAR_SIZE, AVATAR_SIZE), colour)
     draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(size=AVATAR_SIZE * 0.55)

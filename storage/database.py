@@ -1,4 +1,4 @@
-"""The database: one connection that writes, a few that read, one program at a time, the schema up to date."""
+"""The database: one writing connection, a few reading ones, one program at a time, an up-to-date schema."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy import URL, make_url, select
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from storage.errors import StorageError
+from storage.errors import Fault, StorageError
 from storage.files import make_file, make_folder
 from storage.migrations import FOLDER, known_versions
 from storage.pools import apart
@@ -28,12 +28,12 @@ __all__ = ["AsyncConnection", "Database", "InstanceLock", "StorageError", "datab
 _DRIVER = "sqlite+aiosqlite"
 
 _READERS = 4
-# A copy takes minutes at most.
+# A backup takes minutes at most; an unfinished one that is older was abandoned.
 _HALF_SECONDS = 3600.0
 
 
 class Database:
-    """An open database whose schema is current."""
+    """An open database whose schema is up to date."""
 
     def __init__(self, path: Path, writer: AsyncEngine, readers: AsyncEngine) -> None:
         self._path = path
@@ -44,13 +44,13 @@ class Database:
 
     @classmethod
     async def open(cls, url: str) -> Database:
-        """Open a database that was migrated.
+        """Open a migrated database.
 
         Raises StorageError if the file is not a database of this version or cannot be written.
         """
         path = database_path(url)
         await apart(check_current, path)
-        # The parameters of a statement hold prompts and interaction tokens, which belong in no error's text.
+        # Parameters hold prompts and interaction tokens, which must not be in the text of an error.
         options: dict[str, Any] = {"max_overflow": 0, "hide_parameters": True}
         writer = create_async_engine(
             url, pool_size=1, connect_args=_connection("BEGIN IMMEDIATE", connection.WRITER), **options
@@ -60,7 +60,7 @@ class Database:
         )
         database = cls(path, writer, readers)
         try:
-            # A file that cannot be written is found out now and not when the first job comes.
+            # Find out now if the file cannot be written, and not at the first job.
             async with database.write() as tx:
                 await tx.scalar(select(1))
         except BaseException:
@@ -70,20 +70,20 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A writing transaction: committed at the end, rolled back on any exception or cancellation.
+        """A write transaction: committed at the end, rolled back on any exception or cancellation.
 
         Writers take turns. A commit that has begun is finished even if the task is cancelled meanwhile. Raises
-        StorageError for what is wrong with the file or the disk.
+        StorageError if something is wrong with the file or the disk.
         """
         if self._writing is asyncio.current_task():
-            raise RuntimeError("a transaction within a transaction of the same task would wait for itself")
+            raise RuntimeError("a transaction inside a transaction of the same task would wait for itself")
         async with self._turn:
             self._writing = asyncio.current_task()
             try:
-                with connection.plainly(self._path):
+                with connection.translated_errors(self._path):
                     async with self._writer.connect() as tx:
                         await tx.begin()
-                        # Whatever is raised here closes the connection, which rolls back.
+                        # An exception here closes the connection, which rolls back.
                         yield tx
                         await _to_the_end(_commit(tx))
             finally:
@@ -91,18 +91,18 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for reading: all statements see the same state. Raises StorageError like `write`."""
-        with connection.plainly(self._path):
+        """A read transaction: all statements see the same state. Raises StorageError as `write` does."""
+        with connection.translated_errors(self._path):
             async with self._readers.connect() as conn:
                 yield conn
 
     async def compact(self) -> bool:
-        """Leave nothing of what was deleted in the files; False if a reader held some of it, so that it is still due.
+        """Remove the remains of deleted rows from the files. Returns False if a reader prevented part of it.
 
-        Who wants to write waits meanwhile: some seconds for each gigabyte. Raises StorageError.
+        Blocks writers for some seconds per gigabyte. Raises StorageError.
         """
         async with self._turn:
-            with connection.plainly(self._path):
+            with connection.translated_errors(self._path):
                 return await apart(connection.compact, self._path)
 
     async def size(self) -> int:
@@ -116,11 +116,11 @@ class Database:
 
 
 class InstanceLock:
-    """The right to run on a database, for one process at a time: `async with InstanceLock(url): …`.
+    """The exclusive right to run on a database, for one process: `async with InstanceLock(url): …`.
 
-    With `folder` also the right to what is beside it there, whatever database another process may use. Links make no
-    difference: the lock is where the file really is. Entering raises StorageError if another process has it. The
-    system gives it back when a process dies.
+    With `folder` also the exclusive right to that folder, whatever database another process uses. Links make no
+    difference: the lock is beside the real file. Entering raises StorageError if another process holds it. The system
+    releases it when the process dies.
     """
 
     def __init__(self, url: str, folder: Path | None = None) -> None:
@@ -140,59 +140,59 @@ class InstanceLock:
     def _acquire(self) -> None:
         with ExitStack() as held:
             file = self._path.resolve()
-            with connection.usable(file.parent):
+            with connection.translated_os_errors(file.parent):
                 make_folder(file.parent)
-                # By its other name it could be locked, and have its log, somewhere else.
+                # Under its other name it would have another lock and another log.
                 if file.is_file() and file.stat().st_nlink > 1:
-                    raise StorageError(f"The database {self._path} has several names (hard links): leave it one.")
+                    raise StorageError(Fault.SEVERAL_NAMES, path=self._path)
                 _lock(held, file.with_name(f"{file.name}.lock"), self._path)
             if self._folder is not None:
                 folder = self._folder.resolve()
-                with connection.usable(folder):
+                with connection.translated_os_errors(folder):
                     make_folder(folder)
                     _lock(held, folder / "easel.lock", self._folder)
             self._held = held.pop_all()
 
 
 def _lock(held: ExitStack, file: Path, what: Path) -> None:
-    # Taken in one thread and given back in another.
+    # Acquired in one thread and released in another.
     lock = FileLock(file, timeout=0, mode=0o600, thread_local=False)
     try:
         held.enter_context(lock)
     except Timeout as error:
-        raise StorageError(f"Easel is already running on {what}. Stop that one first.") from error
+        raise StorageError(Fault.ALREADY_RUNNING, path=what) from error
 
 
 async def migrate(url: str, backup_to: Path | None = None, *, migrations: Path = FOLDER) -> None:
-    """Bring the database up to this program's version, making it if there is none.
+    """Bring the database up to this program's version, and make it if it does not exist.
 
-    An older one is copied first, into the folder `backup_to` (default: `backups` beside the file), where the latest
-    few such copies are kept; what is left of copies that were never finished goes. Either all steps are done or
-    nothing is changed. Only the holder of the InstanceLock may call it. Raises StorageError.
+    An older one is copied first into the folder `backup_to` (default: `backups` beside the file), where the latest few
+    such copies are kept; unfinished copies are removed. Either all steps are done or nothing is changed. Only the
+    holder of the InstanceLock may call it. Raises StorageError.
     """
     path = database_path(url)
     await apart(_migrate, path, backup_to or path.parent / "backups", migrations)
 
 
 def database_url(path: Path) -> str:
-    """The address of this file, whatever signs are in its name."""
+    """The address of this file, whatever characters are in its name."""
     return URL.create(_DRIVER, database=str(path)).render_as_string(hide_password=False)
 
 
 def database_path(url: str) -> Path:
-    """The file that the address speaks of. Raises StorageError for an address of another kind."""
+    """The file of this address. Raises StorageError for another kind of address."""
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise StorageError("The database's address must look like sqlite+aiosqlite:///data/easel.db.") from error
+        raise StorageError(Fault.BAD_ADDRESS) from error
     if parsed.drivername != _DRIVER or not parsed.database or parsed.database.startswith((":", "file:")):
-        raise StorageError("The database's address must look like sqlite+aiosqlite:///data/easel.db.")
+        raise StorageError(Fault.BAD_ADDRESS)
     return Path(parsed.database)
 
 
 def _migrate(path: Path, backup_to: Path, folder: Path) -> None:
     backups.clear_halves(backup_to, time.time() - _HALF_SECONDS)
-    with connection.usable(path.parent):
+    with connection.translated_os_errors(path.parent):
         backups.remove(path.with_name(f"{path.name}{backups.RESTORING}"))
         make_folder(path.parent)
         known = known_versions(folder)
@@ -204,7 +204,7 @@ def _migrate(path: Path, backup_to: Path, folder: Path) -> None:
             make_file(path)
             upgrade(path, folder)
         except StorageError:
-            # The database is unchanged: the copies of many starts that fail would fill the disk.
+            # The database is unchanged; the copies of many failed starts would fill the disk.
             if copy is not None:
                 copy.unlink()
             raise
@@ -221,13 +221,13 @@ async def _commit(tx: AsyncConnection) -> None:
     try:
         await tx.commit()
     except BaseException:
-        # SQLAlchemy holds the transaction for over, SQLite does not: the next one could not begin on this connection.
+        # SQLAlchemy considers the transaction over, SQLite does not, so the connection cannot be used again.
         await tx.invalidate()
         raise
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await the work even if the task is cancelled meanwhile; the cancellation goes on afterwards."""
+    """Finish the work even if the task is cancelled meanwhile; then the cancellation continues."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

@@ -13,18 +13,19 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, insert, or_, select, union, update
+from sqlalchemy import bindparam, delete, insert, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.errors import StorageError
+from storage.errors import Fault, StorageError
 from storage.files import make_folder, put_in_place
 from storage.pools import Pools
-from storage.records import UNSHOWN, JobStatus, StoredImage
+from storage.records import UNLISTED, UNSHOWN, JobStatus, StoredImage
 
 _IMAGES = tables.images.c
 _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
+_REMOVALS = tables.removals.c
 
 # Made once: to put a statement together takes longer than to carry it out.
 _ADD_IMAGE = insert(tables.images).returning(_IMAGES.position, _IMAGES.id)
@@ -34,6 +35,9 @@ _IMAGES_OF = (
     .where(_SUBMISSIONS.job_id.in_(bindparam("jobs", expanding=True)))
     .order_by(_SUBMISSIONS.job_id, _SUBMISSIONS.position, _IMAGES.position)
 )
+
+# A file may be noted twice; to remove it twice does no harm.
+_ADD_REMOVAL = insert(tables.removals).prefix_with("OR IGNORE", dialect="sqlite")
 
 _ASIDE = ".part"
 
@@ -118,7 +122,7 @@ class ImageFiles:
         try:
             yield
         except OSError as error:
-            raise StorageError(f"The image files in {self._folder} cannot be used: {error.strerror}.") from error
+            raise StorageError(Fault.FILES_UNUSABLE, path=self._folder, reason=error.strerror) from error
 
 
 class NewImage(NamedTuple):
@@ -169,7 +173,7 @@ async def old_images(
             _IMAGES.file.is_not(None),
             _IMAGES.created_at < before,
             _JOBS.status.not_in([status.value for status in UNSHOWN]),
-            or_(_JOBS.status != JobStatus.KEPT.value, _JOBS.ended_at < kept_before),
+            or_(_JOBS.status != JobStatus.UNDELIVERED.value, _JOBS.ended_at < kept_before),
             # What was shown late is kept from then on as long as anything else.
             or_(_JOBS.delivered_at.is_(None), _JOBS.delivered_at < before),
         )
@@ -238,3 +242,47 @@ async def forget_files(tx: AsyncConnection, ids: Iterable[int]) -> None:
     gone = [{"image": image_id} for image_id in ids]
     if gone:
         await tx.execute(update(tables.images).where(_IMAGES.id == bindparam("image")).values(file=None), gone)
+
+
+async def images_of_thread(
+    conn: AsyncConnection, user_id: int, thread_id: int, *, limit: int, offset: int = 0
+) -> list[tuple[int, StoredImage]]:
+    """The images of the person's thread with the ids of their jobs: the latest job first, each as on its card."""
+    statement = (
+        select(_JOBS.id.label("of_job"), tables.images)
+        .join(tables.submissions, _SUBMISSIONS.job_id == _JOBS.id)
+        .join(tables.images, _IMAGES.submission_id == _SUBMISSIONS.id)
+        .where(
+            _JOBS.thread_id == thread_id,
+            _JOBS.user_id == user_id,
+            _JOBS.status.not_in([status.value for status in UNLISTED]),
+        )
+        .order_by(_JOBS.id.desc(), _SUBMISSIONS.position, _IMAGES.position)
+        .limit(limit)
+        .offset(offset)
+    )
+    rows = [dict(row) for row in (await conn.execute(statement)).mappings()]
+    return [(row.pop("of_job"), StoredImage(**row)) for row in rows]
+
+
+# --- files that have to go -------------------------------------------------------------------------------------------
+
+
+async def add_removals(tx: AsyncConnection, files: Iterable[str]) -> None:
+    """Note files whose records go in this transaction."""
+    rows = [{"file": file} for file in set(files)]
+    if rows:
+        await tx.execute(_ADD_REMOVAL, rows)
+
+
+async def pending_removals(conn: AsyncConnection, *, after: str = "", limit: int) -> list[str]:
+    """The names of files that have to go, in order, those that come after this one."""
+    statement = select(_REMOVALS.file).where(after < _REMOVALS.file).order_by(_REMOVALS.file).limit(limit)
+    return list((await conn.execute(statement)).scalars())
+
+
+async def finish_removals(tx: AsyncConnection, files: Iterable[str]) -> None:
+    """Cross off files that are gone."""
+    rows = [{"gone": file} for file in files]
+    if rows:
+        await tx.execute(delete(tables.removals).where(bindparam("gone") == _REMOVALS.file), rows)

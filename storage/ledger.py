@@ -1,14 +1,14 @@
-"""The ledger: append-only entries of what is held, was spent and was given. Amounts are millicredits.
+"""The ledger: append-only entries of what is held, spent and granted. Amounts are millicredits.
 
-A submission's entries are its `hold`, and later either a `release` or a `capture` with a `release`: their sum is what
-it costs at that moment. Every entry of a submission counts in the period of its hold. `grant` and `adjust` are a
-person's balance beside it and count in no sum of spending; what a submission takes of that balance is the `granted`
-part of its entries. Each entry says where it was asked for, so that reports need the ledger alone.
+The entries of a submission are its ``hold``, and later either a ``release`` or a ``capture`` with a ``release``: their
+sum is its current cost. Every entry of a submission counts in the period of its hold. ``grant`` and ``adjust`` make up
+a person's extra credits and count in no sum of spending; what a submission takes of these is the ``granted`` part of
+its entries. Each entry says where the request was made, so that reports need only the ledger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +23,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    or_,
     select,
     text,
     union_all,
@@ -39,7 +40,10 @@ _LEDGER = tables.ledger.c
 _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
 
-# Made once: to put a statement together takes longer than to carry it out.
+ENTRIES_AT_ONCE = 2000
+"""How many entries are read at a time where all are wanted."""
+
+# Made once: to build a statement takes longer than to run it.
 _COSTS_OF = (
     select(tables.ledger)
     .join(tables.submissions, _SUBMISSIONS.id == _LEDGER.submission_id)
@@ -59,7 +63,7 @@ _HOLD_ENTRY = insert(tables.ledger).values(
 )
 _COLUMNS = [column for column in tables.ledger.columns if not column.primary_key]
 _ENTRY = insert(tables.ledger)
-# In one statement, so that of two entries never one alone is written, even if the caller goes on after the refusal.
+# One statement, so that never only one of the two is written, even if the caller goes on after an error.
 _TWO_ENTRIES = insert(tables.ledger).from_select(
     [column.name for column in _COLUMNS],
     union_all(
@@ -69,13 +73,13 @@ _TWO_ENTRIES = insert(tables.ledger).from_select(
         )
     ),
 )
-# The amounts stay as they are; but reports count by its outcome what ended without a capture.
+# The amounts stay, but reports take a release with an outcome for the end of a request without a capture.
 _NOT_FREE_AFTER_ALL = (
     update(tables.ledger)
     .where(_LEDGER.submission_id == bindparam("of"), _LEDGER.kind == "release")
     .values(outcome=None)
 )
-# A hold, with what is known of its submission by now.
+# A hold, with the number of images and the status of its submission.
 _HOLD_OF = select(
     tables.ledger,
     select(func.count()).where(tables.images.c.submission_id == bindparam("of")).scalar_subquery().label("made"),
@@ -95,10 +99,10 @@ class EntryKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One entry. `amount` is signed; `raw_amount` is in the provider's own millicredits.
+    """One entry. ``amount`` is signed; ``raw_amount`` is in the provider's own millicredits.
 
-    `granted` is the part of the amount that the person's grants pay for. `images` is set with a capture, and `outcome`
-    with the release of what was not captured: how the submission ended.
+    ``granted`` is the part of the amount that the person's grants pay for. ``images`` is set for a capture, and
+    ``outcome`` for a release without a capture: how the submission ended.
     """
 
     id: int
@@ -122,8 +126,39 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Which entries count: those of a server, of a person, of a time; None: all. Times are Unix milliseconds.
+
+    ``since`` is included, ``until`` is not.
+    """
+
+    server_id: int | None = None
+    user_id: int | None = None
+    since: int | None = None
+    until: int | None = None
+
+    def conditions(self, *, indexed: bool = True) -> list[ColumnElement[bool]]:
+        """The conditions of a statement on the ledger; without ``indexed`` SQLite finds no index for them."""
+
+        def its(column: ColumnElement[int]) -> ColumnElement[int]:
+            return column if indexed else column + literal_column("0")
+
+        wanted: list[ColumnElement[bool]] = []
+        if self.server_id is not None:
+            wanted.append(its(_LEDGER.server_id) == self.server_id)
+        if self.user_id is not None:
+            wanted.append(its(_LEDGER.user_id) == self.user_id)
+        if self.since is not None:
+            wanted.append(its(_LEDGER.counted_at) >= self.since)
+        if self.until is not None:
+            wanted.append(its(_LEDGER.counted_at) < self.until)
+        # Always true, but leads to the index in the order of time.
+        return wanted or [its(_LEDGER.counted_at) >= 0]
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
-    """Millicredits spent (exactly known and estimated ones), held for what is not over, and the number of captures."""
+    """Millicredits spent (exact and estimated), held for unfinished submissions, and the number of captures."""
 
     spent: int
     spent_exact: int
@@ -133,7 +168,7 @@ class Totals:
 
 
 class Hold(NamedTuple):
-    """What is to be held for a submission; `granted` of it comes out of grants."""
+    """The amount to hold for a submission; ``granted`` of it is paid from grants."""
 
     submission_id: int
     engine: str
@@ -142,7 +177,7 @@ class Hold(NamedTuple):
 
 
 async def hold(tx: AsyncConnection, *holds: Hold, user_id: int, server_id: int | None, at: int) -> None:
-    """Hold the amounts for submissions; `at` decides in which period they count.
+    """Hold the amounts for submissions; they count in the period of ``at``.
 
     Raises StorageError if one of the submissions has its hold already.
     """
@@ -170,14 +205,14 @@ async def capture(
     at: int,
     reopened: bool = False,
 ) -> None:
-    """Record what the submission cost, which may be above its hold, and release the whole hold.
+    """Record what the submission cost, which may exceed its hold, and release the whole hold.
 
-    Of one that was ``reopened`` the hold was released when it ended for the first time. Raises StorageError, and writes
+    The hold of a ``reopened`` submission was released when it ended for the first time. Raises StorageError, and writes
     nothing, if it has no hold or was captured or (unless reopened) released before.
     """
     _not_negative(amount)
     held, made, _ = await _hold_of(tx, submission_id)
-    # The period's own credits pay first, the grants what is beyond them.
+    # The credits of the period are used first, then the grants.
     granted = min(held.granted, max(0, amount - (held.amount - held.granted)))
     paid = {"exact": exact, "raw_amount": raw_amount, "granted": granted, "images": made}
     spent = _following(held, EntryKind.CAPTURE, amount, at) | paid
@@ -193,7 +228,7 @@ async def capture(
 
 
 async def release(tx: AsyncConnection, submission_id: int, *, at: int, note: str | None = None) -> None:
-    """Give the hold back: the submission, which has ended, costs nothing.
+    """Release the hold of a submission that has ended and costs nothing.
 
     Raises StorageError, and writes nothing, if it has no hold or was captured or released before.
     """
@@ -206,7 +241,7 @@ async def release(tx: AsyncConnection, submission_id: int, *, at: int, note: str
 async def grant(
     tx: AsyncConnection, *, user_id: int, server_id: int | None, amount: int, note: str | None, at: int
 ) -> None:
-    """Give a user credits of their own, which do not lapse."""
+    """Grant a user extra credits, which do not expire."""
     _not_negative(amount)
     entry = _entry(EntryKind.GRANT, None, user_id, server_id, None, amount, counted_at=at, at=at)
     await tx.execute(_ENTRY, entry | {"note": note})
@@ -215,7 +250,7 @@ async def grant(
 async def adjust(
     tx: AsyncConnection, *, user_id: int, server_id: int | None, amount: int, note: str | None, at: int
 ) -> None:
-    """Correct what a user was granted, up or (a negative amount) down."""
+    """Change a user's extra credits; a negative amount takes some back."""
     entry = _entry(EntryKind.ADJUST, None, user_id, server_id, None, amount, counted_at=at, at=at)
     await tx.execute(_ENTRY, entry | {"note": note})
 
@@ -223,13 +258,13 @@ async def adjust(
 async def spent_and_held(
     conn: AsyncConnection, *, since: int, user_id: int | None = None, server_id: int | None = None
 ) -> int:
-    """Millicredits spent and held since then: by the user, in the server, by both, or (neither given) by everybody."""
+    """Millicredits spent and held since then by the user, in the server, by both, or (neither given) by everybody."""
     statement = select(func.sum(_LEDGER.amount)).where(_of_submissions(), *_scope(since, user_id, server_id))
     return int((await conn.execute(statement)).scalar_one() or 0)
 
 
 async def without_grants(conn: AsyncConnection, *, since: int, user_id: int, server_id: int) -> int:
-    """Millicredits that the user spent and has held in the server since then, without what their grants pay for."""
+    """Millicredits that the user spent and has held in the server since then, without those paid from grants."""
     own = func.sum(_LEDGER.amount - _LEDGER.granted)
     statement = select(own).where(_of_submissions(), *_scope(since, user_id, server_id))
     return int((await conn.execute(statement)).scalar_one() or 0)
@@ -237,20 +272,20 @@ async def without_grants(conn: AsyncConnection, *, since: int, user_id: int, ser
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """A person's grants in a server, in millicredits: what was given (and corrected), and what is taken of it."""
+    """A person's extra credits in a server, in millicredits: how much was given, and how much of it is used."""
 
     given: int
     used: int
 
     @property
     def left(self) -> int:
-        """What can still be taken: nothing once a correction went below what was used."""
+        """What can still be used: 0 if more was used than is given now."""
         return max(0, self.given - self.used)
 
 
 async def balance(conn: AsyncConnection, *, user_id: int, server_id: int) -> Balance:
-    """The user's grants in the server, over all time: they do not lapse."""
-    # The words of the index, so that it can be used.
+    """The user's extra credits in the server."""
+    # The condition of the partial index, word for word, so that it is used.
     few = text("(ledger.granted <> 0 OR ledger.engine IS NULL)")
     given = _sum_where(_LEDGER.engine.is_(None))
     statement = select(given, func.coalesce(func.sum(_LEDGER.granted), 0)).where(
@@ -284,6 +319,24 @@ async def costs_of(conn: AsyncConnection, job_id: int) -> dict[int, list[LedgerE
     return costs
 
 
+async def entries(conn: AsyncConnection, scope: Scope) -> AsyncIterator[list[LedgerEntry]]:
+    """Every entry of the scope in the order of time, some at a time."""
+    statement = select(tables.ledger).order_by(_LEDGER.counted_at, _LEDGER.id).limit(ENTRIES_AT_ONCE)
+    statement = statement.where(*scope.conditions())
+    after: LedgerEntry | None = None
+    while True:
+        page = statement
+        if after is not None:
+            later = and_(_LEDGER.counted_at == after.counted_at, _LEDGER.id > after.id)
+            page = page.where(_LEDGER.counted_at >= after.counted_at, or_(_LEDGER.counted_at > after.counted_at, later))
+        rows = (await conn.execute(page)).mappings().all()
+        if not rows:
+            return
+        found = [_record(row) for row in rows]
+        yield found
+        after = found[-1]
+
+
 def _of_submissions() -> ColumnElement[bool]:
     ours: ColumnElement[bool] = _LEDGER.kind.in_(
         (EntryKind.HOLD.value, EntryKind.CAPTURE.value, EntryKind.RELEASE.value)
@@ -298,7 +351,7 @@ def _scope(since: int | None, user_id: int | None, server_id: int | None) -> lis
     if user_id is not None:
         wanted.append(_LEDGER.user_id == user_id)
     if server_id is not None:
-        # Of the two a person's entries are far fewer: this keeps the planner from reading all of the server's.
+        # A person has far fewer entries than a server: + 0 keeps SQLite from reading all of the server's.
         wanted.append((_LEDGER.server_id if user_id is None else _LEDGER.server_id + literal_column("0")) == server_id)
     return wanted
 
@@ -345,7 +398,7 @@ def _entry(
 
 
 def _following(held: LedgerEntry, kind: EntryKind, amount: int, at: int) -> dict[str, Any]:
-    """An entry of the same submission as this hold."""
+    """Another entry of the submission of this hold."""
     facts = (held.submission_id, held.user_id, held.server_id, held.engine)
     known = {"job_id": held.job_id, "channel_id": held.channel_id, "position": held.position}
     return _entry(kind, *facts, amount, counted_at=held.counted_at, at=at) | known
@@ -353,7 +406,7 @@ def _following(held: LedgerEntry, kind: EntryKind, amount: int, at: int) -> dict
 
 @contextmanager
 def _refusing(sentence: str) -> Iterator[None]:
-    """An entry that was written before is refused in this sentence."""
+    """Raise StorageError with this sentence for an entry that exists already."""
     try:
         yield
     except IntegrityError as error:
@@ -361,7 +414,7 @@ def _refusing(sentence: str) -> Iterator[None]:
 
 
 async def _hold_of(tx: AsyncConnection, submission_id: int) -> tuple[LedgerEntry, int, str | None]:
-    """The hold of a submission, how many images are recorded of it, and its status, if it is still there."""
+    """The hold of a submission, the number of its images, and its status if it still exists."""
     row = (await tx.execute(_HOLD_OF, {"of": submission_id})).mappings().first()
     if row is None:
         raise StorageError(f"Submission {submission_id} has no hold.")

@@ -1,6 +1,6 @@
-"""Threads for work that blocks: a small pool for each kind, so that one kind never waits for another.
+"""Threads for blocking work: a small pool for each kind, so that one kind never waits for another.
 
-The event loop's default executor is left to the libraries, which look up names in it.
+The event loop's default executor is left to the libraries, which resolve host names in it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PICTURES_AT_ONCE = 2
-"""Pictures that are decoded at the same time: each takes memory for all of its pixels."""
+"""Images that are decoded at the same time: each needs memory for all of its pixels."""
 FILES_AT_ONCE = 4
 
 
@@ -30,11 +30,11 @@ class Pool(ThreadPoolExecutor):
         return super().submit(partial(copy_context().run, fn, *args, **kwargs))
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do the work in one of the threads. Returns and raises what it does."""
+        """Run the work in one of the threads. Returns and raises what it does."""
         return await asyncio.get_running_loop().run_in_executor(self, partial(work, *args, **kwargs))
 
     async def close(self) -> None:
-        """Wait for the work that has begun, and end the threads."""
+        """Wait for running work and end the threads."""
         await apart(self.shutdown, cancel_futures=True)
 
 
@@ -45,16 +45,16 @@ class Pools:
         self.files = Pool("files", FILES_AT_ONCE)
         self.pictures = Pool("pictures", PICTURES_AT_ONCE)
         self.large = asyncio.Lock()
-        """Held while a large picture is decoded."""
+        """Held while a large image is decoded."""
 
     async def close(self) -> None:
-        """Wait for the work that has begun, and end the threads."""
+        """Wait for running work and end the threads."""
         await self.pictures.close()
         await self.files.close()
 
 
 async def apart(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do the work in a thread of its own: for what is rare or may take long, so that no pool is held up by it."""
+    """Run the work in a thread of its own: for rare or long work, so that it blocks no pool."""
     pool = Pool("apart", 1)
     try:
         return await pool.run(work, *args, **kwargs)

@@ -1,7 +1,7 @@
-"""All that is stored on a person: to be handed to them, or deleted.
+"""Everything stored about a person: read for an export, or deleted.
 
-Amounts stay in the ledger when a person has everything deleted: under their id for a while, then under a number that
-is nobody's. Times are Unix milliseconds (UTC).
+Amounts stay in the ledger when a person has everything deleted: under their id until the current periods are over, then
+under a random number. Times are Unix milliseconds (UTC).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Select, Table, Text, delete, func, insert, or_, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage import state, tables
-from storage.quotas import Subject
+from storage import settings, tables
 from storage.records import JobStatus
+from storage.settings import Subject
 
 _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
@@ -25,18 +25,18 @@ _EVENTS = tables.events.c
 _LEDGER = tables.ledger.c
 _DEPARTURES = tables.departures.c
 
-_RUNNING = (JobStatus.WORKING.value, JobStatus.READY.value)
+_UNFINISHED = (JobStatus.WORKING.value, JobStatus.READY.value)
 _COMPACT_DUE = "compact due"
-# Whoever holds it can speak in the bot's name for a while: it is ours and says nothing about the person.
+# A credential of the bot, which says nothing about the person.
 _CREDENTIALS = frozenset({_JOBS.interaction_token})
 
 
 @dataclass(frozen=True, slots=True)
-class Belongings:
-    """How much is stored on a person. `running` jobs are those that are worked on or about to be shown."""
+class Summary:
+    """How much is stored about a person. `unfinished` jobs are being worked on or about to be delivered."""
 
     jobs: int
-    running: int
+    unfinished: int
     images: int
     threads: int
     has_settings: bool
@@ -46,16 +46,16 @@ class Belongings:
         return bool(self.jobs or self.images or self.threads or self.has_settings)
 
 
-async def belongings(conn: AsyncConnection, user_id: int) -> Belongings:
-    """How much there is of this person."""
+async def summary(conn: AsyncConnection, user_id: int) -> Summary:
+    """How much is stored about this person."""
 
     async def count(statement: Select[Any]) -> int:
         return int((await conn.execute(select(func.count()).select_from(statement.subquery()))).scalar_one())
 
     theirs = select(_JOBS.id).where(_JOBS.user_id == user_id)
-    return Belongings(
+    return Summary(
         jobs=await count(theirs),
-        running=await count(theirs.where(_JOBS.status.in_(_RUNNING))),
+        unfinished=await count(theirs.where(_JOBS.status.in_(_UNFINISHED))),
         images=await count(_images_of(user_id).where(or_(_IMAGES.file.is_not(None), _IMAGES.preview.is_not(None)))),
         threads=await count(select(tables.threads.c.id).where(tables.threads.c.user_id == user_id)),
         has_settings=await count(select(tables.user_settings).where(tables.user_settings.c.user_id == user_id)) > 0,
@@ -63,14 +63,14 @@ async def belongings(conn: AsyncConnection, user_id: int) -> Belongings:
 
 
 async def everything(conn: AsyncConnection, user_id: int) -> dict[str, list[dict[str, Any]]]:
-    """Every row on this person, by table: those that name them, and the parts of their jobs. Oldest first."""
+    """Every row about this person, by table: those with their id, and the parts of their jobs. Oldest first."""
     found = {}
     for table in tables.metadata.sorted_tables:
         if "user_id" in table.c:
             found[table.name] = await _rows(conn, table, select(*_shown(table)).where(table.c.user_id == user_id))
     limits = (tables.quotas.c.subject == Subject.USER.value) & (tables.quotas.c.subject_id == user_id)
     found["quotas"] = await _rows(conn, tables.quotas, select(tables.quotas).where(limits))
-    # What admins did about the person; which admin it was is none of theirs.
+    # What admins did about the person, without the admin.
     log = tables.admin_log
     about = type_coerce(log.c.details, Text).contains(f'"{user_id}"', autoescape=True)
     acts = select(*(column for column in log.c if column is not log.c.user_id)).where(about, log.c.user_id != user_id)
@@ -82,10 +82,10 @@ async def everything(conn: AsyncConnection, user_id: int) -> dict[str, list[dict
 
 
 async def delete_all(tx: AsyncConnection, user_id: int, *, due_at: int) -> list[str]:
-    """Delete the person's jobs, threads and settings, and return the names of the files that have to go now.
+    """Delete the person's jobs, threads and settings, and return the names of the files to remove now.
 
-    Their entries in the ledger lose their notes, and lose their id when `due_at` is over. The caller sees to it that
-    none of their jobs is running.
+    Their ledger entries lose their notes now and the person's id at `due_at`. The caller makes sure that none of their
+    jobs is unfinished.
     """
     files = [
         name
@@ -98,13 +98,13 @@ async def delete_all(tx: AsyncConnection, user_id: int, *, due_at: int) -> list[
     await tx.execute(update(tables.ledger).where(_LEDGER.user_id == user_id).values(note=None))
     last = (await tx.execute(select(func.max(_LEDGER.id)).where(_LEDGER.user_id == user_id))).scalar_one()
     if last is not None:
-        await _depart(tx, user_id, last_entry=last, due_at=due_at)
-    await _remains(tx)
+        await _anonymise_later(tx, user_id, last_entry=last, due_at=due_at)
+    await _mark_compact_due(tx)
     return files
 
 
-async def _depart(tx: AsyncConnection, user_id: int, *, last_entry: int, due_at: int) -> None:
-    # Whoever leaves twice is forgotten once, when the later time has come.
+async def _anonymise_later(tx: AsyncConnection, user_id: int, *, last_entry: int, due_at: int) -> None:
+    # Somebody who leaves twice is anonymised once, at the later time.
     mine = _DEPARTURES.user_id == user_id
     before = (await tx.execute(select(_DEPARTURES.due_at).where(mine))).scalar_one_or_none()
     await tx.execute(delete(tables.departures).where(mine))
@@ -112,31 +112,31 @@ async def _depart(tx: AsyncConnection, user_id: int, *, last_entry: int, due_at:
     await tx.execute(insert(tables.departures).values(row))
 
 
-async def make_anonymous(tx: AsyncConnection, now: int) -> int:
-    """Put a random number below 0 in place of the id of everybody whose time is over; how many they were."""
+async def anonymise(tx: AsyncConnection, now: int) -> int:
+    """Replace the id of each person whose time is over by a random negative number; returns how many people."""
     over = (await tx.execute(select(tables.departures).where(_DEPARTURES.due_at <= now))).all()
     for departure in over:
         entries = (_LEDGER.user_id == departure.user_id) & (_LEDGER.id <= departure.last_entry)
         await tx.execute(update(tables.ledger).where(entries).values(user_id=-1 - secrets.randbits(62)))
         await tx.execute(delete(tables.departures).where(_DEPARTURES.user_id == departure.user_id))
     if over:
-        await _remains(tx)
+        await _mark_compact_due(tx)
     return len(over)
 
 
 async def compact_due(conn: AsyncConnection) -> str | None:
-    """If the files may still hold remains of what was deleted: a sign that says since which deletion."""
-    return await state.get(conn, _COMPACT_DUE) or None
+    """A token of the last deletion if the files may still hold remains of deleted rows, else None."""
+    return await settings.get_state(conn, _COMPACT_DUE) or None
 
 
 async def compacted(tx: AsyncConnection, due: str) -> None:
-    """Record that nothing is left of what was deleted up to this sign; a later deletion stays due."""
+    """Record that nothing is left of what was deleted up to this token; a later deletion stays due."""
     if await compact_due(tx) == due:
-        await state.put(tx, _COMPACT_DUE, "")
+        await settings.set_state(tx, _COMPACT_DUE, "")
 
 
-async def _remains(tx: AsyncConnection) -> None:
-    await state.put(tx, _COMPACT_DUE, secrets.token_hex(8))
+async def _mark_compact_due(tx: AsyncConnection) -> None:
+    await settings.set_state(tx, _COMPACT_DUE, secrets.token_hex(8))
 
 
 def _images_of(user_id: int) -> Select[Any]:

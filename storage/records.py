@@ -13,31 +13,86 @@ from sqlalchemy import RowMapping
 
 
 class JobStatus(StrEnum):
-    """Where a job stands: see design, "States"."""
+    """The states of a job."""
 
     PROPOSED = "proposed"
     WORKING = "working"
     READY = "ready"
     DELIVERED = "delivered"
-    KEPT = "kept"
+    UNDELIVERED = "undelivered"
     LAPSED = "lapsed"
     DELETED = "deleted"
 
 
+class DeliveryMethod(StrEnum):
+    """How a result reaches its author."""
+
+    TOKEN = "token"  # noqa: S105 - a code, not a secret
+    """The card was edited with the interaction's token."""
+    BOT_EDIT = "bot_edit"
+    """The card was edited with the bot's own token."""
+    NEW_MESSAGE = "new_message"
+    """A message of its own in the job's channel."""
+    DIRECT_MESSAGE = "direct_message"
+    FOUND_IN_CARD = "found_in_card"
+    """An edit without an answer turned out to have been made."""
+    HISTORY = "history"
+    """A private answer in ``/history``, which no link leads to."""
+    SHARE = "share"
+    """Its author shared it in a channel."""
+    OTHER = "other"
+    """An older version stored something that is no longer understood."""
+
+
+class DeliveryReason(StrEnum):
+    """Why a delivery method could not be used."""
+
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a code, not a secret
+    MESSAGE_GONE = "message_gone"
+    MESSAGE_UNKNOWN = "message_unknown"
+    PLACE_GONE = "place_gone"
+    NOT_ALLOWED = "not_allowed"
+    NO_FILES = "no_files"
+    NOT_PRESENT = "not_present"
+    NO_DMS = "no_dms"
+    DMS_OFF = "dms_off"
+    MAYBE_POSTED = "maybe_posted"
+    MAYBE_SHOWN = "maybe_shown"
+    TOO_LARGE = "too_large"
+    REFUSED = "refused"
+    RESTORED = "restored"
+    """The database was restored from a backup, which does not know what was shown since."""
+    OTHER = "other"
+    """An older version stored something that is no longer understood."""
+
+
+class LapseReason(StrEnum):
+    """Why a job never started."""
+
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    CANCELLED_BY_ADMIN = "cancelled_by_admin"
+    OTHER = "other"
+    """An older version stored something that is no longer understood."""
+
+
 class ShareState(StrEnum):
-    """How far it is with showing a private result to others."""
+    """How far sharing a private result has got."""
 
     POSTING = "posting"
-    """The images are being put into a message, or may be in it: it is looked at before there is another one."""
+    """The message is being sent, or may have been: it is looked for before another one is sent."""
     POSTED = "posted"
 
 
 UNSHOWN = frozenset({JobStatus.PROPOSED, JobStatus.WORKING, JobStatus.READY})
-"""A job in one of these still waits for its images or for being shown, so all of it must stay."""
+"""A job in one of these waits for its images or for delivery, so nothing of it may be deleted."""
+
+UNLISTED = frozenset({JobStatus.LAPSED, JobStatus.DELETED})
+"""Jobs that lists leave out: never confirmed, or deleted."""
 
 
 class SubmissionStatus(StrEnum):
-    """Where one paid request stands."""
+    """The states of a submission."""
 
     QUEUED = "queued"
     SUBMITTING = "submitting"
@@ -89,7 +144,7 @@ ENDED = frozenset(
 )
 UNFINISHED = frozenset(SubmissionStatus) - ENDED
 ON_THEIR_WAY = UNFINISHED - {SubmissionStatus.QUEUED}
-"""These were sent, or may have been."""
+"""Submissions that were sent, or may have been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +166,13 @@ class Job:
     token_expires_at: int | None
     bot_present: bool
     file_limit: int
-    delivery_nonce: str | None
-    delivery_note: str | None
+    attempting: DeliveryMethod | None
+    """A way that was begun and may have worked, written before the request was sent."""
+    delivered_by: DeliveryMethod | None
+    """How it was shown; of an undelivered job, how its card was shown without the images."""
+    delivery_reasons: tuple[DeliveryReason, ...]
+    """Why the methods before that could not be used, in the order in which they were tried."""
+    lapse_reason: LapseReason | None
     resumed_at: int | None
     created_at: int
     updated_at: int
@@ -126,20 +186,29 @@ class Job:
 
     @property
     def public_in(self) -> int | None:
-        """The channel in which everybody may see its result, if there is one."""
+        """The channel in which everybody can see its result, or None."""
         if self.share_state is ShareState.POSTED:
             return self.share_channel_id
         return None if self.private else self.channel_id
 
     def __repr__(self) -> str:
-        # The token is a credential: a record in a log or a traceback must not carry it.
+        # The token is a credential and must not appear in logs or tracebacks.
         return f"Job(id={self.id}, status={self.status.value!r}, user_id={self.user_id})"
 
 
 def job_of(row: RowMapping) -> Job:
     """A row of the table ``jobs`` as a record."""
-    share = row["share_state"]
-    codes = {"status": JobStatus(row["status"]), "share_state": None if share is None else ShareState(share)}
+    codes: dict[str, Any] = {
+        name: None if row[name] is None else kind(row[name])
+        for name, kind in (
+            ("status", JobStatus),
+            ("attempting", DeliveryMethod),
+            ("delivered_by", DeliveryMethod),
+            ("lapse_reason", LapseReason),
+            ("share_state", ShareState),
+        )
+    }
+    codes["delivery_reasons"] = tuple(map(DeliveryReason, row["delivery_reasons"] or ()))
     return Job(**{**{str(name): value for name, value in row.items()}, **codes})
 
 
@@ -178,7 +247,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """How long a request took from sent to finished."""
+    """How long a request took, from sent to finished."""
 
     request: dict[str, Any]
     milliseconds: int
@@ -186,9 +255,9 @@ class Took:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Of one submission, in millicredits: what it holds now, and what was captured, None if nothing was.
+    """The costs of one submission in millicredits: what it holds now, and what was captured, or None.
 
-    ``exact``: nothing that was captured is an estimate.
+    ``exact``: the captured amount is not an estimate.
     """
 
     held: int
@@ -210,9 +279,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """A finished image; `file` is its name among the image files, None once it was tidied away.
+    """A finished image; `file` is its name among the image files, None once that was deleted.
 
-    `preview` is the name of a small picture of it in the same folder, if there is one.
+    `preview` is the name of its thumbnail in the same folder, or None.
     """
 
     id: int

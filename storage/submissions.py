@@ -332,7 +332,7 @@ async def reopen(tx: AsyncConnection, providers: Collection[str], *, at: int) ->
     It is on its way again as after a restart, its job is working, and nothing is held for it. Only the holder of the
     InstanceLock may call this: the next start resumes such submissions.
     """
-    shown = (JobStatus.WORKING, JobStatus.READY, JobStatus.DELIVERED, JobStatus.KEPT)
+    shown = (JobStatus.WORKING, JobStatus.READY, JobStatus.DELIVERED, JobStatus.UNDELIVERED)
     its_job = exists().where(_JOBS.id == _SUBMISSIONS.job_id, _JOBS.status.in_([status.value for status in shown]))
     wanted = and_(
         _SUBMISSIONS.status == SubmissionStatus.UNKNOWN.value,
@@ -361,7 +361,7 @@ async def reopen(tx: AsyncConnection, providers: Collection[str], *, at: int) ->
         update(tables.jobs)
         .where(_JOBS.status.in_([status.value for status in shown[1:]]), its_own)
         # An earlier message must not be taken for the one that is to come.
-        .values(status=JobStatus.WORKING.value, updated_at=at, ended_at=None, delivery_nonce=None)
+        .values(status=JobStatus.WORKING.value, updated_at=at, ended_at=None, attempting=None)
     )
     unknown = _SUBMISSIONS.status == SubmissionStatus.UNKNOWN.value
     left = (await tx.execute(select(func.count()).where(unknown))).scalar_one()

@@ -135,9 +135,13 @@ jobs = Table(
     Column("bot_present", Flag, nullable=False, server_default=YES),
     # Bytes that one file may have here, as the interaction said.
     Column("file_limit", Int64, nullable=False),
-    # Written before a new message is sent, so that it is never sent a second time.
-    Column("delivery_nonce", Text),
-    Column("delivery_note", Text),
+    # The delivery method that was begun, written before a new message is sent, so that it is never sent twice.
+    Column("attempting", Text),
+    # The method that showed the result, and the reasons why those before it could not: codes.
+    Column("delivered_by", Text),
+    Column("delivery_reasons", JsonText),
+    # Why it was never started.
+    Column("lapse_reason", Text),
     Column("resumed_at", Int64),
     Column("created_at", Int64, nullable=False),
     Column("updated_at", Int64, nullable=False),

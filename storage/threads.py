@@ -1,43 +1,48 @@
-"""Threads: a user's titled lines of work in a place, one of them the current one.
+"""Threads: a user's titled lines of work in a place, one of them the current one, with their totals.
 
-A place is a server's id, or 0 for direct messages and user installs. Times are Unix milliseconds (UTC).
+A place is a server's id, or 0 for direct messages and user installs. Times are Unix milliseconds (UTC), amounts
+millicredits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.searching import folded
+from storage.jobs import folded
+from storage.ledger import EntryKind
+from storage.records import UNLISTED, UNSHOWN, JobStatus
+from storage.settings import upsert
 
 _THREADS = tables.threads.c
 _CURRENT = tables.current_threads.c
+_JOBS = tables.jobs.c
+_SUBMISSIONS = tables.submissions.c
+_IMAGES = tables.images.c
+_LEDGER = tables.ledger.c
 
 _DIGITS = len(str(tables.INT64_END))
 
 UNTITLED = "Untitled"
-"""What a thread is called whose title came from a prompt that was deleted."""
+"""The title of a thread that was named after a prompt which was deleted."""
 
-# Made once: to put a statement together takes longer than to carry it out. The columns to be written are those that are
-# given with it.
+# Built once: building a statement takes longer than running it. An update writes the columns given at execution.
 _GET_THREAD = select(tables.threads).where(_THREADS.id == bindparam("thread"), _THREADS.user_id == bindparam("user"))
 _HERE = (_CURRENT.user_id == bindparam("user"), _CURRENT.place_id == bindparam("place"))
 _CURRENT_THREAD = select(tables.threads).join(tables.current_threads, _CURRENT.thread_id == _THREADS.id).where(*_HERE)
 _TITLES = select(_THREADS.id, _THREADS.title).where(_THREADS.id.in_(bindparam("threads", expanding=True)))
 _ADD_THREAD = insert(tables.threads).returning(_THREADS.id)
-_CHANGE_CURRENT = update(tables.current_threads).where(*_HERE)
-_ADD_CURRENT = insert(tables.current_threads)
 _TITLED = update(tables.threads).where(_THREADS.id == bindparam("thread"))
 _TOUCH = update(tables.threads).where(_THREADS.id == bindparam("thread"))
 
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A line of work; `updated_at` is when it was last worked on, `titled_by` the job whose prompt named it."""
+    """A line of work; `updated_at` is when it was last used, `titled_by` the job whose prompt it is named after."""
 
     id: int
     user_id: int
@@ -46,6 +51,22 @@ class Thread:
     created_at: int
     updated_at: int
     titled_by: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadTotals:
+    """A thread's jobs and images that still exist, and what all of its jobs cost.
+
+    `undelivered` jobs wait in /history. `estimated` is part of `spent`; `held` belongs to unfinished requests.
+    """
+
+    jobs: int = 0
+    unfinished: int = 0
+    undelivered: int = 0
+    images: int = 0
+    spent: int = 0
+    estimated: int = 0
+    held: int = 0
 
 
 async def open_thread(tx: AsyncConnection, *, user_id: int, place_id: int, title: str, at: int) -> int:
@@ -68,27 +89,27 @@ async def use_thread(tx: AsyncConnection, *, user_id: int, place_id: int, thread
 
 
 async def leave_thread(tx: AsyncConnection, *, user_id: int, place_id: int) -> None:
-    """From now on the user has no current thread in that place."""
+    """Leave the user without a current thread in that place."""
     here = delete(tables.current_threads).where(_CURRENT.user_id == user_id, _CURRENT.place_id == place_id)
     await tx.execute(here)
 
 
 async def current_thread(conn: AsyncConnection, user_id: int, place_id: int) -> Thread | None:
-    """The user's current thread in that place, if there is one."""
+    """The user's current thread in that place, or None."""
     row = (await conn.execute(_CURRENT_THREAD, {"user": user_id, "place": place_id})).mappings().first()
     return None if row is None else Thread(**row)
 
 
 async def get_thread(conn: AsyncConnection, thread_id: int, user_id: int) -> Thread | None:
-    """The thread, if there is one of this id and it is the user's."""
+    """The thread with this id, or None if it does not exist or is not the user's."""
     row = (await conn.execute(_GET_THREAD, {"thread": thread_id, "user": user_id})).mappings().first()
     return None if row is None else Thread(**row)
 
 
 async def named_thread(conn: AsyncConnection, user_id: int, place_id: int, wanted: str) -> Thread | None:
-    """The user's thread in that place of this id, or else of this title; None if there is not just one.
+    """The user's thread in that place with this id, or else with this title; None unless exactly one matches.
 
-    The very title counts more than one that differs in accents or letter case.
+    An exact title takes precedence over one that differs in accents or letter case.
     """
     if wanted.isascii() and wanted.isdecimal() and len(wanted) <= _DIGITS and int(wanted) < tables.INT64_END:
         thread = await get_thread(conn, int(wanted), user_id)
@@ -103,7 +124,7 @@ async def named_thread(conn: AsyncConnection, user_id: int, place_id: int, wante
 
 
 async def titles(conn: AsyncConnection, thread_ids: Collection[int]) -> dict[int, str]:
-    """The titles of the threads by their ids."""
+    """The titles of the threads, by id."""
     if not thread_ids:
         return {}
     return {row.id: row.title for row in await conn.execute(_TITLES, {"threads": list(thread_ids)})}
@@ -114,16 +135,14 @@ def _of(user_id: int, place_id: int) -> tuple[ColumnElement[bool], ...]:
 
 
 async def find_threads(conn: AsyncConnection, user_id: int, place_id: int, text: str, limit: int = 25) -> list[Thread]:
-    """The user's threads in that place whose title holds the text in any form, last worked on first."""
+    """The user's threads in that place whose title contains the text, most recently used first."""
     statement = (
-        select(tables.threads)
-        .where(_THREADS.user_id == user_id, _THREADS.place_id == place_id)
-        .order_by(_THREADS.updated_at.desc(), _THREADS.id.desc())
+        select(tables.threads).where(*_of(user_id, place_id)).order_by(_THREADS.updated_at.desc(), _THREADS.id.desc())
     )
     wanted = folded(text)
     if not wanted:
         statement = statement.limit(limit)
-    # Compared here: databases do not agree on letter case beyond ASCII, and these are one person's rows only.
+    # Compared here because databases differ in letter case beyond ASCII, and one person has few rows.
     rows = (await conn.execute(statement)).mappings()
     found = (Thread(**row) for row in rows if wanted in folded(row["title"]))
     return [thread for thread, _ in zip(found, range(limit), strict=False)]
@@ -132,10 +151,10 @@ async def find_threads(conn: AsyncConnection, user_id: int, place_id: int, text:
 async def threads_of(
     conn: AsyncConnection, user_id: int, place_id: int, *, limit: int, offset: int = 0
 ) -> list[Thread]:
-    """The user's threads in that place, last worked on first."""
+    """The user's threads in that place, most recently used first."""
     statement = (
         select(tables.threads)
-        .where(_THREADS.user_id == user_id, _THREADS.place_id == place_id)
+        .where(*_of(user_id, place_id))
         .order_by(_THREADS.updated_at.desc(), _THREADS.id.desc())
         .limit(limit)
         .offset(offset)
@@ -144,34 +163,96 @@ async def threads_of(
 
 
 async def count_threads(conn: AsyncConnection, user_id: int, place_id: int) -> int:
-    """How many threads the user has in that place."""
-    statement = select(func.count(_THREADS.id)).where(_THREADS.user_id == user_id, _THREADS.place_id == place_id)
+    """The number of threads that the user has in that place."""
+    statement = select(func.count(_THREADS.id)).where(*_of(user_id, place_id))
     return int((await conn.execute(statement)).scalar_one())
 
 
 async def rename(tx: AsyncConnection, thread_id: int, user_id: int, title: str) -> bool:
-    """Give the user's thread another title; False if they have no such thread."""
+    """Change the title of the user's thread; False if they have no such thread."""
     theirs = update(tables.threads).where(_THREADS.id == thread_id, _THREADS.user_id == user_id)
     return int((await tx.execute(theirs.values(title=title, titled_by=None))).rowcount) > 0
 
 
 async def titled(tx: AsyncConnection, thread_id: int, job_id: int) -> None:
-    """Record that the thread has its title from the prompt of this job."""
+    """Record that the thread is named after the prompt of this job."""
     await tx.execute(_TITLED, {"thread": thread_id, "titled_by": job_id})
 
 
 async def forget_titles(tx: AsyncConnection, job_ids: Select[tuple[int]] | Collection[int]) -> None:
-    """Take the titles away that came from the prompts of these jobs."""
+    """Remove the titles of threads that are named after the prompts of these jobs."""
     theirs = update(tables.threads).where(_THREADS.titled_by.in_(job_ids))
     await tx.execute(theirs.values(title=UNTITLED, titled_by=None))
 
 
 async def touch(tx: AsyncConnection, thread_id: int, at: int) -> None:
-    """Record that the thread was worked on."""
+    """Record that the thread was used."""
     await tx.execute(_TOUCH, {"thread": thread_id, "updated_at": at})
 
 
+async def totals(conn: AsyncConnection, thread_ids: Collection[int]) -> dict[int, ThreadTotals]:
+    """The totals of each of these threads."""
+    mine = _JOBS.thread_id.in_(thread_ids)
+    there = _JOBS.status.not_in([status.value for status in UNLISTED])
+    unfinished = _JOBS.status.in_([status.value for status in UNSHOWN])
+    jobs = (
+        select(
+            _JOBS.thread_id,
+            func.count(case((there, _JOBS.id))),
+            func.count(case((unfinished, _JOBS.id))),
+            func.count(case((_JOBS.status == JobStatus.UNDELIVERED.value, _JOBS.id))),
+        )
+        .where(mine)
+        .group_by(_JOBS.thread_id)
+    )
+    images = (
+        select(_JOBS.thread_id, func.count(_IMAGES.id))
+        .join(tables.submissions, _SUBMISSIONS.job_id == _JOBS.id)
+        .join(tables.images, _IMAGES.submission_id == _SUBMISSIONS.id)
+        .where(mine, there)
+        .group_by(_JOBS.thread_id)
+    )
+    captured = _LEDGER.kind == EntryKind.CAPTURE.value
+    estimated = and_(captured, _LEDGER.exact == False)  # noqa: E712 - a column, not a value
+    held = _LEDGER.kind.in_((EntryKind.HOLD.value, EntryKind.RELEASE.value))
+    money = (
+        select(_JOBS.thread_id, *(func.sum(case((of, _LEDGER.amount), else_=0)) for of in (captured, estimated, held)))
+        .join(tables.submissions, _SUBMISSIONS.job_id == _JOBS.id)
+        .join(tables.ledger, _LEDGER.submission_id == _SUBMISSIONS.id)
+        .where(mine)
+        .group_by(_JOBS.thread_id)
+    )
+    done = {thread_id: ThreadTotals() for thread_id in thread_ids}
+    for thread_id, every, open_ones, undelivered in await conn.execute(jobs):
+        done[thread_id] = replace(done[thread_id], jobs=every, unfinished=open_ones, undelivered=undelivered)
+    for thread_id, made in await conn.execute(images):
+        done[thread_id] = replace(done[thread_id], images=made)
+    for thread_id, *amounts in await conn.execute(money):
+        spent, guessed, in_flight = map(int, amounts)
+        done[thread_id] = replace(done[thread_id], spent=spent, estimated=guessed, held=in_flight)
+    return done
+
+
+async def delete_thread(tx: AsyncConnection, thread_id: int, user_id: int) -> list[str] | None:
+    """Delete the user's thread with its jobs and their images; the ledger keeps its entries.
+
+    Returns the names of the files to remove now, or None if they have no such thread. The caller makes sure that
+    none of its jobs is unfinished.
+    """
+    theirs = and_(_THREADS.id == thread_id, _THREADS.user_id == user_id)
+    if (await tx.execute(select(_THREADS.id).where(theirs))).first() is None:
+        return None
+    files = (
+        select(_IMAGES.file, _IMAGES.preview)
+        .join(tables.submissions, _SUBMISSIONS.id == _IMAGES.submission_id)
+        .join(tables.jobs, _JOBS.id == _SUBMISSIONS.job_id)
+        .where(_JOBS.thread_id == thread_id)
+    )
+    names = [name for row in await tx.execute(files) for name in row if name is not None]
+    await tx.execute(delete(tables.jobs).where(_JOBS.thread_id == thread_id))
+    await tx.execute(delete(tables.threads).where(theirs))
+    return names
+
+
 async def _set_current(tx: AsyncConnection, user_id: int, place_id: int, thread_id: int) -> None:
-    here = {"user": user_id, "place": place_id, "thread_id": thread_id}
-    if (await tx.execute(_CHANGE_CURRENT, here)).rowcount == 0:
-        await tx.execute(_ADD_CURRENT, {"user_id": user_id, "place_id": place_id, "thread_id": thread_id})
+    await upsert(tx, tables.current_threads, {"user_id": user_id, "place_id": place_id}, {"thread_id": thread_id})

@@ -8,6 +8,7 @@ import os
 import socket
 import traceback
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,9 +21,11 @@ import bot
 import cogs
 import playground
 import storage
+from bot import text
 from bot.logs import through_logging
 from storage.database import migrate
 from storage.pools import Pools
+from tests.doubles.texts import MadeUpLanguage
 
 # How fast a machine is must not decide whether a test passes; the same run in CI must give the same result twice.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -126,3 +129,18 @@ def _is_here(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@pytest.fixture
+def made_up_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every text is shown in a made-up language with accents, a third longer than English."""
+    language = MadeUpLanguage()
+    monkeypatch.setattr(text, "_LANGUAGES", {text.ENGLISH: language})
+    monkeypatch.setattr(text, "_READ_IN", ContextVar("made_up", default=language))
+
+
+@pytest.fixture(params=["English", "a made-up language"])
+def any_language(request: pytest.FixtureRequest) -> None:
+    """The test runs in English and in a made-up language."""
+    if request.param != "English":
+        request.getfixturevalue("made_up_language")

@@ -1,4 +1,4 @@
-"""What the doctor looks at, one thing at a time, and the words for it."""
+"""What the doctor checks, one thing at a time, and what it says."""
 
 from __future__ import annotations
 
@@ -12,10 +12,29 @@ from aiohttp import web
 
 from bot.config import Settings, load
 from bot.doctor import (
-    LEAST_FREE_BYTES,
+    CODE_GRANT,
+    DATABASE_MISSING,
+    DISCORD_ANSWERED,
+    DISCORD_AWAY,
+    DISCORD_ODD,
+    DISK_NEARLY_FULL,
+    ENDPOINT_SET,
+    FOLDER_FINE,
+    FOLDER_MISSING,
+    FOLDER_NOT_WRITABLE,
+    INVITE,
+    LEAST_FREE_GIB,
+    NEXT_FIX,
+    NEXT_RUN,
+    NO_KEY,
+    NO_TOKEN,
+    SERVICE_FINE,
+    TOKEN_UNKNOWN,
+    Finding,
+    Level,
     application,
-    command_tree,
-    commands_told,
+    command_names,
+    conclusion,
     data_folder,
     database,
     examine,
@@ -24,9 +43,13 @@ from bot.doctor import (
     sqlite_library,
     waiting,
 )
-from storage import jobs
+from bot.jobs.provider_text import TEXTS
+from bot.providers.errors import ProviderError, Reason, Unreachable
+from bot.text import Message
+from bot.unreachable import REFUSED
+from storage import submissions
 from storage.database import Database, migrate
-from storage.jobs import JobStatus, SubmissionStatus
+from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
 from tests.storage.rows import NOW, add_job, add_submission
 
@@ -67,67 +90,66 @@ async def discord() -> AsyncIterator[Callable[..., Awaitable[str]]]:
         await runner.cleanup()
 
 
+def found(finding: Finding) -> tuple[Level, str]:
+    return finding.level, finding.text.code
+
+
 def test_a_data_folder_that_is_fine(tmp_path: Path) -> None:
-    assert data_folder(tmp_path).fine
-    later = data_folder(tmp_path / "not" / "yet")
-    assert later.fine
-    assert "first start" in later.text
+    assert found(data_folder(tmp_path)) == (Level.FINE, FOLDER_FINE.code)
+    assert found(data_folder(tmp_path / "not" / "yet")) == (Level.FINE, FOLDER_MISSING.code)
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
 
 
 def test_a_data_folder_that_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "file"
     file.touch()
-    assert "DATA_DIR" in data_folder(file).text
-    assert not data_folder(file / "below").fine
-    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": LEAST_FREE_BYTES - 1}))
-    assert not data_folder(tmp_path).fine
+    for folder in (file, file / "below"):
+        assert found(data_folder(folder)) == (Level.TO_DO, FOLDER_NOT_WRITABLE.code)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": LEAST_FREE_GIB * 2**30 - 1}))
+    assert found(data_folder(tmp_path)) == (Level.TO_DO, DISK_NEARLY_FULL.code)
 
 
 async def test_a_database_before_and_after_the_first_start(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/easel.db"
-    before = await database(url)
-    assert before.fine
-    assert "first start" in before.text
+    assert found(await database(url)) == (Level.FINE, DATABASE_MISSING.code)
     await migrate(url)
-    assert (await database(url)).fine
+    assert (await database(url)).level is Level.FINE
 
 
 async def test_a_database_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "easel.db").write_bytes(b"a letter to my aunt " * 100)
     finding = await database(f"sqlite+aiosqlite:///{tmp_path}/easel.db")
-    assert not finding.fine
-    assert "is not a database" in finding.text
+    assert finding.level is Level.TO_DO
+    assert "easel.db" in str(finding)
 
 
 @pytest.mark.parametrize("hosts", [(), ("cdn.lan:9000",)])
 def test_it_says_that_a_port_has_to_be_named(hosts: tuple[str, ...]) -> None:
     finding = image_sources(hosts)
-    assert finding.fine
-    assert finding.text.count("cdn.lan:9000") == len(hosts) + 1
-    assert "IMAGE_HOSTS" in finding.text
+    assert finding.level is Level.FINE
+    assert str(finding).count("cdn.lan:9000") == len(hosts) + 1
+    assert "IMAGE_HOSTS" in str(finding)
 
 
 async def test_services(settings: Settings) -> None:
     provider = ScriptedProvider()
     fine, pictures = [finding async for finding in services(settings, {"scripted": provider})]
-    assert fine.fine
-    assert pictures.fine
-    assert provider.engines[0].id in fine.text
+    assert fine == Finding(provider.label, SERVICE_FINE(engines=[engine.id for engine in provider.engines]))
+    assert pictures.level is Level.FINE
     (none,) = [finding async for finding in services(settings, {})]
-    assert not none.fine
-    assert all(name in none.text for name in ("AI_CLIENT_TOKEN", "AITHRIVING_KEY", "DEMO_PROVIDER"))
+    assert found(none) == (Level.TO_DO, NO_KEY.code)
+    assert all(name in str(none) for name in ("AI_CLIENT_TOKEN", "AITHRIVING_KEY", "DEMO_PROVIDER"))
     (painted,) = [finding async for finding in services(replace(settings, demo_provider=True), {})]
-    assert painted.fine
+    assert painted.level is Level.FINE
 
 
 async def test_a_service_that_cannot_be_reached(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def check(self: ScriptedProvider) -> str:
-        return "It is away."
+    async def check(self: ScriptedProvider) -> ProviderError:
+        return Unreachable()
 
     monkeypatch.setattr(ScriptedProvider, "check", check)
     finding, _ = [finding async for finding in services(settings, {"scripted": ScriptedProvider()})]
-    assert (finding.fine, finding.text) == (False, "It is away.")
+    assert (finding.level, str(finding.text)) == (Level.TO_DO, str(TEXTS[Reason.UNREACHABLE](label="Scripted")))
 
 
 async def test_what_waits_for_a_setting(tmp_path: Path) -> None:
@@ -149,15 +171,15 @@ async def test_what_waits_for_a_setting(tmp_path: Path) -> None:
             ("ai-client", unknown, {}),
         ):
             id_ = await add_submission(tx, await add_job(tx), provider=provider)
-            await jobs.move_submission(tx, id_, SubmissionStatus.QUEUED, status, at=NOW, why="", **columns)
+            await submissions.move_submission(tx, id_, SubmissionStatus.QUEUED, status, at=NOW, why="", **columns)
         deleted = await add_submission(tx, await add_job(tx, status=JobStatus.DELETED), provider="ai-client")
-        await jobs.move_submission(tx, deleted, SubmissionStatus.QUEUED, unknown, at=NOW, why="", **host)
+        await submissions.move_submission(tx, deleted, SubmissionStatus.QUEUED, unknown, at=NOW, why="", **host)
     await opened.close()
     findings = [finding async for finding in waiting(url, providers)]
     assert [finding.subject for finding in findings] == ["IMAGE_HOSTS", "AITHRIVING_KEY", "gone"]
-    assert not any(finding.fine for finding in findings)
-    assert "http://cdn.lan:9000" in findings[0].text
-    assert "python -m bot retry" in findings[0].text
+    assert {finding.level for finding in findings} == {Level.TO_DO}
+    assert "http://cdn.lan:9000" in str(findings[0])
+    assert "python -m bot retry" in str(findings[0])
 
 
 async def test_an_application_that_is_fine_comes_with_its_invitation(
@@ -167,79 +189,39 @@ async def test_an_application_that_is_fine_comes_with_its_invitation(
         {"id": "42", "name": "Easel", "interactions_endpoint_url": None, "bot_require_code_grant": False}
     )
     finding = await application(replace(settings, discord_api_url=url))
-    assert finding.fine
-    assert "client_id=42" in finding.text
-    assert "permissions=274878008320" in finding.text
+    assert found(finding) == (Level.FINE, INVITE.code)
+    assert "client_id=42" in str(finding)
+    assert "permissions=274878008320" in str(finding)
     assert TOKEN not in str(finding)
 
 
 @pytest.mark.parametrize(
-    ("told", "status", "words"),
+    ("told", "status", "wanted"),
     [
-        ({"id": "42", "interactions_endpoint_url": "https://example.com"}, 200, "Interactions Endpoint URL"),
-        ({"id": "42", "bot_require_code_grant": True}, 200, "Code Grant"),
-        ({"message": "down"}, 503, "answered 503"),
-        ("text", 200, "cannot be understood"),
-        ({"name": "no id"}, 200, "cannot be understood"),
+        ({"id": "42", "interactions_endpoint_url": "https://example.com"}, 200, ENDPOINT_SET),
+        ({"id": "42", "bot_require_code_grant": True}, 200, CODE_GRANT),
+        ({"message": "down"}, 503, DISCORD_ANSWERED),
+        ("text", 200, DISCORD_ODD),
+        ({"name": "no id"}, 200, DISCORD_ODD),
     ],
 )
 async def test_an_application_that_is_not(
-    settings: Settings, discord: Callable[..., Awaitable[str]], told: Any, status: int, words: str
+    settings: Settings, discord: Callable[..., Awaitable[str]], told: Any, status: int, wanted: Message
 ) -> None:
     finding = await application(replace(settings, discord_api_url=await discord(told, status)))
-    assert not finding.fine
-    assert words in finding.text
+    assert found(finding) == (Level.TO_DO, wanted.code)
 
 
 async def test_a_token_that_is_missing_or_wrong(settings: Settings, discord: Callable[..., Awaitable[str]]) -> None:
     missing = await application(replace(settings, discord_token=None))
-    assert not missing.fine
-    assert "DISCORD_TOKEN" in missing.text
+    assert found(missing) == (Level.TO_DO, NO_TOKEN.code)
     wrong = await application(replace(settings, discord_token="another", discord_api_url=await discord({})))
-    assert not wrong.fine
-    assert "DISCORD_TOKEN" in wrong.text
+    assert found(wrong) == (Level.TO_DO, TOKEN_UNKNOWN.code)
 
 
 async def test_a_discord_that_is_away(settings: Settings) -> None:
     finding = await application(replace(settings, discord_api_url="http://127.0.0.1:1/api/v10"))
-    assert not finding.fine
-    assert "cannot be reached (the connection is refused)" in finding.text
-
-
-def option(**more: Any) -> dict[str, Any]:
-    return {"type": 3, "name": "colour", "description": "Which", **more}
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"name": "Paint"}, "cannot be a command's name"),
-        ({"description": ""}, "0 characters"),
-        ({"description": "x" * 101}, "101 characters"),
-        ({"options": [option(name=f"o{number}") for number in range(26)]}, "more than 25"),
-        ({"options": [option(choices=[{"name": "x", "value": "x"}] * 26)]}, "more than 25"),
-        ({"options": [option(choices=[{"name": "x", "value": "x"}], autocomplete=True)]}, "choices and autocomplete"),
-        ({"options": [option(), option(name="size", required=True)]}, "required"),
-        ({"options": [option(choices=[{"name": "x" * 100, "value": "y" * 100}] * 25)] * 2}, "characters"),
-        ({"options": [{"type": 1, "name": "sub", "description": "", "options": []}]}, "0 characters"),
-    ],
-)
-def test_a_command_that_discord_would_not_take(change: dict[str, Any], words: str) -> None:
-    command = {"type": 1, "name": "paint", "description": "Paints", "options": [option(required=True), option()]}
-    assert command_tree([command, {"type": 3, "name": "Use this"}]).fine
-    finding = command_tree([{**command, **change}])
-    assert not finding.fine
-    assert words in finding.text
-
-
-def test_too_many_commands() -> None:
-    assert not command_tree([{"type": 1, "name": "paint", "description": "Paints"}] * 101).fine
-
-
-async def test_our_own_commands_are_fine() -> None:
-    commands = await commands_told()
-    assert {command["name"] for command in commands} >= {"imagine", "credits", "usage", "engines", "help"}
-    assert command_tree(commands).fine
+    assert (finding.level, finding.text) == (Level.TO_DO, DISCORD_AWAY(reason=REFUSED()))
 
 
 async def test_everything_in_turn(settings: Settings, discord: Callable[..., Awaitable[str]]) -> None:
@@ -250,19 +232,22 @@ async def test_everything_in_turn(settings: Settings, discord: Callable[..., Awa
         "data folder",
         "database",
         "image services",
-        "commands",
         "Discord",
         "commands",
     ]
-    assert all(finding.fine for finding in findings), findings
+    assert not [finding for finding in findings if finding.level is Level.TO_DO]
+    assert conclusion(findings) == NEXT_RUN()
     assert all(str(finding).isprintable() for finding in findings)
     wrong = replace(ready, reader=ready.reader.but({"AI_CLIENT_TOKEN": "x", "AI_CLIENT_RATE": "fast"}))
     findings = [finding async for finding in examine(wrong)]
-    assert not findings[0].fine
-    assert "AI_CLIENT_RATE" in findings[0].text
-    assert [finding for finding in findings[1:] if not finding.fine] == [], (
-        "nothing follows from the first that is no news"
-    )
+    assert findings[0].level is Level.TO_DO
+    assert "AI_CLIENT_RATE" in str(findings[0])
+    assert [finding for finding in findings[1:] if finding.level is Level.TO_DO] == [], "each fault is named once"
+    assert conclusion(findings) == NEXT_FIX(count=1)
+
+
+async def test_it_knows_the_names_of_our_commands() -> None:
+    assert await command_names() >= {"imagine", "credits", "usage", "engines", "help"}
 
 
 @pytest.mark.parametrize(
@@ -281,6 +266,6 @@ async def test_everything_in_turn(settings: Settings, discord: Callable[..., Awa
     ],
 )
 def test_an_sqlite_with_the_fault_is_named_and_is_no_task(version: tuple[int, ...], sound: bool) -> None:
-    found = list(sqlite_library(version))
-    assert not found if sound else [(finding.fine, finding.note) for finding in found] == [(True, True)]
-    assert sound or ".".join(map(str, version)) in found[0].text
+    findings = list(sqlite_library(version))
+    assert [finding.level for finding in findings] == ([] if sound else [Level.NOTE])
+    assert sound or ".".join(map(str, version)) in str(findings[0])

@@ -16,10 +16,13 @@ import pytest
 
 from bot import __main__ as command_line
 from bot.app import assembled, configured
-from bot.config import load
+from bot.config import INVALID, MISSPELT, UNQUOTED, load
+from bot.doctor import NEXT_FIX
 from bot.errors import SettingsError
 from bot.health import HEARTBEAT
 from storage.database import InstanceLock, database_url
+from storage.errors import Fault, StorageError
+from tests.doubles.texts import shows
 
 ROOT = Path(__file__).parent.parent
 TOKEN = "made-up.token.of-a-bot"
@@ -91,6 +94,14 @@ def test_a_missing_or_wrong_setting_ends_the_bot_with_one_line(
     assert list(tmp_path.iterdir()) == [], "nothing was begun"
 
 
+def test_every_wrong_setting_is_a_line(easel: Callable[..., Ended]) -> None:
+    ended = easel("run", IMAGE_DAYS="many", LOG_LEVEL="loud")
+    assert ended.status == 2
+    first, second = ended.err.splitlines()
+    assert first.startswith("easel: IMAGE_DAYS ")
+    assert second.startswith("easel: LOG_LEVEL ")
+
+
 def test_a_name_that_sets_nothing_is_named_with_the_one_that_was_meant(
     easel: Callable[..., Ended], tmp_path: Path
 ) -> None:
@@ -101,15 +112,15 @@ def test_a_name_that_sets_nothing_is_named_with_the_one_that_was_meant(
         assert f"settings.unknown_name name={name} meant={name}S" in ran.err
     looked = easel("doctor")
     assert looked.status == 1
-    assert "TO DO  settings: USER_DAILY_CREDIT is no setting; USER_DAILY_CREDITS is." in looked.out
-    assert "can be read" not in looked.out
+    assert shows(looked.out, MISSPELT(name="USER_DAILY_CREDIT", meant="USER_DAILY_CREDITS"))
+    assert "fine   settings" not in looked.out
 
 
 def test_a_token_in_quotes_is_told_from_one_that_is_unknown(easel: Callable[..., Ended]) -> None:
     for command, status in (("run", 2), ("sync", 2), ("doctor", 1)):
         ended = easel(command, DISCORD_TOKEN=f'"{TOKEN}"', AITHRIVING_KEY="key")
         assert ended.status == status
-        assert "DISCORD_TOKEN takes a value without quotation marks" in ended.err + ended.out
+        assert shows(ended.err + ended.out, INVALID(name="DISCORD_TOKEN", wanted=UNQUOTED))
         assert TOKEN not in ended.err + ended.out
 
 
@@ -130,7 +141,7 @@ def test_a_second_bot_on_the_same_data_is_refused(easel: Callable[..., Ended], t
     finally:
         asyncio.run(lock.__aexit__(None, None, None))
     assert (ended.status, ended.out) == (1, "")
-    assert "already running" in ended.err
+    assert str(StorageError(Fault.ALREADY_RUNNING, path="data/easel.db")) in ended.err
     assert ended.err.count("\n") == 1
 
 
@@ -145,7 +156,7 @@ def test_a_second_bot_on_the_same_pictures_is_refused_whatever_its_database(
         for folder in ("data", "link"):
             ended = easel("run", DISCORD_TOKEN=TOKEN, AITHRIVING_KEY="key", DATA_DIR=folder)
             assert (ended.status, ended.out) == (1, "")
-            assert f"already running on {folder}" in ended.err
+            assert str(StorageError(Fault.ALREADY_RUNNING, path=folder)) in ended.err
     finally:
         asyncio.run(lock.__aexit__(None, None, None))
 
@@ -199,7 +210,7 @@ def test_migrate_makes_the_database_and_says_so_again(easel: Callable[..., Ended
     for _ in range(2):
         ended = easel("migrate")
         assert (ended.status, ended.err) == (0, "")
-        assert "data/easel.db is up to date" in ended.out
+        assert "data/easel.db" in ended.out
     assert (tmp_path / "data" / "easel.db").is_file()
 
 
@@ -207,7 +218,7 @@ def test_health(easel: Callable[..., Ended], tmp_path: Path) -> None:
     assert easel("health").status == 1
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / HEARTBEAT).touch()
-    assert easel("health") == Ended(0, "The bot is alive.\n", "")
+    assert easel("health").status == 0
     os.utime(tmp_path / "data" / HEARTBEAT, (time.time() - 3600,) * 2)
     assert easel("health").status == 1
 
@@ -215,11 +226,11 @@ def test_health(easel: Callable[..., Ended], tmp_path: Path) -> None:
 def test_the_doctor_ends_with_1_while_there_is_something_to_do(easel: Callable[..., Ended]) -> None:
     ended = easel("doctor")
     assert ended.status == 1
-    assert len([line for line in ended.out.splitlines() if not line.startswith("note ")]) == 6
-    assert ended.out.count("TO DO") == 2
+    assert ended.out.splitlines()[-1] == str(NEXT_FIX(count=2))
+    assert ended.out.count("TO DO  ") == 2
     broken = easel("doctor", LOG_FORMAT="xml")
     assert broken.status == 1
-    assert broken.out.startswith("TO DO  settings: LOG_FORMAT takes")
+    assert broken.out.startswith("TO DO  settings: LOG_FORMAT ")
 
 
 def test_a_fault_of_ours_is_logged_and_not_thrown_at_the_terminal(

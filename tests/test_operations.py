@@ -1,4 +1,4 @@
-"""What whoever runs the bot sees: copies, putting them back, the books, and a sentence for whatever is wrong."""
+"""What the operator sees: backups, restoring them, the books, and a sentence for everything that is wrong."""
 
 from __future__ import annotations
 
@@ -10,12 +10,30 @@ from pathlib import Path
 
 import pytest
 
-from storage import jobs, ledger
+from bot.operations import (
+    AGREE,
+    BEYOND,
+    DIFFER,
+    DIFFERS,
+    JOBS,
+    OPEN,
+    REOPENED,
+    RESTORED,
+    SET_ASIDE,
+    STILL_UNKNOWN,
+    SUBMISSION,
+    TOTALS,
+    UNKNOWN,
+    UNKNOWN_OUTCOMES,
+)
+from storage import ledger, submissions
 from storage.database import Database, InstanceLock, migrate
-from storage.jobs import JobStatus, SubmissionStatus
+from storage.errors import Fault, StorageError
 from storage.migrations import known_versions
+from storage.records import JobStatus, SubmissionStatus
 from storage.sqlite import connection as sqlite
 from tests import test_main
+from tests.doubles.texts import shows
 from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission, address
 from tests.storage.test_database import make_read_only
 from tests.test_main import TOKEN, Ended
@@ -51,6 +69,11 @@ async def put(path: Path, amount: int = 6000) -> None:
     await database.close()
 
 
+def of(fault: Fault) -> str:
+    """What the operator reads about the database of the folder in which the commands run."""
+    return str(StorageError(fault, path="data/easel.db"))
+
+
 def in_one_line(ended: Ended, words: str) -> None:
     assert (ended.status, ended.out) == (1, "")
     assert ended.err.startswith("easel: ")
@@ -73,22 +96,23 @@ def test_a_copy_is_made_beside_the_running_bot_and_put_back_when_it_stands(
     finally:
         asyncio.run(lock.__aexit__(None, None, None))
     assert (made.status, made.err) == (0, "")
-    in_one_line(refused, "already running")
+    in_one_line(refused, of(Fault.ALREADY_RUNNING))
     (copy,) = (path.parent / "backups").iterdir()
-    assert made.out == f"The database was copied to data/backups/{copy.name}.\n"
+    assert f"data/backups/{copy.name}" in made.out
 
     asyncio.run(put(path))
     restored = easel("restore", str(copy))
     assert (restored.status, restored.err) == (0, "")
-    assert f"{copy} was put back as data/easel.db." in restored.out
-    assert "What was there before is kept as data/backups/easel-replaced-" in restored.out
-    assert "Unfinished requests in it: 1." in restored.out
-    assert "told so at the next start: 1." in restored.out
+    assert shows(restored.out, RESTORED(copy=str(copy), database="data/easel.db"))
+    assert shows(restored.out, SET_ASIDE)
+    assert "data/backups/easel-replaced-" in restored.out
+    assert shows(restored.out, UNKNOWN_OUTCOMES(count=1, jobs=JOBS(count=1)))
     books = easel("reconcile")
     assert books.status == 0
-    assert "unknown  submission 1 of job 1 (aithriving/core): since 20" in books.out
-    assert "6 credits given back" in books.out
-    assert "Submissions: 1, ledger entries: 2. Spent: 0 credits, held: 0 credits. The books agree." in books.out
+    assert shows(books.out, SUBMISSION(id=1, job=1, engine="aithriving/core"))
+    assert shows(books.out, UNKNOWN)
+    assert shows(books.out, TOTALS(submissions=1, entries=2, spent=0, held=0))
+    assert shows(books.out, AGREE)
 
 
 def test_a_copy_is_put_back_behind_a_link_which_stays_one(
@@ -103,7 +127,7 @@ def test_a_copy_is_put_back_behind_a_link_which_stays_one(
     asyncio.run(put(path))
     assert easel("restore", str(copy)).status == 0
     assert path.is_symlink()
-    assert "Submissions: 0" in easel("reconcile").out
+    assert shows(easel("reconcile").out, TOTALS(submissions=0, entries=0, spent=0, held=0))
 
 
 @pytest.mark.parametrize("named", ["copy.db", "here"])
@@ -115,28 +139,26 @@ def test_a_copy_can_be_named_or_put_into_a_folder(
     made = [file for file in (tmp_path / named, *(tmp_path / "here").iterdir()) if file.is_file()]
     assert len(made) == 1
     again = easel("backup", str(made[0]))
-    in_one_line(again, "is there already")
+    in_one_line(again, str(StorageError(Fault.FILE_EXISTS, path=made[0])))
 
 
 def test_the_books_name_what_is_open_and_what_differs(easel: Callable[..., Ended], path: Path) -> None:
     asyncio.run(put(path, amount=1500))
     books = easel("reconcile")
     assert (books.status, books.err) == (0, "")
-    assert books.out.splitlines() == [
-        "open     submission 1 of job 1 (aithriving/core): queued since 2026-01-01 00:00 UTC, 1.5 credits held",
-        "Submissions: 1, ledger entries: 1. Spent: 0 credits, held: 1.5 credits. The books agree.",
-    ]
+    submission = SUBMISSION(id=1, job=1, engine="aithriving/core")
+    totals = TOTALS(submissions=1, entries=1, spent=0, held=1500)
+    opened = OPEN(submission=submission, status="queued", since="2026-01-01 00:00 UTC", held=1500)
+    assert books.out.splitlines() == [str(line) for line in (opened, totals, AGREE)]
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE submissions SET status = 'failed'")
         connection.commit()
     books = easel("reconcile")
     assert (books.status, books.err) == (1, "")
-    assert books.out.splitlines() == [
-        "differs  submission 1 of job 1 (failed): has ended, and its hold was not released once",
-        "differs  job 1 (working): is worked on, and nothing in it is unfinished",
-        "differs  the ledger: 1500 millicredits are held, and 0 of them for unfinished submissions",
-        "Submissions: 1, ledger entries: 1. Spent: 0 credits, held: 1.5 credits. The books differ in 3 places.",
-    ]
+    *differences, totals_line, last = books.out.splitlines()
+    assert all(shows(line, DIFFERS) for line in differences)
+    assert ["submission 1" in differences[0], "job 1" in differences[1], "ledger" in differences[2]] == [True] * 3
+    assert (totals_line, last) == (str(totals), str(DIFFER(count=3)))
 
 
 def test_what_is_unknown_is_asked_for_again_while_the_bot_does_not_run(easel: Callable[..., Ended], path: Path) -> None:
@@ -153,7 +175,7 @@ def test_what_is_unknown_is_asked_for_again_while_the_bot_does_not_run(easel: Ca
                 await ledger.hold(tx, hold, user_id=USER, server_id=SERVER, at=NOW)
                 known = {"handle": handle, "charged": 5000 if handle is None else None}
                 queued, unknown = SubmissionStatus.QUEUED, SubmissionStatus.UNKNOWN
-                await jobs.move_submission(tx, id_, queued, unknown, at=NOW, why="lost", **known)
+                await submissions.move_submission(tx, id_, queued, unknown, at=NOW, why="lost", **known)
                 await ledger.release(tx, id_, at=NOW)
         await database.close()
 
@@ -161,7 +183,7 @@ def test_what_is_unknown_is_asked_for_again_while_the_bot_does_not_run(easel: Ca
     lock = InstanceLock(address(path))
     asyncio.run(lock.__aenter__())
     try:
-        in_one_line(easel("retry", AI_CLIENT_TOKEN="key"), "already running")
+        in_one_line(easel("retry", AI_CLIENT_TOKEN="key"), of(Fault.ALREADY_RUNNING))
     finally:
         asyncio.run(lock.__aexit__(None, None, None))
     for key, counts in (("AITHRIVING_KEY", [(0, 3)]), ("AI_CLIENT_TOKEN", [(1, 2)])):
@@ -169,20 +191,21 @@ def test_what_is_unknown_is_asked_for_again_while_the_bot_does_not_run(easel: Ca
         assert (asked.status, asked.err) == (0, "")
         ((again, left),) = counts
         first, second = asked.out.splitlines()
-        assert f"at the next start: {again}, of {again} jobs." in first
-        assert f"stay unknown: {left}." in second
+        assert first == str(REOPENED(count=again, jobs=JOBS(count=again)))
+        assert second == str(STILL_UNKNOWN(count=left))
     books = easel("reconcile")
     assert books.status == 0
-    assert books.out.count("open     submission 1 of job 1") == 1
-    beyond = "beyond   submission 2 of job 2 (aithriving/core, unknown): 5 credits charged by the service"
-    assert books.out.count(beyond) == 1
+    lines = books.out.splitlines()
+    one, two = (SUBMISSION(id=number, job=number, engine="aithriving/core") for number in (1, 2))
+    assert [str(one) in line for line in lines if shows(line, OPEN)] == [True]
+    assert str(BEYOND(submission=two, status="unknown", charged=5000, captured=0)) in lines
 
 
 def test_what_cannot_be_put_back_is_one_line(easel: Callable[..., Ended], path: Path, tmp_path: Path) -> None:
     (tmp_path / "letter.db").write_text("a letter to my aunt " * 100)
     before = path.read_bytes()
-    for name, words in (("letter.db", "is not a database"), ("missing.db", "There is no file missing.db")):
-        in_one_line(easel("restore", name), words)
+    for name, fault in (("letter.db", Fault.NOT_A_DATABASE), ("missing.db", Fault.FILE_MISSING)):
+        in_one_line(easel("restore", name), str(StorageError(fault, path=name)))
     with pytest.raises(SystemExit):
         easel("restore")
     assert path.read_bytes() == before
@@ -214,24 +237,24 @@ def folder(path: Path) -> None:
 
 @pytest.mark.parametrize("command", OPENING)
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("spoil", "fault"),
     [
-        (letter, "data/easel.db is not a database."),
-        (newer, "data/easel.db was written by a newer version of Easel: update the program."),
-        (foreign, "data/easel.db is the database of another program."),
-        (folder, "data/easel.db cannot be opened"),
+        (letter, Fault.NOT_A_DATABASE),
+        (newer, Fault.NEWER_VERSION),
+        (foreign, Fault.OTHER_PROGRAM),
+        (folder, Fault.CANNOT_OPEN),
     ],
 )
 def test_a_file_that_is_not_ours_is_one_line_and_left_alone(
-    easel: Callable[..., Ended], path: Path, command: str, spoil: Callable[[Path], None], words: str
+    easel: Callable[..., Ended], path: Path, command: str, spoil: Callable[[Path], None], fault: Fault
 ) -> None:
     spoil(path)
     before = path.read_bytes() if path.is_file() else None
-    in_one_line(easel(command, **OPENING[command]), words)
+    in_one_line(easel(command, **OPENING[command]), of(fault))
     assert before == (path.read_bytes() if path.is_file() else None)
     assert not list((path.parent / "backups").glob("*")), "nothing half made is left"
     ill = easel("doctor")
-    assert f"TO DO  database: {words}" in ill.out.replace("The database data", "data")
+    assert f"TO DO  database: {of(fault)}" in ill.out
 
 
 @pytest.fixture
@@ -247,9 +270,9 @@ def locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_locked_database_is_one_line(easel: Callable[..., Ended], locked: None, command: str) -> None:
     ended = easel(command, **OPENING.get(command, {}))
     if command == "doctor":
-        assert "TO DO  database: The database data/easel.db is locked by another program." in ended.out
+        assert f"TO DO  database: {of(Fault.LOCKED)}" in ended.out
     else:
-        in_one_line(ended, "data/easel.db is locked by another program.")
+        in_one_line(ended, of(Fault.LOCKED))
 
 
 @pytest.mark.parametrize("command", [*WRITING, "doctor"])
@@ -257,9 +280,9 @@ def test_a_read_only_database_is_one_line(easel: Callable[..., Ended], path: Pat
     make_read_only(path)
     ended = easel(command, **OPENING.get(command, {}))
     if command == "doctor":
-        assert "TO DO  database: The database data/easel.db cannot be written" in ended.out
+        assert f"TO DO  database: {of(Fault.READ_ONLY)}" in ended.out
     else:
-        in_one_line(ended, "data/easel.db cannot be written: the file or its folder is read-only.")
+        in_one_line(ended, of(Fault.READ_ONLY))
 
 
 def outdated(path: Path) -> None:
@@ -298,7 +321,7 @@ def test_who_may_not_update_the_database_says_that_it_is_needed(
     outdated(path)
     ended = easel(command, **OPENING.get(command, {}))
     assert ended.status == 1
-    assert "data/easel.db is not up to date: migrate it first." in ended.err + ended.out
+    assert of(Fault.OUTDATED) in ended.err + ended.out
     assert "Traceback" not in ended.err
 
 
@@ -306,9 +329,7 @@ def test_a_full_disk_is_one_line(easel: Callable[..., Ended], path: Path, monkey
     path.unlink()
     monkeypatch.setattr(sqlite, "MIGRATOR", ("PRAGMA max_page_count = 8", *sqlite.MIGRATOR))
     for command in ("run", "migrate"):
-        in_one_line(
-            easel(command, **OPENING[command]), "The disk is full: the database data/easel.db cannot take more."
-        )
+        in_one_line(easel(command, **OPENING[command]), of(Fault.DISK_FULL))
     monkeypatch.undo()
 
 

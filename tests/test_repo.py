@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
@@ -9,13 +10,13 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pytest
 from dotenv import dotenv_values
 
 from bot.__main__ import COMMANDS
 from bot.app import GRACE_SECONDS
-from bot.config import load
+from bot.config import KNOWN, load
 from bot.doctor import PERMISSIONS
-from bot.known_settings import KNOWN
 from bot.providers.registry import configure
 from storage.sqlite.connection import trustworthy
 
@@ -168,17 +169,55 @@ def test_each_command_that_is_named_exists() -> None:
 
 
 def test_each_path_that_is_named_exists() -> None:
-    for path in re.findall(r"`((?:bot|cogs|storage|playground|tests|requirements|docs|\.ci)/[\w./*-]*)`", README):
+    for path in re.findall(
+        r"`((?:bot|cogs|storage|fakes|playground|chaos|benchmarks|tests|requirements|docs|\.ci)/[\w./*-]*)`", README
+    ):
         assert list(ROOT.glob(path.rstrip("/"))), path
     for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README):
         assert (ROOT / picture).is_file(), picture
-    for text in (README, *((ROOT / name).read_text(encoding="utf-8") for name in ("CHANGELOG.md", "SECURITY.md"))):
+    for text in (
+        README,
+        *((ROOT / name).read_text(encoding="utf-8") for name in ("CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md")),
+    ):
         for link in re.findall(r"(?<!!)\[[^]]+\]\((?!https?:)([^)#]+)", text):
             assert (ROOT / link).is_file(), link
     for source in re.findall(r"^COPY (?!--)(\S+) ", DOCKERFILE, re.MULTILINE):
         assert (ROOT / source).exists(), source
     for set_ in re.search(r"for set in (.+);", MAKEFILE)[1].split():  # type: ignore[index]  # it is there
         assert (ROOT / "requirements" / f"{set_}.in").is_file(), set_
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_each_path_that_a_document_for_developers_names_exists(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    paths = re.findall(r"`([\w.]+/[\w./]*|[\w.]+\.py)`", text)
+    assert len(paths) > 20
+    for path in paths:
+        assert (ROOT / path).exists(), f"{name} names {path}"
+    for link in re.findall(r"\[[^]]+\]\((?!https?:)([^)#]+)", text):
+        assert (ROOT / name).parent.joinpath(link).is_file(), f"{name} links to {link}"
+
+
+def test_each_station_of_one_imagine_exists() -> None:
+    """The table of docs/architecture.md names a file and what is defined in it."""
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    stations = re.findall(r"^\| (\d+) \| `([\w/.]+)` \| `([\w.]+)` \|", text, re.MULTILINE)
+    assert [int(number) for number, _, _ in stations] == list(range(1, len(stations) + 1))
+    assert len(stations) > 50
+    for _, file, name in stations:
+        assert name in defined_in(ROOT / file), f"{file} has no {name}"
+
+
+def defined_in(file: Path) -> set[str]:
+    """The functions and classes of a module, and the methods of its classes as ``Class.method``."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    found = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, kinds):
+            found.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{inner.name}" for inner in node.body if isinstance(inner, kinds)}
+    return found
 
 
 def test_the_image_holds_what_the_bot_imports() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from bot.app import assembled
 from bot.config import Settings, load
-from bot.doctor import rights
+from bot.doctor import Level, rights
 from bot.operations import back_up, put_back
 from storage.database import migrate
 from storage.files import make_folder
@@ -108,8 +108,8 @@ def test_the_doctor_names_what_an_older_version_left_open(settings: Settings, na
     (settings.data_dir / name).chmod(mode)
     (found,) = rights(settings)
     assert found is not None
-    assert not found.fine
-    assert str(settings.data_dir / name) in found.text
+    assert found.level is Level.TO_DO
+    assert str(settings.data_dir / name) in str(found)
 
 
 def test_what_is_not_there_yet_is_open_to_nobody(settings: Settings) -> None:

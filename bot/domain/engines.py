@@ -1,74 +1,110 @@
-"""What an engine takes: finding the engine that was meant, and saying what it does not take and which one does."""
+"""What an engine takes: finding the engine that was meant, checking a prompt against it, and naming alternatives."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from bot.domain.prompt.parser import PROMPT_LIMIT, number_text
-from bot.domain.sizes import Ratio, nearest_size, size_list
-from bot.errors import UserError
-from bot.providers.base import Ability, Bounds, Engine, ImageRequest, Size, WeightedText
+from bot.domain.options import (
+    ENGINE,
+    IMAGES,
+    NEGATIVE,
+    OPTIONS,
+    PROMPT_LIMIT,
+    SIZE,
+    WEIGHTS,
+    Feature,
+    Option,
+    Values,
+    features,
+    value_text,
+)
+from bot.domain.options import Value as OptionValue
+from bot.domain.sizes import Ratio, nearest_size, parse_shape, size_text
+from bot.errors import Problem, UserError
+from bot.providers.base import Engine, ImageRequest, Size, WeightedText
+from bot.text import Text, Value, message, t
 
-ABILITY_WORDS: Mapping[Ability, str] = {
-    Ability.NEGATIVE: "a negative prompt",
-    Ability.WEIGHTS: "weighted parts",
-    Ability.STYLE: "a style",
-    Ability.STEPS: "a number of steps",
-    Ability.SEED: "a seed",
-    Ability.GUIDANCE: "a guidance scale",
-    Ability.SAMPLER: "a sampler",
-}
-"""Each ability as it reads after "takes" or "does not take"."""
-
+AND_MORE = message("engines.and_more", "{names} and {count} more")
+ENGINE_AMBIGUOUS = message("engines.ambiguous", "Several engines are called “{text}”. Use an id: {engines}.")
+NO_ENGINES = message("engines.none", "No image engine is available right now.")
+UNKNOWN_ENGINE = message("engines.unknown", "There is no engine “{text}”. Available: {engines}.")
+ENGINE_MISSPELT = message("engines.misspelt", "There is no engine “{text}”. Did you mean {near}? /engines lists all.")
+NOT_TAKEN = message("engines.not_taken", "{engine} doesn't take {feature}. Engines that do: {others}.")
+NOT_TAKEN_BY_ANY = message("engines.not_taken_by_any", "{engine} doesn't take {feature}. No other engine does.")
+TAKES = message("engines.takes", "{engine} takes {features}.")
+USE_NO_FLAG = message("engines.use_no_flag", "To leave things out with {engine}, use --no.")
+PROMPT_TOO_LONG = message(
+    "engines.prompt_too_long", "{engine} takes prompts of up to {limit} characters, not {length}."
+)
+NEGATIVE_TOO_LONG = message(
+    "engines.negative_too_long", "{engine} takes negative prompts of up to {limit} characters, not {length}."
+)
+OUT_OF_RANGE = message("engines.out_of_range", "{label} must be between {low} and {high} for {engine}, not {value}.")
+SIZE_NOT_LISTED = message("engines.size_not_listed", "{engine} can't make {size}. It makes {sizes}.")
+SIZE_OFF_GRID = message(
+    "engines.size_off_grid",
+    "{engine} can't make {size}. Both sides must be {low:plain} to {high:plain} pixels, in steps of {step:plain}.",
+)
+UNKNOWN_NAME = message("engines.unknown_name", "{label} “{text}” isn't available on {engine}. Choose from: {names}.")
+NAME_MISSPELT = message(
+    "engines.name_misspelt", "{label} “{text}” isn't available on {engine}. Did you mean {near}? Choose from: {names}."
+)
+LISTED_UNDER = message("engines.listed_under", "/engines engine:{engine} lists everything that it has.")
 
 LISTED_AT_MOST = 8
-"""So many engines or other things are named in a sentence."""
+"""At most this many engines or other things are named in a sentence."""
 _NAMES_LISTED = 20
 _SUGGESTED = 3
-_QUOTED = 100
+_QUOTED = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a person asks of an engine, from the fields and the flags together; None: not given."""
+class ImageSpec:
+    """What one prompt asks of an engine: its parts, and the values of fields and flags together."""
 
     parts: tuple[WeightedText, ...]
-    images: int = 1
-    shape: Size | Ratio | None = None
-    negative: str | None = None
-    style: str | None = None
-    steps: int | None = None
-    seed: int | None = None
-    guidance: float | None = None
-    sampler: str | None = None
+    values: Values = field(default_factory=dict)
 
-    def asks(self) -> Iterator[Ability]:
-        """The abilities that an engine needs for this."""
-        given: dict[Ability, bool] = {
-            Ability.NEGATIVE: self.negative is not None,
-            Ability.WEIGHTS: len(self.parts) > 1 or any(part.weight != 1 for part in self.parts),
-            Ability.STYLE: self.style is not None,
-            Ability.STEPS: self.steps is not None,
-            Ability.SEED: self.seed is not None,
-            Ability.GUIDANCE: self.guidance is not None,
-            Ability.SAMPLER: self.sampler is not None,
-        }
-        return (ability for ability, is_given in given.items() if is_given)
+    @property
+    def images(self) -> int:
+        """How many images, 1 if that is not set."""
+        images = self.values.get(IMAGES.name, 1)
+        return images if isinstance(images, int) else 1
+
+    @property
+    def shape(self) -> OptionValue | None:
+        """The size or the ratio, if one is set."""
+        return self.values.get(SIZE.name)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether it needs an engine that takes weights."""
+        return len(self.parts) > 1 or any(part.weight != 1 for part in self.parts)
+
+    def asks(self) -> Iterator[Feature]:
+        """The features that it uses."""
+        if self.weighted:
+            yield WEIGHTS
+        yield from (option for name, option in OPTIONS.items() if name in self.values)
 
 
-def few(names: Iterable[str], most: int = LISTED_AT_MOST) -> str:
-    """Names in a sentence: as many as one can read, and how many more there are."""
-    every = list(names)
-    more = f" and {len(every) - most:,} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + more
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Something in a spec that an engine does not take. ``value`` is None if it does not take the feature at all."""
+
+    feature: Feature
+    value: OptionValue | None = None
+
+
+# --- finding engines ----------------------------------------------------------------------------------------------
 
 
 def find_engine(text: str, engines: Mapping[str, Engine]) -> Engine:
-    """The engine that is called so: by its id, or by its model or its name where only one is called so.
+    """Find an engine by its id, or by its model or its name if these are unique.
 
-    Upper and lower case, spaces and hyphens make no difference. Raises UserError, which names the engines there are.
+    Letter case, spaces and hyphens make no difference. Raises UserError, which names the engines to choose from.
     """
     if text in engines:
         return engines[text]
@@ -78,125 +114,180 @@ def find_engine(text: str, engines: Mapping[str, Engine]) -> Engine:
         if len(found) == 1:
             return found[0]
         if found:
-            raise UserError(f"More than one engine is called “{text}”. Say which: {_ids(found)}.")
+            raise UserError(ENGINE_AMBIGUOUS(text=text, engines=_ids(found)))
     if not engines:
-        raise UserError("There is no engine to make pictures with at the moment.")
+        raise UserError(NO_ENGINES)
     shown = text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…"
     near = _near(text, engines)
-    meant = f" Did you mean {_ids(near)}?" if near else ""
-    if len(engines) > LISTED_AT_MOST:
-        raise UserError(f"There is no engine “{shown}”.{meant} /engines lists all {len(engines)}.")
-    raise UserError(f"There is no engine “{shown}”.{meant} There are: {_ids(engines.values())}.")
+    if near:
+        raise UserError(ENGINE_MISSPELT(text=shown, near=_ids(near)))
+    raise UserError(UNKNOWN_ENGINE(text=shown, engines=_ids(engines.values())))
 
 
-def request_for(wanted: Wanted, engine: Engine, engines: Mapping[str, Engine]) -> ImageRequest:
-    """Turn what is wanted into one request for all its images, with the engine's own size, style and sampler names.
+def few(names: Iterable[str], most: int = LISTED_AT_MOST) -> Text | str:
+    """A list for a sentence: the first names, and how many more there are."""
+    every = list(names)
+    shown = ", ".join(every[:most])
+    return AND_MORE(names=shown, count=len(every) - most) if len(every) > most else shown
+
+
+def own_name(option: Option, text: str, engine: Engine) -> str | None:
+    """The engine's own spelling of a style or a sampler; None if it has none of that name.
+
+    An engine without a list takes any name.
+    """
+    if not option.taken_by(engine):
+        return None
+    names = option.names(engine)
+    return {_plain(name): name for name in names}.get(_plain(text)) if names else text
+
+
+def takes_shape(engine: Engine, text: str) -> bool:
+    """Whether the engine makes a size or a ratio that was typed like this."""
+    try:
+        shape = parse_shape(text)
+    except ValueError:
+        return False
+    return size_for(engine, shape) is not None
+
+
+def size_for(engine: Engine, shape: Size | Ratio) -> Size | None:
+    """The engine's size of this shape, if it has one."""
+    if isinstance(shape, Ratio):
+        return nearest_size(engine, shape)
+    return shape if engine.takes_size(shape) else None
+
+
+# --- checking a spec ----------------------------------------------------------------------------------------------
+
+
+def misfits(spec: ImageSpec, engine: Engine) -> Iterator[Misfit]:
+    """What the engine does not take of this: features, then values. Lengths are not among it."""
+    asked = list(spec.asks())
+    yield from (Misfit(feature) for feature in asked if not feature.taken_by(engine))
+    for feature in asked:
+        if feature.taken_by(engine) and (value := _unfit(feature, spec, engine)) is not None:
+            yield Misfit(feature, value)
+
+
+def _unfit(feature: Feature, spec: ImageSpec, engine: Engine) -> OptionValue | None:
+    """The value of this feature that the engine does not take, if there is one."""
+    bounds = feature.bounds(engine)
+    if not isinstance(feature, Option):
+        weights = [part.weight for part in spec.parts]
+        return next((weight for weight in weights if bounds is not None and weight not in bounds), None)
+    value = spec.values[feature.name]
+    if value == feature.any_value:
+        return None
+    if isinstance(value, Size | Ratio):
+        return value if size_for(engine, value) is None else None
+    if isinstance(value, str):
+        return value if feature.names(engine) and own_name(feature, value, engine) is None else None
+    return value if bounds is not None and value not in bounds else None
+
+
+def request_for(spec: ImageSpec, engine: Engine, engines: Mapping[str, Engine]) -> ImageRequest:
+    """Turn a spec into one request for all its images, with the engine's own size, style and sampler names.
 
     Raises UserError, which names everything that the engine does not take, what it does take, and which others would.
     """
-    problems = [*_abilities_missing(wanted, engine, engines), *_too_long(wanted, engine)]
-    problems += _out_of_bounds(wanted, engine)
-    size = _size(wanted.shape, engine, problems)
-    style, sampler = wanted.style, wanted.sampler
-    if style is not None and Ability.STYLE in engine.abilities:
-        style = _listed("style", style, engine, engine.styles, problems)
-    if sampler is not None and Ability.SAMPLER in engine.abilities:
-        sampler = _listed("sampler", sampler, engine, engine.samplers, problems)
+    problems = list(_problems(spec, engine, engines))
     if problems:
         raise UserError(*problems)
-    return ImageRequest(
-        engine=engine.id,
-        prompts=wanted.parts,
-        size=size,
-        images=wanted.images,
-        negative=wanted.negative,
-        style=style,
-        steps=wanted.steps,
-        seed=wanted.seed or None,  # 0 means to every service what no seed means: any
-        guidance=wanted.guidance,
-        sampler=sampler,
-    )
-
-
-def _abilities_missing(wanted: Wanted, engine: Engine, engines: Mapping[str, Engine]) -> Iterator[str]:
-    missing = [ability for ability in wanted.asks() if ability not in engine.abilities]
-    for ability in missing:
-        able = [other for other in engines.values() if ability in other.abilities]
-        who = f"Engines that do: {_ids(able)}." if able else "No engine here does."
-        yield f"{engine.name} does not take {ABILITY_WORDS[ability]}. {who}"
-    leaves_out = any(part.weight < 0 for part in wanted.parts)
-    if Ability.WEIGHTS in missing and leaves_out and Ability.NEGATIVE in engine.abilities:
-        yield f"What {engine.name} should leave out can be named with --no."
-    if missing:
-        takes = [words for ability, words in ABILITY_WORDS.items() if ability in engine.abilities]
-        yield f"{engine.name} takes {_and(['a prompt', 'a size', *takes])}."
-
-
-def _too_long(wanted: Wanted, engine: Engine) -> Iterator[str]:
-    limit = min(engine.prompt_limit, PROMPT_LIMIT)
-    lengths = {
-        "prompt": sum(len(part.text) for part in wanted.parts),
-        "negative prompt": len(wanted.negative or ""),
+    values: dict[str, OptionValue] = {
+        name: _own_value(OPTIONS[name], value, engine)
+        for name, value in spec.values.items()
+        if name != ENGINE.name and value != OPTIONS[name].any_value
     }
-    for what, length in lengths.items():
+    values.setdefault(SIZE.name, engine.default_size)
+    return ImageRequest(engine=engine.id, prompts=spec.parts, **values)  # type: ignore[arg-type]  # by the table's names
+
+
+def _own_value(option: Option, value: OptionValue, engine: Engine) -> OptionValue:
+    if isinstance(value, Size | Ratio):
+        return size_for(engine, value) or engine.default_size
+    if isinstance(value, str) and option.names(engine):
+        return own_name(option, value, engine) or value
+    return value
+
+
+def _problems(spec: ImageSpec, engine: Engine, engines: Mapping[str, Engine]) -> Iterator[Problem]:
+    wrong = list(misfits(spec, engine))
+    missing = [each.feature for each in wrong if each.value is None]
+    for feature in missing:
+        able = [other for other in engines.values() if feature.taken_by(other)]
+        if able:
+            yield NOT_TAKEN(engine=engine.name, feature=feature.noun, others=_ids(able))
+        else:
+            yield NOT_TAKEN_BY_ANY(engine=engine.name, feature=feature.noun)
+    if WEIGHTS in missing and any(part.weight < 0 for part in spec.parts) and NEGATIVE.taken_by(engine):
+        yield USE_NO_FLAG(engine=engine.name)
+    if missing:
+        takes = [feature.noun for feature in features() if feature.taken_by(engine)]
+        yield TAKES(engine=engine.name, features=[t("a prompt"), SIZE.noun, *takes])
+    limit = min(engine.prompt_limit, PROMPT_LIMIT)
+    for problem, length in (
+        (PROMPT_TOO_LONG, sum(len(part.text) for part in spec.parts)),
+        (NEGATIVE_TOO_LONG, len(str(spec.values.get(NEGATIVE.name, "")))),
+    ):
         if length > limit:
-            yield f"{engine.name} takes a {what} of up to {limit:,} characters; this one has {length:,}."
+            yield problem(engine=engine.name, limit=limit, length=length)
+    for each in wrong:
+        if each.value is not None:
+            yield from _wrong_value(each.feature, each.value, engine)
 
 
-def _out_of_bounds(wanted: Wanted, engine: Engine) -> Iterator[str]:
-    asked: list[tuple[Ability, str, Bounds | None, Sequence[float]]] = [
-        (Ability.WEIGHTS, "weights", engine.weights, [part.weight for part in wanted.parts]),
-        (Ability.STEPS, "steps", engine.steps, [] if wanted.steps is None else [wanted.steps]),
-        (Ability.GUIDANCE, "guidance", engine.guidance, [] if wanted.guidance is None else [wanted.guidance]),
-        # Seed 0 is no seed, whether or not the engine counts it among its own.
-        (Ability.SEED, "seeds", engine.seed, [wanted.seed] if wanted.seed else []),
-    ]
-    for ability, what, bounds, values in asked:
-        if ability not in engine.abilities or bounds is None:
-            continue
-        wrong = next((value for value in values if value not in bounds), None)
-        if wrong is not None:
-            low, high = number_text(bounds.low), number_text(bounds.high)
-            yield f"{engine.name} takes {what} from {low} to {high}, not {number_text(wrong)}."
+def _wrong_value(feature: Feature, value: OptionValue, engine: Engine) -> Iterator[Problem]:
+    if isinstance(value, Size | Ratio):
+        yield _wrong_size(value, engine)
+    elif isinstance(feature, Option) and isinstance(value, str):
+        yield from _unknown_name(feature, value, engine)
+    elif (bounds := feature.bounds(engine)) is not None:
+        low, high = value_text(bounds.low), value_text(bounds.high)
+        yield OUT_OF_RANGE(engine=engine.name, label=feature.label, low=low, high=high, value=value_text(value))
 
 
-def _size(shape: Size | Ratio | None, engine: Engine, problems: list[str]) -> Size:
-    if shape is None:
-        return engine.default_size
-    if isinstance(shape, Size):
-        if engine.takes_size(shape):
-            return shape
-    elif (nearest := nearest_size(engine, shape)) is not None:
-        return nearest
-    if engine.grid is None:
-        takes = f"It makes {few([size_list([size]) for size in engine.sizes], _NAMES_LISTED)}."
-    else:
-        grid = engine.grid
-        takes = f"Both sides are from {grid.low} to {grid.high} pixels in steps of {grid.step}."
-    problems.append(f"{engine.name} does not make {shape}. {takes}")
-    return engine.default_size
+def _wrong_size(shape: Size | Ratio, engine: Engine) -> Problem:
+    if (grid := engine.grid) is not None:
+        return SIZE_OFF_GRID(engine=engine.name, size=str(shape), low=grid.low, high=grid.high, step=grid.step)
+    sizes: list[Value] = [size_text(size) for size in engine.sizes[:_NAMES_LISTED]]
+    return SIZE_NOT_LISTED(engine=engine.name, size=str(shape), sizes=sizes)
 
 
-def style_of(engine: Engine, text: str) -> str | None:
-    """The engine's own spelling of a style, or None where it has none that is called so."""
-    if Ability.STYLE not in engine.abilities:
-        return None
-    return {_plain(name): name for name in engine.styles}.get(_plain(text)) if engine.styles else text
-
-
-def _listed(what: str, text: str, engine: Engine, names: Sequence[str], problems: list[str]) -> str:
-    """The engine's own spelling of a name; one without a list takes any."""
-    if not names:
-        return text
+def _unknown_name(option: Option, text: str, engine: Engine) -> Iterator[Problem]:
+    names = option.names(engine)
     plain = {_plain(name): name for name in names}
-    found = plain.get(_plain(text))
-    if found is None:
-        near = difflib.get_close_matches(_plain(text), plain, n=1)
-        meant = f" Did you mean {plain[near[0]]}?" if near else ""
-        more = f" /engines engine:{engine.id} lists all." if len(names) > _NAMES_LISTED else ""
-        problems.append(f"{engine.name} has no {what} “{text}”.{meant} It has {few(names, _NAMES_LISTED)}.{more}")
-        return text
-    return found
+    near = difflib.get_close_matches(_plain(text), plain, n=1)
+    problem = NAME_MISSPELT if near else UNKNOWN_NAME
+    yield problem(
+        engine=engine.name,
+        label=option.label,
+        text=text,
+        near=plain[near[0]] if near else "",
+        names=few(names, _NAMES_LISTED),
+    )
+    if len(names) > _NAMES_LISTED:
+        yield LISTED_UNDER(engine=engine.id)
+
+
+def fitted(spec: ImageSpec, engine: Engine) -> tuple[ImageSpec, tuple[Text, ...]]:
+    """The part of a spec that the engine takes, and the rest in words: ``a style``, ``size 100x100``."""
+    values, parts = dict(spec.values), spec.parts
+    left_out: list[Text] = []
+    for each in misfits(spec, engine):
+        feature, value = each.feature, each.value
+        left_out.append(feature.text(value) if value is not None and isinstance(feature, Option) else feature.noun)
+        if feature is WEIGHTS:
+            # The words still count; what should be avoided must not be asked for.
+            parts = (WeightedText(", ".join(part.text for part in parts if part.weight > 0)),)
+            continue
+        values.pop(feature.name)
+        # The same shape, as near as it comes.
+        if isinstance(value, Size) and value.pixels:
+            ratio = Ratio(value.width, value.height)
+            if nearest_size(engine, ratio) is not None:
+                values[feature.name] = ratio
+    return ImageSpec(parts, values), tuple(left_out)
 
 
 def _plain(text: str) -> str:
@@ -217,9 +308,5 @@ def _near(text: str, engines: Mapping[str, Engine]) -> list[Engine]:
     return list({engine.id: engine for engine in found}.values())[:_SUGGESTED]
 
 
-def _ids(engines: Iterable[Engine]) -> str:
-    return few(f"{engine.id} ({engine.name})" for engine in engines)
-
-
-def _and(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+def _ids(engines: Iterable[Engine]) -> Text | str:
+    return few([f"{engine.id} ({engine.name})" for engine in engines])

@@ -1,23 +1,24 @@
-"""A job as a form shows it: a few fields that can be changed, and back to what a command would have said."""
+"""The data of the Edit form: from a job to a few fields that can be changed, and back to options."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from bot.domain.characters import typed
-from bot.domain.prompt.parser import ParsedPrompt, PromptError, PromptOptions, expand, parse
-from bot.domain.requests import ImagineOptions
+from bot.domain.options import ENGINE, NEGATIVE, OPTIONS, SIZE, ImagineOptions, Value, Values, value_text
+from bot.domain.prompt.parser import ParsedPrompt
+from bot.domain.requests import as_typed, merged, read_command
 
-_T = TypeVar("_T")
+_SHOWN = (ENGINE.name, SIZE.name, NEGATIVE.name)
+"""The options that have a field of their own in the form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What stands in the form. ``base`` is where it began, with all that the form does not show.
+    """The fields of the form. ``base`` are the options that it was filled in from, with all that it does not show.
 
-    ``engine`` is an id or None where the prompt says it; ``engines`` are those of a comparison. ``further`` holds the
-    other settings as the flags that a prompt ends with.
+    ``engine`` is an id, or None if the prompt says it; ``engines`` are those of a comparison. ``further`` holds the
+    other settings as the flags of a prompt.
     """
 
     base: ImagineOptions
@@ -29,88 +30,71 @@ class Draft:
     further: str
 
     def options(self) -> ImagineOptions:
-        """What a command with all this would have said."""
+        """The options that a command with these fields would have."""
+        cleared = self.base.setting(dict.fromkeys(OPTIONS))
         return replace(
-            self.base,
+            cleared,
             prompt=f"{self.prompt} {self.further}".strip(),
             engine=None if self.engines is not None else self.engine,
             engines=self.engines,
             size=typed(self.size),
             negative=typed(self.negative),
-            images=None,
-            style=None,
-            steps=None,
-            seed=None,
-            guidance=None,
-            sampler=None,
+            # Seeds that were changed in the form count more than the one that took their place before.
+            new_seed=self.base.new_seed if self.prompt == self.base.prompt else None,
         )
 
 
 def draft_of(options: ImagineOptions, *, engine: str | None) -> Draft:
-    """A form filled in with these options; ``engine`` is the id of the engine that it ran on, if it was only one."""
+    """The form for these options. ``engine`` is the id of the engine that was used, if it was only one.
+
+    The prompt is as the person typed it. Words that are added to it are not shown, and still added.
+    """
     prompt = _single(options)
     if prompt is None:
-        # Choices may decide anything, so the prompt stays as it was typed, with its flags.
-        named = typed(options.engine) is not None
-        flags = PromptOptions(
-            images=options.images,
-            steps=options.steps,
-            style=typed(options.style),
-            seed=options.seed,
-            guidance=options.guidance,
-            sampler=typed(options.sampler),
-        )
+        # Choices may decide anything, so the prompt keeps its flags.
         return Draft(
             base=options,
             prompt=options.prompt,
-            engine=engine if named else None,
+            engine=engine if typed(options.engine) is not None else None,
             engines=options.engines,
             size=options.size or "",
             negative=options.negative or "",
-            further=_printed(flags),
+            further=_further(merged(options, {}, [])),
         )
-    given = prompt.options
-    flags = PromptOptions(
-        images=_first(options.images, given.images),
-        steps=_first(options.steps, given.steps),
-        style=_first(typed(options.style), given.style),
-        seed=_first(options.seed, given.seed),
-        guidance=_first(options.guidance, given.guidance),
-        sampler=_first(typed(options.sampler), given.sampler),
-    )
-    shape = given.shape
+    base = replace(options, new_seed=None)
+    # The new seed is shown in place of the one that was typed.
+    shown = as_typed(replace(options, added=None))
+    values = merged(shown, (_single(shown) or prompt).options, [])
     return Draft(
-        base=options,
+        base=base,
         prompt=ParsedPrompt(prompt.parts).text(),
         engine=engine,
         engines=options.engines,
-        size=typed(options.size) or ("" if shape is None else str(shape)),
-        negative=typed(options.negative) or given.negative or "",
-        further=_printed(flags),
+        size=_text(values.get(SIZE.name)),
+        negative=_text(values.get(NEGATIVE.name)),
+        further=_further(values),
     )
 
 
 def draft_of_prompt(base: ImagineOptions, options: ImagineOptions, *, engine: str) -> Draft:
-    """A form with the words of these options and nothing of their settings."""
-    prompt = _single(options)
-    words = options.prompt if prompt is None else ParsedPrompt(prompt.parts).text()
-    negative = typed(options.negative) or (prompt.options.negative if prompt is not None else None)
-    chosen = engine if prompt is not None else None
-    return Draft(base, words, engine=chosen, engines=None, size="", negative=negative or "", further="")
+    """The form with the words of these options and none of their settings."""
+    prompt = _single(as_typed(options))
+    if prompt is None:
+        added = replace(base, added=options.added)
+        return Draft(added, options.prompt, None, None, size="", negative=typed(options.negative) or "", further="")
+    negative = typed(options.negative) or _text(prompt.options.get(NEGATIVE.name))
+    return Draft(base, ParsedPrompt(prompt.parts).text(), engine, None, size="", negative=negative, further="")
 
 
 def _single(options: ImagineOptions) -> ParsedPrompt | None:
-    """The prompt, where it is one without choices."""
-    try:
-        prompts = expand(options.prompt)
-        return parse(prompts[0]) if len(prompts) == 1 else None
-    except PromptError:
-        return None
+    """The prompt, if it can be read and has no choices."""
+    prompts = read_command(options).prompts
+    return prompts[0] if len(prompts) == 1 else None
 
 
-def _printed(flags: PromptOptions) -> str:
-    return ParsedPrompt((), flags).text()
+def _further(values: Values) -> str:
+    return ParsedPrompt((), {name: value for name, value in values.items() if name not in _SHOWN}).text()
 
 
-def _first(own: _T | None, flagged: _T | None) -> _T | None:
-    return flagged if own is None else own
+def _text(value: Value | None) -> str:
+    return "" if value is None else value_text(value)

@@ -1,4 +1,4 @@
-"""Credits in words and in numbers. Amounts are integer millicredits: a credit is 1,000."""
+"""Prices. Amounts are integer millicredits: a credit is 1,000."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
-from bot.text import amount_text, credits_text
+from bot.text import Text, message
+
+EXACTLY = message("price.exactly", "{price:credits}")
+ABOUT = message("price.about", "about {price:credits}")
+BETWEEN = message("price.between", "{low:amount} to {high:amount} credits")
 
 
 def converted(raw: int, credit_value: Decimal) -> int:
@@ -16,20 +20,25 @@ def converted(raw: int, credit_value: Decimal) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What something costs before it is made, in the bot's millicredits: from ``low`` to ``high``."""
+    """A price before the work is done, in the bot's millicredits: from ``low`` to ``high``."""
 
     low: int
     high: int
     exact: bool
 
-    def __str__(self) -> str:
+    @property
+    def text(self) -> Text:
+        """The price for people."""
         if self.low == self.high:
-            return f"{'' if self.exact else 'about '}{credits_text(self.low)}"
-        return f"{amount_text(self.low)} to {amount_text(self.high)} credits"
+            return (EXACTLY if self.exact else ABOUT)(price=self.low)
+        return BETWEEN(low=self.low, high=self.high)
+
+    def __str__(self) -> str:
+        return str(self.text)
 
 
 def sum_of(prices: Iterable[Price]) -> Price:
-    """What they cost together: exact if each of them is."""
+    """The total price: exact if each of them is."""
     every = list(prices)
     low, high = sum(price.low for price in every), sum(price.high for price in every)
     return Price(low, high, all(price.exact for price in every))

@@ -1,28 +1,59 @@
-"""Stretches of the UTC calendar: the periods in which limits count, and those that a report is asked for."""
+"""Periods of the UTC calendar: those in which limits renew, and those that a report covers."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from bot.errors import UserError
+from bot.text import Message, Text, message
 
-SUGGESTED = (
-    "today",
-    "yesterday",
-    "this week",
-    "last week",
-    "this month",
-    "last month",
-    "this year",
-    "last year",
-    "all time",
+NOT_A_PERIOD = message(
+    "periods.not_a_period",
+    "That isn't a period. Try today, this month, last week, 30 days, 2026, 2026-03, 2026-03-14, "
+    "2026-01-15..2026-02-14 or all time.",
 )
-"""What a report is mostly asked for."""
+ENDS_FIRST = message("periods.ends_first", "That period ends before it begins. Put the earlier date first.")
+TOO_EARLY = message("periods.too_early", "There is nothing before {year:plain}. Choose a later period.")
+NOT_BEGUN = message("periods.not_begun", "That period is in the future. Choose an earlier one.")
+
+ALL_TIME = "all time"
+SUGGESTED: Mapping[str, Message] = {
+    "today": message("period.today", "today"),
+    "yesterday": message("period.yesterday", "yesterday"),
+    "this week": message("period.this_week", "this week"),
+    "last week": message("period.last_week", "last week"),
+    "this month": message("period.this_month", "this month"),
+    "last month": message("period.last_month", "last month"),
+    "this year": message("period.this_year", "this year"),
+    "last year": message("period.last_year", "last year"),
+    ALL_TIME: message("period.all_time", "all time"),
+}
+"""The periods that are offered, as they are typed, with their names."""
+
+MONTHS = (
+    message("month.1", "Jan"),
+    message("month.2", "Feb"),
+    message("month.3", "Mar"),
+    message("month.4", "Apr"),
+    message("month.5", "May"),
+    message("month.6", "Jun"),
+    message("month.7", "Jul"),
+    message("month.8", "Aug"),
+    message("month.9", "Sep"),
+    message("month.10", "Oct"),
+    message("month.11", "Nov"),
+    message("month.12", "Dec"),
+)
+DAY_AND_MONTH = message("date.day_and_month", "{day:plain} {month}")
+MONTH_AND_YEAR = message("date.month_and_year", "{month} {year:plain}")
+FULL_DATE = message("date.full", "{day:plain} {month} {year:plain}")
+
 EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
-"""When Discord's own ids begin, and before which nothing can have been made."""
+"""When Discord's own ids begin. Nothing can have been made before."""
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?")
 _DAYS = re.compile(r"(?:last )?(\d{1,4}) days?")
@@ -36,21 +67,38 @@ class Period(StrEnum):
     MONTH = "month"
 
     @property
-    def this(self) -> str:
-        """The one that it is now, in a sentence."""
-        return "today" if self is Period.DAY else f"this {self}"
+    def this(self) -> Message:
+        """The name of the current one: ``today``, ``this week``."""
+        return SUGGESTED["today" if self is Period.DAY else f"this {self}"]
+
+    @property
+    def each(self) -> Message:
+        """As a rate: ``a day``, ``a week``."""
+        return _EACH[self]
+
+
+_EACH = {
+    Period.DAY: message("period.a_day", "a day"),
+    Period.WEEK: message("period.a_week", "a week"),
+    Period.MONTH: message("period.a_month", "a month"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
     """From ``since`` to just before ``until``, in Unix milliseconds; None: from the beginning, or up to now.
 
-    ``name`` is what it is called in a sentence.
+    ``name`` is how it can be typed.
     """
 
     since: int | None
     until: int | None
     name: str
+
+    @property
+    def text(self) -> Message | str:
+        """The name for people."""
+        return SUGGESTED.get(self.name, self.name)
 
 
 def milliseconds(moment: datetime) -> int:
@@ -63,8 +111,13 @@ def moment_of(at: int) -> datetime:
     return datetime.fromtimestamp(at / 1000, UTC)
 
 
+def date_text(moment: datetime, form: Message = FULL_DATE) -> Text:
+    """The date in one of the forms ``FULL_DATE``, ``DAY_AND_MONTH`` and ``MONTH_AND_YEAR``."""
+    return form(day=moment.day, month=MONTHS[moment.month - 1], year=moment.year)
+
+
 def current(period: Period, now: int) -> tuple[datetime, datetime]:
-    """Where the period of ``now`` (Unix milliseconds) begins, and where the next one does. Weeks begin on Monday."""
+    """The beginnings of the period of ``now`` (Unix milliseconds) and of the next one. Weeks begin on Monday."""
     day = moment_of(now).replace(hour=0, minute=0, second=0, microsecond=0)
     if period is Period.DAY:
         return day, day + timedelta(days=1)
@@ -81,30 +134,27 @@ def next_month(first: datetime) -> datetime:
 
 
 def span(text: str, now: int) -> Span:
-    """The span that somebody typed: one of ``SUGGESTED``, ``30 days``, ``2026``, ``2026-03``, ``2026-03-14``, or two
-    such dates with two dots between them, both included. Raises UserError for anything else.
+    """Read a span: one of ``SUGGESTED``, ``30 days``, ``2026``, ``2026-03``, ``2026-03-14``, or two such dates with
+    two dots between them, both included. Raises UserError for anything else.
 
-    It begins with the year 2015 at the earliest, and ends with this year at the latest: what is made of it has an end.
+    It is cut to the years from 2015 to this one, which bounds the work of a report.
     """
     typed = " ".join(text.lower().split())
-    if typed in {"all", "all time", "ever"}:
-        return Span(None, None, "all time")
+    if typed in {"all", ALL_TIME, "ever"}:
+        return Span(None, None, ALL_TIME)
     try:
         found = _relative(typed, now) or _dates(typed)
     except (ValueError, OverflowError):
         found = None
     if found is None:
-        raise UserError(
-            "That is no period. Write today, this month, last week, 30 days, 2026, 2026-03, 2026-03-14, "
-            "2026-01-15..2026-02-14 or all time."
-        )
+        raise UserError(NOT_A_PERIOD)
     start, end = found
     if start >= end:
-        raise UserError("That period ends before it begins. Write the earlier date first.")
+        raise UserError(ENDS_FIRST)
     if end <= EARLIEST:
-        raise UserError(f"Nothing can have been made before {EARLIEST.year}. Write a later period.")
+        raise UserError(TOO_EARLY(year=EARLIEST.year))
     if start > moment_of(now):
-        raise UserError("That period has not begun yet. Write an earlier one.")
+        raise UserError(NOT_BEGUN)
     this_year = moment_of(now).replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
     latest = this_year.replace(year=this_year.year + 1)
     return Span(milliseconds(max(start, EARLIEST)), milliseconds(min(end, max(latest, EARLIEST))), typed)
@@ -137,7 +187,7 @@ def _dates(typed: str) -> tuple[datetime, datetime] | None:
 
 
 def _date(typed: str) -> tuple[datetime, datetime] | None:
-    """The beginning and the end of a year, a month or a day. Raises ValueError where there is no such day."""
+    """The beginning and the end of a year, a month or a day. Raises ValueError for an invalid date."""
     found = _DATE.fullmatch(typed)
     if found is None:
         return None

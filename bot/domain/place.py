@@ -1,4 +1,4 @@
-"""Who asks, and from where: plain data, so that nothing behind the cogs has to know Discord."""
+"""Who asks, from where, and where the card is: plain data without Discord's types."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 class Origin:
     """A person and the place they ask from.
 
-    ``server_id`` is None in direct messages. ``bot_present`` is False where the bot is only user-installed, so that it
-    cannot act there without an interaction's token. ``file_limit`` is the most bytes that one file may have here.
+    ``server_id`` is None in direct messages. ``bot_present`` is False where the bot is only user-installed: it cannot
+    act there without an interaction's token. ``file_limit`` is the maximum size of a file here, in bytes.
     """
 
     user_id: int
@@ -24,24 +24,24 @@ class Origin:
     age_restricted: bool = False
     bot_present: bool = True
     parent_channel_id: int | None = None
-    """The channel of which this one is a thread."""
+    """The channel that this thread belongs to."""
 
     @property
     def place_id(self) -> int:
-        """The server's id, or 0 for direct messages: what a thread of work belongs to."""
+        """The server's id, or 0 for direct messages. A thread of work belongs to it."""
         return self.server_id or 0
 
 
 TOKEN_LIFE = 15 * 60 * 1000
-"""Milliseconds for which Discord takes an interaction's token, from when the interaction came in."""
+"""Milliseconds for which Discord accepts an interaction's token, counted from the interaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardAddress:
-    """Where a job's card is: the message, and the interaction's token that may edit it until ``token_expires_at``.
+    """Where a job's card is: its message, and the interaction's token that can edit it until ``token_expires_at``.
 
-    The time is Unix milliseconds by the bot's own clock, counted from when the interaction came in: Discord's clock
-    need not agree with it. It only says when to offer a fresh token; whether one is over is for Discord to say.
+    The time is Unix milliseconds by the bot's own clock, which may differ from Discord's. It only decides when to offer
+    a fresh token; Discord decides whether a token has expired.
     """
 
     channel_id: int

@@ -1,81 +1,86 @@
-"""From what a person typed into ``/imagine`` to the paid requests that make it."""
+"""From a command to the paid requests that make its images: parse once, complete from defaults, check, split."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from pydantic import TypeAdapter
 
 from bot.domain.characters import clean, typed
-from bot.domain.engines import Wanted, find_engine, request_for
-from bot.domain.prompt.parser import (
+from bot.domain.engines import ImageSpec, find_engine, fitted, misfits, request_for
+from bot.domain.options import (
+    ENGINE,
+    FIELDS,
+    IMAGES,
     IMAGES_PER_JOB,
-    ParsedPrompt,
-    PromptError,
-    expand,
-    number_text,
-    parse,
-    reseed,
+    NOT_A_SIZE,
+    OPTIONS,
+    PROMPT_LIMIT,
+    SEED,
+    SEED_AT_MOST,
+    Defaults,
+    ImagineOptions,
+    Option,
+    Value,
+    Values,
+    decoded,
+    value_text,
 )
-from bot.domain.sizes import Ratio, parse_shape
-from bot.domain.stored import read_stored
+from bot.domain.prompt.parser import ParsedPrompt, read_prompt
+from bot.domain.prompt.tokens import PromptError
 from bot.errors import Problem, UserError
-from bot.providers.base import Engine, ImageRequest, Json, Size
+from bot.providers.base import Engine, ImageRequest, Json
+from bot.text import Text, message
+
+GIVEN_TWICE = message(
+    "requests.given_twice", "{label} is set twice: as an option and as a flag in the prompt. Keep one of them."
+)
+WRONG_NUMBER_OF_IMAGES = message("requests.wrong_number_of_images", "A job makes 1 to {most} images, not {images}.")
+TOO_MANY_IMAGES = message("requests.too_many_images", "This asks for {images} images; a job makes at most {most}.")
+TOO_MANY_IMAGES_OF_PROMPTS = message(
+    "requests.too_many_images_of_prompts",
+    "This asks for {images} images for {prompts} prompts; a job makes at most {most}.",
+)
+TOO_MANY_IMAGES_OF_ENGINES = message(
+    "requests.too_many_images_of_engines",
+    "This asks for {images} images from {engines} engines; a job makes at most {most}.",
+)
+NO_CHOICES_IN_COMPARISON = message(
+    "requests.no_choices_in_comparison", "A comparison takes one prompt. Remove the choices in braces."
+)
+NO_ENGINE_FLAG_IN_COMPARISON = message(
+    "requests.no_engine_flag_in_comparison", "Name the engines in the option engines, and remove --engine."
+)
+TOO_FEW_ENGINES = message("requests.too_few_engines", "A comparison needs at least {least} engines.")
 
 TITLE_LENGTH = 60
-
-_T = TypeVar("_T")
+ENGINES_AT_LEAST = 2
+"""Fewer engines are no comparison."""
 
 
 @dataclass(frozen=True, slots=True)
-class ImagineOptions:
-    """What was typed into the command's fields, as it was typed; None: the field was left empty.
+class Command:
+    """What was typed, with its prompt parsed: one ``ParsedPrompt`` for each combination of its choices.
 
-    ``size`` is ``1024x1024``, ``16:9`` or ``square``; ``thread`` is the id or the title of one of the person's threads.
-    ``engines`` are the ids of those that are compared; where it is not None this is a comparison and ``engine`` is not
-    used.
+    Where the prompt cannot be parsed there are none, and ``error`` says why.
     """
 
-    prompt: str
-    engine: str | None = None
-    size: str | None = None
-    images: int | None = None
-    negative: str | None = None
-    style: str | None = None
-    steps: int | None = None
-    seed: int | None = None
-    guidance: float | None = None
-    sampler: str | None = None
-    thread: str | None = None
-    private: bool = False
-    spoiler: bool = False
-    engines: tuple[str, ...] | None = None
+    options: ImagineOptions
+    prompts: tuple[ParsedPrompt, ...]
+    error: PromptError | None = None
 
-    def to_json(self) -> dict[str, Json]:
-        """The options as plain JSON, to be stored with the job."""
-        data = asdict(self)
-        return data if self.engines is None else data | {"engines": list(self.engines)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Json]) -> ImagineOptions:
-        """Read stored options; fields that are missing or unknown do no harm. Raises ValueError if one is wrong."""
-        return read_stored(_OPTIONS, data)
-
-    def for_another_person(self, *, private: bool) -> ImagineOptions:
-        """The same without what belongs to one person alone: the thread, and who may see it.
-
-        Another person only gets at what is public; whether theirs is ``private`` is for their own defaults to say.
-        """
-        return replace(self, thread=None, private=private)
+    @property
+    def flags(self) -> set[str]:
+        """The names of the options that flags set in some prompt."""
+        return {name for prompt in self.prompts for name in prompt.options}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A job that can be made as it stands: what was typed and the paid requests, one for each submission.
+    """A job that can be made: its options and the paid requests, one for each submission.
 
-    ``prompts`` is how many prompts the choices in braces made: more than 1 is worth a question before it is paid for.
+    ``prompts`` is how many combinations the choices of the prompt have: the price of more than 1 is confirmed first.
     ``title`` names a thread that is opened for it.
     """
 
@@ -95,116 +100,275 @@ class Plan:
         return tuple(dict.fromkeys(request.engine for request in self.requests))
 
 
-def plan(options: ImagineOptions, engines: Mapping[str, Engine], default_engine: str) -> Plan:
-    """Check what was typed against what the engines take, and split it into requests.
-
-    ``engines`` are keyed by id. Raises UserError, which names all problems at once; if the prompt alone cannot be read,
-    it is the PromptError.
-    """
-    problems: list[Problem] = []
-    unreadable: PromptError | None = None
+def read_command(options: ImagineOptions) -> Command:
+    """Parse the prompt of a command, once for all that follows."""
     try:
-        prompts = tuple(parse(text) for text in expand(options.prompt))
+        return Command(options, read_prompt(options.prompt))
     except PromptError as error:
-        if typed(options.engine) is None:
-            # The engine may be named in the very text that cannot be read: only what no engine decides can be judged.
-            merge(options, ParsedPrompt(()), problems)
-            if problems:
-                raise UserError(*error.problems, *problems) from error
-            raise
-        prompts, unreadable = (ParsedPrompt(()),), error
-        problems += error.problems
+        return Command(options, (), error)
+
+
+# --- defaults -----------------------------------------------------------------------------------------------------
+
+
+def completed(
+    command: Command, layers: Sequence[Defaults], *, engines: Mapping[str, Engine], default_engine: str
+) -> Command:
+    """Complete a command from the layers of defaults, the nearest first: a person's own before those of the place.
+
+    A default that a flag sets already or that the engine does not take is skipped, and the next layer's is tried. A
+    comparison has its own engines, and one image of each unless a number is typed. A command that cannot be read is
+    returned as it is, to be refused later.
+    """
+    options, prompts = command.options, command.prompts
+    compared = options.engines
+    if not prompts:
+        return command
+    try:
+        if compared is None and typed(options.engine) is None and ENGINE.name not in command.flags:
+            engine = next((layer.engine for layer in layers if layer.engine in engines), None)
+            options = replace(options, engine=engine)
+        used = [
+            find_engine(name, engines) for name in dict.fromkeys(compared or _engines(options, prompts, default_engine))
+        ]
+    except UserError:
+        return command
+    for option in OPTIONS.values():
+        if not option.has_default or option is ENGINE or (option is IMAGES and compared is not None):
+            continue
+        if option.name in command.flags or option.name in options.typed_values():
+            continue
+        values = (getattr(layer, option.name) for layer in layers)
+        fitting = (value for value in values if value is not None and _fits(option, value, used, len(prompts)))
+        options = options.setting({option.name: next(fitting, None)})
+    words = next((layer.text for layer in layers if layer.text is not None), None)
+    if words is not None and _words_fit(words, prompts, used):
+        options = replace(options, added=words)
+    return replace(command, options=options)
+
+
+def private_by_default(layers: Iterable[Defaults]) -> bool:
+    """Whether a result is private if the command does not say."""
+    return next((layer.private for layer in layers if layer.private is not None), False)
+
+
+def _engines(options: ImagineOptions, prompts: Iterable[ParsedPrompt], default: str) -> list[str]:
+    """The name of each prompt's engine."""
+    return [typed(options.engine) or str(prompt.options.get(ENGINE.name, default)) for prompt in prompts]
+
+
+def _fits(option: Option, field: str | float, engines: Sequence[Engine], prompts: int) -> bool:
+    try:
+        value = option.of(field)
+    except ValueError:
+        return False
+    if value is None or (option is IMAGES and isinstance(value, int) and value * prompts > IMAGES_PER_JOB):
+        return False
+    return not any(any(misfits(ImageSpec((), {option.name: value}), engine)) for engine in engines)
+
+
+def _words_fit(words: str, prompts: Sequence[ParsedPrompt], engines: Sequence[Engine]) -> bool:
+    """Whether every prompt with these words is short enough, and they are not in all of them already."""
+    longer = [prompt.with_words(words) for prompt in prompts]
+    limit = min(PROMPT_LIMIT, *(engine.prompt_limit for engine in engines))
+    return longer != list(prompts) and all(sum(len(part.text) for part in each.parts) <= limit for each in longer)
+
+
+# --- checks -------------------------------------------------------------------------------------------------------
+
+
+def plan(command: Command, engines: Mapping[str, Engine], default_engine: str) -> Plan:
+    """Check a command against what the engines take, and split it into requests.
+
+    ``engines`` are all there are, by id. Raises UserError with all problems; PromptError if only the prompt is wrong.
+    """
+    if command.options.engines is not None:
+        return _comparison(command, command.options.engines, engines)
+    options, problems = command.options, list[Problem]()
+    if command.error is not None and typed(options.engine) is None:
+        # The unreadable prompt may name the engine: only what holds for every engine can be checked.
+        merged(options, {}, problems)
+        raise _with(command.error, problems)
+    prompts = command.prompts or (ParsedPrompt(()),)
     drafts: list[ImageRequest] = []
-    images = 0
-    for prompt in prompts:
-        wanted = merge(options, prompt, problems)
-        images += wanted.images
+    specs = _specs(options, prompts, problems)
+    for spec, name in zip(specs, _engines(options, prompts, default_engine), strict=True):
         try:
-            engine = find_engine(typed(options.engine) or prompt.options.engine or default_engine, engines)
-            drafts.append(request_for(wanted, engine, engines))
+            drafts.append(request_for(spec, find_engine(name, engines), engines))
         except UserError as error:
             problems += error.problems
+    images = sum(spec.images for spec in specs)
     if images > IMAGES_PER_JOB:
-        of = f" for {len(prompts)} prompts" if len(prompts) > 1 else ""
-        problems.append(f"This asks for {images:,} images{of}; a job makes at most {IMAGES_PER_JOB}.")
-    if unreadable is not None and len(problems) == len(unreadable.problems):
-        raise unreadable
+        problem = TOO_MANY_IMAGES_OF_PROMPTS if len(specs) > 1 else TOO_MANY_IMAGES
+        problems.append(problem(images=images, prompts=len(specs), most=IMAGES_PER_JOB))
+    if command.error is not None:
+        raise _with(command.error, problems)
     if problems:
         raise UserError(*dict.fromkeys(problems))
     requests = tuple(request for draft in drafts for request in split(draft, engines[draft.engine]))
     return Plan(options, requests, prompts=len(prompts), title=title_of(prompts[0]))
 
 
-def with_seed(options: ImagineOptions, seed: int) -> ImagineOptions:
-    """The same options with this seed, put where one is fixed: in the prompt's flags, or else in the field."""
-    prompt = reseed(options.prompt, seed)
-    return replace(options, seed=seed) if prompt is None else replace(options, prompt=prompt)
+def _comparison(command: Command, names: Sequence[str], engines: Mapping[str, Engine]) -> Plan:
+    """Plan one prompt on several engines. Each is sent what it takes; :func:`left_out` names the rest."""
+    if command.error is not None:
+        raise command.error
+    if len(command.prompts) > 1:
+        raise UserError(NO_CHOICES_IN_COMPARISON)
+    options, problems = replace(command.options, engine=None), list[Problem]()
+    (spec,) = _specs(options, command.prompts, problems)
+    if ENGINE.name in command.flags:
+        problems.append(NO_ENGINE_FLAG_IN_COMPARISON)
+    chosen: dict[str, Engine] = {}
+    for name in names:
+        try:
+            engine = find_engine(name, engines)
+            chosen[engine.id] = engine
+        except UserError as error:
+            problems += error.problems
+    if len(chosen) < ENGINES_AT_LEAST and not problems:
+        problems.append(TOO_FEW_ENGINES(least=ENGINES_AT_LEAST))
+    if (images := len(chosen) * spec.images) > IMAGES_PER_JOB:
+        problems.append(TOO_MANY_IMAGES_OF_ENGINES(images=images, engines=len(chosen), most=IMAGES_PER_JOB))
+    drafts: list[ImageRequest] = []
+    for engine in chosen.values():
+        try:
+            drafts.append(request_for(fitted(spec, engine)[0], engine, engines))
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(*dict.fromkeys(problems))
+    requests = tuple(request for draft in drafts for request in split(draft, engines[draft.engine]))
+    return Plan(replace(options, engines=tuple(chosen)), requests, prompts=1, title=title_of(command.prompts[0]))
+
+
+def engines_named(text: str | None, engines: Mapping[str, Engine]) -> tuple[str, ...]:
+    """The engines of a comparison, typed with commas between them; all engines if none is named.
+
+    Only as many as one job can hold, the first ones.
+    """
+    names = [name for part in (text or "").split(",") if (name := typed(part)) is not None]
+    return tuple(names or list(engines)[:IMAGES_PER_JOB])
+
+
+def left_out(options: ImagineOptions, engine: Engine) -> tuple[Text, ...]:
+    """What of a comparison this engine does not take, in words: ``a style``, ``size 100x100``."""
+    command = read_command(options)
+    if len(command.prompts) != 1:
+        return ()
+    (spec,) = _specs(replace(options, engine=None), command.prompts, [])
+    return fitted(spec, engine)[1]
+
+
+def _with(error: PromptError, problems: Sequence[Problem]) -> UserError:
+    return UserError(*error.problems, *dict.fromkeys(problems)) if problems else error
+
+
+# --- fields and flags together ------------------------------------------------------------------------------------
+
+
+def merged(options: ImagineOptions, flags: Values, problems: list[Problem]) -> Values:
+    """The values of fields and flags together. Values that are set twice or wrong for every engine are problems."""
+    values = dict(flags)
+    for name, field in options.typed_values().items():
+        option = OPTIONS[name]
+        if name in flags:
+            problems.append(GIVEN_TWICE(label=option.label))
+        try:
+            value = option.of(field)
+        except ValueError:
+            problems.append(NOT_A_SIZE(text=str(field)))
+            continue
+        if value is not None:
+            values[name] = value
+    images = values.get(IMAGES.name, 1)
+    if isinstance(images, int) and images < 1:
+        problems.append(WRONG_NUMBER_OF_IMAGES(images=images, most=IMAGES_PER_JOB))
+    return values
+
+
+def _specs(options: ImagineOptions, prompts: Iterable[ParsedPrompt], problems: list[Problem]) -> list[ImageSpec]:
+    """What each prompt asks for, with the added words and the new seed."""
+    specs = []
+    for prompt in prompts:
+        longer = prompt.with_words(options.added) if options.added is not None and prompt.parts else prompt
+        specs.append(ImageSpec(longer.parts, merged(options, prompt.options, problems)))
+    if options.new_seed is None:
+        return specs
+    seeds = _new_seeds([spec.values.get(SEED.name) for spec in specs], options.new_seed)
+    return [
+        replace(spec, values={**spec.values, SEED.name: seed}) if seed is not None else spec
+        for spec, seed in zip(specs, seeds, strict=True)
+    ]
+
+
+def _new_seeds(seeds: Sequence[Value | None], first: int) -> list[int | None]:
+    """New seeds in place of these, ``first`` and those after it: the same for the same, and none for none.
+
+    Where there is none at all, all get the first.
+    """
+    different = list(dict.fromkeys(seed for seed in seeds if seed is not None))
+    if not different:
+        return [first for _ in seeds]
+    return [None if seed is None else 1 + (first - 1 + different.index(seed)) % SEED_AT_MOST for seed in seeds]
+
+
+def as_typed(options: ImagineOptions) -> ImagineOptions:
+    """The same with the added words and the new seed where a person would type them: in the prompt and its fields."""
+    if options.added is None and options.new_seed is None:
+        return options
+    prompts = read_command(options).prompts
+    if not prompts:
+        return options
+    changed, field_seed = [], options.seed
+    seeds: list[int | None] = [None for _ in prompts]
+    if options.new_seed is not None:
+        flagged = [prompt.options.get(SEED.name) for prompt in prompts]
+        if options.seed is None and any(seed is not None for seed in flagged):
+            seeds = _new_seeds(flagged, options.new_seed)
+        else:
+            field_seed = options.new_seed
+    for prompt, seed in zip(prompts, seeds, strict=True):
+        longer = prompt if options.added is None else prompt.with_words(options.added)
+        changed.append(longer if seed is None else replace(longer, options={**longer.options, SEED.name: seed}))
+    if changed == list(prompts):
+        text = options.prompt
+    elif len(changed) == 1:
+        text = changed[0].text()
+    else:
+        # Each combination becomes a choice of its own.
+        text = "{" + ", ".join(prompt.text().replace(",", "\\,") for prompt in changed) + "}"
+    return replace(options, prompt=text, seed=field_seed, added=None, new_seed=None)
+
+
+def for_another_person(options: ImagineOptions, *, private: bool) -> ImagineOptions:
+    """The options for somebody else who asks for the same, as ``private`` as theirs are.
+
+    A thread belongs to one person, and so do added words: those become part of the prompt.
+    """
+    return replace(as_typed(options), thread=None, private=private)
 
 
 def command_line(options: ImagineOptions) -> str:
-    """The line that makes the same again when it is pasted into Discord; without the thread, which is personal."""
+    """The command that makes the same again when it is pasted into Discord; without the thread, which is personal."""
+    options = as_typed(options)
     words = ["/imagine" if options.engines is None else "/compare"]
-    for option in fields(options):
-        value = getattr(options, option.name)
-        if value is None or value is False or option.name == "thread":
+    for name in FIELDS:
+        value = getattr(options, name)
+        if value is None or value is False or name == "thread":
             continue
         if isinstance(value, tuple):
             value = ", ".join(value)
-        text = number_text(value) if isinstance(value, float) else " ".join(clean(str(value)).split())
-        words.append(f"{option.name}:{text}")
+        text = value_text(value) if isinstance(value, float) else " ".join(clean(str(value)).split())
+        words.append(f"{name}:{text}")
     return " ".join(words)
 
 
-def encode_request(request: ImageRequest) -> dict[str, Json]:
-    """A request as plain JSON."""
-    return asdict(request)
-
-
-def decode_request(data: Mapping[str, Json]) -> ImageRequest:
-    """Read what :func:`encode_request` made. Raises ValueError."""
-    return read_stored(_REQUEST, data)
-
-
-def merge(options: ImagineOptions, prompt: ParsedPrompt, problems: list[Problem]) -> Wanted:
-    """Fields and flags together. What is given twice or makes no sense for any engine goes to ``problems``."""
-    flags = prompt.options
-
-    def once(field: str, flag: str, own: _T | None, flagged: _T | None) -> _T | None:
-        if own is not None and flagged is not None:
-            problems.append(f"“{field}” is given twice: in its field and as --{flag} in the prompt. Keep one of them.")
-        return flagged if own is None else own
-
-    once("engine", "engine", typed(options.engine), flags.engine)
-    images = once("images", "images", options.images, flags.images)
-    if images is not None and images < 1:
-        problems.append(f"A job makes 1 to {IMAGES_PER_JOB} images, not {images}.")
-    flagged = None if flags.shape is None else str(flags.shape)
-    shape = once("size", "ar" if flags.size is None else "size", typed(options.size), flagged)
-    return Wanted(
-        parts=prompt.parts,
-        images=1 if images is None else images,
-        shape=_shape(shape, problems),
-        negative=once("negative", "no", typed(options.negative), flags.negative),
-        style=once("style", "style", typed(options.style), flags.style),
-        steps=once("steps", "steps", options.steps, flags.steps),
-        seed=once("seed", "seed", options.seed, flags.seed),
-        guidance=once("guidance", "guidance", options.guidance, flags.guidance),
-        sampler=once("sampler", "sampler", typed(options.sampler), flags.sampler),
-    )
-
-
-def _shape(text: str | None, problems: list[Problem]) -> Size | Ratio | None:
-    if text is None:
-        return None
-    try:
-        return parse_shape(text)
-    except ValueError:
-        problems.append(f"“{text}” is no size. Write a width and a height such as 1024x1024, or a ratio such as 16:9.")
-        return None
+# --- requests -----------------------------------------------------------------------------------------------------
 
 
 def split(draft: ImageRequest, engine: Engine) -> Iterator[ImageRequest]:
-    """One request for each submission. A fixed seed goes up by one an image, so that no two are the same picture."""
+    """One request for each submission. A fixed seed goes up by one for each image, so that no two are the same."""
     made = 0
     while made < draft.images:
         images = min(engine.images_per_submission, draft.images - made)
@@ -213,7 +377,7 @@ def split(draft: ImageRequest, engine: Engine) -> Iterator[ImageRequest]:
 
 
 def _later_seed(seed: int | None, steps: int, engine: Engine) -> int | None:
-    """The seed so many after this one; after the engine's last comes its first, and never 0, which means any."""
+    """The seed ``steps`` after this one. After the engine's last comes its first, and never 0, which means any."""
     if seed is None or engine.seed is None:
         return None if seed is None else seed + steps
     low, high = max(1, int(engine.seed.low)), int(engine.seed.high)
@@ -221,7 +385,7 @@ def _later_seed(seed: int | None, steps: int, engine: Engine) -> int | None:
 
 
 def title_of(prompt: ParsedPrompt) -> str:
-    """A name for the thread that is opened for it."""
+    """A title for a thread that is opened for this prompt."""
     text = ", ".join(part.text for part in prompt.parts if part.weight > 0)
     if len(text) <= TITLE_LENGTH:
         return text
@@ -229,5 +393,14 @@ def title_of(prompt: ParsedPrompt) -> str:
     return f"{words[: TITLE_LENGTH - 1].rstrip(' ,')}…"
 
 
-_OPTIONS = TypeAdapter(ImagineOptions)
+def encode_request(request: ImageRequest) -> dict[str, Json]:
+    """A request as plain JSON."""
+    return asdict(request)
+
+
+def decode_request(data: Mapping[str, Json]) -> ImageRequest:
+    """Read what :func:`encode_request` made. Raises Unreadable."""
+    return decoded(_REQUEST, data)
+
+
 _REQUEST = TypeAdapter(ImageRequest)

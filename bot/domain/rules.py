@@ -1,4 +1,4 @@
-"""The rules of a server: what its admins allow there, forbid, and use where nothing is said. Pure data and checks."""
+"""A server's rules: what its admins allow and forbid there, and its defaults. Pure data and checks."""
 
 from __future__ import annotations
 
@@ -10,19 +10,84 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from bot.domain.defaults import Defaults
-from bot.domain.engines import few
+from bot.domain.characters import typed
+from bot.domain.engines import few, find_engine, takes_shape
+from bot.domain.options import Defaults, ImagineOptions, decoded
 from bot.domain.periods import Period
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions, Plan
-from bot.domain.stored import read_stored
+from bot.domain.requests import Plan
+from bot.domain.sizes import parse_shape
 from bot.domain.word_filter import WordList
+from bot.errors import UserError
+from bot.providers.base import Engine
+from bot.text import Text, message
 
-WHO = "Members with Manage Server can change that with /server."
-ASK = "Ask somebody with Manage Server to set another one with /server set."
-TOO_LONG = (
-    "This prompt is too long to be looked through for the words that this server refuses. Shorten it, or use fewer "
-    f"choices in braces. {WHO}"
+# --- why somebody may not make an image ---------------------------------------------------------------------------
+
+PRIVATE_OFF = message(
+    "rules.private_off", "Private results are turned off in this server. Server managers can change this with /server."
+)
+ALWAYS_PRIVATE = message(
+    "rules.always_private", "Results are always private in this server. Server managers can change this with /server."
+)
+ENGINE_NOT_ALLOWED = message(
+    "rules.engine_not_allowed",
+    "This server doesn't allow {wrong}. Use {allowed}. Server managers can change this with /server.",
+)
+ALLOWED_ENGINES_GONE = message(
+    "rules.allowed_engines_gone",
+    "This server only allows {allowed}, which the bot no longer has. Ask a server manager to choose another engine "
+    "with /server set.",
+)
+NOT_THIS_CHANNEL = message(
+    "rules.not_this_channel", "You can't make images in this channel. Server managers can change this with /server."
+)
+OTHER_CHANNELS = message(
+    "rules.other_channels",
+    "You can't make images in this channel. Use {channels}. Server managers can change this with /server.",
+)
+CHANNELS_GONE = message(
+    "rules.channels_gone",
+    "The channel where you could make images was deleted, or I can't see it. Ask a server manager to choose another "
+    "one with /server set.",
+    "All {count} channels where you could make images were deleted, or I can't see them. Ask a server manager to "
+    "choose others with /server set.",
+)
+NOT_YOUR_ROLE = message(
+    "rules.not_your_role",
+    "Only members with certain roles can make images here. Server managers can change this with /server.",
+)
+ROLES_GONE = message(
+    "rules.roles_gone",
+    "The roles that could make images here were deleted. Ask a server manager to choose others with /server set.",
+)
+WORD_REFUSED = message(
+    "rules.word_refused", "This server doesn't allow “{word}” in prompts. Server managers can change this with /server."
+)
+WORD_RESTRICTED = message(
+    "rules.word_restricted",
+    "This server allows “{word}” only in age-restricted channels. Server managers can change this with /server.",
+)
+PROMPT_TOO_LONG = message(
+    "rules.prompt_too_long",
+    "This prompt is too long to check against this server's word lists. Shorten it, or use fewer choices in braces.",
+)
+
+# --- why an admin may not set a rule, and what is wrong with one ----------------------------------------------------
+
+NOT_A_SIZE = message(
+    "rules.not_a_size", "“{size}” isn't a size. Type a width and height like 1024x1024, or a ratio like 16:9."
+)
+NO_ENGINE_MAKES = message("rules.no_engine_makes", "No engine here can make {size}.")
+ENGINES_GONE = message("rules.engines_gone", "The bot no longer has these engines: {engines}.")
+NO_ENGINE_LEFT = message(
+    "rules.no_engine_left", "The bot has none of the allowed engines, so nobody can make images here."
+)
+DEFAULT_NOT_ALLOWED = message(
+    "rules.default_not_allowed", "The default engine {engine} isn't one of the allowed engines."
+)
+DEFAULT_SIZE_UNUSED = message(
+    "rules.default_size_unused", "The default engine can't make {size}, so it uses its own default size."
 )
 
 
@@ -30,8 +95,8 @@ TOO_LONG = (
 class Place:
     """A server as one person sees it, by the ids of its channels and roles.
 
-    ``channel`` is a channel's name, None where this person may not see it. ``has_channel`` and ``has_role`` say whether
-    there is such a one at all.
+    ``channel`` returns a channel's name, or None if this person cannot see it. ``has_channel`` and ``has_role`` tell
+    whether it exists.
     """
 
     channel: Callable[[int], str | None]
@@ -43,19 +108,20 @@ ANY_PLACE = Place(str, lambda _: True, lambda _: True)
 
 
 class Privacy(StrEnum):
-    """Whether results are shown to everybody."""
+    """Whether results are private. The values are stored."""
 
-    FREE = "as people like"
-    FORCED = "always private"
-    FORBIDDEN = "never private"
+    FREE = "free"
+    """Each person decides."""
+    FORCED = "forced"
+    FORBIDDEN = "forbidden"
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What holds in one server; an empty list allows all. ``engine`` and ``size`` are what is used if none is named.
+    """The rules of one server. An empty list allows everything. ``engine`` and ``size`` are defaults.
 
-    ``channels``, ``roles`` and ``log_channel`` are ids. ``refused`` words run nowhere, ``restricted`` ones only in
-    channels that are age-restricted.
+    ``channels``, ``roles`` and ``log_channel`` are ids. ``refused`` words are allowed nowhere, ``restricted`` ones only
+    in age-restricted channels.
     """
 
     period: Period = Period.MONTH
@@ -70,16 +136,16 @@ class Rules:
     restricted: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """What differs from no rules at all, as plain JSON."""
+        """The rules that were set, as plain JSON."""
         chosen = {name: getattr(self, name) for name in NAMES if getattr(self, name) != getattr(NO_RULES, name)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Rules:
-        """Read what was stored; what is not known is left out. Raises ValueError if something is wrong."""
-        return read_stored(_RULES, {name: value for name, value in stored.items() if name in NAMES})
+        """Read what was stored, without unknown rules. Raises ValueError for an invalid one."""
+        return decoded(_RULES, {name: value for name, value in stored.items() if name in NAMES})
 
-    # Made once, since they are asked at every command.
+    # Cached, because every command uses them.
     @cached_property
     def _words(self) -> WordList:
         return WordList([*self.refused, *self.restricted])
@@ -89,7 +155,7 @@ class Rules:
         return WordList(self.refused)
 
     def defaults(self, engines: Iterable[str], usual: str) -> Defaults:
-        """What completes a command here; for the ``usual`` engine, where it is not allowed, the first that is."""
+        """The server's defaults. If the bot's ``usual`` engine is not allowed, the default is the first allowed one."""
         engine = self.engine
         if engine is None and self.engines and usual not in self.engines:
             engine = next((name for name in engines if name in self.engines), None)
@@ -97,13 +163,13 @@ class Rules:
         return Defaults(engine=engine, size=self.size, private=private)
 
     def permitted(self, layer: Defaults) -> Defaults:
-        """A person's own defaults without what would be refused here."""
+        """A person's own defaults without those that this server refuses."""
         if self.engines and layer.engine not in self.engines:
             layer = replace(layer, engine=None)
         return layer if self.privacy is Privacy.FREE else replace(layer, private=None)
 
     def imposed(self, options: ImagineOptions) -> ImagineOptions:
-        """The options with what is forced here."""
+        """The options, made private if the server forces that."""
         return replace(options, private=True) if self.privacy is Privacy.FORCED else options
 
     def problems(
@@ -114,58 +180,50 @@ class Rules:
         *,
         engines: Collection[str] = (),
         place: Place = ANY_PLACE,
-    ) -> list[str]:
-        """Why the person may not make this here, each a sentence. ``engines`` are the ids of those that are offered.
+    ) -> list[Text]:
+        """Why the person may not make this here. ``engines`` are the ids of the engines that the bot has.
 
-        Without a ``plan``, which is so where there is none to be had, only what was typed is looked at.
+        Without a ``plan``, because the options are invalid, only the typed words are checked.
         """
         found = self.problems_of_place(origin, place)
         if self.privacy is Privacy.FORBIDDEN and options.private:
-            found.append(f"Private results are switched off in this server. {WHO}")
+            found.append(PRIVATE_OFF())
         wrong = [engine for engine in plan.engines if engine not in self.engines] if plan and self.engines else []
         left = [engine for engine in self.engines if engine in engines or not engines]
         if wrong and left:
-            found.append(f"This server does not use {few(wrong)}, only {few(left)}. {WHO}")
+            found.append(ENGINE_NOT_ALLOWED(wrong=few(wrong), allowed=few(left)))
         elif wrong:
-            found.append(f"This server allows {few(self.engines)} alone, which is not offered any more. {ASK}")
+            found.append(ALLOWED_ENGINES_GONE(allowed=few(self.engines)))
         return found + self.problems_of_words(origin, texts_of(options, plan))
 
-    def problems_of_place(self, origin: Origin, place: Place = ANY_PLACE) -> list[str]:
+    def problems_of_place(self, origin: Origin, place: Place = ANY_PLACE) -> list[Text]:
         """Why the person may make no images here at all."""
         found = []
         if self.channels and not {origin.channel_id, origin.parent_channel_id} & set(self.channels):
             names = [name for name in map(place.channel, self.channels) if name is not None]
-            if any(map(place.has_channel, self.channels)):
-                found.append(f"Images are not made in this channel{f', but in {few(names)}' if names else ''}. {WHO}")
+            if not any(map(place.has_channel, self.channels)):
+                found.append(CHANNELS_GONE(count=len(self.channels)))
             else:
-                gone = "The channel" if len(self.channels) == 1 else "Each channel"
-                found.append(f"{gone} in which images may be made here is gone, or I cannot see it. {ASK}")
+                found.append(OTHER_CHANNELS(channels=few(names)) if names else NOT_THIS_CHANNEL())
         if self.roles and not origin.role_ids & set(self.roles):
-            if any(map(place.has_role, self.roles)):
-                found.append(f"Images are made here by members with certain roles, and you have none of them. {WHO}")
-            else:
-                found.append(f"The roles whose members may make images here are gone. {ASK}")
+            found.append(NOT_YOUR_ROLE() if any(map(place.has_role, self.roles)) else ROLES_GONE())
         return found
 
-    def problems_of_words(self, origin: Origin, texts: Iterable[str]) -> list[str]:
-        """Which words may not stand here, or that this cannot be told. The work is bounded."""
+    def problems_of_words(self, origin: Origin, texts: Iterable[str]) -> list[Text]:
+        """The words that are not allowed here, or that the texts are too long to check. The work is bounded."""
         found = (self._refused_words if origin.age_restricted else self._words).found_in(texts)
         refused, restricted = set(self.refused), set(self.restricted)
-        problems = [f"The word “{word}” is refused in this server. {WHO}" for word in found.entries if word in refused]
+        problems = [WORD_REFUSED(word=word) for word in found.entries if word in refused]
         if not origin.age_restricted:
-            problems += [
-                f"The word “{word}” runs only in the age-restricted channels of this server. {WHO}"
-                for word in found.entries
-                if word in restricted
-            ]
-        return problems if problems or found.whole else [TOO_LONG]
+            problems += [WORD_RESTRICTED(word=word) for word in found.entries if word in restricted]
+        return problems if problems or found.whole else [PROMPT_TOO_LONG()]
 
 
 def texts_of(options: ImagineOptions, plan: Plan | None) -> list[str]:
-    """All that was typed in words, and what became of it: braces and backslashes could take a word apart."""
-    texts = [options.prompt, options.negative or "", options.style or ""]
+    """All words, as typed and as parsed: typed braces and backslashes could split a word."""
+    texts = [options.prompt, options.added or "", options.negative or "", options.style or ""]
     for request in plan.requests if plan is not None else ():
-        # What stands in one part stands in all of them together.
+        # Joined, so that a word is not missed between two parts.
         texts += [" ".join(part.text for part in request.prompts), request.negative or "", request.style or ""]
     return texts
 
@@ -173,3 +231,40 @@ def texts_of(options: ImagineOptions, plan: Plan | None) -> list[str]:
 NAMES = tuple(field.name for field in fields(Rules))
 NO_RULES = Rules()
 _RULES = TypeAdapter(Rules)
+
+
+# --- what an admin types for a rule ---------------------------------------------------------------------------------
+
+
+def engine_list(text: str, engines: Mapping[str, Engine]) -> tuple[str, ...]:
+    """The ids of the engines in a typed list. Raises UserError for an unknown engine."""
+    names = text.replace(",", " ").split()
+    return tuple(dict.fromkeys(find_engine(name, engines).id for name in names))
+
+
+def shape(text: str, engines: Mapping[str, Engine]) -> str:
+    """A size or a ratio that at least one engine makes. Raises UserError."""
+    wanted = typed(text) or ""
+    try:
+        parse_shape(wanted)
+    except ValueError:
+        raise UserError(NOT_A_SIZE(size=wanted)) from None
+    if not any(takes_shape(engine, wanted) for engine in engines.values()):
+        raise UserError(NO_ENGINE_MAKES(size=wanted))
+    return wanted
+
+
+def contradictions(rules: Rules, engines: Mapping[str, Engine]) -> list[Text]:
+    """Rules that contradict each other or name engines that the bot does not have."""
+    found = []
+    gone = [engine for engine in (*rules.engines, *filter(None, [rules.engine])) if engine not in engines]
+    if gone:
+        found.append(ENGINES_GONE(engines=few(dict.fromkeys(gone))))
+    if rules.engines and not set(rules.engines) & engines.keys():
+        found.append(NO_ENGINE_LEFT())
+    if rules.engine is not None and rules.engines and rules.engine not in rules.engines:
+        found.append(DEFAULT_NOT_ALLOWED(engine=rules.engine))
+    used = engines.get(rules.engine or "")
+    if rules.size is not None and used is not None and not takes_shape(used, rules.size):
+        found.append(DEFAULT_SIZE_UNUSED(size=rules.size))
+    return found

@@ -1,23 +1,23 @@
-"""Sizes and their ratios: how a size is typed, what its ratio is called, and which size of an engine is nearest."""
+"""Sizes and ratios: parsing, naming, and finding the nearest size of an engine."""
 
 from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import gcd
 
 from bot.providers.base import Engine, Size
+from bot.text import Text, t
 
-# What a choice of an autocompletion may hold at most.
+# Discord's limit on the choices of an autocomplete.
 SUGGESTIONS = 25
 
-# A size is called by a common ratio if it is off by no more than this: 1344x768 is 7:4 and everybody calls it 16:9.
+# A size is named after a common ratio that is off by no more than this: 1344x768 is 7:4 and is called 16:9.
 _SAME_RATIO = math.log(1.04)
-# Asked for a ratio, an engine may give one that is off by no more than this; anything further is another picture.
+# The size for a ratio may be off by no more than this.
 _NEAR_RATIO = math.log(1.2)
-# How much more a wrong ratio matters than a wrong number of pixels when a size is chosen freely.
+# A wrong ratio counts this much more than a wrong number of pixels when a size is chosen on a grid.
 _RATIO_BEFORE_PIXELS = 8.0
 
 
@@ -58,7 +58,7 @@ _COMMON_RATIOS = tuple(Ratio.parse(text) for text in "1:1 5:4 4:5 4:3 3:4 3:2 2:
 
 
 def parse_shape(text: str) -> Size | Ratio:
-    """Read what may stand in the field for the size: ``1024x768``, ``16:9`` or ``square``. Raises ValueError."""
+    """Read a size or a shape: ``1024x768``, ``16:9`` or ``square``. Raises ValueError."""
     text = unicodedata.normalize("NFKC", text)  # Chinese and Japanese keyboards make wider digits and colons.
     if text.strip().lower() == "square":
         return Ratio(1, 1)
@@ -72,18 +72,27 @@ def ratio_of(size: Size) -> Ratio:
 
 def ratio_name(size: Size) -> str:
     """What people call the shape of a size: ``square``, a common ratio that is close by, or else the exact one."""
-    ratio = _called(size)
-    return "square" if ratio == Ratio(1, 1) else str(ratio)
+    return str(_ratio_text(size))
+
+
+def size_text(size: Size) -> Text:
+    """A size with the name of its shape: ``1344x768 (16:9)``."""
+    return t("{size} ({shape})", size=str(size), shape=_ratio_text(size))
+
+
+def _ratio_text(size: Size) -> Text | str:
+    ratio = _common_ratio(size)
+    return t("square") if ratio == Ratio(1, 1) else str(ratio)
 
 
 def nearest_size(engine: Engine, ratio: Ratio) -> Size | None:
-    """The engine's size that comes nearest to a ratio, or None where it has none of about that shape.
+    """The engine's size that comes nearest to a ratio, or None if it has none of about that shape.
 
-    A size the engine offers under that very name comes first. Otherwise, where any size of a grid is taken, the one
-    is chosen that has about as many pixels as the engine's default, so that a shape alone does not change the price.
+    A size that is named after the ratio comes first. On a grid, the size with about as many pixels as the engine's
+    default is chosen, so that a shape alone does not change the price.
     """
     wanted = ratio.logarithm
-    named = [size for size in engine.sizes if _called(size).lowest() == ratio.lowest()]
+    named = [size for size in engine.sizes if _common_ratio(size).lowest() == ratio.lowest()]
     candidates = named or [*engine.sizes, *_grid_sizes(engine)]
 
     def distance(size: Size) -> tuple[float, Size]:
@@ -98,14 +107,14 @@ def nearest_size(engine: Engine, ratio: Ratio) -> Size | None:
 def sizes_for(engine: Engine, text: str) -> tuple[Size, ...]:
     """The sizes to suggest while ``text`` is being typed, best first, at most 25.
 
-    A size or a ratio that is typed in full and that the engine takes comes first, offered beforehand or not.
+    A complete size or ratio that the engine takes comes first, whether or not it is on the engine's list.
     """
     typed = text.strip().lower().replace("×", "x")
     found: list[Size] = []
     try:
         shape = parse_shape(typed)
     except ValueError:
-        pass  # still half typed: the list below is all there is
+        pass  # still half typed
     else:
         size = nearest_size(engine, shape) if isinstance(shape, Ratio) else shape
         if size is not None and engine.takes_size(size):
@@ -114,13 +123,8 @@ def sizes_for(engine: Engine, text: str) -> tuple[Size, ...]:
     return tuple(dict.fromkeys(found))[:SUGGESTIONS]
 
 
-def size_list(sizes: Iterable[Size]) -> str:
-    """Sizes in a sentence: ``1024x1024 (square), 1344x768 (16:9)``."""
-    return ", ".join(f"{size} ({ratio_name(size)})" for size in sizes)
-
-
-def _called(size: Size) -> Ratio:
-    """The common ratio that a size is called by, or its exact one."""
+def _common_ratio(size: Size) -> Ratio:
+    """The common ratio that a size is named after, or its exact one."""
     exact = ratio_of(size)
     nearest = min(_COMMON_RATIOS, key=lambda ratio: abs(ratio.logarithm - exact.logarithm))
     return nearest if abs(nearest.logarithm - exact.logarithm) <= _SAME_RATIO else exact

@@ -1,10 +1,10 @@
-"""Lists of words that a prompt must not hold. A star stands for any letters within a word: ``blood*``, ``*gun*``.
+"""Lists of words that a prompt must not contain. A star matches any letters within a word: ``blood*``, ``*gun*``.
 
-What is compared are whole words, without letter case, accents and what cannot be seen, and once more with letters that
-look like Latin ones taken for these. In scripts without spaces a word is found wherever it stands.
+Whole words are compared, ignoring case, accents and invisible characters, and a second time with letters that look
+like Latin ones replaced by these. In scripts without spaces a word matches anywhere.
 
-All lists are searched for at once. The work is counted, and ends at a bound, whatever stands in text and lists:
-:func:`WordList.found_in` then says that it did not see everything.
+All lists are searched at once. The work is counted and bounded for any text and any lists: the result of
+:func:`WordList.found_in` says whether the whole text was searched.
 """
 
 from __future__ import annotations
@@ -15,75 +15,81 @@ from dataclasses import dataclass
 
 from bot.domain.characters import visible
 from bot.domain.look_alikes import compared_forms, is_ideograph, is_symbol, stands_alone
-from bot.errors import UserError
+from bot.errors import Problem, UserError
+from bot.text import message
+
+NO_WORDS = message("words.none", "This list has no words. Separate words with commas, or type none to clear it.")
+TOO_MANY_WORDS = message("words.too_many", "That's {words} words; a list holds up to {most}.")
+WORD_TOO_LONG = message("words.too_long", "“{word}…” is too long: a word has up to {most} characters.")
+WORD_TOO_SHORT = message("words.too_short", "“{word}” has too few letters: it would match almost every prompt.")
 
 WORDS_AT_MOST = 100
 LENGTH_AT_MOST = 40
 LETTERS_AT_LEAST = 2
 SIGNS_AT_MOST = 50_000
-"""Characters of the compared forms that are searched for one prompt: as many as the longest one with the most choices
-has in a script whose signs are words."""
+"""Characters that are searched for one prompt: enough for the longest one with the most choices, in a script where
+each character is a word."""
 STEPS_AT_MOST = 50_000
-"""Places of these that are looked at closely, for all words of all lists together."""
+"""Comparisons for one prompt, for all words of all lists together."""
 _STAR = "*"
-# A word is looked for at the places where its first signs stand.
+# A word is searched where its first characters occur.
 _FIRST = 3
-# How many signs are compared in the time of a step, where the interpreter is not asked in between.
+# How many characters a search in C compares in the time of one step.
 _AT_ONCE = 50
-# Steps that it takes to make an expression of each sign of an entry.
+# Steps to compile each character of an entry into a regular expression.
 _TO_COMPILE = 100
-# How many signs a star stands for at most between two of a script without spaces.
+# How many characters a star matches at most in a script without spaces.
 _BETWEEN = 10
 
 
 def typed_list(text: str) -> tuple[str, ...]:
-    """The entries of a list with commas between them, tidied. Raises UserError where one cannot be compared."""
+    """The entries of a typed list with commas between them. Raises UserError for entries that cannot be searched."""
     entries = tuple(dict.fromkeys(" ".join(part.split()) for part in re.split("[,，、]", text) if visible(part)))
-    problems = []
+    problems: list[Problem] = []
     if not entries:
-        problems.append("There is no word in this list. Write words with commas between them, or none to clear it.")
+        problems.append(NO_WORDS)
     if len(entries) > WORDS_AT_MOST:
-        problems.append(f"These are {len(entries)} words; a list holds {WORDS_AT_MOST} at most.")
+        problems.append(TOO_MANY_WORDS(words=len(entries), most=WORDS_AT_MOST))
     for entry in entries:
         if len(entry) > LENGTH_AT_MOST:
-            problems.append(f"“{entry[:LENGTH_AT_MOST]}…” is too long: a word has {LENGTH_AT_MOST} characters at most.")
+            problems.append(WORD_TOO_LONG(word=entry[:LENGTH_AT_MOST], most=LENGTH_AT_MOST))
         elif not _is_word(entry):
-            problems.append(f"“{entry}” has too few letters: it would be found nearly everywhere.")
+            problems.append(WORD_TOO_SHORT(word=entry))
     if problems:
         raise UserError(*problems)
     return entries
 
 
 def _is_word(entry: str) -> bool:
-    """Two letters are one, and so is a single ideograph or a single symbol."""
+    """Whether the entry has two letters, or an ideograph or a symbol."""
     signs = [sign for sign in compared_forms(entry, symbols=True)[-1] if sign not in {_STAR, " "}]
     return len(signs) >= LETTERS_AT_LEAST or any(is_ideograph(sign) or is_symbol(sign) for sign in signs)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The entries that occur, in the order of the list; ``whole``: the work did not end before everything was seen."""
+    """The entries that occur, in the order of the list. ``whole``: the whole text was searched."""
 
     entries: tuple[str, ...]
     whole: bool
 
 
 class WordList:
-    """Entries to look for in texts: each is one word or several that follow each other, with or without stars."""
+    """Entries to search in texts: each is one or more consecutive words, with or without stars."""
 
     def __init__(self, entries: Sequence[str]) -> None:
         self.entries = tuple(dict.fromkeys(entries))
         self._symbols = any(is_symbol(sign) for entry in entries for sign in entry)
         self._needles: dict[str, list[tuple[str, str | None]]] = {}
-        """What to look for in a text, with the entries that it belongs to; where it is only a part of an entry, with
-        the whole of it to be looked for then."""
+        """Strings to search, each with its entries. If the string is only a part of the entry, the whole entry is
+        given too, to be matched next."""
         for entry in self.entries:
             for form in compared_forms(entry, symbols=self._symbols):
                 found = _needle(form)
                 if found is not None:
                     self._needles.setdefault(found[0], []).append((entry, found[1]))
         self._lengths: dict[str, list[int]] = {}
-        """How long those are that begin with these signs."""
+        """The lengths of the needles, by their first characters."""
         for needle in self._needles:
             lengths = self._lengths.setdefault(needle[:_FIRST], [])
             if len(needle) not in lengths:
@@ -104,7 +110,7 @@ class WordList:
         return Found(tuple(entry for entry in self.entries if entry in found), whole and not search.exhausted)
 
     def _compared(self, texts: Iterable[str]) -> tuple[str, bool]:
-        """The texts as one, in which a line holds one form of one text, with a space around each word."""
+        """All texts as one: each line is one form of one text, with a space around each word."""
         lines: dict[str, None] = {}
         length = 0
         for text in dict.fromkeys(texts):
@@ -128,7 +134,7 @@ class WordList:
 
 
 class _Search:
-    """One search through one text, and the steps that it has left."""
+    """One search through one text, with the steps that it has left."""
 
     def __init__(self, text: str, steps: int) -> None:
         self._text = text
@@ -139,12 +145,12 @@ class _Search:
         return self._left < 0
 
     def spend(self, steps: int) -> bool:
-        """Take so many steps; False where there are not so many left."""
+        """Use so many steps. Returns False if they are used up."""
         self._left -= steps
         return self._left >= 0
 
     def needles(self, needles: Iterable[str], lengths: dict[str, list[int]]) -> Iterator[str]:
-        """Those that occur, each once, as long as there are steps left."""
+        """The needles that occur, each once, while steps are left."""
         text, seen, wanted = self._text, set[str](), frozenset(needles)
         for needle in wanted:
             if len(needle) < _FIRST and self.spend(len(text) // _AT_ONCE) and needle in text:
@@ -160,14 +166,14 @@ class _Search:
                     yield piece
 
     def matches(self, pattern: re.Pattern[str], cost: int) -> bool:
-        """Whether the pattern occurs; each of its signs may be compared at each place. False without steps left."""
+        """Whether the pattern occurs. False if no steps are left."""
         return self.spend(len(self._text) * cost // _AT_ONCE) and pattern.search(self._text) is not None
 
 
 def _needle(form: str) -> tuple[str, str | None] | None:
-    """What to look for of an entry in this form, and the form itself where that is not all of it."""
+    """The string to search for an entry in this form, and the whole form if the string is only a part of it."""
     words = re.sub(r"\*+", _STAR, form).split()
-    # Beside a sign that is found anywhere, and in front of words or behind them, a star changes nothing.
+    # A star at either end matches the empty string as well, so it changes nothing.
     while words and words[0] == _STAR:
         del words[0]
     while words and words[-1] == _STAR:
@@ -182,7 +188,7 @@ def _needle(form: str) -> tuple[str, str | None] | None:
 
 
 def _expression(words: Sequence[str]) -> str:
-    """A regular expression that takes the first place that fits, and never goes back and tries another one."""
+    """A regular expression without backtracking."""
     parts = [" "]
     gap = False
     for place, word in enumerate(words):

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from bot.domain.requests import decode_request
 from bot.providers.base import ImageRequest
-from storage import jobs as rows
+from storage import submissions as rows
 from storage.database import Database
 
 # A job is overdue when fewer than one in so many are still open. The past says little of what comes then, so it is

@@ -1,35 +1,52 @@
-"""Every limit on credits, jobs and images: which ones hold for a person, how much is used, and the check.
+"""Every limit on credits, jobs and images: which limits apply to a person, how much is used, and the check.
 
-The operator's limits hold everywhere; within them hold those that a server's admins set. Amounts are millicredits,
-periods are of the UTC calendar. The check runs in the transaction that writes the hold.
+The operator's limits apply everywhere. The limits that a server's admins set apply in addition. Amounts are
+millicredits, periods are of the UTC calendar. The check runs in the transaction that writes the hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.domain.periods import Period, current, milliseconds, moment_of
+from bot.domain.periods import DAY_AND_MONTH, Period, current, date_text, milliseconds, moment_of
 from bot.domain.place import Origin
 from bot.errors import UserError
-from bot.text import credits_text
+from bot.text import Text, Value, message
 from storage import jobs as job_rows
-from storage import ledger, quotas, server_settings
+from storage import ledger, settings
 from storage.database import AsyncConnection
-from storage.quotas import Quota, Subject
+from storage.settings import Quota, Subject
 
 PERIOD = "period"
-"""The name in a server's settings under which its period stands."""
+"""The name of the period in a server's settings."""
 
-BY_ADMINS = "Members with Manage Server can change that with /quota."
-BY_OPERATOR = "Whoever runs the bot sets that."
-NOT_CHARGED = "Nothing was charged."
+TOO_MANY_IMAGES = message(
+    "limits.images",
+    "This asks for {images} images, and this server allows you {count} image a job. Server managers can change this "
+    "with /quota. Nothing was charged.",
+    "This asks for {images} images, and this server allows you {count} images a job. Server managers can change this "
+    "with /quota. Nothing was charged.",
+)
+TOO_MANY_JOBS = message(
+    "limits.jobs",
+    "You have {count} unfinished job, which is the maximum. Wait for it to finish, or cancel it. Nothing was charged.",
+    "You have {count} unfinished jobs, which is the maximum. Wait for one to finish, or cancel one. Nothing was "
+    "charged.",
+)
+TOO_MANY_JOBS_HERE = message(
+    "limits.jobs_here",
+    "You have {count} unfinished job in this server, and it allows you {most} at a time. Wait for it to finish, or "
+    "cancel it. Server managers can change this with /quota. Nothing was charged.",
+    "You have {count} unfinished jobs in this server, and it allows you {most} at a time. Wait for one to finish, or "
+    "cancel one. Server managers can change this with /quota. Nothing was charged.",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The operator's limits, in millicredits; None: no limit. They hold in servers, DMs and user installs alike."""
+    """The operator's limits, in millicredits; None: no limit. They apply in servers, DMs and user installs alike."""
 
     user_daily: int | None = None
     server_monthly: int | None = None
@@ -49,12 +66,43 @@ class LimitKind(StrEnum):
     SERVER_MONTHLY = "server_monthly"
     """All people of a server together, set by the operator."""
     BOT_DAILY = "bot_daily"
-    """Everybody in all places, set by the operator."""
+    """All people everywhere, set by the operator."""
 
-    @property
-    def by_admins(self) -> bool:
-        """Whether a server's admins set it, and not the operator."""
-        return self in {LimitKind.SERVER_USER, LimitKind.SERVER}
+
+TOO_EXPENSIVE = {
+    LimitKind.USER_DAILY: message(
+        "limits.user_daily",
+        "This needs up to {needed:credits}; you have {left:amount} of {limit:credits} left {period}. Your limit resets "
+        "on {resets} at 00:00 UTC. The bot's operator sets it. Nothing was charged.",
+    ),
+    LimitKind.SERVER_USER: message(
+        "limits.server_user",
+        "This needs up to {needed:credits}; you have {left:amount} of {limit:credits} left {period} in this server. "
+        "Your limit resets on {resets} at 00:00 UTC. Server managers can change it with /quota. Nothing was charged.",
+    ),
+    LimitKind.SERVER: message(
+        "limits.server",
+        "This needs up to {needed:credits}; this server has {left:amount} of {limit:credits} left {period}. The limit "
+        "resets on {resets} at 00:00 UTC. Server managers can change it with /quota. Nothing was charged.",
+    ),
+    LimitKind.SERVER_MONTHLY: message(
+        "limits.server_monthly",
+        "This needs up to {needed:credits}; this server has {left:amount} of {limit:credits} left {period}. The limit "
+        "resets on {resets} at 00:00 UTC. The bot's operator sets it. Nothing was charged.",
+    ),
+    LimitKind.BOT_DAILY: message(
+        "limits.bot_daily",
+        "This needs up to {needed:credits}; the bot has {left:amount} of {limit:credits} left {period} for everyone "
+        "together. The limit resets on {resets} at 00:00 UTC. The bot's operator sets it. Nothing was charged.",
+    ),
+}
+"""Why a job is refused, by the limit that it would exceed."""
+GRANTS_TOO_SMALL = message(
+    "limits.grants_too_small",
+    "This needs up to {needed:credits}; you have {left:amount} of {limit:credits} left {period} in this server, and "
+    "{extra:credits} of extra credits. Your limit resets on {resets} at 00:00 UTC. Server managers can change it with "
+    "/quota. Nothing was charged.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +130,7 @@ class LimitUse:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The limits that hold for one person in one place.
+    """The limits that apply to one person in one place.
 
     ``jobs`` is how many unfinished jobs they may have everywhere, ``server_jobs`` how many in this server, ``images``
     how many images one job may have; None: no limit of this kind.
@@ -107,10 +155,10 @@ def in_force(
     quotas: Iterable[Quota] = (),
     period: Period = Period.MONTH,
 ) -> InForce:
-    """The limits that hold for a person in a place; without ``user_id`` those on all people together.
+    """The limits that apply to a person in a place; without ``user_id`` those on all people together.
 
-    ``quotas`` and ``period`` are what the server's admins set. Of each kind of quota the person's own counts, else the
-    best of their roles', else the default; jobs and images that are set for the whole server bound these.
+    ``quotas`` and ``period`` are set by the server's admins. For each kind of limit the person's own quota counts, else
+    the highest of their roles, else the default. Jobs and images set for the whole server are upper bounds.
     """
     known = list(quotas)
     server = next((quota for quota in known if quota.subject is Subject.SERVER), Quota(Subject.SERVER))
@@ -163,14 +211,14 @@ async def use_of(
         case LimitKind.BOT_DAILY, _, _:
             used = await ledger.spent_and_held(conn, since=since)
         case _:
-            raise ValueError(f"a limit of the kind {limit.kind} needs whom or where it is about")
+            raise ValueError(f"a limit of the kind {limit.kind} needs a user or a server")
     return LimitUse(limit, used, milliseconds(renews))
 
 
 async def uses_of(
     conn: AsyncConnection, limits: Iterable[CreditLimit], *, user_id: int | None, server_id: int | None, now: int
 ) -> tuple[LimitUse, ...]:
-    """How much of each limit is used, as :func:`use_of` says it."""
+    """The use of each limit, see :func:`use_of`."""
     return tuple([await use_of(conn, limit, user_id=user_id, server_id=server_id, now=now) for limit in limits])
 
 
@@ -184,10 +232,10 @@ async def check(
     now: int,
     counted_already: int = 0,
 ) -> int:
-    """How much of the hold, in millicredits, the person's grants have to pay for.
+    """How much of the hold, in millicredits, has to be paid from the person's grants.
 
-    ``counted_already`` is how many of the person's unfinished jobs are the very one that this is about. Raises a
-    UserError that names every limit which the job would go beyond.
+    ``counted_already`` is 1 if the job itself is already one of the person's unfinished jobs. Raises UserError with a
+    problem for every limit that the job would exceed.
     """
     limits = await _stored(tx, operator, origin)
     problems = await _too_many_jobs(tx, limits, origin, counted_already)
@@ -202,10 +250,9 @@ async def check(
             granted = min(hold, beyond)
             if granted <= extra.left:
                 continue
-            more = f" Your extra credits do not cover the rest: {_left(extra.left)}." if extra.given else ""
-            problems.append(_too_much(hold, use, more))
+            problems.append(_too_expensive(hold, use, extra.left if extra.given else None))
         else:
-            problems.append(_too_much(hold, use))
+            problems.append(_too_expensive(hold, use))
     if problems:
         raise UserError(*problems)
     return granted
@@ -223,48 +270,40 @@ def from_grants(granted: int, holds: Sequence[int]) -> list[int]:
     return parts[::-1]
 
 
-def too_many_images(limits: InForce, images: int) -> Iterator[str]:
-    """Why the person may not ask for so many images in one job, or nothing."""
-    if limits.images is not None and images > limits.images:
-        yield (
-            f"This asks for {images} images, and this server allows you {limits.images} in one job. "
-            f"{BY_ADMINS} {NOT_CHARGED}"
-        )
+def too_many_images(limits: InForce, images: int) -> list[Text]:
+    """The problem with so many images in one job, if there is one."""
+    if limits.images is None or images <= limits.images:
+        return []
+    return [TOO_MANY_IMAGES(images=images, count=limits.images)]
 
 
 async def _stored(tx: AsyncConnection, operator: Limits, origin: Origin) -> InForce:
-    """The limits that hold for the person, as the database has them at this moment."""
+    """The limits that apply to the person, read in this transaction."""
     user_id, server_id = origin.user_id, origin.server_id
-    found = [] if server_id is None else await quotas.for_person(tx, server_id, user_id)
+    found = [] if server_id is None else await settings.quotas_for(tx, server_id, user_id)
     if server_id is None or not found:
         return in_force(operator, user_id=user_id, server_id=server_id)
-    settings = await server_settings.get(tx, server_id)
+    rules = await settings.of_server(tx, server_id)
     return in_force(
         operator,
         user_id=user_id,
         role_ids=origin.role_ids,
         server_id=server_id,
         quotas=found,
-        period=Period(str(settings.get(PERIOD, Period.MONTH))),
+        period=Period(str(rules.get(PERIOD, Period.MONTH))),
     )
 
 
-async def _too_many_jobs(tx: AsyncConnection, limits: InForce, origin: Origin, counted_already: int) -> list[str]:
-    """Why the person may not begin another job now, or nothing."""
+async def _too_many_jobs(tx: AsyncConnection, limits: InForce, origin: Origin, counted_already: int) -> list[Text]:
+    """The problems with one more unfinished job."""
     problems = []
     unfinished = await job_rows.unfinished_jobs(tx, origin.user_id) - counted_already
     if unfinished >= limits.jobs:
-        problems.append(
-            f"You have {_jobs(unfinished)}, which is the most that one person may have at once. "
-            f"Wait for one of them to finish, or cancel one. {NOT_CHARGED}"
-        )
+        problems.append(TOO_MANY_JOBS(count=unfinished))
     if limits.server_jobs is not None and origin.server_id is not None:
         here = await job_rows.unfinished_jobs(tx, origin.user_id, server_id=origin.server_id) - counted_already
         if here >= limits.server_jobs:
-            problems.append(
-                f"You have {_jobs(here)} in this server, and it allows you {limits.server_jobs} at once. Wait for "
-                f"one of them to finish, or cancel one. {BY_ADMINS} {NOT_CHARGED}"
-            )
+            problems.append(TOO_MANY_JOBS_HERE(count=here, most=limits.server_jobs))
     return problems
 
 
@@ -272,29 +311,14 @@ def _least(*limits: int | None) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-_WHOSE = {
-    LimitKind.USER_DAILY: "your {} for {}",
-    LimitKind.SERVER_USER: "your {} for {} in this server",
-    LimitKind.SERVER: "this server's {} for {}",
-    LimitKind.SERVER_MONTHLY: "this server's {} for {}",
-    LimitKind.BOT_DAILY: "the bot's {} for {}",
-}
-
-
-def _too_much(hold: int, use: LimitUse, more: str = "") -> str:
+def _too_expensive(hold: int, use: LimitUse, extra: int | None = None) -> Text:
+    """The problem with a hold that exceeds a limit, and ``extra`` credits if the person was granted any."""
     limit = use.limit
-    whose = _WHOSE[limit.kind].format(credits_text(limit.credits), limit.period.this)
-    return (
-        f"This takes up to {credits_text(hold)}, and of {whose} {_left(use.left)}. "
-        f"They renew on {moment_of(use.renews_at):%-d %B} at 00:00 UTC.{more} "
-        f"{BY_ADMINS if limit.kind.by_admins else BY_OPERATOR} {NOT_CHARGED}"
-    )
-
-
-def _left(left: int) -> str:
-    amount = credits_text(left)
-    return f"{amount} {'is' if amount.endswith('credit') else 'are'} left"
-
-
-def _jobs(unfinished: int) -> str:
-    return f"{unfinished} unfinished {'job' if unfinished == 1 else 'jobs'}"
+    values: dict[str, Value] = {
+        "needed": hold,
+        "left": use.left,
+        "limit": limit.credits,
+        "period": limit.period.this,
+        "resets": date_text(moment_of(use.renews_at), DAY_AND_MONTH),
+    }
+    return TOO_EXPENSIVE[limit.kind](**values) if extra is None else GRANTS_TOO_SMALL(**values, extra=extra)

@@ -1,8 +1,8 @@
-"""The beginning of a job: it is written down with its paid requests and their holds, in one transaction."""
+"""New jobs: a job is written with its submissions and their holds in one transaction, after the limits are checked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bot.clock import Clock
 from bot.domain.money import converted
@@ -11,50 +11,54 @@ from bot.domain.requests import Plan, encode_request
 from bot.errors import Problem, UserError
 from bot.jobs import limits
 from bot.jobs.limits import Limits
+from bot.jobs.store import JobStore
 from bot.jobs.view import PLANNED, planned_requests
-from bot.providers.base import Engine, ImageRequest, Provider
-from storage import jobs as rows
-from storage import ledger, threads, tidying
-from storage.database import AsyncConnection, Database
-from storage.jobs import Job, JobStatus
+from bot.providers.base import ImageRequest
+from bot.text import message
+from storage import jobs, ledger, retention, threads
+from storage.database import AsyncConnection
+from storage.jobs import NewJob
+from storage.records import Job, JobStatus, LapseReason
+from storage.submissions import Asked, add_submissions
 
 LAPSED_KEPT = 5
-"""Proposals that came to nothing, of one person, that can be taken up again by their buttons, at least."""
+"""A person's latest lapsed proposals, at least this many, are kept so that their buttons still work."""
+
+ENGINE_GONE = message(
+    "jobs.engine_gone", "One of the engines is no longer offered. Run the command again. You weren't charged."
+)
+NO_SUCH_THREAD = message("threads.not_found", "You have no such thread here. Pick one from the list.")
 
 
-class Asking:
-    """Takes jobs: at once, or as proposals that wait for their price to be confirmed."""
+class NewJobs:
+    """Adds jobs: at once, or as proposals whose price has to be confirmed first."""
 
-    def __init__(self, database: Database, providers: Mapping[str, Provider], limits: Limits, clock: Clock) -> None:
-        self.database = database
-        self.providers = providers
-        self.engines: dict[str, Engine] = {
-            engine.id: engine for provider in providers.values() for engine in provider.engines
-        }
+    def __init__(self, store: JobStore, limits: Limits, clock: Clock) -> None:
+        self._store = store
+        self._database = store.database
         self._limits = limits
         self._clock = clock
 
-    async def submit(
+    async def add(
         self, origin: Origin, plan: Plan, card: CardAddress, *, parent_id: int | None = None, proposed: bool = False
     ) -> int:
-        """Write the job, its submissions and their holds, and return the job's id.
+        """Write the job with its submissions and their holds, and return its id.
 
-        Where it is only ``proposed`` there are neither submissions nor holds yet: they come with :meth:`confirm`.
-        Raises UserError where a limit would be passed: nothing is written then.
+        A ``proposed`` job gets its submissions and holds from :meth:`confirm`. Raises UserError if a limit would be
+        exceeded; nothing is written then.
         """
         now = self._clock.now()
         holds = self._holds(plan.requests)
         options = plan.options.to_json()
         if proposed:
             options[PLANNED] = [encode_request(request) for request in plan.requests]
-        async with self.database.write() as tx:
+        async with self._database.write() as tx:
             granted = await limits.check(tx, self._limits, origin, hold=sum(holds), images=plan.images, now=now)
             thread_id, opened = await self._thread(tx, origin, plan, now)
             if plan.options.thread is not None:
-                # A title that was typed may change; what is asked for again belongs to the same thread.
+                # Stored by id: the title may change, and a repeated job belongs to the same thread.
                 options["thread"] = str(thread_id)
-            job_id = await rows.add_job(
-                tx,
+            job = NewJob(
                 thread_id=thread_id,
                 parent_id=parent_id,
                 user_id=origin.user_id,
@@ -69,18 +73,21 @@ class Asking:
                 token_expires_at=card.token_expires_at,
                 bot_present=origin.bot_present,
                 file_limit=origin.file_limit,
-                at=now,
+                created_at=now,
             )
+            job_id = await jobs.add_job(tx, job)
             if opened:
                 await threads.titled(tx, thread_id, job_id)
             if not proposed:
                 await self._add_submissions(tx, job_id, origin, plan.requests, holds, granted, now)
         return job_id
 
-    async def beyond(self, origin: Origin, requests: Sequence[ImageRequest], images: int) -> tuple[Problem, ...]:
-        """The limits that these would go beyond as things stand, in sentences. Raises StorageError."""
+    async def limit_problems(
+        self, origin: Origin, requests: Sequence[ImageRequest], images: int
+    ) -> tuple[Problem, ...]:
+        """The limits that these requests would exceed now. Raises StorageError."""
         hold = sum(self._holds(requests))
-        async with self.database.read() as connection:
+        async with self._database.read() as connection:
             try:
                 await limits.check(connection, self._limits, origin, hold=hold, images=images, now=self._clock.now())
             except UserError as error:
@@ -88,17 +95,17 @@ class Asking:
         return ()
 
     async def confirm(self, origin: Origin, job: Job, card: CardAddress) -> bool:
-        """proposed → working, with the requests that were shown and their holds; False if it is proposed no longer.
+        """proposed → working, with the requests that were shown and their holds; False if it is no longer proposed.
 
-        Raises UserError where a limit would be passed, or an engine is gone: it stays proposed then.
+        Raises UserError if a limit would be exceeded or an engine is gone; it stays proposed then.
         """
         now = self._clock.now()
         requests = planned_requests(job)
-        if any(request.engine not in self.engines for request in requests):
-            raise UserError("One of its engines is no longer offered here. Ask for it anew. Nothing was charged.")
+        if any(request.engine not in self._store.engines for request in requests):
+            raise UserError(ENGINE_GONE)
         holds = self._holds(requests)
-        async with self.database.write() as tx:
-            moved = await rows.move_job(
+        async with self._database.write() as tx:
+            moved = await jobs.move_job(
                 tx,
                 job.id,
                 JobStatus.PROPOSED,
@@ -119,30 +126,30 @@ class Asking:
                 await self._add_submissions(tx, job.id, origin, requests, holds, granted, now)
         return moved
 
-    async def lapse(self, job: Job, *, note: str) -> bool:
-        """proposed → lapsed; the token stays until it is over, so that the card can say so."""
-        async with self.database.write() as tx:
-            moved = await rows.move_job(
+    async def lapse(self, job: Job, reason: LapseReason) -> bool:
+        """proposed → lapsed; keeps the token, so that the card can still say so."""
+        async with self._database.write() as tx:
+            moved = await jobs.move_job(
                 tx,
                 job.id,
                 JobStatus.PROPOSED,
                 JobStatus.LAPSED,
                 at=self._clock.now(),
-                delivery_note=note,
+                lapse_reason=reason,
                 interaction_token=job.interaction_token,
             )
-            # It costs nothing to ask for a price again and again, so what comes of that may not pile up. What can be
-            # open at once is kept, since its cards are still to say that it lapsed.
-            await tidying.forget_lapsed_of(tx, job.user_id, keep=self._limits.jobs_per_user + LAPSED_KEPT)
+            # Proposals are free, so they must not pile up. Those that could be open at once are kept, because their
+            # cards still have to say that they lapsed.
+            await retention.delete_lapsed_of(tx, job.user_id, keep=self._limits.jobs_per_user + LAPSED_KEPT)
         return moved
 
     async def proposed(self) -> list[Job]:
         """Every job that waits to be confirmed, oldest first."""
-        async with self.database.read() as connection:
-            return await rows.jobs_with_status(connection, (JobStatus.PROPOSED,))
+        async with self._database.read() as connection:
+            return await jobs.jobs_with_status(connection, (JobStatus.PROPOSED,))
 
     def _holds(self, requests: Sequence[ImageRequest]) -> list[int]:
-        providers = [self.providers[self.engines[request.engine].provider] for request in requests]
+        providers = [self._store.providers[self._store.engines[request.engine].provider] for request in requests]
         return [
             converted(provider.quote(request).hold, provider.credit_value)
             for request, provider in zip(requests, providers, strict=True)
@@ -159,10 +166,10 @@ class Asking:
         now: int,
     ) -> None:
         asked = [
-            rows.Asked(request.engine, self.engines[request.engine].provider, encode_request(request))
+            Asked(request.engine, self._store.engines[request.engine].provider, encode_request(request))
             for request in requests
         ]
-        ids = await rows.add_submissions(tx, job_id, asked, user_id=origin.user_id, at=now)
+        ids = await add_submissions(tx, job_id, asked, user_id=origin.user_id, at=now)
         parts = limits.from_grants(granted, holds)
         wanted = [
             ledger.Hold(id_, one.engine, hold, part)
@@ -175,7 +182,7 @@ class Asking:
         if plan.options.thread is not None:
             thread = await threads.named_thread(tx, origin.user_id, origin.place_id, plan.options.thread)
             if thread is None:
-                raise UserError("You have no such thread here. Pick one of those offered. Nothing was charged.")
+                raise UserError(NO_SUCH_THREAD)
         else:
             thread = await threads.current_thread(tx, origin.user_id, origin.place_id)
         if thread is None:

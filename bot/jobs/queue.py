@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 from bot.clock import Clock, Elapsed
 from bot.jobs.polling import Doubt
-from bot.jobs.store import Jobs
-from storage import jobs as rows
-from storage.jobs import Submission
+from bot.jobs.store import JobStore
+from storage import submissions as rows
+from storage.records import Submission
 
 READ_AT_ONCE = 1000
 """Submissions of one provider."""
@@ -21,7 +21,7 @@ class Queue:
     They are read only when something was added or has fallen due: most of what wakes a worker is something that ended.
     """
 
-    def __init__(self, jobs: Jobs, clock: Clock) -> None:
+    def __init__(self, jobs: JobStore, clock: Clock) -> None:
         self._jobs = jobs
         self._clock = clock
         self.waiting: list[Submission] = []

@@ -1,31 +1,60 @@
-"""Where a job came from and what was made from it, as far as whoever asks may see it."""
+"""What people do with jobs that exist: details, sharing, deleting, their history. Knows nothing of Discord."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from bot.domain.form_data import Draft, draft_of, draft_of_prompt
+from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions
-from bot.errors import UserError
-from bot.jobs.service import Actions
-from bot.jobs.store import BEING_SHOWN, Jobs
-from bot.jobs.view import JobView
-from storage import jobs as rows
-from storage import lineage
-from storage.jobs import Event, JobStatus
+from bot.errors import Problem, UserError
+from bot.jobs.image_files import Previews, remove_files
+from bot.jobs.new_jobs import NO_SUCH_THREAD
+from bot.jobs.service import JobService
+from bot.jobs.store import BEING_DELIVERED, NOT_YOURS, JobStore
+from bot.jobs.view import JobView, Page, PreviewedImage, load_all, may_manage, may_see, require_visible
+from bot.text import message
+from storage import jobs, submissions, threads
+from storage.images import ImageFiles
+from storage.jobs import JobFilter
+from storage.records import DeliveryMethod, Event, Job, JobStatus
 
-NOT_MINE = "That message shows no job of mine. Pick one of my results."
-GONE = "The files of this result are no longer stored. Again makes it once more."
+JOBS_A_PAGE = 4
+SEARCH_AT_MOST = 50
+"""Letters of a search: the buttons that turn the page carry them."""
+
+NO_JOB_IN_MESSAGE = message("results.no_job_in_message", "This message has no job of mine. Pick one of my results.")
+SEVERAL_JOBS = message(
+    "results.several_jobs", "This message shows several jobs. Use the buttons below the one you want."
+)
+FILES_GONE = message("results.files_gone", "The files of this result are no longer stored. Press Again to remake it.")
+NO_IMAGES = message("results.no_images", "There are no images to share.")
+SHARE_NOT_ALLOWED = message("results.share_not_allowed", "Only the person who started this job can share it.")
+SHARE_NEEDS_SERVER = message("results.share_needs_server", "Results can only be shared in a server's channel.")
+PUBLIC_ALREADY = message("results.public_already", "This result is already public.")
+NOT_READY_TO_SHARE = message(
+    "results.not_ready_to_share", "This isn't finished yet. Share it when the images are there."
+)
+DELETE_NOT_ALLOWED = message(
+    "results.delete_not_allowed",
+    "Only the person who started this job, or somebody with Manage Messages, can delete it.",
+)
+
+
+class SharingRules(Protocol):
+    """The servers' rules for sharing."""
+
+    def problems_of_sharing(self, origin: Origin, options: ImagineOptions) -> Sequence[Problem]:
+        """Why the server does not allow this person to share this here."""
 
 
 @dataclass(frozen=True, slots=True)
-class Detailed:
-    """A job with every step of its life and its kin: the parent, and the jobs made from it, oldest first.
+class JobDetails:
+    """A job with every step of its life, its parent, and the jobs made from it, oldest first.
 
-    ``hidden`` is how many of these kin whoever asks may not see; ``mine`` whether it is their own. ``kept_until`` is
-    until when the images are kept of one that could not be shown (Unix milliseconds).
+    ``hidden`` is the number of related jobs that the person who asks may not see; ``mine`` whether the job is their
+    own. ``kept_until`` is until when the images of an undelivered job are kept (Unix milliseconds).
     """
 
     view: JobView
@@ -37,85 +66,170 @@ class Detailed:
     kept_until: int
 
 
-class Lineage:
-    """What can be done from a result."""
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One job with the preview of its first image, if there is one.
 
-    def __init__(self, *, jobs: Jobs, actions: Actions) -> None:
-        self._jobs = jobs
-        self._actions = actions
+    ``kept_until`` is until when the images of an undelivered job are kept (Unix milliseconds).
+    """
 
-    async def detailed(self, origin: Origin, job_id: int) -> Detailed:
-        """Everything about a job that this person may see. Raises UserError where they may not."""
-        view, events = await self._actions.details(origin, job_id)
+    view: JobView
+    picture: PreviewedImage | None
+    kept_until: int
+
+    @property
+    def can_be_shown(self) -> bool:
+        """Whether it was never shown and there is still something to show."""
+        if self.view.job.status is not JobStatus.UNDELIVERED:
+            return False
+        return not self.view.images or any(image.file is not None for image in self.view.images)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """A page of a person's jobs, newest first; ``thread_title`` is that of the thread in the filter."""
+
+    wanted: JobFilter
+    page: Page
+    total: int
+    entries: tuple[HistoryEntry, ...]
+    thread_title: str | None = None
+
+
+class Results:
+    """What people do with jobs that exist. Every method raises UserError if it is not possible or not allowed."""
+
+    def __init__(
+        self, *, store: JobStore, service: JobService, servers: SharingRules, files: ImageFiles, previews: Previews
+    ) -> None:
+        self._store = store
+        self._database = store.database
+        self._service = service
+        self._servers = servers
+        self.files = files
+        self._previews = previews
+
+    # --- details ------------------------------------------------------------------------------------------------
+
+    async def detailed(self, origin: Origin, job_id: int) -> JobDetails:
+        """Everything about a job that this person may see."""
+        view = await self._service.view(job_id)
+        require_visible(origin, view.job)
         parent = view.job.parent_id
-        async with self._jobs.database.read() as connection:
-            children = await lineage.children(connection, job_id)
-            kin = [*children, *([] if parent is None else [parent])]
-            seen = {job.id for job in await rows.get_jobs(connection, kin) if self._actions.may_see(origin, job)}
-        return Detailed(
+        async with self._database.read() as connection:
+            events = await submissions.events_of(connection, job_id)
+            children = await jobs.children(connection, job_id)
+            related = [*children, *([] if parent is None else [parent])]
+            seen = {job.id for job in await jobs.get_jobs(connection, related) if may_see(origin, job)}
+        return JobDetails(
             view,
             view.job.user_id == origin.user_id,
             events,
             parent if parent in seen else None,
             tuple(child for child in children if child in seen),
-            hidden=len(kin) - len(seen),
-            kept_until=self._jobs.kept_until(view.job),
+            hidden=len(related) - len(seen),
+            kept_until=self._store.kept_until(view.job),
         )
 
     async def job_of_message(self, named: Collection[int], message_id: int) -> int:
-        """The job that a message of the bot's shows: of those that its buttons name, or the one whose card it is.
-
-        Raises UserError where there is none, or where there are several.
-        """
+        """The job that one of the bot's messages shows: the one named by its buttons, or the one whose card it is."""
         if len(named) > 1:
-            raise UserError("That message shows several jobs. Use the buttons under the one that you mean.")
+            raise UserError(SEVERAL_JOBS)
         if named:
             return next(iter(named))
-        async with self._jobs.database.read() as connection:
-            found = await lineage.unfinished_of_message(connection, message_id)
+        async with self._database.read() as connection:
+            found = await jobs.unfinished_of_message(connection, message_id)
         if found is None:
-            raise UserError(NOT_MINE)
+            raise UserError(NO_JOB_IN_MESSAGE)
         return found
 
-    async def draft(self, origin: Origin, job_id: int, *, prompt_alone: bool = False) -> Draft:
-        """The job as something to be changed and asked for again; or its prompt alone, with nothing else set."""
-        view = await self._jobs.view((await self._actions.visible(origin, job_id)).id)
-        if prompt_alone:
-            base = ImagineOptions(prompt=view.options.prompt, private=self._actions.private_by_default(origin))
-            return draft_of_prompt(base, view.options, engine=self._actions.engine_by_default(origin))
-        options = view.options
-        if view.job.user_id != origin.user_id:
-            options = options.for_another_person(private=self._actions.private_by_default(origin))
-        engines = tuple(dict.fromkeys(request.engine for request in view.requests))
-        return draft_of(options, engine=engines[0] if len(engines) == 1 else None)
+    async def own(self, origin: Origin, job_id: int) -> Job:
+        """The person's own job."""
+        job = await self._store.job(job_id)
+        if job.user_id != origin.user_id:
+            raise UserError(NOT_YOURS)
+        return job
+
+    async def shown(self, job_id: int) -> None:
+        """An undelivered result was shown in an answer to its author alone."""
+        await self._store.delivered(job_id, by=DeliveryMethod.HISTORY)
+
+    def kept_until(self, job: Job) -> int:
+        """Until when the images of an undelivered job are kept: Unix milliseconds."""
+        return self._store.kept_until(job)
+
+    # --- sharing ------------------------------------------------------------------------------------------------
 
     async def shareable(self, origin: Origin, job_id: int) -> JobView:
-        """A private result that this person may show to the others here. Raises UserError where it is not one."""
-        job = await self._jobs.job(job_id)
+        """A private result that this person may share with everybody here."""
+        view = await self._store.view(job_id)
+        job = view.job
         if job.user_id != origin.user_id:
-            raise UserError("Only the person who asked for it may share it.")
+            raise UserError(SHARE_NOT_ALLOWED)
         if origin.server_id is None:
-            raise UserError("There is nobody here to share it with: share it in a server's channel.")
+            raise UserError(SHARE_NEEDS_SERVER)
         if job.public_in is not None:
-            raise UserError("This is public already.")
+            raise UserError(PUBLIC_ALREADY)
         if job.status is JobStatus.READY:
-            raise UserError(BEING_SHOWN)
-        if job.status not in (JobStatus.DELIVERED, JobStatus.KEPT):
-            raise UserError("This is not finished yet. Share it when the images are there.")
-        view = await self._jobs.view(job_id)
+            raise UserError(BEING_DELIVERED)
+        if job.status not in (JobStatus.DELIVERED, JobStatus.UNDELIVERED):
+            raise UserError(NOT_READY_TO_SHARE)
         if not any(image.file for image in view.images):
-            raise UserError(GONE if view.images else "There are no images to share.")
-        self._actions.check_sharing(origin, view.options)
+            raise UserError(FILES_GONE if view.images else NO_IMAGES)
+        problems = self._servers.problems_of_sharing(origin, view.options)
+        if problems:
+            raise UserError(*problems)
         return view
 
-    async def begin_share(self, job_id: int, *, server_id: int, channel_id: int, message_id: int) -> bool:
-        """Record where it is about to be shared, before it is; False if it was, or may have been, shared before."""
-        return await self._jobs.begin_share(job_id, server_id=server_id, channel_id=channel_id, message_id=message_id)
+    # --- deleting -----------------------------------------------------------------------------------------------
 
-    async def shared(self, job_id: int, *, message_id: int) -> bool:
-        """The images are in that message now, for all there to see; False if the job was deleted in the meantime."""
-        return await self._jobs.shared(job_id, message_id=message_id)
+    async def deletable(self, origin: Origin, job_id: int) -> JobView:
+        """A job that this person may delete: what to ask them about first."""
+        view = await self._store.view(job_id)
+        if not may_manage(origin, view.job):
+            raise UserError(DELETE_NOT_ALLOWED)
+        return view
 
-    async def not_shared(self, job_id: int, *, message_id: int) -> None:
-        """The images are surely not in that message."""
-        await self._jobs.not_shared(job_id, message_id=message_id)
+    async def delete(self, origin: Origin, job_id: int) -> JobView:
+        """Delete an ended job and its files. The caller deletes the message; the ledger keeps its entries."""
+        view = await self.deletable(origin, job_id)
+        await remove_files(self._database, self.files, await self._store.delete(job_id))
+        return view
+
+    async def may_clear(self, origin: Origin, job_id: int, *, asked_by: int | None) -> bool:
+        """Whether this person may delete a message that is left of a deleted job.
+
+        ``asked_by`` is the person whom the message answers, which counts if nothing of the job is stored any more.
+        """
+        async with self._database.read() as connection:
+            job = await jobs.get_job(connection, job_id)
+        if job is None:
+            return origin.user_id == asked_by or (origin.server_id is not None and origin.manage_messages)
+        return job.status is JobStatus.DELETED and may_manage(origin, job)
+
+    # --- history ------------------------------------------------------------------------------------------------
+
+    async def page(self, origin: Origin, wanted: JobFilter, page: int = 1) -> HistoryPage:
+        """A page of the person's own jobs, wherever they were made."""
+        async with self._database.read() as connection:
+            title = None
+            if wanted.thread_id is not None:
+                thread = await threads.get_thread(connection, wanted.thread_id, origin.user_id)
+                if thread is None:
+                    raise UserError(NO_SUCH_THREAD)
+                title = thread.title
+            total = await jobs.count_jobs(connection, origin.user_id, wanted)
+            where = Page.of(page, things=total, at_once=JOBS_A_PAGE)
+            found = await jobs.jobs_of(
+                connection, origin.user_id, wanted, limit=JOBS_A_PAGE, offset=where.offset(JOBS_A_PAGE)
+            )
+            views = await load_all(connection, found, self._store.providers)
+        entries = [HistoryEntry(view, await self._picture(view), self._store.kept_until(view.job)) for view in views]
+        return HistoryPage(wanted, where, total, tuple(entries), title)
+
+    async def _picture(self, view: JobView) -> PreviewedImage | None:
+        for image in view.images:
+            preview = await self._previews.of(image)
+            if preview is not None:
+                return PreviewedImage(image, preview)
+        return None

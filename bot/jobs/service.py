@@ -1,313 +1,386 @@
-"""What a person can do. Cogs and buttons call it; it knows no Discord."""
+"""The job service: makes, confirms, repeats and cancels jobs. Cogs and buttons call it; it knows nothing of Discord."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from secrets import randbelow
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
-from bot.clock import Clock
-from bot.domain.comparison import comparison
-from bot.domain.defaults import Defaults, merged, private_by_default
+from bot.clock import Clock, Elapsed
+from bot.domain.form_data import Draft, draft_of, draft_of_prompt
 from bot.domain.money import Price, converted
+from bot.domain.options import SEED_AT_MOST, Defaults, ImagineOptions
 from bot.domain.place import TOKEN_LIFE, CardAddress, Origin
-from bot.domain.requests import ImagineOptions, Plan, decode_request, plan, with_seed
+from bot.domain.requests import (
+    Plan,
+    completed,
+    decode_request,
+    for_another_person,
+    plan,
+    private_by_default,
+    read_command,
+)
+from bot.domain.rules import Rules
 from bot.errors import STORAGE_FAILS, Problem, UserError
 from bot.jobs.circuit_breaker import refuse_outages
 from bot.jobs.durations import USUALLY, remaining
-from bot.jobs.file_removal import remove
-from bot.jobs.store import Jobs
-from bot.jobs.view import JobView, Progress, planned_requests, price_of
+from bot.jobs.new_jobs import NewJobs
+from bot.jobs.store import JobStore
+from bot.jobs.view import CONFIRMABLE, JobView, Progress, may_manage, planned_requests, price_of, require_visible
 from bot.jobs.worker import Worker
 from bot.providers.base import Engine, ImageRequest, WeightedText
-from bot.servers.settings import Servers
-from storage import jobs as rows
-from storage import threads
+from bot.text import Text, message, plural
 from storage.errors import StorageError
-from storage.images import ImageFiles
-from storage.jobs import Event, JobStatus, ShareState
 from storage.pools import Pool
+from storage.records import Job, JobStatus, LapseReason, Submission
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-NOT_YOURS = "That is somebody else's private job."
-LOOKED_AT_AT_ONCE = 300
-"""Bytes of a prompt that are looked at within a few milliseconds, whatever they are."""
-WITHDRAWN = "cancelled before its price was confirmed"
+CHECKED_AT_ONCE = 300
+"""Bytes of a prompt that are checked within a few milliseconds, whatever they are."""
+_RETRY_AFTER_FAILURE = 60.0
+# How long an earlier process waited for a proposal can only be guessed: it can be confirmed for this long in this one.
+_CONFIRMABLE_HERE = 60.0
+
+CANCEL_NOT_ALLOWED = message(
+    "jobs.cancel_not_allowed", "Only the person who started this job, or somebody with Manage Messages, can cancel it."
+)
+CANCELLED = message("jobs.cancel.done", "Cancelled. No credits were charged.")
+PARTLY_CANCELLED = message(
+    "jobs.cancel.partly",
+    "Cancelled {dropped} of {requests}, free of charge. The rest has already been sent: you will see it, and it is "
+    "charged.",
+)
+ALREADY_SENT = message(
+    "jobs.cancel.already_sent", "Too late to cancel: everything has been sent. The result will be shown and charged."
+)
+ALREADY_ENDED = message("jobs.cancel.already_ended", "Too late to cancel: this job has already ended.")
+NOT_IN_THIS_SERVER = message("jobs.not_in_this_server", "There is no such job in this server.")
+CONFIRM_NOT_ALLOWED = message(
+    "jobs.confirm.not_allowed",
+    "Only the person who started this job can confirm its price. Press Again to make your own.",
+)
+EXPIRED = message("jobs.confirm.expired", "The price wasn't confirmed in time, so nothing was made or charged.")
+NOT_WAITING = message("jobs.confirm.not_waiting", "This job is no longer waiting for confirmation.")
+RULES_CHANGED = message(
+    "jobs.confirm.rules_changed", "The rules here have changed since this price was shown. Nothing was charged."
+)
+ALWAYS_PRIVATE_NOW = message(
+    "jobs.confirm.always_private", "Results are now always private in this server, and this one would be public."
+)
 
 
-class Actions:
-    """The verbs of the bot. Each raises UserError where the person asked for something that cannot be.
+class ServerRules(Protocol):
+    """What the service has to know of the servers' rules, all of it from memory."""
 
-    ``layers`` gives the defaults that complete a person's command there, the nearest first, from memory; ``ask_above``
-    the price in millicredits above which a person wants to be asked first. ``servers`` know what their admins allow.
+    def rules(self, server_id: int | None) -> Rules:
+        """The rules of the server."""
+
+    def problems(
+        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str] = ()
+    ) -> Sequence[Problem]:
+        """Why the server does not allow this person to make this here. ``engines`` are the ids of those offered."""
+
+
+class CommandRefused(UserError):
+    """What was asked for cannot be made. ``plan`` is what it would be; None if it cannot be read."""
+
+    def __init__(self, *problems: Problem, plan: Plan | None) -> None:
+        super().__init__(*problems)
+        self.plan = plan
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """What a cancellation did: how many requests it ended, and how many go on because they were sent.
+
+    ``job`` is the job as it was before. A proposal, which has no requests yet, counts as one.
+    """
+
+    job: Job
+    dropped: int
+    going_on: int
+
+    @property
+    def text(self) -> Text:
+        if not self.dropped:
+            return ALREADY_SENT() if self.going_on else ALREADY_ENDED()
+        if not self.going_on:
+            return CANCELLED()
+        requests = plural("{count} request", "{count} requests", self.dropped + self.going_on)
+        return PARTLY_CANCELLED(dropped=self.dropped, requests=requests)
+
+
+class JobService:
+    """Makes jobs and changes them; :meth:`run` has to run beside the worker.
+
+    Every method raises UserError if what a person asked for is not possible. ``defaults`` gives the defaults that
+    complete a person's command there, the nearest first; ``ask_above`` the price in millicredits above which a person
+    wants to confirm first. Both answer from memory. ``changed`` is called with the id of a job whose card has something
+    new to say.
     """
 
     def __init__(
         self,
         *,
-        jobs: Jobs,
+        store: JobStore,
+        new_jobs: NewJobs,
         worker: Worker,
-        files: ImageFiles,
         clock: Clock,
-        default_engine: str | None = None,
-        layers: Callable[[Origin], Sequence[Defaults]] = lambda _: (),
-        ask_above: Callable[[int], int | None] = lambda _: None,
-        servers: Servers | None = None,
+        servers: ServerRules,
+        defaults: Callable[[Origin], Sequence[Defaults]],
+        ask_above: Callable[[int], int | None],
+        default_engine: str,
+        changed: Callable[[int], None],
     ) -> None:
-        self.engines: dict[str, Engine] = jobs.engines
-        self._jobs = jobs
+        self.engines: dict[str, Engine] = store.engines
+        self.default_engine = default_engine
+        self._store = store
+        self._new_jobs = new_jobs
         self._worker = worker
-        self._files = files
         self._clock = clock
-        self._layers = layers
-        self._ask_above = ask_above
         self._servers = servers
-        # Of its own, since the first answer to a command waits for it. A thread that is idle holds up no end.
+        self._defaults = defaults
+        self._ask_above = ask_above
+        self._changed = changed
+        # A pool of its own, because the first answer to a command waits for it.
         self._checking = Pool("check", 1)
-        self.default_engine = default_engine or next(iter(self.engines))
+        self._proposed_one = asyncio.Event()
+        self._started = Elapsed(clock)
+        self.waiting: dict[int, Elapsed] = {}
+        """How long each proposal has been waiting, by its job's id."""
 
-    # --- making pictures ----------------------------------------------------------------------------------------
+    # --- making jobs --------------------------------------------------------------------------------------------
 
-    def check(self, origin: Origin, options: ImagineOptions) -> Plan:
-        """Turn what was typed into the requests it means, without any I/O. Names every problem at once.
+    def check(self, origin: Origin, options: ImagineOptions, *, complete: bool = False) -> Plan:
+        """Turn what was typed into requests, without any I/O.
 
-        What was not typed is taken from the person's defaults, then from the place's.
+        Options that are not ``complete`` are completed from the person's defaults, then from the server's; those of an
+        earlier job are complete. Raises CommandRefused, which names every problem at once.
         """
-        return self.check_as_it_is(origin, self._completed(origin, options))
-
-    async def checked(self, origin: Origin, options: ImagineOptions, *, complete: bool = False) -> Plan:
-        """:meth:`check`, or, for options that are ``complete``, :meth:`check_as_it_is`; no I/O either.
-
-        What is long takes a while, so it is looked at in a thread: nobody else waits for it.
-        """
-        check = self.check_as_it_is if complete else self.check
-        return await self._looking_at(options, partial(check, origin, options))
-
-    def check_as_it_is(self, origin: Origin, options: ImagineOptions) -> Plan:
-        """The same for options that are complete, such as those of a job that was made before."""
-        made = None
-        if self._servers is not None:
-            options = self._servers.imposed(origin, options)
+        command = read_command(options)
+        if not complete:
+            layers = self._defaults(origin)
+            command = completed(command, layers, engines=self.engines, default_engine=self.default_engine)
+        options = self._servers.rules(origin.server_id).imposed(command.options)
+        made, problems = None, list[Problem]()
         try:
-            made = self._planned(options)
+            made = plan(replace(command, options=options), self.engines, self.default_engine)
             refuse_outages(made.engines, self._worker.outages(origin.user_id), self.engines)
         except UserError as error:
-            further = self._against_the_rules(origin, options, made)
-            if not further:
-                raise
-            raise UserError(*error.problems, *further) from error
-        if further := self._against_the_rules(origin, options, made):
-            raise UserError(*further)
+            problems += error.problems
+        problems += self._servers.problems(origin, options, made, engines=self.engines.keys())
+        if made is None or problems:
+            raise CommandRefused(*problems, plan=made)
         return made
 
+    async def checked(self, origin: Origin, options: ImagineOptions, *, complete: bool = False) -> Plan:
+        """:meth:`check`, in a thread if the prompt is long, so that the event loop does not wait for it."""
+        return await self._in_thread_if_long(options, partial(self.check, origin, options, complete=complete))
+
     async def with_limits(
-        self, origin: Origin, options: ImagineOptions, problems: Sequence[Problem], *, complete: bool
+        self, origin: Origin, options: ImagineOptions, problems: Sequence[Problem], plan: Plan | None
     ) -> UserError:
-        """These problems together with the limits that it would go beyond, for what is refused in any case.
+        """These problems and the limits that the plan would exceed, for a command that is refused in any case.
 
-        What passes is held to its limits in the transaction that writes it down; this only keeps people from mending
-        one thing after the other. What is not ``complete`` is completed as :meth:`check` does it.
+        So that people see all problems at once. A command that passes is held to its limits when its job is written.
         """
-
-        def planned() -> Plan | None:
-            try:
-                return self._planned(options if complete else self._completed(origin, options))
-            except UserError:
-                # What cannot be planned has no price.
-                return None
-
-        made = await self._looking_at(options, planned)
         try:
-            if made is None:
-                beyond = await self._jobs.beyond(origin, (), options.images or 1)
+            if plan is None:
+                beyond = await self._new_jobs.limit_problems(origin, (), options.images or 1)
             else:
-                beyond = await self._jobs.beyond(origin, made.requests, made.images)
+                beyond = await self._new_jobs.limit_problems(origin, plan.requests, plan.images)
         except StorageError as error:
-            log.error("limits.not_read", reason=str(error))  # noqa: TRY400 - the sentence says it all
+            log.error("limits.not_read", reason=str(error))  # noqa: TRY400 - the reason says everything
             beyond = ()
         return UserError(*dict.fromkeys([*problems, *beyond]))
 
-    async def _looking_at(self, options: ImagineOptions, work: Callable[[], T]) -> T:
-        # What takes more bytes can stand for many more characters.
-        if len(f"{options.prompt}{options.negative or ''}".encode(errors="replace")) <= LOOKED_AT_AT_ONCE:
-            return work()
-        return await self._checking.run(work)
-
-    def _completed(self, origin: Origin, options: ImagineOptions) -> ImagineOptions:
-        return merged(options, self._layers(origin), engines=self.engines, default_engine=self.default_engine)
-
-    def _planned(self, options: ImagineOptions) -> Plan:
-        if options.engines is not None:
-            return comparison(options, self.engines)
-        return plan(options, self.engines, self.default_engine)
-
-    def _against_the_rules(self, origin: Origin, options: ImagineOptions, made: Plan | None) -> list[str]:
-        if self._servers is None:
-            return []
-        return self._servers.problems(origin, options, made, engines=self.engines.keys())
-
-    def check_sharing(self, origin: Origin, options: ImagineOptions) -> None:
-        """Raise UserError where the server does not let the person show a result of this here."""
-        problems = [] if self._servers is None else self._servers.problems_of_sharing(origin, options)
-        if problems:
-            raise UserError(*problems)
-
     def asks_first(self, origin: Origin, plan: Plan) -> bool:
-        """Whether the price has to be confirmed before anything is sent: one command can mean several requests."""
+        """Whether the price has to be confirmed first: it is high, or one command means several prompts or engines."""
         above = self._ask_above(origin.user_id)
-        dear = above is not None and price_of(plan.requests, self._jobs.providers).high > above
-        return dear or plan.prompts > 1 or plan.options.engines is not None
-
-    def private_by_default(self, origin: Origin) -> bool:
-        """Whether only the person sees the result where they did not say."""
-        return private_by_default(self._layers(origin))
-
-    def offered(self, origin: Origin) -> list[Engine]:
-        """The engines that may be used there."""
-        allowed = () if self._servers is None else self._servers.rules(origin.server_id).engines
-        return [engine for engine in self.engines.values() if not allowed or engine.id in allowed]
-
-    def engine_by_default(self, origin: Origin) -> str:
-        """The id of the engine that is used where none is named."""
-        named = (layer.engine for layer in self._layers(origin))
-        return next((engine for engine in named if engine in self.engines), self.default_engine)
+        expensive = above is not None and price_of(plan.requests, self._store.providers).high > above
+        return expensive or plan.prompts > 1 or plan.options.engines is not None
 
     async def imagine(
         self, origin: Origin, plan: Plan, card: CardAddress, *, parent_id: int | None = None, proposed: bool = False
     ) -> int:
-        """Accept the job and return its id; from here on it is worked on, whatever happens.
+        """Accept the job and return its id. From here on it survives a restart.
 
-        Where it is only ``proposed``, nothing is sent or held before it is confirmed. Raises UserError where a limit
-        would be passed or the job cannot be written down.
+        For a ``proposed`` job nothing is sent or held before it is confirmed. Raises UserError if a limit would be
+        exceeded or the job cannot be stored.
         """
         try:
-            job_id = await self._jobs.submit(origin, plan, card, parent_id=parent_id, proposed=proposed)
+            job_id = await self._new_jobs.add(origin, plan, card, parent_id=parent_id, proposed=proposed)
         except StorageError as error:
-            log.error("job.not_stored", reason=str(error))  # noqa: TRY400 - the sentence says it all
+            log.error("job.not_stored", reason=str(error))  # noqa: TRY400 - the reason says everything
             raise UserError(STORAGE_FAILS) from error
-        self._worker.wake()
+        if proposed:
+            self._proposed_one.set()
+        else:
+            self._worker.wake()
         return job_id
 
-    async def check_confirmed(self, origin: Origin, job: rows.Job) -> None:
-        """Raise UserError where what was proposed may not be made here any more: rules change while a price waits."""
-        options, requests = ImagineOptions.from_json(job.options), planned_requests(job)
-        made = Plan(options, requests, prompts=1, title="")
-        problems = await self._looking_at(options, partial(self._against_the_rules, origin, options, made))
-        if self._servers is not None and self._servers.imposed(origin, options).private and not job.private:
-            problems.append("Results are always private in this server now, and this one would not be.")
-        if problems:
-            changed = "The rules here have changed since this price was shown. Nothing was charged."
-            raise UserError(changed, *problems)
-        refuse_outages(made.engines, self._worker.outages(origin.user_id), self.engines)
-
     async def plan_again(self, origin: Origin, job_id: int, *, new_seed: bool = False) -> Plan:
-        """The same as it was typed, for whoever asks; with another seed where one was fixed and a new one is wanted."""
+        """The same job once more, for the person who asks; with a random seed in place of a fixed one if wanted."""
         job = await self.visible(origin, job_id)
         options = ImagineOptions.from_json(job.options)
         if new_seed:
-            options = with_seed(options, 1 + randbelow(2**32 - 2))
+            options = replace(options, new_seed=1 + randbelow(SEED_AT_MOST))
         if job.user_id != origin.user_id:
-            options = options.for_another_person(private=self.private_by_default(origin))
+            options = for_another_person(options, private=self.private_by_default(origin))
         try:
             return await self.checked(origin, options, complete=True)
-        except UserError as error:
-            raise await self.with_limits(origin, options, error.problems, complete=True) from error
+        except CommandRefused as error:
+            raise await self.with_limits(origin, options, error.problems, error.plan) from error
 
-    async def cancel(self, origin: Origin, job_id: int) -> str:
-        """Drop what has not been sent. The answer says what was dropped and what goes on; too late is an answer."""
-        job = await self._jobs.job(job_id)
-        self._authorise(origin, job, "cancel")
-        if job.status is JobStatus.PROPOSED and await self._jobs.lapse(job, note=WITHDRAWN):
-            return "Cancelled. Nothing was sent, and nothing was charged."
-        if job.status not in (JobStatus.PROPOSED, JobStatus.WORKING):
-            return "Too late to cancel: this job has ended already."
-        dropped, going_on = await self._jobs.cancel(job_id)
-        if dropped and not going_on:
-            self._worker.wake(ready=job_id)
-            return "Cancelled. You were not charged."
-        if dropped:
-            self._worker.wake()
-            return (
-                f"{dropped} of {dropped + going_on} requests were cancelled and are free. "
-                "The rest has been sent already: it will be shown and charged."
-            )
-        return "Too late to cancel: it has been sent already. It will be shown and charged."
+    async def draft(self, origin: Origin, job_id: int, *, prompt_alone: bool = False) -> Draft:
+        """The job as a form that can be changed and sent; or with its prompt alone and every setting at its default."""
+        view = await self._visible_view(origin, job_id)
+        options, private = view.options, self.private_by_default(origin)
+        if prompt_alone:
+            base = ImagineOptions(prompt=options.prompt, private=private)
+            return draft_of_prompt(base, options, engine=self.engine_by_default(origin))
+        if view.job.user_id != origin.user_id:
+            options = for_another_person(options, private=private)
+        engines = tuple(dict.fromkeys(request.engine for request in view.requests))
+        return draft_of(options, engine=engines[0] if len(engines) == 1 else None)
 
-    async def delete(self, origin: Origin, job_id: int) -> JobView:
-        """Delete an ended job and its files. The caller takes the message away; the ledger keeps its entries."""
-        job = await self._jobs.job(job_id)
-        self._authorise(origin, job, "delete")
-        view = await self._jobs.view(job_id)
-        await remove(self._jobs.database, self._files, await self._jobs.delete(job_id))
-        return view
+    # --- confirming a price -------------------------------------------------------------------------------------
 
-    async def refresh(self, origin: Origin, job_id: int, card: CardAddress) -> rows.Job:
-        """Take the fresh token of a press on the job's card, by its author; what could not be shown is shown by it.
+    async def confirm(self, origin: Origin, job_id: int, card: CardAddress, *, missing: Sequence[Problem] = ()) -> None:
+        """Start a proposed job, which is paid for from here on. ``card`` is its card from now on.
 
-        Returns the job as it stood before.
+        ``missing`` says why the bot may not show images there, unless they are private. Raises UserError if it is not
+        this person's, is over, is now against the rules, or would now exceed a limit.
         """
-        job = await self._jobs.job(job_id)
+        job = await self._store.job(job_id)
         if job.user_id != origin.user_id:
-            raise UserError(NOT_YOURS)
-        if job.message_id not in (None, card.message_id) and job.status is not JobStatus.DELIVERED:
-            raise UserError("This card is no longer the one of that job.")
-        job = await self._jobs.renew(
-            job_id, token=card.token, token_expires_at=card.token_expires_at, file_limit=origin.file_limit
-        )
-        if job.status in (JobStatus.READY, JobStatus.KEPT):
+            raise UserError(CONFIRM_NOT_ALLOWED)
+        if job.status is JobStatus.PROPOSED and self._seconds_left(job) <= 0:
+            await self.lapse_due()
+            job = await self._store.job(job_id)
+        if job.lapse_reason is LapseReason.EXPIRED:
+            raise UserError(EXPIRED)
+        if job.status is JobStatus.PROPOSED:
+            if missing and not job.private:
+                raise UserError(*missing)
+            await self._check_proposed(origin, job)
+        if not await self._new_jobs.confirm(origin, job, card):
+            raise UserError(NOT_WAITING)
+        self._worker.wake()
+
+    async def _check_proposed(self, origin: Origin, job: Job) -> None:
+        """Raise UserError if the job may no longer be made here: rules can change while a price waits."""
+        options, requests = ImagineOptions.from_json(job.options), planned_requests(job)
+        made = Plan(options, requests, prompts=1, title="")
+        judge = partial(self._servers.problems, origin, options, made, engines=self.engines.keys())
+        problems = list(await self._in_thread_if_long(options, judge))
+        if self._servers.rules(origin.server_id).imposed(options).private and not job.private:
+            problems.append(ALWAYS_PRIVATE_NOW)
+        if problems:
+            raise UserError(RULES_CHANGED, *problems)
+        refuse_outages(made.engines, self._worker.outages(origin.user_id), self.engines)
+
+    async def run(self) -> None:
+        """Let proposals lapse in time, until cancelled."""
+        while True:
+            self._proposed_one.clear()
+            try:
+                wait = await self.lapse_due()
+            except StorageError as error:
+                log.error("proposals.not_read", reason=str(error))  # noqa: TRY400 - the reason says everything
+                wait = _RETRY_AFTER_FAILURE
+            except Exception:
+                log.exception("proposals.failed")
+                wait = _RETRY_AFTER_FAILURE
+            news = asyncio.create_task(self._proposed_one.wait())
+            waits = [news] if wait is None else [news, asyncio.create_task(self._clock.sleep(wait))]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in waits:
+                    task.cancel()
+                await asyncio.gather(*waits, return_exceptions=True)
+
+    async def lapse_due(self) -> float | None:
+        """Let proposals lapse that were not confirmed in time. Returns the seconds until the next one; None: no more.
+
+        Raises StorageError.
+        """
+        proposed = await self._new_jobs.proposed()
+        self.waiting = {job.id: self._waited(job) for job in proposed}
+        later = []
+        for job in proposed:
+            left = self._seconds_left(job)
+            if left > 0:
+                later.append(left)
+            elif await self._new_jobs.lapse(job, LapseReason.EXPIRED):
+                log.info("proposal.lapsed", job=job.id)
+                self._changed(job.id)
+        return min(later, default=None)
+
+    def _waited(self, job: Job) -> Elapsed:
+        return self.waiting.get(job.id) or Elapsed.since(self._clock, job.created_at)
+
+    def _seconds_left(self, job: Job) -> float:
+        """For how long the proposal can still be confirmed."""
+        return max(CONFIRMABLE / 1000 - self._waited(job).total, _CONFIRMABLE_HERE - self._started.here)
+
+    # --- changing jobs ------------------------------------------------------------------------------------------
+
+    async def cancel(self, origin: Origin, job_id: int) -> Text:
+        """End what has not been sent. The answer says what was ended and what goes on; too late is an answer."""
+        job = await self._store.job(job_id)
+        if not may_manage(origin, job):
+            raise UserError(CANCEL_NOT_ALLOWED)
+        return (await self._cancel(job, LapseReason.CANCELLED)).text
+
+    async def cancel_as_admin(self, job_id: int, *, server_id: int | None) -> Cancellation:
+        """Cancel anybody's job in this server; None: in any. The caller has made sure that an admin asks."""
+        try:
+            job = await self._store.job(job_id)
+        except UserError:
+            raise UserError(NOT_IN_THIS_SERVER) from None
+        if server_id is not None and job.server_id != server_id:
+            raise UserError(NOT_IN_THIS_SERVER)
+        return await self._cancel(job, LapseReason.CANCELLED_BY_ADMIN)
+
+    async def _cancel(self, job: Job, reason: LapseReason) -> Cancellation:
+        if job.status is JobStatus.PROPOSED and await self._new_jobs.lapse(job, reason):
+            return Cancellation(job, dropped=1, going_on=0)
+        if job.status not in (JobStatus.PROPOSED, JobStatus.WORKING):
+            return Cancellation(job, dropped=0, going_on=0)
+        dropped, going_on = await self._store.cancel(job.id)
+        if dropped:
+            self._worker.wake(ready=None if going_on else job.id)
+        return Cancellation(job, dropped, going_on)
+
+    async def refresh(self, origin: Origin, job_id: int, card: CardAddress) -> Job:
+        """Take the fresh token of the author's press on the job's card; an undelivered result is delivered with it.
+
+        Returns the job as it was before.
+        """
+        job = await self._store.renew(job_id, origin.user_id, card, file_limit=origin.file_limit)
+        if job.status in (JobStatus.READY, JobStatus.UNDELIVERED):
             self._worker.wake(ready=job_id)
         return job
-
-    def token_ends(self) -> int:
-        """When the token of an interaction that came in just now will be over: Unix milliseconds by the bot's clock."""
-        return self._clock.now() + TOKEN_LIFE
-
-    async def deletable(self, origin: Origin, job_id: int) -> JobView:
-        """The job as it stands, for whoever may delete it: what to ask about before it is done."""
-        job = await self._jobs.job(job_id)
-        self._authorise(origin, job, "delete")
-        return await self._jobs.view(job_id)
-
-    async def may_clear(self, origin: Origin, job_id: int, *, asked_by: int | None) -> bool:
-        """Whether this person may take away a message that is left of a deleted job.
-
-        ``asked_by``: who the message answers, which counts where nothing is stored of the job any more.
-        """
-        async with self._jobs.database.read() as connection:
-            job = await rows.get_job(connection, job_id)
-        if job is None:
-            return origin.user_id == asked_by or (origin.server_id is not None and origin.manage_messages)
-        if job.status is not JobStatus.DELETED:
-            return False
-        try:
-            self._authorise(origin, job, "delete")
-        except UserError:
-            return False
-        return True
-
-    def _authorise(self, origin: Origin, job: rows.Job, verb: str) -> None:
-        if origin.user_id == job.user_id:
-            return
-        server_id = job.share_server_id if job.share_state is ShareState.POSTED else job.server_id
-        moderates = origin.manage_messages and origin.server_id is not None and origin.server_id == server_id
-        if job.public_in is None or not moderates:
-            raise UserError(f"Only the person who asked for it, or somebody with Manage Messages, may {verb} this.")
 
     # --- looking ------------------------------------------------------------------------------------------------
 
     async def view(self, job_id: int) -> JobView:
-        """Everything there is to show of a job now."""
+        """Everything to show of a job now."""
         progress, on_their_way = self._worker.progress(job_id)
         progress = await self._expected(progress, on_their_way)
-        return await self._jobs.view(job_id, progress)
+        return await self._store.view(job_id, progress)
 
-    async def _expected(self, progress: Progress, on_their_way: list[rows.Submission]) -> Progress:
+    async def _expected(self, progress: Progress, on_their_way: list[Submission]) -> Progress:
         """With the time at which the last of these will probably be finished, or overdue if one of them is."""
         now = self._clock.now()
         latest, overdue = None, False
@@ -315,7 +388,7 @@ class Actions:
             age = self._worker.age(submission)
             if age is None:
                 continue
-            model = await self._jobs.durations.of(decode_request(submission.request))
+            model = await self._store.durations.of(decode_request(submission.request))
             distribution = model.distribution()
             left = remaining(age, distribution)
             if left is None or age > distribution.quantile(USUALLY):
@@ -324,38 +397,45 @@ class Actions:
                 latest = max(latest or 0, now + int(left * 1000))
         return progress.expecting(None if overdue else latest, overdue=overdue)
 
-    async def details(self, origin: Origin, job_id: int) -> tuple[JobView, list[Event]]:
-        """The job and every step of its life."""
-        await self.visible(origin, job_id)
-        async with self._jobs.database.read() as connection:
-            events = await rows.events_of(connection, job_id)
-        return await self.view(job_id), events
-
-    async def visible(self, origin: Origin, job_id: int) -> rows.Job:
-        """A job that this person may look at: their own, or one that is public in this very channel."""
-        job = await self._jobs.job(job_id)
-        if not self.may_see(origin, job):
-            raise UserError(NOT_YOURS if job.public_in is None else "That job belongs to another channel.")
+    async def visible(self, origin: Origin, job_id: int) -> Job:
+        """A job that this person may see: their own, or one that is public in this channel."""
+        job = await self._store.job(job_id)
+        require_visible(origin, job)
         return job
 
-    def may_see(self, origin: Origin, job: rows.Job) -> bool:
-        """Whether this person may look at a job: their own, or one that is public in this very channel."""
-        if job.status is JobStatus.DELETED:
-            return False
-        return job.user_id == origin.user_id or job.public_in == origin.channel_id
+    async def _visible_view(self, origin: Origin, job_id: int) -> JobView:
+        view = await self._store.view(job_id)
+        require_visible(origin, view.job)
+        return view
 
-    async def thread_choices(self, origin: Origin, text: str) -> list[tuple[str, str]]:
-        """The person's threads here whose title holds ``text``: the value to send back, and the title."""
-        async with self._jobs.database.read() as connection:
-            found = await threads.find_threads(connection, origin.user_id, origin.place_id, text)
-        return [(str(thread.id), thread.title) for thread in found]
+    def private_by_default(self, origin: Origin) -> bool:
+        """Whether the result is private if the command does not say."""
+        return private_by_default(self._defaults(origin))
 
-    # --- money --------------------------------------------------------------------------------------------------
+    def engine_by_default(self, origin: Origin) -> str:
+        """The id of the engine that is used if the command names none."""
+        named = (layer.engine for layer in self._defaults(origin))
+        return next((engine for engine in named if engine in self.engines), self.default_engine)
+
+    def offered(self, origin: Origin) -> list[Engine]:
+        """The engines that may be used there."""
+        allowed = self._servers.rules(origin.server_id).engines
+        return [engine for engine in self.engines.values() if not allowed or engine.id in allowed]
 
     def price(self, engine_id: str) -> Price:
-        """What one image of the engine costs, from its smallest to its largest request."""
+        """The price of one image of the engine, from its smallest to its largest request."""
         engine = self.engines[engine_id]
-        provider = self._jobs.providers[engine.provider]
+        provider = self._store.providers[engine.provider]
         quote = engine.price or provider.quote(ImageRequest(engine_id, (WeightedText("a"),), engine.default_size))
         value = provider.credit_value
         return Price(converted(quote.low, value), converted(quote.high, value), quote.exact)
+
+    def token_ends(self) -> int:
+        """When the token of an interaction that came in just now expires: Unix milliseconds by the bot's clock."""
+        return self._clock.now() + TOKEN_LIFE
+
+    async def _in_thread_if_long(self, options: ImagineOptions, work: Callable[[], T]) -> T:
+        # Bytes, not characters: one character can stand for many once it is normalised.
+        if len(f"{options.prompt}{options.negative or ''}".encode(errors="replace")) <= CHECKED_AT_ONCE:
+            return work()
+        return await self._checking.run(work)

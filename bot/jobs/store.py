@@ -1,41 +1,54 @@
-"""The transactions of a job's life: each step is one guarded update with its event and its ledger entries.
+"""The transactions of jobs and submissions: each step is one guarded update with its event and its ledger entries.
 
-A step returns False where somebody else was first; the caller decides what that means.
+A step returns False if the record is no longer in the status that the step starts from; the caller decides what that
+means.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from bot.clock import Clock
 from bot.domain.money import converted
+from bot.domain.place import CardAddress
 from bot.errors import UserError
 from bot.jobs.durations import Durations
-from bot.jobs.limits import Limits
-from bot.jobs.new_jobs import Asking
 from bot.jobs.provider_text import as_stored
 from bot.jobs.view import JobView, Progress, load
-from bot.providers.base import Cost, FetchedImage, Handle, Provider
+from bot.providers.base import Cost, Engine, FetchedImage, Handle, Provider
 from bot.text import message
 from storage import jobs as rows
-from storage import ledger, lineage, removals, running, submissions, tidying
+from storage import ledger, reports, retention, submissions
 from storage.database import AsyncConnection, Database
-from storage.images import forget_previews
-from storage.jobs import Job, JobStatus, Submission, SubmissionStatus
-from storage.records import EventReason
+from storage.images import NewImage, add_images, add_removals, forget_files, forget_previews, images_of
+from storage.jobs import JobColumns
+from storage.records import (
+    ENDED,
+    ON_THEIR_WAY,
+    DeliveryMethod,
+    DeliveryReason,
+    EventReason,
+    Job,
+    JobStatus,
+    Submission,
+    SubmissionStatus,
+)
 
-GONE = "That job no longer exists. Start a new one with /imagine."
+GONE = message("jobs.gone", "This job no longer exists. Start a new one with /imagine.")
+BEING_DELIVERED = message(
+    "jobs.being_delivered", "The images are ready, but Discord hasn't accepted all of them yet. Try again in a moment."
+)
+NOT_FINISHED = message("jobs.not_finished", "This job isn't finished. Cancel it or wait until it ends, then delete it.")
+NOT_YOURS = message("jobs.not_yours", "This job belongs to somebody else.")
+OLD_CARD = message("jobs.old_card", "This button no longer works. Use the newest message of this job.")
 CANCELLED = message("submission.cancelled", "Cancelled.")
 CANCELLED_SENT = message(
-    "submission.cancelled_sent",
-    "Cancelled after it was sent. We can't tell if the image service made it.",
+    "submission.cancelled_sent", "Cancelled after it was sent. We can't tell if the image service made it."
 )
-BEING_SHOWN = "Its images are ready, but Discord has not taken all of them yet. Try again in a moment."
 _DAY = 86_400_000
-LONGEST_STORED_WAIT = 60.0
-"""Seconds for which a wait that an earlier process stored holds at most: the clock may have been set since."""
+LONGEST_STORED_WAIT = 60.0  # Seconds that a wait of an earlier process still lasts at most: clocks may be set.
 CRASHED = message(
     "submission.crashed",
     "Something went wrong on our side. If this keeps happening, tell the bot's operator about job {job:plain}.",
@@ -44,7 +57,7 @@ CRASHED = message(
 
 @dataclass(frozen=True, slots=True)
 class KeptImage:
-    """An image whose file is ours: its name in the image folder and what is known of it."""
+    """An image whose file is stored: its name in the image folder and its facts."""
 
     position: int
     file: str
@@ -54,27 +67,31 @@ class KeptImage:
 
 
 class TakenUp(NamedTuple):
-    """What there is to do after a restart, and what waits for the operator."""
+    """The work that is left after a restart, and what waits for the operator."""
 
     on_their_way: list[Submission]
     ready: list[Job]
-    waiting: list[running.Waits]
+    waiting: list[reports.Waits]
 
 
-class Jobs(Asking):
-    """Every change of a job or a submission goes through here."""
+class JobStore:
+    """Every change of a job or a submission that exists. ``NewJobs`` adds them."""
 
     def __init__(
         self,
         database: Database,
         providers: Mapping[str, Provider],
-        limits: Limits,
         clock: Clock,
         *,
-        kept_days: int = 365,
+        kept_days: int,
     ) -> None:
-        """``kept_days``: for so many days after its end a job is kept that could not be shown."""
-        super().__init__(database, providers, limits, clock)
+        """``kept_days``: days after its end for which the images of an undelivered job are kept."""
+        self.database = database
+        self.providers = providers
+        self.engines: dict[str, Engine] = {
+            engine.id: engine for provider in providers.values() for engine in provider.engines
+        }
+        self._clock = clock
         self._kept_days = kept_days
         self.durations = Durations(database)
         self.next_attempts: dict[int, float] = {}
@@ -129,8 +146,8 @@ class Jobs(Asking):
 
     async def learnt(self, submission: Submission, handle: Handle, charged: int | None) -> bool:
         """Still rendering, with a handle that knows more, or with what the provider charged so far (millicredits)."""
-        status = SubmissionStatus.RENDERING
-        return await self._move(submission, status, status, "", handle=handle, charged=charged)
+        rendering = SubmissionStatus.RENDERING
+        return await self._move(submission, rendering, rendering, "", handle=handle, charged=charged)
 
     async def done(
         self,
@@ -150,7 +167,7 @@ class Jobs(Asking):
         now = self._clock.now()
         provider = self.providers[submission.provider]
         async with self.database.write() as tx:
-            moved = await rows.move_submission(
+            moved = await submissions.move_submission(
                 tx,
                 submission.id,
                 submission.status,
@@ -166,7 +183,7 @@ class Jobs(Asking):
             if not moved:
                 return False
             made = [
-                rows.NewImage(
+                NewImage(
                     position=image.position,
                     file=image.file,
                     media_type=image.fetched.media_type,
@@ -178,7 +195,7 @@ class Jobs(Asking):
                 )
                 for image in images
             ]
-            await rows.add_images(tx, submission.id, made, at=now)
+            await add_images(tx, submission.id, made, at=now)
             await ledger.capture(
                 tx,
                 submission.id,
@@ -206,7 +223,7 @@ class Jobs(Asking):
         """
         now = self._clock.now()
         async with self.database.write() as tx:
-            moved = await rows.move_submission(
+            moved = await submissions.move_submission(
                 tx, submission.id, submission.status, status, at=now, why=why, ended_at=now, problems=problems, **known
             )
             if not moved:
@@ -222,14 +239,16 @@ class Jobs(Asking):
         sent = submission.status is not SubmissionStatus.QUEUED or submission.sendings > 0
         status = SubmissionStatus.UNKNOWN if sent else SubmissionStatus.FAILED
         problems = as_stored(CRASHED(job=submission.job_id))
-        if submission.status not in rows.ENDED:
+        if submission.status not in ENDED:
             await self.ended_free(submission, status, why=EventReason.CRASHED, problems=problems)
 
     async def _move(
         self, submission: Submission, old: SubmissionStatus, new: SubmissionStatus, why: str, **columns: object
     ) -> bool:
         async with self.database.write() as tx:
-            return await rows.move_submission(tx, submission.id, old, new, at=self._clock.now(), why=why, **columns)
+            return await submissions.move_submission(
+                tx, submission.id, old, new, at=self._clock.now(), why=why, **columns
+            )
 
     # --- the steps of a job -------------------------------------------------------------------------------------
 
@@ -239,7 +258,7 @@ class Jobs(Asking):
         What waits to be sent a second time, or for a provider that is not set up any more, is dropped as well; but
         whether it was made is unknown, and nobody asks for it again.
         """
-        queued, on_their_way = {SubmissionStatus.QUEUED}, rows.ON_THEIR_WAY
+        queued, on_their_way = {SubmissionStatus.QUEUED}, ON_THEIR_WAY
         cancelled, unknown = SubmissionStatus.CANCELLED, SubmissionStatus.UNKNOWN
         now, why, sent = self._clock.now(), EventReason.CANCELLED, as_stored(CANCELLED_SENT())
         async with self.database.write() as tx:
@@ -261,54 +280,61 @@ class Jobs(Asking):
                     unless_provider_in=self.providers,
                     forget_handle=True,
                 )
-            left = await rows.submissions_of(tx, job_id)
-        return dropped, sum(submission.status not in rows.ENDED for submission in left)
+            left = await submissions.submissions_of(tx, job_id)
+        return dropped, sum(submission.status not in ENDED for submission in left)
 
-    async def shown(self, job_id: int, *, note: str, **where: object) -> bool:
-        """ready or kept → delivered; the token is no longer needed and erased.
+    async def delivered(
+        self, job_id: int, *, by: DeliveryMethod, reasons: Sequence[DeliveryReason] = (), **where: Unpack[JobColumns]
+    ) -> bool:
+        """ready or undelivered → delivered; erases the token, which is no longer needed.
 
-        ``where`` are the channel and the message of a result that stands elsewhere than its card.
+        ``reasons`` say why the methods before could not be used. ``where`` are the channel and the message of a result
+        that is not in its card.
         """
-        return await self._finish(job_id, JobStatus.DELIVERED, note=note, delivered_at=self._clock.now(), **where)
+        where |= {"delivered_by": by, "delivery_reasons": list(reasons), "attempting": None}
+        return await self._finish(job_id, JobStatus.DELIVERED, where)
 
-    async def kept(self, job_id: int, *, note: str, **where: object) -> bool:
-        """ready → kept: it could not be shown; ``note`` says why."""
-        return await self._finish(job_id, JobStatus.KEPT, note=note, **where)
+    async def undelivered(
+        self,
+        job_id: int,
+        *,
+        reasons: Sequence[DeliveryReason],
+        by: DeliveryMethod | None = None,
+        **where: Unpack[JobColumns],
+    ) -> bool:
+        """ready → undelivered; ``by`` is the method that showed its card without the images, if one did."""
+        where |= {"delivered_by": by, "delivery_reasons": list(reasons)}
+        return await self._finish(job_id, JobStatus.UNDELIVERED, where)
 
-    async def renew(self, job_id: int, *, token: str, token_expires_at: int, file_limit: int) -> Job:
-        """Take a fresh token for a card that is not finished; what was kept is ready to be shown again by it.
+    async def renew(self, job_id: int, user_id: int, card: CardAddress, *, file_limit: int) -> Job:
+        """Take the fresh token of the author's press on the job's card. An undelivered job becomes ready again.
 
-        Returns the job as it stood before. Raises UserError if there is none.
+        Returns the job as it was before. Raises UserError if there is no such job, if it is not the user's, and for a
+        card that is no longer the job's.
         """
         async with self.database.write() as tx:
-            job = await rows.get_job(tx, job_id)
-            if job is None or job.status is JobStatus.DELETED:
-                raise UserError(GONE)
-            fresh: dict[str, object] = {
-                "interaction_token": token,
-                "token_expires_at": token_expires_at,
+            job = await job_that_exists(tx, job_id)
+            if job.user_id != user_id:
+                raise UserError(NOT_YOURS)
+            if job.message_id not in (None, card.message_id) and job.status is not JobStatus.DELIVERED:
+                raise UserError(OLD_CARD)
+            fresh: JobColumns = {
+                "interaction_token": card.token,
+                "token_expires_at": card.token_expires_at,
                 "file_limit": file_limit,
             }
-            if job.status is JobStatus.KEPT:
-                now = self._clock.now()
-                await rows.move_job(tx, job_id, JobStatus.KEPT, JobStatus.READY, at=now, ended_at=job.ended_at, **fresh)
+            if job.status is JobStatus.UNDELIVERED:
+                fresh["ended_at"] = job.ended_at
+                await rows.move_job(tx, job_id, JobStatus.UNDELIVERED, JobStatus.READY, at=self._clock.now(), **fresh)
             elif job.status is not JobStatus.DELIVERED:
                 await rows.update_job(tx, job_id, **fresh)
         return job
 
-    async def _finish(self, job_id: int, status: JobStatus, *, note: str, **columns: object) -> bool:
+    async def _finish(self, job_id: int, status: JobStatus, changes: JobColumns) -> bool:
+        before = (JobStatus.READY, JobStatus.UNDELIVERED)
+        changes |= {"interaction_token": None, "token_expires_at": None}
         async with self.database.write() as tx:
-            return await rows.move_job(
-                tx,
-                job_id,
-                (JobStatus.READY, JobStatus.KEPT),
-                status,
-                at=self._clock.now(),
-                delivery_note=note,
-                interaction_token=None,
-                token_expires_at=None,
-                **columns,
-            )
+            return await rows.move_job(tx, job_id, before, status, at=self._clock.now(), **changes)
 
     async def take_up(self, *, not_offered: Sequence[dict[str, Any]]) -> TakenUp:
         """After a restart: what is on its way and what is ready to be shown, oldest first.
@@ -329,10 +355,10 @@ class Jobs(Asking):
                 sent=False,
             )
             await submissions.mark_resumed(tx, now)
-            on_their_way = await rows.with_status(tx, rows.ON_THEIR_WAY)
+            on_their_way = await submissions.with_status(tx, ON_THEIR_WAY)
             ready = await rows.jobs_with_status(tx, (JobStatus.READY,))
-            waiting = await running.waiting(tx, self.providers)
-            postponed = await rows.next_attempts(tx)
+            waiting = await reports.waiting(tx, self.providers)
+            postponed = await submissions.next_attempts(tx)
         self._ready_before = frozenset(job.id for job in ready)
         began = self._clock.monotonic()
         self.next_attempts = {
@@ -341,12 +367,13 @@ class Jobs(Asking):
         return TakenUp([each for each in on_their_way if each.provider in self.providers], ready, waiting)
 
     def kept_until(self, job: Job) -> int:
-        """Until when the pictures of a job are kept that could not be shown: Unix milliseconds."""
+        """Until when the images of an undelivered job are kept: Unix milliseconds."""
         return (job.ended_at or job.updated_at) + self._kept_days * _DAY
 
     def ready_before(self, job: Job) -> bool:
-        """Whether the job was ready when this process began, or kept once: an earlier try may have shown it."""
-        return job.id in self._ready_before or job.delivery_note is not None
+        """Whether an earlier attempt may have shown it: before this process started, or before it was undelivered."""
+        tried = job.attempting is not None or job.delivered_by is not None or bool(job.delivery_reasons)
+        return tried or job.id in self._ready_before
 
     async def token_over(self, job: Job) -> None:
         """Discord no longer takes the job's token; one that was brought in the meantime stays."""
@@ -355,72 +382,68 @@ class Jobs(Asking):
             if now is not None and now.interaction_token == job.interaction_token:
                 await rows.update_job(tx, job.id, interaction_token=None, token_expires_at=None)
 
-    async def note(self, job_id: int, **columns: object) -> None:
-        """Keep what was learnt of the card: its message id, a fresh token, a nonce, the ladder's last step."""
+    async def note(self, job_id: int, **columns: Unpack[JobColumns]) -> None:
+        """Store what was learnt about the card: its message, a fresh token, the delivery method that was begun."""
         async with self.database.write() as tx:
             await rows.update_job(tx, job_id, **columns)
 
     async def begin_share(self, job_id: int, *, server_id: int, channel_id: int, message_id: int) -> bool:
-        """Record where a private result is about to be shown to others; False if it was, or may have been, before."""
+        """Record where a private result is about to be shared; False if it was, or may have been, shared before."""
         async with self.database.write() as tx:
-            return await lineage.begin_share(
-                tx, job_id, server_id=server_id, channel_id=channel_id, message_id=message_id
-            )
+            return await rows.begin_share(tx, job_id, server_id=server_id, channel_id=channel_id, message_id=message_id)
 
     async def shared(self, job_id: int, *, message_id: int) -> bool:
-        """It is shown to others in that message; what was kept is delivered by that. False if it was deleted."""
+        """It is shared in that message, which delivers an undelivered job. False if it was deleted meanwhile."""
         async with self.database.write() as tx:
-            job = await lineage.finish_share(
-                tx, job_id, message_id=message_id, at=self._clock.now(), note="shared by its author"
-            )
+            job = await rows.finish_share(tx, job_id, message_id=message_id, at=self._clock.now())
         return job is not None and job.status is not JobStatus.DELETED
 
     async def not_shared(self, job_id: int, *, message_id: int) -> None:
-        """It surely is not in that message, and can be shared anew."""
+        """It is certainly not in that message and can be shared again."""
         async with self.database.write() as tx:
-            await lineage.undo_share(tx, job_id, message_id=message_id)
+            await rows.undo_share(tx, job_id, message_id=message_id)
 
     async def delete(self, job_id: int) -> list[str]:
-        """Mark an ended job deleted, erase what was asked for, and return the names of the files to be removed.
+        """Mark an ended job deleted, erase its prompt and settings, and return the names of the files to be removed.
 
         Raises UserError while the job is unfinished.
         """
         async with self.database.write() as tx:
-            ended = (JobStatus.DELIVERED, JobStatus.KEPT, JobStatus.LAPSED)
+            ended = (JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.LAPSED)
             moved = await rows.move_job(
                 tx, job_id, ended, JobStatus.DELETED, at=self._clock.now(), interaction_token=None
             )
             if not moved:
-                job = await _that_is_there(tx, job_id)
+                job = await job_that_exists(tx, job_id)
                 if job.status is JobStatus.READY:
-                    raise UserError(BEING_SHOWN)
-                raise UserError("This job is not finished yet. Cancel it, or wait for it, then delete it.")
-            made = await rows.images_of(tx, job_id)
-            await rows.forget_results(tx, job_id)
+                    raise UserError(BEING_DELIVERED)
+                raise UserError(NOT_FINISHED)
+            made = await images_of(tx, job_id)
+            await submissions.forget_results(tx, job_id)
             ids = [image.id for image in made]
-            await rows.forget_files(tx, ids)
+            await forget_files(tx, ids)
             await forget_previews(tx, ids)
-            await tidying.blank_job(tx, job_id)
+            await retention.erase_request(tx, job_id)
             names = [name for image in made for name in (image.file, image.preview) if name is not None]
-            await removals.add(tx, names)
+            await add_removals(tx, names)
         return names
 
     # --- looking ------------------------------------------------------------------------------------------------
 
     async def job(self, job_id: int) -> Job:
-        """The job's record. Raises UserError if there is none."""
+        """The job. Raises UserError if there is none."""
         async with self.database.read() as connection:
-            return await _that_is_there(connection, job_id)
+            return await job_that_exists(connection, job_id)
 
     async def view(self, job_id: int, progress: Progress | None = None) -> JobView:
-        """Everything there is to show of the job. Raises UserError if there is none."""
+        """Everything to show of the job. Raises UserError if there is none."""
         async with self.database.read() as connection:
-            job = await _that_is_there(connection, job_id)
+            job = await job_that_exists(connection, job_id)
             return await load(connection, job, self.providers, progress or Progress())
 
 
-async def _that_is_there(connection: AsyncConnection, job_id: int) -> Job:
-    """The job's record. Raises UserError if there is none."""
+async def job_that_exists(connection: AsyncConnection, job_id: int) -> Job:
+    """The job. Raises UserError if there is none, or if it is deleted."""
     job = await rows.get_job(connection, job_id)
     if job is None or job.status is JobStatus.DELETED:
         raise UserError(GONE)

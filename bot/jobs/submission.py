@@ -15,13 +15,12 @@ from bot.jobs.image_fetcher import decode_result, encode_result, fetch_images
 from bot.jobs.polling import Doubt, PollSchedule, PollStatus, alarm
 from bot.jobs.provider_text import as_stored, provider_text
 from bot.jobs.rate import Rate, at_once
-from bot.jobs.store import Jobs
+from bot.jobs.store import JobStore
 from bot.providers.base import Failed, Finished, Gone, Handle, PollResult, Provider, Waiting
 from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 from bot.text import Text, message
 from storage.images import ImageFiles
-from storage.jobs import ENDED, Submission, SubmissionStatus
-from storage.records import EventReason
+from storage.records import ENDED, EventReason, Submission, SubmissionStatus
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +66,7 @@ class SubmissionRun:
         self,
         submission: Submission,
         *,
-        jobs: Jobs,
+        jobs: JobStore,
         provider: Provider,
         rate: Rate,
         breaker: CircuitBreaker,

@@ -1,4 +1,4 @@
-"""What there is to show of a job: its records, decoded, with what is known of its progress at this moment."""
+"""What cards show of a job: its decoded records and its progress; and who may see and manage a job."""
 
 from __future__ import annotations
 
@@ -6,27 +6,60 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.domain.money import Price, converted, sum_of
-from bot.domain.requests import ImagineOptions, decode_request
+from bot.domain.options import ImagineOptions
+from bot.domain.place import Origin
+from bot.domain.requests import decode_request
+from bot.errors import UserError
 from bot.jobs.provider_text import as_texts
 from bot.providers.base import Engine, ImageRequest, Provider
-from bot.text import Text
-from storage import jobs as rows
+from bot.text import Text, message
+from storage import images as image_rows
+from storage import submissions as submission_rows
 from storage import threads
 from storage.database import AsyncConnection
-from storage.jobs import ENDED, Costs, Job, JobStatus, StoredImage, Submission, SubmissionStatus
+from storage.records import ENDED, Costs, Job, JobStatus, ShareState, StoredImage, Submission, SubmissionStatus
 
 PLANNED = "planned"
-"""Where a proposed job keeps its requests, beside the options that were typed."""
+"""The key under which a proposed job stores its requests, beside the options that were typed."""
 CONFIRMABLE = (15 * 60 - 15) * 1000
-"""Milliseconds for which a price can be confirmed: as long as the card can still be told that it lapsed."""
+"""Milliseconds for which a price can be confirmed: as long as the card can still be edited to say that it lapsed."""
+
+PRIVATE_JOB = message("jobs.private", "This is somebody else's private job.")
+OTHER_CHANNEL = message("jobs.other_channel", "This job belongs to another channel.")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list: its number, from 1, and how many there are."""
+
+    number: int
+    pages: int
+
+    @classmethod
+    def of(cls, wanted: int, *, things: int, at_once: int) -> Page:
+        """The wanted page, or the nearest one that exists."""
+        pages = max(1, -(-things // at_once))
+        return cls(min(max(1, wanted), pages), pages)
+
+    def offset(self, at_once: int) -> int:
+        """How many things come before this page."""
+        return (self.number - 1) * at_once
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewedImage:
+    """An image with its small preview; None if neither the preview nor the image's file is left."""
+
+    image: StoredImage
+    preview: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What is happening now. Each is None where it is not known.
+    """What is happening now; None if it is not known.
 
-    ``queue_position`` is 1 for the next to be sent; ``expected_at`` is Unix milliseconds, UTC, and so is
-    ``outage_until``, before which nothing is sent because of an outage. ``overdue``: it takes longer than usual.
+    ``queue_position`` is 1 for the next one to be sent. ``expected_at`` and ``outage_until``, before which nothing is
+    sent because of an outage, are Unix milliseconds (UTC). ``overdue``: it takes longer than usual.
     """
 
     queue_position: int | None = None
@@ -37,13 +70,13 @@ class Progress:
     overdue: bool = False
 
     def expecting(self, at: int | None, *, overdue: bool) -> Progress:
-        """The same, probably over at ``at``, or ``overdue``."""
+        """The same, probably finished at ``at``, or ``overdue``."""
         return replace(self, expected_at=at, overdue=overdue)
 
 
 @dataclass(frozen=True, slots=True)
 class SubmissionView:
-    """One paid request with its images. Amounts are millicredits; ``held`` is 0 once the submission has ended."""
+    """A submission with its images. Amounts are millicredits; ``held`` is 0 after its end."""
 
     record: Submission
     request: ImageRequest
@@ -54,15 +87,11 @@ class SubmissionView:
     problems: tuple[Text, ...] = ()
     """Why it failed, or what is missing."""
     provider_missing: bool = False
-    """Whether it goes on only when its provider is set up again."""
-
-    @property
-    def ended(self) -> bool:
-        return self.record.status in ENDED
+    """Whether it waits until its provider is configured again."""
 
     @property
     def seconds(self) -> float | None:
-        """From sending to the finished answer."""
+        """Seconds from sending to the finished answer."""
         sent, finished = self.record.sent_at, self.record.finished_at
         return (finished - sent) / 1000 if sent is not None and finished is not None else None
 
@@ -74,16 +103,16 @@ class JobView:
     job: Job
     options: ImagineOptions
     engines: tuple[Engine, ...]
-    """The engines of its submissions, as far as they are still offered."""
+    """The engines of its requests that are still offered."""
     submissions: tuple[SubmissionView, ...]
     thread_title: str | None
     progress: Progress
     quoted_exactly: bool = True
-    """Whether the held price is what it will cost, or the most that it may."""
+    """Whether the held price is exact, and not an upper bound."""
     planned: tuple[ImageRequest, ...] = ()
-    """What would be sent if it were confirmed: of a job that was only proposed."""
+    """The requests of a proposed job, which are sent when it is confirmed."""
     prices: tuple[Price, ...] = ()
-    """What each of the planned requests would cost; nothing where its engine is no longer offered."""
+    """The price of each planned request; 0 if its engine is no longer offered."""
 
     @property
     def images(self) -> tuple[StoredImage, ...]:
@@ -91,7 +120,7 @@ class JobView:
 
     @property
     def requests(self) -> tuple[ImageRequest, ...]:
-        """Everything that it asks of the engines, sent or only planned."""
+        """All of its requests, sent or planned."""
         return tuple(submission.request for submission in self.submissions) or self.planned
 
     @property
@@ -109,13 +138,13 @@ class JobView:
 
     @property
     def price(self) -> Price:
-        """What all the planned requests would cost together."""
+        """The price of all planned requests together."""
         return sum_of(self.prices)
 
     @property
     def lapses_at(self) -> int:
-        """Until when it can be confirmed, if it is only proposed: Unix milliseconds."""
-        return lapses_at(self.job)
+        """Until when a proposed job can be confirmed: Unix milliseconds."""
+        return self.job.created_at + CONFIRMABLE
 
     @property
     def waiting(self) -> bool:
@@ -123,7 +152,7 @@ class JobView:
 
     @property
     def can_cancel(self) -> bool:
-        """Whether something is not on its way."""
+        """Whether some of its submissions have not been sent, or wait for a provider that is gone."""
         return any(
             submission.provider_missing or submission.record.status is SubmissionStatus.QUEUED
             for submission in self.submissions
@@ -131,7 +160,7 @@ class JobView:
 
 
 async def load(connection: AsyncConnection, job: Job, providers: Mapping[str, Provider], progress: Progress) -> JobView:
-    """Read what belongs to the job and decode it."""
+    """Read everything that belongs to the job."""
     (view,) = await load_all(connection, [job], providers)
     return replace(view, progress=progress)
 
@@ -139,14 +168,14 @@ async def load(connection: AsyncConnection, job: Job, providers: Mapping[str, Pr
 async def load_all(
     connection: AsyncConnection, jobs: Sequence[Job], providers: Mapping[str, Provider]
 ) -> list[JobView]:
-    """The same of several jobs, in as many queries as of one."""
+    """The same for several jobs, in as many queries as for one."""
     submissions: dict[int, list[tuple[Submission, Costs]]] = {job.id: [] for job in jobs}
-    for submission, costs in await rows.with_costs(connection, submissions):
+    for submission, costs in await submission_rows.with_costs(connection, submissions):
         submissions[submission.job_id].append((submission, costs))
-    # Images come with the end of their submission, and most often a card is read before it.
+    # Images are stored when their submission ends, and most views are read before that.
     made = [job_id for job_id, its in submissions.items() if any(one.status is SubmissionStatus.DONE for one, _ in its)]
     images: dict[int, list[StoredImage]] = {}
-    for image in await rows.images_of(connection, *made) if made else ():
+    for image in await image_rows.images_of(connection, *made) if made else ():
         images.setdefault(image.submission_id, []).append(image)
     titles = await threads.titles(connection, {job.thread_id for job in jobs if job.thread_id is not None})
     return [_view(job, submissions[job.id], images, titles, providers) for job in jobs]
@@ -194,17 +223,12 @@ def _view(
 
 
 def planned_requests(job: Job) -> tuple[ImageRequest, ...]:
-    """The requests of a job that was proposed and never begun."""
+    """The requests of a job that was proposed and never started."""
     return tuple(decode_request(request) for request in job.options.get(PLANNED, ()))
 
 
-def lapses_at(job: Job) -> int:
-    """Until when a proposed job can be confirmed: Unix milliseconds."""
-    return job.created_at + CONFIRMABLE
-
-
 def price_of(requests: Iterable[ImageRequest], providers: Mapping[str, Provider]) -> Price:
-    """What the requests cost together, in the bot's millicredits; those whose provider is gone count nothing."""
+    """The price of the requests together, in the bot's millicredits; 0 for those whose provider is gone."""
     prices = []
     for request in requests:
         provider = providers.get(request.engine.partition("/")[0])
@@ -213,3 +237,25 @@ def price_of(requests: Iterable[ImageRequest], providers: Mapping[str, Provider]
             low, high = (converted(amount, provider.credit_value) for amount in (quote.low, quote.high))
             prices.append(Price(low, high, quote.exact))
     return sum_of(prices)
+
+
+def may_see(origin: Origin, job: Job) -> bool:
+    """Whether this person may see the job: it is their own, or public in this channel."""
+    if job.status is JobStatus.DELETED:
+        return False
+    return job.user_id == origin.user_id or job.public_in == origin.channel_id
+
+
+def require_visible(origin: Origin, job: Job) -> None:
+    """Raise UserError if this person may not see the job."""
+    if not may_see(origin, job):
+        raise UserError(PRIVATE_JOB if job.public_in is None else OTHER_CHANNEL)
+
+
+def may_manage(origin: Origin, job: Job) -> bool:
+    """Whether this person may cancel or delete the job: its author, or a moderator of the server where it is public."""
+    if origin.user_id == job.user_id:
+        return True
+    server_id = job.share_server_id if job.share_state is ShareState.POSTED else job.server_id
+    moderates = origin.manage_messages and origin.server_id is not None and origin.server_id == server_id
+    return job.public_in is not None and moderates

@@ -16,14 +16,14 @@ from bot.jobs.circuit_breaker import CircuitBreaker, Outage
 from bot.jobs.provider_text import as_stored
 from bot.jobs.queue import Queue
 from bot.jobs.rate import Rate
-from bot.jobs.store import Jobs
+from bot.jobs.store import JobStore
 from bot.jobs.submission import NOT_OFFERED, SubmissionRun
 from bot.jobs.view import Progress
 from bot.providers.base import Provider
 from storage import jobs as rows
 from storage.errors import StorageError
 from storage.images import ImageFiles
-from storage.jobs import JobStatus, Submission, SubmissionStatus
+from storage.records import JobStatus, Submission, SubmissionStatus
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ class Worker:
     def __init__(
         self,
         *,
-        jobs: Jobs,
+        jobs: JobStore,
         files: ImageFiles,
         clock: Clock,
         changed: Callable[[int], None],

@@ -1,4 +1,4 @@
-"""What is stored on a person: handed to them as a file, or deleted. It knows no Discord."""
+"""Everything stored about a person: exported as a file, or deleted."""
 
 from __future__ import annotations
 
@@ -15,30 +15,44 @@ import structlog
 from bot.clock import Clock
 from bot.domain.periods import Period, current, milliseconds
 from bot.errors import UserError
-from bot.jobs.file_removal import remove
-from bot.people.user_settings import Personal
-from storage import privacy, removals
+from bot.jobs.image_files import remove_files
+from bot.people.user_settings import UserSettingsStore
+from bot.text import message
+from storage import images, privacy
 from storage.database import Database
 from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.pools import apart
-from storage.privacy import Belongings
+from storage.privacy import Summary
 
 log = structlog.get_logger(__name__)
 
 COMPACT_AT_ONCE = 32 * 2**20
-"""Bytes of a database that is quick to write anew; a larger one is left to the hourly chores."""
+"""Size in bytes up to which a database is compacted at once; a larger one is left to the hourly run."""
 
-ABOUT = (
-    "Everything that Easel has stored on you. Times are UTC. Amounts are thousandths of a credit. In the ledger a hold "
-    "is set aside, a capture was spent, and a release gives a hold back. A file is a picture that is still stored; "
-    "you can save it from its card in Discord."
+ABOUT_EXPORT = message(
+    "privacy.about_export",
+    "Everything that Easel has stored about you. Times are UTC. Amounts are thousandths of a credit. In the ledger, a "
+    "hold is set aside, a capture was spent, and a release returns a hold. A file is an image that is still stored; "
+    "you can save it from its message in Discord.",
+)
+NOTHING_STORED = message(
+    "privacy.nothing_stored", "Nothing about you is stored, except what you have spent, if anything."
+)
+JOBS_UNFINISHED = message(
+    "privacy.jobs_unfinished",
+    "You have {count} unfinished job. Wait for it or cancel it first. Nothing was deleted.",
+    "You have {count} unfinished jobs. Wait for them or cancel them first. Nothing was deleted.",
+)
+TOO_LARGE = message(
+    "privacy.too_large",
+    "Your data is too large for a file here ({bytes} bytes compressed). Ask the bot's operator for it.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A file for its person: what to call it, and its content."""
+    """The file that a person gets: its name and its content."""
 
     name: str
     data: bytes = field(repr=False)
@@ -46,16 +60,16 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What was deleted of a person. ``left`` is the number of files that could not be removed yet."""
+    """What was deleted. ``not_removed`` is the number of files that could not be removed yet."""
 
-    belongings: Belongings
-    left: int
+    summary: Summary
+    not_removed: int
 
 
 class Privacy:
-    """The verbs of /privacy."""
+    """What /privacy does."""
 
-    def __init__(self, database: Database, files: ImageFiles, personal: Personal, clock: Clock) -> None:
+    def __init__(self, database: Database, files: ImageFiles, personal: UserSettingsStore, clock: Clock) -> None:
         self._database = database
         self._files = files
         self._personal = personal
@@ -63,59 +77,59 @@ class Privacy:
         self._exporting = asyncio.Lock()
 
     async def export(self, user_id: int, *, file_limit: int) -> Export:
-        """All that is stored on this person, packed if it has more than ``file_limit`` bytes.
+        """Everything stored about this person, compressed if it has more than ``file_limit`` bytes.
 
-        Raises UserError where even that is too large.
+        Raises UserError if it is still too large.
         """
-        # One at a time: each takes a thread, and memory for all that there is.
+        # One at a time: each takes a thread, and memory for all of the data.
         async with self._exporting:
             async with self._database.read() as connection:
                 rows = await privacy.everything(connection, user_id)
             return await apart(_export, rows, self._clock.now(), user_id, file_limit)
 
-    async def deletable(self, user_id: int) -> Belongings:
-        """What would be deleted. Raises UserError where nothing is stored or a job is running."""
+    async def deletable(self, user_id: int) -> Summary:
+        """What would be deleted. Raises UserError if nothing is stored or a job is unfinished."""
         async with self._database.read() as connection:
-            theirs = await privacy.belongings(connection, user_id)
-        _refuse_running(theirs)
-        if not theirs.anything:
-            raise UserError("Nothing of yours is stored but what you have spent, if you have.")
-        return theirs
+            stored = await privacy.summary(connection, user_id)
+        _refuse_unfinished(stored)
+        if not stored.anything:
+            raise UserError(NOTHING_STORED)
+        return stored
 
     async def delete(self, user_id: int) -> Deleted:
-        """Delete all of it but the amounts. Raises UserError where a job is running.
+        """Delete everything but the amounts. Raises UserError if a job is unfinished.
 
-        Files that cannot be removed now are tried again every hour.
+        Files that cannot be removed now are retried every hour.
         """
-        due_at = latest_end_of_a_period(self._clock.now())
+        due_at = end_of_every_period(self._clock.now())
         async with self._database.write() as tx:
-            theirs = await privacy.belongings(tx, user_id)
-            _refuse_running(theirs)
+            stored = await privacy.summary(tx, user_id)
+            _refuse_unfinished(stored)
             files = await privacy.delete_all(tx, user_id, due_at=due_at)
-            await removals.add(tx, files)
+            await images.add_removals(tx, files)
         self._personal.forget(user_id)
-        left = await remove(self._database, self._files, files)
-        log.info("privacy.deleted", user=user_id, jobs=theirs.jobs, files=len(files), left=left)
+        not_removed = await remove_files(self._database, self._files, files)
+        log.info("privacy.deleted", user=user_id, jobs=stored.jobs, files=len(files), not_removed=not_removed)
         try:
             if await self._database.size() <= COMPACT_AT_ONCE:
                 await compact_if_due(self._database)
         except StorageError as error:
-            # The rows are gone and overwritten; what may be left of them goes within the hour.
+            # The rows are gone and overwritten; copies of them in other pages go within the hour.
             log.warning("privacy.not_compacted", reason=str(error))
-        return Deleted(theirs, left)
+        return Deleted(stored, not_removed)
 
 
-async def say_farewell(database: Database, now: int) -> None:
-    """The hourly part of it: whose time in the ledger is over becomes nobody there. Raises StorageError."""
+async def anonymise_due(database: Database, now: int) -> None:
+    """Anonymise the ledger entries of people who left and whose periods are over. Raises StorageError."""
     async with database.write() as tx:
-        gone = await privacy.make_anonymous(tx, now)
-    if gone:
-        log.info("privacy.made_anonymous", people=gone)
+        people = await privacy.anonymise(tx, now)
+    if people:
+        log.info("privacy.anonymised", people=people)
     await compact_if_due(database)
 
 
 async def compact_if_due(database: Database) -> None:
-    """Leave no remains of what was deleted in the database's files. Raises StorageError."""
+    """Remove the remains of deleted rows from the database's files, if there are any. Raises StorageError."""
     async with database.read() as connection:
         due = await privacy.compact_due(connection)
     if due is None:
@@ -125,35 +139,30 @@ async def compact_if_due(database: Database) -> None:
             await privacy.compacted(tx, due)
 
 
-def latest_end_of_a_period(now: int) -> int:
-    """When the day, the week and the month of ``now`` are all over: no limit reaches further. Unix milliseconds."""
+def end_of_every_period(now: int) -> int:
+    """When the current day, week and month are all over, so that no limit counts them. Unix milliseconds."""
     return max(milliseconds(current(period, now)[1]) for period in Period)
 
 
-def _refuse_running(theirs: Belongings) -> None:
-    if theirs.running:
-        raise UserError(
-            f"Unfinished jobs of yours: {theirs.running}. Wait for them or cancel them first. Nothing was deleted."
-        )
+def _refuse_unfinished(stored: Summary) -> None:
+    if stored.unfinished:
+        raise UserError(JOBS_UNFINISHED(count=stored.unfinished))
 
 
 def _export(rows: Mapping[str, list[dict[str, Any]]], now: int, user_id: int, file_limit: int) -> Export:
-    told = {
-        "about": ABOUT,
+    export = {
+        "about": str(ABOUT_EXPORT),
         "made_at": _moment(now),
         "user_id": user_id,
         **{table: [_plain(row) for row in found] for table, found in rows.items()},
     }
-    data = json.dumps(told, ensure_ascii=False, indent=1).encode()
+    data = json.dumps(export, ensure_ascii=False, indent=1).encode()
     if len(data) <= file_limit:
         return Export("easel-my-data.json", data)
     packed = gzip.compress(data)
     if len(packed) <= file_limit:
         return Export("easel-my-data.json.gz", packed)
-    raise UserError(
-        f"There is more stored on you than one file may hold here ({len(packed):,} bytes packed). "
-        "Ask whoever runs this bot for it."
-    )
+    raise UserError(TOO_LARGE(bytes=len(packed)))
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

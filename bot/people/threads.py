@@ -1,70 +1,54 @@
-"""What a person does with their threads: titled lines of work, one of them current in each place. Knows no Discord."""
+"""A person's threads: titled lines of work, one of them current in each place."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import structlog
 
 from bot.clock import Clock
 from bot.domain.characters import typed
 from bot.domain.place import Origin
 from bot.errors import UserError
-from bot.jobs.file_removal import remove
-from bot.jobs.previews import Previews
-from bot.jobs.view import JobView, load_all
+from bot.jobs.image_files import Previews, remove_files
+from bot.jobs.new_jobs import NO_SUCH_THREAD
+from bot.jobs.view import JobView, Page, PreviewedImage, load_all
 from bot.providers.base import Provider
-from storage import history, jobs, removals, thread_work
+from bot.text import message
+from storage import images, jobs
 from storage import threads as rows
 from storage.database import AsyncConnection, Database
 from storage.images import ImageFiles
-from storage.jobs import StoredImage
-from storage.thread_work import Work
-from storage.threads import Thread
-
-log = structlog.get_logger(__name__)
+from storage.threads import Thread, ThreadTotals
 
 TITLE_AT_MOST = 100
 THREADS_AT_MOST = 1000
-"""Threads that one person may open in one place."""
+"""Threads that one person may have in one place."""
 THREADS_A_PAGE = 6
 IMAGES_A_PAGE = 6
 
-NO_SUCH_THREAD = "You have no such thread here. Pick one of those offered."
-NONE_CURRENT = "You are in no thread here at the moment. Name one of those offered."
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Which page of how many; the first one is 1."""
-
-    number: int
-    pages: int
-
-    @classmethod
-    def of(cls, wanted: int, *, things: int, at_once: int) -> Page:
-        """The page that is wanted, or the nearest there is."""
-        pages = max(1, -(-things // at_once))
-        return cls(min(max(1, wanted), pages), pages)
-
-    def offset(self, at_once: int) -> int:
-        """How many things come before this page."""
-        return (self.number - 1) * at_once
+NONE_CURRENT = message("threads.none_current", "You have no current thread here. Pick one from the list.")
+TOO_MANY = message("threads.too_many", "You have {limit} threads here, the maximum. Delete one first.")
+UNFINISHED = message(
+    "threads.unfinished",
+    "This thread still has {count} unfinished job. Cancel it or wait for it, then delete the thread.",
+    "This thread still has {count} unfinished jobs. Cancel them or wait for them, then delete the thread.",
+)
+TITLE_EMPTY = message("threads.title_empty", "A title needs at least one visible character.")
+TITLE_TOO_LONG = message("threads.title_too_long", "A title can have up to {limit} characters; this one has {length}.")
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadView:
-    """One thread and what was done in it; ``current``: new images of the person belong to it."""
+    """One thread with its totals; ``current``: the person's new images go into it."""
 
     thread: Thread
-    work: Work
+    totals: ThreadTotals
     current: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadList:
-    """A page of a person's threads in one place, last worked on first."""
+    """A page of a person's threads in one place, most recently used first."""
 
     threads: tuple[ThreadView, ...]
     page: Page
@@ -72,25 +56,17 @@ class ThreadList:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """An image in a gallery with its small preview, which is None where nothing of it is left."""
-
-    image: StoredImage
-    preview: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
 class ThreadGallery:
-    """A page of a thread's images, the latest job's first, and the jobs that they belong to, by their ids."""
+    """A page of a thread's images, latest job first, and the jobs that they belong to, by id."""
 
     thread: ThreadView
     page: Page
-    pictures: tuple[tuple[int, Picture], ...]
+    pictures: tuple[tuple[int, PreviewedImage], ...]
     jobs: dict[int, JobView]
 
 
 class Threads:
-    """The verbs. Each sees the person's own threads alone, and raises UserError where there is no such thread."""
+    """What a person can do with their own threads. Methods raise UserError if the person has no such thread."""
 
     def __init__(
         self,
@@ -108,21 +84,24 @@ class Threads:
         self._clock = clock
 
     async def open(self, origin: Origin, title: str | None) -> str | None:
-        """Begin a thread of this title, or, without one, the one that the next prompt will name. Returns the title."""
+        """Start a thread with this title; without one, leave the current thread, so that the next prompt starts one.
+
+        Returns the title.
+        """
         named = _titled(title) if title is not None else None
         async with self._database.write() as tx:
             if named is None:
                 await rows.leave_thread(tx, user_id=origin.user_id, place_id=origin.place_id)
                 return None
             if await rows.count_threads(tx, origin.user_id, origin.place_id) >= THREADS_AT_MOST:
-                raise UserError(f"You have {THREADS_AT_MOST:,} threads here. Delete one that you no longer need first.")
+                raise UserError(TOO_MANY(limit=THREADS_AT_MOST))
             await rows.open_thread(
                 tx, user_id=origin.user_id, place_id=origin.place_id, title=named, at=self._clock.now()
             )
         return named
 
     async def list(self, origin: Origin, page: int = 1) -> ThreadList:
-        """The person's threads in this place, by pages."""
+        """One page of the person's threads in this place."""
         async with self._database.read() as connection:
             total = await rows.count_threads(connection, origin.user_id, origin.place_id)
             where = Page.of(page, things=total, at_once=THREADS_A_PAGE)
@@ -134,40 +113,47 @@ class Threads:
                 offset=where.offset(THREADS_A_PAGE),
             )
             current = await rows.current_thread(connection, origin.user_id, origin.place_id)
-            work = await thread_work.work_in(connection, [thread.id for thread in found])
-        views = (ThreadView(thread, work[thread.id], _same(thread, current)) for thread in found)
+            totals = await rows.totals(connection, [thread.id for thread in found])
+        views = (ThreadView(thread, totals[thread.id], _same(thread, current)) for thread in found)
         return ThreadList(tuple(views), where, total)
 
     async def find(self, origin: Origin, wanted: str) -> Thread:
-        """The thread of this id, or else of this title."""
+        """The thread with this id, or else with this title."""
         async with self._database.read() as connection:
             return await self._find(connection, origin, wanted)
 
+    async def matching(self, origin: Origin, text: str) -> Sequence[Thread]:
+        """The person's threads in this place whose title contains the text."""
+        async with self._database.read() as connection:
+            return await rows.find_threads(connection, origin.user_id, origin.place_id, text)
+
     async def use(self, origin: Origin, wanted: str) -> Thread:
-        """Make a thread the current one."""
+        """Make this thread the current one."""
         async with self._database.write() as tx:
             thread = await self._find(tx, origin, wanted)
             await rows.use_thread(tx, user_id=origin.user_id, place_id=origin.place_id, thread_id=thread.id)
         return thread
 
     async def show(self, origin: Origin, wanted: str | None, page: int = 1) -> ThreadGallery:
-        """The images of a thread, by pages; of the current one if none is named."""
+        """One page of the images of a thread, or of the current one if none is named."""
         async with self._database.read() as connection:
             thread = await self._find(connection, origin, wanted)
             view = await self._view(connection, origin, thread)
-            where = Page.of(page, things=view.work.images, at_once=IMAGES_A_PAGE)
-            found = await history.images_of_thread(
+            where = Page.of(page, things=view.totals.images, at_once=IMAGES_A_PAGE)
+            found = await images.images_of_thread(
                 connection, origin.user_id, thread.id, limit=IMAGES_A_PAGE, offset=where.offset(IMAGES_A_PAGE)
             )
             made_by = await jobs.get_jobs(connection, {job_id for job_id, _ in found})
             views = {each.job.id: each for each in await load_all(connection, made_by, self._providers)}
         pictures = [
-            (job_id, Picture(image, await self._previews.of(image))) for job_id, image in found if job_id in views
+            (job_id, PreviewedImage(image, await self._previews.of(image)))
+            for job_id, image in found
+            if job_id in views
         ]
         return ThreadGallery(view, where, tuple(pictures), views)
 
     async def rename(self, origin: Origin, wanted: str | None, title: str) -> tuple[Thread, str]:
-        """Give a thread another title. Returns the thread as it was, and the title."""
+        """Change the title. Returns the thread as it was, and the new title."""
         named = _titled(title)
         async with self._database.write() as tx:
             thread = await self._find(tx, origin, wanted)
@@ -175,24 +161,24 @@ class Threads:
         return thread, named
 
     async def deletable(self, origin: Origin, wanted: str) -> ThreadView:
-        """The thread as it stands: what to ask about before it is deleted. Raises UserError while a job is open."""
+        """The thread that the person wants to delete. Raises UserError while a job of it is unfinished."""
         async with self._database.read() as connection:
             view = await self._view(connection, origin, await self._find(connection, origin, wanted))
-        _refuse_unfinished(view.work)
+        _refuse_unfinished(view.totals)
         return view
 
     async def delete(self, origin: Origin, wanted: str) -> Thread:
         """Delete a thread with its jobs and their files; the ledger keeps its entries."""
         async with self._database.write() as tx:
             thread = await self._find(tx, origin, wanted)
-            _refuse_unfinished((await thread_work.work_in(tx, [thread.id]))[thread.id])
-            names = await thread_work.delete_thread(tx, thread.id, origin.user_id) or []
-            await removals.add(tx, names)
-        await remove(self._database, self._files, names)
+            _refuse_unfinished((await rows.totals(tx, [thread.id]))[thread.id])
+            names = await rows.delete_thread(tx, thread.id, origin.user_id) or []
+            await images.add_removals(tx, names)
+        await remove_files(self._database, self._files, names)
         return thread
 
     async def _find(self, connection: AsyncConnection, origin: Origin, wanted: str | None) -> Thread:
-        """The person's thread in this place of this id, or else of this title; the current one for None."""
+        """The person's thread in this place with this id, or else with this title; the current one for None."""
         if wanted is None:
             current = await rows.current_thread(connection, origin.user_id, origin.place_id)
             if current is None:
@@ -205,16 +191,16 @@ class Threads:
 
     async def _view(self, connection: AsyncConnection, origin: Origin, thread: Thread) -> ThreadView:
         current = await rows.current_thread(connection, origin.user_id, origin.place_id)
-        work = await thread_work.work_in(connection, [thread.id])
-        return ThreadView(thread, work[thread.id], _same(thread, current))
+        totals = await rows.totals(connection, [thread.id])
+        return ThreadView(thread, totals[thread.id], _same(thread, current))
 
 
 def _titled(text: str) -> str:
     title = typed(text)
     if title is None:
-        raise UserError("A title needs at least one letter that can be seen.")
+        raise UserError(TITLE_EMPTY)
     if len(title) > TITLE_AT_MOST:
-        raise UserError(f"A title has at most {TITLE_AT_MOST} letters, and this one has {len(title)}.")
+        raise UserError(TITLE_TOO_LONG(limit=TITLE_AT_MOST, length=len(title)))
     return title
 
 
@@ -222,9 +208,6 @@ def _same(thread: Thread, other: Thread | None) -> bool:
     return other is not None and other.id == thread.id
 
 
-def _refuse_unfinished(work: Work) -> None:
-    if work.unfinished:
-        jobs_are = "1 job is" if work.unfinished == 1 else f"{work.unfinished} jobs are"
-        raise UserError(
-            f"This thread cannot be deleted yet: {jobs_are} not finished. Cancel that, or wait for it, then delete it."
-        )
+def _refuse_unfinished(totals: ThreadTotals) -> None:
+    if totals.unfinished:
+        raise UserError(UNFINISHED(count=totals.unfinished))

@@ -1,4 +1,4 @@
-"""What people set for themselves: kept in memory too, since the first answer to a command must not wait for it."""
+"""What people set for themselves. It is cached, since the first answer to a command must not wait for the database."""
 
 from __future__ import annotations
 
@@ -13,55 +13,52 @@ from pydantic import TypeAdapter
 
 from bot.clock import Clock
 from bot.domain.characters import typed
-from bot.domain.defaults import Defaults, means_nothing, takes_shape
-from bot.domain.engines import few, find_engine, style_of
-from bot.domain.prompt.parser import IMAGES_PER_JOB
-from bot.domain.prompt.suffix import plain_words
+from bot.domain.engines import few, find_engine, own_name, takes_shape
+from bot.domain.options import IMAGES, IMAGES_PER_JOB, NOT_A_SIZE, STYLE, Defaults, Unreadable, decoded, means_nothing
+from bot.domain.prompt.parser import plain_words
+from bot.domain.requests import WRONG_NUMBER_OF_IMAGES
 from bot.domain.sizes import parse_shape
-from bot.domain.stored import Unreadable, read_stored
 from bot.errors import Problem, UserError
-from bot.providers.base import Ability, Engine
-from storage import user_settings
+from bot.providers.base import Engine
+from bot.text import Text, message
 from storage.database import Database
+from storage.settings import of_users, set_user
 
 log = structlog.get_logger(__name__)
+
+
+NEGATIVE_PRICE = message("settings.negative_price", "A price can't be below 0.")
+SIZE_OF_NO_ENGINE = message("settings.size_of_no_engine", "No engine here can make {size}. Sizes: {sizes}.")
+STYLE_OF_NO_ENGINE = message("settings.style_of_no_engine", "No engine here has the style “{style}”. Styles: {styles}.")
+NO_STYLES = message("settings.no_styles", "No engine here has the style “{style}”, or any list of styles.")
+SIZE_MISFIT = message("settings.size_misfit", "{engine} can't make {size}, so its own default size is used there.")
+STYLE_MISFIT = message("settings.style_misfit", "{engine} has no style “{style}”, so no style is used there.")
 
 
 class Messages(StrEnum):
     """When the bot may send somebody a direct message."""
 
     NEVER = "never"
-    LATE_RESULTS = "late results"
-    """Only with a private result for which the card could not wait."""
-    LONG_JOBS = "long jobs too"
-    """Also with a link when a job that took long is done."""
+    LATE_RESULTS = "late_results"
+    """Only with a private result that came too late for its card."""
+    LONG_JOBS = "long_jobs"
+    """Also with a link when a long job is done."""
 
 
-@dataclass(frozen=True, slots=True)
-class UserSettings:
-    """What one person set; None: not set, so that what lies behind it counts.
+@dataclass(frozen=True)
+class UserSettings(Defaults):
+    """What one person set: defaults for commands, and the rest. None: not set.
 
-    ``ask_above`` is in millicredits: what costs more is asked about before it is made.
+    ``ask_above`` is in millicredits: the price of a job that may cost more is confirmed first.
     """
 
-    engine: str | None = None
-    size: str | None = None
-    style: str | None = None
-    images: int | None = None
-    private: bool | None = None
-    text: str | None = None
     png_text: bool | None = None
     messages: Messages | None = None
     ask_above: int | None = None
 
     @property
-    def defaults(self) -> Defaults:
-        """The part of it that completes a command."""
-        return Defaults(self.engine, self.size, self.style, self.images, self.private, self.text)
-
-    @property
     def writes_png_text(self) -> bool:
-        """Whether prompt, settings and seed are written into the files."""
+        """Whether prompt, settings and seed are written into image files."""
         return self.png_text is not False
 
     @property
@@ -79,10 +76,12 @@ NAMES = tuple(field.name for field in fields(UserSettings))
 _CLEARED_BY_WORDS = frozenset({"engine", "size", "style", "text"})
 _NOTHING = UserSettings()
 _SETTINGS = TypeAdapter(UserSettings)
+_SIZES_NAMED = 12
+_STYLES_NAMED = 20
 
 
-class Personal:
-    """Everybody's settings."""
+class UserSettingsStore:
+    """Everybody's settings, kept in memory as well as in the database."""
 
     def __init__(self, database: Database, engines: Mapping[str, Engine], default_engine: str, clock: Clock) -> None:
         self._database = database
@@ -95,7 +94,7 @@ class Personal:
     async def load(self) -> None:
         """Read what is stored. Raises StorageError."""
         async with self._database.read() as connection:
-            stored = await user_settings.every(connection)
+            stored = await of_users(connection)
         self._known = {user_id: _read(user_id, settings) for user_id, settings in stored.items()}
 
     def of(self, user_id: int) -> UserSettings:
@@ -103,9 +102,9 @@ class Personal:
         return self._known.get(user_id, _NOTHING)
 
     async def set(self, user_id: int, changes: Mapping[str, Any]) -> UserSettings:
-        """Change the settings of these names, after a check; the values are what was typed.
+        """Check and change the settings of these names; the values are what was typed.
 
-        Raises UserError, which names everything that is wrong: nothing is changed then.
+        Raises UserError with every problem, and then changes nothing.
         """
         checked, problems = dict[str, Any](), list[Problem]()
         for name, value in changes.items():
@@ -118,20 +117,20 @@ class Personal:
         return await self._change(user_id, checked)
 
     async def reset(self, user_id: int, names: Collection[str] = NAMES) -> UserSettings:
-        """Forget what was set under these names."""
+        """Clear the settings of these names."""
         return await self._change(user_id, dict.fromkeys(names))
 
     def forget(self, user_id: int) -> None:
-        """The stored settings of this person are gone, and so is what is known of them here."""
+        """Drop a person's settings from memory, after they were deleted from the database."""
         self._known.pop(user_id, None)
 
-    def misfits(self, settings: UserSettings) -> Iterator[str]:
-        """Sentences about defaults that the person's default engine does not take, and which are left out there."""
+    def misfits(self, settings: UserSettings) -> Iterator[Text]:
+        """The defaults that the person's default engine does not take, and which are skipped with it."""
         engine = self._engine(settings)
         if settings.size is not None and not takes_shape(engine, settings.size):
-            yield f"{engine.name} does not make {settings.size}, so its own size is used there."
-        if settings.style is not None and style_of(engine, settings.style) is None:
-            yield f"{engine.name} has no style “{settings.style}”, so it is left out there."
+            yield SIZE_MISFIT(engine=engine.name, size=settings.size)
+        if settings.style is not None and own_name(STYLE, settings.style, engine) is None:
+            yield STYLE_MISFIT(engine=engine.name, style=settings.style)
 
     def _engine(self, settings: UserSettings) -> Engine:
         return self._engines.get(settings.engine or "", self._engines[self._default_engine])
@@ -141,8 +140,8 @@ class Personal:
             settings = replace(self.of(user_id), **changes)
             chosen = {name: value for name in NAMES if (value := getattr(settings, name)) is not None}
             async with self._database.write() as tx:
-                await user_settings.put(tx, user_id, chosen, at=self._clock.now())
-            # Once it is stored, and not before: what counts now has to count after a restart.
+                await set_user(tx, user_id, chosen, at=self._clock.now())
+            # Only once it is stored: what counts now has to count after a restart.
             self._known[user_id] = settings
             if not chosen:
                 self.forget(user_id)
@@ -155,10 +154,10 @@ class Personal:
         checks = {"engine": self._engine_id, "size": self._size, "style": self._style, "text": plain_words}
         if name in checks:
             return checks[name](value)
-        if name == "images" and not 1 <= value <= IMAGES_PER_JOB:
-            raise UserError(f"A job makes 1 to {IMAGES_PER_JOB} images, not {value}.")
+        if name == IMAGES.name and not 1 <= value <= IMAGES_PER_JOB:
+            raise UserError(WRONG_NUMBER_OF_IMAGES(images=value, most=IMAGES_PER_JOB))
         if name == "ask_above" and value < 0:
-            raise UserError("A price is 0 credits or more.")
+            raise UserError(NEGATIVE_PRICE)
         return value
 
     def _engine_id(self, text: str) -> str:
@@ -169,30 +168,30 @@ class Personal:
         try:
             parse_shape(shape)
         except ValueError:
-            raise UserError(
-                f"“{shape}” is no size. Write a width and a height such as 1024x1024, or a ratio such as 16:9."
-            ) from None
+            raise UserError(NOT_A_SIZE(text=shape)) from None
         if not any(takes_shape(engine, shape) for engine in self._engines.values()):
             sizes = dict.fromkeys(size for engine in self._engines.values() for size in engine.sizes)
-            raise UserError(f"No engine here makes {shape}. Among what they make: {few(map(str, sizes), 12)}.")
+            raise UserError(SIZE_OF_NO_ENGINE(size=shape, sizes=few(map(str, sizes), _SIZES_NAMED)))
         return shape
 
     def _has_style(self, text: str) -> bool:
-        """Whether some engine has a list of styles with this one in it."""
-        return any(style_of(engine, text) is not None for engine in self._engines.values() if engine.styles)
+        """Whether some engine's list of styles has this one."""
+        return any(own_name(STYLE, text, engine) is not None for engine in self._engines.values() if engine.styles)
 
     def _style(self, text: str) -> str:
-        able = [engine for engine in self._engines.values() if Ability.STYLE in engine.abilities]
-        found = [style for engine in able if (style := style_of(engine, typed(text) or "")) is not None]
-        if not found:
-            styles = sorted({style for engine in able for style in engine.styles})
-            raise UserError(f"No engine here has a style “{text}”. Their styles: {few(styles, 20) or 'none'}.")
-        return found[0]
+        names = (own_name(STYLE, typed(text) or "", engine) for engine in self._engines.values())
+        found = next((name for name in names if name is not None), None)
+        if found is not None:
+            return found
+        styles = sorted({style for engine in self._engines.values() for style in STYLE.names(engine)})
+        if not styles:
+            raise UserError(NO_STYLES(style=text))
+        raise UserError(STYLE_OF_NO_ENGINE(style=text, styles=few(styles, _STYLES_NAMED)))
 
 
 def _read(user_id: int, stored: Mapping[str, Any]) -> UserSettings:
     try:
-        return read_stored(_SETTINGS, {name: value for name, value in stored.items() if name in NAMES})
+        return decoded(_SETTINGS, {name: value for name, value in stored.items() if name in NAMES})
     except Unreadable:
         log.exception("settings.unreadable", user=user_id)
         return _NOTHING

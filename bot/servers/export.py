@@ -1,4 +1,4 @@
-"""The ledger as a table for a spreadsheet program, in which nothing can be executed."""
+"""The ledger as a CSV table for spreadsheet programs, safe from formula injection."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 from bot.domain.characters import INVISIBLE, NOT_SHOWN
 from bot.domain.periods import moment_of
 from bot.errors import UserError
+from bot.text import message
 from storage.ledger import LedgerEntry
 
 COLUMNS = (
@@ -36,22 +37,24 @@ COLUMNS = (
     "note",
 )
 BYTES_AT_MOST = 256 * 2**20
-"""What a table may have before it is packed: more would be no use to a spreadsheet program either."""
+"""The largest table before compression. Spreadsheet programs could not open more."""
 
-# A cell that begins with one of these is taken for a formula, the wide forms of Asian keyboards included.
+TOO_LARGE = message("export.too_large", "That's too much for one file. Choose a shorter period.")
+
+# A cell that begins with one of these is a formula, including the full-width forms of Asian keyboards.
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠|%")
 
 
 def cell(text: str) -> str:
-    """Somebody's words as a cell that is text for every spreadsheet program: one line that is no formula."""
+    """A text as a cell that no spreadsheet program takes for a formula, on one line."""
     line = re.sub(r"\s", " ", NOT_SHOWN.sub(" ", text))
-    # Looked at as it came as well, and as it is seen: what begins with a tab would begin with something else without.
+    # Both the original and the visible text are checked: removing a leading tab changes the first character.
     seen = INVISIBLE.sub("", line).strip()
     return f"'{line.strip()}" if text.startswith(_FORMULA) or seen.startswith(_FORMULA) else line.strip()
 
 
 class Table:
-    """A table that grows entry by entry, and is packed while it does in case it becomes too large to be sent."""
+    """A table that grows entry by entry. It is compressed at the same time, in case it is too large to be sent."""
 
     def __init__(self, plain_at_most: int) -> None:
         self._plain_at_most = plain_at_most
@@ -59,27 +62,27 @@ class Table:
         self._plain = io.BytesIO()
         self._packed = io.BytesIO()
         self._packer = gzip.GzipFile(fileobj=self._packed, mode="wb", compresslevel=6, mtime=0)
-        # With this mark in front, spreadsheet programs read it as UTF-8.
+        # The byte order mark makes spreadsheet programs read it as UTF-8.
         self._write("\ufeff" + _line(COLUMNS))
 
     def add(self, entries: Iterable[LedgerEntry]) -> None:
-        """Add lines. Raises UserError when it is too large for anything."""
+        """Add lines. Raises UserError if the table becomes too large."""
         self._write("".join(_line(_cells(entry)) for entry in entries))
 
     def finished(self, name: str) -> tuple[str, bytes]:
-        """The file's name and content, packed if it has to be. Raises UserError if even that is too large."""
+        """The file's name and content, compressed if necessary. Raises UserError if even that is too large."""
         self._packer.close()
         if self._size <= self._plain_at_most:
             return f"{name}.csv", self._plain.getvalue()
         if self._packed.tell() > self._plain_at_most:
-            raise UserError("That is too much for one file here. Ask for a shorter period.")
+            raise UserError(TOO_LARGE)
         return f"{name}.csv.gz", self._packed.getvalue()
 
     def _write(self, text: str) -> None:
         data = text.encode()
         self._size += len(data)
         if self._size > BYTES_AT_MOST:
-            raise UserError("That is too much for one file. Ask for a shorter period.")
+            raise UserError(TOO_LARGE)
         if self._size <= self._plain_at_most:
             self._plain.write(data)
         self._packer.write(data)
@@ -91,7 +94,7 @@ def _cells(entry: LedgerEntry) -> tuple[Any, ...]:
         entry.kind.value,
         _time(entry.counted_at),
         _time(entry.created_at),
-        # A spreadsheet program would round a number of this length, so it stands as Discord writes a mention.
+        # Written like a mention, because spreadsheet programs round numbers of this length.
         f"<@{entry.user_id}>",
         f"server {entry.server_id}" if entry.server_id is not None else "direct messages",
         f"<#{entry.channel_id}>" if entry.channel_id is not None else "",
@@ -118,7 +121,7 @@ def _number(value: int | None) -> str:
 
 
 def _credits(millicredits: int) -> str:
-    """A plain number with three places: a minus in front of nothing but digits is no formula."""
+    """A plain number with three decimals. A minus before digits only is not a formula."""
     return f"{Decimal(millicredits) / 1000:.3f}"
 
 

@@ -1,65 +1,106 @@
-"""What those who manage a server may know of it: what is spent, by whom, what runs now."""
+"""Reports for a server's managers and for the operator, and what one person spent: the work of /usage and /credits."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from enum import StrEnum
 
 import structlog
 
 from bot.clock import Clock
-from bot.domain.periods import Span, span
+from bot.domain.periods import Period, Span, current, milliseconds, span
 from bot.domain.place import Origin
 from bot.errors import UserError
 from bot.jobs.circuit_breaker import Outage
 from bot.jobs.limits import LimitKind, LimitUse, uses_of
-from bot.jobs.store import Jobs
+from bot.jobs.service import JobService
 from bot.jobs.worker import Worker
 from bot.servers.export import Table
-from bot.servers.report_pages import ReportPage, page_of
 from bot.servers.settings import Servers, require_manager
-from storage import ledger, reports, running, server_settings
-from storage.entries import entries
-from storage.jobs import JobStatus
-from storage.ledger import Balance
+from bot.text import Text, message
+from storage import ledger, reports, settings
+from storage.database import AsyncConnection, Database
+from storage.ledger import Balance, Scope
 from storage.pools import apart
-from storage.reports import DAY, By, Figures, Line, Scope
-from storage.running import Request
+from storage.reports import DAY, HOUR, By, Figures, Line, Request, Spent
 
 log = structlog.get_logger(__name__)
 
+LINES = 10
+"""Lines on one page of a report."""
 ENGINES_AT_MOST = 25
+THREADS_AT_MOST = 8
 FAILURES_SHOWN = 8
 RUNNING_AT_MOST = 500
 UNKNOWN_DAYS = 30
 UNKNOWN_SHOWN = 10
 
-NOT_HERE = "There is no such job in this server."
-OWNER_ONLY = "Only whoever runs this bot can see all servers."
+DAYS_AT_MOST = 92
+"""A chart of more days than this has a bar for each month."""
+LONG_DAYS = 2 * 366
+"""A chart of more days than this begins with the month of the first spending."""
+
+# The limit on the whole bot is the operator's business only.
+PERSONAL_LIMITS = (LimitKind.USER_DAILY, LimitKind.SERVER_USER, LimitKind.SERVER, LimitKind.SERVER_MONTHLY)
+
+OPERATOR_ONLY = message("reports.operator_only", "Only the bot's operator can see all servers.")
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks for a report: from where, whether they run the bot, and whether they mean all servers."""
+    """Who asks for a report, whether they are the bot's operator, and whether they want all servers."""
 
     origin: Origin
     owner: bool = False
     everywhere: bool = False
 
     def server_id(self) -> int | None:
-        """The server that they may know of, None for all. Raises UserError where they may not."""
+        """The server that the report is about; None for all. Raises UserError if they may not see it."""
         if self.everywhere:
             if not self.owner:
-                raise UserError(OWNER_ONLY)
+                raise UserError(OPERATOR_ONLY)
             return None
         if self.owner and self.origin.server_id is not None:
             return self.origin.server_id
         return require_manager(self.origin)
 
 
+class Step(StrEnum):
+    """The time of one bar of a chart."""
+
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What was spent over time, one bar for each step up to ``until`` (Unix milliseconds, exclusive)."""
+
+    step: Step
+    bars: tuple[Spent, ...]
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPage:
+    """The figures of everything, and the lines of page ``number``. Engines and channels have no timeline."""
+
+    totals: Figures
+    lines: tuple[Line, ...]
+    count: int
+    number: int
+    timeline: Timeline | None = None
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.count // LINES))
+
+
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """One page of a report, and how much is used of each limit on all people together."""
+    """One page of a report, and the use of the limits on all people together."""
 
     span: Span
     by: By
@@ -70,7 +111,7 @@ class UsageReport:
 
 @dataclass(frozen=True, slots=True)
 class PersonReport:
-    """One person: their figures, by engine, what was granted to them here, and what went wrong lately."""
+    """One person, for an admin: their figures, by engine, their extra credits, and their latest failures."""
 
     user_id: int
     span: Span
@@ -82,8 +123,28 @@ class PersonReport:
 
 
 @dataclass(frozen=True, slots=True)
+class CreditsReport:
+    """What one person spent everywhere, in millicredits; ``in_flight`` is held for unfinished jobs now.
+
+    ``limits``, ``grants`` (None in direct messages), the number of unfinished ``jobs`` and of ``images`` a job (None:
+    no limit) are those that apply where they ask.
+    """
+
+    span: Span
+    totals: Figures
+    timeline: Timeline | None
+    in_flight: int
+    engines: tuple[Line, ...]
+    threads: tuple[tuple[str, int], ...]
+    limits: tuple[LimitUse, ...]
+    grants: Balance | None
+    jobs: int
+    images: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
-    """What is unfinished, oldest first, which services are out, and what came to an unknown end lately."""
+    """Unfinished requests, oldest first, the services with an outage, and recent requests with an unknown outcome."""
 
     requests: tuple[Request, ...]
     outages: tuple[Outage, ...]
@@ -93,11 +154,13 @@ class Running:
 
 
 class Reports:
-    """The verbs of /usage."""
+    """Makes the reports."""
 
-    def __init__(self, *, jobs: Jobs, worker: Worker, servers: Servers, clock: Clock) -> None:
-        self._database = jobs.database
-        self._jobs = jobs
+    def __init__(
+        self, *, database: Database, service: JobService, worker: Worker, servers: Servers, clock: Clock
+    ) -> None:
+        self._database = database
+        self._service = service
         self._worker = worker
         self._servers = servers
         self._clock = clock
@@ -106,18 +169,17 @@ class Reports:
     # --- what was spent -----------------------------------------------------------------------------------------
 
     async def report(self, asker: Asker, period: str, by: By, page: int = 1) -> UsageReport:
-        """A page of the report; the last one there is, if ``page`` is beyond it.
+        """A page of the report, or the last page if ``page`` is beyond it.
 
         Raises UserError for an invalid period, and if the asker may not see the report.
         """
         server_id = asker.server_id()
         now = self._clock.now()
         asked = span(period, now)
-        scope = Scope(server_id, None, asked.since, asked.until)
-        found = await page_of(self._database, by, scope, page, now)
+        kinds = (LimitKind.BOT_DAILY,) if server_id is None else (LimitKind.SERVER_MONTHLY, LimitKind.SERVER)
+        shared = self._servers.shared_limits(server_id).of(*kinds)
         async with self._database.read() as connection:
-            kinds = (LimitKind.BOT_DAILY,) if server_id is None else (LimitKind.SERVER_MONTHLY, LimitKind.SERVER)
-            shared = self._servers.shared_limits(server_id).of(*kinds)
+            found = await page_of(connection, by, Scope(server_id, None, asked.since, asked.until), page, now)
             uses = await uses_of(connection, shared, user_id=None, server_id=server_id, now=now)
         return UsageReport(asked, by, asker.everywhere, found, uses)
 
@@ -128,23 +190,48 @@ class Reports:
         scope = Scope(server_id, user_id, asked.since, asked.until)
         async with self._database.read() as connection:
             found = await reports.report(connection, By.ENGINE, scope, limit=ENGINES_AT_MOST)
-            failures = await running.failures_of(connection, user_id=user_id, server_id=server_id, limit=FAILURES_SHOWN)
-            grants = None
-            if server_id is not None:
-                grants = await ledger.balance(connection, user_id=user_id, server_id=server_id)
+            failures = await reports.failures_of(connection, user_id=user_id, server_id=server_id, limit=FAILURES_SHOWN)
+            grants = await _grants(connection, user_id, server_id)
         return PersonReport(user_id, asked, asker.everywhere, found.totals, tuple(found.lines), grants, tuple(failures))
 
-    async def export(self, asker: Asker, period: str) -> tuple[str, bytes]:
-        """All entries as a file for a spreadsheet program: its name and content.
+    async def credits(self, origin: Origin, period: str = "this month") -> CreditsReport:
+        """What the person who asks spent everywhere, and the limits that apply to them here.
 
-        Raises UserError like :meth:`report`, and where it is too much for a file.
+        Raises UserError for an invalid period.
+        """
+        now = self._clock.now()
+        asked = span(period, now)
+        user_id, server_id = origin.user_id, origin.server_id
+        here = self._servers.in_force(origin)
+        scope = Scope(None, user_id, asked.since, asked.until)
+        async with self._database.read() as connection:
+            found = await reports.report(connection, By.ENGINE, scope, limit=ENGINES_AT_MOST)
+            return CreditsReport(
+                span=asked,
+                totals=found.totals,
+                timeline=await timeline(connection, scope, now) if found.totals.spent else None,
+                in_flight=(await ledger.totals(connection, user_id=user_id)).in_flight,
+                engines=tuple(line for line in found.lines if line.figures.spent),
+                threads=tuple(await reports.spent_by_thread(connection, scope, limit=THREADS_AT_MOST)),
+                limits=await uses_of(
+                    connection, here.of(*PERSONAL_LIMITS), user_id=user_id, server_id=server_id, now=now
+                ),
+                grants=await _grants(connection, user_id, server_id),
+                jobs=min(jobs for jobs in (here.jobs, here.server_jobs) if jobs is not None),
+                images=here.images,
+            )
+
+    async def export(self, asker: Asker, period: str) -> tuple[str, bytes]:
+        """All ledger entries as a file for a spreadsheet: its name and content.
+
+        Raises UserError like :meth:`report`, and if it is too much for a file.
         """
         server_id = asker.server_id()
         asked = span(period, self._clock.now())
         table = Table(asker.origin.file_limit)
-        # One table at a time: each takes a thread, and memory.
+        # One export at a time: each takes a thread, and memory.
         async with self._exporting, self._database.read() as connection:
-            async for some in entries(connection, Scope(server_id, None, asked.since, asked.until)):
+            async for some in ledger.entries(connection, Scope(server_id, None, asked.since, asked.until)):
                 await apart(table.add, some)
         whose = "all-servers" if server_id is None else str(server_id)
         name = f"easel-{whose}-{asked.name.replace(' ', '-').replace('..', '-to-')}"
@@ -157,33 +244,23 @@ class Reports:
         server_id = asker.server_id()
         now = self._clock.now()
         async with self._database.read() as connection:
-            open_ones = await running.unfinished(connection, server_id=server_id, limit=RUNNING_AT_MOST)
+            open_ones = await reports.unfinished(connection, server_id=server_id, limit=RUNNING_AT_MOST)
             since = now - UNKNOWN_DAYS * DAY
-            lost = await running.unknown(connection, server_id=server_id, since=since, limit=UNKNOWN_SHOWN)
+            lost = await reports.unknown(connection, server_id=server_id, since=since, limit=UNKNOWN_SHOWN)
         return Running(tuple(open_ones), tuple(self._worker.outages()), tuple(lost), asker.everywhere, now)
 
-    async def cancel(self, asker: Asker, job_id: int) -> str:
+    async def cancel(self, asker: Asker, job_id: int) -> Text:
         """Drop what has not been sent of somebody's job, and say what that meant.
 
         Raises UserError where there is no such job in the server, and for whoever may not.
         """
         server_id = asker.server_id()
-        try:
-            job = await self._jobs.job(job_id)
-        except UserError:
-            raise UserError(NOT_HERE) from None
-        if server_id is not None and job.server_id != server_id:
-            raise UserError(NOT_HERE)
-        if job.status is JobStatus.PROPOSED and await self._jobs.lapse(job, note="cancelled by an admin"):
-            dropped, going_on = 1, 0
-        elif job.status is not JobStatus.WORKING:
-            return f"Job {job_id} has ended already."
-        else:
-            dropped, going_on = await self._jobs.cancel(job_id)
-        if dropped and job.server_id is not None:
+        done = await self._service.cancel_as_admin(job_id, server_id=server_id)
+        job = done.job
+        if done.dropped and job.server_id is not None:
             async with self._database.write() as tx:
                 details = {"job": job_id, "subject": "user", "id": str(job.user_id)}
-                await server_settings.note(
+                await settings.log_act(
                     tx,
                     server_id=job.server_id,
                     user_id=asker.origin.user_id,
@@ -191,8 +268,57 @@ class Reports:
                     details=details,
                     at=self._clock.now(),
                 )
-        self._worker.wake(ready=job_id if dropped and not going_on and job.status is JobStatus.WORKING else None)
-        if not dropped:
-            return f"Too late: all of job {job_id} has been sent already. It will be shown and charged."
-        rest = f" {going_on} of its requests have been sent already and go on." if going_on else ""
-        return f"Job {job_id} was cancelled. What was not sent yet costs nothing.{rest}"
+        return done.text
+
+
+async def page_of(connection: AsyncConnection, by: By, scope: Scope, number: int, now: int) -> ReportPage:
+    """Page ``number`` of a report, or the nearest one that exists."""
+
+    async def read(number: int) -> reports.Report:
+        return await reports.report(connection, by, scope, limit=LINES, offset=(number - 1) * LINES)
+
+    number = max(1, number)
+    found = await read(number)
+    if not found.lines and number > 1:
+        found = await read(1)
+        number = max(1, -(-found.count // LINES))
+        found = await read(number)
+    over_time = by in (By.USER, By.DAY) and found.totals.spent
+    bars = await timeline(connection, scope, now) if over_time else None
+    return ReportPage(found.totals, tuple(found.lines), found.count, number, bars)
+
+
+async def timeline(connection: AsyncConnection, scope: Scope, now: int) -> Timeline:
+    """What was spent in each hour, day or month, up to ``now`` at most, including those without spending."""
+    first = await reports.first_spent(connection, Scope(scope.server_id, scope.user_id))
+    until = min(scope.until or now + 1, now + 1)
+    since = _month(now if first is None else first)
+    if scope.since is not None:
+        too_long = first is not None and until - scope.since > LONG_DAYS * DAY
+        since = min(max(scope.since, since) if too_long else scope.since, until - 1)
+    step = Step.HOUR if until - since <= DAY else Step.DAY if until - since <= DAYS_AT_MOST * DAY else Step.MONTH
+    starts = [since]
+    while (following := _next(starts[-1], step)) < until:
+        starts.append(following)
+    sums = dict.fromkeys(starts, (0, 0))
+    bounded = Scope(scope.server_id, scope.user_id, since, until)
+    for spent in await reports.spent_by_time(connection, bounded, HOUR if step is Step.HOUR else DAY):
+        # The first one may have begun before the span.
+        start = max(since, _month(spent.start) if step is Step.MONTH else spent.start)
+        exact, estimated = sums[start]
+        sums[start] = exact + spent.exact, estimated + spent.estimated
+    return Timeline(step, tuple(Spent(start, *amounts) for start, amounts in sums.items()), until)
+
+
+def _next(start: int, step: Step) -> int:
+    if step is Step.MONTH:
+        return milliseconds(current(Period.MONTH, start)[1])
+    return start + (HOUR if step is Step.HOUR else DAY)
+
+
+def _month(at: int) -> int:
+    return milliseconds(current(Period.MONTH, at)[0])
+
+
+async def _grants(connection: AsyncConnection, user_id: int, server_id: int | None) -> Balance | None:
+    return None if server_id is None else await ledger.balance(connection, user_id=user_id, server_id=server_id)

@@ -1,4 +1,4 @@
-"""What the admins of each server set: rules and limits. Kept in memory, so that a command can be judged at once."""
+"""The rules and limits that each server's admins set. Cached in memory, so that checks need no I/O."""
 
 from __future__ import annotations
 
@@ -11,44 +11,57 @@ import structlog
 
 from bot.clock import Clock
 from bot.domain.characters import typed
-from bot.domain.defaults import Defaults
+from bot.domain.options import Defaults, ImagineOptions, Unreadable
 from bot.domain.periods import Period, current, milliseconds
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions, Plan
-from bot.domain.rules import ANY_PLACE, NO_RULES, WHO, Place, Privacy, Rules, texts_of
-from bot.domain.stored import Unreadable
-from bot.errors import UserError
+from bot.domain.requests import Plan
+from bot.domain.rules import ALWAYS_PRIVATE, ANY_PLACE, NO_RULES, Place, Privacy, Rules, texts_of
+from bot.errors import Problem, UserError
 from bot.jobs.limits import InForce, LimitKind, Limits, LimitUse, in_force, too_many_images, uses_of
-from bot.text import credits_text
+from bot.text import Text, message
 from storage import jobs as job_rows
-from storage import ledger, quotas, server_settings
+from storage import ledger, settings
 from storage.database import AsyncConnection, Database
 from storage.ledger import Balance
-from storage.quotas import Quota, Subject
-from storage.server_settings import AdminAct
+from storage.settings import AdminAct, Quota, Subject
 
 log = structlog.get_logger(__name__)
 
 CREDITS_AT_MOST = 1_000_000_000_000
 """Millicredits that a limit or a grant can be."""
 NOTE_AT_MOST = 200
+IMAGES_AT_MOST, JOBS_AT_MOST = 10, 1000
+
+ONLY_IN_SERVERS = message("servers.only_in_servers", "This only works in a server.")
+NOT_A_MANAGER = message("servers.not_a_manager", "Only members with the Manage Server permission can do this.")
+NO_SUCH_LIMIT = message("servers.no_such_limit", "There is no such limit.")
+WHICH_LIMIT = message("servers.which_limit", "Choose a limit: credits, images or jobs.")
+CREDITS_RANGE = message("servers.credits_range", "A limit on credits is between 0 and {most:credits}.")
+IMAGES_RANGE = message("servers.images_range", "A limit on images is between 1 and {most}.")
+JOBS_RANGE = message("servers.jobs_range", "A limit on jobs is between 1 and {most}.")
+GRANT_RANGE = message("servers.grant_range", "A grant is more than 0 and up to {most:credits}.")
+TOO_LITTLE_LEFT = message(
+    "servers.too_little_left", "You can take back at most {left:credits}: that's what is left of their extra credits."
+)
 
 
 def require_manager(origin: Origin) -> int:
-    """The server's id. Raises UserError for whoever may not manage it: Discord's own setting can be changed."""
+    """The server's id. Raises UserError for people who may not manage it: in Discord an admin can show the commands
+    to everybody.
+    """
     if origin.server_id is None:
-        raise UserError("This is about a server. Use it in one.")
+        raise UserError(ONLY_IN_SERVERS)
     if not origin.manage_server:
-        raise UserError("Only members with the permission Manage Server can do that.")
+        raise UserError(NOT_A_MANAGER)
     return origin.server_id
 
 
 @dataclass(frozen=True, slots=True)
 class MemberLimits:
-    """What holds for one member of a server, and how much of it is used.
+    """The limits of one member of a server, and how much of them is used.
 
-    ``uses`` are the credit limits that the server's admins set; ``spent`` is what the member spent and has held in
-    this period (millicredits, without grants), which renews at ``renews_at`` (Unix milliseconds).
+    ``uses`` are the credit limits set by the server's admins. ``spent`` is what the member spent and has held in this
+    period (millicredits, without grants). The period ends at ``renews_at`` (Unix milliseconds).
     """
 
     limits: InForce
@@ -61,9 +74,9 @@ class MemberLimits:
 
 
 class Servers:
-    """Every server's rules and limits, and the verbs by which admins change them.
+    """Every server's rules and limits, and how admins change them.
 
-    ``operator`` are the operator's limits. A server cannot allow more than these.
+    ``operator`` are the operator's limits. A server cannot exceed them.
     """
 
     def __init__(self, database: Database, operator: Limits, clock: Clock) -> None:
@@ -74,31 +87,31 @@ class Servers:
         self._quotas: dict[int, list[Quota]] = {}
         self._turn = asyncio.Lock()
         self.place: Callable[[Origin], Place] = lambda _: ANY_PLACE
-        """Returns the server as one person sees it. The client replaces this with one that knows Discord's cache."""
+        """Returns the server as one person sees it. The client sets this, because it knows Discord's cache."""
 
     async def load(self) -> None:
         """Read what is stored. Raises StorageError."""
         async with self._database.read() as connection:
-            stored = await server_settings.every(connection)
-            self._quotas = await quotas.every(connection)
+            stored = await settings.of_servers(connection)
+            self._quotas = await settings.quotas(connection)
         self._rules = {server_id: _read(server_id, settings) for server_id, settings in stored.items()}
 
-    # --- judging ------------------------------------------------------------------------------------------------
+    # --- checks -------------------------------------------------------------------------------------------------
 
     def rules(self, server_id: int | None) -> Rules:
         """The rules of the server; none in direct messages."""
         return NO_RULES if server_id is None else self._rules.get(server_id, NO_RULES)
 
     def imposed(self, origin: Origin, options: ImagineOptions) -> ImagineOptions:
-        """The options with what the server forces."""
+        """The options with what the server forces, such as private results."""
         return self.rules(origin.server_id).imposed(options)
 
     def problems(
         self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str] = ()
-    ) -> list[str]:
-        """Why the server does not let the person make this here, each a sentence; without any I/O.
+    ) -> list[Text]:
+        """Why the server does not let the person make this here; without I/O.
 
-        ``engines`` are the ids of those that are offered.
+        ``engines`` are the ids of the engines that the bot has.
         """
         if origin.server_id is None:
             return []
@@ -109,7 +122,7 @@ class Servers:
         return found
 
     def in_force(self, origin: Origin) -> InForce:
-        """The limits that hold for the person in this place."""
+        """The limits that apply to the person in this place."""
         return self._limits(origin.server_id, origin.user_id, origin.role_ids)
 
     def shared_limits(self, server_id: int | None) -> InForce:
@@ -126,12 +139,12 @@ class Servers:
             period=self.rules(server_id).period,
         )
 
-    def problems_of_sharing(self, origin: Origin, options: ImagineOptions) -> list[str]:
-        """Why the server does not let the person show a result of theirs here, each a sentence."""
+    def problems_of_sharing(self, origin: Origin, options: ImagineOptions) -> list[Text]:
+        """Why the server does not let the person share a result here."""
         rules = self.rules(origin.server_id)
         found = rules.problems_of_place(origin, self.place(origin))
         if rules.privacy is Privacy.FORCED:
-            found.append(f"Results are always private in this server. {WHO}")
+            found.append(ALWAYS_PRIVATE())
         return found + rules.problems_of_words(origin, texts_of(options, None))
 
     def layers(self, origin: Origin, own: Defaults, engines: Sequence[str], usual: str) -> tuple[Defaults, ...]:
@@ -144,9 +157,9 @@ class Servers:
     # --- changing -----------------------------------------------------------------------------------------------
 
     async def set_rules(self, origin: Origin, changes: Mapping[str, Any], *, by: str = "server set") -> Rules:
-        """Change the rules of these names, ``by`` this command. The values have been checked.
+        """Change rules by their names, ``by`` this command. The values have been checked.
 
-        Raises UserError for whoever may not.
+        Raises UserError if ``origin`` may not manage the server.
         """
         server_id = require_manager(origin)
         async with self._turn:
@@ -155,19 +168,30 @@ class Servers:
             changed = {name: value for name, value in changes.items() if getattr(before, name) != value}
             if changed:
                 async with self._database.write() as tx:
-                    await server_settings.put(tx, server_id, after.to_json(), at=self._clock.now())
+                    await settings.set_server(tx, server_id, after.to_json(), at=self._clock.now())
                     await self._note(tx, origin, server_id, by, changed)
-                # Once it is stored, and not before: what counts now has to count after a restart.
+                # Only once it is stored, so that it is the same after a restart.
                 self._rules[server_id] = after
         return after
 
-    async def set_quota(self, origin: Origin, subject: Subject, subject_id: int, **limits: int | None) -> Quota:
-        """Set some of ``credits``, ``images`` and ``jobs`` of the subject, and keep the others.
+    async def set_quota(
+        self,
+        origin: Origin,
+        subject: Subject,
+        subject_id: int,
+        *,
+        credits: int | None = None,  # noqa: A002 - the name that people type
+        images: int | None = None,
+        jobs: int | None = None,
+    ) -> Quota:
+        """Set limits of the subject; None keeps the one it has.
 
-        Raises UserError for a limit that makes no sense and for whoever may not.
+        Raises UserError for an invalid limit, and if ``origin`` may not manage the server.
         """
         server_id = require_manager(origin)
-        _sensible(limits)
+        given = {"credits": credits, "images": images, "jobs": jobs}
+        limits = {name: value for name, value in given.items() if value is not None}
+        _check_limits(limits)
         async with self._turn:
             known = self._quota(server_id, subject, subject_id)
             quota = replace(
@@ -181,37 +205,37 @@ class Servers:
         return quota
 
     async def clear_quota(self, origin: Origin, subject: Subject, subject_id: int) -> Quota:
-        """Forget the limits of the subject and return what they were. Raises UserError where there are none."""
+        """Delete the limits of the subject and return what they were. Raises UserError if there are none."""
         server_id = require_manager(origin)
         async with self._turn:
             before = self._quota(server_id, subject, subject_id)
             if before.empty:
-                raise UserError("There is no such limit.")
+                raise UserError(NO_SUCH_LIMIT)
             gone = Quota(subject, subject_id)
             await self._put_quota(origin, server_id, gone, "quota clear", _named(subject, subject_id))
         return before
 
     async def grant(self, origin: Origin, user_id: int, amount: int, note: str | None) -> Balance:
-        """Give a person extra credits (millicredits), or take some back, and return what they have then.
+        """Grant a person extra credits (millicredits), or take some back, and return the new balance.
 
-        Raises UserError where more would be taken than is left, and for whoever may not.
+        Raises UserError if less is left than would be taken, and if ``origin`` may not manage the server.
         """
         server_id = require_manager(origin)
         if not 0 < abs(amount) <= CREDITS_AT_MOST:
-            raise UserError(f"A grant is more than 0 credits, up to {credits_text(CREDITS_AT_MOST)}.")
+            raise UserError(GRANT_RANGE(most=CREDITS_AT_MOST))
         note = (typed(note) or "")[:NOTE_AT_MOST] or None
         now = self._clock.now()
         async with self._database.write() as tx:
             before = await ledger.balance(tx, user_id=user_id, server_id=server_id)
             if before.left + amount < 0:
-                raise UserError(f"Only {credits_text(before.left)} of their extra credits are left to be taken back.")
+                raise UserError(TOO_LITTLE_LEFT(left=before.left))
             give = ledger.grant if amount > 0 else ledger.adjust
             await give(tx, user_id=user_id, server_id=server_id, amount=amount, note=note, at=now)
             details = {**_named(Subject.USER, user_id), "amount": amount, "note": note}
             await self._note(tx, origin, server_id, "quota grant", details)
         return Balance(before.given + amount, before.used)
 
-    # --- looking ------------------------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------------
 
     def quotas(self, server_id: int) -> list[Quota]:
         """The limits of the server."""
@@ -252,7 +276,7 @@ class Servers:
         """The latest changes by admins, newest first. Raises UserError if ``origin`` may not manage the server."""
         server_id = require_manager(origin)
         async with self._database.read() as connection:
-            return await server_settings.acts(connection, server_id, before=before, limit=limit)
+            return await settings.acts(connection, server_id, before=before, limit=limit)
 
     # --- the record ---------------------------------------------------------------------------------------------
 
@@ -265,9 +289,9 @@ class Servers:
         self, origin: Origin, server_id: int, quota: Quota, what: str, details: dict[str, Any]
     ) -> None:
         async with self._database.write() as tx:
-            await quotas.put(tx, server_id, quota, at=self._clock.now())
+            await settings.set_quota(tx, server_id, quota, at=self._clock.now())
             await self._note(tx, origin, server_id, what, details)
-            known = await quotas.of_server(tx, server_id)
+            known = await settings.quotas_of(tx, server_id)
         self._quotas[server_id] = known
 
     async def _note(
@@ -275,26 +299,27 @@ class Servers:
     ) -> None:
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in details.items()}
         at = self._clock.now()
-        await server_settings.note(tx, server_id=server_id, user_id=origin.user_id, what=what, details=plain, at=at)
+        await settings.log_act(tx, server_id=server_id, user_id=origin.user_id, what=what, details=plain, at=at)
         log.info("admin.changed", server=server_id, user=origin.user_id, what=what)
 
 
-def _sensible(limits: Mapping[str, int | None]) -> None:
-    problems = []
-    if not limits:
-        problems.append("Say which limit: credits, images or jobs.")
-    most = {"credits": CREDITS_AT_MOST, "images": 10, "jobs": 1000}
-    least = {"credits": 0, "images": 1, "jobs": 1}
+def _check_limits(limits: Mapping[str, int]) -> None:
+    problems: list[Problem] = [] if limits else [WHICH_LIMIT]
+    ranges = {
+        "credits": (0, CREDITS_AT_MOST, CREDITS_RANGE),
+        "images": (1, IMAGES_AT_MOST, IMAGES_RANGE),
+        "jobs": (1, JOBS_AT_MOST, JOBS_RANGE),
+    }
     for name, value in limits.items():
-        if value is not None and not least[name] <= value <= most[name]:
-            shown = credits_text(most[name]) if name == "credits" else f"{most[name]:,} {name}"
-            problems.append(f"A limit of {name} is from {least[name]} to {shown}.")
+        least, most, problem = ranges[name]
+        if not least <= value <= most:
+            problems.append(problem(most=most))
     if problems:
         raise UserError(*problems)
 
 
 def _named(subject: Subject, subject_id: int) -> dict[str, Any]:
-    # As text: a number of this size would not survive every reader of JSON.
+    # The id is text, because some JSON readers round numbers of this size.
     return {"subject": subject.value} | ({"id": str(subject_id)} if subject_id else {})
 
 

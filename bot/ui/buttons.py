@@ -13,17 +13,17 @@ from discord import ui
 
 from bot.errors import UserError
 from bot.logs import bound
+from bot.ui.cards.delivery_text import jump_url
 from bot.ui.cards.details import details_card
 from bot.ui.cards.layout import CALM, custom_id, notice, text
 from bot.ui.confirm import confirm
-from bot.ui.delivery.links import jump_url
 from bot.ui.delivery.sharing import withdraw
-from bot.ui.delivery.undelivered import show_kept
+from bot.ui.delivery.undelivered import show_undelivered
 from bot.ui.first_answer import TOO_SLOW, looked_up, promise
 from bot.ui.forms import edit, use_prompt
 from bot.ui.interactions import missing_permissions, origin_of, pressed_card, start
 from bot.ui.replies import Press, explain, tell
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 
 log = structlog.get_logger(__name__)
 
@@ -116,11 +116,11 @@ async def _refresh(interaction: Press, job_id: int) -> None:
 async def _delete(interaction: Press, job_id: int) -> None:
     # The answer to this press stays bound to the card, so that it can be taken away, private or not.
     await interaction.response.defer()
-    actions, origin = interaction.client.actions, origin_of(interaction)
+    results, origin = interaction.client.lineage, origin_of(interaction)
     try:
-        view = await actions.deletable(origin, job_id)
+        view = await results.deletable(origin, job_id)
     except UserError:
-        if not await actions.may_clear(origin, job_id, asked_by=_asked_by(interaction)):
+        if not await results.may_clear(origin, job_id, asked_by=_asked_by(interaction)):
             raise
         # The job was deleted elsewhere, and this message was out of reach.
         await interaction.delete_original_response()
@@ -149,7 +149,7 @@ ACTIONS: Mapping[str, Callable[[Press, int], Awaitable[None]]] = {
     "share": _share,
     "confirm": confirm,
     "delete": _delete,
-    "show": show_kept,
+    "show": show_undelivered,
     "use": use_prompt,
     "refresh": _refresh,
 }
@@ -183,7 +183,7 @@ class DeleteQuestion(ui.LayoutView):
         await interaction.response.defer()
         # Its images stand there for people to see, but Discord may not have said so yet.
         await client.delivery.settled(self._job_id)
-        view = await client.actions.delete(origin_of(interaction), self._job_id)
+        view = await client.lineage.delete(origin_of(interaction), self._job_id)
         self.stop()
         try:
             await self._press.delete_original_response()

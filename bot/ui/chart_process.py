@@ -1,7 +1,6 @@
-"""The process that draws charts: one JSON line in, one picture out, until nothing more is asked for a while.
+"""The process that draws one chart: JSON on standard input, a PNG on standard output.
 
-It is run as a file and knows nothing of the bot. An answer is a letter, P for a picture or E for what went wrong, its
-length in four bytes, and itself.
+It is run as a file and imports nothing of the bot.
 """
 
 from __future__ import annotations
@@ -9,10 +8,8 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import os
 import sys
-from threading import Timer
-from typing import Any, BinaryIO
+from typing import Any
 
 from matplotlib import rcParams
 from matplotlib.axes import Axes
@@ -21,45 +18,28 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
-# A panel of its own, dark enough to stand calmly on a dark page and framed on a light one.
+# A dark panel with a frame, which is readable on a dark and on a light page.
 PANEL, FRAME = "#1f2329", "#3a414b"
 WORDS, QUIET, GRID = "#f2f4f7", "#aeb6c2", "#353c46"
 BARS = ("#6fb1e8", "#f0b56a", "#8fd19a", "#d79be0")
 LINE = "#ff8f7a"
 WIDTH, HEIGHT, DOTS = 7.0, 4.0, 170
 LABELS_AT_MOST = 9
-# So few bars say their values themselves; of more, the highest one does.
-SPEAKING_BARS = 8
-# A single bar that fills the panel says nothing.
+# Up to so many bars show their values; of more bars only the highest one does.
+BARS_WITH_VALUES = 8
+# A few bars take no more width than they would among so many.
 PLACES_AT_LEAST = 7
-# A line that is higher than this many times the highest bar would flatten the bars.
+# A line higher than this many times the highest bar is left out.
 DWARFS = 3
 
 
 def main() -> None:
-    """Answer until standard input ends or nothing comes for the seconds that stand in the command."""
-    idle = float(sys.argv[1])
-    while asked := _next_line(sys.stdin.buffer, idle):
-        try:
-            letter, answer = b"P", draw(json.loads(asked))
-        except Exception as error:  # noqa: BLE001 - whoever asked is told, and logs it
-            letter, answer = b"E", repr(error).encode()
-        sys.stdout.buffer.write(letter + len(answer).to_bytes(4, "big") + answer)
-        sys.stdout.buffer.flush()
-
-
-def _next_line(stream: BinaryIO, idle: float) -> bytes:
-    ending = Timer(idle, os._exit, (0,))
-    ending.daemon = True
-    ending.start()
-    try:
-        return stream.readline()
-    finally:
-        ending.cancel()
+    """Read a ChartSpec as JSON from standard input, and write the PNG to standard output."""
+    sys.stdout.buffer.write(draw(json.load(sys.stdin.buffer)))
 
 
 def draw(spec: dict[str, Any]) -> bytes:
-    """The chart of a ChartSpec as a PNG with see-through corners."""
+    """The chart of a ChartSpec as a PNG with transparent corners."""
     rcParams["hatch.linewidth"] = 1.6
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DOTS)
     FigureCanvasAgg(figure)
@@ -105,7 +85,7 @@ def _bars(axes: Axes, spec: dict[str, Any]) -> float:
     count = len(spec["labels"])
     heights = [0.0] * count
     for series, colour in zip(spec["series"], itertools.cycle(BARS), strict=False):
-        # Even a bar of no height would leave its outline.
+        # A bar without height would still show its outline.
         there = [place for place in range(count) if series["values"][place] > 0]
         if not there:
             continue
@@ -126,7 +106,7 @@ def _bars(axes: Axes, spec: dict[str, Any]) -> float:
         heights = [height + value for height, value in zip(heights, series["values"], strict=True)]
     highest = max(heights)
     for place, height in enumerate(heights):
-        if height > 0 and (count <= SPEAKING_BARS or place == heights.index(highest)):
+        if height > 0 and (count <= BARS_WITH_VALUES or place == heights.index(highest)):
             axes.annotate(
                 f"{height:,.4g}" if height < 1000 else f"{height:,.0f}",
                 (place, height),
@@ -152,7 +132,7 @@ def _line(axes: Axes, spec: dict[str, Any], highest: float) -> None:
 
 
 def _ticks(axes: Axes, labels: list[str]) -> None:
-    # Counted from the last one, which people look for first.
+    # The last label is always shown.
     apart = -(-len(labels) // LABELS_AT_MOST)
     shown = range((len(labels) - 1) % apart, len(labels), apart)
     axes.set_xticks(list(shown), [labels[place] for place in shown], parse_math=False)

@@ -1,37 +1,29 @@
-"""Charts as pictures, drawn in a process of their own, so that the plotting library costs the bot no memory."""
+"""Charts as images. A subprocess draws each one, so that the plotting library costs the bot no memory."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Timer
 
-import structlog
-
+from bot.text import plural, t
 from storage.files import make_folder
 from storage.pools import Pool
 
-log = structlog.get_logger(__name__)
-
 PROCESS = Path(__file__).with_name("chart_process.py")
-IDLE_SECONDS = 120.0
-"""After so long without a chart the process ends by itself."""
-PATIENCE_SECONDS = 60.0
-"""A chart that is not there by then will never be."""
+TIME_LIMIT = 60.0
+"""Seconds after which a drawing process is killed."""
 
 
 class ChartFailed(Exception):
-    """There is no picture. The message is for the log."""
+    """The chart could not be drawn. The message is for the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One kind of bars: what it is called, and a value for each label. ``hatched`` marks what is not certain."""
+    """One kind of bars: its name, and a value for each label. ``hatched`` marks uncertain values."""
 
     name: str
     values: tuple[float, ...]
@@ -40,17 +32,17 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class ChartSpec:
-    """Bars, the series on top of each other; ``labels`` are short and go along the bottom.
+    """A stacked bar chart. ``labels`` are short and stand below the bars.
 
-    ``title`` says what is counted. ``line`` is a height worth marking, such as a limit, and ``line_name`` its name; it
-    is left out where it would dwarf the bars.
+    ``title`` says what is counted. ``line`` marks a height, such as a limit, with the name ``line_name``; it is left
+    out if it would dwarf the bars.
     """
 
     title: str
     labels: tuple[str, ...]
     series: tuple[Series, ...]
     line: float | None = None
-    line_name: str = "limit"
+    line_name: str = ""
 
     def __post_init__(self) -> None:
         if not self.labels or any(len(series.values) != len(self.labels) for series in self.series):
@@ -58,104 +50,60 @@ class ChartSpec:
 
 
 def in_words(spec: ChartSpec, limit: int) -> str:
-    """What the chart shows, for those who do not see it: at most ``limit`` characters, early bars left out first."""
+    """The chart as alt text of at most ``limit`` characters. If it is too long, the first bars are left out."""
     sums = [sum(values) for values in zip(*(series.values for series in spec.series), strict=True)]
+    tail = [f"{spec.line_name} {spec.line:,g}"] if spec.line is not None else []
     unsure = [series for series in spec.series if series.hatched and any(series.values)]
-    ends = [f"{spec.line_name} {spec.line:,g}"] if spec.line is not None else []
-    ends += [f"{series.name} in all: {sum(series.values):,g}" for series in unsure]
-    tail = "".join(f". {end[0].upper()}{end[1:]}" for end in ends) + "."
+    tail += [f"{series.name} {sum(series.values):,g}" for series in unsure]
     bars = [f"{label} {value:,g}" for label, value in zip(spec.labels, sums, strict=True) if value]
-    if not bars:
-        return f"{spec.title}: nothing{tail}"[:limit]
-    quiet = "; nothing otherwise" if len(bars) < len(sums) else ""
+    left_out = 0
     while True:
-        words = f"{spec.title}: {', '.join(bars)}{quiet}{tail}"
-        if len(words) <= limit or len(bars) == 1:
+        shown = bars[left_out:] or [str(t("nothing"))]
+        if left_out:
+            shown.insert(0, str(plural("… {count} earlier bar", "… {count} earlier bars", left_out)))
+        words = f"{spec.title}: {', '.join(shown)}" + "".join(f"; {end}" for end in tail)
+        if len(words) <= limit or left_out >= len(bars) - 1:
             return words[:limit]
-        bars = ["earlier ones left out", *bars[3 if bars[0].startswith("earlier") else 2 :]]
+        left_out += 1
 
 
 class Charts:
-    """Draws one chart after the other. ``cache`` is a folder for what the plotting library likes to find again."""
+    """Draws one chart at a time. ``cache`` is a folder for the font cache of the plotting library."""
 
-    def __init__(self, cache: Path, *, idle: float = IDLE_SECONDS, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, cache: Path, *, time_limit: float = TIME_LIMIT) -> None:
         self._cache = cache
-        self._idle = idle
-        self._patience = patience
-        self._turn = asyncio.Lock()
-        # Waits for the process, up to ``patience`` seconds: nothing else may wait with it.
-        self._thread = Pool("charts", 1)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._time_limit = time_limit
+        # Its thread waits for the subprocess, so it is shared with nothing else.
+        self._pool = Pool("charts", 1)
 
     async def png(self, spec: ChartSpec) -> bytes:
         """The chart as a PNG. Raises ChartFailed."""
-        asked = json.dumps(asdict(spec)).encode() + b"\n"
-        async with self._turn:
-            return await self._thread.run(self._draw, asked)
+        return await self._pool.run(self._draw, json.dumps(asdict(spec)).encode())
 
     async def close(self) -> None:
-        """End the process, if there is one."""
-        async with self._turn:
-            await self._thread.run(self._end)
-            await self._thread.close()
+        """Wait for the chart that is being drawn."""
+        await self._pool.close()
 
-    def _draw(self, asked: bytes) -> bytes:
-        if self._process is not None:
-            # It may have ended meanwhile, since nothing was asked of it for long.
-            answer = self._answer(self._process, asked)
-            if answer is not None:
-                return answer
-            self._end()
-        self._process = self._start()
-        answer = self._answer(self._process, asked)
-        if answer is None:
-            self._end()
-            raise ChartFailed("the process that draws charts ended without an answer")
-        return answer
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        # Nothing of our environment: its tokens are none of its business.
+    def _draw(self, spec: bytes) -> bytes:
+        # None of our environment: it holds tokens.
         environment = {"MPLCONFIGDIR": str(self._cache.absolute())}
-        # A session of its own: Ctrl-C in the terminal is for the bot, which then ends this by itself.
-        command = [sys.executable, "-I", str(PROCESS), str(self._idle)]
+        command = [sys.executable, "-I", str(PROCESS)]
         try:
             make_folder(self._cache)
-            return subprocess.Popen(  # noqa: S603 - our own file, by our own Python
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True
+            # A session of its own, so that Ctrl-C in the terminal does not interrupt a chart.
+            ended = subprocess.run(  # noqa: S603 - our own file, by our own Python
+                command,
+                input=spec,
+                capture_output=True,
+                env=environment,
+                start_new_session=True,
+                timeout=self._time_limit,
+                check=False,
             )
         except OSError as error:
-            raise ChartFailed(f"the process that draws charts cannot be started: {error.strerror}") from error
-
-    def _answer(self, process: subprocess.Popen[bytes], asked: bytes) -> bytes | None:
-        """What it says, or None if it is gone. Raises ChartFailed where it says what is wrong."""
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("the process was started with pipes")
-        impatience = Timer(self._patience, process.kill)
-        impatience.start()
-        try:
-            process.stdin.write(asked)
-            process.stdin.flush()
-            head = process.stdout.read(5)
-            length = int.from_bytes(head[1:], "big")
-            body = process.stdout.read(length) if len(head) == 5 else b""
-        except OSError:
-            return None
-        finally:
-            impatience.cancel()
-        if len(head) < 5 or len(body) < length:
-            return None
-        if head[:1] != b"P":
-            raise ChartFailed(body.decode(errors="replace"))
-        return body
-
-    def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            # What was written and never read is lost with it.
-            with contextlib.suppress(OSError):
-                if pipe is not None:
-                    pipe.close()
+            raise ChartFailed(f"the process cannot be started: {error.strerror}") from error
+        except subprocess.TimeoutExpired as error:
+            raise ChartFailed(f"the process took longer than {self._time_limit:g} s") from error
+        if ended.returncode:
+            raise ChartFailed(f"the process failed: {ended.stderr.decode(errors='replace')[-500:].strip()}")
+        return ended.stdout

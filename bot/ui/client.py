@@ -17,22 +17,19 @@ from yarl import URL
 
 from bot.clock import Clock, Witness
 from bot.errors import UserError
-from bot.jobs.confirmation import Proposals
-from bot.jobs.history import History
-from bot.jobs.results import Lineage
-from bot.jobs.service import Actions
+from bot.jobs.results import Results
+from bot.jobs.service import JobService
 from bot.people.privacy import Privacy
 from bot.people.threads import Threads
-from bot.people.user_settings import Personal
+from bot.people.user_settings import UserSettingsStore
 from bot.providers.answers import http_date
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
-from bot.servers.spending import Spending
 from bot.ui.ack_first import Rush
 from bot.ui.buttons import JobButton
 from bot.ui.charts import Charts
 from bot.ui.delivery.messages import tries_of_requests
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.ui.page_buttons import PageButton
 from bot.ui.replies import explain
@@ -86,18 +83,17 @@ class Easel(commands.AutoShardedBot):
     def __init__(
         self,
         *,
-        actions: Actions,
-        delivery: Delivery,
-        personal: Personal,
+        actions: JobService,
+        delivery: JobCards,
+        personal: UserSettingsStore,
         threads: Threads,
-        history: History,
+        history: Results,
         privacy: Privacy,
-        spending: Spending,
         charts: Charts,
         servers: Servers,
         reports: Reports,
-        lineage: Lineage,
-        proposals: Proposals,
+        lineage: Results,
+        proposals: JobService,
         sharing: Sharing,
         database: Database,
         witness: Witness,
@@ -132,7 +128,6 @@ class Easel(commands.AutoShardedBot):
         self.threads = threads
         self.history = history
         self.privacy = privacy
-        self.spending = spending
         self.charts = charts
         self.servers = servers
         self.reports = reports

@@ -141,7 +141,7 @@ async def _open(interaction: Press, job: Coroutine[Any, Any, int], *, prompt_alo
 
     async def drafted() -> tuple[int, Draft]:
         job_id = await job
-        return job_id, await client.lineage.draft(origin, job_id, prompt_alone=prompt_alone)
+        return job_id, await client.actions.draft(origin, job_id, prompt_alone=prompt_alone)
 
     # A form has to be the first answer, and cannot be promised.
     job_id, draft = await looked_up(interaction, drafted())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import discord
 import structlog
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import ImagineOptions, Plan
+from bot.domain.requests import Plan
 from bot.errors import Problem, UserError
+from bot.jobs.service import CommandRefused
 from bot.ui.cards.layout import notice, refusal
 from bot.ui.first_answer import promise
 from bot.ui.replies import Press
@@ -68,16 +70,17 @@ async def planned(interaction: Press, options: ImagineOptions, *, complete: bool
         await rush.turn()
         origin = origin_of(interaction)
         problems: list[Problem] = list(missing_permissions(interaction, origin, private=options.private))
+        plan: Plan | None
         try:
             plan = await actions.checked(origin, options, complete=complete)
-        except UserError as error:
-            problems = [*error.problems, *problems]
+        except CommandRefused as error:
+            plan, problems = error.plan, [*error.problems, *problems]
         else:
             if not problems:
                 return plan
         # Only the one who asked is told why it cannot be.
         await promise(interaction)
-        raise await actions.with_limits(origin, options, problems, complete=complete)
+        raise await actions.with_limits(origin, options, problems, plan)
 
 
 def missing_permissions(interaction: Press, origin: Origin, *, private: bool) -> tuple[str, ...]:
@@ -130,8 +133,6 @@ async def start(interaction: Press, plan: Plan, *, parent_id: int | None = None)
         await take_back(interaction, error, private=private)
     else:
         await client.delivery.show(job_id)
-        if proposed:
-            client.proposals.wake()
 
 
 async def deferred(interaction: Press, *, private: bool) -> int:

@@ -10,6 +10,7 @@ import discord
 from discord import ui
 
 from bot.errors import UserError
+from bot.ui.admin import drop_turn, usage_turn
 from bot.ui.attached_files import Sheet
 from bot.ui.cards.engines import engines_card
 from bot.ui.cards.history import history_card
@@ -19,8 +20,7 @@ from bot.ui.cards.wording import safe
 from bot.ui.interactions import origin_of
 from bot.ui.pages import OUTDATED, answer_later, fill, wanted_of
 from bot.ui.replies import Press, explain
-from bot.ui.usage_pages import drop_turn, usage_turn
-from storage.history import Wanted
+from storage.jobs import JobFilter
 
 Turn: TypeAlias = Callable[[Press, int, str], Awaitable[Sheet]]
 """Makes a page for whoever asks, from its number and from what else the button says."""
@@ -56,7 +56,7 @@ class PageButton(
             await explain(interaction, error, doing=f"button of the list {self.of}")
 
 
-async def history_sheet(interaction: Press, wanted: Wanted, page: int = 1) -> Sheet:
+async def history_sheet(interaction: Press, wanted: JobFilter, page: int = 1) -> Sheet:
     """A page of the jobs of whoever asks."""
     client = interaction.client
     found = await client.history.page(origin_of(interaction), wanted, page)

@@ -15,11 +15,12 @@ import discord
 from discord import ui
 
 from bot.errors import UserError
-from bot.people.threads import Page
+from bot.jobs.view import Page
+from bot.text import t
 from bot.ui.attached_files import Sheet, put
 from bot.ui.cards.layout import Card
 from bot.ui.replies import Press
-from storage.history import Wanted
+from storage.jobs import JobFilter
 
 _DIGEST = 4  # Bytes: enough to tell a few dozen engines apart.
 
@@ -47,7 +48,7 @@ def use_id(page: int, thread_id: int) -> str:
     return f"page:use:{page}:{thread_id}"
 
 
-def history_id(page: int, wanted: Wanted) -> str:
+def history_id(page: int, wanted: JobFilter) -> str:
     """Leads to a page of one's jobs. What is searched for is at most 50 letters, so that it fits."""
     engine = "" if wanted.engine is None else digest(wanted.engine)
     return f"page:history:{page}:{wanted.thread_id or ''}:{engine}:{wanted.words or ''}"
@@ -63,7 +64,7 @@ def digest(engine_id: str) -> str:
     return hashlib.blake2s(engine_id.encode(), digest_size=_DIGEST).hexdigest()
 
 
-def wanted_of(rest: str, engines: Iterable[str]) -> Wanted:
+def wanted_of(rest: str, engines: Iterable[str]) -> JobFilter:
     """What the part of a history button's id after the page stands for. Raises UserError."""
     match = re.fullmatch(r"(?P<thread>[0-9]{0,18}):(?P<engine>[0-9a-f]{0,8}):(?P<words>.*)", rest)
     if match is None:
@@ -73,7 +74,7 @@ def wanted_of(rest: str, engines: Iterable[str]) -> Wanted:
         engine = next((known for known in engines if digest(known) == match["engine"]), None)
         if engine is None:
             raise UserError("That engine is no longer offered here. Ask for your history anew.")
-    return Wanted(words=match["words"] or None, engine=engine, thread_id=int(match["thread"] or 0) or None)
+    return JobFilter(words=match["words"] or None, engine=engine, thread_id=int(match["thread"] or 0) or None)
 
 
 OUTDATED = "This button is from another version of the bot. Type the command anew."
@@ -87,8 +88,8 @@ def turning(page: Page, leads_to: Callable[[int], str]) -> list[ui.Button[Any]]:
     if page.pages == 1:
         return []
     return [
-        ui.Button(label="Newer", custom_id=leads_to(page.number - 1), disabled=page.number == 1),
-        ui.Button(label="Older", custom_id=leads_to(page.number + 1), disabled=page.number == page.pages),
+        ui.Button(label=str(t("Newer")), custom_id=leads_to(page.number - 1), disabled=page.number == 1),
+        ui.Button(label=str(t("Older")), custom_id=leads_to(page.number + 1), disabled=page.number == page.pages),
     ]
 
 

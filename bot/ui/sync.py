@@ -24,7 +24,7 @@ from discord.http import Route
 
 from bot.clock import Clock
 from bot.unreachable import unreachable
-from storage import state
+from storage import settings
 from storage.database import Database, StorageError
 
 Json: TypeAlias = Mapping[str, Any]
@@ -131,7 +131,7 @@ class CommandSync:
         """
         async with self._turn:
             async with self._database.read() as connection:
-                known: dict[str, dict[str, Any]] = await state.get(connection, _STATE) or {}
+                known: dict[str, dict[str, Any]] = await settings.get_state(connection, _STATE) or {}
             done: list[str] = []
             troubles: dict[str, Trouble] = {}
             for scope in self._wanted():
@@ -238,7 +238,7 @@ class CommandSync:
 
     async def _remember(self, known: dict[str, dict[str, Any]]) -> None:
         async with self._database.write() as tx:
-            await state.put(tx, _STATE, known)
+            await settings.set_state(tx, _STATE, known)
 
 
 def _digest(application_id: int, definition: list[dict[str, Any]]) -> str:

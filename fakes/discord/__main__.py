@@ -1,4 +1,4 @@
-"""The loopback Discord by itself: ``python -m fakes.discord [--port N]``.
+"""The loopback Discord by itself: ``python -m fakes.discord [--port N] [--openapi FILE]``.
 
 It prints what the bot needs to know, then one line of JSON for each message that is made or changed. Each line of
 JSON on its standard input is something that a user does, in the channel #pictures or, with ``"dm": true``, in direct
@@ -15,11 +15,13 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from fakes.discord.constants import Json
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel, Message
+from fakes.discord.schema import read_schema
 from fakes.discord.seen import look_at
-from fakes.discord.terms import Json
 
 
 def tell(**what: object) -> None:
@@ -53,10 +55,10 @@ async def follow(discord: Discord) -> None:
             tell(message=seen.id, text=seen.text, buttons=seen.labels, pictures=[one.url for one in seen.pictures])
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, openapi: Path | None) -> None:
     """Serves until the standard input ends."""
-    discord = await Discord().start(port)
-    discord.world.pulse.patience = float("inf")
+    discord = await Discord(schema=None if openapi is None else read_schema(openapi)).start(port)
+    discord.world.changes.patience = float("inf")
     channel = discord.guild("Studio").channel("pictures")
     tell(DISCORD_API_URL=discord.url, DISCORD_TOKEN=discord.token)
     following = asyncio.create_task(follow(discord))
@@ -76,7 +78,9 @@ async def serve(port: int) -> None:
 def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m fakes.discord", description=__doc__)
     parser.add_argument("--port", type=int, default=0)
-    asyncio.run(serve(parser.parse_args(words).port))
+    parser.add_argument("--openapi", type=Path, metavar="FILE", help="check requests against Discord's OpenAPI file")
+    chosen = parser.parse_args(words)
+    asyncio.run(serve(chosen.port, chosen.openapi))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""The routes of login, the application and its commands."""
+"""Routes of login, the application and its commands."""
 
 from __future__ import annotations
 
-from fakes.discord.calls import Call, Reply
 from fakes.discord.command_limits import command_faults
+from fakes.discord.constants import Json
+from fakes.discord.errors import entry_point_left_out, missing_access, unknown_user
 from fakes.discord.messages import UnsoundMessageError
 from fakes.discord.model import Guild, World
 from fakes.discord.payloads import user_json
-from fakes.discord.refusal import entry_point_left_out, missing_access, unknown_user
+from fakes.discord.requests import Call, Reply
 from fakes.discord.routes import route
-from fakes.discord.terms import Json
 
 ENTRY_POINT = 4
 """The kind of the command that opens an application's Activity; everywhere alone, and one at most."""
@@ -150,5 +150,5 @@ def _sync(world: World, guild_id: int | None, call: Call) -> list[Json]:
             whole["guild_id"] = str(guild_id)
         made.append(whole)
     world.commands[guild_id] = made
-    world.pulse.beat()
+    world.changes.notify()
     return made

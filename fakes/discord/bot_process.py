@@ -1,4 +1,12 @@
-"""The real bot as a process of its own: started with nothing but its settings, watched, stopped, killed."""
+"""BotProcess: the real bot in its own process, for starts, signals and kills.
+
+async with BotProcess(discord, folder, services.url, more={"JOBS_PER_USER": "9"}) as bot:
+    await bot.ready()                                            # connected to the gateway
+    discord.at("PATCH", "/webhooks/*", bot.kill, when="after")    # kill -9 just after an edit
+    ...
+    await bot.restart()                                          # kill -9, and start again on the same data
+    assert bot.lines                                             # its log; an ERROR ends the test
+"""
 
 from __future__ import annotations
 
@@ -17,7 +25,7 @@ from fakes.discord.loopback import Discord
 REPOSITORY = Path(__file__).resolve().parents[2]
 ERROR = re.compile(r"\b(ERROR|CRITICAL)\b|^Traceback ")
 TAIL = 60
-"""How many lines of output an error tells."""
+"""Lines of output that an error shows."""
 
 
 class BotProcess:
@@ -53,10 +61,10 @@ class BotProcess:
             **(more or {}),
         }
         self.lines: list[str] = []
-        """All that it wrote, of all its lives."""
+        """All lines of its output, from all its lives."""
         self.starts = 0
         self.errors_expected = False
-        """While False a line of the level ERROR or above ends all waiting."""
+        """If False, a line of level ERROR or above ends all waiting."""
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[int] | None = None
         self._told_to_end = False
@@ -100,12 +108,12 @@ class BotProcess:
 
     async def said(self, text: str, *, since: int = 0) -> str:
         """Waits for a line of its output that holds ``text``, and returns it."""
-        return await self._discord.world.pulse.until(
+        return await self._discord.world.changes.until(
             lambda: next((line for line in self.lines[since:] if text in line), None), f"the bot to say {text!r}"
         )
 
     def kill(self) -> None:
-        """``kill -9``. May be called where it has ended already, as a fault that is placed may come late."""
+        """``kill -9``. It may have ended already, since a placed fault may come late."""
         self._signal(signal.SIGKILL)
 
     def terminate(self) -> None:
@@ -126,7 +134,7 @@ class BotProcess:
         """Waits until it has ended, and returns its exit status (-9 after a kill)."""
         self._told_to_end = True
         assert self._watcher is not None
-        async with asyncio.timeout(self._discord.world.pulse.patience):
+        async with asyncio.timeout(self._discord.world.changes.patience):
             return await asyncio.shield(self._watcher)
 
     async def killed(self) -> None:
@@ -141,7 +149,7 @@ class BotProcess:
         await self.ready()
 
     async def close(self) -> None:
-        """Sees to it that nothing of it is left."""
+        """Makes sure that nothing of it is left."""
         self.kill()
         if self._watcher is not None:
             await self._watcher
@@ -153,7 +161,7 @@ class BotProcess:
         await self.close()
 
     def tail(self) -> str:
-        """The end of what it wrote."""
+        """The end of its output."""
         return "\n".join(self.lines[-TAIL:])
 
     async def _watch(self, process: asyncio.subprocess.Process) -> int:
@@ -161,10 +169,10 @@ class BotProcess:
         while line := await process.stdout.readline():
             self.lines.append(line.decode(errors="replace").rstrip())
             if not self.errors_expected and ERROR.search(self.lines[-1]):
-                self._discord.world.pulse.give_up(f"the bot wrote: {self.lines[-1]}")
-            self._discord.world.pulse.beat()
+                self._discord.world.changes.give_up(f"the bot wrote: {self.lines[-1]}")
+            self._discord.world.changes.notify()
         status = await process.wait()
-        self._discord.world.pulse.beat()
+        self._discord.world.changes.notify()
         if not self._told_to_end:
-            self._discord.world.pulse.give_up(f"the bot ended with status {status}:\n{self.tail()}")
+            self._discord.world.changes.give_up(f"the bot ended with status {status}:\n{self.tail()}")
         return status

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from fakes.discord.calls import Call, Reply
 from fakes.discord.command_limits import choice_faults
-from fakes.discord.limits import modal_faults
+from fakes.discord.constants import Answer, Json, Kind, MessageFlag
+from fakes.discord.errors import already_acknowledged, unknown_interaction
+from fakes.discord.message_limits import modal_faults
 from fakes.discord.messages import UnsoundMessageError, edit, post, thinking
 from fakes.discord.model import Interaction, World
 from fakes.discord.payloads import message_json
-from fakes.discord.refusal import already_acknowledged, unknown_interaction
+from fakes.discord.requests import Call, Reply
 from fakes.discord.routes import route
-from fakes.discord.terms import Answer, Json, Kind, MessageFlag
 
 _ALLOWED = {
     Kind.COMMAND: {Answer.MESSAGE, Answer.DEFERRED, Answer.MODAL},
@@ -37,7 +37,7 @@ def answer_interaction(world: World, call: Call) -> Reply:
         raise UnsoundMessageError([f"{answer.name} where there is no message to update"])
     _ANSWERS[answer](world, interaction, call, call.payload.get("data") or {})
     interaction.answer = answer
-    world.pulse.beat()
+    world.changes.notify()
     if call.query.get("with_response") not in {"1", "true"}:
         return Reply(204)
     return Reply(json=_response(interaction, answer))

@@ -1,12 +1,9 @@
-"""The routes that the bot's own token opens in channels and servers."""
+"""Routes of channels and servers, authorised by the bot's token."""
 
 from __future__ import annotations
 
-from fakes.discord.calls import Call, Reply
-from fakes.discord.messages import delete, edit, post
-from fakes.discord.model import Channel, Guild, Message, World
-from fakes.discord.payloads import channel_json, guild_json, member_json, message_json
-from fakes.discord.refusal import (
+from fakes.discord.constants import DEFAULT_FILE_LIMIT, NO_PERMISSION, Permission, Place
+from fakes.discord.errors import (
     Refusal,
     closed_dms,
     missing_access,
@@ -17,8 +14,11 @@ from fakes.discord.refusal import (
     unknown_message,
     unknown_user,
 )
+from fakes.discord.messages import delete, edit, post
+from fakes.discord.model import Channel, Guild, Message, World
+from fakes.discord.payloads import channel_json, guild_json, member_json, message_json
+from fakes.discord.requests import Call, Reply
 from fakes.discord.routes import route
-from fakes.discord.terms import DEFAULT_FILE_LIMIT, NO_PERMISSION, Permission, Place
 
 HISTORY = 50
 _MESSAGE = "/channels/{channel_id}/messages/{message_id}"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from fakes.discord.terms import Json
+from fakes.discord.constants import Json
 
 NAME = re.compile(r"[-_'\w]{1,32}")
 COMMANDS = {1: 100, 2: 15, 3: 15, 4: 1}

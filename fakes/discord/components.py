@@ -1,4 +1,4 @@
-"""The tree of a message's components: walking it, and turning what a bot sent into what Discord gives back."""
+"""The component tree of a message: walks it, and converts what a bot sent to what Discord returns."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import copy
 from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
 
+from fakes.discord.constants import Json
 from fakes.discord.model import Attachment
-from fakes.discord.terms import Json
 
 REFERENCE = "attachment://"
 
@@ -67,7 +67,7 @@ _DEFAULTS: dict[int, Json] = {
 
 
 def walk(components: Iterable[Json]) -> Iterator[Json]:
-    """Every component, the outer ones before what is in them."""
+    """Every component, parents before children."""
     for component in components:
         yield component
         inner = list(component.get("components") or ())
@@ -98,7 +98,7 @@ def references(components: Iterable[Json]) -> list[str]:
 
 
 def settle(components: Iterable[Json], attachments: Iterable[Attachment], new_id: Callable[[], int]) -> list[Json]:
-    """The components as Discord gives them back: numbered, with defaults filled in and media resolved."""
+    """The components as Discord returns them: numbered, with defaults and resolved media."""
     made = copy.deepcopy(list(components))
     by_name = {attachment.filename: attachment for attachment in attachments}
     for number, component in enumerate(walk(made), start=1):

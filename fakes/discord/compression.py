@@ -1,4 +1,4 @@
-"""The transport compression of the gateway: only what the client asked for."""
+"""The gateway's transport compression, as the client asked for it."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
 
-from fakes.discord.calls import Call, Reply
-from fakes.discord.pulse import Pulse
+from fakes.discord.changes import Changes
+from fakes.discord.requests import Call, Reply
 
 
 class Moment(StrEnum):
@@ -33,7 +33,7 @@ class Cut(Exception):
 
 @dataclass(eq=False)
 class Fault:
-    """Something that happens to requests; ``times`` is how many are still to be met, None for all."""
+    """Something that happens to requests; ``times`` is how many more, None for all."""
 
     method: str
     pattern: str
@@ -53,31 +53,31 @@ class Fault:
         )
 
     def withdraw(self) -> None:
-        """It meets no more requests."""
+        """It affects no more requests."""
         self.times = 0
 
 
 @dataclass(eq=False)
 class Gate:
-    """A request that was stopped. The world stands still for it until ``release`` or ``drop``."""
+    """Requests that were stopped. They continue after ``release`` or end with ``drop``."""
 
-    pulse: Pulse
+    changes: Changes
     what: str
     calls: list[Call] = field(default_factory=list)
     _opened: asyncio.Event = field(default_factory=asyncio.Event)
     _dropped: bool = False
 
     async def reached(self, count: int = 1) -> Call:
-        """Waits until ``count`` requests stand here and returns the latest."""
-        await self.pulse.until(lambda: len(self.calls) >= count, f"{self.what} to be reached")
+        """Waits until ``count`` requests have been stopped and returns the latest."""
+        await self.changes.until(lambda: len(self.calls) >= count, f"{self.what} to be reached")
         return self.calls[-1]
 
     def release(self) -> None:
-        """Those who wait go on, and later ones are not stopped."""
+        """Let the stopped requests continue, and stop no later ones."""
         self._opened.set()
 
     def drop(self) -> None:
-        """Cuts the connection of those who wait; what they asked for is not done if the gate stood before it."""
+        """Cuts the connections of the stopped requests, which are not carried out if the gate is before that."""
         self._dropped = True
         self._opened.set()
 
@@ -85,7 +85,7 @@ class Gate:
         if self._opened.is_set() and not self._dropped:
             return None
         self.calls.append(call)
-        self.pulse.beat()
+        self.changes.notify()
         await self._opened.wait()
         if self._dropped:
             raise Cut
@@ -93,14 +93,14 @@ class Gate:
 
 
 class Faults:
-    """The faults that wait for requests."""
+    """The faults that have been placed."""
 
-    def __init__(self, pulse: Pulse) -> None:
-        self._pulse = pulse
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
         self._placed: list[Fault] = []
 
     async def at(self, moment: Moment, call: Call) -> Reply | None:
-        """Lets the faults act that fit; the first answer that one of them gives stands. Raises Cut."""
+        """Applies the faults that fit; the first answer that one of them returns counts. Raises Cut."""
         for fault in list(self._placed):
             if not fault.fits(call, moment):
                 continue
@@ -113,7 +113,7 @@ class Faults:
         return None
 
     def clear(self) -> None:
-        """Takes all faults away; requests that are held stay held."""
+        """Removes all faults; requests that are held stay held."""
         self._placed.clear()
 
     def place(
@@ -132,7 +132,7 @@ class Faults:
 
     def hold(self, method: str, pattern: str, **place: Any) -> Gate:
         """Stops requests at a moment until the test lets them go."""
-        gate = Gate(self._pulse, f"{method} {pattern}")
+        gate = Gate(self._changes, f"{method} {pattern}")
         self.place(method, pattern, gate.stop, **place)
         return gate
 
@@ -148,7 +148,7 @@ class Faults:
         body: Any = None,
         **place: Any,
     ) -> Fault:
-        """Answers with an error. With ``when="after"`` the thing was done all the same."""
+        """Answers with an error. With ``when="after"`` the request was carried out all the same."""
 
         async def act(call: Call) -> Reply:
             return Reply(status, body if body is not None else {"message": message, "code": code}, headers or {})
@@ -190,7 +190,7 @@ class Faults:
         return self.place(method, pattern, act, **place)
 
     def at_request(self, method: str, pattern: str, action: Callable[[], Any], **place: Any) -> Fault:
-        """Runs ``action`` (a kill, a deletion, …) at that moment; the request then goes on if anybody still waits."""
+        """Runs ``action`` (a kill, a deletion, …) at that moment; then the request continues."""
 
         async def act(call: Call) -> Reply | None:
             result = action()

@@ -1,4 +1,4 @@
-"""A forward proxy on loopback: passes on what is asked of hosts that exist for it alone."""
+"""A forward proxy on loopback, for host names that only it can resolve."""
 
 from __future__ import annotations
 

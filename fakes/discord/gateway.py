@@ -13,9 +13,9 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from fakes.discord.compression import Squeeze, compressor
+from fakes.discord.constants import Json, Place
 from fakes.discord.model import Channel, Guild, Interaction, Message, World
 from fakes.discord.payloads import channel_json, guild_json, interaction_json, message_json, user_json
-from fakes.discord.terms import Json, Place
 
 HEARTBEAT_MS = 41_250
 GUILDS = 1 << 0
@@ -111,15 +111,15 @@ class Gateway:
 
     async def ready(self, count: int = 1) -> None:
         """Waits until the bot has identified ``count`` times since the start."""
-        await self.world.pulse.until(lambda: self.identified >= count, f"IDENTIFY number {count}")
+        await self.world.changes.until(lambda: self.identified >= count, f"IDENTIFY number {count}")
 
     async def resumes(self, count: int = 1) -> None:
         """Waits until the bot has resumed ``count`` times since the start."""
-        await self.world.pulse.until(lambda: self.resumed >= count, f"RESUME number {count}")
+        await self.world.changes.until(lambda: self.resumed >= count, f"RESUME number {count}")
 
     async def silence(self) -> None:
         """Waits until no connection is left."""
-        await self.world.pulse.until(lambda: not self.lines, "all connections to be gone")
+        await self.world.changes.until(lambda: not self.lines, "all connections to be gone")
 
     def shut(self) -> None:
         """New connections wait until ``reopen``."""
@@ -198,7 +198,7 @@ class Gateway:
         await self._doors.wait()
         if self.refusing:
             self.refused += 1
-            self.world.pulse.beat()
+            self.world.changes.notify()
             return web.Response(status=503)
         try:
             squeeze = compressor(request.query.get("compress"))
@@ -227,7 +227,7 @@ class Gateway:
             session.line = None
             if line.socket.close_code in ENDS_SESSION:
                 self.sessions.pop(session.id, None)
-        self.world.pulse.beat()
+        self.world.changes.notify()
 
     async def _take(self, line: Line, payload: Json) -> None:
         data: Any = payload["d"]
@@ -240,7 +240,7 @@ class Gateway:
                 await self._identify(line, data)
             case Op.RESUME:
                 await self._resume(line, data)
-        self.world.pulse.beat()
+        self.world.changes.notify()
 
     async def _identify(self, line: Line, data: Json) -> None:
         self.last_identify = data

@@ -1,16 +1,16 @@
-"""What became of one thing that a user did: the answer, as that user sees it."""
+"""The answer to one thing that a user did, as that user sees it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from fakes.discord.constants import Answer, Json, Kind
 from fakes.discord.model import Interaction, Message, World
 from fakes.discord.seen import Seen, look_at
-from fakes.discord.terms import Answer, Json, Kind
 
 
 class Handle:
-    """An interaction under way. All that waits here waits for changes, never for time."""
+    """An interaction in progress. All waiting here is for changes, never for time."""
 
     def __init__(self, world: World, interaction: Interaction) -> None:
         self._world = world
@@ -22,8 +22,8 @@ class Handle:
         return f"{self.interaction.user.name}'s {data.get('name') or data.get('custom_id')}"
 
     async def acknowledged(self) -> Answer:
-        """Waits for the first answer and tells of what type it is."""
-        return await self._world.pulse.until(lambda: self.interaction.answer, f"an answer to {self.what}")
+        """Waits for the first answer and returns its type."""
+        return await self._world.changes.until(lambda: self.interaction.answer, f"an answer to {self.what}")
 
     async def message(self) -> Seen:
         """The message that answers, as it is now; "thinking…" counts (``loading``)."""
@@ -43,7 +43,7 @@ class Handle:
     async def followup(self, number: int = 1) -> Seen:
         """Waits for follow-up ``number`` (1 is the first)."""
         followups = self.interaction.followups
-        await self._world.pulse.until(lambda: len(followups) >= number, f"follow-up {number} to {self.what}")
+        await self._world.changes.until(lambda: len(followups) >= number, f"follow-up {number} to {self.what}")
         return look_at(followups[number - 1])
 
     async def modal(self) -> Json:
@@ -59,11 +59,11 @@ class Handle:
         return self.interaction.choices or []
 
     def expire(self) -> None:
-        """The fifteen minutes of the token are over."""
+        """Let the token expire."""
         self.interaction.over = True
 
     def miss(self) -> None:
-        """The three seconds are over; the user reads that the application did not respond."""
+        """Let the three seconds pass; the user reads that the application did not respond."""
         self.interaction.late = True
 
     def _original(self) -> Message:
@@ -73,7 +73,7 @@ class Handle:
 
 
 async def watch(world: World, message: Message, predicate: Callable[[Seen], bool], what: str) -> Seen:
-    """Waits until a message fulfils ``predicate``. Moments between two looks count too."""
+    """Waits until a message fulfils ``predicate``. Versions between two checks count too."""
     looked = 0
     last: Seen | None = None
 
@@ -87,4 +87,4 @@ async def watch(world: World, message: Message, predicate: Callable[[Seen], bool
         return None
 
     looked = len(message.history) - 1
-    return await world.pulse.until(look, lambda: f"a change of {what}; it says {last}")
+    return await world.changes.until(look, lambda: f"a change of {what}; it says {last}")

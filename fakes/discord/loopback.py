@@ -1,4 +1,27 @@
-"""The loopback Discord: everything that a test or a benchmark needs of it in one object."""
+"""The loopback Discord: a Discord server in this process, which the real bot talks to over HTTP and a websocket.
+
+How to use it:
+
+    async with Discord() as discord:
+        channel = discord.guild("Studio").channel("pictures")
+        async with BotProcess(discord, folder, services.url) as bot:   # or tests/wire/house.py, in this process
+            await bot.ready()
+            ada = discord.user("ada")
+            handle = await ada.slash(channel, "imagine", prompt="a fox")    # a person runs a command
+            card = await handle.until(lambda seen: seen.pictures)           # and waits for what they see
+            await ada.press(card, "Details")
+    assert discord.violations == []
+
+* **People** (``discord.user(name)``) run commands, press buttons and fill in forms; a ``Handle`` is what became of one
+  such thing, and ``Seen`` is a message as its reader sees it.
+* **Faults** are one line each: ``hold``, ``fail``, ``limit``, ``cut`` and ``at`` (run something at a request).
+* **Checks**: every request is checked against the limits that Discord documents in words (``limits.py``,
+  ``command_limits.py``) and, if a ``schema`` is given, against Discord's OpenAPI file. What Discord would refuse is
+  refused and listed in ``violations``.
+* **Waiting** is by ``discord.until(condition, "what for")``, which is woken by each change and never polls.
+
+``python -m fakes.discord`` runs it on its own.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +29,27 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Self
 
-from fakes.discord.calls import Call
+from fakes.discord.constants import NO_PERMISSION, Permission, Place
 from fakes.discord.faults import Fault, Faults, Gate
 from fakes.discord.gateway import Gateway
 from fakes.discord.messages import delete
 from fakes.discord.model import Channel, Guild, Message, User, World
 from fakes.discord.people import Person
-from fakes.discord.schema import schema
+from fakes.discord.requests import Call
+from fakes.discord.schema import Schema
 from fakes.discord.seen import Seen
 from fakes.discord.server import BASE, Server, Violation
-from fakes.discord.terms import DEFAULT_FILE_LIMIT, NO_PERMISSION, Permission, Place
 
 
 class Discord:
-    """A Discord on 127.0.0.1 with one bot account. Use as ``async with Discord() as discord``."""
+    """A Discord on 127.0.0.1 with one bot account, which checks requests against ``schema`` if there is one."""
 
-    def __init__(self, token: str | None = None) -> None:
+    def __init__(self, token: str | None = None, *, schema: Schema | None = None) -> None:
         self.world = World(token or f"loopback.{secrets.token_urlsafe(24)}")
         self.gateway = Gateway(self.world)
-        self.faults = Faults(self.world.pulse)
-        self.server = Server(self.world, self.gateway, self.faults, schema())
+        self.faults = Faults(self.world.changes)
+        self.server = Server(self.world, self.gateway, self.faults, schema)
         self.world.tell = self.gateway.tell
-        self.file_limit = DEFAULT_FILE_LIMIT
-        """``attachment_size_limit`` outside of servers, in bytes."""
-        self.age_of_interactions = 0.0
-        """Seconds; new interactions look as old as that, so that the bot believes their tokens to be near their end."""
         self._people: dict[str, Person] = {}
 
     async def start(self, port: int = 0) -> Self:
@@ -58,12 +77,12 @@ class Discord:
 
     @property
     def violations(self) -> list[Violation]:
-        """All that the bot sent and Discord would not have taken."""
+        """Everything that the bot sent and Discord would have refused."""
         return self.server.violations
 
     @property
     def calls(self) -> list[Call]:
-        """All requests so far, also those that a fault ended."""
+        """All requests so far, including those that a fault ended."""
         return self.server.calls
 
     def called(self, method: str, ending: str = "") -> list[Call]:
@@ -71,21 +90,21 @@ class Discord:
         return [one for one in self.calls if one.method == method and (one.template or one.path).endswith(ending)]
 
     async def until(self, look: Callable[[], Any], what: str) -> Any:
-        """Waits until ``look`` gives something true, and returns that."""
-        return await self.world.pulse.until(look, what)
+        """Waits until ``look`` returns something true, and returns that."""
+        return await self.world.changes.until(look, what)
 
     # Who and where
 
     def user(self, name: str, *, installed_app: bool = False) -> Person:
-        """The user of this name; made if they are not there."""
+        """The user of this name; created if new."""
         if name not in self._people:
             user = User(self.world.ids.next(), name, name.capitalize(), installed_app=installed_app)
             self.world.users[user.id] = user
-            self._people[name] = Person(self, user)
+            self._people[name] = Person(self.world, self.gateway, user)
         return self._people[name]
 
     def guild(self, name: str, *, bot_present: bool = True) -> Guild:
-        """The server of this name; made if it is not there."""
+        """The server of this name; created if new."""
         for guild in self.world.guilds.values():
             if guild.name == name:
                 return guild
@@ -96,7 +115,7 @@ class Discord:
         return guild
 
     def group(self, *people: Person) -> Channel:
-        """A group of users without the bot, where only an app that a user installed can be called."""
+        """A group DM without the bot, where only an app that a user installed can be used."""
         channel = Channel(
             self.world.ids.next(),
             "group",
@@ -118,7 +137,7 @@ class Discord:
             delete(self.world, what.message if isinstance(what, Seen) else what)
 
     def remove_bot(self, guild: Guild) -> None:
-        """The bot is thrown out of a server."""
+        """The bot is removed from a server."""
         guild.bot_present = False
         self.world.say("GUILD_DELETE", guild=guild)
 
@@ -127,22 +146,22 @@ class Discord:
         channel.bot_permissions &= ~permissions
 
     def forget_nonces(self) -> None:
-        """The minutes are over in which a nonce keeps a message from being posted twice."""
+        """Let the minutes pass in which a nonce prevents a duplicate message."""
         self.world.nonces_from = self.world.ids.next()
 
     def expire_tokens(self) -> None:
-        """The fifteen minutes of all interactions so far are over."""
+        """Let the tokens of all interactions so far expire."""
         for interaction in self.world.interactions.values():
             interaction.over = True
 
     # Faults; the keywords when, times and match are those of Faults.place
 
     def hold(self, method: str, pattern: str, **place: Any) -> Gate:
-        """Stops a request until the test lets it go: ``gate = discord.hold("PATCH", "/webhooks/*", when="after")``."""
+        """Stops a request until the test releases it: ``gate = discord.hold("PATCH", "/webhooks/*", when="after")``."""
         return self.faults.hold(method, pattern, **place)
 
     def fail(self, method: str, pattern: str, *, status: int, **more: Any) -> Fault:
-        """Answers a request with an error; with ``when="after"`` the thing was done all the same."""
+        """Answers a request with an error; with ``when="after"`` it was carried out all the same."""
         return self.faults.fail(method, pattern, status=status, **more)
 
     def limit(self, method: str, pattern: str, **more: Any) -> Fault:

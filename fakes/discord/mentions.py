@@ -1,4 +1,4 @@
-"""Whom a message pings: what its text names, as far as ``allowed_mentions`` lets it."""
+"""Whom a message pings: the mentions in its text that ``allowed_mentions`` allows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from fakes.discord.components import Component, walk
-from fakes.discord.terms import Json
+from fakes.discord.constants import Json
 
 _USER = re.compile(r"<@!?(\d+)>")
 _ROLE = re.compile(r"<@&(\d+)>")

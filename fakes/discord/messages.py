@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
-from fakes.discord.calls import Call
 from fakes.discord.components import settle
-from fakes.discord.limits import REQUEST_LIMIT, Draft, message_faults
+from fakes.discord.constants import NO_FLAG, Json, MessageFlag
+from fakes.discord.errors import empty_message, too_large
 from fakes.discord.mentions import pinged
+from fakes.discord.message_limits import REQUEST_LIMIT, Draft, message_faults
 from fakes.discord.model import Attachment, Body, Channel, Interaction, Message, Upload, User, World, digest
-from fakes.discord.refusal import empty_message, too_large
-from fakes.discord.terms import NO_FLAG, Json, MessageFlag
+from fakes.discord.requests import Call
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 EDITABLE = MessageFlag.COMPONENTS_V2

@@ -1,4 +1,4 @@
-"""The world of the loopback Discord: who is there, where they may write, and what was said."""
+"""The state of the loopback Discord: users, servers, channels, permissions and messages."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from fakes.discord.pulse import Pulse
-from fakes.discord.terms import (
+from fakes.discord.changes import Changes
+from fakes.discord.constants import (
     DEFAULT_FILE_LIMIT,
     EVERYTHING,
     MEMBER,
@@ -25,7 +25,7 @@ from fakes.discord.terms import (
 
 @dataclass(eq=False, slots=True)
 class User:
-    """Somebody with an account; the bot is one too."""
+    """An account; the bot has one too."""
 
     id: int
     name: str
@@ -210,11 +210,11 @@ def digest(data: bytes) -> str:
 
 
 class World:
-    """Everything that the loopback Discord remembers. Only the routes and the people change it."""
+    """The whole state. Only routes and people change it."""
 
     def __init__(self, token: str) -> None:
         self.ids = Ids()
-        self.pulse = Pulse()
+        self.changes = Changes()
         self.token = token
         self.bot = User(self.ids.next(), "easel", "Easel", bot=True)
         self.application_id = self.bot.id
@@ -226,9 +226,13 @@ class World:
         self.commands: dict[int | None, list[Json]] = {None: []}
         self.attachments: dict[int, Attachment] = {}
         self.keep_files = True
-        """False: of files only their digests are kept, for long runs with many pictures."""
+        """False: only digests of files are kept, for long runs with many images."""
         self.nonces_from = 0
         """Messages up to this id no longer stop others with the same nonce."""
+        self.file_limit = DEFAULT_FILE_LIMIT
+        """``attachment_size_limit`` outside of servers, in bytes."""
+        self.age_of_interactions = 0.0
+        """Seconds by which new interactions look older than they are, so that their tokens seem to expire earlier."""
         self.cdn = ""
         self.gateway_url = ""
         self.shards = 1
@@ -242,9 +246,9 @@ class World:
         guild: Guild | None = None,
         message: Message | None = None,
     ) -> None:
-        """Tells the gateway of something that happened, and everybody who waits."""
+        """Sends an event to the gateway, and wakes all waiters."""
         self.tell(event, channel, guild, message)
-        self.pulse.beat()
+        self.changes.notify()
 
     def everything_said(self) -> Iterator[Message]:
         """All messages of all channels, the deleted ones too, oldest first in each channel."""

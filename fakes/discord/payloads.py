@@ -1,11 +1,11 @@
-"""How the world looks on the wire: Discord's JSON for users, places, messages and interactions."""
+"""Discord's JSON for users, servers, channels, messages and interactions."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from fakes.discord.constants import MEMBER, Json, Kind, Place, created_ms
 from fakes.discord.model import Attachment, Channel, Guild, Interaction, Member, Message, Role, User, World
-from fakes.discord.terms import MEMBER, Json, Kind, Place, created_ms
 
 LOCALE = "en-US"
 
@@ -160,7 +160,7 @@ def attachment_json(attachment: Attachment, *, ephemeral: bool = False) -> Json:
 
 
 def message_json(message: Message) -> Json:
-    """A message. Files that its components show do not stand among its attachments, as on Discord."""
+    """A message. As on Discord, files that components show are not among its attachments."""
     body = message.body
     made: Json = {
         "id": str(message.id),

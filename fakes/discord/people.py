@@ -1,33 +1,31 @@
-"""The users, and what they can do."""
+"""People: what a user can do and see in their client."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fakes.discord.command_input import option_values, typed_options
 from fakes.discord.components import Component, walk
+from fakes.discord.constants import Json, Kind, Permission, Place
+from fakes.discord.gateway import Gateway
 from fakes.discord.handle import Handle, watch
-from fakes.discord.model import Channel, Interaction, Message, User
-from fakes.discord.offers import option_values, typed_options
+from fakes.discord.model import Channel, Interaction, Message, User, World
 from fakes.discord.payloads import message_json, user_json
 from fakes.discord.seen import Seen, look_at
-from fakes.discord.terms import Json, Kind, Permission, Place
-
-if TYPE_CHECKING:
-    from fakes.discord.loopback import Discord
 
 
 class NotOfferedError(AssertionError):
-    """A real client would not have let the user do this."""
+    """A real client would not have offered this to the user."""
 
 
 class Person:
-    """A user at their client. Reading is about what this very user can see."""
+    """A user at their client. They see only what this user can see."""
 
-    def __init__(self, discord: Discord, user: User) -> None:
-        self._discord = discord
-        self._world = discord.world
+    def __init__(self, world: World, gateway: Gateway, user: User) -> None:
+        self._world = world
+        self._gateway = gateway
         self.user = user
 
     @property
@@ -46,7 +44,7 @@ class Person:
 
     async def sees_in(self, channel: Channel, predicate: Callable[[Seen], bool]) -> Seen:
         """Waits until a message in the channel fulfils ``predicate``, and returns it."""
-        return await self._world.pulse.until(
+        return await self._world.changes.until(
             lambda: next((one for one in self.sees(channel) if predicate(one)), None),
             lambda: f"a message to {self.user.name}; there are {[one.text for one in self.sees(channel)]}",
         )
@@ -64,7 +62,7 @@ class Person:
         return self._interact(Kind.COMMAND, where, data)
 
     async def autocomplete(self, where: Channel, command: str, option: str, typed: object, /, **others: Any) -> Handle:
-        """Types ``typed`` into an option while the rest stands as given."""
+        """Types ``typed`` into an option, with the other options as given."""
         data = self._command(where, command, {**others, option: typed}, focused=option)
         return self._interact(Kind.AUTOCOMPLETE, where, data)
 
@@ -134,12 +132,12 @@ class Person:
         world = self._world
         if where.guild is not None:
             where.guild.member(self.user)
-        limit = where.guild.file_limit if where.guild is not None else self._discord.file_limit
-        number = world.ids.next(age=self._discord.age_of_interactions)
+        limit = where.guild.file_limit if where.guild is not None else world.file_limit
+        number = world.ids.next(age=world.age_of_interactions)
         interaction = Interaction(number, world.new_token(), kind, self.user, where, data, limit, message, told)
         world.interactions[number] = interaction
         world.tokens[interaction.token] = interaction
-        self._discord.gateway.interaction(interaction)
+        self._gateway.interaction(interaction)
         return Handle(world, interaction)
 
     def _visible(self, seen: Seen | Message) -> Message:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fakes.discord.calls import Call, Reply
 from fakes.discord.model import World
+from fakes.discord.requests import Call, Reply
 
 Handler = Callable[[World, Call], Reply]
 _FIELD = re.compile(r"\{(\w+)\}")

@@ -1,4 +1,4 @@
-"""Discord's OpenAPI file as a judge of requests, and of the loopback Discord's own answers."""
+"""Validates requests, and the loopback Discord's own answers, against Discord's OpenAPI file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import jsonschema  # type: ignore[import-untyped]  # it comes without types
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from fakes.discord.differences import loosen
-from fakes.discord.terms import Json
+from fakes.discord.constants import Json
+from fakes.discord.schema_differences import loosen
 
-WHERE = Path(__file__).resolve().parents[2].parent / "shared" / "discord-openapi.json"
 _HOME = "urn:discord"
 _JSON = "application/json"
 _MULTIPART = "multipart/form-data"
@@ -23,10 +22,9 @@ _TRUTHS = {"0": False, "1": True, "true": True, "false": False}
 
 
 def _by_type(validator: Any, branches: list[Json], instance: Any, schema: Json) -> Iterator[Any]:
-    """``oneOf`` and ``anyOf``: among branches that pin ``type``, only those that fit are looked at.
+    """``oneOf`` and ``anyOf`` that try only the branches whose ``type`` matches.
 
-    This is what makes the judge quick, and what makes it say "label is too long" where the plain keyword says that
-    nothing fits.
+    This is faster than the plain keywords, and it reports "label is too long" instead of "nothing fits".
     """
     candidates = [one for one in branches if instance is None or one.get("type") != "null"]
     if isinstance(instance, dict) and "type" in instance:
@@ -45,7 +43,7 @@ def _by_type(validator: Any, branches: list[Json], instance: Any, schema: Json) 
 
 
 def _pinned(validator: Any, branch: Json, otherwise: object) -> list[object]:
-    """The values that a branch takes for ``type``; ``otherwise`` alone if it pins none."""
+    """The values that a branch allows for ``type``; ``otherwise`` alone if it allows any."""
     target = branch
     if "$ref" in branch:
         target = validator._resolver.lookup(branch["$ref"]).contents  # noqa: SLF001 - the library has no public way
@@ -62,14 +60,14 @@ _Judge: Any = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"on
 
 
 def _close(schemas: Json) -> None:
-    """Takes no properties that the schema does not name; Discord would overlook them, a reader would not."""
+    """Reject properties that the schema does not name. Discord ignores them; here they are mistakes."""
     for schema in schemas.values():
         if schema.get("type") == "object" and "properties" in schema and "allOf" not in schema:
             schema.setdefault("additionalProperties", False)
 
 
 class Schema:
-    """The judge. Validators are made when a route is first met."""
+    """Validators for every route, each compiled when it is first needed."""
 
     def __init__(self, document: Json) -> None:
         self._paths: Json = document["paths"]
@@ -105,7 +103,7 @@ class Schema:
         return found
 
     def answer_faults(self, method: str, template: str, status: int, body: Any) -> list[str]:
-        """What is wrong with an answer of ours."""
+        """What is wrong with an answer of the loopback Discord; empty if nothing is."""
         responses = self._paths[template][method.lower()]["responses"]
         if str(status) not in responses:
             return [f"the OpenAPI file has no {status} for {method} {template}"]
@@ -170,6 +168,9 @@ def _escaped(pointer: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def schema() -> Schema | None:
-    """The judge, read once a process; None where the file is not there."""
-    return Schema(json.loads(WHERE.read_text())) if WHERE.exists() else None
+def read_schema(file: Path) -> Schema:
+    """The schema in Discord's OpenAPI file (``openapi.json`` of github.com/discord/discord-api-spec), parsed once.
+
+    Raises OSError if the file cannot be read.
+    """
+    return Schema(json.loads(file.read_text(encoding="utf-8")))

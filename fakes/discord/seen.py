@@ -1,4 +1,4 @@
-"""What a user sees: a message as it stands at one moment."""
+"""What a user sees: a message at one moment."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from fakes.discord.components import CHOICES, LINK_STYLES, Component, media_of, walk
+from fakes.discord.constants import Json
 from fakes.discord.model import Attachment, Body, Message
-from fakes.discord.terms import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Seen:
 
 
 def look_at(message: Message, moment: int = -1) -> Seen:
-    """What stands in a message now, or at an earlier ``moment`` of its history."""
+    """The content of a message now, or at an earlier ``moment`` of its history."""
     body = message.history[moment]
     everything = list(walk(body.components))
     texts = [body.content] + [embed.get("title", "") for embed in body.embeds]

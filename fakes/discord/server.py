@@ -1,4 +1,4 @@
-"""The HTTP side of the loopback Discord: each request is read, judged, met by faults, done and answered."""
+"""The HTTP side of the loopback Discord: reads, checks, carries out and answers each request, with faults."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import aiohttp
 from aiohttp import web
 
 from fakes.discord import account, callbacks, channels, webhooks
-from fakes.discord.calls import Call, MalformedBodyError, Reply
+from fakes.discord.errors import Refusal, invalid_form, unauthorized
 from fakes.discord.faults import Cut, Faults, Moment
 from fakes.discord.gateway import Gateway
 from fakes.discord.messages import UnsoundMessageError
 from fakes.discord.model import Upload, World
-from fakes.discord.refusal import Refusal, invalid_form, unauthorized
+from fakes.discord.requests import Call, MalformedBodyError, Reply
 from fakes.discord.routes import Route, find
 from fakes.discord.schema import Schema
 
 BASE = "/api/v10"
 LINGER_NOT = struct.pack("ii", 1, 0)
 ROUTES_FROM = (account, callbacks, channels, webhooks)
-"""The modules whose routes are in the table; importing them entered those."""
+"""The modules whose routes are in the table: importing them registers the routes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Something that the bot sent and Discord would not take. ``rule`` is schema, limits or wire."""
+    """Something that the bot sent and Discord would refuse. ``rule`` is schema, limits or wire."""
 
     rule: str
     method: str
@@ -49,9 +49,9 @@ class Server:
         self.faults = faults
         self.schema = schema
         self.strict = False
-        """True: a violation ends all waiting at once, so that a test need not wait in vain to learn of it."""
+        """True: a violation ends all waiting at once, so that a test fails early."""
         self.judge_answers = False
-        """True: the loopback Discord's own answers are held to the schema too."""
+        """True: the loopback Discord's own answers are checked against the schema too."""
         self.calls: list[Call] = []
         self.violations: list[Violation] = []
         self._runner: web.AppRunner | None = None
@@ -74,7 +74,7 @@ class Server:
         self.world.gateway_url = f"ws://127.0.0.1:{port}/gateway/"
 
     async def stop(self) -> None:
-        """Cuts all connections and listens no more."""
+        """Cuts all connections and stops listening."""
         self.gateway.refusing = True
         self.gateway.reopen()
         self.gateway.drop()
@@ -109,17 +109,17 @@ class Server:
         call.status = reply.status
         call.code = reply.json.get("code") if reply.status >= 400 and isinstance(reply.json, dict) else None
         self._put_away(call)
-        self.world.pulse.beat()
+        self.world.changes.notify()
         return _response(call, reply)
 
     def _put_away(self, call: Call) -> None:
-        """Keeps of a call only what is looked at later."""
+        """Drops what is not needed of a finished call."""
         call.request = None
         if not self.world.keep_files:
             call.files = [Upload(upload.index, upload.filename, b"") for upload in call.files]
 
     async def _reply(self, call: Call, route: Route | None) -> Reply:
-        """Goes through the moments of a request. Raises Cut."""
+        """Handles the moments of a request in order. Raises Cut."""
         reply = await self.faults.at(Moment.HEADERS, call) or await self._read(call)
         if reply is None:
             complaint = self._judge(call, route)
@@ -147,7 +147,7 @@ class Server:
         return None
 
     def _judge(self, call: Call, route: Route | None) -> Reply | None:
-        """Notes what is wrong with a request; the answer that Discord would give, or None if it is sound."""
+        """Records what is wrong with a request; returns Discord's error response, or None if it is valid."""
         found: list[tuple[str, str]] = []
         try:
             call.parse()
@@ -182,7 +182,7 @@ class Server:
         violation = Violation(rule, call.method, call.template or call.path, text)
         self.violations.append(violation)
         if self.strict:
-            self.world.pulse.give_up(str(violation))
+            self.world.changes.give_up(str(violation))
 
     def _cut(self, request: web.Request) -> None:
         """Resets the connection, as a dying host or a killed proxy does."""

@@ -1,20 +1,20 @@
-"""The routes that an interaction's token opens: its first answer and its follow-ups."""
+"""Routes authorised by an interaction's token: its first answer and its follow-ups."""
 
 from __future__ import annotations
 
-from fakes.discord.calls import Call, Reply
-from fakes.discord.messages import delete, edit, post
-from fakes.discord.model import Interaction, Message, World
-from fakes.discord.payloads import message_json
-from fakes.discord.refusal import (
+from fakes.discord.constants import MessageFlag
+from fakes.discord.errors import (
     token_is_over,
     too_many_followups,
     unknown_channel,
     unknown_message,
     unknown_webhook,
 )
+from fakes.discord.messages import delete, edit, post
+from fakes.discord.model import Interaction, Message, World
+from fakes.discord.payloads import message_json
+from fakes.discord.requests import Call, Reply
 from fakes.discord.routes import route
-from fakes.discord.terms import MessageFlag
 
 USER_INSTALL_FOLLOWUPS = 5
 _ORIGINAL = "/webhooks/{webhook_id}/{webhook_token}/messages/@original"
@@ -42,7 +42,7 @@ def follow_up(world: World, call: Call) -> Reply:
         interaction=interaction,
     )
     interaction.followups.append(message)
-    world.pulse.beat()
+    world.changes.notify()
     return Reply(json=message_json(message))
 
 

@@ -12,12 +12,12 @@ from io import BytesIO
 
 from aiohttp import web
 
-from bot.providers.base import Json
+from fakes.services.call_log import Json
+from fakes.services.contract import AI_CLIENT_IMAGE
+from fakes.services.entry_form import read_entry, texts
 from fakes.services.exchange import EXCHANGE, Services
-from fakes.services.forms import read_entry, texts
 from fakes.services.pictures import Picture, Plate
-from fakes.services.rules import AI_CLIENT_IMAGE
-from fakes.services.works import Work
+from fakes.services.rendering import Rendering
 
 VERSION_CODE = "stablediffusion_text2img"
 
@@ -31,13 +31,13 @@ class Thread:
 
 @dataclass(slots=True)
 class Entry:
-    """A request entry, the work that answers it, and what is fixed about the response entry."""
+    """A request entry, the rendering that answers it, and the fixed parts of the response entry."""
 
     guid: str
     response_guid: str
     names: tuple[str, ...]
     content: dict[str, Json]
-    work: Work
+    rendering: Rendering
     created_at: str
 
 
@@ -76,7 +76,7 @@ class AiClient:
         if code != VERSION_CODE:
             reason = "The selected ai version code is invalid." if code else "The ai version code field is required."
             return invalid({"ai_version_code": [reason]})
-        thread = Thread(self._services.works.new_guid(), timestamp(time.time()))
+        thread = Thread(self._services.renderings.new_guid(), timestamp(time.time()))
         self._threads[thread.guid] = thread
         self._forget_oldest()
         return answer(
@@ -106,25 +106,25 @@ class AiClient:
         content, errors = read_entry(exchange.form)
         if errors:
             return invalid(errors)
-        works = self._services.works
+        renderings = self._services.renderings
         images = content["images"]
         assert isinstance(images, int)
-        if not works.affords(images * AI_CLIENT_IMAGE):
+        if not renderings.affords(images * AI_CLIENT_IMAGE):
             return web.json_response({"message": "You do not have enough credits."}, status=402)
         fate = exchange.fate
         if self._services.is_filtered(texts(content, wanted=True)):
             fate = replace(fate, error="The prompt was flagged by the content filter.")
         pictures = tuple(self._picture(content) for _ in range(images))
-        work = works.start("ai-client", str(content["engine"]), pictures, AI_CLIENT_IMAGE, fate)
+        rendering = renderings.start("ai-client", str(content["engine"]), pictures, AI_CLIENT_IMAGE, fate)
         entry = Entry(
-            guid=work.guid,
-            response_guid=works.new_guid(),
-            names=tuple(works.new_guid() for _ in work.plates),
+            guid=rendering.guid,
+            response_guid=renderings.new_guid(),
+            names=tuple(renderings.new_guid() for _ in rendering.plates),
             content=content,
-            work=work,
+            rendering=rendering,
             created_at=timestamp(time.time()),
         )
-        for name, plate in zip(entry.names, work.plates, strict=True):
+        for name, plate in zip(entry.names, rendering.plates, strict=True):
             self._stored[name] = Stored(plate, fate.misses)
         thread.entries.append(entry)
         return answer(request_entry(thread, entry, waiting=True), status=201)
@@ -135,11 +135,11 @@ class AiClient:
             return missing()
         listed: list[Json] = []
         for entry in thread.entries:
-            over = await self._services.works.settle(entry.work)
+            over = await self._services.renderings.settle(entry.rendering)
             listed.append(request_entry(thread, entry, waiting=not over))
-            if over and entry.work.fate.error is None and not entry.work.fate.silent:
+            if over and entry.rendering.fate.error is None and not entry.rendering.fate.silent:
                 listed.append(self._response_entry(thread, entry))
-            elif not over and entry.work.fate.early:
+            elif not over and entry.rendering.fate.early:
                 listed.append(self._early_entry(thread, entry))
         return answer(listed)
 
@@ -171,14 +171,14 @@ class AiClient:
             prompt=", ".join(texts(content, wanted=True)),
             negative=", ".join(texts(content, wanted=False)),
             style=str(content.get("style") or ""),
-            seed=self._services.works.new_seed(),
+            seed=self._services.renderings.new_seed(),
             width=int(width),
             height=int(height),
         )
 
     def _response_entry(self, thread: Thread, entry: Entry) -> dict[str, Json]:
         images: list[Json] = []
-        for name, length in zip(entry.names, entry.work.lengths, strict=True):
+        for name, length in zip(entry.names, entry.rendering.lengths, strict=True):
             url = f"{self._services.url}/storage/{VERSION_CODE}/{name}.png"
             images.append(
                 {
@@ -188,7 +188,7 @@ class AiClient:
                     "filesize": length,
                 }
             )
-        whole, rest = divmod(entry.work.credits, 1000)
+        whole, rest = divmod(entry.rendering.credits, 1000)
         return {
             "guid": entry.response_guid,
             "thread_guid": thread.guid,
@@ -196,12 +196,12 @@ class AiClient:
             "error": "None",
             "content": images,
             "waiting_response": False,
-            "credits": whole if not rest else entry.work.credits / 1000,
-            "created_at": timestamp(entry.work.ended_at),
+            "credits": whole if not rest else entry.rendering.credits / 1000,
+            "created_at": timestamp(entry.rendering.ended_at),
         }
 
     def _early_entry(self, thread: Thread, entry: Entry) -> dict[str, Json]:
-        percent = entry.work.percent(self._services.now())
+        percent = entry.rendering.percent(self._services.now())
         return {
             "guid": entry.response_guid,
             "thread_guid": thread.guid,
@@ -219,7 +219,7 @@ def request_entry(thread: Thread, entry: Entry, *, waiting: bool) -> dict[str, J
         "guid": entry.guid,
         "thread_guid": thread.guid,
         "type": "request",
-        "error": (entry.work.error if entry.work.over else None) or "None",
+        "error": (entry.rendering.error if entry.rendering.over else None) or "None",
         "content": entry.content,
         "waiting_response": waiting,
         "credits": 0,

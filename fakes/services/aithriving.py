@@ -6,10 +6,8 @@ from base64 import b64encode
 
 from aiohttp import web
 
-from bot.providers.base import Json
-from fakes.services.exchange import EXCHANGE, REFUSED, Services
-from fakes.services.pictures import Picture
-from fakes.services.rules import (
+from fakes.services.call_log import Json
+from fakes.services.contract import (
     ASPECT_RATIOS,
     CLIP_GUIDANCE,
     CORE,
@@ -20,6 +18,8 @@ from fakes.services.rules import (
     basic_price,
     fits_grid,
 )
+from fakes.services.exchange import EXCHANGE, REFUSED, Services
+from fakes.services.pictures import Picture
 
 BASIC_PROMPT_LIMIT = 2_000
 CORE_PROMPT_LIMIT = 10_000
@@ -60,7 +60,7 @@ class Aithriving:
 
     def _picture(self, body: dict[str, Json], negative: str) -> Picture:
         width, height = body["width"], body["height"]
-        seed = body.get("seed") or self._services.works.new_seed()
+        seed = body.get("seed") or self._services.renderings.new_seed()
         assert isinstance(width, int)
         assert isinstance(height, int)
         assert isinstance(seed, int)
@@ -74,19 +74,19 @@ class Aithriving:
         )
 
     async def _make(self, request: web.Request, engine: str, picture: Picture, price: int) -> web.Response:
-        works = self._services.works
-        if not works.affords(price):
+        renderings = self._services.renderings
+        if not renderings.affords(price):
             return refuse(request, "Insufficient credits.")
         if self._services.is_filtered([picture.prompt]):
             return refuse(request, "The prompt was flagged by our content moderation system.")
         fate = request[EXCHANGE].fate
-        work = works.start("aithriving", engine, (picture,), price, fate)
-        await works.ended(work)
-        if work.error is not None:
-            return refuse(request, work.error)
-        if not work.lengths:
+        rendering = renderings.start("aithriving", engine, (picture,), price, fate)
+        await renderings.ended(rendering)
+        if rendering.error is not None:
+            return refuse(request, rendering.error)
+        if not rendering.lengths:
             return web.json_response({"code": 0, "message": "success", "data": {}})
-        painted = await self._services.gallery.paint(work.plates[0])
+        painted = await self._services.gallery.paint(rendering.plates[0])
         data: dict[str, Json] = {"image": b64encode(painted).decode(), "seed": picture.seed}
         if fate.finish_reason is not None:
             data["finish_reason"] = fate.finish_reason

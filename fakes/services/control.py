@@ -1,26 +1,53 @@
-"""How a stand-in in a process of its own is told what to do, and asked what it saw.
+"""The control endpoint of a stand-in that runs in a process of its own: set faults, read calls and bills.
 
-It wants no key, so it is for tests and for trying things out; the stand-in that a bot serves as a demo is closed.
+It needs no key, so it is for tests and local use only. The stand-in that serves the demo does not have it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from aiohttp import web
 
-from bot.providers.base import Json
-from fakes.services.orders import fault_from, pair
+from fakes.services.call_log import Bill, Call, Json
+from fakes.services.fault_json import fault_from, pair
+from fakes.services.faults import Fault
+from fakes.services.rendering import Renderings
 
-if TYPE_CHECKING:
-    from fakes.services.server import StandIn
+
+class Controlled(Protocol):
+    """What the control endpoint uses of a stand-in."""
+
+    calls: list[Call]
+    latency: tuple[float, float]
+    rate: float | None
+    keys: frozenset[str] | None
+
+    @property
+    def bills(self) -> list[Bill]: ...
+
+    @property
+    def charged(self) -> int: ...
+
+    @property
+    def renderings(self) -> Renderings: ...
+
+    def misbehave(self, *faults: Fault) -> None: ...
+
+    def behave(self) -> None: ...
+
+    def release(self) -> None: ...
+
+    def finish(self, guid: str) -> None: ...
+
+    def finish_all(self) -> int: ...
 
 
 class Control:
-    """``GET /_control`` gives calls and bills; ``POST /_control`` takes an object of orders, all of them optional."""
+    """``GET /_control`` returns calls and bills; ``POST /_control`` takes an object of orders, all of them optional."""
 
-    def __init__(self, stand_in: StandIn) -> None:
+    def __init__(self, stand_in: Controlled) -> None:
         self._stand_in = stand_in
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
@@ -33,13 +60,15 @@ class Control:
         if not since.isdecimal():
             raise web.HTTPBadRequest(text="since must be the number of a call")
         stand_in = self._stand_in
-        works: list[Json] = [
-            {"guid": work.guid, "provider": work.provider, "engine": work.engine, "over": work.over}
-            for work in stand_in.works.by_guid.values()
+        renderings: list[Json] = [
+            {"guid": rendering.guid, "provider": rendering.provider, "engine": rendering.engine, "over": rendering.over}
+            for rendering in stand_in.renderings.by_guid.values()
         ]
         calls: list[Json] = [call.to_json() for call in stand_in.calls if call.number > int(since)]
         bills: list[Json] = [bill.to_json() for bill in stand_in.bills]
-        return web.json_response({"calls": calls, "bills": bills, "works": works, "charged": stand_in.charged})
+        return web.json_response(
+            {"calls": calls, "bills": bills, "renderings": renderings, "charged": stand_in.charged}
+        )
 
     async def command(self, request: web.Request) -> web.Response:
         """Carry out the orders, in the order of this method; 400 says which one is not understood.
@@ -80,7 +109,7 @@ class Control:
         return done
 
     def _set_seconds(self, value: Json) -> None:
-        self._stand_in.works.seconds = None if value is None else pair(value)
+        self._stand_in.renderings.seconds = None if value is None else pair(value)
 
     def _set_latency(self, value: Json) -> None:
         self._stand_in.latency = pair(value)
@@ -96,7 +125,7 @@ class Control:
     def _set_balance(self, value: Json) -> None:
         if value is not None and not isinstance(value, int):
             raise ValueError("balance must be whole millicredits, or null")
-        self._stand_in.works.balance = value
+        self._stand_in.renderings.balance = value
 
     def _misbehave(self, value: Json) -> int:
         faults = [fault_from(order) for order in (value if isinstance(value, list) else [value])]

@@ -1,4 +1,4 @@
-"""One request on its way through the stand-in, and what all its services share."""
+"""One request in the stand-in, and the state that its services share."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from fakes.services.call_log import Call
 from fakes.services.pictures import Gallery
-from fakes.services.records import Call
-from fakes.services.works import Fate, Works
+from fakes.services.rendering import Fate, Renderings
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class Services:
     ``remember`` is how many threads are kept; None: all.
     """
 
-    works: Works
+    renderings: Renderings
     gallery: Gallery
     executor: Executor
     chance: random.Random
@@ -42,7 +42,7 @@ class Services:
         return asyncio.get_running_loop().time()
 
     def is_filtered(self, texts: list[str]) -> bool:
-        """Whether the content filter minds one of these texts."""
+        """Whether the content filter refuses one of these texts."""
         words = re.findall(r"[a-z]+", " ".join(texts).lower())
         return not self.filtered_words.isdisjoint(words)
 
@@ -51,7 +51,7 @@ class Services:
 
 
 class RateLimit:
-    """Lets ``rate`` requests a second through, and a second's worth at once."""
+    """A token bucket: ``rate`` requests a second, with bursts of one second's worth."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
@@ -60,7 +60,7 @@ class RateLimit:
         self._at: float | None = None
 
     def wait(self, now: float) -> int:
-        """0 and one request is let through; else the whole seconds after which to come again."""
+        """0 if a request is allowed (and counted); otherwise the whole seconds to wait."""
         if self._at is not None:
             self._left = min(self._full, self._left + (now - self._at) * self.rate)
         self._at = now
@@ -72,7 +72,7 @@ class RateLimit:
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """A request, the record of it, and how to do what it asks."""
+    """A request, its record in the log, and its handler."""
 
     request: web.Request
     call: Call
@@ -82,7 +82,7 @@ class Exchange:
     do: Callable[[web.Request], Awaitable[web.Response]]
 
     async def proceed(self) -> web.Response:
-        """Do what was asked, as a well-behaved service does, and note whether it was accepted."""
+        """Carry out the request as a healthy service does, and record whether it was accepted."""
         response = await self.do(self.request)
         refused = self.request.get(REFUSED, False)
         self.call.accepted = response.status < 400 and not refused
@@ -91,4 +91,4 @@ class Exchange:
 
 EXCHANGE = web.RequestKey("exchange", Exchange)
 REFUSED = web.RequestKey("refused", bool)
-"""Set by a service that says no with the status 200."""
+"""Set by a service that refuses with status 200."""

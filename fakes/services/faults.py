@@ -1,4 +1,4 @@
-"""The ways in which the stand-in can be told to misbehave.
+"""Faults of the stand-in.
 
 A :class:`Fault` says where and how often; its act says what happens there. An act with ``after_doing`` first does
 what was asked (and charges for it), and only then goes wrong.
@@ -17,11 +17,10 @@ from socket import SO_LINGER, SOL_SOCKET
 
 from aiohttp import web
 
-from bot.providers.base import Json
+from fakes.services.call_log import Call, Json
 from fakes.services.exchange import Exchange
 from fakes.services.pictures import Alteration
-from fakes.services.records import Call
-from fakes.services.works import Fate
+from fakes.services.rendering import Fate
 
 Act = Callable[[Exchange], Awaitable[web.StreamResponse]]
 Change = Callable[[Json], Json]
@@ -29,10 +28,10 @@ Change = Callable[[Json], Json]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong, and where.
+    """What goes wrong, and at which calls.
 
     ``route`` is a route's name, with ``*`` for any text: ``ai-client.entry``, ``aithriving.*``. ``act`` is one of the
-    classes below, any callable that is handed the exchange, or a :class:`Fate` for the work that the call starts.
+    classes below, any callable that is handed the exchange, or a :class:`Fate` for the rendering that the call starts.
     ``times`` is how many calls it hits (None: all), after the first ``skip`` ones. ``match`` narrows the calls.
     Of several faults for a call the one that was added first acts, alone.
     """
@@ -61,7 +60,7 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """No answer comes until the stand-in is told to release or is stopped; then the connection is reset."""
+    """No answer until the stand-in is released or stopped; then the connection is reset."""
 
     after_doing: bool = False
 
@@ -197,7 +196,7 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class Spoil:
-    """It is done, and the image in the answer is changed, in a download or as base64: see spoilt.py."""
+    """It is done, and the image in the answer is changed, in a download or as base64: see image_variants.py."""
 
     alter: Alteration
     content_type: str | None = None

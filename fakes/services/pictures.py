@@ -1,4 +1,4 @@
-"""What a picture is asked to be, who paints it, and where the painted ones are kept for download."""
+"""The images: what was requested, the painter, and the gallery for downloads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stand-in itself: one loopback server that speaks for all the image services."""
+"""The stand-in: one loopback server that plays all the image services."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bot.providers.base import Json
 from fakes.services import aithriving
 from fakes.services.ai_client import AiClient
 from fakes.services.aithriving import Aithriving
+from fakes.services.call_log import Bill, Call, Json, drop_oldest
 from fakes.services.control import Control
 from fakes.services.exchange import EXCHANGE, Exchange, RateLimit, Services
 from fakes.services.faults import Fault
 from fakes.services.pictures import Gallery, Painter, painted
-from fakes.services.records import Bill, Call, drop_oldest
-from fakes.services.works import Fate, Works
+from fakes.services.rendering import Fate, Renderings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -36,7 +35,7 @@ FREE_ROUTES = frozenset({"ai-client.image", "ai-client.thumbnail", "ai-client.lo
 
 @dataclass(slots=True)
 class Armed:
-    """A fault that waits for its calls; ``left`` is None where it never stops."""
+    """A fault waiting for calls; ``left`` is None if it never stops."""
 
     fault: Fault
     skip: int
@@ -44,7 +43,7 @@ class Armed:
 
 
 def host_of(request: web.Request) -> str | None:
-    """The host that a request names, without its port; None where that cannot be read."""
+    """The host that a request names, without the port; None if it cannot be parsed."""
     try:
         return urlsplit(f"//{request.host}").hostname
     except ValueError:
@@ -52,15 +51,15 @@ def host_of(request: web.Request) -> str | None:
 
 
 class StandIn:
-    """All three image services on a loopback port.
+    """All three image services on one loopback port.
 
     ``seconds`` is how long a picture takes, from and to, drawn by ``seed``; (0, 0): no time at all; None: until
     :meth:`finish` or :meth:`finish_all` says so. ``latency`` is how long any answer takes, in seconds, from and to.
     ``rate`` is how many API requests a second each provider takes before it answers 429. ``keys`` are the keys that
     are accepted; None: any. ``balance`` is the account's millicredits; None: no end of them. ``painter`` makes the
     pictures; :func:`~fakes.services.flat` is the quick one for tests. ``control``: whether orders are taken over
-    HTTP. ``remember`` is how many of the latest calls, bills, works and threads it keeps; None: all, so that a test can
-    count them.
+    HTTP. ``remember`` is how many of the latest calls, bills, renderings and threads it keeps; None: all, for tests
+    that count them.
     """
 
     def __init__(
@@ -81,9 +80,9 @@ class StandIn:
         chance = random.Random(seed)
         self._executor = ThreadPoolExecutor(painters, thread_name_prefix="painter")
         gallery = Gallery(painter, self._executor)
-        works = Works(gallery, seconds, chance, remember)
-        works.balance = balance
-        self._services = Services(works, gallery, self._executor, chance, fate or Fate(), remember=remember)
+        renderings = Renderings(gallery, seconds, chance, remember)
+        renderings.balance = balance
+        self._services = Services(renderings, gallery, self._executor, chance, fate or Fate(), remember=remember)
         self.latency = latency
         self.rate = rate
         self.keys = keys
@@ -107,12 +106,12 @@ class StandIn:
     @property
     def bills(self) -> list[Bill]:
         """Everything that was charged, in order."""
-        return self._services.works.bills
+        return self._services.renderings.bills
 
     @property
-    def works(self) -> Works:
+    def renderings(self) -> Renderings:
         """What is being made and what was made."""
-        return self._services.works
+        return self._services.renderings
 
     @property
     def services(self) -> Services:
@@ -122,7 +121,7 @@ class StandIn:
     @property
     def charged(self) -> int:
         """All bills together, in millicredits."""
-        return self.works.charged
+        return self.renderings.charged
 
     def calls_to(self, route: str) -> list[Call]:
         """The calls to a route, by its exact name."""
@@ -139,26 +138,26 @@ class StandIn:
         return self.calls_to(route)
 
     def misbehave(self, *faults: Fault) -> None:
-        """Arm these faults, behind those that are armed already."""
+        """Add these faults after the existing ones."""
         self._armed += [Armed(fault, fault.skip, fault.times) for fault in faults]
 
     def behave(self) -> None:
-        """Disarm all faults and let go of what hangs."""
+        """Remove all faults and release what hangs."""
         self._armed.clear()
         self.release()
 
     def release(self) -> None:
-        """Let go of the calls that hang now."""
+        """Release the calls that hang now."""
         self._released.set()
         self._released = asyncio.Event()
 
     def finish(self, guid: str) -> None:
-        """Let the work with this guid (of the request entry) end now. Raises KeyError."""
-        self.works.finish(guid)
+        """End the rendering with this guid (of the request entry) now. Raises KeyError."""
+        self.renderings.finish(guid)
 
     def finish_all(self) -> int:
-        """Let everything end that is being made; returns how many pieces of work."""
-        return self.works.finish_all()
+        """End all unfinished renderings; returns how many."""
+        return self.renderings.finish_all()
 
     # -- running it
 
@@ -179,9 +178,9 @@ class StandIn:
         self._services.url = f"http://{bound[0]}:{bound[1]}"
 
     async def stop(self) -> None:
-        """Stop listening and drop what is unfinished."""
+        """Stop listening and cancel what is unfinished."""
         self._released.set()
-        await self.works.close()
+        await self.renderings.close()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

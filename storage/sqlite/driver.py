@@ -1,7 +1,7 @@
-"""A connection whose statements take one trip to its thread each, and not one for every step of them.
+"""A connection that runs each statement in one trip to its thread.
 
-SQLAlchemy's adapter asks the driver for a cursor, to execute, for the rows, and to close; each of these wakes a thread
-and then the event loop, which takes longer than most statements. Here the first three are one, and the last is none.
+SQLAlchemy's adapter asks the driver for a cursor, to execute, for the rows, and to close. Each of these wakes a thread
+and then the event loop, which takes longer than most statements. Here the first three are one trip, the last is none.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 class Connection(aiosqlite.Connection):
     """Opened by awaiting it, like its parent.
 
-    The first statement begins a transaction in the same trip; what there is not to end takes no trip at all.
+    The first statement begins a transaction in the same trip. Without one, commit and rollback make no trip.
     """
 
     def __init__(self, database: str, *, begin: str, pragmas: Iterable[str], **options: Any) -> None:
@@ -33,7 +33,7 @@ class Connection(aiosqlite.Connection):
             return connection
 
         super().__init__(opened, 64)
-        # A thread that is left over must not hold up the end of the process.
+        # A leftover thread must not keep the process alive.
         self._thread.daemon = True
         self._begin = begin
         self._begun = False
@@ -42,7 +42,7 @@ class Connection(aiosqlite.Connection):
         return Cursor(self)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do this in the connection's thread, in a transaction. Raises what it raises, and ValueError once closed."""
+        """Run this in the connection's thread, in a transaction. Raises what it raises, and ValueError once closed."""
         begins, self._begun = not self._begun, True
 
         def begun() -> T:
@@ -66,7 +66,7 @@ class Connection(aiosqlite.Connection):
 
 
 class Cursor:
-    """What the adapter needs of a cursor. All rows are here when a statement is done."""
+    """The part of a cursor that the adapter needs. All rows are fetched with the statement."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -105,7 +105,7 @@ class Cursor:
 
 
 def connection(database: str, *, begin: str, pragmas: Iterable[str], **options: Any) -> Connection:
-    """A connection that is not open yet, with how it is set up and how its transactions begin.
+    """A connection that is not open yet, with its pragmas and the statement that begins a transaction.
 
     The other options are those of :func:`sqlite3.connect`.
     """

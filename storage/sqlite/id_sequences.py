@@ -1,7 +1,7 @@
-"""The ids that were handed out: SQLite's own record of the last one of each table, which must never go back.
+"""The last id that each table gave, as SQLite records it. It must never decrease.
 
-An id stands on cards, in buttons and in the names of files long after its row is gone. Whoever got it again would act
-on another person's job.
+An id is on cards, in buttons and in file names long after its row is gone. If it were given again, an old button would
+act on another person's job.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from storage import tables
 NEVER_REUSED = tuple(
     table.name for table in tables.metadata.sorted_tables if table.dialect_options["sqlite"]["autoincrement"]
 )
-"""The tables in which no id is ever given twice."""
+"""The tables that never give an id twice."""
 
-# What is given after a copy was made and before it is put back, where nothing tells how much that was.
+# Ids that may have been given between a backup and its restore, if nothing tells how many.
 _LEFT_OUT = 1_000_000
-# The present file may be gone, or be a new one, or one copy is put back twice. So each restore also begins above all
-# that could have been given until then: more ids a second than any bot has ever given for long, since before the first.
+# The current file may be missing or new, or a backup is restored twice. So each restore also starts above every id that
+# could have been given by then: more ids a second than any bot gives for long, counted from before the first one.
 _MOST_A_SECOND = 4
 _BEFORE_THE_FIRST = 1_735_689_600  # 2025-01-01, Unix seconds
 
 
 def last_ids(path: Path) -> dict[str, int]:
-    """The last id that each table of the file has given; nothing if it is not there or cannot be read. Blocks.
+    """The last id that each table of the file gave; empty if the file is missing or cannot be read. Blocks.
 
-    The file and what is beside it stay as they are: what stands in its log alone is not seen.
+    Nothing is written, so ids that are only in the log are not seen.
     """
     try:
         address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
@@ -42,7 +42,7 @@ def last_ids(path: Path) -> dict[str, int]:
 
 
 def recorded(connection: Connection) -> dict[str, int]:
-    """The last id that each table has given, by this transaction."""
+    """The last id that each table gave, as seen in this transaction."""
     found = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE name = 'sqlite_sequence'").first()
     if found is None:
         return {}
@@ -51,20 +51,20 @@ def recorded(connection: Connection) -> dict[str, int]:
 
 
 def raise_to(connection: Connection, least: Mapping[str, int]) -> None:
-    """Have each of these tables go on above its id at least; those that are none of ours any more are left out."""
+    """Make each of these tables continue above its id; tables that no longer exist are ignored."""
     for name, last in least.items():
         if name not in NEVER_REUSED:
             continue
         changed = connection.exec_driver_sql(
             "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (last, name)
         )
-        # A table that never had a row has no record yet.
+        # A table that never had a row has no record.
         if changed.rowcount == 0:
             connection.exec_driver_sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (name, last))
 
 
-def pass_over(connection: Connection, given: Mapping[str, int], at: int) -> None:
-    """Go on above every id that could have been given until `at` (Unix milliseconds), and well above those `given`."""
+def skip_past(connection: Connection, given: Mapping[str, int], at: int) -> None:
+    """Continue above every id that could have been given until `at` (Unix milliseconds), and well above `given`."""
     own = recorded(connection)
     possible = (at // 1000 - _BEFORE_THE_FIRST) * _MOST_A_SECOND
     raise_to(

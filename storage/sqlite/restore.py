@@ -1,8 +1,8 @@
-"""Putting a copy of the database back, so that nothing is paid for twice on its word.
+"""Restores a backup of the database without paying for anything twice.
 
-The bot went on after the copy was made: what is unfinished in it was sent, finished and shown meanwhile, or was not.
-Nobody can tell, so none of it is taken up. All is done on a file aside, and one renaming at the end makes it the
-database: whatever happens before, the present one stays.
+The bot went on after the backup was made, so whether the unfinished requests in it were sent, finished or shown is
+unknown, and none of them is continued. Everything is done on a second file, which replaces the database at the end by
+one rename; if anything fails before, the current database stays.
 """
 
 from __future__ import annotations
@@ -18,27 +18,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
 from storage.database import Database, database_url
-from storage.errors import StorageError
+from storage.errors import Fault, StorageError
 from storage.files import make_folder, put_in_place
 from storage.migrations import known_versions
 from storage.pools import apart
-from storage.records import UNFINISHED, EventReason, JobStatus, SubmissionStatus
+from storage.records import UNFINISHED, DeliveryReason, EventReason, JobStatus, SubmissionStatus
 from storage.sqlite import backups, id_sequences
 from storage.sqlite import connection as sqlite
 from storage.sqlite.upgrade import upgrade, version_of
 from storage.submissions import end_free
-
-WHY = "put back from a copy"
 
 _JOBS = tables.jobs.c
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What became of what was unfinished in a copy.
+    """What became of unfinished work in a backup.
 
-    `unknown` submissions cost nothing any more; the authors of `told` jobs are told so at the next start; `kept` jobs
-    had finished, and were probably shown after the copy was made.
+    `unknown` submissions are not charged; the authors of `told` jobs are told at the next start; `kept` jobs had
+    finished and were probably shown after the backup was made.
     """
 
     unknown: int
@@ -47,10 +45,10 @@ class Restored:
 
 
 async def restore(path: Path, copy: Path, *, aside: Path, problems: Sequence[dict[str, Any]], at: int) -> Restored:
-    """Make a copy the database at `path`, keeping the present one as `aside`.
+    """Make a copy the database at `path`, and keep the current one as `aside`.
 
-    `problems` are the stored texts for the cards of what was unfinished, `at` is Unix milliseconds (UTC). Only the
-    holder of the InstanceLock may call it. Raises StorageError: then the present database is as it was.
+    `problems` are the stored texts for the cards of unfinished jobs, `at` is in Unix milliseconds (UTC). Only the
+    holder of the InstanceLock may call it. Raises StorageError and leaves the current database as it was then.
     """
     half = path.with_name(f"{path.name}{backups.RESTORING}")
     try:
@@ -64,24 +62,24 @@ async def restore(path: Path, copy: Path, *, aside: Path, problems: Sequence[dic
 
 
 def _prepare(path: Path, copy: Path, half: Path) -> None:
-    """Make the file aside: the copy, found to be whole, of the version of today."""
-    with sqlite.usable(copy.parent):
+    """Make the second file: the copy, checked and migrated."""
+    with sqlite.translated_os_errors(copy.parent):
         if not copy.is_file():
-            raise StorageError(f"There is no file {copy}.")
+            raise StorageError(Fault.FILE_MISSING, path=copy)
         if path.exists() and copy.samefile(path):
-            raise StorageError(f"{copy} is the present database itself: name a copy of it.")
+            raise StorageError(Fault.COPY_IS_THE_DATABASE, path=copy)
     known = known_versions()
     version = version_of(copy, known)
     if version is None:
-        raise StorageError(f"{copy} is empty: there is nothing in it to put back.")
-    with sqlite.usable(path.parent):
+        raise StorageError(Fault.COPY_EMPTY, path=copy)
+    with sqlite.translated_os_errors(path.parent):
         make_folder(path.parent)
         backups.remove(half)
     backups.duplicate(copy, half)
     try:
         backups.check(half)
     except StorageError as error:
-        raise StorageError(f"{copy} is damaged: it was not put back.") from error
+        raise StorageError(Fault.COPY_DAMAGED, path=copy) from error
     if version != known[-1]:
         upgrade(half)
 
@@ -91,8 +89,8 @@ async def _settle(half: Path, given: Mapping[str, int], problems: Sequence[dict[
     try:
         async with database.write() as tx:
             restored = await _end_what_is_open(tx, problems, at)
-            # Ids that were given after the copy was made stand on cards that people still press.
-            await tx.run_sync(id_sequences.pass_over, given, at)
+            # Ids given after the copy was made are on cards with buttons that people still press.
+            await tx.run_sync(id_sequences.skip_past, given, at)
             return restored
     finally:
         await database.close()
@@ -101,29 +99,32 @@ async def _settle(half: Path, given: Mapping[str, int], problems: Sequence[dict[
 async def _end_what_is_open(tx: AsyncConnection, problems: Sequence[dict[str, Any]], at: int) -> Restored:
     jobs = update(tables.jobs)
     ready, proposed = _JOBS.status == JobStatus.READY.value, _JOBS.status == JobStatus.PROPOSED.value
-    note = f"kept: {WHY}, and may have been shown before"
-    kept = await tx.execute(jobs.where(ready).values(status=JobStatus.KEPT.value, delivery_note=note, updated_at=at))
+    undelivered = await tx.execute(
+        jobs.where(ready).values(
+            status=JobStatus.UNDELIVERED.value, delivery_reasons=[DeliveryReason.RESTORED], updated_at=at
+        )
+    )
     await tx.execute(jobs.where(proposed).values(status=JobStatus.LAPSED.value, ended_at=at, updated_at=at))
     unknown = await end_free(
         tx, UNFINISHED, SubmissionStatus.UNKNOWN, at=at, why=EventReason.RESTORED, problems=problems
     )
-    # The card of such a job may show its images by now, so it is left alone and the news comes in a message of its own.
-    await tx.execute(jobs.where(ready).values(message_id=None, delivery_nonce=None))
+    # The card of such a job may show its images by now, so it is left alone and a new message tells the author.
+    await tx.execute(jobs.where(ready).values(message_id=None, attempting=None))
     await tx.execute(jobs.values(interaction_token=None, token_expires_at=None))
     told_jobs = (await tx.execute(select(func.count()).select_from(tables.jobs).where(ready))).scalar_one()
-    return Restored(unknown=unknown, told=int(told_jobs), kept=int(kept.rowcount))
+    return Restored(unknown=unknown, told=int(told_jobs), kept=int(undelivered.rowcount))
 
 
 def _take_its_place(path: Path, half: Path, aside: Path) -> None:
-    with sqlite.plainly(half), closing(sqlite.connect(half)) as connection:
-        # Everything into the one file, since its log would not go with it.
+    with sqlite.translated_errors(half), closing(sqlite.connect(half)) as connection:
+        # Move the log into the file, because only the file is renamed.
         connection.execute("PRAGMA journal_mode = DELETE")
-    with sqlite.usable(path.parent):
+    with sqlite.translated_os_errors(path.parent):
         if path.exists():
             backups.set_aside(path, aside)
         put_in_place(half, path)
 
 
 def _clear(half: Path) -> None:
-    with sqlite.usable(half.parent):
+    with sqlite.translated_os_errors(half.parent):
         backups.remove(half)

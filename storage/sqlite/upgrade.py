@@ -1,4 +1,4 @@
-"""The version that a database file has, and how it is brought up to date: SQLite's and Alembic's side of it."""
+"""Reads the version of a database file and brings it up to date with Alembic."""
 
 from __future__ import annotations
 
@@ -8,61 +8,59 @@ from pathlib import Path
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from storage.errors import StorageError
+from storage.errors import Fault, StorageError
 from storage.migrations import FOLDER, known_versions
-from storage.migrations import upgrade as take_steps
+from storage.migrations import upgrade as run_migrations
 from storage.sqlite import connection as sqlite
 from storage.sqlite import id_sequences
 
 
 def version_of(path: Path, known: tuple[str, ...]) -> str | None:
-    """The version that the file records; None for no file or an empty one.
+    """The version that the file records; None if it is missing or empty.
 
     Raises StorageError for the database of another program or of a newer version. Blocks.
     """
     if not path.exists():
         return None
-    with sqlite.plainly(path), closing(sqlite.connect(path)) as connection:
+    with sqlite.translated_errors(path), closing(sqlite.connect(path)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not tables:
             return None
         if "alembic_version" not in tables:
-            raise StorageError(f"{path} is the database of another program.")
+            raise StorageError(Fault.OTHER_PROGRAM, path=path)
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     version = None if row is None else str(row[0])
     if version not in known:
-        raise StorageError(f"The database {path} was written by a newer version of Easel: update the program.")
+        raise StorageError(Fault.NEWER_VERSION, path=path)
     return version
 
 
 def check_current(path: Path) -> None:
     """Raise StorageError unless the file is a database of this program's version. Blocks."""
-    with sqlite.usable(path.parent):
+    with sqlite.translated_os_errors(path.parent):
         known = known_versions()
         version = version_of(path, known)
     if version != known[-1]:
-        raise StorageError(f"The database {path} is not up to date: migrate it first.")
+        raise StorageError(Fault.OUTDATED, path=path)
 
 
 def upgrade(path: Path, folder: Path = FOLDER) -> None:
-    """Take the missing steps, and record them, in one transaction, making the file if there is none.
+    """Run and record the missing migrations in one transaction; makes the file if it is missing.
 
-    Raises StorageError: nothing is changed then. Blocks.
+    Raises StorageError and changes nothing then. Blocks.
     """
     engine = create_engine("sqlite://", creator=lambda: sqlite.connect(path, make=True), poolclass=NullPool)
     sqlite.prepare(engine, sqlite.MIGRATOR, "BEGIN IMMEDIATE")
     try:
-        with sqlite.plainly(path), engine.begin() as connection:
+        with sqlite.translated_errors(path), engine.begin() as connection:
             given = id_sequences.recorded(connection)
-            take_steps(connection, folder)
-            # A table that a step rebuilds would go on from its highest row, which is not the last it ever had.
+            run_migrations(connection, folder)
+            # A rebuilt table would continue from its highest id, which may be lower than the last one it gave.
             id_sequences.raise_to(connection, given)
             if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
-                raise ValueError("rows would point at rows that are not there")
+                raise ValueError("rows would reference rows that do not exist")
     except StorageError:
         raise
     except Exception as error:
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
-        raise StorageError(
-            f"The database {path} could not be brought up to date ({reason}). It is unchanged."
-        ) from error
+        raise StorageError(Fault.UPGRADE_FAILED, path=path, reason=reason) from error

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import polling
-from benchmarks.scenarios import SCENARIOS, Scenario
-from benchmarks.simulation import Outcome, Says, at_fixed_interval, easel, every, oracle, simulate
+from benchmarks.duration_scenarios import SCENARIOS, Scenario
+from benchmarks.poll_simulation import Outcome, Says, at_fixed_interval, easel, every, oracle, simulate
 from bot.providers.base import ImageRequest, Size, WeightedText
 from storage.database import Database, migrate
 from tests.doubles.past import done

@@ -12,7 +12,7 @@ from discord import utils
 
 from chaos.bot import subject_to
 from chaos.conditions import Conditions
-from chaos.machine import DAY
+from chaos.machine_faults import DAY
 from storage.files import put_in_place
 
 

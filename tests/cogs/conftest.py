@@ -1,4 +1,21 @@
-"""The whole bot on a Discord in memory, with the real worker and adapters before a stand-in for the image services."""
+"""Studio: the whole bot on SimCord, a Discord in memory, with the real worker and the image services' stand-in.
+
+Use it for commands, buttons, forms and cards: what a person does, and what they see.
+
+    async def test_again(studio: Studio) -> None:
+        result = await studio.imagine(prompt="a fox")          # ada runs /imagine; studio.ben, studio.admin: others
+        await studio.finish()                                  # until the worker has nothing left to do
+        again = await studio.press(studio.ben, card(result), "Again")
+        assert told(again).private
+
+* ``card(result)`` is the message that answers, ``told(result)`` the private notice; both give ``text``, ``labels`` and
+  ``images``. ``person.slash(channel, name, **options)`` runs any command.
+* ``slow_studio``: the services render until ``studio.stand_in.finish_all()``. ``make_studio(NAME="value")``: settings.
+* ``studio.env.inject_error(method, path, status=…)`` lets Discord refuse; ``studio.restart()`` is a new process.
+* ``studio.clock`` skips waiting; ``studio.clock.advance(seconds)`` lets time pass.
+* ``forge`` presses a button that nobody was offered.
+* The fixture fails the test if anything but a UserError was raised.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +38,7 @@ from bot.app import Runtime, assembled
 from bot.errors import UserError
 from bot.providers.base import Engine
 from fakes.services import StandIn, flat
-from storage.jobs import Job
+from storage.records import Job
 from tests.doubles.clock import SkippingClock
 
 # Where the clock of this Discord stands; tokens end by it. It moves only when a test moves it.

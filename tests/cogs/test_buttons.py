@@ -8,12 +8,17 @@ import pytest
 import simcord
 from sqlalchemy import select, update
 
+from bot.jobs import results, service, store
+from bot.jobs import view as job_view
 from bot.providers.base import ImageRequest, WeightedText
 from bot.ui.buttons import ACTIONS
+from bot.ui.cards import job as cards
+from storage import images as image_rows
 from storage import jobs as rows
 from storage import tables, threads
-from storage.jobs import JobStatus
+from storage.records import JobStatus, SubmissionStatus
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Shown, Studio, card, forge, told
+from tests.doubles.texts import shows
 
 
 async def finished(studio: Studio, **options: Any) -> simcord.InteractionResult:
@@ -69,8 +74,8 @@ async def test_again_of_a_private_job_is_for_its_author_alone(studio: Studio) ->
     await studio.finish()
     assert card(again).private
     forged = await forge(studio, studio.ben, "again", 1)
-    assert "private job" in told(forged).text
-    assert "private job" in told(await forge(studio, studio.admin, "details", 1)).text
+    assert shows(told(forged).text, job_view.PRIVATE_JOB)
+    assert shows(told(await forge(studio, studio.admin, "details", 1)).text, job_view.PRIVATE_JOB)
 
 
 @pytest.mark.parametrize("private", [True, False])
@@ -89,7 +94,7 @@ async def test_again_of_somebody_elses_result_is_as_private_as_ones_own(studio: 
 
 async def test_again_of_somebody_elses_result_follows_the_server(studio: Studio) -> None:
     first = card(await finished(studio, prompt="a fox"))
-    await studio.admin.slash(studio.channel, "server set", private="never private")
+    await studio.admin.slash(studio.channel, "server set", private="forbidden")
     await studio.ben.slash(studio.channel, "settings set", private=True)
     again = await studio.press(studio.ben, first, "Again")
     await studio.finish()
@@ -112,13 +117,14 @@ async def test_cancel_drops_what_was_not_sent_and_the_rest_is_shown(narrow_studi
     studio = narrow_studio
     result = await waiting(studio)
     said = told(await studio.press(studio.ada, card(result), "Cancel"))
-    assert "1 of 2 requests were cancelled and are free" in said.text
+    assert shows(said.text, service.PARTLY_CANCELLED(dropped=1, requests=cards.requests_text(2)))
     assert card(result).labels == []
     studio.stand_in.finish_all()
     await studio.finish()
     shown = card(result)
     assert len(shown.images) == 1
-    assert "1 of 2 requests cancelled, not charged (a blue car)." in shown.text
+    named = cards.SOME_CANCELLED_NAMED(number=1, requests=cards.requests_text(2), names="a blue car")
+    assert shows(shown.text, named)
     assert "6 credits" in shown.text
     assert len(studio.stand_in.bills) == 1
 
@@ -128,9 +134,9 @@ async def test_cancelling_before_anything_was_sent_is_free(narrow_studio: Studio
     await waiting(studio)
     second = await studio.imagine(studio.ben, "a fox")
     said = told(await studio.press(studio.ben, card(second), "Cancel"))
-    assert "not charged" in said.text
-    await studio.until(lambda: "**Cancelled.**" in card(second).text)
-    assert "Nothing was charged." in card(second).text
+    assert shows(said.text, service.CANCELLED)
+    await studio.until(lambda: shows(card(second).text, cards.CANCELLED))
+    assert shows(card(second).text, cards.NOT_CHARGED)
     assert card(second).labels == ["Again", "Edit", "Details", "Delete"]
 
 
@@ -138,15 +144,15 @@ async def test_only_the_author_or_a_moderator_may_cancel(narrow_studio: Studio) 
     studio = narrow_studio
     result = await waiting(studio)
     refused = told(await studio.press(studio.ben, card(result), "Cancel"))
-    assert "Only the person who asked for it" in refused.text
+    assert shows(refused.text, service.CANCEL_NOT_ALLOWED)
     allowed = told(await studio.press(studio.admin, card(result), "Cancel"))
-    assert "cancelled" in allowed.text
+    assert shows(allowed.text, service.PARTLY_CANCELLED)
 
 
 async def test_too_late_to_cancel_is_an_answer(studio: Studio) -> None:
     result = await finished(studio)
     said = told(await forge(studio, studio.ada, "cancel", 1))
-    assert "Too late" in said.text
+    assert shows(said.text, service.ALREADY_ENDED)
     assert len(card(result).images) == 1
 
 
@@ -156,7 +162,7 @@ async def test_too_late_to_cancel_is_an_answer(studio: Studio) -> None:
 async def test_details_are_for_everybody_who_sees_the_card(studio: Studio) -> None:
     result = await finished(studio, prompt="a fox", seed=7, engine=BASIC, steps=30)
     details = told(await studio.press(studio.ben, card(result), "Details"))
-    for words in ("a fox", "30 steps", "seed 7", "(estimate)", "sent", "finished"):
+    for words in ("a fox", "30 steps", "seed 7", "(estimate)", str(cards.SUBMISSION_STATUS[SubmissionStatus.DONE])):
         assert words in details.text
 
 
@@ -166,7 +172,7 @@ async def test_details_of_a_job_of_another_channel_are_not_told(studio: Studio) 
     result = await studio.ada.slash(elsewhere, "imagine", prompt="mine")
     await studio.finish()
     forged = await forge(studio, studio.ben, "details", 1, on=card(result))
-    assert "another channel" in told(forged).text
+    assert shows(told(forged).text, job_view.OTHER_CHANNEL)
 
 
 # --- Delete -------------------------------------------------------------------------------------------------------
@@ -182,7 +188,7 @@ async def test_delete_asks_and_then_takes_card_and_files_away(studio: Studio) ->
     assert result.response is None
     async with studio.runtime.database.read() as connection:
         job = await rows.get_job(connection, 1)
-        images = await rows.images_of(connection, 1)
+        images = await image_rows.images_of(connection, 1)
     assert job is not None
     assert job.status is JobStatus.DELETED
     assert [image.file for image in images] == [None, None]
@@ -198,7 +204,7 @@ async def test_a_private_card_can_be_deleted_too(studio: Studio) -> None:
 async def test_only_the_author_or_a_moderator_may_delete(studio: Studio) -> None:
     result = await finished(studio)
     refused = told(await studio.press(studio.ben, card(result), "Delete"))
-    assert "Only the person who asked for it" in refused.text
+    assert shows(refused.text, results.DELETE_NOT_ALLOWED)
     assert refused.labels == []
     question = told(await studio.press(studio.admin, card(result), "Delete"))
     await studio.press(studio.admin, question, "Delete for good")
@@ -210,7 +216,7 @@ async def test_deleting_twice_says_that_it_is_gone(studio: Studio) -> None:
     first, second = [told(await studio.press(studio.ada, card(result), "Delete")) for _ in range(2)]
     await studio.press(studio.ada, first, "Delete for good")
     said = await studio.press(studio.ada, second, "Delete for good")
-    assert "no longer exists" in told(said).text
+    assert shows(told(said).text, store.GONE)
 
 
 async def test_a_card_that_somebody_took_away_meanwhile_is_no_error(studio: Studio) -> None:
@@ -243,7 +249,7 @@ async def test_an_unfinished_job_cannot_be_deleted(slow_studio: Studio) -> None:
     await slow_studio.begun()
     question = told(await forge(slow_studio, slow_studio.ada, "delete", 1))
     said = await slow_studio.press(slow_studio.ada, question, "Delete for good")
-    assert "not finished yet" in told(said).text
+    assert shows(told(said).text, store.NOT_FINISHED)
 
 
 # --- what must not happen -----------------------------------------------------------------------------------------
@@ -252,7 +258,7 @@ async def test_an_unfinished_job_cannot_be_deleted(slow_studio: Studio) -> None:
 @pytest.mark.parametrize("job_id", ["999", "0", "9" * 18])
 async def test_a_job_that_is_not_there(studio: Studio, job_id: str) -> None:
     for action in ACTIONS:
-        assert "no longer exists" in told(await forge(studio, studio.ada, action, job_id)).text
+        assert shows(told(await forge(studio, studio.ada, action, job_id)).text, store.GONE)
 
 
 async def test_a_button_of_another_version(studio: Studio) -> None:
@@ -267,7 +273,7 @@ async def test_what_goes_wrong_is_apologised_for_with_the_job_and_logged_once(
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("a made-up fault")
 
-    monkeypatch.setattr(type(studio.runtime.actions), "details", broken)
+    monkeypatch.setattr(results.Results, "detailed", broken)
     caplog.clear()
     said = told(await studio.press(studio.ben, card(result), "Details"))
     assert "something went wrong on our side with job 1" in said.text
@@ -308,13 +314,13 @@ async def test_buttons_work_after_a_restart(studio: Studio) -> None:
 
 async def test_a_job_that_a_restart_cut_off_is_shown_by_the_next_start(studio: Studio) -> None:
     """Sent, never answered: on this service nobody can say what became of it, so it is free and offered again."""
-    studio.stand_in.works.seconds = None
+    studio.stand_in.renderings.seconds = None
     result = await studio.imagine(prompt="a fox")
     await studio.begun()
     await studio.restart()
     await studio.finish()
     shown = card(result)
-    assert "Nothing was charged." in shown.text
+    assert shows(shown.text, cards.NOT_CHARGED)
     assert "Again" in shown.labels
 
 

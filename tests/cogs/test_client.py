@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 import pytest
 
-from storage import state
+from storage import settings
 from tests.cogs.conftest import MakeStudio, Studio, card, told
 
 
@@ -57,7 +57,7 @@ async def test_a_sync_that_discord_refuses_does_not_stop_the_bot(
     studio: Studio, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with studio.runtime.database.write() as tx:
-        await state.put(tx, "commands", {})
+        await settings.set_state(tx, "commands", {})
     studio.env.inject_error("PUT", "/applications/*/commands", status=400, code=50035, times=None)
     await studio.restart()
     assert "commands.not_synced" in caplog.text
@@ -89,7 +89,7 @@ async def test_a_fault_of_ours_is_an_apology_with_a_number_that_the_log_knows(
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("a made-up fault")
 
-    monkeypatch.setattr(type(studio.runtime.client.spending), "credits", broken)
+    monkeypatch.setattr(type(studio.runtime.client.reports), "credits", broken)
     said = told(await studio.ada.slash(studio.channel, "credits")).text
     number = said.split("under the number ")[1].split(";")[0]
     (record,) = [

@@ -7,10 +7,24 @@ from typing import Any
 import pytest
 import simcord
 
+from bot.domain.engines import UNKNOWN_ENGINE
+from bot.domain.options import NEGATIVE, SIZE
+from bot.domain.prompt.tokens import FAULT_AT
+from bot.domain.requests import (
+    NO_CHOICES_IN_COMPARISON,
+    NO_ENGINE_FLAG_IN_COMPARISON,
+    TOO_FEW_ENGINES,
+    TOO_MANY_IMAGES_OF_ENGINES,
+)
+from bot.providers.base import Size
+from bot.text import Message
+from bot.ui.cards import job as cards
+from bot.ui.cards.wording import IMAGES
 from fakes.services import Fault
 from fakes.services.faults import Status
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, told
 from tests.doubles.forms import fields, filled, send
+from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
@@ -24,9 +38,9 @@ async def test_the_price_of_each_engine_is_shown_first(studio: Studio) -> None:
     await studio.finish()
     shown = card(result)
     assert shown.labels[0].startswith("Confirm: ")
-    assert "This makes 3 images" in shown.text
+    assert str(IMAGES(count=3)) in shown.text
     assert "**Stable Diffusion XL 0.9** · 1024x1024 · about 5 credits" in shown.text
-    assert "-# not sent, since it does not take it: a seed" in shown.text
+    assert shows(shown.text, cards.IGNORED(options=["a seed"]))
     assert "**Stable Image Core** · 1024x1024 · 6 credits" in shown.text
     assert studio.stand_in.calls == []
 
@@ -48,7 +62,7 @@ async def test_all_engines_stand_side_by_side_with_time_and_price(studio: Studio
     assert core.endswith(" s · 6 credits")
     basic = next(line for line in lines if "**Stable Diffusion 1.6**" in line)
     assert " s · about " in basic
-    assert "3 requests together: about " in shown.text
+    assert str(cards.requests_text(3)) in shown.text
     assert "(estimate)" in shown.text
     bodies = [call.body for call in studio.stand_in.calls if call.route.startswith("aithriving")]
     assert [body["seed"] for body in bodies if isinstance(body, dict)] == [7, 7]
@@ -60,10 +74,10 @@ async def test_what_an_engine_does_not_take_is_not_sent_and_said(studio: Studio)
     await studio.finish()
     shown = card(result)
     assert len(shown.images) == 3
-    missing = [line for line in shown.text.splitlines() if line.startswith("-# not sent")]
+    missing = [line for line in shown.text.splitlines() if shows(line, cards.IGNORED)]
     assert len(missing) == 3
-    assert "a negative prompt" in "".join(missing)
-    assert "the size 1000x500" in missing[0]
+    assert str(NEGATIVE.noun) in "".join(missing)
+    assert str(SIZE.text(Size(1000, 500))) in missing[0]
     (core,) = studio.stand_in.calls_to("aithriving.core")
     assert isinstance(core.body, dict)
     assert core.body["prompt"] == "a fox"
@@ -74,7 +88,7 @@ async def test_engines_can_be_chosen(studio: Studio) -> None:
     result = await compare(studio, engines=f"core, {BASIC}", private=True)
     shown = card(result)
     assert shown.private
-    assert "This makes 2 images" in shown.text
+    assert str(IMAGES(count=2)) in shown.text
     await studio.press(studio.ada, shown, CONFIRM)
     await studio.finish()
     assert len(card(result).images) == 2
@@ -84,16 +98,16 @@ async def test_engines_can_be_chosen(studio: Studio) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"engines": "core"}, "needs at least two engines"),
-        ({"engines": "core, nobody"}, "There is no engine “nobody”"),
-        ({"prompt": "a {red, blue} fox"}, "takes one prompt"),
-        ({"prompt": "a fox --engine core"}, "leave out --engine"),
-        ({"prompt": "a fox --images 4"}, "12 images of 3 engines"),
-        ({"prompt": "a fox --stepps 4"}, "--stepps is no flag"),
+        ({"engines": "core"}, TOO_FEW_ENGINES),
+        ({"engines": "core, nobody"}, UNKNOWN_ENGINE),
+        ({"prompt": "a {red, blue} fox"}, NO_CHOICES_IN_COMPARISON),
+        ({"prompt": "a fox --engine core"}, NO_ENGINE_FLAG_IN_COMPARISON),
+        ({"prompt": "a fox --images 4"}, TOO_MANY_IMAGES_OF_ENGINES),
+        ({"prompt": "a fox --stepps 4"}, FAULT_AT),
     ],
 )
-async def test_what_is_no_comparison_is_said_at_once(studio: Studio, options: dict[str, Any], said: str) -> None:
-    assert said in told(await compare(studio, **options)).text
+async def test_what_is_no_comparison_is_said_at_once(studio: Studio, options: dict[str, Any], said: Message) -> None:
+    assert shows(told(await compare(studio, **options)).text, said)
     assert studio.stand_in.calls == []
 
 
@@ -105,7 +119,7 @@ async def test_one_that_fails_is_named_and_free(studio: Studio) -> None:
     shown = card(result)
     assert len(shown.images) == 2
     assert "Image 2 · **Stable Diffusion 1.6**" in shown.text
-    assert "**Stable Image Core** · not made, not charged: " in shown.text
+    assert shows(shown.text, cards.FREE_FAILURE)
 
 
 async def test_it_fills_up_while_it_is_worked_on(make_studio: MakeStudio) -> None:
@@ -129,7 +143,7 @@ async def test_a_comparison_can_be_repeated_edited_and_looked_into(studio: Studi
     await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     again = await studio.press(studio.ben, card(result), "Again")
-    assert "This makes 2 images" in card(again).text
+    assert str(IMAGES(count=2)) in card(again).text
     details = told(await studio.press(studio.ben, card(result), "Details"))
     assert f"```/compare prompt:a fox seed:7 engines:{CORE}, {BASIC}```" in details.text
     form = await studio.press(studio.ada, card(result), "Edit")

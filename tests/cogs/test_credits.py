@@ -3,43 +3,82 @@
 from __future__ import annotations
 
 import struct
+from datetime import UTC, datetime
 
 import pytest
 
+from bot.domain.periods import DAY_AND_MONTH, MONTH_AND_YEAR, NOT_A_PERIOD, SUGGESTED, Period, date_text
+from bot.jobs.limits import LimitKind
+from bot.servers.reports import Step
+from bot.text import Text, t
+from bot.ui.cards.usage import (
+    BY_TIME,
+    CREDITS_TITLE,
+    DAILY_LIMIT,
+    EXTRA,
+    FROM_TO,
+    JOBS_AND_IMAGES,
+    JOBS_AT_A_TIME,
+    LEFT,
+    NO_LIMIT,
+    ON_HOLD,
+    SPENT,
+    SPENT_ESTIMATED,
+    images_text,
+)
 from bot.ui.charts import Charts
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, told
+from tests.doubles.texts import shows
 
 DAY = 86_400
+
+
+def chart_of(step: Step, first: tuple[int, int, int], last: tuple[int, int, int] | None = None) -> str:
+    """The title of the chart over this time, to these days or months."""
+    form = MONTH_AND_YEAR if step is Step.MONTH else DAY_AND_MONTH
+    begin = date_text(datetime(*first, tzinfo=UTC), form)
+    end = begin if last is None else date_text(datetime(*last, tzinfo=UTC), form)
+    return str(BY_TIME[step](time=begin if begin == end else FROM_TO(first=begin, last=end)))
+
+
+def left(kind: LimitKind, left: int, limit: int, period: Period, resets: str = "") -> Text:
+    """The line of one limit; without ``resets`` up to where that stands."""
+    return LEFT[kind](left=left, limit=limit, period=period.this, resets=resets)
 
 
 async def test_credits_show_what_was_spent_and_what_is_in_flight(studio: Studio) -> None:
     await studio.imagine(prompt="a lighthouse", engine=CORE)
     await studio.imagine(prompt="a fox", engine=BASIC)
     await studio.finish()
-    studio.stand_in.works.seconds = None
+    studio.stand_in.renderings.seconds = None
     await studio.imagine(engine=CORE)
     await studio.begun(count=2)
     result = await studio.ada.slash(studio.channel, "credits")
     said = told(result).text
-    assert "Spent (this month): **6.9 credits, 0.9 of it estimated**" in said
-    assert "In flight: 6 credits" in said
-    assert "Stable Image Core: 6 credits" in said
-    assert "Stable Diffusion 1.6: 0.9 credits" in said
-    assert "a lighthouse: 6.9 credits" in said
-    assert "No limit of credits is set for you here." in said
+    for line in (
+        CREDITS_TITLE(period=SUGGESTED["this month"]),
+        SPENT_ESTIMATED(spent=6900, estimated=900),
+        ON_HOLD(held=6000),
+        NO_LIMIT(),
+        t("Stable Image Core: {spent:credits}", spent=6000),
+        t("Stable Diffusion 1.6: {spent:credits}", spent=900),
+        t("a lighthouse: {spent:credits}", spent=6900),
+    ):
+        assert shows(said, line)
     (file,) = told(result).raw.attachments
     chart = studio.env.backend.cdn.get(file.url) or b""
     assert chart.startswith(b"\x89PNG")
     assert min(struct.unpack(">II", chart[16:24])) > 500
     (shown,) = told(result).images
-    assert shown["description"] == "Credits by hour, 1 Jan (UTC): 00:00 6.9. Estimated in all: 0.9."
+    assert shown["description"].startswith(f"{chart_of(Step.HOUR, (2026, 1, 1))}: 00:00 6.9; ")
+    assert shown["description"].endswith(" 0.9")
 
 
 async def test_what_others_spent_is_none_of_it(studio: Studio) -> None:
     await studio.imagine(studio.ada)
     await studio.finish()
     result = await studio.ben.slash(studio.channel, "credits")
-    assert "Spent (this month): **0 credits**" in told(result).text
+    assert shows(told(result).text, SPENT(spent=0))
     assert not told(result).raw.attachments
 
 
@@ -49,62 +88,51 @@ async def test_credits_say_what_is_left_and_when_it_renews(make_studio: MakeStud
     await studio.finish()
     result = await studio.ada.slash(studio.channel, "credits")
     tomorrow = studio.clock.now() // 1000 // DAY * DAY + DAY
-    assert f"Left of your limit for today: 14 of 20 credits, renewed <t:{tomorrow}:R>" in told(result).text
+    line = left(LimitKind.USER_DAILY, 14_000, 20_000, Period.DAY, f"<t:{tomorrow}:R>")
+    assert shows(told(result).text, line)
     studio.clock.advance(2 * DAY)
     later = told(await studio.ada.slash(studio.channel, "credits"))
-    assert "Left of your limit for today: 20 of 20 credits" in later.text
-    assert later.images[0]["description"] == (
-        "Credits by day, 1 Jan to 3 Jan (UTC): 1 Jan 6; nothing otherwise. Limit of a day 20."
-    )
+    assert shows(later.text, left(LimitKind.USER_DAILY, 20_000, 20_000, Period.DAY))
+    chart = chart_of(Step.DAY, (2026, 1, 1), (2026, 1, 3))
+    assert later.images[0]["description"] == f"{chart}: 1 Jan 6; {DAILY_LIMIT} 20"
 
 
 async def test_what_the_admins_set_and_gave_is_told_where_it_holds(make_studio: MakeStudio) -> None:
     studio = await make_studio(SERVER_MONTHLY_CREDITS="500")
     admin, channel = studio.admin, studio.channel
     await admin.slash(channel, "quota set", user=studio.ada, credits=20, images=4, jobs=3, period="week")
-    await admin.slash(channel, "quota set", **{"for": "the server as a whole"}, credits=100)
+    await admin.slash(channel, "quota set", **{"for": "server"}, credits=100)
     await admin.slash(channel, "quota grant", user=studio.ada, credits=50)
     await studio.imagine()
     await studio.finish()
     said = told(await studio.ada.slash(channel, "credits")).text
     for line in (
-        "Left of your limit in this server for this week: 14 of 20 credits",
-        "Left of everybody's limit in this server for this week: 94 of 100 credits",
-        "Left of this server's limit for this month: 494 of 500 credits",
-        "Granted to you in this server: 50 credits left of 50",
-        "At most at once here: 3 unfinished jobs, 4 images a job",
+        left(LimitKind.SERVER_USER, 14_000, 20_000, Period.WEEK),
+        left(LimitKind.SERVER, 94_000, 100_000, Period.WEEK),
+        left(LimitKind.SERVER_MONTHLY, 494_000, 500_000, Period.MONTH),
+        EXTRA(left=50_000, given=50_000),
+        JOBS_AND_IMAGES(jobs=JOBS_AT_A_TIME(count=3), images=images_text(4)),
     ):
-        assert line in said
+        assert shows(said, line)
     elsewhere = told(await studio.ada.user.slash("credits")).text
-    assert "in this server" not in elsewhere
-    assert "At most at once here: 5 unfinished jobs" in elsewhere
+    assert not shows(elsewhere, LEFT[LimitKind.SERVER_USER])
+    assert not shows(elsewhere, EXTRA)
+    assert shows(elsewhere, JOBS_AT_A_TIME(count=5))
 
 
 @pytest.mark.parametrize(
     ("period", "spent", "chart"),
     [
-        ("today", "6 credits", "Credits by hour, 2 Mar (UTC): "),
-        ("last month", "12 credits", "Credits by day, 1 Feb to 28 Feb (UTC): 20 Feb 12; nothing otherwise."),
-        ("30 days", "18 credits", "Credits by day, 1 Feb to 2 Mar (UTC): 20 Feb 12, 2 Mar 6; nothing otherwise."),
-        (
-            "all time",
-            "24 credits",
-            "Credits by day, 1 Jan to 2 Mar (UTC): 1 Jan 6, 20 Feb 12, 2 Mar 6; nothing otherwise.",
-        ),
-        (
-            "2025-06..2026-03",
-            "24 credits",
-            "Credits by month, Jun 2025 to Mar 2026 (UTC): Jan 6, Feb 12, Mar 6; nothing",
-        ),
-        (
-            "0001..9999",
-            "24 credits",
-            "Credits by day, 1 Jan to 2 Mar (UTC): 1 Jan 6, 20 Feb 12, 2 Mar 6; nothing otherwise.",
-        ),
-        ("2026-01", "6 credits", "Credits by day, 1 Jan to 31 Jan (UTC): 1 Jan 6; nothing otherwise."),
+        ("today", 6000, f"{chart_of(Step.HOUR, (2026, 3, 2))}: "),
+        ("last month", 12_000, f"{chart_of(Step.DAY, (2026, 2, 1), (2026, 2, 28))}: 20 Feb 12"),
+        ("30 days", 18_000, f"{chart_of(Step.DAY, (2026, 2, 1), (2026, 3, 2))}: 20 Feb 12, 2 Mar 6"),
+        ("all time", 24_000, f"{chart_of(Step.DAY, (2026, 1, 1), (2026, 3, 2))}: 1 Jan 6, 20 Feb 12, 2 Mar 6"),
+        ("2025-06..2026-03", 24_000, f"{chart_of(Step.MONTH, (2025, 6, 1), (2026, 3, 1))}: Jan 6, Feb 12, Mar 6"),
+        ("0001..9999", 24_000, f"{chart_of(Step.DAY, (2026, 1, 1), (2026, 3, 2))}: 1 Jan 6, 20 Feb 12, 2 Mar 6"),
+        ("2026-01", 6000, f"{chart_of(Step.DAY, (2026, 1, 1), (2026, 1, 31))}: 1 Jan 6"),
     ],
 )
-async def test_any_period_can_be_asked_for(studio: Studio, period: str, spent: str, chart: str) -> None:
+async def test_any_period_can_be_asked_for(studio: Studio, period: str, spent: int, chart: str) -> None:
     await studio.imagine()
     await studio.finish()
     studio.clock.advance(50 * DAY)
@@ -114,12 +142,12 @@ async def test_any_period_can_be_asked_for(studio: Studio, period: str, spent: s
     await studio.imagine()
     await studio.finish()
     result = await studio.ada.slash(studio.channel, "credits", period=period)
-    assert f"**{spent}**" in told(result).text
+    assert shows(told(result).text, SPENT(spent=spent))
     assert told(result).images[0]["description"].startswith(chart)
 
 
 async def test_what_is_no_period_is_refused(studio: Studio) -> None:
-    assert "That is no period" in told(await studio.ada.slash(studio.channel, "credits", period="soon")).text
+    assert shows(told(await studio.ada.slash(studio.channel, "credits", period="soon")).text, NOT_A_PERIOD)
     offered = await studio.ada.autocomplete(studio.channel, "credits", "period", "last")
     assert [choice["value"] for choice in offered] == ["last week", "last month", "last year"]
 
@@ -131,7 +159,7 @@ async def test_without_a_chart_the_words_are_there_all_the_same(
     await studio.imagine()
     await studio.finish()
     result = await studio.ada.slash(studio.channel, "credits")
-    assert "**6 credits**" in told(result).text
+    assert shows(told(result).text, SPENT(spent=6000))
     assert not told(result).images
     assert "chart.failed" in caplog.text
 
@@ -140,5 +168,5 @@ async def test_it_is_the_same_in_a_direct_message(studio: Studio) -> None:
     await studio.imagine()
     await studio.finish()
     said = told(await studio.ada.user.slash("credits")).text
-    assert "**6 credits**" in said
+    assert shows(said, SPENT(spent=6000))
     assert isinstance(studio.runtime.client.charts, Charts)

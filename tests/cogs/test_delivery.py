@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import simcord
 
+from bot.ui.delivery.result import INSTEAD_OF, LATE
 from storage.errors import StorageError
-from storage.jobs import JobStatus
+from storage.records import DeliveryMethod, DeliveryReason, JobStatus
 from tests.cogs.conftest import Shown, Studio, card
+from tests.doubles.texts import shows
 
 SIXTEEN_MINUTES = 16 * 60
 
@@ -39,8 +41,9 @@ async def test_a_public_card_is_edited_by_the_bot_itself(slow_studio: Studio) ->
     result = await late(slow_studio)
     await done(slow_studio)
     assert len(card(result).images) == 1
-    note = (await slow_studio.job()).delivery_note
-    assert note == "edited by the bot itself, since the interaction's token was over"
+    job = await slow_studio.job()
+    assert job.delivered_by is DeliveryMethod.BOT_EDIT
+    assert job.delivery_reasons == (DeliveryReason.TOKEN_EXPIRED,)
 
 
 async def test_a_token_that_ends_earlier_than_said_is_no_obstacle(slow_studio: Studio) -> None:
@@ -56,7 +59,7 @@ async def test_a_private_result_goes_to_its_author_alone(slow_studio: Studio) ->
     await done(slow_studio)
     (message,) = in_channel(slow_studio, slow_studio.ada.user.dm_channel)
     assert len(message.images) == 1
-    assert f"This could not be shown in <#{slow_studio.channel.id}>." in message.text
+    assert shows(message.text, INSTEAD_OF(channel=slow_studio.channel.id))
     assert not any(shown.images for shown in in_channel(slow_studio, slow_studio.channel))
     assert (await slow_studio.job()).status is JobStatus.DELIVERED
 
@@ -67,7 +70,7 @@ async def test_a_card_that_was_deleted_is_not_posted_again(slow_studio: Studio) 
     await slow_studio.admin.delete(card(result).raw)
     await done(slow_studio)
     job = await slow_studio.job()
-    assert (job.status, job.delivery_note) == (JobStatus.KEPT, "kept: the card was deleted")
+    assert (job.status, job.delivery_reasons) == (JobStatus.UNDELIVERED, (DeliveryReason.MESSAGE_GONE,))
     assert in_channel(slow_studio, slow_studio.channel) == []
 
 
@@ -86,24 +89,24 @@ async def test_a_new_message_is_found_again_and_not_posted_twice(
     await late(slow_studio)
     # The card cannot be edited by the bot, and Discord fails after it has taken the new message.
     slow_studio.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50005, times=None)
-    monkeypatch.setattr(slow_studio.runtime.jobs, "shown", _failing_once(slow_studio))
+    monkeypatch.setattr(slow_studio.runtime.jobs, "delivered", _failing_once(slow_studio))
     await done(slow_studio)
     shown = [each for each in in_channel(slow_studio, slow_studio.channel) if each.images]
     assert len(shown) == 1
-    assert f"<@{slow_studio.ada.id}>, this took longer" in shown[0].text
+    assert shows(shown[0].text, LATE(user=slow_studio.ada.id))
     assert {user.id for user in shown[0].raw.message.mentions} == {slow_studio.ada.id}
     job = await slow_studio.job()
     assert (job.status, job.message_id) == (JobStatus.DELIVERED, shown[0].raw.id)
 
 
 def _failing_once(studio: Studio) -> Callable[..., Awaitable[bool]]:
-    real = studio.runtime.jobs.shown
+    real = studio.runtime.jobs.delivered
     failed: list[bool] = []
 
-    async def shown(job_id: int, **columns: Any) -> bool:
+    async def delivered(job_id: int, **columns: Any) -> bool:
         if not failed:
             failed.append(True)
             raise StorageError("the disk was full after the message had been posted")
         return await real(job_id, **columns)
 
-    return shown
+    return delivered

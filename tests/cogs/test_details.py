@@ -6,8 +6,16 @@ from typing import Any
 
 import simcord
 
+from bot.domain.options import IMAGES, STYLE
+from bot.jobs import view as job_view
+from bot.ui.cards import details as details_cards
+from bot.ui.cards import job as cards
+from bot.ui.cards.proposal import LAPSED
 from storage import jobs as rows
+from storage import submissions
+from storage.records import JobStatus, LapseReason
 from tests.cogs.conftest import BASIC, Shown, Studio, card, forge, told
+from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
@@ -26,11 +34,11 @@ async def test_everything_that_is_known_is_there(studio: Studio) -> None:
     result = await finished(studio, prompt="a fox --steps 20", engine=XL, style="anime", images=2)
     shown = await details(studio, studio.ada, card(result))
     async with studio.runtime.database.read() as connection:
-        (submission,) = await rows.submissions_of(connection, 1)
+        (submission,) = await submissions.submissions_of(connection, 1)
     assert submission.handle is not None
     for words in (
         "**Job 1** · finished and shown",
-        "Stable Diffusion XL 0.9 · 1024x1024 · 2 images · anime · 20 steps",
+        f"Stable Diffusion XL 0.9 · 1024x1024 · {IMAGES.text(2)} · {STYLE.text('anime')}",
         "Cost: 10 credits (exact)",
         "Thread: a fox",
         f"ai-client: thread {submission.handle['thread']}, request ",
@@ -76,12 +84,12 @@ async def test_kin_that_others_may_not_see_are_counted_and_not_named(studio: Stu
         await rows.update_job(tx, 2, parent_id=1)
     mine = await details(studio, studio.ada, card(public))
     assert mine.labels == ["Led to job 2"]
-    assert "Thread:" in mine.text
+    assert shows(mine.text, details_cards.THREAD)
     theirs = await details(studio, studio.ben, card(public))
     assert theirs.labels == []
-    assert "Related to 1 job that you cannot see here." in theirs.text
-    assert "Thread:" not in theirs.text, "a thread can be called after a prompt that was private"
-    assert "private job" in told(await forge(studio, studio.ben, "walk", 2)).text
+    assert shows(theirs.text, details_cards.HIDDEN(count=1))
+    assert not shows(theirs.text, details_cards.THREAD), "a thread can be called after a prompt that was private"
+    assert shows(told(await forge(studio, studio.ben, "walk", 2)).text, job_view.PRIVATE_JOB)
 
 
 async def test_a_deleted_parent_is_no_way_up(studio: Studio) -> None:
@@ -96,12 +104,12 @@ async def test_a_deleted_parent_is_no_way_up(studio: Studio) -> None:
 async def test_details_of_what_is_only_proposed_or_was_never_begun(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     asked = told(await forge(studio, studio.ben, "details", 1))
-    assert "waiting to be confirmed" in asked.text
+    assert shows(asked.text, cards.JOB_STATUS[JobStatus.PROPOSED])
     assert "not charged" in asked.text
     await studio.press(studio.ada, card(result), "Cancel")
     lapsed = told(await forge(studio, studio.ben, "details", 1))
-    assert "never confirmed" in lapsed.text
-    assert "Not started: cancelled before its price was confirmed" in lapsed.text
+    assert shows(lapsed.text, cards.JOB_STATUS[JobStatus.LAPSED])
+    assert shows(lapsed.text, LAPSED[LapseReason.CANCELLED])
 
 
 async def test_what_is_public_is_for_everybody_and_what_is_private_for_its_author(studio: Studio) -> None:
@@ -111,7 +119,7 @@ async def test_what_is_public_is_for_everybody_and_what_is_private_for_its_autho
     private = await finished(studio, prompt="a secret", private=True)
     assert "a secret" in (await details(studio, studio.ada, card(private))).text
     for person in (studio.ben, studio.admin):
-        assert "private job" in told(await forge(studio, person, "details", 2)).text
+        assert shows(told(await forge(studio, person, "details", 2)).text, job_view.PRIVATE_JOB)
     direct = await studio.ada.user.slash("imagine", prompt="between us")
     await studio.finish()
     pressed = await studio.ada.user.click(card(direct).raw, label="Details")

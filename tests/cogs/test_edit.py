@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 import simcord
 
-from storage.jobs import JobStatus
+from bot.domain.engines import SIZE_OFF_GRID
+from bot.jobs import service
+from bot.jobs import view as job_view
+from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, Studio, card, forge, told
 from tests.doubles.forms import filled, offered, send
+from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
@@ -28,8 +32,33 @@ async def test_the_form_holds_what_was_typed_in_fields_and_flags(studio: Studio)
         "Engine": [XL],
         "Size": "16:9",
         "Leave out": "",
-        "More settings": "--steps 20 --style anime",
+        "More settings": "--style anime --steps 20",
     }
+
+
+async def test_the_form_holds_the_prompt_as_it_was_typed_and_words_are_added_again(studio: Studio) -> None:
+    await studio.ada.slash(studio.channel, "settings set", text="in oil")
+    result = await finished(studio, prompt="a fox --seed 7")
+    shown = await studio.press(studio.ada, card(result), "Edit")
+    assert filled(shown)["Prompt"] == "a fox"
+    edited = await send(studio.ada, shown, Prompt="a hen")
+    await studio.finish()
+    assert card(edited).text.startswith("a hen, in oil\n")
+    theirs = await studio.press(studio.ben, card(result), "Edit")
+    assert filled(theirs)["Prompt"] == "a fox, in oil", "somebody else sees all that they ask for"
+
+
+async def test_a_new_seed_of_an_edited_job_is_in_its_form_and_in_its_command(studio: Studio) -> None:
+    await studio.ada.slash(studio.channel, "settings set", text="in oil")
+    result = await finished(studio, prompt="a fox --seed 7")
+    pressed = await studio.press(studio.ada, card(result), "New seed")
+    await studio.finish()
+    job = await studio.job(2)
+    seed = job.options["new_seed"]
+    assert (job.options["prompt"], job.options["added"]) == ("a fox --seed 7", "in oil")
+    assert filled(await studio.press(studio.ada, card(pressed), "Edit"))["More settings"] == f"--seed {seed}"
+    details = told(await studio.press(studio.ada, card(pressed), "Details"))
+    assert f"/imagine prompt:a fox, in oil --seed {seed}" in details.text
 
 
 async def test_an_edit_is_a_job_of_its_own_that_knows_its_parent(studio: Studio) -> None:
@@ -90,7 +119,7 @@ async def test_nobody_else_edits_what_is_private(studio: Studio) -> None:
     for person in (studio.ben, studio.admin):
         refused = await forge(studio, person, "edit", 1)
         assert refused.modal is None
-        assert "private job" in told(refused).text
+        assert shows(told(refused).text, job_view.PRIVATE_JOB)
 
 
 async def test_an_edit_of_something_private_is_private(studio: Studio) -> None:
@@ -114,7 +143,8 @@ async def test_what_is_wrong_is_said_with_the_way_back_and_nothing_typed_is_lost
     shown = await studio.press(studio.ada, card(result), "Edit")
     refused = await send(studio.ada, shown, Prompt="a very long thought", Size="3x3", More_settings="--stepps 3")
     notice = told(refused)
-    assert "--stepps is no flag" in notice.text
+    assert shows(notice.text, SIZE_OFF_GRID)
+    assert "👉--stepps" in notice.text
     assert notice.labels == ["Edit again"]
     back = await studio.press(studio.ada, notice, "Edit again")
     assert filled(back)["Prompt"] == "a very long thought"
@@ -142,7 +172,7 @@ async def test_a_failure_in_a_form_is_apologised_for(studio: Studio, monkeypatch
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a made-up fault")
 
-    monkeypatch.setattr(type(studio.runtime.actions), "check_as_it_is", broken)
+    monkeypatch.setattr(service.JobService, "check", broken)
     said = told(await send(studio.ada, shown))
     assert "something went wrong on our side with job 1" in said.text
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import simcord
 
+from bot.jobs.results import DELETE_NOT_ALLOWED
 from tests.cogs.conftest import Studio, card, told
+from tests.doubles.texts import shows
 
 WHO = ("author", "member", "admin", "direct message")
 
@@ -51,7 +53,7 @@ async def test_details_are_for_everybody_and_seen_by_nobody_else(studio: Studio,
 async def test_delete_is_for_the_author_and_moderators(studio: Studio, who: str) -> None:
     result, answer = await pressed(studio, who, "Delete")
     if who == "member":
-        assert "Only the person who asked for it" in told(answer).text
+        assert shows(told(answer).text, DELETE_NOT_ALLOWED)
     else:
         assert told(answer).labels == ["Delete for good"]
     assert len(card(result).images) == 1

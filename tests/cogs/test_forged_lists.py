@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.people import threads as verbs
-from storage import history
+from storage import jobs
 from storage import threads as stored
-from storage.history import Wanted
+from storage.jobs import JobFilter
 from tests.cogs.conftest import MakeStudio, Studio, card, told
 from tests.cogs.test_threads import forge, made, run, seen_by
 
@@ -28,7 +28,7 @@ async def test_nothing_of_ones_own_is_reached_by_another(studio: Studio) -> None
             assert not said.images
         assert await studio.ben.autocomplete(studio.channel, "thread show", "thread", "") == []
     async with studio.runtime.database.read() as connection:
-        assert await history.count_jobs(connection, studio.ada.id, Wanted()) == 1
+        assert await jobs.count_jobs(connection, studio.ada.id, JobFilter()) == 1
         (thread,) = await stored.find_threads(connection, studio.ada.id, studio.server.id, "")
     assert thread.title == "a secret fox"
 
@@ -66,7 +66,7 @@ async def test_what_goes_wrong_in_a_list_is_told(
 async def test_work_goes_on_where_previews_cannot_be_made(
     make_studio: MakeStudio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("bot.jobs.previews.small", lambda _: 1 / 0)
+    monkeypatch.setattr("bot.jobs.image_files.small", lambda _: 1 / 0)
     studio = await make_studio()
     result = await studio.imagine(prompt="a fox")
     await studio.finish()

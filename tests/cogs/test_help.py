@@ -8,11 +8,17 @@ from pathlib import Path
 import pytest
 from discord import app_commands
 
-from bot.domain.requests import ImagineOptions, plan
+from bot.domain.options import ImagineOptions
+from bot.domain.requests import plan, read_command
 from bot.errors import UserError
-from bot.ui.cards.help import SUBJECTS
+from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, EXACT_PRICE
+from bot.ui.cards.help import SUBJECTS, Subject, explained
 from bot.ui.cards.wording import safe
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, told
+
+
+def lines_of(subject: Subject) -> list[str]:
+    return [str(line) for line in explained(subject, "</{}:1>".format)]
 
 
 def commands_of(studio: Studio) -> set[str]:
@@ -57,7 +63,7 @@ async def test_what_somebody_is_not_offered_is_not_there_to_click_on(studio: Stu
 @pytest.mark.parametrize("about", SUBJECTS)
 async def test_each_subject_is_explained(studio: Studio, about: str) -> None:
     shown = told(await studio.admin.slash(studio.channel, "help", about=about))
-    assert SUBJECTS[about].title in shown.text
+    assert str(SUBJECTS[about].title) in shown.text
     assert "{" not in re.sub(r"`[^`]*`", "", shown.text), "a command was not made clickable"
     assert clickable(studio, shown) <= commands_of(studio)
     assert clickable(studio, shown) >= set(SUBJECTS[about].commands)
@@ -66,7 +72,7 @@ async def test_each_subject_is_explained(studio: Studio, about: str) -> None:
 async def test_the_examples_can_be_typed(studio: Studio) -> None:
     commands = {command.qualified_name: command for command in studio.runtime.client.tree.walk_commands()}
     for subject in SUBJECTS.values():
-        for line in subject.lines:
+        for line in lines_of(subject):
             for example in re.findall(r"`/([^`]+)`", line):
                 name = max((name for name in commands if example.startswith(f"{name} ")), key=len)
                 command = commands[name]
@@ -76,14 +82,14 @@ async def test_the_examples_can_be_typed(studio: Studio) -> None:
                 assert set(options) <= {parameter.name for parameter in command.parameters}, example
 
 
-@pytest.mark.parametrize("mark", re.findall(r"`(--[^`…]+|a [^`]+)`", " ".join(SUBJECTS["prompts"].lines)))
+@pytest.mark.parametrize("mark", re.findall(r"`(--[^`…]+|a [^`]+)`", " ".join(lines_of(SUBJECTS["prompts"]))))
 async def test_the_marks_mean_something_to_some_engine(studio: Studio, mark: str) -> None:
     prompt = mark if mark.startswith("a ") else f"a fox {mark}"
     actions = studio.runtime.actions
     refusals = []
     for engine in actions.engines:
         try:
-            plan(ImagineOptions(prompt=prompt, engine=engine), actions.engines, engine)
+            plan(read_command(ImagineOptions(prompt=prompt, engine=engine)), actions.engines, engine)
         except UserError as error:
             refusals.append(error)
     assert len(refusals) < len(actions.engines), refusals
@@ -93,12 +99,12 @@ async def test_engines_are_listed_with_their_price(studio: Studio) -> None:
     shown = told(await studio.ada.slash(studio.channel, "engines"))
     for engine in studio.runtime.actions.engines.values():
         assert f"**{engine.name}**" in shown.text
-    assert "Stable Image Core** · used where you name none" in shown.text
-    assert "6 credits an image, exact" in shown.text
-    assert "0.4 to 2 credits an image, an estimate" in shown.text
+    assert f"Stable Image Core** · {DEFAULT}" in shown.text
+    assert str(EXACT_PRICE(price="6 credits")) in shown.text
+    assert str(ESTIMATED_PRICE(price="0.4 to 2 credits")) in shown.text
     await studio.ada.slash(studio.channel, "settings set", engine=BASIC)
     mine = told(await studio.ada.slash(studio.channel, "engines")).text
-    assert "Stable Diffusion 1.6** · used where you name none" in mine
+    assert f"Stable Diffusion 1.6** · {DEFAULT}" in mine
 
 
 @pytest.mark.parametrize("name", [CORE, BASIC, "stable diffusion 1.6"])

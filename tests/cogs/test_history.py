@@ -8,11 +8,20 @@ from typing import Any
 import pytest
 import simcord
 
-from bot.jobs.history import JOBS_A_PAGE
+from bot.jobs import store
+from bot.jobs.new_jobs import NO_SUCH_THREAD
+from bot.jobs.results import JOBS_A_PAGE
+from bot.text import Message
+from bot.ui.cards import history as history_cards
+from bot.ui.cards import job as cards
+from bot.ui.cards.wording import JOBS
 from bot.ui.pages import digest, history_id
-from storage.history import Wanted
+from cogs.history import NO_WORDS, TOO_LONG
+from storage.jobs import JobFilter
+from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, told
 from tests.cogs.test_threads import forge, made, seen_by
+from tests.doubles.texts import shows
 
 
 async def looked(studio: Studio, person: simcord.MemberActor | None = None, **options: Any) -> Shown:
@@ -41,9 +50,9 @@ def thumbnails(shown: Shown) -> list[dict[str, Any]]:
 
 async def test_there_is_nothing_at_first(studio: Studio) -> None:
     shown = await looked(studio)
-    assert "made nothing yet" in shown.text
+    assert shows(shown.text, history_cards.NOTHING_YET)
     assert shown.labels == []
-    assert "None of your jobs is like that" in (await looked(studio, search="fox")).text
+    assert shows((await looked(studio, search="fox")).text, history_cards.NOTHING_MATCHES)
 
 
 async def test_the_latest_come_first_with_picture_price_and_link(studio: Studio) -> None:
@@ -100,16 +109,16 @@ async def test_signs_that_mean_something_to_the_database_are_only_signs(
     for prompt in ("100% wool", "snake_case", "back\\\\slash", "plain"):
         await made(studio, prompt, engine=BASIC)
     shown = await looked(studio, search=search)
-    assert shown.text.startswith(f"**Your history**\n-# {len(found)} job ")
+    assert shown.text.startswith(f"**{history_cards.TITLE}**\n-# {JOBS(count=len(found))} ")
 
 
 async def test_a_search_is_bounded(studio: Studio) -> None:
     longest = "x" * 50
     await made(studio, longest)
     assert "1 job" in (await looked(studio, search=longest)).text
-    assert "50 letters at most" in (await looked(studio, search="🦊" * 26)).text
-    assert "nothing in that to search for" in (await looked(studio, search="\u200b")).text
-    wanted = Wanted(words=longest, engine="x/" * 40, thread_id=10**17)
+    assert shows((await looked(studio, search="🦊" * 26)).text, TOO_LONG)
+    assert shows((await looked(studio, search="\u200b")).text, NO_WORDS)
+    wanted = JobFilter(words=longest, engine="x/" * 40, thread_id=10**17)
     assert len(history_id(999_999, wanted)) <= 100
 
 
@@ -123,7 +132,7 @@ async def test_engine_and_thread_narrow_it(studio: Studio) -> None:
     in_thread = (await looked(studio, thread=choices[0]["value"])).text
     assert "1 job · in the thread “Owls”" in in_thread
     assert "fox" not in in_thread
-    assert "no such thread" in (await looked(studio, thread="Foxes")).text
+    assert shows((await looked(studio, thread="Foxes")).text, NO_SUCH_THREAD)
     engines = await studio.ada.autocomplete(studio.channel, "history", "engine", "1.6")
     assert [choice["value"] for choice in engines] == [BASIC]
     assert "nobody" in (await looked(studio, engine="nobody/nothing")).text
@@ -150,14 +159,14 @@ async def test_what_is_worked_on_and_what_failed_is_there_too(slow_studio: Studi
     studio = slow_studio
     await studio.imagine(prompt="a fox")
     await studio.begun()
-    assert "being worked on" in (await looked(studio)).text
+    assert shows((await looked(studio)).text, cards.JOB_STATUS[JobStatus.WORKING])
     studio.stand_in.finish_all()
     await studio.finish()
     studio.stand_in.keys = frozenset({"another"})
     await studio.imagine(prompt="an owl")
     await studio.finish()
     shown = (await looked(studio)).text
-    assert "no image · not charged" in shown
+    assert shows(shown, history_cards.NO_IMAGE)
 
 
 async def test_what_was_deleted_is_not_there(studio: Studio) -> None:
@@ -165,7 +174,7 @@ async def test_what_was_deleted_is_not_there(studio: Studio) -> None:
     await studio.finish()
     question = told(await studio.press(studio.ada, card(result), "Delete"))
     await studio.press(studio.ada, question, "Delete for good")
-    assert "made nothing yet" in (await looked(studio)).text
+    assert shows((await looked(studio)).text, history_cards.NOTHING_YET)
     folder = studio.runtime.files.path("x").parent
     assert await asyncio.to_thread(lambda: list(folder.iterdir())) == []
 
@@ -176,7 +185,7 @@ async def test_one_history_is_not_anothers(studio: Studio) -> None:
     for person in (studio.ben, studio.admin):
         for options in ({}, {"search": "fox"}, {"engine": CORE}):
             assert "fox" not in (await looked(studio, person, **options)).text.replace("“fox”", "")
-        assert "no such thread" in (await looked(studio, person, thread="1")).text
+        assert shows((await looked(studio, person, thread="1")).text, NO_SUCH_THREAD)
 
 
 @pytest.mark.parametrize(
@@ -207,14 +216,14 @@ async def test_a_forged_button_shows_nothing_of_others(studio: Studio, custom_id
         ("page:history:1", "another version"),
         ("page:history:1:x::", "another version"),
         (f"page:history:1:{'9' * 19}::", "another version"),
-        ("page:history:1:::' OR 1=1 --", "None of your jobs"),
+        ("page:history:1:::' OR 1=1 --", history_cards.NOTHING_MATCHES),
         ("page:history:1::00000000:", "no longer offered"),
-        (f"page:history:1:{'9' * 18}::", "no such thread"),
+        (f"page:history:1:{'9' * 18}::", NO_SUCH_THREAD),
     ],
 )
-async def test_a_button_that_was_never_made(studio: Studio, custom_id: str, said: str) -> None:
+async def test_a_button_that_was_never_made(studio: Studio, custom_id: str, said: Message | str) -> None:
     await made(studio, "a fox")
-    assert said in told(await forge(studio, studio.ada, custom_id)).text
+    assert str(said) in told(await forge(studio, studio.ada, custom_id)).text
 
 
 # --- taking it up again -------------------------------------------------------------------------------------------
@@ -241,7 +250,7 @@ async def test_what_a_button_does_is_for_the_author_alone(studio: Studio, action
     await made(studio, "a secret fox", private=True)
     for person in (studio.ben, studio.admin):
         said = told(await forge(studio, person, f"easel:{action}:1"))
-        assert "somebody else's" in said.text
+        assert shows(said.text, store.NOT_YOURS)
         assert "secret" not in said.text
         assert not said.images
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 import discord
 import pytest
 
-from storage.jobs import JobStatus
+from bot.domain.options import SEED, STYLE
+from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
+from bot.jobs.new_jobs import NO_SUCH_THREAD
+from bot.people.threads import Threads
+from bot.ui.cards import job as cards
+from storage.records import JobStatus, SubmissionStatus
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, told
+from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
@@ -32,10 +38,11 @@ async def test_the_finished_images_stand_where_the_card_stood(studio: Studio, en
 async def test_the_card_follows_the_work(slow_studio: Studio) -> None:
     result = await slow_studio.imagine(prompt="a fox", style="anime", seed=7)
     await slow_studio.begun()
-    await slow_studio.until(lambda: "Sent to the image service" in card(result).text)
+    await slow_studio.until(lambda: shows(card(result).text, cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]))
     shown = card(result)
-    assert "1024x1024 · anime · seed 7" in shown.text
-    assert f"6 credits held, the exact price · for <@{slow_studio.ada.id}>" in shown.text
+    assert f"1024x1024 · {STYLE.text('anime')} · {SEED.text(7)}" in shown.text
+    assert shows(shown.text, cards.EXACT_HOLD(held=6000))
+    assert shows(shown.text, cards.FOR(person=f"<@{slow_studio.ada.id}>"))
     assert shown.labels == []
     slow_studio.stand_in.finish_all()
     await slow_studio.finish()
@@ -101,8 +108,8 @@ async def test_a_failure_says_that_it_was_free(studio: Studio) -> None:
     result = await studio.imagine()
     await studio.finish()
     shown = card(result)
-    assert "**No image came of this.**" in shown.text
-    assert "not charged" in shown.text or "Nothing was charged" in shown.text
+    assert shows(shown.text, cards.NOT_MADE)
+    assert shows(shown.text, cards.NOT_CHARGED)
     assert shown.labels == ["Again", "Edit", "Details", "Delete"]
     assert shown.images == []
 
@@ -111,10 +118,10 @@ async def test_a_limit_is_told_privately_and_leaves_nothing_behind(make_studio: 
     studio = await make_studio(USER_DAILY_CREDITS="5")
     result = await studio.imagine()
     notice = told(result)
-    assert "your 5 credits for today" in notice.text
+    assert shows(notice.text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
     assert result.response is None, "the card that was promised is taken back"
     private = await studio.imagine(private=True)
-    assert "your 5 credits for today" in told(private).text
+    assert shows(told(private).text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
     assert studio.stand_in.calls == []
 
 
@@ -178,12 +185,12 @@ async def test_sizes_styles_and_samplers_are_those_of_the_chosen_engine(studio: 
 )
 async def test_a_thread_that_is_not_there_is_refused_in_private(studio: Studio, wanted: str) -> None:
     refused = told(await studio.imagine(prompt="a fox", thread=wanted))
-    assert "no such thread" in refused.text
+    assert shows(refused.text, NO_SUCH_THREAD)
     assert studio.stand_in.calls == []
     for command in ("thread use", "thread show", "thread delete", "history"):
-        assert "no such thread" in told(await studio.ada.slash(studio.channel, command, thread=wanted)).text
+        assert shows(told(await studio.ada.slash(studio.channel, command, thread=wanted)).text, NO_SUCH_THREAD)
     renamed = await studio.ada.slash(studio.channel, "thread rename", title="Foxes", thread=wanted)
-    assert "no such thread" in told(renamed).text
+    assert shows(told(renamed).text, NO_SUCH_THREAD)
 
 
 @pytest.mark.parametrize("wanted", ["Foxes", " foxes ", "FOXES", "1"])
@@ -214,12 +221,12 @@ async def test_threads_are_ones_own(studio: Studio) -> None:
     await studio.finish()
     assert len(card(result).images) == 1
     refused = told(await studio.imagine(studio.ben, "another", thread=next(iter(threads))))
-    assert "no such thread" in refused.text
+    assert shows(refused.text, NO_SUCH_THREAD)
 
 
 async def test_a_list_that_cannot_be_made_is_empty_and_logged(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(type(studio.runtime.actions), "thread_choices", None)
+    monkeypatch.setattr(Threads, "matching", None)
     assert await suggested(studio, "thread") == {}
     assert "autocomplete.failed" in caplog.text

@@ -6,8 +6,12 @@ from typing import Any
 
 import simcord
 
+from bot.jobs.view import PRIVATE_JOB
+from bot.ui.cards.job import JOB_STATUS, SUBMISSION_STATUS
+from storage.records import JobStatus, SubmissionStatus
 from tests.cogs.conftest import CORE, Studio, card, forge, stand, told
 from tests.doubles.forms import filled, send
+from tests.doubles.texts import shows
 
 USE, DETAILS = "Use this prompt", "Details"
 
@@ -27,10 +31,10 @@ async def test_details_of_any_result_that_one_sees(studio: Studio) -> None:
 async def test_details_of_a_card_that_is_worked_on(slow_studio: Studio) -> None:
     result = await slow_studio.imagine(prompt="a fox")
     await slow_studio.begun()
-    await slow_studio.until(lambda: "Sent to the image service" in card(result).text)
+    await slow_studio.until(lambda: shows(card(result).text, SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]))
     assert card(result).labels == []
     shown = told(await click(slow_studio, slow_studio.ben, DETAILS, card(result).raw))
-    assert "**Job 1** · being worked on" in shown.text
+    assert f"**Job 1** · {JOB_STATUS[JobStatus.WORKING]}" in shown.text
 
 
 async def test_using_a_prompt_takes_its_words_and_nothing_else(studio: Studio) -> None:
@@ -69,7 +73,7 @@ async def test_what_one_may_not_see_is_not_told(studio: Studio) -> None:
     await studio.finish()
     standing = await stand(studio, "again", 1)
     for name in (USE, DETAILS):
-        assert "private job" in told(await click(studio, studio.ben, name, standing)).text
+        assert shows(told(await click(studio, studio.ben, name, standing)).text, PRIVATE_JOB)
     assert "a secret" in told(await click(studio, studio.ada, DETAILS, standing)).text
     assert "a secret" in told(await forge(studio, studio.ada, "details", 1)).text
 

@@ -9,12 +9,17 @@ from pathlib import Path
 import pytest
 import simcord
 
+from bot.people.privacy import JOBS_UNFINISHED, NOTHING_STORED
 from bot.retention import Ages, tidy
+from bot.text import Message, Text
+from bot.ui.cards.wording import JOBS, THREADS
+from cogs.privacy import DELETED, LIMITS_STAY, NOT_REMOVED, PERMANENT, STORED_IMAGES, SUMMARY, SUMMARY_WITH_SETTINGS
 from storage import ledger, privacy
 from storage.database import database_path
 from storage.errors import StorageError
 from storage.images import ImageFiles
 from tests.cogs.conftest import BASIC, MakeStudio, Shown, Studio, card, told
+from tests.doubles.texts import shows
 
 DAY = 86_400_000
 SECRET, OTHER = "a turquoise walrus", "an orange heron"
@@ -45,6 +50,10 @@ async def ask_to_delete(studio: Studio, person: simcord.MemberActor) -> simcord.
 async def confirm(person: simcord.MemberActor, question: simcord.InteractionResult) -> Shown:
     await person.click(told(question).raw, label="Delete everything")
     return told(question)
+
+
+def summary(form: Message, *, jobs: int, images: int, threads: int) -> Text:
+    return form(jobs=JOBS(count=jobs), images=STORED_IMAGES(count=images), threads=THREADS(count=threads))
 
 
 async def test_the_export_holds_all_that_is_stored_and_nothing_of_others(studio: Studio) -> None:
@@ -79,10 +88,11 @@ async def test_after_a_delete_no_byte_of_it_is_left(studio: Studio) -> None:
     theirs = tuple(Path(row["file"]).stem for row in rows["images"])
     assert len([name for name in pictures(studio) if name.startswith(theirs)]) >= len(theirs) == 12
     question = await ask_to_delete(studio, studio.ada)
-    assert "12 jobs with prompts" in told(question).text
-    assert "no limit starts anew" in told(question).text
+    theirs_in_all = summary(SUMMARY_WITH_SETTINGS, jobs=12, images=12, threads=1)
+    assert shows(told(question).text, PERMANENT(stored=theirs_in_all))
+    assert shows(told(question).text, LIMITS_STAY)
     assert stored(studio).count(SECRET.encode()), "asking deletes nothing"
-    assert "Deleted: 12 jobs" in (await confirm(studio.ada, question)).text
+    assert shows((await confirm(studio.ada, question)).text, DELETED(stored=theirs_in_all))
     after = stored(studio)
     assert SECRET.encode() not in after
     assert OTHER.encode() in after
@@ -101,7 +111,7 @@ async def test_it_is_refused_while_a_job_runs(slow_studio: Studio) -> None:
     studio = slow_studio
     running = await studio.imagine(prompt=SECRET)
     await studio.begun()
-    assert "Unfinished jobs of yours: 1" in told(await ask_to_delete(studio, studio.ada)).text
+    assert shows(told(await ask_to_delete(studio, studio.ada)).text, JOBS_UNFINISHED(count=1))
     studio.stand_in.finish_all()
     await studio.finish()
     question = await ask_to_delete(studio, studio.ada)
@@ -109,7 +119,7 @@ async def test_it_is_refused_while_a_job_runs(slow_studio: Studio) -> None:
     await studio.begun(count=2)
     # One that was begun after the question was asked counts as well.
     pressed = await studio.ada.click(told(question).raw, label="Delete everything")
-    assert "Nothing was deleted" in told(pressed).text
+    assert shows(told(pressed).text, JOBS_UNFINISHED(count=1))
     studio.stand_in.finish_all()
     await studio.finish()
     assert len(card(running).images) == 1
@@ -148,7 +158,7 @@ async def test_nobody_gets_round_a_limit_by_it(make_studio: MakeStudio) -> None:
 
 
 async def test_nothing_stored_is_said(studio: Studio) -> None:
-    assert "Nothing of yours is stored" in told(await ask_to_delete(studio, studio.ada)).text
+    assert shows(told(await ask_to_delete(studio, studio.ada)).text, NOTHING_STORED)
 
 
 async def test_a_file_that_cannot_be_removed_keeps_nothing_else_from_going(
@@ -168,11 +178,11 @@ async def test_a_file_that_cannot_be_removed_keeps_nothing_else_from_going(
     with monkeypatch.context() as patch:
         patch.setattr(ImageFiles, "remove", refuse)
         said = (await confirm(studio.ada, await ask_to_delete(studio, studio.ada))).text
-    assert "Deleted: 4 jobs" in said
-    assert "could not be removed from the disk yet: 1" in said
+    assert shows(said, DELETED(stored=summary(SUMMARY, jobs=4, images=4, threads=1)))
+    assert shows(said, NOT_REMOVED(count=1))
     assert pictures(studio) == {stubborn}
     assert SECRET.encode() not in stored(studio)
-    assert "Nothing of yours is stored" in told(await ask_to_delete(studio, studio.ada)).text
+    assert shows(told(await ask_to_delete(studio, studio.ada)).text, NOTHING_STORED)
     runtime = studio.runtime
     await tidy(runtime.database, runtime.files, runtime.previews, studio.clock, Ages(image_days=7, job_days=365))
     assert pictures(studio) == set(), "an hour later it is tried again"

@@ -7,11 +7,42 @@ from typing import Any
 import pytest
 import simcord
 
+from bot.domain.periods import MONTHS, Period
+from bot.domain.rules import WORD_REFUSED
+from bot.jobs.limits import GRANTS_TOO_SMALL, TOO_EXPENSIVE, TOO_MANY_IMAGES, TOO_MANY_JOBS_HERE, LimitKind
+from bot.servers.settings import NO_SUCH_LIMIT, NOT_A_MANAGER, TOO_LITTLE_LEFT
+from bot.text import Message, Text, Value, t
+from bot.ui.admin import (
+    GRANTED,
+    LIMIT_REMOVED,
+    LIMIT_SET,
+    NO_LIMIT_NAMED,
+    NOT_CHOSEN,
+    ONLY_ONE,
+    PERIOD_ALONE,
+    TAKEN_BACK,
+)
+from bot.ui.cards.server import NO_QUOTAS, PERIODS, limits_text, subject_text
+from bot.ui.cards.usage import EXTRA, LEFT, USED
 from storage import ledger
-from storage.jobs import SubmissionStatus
+from storage.records import SubmissionStatus
+from storage.settings import Quota, Subject
 from tests.cogs.conftest import Studio, card, told
+from tests.doubles.texts import shows
 
-CORE_PRICE = 6
+CORE_PRICE = 6000
+EVERYONE = {"for": Subject.DEFAULT.value}
+SERVER = {"for": Subject.SERVER.value}
+
+
+def too_much(limit: int, left: int, period: Period = Period.MONTH) -> Text:
+    """The refusal of one image by a person's limit here; months end with January, weeks with its first Sunday."""
+    resets = t("{day:plain} {month}", day=5, month=MONTHS[0])
+    if period is Period.MONTH:
+        resets = t("{day:plain} {month}", day=1, month=MONTHS[1])
+    return TOO_EXPENSIVE[LimitKind.SERVER_USER](
+        needed=CORE_PRICE, left=left, limit=limit, period=period.this, resets=resets
+    )
 
 
 async def quota(studio: Studio, name: str, **options: Any) -> str:
@@ -27,14 +58,10 @@ async def asked(studio: Studio, person: simcord.MemberActor, **options: Any) -> 
 
 async def test_the_limit_of_everybody_holds_and_says_what_is_left(studio: Studio) -> None:
     said = await quota(studio, "set", credits=10, period="week")
-    assert "**Everybody**: 10 credits a week." in said
+    quota_set = Quota(Subject.DEFAULT, credits=10_000)
+    assert shows(said, LIMIT_SET(who=subject_text(quota_set), limits=limits_text(quota_set, Period.WEEK)))
     assert "6 credits" in await asked(studio, studio.ada)
-    refused = await asked(studio, studio.ada)
-    assert refused == (
-        "This takes up to 6 credits, and of your 10 credits for this week in this server 4 credits are left. "
-        "They renew on 5 January at 00:00 UTC. Members with Manage Server can change that with /quota. "
-        "Nothing was charged."
-    )
+    assert await asked(studio, studio.ada) == str(too_much(10_000, 4000, Period.WEEK))
     assert "6 credits" in await asked(studio, studio.ben), "it is each person's own"
 
 
@@ -42,26 +69,28 @@ async def test_a_persons_own_limit_comes_before_the_best_of_the_roles_and_the_de
     artists = studio.server.create_role("Artists")
     masters = studio.server.create_role("Masters")
     both = studio.server.add_member(studio.env.create_user("both"), roles=[artists, masters])
-    await quota(studio, "set", credits=0, **{"for": "everybody"})
+    await quota(studio, "set", credits=0, **EVERYONE)
     await quota(studio, "set", credits=6, role=artists)
     await quota(studio, "set", credits=12, role=masters)
-    assert "of your 0 credits for this month in this server 0 credits are left" in await asked(studio, studio.ada)
+    assert shows(await asked(studio, studio.ada), too_much(0, 0))
     for _ in range(2):
-        assert "are left" not in await asked(studio, both)
-    assert "of your 12 credits for this month in this server 0 credits are left" in await asked(studio, both)
+        assert not shows(await asked(studio, both), TOO_EXPENSIVE[LimitKind.SERVER_USER])
+    assert shows(await asked(studio, both), too_much(12_000, 0))
     await quota(studio, "set", credits=6, user=both.user)
-    assert "of your 6 credits for this month in this server 0 credits are left" in await asked(studio, both)
+    assert shows(await asked(studio, both), too_much(6000, 0))
     await quota(studio, "clear", user=both.user)
-    assert "of your 12 credits for this month in this server 0 credits are left" in await asked(studio, both)
+    assert shows(await asked(studio, both), too_much(12_000, 0))
 
 
 async def test_the_server_as_a_whole_has_a_limit(studio: Studio) -> None:
-    await quota(studio, "set", credits=8, **{"for": "the server as a whole"})
+    await quota(studio, "set", credits=8, **SERVER)
     await asked(studio, studio.ada)
     refused = await asked(studio, studio.ben)
-    assert "of this server's 8 credits for this month 2 credits are left. They renew on 1" in refused
+    resets = t("{day:plain} {month}", day=1, month=MONTHS[1])
+    values: dict[str, Value] = {"needed": CORE_PRICE, "left": 2000, "limit": 8000, "period": Period.MONTH.this}
+    assert shows(refused, TOO_EXPENSIVE[LimitKind.SERVER](**values, resets=resets))
     report = told(await studio.admin.slash(studio.channel, "usage report")).text
-    assert "Of this server's limit for this month: 6 of 8 credits used (75 %)" in report
+    assert shows(report, USED[LimitKind.SERVER](used=6000, limit=8000, period=Period.MONTH.this, percent=75))
 
 
 async def test_images_a_job_are_refused_at_once_with_everything_else_that_is_wrong(studio: Studio) -> None:
@@ -69,10 +98,11 @@ async def test_images_a_job_are_refused_at_once_with_everything_else_that_is_wro
     result = await studio.imagine(studio.ada, images=3, steps=30)
     assert not result.deferred
     said = told(result).text
-    assert said.count("This asks for 3 images, and this server allows you 2 in one job.") == 1
-    assert "does not take a number of steps" in said
+    problem = str(TOO_MANY_IMAGES(images=3, count=2))
+    assert said.count(problem) == 1
+    assert "steps" in said
     said = told(await studio.imagine(studio.ada, images=3)).text
-    assert said.count("This asks for 3 images, and this server allows you 2 in one job.") == 1
+    assert said.count(problem) == 1
     assert studio.stand_in.calls == []
 
 
@@ -81,9 +111,8 @@ async def test_credits_and_jobs_are_named_together_with_everything_else_that_is_
     await asked(studio, studio.ada)
     await studio.admin.slash(studio.channel, "server set", refused_words="ugly")
     said = told(await studio.imagine(studio.ada, prompt="an ugly fox")).text
-    assert "“ugly”" in said
-    assert "of your 7 credits for this month in this server 1 credit is left" in said
-    assert "Nothing was charged" in said
+    assert shows(said, WORD_REFUSED(word="ugly"))
+    assert shows(said, too_much(7000, 1000))
 
 
 async def test_unfinished_jobs_are_counted(slow_studio: Studio) -> None:
@@ -91,24 +120,27 @@ async def test_unfinished_jobs_are_counted(slow_studio: Studio) -> None:
     await quota(studio, "set", jobs=1)
     await studio.imagine(studio.ada)
     refused = told(await studio.imagine(studio.ada)).text
-    assert "You have 1 unfinished job in this server, and it allows you 1 at once." in refused
+    assert shows(refused, TOO_MANY_JOBS_HERE(count=1, most=1))
 
 
 async def test_a_grant_pays_for_what_is_beyond_the_limit_and_for_nothing_else(studio: Studio) -> None:
     await quota(studio, "set", credits=8)
     said = await quota(studio, "grant", user=studio.ada.user, credits=7, note="for the poster")
-    assert f"7 credits granted to <@{studio.ada.id}>. Extra credits left: 7 credits." in said
+    ada = f"<@{studio.ada.id}>"
+    assert shows(said, GRANTED(amount=7000, person=ada, left=7000))
     for _ in range(2):
-        assert "are left" not in await asked(studio, studio.ada)
-    stands = await quota(studio, "show", user=studio.ada.user)
-    assert "This month: 0 of 8 credits left" in stands
-    assert "Extra credits: 3 left of 7 credits granted" in stands
+        assert not shows(await asked(studio, studio.ada), TOO_EXPENSIVE[LimitKind.SERVER_USER])
+    shown = await quota(studio, "show", user=studio.ada.user)
+    month: dict[str, Value] = {"limit": 8000, "left": 0, "period": Period.MONTH.this}
+    february = studio.clock.now() // 1000 // 86_400 * 86_400 + 31 * 86_400
+    assert shows(shown, LEFT[LimitKind.SERVER_USER](**month, resets=f"<t:{february}:R>"))
+    assert shows(shown, EXTRA(left=3000, given=7000))
     refused = await asked(studio, studio.ada)
-    assert "of your 8 credits for this month in this server 0 credits are left. They renew on 1" in refused
-    assert "UTC. Your extra credits do not cover the rest: 3 credits are left." in refused
+    resets = t("{day:plain} {month}", day=1, month=MONTHS[1])
+    assert shows(refused, GRANTS_TOO_SMALL(**month, needed=CORE_PRICE, extra=3000, resets=resets))
     taken = await quota(studio, "grant", user=studio.ada.user, credits=-3)
-    assert "3 credits taken back" in taken
-    assert "Only 0 credits" in await quota(studio, "grant", user=studio.ada.user, credits=-1)
+    assert shows(taken, TAKEN_BACK(amount=3000, person=ada, left=0))
+    assert shows(await quota(studio, "grant", user=studio.ada.user, credits=-1), TOO_LITTLE_LEFT(left=0))
 
 
 async def test_a_grant_is_left_alone_by_what_failed(slow_studio: Studio) -> None:
@@ -130,32 +162,32 @@ async def test_a_grant_is_left_alone_by_what_failed(slow_studio: Studio) -> None
 
 async def test_limits_are_shown_and_cleared(studio: Studio) -> None:
     role = studio.server.create_role("Artists")
-    assert "None are set" in await quota(studio, "show")
+    assert shows(await quota(studio, "show"), NO_QUOTAS)
     await quota(studio, "set", credits=2.5, images=2, jobs=3, role=role)
-    await quota(studio, "set", credits=100, **{"for": "the server as a whole"})
+    await quota(studio, "set", credits=100, **SERVER)
     said = await quota(studio, "show")
-    assert f"<@&{role.id}>: 2.5 credits a month, 2 images a job, 3 unfinished jobs at once" in said
-    assert "**This server as a whole**: 100 credits a month" in said
-    assert "5 unfinished jobs a person at once" in said
+    limits = limits_text(Quota(Subject.ROLE, role.id, 2500, 2, 3), Period.MONTH)
+    assert f"<@&{role.id}>: {limits}" in said
+    assert f"{subject_text(Quota(Subject.SERVER))}: 100 credits" in said
     await studio.restart()
-    assert "2.5 credits" in await quota(studio, "show")
-    assert "no limit any more" in await quota(studio, "clear", role=role)
-    assert "There is no such limit" in await quota(studio, "clear", role=role)
+    assert limits in await quota(studio, "show")
+    assert shows(await quota(studio, "clear", role=role), LIMIT_REMOVED(who=f"<@&{role.id}>", limits=limits))
+    assert shows(await quota(studio, "clear", role=role), NO_SUCH_LIMIT)
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({}, "Say which limit"),
-        ({"period": "day", "for": "everybody"}, "The period is the same"),
-        ({"credits": 1, "for": "everybody", "user": True}, "not several"),
+        ({}, NO_LIMIT_NAMED),
+        ({"period": "day", "for": Subject.DEFAULT.value}, PERIOD_ALONE),
+        ({"credits": 1, "for": Subject.DEFAULT.value, "user": True}, ONLY_ONE),
     ],
 )
-async def test_what_makes_no_sense_is_explained(studio: Studio, options: dict[str, Any], said: str) -> None:
+async def test_what_makes_no_sense_is_explained(studio: Studio, options: dict[str, Any], said: Message) -> None:
     if "user" in options:
         options = {**options, "user": studio.ada.user}
-    assert said in await quota(studio, "set", **options)
-    assert "Say which limit" in await quota(studio, "clear")
+    assert shows(await quota(studio, "set", **options), said)
+    assert shows(await quota(studio, "clear"), NOT_CHOSEN)
 
 
 async def test_limits_are_a_servers_own(studio: Studio) -> None:
@@ -175,7 +207,7 @@ async def test_limits_are_a_servers_own(studio: Studio) -> None:
         ("set", {"credits": 1000}),
         ("set", {"period": "day"}),
         ("grant", {"credits": 1000, "user": True}),
-        ("clear", {"for": "everybody"}),
+        ("clear", {"for": Subject.DEFAULT.value}),
         ("show", {}),
         ("show", {"user": True}),
     ],
@@ -189,7 +221,7 @@ async def test_members_are_refused_even_where_discord_shows_the_commands(
     if "user" in options:
         options = {**options, "user": studio.ben.user}
     refused = told(await studio.ben.slash(studio.channel, f"quota {name}", **options)).text
-    assert refused == "Only members with the permission Manage Server can do that."
+    assert refused == str(NOT_A_MANAGER)
     assert await quota(studio, name, **options) != refused
 
 
@@ -208,6 +240,8 @@ async def test_the_log_says_in_words_what_was_changed(studio: Studio) -> None:
     await quota(studio, "set", credits=2.5, images=1, jobs=3)
     await quota(studio, "grant", user=studio.ada.user, credits=4, note="for the poster")
     noted = told(await studio.admin.slash(studio.channel, "server log")).text
-    assert "**/quota set** renewed every week" in noted
-    assert "**/quota set** everybody, 2.5 credits a period, 1 image a job, 3 unfinished jobs at once" in noted
+    week = t("reset every {period}", period=PERIODS[Period.WEEK])
+    assert shows(noted, t("**/quota set** {change}", change=week))
+    limits = limits_text(Quota(Subject.DEFAULT, 0, None, 1, 3), Period.WEEK)
+    assert f"**/quota set** {subject_text(Quota(Subject.DEFAULT))}, 2.5 credits a period, {limits}" in noted
     assert f"**/quota grant** <@{studio.ada.id}>, 4 credits, “for the poster”" in noted

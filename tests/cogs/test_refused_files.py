@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import simcord
 
-from storage.jobs import JobStatus
+from bot.ui.cards.delivery_text import NOT_SHOWN, REASONS
+from storage.records import DeliveryReason, JobStatus
 from tests.cogs.conftest import Studio, told
 from tests.cogs.test_history import looked
 from tests.cogs.test_undelivered import keep
+from tests.doubles.texts import shows
 
 ANSWER = "/webhooks/*/*/messages/@original"
 REFUSALS = [(400, 20009), (413, 40005), (403, 50013), (400, 50035)]
@@ -65,6 +67,6 @@ async def test_a_kept_result_stays_kept_and_its_card_says_why(slow_studio: Studi
     shown = await looked(studio)
     studio.env.inject_error("PATCH", ANSWER, status=status, code=code)
     said = told(await studio.press(studio.ada, shown, "Show"))
-    assert "but kept: 1 image" in said.text
+    assert shows(said.text, NOT_SHOWN(count=1, reason=REASONS[DeliveryReason.NO_FILES]))
     assert not said.images
-    assert (await studio.job(1)).status is JobStatus.KEPT
+    assert (await studio.job(1)).status is JobStatus.UNDELIVERED

@@ -7,10 +7,46 @@ from typing import Any
 import discord
 import pytest
 
+from bot.domain.engines import few
 from bot.domain.place import Origin
-from bot.domain.rules import ASK, NO_RULES
+from bot.domain.rules import (
+    ALLOWED_ENGINES_GONE,
+    ALWAYS_PRIVATE,
+    CHANNELS_GONE,
+    DEFAULT_NOT_ALLOWED,
+    ENGINE_NOT_ALLOWED,
+    NO_ENGINE_MAKES,
+    NO_RULES,
+    NOT_A_SIZE,
+    NOT_THIS_CHANNEL,
+    NOT_YOUR_ROLE,
+    OTHER_CHANNELS,
+    PRIVATE_OFF,
+    ROLES_GONE,
+    WORD_REFUSED,
+    WORD_RESTRICTED,
+    Privacy,
+)
+from bot.domain.word_filter import WORD_TOO_LONG, WORD_TOO_SHORT
+from bot.servers.settings import NOT_A_MANAGER
+from bot.text import Message, Text
 from bot.ui import interactions
+from bot.ui.admin import (
+    ATTACH_FILES,
+    CHANGED_BY,
+    LACKING,
+    NO_SUCH_CHANNEL,
+    NO_SUCH_ROLE,
+    NOT_AGE_RESTRICTED,
+    NOT_LOGGED,
+    NOTHING_TO_SET,
+    SEND_MESSAGES,
+    SET_AND_CLEARED,
+)
+from bot.ui.cards.server import CHANGE, NO_CHANGES, NOTHING_MISSING, TITLES, subject_text
+from storage.settings import Quota, Subject
 from tests.cogs.conftest import BASIC, CORE, Studio, card, told
+from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
@@ -29,7 +65,7 @@ async def refusal(studio: Studio, **options: Any) -> str:
 async def test_images_are_made_in_the_allowed_channels_and_their_threads(studio: Studio) -> None:
     art = studio.server.create_text_channel("art")
     assert f"Channels: <#{art.id}>" in await server(studio, "set", channels="#art")
-    assert "Images are not made in this channel, but in #art." in await refusal(studio)
+    assert shows(await refusal(studio), OTHER_CHANNELS(channels=["#art"]))
     result = await studio.ada.slash(art, "imagine", prompt="a fox")
     await studio.finish()
     assert len(card(result).images) == 1
@@ -42,7 +78,7 @@ async def test_images_are_made_by_the_allowed_roles(studio: Studio) -> None:
     artists = studio.server.create_role("Artists")
     artist = studio.server.add_member(studio.env.create_user("vincent"), roles=[artists])
     assert f"Roles: <@&{artists.id}>" in await server(studio, "set", roles=f"<@&{artists.id}>")
-    assert "members with certain roles" in await refusal(studio)
+    assert shows(await refusal(studio), NOT_YOUR_ROLE)
     result = await studio.imagine(artist)
     await studio.finish()
     assert len(card(result).images) == 1
@@ -50,7 +86,8 @@ async def test_images_are_made_by_the_allowed_roles(studio: Studio) -> None:
 
 async def test_engines_are_allowed_and_one_is_the_default(studio: Studio) -> None:
     await server(studio, "set", engines=f"{BASIC}, {XL}", default_engine=BASIC, default_size="512x512")
-    assert f"does not use {CORE}, only {BASIC}, {XL}" in await refusal(studio, engine=CORE)
+    allowed = few([BASIC, XL])
+    assert shows(await refusal(studio, engine=CORE), ENGINE_NOT_ALLOWED(wrong=few([CORE]), allowed=allowed))
     for name, option in (("imagine", "engine"), ("compare", "engines")):
         offered = await studio.ada.autocomplete(studio.channel, name, option, "", prompt="a fox")
         assert {choice["value"] for choice in offered} == {BASIC, XL}
@@ -58,20 +95,20 @@ async def test_engines_are_allowed_and_one_is_the_default(studio: Studio) -> Non
     await studio.finish()
     assert "512x512" in card(result).text
     assert (await studio.runtime.jobs.view(1)).submissions[0].record.engine == BASIC
-    await server(studio, "set", clear="default engine")
+    await server(studio, "set", clear="engine")
     await studio.imagine(studio.ada)
     await studio.finish()
     assert (await studio.runtime.jobs.view(2)).submissions[0].record.engine in {BASIC, XL}, "the bot's is not allowed"
 
 
 async def test_private_is_forced_or_forbidden(studio: Studio) -> None:
-    await server(studio, "set", private="always private")
+    await server(studio, "set", private=Privacy.FORCED.value)
     result = await studio.imagine(studio.ada)
     assert card(result).private
     await studio.finish()
     assert card(result).private
-    await server(studio, "set", private="never private")
-    assert "Private results are switched off" in await refusal(studio, private=True)
+    await server(studio, "set", private=Privacy.FORBIDDEN.value)
+    assert shows(await refusal(studio, private=True), PRIVATE_OFF)
     result = await studio.imagine(studio.ada)
     await studio.finish()
     assert not card(result).private
@@ -82,9 +119,9 @@ async def test_words_are_refused_and_others_run_in_age_restricted_channels_alone
 ) -> None:
     await server(studio, "set", refused_words="ugly, bl*d", restricted_words="nude*")
     said = await refusal(studio, prompt="an UGLY blood nudes scene")
-    assert "The word “ugly” is refused" in said
-    assert "The word “bl\\*d” is refused" in said
-    assert "The word “nude\\*” runs only in the age-restricted channels" in said
+    assert shows(said, WORD_REFUSED(word="ugly"))
+    assert shows(said, WORD_REFUSED(word="bl\\*d"))
+    assert shows(said, WORD_RESTRICTED(word="nude\\*"))
     adults = studio.server.create_text_channel("adults")
     # This Discord has no age-restricted channels.
     monkeypatch.setattr(interactions, "_age_restricted", lambda interaction: interaction.channel_id == adults.id)
@@ -95,11 +132,17 @@ async def test_words_are_refused_and_others_run_in_age_restricted_channels_alone
 
 async def test_everything_that_is_wrong_is_named_at_once(studio: Studio) -> None:
     await server(
-        studio, "set", engines=BASIC, refused_words="ugly", channels=_elsewhere(studio), private="never private"
+        studio,
+        "set",
+        engines=BASIC,
+        refused_words="ugly",
+        channels=_elsewhere(studio),
+        private=Privacy.FORBIDDEN.value,
     )
     said = await refusal(studio, prompt="an ugly fox --steps 500", engine=BASIC, private=True)
-    for part in ("500", "not made in this channel", "switched off", "“ugly”"):
-        assert part in said
+    assert "500" in said
+    for problem in (OTHER_CHANNELS(channels=["#elsewhere"]), PRIVATE_OFF(), WORD_REFUSED(word="ugly")):
+        assert shows(said, problem)
     assert studio.stand_in.calls == []
 
 
@@ -108,25 +151,26 @@ async def test_the_rules_hold_for_again_as_well(studio: Studio) -> None:
     await studio.finish()
     await server(studio, "set", refused_words="ugly")
     said = told(await studio.press(studio.ben, card(result), "Again")).text
-    assert "“ugly” is refused" in said
+    assert shows(said, WORD_REFUSED(word="ugly"))
 
 
 async def test_the_rules_hold_for_sharing_as_well(studio: Studio) -> None:
     result = await studio.imagine(studio.ada, prompt="an ugly fox", private=True)
     await studio.finish()
-    await server(studio, "set", refused_words="ugly", private="always private")
+    await server(studio, "set", refused_words="ugly", private=Privacy.FORCED.value)
     said = told(await studio.press(studio.ada, card(result), "Share")).text
-    assert "“ugly” is refused" in said
-    assert "always private in this server" in said
+    assert shows(said, WORD_REFUSED(word="ugly"))
+    assert shows(said, ALWAYS_PRIVATE)
 
 
 async def test_show_names_what_is_missing(studio: Studio) -> None:
-    assert "Nothing is missing" in await server(studio, "show")
+    assert shows(await server(studio, "show"), NOTHING_MISSING)
     client = studio.runtime.client
     assert client.user is not None
     lacks = discord.PermissionOverwrite(attach_files=False, send_messages=False)
     closed = studio.server.create_text_channel("closed", overwrites={client.user: lacks})
-    assert f"In <#{closed.id}> I lack Send Messages, Attach Files" in await server(studio, "show")
+    problem = LACKING(channel=closed.id, permissions=[SEND_MESSAGES, ATTACH_FILES])
+    assert shows(await server(studio, "show"), problem)
     role = studio.server.create_role("Artists")
     await server(
         studio,
@@ -137,10 +181,9 @@ async def test_show_names_what_is_missing(studio: Studio) -> None:
         restricted_words="gore",
     )
     said = await server(studio, "show")
-    assert f"⚠ In <#{closed.id}> I lack Send Messages, Attach Files" in said
-    assert f"⚠ In the log channel <#{closed.id}> I lack Send Messages" in said
-    assert "No channel where images are made is age-restricted" in said
-    assert f"In <#{studio.channel.id}>" not in said
+    for each in (problem, LACKING(channel=closed.id, permissions=[SEND_MESSAGES]), NOT_AGE_RESTRICTED()):
+        assert f"⚠ {each}" in said
+    assert f"<#{studio.channel.id}> I" not in said
     assert f"Roles: <@&{role.id}>" in said
 
 
@@ -150,7 +193,7 @@ async def test_a_log_channel_that_cannot_be_written_is_said(studio: Studio) -> N
     closed = studio.server.create_text_channel(
         "closed", overwrites={client.user: discord.PermissionOverwrite(send_messages=False)}
     )
-    assert "could not be written into the log channel" in await server(studio, "set", log_channel=closed)
+    assert shows(await server(studio, "set", log_channel=closed), NOT_LOGGED)
 
 
 async def test_the_log_has_every_change_and_its_channel_too(studio: Studio) -> None:
@@ -160,13 +203,14 @@ async def test_the_log_has_every_change_and_its_channel_too(studio: Studio) -> N
     await studio.admin.slash(studio.channel, "quota set", credits=10)
     said = await server(studio, "log")
     lines = said.splitlines()[1:]
-    assert "**/quota set** everybody, 10 credits a period" in lines[0]
-    assert "**/server set** Refused words: ugly, \\@everyone" in lines[1]
-    assert "**/server set** Log channel: <#" in lines[2]
+    assert f"**/quota set** {subject_text(Quota(Subject.DEFAULT))}, 10 credits" in lines[0]
+    set_before = ((TITLES["refused"], "ugly, \\@everyone"), (TITLES["log_channel"], "<#"))
+    for line, (rule, value) in zip(lines[1:], set_before, strict=False):
+        assert f"**/server set** {CHANGE(rule=rule, value=value)}" in line
     assert all(f"<@{studio.admin.id}>" in line for line in lines[:3])
     posted = diary.last_message
     assert posted is not None
-    assert "Changed by" in str([component.to_dict() for component in posted.components])
+    assert shows(str([component.to_dict() for component in posted.components]), CHANGED_BY)
 
 
 @pytest.mark.parametrize("nothing", ["none", " None. ", "-", "——", "clear", "no", "“none”"])
@@ -221,42 +265,45 @@ async def test_what_is_gone_is_said_to_be_gone(studio: Studio) -> None:
     gone = {"channels": (1300000000000000009,), "roles": (1300000000000000010,), "engines": ("easel/gone",)}
     await studio.runtime.client.servers.set_rules(admin, gone)
     said = await refusal(studio)
-    assert said.count(ASK) == len(gone)
+    allowed = few(["easel/gone"])
+    for problem in (CHANNELS_GONE(count=1), ROLES_GONE(), ALLOWED_ENGINES_GONE(allowed=allowed)):
+        assert shows(said, problem)
     assert "130000000000000" not in said
 
 
 async def test_what_is_set_outlives_a_restart(studio: Studio) -> None:
     await server(studio, "set", refused_words="ugly")
     await studio.restart()
-    assert "“ugly” is refused" in await refusal(studio, prompt="an ugly fox")
+    assert shows(await refusal(studio, prompt="an ugly fox"), WORD_REFUSED(word="ugly"))
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({}, "Say what to set"),
-        ({"channels": "#nowhere"}, "no such channel: #nowhere"),
-        ({"channels": "123456789012345678"}, "no such channel"),
-        ({"roles": "<@&123456789012345678>"}, "no such role"),
+        ({}, NOTHING_TO_SET),
+        ({"channels": "#nowhere"}, NO_SUCH_CHANNEL(names="#nowhere")),
+        ({"channels": "123456789012345678"}, NO_SUCH_CHANNEL),
+        ({"roles": "<@&123456789012345678>"}, NO_SUCH_ROLE),
         ({"engines": "nobody/nothing"}, "nobody/nothing"),
-        ({"engines": BASIC, "default_engine": CORE}, "is not among the allowed ones"),
-        ({"default_size": "3x3"}, "No engine here makes 3x3"),
-        ({"default_size": "big"}, "is no size"),
-        ({"refused_words": "*"}, "too few letters"),
-        ({"refused_words": "x" * 50}, "too long"),
-        ({"refused_words": "ugly", "clear": "refused words"}, "set and cleared at once"),
+        ({"engines": BASIC, "default_engine": CORE}, DEFAULT_NOT_ALLOWED(engine=CORE)),
+        ({"default_size": "3x3"}, NO_ENGINE_MAKES(size="3x3")),
+        ({"default_size": "big"}, NOT_A_SIZE(size="big")),
+        ({"refused_words": "*"}, WORD_TOO_SHORT),
+        ({"refused_words": "x" * 50}, WORD_TOO_LONG),
+        ({"refused_words": "ugly", "clear": "refused"}, SET_AND_CLEARED(rule=TITLES["refused"])),
     ],
 )
 async def test_what_makes_no_sense_is_explained_and_changes_nothing(
-    studio: Studio, options: dict[str, Any], said: str
+    studio: Studio, options: dict[str, Any], said: Message | Text | str
 ) -> None:
-    assert said in await server(studio, "set", **options)
-    assert "Nothing yet." in await server(studio, "log")
+    shown = await server(studio, "set", **options)
+    assert said in shown if isinstance(said, str) else shows(shown, said)
+    assert shows(await server(studio, "log"), NO_CHANGES)
 
 
 async def test_a_channel_of_another_server_is_none_here(studio: Studio) -> None:
     elsewhere = studio.env.create_guild("Elsewhere").create_text_channel("secret")
-    assert "no such channel" in await server(studio, "set", channels=f"<#{elsewhere.id}>")
+    assert shows(await server(studio, "set", channels=f"<#{elsewhere.id}>"), NO_SUCH_CHANNEL)
 
 
 async def test_what_one_server_sets_is_nothing_to_another(studio: Studio) -> None:
@@ -276,7 +323,7 @@ async def test_members_are_refused_even_where_discord_shows_the_commands(
     commands = studio.env.backend.commands[None].values()
     next(each for each in commands if each["name"] == "server")["default_member_permissions"] = None
     refused = told(await studio.ben.slash(studio.channel, f"server {name}", **options)).text
-    assert refused == "Only members with the permission Manage Server can do that."
+    assert refused == str(NOT_A_MANAGER)
     assert await server(studio, name, **options) != refused
 
 
@@ -304,7 +351,7 @@ async def test_a_refusal_names_no_channel_that_the_member_may_not_see(studio: St
     await studio.admin.slash(studio.channel, "server set", channels="#hidden")
     refused = told(await studio.imagine()).text
     assert "hidden" not in refused
-    assert "not made in this channel" in refused
+    assert shows(refused, NOT_THIS_CHANNEL)
 
 
 async def test_a_chart_names_no_channel_that_the_admin_may_not_see(studio: Studio) -> None:

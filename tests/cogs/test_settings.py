@@ -8,13 +8,20 @@ from typing import Any
 import pytest
 import simcord
 
+from bot.domain.engines import UNKNOWN_ENGINE
+from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions
-from bot.people.user_settings import Messages, UserSettings
-from storage import jobs, server_settings, user_settings
+from bot.domain.prompt.parser import NOT_PLAIN_WORDS
+from bot.people.user_settings import SIZE_OF_NO_ENGINE, STYLE_OF_NO_ENGINE, Messages, UserSettings
+from bot.providers.base import WeightedText
+from bot.ui.cards.settings import ABOVE, CHANGED, NO, RESET, ROWS, SET
+from bot.ui.delivery.result import LONG_JOB_DONE, PRIVATE_CARD
+from cogs.settings import NOTHING_TO_SET
+from storage import jobs, settings
 from storage.database import Database
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, engine, told
+from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
@@ -29,15 +36,16 @@ async def test_what_is_set_is_used_where_nothing_is_typed(studio: Studio) -> Non
             studio.channel, "settings set", engine=BASIC, size="16:9", images=2, private=True, text="in oil"
         )
     ).text
-    assert "Engine: **Stable Diffusion 1.6** (changed)" in said
-    assert "Text that is always added: **in oil** (changed)" in said
+    assert shows(said, CHANGED(title=ROWS["engine"].title, value="Stable Diffusion 1.6"))
+    assert shows(said, CHANGED(title=ROWS["text"].title, value="in oil"))
     result = await studio.imagine(prompt="a lighthouse")
     await studio.finish()
     assert card(result).private
     assert len(card(result).images) == 2
     options = await chosen(studio, 1)
     assert options["engine"] == BASIC
-    assert options["prompt"] == "a lighthouse, in oil"
+    assert (options["prompt"], options["added"]) == ("a lighthouse", "in oil")
+    assert card(result).text.startswith("a lighthouse, in oil\n")
     assert options["size"] == "16:9"
     others = await studio.imagine(studio.ben)
     await studio.finish()
@@ -59,7 +67,7 @@ async def test_what_is_typed_counts_more(studio: Studio) -> None:
 
 async def test_a_default_that_the_engine_does_not_take_is_left_out(studio: Studio) -> None:
     said = told(await studio.ada.slash(studio.channel, "settings set", size="320x320", style="anime")).text
-    assert "Size: **320x320**" in said
+    assert "**320x320**" in said
     result = await studio.imagine(engine=XL)
     await studio.finish()
     assert len(card(result).images) == 1
@@ -91,24 +99,24 @@ async def test_what_no_engine_takes_is_refused_by_name_and_nothing_is_set(studio
         images=3,
     )
     said = told(result).text
-    for part in ("no engine “nonsense”", "No engine here makes 77x77", "no such style", "takes plain words"):
-        assert part in said
+    for problem in (UNKNOWN_ENGINE, SIZE_OF_NO_ENGINE, STYLE_OF_NO_ENGINE, NOT_PLAIN_WORDS):
+        assert shows(said, problem)
     assert studio.runtime.client.personal.of(studio.ada.id) == UserSettings()
 
 
 async def test_settings_outlive_a_restart_and_can_be_taken_back(studio: Studio) -> None:
     await studio.ada.slash(
-        studio.channel, "settings set", engine=BASIC, png_text=False, messages="long jobs too", ask_above=7.5
+        studio.channel, "settings set", engine=BASIC, png_text=False, messages=Messages.LONG_JOBS.value, ask_above=7.5
     )
     await studio.restart()
     mine = studio.runtime.client.personal.of(studio.ada.id)
     assert mine == UserSettings(engine=BASIC, png_text=False, messages=Messages.LONG_JOBS, ask_above=7500)
     shown = told(await studio.ada.slash(studio.channel, "settings show")).text
-    assert "Ask first: **above 7.5 credits**" in shown
-    assert "Settings written into image files: **no**" in shown
+    assert shows(shown, SET(title=ROWS["ask_above"].title, value=ABOVE(price=7500)))
+    assert shows(shown, SET(title=ROWS["png_text"].title, value=NO()))
     said = told(await studio.ada.slash(studio.channel, "settings reset", setting="engine")).text
-    assert "Engine: the one that is used here (not set)" in said
-    assert "Ask first: **above 7.5 credits**" in said
+    assert shows(said, RESET(title=ROWS["engine"].title, default=ROWS["engine"].default))
+    assert shows(said, SET(title=ROWS["ask_above"].title, value=ABOVE(price=7500)))
     await studio.ada.slash(studio.channel, "settings reset")
     assert studio.runtime.client.personal.of(studio.ada.id) == UserSettings()
     await studio.restart()
@@ -138,13 +146,14 @@ async def test_the_database_is_not_asked_before_the_first_answer(
     monkeypatch.setattr(Database, "write", asked)
     origin = Origin(studio.ada.id, "ada", studio.server.id, studio.channel.id, 2**20)
     plan = studio.runtime.actions.check(origin, ImagineOptions(prompt="a fox"))
-    assert (plan.engines, plan.options.prompt) == ((BASIC,), "a fox, in oil")
+    assert (plan.engines, plan.options.prompt, plan.options.added) == ((BASIC,), "a fox", "in oil")
+    assert plan.requests[0].prompts == (WeightedText("a fox, in oil"),)
     assert studio.runtime.actions.private_by_default(origin)
     monkeypatch.undo()
 
 
 async def test_setting_nothing_says_so(studio: Studio) -> None:
-    assert "Say what to set" in told(await studio.ada.slash(studio.channel, "settings set")).text
+    assert shows(told(await studio.ada.slash(studio.channel, "settings set")).text, NOTHING_TO_SET)
 
 
 @pytest.mark.parametrize("again", ["Again", "New seed"])
@@ -156,7 +165,7 @@ async def test_again_makes_what_was_made_and_not_what_is_set_now(studio: Studio,
     await studio.finish()
     assert not card(pressed).private
     options = await chosen(studio, 2)
-    assert (options["prompt"], options["size"]) == ("a fox", None)
+    assert (options["prompt"], options["added"], options["size"]) == ("a fox", None, None)
 
 
 async def long_job(studio: Studio, *, seconds: float = 90, **options: Any) -> list[str]:
@@ -174,19 +183,19 @@ async def long_job(studio: Studio, *, seconds: float = 90, **options: Any) -> li
 async def test_who_wants_to_know_is_told_of_a_long_job(slow_studio: Studio) -> None:
     studio = slow_studio
     assert await long_job(studio) == []
-    await studio.ada.slash(studio.channel, "settings set", messages="long jobs too")
+    await studio.ada.slash(studio.channel, "settings set", messages=Messages.LONG_JOBS.value)
     assert await long_job(studio, seconds=5) == []
     (told_of,) = await long_job(studio)
     job = await studio.job(3)
-    assert "Your job 3 is done, after 1 min 3" in told_of
+    assert shows(told_of, LONG_JOB_DONE)
     assert f"/channels/{studio.server.id}/{studio.channel.id}/{job.message_id}" in told_of
     *_, private = await long_job(studio, private=True)
-    assert f"on its private card in <#{studio.channel.id}>" in private
+    assert shows(private, PRIVATE_CARD(channel=studio.channel.id))
 
 
 async def test_that_a_message_is_refused_changes_nothing(slow_studio: Studio) -> None:
     studio = slow_studio
-    await studio.ada.slash(studio.channel, "settings set", messages="long jobs too")
+    await studio.ada.slash(studio.channel, "settings set", messages=Messages.LONG_JOBS.value)
     studio.env.inject_error("POST", "/users/@me/channels", status=403, code=50007)
     assert await long_job(studio) == []
     assert (await studio.job(1)).status is JobStatus.DELIVERED
@@ -201,7 +210,7 @@ async def test_no_messages_means_none(slow_studio: Studio) -> None:
     await studio.env.advance_time(16 * 60)
     studio.stand_in.finish_all()
     await studio.finish()
-    assert (await studio.job(1)).status is JobStatus.KEPT
+    assert (await studio.job(1)).status is JobStatus.UNDELIVERED
     assert not studio.env.backend.messages[studio.ada.user.dm_channel.id]
 
 
@@ -209,8 +218,8 @@ async def test_settings_that_cannot_be_read_are_left_out_of_the_log(
     studio: Studio, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with studio.runtime.database.write() as tx:
-        await user_settings.put(tx, studio.ada.id, {"text": ["heliotrope"], "images": 2}, at=1)
-        await server_settings.put(tx, studio.server.id, {"refused": "heliotrope"}, at=1)
+        await settings.set_user(tx, studio.ada.id, {"text": ["heliotrope"], "images": 2}, at=1)
+        await settings.set_server(tx, studio.server.id, {"refused": "heliotrope"}, at=1)
     await studio.restart()
     assert "settings.unreadable" in caplog.text
     assert "server.rules_unreadable" in caplog.text

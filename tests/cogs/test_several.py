@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from bot.jobs import service
+from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
+from bot.ui.cards import job as cards
+from bot.ui.cards.proposal import LAPSED, NEVER_STARTED, PROPOSAL
+from bot.ui.cards.wording import IMAGES
 from fakes.services import Fault
 from fakes.services.faults import Status
-from storage import jobs as rows
 from storage import ledger
-from storage.jobs import JobStatus
+from storage import submissions as rows
+from storage.records import JobStatus, LapseReason
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, forge, told
+from tests.doubles.texts import shows
 
 
 async def held(studio: Studio) -> int:
@@ -24,7 +30,7 @@ async def test_choices_show_their_price_first_and_nothing_is_held_or_sent(studio
     result = await studio.imagine(prompt="a {red, blue} car")
     await studio.finish()
     shown = card(result)
-    assert "**This makes 2 images for 12 credits.** Nothing is sent before you confirm." in shown.text
+    assert shows(shown.text, PROPOSAL(images=IMAGES(count=2), price="12 credits"))
     assert "a red car · 6 credits\na blue car · 6 credits" in shown.text
     assert shown.labels == ["Confirm: 12 credits", "Cancel"]
     assert studio.stand_in.calls == []
@@ -54,7 +60,7 @@ async def test_only_the_author_confirms(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     for person in (studio.ben, studio.admin):
         refused = told(await studio.press(person, card(result), CONFIRM))
-        assert "Only the person who asked for it may confirm" in refused.text
+        assert shows(refused.text, service.CONFIRM_NOT_ALLOWED)
     await studio.finish()
     assert studio.stand_in.calls == []
     assert CONFIRM in card(result).labels[0]
@@ -63,11 +69,11 @@ async def test_only_the_author_confirms(studio: Studio) -> None:
 async def test_who_may_cancel_a_price(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     refused = told(await studio.press(studio.ben, card(result), "Cancel"))
-    assert "Only the person who asked for it" in refused.text
+    assert shows(refused.text, service.CANCEL_NOT_ALLOWED)
     said = told(await studio.press(studio.ada, card(result), "Cancel"))
-    assert "nothing was charged" in said.text
+    assert shows(said.text, service.CANCELLED)
     shown = card(result)
-    assert "**Not started:** cancelled before its price was confirmed." in shown.text
+    assert shows(shown.text, LAPSED[LapseReason.CANCELLED])
     assert shown.labels == ["Again", "Edit", "Delete"]
     other = await studio.imagine(prompt="a {red, blue} car")
     await studio.press(studio.admin, card(other), "Cancel")
@@ -75,10 +81,13 @@ async def test_who_may_cancel_a_price(studio: Studio) -> None:
     assert await held(studio) == 0
 
 
+CLEARED = {"private": "privacy", "refused_words": "refused", "restricted_words": "restricted"}
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"private": "always private"},
+        {"private": "forced"},
         {"channels": "#elsewhere"},
         {"roles": "@Admin"},
         {"engines": BASIC},
@@ -92,12 +101,18 @@ async def test_confirm_looks_at_the_rules_again(studio: Studio, change: dict[str
     result = await studio.imagine(prompt="a {red, blue} car")
     await studio.admin.slash(studio.channel, "server set", **change)
     refused = told(await studio.press(studio.ada, card(result), CONFIRM))
-    assert "The rules here have changed" in refused.text
+    assert shows(refused.text, service.RULES_CHANGED)
     await studio.finish()
     assert studio.stand_in.calls == []
     assert (await studio.job()).status is JobStatus.PROPOSED
     (setting,) = change
-    await studio.admin.slash(studio.channel, "server set", clear=setting.replace("_", " "))
+    await studio.admin.slash(
+        studio.channel,
+        "server set",
+        clear={"private": "privacy", "refused_words": "refused", "restricted_words": "restricted"}.get(
+            setting, setting
+        ),
+    )
     await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     assert len(card(result).images) == 2
@@ -105,7 +120,7 @@ async def test_confirm_looks_at_the_rules_again(studio: Studio, change: dict[str
 
 async def test_what_was_private_is_confirmed_where_all_is_private_now(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car", private=True)
-    await studio.admin.slash(studio.channel, "server set", private="always private")
+    await studio.admin.slash(studio.channel, "server set", private="forced")
     await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     assert len(card(result).images) == 2
@@ -122,9 +137,9 @@ async def test_a_price_can_be_confirmed_after_a_restart(studio: Studio) -> None:
 async def test_a_price_that_nobody_confirms_lapses_and_the_card_says_so(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     studio.clock.advance(15 * 60 - 14)
-    studio.runtime.client.proposals.wake()
-    await studio.until(lambda: "Not started" in card(result).text)
-    assert "its price was not confirmed in time. Nothing was sent, and nothing was charged." in card(result).text
+    await studio.runtime.actions.lapse_due()
+    await studio.until(lambda: shows(card(result).text, NEVER_STARTED))
+    assert shows(card(result).text, LAPSED[LapseReason.EXPIRED])
     assert (await studio.job()).status is JobStatus.LAPSED
     again = await studio.press(studio.ada, card(result), "Again")
     assert CONFIRM in card(again).labels[0]
@@ -134,17 +149,17 @@ async def test_a_late_press_confirms_nothing(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     studio.clock.advance(15 * 60 - 14)
     said = told(await studio.press(studio.ada, card(result), CONFIRM))
-    assert "not confirmed in time" in said.text
-    await studio.until(lambda: "Not started" in card(result).text)
+    assert shows(said.text, service.EXPIRED)
+    await studio.until(lambda: shows(card(result).text, NEVER_STARTED))
     # Whether or not the bot has noticed by itself meanwhile.
-    assert "not confirmed in time" in told(await forge(studio, studio.ada, "confirm", 1)).text
+    assert shows(told(await forge(studio, studio.ada, "confirm", 1)).text, service.EXPIRED)
     assert studio.stand_in.calls == []
 
 
 async def test_two_presses_make_it_once(studio: Studio) -> None:
     result = await studio.confirmed()
     second = told(await forge(studio, studio.ada, "confirm", 1))
-    assert "no longer waiting to be confirmed" in second.text
+    assert shows(second.text, service.NOT_WAITING)
     await studio.finish()
     assert len(card(result).images) == len(studio.stand_in.bills) == 2
 
@@ -157,7 +172,7 @@ async def test_a_limit_counts_when_it_is_confirmed(make_studio: MakeStudio) -> N
     await studio.finish()
     assert len(card(result).images) == 2, "the job itself does not count against the number of jobs"
     refused = told(await studio.press(studio.ada, card(other), CONFIRM))
-    assert "your 15 credits for today" in refused.text
+    assert shows(refused.text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
     assert CONFIRM in card(other).labels[0], "it still waits, in case that there is room later"
     assert (await studio.job(2)).status is JobStatus.PROPOSED
 
@@ -165,7 +180,7 @@ async def test_a_limit_counts_when_it_is_confirmed(make_studio: MakeStudio) -> N
 async def test_what_can_never_be_paid_for_is_not_even_proposed(make_studio: MakeStudio) -> None:
     studio = await make_studio(USER_DAILY_CREDITS="11")
     result = await studio.imagine(prompt="a {red, blue} car")
-    assert "your 11 credits for today" in told(result).text
+    assert shows(told(result).text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
     assert result.response is None
 
 
@@ -208,7 +223,7 @@ async def test_images_appear_as_they_finish(one_by_one: Studio) -> None:
         if number < 3:
             await studio.until(lambda: len(card(result).images) == number)  # noqa: B023 - awaited before it changes
             shown = card(result)
-            assert f"**{number} of 3 done**" in shown.text
+            assert shows(shown.text, cards.DONE_OF(done=number, all=3))
             assert shown.images[-1]["description"] == f"a {colour} car (image {number} of 3)"
             assert len(shown.raw.attachments) == number
     await studio.finish()
@@ -234,7 +249,8 @@ async def test_what_failed_is_named_and_free(studio: Studio) -> None:
     await studio.finish()
     shown = card(result)
     assert len(shown.images) == 2
-    assert "1 of 3 requests failed and was free (a blue car): " in shown.text
+    assert shows(shown.text, cards.SOME_FAILED_NAMED)
+    assert "(a blue car)" in shown.text
     assert "12 credits" in shown.text
     assert len(studio.stand_in.bills) == 2
 
@@ -247,13 +263,14 @@ async def test_cancel_drops_what_was_not_sent_and_keeps_what_stands(one_by_one: 
     await studio.begun(count=2)
     await studio.until(lambda: len(card(result).images) == 1)
     said = told(await studio.press(studio.ada, card(result), "Cancel"))
-    assert "1 of 2 requests were cancelled and are free" in said.text
+    assert shows(said.text, service.PARTLY_CANCELLED(dropped=1, requests=cards.requests_text(2)))
     assert len(card(result).images) == 1
     studio.stand_in.finish_all()
     await studio.finish()
     shown = card(result)
     assert len(shown.images) == 2
-    assert "1 of 3 requests cancelled, not charged (a green car)." in shown.text
+    named = cards.SOME_CANCELLED_NAMED(number=1, requests=cards.requests_text(3), names="a green car")
+    assert shows(shown.text, named)
     assert len(studio.stand_in.bills) == 2
 
 
@@ -268,7 +285,8 @@ async def test_after_a_restart_what_is_ready_stands_in_the_card_again(one_by_one
     await studio.finish()
     shown = card(result)
     assert len(shown.images) == 1
-    assert "1 of 2 requests failed and was free (a blue car)" in shown.text
+    assert shows(shown.text, cards.SOME_FAILED_NAMED)
+    assert "(a blue car)" in shown.text
 
 
 async def test_several_engines_by_choice(studio: Studio) -> None:

@@ -9,12 +9,14 @@ import pytest
 import simcord
 from sqlalchemy import delete
 
-from bot.ui.delivery.links import jump_url
-from bot.ui.delivery.methods import Reason
+from bot.jobs import results
+from bot.ui.cards.delivery_text import REASONS, jump_url
+from bot.ui.delivery.sharing import NO_IMAGES, NOT_ACCEPTED, SHARED
+from storage import images, tables
 from storage import jobs as rows
-from storage import tables
-from storage.jobs import JobStatus, ShareState
+from storage.records import DeliveryReason, JobStatus, ShareState
 from tests.cogs.conftest import Shown, Studio, card, forge, told
+from tests.doubles.texts import shows
 
 
 async def secret(studio: Studio, **options: Any) -> simcord.InteractionResult:
@@ -34,7 +36,7 @@ async def test_the_author_shares_a_private_result(studio: Studio) -> None:
         "a surprise (image 2 of 2)",
     ]
     assert shared.labels == ["Again", "New seed", "Edit", "Details", "Delete"]
-    assert "Shared: " in told(pressed).text
+    assert shows(told(pressed).text, SHARED)
     job = await studio.job()
     assert job.private, "what was asked for is not rewritten"
     assert job.status is JobStatus.DELIVERED
@@ -63,13 +65,13 @@ async def test_it_is_shared_once(studio: Studio) -> None:
     result = await secret(studio)
     await studio.press(studio.ada, card(result), "Share")
     second = told(await studio.press(studio.ada, card(result), "Share"))
-    assert "public already" in second.text
+    assert shows(second.text, results.PUBLIC_ALREADY)
 
 
 async def test_nobody_else_shares_it(studio: Studio) -> None:
     await secret(studio)
     for person in (studio.ben, studio.admin):
-        assert "Only the person who asked for it may share it." in told(await forge(studio, person, "share", 1)).text
+        assert shows(told(await forge(studio, person, "share", 1)).text, results.SHARE_NOT_ALLOWED)
     assert (await studio.job()).share_state is None
 
 
@@ -77,7 +79,7 @@ async def test_a_public_result_has_nothing_to_share(studio: Studio) -> None:
     result = await studio.imagine()
     await studio.finish()
     assert "Share" not in card(result).labels
-    assert "public already" in told(await forge(studio, studio.ada, "share", 1)).text
+    assert shows(told(await forge(studio, studio.ada, "share", 1)).text, results.PUBLIC_ALREADY)
 
 
 async def test_in_direct_messages_there_is_nobody_to_share_it_with(studio: Studio) -> None:
@@ -90,7 +92,7 @@ async def test_what_is_unfinished_or_failed_cannot_be_shared(slow_studio: Studio
     studio = slow_studio
     result = await studio.imagine(private=True)
     await studio.begun()
-    assert "not finished yet" in told(await forge(studio, studio.ada, "share", 1)).text
+    assert shows(told(await forge(studio, studio.ada, "share", 1)).text, results.NOT_READY_TO_SHARE)
     studio.stand_in.finish_all()
     await studio.finish()
     assert len(card(result).images) == 1
@@ -115,11 +117,11 @@ async def test_where_the_bot_may_not_show_images_it_shares_nothing(studio: Studi
 async def test_files_that_are_gone_are_said(studio: Studio) -> None:
     result = await secret(studio)
     async with studio.runtime.database.read() as connection:
-        (image,) = await rows.images_of(connection, 1)
+        (image,) = await images.images_of(connection, 1)
     assert image.file is not None
     await studio.runtime.files.remove(image.file)
     pressed = await studio.press(studio.ada, card(result), "Share")
-    assert "None of its images could be shared" in told(pressed).text
+    assert shows(told(pressed).text, NO_IMAGES)
     assert pressed.response is None, "nothing stays behind in the channel"
     assert (await studio.job()).share_state is None
 
@@ -131,7 +133,7 @@ async def test_a_share_that_discord_refuses_leaves_nothing_and_can_be_tried_agai
     result = await secret(studio)
     studio.env.inject_error("PATCH", "/webhooks/*/*/messages/@original", status=status, code=code)
     pressed = await studio.press(studio.ada, card(result), "Share")
-    assert Reason.NO_FILES.value in told(pressed).text
+    assert shows(told(pressed).text, NOT_ACCEPTED(reason=REASONS[DeliveryReason.NO_FILES]))
     assert pressed.response is None
     assert (await studio.job()).share_state is None
     again = await studio.press(studio.ada, card(result), "Share")
@@ -213,7 +215,9 @@ async def test_a_kept_result_that_was_shared_has_its_link(slow_studio: Studio) -
     studio.stand_in.finish_all()
     await studio.finish()
     async with studio.runtime.database.write() as tx:
-        await rows.move_job(tx, 1, JobStatus.DELIVERED, JobStatus.KEPT, at=1, delivery_note="kept: a test")
+        await rows.move_job(
+            tx, 1, JobStatus.DELIVERED, JobStatus.UNDELIVERED, at=1, delivery_reasons=[DeliveryReason.MESSAGE_GONE]
+        )
     shared = card(await studio.press(studio.ada, card(result), "Share"))
     job = await studio.job()
     assert (job.status, job.share_state) == (JobStatus.DELIVERED, ShareState.POSTED)
@@ -235,8 +239,10 @@ async def test_a_failed_share_that_may_stand_is_looked_at_before_another(studio:
 async def test_a_share_that_never_came_to_be_is_made_anew(studio: Studio) -> None:
     private = card(await secret(studio))
     async with studio.runtime.database.write() as tx:
-        place = {"share_channel_id": studio.channel.id, "share_message_id": 12345}
-        await rows.update_job(tx, 1, share_state=ShareState.POSTING, **place)
+        place, message_id = studio.channel.id, 12345
+        await rows.update_job(
+            tx, 1, share_state=ShareState.POSTING, share_channel_id=place, share_message_id=message_id
+        )
     shared = card(await studio.press(studio.ada, private, "Share"))
     assert len(shared.images) == 1
     assert (await studio.job()).share_message_id == shared.raw.id
@@ -245,8 +251,10 @@ async def test_a_share_that_never_came_to_be_is_made_anew(studio: Studio) -> Non
 async def test_a_share_that_nobody_can_look_at_is_not_made_again(studio: Studio) -> None:
     private = card(await secret(studio))
     async with studio.runtime.database.write() as tx:
-        place = {"share_channel_id": studio.channel.id, "share_message_id": 12345}
-        await rows.update_job(tx, 1, share_state=ShareState.POSTING, **place)
+        place, message_id = studio.channel.id, 12345
+        await rows.update_job(
+            tx, 1, share_state=ShareState.POSTING, share_channel_id=place, share_message_id=message_id
+        )
     studio.env.inject_error("GET", "/channels/*/messages/*", status=403, code=50001)
     pressed = await studio.press(studio.ada, private, "Share")
     assert "/12345" in told(pressed).text

@@ -10,11 +10,31 @@ import pytest
 import simcord
 from sqlalchemy import select
 
+from bot.jobs.new_jobs import NO_SUCH_THREAD
 from bot.people import threads as verbs
+from bot.people.threads import NONE_CURRENT, TITLE_EMPTY, TOO_MANY, UNFINISHED
+from bot.text import Text
+from bot.ui.cards.history import NOTHING_YET
+from bot.ui.cards.layout import page_of
+from bot.ui.cards.threads import (
+    CURRENT,
+    DELETE_QUESTION,
+    DELETES_JOBS,
+    MESSAGES_STAY,
+    NO_CURRENT,
+    NO_IMAGES,
+    NO_LONGER_STORED,
+    NO_THREADS,
+    TOTALS,
+)
+from bot.ui.cards.wording import IMAGES, JOBS, THREADS
+from cogs.threads import NEXT_IMAGE, RENAMED, SWITCHED
+from storage import images as image_rows
 from storage import jobs as rows
 from storage import reconcile, tables
 from storage import threads as stored
 from tests.cogs.conftest import Shown, Studio, card, told
+from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
@@ -36,6 +56,15 @@ async def latest(studio: Studio) -> int:
 
 async def run(studio: Studio, name: str, person: simcord.MemberActor | None = None, **options: Any) -> Shown:
     return told(await (person or studio.ada).slash(studio.channel, f"thread {name}", **options))
+
+
+def current(title: str) -> str:
+    """How the list and the gallery show the title of the current thread."""
+    return f"**{title}** · {CURRENT}"
+
+
+def totals(jobs: int, images: int, spent: int) -> Text:
+    return TOTALS(jobs=JOBS(count=jobs), images=IMAGES(count=images), spent=spent)
 
 
 def seen_by(studio: Studio, person: simcord.MemberActor) -> str:
@@ -62,29 +91,29 @@ async def forge(studio: Studio, person: simcord.MemberActor, custom_id: str) -> 
 
 
 async def test_the_first_prompt_names_a_thread(studio: Studio) -> None:
-    assert "no threads here yet" in (await run(studio, "list")).text
+    assert shows((await run(studio, "list")).text, NO_THREADS)
     await made(studio, "a lighthouse on a cliff::2 fog::-0.5", engine=XL)
     listed = (await run(studio, "list")).text
-    assert "**a lighthouse on a cliff** · current" in listed
-    assert "1 job · 1 image · " in listed
+    assert current("a lighthouse on a cliff") in listed
+    assert f"{JOBS(count=1)} · {IMAGES(count=1)} · " in listed
 
 
 async def test_a_new_thread_without_a_title_takes_the_next_prompts(studio: Studio) -> None:
     await made(studio, "a lighthouse")
-    assert "named after its prompt" in (await run(studio, "new")).text
-    assert "None is current" in (await run(studio, "list")).text
+    assert shows((await run(studio, "new")).text, NEXT_IMAGE)
+    assert shows((await run(studio, "list")).text, NO_CURRENT)
     await made(studio, "a fox")
     await made(studio, "another fox")
     listed = (await run(studio, "list")).text
-    assert listed.index("**a fox** · current") < listed.index("**a lighthouse**")
-    assert "2 jobs · 2 images · 12 credits" in listed
+    assert listed.index(current("a fox")) < listed.index("**a lighthouse**")
+    assert shows(listed, totals(2, 2, 12_000))
 
 
 async def test_a_new_thread_with_a_title_is_current_at_once(studio: Studio) -> None:
     said = await run(studio, "new", title="  Northern   *lights* ")
-    assert r"**Northern \*lights\***" in said.text
+    assert shows(said.text, SWITCHED(title=r"Northern \*lights\*"))
     await made(studio, "an aurora")
-    assert r"**Northern \*lights\*** · current" in (await run(studio, "list")).text
+    assert current(r"Northern \*lights\*") in (await run(studio, "list")).text
     async with studio.runtime.database.read() as connection:
         (thread,) = await stored.find_threads(connection, studio.ada.id, studio.server.id, "")
     assert thread.title == "Northern *lights*"
@@ -99,16 +128,16 @@ async def test_an_emoji_is_a_title(studio: Studio, title: str) -> None:
 
 async def test_a_title_that_nobody_can_see_is_refused(studio: Studio) -> None:
     for title in ("\u200b\u200b", "\u3164", "\u2800 \u0301"):
-        assert "at least one letter" in (await run(studio, "new", title=title)).text
+        assert shows((await run(studio, "new", title=title)).text, TITLE_EMPTY)
     await run(studio, "new", title="a thread")
-    assert "at least one letter" in (await run(studio, "rename", title="\u2060")).text
+    assert shows((await run(studio, "rename", title="\u2060")).text, TITLE_EMPTY)
 
 
 async def test_threads_have_a_bound(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verbs, "THREADS_AT_MOST", 1)
     await run(studio, "new", title="one")
-    assert "Delete one" in (await run(studio, "new", title="two")).text
-    assert "None" not in (await run(studio, "list")).text
+    assert shows((await run(studio, "new", title="two")).text, TOO_MANY(limit=1))
+    assert not shows((await run(studio, "list")).text, NO_CURRENT)
 
 
 # --- going on with one --------------------------------------------------------------------------------------------
@@ -119,25 +148,27 @@ async def test_use_goes_back_to_a_thread_by_choice_or_by_title(studio: Studio) -
     await run(studio, "new", title="Boats")
     choices = await studio.ada.autocomplete(studio.channel, "thread use", "thread", "fox")
     assert [choice["name"] for choice in choices] == ["Foxes"]
-    assert "**Foxes**" in (await run(studio, "use", thread=choices[0]["value"])).text
+    assert shows((await run(studio, "use", thread=choices[0]["value"])).text, SWITCHED(title="Foxes"))
     job = await studio.job(await made(studio, "a fox"))
     assert str(job.thread_id) == choices[0]["value"]
-    assert "**Boats**" in (await run(studio, "use", thread="boats")).text
-    assert "no such thread" in (await run(studio, "use", thread="boat")).text
+    assert shows((await run(studio, "use", thread="boats")).text, SWITCHED(title="Boats"))
+    assert shows((await run(studio, "use", thread="boat")).text, NO_SUCH_THREAD)
 
 
 async def test_each_place_has_its_own_threads(studio: Studio) -> None:
     await run(studio, "new", title="Foxes")
     there = told(await studio.ada.user.slash("thread list"))
-    assert "no threads here yet" in there.text
-    assert "no such thread" in told(await studio.ada.user.slash("thread use", thread="1")).text
+    assert shows(there.text, NO_THREADS)
+    assert shows(told(await studio.ada.user.slash("thread use", thread="1")).text, NO_SUCH_THREAD)
 
 
 async def test_rename_takes_the_current_one_or_another(studio: Studio) -> None:
     await run(studio, "new", title="Foxes")
     await run(studio, "new", title="Boats")
-    assert "Boats is called **Ships** now" in (await run(studio, "rename", title="Ships")).text
-    assert "Foxes is called **Wolves** now" in (await run(studio, "rename", title="Wolves", thread="1")).text
+    assert shows((await run(studio, "rename", title="Ships")).text, RENAMED(before="Boats", title="Ships"))
+    assert shows(
+        (await run(studio, "rename", title="Wolves", thread="1")).text, RENAMED(before="Foxes", title="Wolves")
+    )
     listed = (await run(studio, "list")).text
     assert "Ships" in listed
     assert "Wolves" in listed
@@ -145,8 +176,8 @@ async def test_rename_takes_the_current_one_or_another(studio: Studio) -> None:
 
 
 async def test_without_a_current_thread_one_is_asked_for(studio: Studio) -> None:
-    assert "You are in no thread here" in (await run(studio, "show")).text
-    assert "You are in no thread here" in (await run(studio, "rename", title="x")).text
+    assert shows((await run(studio, "show")).text, NONE_CURRENT)
+    assert shows((await run(studio, "rename", title="x")).text, NONE_CURRENT)
 
 
 # --- looking ------------------------------------------------------------------------------------------------------
@@ -156,15 +187,15 @@ async def test_the_list_has_pages(studio: Studio) -> None:
     for number in range(8):
         await run(studio, "new", title=f"thread {number}")
     first = await run(studio, "list")
-    assert "8 threads · page 1 of 2" in first.text
+    assert f"{THREADS(count=8)} · {page_of(1, 2)}" in first.text
     assert "thread 7" in first.text
     assert "thread 1" not in first.text
     second = await press(studio, studio.ada, first, "Older")
-    assert "page 2 of 2" in second.text
+    assert str(page_of(2, 2)) in second.text
     assert "thread 1" in second.text
     assert "thread 7" not in second.text
     back = await press(studio, studio.ada, second, "Newer")
-    assert "page 1 of 2" in back.text
+    assert str(page_of(1, 2)) in back.text
 
 
 async def test_the_gallery_shows_small_pictures_with_prompt_price_and_link(studio: Studio) -> None:
@@ -180,7 +211,7 @@ async def test_the_gallery_shows_small_pictures_with_prompt_price_and_link(studi
         "a fox (image 2 of 2)",
     ]
     assert [image["spoiler"] for image in shown.images] == [False, True, False, False]
-    assert "3 jobs · 4 images · 24 credits" in shown.text
+    assert shows(shown.text, totals(3, 4, 24_000))
     job = await studio.job(1)
     where = f"https://discord.com/channels/{studio.server.id}/{studio.channel.id}/{job.message_id}"
     assert f"**3–4** · [a fox]({where}) · 12 credits" in shown.text
@@ -197,19 +228,19 @@ async def test_the_gallery_has_pages_and_leads_back_to_the_list(studio: Studio) 
     gallery = told(await studio.ada.click(listed.raw, custom_id="page:gallery:1:1"))
     assert len(gallery.images) == 6
     assert gallery.labels == ["Newer", "Older", "Use this thread", "All threads"]
-    assert "page 1 of 2" in gallery.text
+    assert str(page_of(1, 2)) in gallery.text
     second = await press(studio, studio.ada, gallery, "Older")
-    assert "page 2 of 2" in second.text
+    assert str(page_of(2, 2)) in second.text
     assert len(second.images) == 4
     assert len(second.raw.attachments) == 4
     used = await press(studio, studio.ada, second, "Use this thread")
-    assert "**a fox** · current" in used.text
+    assert current("a fox") in used.text
     assert "Use this thread" not in used.labels
     listed = await press(studio, studio.ada, used, "All threads")
-    assert "**Your threads here**" in listed.text
+    assert current("a fox") in listed.text
     assert listed.raw.attachments == []
     empty = told(await studio.ada.click(listed.raw, custom_id="page:gallery:1:2"))
-    assert "no images in this thread yet" in empty.text
+    assert shows(empty.text, NO_IMAGES)
 
 
 async def test_pages_that_are_not_there_lead_to_the_nearest(studio: Studio) -> None:
@@ -223,20 +254,20 @@ async def test_a_preview_outlives_its_file_and_what_is_gone_is_said(studio: Stud
     await made(studio, "a fox", images=2)
     assert len((await run(studio, "show")).images) == 2
     async with studio.runtime.database.write() as tx:
-        (one, other) = await rows.images_of(tx, 1)
-        await rows.forget_files(tx, [one.id, other.id])
+        (one, other) = await image_rows.images_of(tx, 1)
+        await image_rows.forget_files(tx, [one.id, other.id])
     assert one.preview is not None
     await studio.runtime.files.remove(one.preview)
     shown = await run(studio, "show")
     assert len(shown.images) == 1
-    assert "1 no longer stored" in shown.text
+    assert shows(shown.text, NO_LONGER_STORED(count=1))
 
 
 async def test_a_missing_preview_is_made_when_it_is_looked_for(studio: Studio) -> None:
     await made(studio, "a fox")
     await run(studio, "show")
     async with studio.runtime.database.read() as connection:
-        (image,) = await rows.images_of(connection, 1)
+        (image,) = await image_rows.images_of(connection, 1)
     assert image.preview is not None
     await studio.runtime.files.remove(image.preview)
     assert len((await run(studio, "show")).images) == 1
@@ -260,14 +291,14 @@ async def test_delete_asks_and_the_ledger_keeps_its_entries(studio: Studio) -> N
     async with studio.runtime.database.read() as connection:
         before = (await connection.execute(select(tables.ledger.c.id, tables.ledger.c.amount))).all()
     question = await run(studio, "delete", thread="1")
-    assert "**Delete the thread “a fox”?**" in question.text
-    assert "1 job with 2 images" in question.text
-    assert "(12 credits) stays counted" in question.text
+    assert shows(question.text, DELETE_QUESTION(title="a fox"))
+    assert shows(question.text, DELETES_JOBS(jobs=JOBS(count=1), images=IMAGES(count=2)))
+    assert shows(question.text, MESSAGES_STAY(spent=12_000))
     said = await press(studio, studio.ada, question, "Delete for good")
-    assert "Deleted: a fox." in said.text
+    assert "a fox" in said.text
     assert said.labels == []
-    assert "no threads here yet" in (await run(studio, "list")).text
-    assert "made nothing yet" in told(await studio.ada.slash(studio.channel, "history")).text
+    assert shows((await run(studio, "list")).text, NO_THREADS)
+    assert shows(told(await studio.ada.slash(studio.channel, "history")).text, NOTHING_YET)
     async with studio.runtime.database.read() as connection:
         assert await rows.get_job(connection, 1) is None
         assert (await connection.execute(select(tables.ledger.c.id, tables.ledger.c.amount))).all() == before
@@ -291,15 +322,15 @@ async def test_the_buttons_of_what_was_deleted_say_so(studio: Studio) -> None:
     await press(studio, studio.ada, question, "Delete for good")
     assert len(card(result).images) == 1, "messages stay where they are"
     assert "no longer exists" in told(await studio.press(studio.ada, card(result), "Details")).text
-    assert "no such thread" in told(await forge(studio, studio.ada, "page:delete:1:1")).text
+    assert shows(told(await forge(studio, studio.ada, "page:delete:1:1")).text, NO_SUCH_THREAD)
 
 
 async def test_an_unfinished_job_keeps_its_thread(slow_studio: Studio) -> None:
     studio = slow_studio
     await studio.imagine(prompt="a fox")
     await studio.begun()
-    assert "1 job is not finished" in (await run(studio, "delete", thread="1")).text
-    assert "1 job is not finished" in told(await forge(studio, studio.ada, "page:delete:1:1")).text
+    assert shows((await run(studio, "delete", thread="1")).text, UNFINISHED(count=1))
+    assert shows(told(await forge(studio, studio.ada, "page:delete:1:1")).text, UNFINISHED(count=1))
     studio.stand_in.finish_all()
     await studio.finish()
     assert "Delete for good" in (await run(studio, "delete", thread="1")).labels
@@ -309,4 +340,4 @@ async def test_the_next_image_after_a_deletion_opens_a_new_thread(studio: Studio
     await made(studio, "a fox")
     await press(studio, studio.ada, await run(studio, "delete", thread="1"), "Delete for good")
     await made(studio, "an owl")
-    assert "**an owl** · current" in (await run(studio, "list")).text
+    assert current("an owl") in (await run(studio, "list")).text

@@ -6,12 +6,18 @@ import asyncio
 from typing import Any
 
 from bot.retention import DAY, Ages, tidy
-from bot.ui.delivery.links import SHOWN_PRIVATELY
+from bot.ui.cards.delivery_text import IN_HISTORY, NOT_SHOWN, TOO_LARGE_HERE
+from bot.ui.cards.history import KEPT_UNTIL
+from bot.ui.cards.job import NOT_CHARGED
+from bot.ui.cards.wording import moment
+from bot.ui.delivery.undelivered import SHOWN_BEFORE
+from storage import images
 from storage import jobs as rows
-from storage.jobs import Job, JobStatus
+from storage.records import DeliveryMethod, DeliveryReason, Job, JobStatus
 from tests.cogs.conftest import Studio, card, told
 from tests.cogs.test_history import looked
 from tests.cogs.test_threads import forge, seen_by
+from tests.doubles.texts import shows
 
 
 async def keep(studio: Studio, prompt: str = "a fox", **options: Any) -> int:
@@ -21,7 +27,7 @@ async def keep(studio: Studio, prompt: str = "a fox", **options: Any) -> int:
     await studio.admin.delete(card(result).raw)
     studio.stand_in.finish_all()
     await studio.finish()
-    assert (await studio.job(1)).status is JobStatus.KEPT
+    assert (await studio.job(1)).status is JobStatus.UNDELIVERED
     return 1
 
 
@@ -68,7 +74,7 @@ async def test_what_could_not_be_shown_is_shown_on_request(slow_studio: Studio) 
     studio = slow_studio
     await keep(studio, images=2)
     shown = await looked(studio)
-    assert "not shown to you yet" in shown.text
+    assert shows(shown.text, KEPT_UNTIL)
     assert f"<t:{until(await studio.job(1))}:D>" in shown.text
     assert shown.labels == ["Show", "Again", "Use this prompt"]
     result = told(await studio.press(studio.ada, shown, "Show"))
@@ -76,11 +82,11 @@ async def test_what_could_not_be_shown_is_shown_on_request(slow_studio: Studio) 
     assert "12 credits" in result.text
     assert "Again" in result.labels
     job = await studio.job(1)
-    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, SHOWN_PRIVATELY)
+    assert (job.status, job.delivered_by) == (JobStatus.DELIVERED, DeliveryMethod.HISTORY)
     after = await looked(studio)
     assert after.labels == ["Again", "Use this prompt"], "no message of it stands anywhere"
     once_more = told(await forge(studio, studio.ada, "easel:show:1"))
-    assert "shown this already" in once_more.text
+    assert shows(once_more.text, SHOWN_BEFORE)
     assert "a fox" not in seen_by(studio, studio.ben)
 
 
@@ -91,8 +97,8 @@ async def test_where_no_pictures_are_taken_it_stays_kept(slow_studio: Studio) ->
     studio.env.inject_error("PATCH", "/webhooks/*/*/messages/@original", status=400, code=20009)
     answer = told(await studio.press(studio.ada, shown, "Show"))
     assert answer.images == []
-    assert "but kept: 1 image" in answer.text
-    assert (await studio.job(1)).status is JobStatus.KEPT
+    assert shows(answer.text, NOT_SHOWN)
+    assert (await studio.job(1)).status is JobStatus.UNDELIVERED
     assert len(told(await studio.press(studio.ada, shown, "Show")).images) == 1
 
 
@@ -109,9 +115,11 @@ async def test_a_kept_failure_is_told(slow_studio: Studio) -> None:
     await studio.imagine(prompt="a fox")
     await studio.finish()
     async with studio.runtime.database.write() as tx:
-        await rows.move_job(tx, 1, JobStatus.DELIVERED, JobStatus.KEPT, at=1, delivery_note="kept: a test")
+        await rows.move_job(
+            tx, 1, JobStatus.DELIVERED, JobStatus.UNDELIVERED, at=1, delivery_reasons=[DeliveryReason.MESSAGE_GONE]
+        )
     result = told(await studio.press(studio.ada, await looked(studio), "Show"))
-    assert "Nothing was charged." in result.text
+    assert shows(result.text, NOT_CHARGED)
     assert (await studio.job(1)).status is JobStatus.DELIVERED
 
 
@@ -130,16 +138,16 @@ async def test_what_never_fits_stays_kept(slow_studio: Studio) -> None:
     shown = await looked(studio)
     studio.env.inject_error("PATCH", "/webhooks/*/*/messages/@original", status=413, code=40005, times=2)
     said = told(await studio.press(studio.ada, shown, "Show"))
-    assert "Too large to be sent here, but kept" in said.text
-    assert f"<t:{until(await studio.job(1))}:D>" in said.text
-    assert (await studio.job(1)).status is JobStatus.KEPT
+    assert shows(said.text, TOO_LARGE_HERE(count=1))
+    assert shows(said.text, IN_HISTORY(date=moment(until(await studio.job(1)) * 1000, "D")))
+    assert (await studio.job(1)).status is JobStatus.UNDELIVERED
 
 
 async def test_what_is_no_longer_stored_is_not_offered(slow_studio: Studio) -> None:
     studio = slow_studio
     await keep(studio)
     async with studio.runtime.database.write() as tx:
-        await rows.forget_files(tx, [image.id for image in await rows.images_of(tx, 1)])
+        await images.forget_files(tx, [image.id for image in await images.images_of(tx, 1)])
     shown = await looked(studio)
     assert "its files are gone" in shown.text
     assert "Show" not in shown.labels

@@ -7,22 +7,45 @@ import gzip
 import io
 import re
 import struct
+from datetime import UTC, datetime
 
 import discord
 import pytest
 import simcord
 
+from bot.domain.periods import NOT_A_PERIOD, SUGGESTED, date_text, span
 from bot.domain.place import Origin
 from bot.jobs.circuit_breaker import FAILURES
+from bot.jobs.service import CANCELLED, NOT_IN_THIS_SERVER
+from bot.operations import usage
 from bot.providers.errors import Reason
-from bot.servers import printed_report
-from bot.servers.reports import Asker
+from bot.servers.reports import OPERATOR_ONLY, Asker
+from bot.servers.settings import NOT_A_MANAGER
+from bot.text import Message, t
+from bot.ui.cards.usage import (
+    ALL_SERVERS,
+    NOTHING_MADE,
+    ON_HOLD,
+    OUTAGES,
+    PAGE,
+    PERSON_TITLE,
+    RUNNING,
+    SPENT,
+    SPENT_ESTIMATED,
+    TITLE,
+    WENT_WRONG,
+    images_text,
+    jobs_text,
+    spent_text,
+)
+from bot.ui.pages import OUTDATED
 from fakes.services import Fault
 from fakes.services.faults import Act, Status
 from storage import ledger
-from storage.jobs import SubmissionStatus
 from storage.reconcile import reconcile
+from storage.reports import By, Figures
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, settings, told
+from tests.doubles.texts import shows
 
 COMMANDS = ("usage report", "usage export", "usage jobs")
 
@@ -59,12 +82,12 @@ async def test_a_report_tells_an_admin_who_spent_what(studio: Studio, period: st
     await studio.finish()
     result = await studio.admin.slash(studio.channel, "usage report", period=period)
     said = told(result).text
-    assert f"**What The Studio has spent** · {period}" in said
-    assert "**12.9 credits spent, 0.9 of them estimated**" in said
-    assert "2 jobs, 3 images" in said
+    assert shows(said, TITLE(place="The Studio", period=span(period, studio.clock.now()).text))
+    assert shows(said, SPENT_ESTIMATED(spent=12_900, estimated=900))
+    assert f"{jobs_text(2)}, {images_text(3)}" in said
     ada, ben = (said.index(f"<@{person.id}>") for person in (studio.ada, studio.ben))
     assert ben < ada, "the most comes first"
-    assert f"<@{studio.ben.id}>: 12 credits, 1 job, 2 images" in said
+    assert f"<@{studio.ben.id}>: 12 credits, {jobs_text(1)}, {images_text(2)}" in said
     _, chart = file_of(studio, result)
     assert chart.startswith(b"\x89PNG")
     assert min(struct.unpack(">II", chart[16:24])) > 300
@@ -75,9 +98,9 @@ async def test_a_report_tells_an_admin_who_spent_what(studio: Studio, period: st
 @pytest.mark.parametrize(
     ("by", "line"),
     [
-        ("engine", "**Stable Image Core**: 12 credits, 1 job, 2 images"),
-        ("day", "**1 Jan 2026**: 12.9 credits (0.9 estimated), 2 jobs, 3 images"),
-        ("channel", "<#{channel}>: 12.9 credits (0.9 estimated), 2 jobs, 3 images"),
+        ("engine", f"**Stable Image Core**: 12 credits, {jobs_text(1)}, {images_text(2)}"),
+        ("day", f"**{date_text(datetime(2026, 1, 1, tzinfo=UTC))}**: 12.9 credits"),
+        ("channel", "<#{channel}>: 12.9 credits"),
     ],
 )
 async def test_a_report_by_something_else(studio: Studio, by: str, line: str) -> None:
@@ -93,9 +116,9 @@ async def test_failures_holds_and_what_is_in_flight_stand_apart(slow_studio: Stu
     await studio.imagine(studio.ada, images=2)
     await studio.begun(count=2)
     said = told(await studio.admin.slash(studio.channel, "usage report")).text
-    assert "**0 credits spent**" in said
-    assert "In flight: 12 credits" in said
-    assert f"<@{studio.ada.id}>: 0 credits, 12 in flight, 1 job, 0 images" in said
+    assert shows(said, SPENT(spent=0))
+    assert shows(said, ON_HOLD(held=12_000))
+    assert f"<@{studio.ada.id}>: 0 credits, 12 " in said
 
 
 async def test_the_buttons_of_a_report_work_after_a_restart(studio: Studio) -> None:
@@ -116,8 +139,8 @@ async def test_a_forged_button_is_refused_to_members(slow_studio: Studio, custom
     await studio.imagine(studio.ada)
     await studio.begun()
     refused = await forged(studio, studio.ben, custom_id)
-    assert told(refused).text == "Only members with the permission Manage Server can do that."
-    assert "credits" in told(await forged(studio, studio.admin, custom_id)).text or "drop" in custom_id
+    assert told(refused).text == str(NOT_A_MANAGER)
+    assert told(await forged(studio, studio.admin, custom_id)).text != str(NOT_A_MANAGER)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +151,7 @@ async def test_a_forged_button_leads_nowhere_else(studio: Studio, custom_id: str
     await studio.ada.user.slash("imagine", prompt="in a direct message")
     await studio.finish()
     said = told(await forged(studio, studio.admin, custom_id)).text
-    assert "Only whoever runs this bot" in said or "another version" in said
+    assert shows(said, OPERATOR_ONLY) or shows(said, Message("", OUTDATED))
 
 
 async def test_many_lines_are_pages(studio: Studio) -> None:
@@ -139,10 +162,10 @@ async def test_many_lines_are_pages(studio: Studio) -> None:
             await ledger.hold(tx, held, user_id=10**17 + number, server_id=studio.server.id, at=at)
             await ledger.capture(tx, number, amount=1000 * number, exact=True, raw_amount=1, at=at)
     result = await studio.admin.slash(studio.channel, "usage report")
-    assert "Page 1 of 3, 23 lines" in text_of(result)
+    assert shows(text_of(result), PAGE(page=1, pages=3, count=23))
     assert f"<@{10**17 + 23}>: 23 credits" in text_of(result)
     turned = await studio.press(studio.admin, card(result), "More")
-    assert "Page 2 of 3" in text_of(turned)
+    assert shows(text_of(turned), PAGE(page=2, pages=3, count=23))
     assert f"<@{10**17 + 13}>: 13 credits" in text_of(turned)
     assert f"<@{10**17 + 14}>" not in text_of(turned)
 
@@ -151,7 +174,7 @@ async def test_usage_is_counted_by_server(studio: Studio) -> None:
     await studio.ada.user.slash("imagine", prompt="in a direct message")
     await studio.finish()
     said = told(await studio.admin.slash(studio.channel, "usage report")).text
-    assert "Nobody has made an image" in said
+    assert shows(said, NOTHING_MADE)
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "usage user"])
@@ -159,14 +182,14 @@ async def test_all_of_it_is_refused_to_members_even_where_discord_shows_it(studi
     show_to_all(studio, "usage")
     options = {"user": studio.ada.user} if name == "usage user" else {}
     refused = told(await studio.ben.slash(studio.channel, name, **options)).text
-    assert refused == "Only members with the permission Manage Server can do that."
+    assert refused == str(NOT_A_MANAGER)
     assert told(await studio.admin.slash(studio.channel, name, **options)).text != refused
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 async def test_all_servers_are_for_whoever_runs_the_bot(studio: Studio, name: str) -> None:
     refused = told(await studio.admin.slash(studio.channel, name, everywhere=True)).text
-    assert "Only whoever runs this bot" in refused
+    assert shows(refused, OPERATOR_ONLY)
 
 
 async def test_whoever_runs_the_bot_sees_all_servers_with_the_figures_of_the_command_line(studio: Studio) -> None:
@@ -175,10 +198,11 @@ async def test_whoever_runs_the_bot_sees_all_servers_with_the_figures_of_the_com
     await studio.ada.user.slash("imagine", prompt="in a direct message")
     await studio.finish()
     said = told(await studio.admin.slash(studio.channel, "usage report", period="all time", everywhere=True)).text
-    assert "**What this bot has spent**" in said
-    assert "**12 credits spent**" in said
-    printed = await printed_report.usage(settings(studio.environ), period="all time", by="user", server_id=None)
-    assert printed[0] == "all servers, all time (UTC): 12 credits spent"
+    assert shows(said, TITLE(place=ALL_SERVERS, period=SUGGESTED["all time"]))
+    assert shows(said, SPENT(spent=12_000))
+    now = datetime.now(UTC)
+    printed = await usage(settings(studio.environ), period="all time", by=By.USER, server_id=None, now=now)
+    assert "12 credits" in printed[0]
     assert printed[-1].split() == [str(studio.ada.id), "12", "0", "2", "2", "0", "0", "0"]
 
 
@@ -193,8 +217,9 @@ async def test_one_person_without_a_word_of_their_prompts(studio: Studio) -> Non
     await studio.imagine(studio.ada, prompt="my secret garden", private=True)
     await studio.finish()
     said = told(await studio.admin.slash(studio.channel, "usage user", user=studio.ada.user)).text
-    assert f"**<@{studio.ada.id}> in The Studio**" in said
-    assert "**6 credits spent**" in said
+    period = SUGGESTED["this month"]
+    assert shows(said, PERSON_TITLE(person=f"<@{studio.ada.id}>", place="The Studio", period=period))
+    assert f"**{spent_text(Figures(exact=6000))}**" in said
     assert "Stable Image Core: " in said.replace("*", "")
     assert "garden" not in said
 
@@ -207,8 +232,7 @@ async def test_what_a_service_says_of_a_private_job_is_its_author_s(studio: Stud
     await studio.imagine(studio.ada, prompt="my secret garden", private=private)
     await studio.finish()
     said = told(await studio.admin.slash(studio.channel, "usage user", user=studio.ada.user)).text
-    assert "What went wrong lately" in said
-    assert f"{SubmissionStatus.FAILED}" in said
+    assert shows(said, WENT_WRONG)
     assert ("MOON" in said) is not private
 
 
@@ -231,7 +255,7 @@ async def test_why_a_service_rests_is_told_in_our_own_words(studio: Studio, says
     (outage,) = studio.runtime.worker.outages()
     assert outage.reason in set(Reason)
     said = told(await studio.admin.slash(studio.channel, "usage jobs")).text
-    assert "Services that rest" in said
+    assert shows(said, OUTAGES)
     assert "MOON" not in said
     assert "garden" not in said
 
@@ -284,21 +308,22 @@ async def test_what_runs_now_and_how_it_is_cancelled(make_studio: MakeStudio) ->
     await studio.begun()
     shown = await studio.admin.slash(studio.channel, "usage jobs")
     said = text_of(shown)
-    assert "**Running now**: 2 jobs, 2 requests, 1 waiting" in said
-    assert f"job 1 · <@{studio.ada.id}> in <#{studio.channel.id}> · private" in said
-    assert f"job 2 · <@{studio.ben.id}>" in said
+    assert shows(said, RUNNING(jobs=jobs_text(2), requests=t("{count} requests", count=2), waiting=1))
+    first, second = (line for line in said.splitlines() if f"<#{studio.channel.id}>" in line)
+    assert f"<@{studio.ada.id}>" in first
+    assert f"<@{studio.ben.id}>" in second
     assert "secret" not in said
     assert card(shown).labels == ["Cancel job 2"]
     pressed = await studio.press(studio.admin, card(shown), "Cancel job 2")
-    assert "Job 2 was cancelled" in text_of(pressed)
-    assert "1 job, 1 request, 0 waiting" in text_of(pressed)
+    assert shows(text_of(pressed), CANCELLED)
+    assert shows(text_of(pressed), RUNNING(jobs=jobs_text(1), requests=t("{count} request", count=1), waiting=0))
     too_late = text_of(await studio.admin.slash(studio.channel, "usage jobs", cancel=1))
     assert "Too late" in too_late
     studio.stand_in.finish_all()
     await studio.finish()
     assert "has ended already" in text_of(await studio.admin.slash(studio.channel, "usage jobs", cancel=1))
     noted = told(await studio.admin.slash(studio.channel, "server log")).text
-    assert f"**/usage cancel** <@{studio.ben.id}>, job 2" in noted
+    assert f"**/usage cancel** <@{studio.ben.id}>" in noted
 
 
 async def test_a_job_of_another_server_is_none_here(slow_studio: Studio) -> None:
@@ -307,9 +332,9 @@ async def test_a_job_of_another_server_is_none_here(slow_studio: Studio) -> None
     await studio.begun()
     for number in (1, 99):
         result = await studio.admin.slash(studio.channel, "usage jobs", cancel=number)
-        assert "no such job in this server" in told(result).text
+        assert shows(told(result).text, NOT_IN_THIS_SERVER)
 
 
 async def test_a_period_that_is_none_is_explained(studio: Studio) -> None:
     said = told(await studio.admin.slash(studio.channel, "usage report", period="next `week`")).text
-    assert said.startswith("That is no period")
+    assert said == str(NOT_A_PERIOD)

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.comparison import comparison
-from bot.domain.defaults import Defaults, merged, private_by_default
-from bot.domain.requests import ImagineOptions, plan
+from bot.domain.options import Defaults, ImagineOptions
+from bot.domain.requests import completed, plan, private_by_default, read_command
 from bot.errors import UserError
 from tests.doubles.engines import BASIC, CORE, ENGINES, XL
 
@@ -20,7 +19,7 @@ FOX = ImagineOptions(prompt="a fox")
 
 
 def complete(options: ImagineOptions, *layers: Defaults, default: str = XL.id) -> ImagineOptions:
-    return merged(options, layers, engines=ENGINES, default_engine=default)
+    return completed(read_command(options), layers, engines=ENGINES, default_engine=default).options
 
 
 MINE = Defaults(engine=BASIC.id, size="512x512", style="anime", images=3, text="in oil")
@@ -29,10 +28,10 @@ PLACE = Defaults(engine=XL.id, size="1344x768", style="pixel-art", images=2, tex
 
 def test_mine_count_more_than_those_of_the_place() -> None:
     assert complete(FOX, MINE, PLACE) == ImagineOptions(
-        prompt="a fox, in oil", engine=BASIC.id, size="512x512", style="anime", images=3
+        prompt="a fox", engine=BASIC.id, size="512x512", style="anime", images=3, added="in oil"
     )
     assert complete(FOX, NOTHING, PLACE) == ImagineOptions(
-        prompt="a fox, on canvas", engine=XL.id, size="1344x768", style="pixel-art", images=2
+        prompt="a fox", engine=XL.id, size="1344x768", style="pixel-art", images=2, added="on canvas"
     )
     assert complete(FOX, NOTHING, NOTHING) == FOX
 
@@ -47,18 +46,23 @@ def test_mine_count_more_than_those_of_the_place() -> None:
 )
 def test_what_was_typed_counts_most_in_a_field_or_as_a_flag(typed: ImagineOptions) -> None:
     whole = complete(typed, replace(MINE, text=None), PLACE)
-    requests = plan(replace(whole, prompt=typed.prompt), ENGINES, BASIC.id).requests
+    requests = plan(read_command(replace(whole, added=None)), ENGINES, BASIC.id).requests
     assert {(each.engine, str(each.size), each.style, each.images) for each in requests} == {
         (XL.id, "1024x1024", "neon-punk", 1)
     }
-    assert replace(whole, prompt=typed.prompt) == typed
+    assert replace(whole, added=None) == typed
 
 
 def test_where_mine_does_not_fit_that_of_the_place_is_tried() -> None:
     mine = Defaults(engine="gone/away", size="320x320", style="cinematic", images=10)
     whole = complete(ImagineOptions(prompt="a {red, blue} fox"), mine, PLACE)
     assert whole == ImagineOptions(
-        prompt="a {red, blue} fox, on canvas", engine=XL.id, size="1344x768", style="pixel-art", images=2
+        prompt="a {red, blue} fox",
+        engine=XL.id,
+        size="1344x768",
+        style="pixel-art",
+        images=2,
+        added="on canvas",
     )
 
 
@@ -73,8 +77,8 @@ def test_each_of_several_engines_has_to_take_it() -> None:
 def test_a_comparison_keeps_its_engines_and_has_one_image_of_each() -> None:
     both = ImagineOptions(prompt="a fox", engines=("easel/xl", "Pencil Core"))
     whole = complete(both, Defaults(engine=BASIC.id, size="16:9", style="anime", images=8, text="in oil"))
-    assert whole == replace(both, prompt="a fox, in oil", size="16:9", style="anime")
-    assert len(comparison(whole, ENGINES).requests) == 2
+    assert whole == replace(both, added="in oil", size="16:9", style="anime")
+    assert len(plan(read_command(whole), ENGINES, XL.id).requests) == 2
     assert complete(both, Defaults(size="320x320", style="pixel-art")) == both
 
 
@@ -83,17 +87,17 @@ def test_a_comparison_keeps_its_engines_and_has_one_image_of_each() -> None:
     [
         ("x" * 96, CORE.id),  # The engine takes 100 characters.
         ("x" * 1995, XL.id),
-        ("a fox::1", CORE.id),  # One more part would be a weighted prompt.
         ("a fox, In Oil", XL.id),
+        ("a fox, {in oil, made in oil}", XL.id),
     ],
 )
-def test_a_text_that_does_not_fit_or_is_there_already_is_left_out(prompt: str, engine: str) -> None:
-    assert complete(ImagineOptions(prompt=prompt, engine=engine), Defaults(text="in oil")).prompt == prompt
+def test_words_that_do_not_fit_or_are_there_already_are_not_added(prompt: str, engine: str) -> None:
+    assert complete(ImagineOptions(prompt=prompt, engine=engine), Defaults(text="in oil")).added is None
 
 
 @pytest.mark.parametrize("prompt", ["a {red fox", "a fox --nonsense", "a fox --engine no-such-engine"])
-def test_what_cannot_be_read_is_left_to_those_who_say_what_is_wrong(prompt: str) -> None:
-    assert complete(ImagineOptions(prompt=prompt), MINE).prompt == prompt
+def test_a_command_that_cannot_be_read_is_returned_as_it_is(prompt: str) -> None:
+    assert complete(ImagineOptions(prompt=prompt), MINE) == ImagineOptions(prompt=prompt)
 
 
 def maybe(*values: object) -> st.SearchStrategy[object]:
@@ -126,7 +130,7 @@ def test_defaults_never_make_a_command_fail(options: ImagineOptions, mine: Defau
 
     def outcome(make: Callable[[], ImagineOptions]) -> tuple[str, ...]:
         try:
-            plan(make(), ENGINES, XL.id)
+            plan(read_command(make()), ENGINES, XL.id)
         except UserError as error:
             return tuple(map(str, error.problems))
         return ()

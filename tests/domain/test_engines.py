@@ -3,38 +3,75 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from bot.domain.engines import ABILITY_WORDS, Wanted, find_engine, request_for
-from bot.domain.sizes import Ratio
+from bot.domain.engines import (
+    AND_MORE,
+    ENGINE_AMBIGUOUS,
+    ENGINE_MISSPELT,
+    NAME_MISSPELT,
+    NEGATIVE_TOO_LONG,
+    NO_ENGINES,
+    NOT_TAKEN,
+    NOT_TAKEN_BY_ANY,
+    OUT_OF_RANGE,
+    PROMPT_TOO_LONG,
+    SIZE_NOT_LISTED,
+    SIZE_OFF_GRID,
+    TAKES,
+    UNKNOWN_ENGINE,
+    UNKNOWN_NAME,
+    USE_NO_FLAG,
+    ImageSpec,
+    find_engine,
+    request_for,
+)
+from bot.domain.options import OPTIONS, SEED, SIZE, WEIGHTS, Feature
+from bot.domain.sizes import Ratio, size_text
 from bot.errors import UserError
-from bot.providers.base import Ability, Engine, Size, WeightedText
+from bot.providers.base import Engine, Size, WeightedText
+from bot.text import Message, Text, t
 from tests.doubles.engines import BASIC, CORE, ENGINES, XL
+from tests.doubles.texts import codes
 
 CAT = (WeightedText("a cat"),)
 
 
-def refusal(wanted: Wanted, engine: Engine) -> tuple[str, ...]:
+def spec(parts: tuple[WeightedText, ...], **values: Any) -> ImageSpec:
+    return ImageSpec(parts, values)
+
+
+def refusal(wanted: ImageSpec, engine: Engine) -> list[Text]:
     with pytest.raises(UserError) as caught:
         request_for(wanted, engine, ENGINES)
-    return tuple(map(str, caught.value.problems))
+    return list(caught.value.problems)
+
+
+def named(*engines: Engine) -> str:
+    return ", ".join(f"{engine.id} ({engine.name})" for engine in engines)
 
 
 def test_many_engines_are_not_listed_in_a_sentence() -> None:
     crowd = {f"easel/x{number}": replace(XL, id=f"easel/x{number}", name=f"Easel X{number}") for number in range(60)}
     with pytest.raises(UserError) as caught:
         find_engine("easel/x5q", crowd)
-    assert "easel/x5 (Easel X5)" in str(caught.value)
-    assert "/engines lists all 60" in str(caught.value)
-    assert len(str(caught.value)) < 300
+    (problem,) = caught.value.problems
+    assert problem.code == ENGINE_MISSPELT.code
+    assert "easel/x5 (Easel X5)" in str(problem.values["near"])
+    assert len(str(problem)) < 300
     with pytest.raises(UserError) as caught:
         find_engine("q" * 2000, crowd)
-    assert len(str(caught.value)) < 300
+    assert codes(caught.value) == [UNKNOWN_ENGINE.code]
+    assert len(str(caught.value)) < 400
     crowd[BASIC.id] = BASIC
     with pytest.raises(UserError) as caught:
-        request_for(Wanted((WeightedText("a"),), negative="b"), BASIC, crowd)
-    assert "and 52 more" in str(caught.value)
+        request_for(spec((WeightedText("a"),), negative="b"), BASIC, crowd)
+    others = caught.value.problems[0].values["others"]
+    assert isinstance(others, Text)
+    assert others.code == AND_MORE.code
+    assert others.values["count"] == 52
 
 
 @pytest.mark.parametrize(
@@ -56,9 +93,8 @@ def test_an_engine_goes_by_its_id_its_model_or_its_name(text: str, engine: Engin
 
 def test_an_unknown_engine_is_answered_with_the_ones_there_are() -> None:
     with pytest.raises(UserError) as caught:
-        find_engine("pencil/xl", ENGINES)
-    assert all(engine.id in str(caught.value) and engine.name in str(caught.value) for engine in ENGINES.values())
-    assert "pencil/xl" in str(caught.value)
+        find_engine("zzz", ENGINES)
+    assert list(caught.value.problems) == [UNKNOWN_ENGINE(text="zzz", engines=named(*ENGINES.values()))]
 
 
 def test_a_model_that_two_providers_have_is_answered_with_both() -> None:
@@ -66,112 +102,140 @@ def test_a_model_that_two_providers_have_is_answered_with_both() -> None:
     engines = {**ENGINES, other.id: other}
     with pytest.raises(UserError) as caught:
         find_engine("core", engines)
-    assert "pencil/core" in str(caught.value)
-    assert "brush/core" in str(caught.value)
-    assert "easel" not in str(caught.value)
+    assert list(caught.value.problems) == [ENGINE_AMBIGUOUS(text="core", engines=named(CORE, other))]
     assert find_engine("brush/core", engines) is other
     assert find_engine("Brush Core", engines) is other
 
 
 def test_no_engine_at_all() -> None:
-    with pytest.raises(UserError):
+    with pytest.raises(UserError) as caught:
         find_engine("core", {})
+    assert codes(caught.value) == [NO_ENGINES.code]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "engine", "ability", "able"),
+    ("wanted", "engine", "feature", "able"),
     [
-        (Wanted(CAT, seed=7), XL, Ability.SEED, [BASIC, CORE]),
-        (Wanted(CAT, seed=0), XL, Ability.SEED, [BASIC, CORE]),
-        (Wanted(CAT, guidance=7.0), XL, Ability.GUIDANCE, [BASIC]),
-        (Wanted(CAT, sampler="DDIM"), XL, Ability.SAMPLER, [BASIC]),
-        (Wanted(CAT, negative="dogs"), BASIC, Ability.NEGATIVE, [XL, CORE]),
-        (Wanted(CAT, steps=20), CORE, Ability.STEPS, [XL, BASIC]),
-        (Wanted((WeightedText("a cat", 2.0),)), CORE, Ability.WEIGHTS, [XL]),
-        (Wanted((*CAT, WeightedText("a dog"))), CORE, Ability.WEIGHTS, [XL]),
-        (Wanted((*CAT, WeightedText("a dog", -1.0))), BASIC, Ability.WEIGHTS, [XL]),
+        (spec(CAT, seed=7), XL, OPTIONS["seed"], [BASIC, CORE]),
+        (spec(CAT, seed=0), XL, OPTIONS["seed"], [BASIC, CORE]),
+        (spec(CAT, guidance=7.0), XL, OPTIONS["guidance"], [BASIC]),
+        (spec(CAT, sampler="DDIM"), XL, OPTIONS["sampler"], [BASIC]),
+        (spec(CAT, negative="dogs"), BASIC, OPTIONS["negative"], [XL, CORE]),
+        (spec(CAT, steps=20), CORE, OPTIONS["steps"], [XL, BASIC]),
+        (spec((WeightedText("a cat", 2.0),)), CORE, WEIGHTS, [XL]),
+        (spec((*CAT, WeightedText("a dog"))), CORE, WEIGHTS, [XL]),
+        (spec((*CAT, WeightedText("a dog", -1.0))), BASIC, WEIGHTS, [XL]),
     ],
 )
 def test_an_option_that_is_not_taken_is_refused_by_name(
-    wanted: Wanted, engine: Engine, ability: Ability, able: list[Engine]
+    wanted: ImageSpec, engine: Engine, feature: Feature, able: list[Engine]
 ) -> None:
     problems = refusal(wanted, engine)
-    refused, takes = problems[0], problems[-1]
-    assert engine.name in refused
-    assert ABILITY_WORDS[ability] in refused
-    assert [other for other in ENGINES.values() if other is not engine and other.name in refused] == able
-    assert [ability for ability in Ability if ABILITY_WORDS[ability] in takes] == [
-        ability for ability in Ability if ability in engine.abilities
-    ]
+    assert problems[0] == NOT_TAKEN(engine=engine.name, feature=feature.noun, others=named(*able))
+    every = (WEIGHTS, *OPTIONS.values())
+    takes = [each.noun for each in every if each.ability is not None and each.ability in engine.abilities]
+    assert problems[-1] == TAKES(engine=engine.name, features=[t("a prompt"), SIZE.noun, *takes])
 
 
-def test_what_nobody_takes_is_said_so() -> None:
+def test_what_no_engine_takes_is_said() -> None:
     with pytest.raises(UserError) as caught:
-        request_for(Wanted(CAT, seed=7), XL, {XL.id: XL})
-    assert "No engine" in str(caught.value.problems[0])
+        request_for(spec(CAT, seed=7), XL, {XL.id: XL})
+    assert caught.value.problems[0] == NOT_TAKEN_BY_ANY(engine=XL.name, feature=SEED.noun)
 
 
 def test_a_weight_below_0_is_led_to_the_negative_prompt_where_there_is_one() -> None:
-    wanted = Wanted((*CAT, WeightedText("a dog", -1.0)))
-    assert any("--no" in problem for problem in refusal(wanted, CORE))
-    assert not any("--no" in problem for problem in refusal(wanted, BASIC))
+    wanted = spec((*CAT, WeightedText("a dog", -1.0)))
+    assert USE_NO_FLAG(engine=CORE.name) in refusal(wanted, CORE)
+    assert USE_NO_FLAG(engine=BASIC.name) not in refusal(wanted, BASIC)
+
+
+def out_of_range(name: str, engine: Engine, low: str, high: str, value: str) -> Text:
+    label = WEIGHTS.label if name == "weights" else OPTIONS[name].label
+    return OUT_OF_RANGE(engine=engine.name, label=label, low=low, high=high, value=value)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "engine", "says"),
+    ("wanted", "engine", "problem"),
     [
-        (Wanted(CAT, steps=9), XL, ["10 to 50", "9"]),
-        (Wanted(CAT, steps=51), XL, ["10 to 50", "51"]),
-        (Wanted(CAT, guidance=35.5), BASIC, ["0 to 35", "35.5"]),
-        (Wanted(CAT, guidance=float("nan")), BASIC, ["0 to 35"]),
-        (Wanted(CAT, guidance=float("inf")), BASIC, ["0 to 35"]),
-        (Wanted(CAT, seed=4_294_967_295), BASIC, ["0 to 4294967294", "4294967295"]),
-        (Wanted(CAT, seed=-1), BASIC, ["0 to 4294967294", "-1"]),
-        (Wanted((WeightedText("a cat", 2.5),)), XL, ["-2 to 2", "2.5"]),
-        (Wanted(CAT, style="neon punks"), XL, ["neon punks", "Did you mean neon-punk", "anime", "pixel-art"]),
-        (Wanted(CAT, style="cinematic"), XL, ["cinematic", "anime"]),
-        (Wanted(CAT, sampler="EULER"), BASIC, ["EULER", "K_EULER", "DDIM"]),
-        (Wanted(CAT, shape=Size(512, 512)), XL, ["512x512", "1024x1024 (square)", "640x1536 (9:21)"]),
-        (Wanted(CAT, shape=Ratio(10, 1)), XL, ["10:1", "1536x640 (21:9)"]),
-        (Wanted(CAT, shape=Size(1000, 1000)), BASIC, ["1000x1000", "320", "1536", "64"]),
-        (Wanted(CAT, shape=Size(0, 0)), BASIC, ["0x0", "320"]),
-        (Wanted(CAT, shape=Ratio(9, 1)), BASIC, ["9:1", "320"]),
-        (Wanted((WeightedText("x" * 101),)), CORE, ["100", "101"]),
-        (Wanted(CAT, negative="x" * 101), CORE, ["negative", "100", "101"]),
-        (Wanted((WeightedText("x" * 2001),)), XL, ["2,000", "2,001"]),
+        (spec(CAT, steps=9), XL, out_of_range("steps", XL, "10", "50", "9")),
+        (spec(CAT, steps=51), XL, out_of_range("steps", XL, "10", "50", "51")),
+        (spec(CAT, guidance=35.5), BASIC, out_of_range("guidance", BASIC, "0", "35", "35.5")),
+        (spec(CAT, guidance=float("nan")), BASIC, OUT_OF_RANGE),
+        (spec(CAT, guidance=float("inf")), BASIC, OUT_OF_RANGE),
+        (
+            spec(CAT, seed=4_294_967_295),
+            BASIC,
+            out_of_range("seed", BASIC, "0", "4294967294", "4294967295"),
+        ),
+        (spec(CAT, seed=-1), BASIC, out_of_range("seed", BASIC, "0", "4294967294", "-1")),
+        (spec((WeightedText("a cat", 2.5),)), XL, out_of_range("weights", XL, "-2", "2", "2.5")),
+        (
+            spec(CAT, style="neon punks"),
+            XL,
+            NAME_MISSPELT(
+                engine=XL.name,
+                label=OPTIONS["style"].label,
+                text="neon punks",
+                near="neon-punk",
+                names="anime, neon-punk, pixel-art",
+            ),
+        ),
+        (spec(CAT, style="zzz"), XL, UNKNOWN_NAME),
+        (spec(CAT, sampler="EULER"), BASIC, NAME_MISSPELT),
+        (
+            spec(CAT, size=Size(512, 512)),
+            XL,
+            SIZE_NOT_LISTED(engine=XL.name, size="512x512", sizes=[size_text(size) for size in XL.sizes]),
+        ),
+        (spec(CAT, size=Ratio(10, 1)), XL, SIZE_NOT_LISTED),
+        (
+            spec(CAT, size=Size(1000, 1000)),
+            BASIC,
+            SIZE_OFF_GRID(engine=BASIC.name, size="1000x1000", low=320, high=1536, step=64),
+        ),
+        (spec(CAT, size=Size(0, 0)), BASIC, SIZE_OFF_GRID),
+        (spec(CAT, size=Ratio(9, 1)), BASIC, SIZE_OFF_GRID),
+        (spec((WeightedText("x" * 101),)), CORE, PROMPT_TOO_LONG(engine=CORE.name, limit=100, length=101)),
+        (spec(CAT, negative="x" * 101), CORE, NEGATIVE_TOO_LONG(engine=CORE.name, limit=100, length=101)),
+        (spec((WeightedText("x" * 2001),)), XL, PROMPT_TOO_LONG(engine=XL.name, limit=2000, length=2001)),
     ],
 )
 def test_a_value_that_is_not_taken_is_answered_with_those_that_are(
-    wanted: Wanted, engine: Engine, says: list[str]
+    wanted: ImageSpec, engine: Engine, problem: Message | Text
 ) -> None:
-    problems = refusal(wanted, engine)
-    assert len(problems) == 1
-    assert engine.name in problems[0]
-    assert [words for words in says if words not in problems[0]] == []
+    (found,) = refusal(wanted, engine)
+    assert problem == (found if isinstance(problem, Text) else found.message)
 
 
 def test_everything_is_named_at_once() -> None:
-    wanted = Wanted(CAT, shape=Size(1, 1), style="x", steps=1, seed=1, guidance=1.0, sampler="x")
-    problems = refusal(wanted, XL)
-    for words in ("seed", "guidance", "sampler", "steps", "style", "1x1"):
-        assert any(words in problem for problem in problems)
+    wanted = spec(CAT, size=Size(1, 1), style="x", steps=1, seed=1, guidance=1.0, sampler="x")
+    features = [
+        problem.values.get("feature") or problem.values.get("label") or problem.values.get("size")
+        for problem in refusal(wanted, XL)
+        if problem.code != TAKES.code
+    ]
+    assert features == [
+        *(OPTIONS[name].noun for name in ("seed", "guidance", "sampler")),
+        "1x1",
+        *(OPTIONS[name].label for name in ("style", "steps")),
+    ]
 
 
 def test_names_are_turned_into_the_engines_own() -> None:
-    assert request_for(Wanted(CAT, style="Neon Punk"), XL, ENGINES).style == "neon-punk"
-    assert request_for(Wanted(CAT, sampler="k-euler"), BASIC, ENGINES).sampler == "K_EULER"
+    assert request_for(spec(CAT, style="Neon Punk"), XL, ENGINES).style == "neon-punk"
+    assert request_for(spec(CAT, sampler="k-euler"), BASIC, ENGINES).sampler == "K_EULER"
 
 
 def test_an_engine_without_a_list_of_styles_takes_any() -> None:
-    assert request_for(Wanted(CAT, style="Whatever"), BASIC, ENGINES).style == "Whatever"
+    assert request_for(spec(CAT, style="Whatever"), BASIC, ENGINES).style == "Whatever"
 
 
 def test_what_is_taken_becomes_the_request() -> None:
-    wanted = Wanted(CAT, images=3, shape=Ratio(16, 9), steps=20, seed=4, guidance=0.0, sampler="DDIM", style="plain")
+    wanted = spec(CAT, images=3, size=Ratio(16, 9), steps=20, seed=4, guidance=0.0, sampler="DDIM", style="plain")
     request = request_for(wanted, BASIC, ENGINES)
     assert (request.engine, request.prompts, request.size, request.images) == (BASIC.id, CAT, Size(1344, 768), 3)
     assert (request.steps, request.seed, request.guidance, request.sampler) == (20, 4, 0.0, "DDIM")
 
 
 def test_seed_0_means_any_seed() -> None:
-    assert request_for(Wanted(CAT, seed=0), BASIC, ENGINES).seed is None
+    assert request_for(spec(CAT, seed=0), BASIC, ENGINES).seed is None

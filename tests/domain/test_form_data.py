@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.form_data import draft_of, draft_of_prompt
-from bot.domain.requests import ImagineOptions, plan
+from bot.domain.options import ImagineOptions
+from bot.domain.requests import plan, read_command
 from bot.errors import UserError
 from tests.doubles.engines import BASIC, CORE, ENGINES, XL
 
@@ -17,7 +18,7 @@ DEFAULT = CORE.id
 
 
 def planned(options: ImagineOptions) -> object:
-    return plan(options, ENGINES, DEFAULT).requests
+    return plan(read_command(options), ENGINES, DEFAULT).requests
 
 
 @pytest.mark.parametrize(
@@ -30,12 +31,15 @@ def planned(options: ImagineOptions) -> object:
         ImagineOptions("a fox --engine basic-1.6 --guidance 7.5 --sampler ddim", steps=20),
         ImagineOptions("a {red, blue} fox --seed {1, 2} --ar 1:1", style="anime"),
         ImagineOptions("a fox --engine {core, xl}", size="1024x1024"),
+        ImagineOptions("a fox --seed 3", engine=CORE.id, added="in oil", new_seed=9),
+        ImagineOptions("a {red, blue} fox --seed {1, 2}", engine=CORE.id, added="in oil", new_seed=9),
+        ImagineOptions("a fox", engine=CORE.id, seed=4, new_seed=9),
         ImagineOptions("a fox", engine=BASIC.id, steps=20, guidance=3.0, sampler="DDIM", seed=9, images=3),
     ],
     ids=str,
 )
 def test_a_form_that_is_sent_as_it_stands_asks_for_the_same(options: ImagineOptions) -> None:
-    requests = plan(options, ENGINES, DEFAULT).requests
+    requests = plan(read_command(options), ENGINES, DEFAULT).requests
     used = {request.engine for request in requests}
     draft = draft_of(options, engine=used.pop() if len(used) == 1 else None)
     assert planned(draft.options()) == requests
@@ -46,7 +50,7 @@ def test_a_form_that_is_sent_as_it_stands_asks_for_the_same(options: ImagineOpti
 def test_nothing_that_was_accepted_is_lost_on_the_way(prompt: str, negative: str | None, seed: int | None) -> None:
     options = ImagineOptions(prompt, engine=CORE.id, negative=negative, seed=seed)
     try:
-        requests = plan(options, ENGINES, DEFAULT).requests
+        requests = plan(read_command(options), ENGINES, DEFAULT).requests
     except UserError:
         return
     assert planned(draft_of(options, engine=CORE.id).options()) == requests
@@ -56,7 +60,7 @@ def test_flags_and_fields_stand_where_the_form_has_them() -> None:
     options = ImagineOptions("a fox --ar 16:9 --no snow --steps 20", engine="xl", style="anime", private=True)
     draft = draft_of(options, engine=XL.id)
     assert (draft.prompt, draft.engine, draft.size, draft.negative) == ("a fox", XL.id, "16:9", "snow")
-    assert draft.further == "--steps 20 --style anime"
+    assert draft.further == "--style anime --steps 20"
     assert draft.options().private
 
 
@@ -79,3 +83,29 @@ def test_a_comparison_stays_one() -> None:
     draft = draft_of(options, engine=None)
     assert draft.engines == (CORE.id, XL.id)
     assert replace(draft, engines=(CORE.id, BASIC.id)).options().engines == (CORE.id, BASIC.id)
+
+
+def test_words_that_are_added_are_not_in_the_form_and_are_added_again() -> None:
+    draft = draft_of(ImagineOptions("a fox", engine=CORE.id, added="in oil"), engine=CORE.id)
+    assert draft.prompt == "a fox"
+    assert replace(draft, prompt="a hen").options().added == "in oil"
+
+
+def test_a_seed_that_is_changed_in_the_form_counts() -> None:
+    options = ImagineOptions("a fox --seed 3", engine=CORE.id, new_seed=9)
+    draft = draft_of(options, engine=CORE.id)
+    assert draft.further == "--seed 9"
+    (request,) = plan(read_command(replace(draft, further="--seed 5").options()), ENGINES, DEFAULT).requests
+    assert request.seed == 5
+    choices = draft_of(replace(options, prompt="a fox --seed {1, 2}"), engine=CORE.id)
+    changed = replace(choices, prompt="a fox --seed {5, 6}").options()
+    assert [request.seed for request in plan(read_command(changed), ENGINES, DEFAULT).requests] == [5, 6]
+
+
+def test_a_prompt_alone_brings_the_words_that_were_added() -> None:
+    base = ImagineOptions("x")
+    draft = draft_of_prompt(base, ImagineOptions("a fox", added="in oil"), engine=CORE.id)
+    assert draft.prompt == "a fox, in oil"
+    choices = draft_of_prompt(base, ImagineOptions("a {red, blue} fox", added="in oil"), engine=CORE.id)
+    assert choices.prompt == "a {red, blue} fox"
+    assert choices.options().added == "in oil"

@@ -8,8 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.periods import EARLIEST, SUGGESTED, Period, current, milliseconds, moment_of, span
+from bot.domain.periods import (
+    EARLIEST,
+    ENDS_FIRST,
+    MONTH_AND_YEAR,
+    MONTHS,
+    NOT_A_PERIOD,
+    NOT_BEGUN,
+    SUGGESTED,
+    TOO_EARLY,
+    Period,
+    current,
+    date_text,
+    milliseconds,
+    moment_of,
+    span,
+)
 from bot.errors import UserError
+from bot.text import Message
+from tests.doubles.texts import codes
 
 # A Saturday.
 NOW = milliseconds(datetime(2026, 2, 28, 13, 30, tzinfo=UTC))
@@ -77,26 +94,28 @@ def test_all_time_has_no_ends() -> None:
     ],
 )
 def test_what_is_no_period(typed: str) -> None:
-    with pytest.raises(UserError, match="no period"):
+    with pytest.raises(UserError) as refused:
         span(typed, NOW)
+    assert codes(refused.value) == [NOT_A_PERIOD.code]
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "why"),
     [
-        ("2026..2025", "ends before it begins"),
-        ("2026-02-02..2026-02-01", "ends before it begins"),
-        ("0 days", "ends before it begins"),
-        ("1500", "before 2015"),
-        ("0001-01-01..2014-12-31", "before 2015"),
-        ("9999", "not begun yet"),
-        ("9999-12-31", "not begun yet"),
-        ("2026-03-01", "not begun yet"),
+        ("2026..2025", ENDS_FIRST),
+        ("2026-02-02..2026-02-01", ENDS_FIRST),
+        ("0 days", ENDS_FIRST),
+        ("1500", TOO_EARLY),
+        ("0001-01-01..2014-12-31", TOO_EARLY),
+        ("9999", NOT_BEGUN),
+        ("9999-12-31", NOT_BEGUN),
+        ("2026-03-01", NOT_BEGUN),
     ],
 )
-def test_a_period_in_which_nothing_can_be_says_why(typed: str, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_a_period_in_which_nothing_can_be_says_why(typed: str, why: Message) -> None:
+    with pytest.raises(UserError) as refused:
         span(typed, NOW)
+    assert codes(refused.value) == [why.code]
 
 
 @given(
@@ -130,5 +149,13 @@ def test_a_period_holds_its_moment_and_ends_where_the_next_begins(period: Period
     assert end - start <= timedelta(days=31)
 
 
-def test_whatever_is_suggested_is_one() -> None:
-    assert all(span(name, NOW).name == name for name in SUGGESTED)
+def test_whatever_is_suggested_is_one_and_has_its_name() -> None:
+    for typed, name in SUGGESTED.items():
+        assert (span(typed, NOW).name, span(typed, NOW).text) == (typed, name)
+    assert [period.this for period in Period] == [SUGGESTED[name] for name in ("today", "this week", "this month")]
+
+
+def test_a_date_is_made_of_its_parts() -> None:
+    assert date_text(moment_of(NOW)).values == {"day": 28, "month": MONTHS[1], "year": 2026}
+    assert str(date_text(moment_of(NOW))) == "28 Feb 2026"
+    assert str(date_text(moment_of(NOW), MONTH_AND_YEAR)) == "Feb 2026"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -13,7 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.domain.characters import clean, visible
-from bot.domain.prompt.parser import FLAGS, ParsedPrompt, PromptError, PromptOptions, expand, parse, reseed
+from bot.domain.options import FLAGS, OPTIONS
+from bot.domain.prompt.choices import expand
+from bot.domain.prompt.parser import ParsedPrompt, parse
+from bot.domain.prompt.tokens import PromptError
 from bot.domain.sizes import Ratio
 from bot.providers.base import Size, WeightedText
 
@@ -62,28 +64,21 @@ HOSTILE = (
 def prompts(draw: st.DrawFn) -> ParsedPrompt:
     parts = draw(st.lists(st.builds(WeightedText, texts, weights.map(lambda weight: weight + 0.0)), max_size=4))
     parts.insert(draw(st.integers(0, len(parts))), WeightedText(draw(texts), draw(st.sampled_from([1.0, 2.0, 0.25]))))
-    shape: Any = draw(
-        st.one_of(
-            st.none(),
-            st.builds(Size, st.integers(0, 99999), st.integers(0, 99999)),
-            st.builds(Ratio, st.integers(1, 9999), st.integers(1, 9999)),
-        )
-    )
-    return ParsedPrompt(
-        tuple(parts),
-        PromptOptions(
-            negative=draw(st.none() | texts),
-            ratio=shape if isinstance(shape, Ratio) else None,
-            size=shape if isinstance(shape, Size) else None,
-            images=draw(st.none() | numbers),
-            steps=draw(st.none() | numbers),
-            style=draw(st.none() | words),
-            seed=draw(st.none() | numbers),
-            engine=draw(st.none() | words),
-            guidance=draw(st.none() | st.decimals(-999_999, 999_999, places=4).map(lambda number: float(number) + 0.0)),
-            sampler=draw(st.none() | words),
-        ),
-    )
+    some_values = {
+        "negative": texts,
+        "size": st.builds(Size, st.integers(0, 99999), st.integers(0, 99999))
+        | st.builds(Ratio, st.integers(1, 9999), st.integers(1, 9999)),
+        "images": numbers,
+        "steps": numbers,
+        "style": words,
+        "seed": numbers,
+        "engine": words,
+        "guidance": st.decimals(-999_999, 999_999, places=4).map(lambda number: float(number) + 0.0),
+        "sampler": words,
+    }
+    assert some_values.keys() == OPTIONS.keys()
+    drawn = {name: draw(st.none() | strategy) for name, strategy in some_values.items()}
+    return ParsedPrompt(tuple(parts), {name: value for name, value in drawn.items() if value is not None})
 
 
 @given(prompts())
@@ -119,19 +114,14 @@ def test_any_text_is_a_prompt_or_an_error_that_points_at_a_place(text: str) -> N
         assert parse(prompt.text()) == prompt
 
 
-@given(any_text, st.integers(0, 2**32))
-def test_another_seed_changes_nothing_but_the_seed(text: str, seed: int) -> None:
-    again = reseed(text, seed)
-    before = read(text)
-    if again is None or isinstance(before, PromptError):
-        return
-    after = read(again)
-    assert isinstance(after, list)
-    assert [replace(prompt.options, seed=None) for prompt in after] == [
-        replace(prompt.options, seed=None) for prompt in before
-    ]
-    assert [prompt.parts for prompt in after] == [prompt.parts for prompt in before]
-    assert [prompt.options.seed is None for prompt in after] == [prompt.options.seed is None for prompt in before]
+@given(prompts(), words)
+def test_words_that_are_added_change_nothing_else(prompt: ParsedPrompt, added: str) -> None:
+    longer = prompt.with_words(added)
+    assert longer.options == prompt.options
+    assert longer.parts[-1].text.casefold().endswith(added.casefold())
+    assert [part.weight for part in longer.parts][: len(prompt.parts)] == [part.weight for part in prompt.parts]
+    assert longer.with_words(added) == longer
+    assert parse(longer.text()) == longer
 
 
 def lines_run(work: Callable[[str], object], text: str) -> int:
@@ -155,7 +145,7 @@ def lines_run(work: Callable[[str], object], text: str) -> int:
     return count
 
 
-@pytest.mark.parametrize("work", [read, parse, lambda text: reseed(text, 1)], ids=["read", "parse", "reseed"])
+@pytest.mark.parametrize("work", [read, parse], ids=["read", "parse"])
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_the_work_grows_with_the_text_and_no_faster(piece: str, work: Callable[[str], object]) -> None:
     short, long = (lines_run(work, (piece * length)[:length]) for length in (1000, 2000))

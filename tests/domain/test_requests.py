@@ -5,28 +5,36 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.prompt.parser import FLAGS, PromptError
+from bot.domain.engines import NAME_MISSPELT, NOT_TAKEN, OUT_OF_RANGE, SIZE_NOT_LISTED, UNKNOWN_ENGINE, UNKNOWN_NAME
+from bot.domain.options import NOT_A_SIZE, OPTIONS, ImagineOptions, Unreadable
+from bot.domain.prompt.tokens import FAULT_AT, PromptError
 from bot.domain.requests import (
-    ImagineOptions,
+    GIVEN_TWICE,
+    TOO_MANY_IMAGES,
+    TOO_MANY_IMAGES_OF_PROMPTS,
+    WRONG_NUMBER_OF_IMAGES,
     Plan,
+    as_typed,
     command_line,
     decode_request,
     encode_request,
+    for_another_person,
     plan,
-    with_seed,
+    read_command,
 )
 from bot.domain.rules import Rules
-from bot.domain.stored import Unreadable
 from bot.errors import UserError
 from bot.providers.base import ImageRequest, Size, WeightedText
-from tests.doubles.engines import BASIC, CORE, ENGINES, XL
+from bot.text import Message, Text
+from tests.doubles.engines import CORE, ENGINES, XL
+from tests.doubles.texts import codes
 
 FULL = ImagineOptions(
     prompt="a cat::2 snow --no dogs",
@@ -46,13 +54,13 @@ FULL = ImagineOptions(
 
 
 def made(prompt: str = "a cat", *, default: str = XL.id, **typed: Any) -> Plan:
-    return plan(ImagineOptions(prompt, **typed), ENGINES, default)
+    return plan(read_command(ImagineOptions(prompt, **typed)), ENGINES, default)
 
 
-def refusal(prompt: str = "a cat", *, default: str = XL.id, **typed: Any) -> tuple[str, ...]:
+def refusal(prompt: str = "a cat", *, default: str = XL.id, **typed: Any) -> UserError:
     with pytest.raises(UserError) as caught:
         made(prompt, default=default, **typed)
-    return tuple(map(str, caught.value.problems))
+    return caught.value
 
 
 def test_a_prompt_alone_is_one_request_of_the_default_engine() -> None:
@@ -106,49 +114,41 @@ def test_empty_fields_are_not_given() -> None:
     ],
 )
 def test_an_option_given_as_flag_and_field_is_refused(flag: str, typed: dict[str, Any]) -> None:
-    problems = refusal(f"a cat {flag}", **typed)
-    twice = [problem for problem in problems if "twice" in problem]
-    assert len(twice) == 1
-    assert flag.partition(" ")[0] in twice[0]
-    assert next(iter(typed)) in twice[0]
-
-
-def test_every_flag_has_a_field_and_every_field_that_asks_something_of_an_engine_has_a_flag() -> None:
-    names = {field.name for field in fields(ImagineOptions)} - {"prompt", "thread", "private", "spoiler", "engines"}
-    assert {"size" if option == "ratio" else option for option in FLAGS.values()} == names
+    problems = refusal(f"a cat {flag}", **typed).problems
+    twice = [problem for problem in problems if problem.code == GIVEN_TWICE.code]
+    assert twice == [GIVEN_TWICE(label=OPTIONS[next(iter(typed))].label)]
 
 
 @pytest.mark.parametrize(
-    ("prompt", "typed", "says"),
+    ("prompt", "typed", "wanted"),
     [
-        ("a cat", {"engine": "nonsense"}, [XL.id, BASIC.id, CORE.id]),
-        ("a cat --engine nonsense", {}, [XL.id, BASIC.id, CORE.id]),
-        ("a cat", {"size": "big"}, ["big", "1024x1024", "16:9"]),
-        ("a cat", {"size": "10:0"}, ["10:0"]),
-        ("a cat", {"images": 11}, ["11", "10"]),
-        ("a cat", {"images": 0}, ["0", "10"]),
-        ("a cat", {"images": -3}, ["-3", "10"]),
-        ("a cat --images 999999999999", {}, ["999,999,999,999", "10"]),
-        ("a {b, c, d}", {"images": 4}, ["12", "3 prompts", "10"]),
-        ("a --images {6, 5}", {}, ["11", "10"]),
+        ("a cat", {"engine": "nonsense"}, UNKNOWN_ENGINE),
+        ("a cat --engine nonsense", {}, UNKNOWN_ENGINE),
+        ("a cat", {"size": "big"}, NOT_A_SIZE(text="big")),
+        ("a cat", {"size": "10:0"}, NOT_A_SIZE(text="10:0")),
+        ("a cat", {"images": 11}, TOO_MANY_IMAGES(images=11, prompts=1, most=10)),
+        ("a cat", {"images": 0}, WRONG_NUMBER_OF_IMAGES(images=0, most=10)),
+        ("a cat", {"images": -3}, WRONG_NUMBER_OF_IMAGES(images=-3, most=10)),
+        ("a cat --images 999999999999", {}, TOO_MANY_IMAGES(images=999_999_999_999, prompts=1, most=10)),
+        ("a {b, c, d}", {"images": 4}, TOO_MANY_IMAGES_OF_PROMPTS(images=12, prompts=3, most=10)),
+        ("a --images {6, 5}", {}, TOO_MANY_IMAGES_OF_PROMPTS(images=11, prompts=2, most=10)),
     ],
 )
-def test_what_no_engine_takes(prompt: str, typed: dict[str, Any], says: list[str]) -> None:
-    problems = refusal(prompt, **typed)
-    assert len(problems) == 1
-    assert [words for words in says if words not in problems[0]] == []
+def test_what_no_engine_takes(prompt: str, typed: dict[str, Any], wanted: Message | Text) -> None:
+    (problem,) = refusal(prompt, **typed).problems
+    assert wanted == (problem if isinstance(wanted, Text) else problem.message)
 
 
 def test_all_problems_are_named_at_once_and_each_once() -> None:
-    problems = refusal("a {b, c} --seed 7", size="1x1", steps=5, style="nope", images=6, seed=8)
-    for words in ("“seed” is given twice", "does not take a seed", "1x1", "10 to 50", "nope", "12 images"):
-        assert len([problem for problem in problems if words in problem]) == 1
-    assert len(set(problems)) == len(problems)
+    error = refusal("a {b, c} --seed 7", size="1x1", steps=5, style="nope", images=6, seed=8)
+    for wanted in (GIVEN_TWICE, NOT_TAKEN, SIZE_NOT_LISTED, OUT_OF_RANGE, UNKNOWN_NAME, TOO_MANY_IMAGES_OF_PROMPTS):
+        assert codes(error).count(wanted.code) == 1
+    assert NAME_MISSPELT.code not in codes(error)
 
 
 def test_a_prompt_that_cannot_be_read_keeps_its_place() -> None:
     with pytest.raises(PromptError) as caught:
-        made("a cat --sed 7", images=11)
+        made("a cat --sed 7")
     assert caught.value.position == 6
     with pytest.raises(PromptError) as caught:
         made("a cat --sed 7", engine="core")
@@ -156,17 +156,13 @@ def test_a_prompt_that_cannot_be_read_keeps_its_place() -> None:
 
 
 def test_what_no_engine_decides_is_judged_in_any_case() -> None:
-    problems = refusal("a cat --sed 7", size="huge", images=0)
-    assert "👉" in problems[0]
-    assert any("is no size" in problem for problem in problems)
-    assert any("not 0" in problem for problem in problems)
+    error = refusal("a cat --sed 7", size="huge", images=0)
+    assert codes(error) == [FAULT_AT.code, NOT_A_SIZE.code, WRONG_NUMBER_OF_IMAGES.code]
 
 
 def test_with_the_engine_in_its_field_the_other_fields_are_judged_too() -> None:
-    problems = refusal("a cat --sed 7", engine="easel/xl", seed=5, images=11)
-    assert "👉" in problems[0]
-    assert any("does not take a seed" in problem for problem in problems)
-    assert any("11 images" in problem for problem in problems)
+    error = refusal("a cat --sed 7", engine="easel/xl", seed=5, images=11)
+    assert {FAULT_AT.code, NOT_TAKEN.code, TOO_MANY_IMAGES.code} <= set(codes(error))
 
 
 def test_choices_may_change_anything() -> None:
@@ -202,7 +198,7 @@ def test_images_are_split_into_requests_and_a_seed_goes_up(
 
 def test_an_engine_of_many_images_counts_its_seed_by_images() -> None:
     many = replace(CORE, images_per_submission=4)
-    found = plan(ImagineOptions("a cat", images=6, seed=10), {many.id: many}, many.id)
+    found = plan(read_command(ImagineOptions("a cat", images=6, seed=10)), {many.id: many}, many.id)
     assert [(request.images, request.seed) for request in found.requests] == [(4, 10), (2, 14)]
 
 
@@ -222,21 +218,60 @@ def test_an_engine_of_many_images_counts_its_seed_by_images() -> None:
 )
 def test_titles(prompt: str, title: str) -> None:
     engine = replace(XL, weights=None)
-    assert plan(ImagineOptions(prompt), {engine.id: engine}, engine.id).title == title
+    assert plan(read_command(ImagineOptions(prompt)), {engine.id: engine}, engine.id).title == title
     assert len(title) <= 60
 
 
 @pytest.mark.parametrize(
-    ("options", "again"),
+    ("options", "seeds", "typed"),
     [
-        (ImagineOptions("a", seed=1), ImagineOptions("a", seed=9)),
-        (ImagineOptions("a"), ImagineOptions("a", seed=9)),
-        (ImagineOptions("a --seed 1 --ar 1:1"), ImagineOptions("a --seed 9 --ar 1:1")),
-        (ImagineOptions("a --seed {1, 2}", images=2), ImagineOptions("a --seed {9, 10}", images=2)),
+        (ImagineOptions("a", seed=1), [9], ImagineOptions("a", seed=9)),
+        (ImagineOptions("a"), [9], ImagineOptions("a", seed=9)),
+        (ImagineOptions("a --seed 1 --ar 1:1"), [9], ImagineOptions("a --size 1:1 --seed 9")),
+        (ImagineOptions("a --seed {1, 2}"), [9, 10], ImagineOptions("{a --seed 9, a --seed 10}")),
+        (ImagineOptions("a {b, c} --seed 1"), [9, 9], ImagineOptions("{a b --seed 9, a c --seed 9}")),
+        (ImagineOptions("a {b, c}", seed=1), [9, 9], ImagineOptions("a {b, c}", seed=9)),
+        (ImagineOptions("{a --seed 1, b}"), [9, None], ImagineOptions("{a --seed 9, b}")),
     ],
 )
-def test_a_new_seed_stands_where_the_old_one_stood(options: ImagineOptions, again: ImagineOptions) -> None:
-    assert with_seed(options, 9) == again
+def test_a_new_seed_takes_the_place_of_the_old_ones(
+    options: ImagineOptions, seeds: list[int | None], typed: ImagineOptions
+) -> None:
+    again = replace(options, new_seed=9)
+    requests = plan(read_command(again), ENGINES, CORE.id).requests
+    assert [request.seed for request in requests] == seeds
+    assert as_typed(again) == typed
+    assert plan(read_command(typed), ENGINES, CORE.id).requests == requests
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ImagineOptions("a fox"),
+        ImagineOptions("a fox::2 snow::0.5 --no frames, text --ar 16:9", engine=XL.id),
+        ImagineOptions(r"a {red, blue} fox\, sleeping --no {text, a\, b} --seed {1, 2}", engine=CORE.id),
+        ImagineOptions(r"a \{fox\} \--no", engine=CORE.id, new_seed=4),
+        ImagineOptions("a fox {--seed 1, --seed 2}", engine=CORE.id, new_seed=4),
+    ],
+)
+def test_the_command_to_repeat_a_job_has_the_words_that_were_added(options: ImagineOptions) -> None:
+    with_words = replace(options, added="in {oil}, on canvas")
+    requests = plan(read_command(with_words), ENGINES, XL.id).requests
+    assert all(request.prompts[-1].text.endswith("in {oil}, on canvas") for request in requests)
+    typed = as_typed(with_words)
+    assert (typed.added, typed.new_seed) == (None, None)
+    assert plan(read_command(typed), ENGINES, XL.id).requests == requests
+    assert plan(read_command(as_typed(typed)), ENGINES, XL.id).requests == requests
+    assert f"prompt:{typed.prompt}" in command_line(with_words)
+
+
+def test_a_job_of_an_older_version_has_the_words_in_its_prompt_and_gets_them_once() -> None:
+    stored: dict[str, Any] = {"prompt": "a fox, in oil --seed 4", "engine": CORE.id, "private": False}
+    options = ImagineOptions.from_json(stored)
+    assert plan(read_command(options), ENGINES, XL.id).requests[0].prompts == (WeightedText("a fox, in oil"),)
+    assert plan(read_command(replace(options, added="in oil")), ENGINES, XL.id).requests[0].prompts == (
+        WeightedText("a fox, in oil"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -260,14 +295,18 @@ def test_the_line_that_makes_it_again(options: ImagineOptions, line: str) -> Non
 
 def test_another_person_gets_everything_but_the_thread_and_the_secrecy() -> None:
     assert FULL.private
-    assert FULL.for_another_person(private=False) == replace(FULL, thread=None, private=False)
-    assert FULL.for_another_person(private=True) == replace(FULL, thread=None, private=True)
+    assert for_another_person(FULL, private=False) == replace(FULL, thread=None, private=False)
+    assert for_another_person(FULL, private=True) == replace(FULL, thread=None, private=True)
+    theirs = ImagineOptions("a fox", added="in oil", new_seed=3)
+    assert for_another_person(theirs, private=False) == ImagineOptions("a fox, in oil", seed=3)
 
 
 # --- storage ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [ImagineOptions("a cat"), FULL])
+@pytest.mark.parametrize(
+    "options", [ImagineOptions("a cat"), FULL, ImagineOptions("a", added="b", new_seed=4, engines=("x", "y"))]
+)
 def test_options_come_back_from_json(options: ImagineOptions) -> None:
     assert ImagineOptions.from_json(json.loads(json.dumps(options.to_json()))) == options
 
@@ -332,13 +371,15 @@ typed_options = st.builds(
     seed=st.none() | st.integers(),
     guidance=st.none() | st.floats(),
     sampler=st.sampled_from([None, "DDIM", "x"]),
+    added=st.sampled_from([None, "in oil", "in {oil}"]),
+    new_seed=st.sampled_from([None, 1, 4_294_967_294]),
 )
 
 
 @given(typed_options, st.sampled_from(list(ENGINES)))
 def test_anything_typed_is_a_plan_within_the_engines_bounds_or_a_refusal(options: ImagineOptions, default: str) -> None:
     try:
-        found = plan(options, ENGINES, default)
+        found = plan(read_command(options), ENGINES, default)
     except UserError:
         return
     assert 1 <= found.images <= 10
@@ -352,7 +393,8 @@ def test_anything_typed_is_a_plan_within_the_engines_bounds_or_a_refusal(options
         assert request.guidance is None or (engine.guidance is not None and request.guidance in engine.guidance)
     seeds = [request.seed for request in found.requests if request.seed is not None]
     assert found.prompts > 1 or len(set(seeds)) == len(seeds)
-    assert plan(ImagineOptions.from_json(found.options.to_json()), ENGINES, default) == found
+    assert plan(read_command(ImagineOptions.from_json(found.options.to_json())), ENGINES, default) == found
+    assert plan(read_command(as_typed(found.options)), ENGINES, default).requests == found.requests
 
 
 SECRET = "helio" + "trope"

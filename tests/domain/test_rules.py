@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import pytest
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
-from bot.domain.requests import ImagineOptions, plan
-from bot.domain.rules import ANY_PLACE, ASK, WHO, Place, Rules
+from bot.domain.requests import plan, read_command
+from bot.domain.rules import (
+    ALLOWED_ENGINES_GONE,
+    ANY_PLACE,
+    CHANNELS_GONE,
+    ENGINE_NOT_ALLOWED,
+    NOT_THIS_CHANNEL,
+    NOT_YOUR_ROLE,
+    OTHER_CHANNELS,
+    ROLES_GONE,
+    Place,
+    Rules,
+)
+from bot.text import Message, Text
 from tests.doubles.engines import CORE, ENGINES, XL
 
 HERE = Origin(user_id=1, user_name="ada", server_id=10, channel_id=100, file_limit=2**20)
@@ -20,35 +33,39 @@ PLACE = Place(
 
 
 @pytest.mark.parametrize(
-    ("channels", "names", "who"),
-    [((ART, GONE), ["#art"], WHO), ((GONE,), [], ASK), ((GONE, GONE + 1), [], ASK), ((HIDDEN, GONE), [], WHO)],
+    ("channels", "problem"),
+    [
+        ((ART, GONE), OTHER_CHANNELS(channels="#art")),
+        ((GONE,), CHANNELS_GONE(count=1)),
+        ((GONE, GONE + 1), CHANNELS_GONE(count=2)),
+        ((HIDDEN, GONE), NOT_THIS_CHANNEL()),
+    ],
 )
-def test_only_channels_that_are_there_are_named(channels: tuple[int, ...], names: list[str], who: str) -> None:
+def test_only_channels_that_are_there_are_named(channels: tuple[int, ...], problem: Text) -> None:
     (said,) = Rules(channels=channels).problems_of_place(HERE, PLACE)
-    assert str(GONE) not in said
-    assert all(name in said for name in names)
-    assert said.endswith(who)
+    assert (said.code, str(said)) == (problem.code, str(problem))
+    assert str(GONE) not in str(said)
 
 
-@pytest.mark.parametrize(("roles", "who"), [((ARTISTS, GONE), WHO), ((GONE,), ASK)])
-def test_roles_that_are_gone_are_said_to_be(roles: tuple[int, ...], who: str) -> None:
-    (said,) = Rules(roles=roles).problems_of_place(HERE, PLACE)
-    assert said.endswith(who)
+@pytest.mark.parametrize(("roles", "problem"), [((ARTISTS, GONE), NOT_YOUR_ROLE), ((GONE,), ROLES_GONE)])
+def test_roles_that_are_gone_are_said_to_be(roles: tuple[int, ...], problem: Message) -> None:
+    assert Rules(roles=roles).problems_of_place(HERE, PLACE) == [problem()]
 
 
 def test_what_is_not_known_is_not_gone() -> None:
-    assert Rules(channels=(GONE,)).problems_of_place(HERE)[0].endswith(WHO)
-    assert Rules(roles=(GONE,)).problems_of_place(HERE, ANY_PLACE)[0].endswith(WHO)
+    assert Rules(channels=(GONE,)).problems_of_place(HERE)[0].code == OTHER_CHANNELS.code
+    assert Rules(roles=(GONE,)).problems_of_place(HERE, ANY_PLACE) == [NOT_YOUR_ROLE()]
 
 
 def test_only_engines_that_are_offered_are_named() -> None:
     options = ImagineOptions("a fox", engine=CORE.id)
-    made = plan(options, ENGINES, CORE.id)
+    made = plan(read_command(options), ENGINES, CORE.id)
 
-    def said(*allowed: str) -> str:
-        (sentence,) = Rules(engines=allowed).problems(HERE, options, made, engines=ENGINES.keys())
-        return sentence
+    def said(*allowed: str) -> Text:
+        (problem,) = Rules(engines=allowed).problems(HERE, options, made, engines=ENGINES.keys())
+        return problem
 
-    assert "easel/gone" not in said("easel/gone", XL.id)
-    assert XL.id in said("easel/gone", XL.id)
-    assert said("easel/gone").endswith(ASK)
+    one_left = said("easel/gone", XL.id)
+    assert one_left.code == ENGINE_NOT_ALLOWED.code
+    assert str(one_left.values["allowed"]) == XL.id
+    assert said("easel/gone").code == ALLOWED_ENGINES_GONE.code

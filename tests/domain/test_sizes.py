@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.sizes import Ratio, nearest_size, parse_shape, ratio_name, size_list, sizes_for
+from bot.domain.sizes import Ratio, nearest_size, parse_shape, ratio_name, size_text, sizes_for
 from bot.providers.base import Engine, Size
 from tests.doubles.engines import BASIC, CORE, XL
 
@@ -143,4 +143,5 @@ def test_any_text_suggests_sizes_that_the_engine_takes(text: str) -> None:
 
 
 def test_sizes_in_a_sentence() -> None:
-    assert size_list([Size(1024, 1024), Size(1344, 768)]) == "1024x1024 (square), 1344x768 (16:9)"
+    assert str(size_text(Size(1024, 1024))) == "1024x1024 (square)"
+    assert str(size_text(Size(1344, 768))) == "1344x768 (16:9)"

@@ -15,13 +15,24 @@ from hypothesis import strategies as st
 
 from bot.domain import word_filter
 from bot.domain.look_alikes import compared_forms
+from bot.domain.options import IMAGES_PER_JOB, PROMPT_LIMIT, ImagineOptions
 from bot.domain.place import Origin
-from bot.domain.prompt.parser import IMAGES_PER_JOB, PROMPT_LIMIT
-from bot.domain.requests import ImagineOptions, Plan, plan
-from bot.domain.rules import TOO_LONG, Rules, texts_of
-from bot.domain.word_filter import LENGTH_AT_MOST, STEPS_AT_MOST, WORDS_AT_MOST, WordList, typed_list
+from bot.domain.requests import Plan, plan, read_command
+from bot.domain.rules import PROMPT_TOO_LONG, Rules, texts_of
+from bot.domain.word_filter import (
+    LENGTH_AT_MOST,
+    NO_WORDS,
+    STEPS_AT_MOST,
+    TOO_MANY_WORDS,
+    WORD_TOO_LONG,
+    WORD_TOO_SHORT,
+    WORDS_AT_MOST,
+    WordList,
+    typed_list,
+)
 from bot.errors import UserError
 from tests.doubles.engines import ENGINES, XL
+from tests.doubles.texts import codes
 
 
 @pytest.mark.parametrize(
@@ -130,20 +141,22 @@ def test_a_list_is_tidied_and_checked() -> None:
     assert typed_list(" ugly ,, Red  Cross, ugly") == ("ugly", "Red Cross")
     assert typed_list("裸, *裸*、똥，🙂, 🪿🪿, เปลือย") == ("裸", "*裸*", "똥", "🙂", "🪿🪿", "เปลือย")
     assert typed_list("ugly, \u3164, \u2800") == ("ugly",)
-    for wrong, said in (
-        ("*", "too few letters"),
-        ("a", "too few"),
-        ("ห", "too few"),
-        ("a\u0301\u3164", "too few"),
-        ("!?", "too few"),
-        ("x" * 41, "too long"),
-        ("\u3164, \u2800", "no word in this list"),
-        (" , ", "no word in this list"),
+    for wrong, problem in (
+        ("*", WORD_TOO_SHORT),
+        ("a", WORD_TOO_SHORT),
+        ("ห", WORD_TOO_SHORT),
+        ("a\u0301\u3164", WORD_TOO_SHORT),
+        ("!?", WORD_TOO_SHORT),
+        ("x" * 41, WORD_TOO_LONG),
+        ("\u3164, \u2800", NO_WORDS),
+        (" , ", NO_WORDS),
     ):
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError) as refused:
             typed_list(wrong)
-    with pytest.raises(UserError, match="101 words"):
+        assert codes(refused.value) == [problem.code]
+    with pytest.raises(UserError) as refused:
         typed_list(",".join(f"word{number}" for number in range(101)))
+    assert refused.value.problems == (TOO_MANY_WORDS(words=101, most=WORDS_AT_MOST),)
 
 
 def test_words_are_letters_and_numbers() -> None:
@@ -184,7 +197,7 @@ def longest(text: str) -> Plan | None:
     """The longest prompt made of the text with the most choices."""
     choices = " {0,1,2,3,4,5,6,7,8,9}"
     prompt = (text * PROMPT_LIMIT)[: PROMPT_LIMIT - len(choices)] + choices
-    made = plan(ImagineOptions(prompt), ENGINES, XL.id)
+    made = plan(read_command(ImagineOptions(prompt)), ENGINES, XL.id)
     assert made.prompts == IMAGES_PER_JOB
     return made
 
@@ -230,5 +243,5 @@ def test_the_longest_prompt_with_the_most_choices_is_seen_whole() -> None:
 def test_what_cannot_be_seen_whole_is_refused_and_says_so(bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(word_filter, bound, 20)
     rules = Rules(refused=("a fox*x b",), restricted=("ugly",))
-    assert rules.problems_of_words(HERE, ["a fox and a fox and a fox"]) == [TOO_LONG]
+    assert rules.problems_of_words(HERE, ["a fox and a fox and a fox"]) == [PROMPT_TOO_LONG()]
     assert rules.problems_of_words(HERE, ["a hen"]) == []

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from bot.domain.requests import encode_request
 from bot.providers.base import ImageRequest
 from storage import jobs as rows
+from storage import submissions
 from storage.database import Database
-from storage.jobs import SubmissionStatus
+from storage.records import JobStatus, SubmissionStatus
 
 
 async def done(database: Database, request: ImageRequest, took: Sequence[int]) -> None:
@@ -16,27 +17,21 @@ async def done(database: Database, request: ImageRequest, took: Sequence[int]) -
     async with database.write() as tx:
         job_id = await rows.add_job(
             tx,
-            thread_id=None,
-            parent_id=None,
-            user_id=1,
-            server_id=None,
-            status=rows.JobStatus.DELIVERED,
-            options={},
-            private=False,
-            spoiler=False,
-            channel_id=1,
-            message_id=None,
-            interaction_token=None,
-            token_expires_at=None,
-            bot_present=True,
-            file_limit=1,
-            at=1,
+            rows.NewJob(
+                user_id=1,
+                server_id=None,
+                status=JobStatus.DELIVERED,
+                options={},
+                channel_id=1,
+                file_limit=1,
+                created_at=1,
+            ),
         )
         for position, milliseconds in enumerate(took):
-            asked = rows.Asked(request.engine, request.engine.partition("/")[0], encode_request(request))
-            (submission_id,) = await rows.add_submissions(tx, job_id, [asked], user_id=1, at=1, first=position)
+            asked = submissions.Asked(request.engine, request.engine.partition("/")[0], encode_request(request))
+            (submission_id,) = await submissions.add_submissions(tx, job_id, [asked], user_id=1, at=1, first=position)
             at = 1_000_000 * (position + 1)
-            moved = await rows.move_submission(
+            moved = await submissions.move_submission(
                 tx,
                 submission_id,
                 SubmissionStatus.QUEUED,

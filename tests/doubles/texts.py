@@ -7,8 +7,11 @@ import re
 import string
 from collections.abc import Mapping
 
+import pytest
+
 from bot.errors import UserError
 from bot.text import Message, Text
+from storage.errors import Fault, StorageError
 
 
 def shows(words: str, wanted: Message | Text) -> bool:
@@ -24,9 +27,18 @@ def codes(error: UserError) -> list[str]:
     return [problem.code for problem in error.problems]
 
 
+def fails(fault: Fault, words: str = "") -> pytest.RaisesExc[StorageError]:
+    """The block fails for this reason; ``words`` are part of a value, like the name of a file."""
+    return pytest.raises(StorageError, check=lambda error: error.fault is fault and words in str(error))
+
+
 def _pattern(form: str) -> str:
     parts = string.Formatter().parse(form)
     return "".join(re.escape(words) + (".+?" if name is not None else "") for words, name, _, _ in parts)
+
+
+MARK = "~"
+"""What every message of the made-up language ends in."""
 
 
 class MadeUpLanguage(gettext.NullTranslations):
@@ -52,4 +64,4 @@ class MadeUpLanguage(gettext.NullTranslations):
             written.append(words.replace("{", "{{").replace("}", "}}").translate(self._ACCENTS))
             if name is not None:
                 written.append(f"{{{name}:{form}}}" if form else f"{{{name}}}")
-        return "".join(written) + "~" * (len(message) // 3)
+        return "".join(written) + MARK * max(1, len(message) // 3)

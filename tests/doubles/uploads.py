@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.ui.delivery.images import Upload
+from bot.ui.delivery.attachments import Upload
 
 
 def sent(upload: Upload) -> bytes:

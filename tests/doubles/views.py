@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from bot.domain.money import Price
-from bot.domain.requests import ImagineOptions, encode_request
+from bot.domain.options import ImagineOptions
+from bot.domain.requests import encode_request
 from bot.jobs.provider_text import as_stored, as_texts
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import Engine, ImageRequest, Size, WeightedText
 from bot.text import VERBATIM, Text
-from storage.jobs import Job, JobStatus, StoredImage, Submission, SubmissionStatus
+from storage.records import Job, JobStatus, StoredImage, Submission, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
 
 ENGINE = ScriptedProvider().engines[0]
@@ -98,8 +99,10 @@ def job(status: JobStatus = JobStatus.WORKING, **known: Any) -> Job:
             "token_expires_at": NOW + 900_000,
             "bot_present": True,
             "file_limit": 10 * 2**20,
-            "delivery_nonce": None,
-            "delivery_note": None,
+            "attempting": None,
+            "delivered_by": None,
+            "delivery_reasons": (),
+            "lapse_reason": None,
             "resumed_at": None,
             "created_at": NOW,
             "updated_at": NOW,

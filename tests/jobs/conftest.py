@@ -1,4 +1,19 @@
-"""A workshop: the real jobs, worker, database and files, with a scripted provider and a clock that skips waiting."""
+"""Workshop: the real job service, worker, database and files, with a scripted provider and a clock that skips waiting.
+
+Use it for what happens to a job between the command and its delivery: there is no Discord in it. It is the quickest
+harness that runs the worker.
+
+    async def test_a_busy_provider(workshop: Workshop) -> None:
+        workshop.provider.enqueue("submit", Busy("Later."))     # tests/doubles/provider.py: what a call answers
+        job_id = await workshop.imagine(prompt="a fox")
+        await workshop.finish()                                 # until nothing is left to do
+        assert workshop.delivered == [job_id]
+        assert await workshop.steps(job_id) == ["queued", "submitting", …]
+
+* ``make_workshop(provider, …, limits=…)`` takes other providers; ``open_workshop`` has a real adapter and the stand-in.
+* ``workshop.restart()`` is what a new process would be; ``start_until_ready`` leaves a job ready and not delivered.
+* ``workshop.clock`` moves only when somebody waits, or by ``advance``.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +26,25 @@ from pathlib import Path
 
 import pytest
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import ImagineOptions
+from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
-from bot.jobs.service import Actions
-from bot.jobs.store import Jobs
+from bot.jobs.new_jobs import NewJobs
+from bot.jobs.results import Results
+from bot.jobs.service import JobService
+from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
 from bot.jobs.worker import Worker
 from bot.providers.base import Provider
+from bot.servers.settings import Servers
 from fakes.services import StandIn, flat
-from storage import jobs as rows
 from storage import ledger
+from storage import submissions as rows
 from storage.database import Database
 from storage.images import ImageFiles
-from storage.jobs import Submission
 from storage.pools import Pools
+from storage.records import DeliveryMethod, Submission
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider
 
@@ -51,7 +70,8 @@ class Workshop:
         self._compose()
 
     def _compose(self) -> None:
-        self.jobs = Jobs(self.database, self.providers, self.limits, self.clock)
+        self.jobs = JobStore(self.database, self.providers, self.clock, kept_days=365)
+        self.new_jobs = NewJobs(self.jobs, self.limits, self.clock)
         self.worker = Worker(
             jobs=self.jobs,
             files=self.files,
@@ -59,10 +79,28 @@ class Workshop:
             changed=lambda job_id: self.changes[job_id].set(),
             deliver=lambda job_id: self.deliver(job_id),  # noqa: PLW0108 - looked up anew at every delivery
         )
-        self.actions = Actions(jobs=self.jobs, worker=self.worker, files=self.files, clock=self.clock)
+        self.servers = Servers(self.database, self.limits, self.clock)
+        self.service = JobService(
+            store=self.jobs,
+            new_jobs=self.new_jobs,
+            worker=self.worker,
+            clock=self.clock,
+            servers=self.servers,
+            defaults=lambda _: (),
+            ask_above=lambda _: None,
+            default_engine=next(iter(self.jobs.engines)),
+            changed=lambda job_id: self.changes[job_id].set(),
+        )
+        self.results = Results(
+            store=self.jobs,
+            service=self.service,
+            servers=self.servers,
+            files=self.files,
+            previews=Previews(self.database, self.files),
+        )
 
     async def _deliver(self, job_id: int) -> None:
-        if await self.jobs.shown(job_id, note="shown"):
+        if await self.jobs.delivered(job_id, by=DeliveryMethod.TOKEN):
             self.delivered.append(job_id)
 
     async def start_until_ready(self, job_id: int) -> None:
@@ -85,9 +123,9 @@ class Workshop:
         return provider
 
     async def imagine(self, origin: Origin = ADA, prompt: str = "a lighthouse", **options: object) -> int:
-        plan = self.actions.check(origin, ImagineOptions(prompt=prompt, **options))  # type: ignore[arg-type]  # the options of a test are written as a person would type them
+        plan = self.service.check(origin, ImagineOptions(prompt=prompt, **options))  # type: ignore[arg-type]  # the options of a test are written as a person would type them
         card = CardAddress(origin.channel_id, 1000, "token", self.clock.now() + 900_000)
-        return await self.actions.imagine(origin, plan, card)
+        return await self.service.imagine(origin, plan, card)
 
     async def changed(self, job_id: int) -> None:
         """Come back once there was something new to show of the job."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress
-from bot.domain.requests import ImagineOptions
 from bot.jobs.view import JobView
 from bot.providers.ai_client import AiClient
 from bot.providers.aithriving import Aithriving
@@ -64,9 +64,9 @@ def provider_at(url: str, engine: str) -> Provider:
 
 
 async def ask(workshop: Workshop, engine: str, **options: Any) -> int:
-    plan = workshop.actions.check(ADA, ImagineOptions(prompt=PROMPT, engine=engine, **options))
+    plan = workshop.service.check(ADA, ImagineOptions(prompt=PROMPT, engine=engine, **options))
     card = CardAddress(ADA.channel_id, 1000, TOKEN, workshop.clock.now() + 900_000)
-    return await workshop.actions.imagine(ADA, plan, card)
+    return await workshop.service.imagine(ADA, plan, card)
 
 
 def card_of(view: JobView) -> str:

@@ -17,11 +17,11 @@ from bot.jobs.submission import UNKNOWN as UNKNOWN_OUTCOME
 from bot.providers.errors import Reason
 from bot.text import Message, Text
 from fakes.services import Fate, Fault
+from fakes.services.answer_edits import first_images, images_at, without_entries
 from fakes.services.exchange import Exchange
 from fakes.services.faults import Act, Body, Half, Redirect, Reset, Rewrite, Slow, Spoil, Status, cut
-from fakes.services.shapes import first_images, images_at, without_entries
-from fakes.services.spoilt import HTML, bomb, html, noise, padded, svg, truncated
-from storage.jobs import SubmissionStatus
+from fakes.services.image_variants import HTML, bomb, html, noise, padded, svg, truncated
+from storage.records import SubmissionStatus
 
 
 class Says(NamedTuple):

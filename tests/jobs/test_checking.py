@@ -1,4 +1,4 @@
-"""Where a command is looked at: what is long is none of the event loop's business."""
+"""Long commands are checked in a thread, not on the event loop."""
 
 from __future__ import annotations
 
@@ -7,45 +7,41 @@ from typing import Any
 
 import pytest
 
+from bot.domain.options import PROMPT_LIMIT, ImagineOptions
 from bot.domain.place import CardAddress
-from bot.domain.prompt.parser import PROMPT_LIMIT
-from bot.domain.requests import ImagineOptions
-from bot.jobs.service import LOOKED_AT_AT_ONCE
+from bot.errors import Problem
+from bot.jobs.service import CHECKED_AT_ONCE
 from tests.jobs.conftest import ADA, Workshop
 
 
-@pytest.mark.parametrize("complete", [True, False])
-async def test_a_long_prompt_is_looked_at_in_a_thread(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, complete: bool
-) -> None:
-    """So that the event loop does not stand still, whatever is in it and in the lists of refused words."""
-    seen: list[int] = []
-    judged = workshop.actions.check_as_it_is
-
-    def judging(*args: Any) -> Any:
-        seen.append(threading.get_ident())
-        return judged(*args)
-
-    monkeypatch.setattr(workshop.actions, "check_as_it_is", judging)
-    for prompt in ("a" * LOOKED_AT_AT_ONCE, "a" * PROMPT_LIMIT, "ﷺ" * LOOKED_AT_AT_ONCE):
-        await workshop.actions.checked(ADA, ImagineOptions(prompt), complete=complete)
-    assert [each == threading.get_ident() for each in seen] == [True, False, False]
-
-
-async def test_a_long_prompt_is_looked_at_in_a_thread_once_more_when_it_is_confirmed(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def threads(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The thread of each look at the server's rules, which may take long."""
     seen: list[int] = []
 
-    def against_the_rules(*_: Any) -> list[str]:
+    def problems(*_: Any, **__: Any) -> list[Problem]:
         seen.append(threading.get_ident())
         return []
 
+    monkeypatch.setattr(workshop.servers, "problems", problems)
+    return seen
+
+
+@pytest.mark.parametrize("complete", [True, False])
+async def test_a_long_prompt_is_checked_in_a_thread(workshop: Workshop, threads: list[int], complete: bool) -> None:
+    """So that the event loop does not stop, whatever the prompt and the lists of refused words contain."""
+    for prompt in ("a" * CHECKED_AT_ONCE, "a" * PROMPT_LIMIT, "ﷺ" * CHECKED_AT_ONCE):
+        await workshop.service.checked(ADA, ImagineOptions(prompt), complete=complete)
+    assert [each == threading.get_ident() for each in threads] == [True, False, False]
+
+
+async def test_a_long_prompt_is_checked_in_a_thread_again_when_it_is_confirmed(
+    workshop: Workshop, threads: list[int]
+) -> None:
     for prompt in ("a {red, blue} car", "a" * (PROMPT_LIMIT - 12) + " {red, blue}"):
-        plan = workshop.actions.check(ADA, ImagineOptions(prompt))
+        plan = workshop.service.check(ADA, ImagineOptions(prompt))
         card = CardAddress(100, 1000, "token", workshop.clock.now() + 900_000)
-        job_id = await workshop.actions.imagine(ADA, plan, card, proposed=True)
-        with monkeypatch.context() as patch:
-            patch.setattr(workshop.actions, "_against_the_rules", against_the_rules)
-            await workshop.actions.check_confirmed(ADA, await workshop.jobs.job(job_id))
-    assert [each == threading.get_ident() for each in seen] == [True, False]
+        job_id = await workshop.service.imagine(ADA, plan, card, proposed=True)
+        threads.clear()
+        await workshop.service.confirm(ADA, job_id, card)
+        assert [each == threading.get_ident() for each in threads] == [len(prompt) < CHECKED_AT_ONCE]

@@ -8,43 +8,47 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import select
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress
-from bot.domain.requests import ImagineOptions
 from bot.errors import UserError
+from bot.jobs import service as jobs_service
 from bot.jobs.circuit_breaker import FAILURES
-from bot.jobs.confirmation import TOO_LATE, Proposals
-from bot.jobs.limits import Limits
-from bot.jobs.previews import Previews
+from bot.jobs.image_files import Previews
+from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS, LimitKind, Limits
+from bot.jobs.new_jobs import ENGINE_GONE
+from bot.jobs.service import JobService
 from bot.jobs.view import CONFIRMABLE
 from bot.providers.errors import Refused
 from bot.retention import Ages, tidy
 from storage import tables, threads
 from storage.errors import StorageError
-from storage.jobs import JobStatus
+from storage.records import JobStatus, LapseReason
 from tests.doubles.provider import ScriptedProvider
+from tests.doubles.texts import codes
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
 
 CARD = CardAddress(100, 2000, "a fresh token", 2**50)
 
 
 class Watched:
-    """The proposals of a workshop, run beside it."""
+    """The proposals of a workshop, which lapse while :meth:`JobService.run` runs beside it."""
 
     def __init__(self, workshop: Workshop) -> None:
         self.workshop = workshop
-        self.changed: list[int] = []
-        self.proposals = Proposals(
-            jobs=workshop.jobs,
-            clock=workshop.clock,
-            wake=workshop.worker.wake,
-            changed=self.changed.append,
-            check=workshop.actions.check_confirmed,
-        )
+
+    @property
+    def service(self) -> JobService:
+        return self.workshop.service
+
+    @property
+    def changed(self) -> list[int]:
+        """The jobs whose cards have something new to say."""
+        return [job_id for job_id, change in self.workshop.changes.items() if change.is_set()]
 
     async def propose(self, prompt: str = "a {red, blue} car") -> int:
-        plan = self.workshop.actions.check(ADA, ImagineOptions(prompt=prompt))
+        plan = self.service.check(ADA, ImagineOptions(prompt=prompt))
         card = CardAddress(100, 1000, "token", self.workshop.clock.now() + 900_000)
-        return await self.workshop.actions.imagine(ADA, plan, card, proposed=True)
+        return await self.service.imagine(ADA, plan, card, proposed=True)
 
     async def status(self, job_id: int) -> JobStatus:
         return (await self.workshop.jobs.job(job_id)).status
@@ -57,7 +61,7 @@ async def watched(workshop: Workshop) -> Watched:
 
 @pytest.fixture
 async def running(watched: Watched) -> AsyncIterator[Watched]:
-    task = asyncio.create_task(watched.proposals.run())
+    task = asyncio.create_task(watched.service.run())
     yield watched
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -74,7 +78,7 @@ async def test_a_proposal_of_somebody_whose_requests_fail_waits_with_them(watche
         await workshop.finish()
     assert len(workshop.worker.outages(ADA.user_id)) == 1
     with pytest.raises(UserError):
-        await watched.proposals.confirm(ADA, job_id, CardAddress(100, 1000, "token", 2**60))
+        await watched.service.confirm(ADA, job_id, CardAddress(100, 1000, "token", 2**60))
     assert await watched.status(job_id) is JobStatus.PROPOSED
 
 
@@ -92,7 +96,7 @@ async def test_a_proposal_shows_its_price_and_holds_nothing(watched: Watched) ->
 
 async def test_confirmed_it_becomes_a_job_like_any_other(watched: Watched) -> None:
     job_id = await watched.propose()
-    await watched.proposals.confirm(ADA, job_id, CARD)
+    await watched.service.confirm(ADA, job_id, CARD)
     job = await watched.workshop.jobs.job(job_id)
     assert (job.status, job.message_id, job.interaction_token) == (JobStatus.WORKING, 2000, "a fresh token")
     assert job.options == ImagineOptions("a {red, blue} car").to_json()
@@ -104,15 +108,16 @@ async def test_confirmed_it_becomes_a_job_like_any_other(watched: Watched) -> No
 
 async def test_nobody_else_confirms_it(watched: Watched) -> None:
     job_id = await watched.propose()
-    with pytest.raises(UserError, match="Only the person who asked"):
-        await watched.proposals.confirm(BEN, job_id, CARD)
+    with pytest.raises(UserError) as refused:
+        await watched.service.confirm(BEN, job_id, CARD)
+    assert codes(refused.value) == [jobs_service.CONFIRM_NOT_ALLOWED.code]
     assert await watched.status(job_id) is JobStatus.PROPOSED
 
 
 async def test_of_many_confirmations_at_once_one_counts(watched: Watched) -> None:
     job_id = await watched.propose()
     answers = await asyncio.gather(
-        *(watched.proposals.confirm(ADA, job_id, CARD) for _ in range(5)), return_exceptions=True
+        *(watched.service.confirm(ADA, job_id, CARD) for _ in range(5)), return_exceptions=True
     )
     assert sum(answer is None for answer in answers) == 1
     assert all(isinstance(answer, UserError) for answer in answers if answer is not None)
@@ -122,24 +127,25 @@ async def test_of_many_confirmations_at_once_one_counts(watched: Watched) -> Non
 async def test_a_limit_that_is_passed_by_then_leaves_it_waiting(make_workshop: MakeWorkshop) -> None:
     watched = Watched(await make_workshop(limits=Limits(user_daily=12_000, jobs_per_user=2)))
     first, second = await watched.propose(), await watched.propose()
-    await watched.proposals.confirm(ADA, first, CARD)
-    with pytest.raises(UserError, match="your 12 credits for today"):
-        await watched.proposals.confirm(ADA, second, CARD)
+    await watched.service.confirm(ADA, first, CARD)
+    with pytest.raises(UserError) as refused:
+        await watched.service.confirm(ADA, second, CARD)
+    assert codes(refused.value) == [TOO_EXPENSIVE[LimitKind.USER_DAILY].code]
     assert await watched.status(second) is JobStatus.PROPOSED
     assert (await watched.workshop.totals()).in_flight == 10_000
-    with pytest.raises(UserError, match="unfinished jobs"):
+    with pytest.raises(UserError) as refused:
         await watched.propose()
+    assert codes(refused.value) == [TOO_MANY_JOBS.code]
 
 
 async def test_it_lapses_in_time_and_is_said_to(running: Watched) -> None:
     began = running.workshop.clock.monotonic()
     job_id = await running.propose()
-    running.proposals.wake()
     while not running.changed:
         await asyncio.sleep(0)
     assert running.changed == [job_id]
     job = await running.workshop.jobs.job(job_id)
-    assert (job.status, job.delivery_note) == (JobStatus.LAPSED, TOO_LATE)
+    assert (job.status, job.lapse_reason) == (JobStatus.LAPSED, LapseReason.EXPIRED)
     assert job.interaction_token == "token", "by which the card is told"
     assert CONFIRMABLE / 1000 <= running.workshop.clock.monotonic() - began < 900
 
@@ -148,8 +154,8 @@ async def test_what_lapsed_while_nobody_ran_lapses_soon_after_the_start(watched:
     job_id = await watched.propose()
     watched.workshop.clock.advance(3600)
     began = watched.workshop.clock.monotonic()
-    watched = Watched(watched.workshop)
-    task = asyncio.create_task(watched.proposals.run())
+    watched.workshop._compose()
+    task = asyncio.create_task(watched.service.run())
     while not watched.changed:
         await asyncio.sleep(0)
     task.cancel()
@@ -160,19 +166,22 @@ async def test_what_lapsed_while_nobody_ran_lapses_soon_after_the_start(watched:
 async def test_too_late_is_too_late_even_if_nobody_noticed(watched: Watched) -> None:
     job_id = await watched.propose()
     watched.workshop.clock.advance(CONFIRMABLE / 1000)
-    with pytest.raises(UserError, match="not confirmed in time"):
-        await watched.proposals.confirm(ADA, job_id, CARD)
+    with pytest.raises(UserError) as refused:
+        await watched.service.confirm(ADA, job_id, CARD)
+    assert codes(refused.value) == [jobs_service.EXPIRED.code]
     assert await watched.status(job_id) is JobStatus.LAPSED
     assert watched.changed == [job_id]
-    with pytest.raises(UserError, match="not confirmed in time"):
-        await watched.proposals.confirm(ADA, job_id, CARD)
+    with pytest.raises(UserError) as refused:
+        await watched.service.confirm(ADA, job_id, CARD)
+    assert codes(refused.value) == [jobs_service.EXPIRED.code]
 
 
 async def test_an_engine_that_is_gone_cannot_be_confirmed(watched: Watched) -> None:
     job_id = await watched.propose()
     watched.workshop.jobs.engines.clear()
-    with pytest.raises(UserError, match="no longer offered"):
-        await watched.proposals.confirm(ADA, job_id, CARD)
+    with pytest.raises(UserError) as refused:
+        await watched.service.confirm(ADA, job_id, CARD)
+    assert codes(refused.value) == [ENGINE_GONE.code]
     assert await watched.status(job_id) is JobStatus.PROPOSED
 
 
@@ -180,7 +189,7 @@ async def test_a_database_that_fails_for_a_while_stops_nothing(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     job_id = await watched.propose()
-    proposed = watched.workshop.jobs.proposed
+    proposed = watched.workshop.new_jobs.proposed
     failures = iter([StorageError("The disk is full."), ZeroDivisionError("a made-up fault")])
 
     async def failing() -> object:
@@ -188,8 +197,8 @@ async def test_a_database_that_fails_for_a_while_stops_nothing(
             raise failure
         return await proposed()
 
-    monkeypatch.setattr(watched.workshop.jobs, "proposed", failing)
-    task = asyncio.create_task(watched.proposals.run())
+    monkeypatch.setattr(watched.workshop.new_jobs, "proposed", failing)
+    task = asyncio.create_task(watched.service.run())
     while not watched.changed:
         await asyncio.sleep(0)
     task.cancel()
@@ -219,7 +228,7 @@ async def test_proposals_that_are_cancelled_again_and_again_do_not_pile_up(watch
     sizes, job_id = [], 0
     for number in range(30):
         job_id = await watched.propose(f"a {{red, blue}} car {number} {'x' * 1000}")
-        assert "nothing was charged" in await watched.workshop.actions.cancel(ADA, job_id)
+        assert await watched.service.cancel(ADA, job_id) == jobs_service.CANCELLED()
         sizes.append(len(await everything(watched.workshop)))
     assert max(sizes[10:]) <= max(sizes[:11]) + 100
     # The latest can still be taken up again by its buttons.
@@ -232,11 +241,11 @@ async def test_nothing_is_kept_of_what_lapsed_beyond_a_day(watched: Watched) -> 
     kept = await workshop.imagine(prompt="a fox")
     await workshop.finish()
     await watched.propose("a {red, blue} car")
-    plan = workshop.actions.check(BEN, ImagineOptions(prompt="a {heliotrope, pink} flower"))
+    plan = workshop.service.check(BEN, ImagineOptions(prompt="a {heliotrope, pink} flower"))
     card = CardAddress(100, 1000, "token", workshop.clock.now() + 900_000)
-    await workshop.actions.imagine(BEN, plan, card, proposed=True)
+    await workshop.service.imagine(BEN, plan, card, proposed=True)
     workshop.clock.advance(15 * 60)
-    await watched.proposals._lapse()
+    await watched.service.lapse_due()
     await tidied(workshop, hours=23)
     assert "heliotrope" in await everything(workshop)
     await tidied(workshop, hours=2)

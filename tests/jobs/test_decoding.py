@@ -16,8 +16,8 @@ from PIL import Image, ImageCms
 
 from bot.jobs import decoding
 from bot.jobs.decoding import DECODED_AT_MOST, LARGE, Undecodable, decode, in_turn, weight_of
-from bot.jobs.previews import small
-from bot.ui.delivery.images import Labelled, prepare, refit
+from bot.jobs.image_files import small
+from bot.ui.delivery.attachments import Labelled, prepare, refit
 from storage.images import ImageFiles
 from storage.pools import Pools
 from tests.doubles.views import image

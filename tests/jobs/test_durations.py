@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.jobs.durations import DurationKey, DurationModel, Durations
 from bot.providers.base import ImageRequest, Size, WeightedText
-from storage import jobs as rows
+from storage import submissions as rows
 from tests.doubles.past import done
 from tests.jobs.conftest import MakeWorkshop, Workshop
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.text import credits_text
+from bot.ui.cards.job import NOT_CHARGED
 from fakes.services import Fault, StandIn
 from fakes.services.faults import Act, Body, Reset, Status
 from storage import reconcile
@@ -78,7 +79,7 @@ async def test_the_table(
     assert totals.in_flight == 0
     assert totals.spent == (view.captured or 0) == case.charged * PRICES[engine]
     assert stand_in.charged == case.billed * PRICES[engine]
-    assert (credits_text(totals.spent) if case.charged else "Nothing was charged.") in card
+    assert (credits_text(totals.spent) if case.charged else str(NOT_CHARGED)) in card
     assert len(view.images) == (1 if case.status is DONE else 0)
     # Whether it is repeated, and when.
     assert len(stand_in.calls_to(ROUTES[engine]["paid"])) == case.calls
@@ -96,7 +97,7 @@ async def test_the_table(
 # --- a lost answer, and what is then listed ---------------------------------------------------------------------------
 
 LIST, PAID = ROUTES[XL]["poll"], ROUTES[XL]["paid"]
-ODD = {
+MALFORMED = {
     "a message": Body('{"message": "Server busy"}'),
     "null": Body("null"),
     "an empty object": Body("{}"),
@@ -116,21 +117,21 @@ async def sent_and_lost(stand_in: StandIn, open_workshop: OpenWorkshop, *faults:
     return workshop, job_id
 
 
-@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("malformed", MALFORMED.values(), ids=MALFORMED)
 async def test_what_proves_nothing_is_no_reason_to_pay_again(
-    stand_in: StandIn, open_workshop: OpenWorkshop, odd: Act
+    stand_in: StandIn, open_workshop: OpenWorkshop, malformed: Act
 ) -> None:
-    workshop, job_id = await sent_and_lost(stand_in, open_workshop, Fault(LIST, odd, times=20))
+    workshop, job_id = await sent_and_lost(stand_in, open_workshop, Fault(LIST, malformed, times=20))
     assert (await workshop.submission(job_id)).status is DONE
     assert len(stand_in.calls_to(PAID)) == 1
     assert (await workshop.totals()).spent == stand_in.charged == PRICES[XL]
 
 
-@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("malformed", MALFORMED.values(), ids=MALFORMED)
 async def test_where_nothing_is_ever_proved_it_is_unknown(
-    stand_in: StandIn, open_workshop: OpenWorkshop, odd: Act
+    stand_in: StandIn, open_workshop: OpenWorkshop, malformed: Act
 ) -> None:
-    workshop, job_id = await sent_and_lost(stand_in, open_workshop, Fault(LIST, odd, times=None))
+    workshop, job_id = await sent_and_lost(stand_in, open_workshop, Fault(LIST, malformed, times=None))
     submission = await workshop.submission(job_id)
     assert submission.status is UNKNOWN
     assert submission.handle is not None

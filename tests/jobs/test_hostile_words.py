@@ -16,9 +16,9 @@ from sqlalchemy import text
 from bot.providers.ai_client_entries import Opened, Ticket
 from bot.providers.aithriving import Reply
 from fakes.services import Fate, Fault, StandIn
+from fakes.services.answer_edits import response_error_is
 from fakes.services.faults import Act, Rewrite, Status
-from fakes.services.shapes import response_error_is
-from storage.jobs import SubmissionStatus
+from storage.records import SubmissionStatus
 from tests.jobs.fault_scene import PROMPT, ROUTES, TOKEN, OpenWorkshop, ask, card_of, provider_at
 from tests.providers.workbench import CORE, SECRET, XL
 

@@ -16,20 +16,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from bot.domain.options import ImagineOptions
 from bot.domain.periods import Period
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import ImagineOptions, plan
+from bot.domain.requests import plan, read_command
 from bot.errors import UserError
 from bot.jobs.limits import LimitKind, Limits, from_grants, in_force
-from bot.jobs.store import Jobs, KeptImage
+from bot.jobs.new_jobs import NewJobs
+from bot.jobs.store import JobStore, KeptImage
 from bot.providers.base import Cost, FetchedImage, Size
 from bot.servers.settings import Servers
 from storage import jobs as rows
-from storage import ledger
+from storage import ledger, submissions
 from storage.database import Database, migrate
-from storage.jobs import UNFINISHED, JobStatus, SubmissionStatus
-from storage.quotas import Quota, Subject
 from storage.reconcile import reconcile
+from storage.records import UNFINISHED, JobStatus, Submission, SubmissionStatus
+from storage.settings import Quota, Subject
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider
 
@@ -77,16 +79,19 @@ async def test_a_hundred_at_once(tmp_path: Path, quota: Quota, people: list[int]
     # Two connections that write, as of two processes: what holds must hold in the database itself.
     databases = [await Database.open(url) for _ in range(2)]
     clock, provider = SkippingClock(), ScriptedProvider()
-    crowd = [Jobs(database, {"scripted": provider}, FREELY, clock) for database in databases]
+    stores = [JobStore(database, {"scripted": provider}, clock, kept_days=365) for database in databases]
+    crowd = [NewJobs(store, FREELY, clock) for store in stores]
     servers = Servers(databases[0], FREELY, clock)
     limits = {name: value for name in ("credits", "images", "jobs") if (value := getattr(quota, name)) is not None}
     await servers.set_quota(GRACE, quota.subject, quota.subject_id, **limits)
-    wanted = plan(ImagineOptions(prompt="a lighthouse", images=images), crowd[0].engines, "scripted/brush")
+    wanted = plan(
+        read_command(ImagineOptions(prompt="a lighthouse", images=images)), stores[0].engines, "scripted/brush"
+    )
     who = list(people)
 
     async def ask(number: int) -> bool:
         try:
-            await crowd[number % 2].submit(person(who[number % len(who)], ROLE), wanted, CARD)
+            await crowd[number % 2].add(person(who[number % len(who)], ROLE), wanted, CARD)
         except UserError:
             return False
         return True
@@ -102,12 +107,13 @@ async def test_a_grant_is_not_spent_twice_by_a_hundred_at_once(tmp_path: Path) -
     await migrate(url)
     databases = [await Database.open(url) for _ in range(2)]
     clock, provider = SkippingClock(), ScriptedProvider()
-    crowd = [Jobs(database, {"scripted": provider}, FREELY, clock) for database in databases]
+    stores = [JobStore(database, {"scripted": provider}, clock, kept_days=365) for database in databases]
+    crowd = [NewJobs(store, FREELY, clock) for store in stores]
     servers = Servers(databases[0], FREELY, clock)
     await servers.set_quota(GRACE, Subject.DEFAULT, 0, credits=2 * PRICE + 1000)
     await servers.grant(GRACE, 1, 3 * PRICE, None)
-    wanted = plan(ImagineOptions(prompt="a lighthouse"), crowd[0].engines, "scripted/brush")
-    asked = (crowd[number % 2].submit(person(1), wanted, CARD) for number in range(100))
+    wanted = plan(read_command(ImagineOptions(prompt="a lighthouse")), stores[0].engines, "scripted/brush")
+    asked = (crowd[number % 2].add(person(1), wanted, CARD) for number in range(100))
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert sum(isinstance(answer, int) for answer in answers) == 5, "2.2 of the period's own, and 3 of the grant"
     balance = await servers.balance(GRACE, 1)
@@ -155,7 +161,10 @@ class QuotaMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.database = self.run(Database.open(f"sqlite+aiosqlite:///{path}"))
         self.clock = SkippingClock()
-        self.jobs = Jobs(self.database, {"scripted": ScriptedProvider(images_per_submission=1)}, FREELY, self.clock)
+        self.jobs = JobStore(
+            self.database, {"scripted": ScriptedProvider(images_per_submission=1)}, self.clock, kept_days=365
+        )
+        self.new_jobs = NewJobs(self.jobs, FREELY, self.clock)
         self.servers = Servers(self.database, FREELY, self.clock)
         self.given = dict.fromkeys((1, 2), 0)
         self.limit: int | None = None
@@ -186,10 +195,10 @@ class QuotaMachine(RuleBasedStateMachine):
 
     @rule(user=st.sampled_from((1, 2)), images=st.integers(1, 3))
     def ask(self, user: int, images: int) -> None:
-        wanted = plan(ImagineOptions(prompt="a fox", images=images), self.jobs.engines, "scripted/brush")
+        wanted = plan(read_command(ImagineOptions(prompt="a fox", images=images)), self.jobs.engines, "scripted/brush")
         before = self.run(self.left(user))
         try:
-            self.run(self.jobs.submit(person(user), wanted, CARD))
+            self.run(self.new_jobs.add(person(user), wanted, CARD))
         except UserError:
             assert self.limit is not None
         else:
@@ -245,9 +254,9 @@ class QuotaMachine(RuleBasedStateMachine):
         async with self.database.read() as conn:
             return (await ledger.balance(conn, user_id=user, server_id=SERVER)).left
 
-    async def unfinished(self) -> list[rows.Submission]:
+    async def unfinished(self) -> list[Submission]:
         async with self.database.read() as conn:
-            return await rows.with_status(conn, UNFINISHED)
+            return await submissions.with_status(conn, UNFINISHED)
 
     def teardown(self) -> None:
         self.run(self.database.close())

@@ -10,8 +10,8 @@ from bot.jobs.provider_text import as_stored
 from bot.jobs.submission import QUEUED_TOO_LONG
 from bot.providers.base import Handle
 from bot.providers.errors import Busy, NotFound, OutcomeUnknown, Refused, Unreachable
-from storage import reconcile, running
-from storage.jobs import JobStatus, SubmissionStatus
+from storage import reconcile, reports
+from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
 
@@ -65,7 +65,7 @@ async def test_what_is_neither_found_nor_surely_absent_is_unknown_and_not_sent_a
 async def listed_as_unknown(workshop: Workshop) -> list[int]:
     """The jobs on the lists of what nobody knows: of /usage jobs, and of reconcile, which must be the same."""
     async with workshop.database.read() as connection:
-        told = [one.job_id for one in await running.unknown(connection, server_id=ADA.server_id, since=0, limit=9)]
+        told = [one.job_id for one in await reports.unknown(connection, server_id=ADA.server_id, since=0, limit=9)]
         books = await reconcile.reconcile(connection)
     assert books.differences == []
     assert [one.job_id for one in books.standing if one.status is SubmissionStatus.UNKNOWN] == told
@@ -107,7 +107,7 @@ async def test_what_was_sent_once_is_not_cancelled_as_unsent(workshop: Workshop)
     await workshop.worker.start()
     while workshop.provider.calls("submit") < 2 or (await workshop.submission(job_id)).status.value != "queued":
         await asyncio.sleep(0)
-    await workshop.actions.cancel(ADA, job_id)
+    await workshop.service.cancel(ADA, job_id)
     await workshop.finish()
     submission = await workshop.submission(job_id)
     assert submission.status is SubmissionStatus.UNKNOWN

@@ -25,17 +25,29 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Row, select
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import ImagineOptions, plan
+from bot.domain.requests import plan, read_command
 from bot.errors import UserError
 from bot.jobs.limits import Limits
-from bot.jobs.store import Jobs, KeptImage
+from bot.jobs.new_jobs import NewJobs
+from bot.jobs.store import JobStore, KeptImage
 from bot.providers.base import Cost, FetchedImage, Size
 from bot.retention import DAY
-from storage import images, ledger, reconcile, submissions, tables, tidying
+from storage import images, ledger, reconcile, retention, submissions, tables
 from storage import jobs as rows
+from storage import submissions as submission_rows
 from storage.database import Database
-from storage.jobs import ENDED, ON_THEIR_WAY, UNFINISHED, JobStatus, Submission, SubmissionStatus
+from storage.records import (
+    ENDED,
+    ON_THEIR_WAY,
+    UNFINISHED,
+    DeliveryMethod,
+    Job,
+    JobStatus,
+    Submission,
+    SubmissionStatus,
+)
 from storage.sqlite import backups, restore
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider
@@ -87,7 +99,8 @@ class MoneyMachine(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.database = self.run(Database.open(f"sqlite+aiosqlite:///{self.path}"))
-        self.jobs = Jobs(self.database, {"scripted": self.provider}, self.limits, self.clock)
+        self.jobs = JobStore(self.database, {"scripted": self.provider}, self.clock, kept_days=365)
+        self.new_jobs = NewJobs(self.jobs, self.limits, self.clock)
 
     @initialize(limits=st.sampled_from(LIMITS), crowd=st.lists(st.sampled_from(PLACES), min_size=2, max_size=5))
     def begin(self, limits: Limits, crowd: list[Origin]) -> None:
@@ -100,17 +113,19 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule(origin=st.sampled_from(PLACES), number=st.integers(min_value=1, max_value=3))
     def submit(self, origin: Origin, number: int) -> None:
-        wanted = plan(ImagineOptions(prompt="a lighthouse", images=number), self.jobs.engines, "scripted/brush")
+        wanted = plan(
+            read_command(ImagineOptions(prompt="a lighthouse", images=number)), self.jobs.engines, "scripted/brush"
+        )
         # A limit may be reached; what holds then is looked at after every step.
         with suppress(UserError):
-            self.run(self.jobs.submit(origin, wanted, CARD))
+            self.run(self.new_jobs.add(origin, wanted, CARD))
 
     @rule(number=st.integers(min_value=2, max_value=6))
     def submit_at_once(self, number: int) -> None:
-        wanted = plan(ImagineOptions(prompt="a lighthouse"), self.jobs.engines, "scripted/brush")
+        wanted = plan(read_command(ImagineOptions(prompt="a lighthouse")), self.jobs.engines, "scripted/brush")
 
         async def crowd() -> None:
-            asked = (self.jobs.submit(PLACES[each % len(PLACES)], wanted, CARD) for each in range(number))
+            asked = (self.new_jobs.add(PLACES[each % len(PLACES)], wanted, CARD) for each in range(number))
             answers = await asyncio.gather(*asked, return_exceptions=True)
             assert all(isinstance(answer, int | UserError) for answer in answers)
 
@@ -141,7 +156,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule(pick=picks)
     def delete(self, pick: int) -> None:
-        if job := self.pick_job(pick, JobStatus.DELIVERED, JobStatus.KEPT):
+        if job := self.pick_job(pick, JobStatus.DELIVERED, JobStatus.UNDELIVERED):
             self.run(self.jobs.delete(job.id))
 
     # --- what becomes of a submission ---------------------------------------------------------------------------
@@ -203,8 +218,12 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule(pick=picks, kept=st.booleans())
     def show(self, pick: int, kept: bool) -> None:
-        if job := self.pick_job(pick, JobStatus.READY, JobStatus.KEPT):
-            assert self.run((self.jobs.kept if kept else self.jobs.shown)(job.id, note="a test"))
+        if job := self.pick_job(pick, JobStatus.READY, JobStatus.UNDELIVERED):
+            assert self.run(
+                self.jobs.undelivered(job.id, reasons=[])
+                if kept
+                else self.jobs.delivered(job.id, by=DeliveryMethod.TOKEN)
+            )
 
     @rule(days=st.sampled_from((0.5, 1, 40)))
     def let_time_pass(self, days: float) -> None:
@@ -216,8 +235,8 @@ class MoneyMachine(RuleBasedStateMachine):
             async with self.database.write() as tx:
                 old = await images.old_images(tx, self.clock.now() - 7 * DAY, kept_before=self.clock.now() - 32 * DAY)
                 await images.forget_files(tx, [image.id for image in old])
-                await tidying.forget_tokens(tx, self.clock.now())
-                await tidying.forget_jobs(tx, self.clock.now() - 32 * DAY, limit=100)
+                await retention.erase_tokens(tx, self.clock.now())
+                await retention.delete_jobs(tx, self.clock.now() - 32 * DAY, limit=100)
 
         self.run(forget())
 
@@ -306,14 +325,14 @@ class MoneyMachine(RuleBasedStateMachine):
 
     async def all_submissions(self) -> list[Submission]:
         async with self.database.read() as conn:
-            return await rows.with_status(conn, list(SubmissionStatus))
+            return await submission_rows.with_status(conn, list(SubmissionStatus))
 
     def pick(self, number: int, *statuses: SubmissionStatus) -> Submission | None:
         found = [one for one in self.run(self.all_submissions()) if one.status in statuses]
         return found[number % len(found)] if found else None
 
-    def pick_job(self, number: int, *statuses: JobStatus) -> rows.Job | None:
-        async def look() -> list[rows.Job]:
+    def pick_job(self, number: int, *statuses: JobStatus) -> Job | None:
+        async def look() -> list[Job]:
             async with self.database.read() as conn:
                 return await rows.jobs_with_status(conn, statuses)
 

@@ -6,12 +6,12 @@ import logging
 
 import pytest
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress
-from bot.domain.requests import ImagineOptions
 from bot.jobs.circuit_breaker import FAILURES, SHORTEST
 from fakes.services import Echo, Fate, Fault, StandIn
 from fakes.services.faults import Act
-from storage.jobs import SubmissionStatus
+from storage.records import SubmissionStatus
 from tests.jobs.conftest import ADA, BEN, Workshop
 from tests.jobs.fault_scene import ROUTES, OpenWorkshop, logged, provider_at
 from tests.providers.workbench import BASIC, CORE, TRICKS, XL
@@ -32,9 +32,9 @@ WAYS: dict[str, tuple[str, Act | Fate]] = {
 
 
 async def ask(workshop: Workshop, engine: str, prompt: str) -> int:
-    plan = workshop.actions.check(ADA, ImagineOptions(prompt=prompt, engine=engine))
+    plan = workshop.service.check(ADA, ImagineOptions(prompt=prompt, engine=engine))
     card = CardAddress(ADA.channel_id, 1000, "token", workshop.clock.now() + 900_000)
-    return await workshop.actions.imagine(ADA, plan, card)
+    return await workshop.service.imagine(ADA, plan, card)
 
 
 @pytest.mark.parametrize("prompt", TRICKS.values(), ids=TRICKS)

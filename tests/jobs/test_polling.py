@@ -10,7 +10,6 @@ from itertools import pairwise
 import pytest
 from structlog.testing import capture_logs
 
-from benchmarks.virtual import VirtualClock
 from bot.clock import Elapsed
 from bot.jobs.durations import DurationModel
 from bot.jobs.limits import Limits
@@ -19,6 +18,7 @@ from bot.jobs.provider_text import TEXTS
 from bot.jobs.rate import Rate
 from bot.providers.base import Handle, ImageRequest, PollResult, Waiting
 from bot.providers.errors import Busy, OutcomeUnknown, Reason, Refused, Unreachable
+from fakes.clock import VirtualClock
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider, finished
 from tests.jobs.conftest import MakeWorkshop, Workshop

@@ -11,13 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress
-from bot.domain.requests import ImagineOptions
-from bot.jobs.history import History
-from bot.jobs.previews import Previews
-from bot.jobs.results import Lineage
-from storage.history import Wanted
-from storage.jobs import SubmissionStatus
+from storage.jobs import JobFilter
+from storage.records import SubmissionStatus
 from tests.jobs.conftest import ADA, Workshop
 
 PLENTY = 6
@@ -47,9 +44,9 @@ async def counted(ask: Callable[[], Awaitable[object]]) -> Counter[str]:
 
 
 async def again(workshop: Workshop, parent: int) -> int:
-    plan = workshop.actions.check(ADA, ImagineOptions(prompt="a child"))
+    plan = workshop.service.check(ADA, ImagineOptions(prompt="a child"))
     card = CardAddress(ADA.channel_id, 1000, "token", workshop.clock.now() + 900_000)
-    return await workshop.actions.imagine(ADA, plan, card, parent_id=parent)
+    return await workshop.service.imagine(ADA, plan, card, parent_id=parent)
 
 
 async def test_a_job_of_many_requests_is_written_like_one_of_a_single_request(workshop: Workshop) -> None:
@@ -79,25 +76,23 @@ async def test_images_are_recorded_together(workshop: Workshop, images: int) -> 
 
 
 async def test_a_page_of_many_jobs_is_read_like_one_of_a_single_job(workshop: Workshop) -> None:
-    history = History(jobs=workshop.jobs, files=workshop.files, previews=Previews(workshop.database, workshop.files))
     await workshop.imagine()
     await workshop.finish()
-    await history.page(ADA, Wanted())
-    one = await counted(lambda: history.page(ADA, Wanted()))
+    await workshop.results.page(ADA, JobFilter())
+    one = await counted(lambda: workshop.results.page(ADA, JobFilter()))
     for _ in range(2):
         await workshop.imagine(images=2)
     await workshop.finish()
-    await history.page(ADA, Wanted())
-    many = await counted(lambda: history.page(ADA, Wanted()))
+    await workshop.results.page(ADA, JobFilter())
+    many = await counted(lambda: workshop.results.page(ADA, JobFilter()))
     assert many == one
 
 
 async def test_the_kin_of_a_job_is_looked_at_together(workshop: Workshop) -> None:
-    lineage = Lineage(jobs=workshop.jobs, actions=workshop.actions)
     parent = await workshop.imagine()
     await again(workshop, parent)
-    one = await counted(lambda: lineage.detailed(ADA, parent))
+    one = await counted(lambda: workshop.results.detailed(ADA, parent))
     for _ in range(3):
         await again(workshop, parent)
-    assert await counted(lambda: lineage.detailed(ADA, parent)) == one
-    assert len((await lineage.detailed(ADA, parent)).children) == 4
+    assert await counted(lambda: workshop.results.detailed(ADA, parent)) == one
+    assert len((await workshop.results.detailed(ADA, parent)).children) == 4

@@ -7,11 +7,12 @@ from collections import Counter
 
 import pytest
 
-from bot.domain.requests import ImagineOptions, encode_request
+from bot.domain.options import ImagineOptions
+from bot.domain.requests import encode_request
 from bot.jobs import queue
-from storage import jobs as rows
 from storage import ledger
-from storage.jobs import SubmissionStatus
+from storage import submissions as rows
+from storage.records import SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
 from tests.storage.rows import add_job
@@ -26,7 +27,7 @@ def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def crowd(workshop: Workshop, provider: str, users: list[int]) -> list[int]:
     """Queued submissions of these people, in this order; the jobs' ids."""
-    plan = workshop.actions.check(ADA, ImagineOptions(prompt="a lighthouse", engine=f"{provider}/brush"))
+    plan = workshop.service.check(ADA, ImagineOptions(prompt="a lighthouse", engine=f"{provider}/brush"))
     (request,) = plan.requests
     options, now, ids = plan.options.to_json(), workshop.clock.now(), []
     async with workshop.database.write() as tx:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.virtual import VirtualClock
 from bot.jobs.rate import POLLS_PAUSED_AT_MOST, Rate, at_once
+from fakes.clock import VirtualClock
 
 
 class Desk:

@@ -12,15 +12,17 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bot.domain.requests import ImagineOptions, encode_request
+from bot.domain.options import ImagineOptions
+from bot.domain.requests import encode_request
 from bot.jobs.polling import NOT_HEARD
 from bot.jobs.provider_text import as_stored
+from bot.jobs.service import CANCELLED
 from bot.jobs.submission import NOT_OFFERED
 from bot.providers.errors import Busy, Unreachable
 from storage import jobs as rows
-from storage import ledger, reconcile
+from storage import ledger, reconcile, submissions
 from storage.database import AsyncConnection
-from storage.jobs import JobStatus, SubmissionStatus
+from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
 from tests.storage.rows import add_job
@@ -31,7 +33,7 @@ LONG = 24 * 3600.0
 
 async def left_behind(workshop: Workshop, ages: list[int], status: SubmissionStatus) -> list[int]:
     """What a killed process leaves: a submission for each age in seconds. Their ids, in that order."""
-    plan = workshop.actions.check(ADA, ImagineOptions(prompt="a lighthouse"))
+    plan = workshop.service.check(ADA, ImagineOptions(prompt="a lighthouse"))
     request = plan.requests[0]
     provider = request.engine.partition("/")[0]
     options, ids = plan.options.to_json(), []
@@ -39,11 +41,11 @@ async def left_behind(workshop: Workshop, ages: list[int], status: SubmissionSta
         for age in ages:
             at = workshop.clock.now() - age * 1000
             job_id = await add_job(tx, user_id=age, server_id=10, options=options, at=at)
-            asked = rows.Asked(request.engine, provider, encode_request(request))
-            (id_,) = await rows.add_submissions(tx, job_id, [asked], user_id=age, at=at)
+            asked = submissions.Asked(request.engine, provider, encode_request(request))
+            (id_,) = await submissions.add_submissions(tx, job_id, [asked], user_id=age, at=at)
             await ledger.hold(tx, ledger.Hold(id_, request.engine, 5000), user_id=age, server_id=10, at=at)
             if status is not QUEUED:
-                await rows.move_submission(
+                await submissions.move_submission(
                     tx, id_, QUEUED, status, at=at, why="sent", sent_at=at, handle={"number": id_}
                 )
             ids.append(id_)
@@ -155,8 +157,8 @@ async def with_one_gone(make_workshop: MakeWorkshop, *statuses: SubmissionStatus
     jobs = [await workshop.imagine(engine="gone/brush") for _ in statuses]
     async with workshop.database.write() as tx:
         for job_id, status in zip(jobs, statuses, strict=True):
-            (one,) = await rows.submissions_of(tx, job_id)
-            await rows.move_submission(
+            (one,) = await submissions.submissions_of(tx, job_id)
+            await submissions.move_submission(
                 tx,
                 one.id,
                 QUEUED,
@@ -222,7 +224,7 @@ async def test_whoever_does_not_want_to_wait_for_it_can_cancel(
     workshop, (job_id,) = await with_one_gone(make_workshop, status)
     await workshop.restart()
     assert (await workshop.view(job_id)).can_cancel
-    assert "not charged" in await workshop.actions.cancel(ADA, job_id)
+    assert await workshop.service.cancel(ADA, job_id) == CANCELLED()
     await workshop.finish()
     ended = await workshop.submission(job_id)
     assert (ended.status, ended.handle) == (SubmissionStatus.UNKNOWN, None)

@@ -13,12 +13,12 @@ from sqlalchemy import update
 
 from bot import retention as module
 from bot.clock import Witness
-from bot.jobs.previews import Previews
+from bot.jobs.image_files import Previews
 from bot.retention import AT_ONCE, DAY, TRUSTED_WITHIN, Ages, Tidied, keep_tidy, tidy
-from storage import jobs, reconcile, removals, tables
+from storage import images, jobs, reconcile, tables
 from storage.errors import StorageError
 from storage.images import ImageFiles
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.jobs.conftest import ADA, Workshop
 
 AGES = Ages(image_days=7, job_days=40)
@@ -110,21 +110,15 @@ async def test_many_go_a_few_at_a_time(workshop: Workshop) -> None:
         for number in range(count):
             job_id = await jobs.add_job(
                 tx,
-                thread_id=None,
-                parent_id=None,
-                user_id=ADA.user_id,
-                server_id=None,
-                status=JobStatus.DELIVERED,
-                options={},
-                private=False,
-                spoiler=False,
-                channel_id=1,
-                message_id=None,
-                interaction_token=None,
-                token_expires_at=None,
-                bot_present=True,
-                file_limit=1,
-                at=number,
+                jobs.NewJob(
+                    user_id=ADA.user_id,
+                    server_id=None,
+                    status=JobStatus.DELIVERED,
+                    options={},
+                    channel_id=1,
+                    file_limit=1,
+                    created_at=number,
+                ),
             )
             await jobs.update_job(tx, job_id, ended_at=number)
     assert (await tidied(workshop, after_days=0)).jobs == count
@@ -155,7 +149,7 @@ async def test_a_file_that_cannot_be_removed_holds_up_nothing_else_and_goes_an_h
     await tidied(workshop, after_days=0, ages=ages)
     assert not await asyncio.to_thread(left.exists), "although it is young, and no record speaks of it any more"
     async with workshop.database.read() as connection:
-        assert await removals.pending(connection, limit=10) == []
+        assert await images.pending_removals(connection, limit=10) == []
 
 
 async def kept_tidy(workshop: Workshop, witness: Witness) -> None:

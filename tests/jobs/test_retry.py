@@ -7,11 +7,11 @@ import pytest
 from bot.jobs.image_fetcher import decode_result, encode_result
 from bot.providers.base import Cost, Failed, Finished, GeneratedImage, Gone, Size
 from bot.providers.errors import OutcomeUnknown, Reason, Refused, Unreachable
-from storage import jobs as rows
-from storage import reconcile, running, submissions
-from storage.jobs import JobStatus, SubmissionStatus
-from storage.reports import Scope, totals
-from storage.running import Waits
+from storage import reconcile, reports
+from storage import submissions as rows
+from storage.ledger import Scope
+from storage.records import JobStatus, SubmissionStatus
+from storage.reports import By, Waits, report
 from storage.submissions import Reopened
 from tests.doubles.provider import ScriptedProvider, png
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
@@ -41,7 +41,7 @@ async def retry(workshop: Workshop) -> Reopened:
     """The bot is stopped, the operator mends it and has it ask again, and the bot is started."""
     await workshop.worker.stop(0)
     async with workshop.database.write() as tx:
-        reopened = await submissions.reopen(tx, ["scripted"], at=workshop.clock.now())
+        reopened = await rows.reopen(tx, ["scripted"], at=workshop.clock.now())
         assert (await reconcile.reconcile(tx)).differences == []
     await workshop.restart()
     await workshop.finish()
@@ -74,7 +74,7 @@ async def test_a_picture_that_could_not_be_fetched_comes_once_that_is_mended(
     assert (before.charged, before.waits_for) == (6000, setting)
     assert before.handle is not None
     async with workshop.database.read() as connection:
-        waiting = await running.waiting(connection, ["scripted"])
+        waiting = await reports.waiting(connection, ["scripted"])
     assert waiting == ([Waits("scripted", setting, 1, details)] if setting else [])
 
     workshop.clock.advance(3 * 86_400)
@@ -92,10 +92,10 @@ async def test_a_report_counts_it_once(workshop: Workshop) -> None:
     await lost(workshop, ELSEWHERE)
     scope = Scope(server_id=ADA.server_id)
     async with workshop.database.read() as connection:
-        assert (await totals(connection, scope)).failed == 1
+        assert (await report(connection, By.USER, scope)).totals.failed == 1
     await retry(workshop)
     async with workshop.database.read() as connection:
-        after = await totals(connection, scope)
+        after = (await report(connection, By.USER, scope)).totals
     assert (after.failed, after.jobs, after.spent, after.in_flight) == (0, 1, 5000, 0)
 
 
@@ -147,7 +147,7 @@ async def test_what_cannot_or_must_not_be_asked_for_stays(make_workshop: MakeWor
     one = ScriptedProvider(images_per_submission=1)
     workshop = await make_workshop(one, ScriptedProvider(polled=False, name="other"))
     deleted = await lost(workshop, ELSEWHERE)
-    await workshop.actions.delete(ADA, deleted)
+    await workshop.results.delete(ADA, deleted)
     assert (await workshop.submission(deleted)).result is None
     one.enqueue("poll", Failed(Reason.REFUSED, "No."))
     failed = await workshop.imagine(engine="scripted/brush")

@@ -12,20 +12,19 @@ from pathlib import Path
 import pytest
 
 from bot.errors import STORAGE_FAILS, UserError
-from bot.jobs.file_removal import remove_due
+from bot.jobs.image_files import remove_due_files
 from bot.providers.base import FetchedImage, GeneratedImage
 from bot.providers.errors import Refused
+from storage import images, reconcile, tables
 from storage import jobs as rows
-from storage import reconcile, removals, tables
 from storage.database import AsyncConnection
-from storage.errors import StorageError
+from storage.errors import Fault, StorageError
 from storage.images import ImageFiles
-from storage.jobs import JobStatus, SubmissionStatus
+from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider, finished
+from tests.doubles.texts import codes, fails
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
 from tests.storage.rows import count
-
-FULL = "The disk is full: the database easel.db cannot take more."
 
 
 class Ailing:
@@ -45,7 +44,7 @@ class Ailing:
             if self.failing[name]:
                 self.failing[name] -= 1
                 self.failed += 1
-                raise StorageError(FULL)
+                raise StorageError(Fault.DISK_FULL, path="easel.db")
             async with real() as connection:
                 yield connection
 
@@ -71,7 +70,7 @@ async def test_who_asks_while_the_disk_is_full_reads_a_sentence_and_nothing_is_h
 
     with caplog.at_level(logging.ERROR), pytest.raises(UserError) as told:
         await ask_on()
-    assert str(told.value) == STORAGE_FAILS
+    assert codes(told.value) == [STORAGE_FAILS.code]
     assert [record.exc_info for record in caplog.records if "disk is full" in record.getMessage()] == [None]
     async with workshop.database.write() as tx:
         jobs, submissions = await count(tx, tables.jobs), await count(tx, tables.submissions)
@@ -89,7 +88,7 @@ async def test_what_cannot_be_written_before_it_is_sent_is_not_sent(
     ailing = Ailing(workshop, monkeypatch)
     job_id = await workshop.imagine()
     ailing.failing["write"] = 1
-    with pytest.raises(StorageError, match="disk is full"):
+    with fails(Fault.DISK_FULL):
         await workshop.worker.start()
     assert workshop.provider.history == [], "a start that cannot write is no start"
     with caplog.at_level(logging.ERROR):
@@ -253,7 +252,7 @@ async def test_what_is_ready_is_shown_as_soon_as_the_database_can_be_read_again(
         nonlocal tries
         tries += 1
         if tries < 12:
-            raise StorageError(FULL)
+            raise StorageError(Fault.DISK_FULL, path="easel.db")
         await workshop._deliver(job_id)
 
     workshop.deliver = deliver
@@ -275,14 +274,14 @@ async def test_a_job_is_deleted_although_its_file_cannot_be(
 
     monkeypatch.setattr(ImageFiles, "remove", refuse)
     with caplog.at_level(logging.WARNING):
-        await workshop.actions.delete(ADA, job_id)
+        await workshop.results.delete(ADA, job_id)
     async with workshop.database.read() as connection:
         job = await rows.get_job(connection, job_id)
     assert job is not None
     assert job.status is JobStatus.DELETED
     assert "Read-only file system" in caplog.text
     async with workshop.database.read() as connection:
-        assert await removals.pending(connection, limit=10) == [f"{job_id}-0-0.png"]
+        assert await images.pending_removals(connection, limit=10) == [f"{job_id}-0-0.png"]
     monkeypatch.undo()
-    assert await remove_due(workshop.database, workshop.files) == 0
+    assert await remove_due_files(workshop.database, workshop.files) == 0
     assert not await asyncio.to_thread(workshop.files.path(f"{job_id}-0-0.png").exists)

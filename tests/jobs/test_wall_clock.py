@@ -12,7 +12,7 @@ from bot.jobs.view import CONFIRMABLE
 from bot.providers.base import Waiting
 from bot.providers.errors import Busy, OutcomeUnknown, Refused, Unreachable
 from storage import jobs as rows
-from storage.jobs import JobStatus, SubmissionStatus
+from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider, finished
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
 
@@ -163,7 +163,7 @@ async def test_what_is_expected_of_a_job_does_not_move_with_the_clock(workshop: 
     while workshop.provider.calls("poll") < 2:
         await asyncio.sleep(0.001)
     workshop.clock.set_wall(step)
-    progress = (await workshop.actions.view(job_id)).progress
+    progress = (await workshop.service.view(job_id)).progress
     assert progress.expected_at is not None
     assert abs(progress.expected_at - workshop.clock.now()) <= 50_000
     held.set()
@@ -280,23 +280,21 @@ async def test_a_price_can_be_confirmed_as_long_as_was_said(workshop: Workshop) 
     from tests.jobs.test_confirmation import CARD, Watched
 
     watched = Watched(workshop)
-    running = asyncio.create_task(watched.proposals.run())
+    running = asyncio.create_task(watched.service.run())
     job_id = await watched.propose()
-    watched.proposals.wake()
-    while not watched.proposals.watched:
+    while not watched.service.waiting:
         await asyncio.sleep(0.001)
     workshop.clock.set_wall(HOUR)
-    watched.proposals.wake()
-    await watched.proposals.confirm(ADA, job_id, CARD)
+    await watched.service.lapse_due()
+    await watched.service.confirm(ADA, job_id, CARD)
     assert await watched.status(job_id) is JobStatus.WORKING
     # And no longer, where the clock was set back.
     other = await watched.propose()
-    watched.proposals.wake()
-    while len(watched.proposals.watched) < 1 or other not in watched.proposals.watched:
+    while other not in watched.service.waiting:
         await asyncio.sleep(0.001)
     workshop.clock.set_wall(-DAY)
     began = workshop.clock.monotonic()
-    watched.proposals.wake()
+    await watched.service.lapse_due()
     while await watched.status(other) is not JobStatus.LAPSED:
         await asyncio.sleep(0.001)
     assert workshop.clock.monotonic() - began <= CONFIRMABLE / 1000 + 1

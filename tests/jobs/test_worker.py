@@ -11,12 +11,13 @@ from bot.errors import UserError
 from bot.jobs.limits import Limits
 from bot.jobs.polling import DOUBTED_FOR, DOUBTED_LOOKS
 from bot.jobs.provider_text import SAYING, as_stored
+from bot.jobs.service import ALREADY_ENDED, CANCELLED, PARTLY_CANCELLED
 from bot.jobs.store import CRASHED
 from bot.jobs.submission import MISSING_IMAGES
 from bot.providers.base import Cost, Failed, Finished, Gone, PollResult, Waiting
 from bot.providers.errors import Busy, NotFound, Reason, Refused, Unreachable
 from storage import reconcile
-from storage.jobs import JobStatus, SubmissionStatus
+from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider, finished
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
 
@@ -404,19 +405,20 @@ async def test_cancel_drops_what_has_not_been_sent_and_lets_the_rest_go_on(make_
     job_id = await workshop.imagine(ADA, images=3)
     await workshop.worker.start()
     await provider.called("submit")
-    assert "2 of 3" in await workshop.actions.cancel(ADA, job_id)
+    said = await workshop.service.cancel(ADA, job_id)
+    assert (said.code, said.values["dropped"]) == (PARTLY_CANCELLED.code, 2)
     release.set()
     await workshop.finish()
     view = await workshop.view(job_id)
     assert len(view.images) == 1
     assert view.captured == 5000
     assert (await workshop.totals()).in_flight == 0
-    assert "Too late" in await workshop.actions.cancel(ADA, job_id)
+    assert await workshop.service.cancel(ADA, job_id) == ALREADY_ENDED()
 
 
 async def test_cancel_before_anything_was_sent_is_free_and_shown(workshop: Workshop) -> None:
     job_id = await workshop.imagine()
-    assert "not charged" in await workshop.actions.cancel(ADA, job_id)
+    assert await workshop.service.cancel(ADA, job_id) == CANCELLED()
     await workshop.finish()
     assert workshop.provider.history == []
     assert workshop.delivered == [job_id]
@@ -426,7 +428,7 @@ async def test_cancel_before_anything_was_sent_is_free_and_shown(workshop: Works
 async def test_somebody_else_may_not_cancel(workshop: Workshop) -> None:
     job_id = await workshop.imagine()
     with pytest.raises(UserError):
-        await workshop.actions.cancel(BEN, job_id)
+        await workshop.service.cancel(BEN, job_id)
 
 
 async def test_a_delivery_that_fails_is_tried_again(workshop: Workshop) -> None:

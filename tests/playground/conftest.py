@@ -1,17 +1,14 @@
-"""A studio whose bot does not wait long, and pictures that cost no time to paint."""
+"""For tests of the playground: a clock that waits less, and settings that read no environment."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
-import aiohttp
 import pytest
 
 from bot import config
 from bot.clock import SystemClock
 from bot.config import Settings
-from fakes.services import StandIn, flat
 
 HASTE = 40
 
@@ -32,15 +29,3 @@ def hasty() -> HastyClock:
 def settings() -> Settings:
     """Settings of nobody: neither the environment nor a file."""
     return config.load({}, env_file=None)
-
-
-@pytest.fixture
-async def stand_in() -> AsyncIterator[StandIn]:
-    async with StandIn(seconds=(0, 0), painter=flat) as running:
-        yield running
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
-        yield session

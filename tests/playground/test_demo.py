@@ -66,7 +66,7 @@ async def test_money_that_does_not_add_up_is_a_failure(
     settings: Settings, hasty: HastyClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     services = quick()
-    services.bills.append(Bill("aithriving", "core", amount=1000, images=1, work="lost", prompt="", at=0))
+    services.bills.append(Bill("aithriving", "core", amount=1000, images=1, rendering="lost", prompt="", at=0))
 
     assert await play(settings, services=services, clock=hasty, out=tmp_path / "out") == 1
 

@@ -19,10 +19,10 @@ from playwright.async_api import expect
 
 from bot.config import Settings
 from fakes.services import StandIn, flat
-from playground.live import OUR_WORDS, open_page
+from playground.browser import PATIENCE, Visitor, chromium, visit
+from playground.live_page import OUR_WORDS, open_page
 from playground.page import free_port
 from playground.studio import Studio, open_studio
-from playground.visitor import PATIENCE, Visitor, chromium, visit
 from playground.world import open_world
 from tests.playground.conftest import HastyClock
 

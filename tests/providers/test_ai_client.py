@@ -12,9 +12,9 @@ import pytest
 from bot.providers.ai_client import AiClient, entry_form
 from bot.providers.base import Ability, Cost, Failed, Finished, Json, Quote, Size, WeightedText
 from bot.providers.errors import Refused, Unreachable
-from fakes.services import Fate, Fault, StandIn, flat, spoilt
+from fakes.services import Fate, Fault, StandIn, flat, image_variants
+from fakes.services.answer_edits import each_object, first_images, images_at
 from fakes.services.faults import Redirect, Reset, Spoil, Status
-from fakes.services.shapes import each_object, first_images, images_at
 from tests.providers.workbench import (
     ENTRIES,
     ENTRY,
@@ -142,7 +142,7 @@ async def test_side_by_side_everybody_gets_their_own(
     handles = await asyncio.gather(
         *(sent(slow_ai_client, asked(prompts=(WeightedText(prompt),))) for prompt in prompts)
     )
-    for work in reversed(list(slow_stand_in.works.by_guid)):
+    for work in reversed(list(slow_stand_in.renderings.by_guid)):
         slow_stand_in.finish(work)
     for number, (prompt, handle) in enumerate(zip(prompts, handles, strict=True)):
         result = await slow_ai_client.poll(handle)
@@ -225,7 +225,7 @@ async def test_an_image_that_stays_away_may_come_later(ai_client: AiClient, stan
 
 
 async def test_the_size_is_checked_against_filesize(ai_client: AiClient, stand_in: StandIn, tmp_path: Path) -> None:
-    stand_in.misbehave(Fault(IMAGE, Spoil(spoilt.resized(64, 64)), times=1))
+    stand_in.misbehave(Fault(IMAGE, Spoil(image_variants.resized(64, 64)), times=1))
     result = await finished(ai_client)
     fetched = await ai_client.fetch(result.images[0], tmp_path / "x")
     assert fetched.size == Size(1024, 1024)

@@ -10,8 +10,7 @@ from bot.providers.ai_client import AiClient
 from bot.providers.base import Cost, Failed, Finished, Gone, Json, PollResult, Waiting
 from bot.providers.errors import Reason, Unreachable
 from fakes.services import Fate, Fault, StandIn
-from fakes.services.faults import Rewrite
-from fakes.services.shapes import (
+from fakes.services.answer_edits import (
     Change,
     content_as_object,
     content_as_one_image,
@@ -26,6 +25,7 @@ from fakes.services.shapes import (
     without,
     without_entries,
 )
+from fakes.services.faults import Rewrite
 from tests.providers.workbench import (
     ENTRIES,
     IMAGE,

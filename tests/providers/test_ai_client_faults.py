@@ -12,8 +12,8 @@ from bot.providers.ai_client import AiClient
 from bot.providers.base import Finished, Gone, Handle, Json, Size
 from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Refused, Unreachable
 from fakes.services import Fault, StandIn
+from fakes.services.answer_edits import each_object, replaced
 from fakes.services.faults import Body, Half, Hang, Redirect, Reset, Rewrite, Status
-from fakes.services.shapes import each_object, replaced
 from tests.providers.workbench import (
     ENTRIES,
     ENTRY,
@@ -65,7 +65,7 @@ async def test_a_submit_that_times_out_is_found(
     stand_in.misbehave(Fault(ENTRY, Hang(after_doing=True)))
     handle = await ai_client.prepare(asked())
     submit = asyncio.create_task(ai_client.submit(handle, asked()))
-    while not stand_in.works.by_guid:
+    while not stand_in.renderings.by_guid:
         await asyncio.sleep(0)
     pass_time(1000)
     assert isinstance(await refusal(submit), OutcomeUnknown)

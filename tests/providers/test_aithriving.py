@@ -9,7 +9,7 @@ import pytest
 from bot.providers.aithriving import Aithriving, basic_price, body_of, nearest_ratio
 from bot.providers.base import Ability, Cost, Gone, Quote, Size, WeightedText
 from bot.providers.errors import OutcomeUnknown, Reason
-from fakes.services import Fault, StandIn, spoilt
+from fakes.services import Fault, StandIn, image_variants
 from fakes.services.faults import Spoil
 from tests.providers.workbench import (
     BASIC,
@@ -214,7 +214,7 @@ def test_the_ratio_is_the_one_nearest_to_the_size(size: Size, ratio: str) -> Non
 
 
 async def test_the_true_size_is_taken_from_the_image(aithriving: Aithriving, stand_in: StandIn, tmp_path: Path) -> None:
-    stand_in.misbehave(Fault("aithriving.core", Spoil(spoilt.resized(960, 1024))))
+    stand_in.misbehave(Fault("aithriving.core", Spoil(image_variants.resized(960, 1024))))
     result = await made(aithriving, asked(CORE))
     assert (await aithriving.fetch(result.images[0], tmp_path / "x")).size == Size(960, 1024)
 

@@ -13,8 +13,8 @@ from bot.providers.aithriving import Aithriving
 from bot.providers.base import Finished, Json
 from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 from fakes.services import Fault, StandIn
+from fakes.services.answer_edits import code_is, refused, replaced, without
 from fakes.services.faults import Body, Endless, Half, Hang, Redirect, Reset, Rewrite, Status
-from fakes.services.shapes import code_is, refused, replaced, without
 from tests.providers.workbench import (
     BOTH,
     CORE,
@@ -92,9 +92,9 @@ async def test_messages_are_sorted_by_their_words(
 async def test_no_credits_no_key_and_filtered_words_as_the_service_tells_them(
     aithriving: Aithriving, stand_in: StandIn
 ) -> None:
-    stand_in.works.balance = 0
+    stand_in.renderings.balance = 0
     assert (await fails(aithriving)).reason is Reason.NO_CREDITS
-    stand_in.works.balance = None
+    stand_in.renderings.balance = None
     stand_in.services.filtered_words = frozenset({"lighthouse"})
     assert (await fails(aithriving)).reason is Reason.MODERATED
     stand_in.keys = frozenset({"another"})

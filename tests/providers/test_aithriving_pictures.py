@@ -10,9 +10,8 @@ import pytest
 from bot.providers.aithriving import Aithriving, decode_image
 from bot.providers.base import GeneratedImage, Json
 from bot.providers.errors import OutcomeUnknown, Refused
-from fakes.services import Fate, Fault, StandIn, spoilt
-from fakes.services.faults import Rewrite
-from fakes.services.shapes import (
+from fakes.services import Fate, Fault, StandIn, image_variants
+from fakes.services.answer_edits import (
     base64_in_lines,
     data_url,
     each_object,
@@ -21,6 +20,7 @@ from fakes.services.shapes import (
     numbers_as_strings,
     without,
 )
+from fakes.services.faults import Rewrite
 from tests.providers.workbench import (
     CORE,
     asked,
@@ -77,7 +77,9 @@ def test_decode_image_is_strict(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("alter", "media_type"), [(spoilt.jpeg, "image/jpeg"), (spoilt.webp, "image/webp")], ids=["jpeg", "webp"]
+    ("alter", "media_type"),
+    [(image_variants.jpeg, "image/jpeg"), (image_variants.webp, "image/webp")],
+    ids=["jpeg", "webp"],
 )
 async def test_the_type_is_that_of_the_bytes(
     aithriving: Aithriving, stand_in: StandIn, tmp_path: Path, alter: Callable[[bytes], bytes], media_type: str
@@ -89,7 +91,14 @@ async def test_the_type_is_that_of_the_bytes(
 
 @pytest.mark.parametrize(
     "alter",
-    [spoilt.html, spoilt.svg, spoilt.noise, spoilt.bomb, spoilt.truncated, spoilt.cut_at_the_end],
+    [
+        image_variants.html,
+        image_variants.svg,
+        image_variants.noise,
+        image_variants.bomb,
+        image_variants.truncated,
+        image_variants.cut_at_the_end,
+    ],
     ids=lambda alter: alter.__name__,
 )
 async def test_bytes_that_are_no_image_are_refused_and_leave_no_file(
@@ -106,7 +115,7 @@ async def test_an_image_without_bytes_is_refused(aithriving: Aithriving, tmp_pat
 
 
 async def test_a_large_picture_is_taken(aithriving: Aithriving, stand_in: StandIn, tmp_path: Path) -> None:
-    stand_in.services.fate = Fate(alter=spoilt.padded(6_000_000))
+    stand_in.services.fate = Fate(alter=image_variants.padded(6_000_000))
     result = await made(aithriving, asked(CORE))
     assert (await aithriving.fetch(result.images[0], tmp_path / "x")).bytes > 6_000_000
 

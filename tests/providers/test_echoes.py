@@ -17,7 +17,7 @@ from bot.providers.echoes import GAP, LONGEST, OwnWords
 from bot.providers.errors import Busy, ProviderError, Reason, Refused
 from bot.providers.refusals import Judge
 from fakes.services import Echo, Fate, Fault, StandIn
-from fakes.services.odd import HOW
+from fakes.services.malformed_answers import HOW
 from tests.providers.workbench import CORE, SECRET, TRICKS, asked, made, polled, refusal, sent
 
 

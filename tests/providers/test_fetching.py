@@ -18,7 +18,7 @@ from bot.providers.base import Size
 from bot.providers.errors import NotFound, ProviderError, Reason, Refused, Unreachable
 from bot.providers.fetching import ATTEMPTS, Downloads, keep
 from bot.providers.http import Service
-from fakes.services import Picture, flat, spoilt
+from fakes.services import Picture, flat, image_variants
 from tests.providers.workbench import SECRET
 
 PICTURE = flat(Picture("a lighthouse", "", "", 7, 320, 384))
@@ -116,7 +116,7 @@ async def failing(downloads: Downloads, url: str, path: Path, **expected: object
 
 @pytest.mark.parametrize(
     ("alter", "media_type"),
-    [(bytes, "image/png"), (spoilt.jpeg, "image/jpeg"), (spoilt.webp, "image/webp")],
+    [(bytes, "image/png"), (image_variants.jpeg, "image/jpeg"), (image_variants.webp, "image/webp")],
     ids=["png", "jpeg", "webp"],
 )
 async def test_an_image_is_written_and_known_by_its_bytes(
@@ -164,7 +164,9 @@ async def test_what_is_gone_is_for_the_caller_to_doubt(store: Store, downloads: 
     assert len(store.asked) == 1
 
 
-@pytest.mark.parametrize("spoil", [spoilt.truncated, spoilt.cut_at_the_end, spoilt.empty], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "spoil", [image_variants.truncated, image_variants.cut_at_the_end, image_variants.empty], ids=lambda f: f.__name__
+)
 async def test_a_truncated_image_is_fetched_again(
     store: Store, downloads: Downloads, tmp_path: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
@@ -178,7 +180,7 @@ async def test_a_truncated_image_is_fetched_again(
 async def test_a_page_in_place_of_an_image_is_refused_if_it_stays(
     store: Store, downloads: Downloads, tmp_path: Path
 ) -> None:
-    store.then(image(spoilt.HTML))
+    store.then(image(image_variants.HTML))
     assert isinstance(await failing(downloads, f"{store.url}/x.png", tmp_path / "x"), Refused)
     assert len(store.asked) == ATTEMPTS
 
@@ -186,11 +188,15 @@ async def test_a_page_in_place_of_an_image_is_refused_if_it_stays(
 async def test_a_page_in_place_of_an_image_may_give_way_to_it(
     store: Store, downloads: Downloads, tmp_path: Path
 ) -> None:
-    store.then(image(spoilt.HTML), image())
+    store.then(image(image_variants.HTML), image())
     assert (await downloads.fetch(f"{store.url}/x.png", tmp_path / "x")).size == SIZE
 
 
-@pytest.mark.parametrize("spoil", [spoilt.svg, spoilt.noise, spoilt.bomb, spoilt.gif], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "spoil",
+    [image_variants.svg, image_variants.noise, image_variants.bomb, image_variants.gif],
+    ids=lambda f: f.__name__,
+)
 async def test_what_is_no_picture_is_refused_at_once(
     store: Store, downloads: Downloads, tmp_path: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
@@ -414,7 +420,14 @@ async def test_bytes_at_hand_are_written_and_checked(service: Service, tmp_path:
 
 @pytest.mark.parametrize(
     "data",
-    [spoilt.HTML, spoilt.SVG, spoilt.bomb(b""), PICTURE[:-8], b"", random.Random(1).randbytes(200_000)],
+    [
+        image_variants.HTML,
+        image_variants.SVG,
+        image_variants.bomb(b""),
+        PICTURE[:-8],
+        b"",
+        random.Random(1).randbytes(200_000),
+    ],
     ids=["html", "svg", "bomb", "cut", "empty", "large"],
 )
 async def test_bytes_at_hand_that_are_no_image_are_refused(service: Service, tmp_path: Path, data: bytes) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from bot.providers.base import Size
 from bot.providers.errors import Reason
 from bot.providers.image_headers import NotAnImage, decoded_bytes, inspect
-from fakes.services import spoilt
+from fakes.services import image_variants
 
 KINDS: dict[str, tuple[str, dict[str, Any], str]] = {
     "png": ("PNG", {}, "image/png"),
@@ -73,7 +73,7 @@ def test_a_file_that_ends_too_early_is_told_from_a_whole_one(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp-lossy"])
 def test_half_an_image_may_be_whole_the_next_time(kind: str) -> None:
-    assert refusal(spoilt.truncated(FILES[kind])) is Reason.IMAGE_CUT_SHORT
+    assert refusal(image_variants.truncated(FILES[kind])) is Reason.IMAGE_CUT_SHORT
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp-lossy"])
@@ -101,7 +101,7 @@ def test_any_bytes_are_an_error_of_ours_or_an_image(head: bytes, rest: bytes) ->
 @pytest.mark.parametrize(
     "data",
     [
-        spoilt.SVG,
+        image_variants.SVG,
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         b"\xef\xbb\xbf <!-- x --><SVG>",
         b"GIF89a" + bytes(40),
@@ -116,7 +116,9 @@ def test_what_is_no_picture_for_us(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [spoilt.HTML, b'{"message": "Not ready"}', b"[]", b"please wait", b"  \n", b"<!-- -->"], ids=range(6)
+    "data",
+    [image_variants.HTML, b'{"message": "Not ready"}', b"[]", b"please wait", b"  \n", b"<!-- -->"],
+    ids=range(6),
 )
 def test_a_page_of_text(data: bytes) -> None:
     assert refusal(data) is Reason.IMAGE_IS_PAGE
@@ -137,7 +139,7 @@ def test_absurd_sizes(size: tuple[int, int]) -> None:
 
 
 def test_the_bomb() -> None:
-    assert refusal(spoilt.bomb(b"")) is Reason.IMAGE_TOO_MANY_PIXELS
+    assert refusal(image_variants.bomb(b"")) is Reason.IMAGE_TOO_MANY_PIXELS
 
 
 @pytest.mark.parametrize(

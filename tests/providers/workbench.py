@@ -17,8 +17,8 @@ from bot.providers.errors import ProviderError
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
 from fakes.services import Fault
+from fakes.services.answer_edits import Change
 from fakes.services.faults import Rewrite
-from fakes.services.shapes import Change
 
 SECRET = "sk-5ecret-0f-the-b0t"
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from bot.errors import UserError
 from bot.servers import export
-from bot.servers.export import COLUMNS, Table, cell
+from bot.servers.export import COLUMNS, TOO_LARGE, Table, cell
 from storage.ledger import EntryKind, LedgerEntry
+from tests.doubles.texts import codes
 
 
 def entry(note: str | None = None, amount: int = 4500, user_id: int = 1) -> LedgerEntry:
@@ -70,8 +71,10 @@ def test_amounts_are_plain_numbers_and_ids_survive() -> None:
 def test_what_is_too_large_for_anything_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     table = Table(300)
     table.add([entry(str(number**40)) for number in range(1, 200)])
-    with pytest.raises(UserError, match="shorter period"):
+    with pytest.raises(UserError) as refused:
         table.finished("x")
+    assert codes(refused.value) == [TOO_LARGE.code]
     monkeypatch.setattr(export, "BYTES_AT_MOST", 1000)
-    with pytest.raises(UserError, match="shorter period"):
+    with pytest.raises(UserError) as refused:
         Table(300).add([entry("x" * 100)] * 20)
+    assert codes(refused.value) == [TOO_LARGE.code]

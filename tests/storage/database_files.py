@@ -12,9 +12,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Column, MetaData, Text, create_engine
 
-from storage import jobs, ledger, state, tables, threads
+from storage import images, jobs, ledger, settings, submissions, tables, threads
 from storage.database import Database
 from storage.migrations import known_versions, upgrade
+from storage.records import JobStatus
 from storage.tables import metadata
 from tests.storage.rows import add_image, add_job, add_submission, count
 
@@ -32,7 +33,9 @@ def upgrade():
 VERSIONS = known_versions()
 CURRENT, NEXT = VERSIONS[-1], f"{int(VERSIONS[-1]) + 1:04}"
 WORDS = {
+    "details": '{"credits": 5}',
     "options": '{"prompt": "a lighthouse"}',
+    "settings": '{"engine": "easel/xl"}',
     "request": '{"prompt": "a lighthouse"}',
     "handle": '{"guid": "x"}',
     "result": '{"images": []}',
@@ -41,6 +44,10 @@ WORDS = {
     "file": "1.png",
     "share_state": "posted",
     "problems": "[]",
+    "attempting": "token",
+    "delivered_by": "token",
+    "delivery_reasons": "[]",
+    "lapse_reason": "expired",
 }
 STATUSES = {"jobs": "delivered", "submissions": "done"}
 
@@ -105,11 +112,11 @@ async def read_everything(url: str) -> None:
     async with database.read() as conn:
         job = await jobs.get_job(conn, 1)
         assert job is not None
-        assert job.status is jobs.JobStatus.DELIVERED
-        assert [submission.status for submission in await jobs.submissions_of(conn, 1)] == ["done"]
-        assert len(await jobs.events_of(conn, 1)) == 1
-        assert len(await jobs.images_of(conn, 1)) == 1
-        assert await state.get(conn, "a name") == [1]
+        assert job.status is JobStatus.DELIVERED
+        assert [submission.status for submission in await submissions.submissions_of(conn, 1)] == ["done"]
+        assert len(await submissions.events_of(conn, 1)) == 1
+        assert len(await images.images_of(conn, 1)) == 1
+        assert await settings.get_state(conn, "a name") == [1]
         assert await threads.get_thread(conn, 1, 1) is not None
         assert (await ledger.totals(conn)).captures == 0
     await database.close()

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Table, func, select
 
-from storage import jobs
+from storage import images, jobs, submissions
 from storage.database import AsyncConnection
-from storage.jobs import JobStatus, SubmissionStatus
+from storage.records import JobStatus, SubmissionStatus
 
 USER, SERVER, CHANNEL = 80351110224678912, 81384788765712384, 381870553235193857
 NOW = 1_767_225_600_000
@@ -38,8 +38,8 @@ async def add_job(tx: AsyncConnection, **said: Any) -> int:
         "bot_present": True,
         "file_limit": 10_485_760,
         "at": NOW,
-    }
-    return await jobs.add_job(tx, **values | said)
+    } | said
+    return await jobs.add_job(tx, jobs.NewJob(created_at=values.pop("at"), **values))
 
 
 async def add_submission(tx: AsyncConnection, job_id: int, **said: Any) -> int:
@@ -52,8 +52,8 @@ async def add_submission(tx: AsyncConnection, job_id: int, **said: Any) -> int:
         "user_id": USER,
         "at": NOW,
     } | said
-    asked = jobs.Asked(one.pop("engine"), one.pop("provider"), one.pop("request"))
-    (id_,) = await jobs.add_submissions(tx, job_id, [asked], first=one.pop("position"), **one)
+    asked = submissions.Asked(one.pop("engine"), one.pop("provider"), one.pop("request"))
+    (id_,) = await submissions.add_submissions(tx, job_id, [asked], first=one.pop("position"), **one)
     return id_
 
 
@@ -66,7 +66,7 @@ async def add_done(tx: AsyncConnection, job_id: int, *, sent_at: int, finished_a
         (SubmissionStatus.RENDERING, SubmissionStatus.DONE, {"finished_at": finished_at}),
     )
     for old, new, columns in steps:
-        assert await jobs.move_submission(tx, submission_id, old, new, at=finished_at, why="a test", **columns)
+        assert await submissions.move_submission(tx, submission_id, old, new, at=finished_at, why="a test", **columns)
     return submission_id
 
 
@@ -83,7 +83,7 @@ async def add_image(tx: AsyncConnection, submission_id: int, position: int = 0, 
         "at": NOW,
     } | said
     at = values.pop("at")
-    (id_,) = await jobs.add_images(tx, submission_id, [jobs.NewImage(position=position, **values)], at=at)
+    (id_,) = await images.add_images(tx, submission_id, [images.NewImage(position=position, **values)], at=at)
     return id_
 
 

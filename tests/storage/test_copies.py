@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from storage import state, tables
-from storage.database import Database, StorageError, migrate
+from storage import settings, tables
+from storage.database import Database, migrate
+from storage.errors import Fault
 from storage.sqlite import backups
 from storage.sqlite import connection as sqlite
+from tests.doubles.texts import fails
 from tests.storage.rows import add_job, address, count
 
 TOKEN = "a-secret-token"
@@ -34,8 +36,8 @@ async def test_a_copy_of_a_database_in_use_is_whole_and_of_one_moment(
 ) -> None:
     """Somebody writes all the time, and the copy is made in the middle of it."""
     async with database.write() as tx:
-        await state.put(tx, "first", 0)
-        await state.put(tx, "second", 0)
+        await settings.set_state(tx, "first", 0)
+        await settings.set_state(tx, "second", 0)
     copied, written = asyncio.Event(), 0
 
     async def write() -> None:
@@ -43,9 +45,9 @@ async def test_a_copy_of_a_database_in_use_is_whole_and_of_one_moment(
         while not copied.is_set():
             written += 1
             async with database.write() as tx:
-                await state.put(tx, "first", written)
-                await state.put(tx, "padding", "x" * 1000 * written)
-                await state.put(tx, "second", written)
+                await settings.set_state(tx, "first", written)
+                await settings.set_state(tx, "padding", "x" * 1000 * written)
+                await settings.set_state(tx, "second", written)
 
     writing = asyncio.create_task(write())
     for number in range(5):
@@ -55,7 +57,7 @@ async def test_a_copy_of_a_database_in_use_is_whole_and_of_one_moment(
     for number in range(5):
         copy = await Database.open(address(tmp_path / f"{number}.db"))
         async with copy.read() as conn:
-            assert await state.get(conn, "first") == await state.get(conn, "second")
+            assert await settings.get_state(conn, "first") == await settings.get_state(conn, "second")
         await copy.close()
     assert written > 5
 
@@ -82,17 +84,20 @@ async def test_what_stands_in_the_log_only_is_copied_into_one_file(
 async def test_no_file_is_overwritten(path: Path, tmp_path: Path) -> None:
     there = tmp_path / "there.db"
     there.write_text("a letter")
-    with pytest.raises(StorageError, match="is there already"):
+    with fails(Fault.FILE_EXISTS):
         await backup(path, there)
-    with pytest.raises(StorageError, match="is there already"):
+    with fails(Fault.FILE_EXISTS):
         await backup(path, path)
     assert there.read_text() == "a letter"
 
 
 async def test_there_must_be_something_to_copy(tmp_path: Path) -> None:
-    for wrong, words in ((tmp_path / "easel.db", "no database"), (tmp_path / "letter.db", "not a database")):
+    for wrong, fault in (
+        (tmp_path / "easel.db", Fault.NOTHING_TO_COPY),
+        (tmp_path / "letter.db", Fault.NOT_A_DATABASE),
+    ):
         (tmp_path / "letter.db").write_text("a letter to my aunt " * 100)
-        with pytest.raises(StorageError, match=words):
+        with fails(fault):
             await backup(wrong, tmp_path / "copies" / "copy.db")
     assert not (tmp_path / "copies").exists()
 
@@ -102,7 +107,7 @@ async def test_a_damaged_database_makes_no_copy(path: Path, tmp_path: Path) -> N
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("INSERT INTO current_threads VALUES (1, 1, 12345)")
         connection.commit()
-    with pytest.raises(StorageError, match="damaged"):
+    with fails(Fault.DAMAGED):
         await backup(path, tmp_path / "copies" / "copy.db")
     assert await files(tmp_path / "copies") == []
 
@@ -111,7 +116,7 @@ async def test_a_full_disk_leaves_no_half_copy(
     database: Database, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with database.write() as tx:
-        await state.put(tx, "large", "x" * 100_000)
+        await settings.set_state(tx, "large", "x" * 100_000)
     connect = sqlite3.connect
 
     def full(name: Path | str, **options: object) -> sqlite3.Connection:
@@ -121,14 +126,14 @@ async def test_a_full_disk_leaves_no_half_copy(
         return connection
 
     monkeypatch.setattr(sqlite3, "connect", full)
-    with pytest.raises(StorageError, match=r"disk is full.*copy\.db"):
+    with fails(Fault.DISK_FULL, "copy.db"):
         await backup(path, tmp_path / "copies" / "copy.db")
     assert await files(tmp_path / "copies") == []
 
 
 async def test_a_folder_that_cannot_be_made_is_said_plainly(path: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="cannot be used"):
+    with fails(Fault.FOLDER_UNUSABLE):
         await backup(path, tmp_path / "file" / "copy.db")
 
 
@@ -145,7 +150,7 @@ async def test_a_lock_is_waited_for_and_not_for_ever(
 
     other = await asyncio.to_thread(locked)
     for work in (backups.backup, backups.duplicate):
-        with pytest.raises(StorageError, match="locked by another program"):
+        with fails(Fault.LOCKED):
             await asyncio.to_thread(work, path, tmp_path / "copy.db")
     await asyncio.to_thread(other.close)
 
@@ -165,9 +170,9 @@ async def test_a_copy_that_cannot_get_its_name_leaves_no_half(
 
     monkeypatch.setattr(backups, "put_in_place", fail)
     folder = tmp_path / "copies"
-    with pytest.raises(StorageError, match="No space"):
+    with fails(Fault.FOLDER_UNUSABLE):
         await asyncio.to_thread(backups.before_migration, path, folder, "0001")
-    with pytest.raises(StorageError, match="No space"):
+    with fails(Fault.FOLDER_UNUSABLE):
         await backup(path, folder / "copy.db")
     assert await files(folder) == []
 

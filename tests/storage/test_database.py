@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from storage import state, tables
-from storage.database import AsyncConnection, Database, InstanceLock, StorageError, database_path
+from storage import settings, tables
+from storage.database import AsyncConnection, Database, InstanceLock, database_path
+from storage.errors import Fault
 from storage.sqlite import connection as sqlite
+from tests.doubles.texts import fails
 from tests.storage.rows import add_job, address, count
 
 
@@ -30,48 +32,48 @@ async def test_the_connections_are_set_up_as_promised(database: Database) -> Non
     async with database.read() as conn:
         assert await pragma(conn, "query_only") == 1
         with pytest.raises(OperationalError):
-            await state.put(conn, "name", 1)
+            await settings.set_state(conn, "name", 1)
 
 
 async def test_a_transaction_is_kept_at_its_end_and_undone_by_an_exception(database: Database) -> None:
     async with database.write() as tx:
-        await state.put(tx, "kept", {"a": [1, None, "ü"]})
+        await settings.set_state(tx, "kept", {"a": [1, None, "ü"]})
 
     async def fail() -> None:
         async with database.write() as tx:
-            await state.put(tx, "undone", 1)
+            await settings.set_state(tx, "undone", 1)
             raise LookupError
 
     with pytest.raises(LookupError):
         await fail()
     async with database.read() as conn:
-        assert await state.get(conn, "kept") == {"a": [1, None, "ü"]}
-        assert await state.get(conn, "undone") is None
+        assert await settings.get_state(conn, "kept") == {"a": [1, None, "ü"]}
+        assert await settings.get_state(conn, "undone") is None
 
 
 async def test_readers_see_one_state_and_do_not_wait_for_the_writer(database: Database) -> None:
     async with database.read() as conn:
-        assert await state.get(conn, "name") is None
+        assert await settings.get_state(conn, "name") is None
         async with database.write() as tx:
-            await state.put(tx, "name", 1)
+            await settings.set_state(tx, "name", 1)
             async with database.read() as other:
-                assert await state.get(other, "name") is None
-        assert await state.get(conn, "name") is None
+                assert await settings.get_state(other, "name") is None
+        assert await settings.get_state(conn, "name") is None
     async with database.read() as conn:
-        assert await state.get(conn, "name") == 1
+        assert await settings.get_state(conn, "name") == 1
 
 
 async def test_writers_take_turns(database: Database) -> None:
     async with database.write() as tx:
-        await state.put(tx, "count", 0)
+        await settings.set_state(tx, "count", 0)
 
     async def add_one() -> None:
         async with database.write() as tx:
-            await state.put(tx, "count", await state.get(tx, "count") + 1)
+            await settings.set_state(tx, "count", await settings.get_state(tx, "count") + 1)
 
     await asyncio.gather(*(add_one() for _ in range(50)))
     async with database.read() as conn:
-        assert await state.get(conn, "count") == 50
+        assert await settings.get_state(conn, "count") == 50
 
 
 async def test_a_write_within_a_write_is_refused_instead_of_waiting_for_ever(database: Database) -> None:
@@ -80,14 +82,14 @@ async def test_a_write_within_a_write_is_refused_instead_of_waiting_for_ever(dat
             async with database.write():
                 pytest.fail("this cannot be reached")
     async with database.write() as tx:
-        await state.put(tx, "name", 1)
+        await settings.set_state(tx, "name", 1)
 
 
 async def test_a_cancelled_write_is_whole_or_not_there_wherever_it_was_cancelled(database: Database) -> None:
     async def write_two(name: str) -> None:
         async with database.write() as tx:
-            await state.put(tx, f"{name}-1", 1)
-            await state.put(tx, f"{name}-2", 2)
+            await settings.set_state(tx, f"{name}-1", 1)
+            await settings.set_state(tx, f"{name}-2", 2)
 
     whole = step = 0
     cancelled = True
@@ -97,8 +99,8 @@ async def test_a_cancelled_write_is_whole_or_not_there_wherever_it_was_cancelled
         await asyncio.wait({task})
         cancelled = task.cancelled()
         async with database.write() as tx:
-            there = [await state.get(tx, f"{step}-{number}") for number in (1, 2)]
-            await state.put(tx, "afterwards", step)
+            there = [await settings.get_state(tx, f"{step}-{number}") for number in (1, 2)]
+            await settings.set_state(tx, "afterwards", step)
         assert there in ([1, 2], [None, None]), f"half of it was kept when cancelled at step {step}"
         assert cancelled or there == [1, 2]
         whole += cancelled and there == [1, 2]
@@ -110,7 +112,7 @@ async def test_a_cancelled_write_is_whole_or_not_there_wherever_it_was_cancelled
 async def test_a_cancelled_read_leaves_the_connections_usable(database: Database) -> None:
     async def read() -> None:
         async with database.read() as conn:
-            await state.get(conn, "name")
+            await settings.get_state(conn, "name")
 
     step = 0
     cancelled = True
@@ -130,7 +132,7 @@ async def test_a_writer_that_is_cancelled_while_it_waits_does_not_hold_up_the_ne
         async with database.write() as tx:
             inside.set()
             await leave.wait()
-            await state.put(tx, "first", 1)
+            await settings.set_state(tx, "first", 1)
 
     async def second() -> None:
         async with database.write():
@@ -146,7 +148,7 @@ async def test_a_writer_that_is_cancelled_while_it_waits_does_not_hold_up_the_ne
     with pytest.raises(asyncio.CancelledError):
         await waiting
     async with database.write() as tx:
-        assert await state.get(tx, "first") == 1
+        assert await settings.get_state(tx, "first") == 1
 
 
 async def test_a_commit_that_fails_keeps_nothing_and_the_next_one_works(database: Database) -> None:
@@ -176,15 +178,15 @@ async def test_a_full_disk_is_said_plainly_and_nothing_is_half_written(database:
         async with database.write() as tx:
             pages = await pragma(tx, "page_count")
             await tx.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
-            await state.put(tx, "small", 1)
-            await state.put(tx, "large", "x" * 100_000)
+            await settings.set_state(tx, "small", 1)
+            await settings.set_state(tx, "large", "x" * 100_000)
 
-    with pytest.raises(StorageError, match="disk is full"):
+    with fails(Fault.DISK_FULL):
         await fill()
     async with database.write() as tx:
         assert await count(tx, tables.state) == 0
         await tx.exec_driver_sql("PRAGMA max_page_count = 1000000")
-        await state.put(tx, "large", "x" * 100_000)
+        await settings.set_state(tx, "large", "x" * 100_000)
 
 
 async def test_another_programs_lock_is_said_plainly(url: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,44 +196,44 @@ async def test_another_programs_lock_is_said_plainly(url: str, path: Path, monke
 
     async def write() -> None:
         async with database.write() as tx:
-            await state.get(tx, "name")
+            await settings.get_state(tx, "name")
 
-    with pytest.raises(StorageError, match="locked by another program"):
+    with fails(Fault.LOCKED):
         await write()
-    with pytest.raises(StorageError, match="locked by another program"):
+    with fails(Fault.LOCKED):
         await Database.open(url)
     async with database.read() as conn:
-        assert await state.get(conn, "name") is None
+        assert await settings.get_state(conn, "name") is None
     await asyncio.to_thread(other.close)
     async with database.write() as tx:
-        await state.put(tx, "name", 1)
+        await settings.set_state(tx, "name", 1)
     await database.close()
 
 
 async def test_a_read_only_file_is_said_plainly_at_the_start(url: str, path: Path) -> None:
     await asyncio.to_thread(make_read_only, path)
-    with pytest.raises(StorageError, match="read-only"):
+    with fails(Fault.READ_ONLY):
         await Database.open(url)
 
 
 async def test_a_file_that_is_not_a_database_is_said_plainly(tmp_path: Path) -> None:
     path = tmp_path / "easel.db"
     path.write_bytes(b"this is a letter to my aunt, " * 100)
-    with pytest.raises(StorageError, match="is not a database"):
+    with fails(Fault.NOT_A_DATABASE):
         await Database.open(address(path))
 
 
 async def test_a_damaged_file_is_said_plainly(url: str, path: Path) -> None:
     await asyncio.to_thread(damage, path)
     database = await Database.open(url)
-    with pytest.raises(StorageError, match="damaged"):
+    with fails(Fault.DAMAGED):
         async with database.read() as conn:
             await count(conn, tables.jobs)
     await database.close()
 
 
 async def test_a_missing_file_is_not_made_by_opening(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="migrate"):
+    with fails(Fault.OUTDATED):
         await Database.open(address(tmp_path / "easel.db"))
     assert await asyncio.to_thread(os.listdir, tmp_path) == []
 
@@ -240,14 +242,14 @@ async def test_a_missing_file_is_not_made_by_opening(tmp_path: Path) -> None:
     "wrong", ["postgresql+asyncpg://here/easel", "sqlite:///easel.db", "sqlite+aiosqlite://", "easel.db", ""]
 )
 def test_an_address_of_another_kind_is_refused(wrong: str) -> None:
-    with pytest.raises(StorageError, match="must look like"):
+    with fails(Fault.BAD_ADDRESS):
         database_path(wrong)
 
 
 async def test_only_one_instance_runs_on_a_database(tmp_path: Path) -> None:
     url = address(tmp_path / "not" / "yet" / "easel.db")
     async with InstanceLock(url):
-        with pytest.raises(StorageError, match="already running"):
+        with fails(Fault.ALREADY_RUNNING):
             async with InstanceLock(url):
                 pytest.fail("the second was let in")
         async with InstanceLock(address(tmp_path / "other.db")):
@@ -269,7 +271,7 @@ async def test_a_database_has_one_lock_by_whatever_name_it_is_reached(path: Path
     for held in names:
         async with InstanceLock(address(held)):
             for name in names:
-                with pytest.raises(StorageError, match="already running"):
+                with fails(Fault.ALREADY_RUNNING):
                     async with InstanceLock(address(name)):
                         pytest.fail(f"{name} was let in beside {held}")
 
@@ -278,14 +280,14 @@ async def test_a_database_with_two_names_of_its_own_is_refused(path: Path, tmp_p
     """Each would have a log beside it, and neither would be whole."""
     await asyncio.to_thread((tmp_path / "second.db").hardlink_to, path)
     for name in ("easel.db", "second.db"):
-        with pytest.raises(StorageError, match="several names"):
+        with fails(Fault.SEVERAL_NAMES):
             async with InstanceLock(address(tmp_path / name)):
                 pytest.fail("it was let in")
 
 
 async def test_two_databases_cannot_share_one_folder_of_pictures(tmp_path: Path) -> None:
     async with InstanceLock(address(tmp_path / "one.db"), tmp_path):
-        with pytest.raises(StorageError, match="already running"):
+        with fails(Fault.ALREADY_RUNNING):
             async with InstanceLock(address(tmp_path / "two.db"), tmp_path):
                 pytest.fail("the second was let in")
         async with InstanceLock(address(tmp_path / "two.db"), tmp_path / "elsewhere"):
@@ -296,7 +298,7 @@ async def test_two_databases_cannot_share_one_folder_of_pictures(tmp_path: Path)
 
 async def test_a_folder_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="cannot be used"):
+    with fails(Fault.FOLDER_UNUSABLE):
         async with InstanceLock(address(tmp_path / "file" / "easel.db")):
             pytest.fail("there is no such folder")
 

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from storage import jobs, ledger, submissions, tables
 from storage.database import AsyncConnection, Database
-from storage.jobs import ENDED, ON_THEIR_WAY, UNFINISHED, JobStatus, SubmissionStatus
+from storage.records import ENDED, ON_THEIR_WAY, UNFINISHED, JobStatus, SubmissionStatus
 from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission
 
 QUEUED, SUBMITTING, RENDERING = SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING
@@ -30,7 +30,7 @@ async def put(
         id_ = await add_submission(tx, job_id, position=position, provider=provider)
         await ledger.hold(tx, ledger.Hold(id_, "aithriving/core", 6000), user_id=USER, server_id=SERVER, at=NOW)
         if status is not QUEUED:
-            await jobs.move_submission(tx, id_, QUEUED, status, at=NOW, why="a test", next_attempt_at=NOW)
+            await submissions.move_submission(tx, id_, QUEUED, status, at=NOW, why="a test", next_attempt_at=NOW)
         if status is DONE:
             await ledger.capture(tx, id_, amount=5000, exact=True, raw_amount=5000, at=NOW)
         elif status in ENDED:
@@ -40,7 +40,7 @@ async def put(
 
 
 async def statuses(tx: AsyncConnection, job_id: int) -> list[SubmissionStatus]:
-    return [submission.status for submission in await jobs.submissions_of(tx, job_id)]
+    return [submission.status for submission in await submissions.submissions_of(tx, job_id)]
 
 
 async def job_status(tx: AsyncConnection, job_id: int) -> JobStatus:
@@ -55,9 +55,9 @@ async def test_everything_unfinished_ends_with_its_event_and_its_hold_back(datab
         count = await submissions.end_free(tx, UNFINISHED, UNKNOWN, at=LATER, why="a fire", problems=TOLD)
         assert count == 3
         assert await statuses(tx, job_id) == [UNKNOWN, UNKNOWN, UNKNOWN, DONE, FAILED]
-        ended = (await jobs.submissions_of(tx, job_id))[:3]
+        ended = (await submissions.submissions_of(tx, job_id))[:3]
         assert all((one.ended_at, one.problems, one.next_attempt_at) == (LATER, TOLD, None) for one in ended)
-        last = {event.submission_id: event for event in await jobs.events_of(tx, job_id)}
+        last = {event.submission_id: event for event in await submissions.events_of(tx, job_id)}
         assert [(last[id_].old_status, last[id_].why, last[id_].at) for id_ in ids[:3]] == [
             (old, "a fire", LATER) for old in (QUEUED, SUBMITTING, RENDERING)
         ]
@@ -126,10 +126,10 @@ async def test_what_was_sent_is_told_from_what_was_not(
 ) -> None:
     async with database.write() as tx:
         job_id, ids = await put(tx, QUEUED, QUEUED)
-        await jobs.move_submission(tx, ids[1], QUEUED, QUEUED, at=NOW, why="", sendings=1, handle={"thread": "x"})
+        await submissions.move_submission(tx, ids[1], QUEUED, QUEUED, at=NOW, sendings=1, handle={"thread": "x"})
         await submissions.end_free(tx, {QUEUED}, FAILED, at=LATER, why="", problems=[], sent=sent, forget_handle=True)
         assert await statuses(tx, job_id) == ended
-        (_, second) = await jobs.submissions_of(tx, job_id)
+        (_, second) = await submissions.submissions_of(tx, job_id)
         assert (second.handle is None) == (ended[1] is FAILED)
 
 
@@ -140,14 +140,14 @@ async def test_unknown_ones_with_a_handle_are_taken_up_again(database: Database,
         for id_ in (ids[0], ids[2]):
             await tx.execute(update(_SUBMISSIONS).where(_SUBMISSIONS.c.id == id_).values(handle={"thread": "x"}))
         reopened = await submissions.reopen(tx, ["aithriving"], at=LATER)
-        shown = status in (JobStatus.WORKING, JobStatus.READY, JobStatus.DELIVERED, JobStatus.KEPT)
+        shown = status in (JobStatus.WORKING, JobStatus.READY, JobStatus.DELIVERED, JobStatus.UNDELIVERED)
         assert reopened == ((1, 1, 1) if shown else (0, 0, 2))
         assert await statuses(tx, job_id) == [RENDERING if shown else UNKNOWN, UNKNOWN, FAILED, DONE]
         assert await job_status(tx, job_id) is (JobStatus.WORKING if shown else status)
-        first = (await jobs.submissions_of(tx, job_id))[0]
+        first = (await submissions.submissions_of(tx, job_id))[0]
         assert (first.reopened_at, first.ended_at is None) == (LATER if shown else None, shown)
         if shown:
-            last = [event for event in await jobs.events_of(tx, job_id) if event.submission_id == ids[0]][-1]
+            last = [event for event in await submissions.events_of(tx, job_id) if event.submission_id == ids[0]][-1]
             assert (last.old_status, last.new_status, last.why) == (UNKNOWN, RENDERING, "reopened")
             assert await submissions.reopen(tx, [], at=LATER) == (0, 0, 1)
 

@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from storage import history, images, jobs, ledger, tables, thread_work, threads
+from storage import images, jobs, ledger, tables, threads
 from storage.database import AsyncConnection, Database
-from storage.history import Wanted
-from storage.jobs import JobStatus
+from storage.jobs import WORDS_AT_MOST, JobFilter, folded, patterns, words_of
 from storage.migrations import known_versions
-from storage.searching import WORDS_AT_MOST, folded, patterns, words_of
+from storage.records import JobStatus
 from storage.sqlite.connection import connect
 from storage.sqlite.upgrade import upgrade
-from storage.thread_work import Work
+from storage.threads import ThreadTotals
 from tests.storage.database_files import made_at
 from tests.storage.rows import NOW, SERVER, USER, add_done, add_image, add_job, add_submission, count
 
@@ -25,9 +24,9 @@ PROMPTS = ("Straße bei Nacht", "Кот 100%", "a snake_case", "a back\\slash", 
 
 async def found(database: Database, user_id: int = USER, **wanted: object) -> list[str]:
     async with database.read() as conn:
-        sought = Wanted(**wanted)  # type: ignore[arg-type]  # a test says any part of it
-        made = await history.jobs_of(conn, user_id, sought, limit=100)
-        assert await history.count_jobs(conn, user_id, sought) == len(made)
+        sought = JobFilter(**wanted)  # type: ignore[arg-type]  # a test says any part of it
+        made = await jobs.jobs_of(conn, user_id, sought, limit=100)
+        assert await jobs.count_jobs(conn, user_id, sought) == len(made)
     return [job.options["prompt"] for job in made]
 
 
@@ -101,14 +100,14 @@ async def test_only_ones_own_jobs_that_are_still_there_the_latest_first(database
             ("private", {"private": True, "server_id": None}),
             ("gone", {"status": JobStatus.DELETED}),
             ("never", {"status": JobStatus.LAPSED}),
-            ("kept", {"status": JobStatus.KEPT}),
+            ("kept", {"status": JobStatus.UNDELIVERED}),
             ("foreign", {"user_id": USER + 1}),
         ):
             await add_job(tx, options={"prompt": prompt}, **said)
     assert await found(database) == ["kept", "private", "first"]
     assert await found(database, USER + 1) == ["foreign"]
     async with database.read() as conn:
-        page = await history.jobs_of(conn, USER, Wanted(), limit=1, offset=1)
+        page = await jobs.jobs_of(conn, USER, JobFilter(), limit=1, offset=1)
     assert [job.options["prompt"] for job in page] == ["private"]
 
 
@@ -140,11 +139,11 @@ async def test_the_images_of_a_thread_come_by_job_and_as_on_its_card(database: D
         await add_image(tx, await add_submission(tx, deleted))
         await add_image(tx, await add_submission(tx, await add_job(tx)))
         expected = [(job, image) for job, _, _, image in sorted(made, key=lambda row: (-row[0], row[1], row[2]))]
-        every = await history.images_of_thread(tx, USER, thread, limit=100)
+        every = await images.images_of_thread(tx, USER, thread, limit=100)
         assert [(job, image.id) for job, image in every] == expected
-        page = await history.images_of_thread(tx, USER, thread, limit=3, offset=3)
+        page = await images.images_of_thread(tx, USER, thread, limit=3, offset=3)
         assert [(job, image.id) for job, image in page] == expected[3:6]
-        assert await history.images_of_thread(tx, USER + 1, thread, limit=100) == []
+        assert await images.images_of_thread(tx, USER + 1, thread, limit=100) == []
 
 
 async def test_the_work_of_threads_is_counted(database: Database) -> None:
@@ -153,7 +152,7 @@ async def test_the_work_of_threads_is_counted(database: Database) -> None:
         other = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="dogs", at=NOW)
         for status, exact, ended in (
             (JobStatus.DELIVERED, True, True),
-            (JobStatus.KEPT, False, True),
+            (JobStatus.UNDELIVERED, False, True),
             (JobStatus.DELETED, True, True),
             (JobStatus.WORKING, True, False),
             (JobStatus.LAPSED, True, None),
@@ -169,9 +168,11 @@ async def test_the_work_of_threads_is_counted(database: Database) -> None:
                 await ledger.capture(tx, submission, amount=4000, exact=exact, raw_amount=4000, at=NOW)
                 await add_image(tx, submission)
                 await add_image(tx, submission, 1)
-        done = await thread_work.work_in(tx, [one, other])
-    assert done[one] == Work(jobs=3, unfinished=1, kept=1, images=4, spent=12_000, estimated=4000, held=5000)
-    assert done[other] == Work()
+        done = await threads.totals(tx, [one, other])
+    assert done[one] == ThreadTotals(
+        jobs=3, unfinished=1, undelivered=1, images=4, spent=12_000, estimated=4000, held=5000
+    )
+    assert done[other] == ThreadTotals()
 
 
 async def test_a_thread_goes_with_its_jobs_and_the_ledger_stays(database: Database) -> None:
@@ -183,11 +184,11 @@ async def test_a_thread_goes_with_its_jobs_and_the_ledger_stays(database: Databa
             submission = await add_submission(tx, job)
             await add_image(tx, submission)
             await hold(tx, submission)
-        assert await thread_work.delete_thread(tx, one, USER + 1) is None
-        assert await thread_work.delete_thread(tx, 999, USER) is None
+        assert await threads.delete_thread(tx, one, USER + 1) is None
+        assert await threads.delete_thread(tx, 999, USER) is None
         assert await count(tx, tables.jobs) == 2
         await tx.execute(update(tables.images).values(preview=tables.images.c.file + "-small"))
-        assert await thread_work.delete_thread(tx, one, USER) == ["1-0.png", "1-0.png-small"]
+        assert await threads.delete_thread(tx, one, USER) == ["1-0.png", "1-0.png-small"]
         assert await count(tx, tables.jobs) == await count(tx, tables.images) == 1
         assert await count(tx, tables.ledger) == 2
         assert await threads.get_thread(tx, one, USER) is None
@@ -245,12 +246,12 @@ async def test_a_preview_is_recorded_once_and_only_beside_its_file(database: Dat
         assert [image.id for image in await images.without_preview(tx, (0, 0), before=NOW + 1, limit=9)] == [one]
         assert await images.set_preview(tx, one, "one.webp")
         assert not await images.set_preview(tx, one, "again.webp")
-        await jobs.forget_files(tx, [other])
+        await images.forget_files(tx, [other])
         assert not await images.set_preview(tx, other, "other.webp")
         assert await images.without_preview(tx, (0, 0), before=NOW + 2, limit=9) == []
-        assert await jobs.image_files(tx) == {f"{submission}-0.png", "one.webp"}
+        assert await images.image_files(tx) == {f"{submission}-0.png", "one.webp"}
         assert await images.old_previews(tx, NOW + 1, limit=9) == [], "it would only be made once more"
-        await jobs.forget_files(tx, [one])
+        await images.forget_files(tx, [one])
         assert [image.id for image in await images.old_previews(tx, NOW + 1, limit=9)] == [one]
         assert await images.old_previews(tx, NOW, limit=9) == []
         await images.forget_previews(tx, [one])

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from storage import ledger, privacy, server_settings, spending, state, tables, threads, user_settings
+from storage import ledger, privacy, settings, tables, threads
 from storage.database import AsyncConnection, Database
-from storage.jobs import JobStatus
 from storage.reconcile import reconcile
+from storage.records import JobStatus
 from tests.storage.rows import NOW, SERVER, USER, add_done, add_image, add_job, add_submission, count
 
 OTHER = USER + 1
@@ -40,7 +40,7 @@ async def test_what_admins_did_about_a_person_is_theirs_to_know_and_by_whom_is_n
     async with database.write() as tx:
         for about in (USER, OTHER):
             details = {"subject": "user", "id": str(about), "credits": 5}
-            await server_settings.note(tx, server_id=SERVER, user_id=OTHER, what="limit", details=details, at=NOW)
+            await settings.log_act(tx, server_id=SERVER, user_id=OTHER, what="limit", details=details, at=NOW)
         (act,) = (await privacy.everything(tx, USER))["admin_log"]
         assert act["details"]["credits"] == 5
         assert "user_id" not in act
@@ -51,7 +51,7 @@ async def test_everything_there_is_on_a_person_is_found(database: Database) -> N
     async with database.write() as tx:
         await live(tx, USER, "walrus")
         await live(tx, OTHER, "heron")
-        await user_settings.put(tx, USER, {"text": "walrus"}, at=NOW)
+        await settings.set_user(tx, USER, {"text": "walrus"}, at=NOW)
         await ledger.grant(tx, user_id=USER, server_id=SERVER, amount=10, note="for the walrus", at=NOW)
     async with database.read() as connection:
         found = await privacy.everything(connection, USER)
@@ -75,14 +75,14 @@ async def test_what_was_deleted_leaves_no_trace_in_the_files(database: Database,
                 who = chance.choice([(USER, "walrus"), (OTHER, "heron")])
                 await live(tx, *who, number=chance.randrange(900))
     async with database.write() as tx:
-        await user_settings.put(tx, USER, {"text": "walrus"}, at=NOW)
+        await settings.set_user(tx, USER, {"text": "walrus"}, at=NOW)
         await ledger.grant(tx, user_id=USER, server_id=SERVER, amount=10, note="for the walrus", at=NOW)
     async with database.write() as tx:
-        theirs = await privacy.belongings(tx, USER)
+        theirs = await privacy.summary(tx, USER)
         files = await privacy.delete_all(tx, USER, due_at=LATER)
         assert len(files) == theirs.images == theirs.jobs
         assert all("walrus" in name for name in files)
-        assert not (await privacy.belongings(tx, USER)).anything
+        assert not (await privacy.summary(tx, USER)).anything
         due = await privacy.compact_due(tx)
     assert due is not None
     assert await database.compact()
@@ -125,7 +125,7 @@ async def test_jobs_that_run_are_counted(database: Database) -> None:
         for status in JobStatus:
             job_id = await add_job(tx, status=status)
             await add_submission(tx, job_id)
-        assert (await privacy.belongings(tx, USER)).running == 2
+        assert (await privacy.summary(tx, USER)).unfinished == 2
 
 
 async def test_amounts_go_over_to_nobody_when_the_time_is_over(database: Database) -> None:
@@ -134,18 +134,18 @@ async def test_amounts_go_over_to_nobody_when_the_time_is_over(database: Databas
         await live(tx, OTHER, "heron")
         await privacy.delete_all(tx, USER, due_at=LATER)
         everybody = await ledger.totals(tx)
-        assert await privacy.make_anonymous(tx, LATER - 1) == 0
+        assert await privacy.anonymise(tx, LATER - 1) == 0
         assert (await ledger.totals(tx, user_id=USER)).spent == 6000
         # They came back before the time was over, which does not mix the two lives.
         await live(tx, USER, "newt")
-        assert await privacy.make_anonymous(tx, LATER) == 1
+        assert await privacy.anonymise(tx, LATER) == 1
         assert (await ledger.totals(tx, user_id=USER)).spent == 6000
         assert (await ledger.totals(tx)).spent == everybody.spent + 6000
         nobody = set((await tx.execute(select(tables.ledger.c.user_id))).scalars()) - {USER, OTHER}
         assert len(nobody) == 1
         assert max(nobody) < 0
         assert (await reconcile(tx)).differences == []
-        assert await privacy.make_anonymous(tx, LATER) == 0
+        assert await privacy.anonymise(tx, LATER) == 0
 
 
 async def test_who_leaves_twice_is_forgotten_once_at_the_later_time(database: Database) -> None:
@@ -154,8 +154,8 @@ async def test_who_leaves_twice_is_forgotten_once_at_the_later_time(database: Da
         await privacy.delete_all(tx, USER, due_at=LATER)
         await live(tx, USER, "newt")
         await privacy.delete_all(tx, USER, due_at=LATER - 5)
-        assert await privacy.make_anonymous(tx, LATER - 1) == 0
-        assert await privacy.make_anonymous(tx, LATER) == 1
+        assert await privacy.anonymise(tx, LATER - 1) == 0
+        assert await privacy.anonymise(tx, LATER) == 1
         assert (await ledger.totals(tx, user_id=USER)).captures == 0
 
 
@@ -163,19 +163,4 @@ async def test_who_never_spent_anything_leaves_nothing_behind(database: Database
     async with database.write() as tx:
         await privacy.delete_all(tx, USER, due_at=LATER)
         assert await count(tx, tables.departures) == 0
-        assert await state.get(tx, "compact due")
-
-
-async def test_spending_is_told_by_time_engine_and_thread(database: Database) -> None:
-    async with database.write() as tx:
-        for _ in range(2):
-            await live(tx, USER, "walrus")
-        await live(tx, OTHER, "heron")
-        span = {"user_id": USER, "since": NOW - 10, "until": NOW + 1}
-        assert await spending.by_time(tx, **span, step=10) == [spending.Spent(NOW, 12_000, 0)]
-        assert await spending.by_engine(tx, **span) == [("aithriving/core", 12_000)]
-        assert await spending.by_thread(tx, **span, limit=1) == [("walrus 0", 6000)]
-        assert await spending.first_spent(tx, user_id=USER) == NOW
-        before = {"user_id": USER, "since": NOW - 10, "until": NOW}
-        assert await spending.by_time(tx, **before, step=10) == []
-        assert await spending.by_engine(tx, **before) == []
+        assert await settings.get_state(tx, "compact due")

@@ -8,27 +8,30 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from storage import history, images, jobs, ledger, lineage, submissions, thread_work, threads, tidying
+from storage import images, jobs, ledger, retention, submissions, threads
 from storage.database import AsyncConnection, Database
-from storage.history import Wanted
-from storage.jobs import UNFINISHED, JobStatus, SubmissionStatus
+from storage.jobs import JobFilter
+from storage.records import UNFINISHED, JobStatus, SubmissionStatus
 
 Ask = Callable[[AsyncConnection], Awaitable[Any]]
 
 QUEUED, SUBMITTING, RENDERING = SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING
 
 HOT: dict[str, tuple[Ask, str]] = {
-    "queued": (lambda conn: jobs.queued(conn, due=[1, 2], limit=10), "ix_submissions_status_created_at"),
-    "next_attempts": (jobs.next_attempts, "ix_submissions_status_created_at"),
-    "with_status": (lambda conn: jobs.with_status(conn, (SUBMITTING, RENDERING)), "ix_submissions_status_created_at"),
+    "queued": (lambda conn: submissions.queued(conn, due=[1, 2], limit=10), "ix_submissions_status_created_at"),
+    "next_attempts": (submissions.next_attempts, "ix_submissions_status_created_at"),
+    "with_status": (
+        lambda conn: submissions.with_status(conn, (SUBMITTING, RENDERING)),
+        "ix_submissions_status_created_at",
+    ),
     "jobs_with_status": (lambda conn: jobs.jobs_with_status(conn, (JobStatus.READY,)), "ix_jobs_status_user_id"),
     "unfinished_jobs": (lambda conn: jobs.unfinished_jobs(conn, 1), "ix_jobs_status_user_id (status=? AND user_id=?)"),
-    "durations": (lambda conn: jobs.durations(conn, "an engine"), "ix_submissions_engine_finished_at"),
-    "submissions_of": (lambda conn: jobs.submissions_of(conn, 1), "(job_id=?)"),
-    "images_of": (lambda conn: jobs.images_of(conn, 1), "(submission_id=?)"),
-    "events_of": (lambda conn: jobs.events_of(conn, 1), "ix_events_submission_id"),
-    "children": (lambda conn: lineage.children(conn, 1), "ix_jobs_parent_id (parent_id=?)"),
-    "unfinished_of_message": (lambda conn: lineage.unfinished_of_message(conn, 1), "ix_jobs_status_user_id (status=?)"),
+    "durations": (lambda conn: submissions.durations(conn, "an engine"), "ix_submissions_engine_finished_at"),
+    "submissions_of": (lambda conn: submissions.submissions_of(conn, 1), "(job_id=?)"),
+    "images_of": (lambda conn: images.images_of(conn, 1), "(submission_id=?)"),
+    "events_of": (lambda conn: submissions.events_of(conn, 1), "ix_events_submission_id"),
+    "children": (lambda conn: jobs.children(conn, 1), "ix_jobs_parent_id (parent_id=?)"),
+    "unfinished_of_message": (lambda conn: jobs.unfinished_of_message(conn, 1), "ix_jobs_status_user_id (status=?)"),
     "get_job": (lambda conn: jobs.get_job(conn, 1), "INTEGER PRIMARY KEY (rowid=?)"),
     "old_images": (lambda conn: images.old_images(conn, 1, kept_before=1), "ix_images_created_at (created_at<?)"),
     "spent_and_held by user": (
@@ -57,7 +60,7 @@ HOT: dict[str, tuple[Ask, str]] = {
         "ledger USING INDEX sqlite_autoindex_ledger_1 (submission_id=?)",
     ),
     "with_costs": (
-        lambda conn: jobs.with_costs(conn, [1]),
+        lambda conn: submissions.with_costs(conn, [1]),
         "ledger USING INDEX sqlite_autoindex_ledger_1 (submission_id=?)",
     ),
     "current_thread": (lambda conn: threads.current_thread(conn, 1, 1), "(user_id=? AND place_id=?)"),
@@ -70,19 +73,19 @@ HOT: dict[str, tuple[Ask, str]] = {
         "COVERING INDEX ix_threads_user_id_place_id_updated_at (user_id=? AND place_id=?)",
     ),
     "history": (
-        lambda conn: history.jobs_of(conn, 1, Wanted("fox", "an engine"), limit=4, offset=8),
+        lambda conn: jobs.jobs_of(conn, 1, JobFilter("fox", "an engine"), limit=4, offset=8),
         "ix_jobs_user_id_created_at (user_id=?)",
     ),
     "history of a thread": (
-        lambda conn: history.jobs_of(conn, 1, Wanted("fox", "an engine", 1), limit=4, offset=8),
+        lambda conn: jobs.jobs_of(conn, 1, JobFilter("fox", "an engine", 1), limit=4, offset=8),
         "_id=?)",
     ),
-    "count_jobs": (lambda conn: history.count_jobs(conn, 1, Wanted("fox")), "ix_jobs_user_id_created_at (user_id=?)"),
+    "count_jobs": (lambda conn: jobs.count_jobs(conn, 1, JobFilter("fox")), "ix_jobs_user_id_created_at (user_id=?)"),
     "images_of_thread": (
-        lambda conn: history.images_of_thread(conn, 1, 1, limit=6, offset=6),
+        lambda conn: images.images_of_thread(conn, 1, 1, limit=6, offset=6),
         "ix_jobs_thread_id (thread_id=?)",
     ),
-    "work_in": (lambda conn: thread_work.work_in(conn, [1, 2]), "ix_jobs_thread_id (thread_id=?)"),
+    "work_in": (lambda conn: threads.totals(conn, [1, 2]), "ix_jobs_thread_id (thread_id=?)"),
     "old_previews": (lambda conn: images.old_previews(conn, 1), "ix_images_preview_created_at (created_at<?)"),
     "without_preview": (
         lambda conn: images.without_preview(conn, (1, 1), before=2, limit=1),
@@ -92,7 +95,7 @@ HOT: dict[str, tuple[Ask, str]] = {
 }
 MOVES: dict[str, tuple[Ask, str]] = {
     "move_submission": (
-        lambda tx: jobs.move_submission(tx, 1, QUEUED, SUBMITTING, at=1, why=""),
+        lambda tx: submissions.move_submission(tx, 1, QUEUED, SUBMITTING, at=1, why=""),
         "INTEGER PRIMARY KEY (rowid=?)",
     ),
     "move_job": (
@@ -100,9 +103,9 @@ MOVES: dict[str, tuple[Ask, str]] = {
         "INTEGER PRIMARY KEY (rowid=?)",
     ),
     "settle_job": (lambda tx: jobs.settle_job(tx, 1, 1), "INTEGER PRIMARY KEY (rowid=?)"),
-    "delete_thread": (lambda tx: thread_work.delete_thread(tx, 1, 1), "INTEGER PRIMARY KEY (rowid=?)"),
-    "forget_tokens": (lambda tx: tidying.forget_tokens(tx, 1), "ix_jobs_token_expires_at"),
-    "forget_jobs": (lambda tx: tidying.forget_jobs(tx, 1, limit=1), "ix_jobs_ended_at (ended_at<?)"),
+    "delete_thread": (lambda tx: threads.delete_thread(tx, 1, 1), "INTEGER PRIMARY KEY (rowid=?)"),
+    "erase_tokens": (lambda tx: retention.erase_tokens(tx, 1), "ix_jobs_token_expires_at"),
+    "delete_jobs": (lambda tx: retention.delete_jobs(tx, 1, limit=1), "ix_jobs_ended_at (ended_at<?)"),
     "end_free": (
         lambda tx: submissions.end_free(tx, UNFINISHED, SubmissionStatus.UNKNOWN, at=1, why="", problems=[]),
         "ix_submissions_status_created_at (status=?)",

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, event, insert, update
 
-from storage import jobs, ledger, reconcile, submissions, tables, tidying
+from storage import ledger, reconcile, retention, submissions, tables
 from storage.database import AsyncConnection, Database
-from storage.jobs import UNFINISHED, JobStatus, SubmissionStatus
 from storage.ledger import Totals
 from storage.reconcile import Beyond, Standing
+from storage.records import UNFINISHED, JobStatus, SubmissionStatus
 from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission
 
 ENGINE = "aithriving/core"
@@ -27,7 +27,7 @@ async def put(tx: AsyncConnection, status: SubmissionStatus, job: JobStatus, *, 
     id_ = await add_submission(tx, job_id)
     await ledger.hold(tx, ledger.Hold(id_, ENGINE, 6000), user_id=USER, server_id=server_id, at=NOW)
     if status is not QUEUED:
-        await jobs.move_submission(tx, id_, QUEUED, status, at=NOW + 5, why="a test")
+        await submissions.move_submission(tx, id_, QUEUED, status, at=NOW + 5, why="a test")
     if status is DONE:
         await ledger.capture(tx, id_, amount=7500, exact=True, raw_amount=7500, at=NOW)
     elif status not in UNFINISHED:
@@ -41,7 +41,7 @@ async def put_one_of_each(tx: AsyncConnection) -> None:
     await put(tx, RENDERING, JobStatus.WORKING, server_id=None)
     await put(tx, DONE, JobStatus.DELIVERED)
     await put(tx, FAILED, JobStatus.READY)
-    await put(tx, UNKNOWN, JobStatus.KEPT)
+    await put(tx, UNKNOWN, JobStatus.UNDELIVERED)
     await ledger.grant(tx, user_id=USER, server_id=SERVER, amount=1000, note=None, at=NOW)
     await ledger.adjust(tx, user_id=USER, server_id=None, amount=-500, note=None, at=NOW)
 
@@ -95,7 +95,7 @@ async def test_the_entries_of_what_was_forgotten_still_agree(database: Database)
         await put_one_of_each(tx)
         await submissions.end_free(tx, UNFINISHED, UNKNOWN, at=NOW, why="", problems=[])
         await tx.execute(update(tables.jobs).values(status=JobStatus.DELIVERED.value, ended_at=NOW))
-        assert await tidying.forget_jobs(tx, NOW + 1, limit=9) == 5
+        assert await retention.delete_jobs(tx, NOW + 1, limit=9) == 5
         books = await reconcile.reconcile(tx)
     assert (books.submissions, books.entries, books.differences) == (0, 13, [])
 

@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
-from storage import jobs, ledger, reconcile, state, threads
+from storage import jobs, ledger, reconcile, settings, threads
+from storage import submissions as submission_rows
 from storage.database import Database, StorageError, migrate
-from storage.jobs import ENDED, JobStatus, SubmissionStatus
+from storage.errors import Fault
 from storage.migrations import known_versions, upgrade
+from storage.records import ENDED, DeliveryReason, JobStatus, SubmissionStatus
 from storage.sqlite import backups as copies
 from storage.sqlite import connection as sqlite
 from storage.sqlite import restore
 from storage.sqlite.restore import Restored
+from tests.doubles.texts import fails
 from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission, address
 from tests.storage.test_database import damage
 
@@ -47,7 +50,7 @@ async def put(database: Database, job: JobStatus, *statuses: SubmissionStatus) -
             id_ = await add_submission(tx, job_id, position=position, engine="core")
             await ledger.hold(tx, ledger.Hold(id_, "core", 6000), user_id=USER, server_id=SERVER, at=NOW)
             if status is not QUEUED:
-                await jobs.move_submission(tx, id_, QUEUED, status, at=NOW, why="a test")
+                await submission_rows.move_submission(tx, id_, QUEUED, status, at=NOW, why="a test")
             if status is DONE:
                 await ledger.capture(tx, id_, amount=6000, exact=True, raw_amount=6000, at=NOW)
     return job_id
@@ -57,14 +60,14 @@ async def remember(path: Path, value: int) -> None:
     """Something by which a database is told from another."""
     database = await Database.open(address(path))
     async with database.write() as tx:
-        await state.put(tx, "value", value)
+        await settings.set_state(tx, "value", value)
     await database.close()
 
 
 async def remembered(path: Path) -> object:
     database = await Database.open(address(path))
     async with database.read() as conn:
-        value = await state.get(conn, "value")
+        value = await settings.get_state(conn, "value")
     await database.close()
     return value
 
@@ -90,26 +93,23 @@ async def test_nothing_in_an_old_copy_is_ever_paid_for_again(database: Database,
 
     again = await Database.open(address(path))
     async with again.read() as conn:
-        submissions = await jobs.submissions_of(conn, working)
+        submissions = await submission_rows.submissions_of(conn, working)
         assert [one.status for one in submissions] == [UNKNOWN, UNKNOWN, UNKNOWN, DONE]
         assert [one.problems for one in submissions] == [TOLD, TOLD, TOLD, None]
-        assert [event.why for event in await jobs.events_of(conn, working)][-3:] == ["restored"] * 3
-        assert await jobs.with_status(conn, set(SubmissionStatus) - ENDED) == []
+        assert [event.why for event in await submission_rows.events_of(conn, working)][-3:] == ["restored"] * 3
+        assert await submission_rows.with_status(conn, set(SubmissionStatus) - ENDED) == []
         assert (await ledger.totals(conn)).in_flight == 0
         found = {job.id: job for job in await jobs.jobs_with_status(conn, list(JobStatus))}
         assert {id_: job.status for id_, job in found.items()} == {
             working: JobStatus.READY,
-            ready: JobStatus.KEPT,
+            ready: JobStatus.UNDELIVERED,
             proposed: JobStatus.LAPSED,
             delivered: JobStatus.DELIVERED,
         }
         assert {job.interaction_token for job in found.values()} == {None}
         # What was shown since the copy was made is not written over.
         assert found[working].message_id is None
-        assert (found[ready].message_id, found[ready].delivery_note) == (
-            77,
-            "kept: put back from a copy, and may have been shown before",
-        )
+        assert (found[ready].message_id, found[ready].delivery_reasons) == (77, (DeliveryReason.RESTORED,))
         assert (await reconcile.reconcile(conn)).differences == []
     await again.close()
 
@@ -120,7 +120,7 @@ async def test_what_was_there_is_kept_with_what_stood_in_its_log_only(path: Path
     # As a bot that was killed leaves it: the last commit is in the log.
     database = await Database.open(address(path))
     async with database.write() as tx:
-        await state.put(tx, "value", 2)
+        await settings.set_state(tx, "value", 2)
     beside = {file: await asyncio.to_thread(file.read_bytes) for file in (path, path.with_name(f"{path.name}-wal"))}
     await database.close()
     for file, data in beside.items():
@@ -202,32 +202,32 @@ def foreign(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("spoil", "fault"),
     [
-        (lambda path: path.unlink(), "There is no file"),
-        (lambda path: path.write_bytes(b""), "is empty"),
-        (lambda path: path.write_bytes(b"a letter to my aunt " * 100), "is not a database"),
-        (damage, "damaged"),
-        (broken_keys, "damaged"),
-        (newer, "newer version"),
-        (foreign, "another program"),
+        (lambda path: path.unlink(), Fault.FILE_MISSING),
+        (lambda path: path.write_bytes(b""), Fault.COPY_EMPTY),
+        (lambda path: path.write_bytes(b"a letter to my aunt " * 100), Fault.NOT_A_DATABASE),
+        (damage, Fault.COPY_DAMAGED),
+        (broken_keys, Fault.COPY_DAMAGED),
+        (newer, Fault.NEWER_VERSION),
+        (foreign, Fault.OTHER_PROGRAM),
     ],
 )
 async def test_a_copy_that_is_no_good_changes_nothing(
-    path: Path, copy: Path, spoil: Callable[[Path], object], words: str
+    path: Path, copy: Path, spoil: Callable[[Path], object], fault: Fault
 ) -> None:
     await remember(path, 1)
     await backup(path, copy)
     await remember(path, 2)
     await asyncio.to_thread(spoil, copy)
-    with pytest.raises(StorageError, match=words):
+    with fails(fault):
         await put_back(path, copy)
     assert await remembered(path) == 2
     assert await names(path.parent) == ["copies", path.name]
 
 
 async def test_the_database_is_no_copy_of_itself(path: Path) -> None:
-    with pytest.raises(StorageError, match="present database itself"):
+    with fails(Fault.COPY_IS_THE_DATABASE):
         await put_back(path, path)
 
 
@@ -255,11 +255,11 @@ async def test_a_database_that_somebody_has_open_is_not_replaced(
 ) -> None:
     monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0)
     async with database.write() as tx:
-        await state.put(tx, "value", 2)
+        await settings.set_state(tx, "value", 2)
     await backup(path, copy)
     async with database.read() as conn:
-        await state.get(conn, "value")
-        with pytest.raises(StorageError, match="locked by another program"):
+        await settings.get_state(conn, "value")
+        with fails(Fault.LOCKED):
             await put_back(path, copy)
     assert await remembered(path) == 2
 

@@ -15,23 +15,25 @@ from typing import Any, cast
 import discord
 import pytest
 
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import ImagineOptions
 from bot.jobs.limits import Limits
-from bot.jobs.service import Actions
-from bot.jobs.store import Jobs
+from bot.jobs.new_jobs import NewJobs
+from bot.jobs.service import JobService
+from bot.jobs.store import JobStore
 from bot.jobs.worker import Worker
-from bot.people.user_settings import Personal
+from bot.people.user_settings import UserSettingsStore
+from bot.servers.settings import Servers
 from bot.ui.cards.layout import Card
 from bot.ui.client import Easel
 from bot.ui.delivery import progress as delivery_module
-from bot.ui.delivery.images import Upload
+from bot.ui.delivery.attachments import Upload
 from bot.ui.delivery.messages import Messages
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from storage.database import Database
 from storage.images import ImageFiles
-from storage.jobs import Job
 from storage.pools import Pools
+from storage.records import Job
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider
 
@@ -141,11 +143,11 @@ class Post:
     clock: SkippingClock
     provider: ScriptedProvider
     discord: Answers
-    jobs: Jobs
+    jobs: JobStore
     worker: Worker
-    actions: Actions
-    delivery: Delivery
-    personal: Personal
+    actions: JobService
+    delivery: JobCards
+    personal: UserSettingsStore
     running: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def imagine(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
@@ -185,11 +187,22 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
     await files.prepare()
     provider, answers, limits = ScriptedProvider(), Answers(), Limits()
     monkeypatch.setattr(delivery_module, "Messages", lambda _: answers)
-    jobs = Jobs(database, {"scripted": provider}, limits, clock)
-    delivery = Delivery(jobs=jobs, files=files, clock=clock)
+    jobs = JobStore(database, {"scripted": provider}, clock, kept_days=365)
+    delivery = JobCards(jobs=jobs, files=files, clock=clock)
     worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
-    actions = Actions(jobs=jobs, worker=worker, files=files, clock=clock)
-    personal = Personal(database, jobs.engines, next(iter(jobs.engines)), clock)
+    engine = next(iter(jobs.engines))
+    actions = JobService(
+        store=jobs,
+        new_jobs=NewJobs(jobs, limits, clock),
+        worker=worker,
+        clock=clock,
+        servers=Servers(database, limits, clock),
+        defaults=lambda _: (),
+        ask_above=lambda _: None,
+        default_engine=engine,
+        changed=delivery.changed,
+    )
+    personal = UserSettingsStore(database, jobs.engines, engine, clock)
     delivery.attach(cast("Easel", SimpleNamespace(actions=actions, personal=personal)))
     made = Post(database, files, clock, provider, answers, jobs, worker, actions, delivery, personal)
     yield made

@@ -7,23 +7,6 @@ import asyncio
 from bot.ui.ack_first import Rush
 
 
-async def test_the_loop_goes_round_between_two_turns() -> None:
-    rush, seen = Rush(), list[str]()
-
-    async def other() -> None:
-        while seen.count("turn") < 20:
-            seen.append("other")
-            await asyncio.sleep(0)
-
-    async def one() -> None:
-        await rush.turn()
-        seen.append("turn")
-
-    await asyncio.gather(*(one() for _ in range(20)), other())
-    first = seen.index("turn")
-    assert "turn turn" not in " ".join(seen[first:])
-
-
 async def test_work_waits_until_all_are_answered() -> None:
     rush, seen, answers = Rush(patience=60), list[str](), [asyncio.Event() for _ in range(5)]
 
@@ -41,25 +24,6 @@ async def test_work_waits_until_all_are_answered() -> None:
         answer.set()
     await asyncio.gather(*tasks)
     assert seen == ["answered"] * 5 + ["worked on"] * 5
-
-
-async def test_all_who_waited_begin_their_work_one_a_turn_of_the_loop() -> None:
-    rush, seen = Rush(patience=60), list[str]()
-
-    async def one() -> None:
-        await rush.calm()
-        seen.append("work")
-
-    with rush.unanswered():
-        tasks = [asyncio.create_task(one()) for _ in range(20)]
-        for _ in range(5):
-            await asyncio.sleep(0)
-        assert not seen
-    while seen.count("work") < 20:
-        seen.append("other")
-        await asyncio.sleep(0)
-    await asyncio.gather(*tasks)
-    assert "work work" not in " ".join(seen)
 
 
 async def test_it_waits_no_longer_than_its_patience() -> None:

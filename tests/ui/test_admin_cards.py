@@ -1,35 +1,48 @@
-"""The cards of admins: within Discord's limits at their fullest, and harmless whatever stands in them."""
+"""The cards of spending, limits and rules: within Discord's limits at their fullest, and harmless."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from discord.ui import LayoutView
 
-from bot.domain.periods import Period, Span
+from bot.domain.periods import ALL_TIME, Period, Span
 from bot.domain.rules import Rules
 from bot.jobs.circuit_breaker import Outage
 from bot.jobs.limits import CreditLimit, InForce, LimitKind, Limits, LimitUse
 from bot.jobs.provider_text import as_stored
 from bot.providers.errors import Reason
-from bot.servers.report_pages import ReportPage
-from bot.servers.reports import PersonReport, Running, UsageReport
+from bot.servers.reports import CreditsReport, PersonReport, ReportPage, Running, Step, Timeline, UsageReport
 from bot.servers.settings import MemberLimits
-from bot.servers.timeline import Bar
-from bot.text import VERBATIM
-from bot.ui.cards.quotas import member_card, quotas_card
-from bot.ui.cards.server import log_card, rules_card
-from bot.ui.cards.usage import ALT_AT_MOST, Names, person_card, report_card, report_chart, running_card
+from bot.text import VERBATIM, t
+from bot.ui.cards.server import log_card, member_card, quotas_card, rules_card, subject_text
+from bot.ui.cards.usage import (
+    ALT_AT_MOST,
+    DELETED_USER,
+    EXTRA,
+    JOBS_AT_A_TIME,
+    LEFT,
+    NOTHING_MADE,
+    ON_HOLD,
+    SPENT_ESTIMATED,
+    Names,
+    credits_card,
+    credits_chart,
+    person_card,
+    report_card,
+    report_chart,
+    running_card,
+)
 from bot.ui.cards.wording import units
 from bot.ui.charts import in_words
 from bot.ui.page_buttons import TURNS, PageButton
-from storage.jobs import SubmissionStatus
 from storage.ledger import Balance
-from storage.quotas import Quota, Subject
-from storage.reports import DAY, By, Figures, Line
-from storage.running import Request
-from storage.server_settings import AdminAct
-from tests.doubles.cards import everything, said
+from storage.records import SubmissionStatus
+from storage.reports import DAY, By, Figures, Line, Request, Spent
+from storage.settings import AdminAct, Quota, Subject
+from tests.doubles.cards import check, everything, said
+from tests.doubles.texts import shows
 
 HUGE = 10**12
 NAUGHTY = "@everyone <@1> [x](https://evil.example)\n# big"
@@ -56,7 +69,7 @@ def fits(card: LayoutView) -> None:
 
 
 def report(by: By, lines: tuple[Line, ...], name: str = "2026-01-15..2026-02-14") -> UsageReport:
-    bars = tuple(Bar(number * DAY, (number + 1) * DAY, HUGE, HUGE) for number in range(31))
+    bars = tuple(Spent(number * DAY, HUGE, HUGE) for number in range(92))
     limits = (
         CreditLimit(LimitKind.SERVER, HUGE, Period.MONTH),
         CreditLimit(LimitKind.SERVER_MONTHLY, 0, Period.MONTH),
@@ -66,11 +79,12 @@ def report(by: By, lines: tuple[Line, ...], name: str = "2026-01-15..2026-02-14"
         span=Span(1, 2, name),
         by=by,
         everywhere=True,
-        page=ReportPage(FIGURES, lines, count=5000, number=250, bars=bars),
+        page=ReportPage(FIGURES, lines, count=5000, number=250, timeline=Timeline(Step.DAY, bars, 92 * DAY)),
         uses=tuple(LimitUse(limit, HUGE, HUGE) for limit in limits),
     )
 
 
+@pytest.mark.usefixtures("any_language")
 def test_a_report_fits_at_its_fullest() -> None:
     keys: dict[By, list[int | str | None]] = {
         By.USER: [2**62 + number for number in range(10)],
@@ -87,11 +101,11 @@ def test_a_report_fits_at_its_fullest() -> None:
         assert "@everyone" not in said(report_card(full, NAMES, chart=None)).replace("\\@everyone", "")
     empty = replace(report(By.USER, ()), page=ReportPage(Figures(), (), count=0, number=1))
     assert report_chart(empty, NAMES) is None
-    assert "Nobody has made an image" in said(report_card(empty, NAMES, chart=None))
+    assert shows(said(report_card(empty, NAMES, chart=None)), NOTHING_MADE)
 
 
 def test_somebody_who_left_is_no_mention() -> None:
-    assert "somebody who left: " in said(report_card(report(By.USER, (Line(-5, FIGURES),)), NAMES, chart=None))
+    assert f"{DELETED_USER}: " in said(report_card(report(By.USER, (Line(-5, FIGURES),)), NAMES, chart=None))
 
 
 def request(number: int, status: SubmissionStatus) -> Request:
@@ -113,6 +127,7 @@ def request(number: int, status: SubmissionStatus) -> Request:
     )
 
 
+@pytest.mark.usefixtures("any_language")
 def test_what_runs_and_what_failed_fits_at_its_fullest() -> None:
     requests = tuple(request(number, list(SubmissionStatus)[number % 3]) for number in range(500))
     outages = tuple(Outage("p", NAUGHTY, 60.0, 10**12, 5, Reason.BROKEN) for _ in range(9))
@@ -133,6 +148,7 @@ def test_what_runs_and_what_failed_fits_at_its_fullest() -> None:
     fits(person_card(person, NAMES))
 
 
+@pytest.mark.usefixtures("any_language")
 def test_limits_and_rules_fit_at_their_fullest() -> None:
     quotas = [Quota(Subject.SERVER, credits=HUGE), *(Quota(Subject.USER, 2**62 + n, HUGE, 10, 9) for n in range(999))]
     fits(quotas_card(quotas, Period.MONTH, Limits(HUGE, HUGE, HUGE)))
@@ -150,11 +166,12 @@ def test_limits_and_rules_fit_at_their_fullest() -> None:
     ids = tuple(2**62 + number for number in range(50))
     words = tuple(f"{NAUGHTY}{number}"[:40] for number in range(100))
     rules = Rules(channels=ids, roles=ids, engines=("e" * 90,) * 20, refused=words, restricted=words, log_channel=5)
-    card = rules_card(rules, [f"In <#{2**62}> I lack everything that there is to lack." for _ in range(20)])
+    card = rules_card(rules, [t("In <#{channel:plain}> I need everything.", channel=2**62) for _ in range(20)])
     fits(card)
     assert "\n# big" not in said(card)
 
 
+@pytest.mark.usefixtures("any_language")
 def test_the_log_fits_at_its_fullest_and_has_no_power() -> None:
     details = {"subject": "user", "id": str(2**62), "amount": HUGE, "note": NAUGHTY * 9}
     acts = [AdminAct(number, 1, 2**62, "quota grant", details, 10**12) for number in range(20)]
@@ -163,4 +180,52 @@ def test_the_log_fits_at_its_fullest_and_has_no_power() -> None:
     card = log_card(acts)
     fits(card)
     assert "\n# big" not in said(card)
-    assert "everybody" in said(log_card([AdminAct(1, 1, 1, "quota set", {"subject": "default", "credits": 5}, 5)]))
+    everyone = subject_text(Quota(Subject.DEFAULT))
+    assert str(everyone) in said(log_card([AdminAct(1, 1, 1, "quota set", {"subject": "default", "credits": 5}, 5)]))
+
+
+def test_credits_are_shown_with_what_is_left() -> None:
+    report = CreditsReport(
+        span=Span(None, None, ALL_TIME),
+        totals=Figures(exact=18_000, estimated=1200),
+        timeline=Timeline(Step.DAY, tuple(Spent(day * DAY, 6000 * day, 400) for day in range(3)), 3 * DAY),
+        in_flight=5000,
+        engines=(Line("a/b", Figures(exact=7200)), Line("gone/away", Figures(exact=12_000))),
+        threads=(("*light*houses", 19_200),),
+        limits=(LimitUse(CreditLimit(LimitKind.USER_DAILY, 20_000, Period.DAY), 12_200, DAY),),
+        grants=Balance(100_000, 60_000),
+        jobs=5,
+        images=None,
+    )
+    chart = credits_chart(report)
+    assert chart is not None
+    assert chart.line == 20
+    card = credits_card(report, names={"a/b": "The B"}, chart=chart)
+    check(card)
+    left = LEFT[LimitKind.USER_DAILY](left=7800, limit=20_000, period=Period.DAY.this, resets=f"<t:{DAY // 1000}:R>")
+    for words in (
+        SPENT_ESTIMATED(spent=19_200, estimated=1200),
+        ON_HOLD(held=5000),
+        left,
+        EXTRA(left=40_000, given=100_000),
+        JOBS_AT_A_TIME(count=5),
+        t("The B: {spent:credits}", spent=7200),
+        t("gone/away: {spent:credits}", spent=12_000),
+        t("\\*light\\*houses: {spent:credits}", spent=19_200),
+    ):
+        assert shows(said(card), words)
+    crowd = replace(report, engines=(Line("e" * 90, FIGURES),) * 300, threads=(("*" * 500, 1),) * 8)
+    check(credits_card(crowd, names={}, chart=None))
+    nothing = replace(report, totals=Figures(), timeline=None, engines=(), threads=())
+    assert credits_chart(nothing) is None
+
+
+def test_a_limit_a_day_is_drawn_only_across_days() -> None:
+    daily = (LimitUse(CreditLimit(LimitKind.SERVER_USER, 20_000, Period.DAY), 0, DAY),)
+    for step, line in ((Step.HOUR, None), (Step.DAY, 20), (Step.MONTH, None)):
+        report = CreditsReport(
+            Span(1, 2, "x"), FIGURES, Timeline(step, (Spent(0, 1, 1),), 2), 0, (), (), daily, None, jobs=1, images=1
+        )
+        chart = credits_chart(report)
+        assert chart is not None
+        assert chart.line == line

@@ -8,23 +8,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.domain.form_data import draft_of
 from bot.domain.money import Price
-from bot.domain.periods import Period
-from bot.domain.requests import ImagineOptions
-from bot.jobs.limits import CreditLimit, LimitKind, LimitUse
-from bot.jobs.results import Detailed
+from bot.domain.options import OPTIONS, SEED, ImagineOptions
+from bot.jobs.results import JobDetails
 from bot.jobs.store import CANCELLED
 from bot.jobs.submission import MISSING_IMAGES
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import Size, WeightedText
-from bot.servers.spending import CreditsView, Step
-from bot.ui.cards.credits import credits_card, credits_chart
+from bot.text import Text
+from bot.ui.cards import details
+from bot.ui.cards import job as cards
 from bot.ui.cards.details import details_card
-from bot.ui.cards.engines import engine_card, engines_card
+from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, engine_card, engines_card
 from bot.ui.cards.help import SUBJECTS, help_card, subject_card
 from bot.ui.cards.job import ShownImage, cost_text, failure_card, result_card, waiting_card
 from bot.ui.cards.job_text import alt_text
@@ -33,10 +32,7 @@ from bot.ui.cards.proposal import lapsed_card, proposal_card
 from bot.ui.cards.server import value_text
 from bot.ui.cards.wording import units
 from bot.ui.forms import EditForm
-from storage.jobs import Event, JobStatus, SubmissionStatus
-from storage.ledger import Balance
-from storage.records import EventReason
-from storage.spending import Spent
+from storage.records import DeliveryMethod, DeliveryReason, Event, EventReason, JobStatus, SubmissionStatus
 from tests.doubles.cards import check, everything, labels, said
 from tests.doubles.engines import ENGINES
 from tests.doubles.texts import shows
@@ -86,12 +82,20 @@ def many(prompt: str, sentence: str) -> JobView:
         progress=Progress(queue_position=12345, percent=100, expected_at=NOW, fetching=False),
         engines=(),
         quoted_exactly=False,
-        of=job(resumed_at=NOW, delivery_note=sentence, parent_id=11, user_id=2**63 - 1, id=10**17),
+        of=job(
+            resumed_at=NOW,
+            delivered_by=DeliveryMethod.DIRECT_MESSAGE,
+            delivery_reasons=tuple(DeliveryReason),
+            parent_id=11,
+            user_id=2**63 - 1,
+            id=10**17,
+        ),
     )
 
 
+@pytest.mark.usefixtures("any_language")
 @pytest.mark.slow
-@settings(max_examples=20)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(prompts, prompts)
 def test_the_fullest_cards_are_within_the_limits(prompt: str, sentence: str) -> None:
     shown = many(prompt, sentence)
@@ -116,7 +120,7 @@ def test_the_fullest_cards_are_within_the_limits(prompt: str, sentence: str) -> 
         result_card(shown, images, notes=["<@1>, this took longer than its first card could wait."]),
         failure_card(shown, notes=["This could not be shown in <#1>."]),
         details_card(
-            Detailed(
+            JobDetails(
                 shown,
                 mine=True,
                 events=events,
@@ -141,59 +145,59 @@ def test_what_was_typed_never_ends_the_line_it_stands_in(prompt: str) -> None:
 
 def test_a_waiting_card_says_place_price_and_who_asked() -> None:
     card = waiting_card(view(submission(held=6000), progress=Progress(queue_position=3)))
-    assert said(card).split("\n") == [
-        "a lighthouse",
-        "-# Brush · 512x512",
-        "**Waiting to be sent** · number 3 in the queue",
-        "-# 6 credits held, the exact price · for <@7>",
-    ]
+    first, settings, happening, price = said(card).split("\n")
+    assert (first, settings) == ("a lighthouse", "-# Brush · 512x512")
+    assert happening == f"**{cards.SUBMISSION_STATUS[SubmissionStatus.QUEUED]}** · {cards.IN_QUEUE(position=3)}"
+    assert price == f"-# {cards.EXACT_HOLD(held=6000)} · {cards.FOR(person='<@7>')}"
     assert labels(card) == ["Cancel"]
 
 
 @pytest.mark.parametrize(
     ("status", "progress", "words"),
     [
-        (SubmissionStatus.QUEUED, Progress(queue_position=1), "**Waiting to be sent** · next in the queue"),
-        (SubmissionStatus.SUBMITTING, Progress(), "**Sent to the image service**"),
-        (SubmissionStatus.RENDERING, Progress(), "**Rendering**"),
-        (SubmissionStatus.RENDERING, Progress(percent=40), "**Rendering**\n▰▰▰▰▱▱▱▱▱▱▱▱ 40 %"),
+        (SubmissionStatus.QUEUED, Progress(queue_position=1), cards.NEXT_IN_QUEUE()),
+        (SubmissionStatus.SUBMITTING, Progress(), cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]()),
+        (SubmissionStatus.RENDERING, Progress(), cards.SUBMISSION_STATUS[SubmissionStatus.RENDERING]()),
+        (SubmissionStatus.RENDERING, Progress(percent=40), "▰▰▰▰▱▱▱▱▱▱▱▱ 40 %"),
         (
             SubmissionStatus.RENDERING,
             Progress(expected_at=NOW + 12_400),
-            f"**Rendering** · usually ready <t:{(NOW + 10_000) // 1000}:R>",
+            cards.USUALLY_READY(when=f"<t:{(NOW + 10_000) // 1000}:R>"),
         ),
-        (SubmissionStatus.RENDERING, Progress(overdue=True), "**Rendering** · taking longer than usual"),
-        (SubmissionStatus.RENDERING, Progress(fetching=True), "**Fetching the images**"),
+        (SubmissionStatus.RENDERING, Progress(overdue=True), cards.OVERDUE()),
+        (SubmissionStatus.RENDERING, Progress(fetching=True), cards.FETCHING()),
     ],
 )
-def test_what_is_happening_is_said_in_words(status: SubmissionStatus, progress: Progress, words: str) -> None:
+def test_progress_is_said_in_words(status: SubmissionStatus, progress: Progress, words: Text | str) -> None:
     card = waiting_card(view(submission(status=status, held=6000), progress=progress))
-    assert words in said(card)
+    assert str(words) in said(card)
     assert labels(card) == (["Cancel"] if status is SubmissionStatus.QUEUED else [])
 
 
 def test_what_was_sent_before_does_not_wait_as_if_it_was_not() -> None:
     lost = submission(status=SubmissionStatus.QUEUED, held=6000, sendings=1)
-    assert "**Waiting to be sent**" not in said(waiting_card(view(lost)))
+    spoken = said(waiting_card(view(lost)))
+    assert shows(spoken, cards.SENT_AGAIN)
+    assert not shows(spoken, cards.SUBMISSION_STATUS[SubmissionStatus.QUEUED])
 
 
 def test_a_job_whose_provider_is_not_set_up_says_so_and_can_be_cancelled() -> None:
     sent = replace(submission(status=SubmissionStatus.RENDERING, held=6000), provider_missing=True)
     card = waiting_card(view(sent))
-    assert "**Waiting for the image service**" in said(card)
-    assert "scripted is switched off here" in said(card)
+    assert shows(said(card), cards.PROVIDER_MISSING)
+    assert shows(said(card), cards.PROVIDER_OFF(providers=["scripted"]))
     assert labels(card) == ["Cancel"]
 
 
 def test_once_it_is_rendered_nothing_is_guessed_any_more() -> None:
     rendering = submission(status=SubmissionStatus.RENDERING, held=6000)
     spoken = said(waiting_card(view(rendering, progress=Progress(percent=99, expected_at=NOW, fetching=True))))
-    assert "**Fetching the images**\n-#" in spoken
+    assert f"**{cards.FETCHING}**\n-#" in spoken
 
 
 def test_a_provider_that_is_busy_is_named_as_the_reason_to_wait() -> None:
     waiting = submission(status=SubmissionStatus.QUEUED, attempts=1, next_attempt_at=NOW + 5000)
-    assert f"busy or away, next try <t:{NOW // 1000 + 5}:R>" in said(waiting_card(view(waiting)))
+    assert shows(said(waiting_card(view(waiting))), cards.RETRY(when=f"<t:{NOW // 1000 + 5}:R>"))
 
 
 def test_several_requests_are_counted_by_what_became_of_them() -> None:
@@ -205,20 +209,24 @@ def test_several_requests_are_counted_by_what_became_of_them() -> None:
             submission(4, SubmissionStatus.FAILED),
         )
     )
-    assert "**1 of 4 done** · 1 rendering · 1 waiting · 1 failed (free)" in said(card)
-    assert "6 spent, 12 credits held" in said(card)
+    spoken = said(card)
+    assert shows(spoken, cards.DONE_OF(done=1, all=4))
+    for status in (SubmissionStatus.RENDERING, SubmissionStatus.QUEUED, SubmissionStatus.FAILED):
+        assert f"{cards.SUBMISSION_STATUS[status]}: 1" in spoken
+    assert shows(spoken, cards.EXACT_HOLD(held=12_000))
     assert "4 images" in said(card)
 
 
 def test_an_estimate_is_marked_before_and_after() -> None:
     before = waiting_card(view(submission(held=2000), quoted_exactly=False))
-    assert "2 credits held, an estimate" in said(before)
-    done = submission(status=SubmissionStatus.DONE, captured=1200, exact=False, images=[image(1)])
-    assert "about 1.2 credits (estimate)" in said(result_card(view(done), []))
+    assert shows(said(before), cards.ESTIMATED_HOLD(held=2000))
+    done = view(submission(status=SubmissionStatus.DONE, captured=1200, exact=False, images=[image(1)]))
+    assert "1.2 credits" in cost_text(done) != "1.2 credits"
+    assert cost_text(done) in said(result_card(done, []))
 
 
 def test_a_restart_is_not_hidden() -> None:
-    assert "Picked up again after a restart." in said(waiting_card(view(of=job(resumed_at=NOW))))
+    assert shows(said(waiting_card(view(of=job(resumed_at=NOW)))), cards.RESUMED)
 
 
 def result_view(**known: Any) -> JobView:
@@ -238,7 +246,8 @@ def result_view(**known: Any) -> JobView:
 def test_a_result_shows_the_images_with_what_they_are_and_cost() -> None:
     shown = result_view(spoiler=True)
     card = result_card(shown, [ShownImage(shown.images[0], "easel-12-1.png")])
-    assert said(card) == "a lighthouse\n-# Brush · 512x512 · plain · seed 7 · 9 s · 6 credits · for <@7>"
+    facts = f"Brush · 512x512 · plain · seed 7 · 9 s · 6 credits · {cards.FOR(person='<@7>')}"
+    assert said(card) == f"a lighthouse\n-# {facts}"
     assert labels(card) == ["Again", "New seed", "Edit", "Details", "Delete"]
     (gallery,) = [part for part in everything(card) if part["type"] == 12]
     (item,) = gallery["items"]
@@ -256,8 +265,8 @@ def test_what_was_done_to_the_images_is_said() -> None:
     first, second = shown.images
     spoken = said(result_card(shown, [ShownImage(first, "1.webp", reencoded=True), ShownImage(second, "2.png")]))
     assert shows(spoken, MISSING_IMAGES(count=1, asked=3))
-    assert "blurred or held back image 2." in spoken
-    assert "Re-encoded to fit what can be sent here: image 1. The original is kept." in spoken
+    assert shows(spoken, cards.FILTERED(count=1, numbers=["2"]))
+    assert shows(spoken, cards.REENCODED(count=1, numbers=["1"]))
 
 
 def test_a_partly_failed_job_says_what_failed_and_that_it_was_free() -> None:
@@ -265,8 +274,9 @@ def test_a_partly_failed_job_says_what_failed_and_that_it_was_free() -> None:
     failed = [submission(number, SubmissionStatus.FAILED, told="The words were refused.") for number in (2, 3)]
     dropped = submission(4, SubmissionStatus.CANCELLED, told=CANCELLED())
     spoken = said(result_card(view(done, *failed, dropped), []))
-    assert "2 of 4 requests failed and were free: The words were refused." in spoken
-    assert "1 of 4 requests cancelled, not charged." in spoken
+    requests = cards.requests_text(4)
+    assert shows(spoken, cards.SOME_FAILED(number=2, requests=requests, reason="The words were refused."))
+    assert shows(spoken, cards.SOME_CANCELLED(number=1, requests=requests))
 
 
 def test_alt_text_is_the_prompt_of_that_very_image() -> None:
@@ -281,14 +291,14 @@ def test_alt_text_is_the_prompt_of_that_very_image() -> None:
 
 def test_a_failure_says_what_happened_and_that_it_was_free_once() -> None:
     failed = submission(status=SubmissionStatus.FAILED, told="The service is away.")
-    assert "The service is away.\nNothing was charged." in said(failure_card(view(failed)))
+    assert f"The service is away.\n{cards.NOT_CHARGED}" in said(failure_card(view(failed)))
     assert labels(failure_card(view(failed))) == ["Again", "Edit", "Details", "Delete"]
 
 
 def test_a_cancelled_job_is_not_called_a_failure() -> None:
     spoken = said(failure_card(view(submission(status=SubmissionStatus.CANCELLED, told=CANCELLED()))))
-    assert "**Cancelled.**\nNothing was charged." in spoken
-    assert "No image" not in spoken
+    assert f"**{cards.CANCELLED}**\n{cards.NOT_CHARGED}" in spoken
+    assert not shows(spoken, cards.NOT_MADE)
 
 
 def test_details_show_settings_cost_requests_and_steps() -> None:
@@ -299,20 +309,24 @@ def test_details_show_settings_cost_requests_and_steps() -> None:
         Event(3, 1, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING, NOW + 1000, EventReason.ACCEPTED),
     ]
     card = details_card(
-        Detailed(shown, mine=True, events=events, parent=11, children=(13, 14), hidden=0, kept_until=NOW)
+        JobDetails(shown, mine=True, events=events, parent=11, children=(13, 14), hidden=0, kept_until=NOW)
     )
     assert labels(card) == ["Made from job 11", "Led to job 13", "Led to job 14"]
     spoken = said(card)
+    done, sent = (cards.SUBMISSION_STATUS[status] for status in (SubmissionStatus.DONE, SubmissionStatus.SUBMITTING))
     for words in (
-        "**Job 12** · about to be shown",
-        "Engine and settings: Brush · 512x512 · 30 steps · seed 7",
-        "Cost: 6 credits",
-        "Thread: lighthouses",
-        "1\\. done · seed 7 · 6 credits · waited 0.1 s, accepted after 1 s, made in 8 s",
+        str(details.SETTINGS(settings="Brush · 512x512 · 30 steps · seed 7")),
+        str(details.EXACT_COST(cost="6 credits")),
+        str(details.THREAD(title="lighthouses")),
+        f"1\\. {done} · seed 7 · 6 credits · ",
         "```/imagine prompt:a lighthouse```",
-        f"-# <t:{NOW // 1000}:T> sent",
+        f"-# <t:{NOW // 1000}:T> {sent}",
     ):
         assert words in spoken
+    headline = details.HEADLINE(
+        job=12, status=cards.JOB_STATUS[JobStatus.READY], person="<@7>", when=f"<t:{NOW // 1000}:f>"
+    )
+    assert shows(spoken, headline)
 
 
 def test_an_engine_that_is_gone_is_named_by_its_id() -> None:
@@ -326,9 +340,9 @@ def test_the_engines_are_listed_with_what_they_take_and_cost() -> None:
     card = engines_card(ENGINES.values(), lambda _: Price(400, 2000, exact=False), default="pencil/core")
     check(card)
     spoken = said(card)
-    assert "**Pencil Core** · used where you name none" in spoken
-    assert "0.4 to 2 credits an image, an estimate · pencil/basic-1.6" in spoken
-    assert "steps 10 to 50, seed, guidance 0 to 35 and sampler" in spoken
+    assert f"**Pencil Core** · {DEFAULT}" in spoken
+    assert f"{ESTIMATED_PRICE(price='0.4 to 2 credits')} · pencil/basic-1.6" in spoken
+    assert f"{OPTIONS['steps'].label} 10 to 50, {SEED.label}, {OPTIONS['guidance'].label} 0 to 35" in spoken
     assert "1024x1024 (square)" in spoken
 
 
@@ -363,39 +377,6 @@ def test_a_cost_is_told_before_during_and_after(submissions: tuple[SubmissionVie
     assert cost_text(view(*submissions)) == told
 
 
-def test_credits_are_told_with_what_is_left() -> None:
-    view = CreditsView(
-        name="this month",
-        step=Step.DAY,
-        spent=tuple(Spent(NOW + day * 86_400_000, 6000 * day, 400) for day in range(3)),
-        until=NOW + 3 * 86_400_000,
-        in_flight=5000,
-        by_engine=(("a/b", 7200), ("gone/away", 12_000)),
-        by_thread=(("*light*houses", 19_200),),
-        limits=(LimitUse(CreditLimit(LimitKind.USER_DAILY, 20_000, Period.DAY), 12_200, NOW + 86_400_000),),
-        grants=Balance(100_000, 60_000),
-        jobs=5,
-        images=None,
-    )
-    chart = credits_chart(view)
-    assert chart is not None
-    assert chart.line == 20
-    card = credits_card(view, names={"a/b": "The B"}, chart=chart)
-    check(card)
-    for words in (
-        "**19.2 credits, 1.2 of it estimated**",
-        "In flight: 5 credits",
-        "Left of your limit for today: 7.8 of 20 credits",
-        "40 credits left of 100",
-        "The B: 7.2 credits",
-        "gone/away: 12 credits",
-        "\\*light\\*houses: 19.2 credits",
-    ):
-        assert words in said(card)
-    crowd = replace(view, by_engine=(("e" * 90, 1),) * 300, by_thread=(("*" * 500, 1),) * 8)
-    check(credits_card(crowd, names={}, chart=None))
-
-
 def test_help_fits_with_the_longest_ids() -> None:
     def mention(name: str) -> str:
         return f"</{name}:{2**63}>"
@@ -407,6 +388,7 @@ def test_help_fits_with_the_longest_ids() -> None:
         check(subject_card(subject, mention, manages=True))
 
 
+@pytest.mark.usefixtures("any_language")
 def test_one_engine_fits_with_all_that_it_takes() -> None:
     check(engine_card(ENGINES["easel/xl"], Price(400, 2000, exact=False), default=True))
     crowded = replace(ENGINE, name="*" * 200, styles=("x" * 90,) * 400, samplers=("_" * 90,) * 400)

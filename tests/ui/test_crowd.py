@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-from bot.ui.delivery.progress import EDITS_AT_ONCE, Delivery
+from bot.ui.delivery.progress import EDITS_AT_ONCE, JobCards
 from tests.doubles.clock import SkippingClock
 
 
 async def test_a_thousand_cards_after_a_restart_do_not_crowd_out_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    delivery = Delivery(jobs=cast("Any", None), files=cast("Any", None), clock=SkippingClock())
+    delivery = JobCards(jobs=cast("Any", None), files=cast("Any", None), clock=SkippingClock())
     begun: list[int] = []
     full, go_on = asyncio.Event(), asyncio.Event()
     done = 0

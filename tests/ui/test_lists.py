@@ -11,32 +11,31 @@ import pytest
 
 from bot.domain.money import Price
 from bot.errors import UserError
-from bot.jobs.history import JOBS_A_PAGE, HistoryEntry, HistoryPage
+from bot.jobs.results import JOBS_A_PAGE, HistoryEntry, HistoryPage
+from bot.jobs.view import Page, PreviewedImage
 from bot.people.threads import (
     IMAGES_A_PAGE,
     THREADS_A_PAGE,
-    Page,
-    Picture,
     ThreadGallery,
     ThreadList,
     ThreadView,
 )
+from bot.text import t
 from bot.ui.attached_files import Sheet
 from bot.ui.cards.engines import engines_card
 from bot.ui.cards.history import history_card
 from bot.ui.cards.threads import delete_question, gallery_card, threads_card
 from bot.ui.cards.wording import units
-from bot.ui.delivery.links import SHOWN_PRIVATELY, jump_url
-from bot.ui.delivery.methods import Step
 from bot.ui.pages import digest, history_id, wanted_of
-from storage.history import Wanted
-from storage.jobs import JobStatus, SubmissionStatus
-from storage.thread_work import Work
-from storage.threads import Thread
+from storage.jobs import JobFilter
+from storage.records import DeliveryMethod, JobStatus, SubmissionStatus
+from storage.threads import Thread, ThreadTotals
 from tests.doubles.views import ENGINE, NOW, image, job, request, submission, view
 
 WORST = "*_~`|\\[]()<@&>" * 200
-BIG = Work(jobs=10**6, unfinished=1, kept=10**6, images=10**7, spent=10**12, estimated=10**11, held=10**9)
+BIG = ThreadTotals(
+    jobs=10**6, unfinished=1, undelivered=10**6, images=10**7, spent=10**12, estimated=10**11, held=10**9
+)
 
 
 def walk(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -71,9 +70,10 @@ def entry(number: int, prompt: str, status: JobStatus = JobStatus.DELIVERED, **k
         number, SubmissionStatus.DONE, asked=request(prompt), images=pictures, captured=10**9, exact=False
     )
     shown = view(done, prompt=prompt, title=prompt, of=job(status, id=10**17 + number, private=True, **known))
-    return HistoryEntry(shown, Picture(pictures[0], b"small"), kept_until=5)
+    return HistoryEntry(shown, PreviewedImage(pictures[0], b"small"), kept_until=5)
 
 
+@pytest.mark.usefixtures("any_language")
 def test_many_engines_are_all_there_by_pages_with_their_ids() -> None:
     crowd = [
         replace(ENGINE, id=f"scripted/number-{number:02}-of-many", name="*" * 200, styles=("x" * 90,) * 40)
@@ -92,20 +92,22 @@ def test_many_engines_are_all_there_by_pages_with_their_ids() -> None:
     judged(Sheet(engines_card(endless, lambda _: Price(1, 2, exact=False), default="")))
 
 
+@pytest.mark.usefixtures("any_language")
 @pytest.mark.parametrize("prompt", ["a fox", WORST, "🦊" * 900])
-@pytest.mark.parametrize("status", [JobStatus.DELIVERED, JobStatus.KEPT, JobStatus.WORKING])
+@pytest.mark.parametrize("status", [JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.WORKING])
 def test_a_full_page_of_the_history_fits(prompt: str, status: JobStatus) -> None:
-    note = Step.DM.value
-    entries = tuple(entry(number, prompt, status, delivery_note=note) for number in range(1, JOBS_A_PAGE + 1))
-    wanted = Wanted(words="x" * 50, engine="an engine", thread_id=10**17)
+    by = DeliveryMethod.DIRECT_MESSAGE
+    entries = tuple(entry(number, prompt, status, delivered_by=by) for number in range(1, JOBS_A_PAGE + 1))
+    wanted = JobFilter(words="x" * 50, engine="an engine", thread_id=10**17)
     page = HistoryPage(wanted, Page(99_999, 199_999), 10**6, entries, thread_title=None)
     parts = judged(history_card(page, engine=prompt))
     labels = [part.get("label") for part in parts if part["type"] == 2]
-    assert labels.count("Again") == JOBS_A_PAGE
-    assert labels.count("Show") == (JOBS_A_PAGE if status is JobStatus.KEPT else 0)
-    assert labels[-2:] == ["Newer", "Older"]
+    assert labels.count(str(t("Again"))) == JOBS_A_PAGE
+    assert labels.count(str(t("Show"))) == (JOBS_A_PAGE if status is JobStatus.UNDELIVERED else 0)
+    assert labels[-2:] == [str(t("Newer")), str(t("Older"))]
 
 
+@pytest.mark.usefixtures("any_language")
 @pytest.mark.parametrize("title", ["foxes", WORST[:100], "🦊" * 100])
 def test_a_full_page_of_threads_fits(title: str) -> None:
     threads = tuple(
@@ -113,10 +115,13 @@ def test_a_full_page_of_threads_fits(title: str) -> None:
         for number in range(THREADS_A_PAGE)
     )
     parts = judged(threads_card(ThreadList(threads, Page(1, 200), 1000)))
-    assert [part["label"] for part in parts if part["type"] == 2] == ["Open"] * THREADS_A_PAGE + ["Newer", "Older"]
+    assert [part["label"] for part in parts if part["type"] == 2] == [
+        str(t(label)) for label in ["Open"] * THREADS_A_PAGE + ["Newer", "Older"]
+    ]
     judged(Sheet(delete_question(threads[0])))
 
 
+@pytest.mark.usefixtures("any_language")
 @pytest.mark.parametrize("prompt", ["a fox", WORST, "🦊" * 900])
 def test_a_full_gallery_fits(prompt: str) -> None:
     entries = [entry(number, prompt) for number in range(1, IMAGES_A_PAGE + 1)]
@@ -131,14 +136,14 @@ def test_a_full_gallery_fits(prompt: str) -> None:
 @pytest.mark.parametrize(
     "wanted",
     [
-        Wanted(),
-        Wanted(words="a: b:c"),
-        Wanted(thread_id=7),
-        Wanted(engine="a/b"),
-        Wanted(words="Straße", engine="a/b", thread_id=10**17),
+        JobFilter(),
+        JobFilter(words="a: b:c"),
+        JobFilter(thread_id=7),
+        JobFilter(engine="a/b"),
+        JobFilter(words="Straße", engine="a/b", thread_id=10**17),
     ],
 )
-def test_a_button_carries_what_is_wanted(wanted: Wanted) -> None:
+def test_a_button_carries_what_is_wanted(wanted: JobFilter) -> None:
     rest = history_id(3, wanted).removeprefix("page:history:3:")
     assert wanted_of(rest, ["a/a", "a/b"]) == wanted
 
@@ -147,28 +152,6 @@ def test_what_was_never_made_is_refused() -> None:
     for rest in ("", "1", "x::", ":zz:", f":{digest('gone')}:"):
         with pytest.raises(UserError):
             wanted_of(rest, ["a/b"])
-
-
-@pytest.mark.parametrize(
-    ("known", "url"),
-    [
-        ({}, "https://discord.com/channels/10/100/1000"),
-        ({"server_id": None}, "https://discord.com/channels/@me/100/1000"),
-        ({"delivery_note": Step.POST.value}, "https://discord.com/channels/10/100/1000"),
-        ({"delivery_note": f"{Step.DM.value}, since x"}, "https://discord.com/channels/@me/100/1000"),
-        ({"delivery_note": Step.DM.value, "private": True}, "https://discord.com/channels/@me/100/1000"),
-        ({"private": True}, None),
-        ({"message_id": None}, None),
-        ({"delivery_note": SHOWN_PRIVATELY}, None),
-        ({"status": JobStatus.KEPT, "delivery_note": "kept: the card was deleted"}, None),
-        (
-            {"status": JobStatus.KEPT, "delivery_note": f"{Step.BOT_EDIT.value}, without the images"},
-            "https://discord.com/channels/10/100/1000",
-        ),
-    ],
-)
-def test_a_link_leads_to_where_it_stands_or_there_is_none(known: dict[str, Any], url: str | None) -> None:
-    assert jump_url(job(**{"status": JobStatus.DELIVERED, **known})) == url
 
 
 def test_a_page_is_always_one_that_there_is() -> None:

@@ -1,90 +1,92 @@
-"""Each answer of Discord's leads to the way that the design says."""
+"""Each answer of Discord's leads to the delivery method that the design says."""
 
 from __future__ import annotations
 
 import pytest
 
 from bot.ui.delivery import methods
-from bot.ui.delivery.methods import LEFT, Reason, Step
-from storage.jobs import Job
+from bot.ui.delivery.methods import BOT_EDIT, DIRECT_MESSAGE, NEW_MESSAGE, NEXT_AFTER, TOKEN
+from storage.records import DeliveryMethod, DeliveryReason, Job
 from tests.doubles.views import NOW, job
 from tests.ui.conftest import refused
 
 
 @pytest.mark.parametrize(
-    ("step", "status", "code", "why"),
+    ("method", "status", "code", "why"),
     [
-        (Step.TOKEN, 401, 50027, Reason.TOKEN_OVER),
-        (Step.TOKEN, 401, 0, Reason.TOKEN_OVER),
-        (Step.TOKEN, 404, 10015, Reason.TOKEN_OVER),
-        (Step.TOKEN, 404, 10008, Reason.MESSAGE_GONE),
-        (Step.BOT_EDIT, 404, 10008, Reason.MESSAGE_GONE),
-        (Step.BOT_EDIT, 404, 10003, Reason.PLACE_GONE),
-        (Step.POST, 404, 10004, Reason.PLACE_GONE),
-        (Step.BOT_EDIT, 403, 50001, Reason.NOT_ALLOWED),
-        (Step.POST, 403, 50013, Reason.NOT_ALLOWED),
-        (Step.DM, 403, 50007, Reason.NO_DMS),
-        (Step.DM, 403, 50001, Reason.NO_DMS),
-        (Step.DM, 404, 10013, Reason.NO_DMS),
-        (Step.TOKEN, 403, 50013, Reason.NO_FILES),
-        (Step.BOT_EDIT, 403, 50013, Reason.NO_FILES),
-        (Step.TOKEN, 403, 400001, Reason.NO_FILES),
-        (Step.POST, 400, 20009, Reason.NO_FILES),
-        (Step.TOKEN, 400, 40005, Reason.TOO_LARGE),
-        (Step.BOT_EDIT, 413, 0, Reason.TOO_LARGE),
-        (Step.BOT_EDIT, 403, 50005, Reason.REFUSED),
-        (Step.TOKEN, 400, 50035, Reason.REFUSED),
-        (Step.TOKEN, 500, 0, None),
-        (Step.TOKEN, 429, 0, None),
-        (Step.BOT_EDIT, 401, 0, None),
+        (TOKEN, 401, 50027, DeliveryReason.TOKEN_EXPIRED),
+        (TOKEN, 401, 0, DeliveryReason.TOKEN_EXPIRED),
+        (TOKEN, 404, 10015, DeliveryReason.TOKEN_EXPIRED),
+        (TOKEN, 404, 10008, DeliveryReason.MESSAGE_GONE),
+        (BOT_EDIT, 404, 10008, DeliveryReason.MESSAGE_GONE),
+        (BOT_EDIT, 404, 10003, DeliveryReason.PLACE_GONE),
+        (NEW_MESSAGE, 404, 10004, DeliveryReason.PLACE_GONE),
+        (BOT_EDIT, 403, 50001, DeliveryReason.NOT_ALLOWED),
+        (NEW_MESSAGE, 403, 50013, DeliveryReason.NOT_ALLOWED),
+        (DIRECT_MESSAGE, 403, 50007, DeliveryReason.NO_DMS),
+        (DIRECT_MESSAGE, 403, 50001, DeliveryReason.NO_DMS),
+        (DIRECT_MESSAGE, 404, 10013, DeliveryReason.NO_DMS),
+        (TOKEN, 403, 50013, DeliveryReason.NO_FILES),
+        (BOT_EDIT, 403, 50013, DeliveryReason.NO_FILES),
+        (TOKEN, 403, 400001, DeliveryReason.NO_FILES),
+        (NEW_MESSAGE, 400, 20009, DeliveryReason.NO_FILES),
+        (TOKEN, 400, 40005, DeliveryReason.TOO_LARGE),
+        (BOT_EDIT, 413, 0, DeliveryReason.TOO_LARGE),
+        (BOT_EDIT, 403, 50005, DeliveryReason.REFUSED),
+        (TOKEN, 400, 50035, DeliveryReason.REFUSED),
+        (TOKEN, 500, 0, None),
+        (TOKEN, 429, 0, None),
+        (BOT_EDIT, 401, 0, None),
     ],
 )
-def test_a_refusal_has_a_reason(step: Step, status: int, code: int, why: Reason | None) -> None:
-    assert methods.reason(step, refused(status, code)) is why
+def test_a_refusal_has_a_reason(method: DeliveryMethod, status: int, code: int, why: DeliveryReason | None) -> None:
+    assert methods.reason_of(method, refused(status, code)) is why
 
 
 @pytest.mark.parametrize(
     ("why", "left"),
     [
-        (Reason.TOKEN_OVER, [Step.BOT_EDIT, Step.POST, Step.DM]),
-        (Reason.MESSAGE_GONE, []),
-        (Reason.PLACE_GONE, [Step.DM]),
-        (Reason.NOT_ALLOWED, [Step.DM]),
-        (Reason.NOT_PRESENT, [Step.DM]),
-        (Reason.NO_FILES, [Step.DM]),
-        (Reason.NO_DMS, []),
-        (Reason.MAYBE_POSTED, []),
+        (DeliveryReason.TOKEN_EXPIRED, [BOT_EDIT, NEW_MESSAGE, DIRECT_MESSAGE]),
+        (DeliveryReason.MESSAGE_GONE, []),
+        (DeliveryReason.PLACE_GONE, [DIRECT_MESSAGE]),
+        (DeliveryReason.NOT_ALLOWED, [DIRECT_MESSAGE]),
+        (DeliveryReason.NOT_PRESENT, [DIRECT_MESSAGE]),
+        (DeliveryReason.NO_FILES, [DIRECT_MESSAGE]),
+        (DeliveryReason.NO_DMS, []),
+        (DeliveryReason.MAYBE_POSTED, []),
     ],
 )
-def test_a_reason_leaves_these_ways(why: Reason, left: list[Step]) -> None:
+def test_a_reason_leaves_these_methods(why: DeliveryReason, left: list[DeliveryMethod]) -> None:
     later = methods.PUBLIC[1:]
-    assert [step for step in later if step in LEFT[why]] == left
+    assert [method for method in later if method in NEXT_AFTER[why]] == left
 
 
-def test_every_reason_is_in_the_table() -> None:
-    assert set(LEFT) == set(Reason)
+def test_every_reason_that_a_method_can_fail_for_is_in_the_table() -> None:
+    assert set(NEXT_AFTER) == set(DeliveryReason) - {DeliveryReason.RESTORED, DeliveryReason.OTHER}
 
 
 def test_what_is_private_never_goes_to_a_channel() -> None:
-    assert methods.ladder(job(private=True)) == (Step.TOKEN, Step.DM)
-    assert methods.ladder(job()) == tuple(Step)
+    assert methods.methods_of(job(private=True)) == (TOKEN, DIRECT_MESSAGE)
+    assert methods.methods_of(job()) == methods.PUBLIC
 
 
 @pytest.mark.parametrize(
-    ("step", "known", "why"),
+    ("method", "known", "why"),
     [
-        (Step.TOKEN, job(), None),
+        (TOKEN, job(), None),
         # Whether it is over is for Discord to say: its clock and the machine's need not agree.
-        (Step.TOKEN, job(token_expires_at=NOW - 900_000), None),
-        (Step.TOKEN, job(interaction_token=None), Reason.TOKEN_OVER),
-        (Step.TOKEN, job(message_id=None), Reason.MESSAGE_UNKNOWN),
-        (Step.BOT_EDIT, job(), None),
-        (Step.BOT_EDIT, job(message_id=None), Reason.MESSAGE_UNKNOWN),
-        (Step.BOT_EDIT, job(bot_present=False), Reason.NOT_PRESENT),
-        (Step.POST, job(message_id=None), None),
-        (Step.POST, job(bot_present=False), Reason.NOT_PRESENT),
-        (Step.DM, job(bot_present=False, message_id=None, interaction_token=None), None),
+        (TOKEN, job(token_expires_at=NOW - 900_000), None),
+        (TOKEN, job(interaction_token=None), DeliveryReason.TOKEN_EXPIRED),
+        (TOKEN, job(message_id=None), DeliveryReason.MESSAGE_UNKNOWN),
+        (BOT_EDIT, job(), None),
+        (BOT_EDIT, job(message_id=None), DeliveryReason.MESSAGE_UNKNOWN),
+        (BOT_EDIT, job(bot_present=False), DeliveryReason.NOT_PRESENT),
+        (NEW_MESSAGE, job(message_id=None), None),
+        (NEW_MESSAGE, job(bot_present=False), DeliveryReason.NOT_PRESENT),
+        (DIRECT_MESSAGE, job(bot_present=False, message_id=None, interaction_token=None), None),
     ],
 )
-def test_a_way_that_is_known_to_be_closed_is_not_tried(step: Step, known: Job, why: Reason | None) -> None:
-    assert methods.closed(step, known) is why
+def test_a_method_that_is_known_to_fail_is_not_tried(
+    method: DeliveryMethod, known: Job, why: DeliveryReason | None
+) -> None:
+    assert methods.unavailable(method, known) is why

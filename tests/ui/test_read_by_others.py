@@ -16,11 +16,11 @@ from sd_parsers.data import Generators
 
 from bot.providers.base import Ability, Engine, ImageRequest, WeightedText
 from bot.providers.registry import configure
-from bot.ui.delivery.images import Labelled, prepare
-from bot.ui.delivery.parameters_text import parameters
+from bot.ui.delivery.attachments import Labelled, prepare
+from bot.ui.delivery.image_metadata import parameters
 from storage.images import ImageFiles
-from storage.jobs import StoredImage
 from storage.pools import Pools
+from storage.records import StoredImage
 from tests.doubles.uploads import sent
 from tests.doubles.views import image, request
 from tests.providers.workbench import reader

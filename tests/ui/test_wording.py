@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.text import lasted, listed
-from bot.ui.cards.wording import counted, moment, plain, safe, units
+from bot.ui.cards.wording import moment, plain, safe, units
 
 HOSTILE = (
     "**bold** _it_ ~~gone~~ ||spoiler|| `code` ```block```",
@@ -106,7 +106,6 @@ def test_ordinary_words_are_left_alone() -> None:
 
 
 def test_numbers_and_times_are_said_plainly() -> None:
-    assert [counted(1, "image"), counted(2, "image"), counted(1200, "step")] == ["1 image", "2 images", "1,200 steps"]
     assert [listed([]), listed("a"), listed("ab"), listed("abc")] == ["", "a", "a and b", "a, b and c"]
     assert [lasted(0.2), lasted(9.4), lasted(60), lasted(65)] == ["1 s", "9 s", "1 min", "1 min 5 s"]
     assert moment(1_700_000_000_999) == "<t:1700000000:R>"

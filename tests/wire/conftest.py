@@ -13,16 +13,18 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from fakes.discord.constants import Permission
 from fakes.discord.loopback import Discord
-from fakes.discord.model import Channel
+from fakes.discord.model import Channel, Member
 from fakes.discord.people import Person
+from tests.doubles.openapi import discord_schema
 from tests.wire.house import ADDRESSES, House, house
 from tests.wire.smallbot import SmallBot
 
 
 @pytest.fixture
 async def discord() -> AsyncIterator[Discord]:
-    async with Discord() as made:
+    async with Discord(schema=discord_schema()) as made:
         made.server.strict = True
         yield made
     assert [str(one) for one in made.violations] == []
@@ -45,7 +47,7 @@ async def bot(discord: Discord, channel: Channel, monkeypatch: pytest.MonkeyPatc
 
         def ended(task: asyncio.Task[None]) -> None:
             if not made.is_closed():
-                discord.world.pulse.give_up(f"the bot ended: {task}")
+                discord.world.changes.give_up(f"the bot ended: {task}")
 
         running.add_done_callback(ended)
         await discord.gateway.ready()
@@ -77,3 +79,10 @@ async def home(
 @pytest.fixture
 def ada(discord: Discord) -> Person:
     return discord.user("ada")
+
+
+@pytest.fixture
+def admin(home: House, ada: Person) -> Person:
+    assert home.channel.guild is not None
+    home.channel.guild.members[ada.user.id] = Member(ada.user, Permission.ADMINISTRATOR)
+    return ada

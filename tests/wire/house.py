@@ -1,4 +1,22 @@
-"""The real bot in the test's own process, on the loopback Discord, before a stand-in for the image services."""
+"""House: the real bot in the test's process, on the loopback Discord, with the image services' stand-in.
+
+Use it for whatever depends on what Discord really does: rate limits, lost answers, cut connections, order of events,
+requests that Discord would refuse. It is the slowest harness in one process; where Discord only has to be there, take
+the Studio of tests/cogs.
+
+    async def test_a_card_that_was_deleted(home: House, ada: Person) -> None:
+        asked = await home.begun(ada)                # ada ran /imagine, the service has it, the card says so
+        home.discord.delete(await asked.message())   # or home.discord.fail(...), hold(...), cut(...), limit(...)
+        job = await home.done()                      # the service finishes, the bot delivers
+        assert home.shown() == []
+
+* ``home.discord`` is the loopback (fakes/discord/loopback.py), ``home.services`` the stand-in (fakes/services).
+* ``home.clock`` skips waiting. ``home.later(seconds)`` lets time pass for the bot and for interaction tokens.
+* The stand-in renders until ``home.done()``; ``home.only`` is the one message that shows images.
+* The fixture fails the test if the bot logs an ERROR or sends what Discord would refuse.
+
+For a bot that is killed and restarted, use BotProcess (fakes/discord/bot_process.py), as test_process.py does.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +34,15 @@ from discord.http import Route
 from bot import config
 from bot.app import Runtime, assembled, logged_in
 from bot.clock import Clock
-from fakes.discord.calls import Call
+from bot.ui.cards.job import SUBMISSION_STATUS
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
 from fakes.discord.people import Person
+from fakes.discord.requests import Call
 from fakes.discord.seen import Seen, look_at
 from fakes.services import StandIn, flat
-from storage.jobs import Job
+from storage.records import DeliveryMethod, DeliveryReason, Job, JobStatus, SubmissionStatus
 from tests.doubles.clock import SkippingClock
 
 CORE, CORE_ROUTE = "aithriving/core", "aithriving.core"
@@ -79,18 +98,18 @@ class House:
     async def begun(self, person: Person, where: Channel | None = None, **options: Any) -> Handle:
         """A job that was sent to the image service, and whose card says so."""
         asked = await self.ask(person, where, **options)
-        await asked.until(lambda seen: "Sent" in seen.text)
+        await asked.until(lambda seen: str(SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]) in seen.text)
         return asked
 
     def later(self, seconds: float) -> None:
         """So much time passes, for the bot and for what Discord says of the age of interactions."""
-        self.discord.age_of_interactions -= seconds
+        self.discord.world.age_of_interactions -= seconds
         self.clock.reach(seconds)
 
     async def done(self, number: int = 1) -> Job:
         """The pictures are finished, and everything that can be shown is shown. Returns job ``number``."""
         self.services.finish_all()
-        async with asyncio.timeout(self.discord.world.pulse.patience):
+        async with asyncio.timeout(self.discord.world.changes.patience):
             await self.runtime.worker.idle()
         return await self.runtime.jobs.job(number)
 
@@ -148,15 +167,19 @@ ADDRESSES = ((Route, "BASE"), (DiscordWebSocket, "DEFAULT_GATEWAY"))
 """What the bot moves when it logs in to another Discord than Discord's own."""
 
 BY_TOKEN, BY_BOT, BY_POST, BY_DM = (
-    "edited by the interaction's token",
-    "edited by the bot itself",
-    "posted as a new message",
-    "sent as a direct message",
+    DeliveryMethod.TOKEN,
+    DeliveryMethod.BOT_EDIT,
+    DeliveryMethod.NEW_MESSAGE,
+    DeliveryMethod.DIRECT_MESSAGE,
 )
-"""How a job's note begins, by the way that it was shown."""
-OVER = "the interaction's token was over"
+OVER = DeliveryReason.TOKEN_EXPIRED
 POST = "/channels/{channel_id}/messages"
 
 
 def has_files(call: Call) -> bool:
     return call.content_type.startswith("multipart")
+
+
+def how(job: Job) -> tuple[JobStatus, DeliveryMethod | None, tuple[DeliveryReason, ...]]:
+    """What became of a delivery: the job's status, the method, and why other methods could not be used."""
+    return job.status, job.delivered_by, job.delivery_reasons

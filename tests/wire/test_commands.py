@@ -11,9 +11,9 @@ import pytest
 from bot import config, doctor
 from bot.app import Runtime
 from bot.ui.sync import CommandSync, Synced, Trouble
+from fakes.discord.constants import Json
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
-from fakes.discord.terms import Json
 from tests.wire.house import ADDRESSES, at_discord, house
 
 EVERYWHERE = "/applications/{application_id}/commands"
@@ -197,17 +197,17 @@ async def looked_at(discord: Discord, *guilds: int) -> list[doctor.Finding]:
         "DISCORD_API_URL": discord.url,
         "COMMAND_GUILDS": ",".join(map(str, guilds)),
     }
-    ours = await doctor.commands_told()
+    ours = await doctor.command_names()
     return [finding async for finding in doctor.registered(config.load(environ, None), ours)]
 
 
 async def test_the_doctor_says_where_they_are(discord: Discord, login: Login) -> None:
     discord.world.commands[None] = [dict(LAUNCH)]
     (before,) = await looked_at(discord)
-    assert (before.fine, before.note) == (True, True)
+    assert before.level is doctor.Level.NOTE
     async with login():
         (after,) = await looked_at(discord)
-        assert (after.fine, after.note) == (True, False)
+        assert after.level is doctor.Level.FINE
 
 
 async def test_the_doctor_says_which_server_lets_them_not_in(discord: Discord, channel: Channel, login: Login) -> None:
@@ -215,9 +215,9 @@ async def test_the_doctor_says_which_server_lets_them_not_in(discord: Discord, c
     good = channel.guild.id
     async with login(4711, good):
         bad, fine = await looked_at(discord, 4711, good)
-        assert (bad.fine, fine.fine, fine.note) == (False, True, False)
-        assert "4711" in bad.text
-        assert str(good) in fine.text
+        assert (bad.level, fine.level) == (doctor.Level.TO_DO, doctor.Level.FINE)
+        assert "4711" in str(bad)
+        assert str(good) in str(fine)
 
 
 async def test_the_doctor_says_where_they_stand_twice(discord: Discord, channel: Channel, login: Login) -> None:
@@ -228,12 +228,15 @@ async def test_the_doctor_says_where_they_stand_twice(discord: Discord, channel:
     discord.world.commands[None] = [dict(LAUNCH), dict(OLD)]
     discord.world.commands[channel.guild.id] = []
     told = await looked_at(discord, channel.guild.id)
-    assert not told[-1].fine
-    assert all(word in told[-1].text for word in ("everywhere", str(other)))
+    assert (told[-1].level, told[-1].text.code) == (doctor.Level.TO_DO, doctor.LEFT_OVER.code)
+    assert str(other) in str(told[-1])
+    places = told[-1].text.values["places"]
+    assert isinstance(places, list)
+    assert len(places) == 2, "everywhere, and in the other server"
 
 
 async def test_the_doctor_asks_on_only_where_discord_answers(discord: Discord) -> None:
     discord.fail("GET", "/applications/*/commands", status=503)
     (finding,) = await looked_at(discord)
-    assert not finding.fine
-    assert "503" in finding.text
+    assert finding.level is doctor.Level.TO_DO
+    assert "503" in str(finding)

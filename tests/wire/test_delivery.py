@@ -7,11 +7,13 @@ from collections.abc import Callable
 import pytest
 
 from bot.people.user_settings import Messages
+from bot.ui.delivery.progress import REFRESH_OR_DM
+from fakes.discord.constants import Permission
 from fakes.discord.people import Person
 from fakes.discord.seen import Seen
-from fakes.discord.terms import Permission
-from storage.jobs import JobStatus
-from tests.wire.house import BY_BOT, BY_DM, BY_TOKEN, CORE, CORE_ROUTE, OVER, POST, House, has_files
+from storage.records import DeliveryReason, JobStatus
+from tests.doubles.texts import shows
+from tests.wire.house import BY_BOT, BY_DM, BY_TOKEN, CORE, CORE_ROUTE, OVER, POST, House, has_files, how
 
 TOKEN_EDIT = "{webhook_token}/messages/{message_id}"
 
@@ -27,7 +29,7 @@ async def test_the_token_is_over_before_the_first_edit(home: House, ada: Person)
     gate.release()
     await asked.until(lambda seen: "Sent" in seen.text)
     job = await home.done()
-    assert job.delivery_note == f"{BY_BOT}, since {OVER}"
+    assert how(job) == (JobStatus.DELIVERED, BY_BOT, (OVER,))
     assert home.only.id == (await asked.message()).id
     # What Discord refuses too often makes it refuse everything: it was asked once.
     assert home.tried("PATCH", TOKEN_EDIT) == [401]
@@ -36,12 +38,12 @@ async def test_the_token_is_over_before_the_first_edit(home: House, ada: Person)
 @pytest.mark.parametrize("ahead", [16 * 60, -16 * 60, 24 * 3600])
 async def test_a_machine_whose_clock_is_not_that_of_discord(home: House, ada: Person, ahead: int) -> None:
     """Neither the card nor the result waits for anything, and nothing is offered before it is time."""
-    home.discord.age_of_interactions = ahead
+    home.discord.world.age_of_interactions = ahead
     ada.user.dms_open = False
     asked = await home.begun(ada, private=True)
     assert "Refresh" not in (await asked.message()).labels
     job = await home.done()
-    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, BY_TOKEN)
+    assert how(job) == (JobStatus.DELIVERED, BY_TOKEN, ())
     assert home.only.id == (await asked.message()).id
 
 
@@ -53,7 +55,7 @@ async def test_the_token_ends_during_the_upload(home: House, ada: Person) -> Non
     asked.expire()
     gate.release()
     job = await home.done()
-    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, f"{BY_BOT}, since {OVER}")
+    assert how(job) == (JobStatus.DELIVERED, BY_BOT, (OVER,))
     assert home.only.id == (await asked.message()).id
 
 
@@ -61,7 +63,7 @@ async def test_private_and_over_goes_to_the_author_alone(home: House, ada: Perso
     await home.begun(ada, private=True)
     home.discord.expire_tokens()
     job = await home.done()
-    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, f"{BY_DM}, since {OVER}")
+    assert how(job) == (JobStatus.DELIVERED, BY_DM, (OVER,))
     assert home.only.message.channel is ada.dm
     assert home.discord.user("ben").sees(home.channel) == []
     # Not even tried: neither the bot's own edit nor a new message.
@@ -73,8 +75,7 @@ async def test_private_and_over_and_no_direct_messages_wanted(home: House, ada: 
     await home.begun(ada, private=True)
     home.discord.expire_tokens()
     job = await home.done()
-    assert job.status is JobStatus.KEPT
-    assert job.delivery_note == f"kept: {OVER}, then this person turned direct messages off"
+    assert how(job) == (JobStatus.UNDELIVERED, None, (OVER, DeliveryReason.DMS_OFF))
     assert home.tried("POST", "/users/@me/channels") == []
     assert home.shown() == []
 
@@ -92,14 +93,14 @@ async def near_its_end(home: House, person: Person) -> Seen:
 
 async def test_a_private_card_offers_a_fresh_token(home: House, ada: Person) -> None:
     card = await near_its_end(home, ada)
-    assert "after that the result comes as a direct message" in card.text
+    assert shows(card.text, REFRESH_OR_DM)
     await ada.press(card, "Refresh")
     await ada.watches(card, lambda seen: "Refresh" not in seen.labels)
     # The first token is over; the one of the press is not.
     first = next(iter(home.discord.world.interactions.values()))
     first.over = True
     job = await home.done()
-    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, BY_TOKEN)
+    assert how(job) == (JobStatus.DELIVERED, BY_TOKEN, ())
     assert home.only.id == card.id
     assert home.only.private
 
@@ -111,7 +112,7 @@ async def test_a_press_after_the_end_helps_as_well(home: House, ada: Person) -> 
     await (await ada.press(card, "Refresh")).acknowledged()
     await ada.watches(card, lambda seen: "Refresh" not in seen.labels)
     job = await home.done()
-    assert job.delivery_note == BY_TOKEN
+    assert how(job) == (JobStatus.DELIVERED, BY_TOKEN, ())
     assert home.only.id == card.id
 
 
@@ -120,10 +121,7 @@ async def test_what_was_kept_is_shown_by_refresh(home: House, ada: Person) -> No
     home.discord.expire_tokens()
     ada.user.dms_open = False
     job = await home.done()
-    assert (job.status, job.delivery_note) == (
-        JobStatus.KEPT,
-        f"kept: {OVER}, then this person takes no direct messages",
-    )
+    assert how(job) == (JobStatus.UNDELIVERED, None, (OVER, DeliveryReason.NO_DMS))
     await ada.press(card, "Refresh")
     await ada.watches(card, lambda seen: bool(seen.pictures))
     await home.done()
@@ -172,8 +170,8 @@ async def test_the_card_was_deleted_by_a_person(home: House, ada: Person, over: 
     if over:
         home.discord.expire_tokens()
     job = await home.done()
-    assert job.status is JobStatus.KEPT
-    assert job.delivery_note == ("kept: " + (f"{OVER}, then " if over else "") + "the card was deleted")
+    gone = DeliveryReason.MESSAGE_GONE
+    assert how(job) == (JobStatus.UNDELIVERED, None, (OVER, gone) if over else (gone,))
     assert home.shown() == []
     assert home.tried("POST", POST) == []
 
@@ -182,10 +180,7 @@ async def test_the_channel_was_deleted(home: House, ada: Person) -> None:
     await home.begun(ada)
     home.discord.delete(home.channel)
     job = await home.done()
-    assert (job.status, job.delivery_note) == (
-        JobStatus.DELIVERED,
-        f"{BY_DM}, since the channel or the server is gone",
-    )
+    assert how(job) == (JobStatus.DELIVERED, BY_DM, (DeliveryReason.PLACE_GONE,))
     assert home.only.message.channel is ada.dm
 
 
@@ -212,7 +207,7 @@ async def test_the_bot_can_no_longer_write_there(home: House, ada: Person, happe
     happens(home)
     home.discord.expire_tokens()
     job = await home.done()
-    assert job.delivery_note == f"{BY_DM}, since {OVER}, then the bot may not see or write there"
+    assert how(job) == (JobStatus.DELIVERED, BY_DM, (OVER, DeliveryReason.NOT_ALLOWED))
     assert home.only.message.channel is ada.dm
     assert f"<#{home.channel.id}>" in home.only.text
 
@@ -221,7 +216,7 @@ async def test_the_bot_can_no_longer_write_there(home: House, ada: Person, happe
 async def test_as_long_as_the_token_holds_none_of_that_matters(home: House, ada: Person, happens: Happens) -> None:
     asked = await home.begun(ada)
     happens(home)
-    assert (await home.done()).delivery_note == BY_TOKEN
+    assert how(await home.done()) == (JobStatus.DELIVERED, BY_TOKEN, ())
     assert home.only.id == (await asked.message()).id
 
 
@@ -232,7 +227,7 @@ async def test_the_user_left(home: House, ada: Person) -> None:
     ada.user.dms_open = False
     home.discord.expire_tokens()
     job = await home.done()
-    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, f"{BY_BOT}, since {OVER}")
+    assert how(job) == (JobStatus.DELIVERED, BY_BOT, (OVER,))
     assert home.only.id == (await asked.message()).id
 
 
@@ -242,10 +237,7 @@ async def test_every_way_is_closed(home: House, ada: Person) -> None:
     bot_removed(home)
     home.discord.expire_tokens()
     job = await home.done()
-    assert job.status is JobStatus.KEPT
-    assert job.delivery_note == (
-        f"kept: {OVER}, then the bot may not see or write there, then this person takes no direct messages"
-    )
+    assert how(job) == (JobStatus.UNDELIVERED, None, (OVER, DeliveryReason.NOT_ALLOWED, DeliveryReason.NO_DMS))
     assert home.shown() == []
     (image,) = (await home.runtime.jobs.view(1)).images
     assert image.file is not None
@@ -257,12 +249,12 @@ async def test_where_only_the_user_installed_the_app(home: House) -> None:
     elsewhere = home.discord.guild("Elsewhere", bot_present=False).channel("lounge")
     asked = await home.begun(guest, elsewhere)
     job = await home.done()
-    assert job.delivery_note == BY_TOKEN
+    assert how(job) == (JobStatus.DELIVERED, BY_TOKEN, ())
     assert home.only.id == (await asked.message()).id
     late = await home.begun(guest, elsewhere)
     home.later(13 * 60 + 1)
     await late.until(lambda seen: "Refresh" in seen.labels)
     home.discord.expire_tokens()
     job = await home.done(2)
-    assert job.delivery_note == f"{BY_DM}, since {OVER}, then the bot is not a member there"
+    assert how(job) == (JobStatus.DELIVERED, BY_DM, (OVER, DeliveryReason.NOT_PRESENT))
     assert [seen.message.channel for seen in home.shown()] == [elsewhere, guest.dm]

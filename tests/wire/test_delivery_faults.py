@@ -7,15 +7,30 @@ from pathlib import Path
 
 import pytest
 
+from bot.ui.cards.delivery_text import NO_LONGER_STORED, TOO_LARGE_HERE
 from bot.ui.delivery.file_segments import Spliced
 from fakes.discord.bot_process import BotProcess
+from fakes.discord.constants import Permission
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
 from fakes.discord.people import Person
-from fakes.discord.terms import Permission
 from fakes.services import StandIn, flat
-from storage.jobs import JobStatus
-from tests.wire.house import BY_BOT, BY_DM, BY_POST, BY_TOKEN, CORE, CORE_ROUTE, OVER, POST, PROMPT, House, has_files
+from storage.records import DeliveryMethod, DeliveryReason, JobStatus
+from tests.doubles.texts import shows
+from tests.wire.house import (
+    BY_BOT,
+    BY_DM,
+    BY_POST,
+    BY_TOKEN,
+    CORE,
+    CORE_ROUTE,
+    OVER,
+    POST,
+    PROMPT,
+    House,
+    has_files,
+    how,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +39,7 @@ async def test_too_large_once(home: House, ada: Person) -> None:
     home.discord.fail("PATCH", "/webhooks/*", status=413, code=40005, match=has_files)
     await home.begun(ada)
     job = await home.done()
-    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, BY_TOKEN)
+    assert how(job) == (JobStatus.DELIVERED, BY_TOKEN, ())
     assert len(home.only.files) == 1
 
 
@@ -32,8 +47,8 @@ async def test_too_large_however_small(home: House, ada: Person) -> None:
     home.discord.fail("PATCH", "/webhooks/*", status=413, code=40005, match=has_files, times=None)
     asked = await home.begun(ada)
     job = await home.done()
-    assert (job.status, job.delivery_note) == (JobStatus.KEPT, f"{BY_TOKEN}, without the images")
-    assert "Too large to be sent here, but kept: 1 image" in (await asked.message()).text
+    assert how(job) == (JobStatus.UNDELIVERED, BY_TOKEN, ())
+    assert shows((await asked.message()).text, TOO_LARGE_HERE(count=1))
     assert home.shown() == []
     (image,) = (await home.runtime.jobs.view(1)).images
     assert image.file is not None
@@ -60,7 +75,7 @@ async def test_a_channel_that_takes_no_files_and_a_person_that_takes_no_messages
     home.discord.fail("PATCH", "/webhooks/*", status=403, code=400001, match=has_files, times=2)
     ada.user.dms_open = False
     asked = await home.begun(ada)
-    assert (await home.done()).status is JobStatus.KEPT
+    assert (await home.done()).status is JobStatus.UNDELIVERED
     card = await asked.message()
     assert card.labels == ("Show", "Again", "Edit", "Delete")
     shown = await (await ada.press(card, "Show")).until(lambda seen: not seen.loading)
@@ -85,8 +100,8 @@ async def test_a_file_that_goes_while_it_is_sent(
     monkeypatch.setattr(Spliced, "read", lose)
     asked = await home.begun(ada)
     job = await home.done()
-    assert (job.status, job.delivery_note) == (JobStatus.KEPT, f"{BY_TOKEN}, without the images")
-    assert "No longer stored: 1 image" in (await asked.message()).text
+    assert how(job) == (JobStatus.UNDELIVERED, BY_TOKEN, ())
+    assert shows((await asked.message()).text, NO_LONGER_STORED(count=1))
     assert lost
 
 
@@ -101,7 +116,7 @@ async def test_a_rate_limit_at_the_upload(home: House, ada: Person, scope: str, 
     limit = home.discord.limit("PATCH", pattern, scope=scope, when=when, retry_after=0.05, match=has_files)
     job = await home.done()
     assert limit.met == 1
-    assert job.delivery_note == (f"{BY_BOT}, since {OVER}" if over else BY_TOKEN)
+    assert (job.delivered_by, job.delivery_reasons) == ((BY_BOT, (OVER,)) if over else (BY_TOKEN, ()))
     assert home.only.id == (await asked.message()).id
 
 
@@ -109,7 +124,7 @@ async def test_a_ban_by_the_proxy_is_waited_out(home: House, ada: Person, caplog
     home.discord.limit("PATCH", "/webhooks/*", via=False, match=has_files, times=3)
     asked = await home.begun(ada)
     job = await home.done()
-    assert job.delivery_note == BY_TOKEN
+    assert how(job) == (JobStatus.DELIVERED, BY_TOKEN, ())
     assert home.only.id == (await asked.message()).id
     assert "Discord answered 429" in caplog.text
 
@@ -118,7 +133,7 @@ async def test_an_edit_that_was_made_though_discord_failed(home: House, ada: Per
     home.discord.fail("PATCH", "/webhooks/*", status=503, when="after", match=has_files)
     asked = await home.begun(ada)
     job = await home.done()
-    assert job.delivery_note == BY_TOKEN
+    assert how(job) == (JobStatus.DELIVERED, BY_TOKEN, ())
     assert home.only.id == (await asked.message()).id
 
 
@@ -130,7 +145,7 @@ async def test_a_new_message_that_was_posted_though_discord_failed(home: House, 
     if not remembered:
         home.discord.at("GET", "/channels/*/messages", home.discord.forget_nonces)
     job = await home.done()
-    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, f"{BY_DM}, since {OVER}")
+    assert how(job) == (JobStatus.DELIVERED, BY_DM, (OVER,))
     assert home.only.message.channel is ada.dm
     assert len(home.tried("POST", POST)) == 1
 
@@ -141,8 +156,7 @@ async def test_a_new_message_in_the_channel_that_was_posted_though_discord_faile
     home.discord.fail("PATCH", "/channels/*", status=403, code=50005, times=None)
     home.discord.cut("POST", "/channels/*/messages", when="after", match=has_files)
     job = await home.done()
-    refused = "Discord refused it"
-    assert job.delivery_note == f"{BY_POST}, since {OVER}, then {refused}"
+    assert how(job) == (JobStatus.DELIVERED, BY_POST, (OVER, DeliveryReason.REFUSED))
     assert home.only.message.channel is home.channel
     assert home.only.pings == {str(ada.id)}
     assert len(home.tried("POST", POST)) == 1
@@ -158,7 +172,7 @@ async def test_the_gateway_is_gone_for_two_minutes(home: House, ada: Person) -> 
     home.discord.gateway.forget_sessions()
     # Results need no gateway.
     job = await home.done()
-    assert job.delivery_note == BY_TOKEN
+    assert how(job) == (JobStatus.DELIVERED, BY_TOKEN, ())
     assert home.only.id == (await asked.message()).id
     home.discord.gateway.reopen()
     await home.discord.gateway.ready(2)
@@ -188,7 +202,7 @@ async def test_killed_between_posting_and_recording_it(
         await discord.until(lambda: not bot.running, "the kill")
         discord.forget_nonces()
         await bot.ready()
-        await bot.said("delivery.shown")
+        await bot.said("delivery.done")
         place = ada.dm if private else channel
         assert [bool(seen.pictures) for seen in ada.sees(place) if not seen.private].count(True) == 1
         assert len([call for call in discord.called("POST", POST) if has_files(call)]) == 1
@@ -201,7 +215,7 @@ def shown_unheard(home: House) -> None:
     home.discord.fail("PATCH", "/webhooks/*", status=503, when="after", match=has_files)
 
 
-MAYBE = "it may have been shown already"
+MAYBE = DeliveryReason.MAYBE_SHOWN
 
 
 async def test_what_a_token_may_have_shown_is_not_shown_elsewhere(home: House, ada: Person) -> None:
@@ -209,7 +223,7 @@ async def test_what_a_token_may_have_shown_is_not_shown_elsewhere(home: House, a
     shown_unheard(home)
     job = await home.done()
     assert home.only.id == (await asked.message()).id
-    assert (job.status, job.delivery_note) == (JobStatus.KEPT, f"kept: {OVER}, then {MAYBE}")
+    assert how(job) == (JobStatus.UNDELIVERED, None, (OVER, MAYBE))
 
 
 async def test_a_public_card_is_looked_at_before_it_is_shown_elsewhere(home: House, ada: Person) -> None:
@@ -218,7 +232,7 @@ async def test_a_public_card_is_looked_at_before_it_is_shown_elsewhere(home: Hou
     home.discord.fail("PATCH", "/channels/*", status=403, code=50005, times=None)
     job = await home.done()
     assert home.only.id == (await asked.message()).id
-    assert (job.status, job.delivery_note) == (JobStatus.DELIVERED, "found in its card")
+    assert how(job) == (JobStatus.DELIVERED, DeliveryMethod.FOUND_IN_CARD, ())
 
 
 async def test_a_public_card_that_nobody_can_look_at_is_not_shown_elsewhere(home: House, ada: Person) -> None:
@@ -228,8 +242,7 @@ async def test_a_public_card_that_nobody_can_look_at_is_not_shown_elsewhere(home
     home.discord.fail("PATCH", "/channels/*", status=403, code=50001, times=None)
     job = await home.done()
     assert home.only.id == (await asked.message()).id
-    lost = "the bot may not see or write there"
-    assert (job.status, job.delivery_note) == (JobStatus.KEPT, f"kept: {OVER}, then {lost}, then {MAYBE}")
+    assert how(job) == (JobStatus.UNDELIVERED, None, (OVER, DeliveryReason.NOT_ALLOWED, MAYBE))
 
 
 async def test_a_public_card_that_was_not_edited_is_followed_by_a_new_message(home: House, ada: Person) -> None:
@@ -238,14 +251,14 @@ async def test_a_public_card_that_was_not_edited_is_followed_by_a_new_message(ho
     home.discord.fail("PATCH", "/webhooks/*", status=503, match=has_files)
     home.discord.fail("PATCH", "/channels/*", status=403, code=50005, times=None)
     job = await home.done()
-    assert job.delivery_note == f"{BY_POST}, since {OVER}, then Discord refused it"
+    assert how(job) == (JobStatus.DELIVERED, BY_POST, (OVER, DeliveryReason.REFUSED))
     assert home.only.id == job.message_id
 
 
 async def test_images_that_are_ready_out_of_turn(home: House, ada: Person) -> None:
     asked = await ada.slash(home.channel, "imagine", prompt=PROMPT, engine=CORE, images=3)
     await home.services.called(CORE_ROUTE, 3)
-    first, second, third = home.services.works.by_guid
+    first, second, third = home.services.renderings.by_guid
     home.services.finish(second)
     await asked.until(lambda seen: len(seen.pictures) == 1)
     home.services.finish(first)
@@ -270,6 +283,6 @@ async def test_killed_after_an_upload_whose_token_ends_meanwhile(
         await discord.until(lambda: not bot.running, "the kill")
         discord.expire_tokens()
         await bot.ready()
-        await bot.said("delivery.kept")
+        await bot.said("delivery.undelivered")
         assert (await asked.message()).pictures
         assert ada.sees(ada.dm) == []

@@ -12,8 +12,8 @@ from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
 from fakes.discord.people import NotOfferedError, Person
 from fakes.discord.seen import Seen
-from storage.jobs import JobStatus
-from storage.quotas import Subject
+from storage.records import JobStatus
+from storage.settings import Subject
 from tests.wire.house import ADDRESSES, House, house
 
 FOR_ADMINS = ("usage report", "quota show", "server show")

@@ -9,9 +9,9 @@ import aiohttp
 import discord as library
 import pytest
 
+from fakes.discord.constants import Permission
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
-from fakes.discord.terms import Permission
 from tests.wire.smallbot import SmallBot
 
 ORIGINAL = "/webhooks/*/messages/@original"
@@ -23,7 +23,7 @@ def has_files(call: Any) -> bool:
 
 async def failure(bot: SmallBot, discord: Discord) -> Any:
     """What the bot's command ended with; taken away, so that the fixture finds none left."""
-    async with asyncio.timeout(discord.world.pulse.patience):
+    async with asyncio.timeout(discord.world.changes.patience):
         return await bot.errors.get()
 
 
@@ -144,7 +144,7 @@ async def test_an_interaction_that_looks_old(discord: Discord, bot: SmallBot, ch
         heard.append(interaction)
 
     bot.add_listener(on_interaction)
-    discord.age_of_interactions = 15 * 60 + 1
+    discord.world.age_of_interactions = 15 * 60 + 1
     await (await discord.user("ada").slash(channel, "secret")).message()
     assert heard[0].is_expired()
 

@@ -7,66 +7,19 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import discord as library
 import pytest
 from discord import app_commands
 
 from bot.ui import autocomplete, first_answer
 from bot.ui.buttons import ACTIONS
 from bot.ui.page_buttons import TURNS
-from fakes.discord.handle import Handle
+from fakes.discord.constants import Answer
 from fakes.discord.loopback import Discord
-from fakes.discord.model import Member, Message
 from fakes.discord.people import Person
 from fakes.discord.seen import look_at
-from fakes.discord.terms import Answer, Permission
 from storage.database import Database
-from tests.wire.house import CORE, CORE_ROUTE, House
-
-JOB, THREAD = 1, 1
-# What is typed into each command: where there are several, those that lead to the database by different ways.
-TYPED: dict[str, list[dict[str, Any]]] = {
-    "imagine": [{"prompt": "a fox"}, {"prompt": "a fox --sed 7"}, {"prompt": "a {red, blue} fox", "private": True}],
-    "compare": [{"prompt": "a fox"}],
-    "engines": [{}, {"engine": CORE}],
-    "help": [{}, {"about": "pictures"}],
-    "history": [{}, {"search": "fox", "thread": "1"}],
-    "credits": [{}],
-    "thread new": [{}, {"title": "foxes"}],
-    "thread list": [{}],
-    "thread use": [{"thread": "1"}],
-    "thread show": [{}, {"thread": "1"}],
-    "thread rename": [{"title": "hens", "thread": "1"}],
-    "thread delete": [{"thread": "1"}],
-    "settings show": [{}],
-    "settings set": [{"images": 2}, {"engine": "nobody"}],
-    "settings reset": [{}],
-    "privacy export": [{}],
-    "privacy delete": [{}],
-    "usage report": [{}],
-    "usage user": [{"user": None}],
-    "usage export": [{}],
-    "usage jobs": [{}, {"cancel": JOB}],
-    "quota set": [{"credits": 5.0}, {"period": "day"}],
-    "quota grant": [{"user": None, "credits": 5.0}],
-    "quota clear": [{"for": "everybody"}],
-    "quota show": [{}, {"user": None}],
-    "server set": [{"refused_words": "ugly"}, {"channels": "#nowhere"}],
-    "server show": [{}],
-    "server log": [{}],
-}
-MENUS = {"Use this prompt", "Details"}
-PAGES = {
-    "threads": "page:threads:1",
-    "gallery": f"page:gallery:1:{THREAD}",
-    "delete": f"page:delete:1:{THREAD}",
-    "use": f"page:use:1:{THREAD}",
-    "history": "page:history:1:::",
-    "usage": "page:usage:1:user:0:today",
-    "usageby": "page:usageby:1:user:0:today",
-    "drop": f"page:drop:1:0:{JOB}",
-    "engines": "page:engines:1",
-}
+from tests.wire.everything import JOB, MENUS, PAGES, TYPED, filled, result_of, stand
+from tests.wire.house import CORE_ROUTE, House
 
 
 class Held:
@@ -102,44 +55,10 @@ async def held(home: House, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[He
     await asyncio.gather(*under_way, return_exceptions=True)
 
 
-@pytest.fixture
-def admin(home: House, ada: Person) -> Person:
-    assert home.channel.guild is not None
-    home.channel.guild.members[ada.user.id] = Member(ada.user, Permission.ADMINISTRATOR)
-    return ada
-
-
 def commands_of(home: House) -> Iterator[app_commands.Command[Any, ..., Any]]:
     for command in home.runtime.client.tree.walk_commands():
         if isinstance(command, app_commands.Command):
             yield command
-
-
-async def result_of(home: House, person: Person) -> Message:
-    """The card of a finished job."""
-    await home.begun(person)
-    await home.done()
-    return home.only.message
-
-
-async def stand(home: House, *custom_ids: str) -> list[Message]:
-    """Messages of the bot's with buttons of these ids."""
-    made = []
-    for custom_id in custom_ids:
-        view = library.ui.LayoutView(timeout=None)
-        view.add_item(library.ui.ActionRow(library.ui.Button[Any](label="Press", custom_id=custom_id)))
-        view.stop()
-        sent = await home.runtime.client.get_partial_messageable(home.channel.id).send(view=view)
-        made.append(home.channel.messages[sent.id])
-    return made
-
-
-async def filled(handle: Handle) -> None:
-    """What was promised comes once the database answers."""
-    if await handle.acknowledged() in {Answer.MODAL, Answer.DEFERRED_UPDATE, Answer.CHOICES}:
-        return
-    said = await handle.answered()
-    assert "went wrong" not in said.text, handle.what
 
 
 async def test_every_command_is_answered_while_the_database_is_held(home: House, admin: Person, held: Held) -> None:

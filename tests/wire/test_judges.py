@@ -12,19 +12,20 @@ import pytest
 from discord import app_commands
 from discord.http import handle_message_parameters
 
-from fakes.discord import differences, schema
+from fakes.discord import schema_differences
 from fakes.discord.command_limits import choice_faults, command_faults
 from fakes.discord.components import settle
-from fakes.discord.limits import Draft, message_faults, modal_faults
+from fakes.discord.constants import MessageFlag
 from fakes.discord.loopback import Discord
 from fakes.discord.mentions import pinged
+from fakes.discord.message_limits import Draft, message_faults, modal_faults
 from fakes.discord.messages import new_attachment
 from fakes.discord.model import Body, Channel, Message, Upload
-from fakes.discord.terms import MessageFlag
+from fakes.discord.schema import Schema
+from tests.doubles.openapi import FILE, discord_schema, needs_file
 from tests.wire.smallbot import card, paint, pictures
 
 V2 = int(MessageFlag.COMPONENTS_V2)
-needs_file = pytest.mark.skipif(not schema.WHERE.exists(), reason="the OpenAPI file is not there")
 
 TEXT = {"type": 10, "content": "hello"}
 IMAGE = Upload(0, "0.png", b"data")
@@ -212,7 +213,7 @@ def samples() -> list[tuple[str, str, Any]]:
     ]
 
 
-def faults_of(judge: schema.Schema) -> list[str]:
+def faults_of(judge: Schema) -> list[str]:
     return [
         fault
         for method, template, body in samples()
@@ -222,19 +223,19 @@ def faults_of(judge: schema.Schema) -> list[str]:
 
 @needs_file
 def test_what_discord_py_sends_differs_only_where_it_is_known() -> None:
-    judge = schema.schema()
+    judge = discord_schema()
     assert judge is not None
     assert faults_of(judge) == []
 
 
 @needs_file
-@pytest.mark.parametrize("dropped", differences.DIFFERENCES, ids=lambda one: ".".join(map(str, one.where)))
+@pytest.mark.parametrize("dropped", schema_differences.DIFFERENCES, ids=lambda one: ".".join(map(str, one.where)))
 def test_each_known_difference_is_still_needed(
-    dropped: differences.Difference, monkeypatch: pytest.MonkeyPatch
+    dropped: schema_differences.Difference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rest = tuple(one for one in differences.DIFFERENCES if one is not dropped)
-    monkeypatch.setattr(differences, "DIFFERENCES", rest)
-    assert faults_of(schema.Schema(copy.deepcopy(json.loads(schema.WHERE.read_text())))) != []
+    rest = tuple(one for one in schema_differences.DIFFERENCES if one is not dropped)
+    monkeypatch.setattr(schema_differences, "DIFFERENCES", rest)
+    assert faults_of(Schema(copy.deepcopy(json.loads(FILE.read_text())))) != []
 
 
 @needs_file
@@ -251,7 +252,7 @@ def test_each_known_difference_is_still_needed(
     ],
 )
 def test_the_schema_names_what_is_wrong(template: str, query: dict[str, str], body: Any, fault: str) -> None:
-    judge = schema.schema()
+    judge = discord_schema()
     assert judge is not None
     assert any(fault in found for found in judge.faults("POST", template, "application/json", body, query))
 

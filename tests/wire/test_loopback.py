@@ -7,10 +7,10 @@ import asyncio
 import aiohttp
 import pytest
 
+from fakes.discord.constants import Answer, Permission
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
 from fakes.discord.people import NotOfferedError
-from fakes.discord.terms import Answer, Permission
 from tests.wire.smallbot import SmallBot, picture
 
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from fakes.discord.bot_process import ERROR, BotProcess
-from fakes.discord.calls import Call
+from fakes.discord.constants import Answer
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
 from fakes.discord.people import Person
+from fakes.discord.requests import Call
 from fakes.discord.seen import Seen
-from fakes.discord.terms import Answer
 from fakes.services import StandIn, flat
 
 # Each test starts a process, several of them more than one.
@@ -100,7 +100,7 @@ async def test_from_login_to_two_images(
 async def test_the_engines_that_answer_at_once(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
 ) -> None:
-    services.works.seconds = (0.0, 0.0)
+    services.renderings.seconds = (0.0, 0.0)
     ada = discord.user("ada")
     offered = await (await ada.autocomplete(channel, "imagine", "engine", "", prompt=PROMPT)).choices()
     assert {one["value"] for one in offered} == set(ENGINES)
@@ -158,7 +158,7 @@ async def test_killed_while_the_service_works(
 async def test_killed_at_the_upload(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn, when: str
 ) -> None:
-    services.works.seconds = (0.0, 0.0)
+    services.renderings.seconds = (0.0, 0.0)
     discord.at("PATCH", "/webhooks/*", easel.killed, when=when, match=has_files)
     asked = await imagine(discord.user("ada"), channel, images=2)
     await discord.until(lambda: not easel.running, "the kill")
@@ -172,7 +172,7 @@ async def test_killed_at_the_upload(
 async def test_direct_messages_and_private_answers(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
 ) -> None:
-    services.works.seconds = (0.0, 0.0)
+    services.renderings.seconds = (0.0, 0.0)
     ada, ben = discord.user("ada"), discord.user("ben")
     await (await imagine(ada, ada.dm)).until(finished)
     private = await (await imagine(ada, channel, private=True)).until(finished)
@@ -216,7 +216,7 @@ async def test_an_invalid_session(discord: Discord, easel: BotProcess, channel: 
 async def test_a_rate_limit_in_the_middle_of_an_upload(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn, scope: str
 ) -> None:
-    services.works.seconds = (0.0, 0.0)
+    services.renderings.seconds = (0.0, 0.0)
     limit = discord.limit("PATCH", "/webhooks/*", when="body", scope=scope, retry_after=0.05, match=has_files)
     asked = await imagine(discord.user("ada"), channel, images=2)
     result = await asked.until(finished)
@@ -230,7 +230,7 @@ async def test_a_connection_that_is_cut_at_the_upload(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn, when: str
 ) -> None:
     easel.errors_expected = True
-    services.works.seconds = (0.0, 0.0)
+    services.renderings.seconds = (0.0, 0.0)
     discord.cut("PATCH", "/webhooks/*", when=when, match=has_files)
     asked = await imagine(discord.user("ada"), channel)
     await discord.until(lambda: [call for call in discord.called("PATCH") if call.files and call.status], "the upload")

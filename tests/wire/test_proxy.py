@@ -13,6 +13,7 @@ from bot import config, doctor
 from bot.app import assembled, logged_in
 from bot.providers.errors import OutcomeUnknown, Unreachable
 from bot.providers.http import Service
+from bot.unreachable import NO_SUCH_NAME
 from fakes.discord.forwarding import ForwardProxy
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
@@ -84,15 +85,15 @@ async def test_the_doctor_goes_the_same_way(
 ) -> None:
     settings = config.load(environ(discord, proxy, tmp_path), env_file=None)
     findings = [finding async for finding in doctor.examine(settings)]
-    assert [finding.text for finding in findings if not finding.fine and finding.subject != "SQLite"] == []
+    assert [finding for finding in findings if finding.level is doctor.Level.TO_DO] == []
     assert "proxy" in {finding.subject for finding in findings}
     assert proxy.names() == {DISCORD, SERVICES}
     assert not any("swordfish" in str(finding) for finding in findings)
     # Without it neither can be reached, as when the bot runs.
     settings = config.load(environ(discord, proxy, tmp_path, NO_PROXY="*"), env_file=None)
-    wrong = [finding async for finding in doctor.examine(settings) if not finding.fine and finding.subject != "SQLite"]
+    wrong = [finding async for finding in doctor.examine(settings) if finding.level is doctor.Level.TO_DO]
     assert len(wrong) == 2
-    assert "looked up" in wrong[1].text
+    assert wrong[1].text == doctor.DISCORD_AWAY(reason=NO_SUCH_NAME())
 
 
 async def test_a_proxy_that_is_away_or_refuses_has_done_nothing(proxy: ForwardProxy) -> None:

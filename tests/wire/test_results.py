@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from bot.ui.cards.proposal import NEVER_STARTED
 from fakes.discord.people import Person
 from fakes.discord.seen import Seen
-from storage.jobs import JobStatus
+from storage.records import JobStatus
+from tests.doubles.texts import shows
 from tests.wire.house import CORE_ROUTE, House, has_files
 
 CHOICES = "a {red, blue, green} car"
@@ -25,7 +27,7 @@ async def result(home: House, ada: Person, *, private: bool = False) -> Seen:
 
 def finish(home: House, word: str) -> None:
     """Let the picture with this word in its prompt be finished."""
-    (work,) = [work for work in home.services.works.by_guid.values() if word in work.plates[0].picture.prompt]
+    (work,) = [work for work in home.services.renderings.by_guid.values() if word in work.plates[0].picture.prompt]
     home.services.finish(work.guid)
 
 
@@ -52,7 +54,7 @@ async def test_a_card_grows_and_sends_each_picture_once_before_the_end(home: Hou
 async def test_a_price_lapses_on_its_card_before_the_token_is_over(home: House, ada: Person) -> None:
     card = await asked_price(home, ada, private=True)
     home.later(15 * 60 - 15)
-    lapsed = await ada.watches(card, lambda seen: "Not started" in seen.text)
+    lapsed = await ada.watches(card, lambda seen: shows(seen.text, NEVER_STARTED))
     assert lapsed.labels == ("Again", "Edit", "Delete")
     assert (await home.runtime.jobs.job(1)).status is JobStatus.LAPSED
 

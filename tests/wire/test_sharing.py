@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.ui.delivery.progress import Delivery
+from bot.ui.delivery.progress import JobCards
 from fakes.discord.bot_process import BotProcess
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
 from fakes.discord.people import Person
 from fakes.discord.seen import Seen
 from fakes.services import StandIn, flat
-from storage.jobs import JobStatus
+from storage.records import JobStatus
 from tests.wire.house import House, has_files
 
 
@@ -34,7 +34,7 @@ async def test_killed_between_posting_and_recording_it(
         await bot.ready()
         asked = await ada.slash(channel, "imagine", prompt="a fox", private=True)
         card = await asked.until(lambda seen: bool(seen.pictures))
-        await bot.said("delivery.shown")
+        await bot.said("delivery.done")
         discord.at("PATCH", "/webhooks/*", bot.killed, when=when, match=has_files)
         await ada.press(card, "Share")
         await discord.until(lambda: not bot.running, "the kill")
@@ -79,7 +79,7 @@ async def test_delete_waits_for_what_discord_says_of_the_result(home: House, ada
 async def test_whoever_waits_too_long_is_told_what_is_so(
     home: House, ada: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Delivery, "settled", partialmethod(Delivery.settled, patience=0))
+    monkeypatch.setattr(JobCards, "settled", partialmethod(JobCards.settled, patience=0))
     gate = home.discord.hold("PATCH", "/webhooks/*", when="after", match=has_files)
     asked = await home.begun(ada, private=True)
     home.services.finish_all()

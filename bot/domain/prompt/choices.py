@@ -1,4 +1,4 @@
-"""The choices of a prompt: what works on its text before they are written out."""
+"""The choices of a prompt, ``{red, blue}``: expands them to one text for each combination."""
 
 from __future__ import annotations
 
@@ -6,68 +6,48 @@ import itertools
 import math
 import re
 
-from bot.domain.characters import DASHES, clean, visible
+from bot.domain.characters import clean, visible
+from bot.domain.options import IMAGES_PER_JOB
 from bot.domain.prompt.tokens import Fault, PromptError, escape_length
+from bot.text import Text, Value, message, t
 
-IMAGES_PER_JOB = 10
+TOO_MANY_PROMPTS = message(
+    "prompt.too_many_prompts", "These choices make {prompts} prompts; a job makes at most {most} images."
+)
+NESTED_BRACES = message("prompt.nested_braces", "Braces can't be nested. For plain text write “\\{{”.")
+UNOPENED_BRACE = message("prompt.unopened_brace", "This “}}” closes nothing. For plain text write “\\}}”.")
+UNCLOSED_BRACE = message("prompt.unclosed_brace", "This “{{” is never closed. For plain text write “\\{{”.")
+EMPTY_CHOICE = message("prompt.empty_choice", "There is an empty choice before this.")
+ONE_CHOICE = message(
+    "prompt.one_choice",
+    "These braces hold only one choice. Put commas between choices: {{{choices}}}. "
+    "For plain text write “\\{{” and “\\}}”.",
+)
 
 _QUOTED = 40
-_SEED_FLAG = re.compile(rf"(?<![^\s{{,])[{DASHES}]+(?:seed|ｓｅｅｄ)(?=[=＝\s])[=＝]?", re.IGNORECASE)
+_COUNTED = 1_000_000
 _NO_SEPARATORS = re.compile(r"[|｜;；/，、]")
 
 
 def expand(text: str) -> tuple[str, ...]:
-    """Write out the choices of a prompt: one text for each combination, in the order of reading.
+    """Expand the choices of a prompt to one text for each combination, in reading order.
 
-    Raises PromptError where a brace is out of place, a choice is empty, or there would be more than ten.
+    Raises PromptError if a brace is misplaced, a choice is empty, or there are more than ten combinations.
     """
     text = clean(text)
-    pieces = pieces_of(text)
+    pieces = _pieces(text)
     count = math.prod(len(piece) for piece in pieces)
     if count > IMAGES_PER_JOB:
-        many = f"{count:,}" if count < 1_000_000 else "more than a million"
-        problem = f"These choices make {many} prompts; a job makes at most {IMAGES_PER_JOB} images."
-        raise PromptError(text, [Fault(len(pieces[0][0]), problem)])
+        # The product of many choices can have thousands of digits.
+        shown: Value = count if count < _COUNTED else t("more than a million")
+        raise PromptError(text, [Fault(len(pieces[0][0]), TOO_MANY_PROMPTS(prompts=shown, most=IMAGES_PER_JOB))])
     return tuple("".join(combination) for combination in itertools.product(*pieces))
 
 
-def reseed(text: str, seed: int) -> str | None:
-    """Put ``seed`` in place of the one that a flag of the prompt fixes, or return None where no flag does.
+def _pieces(text: str) -> list[tuple[str, ...]]:
+    """Cut a clean text at its braces. Text outside braces is a piece with a single choice.
 
-    Where there are several, as in ``--seed {1, 2}``, they become ``seed``, ``seed + 1`` and so on.
-    """
-    text = clean(text)
-    seeds = itertools.count(seed)
-    pieces: list[str] = []
-    copied = position = 0
-    while position < len(text):
-        flag = _SEED_FLAG.match(text, position)
-        if flag is not None:
-            end = _value_end(text, flag.end())
-            value = re.sub(r"\d+", lambda _: str(next(seeds)), text[flag.end() : end])
-            pieces += [text[copied : flag.end()], value]
-            copied = position = end
-        else:
-            position += escape_length(text, position) or 1
-    return "".join([*pieces, text[copied:]]) if pieces else None
-
-
-def _value_end(text: str, start: int) -> int:
-    """Where the one word of a flag's value ends in a text whose choices are not written out."""
-    position = start
-    while position < len(text) and text[position].isspace():
-        position += 1
-    inside = False
-    while position < len(text) and (inside or not (text[position].isspace() or text[position] in ",}")):
-        inside = (inside or text[position] == "{") and text[position] != "}"
-        position += 1
-    return position
-
-
-def pieces_of(text: str) -> list[tuple[str, ...]]:
-    """Cut a clean text at its braces: what stands outside is a piece with one choice, as are the first and the last.
-
-    Raises PromptError like :func:`expand`.
+    The first and the last piece are always outside.
     """
     pieces: list[tuple[str, ...]] = []
     choices: list[str] = []
@@ -82,16 +62,16 @@ def pieces_of(text: str) -> list[tuple[str, ...]]:
         character = text[position]
         if character == "{":
             if opened is not None:
-                faults.append(Fault(position, "Braces cannot stand inside braces; as text it is “\\{”."))
+                faults.append(Fault(position, NESTED_BRACES()))
                 break  # which brace closes which cannot be told from here on
             pieces.append((text[start:position],))
             opened, choices, start = position, [], position + 1
         elif character == "}" and opened is None:
-            faults.append(Fault(position, "This “}” closes nothing; as text it is “\\}”."))
+            faults.append(Fault(position, UNOPENED_BRACE()))
         elif character == "}" or (character == "," and opened is not None):
             choice = text[start:position].strip()
             if not visible(choice):
-                faults.append(Fault(position, "There is an empty choice before this."))
+                faults.append(Fault(position, EMPTY_CHOICE()))
             choices.append(choice)
             start = position + 1
             if character == "}" and opened is not None:
@@ -102,18 +82,14 @@ def pieces_of(text: str) -> list[tuple[str, ...]]:
         position += 1
     else:
         if opened is not None:
-            faults.append(Fault(opened, "This “{” is never closed; as text it is “\\{”."))
+            faults.append(Fault(opened, UNCLOSED_BRACE()))
     if faults:
         raise PromptError(text, faults)
     return [*pieces, (text[start:],)]
 
 
-def _one_choice(choice: str) -> str:
-    """Why braces with a single choice in them are no choice."""
+def _one_choice(choice: str) -> Text:
+    """What to write in place of braces with a single choice in them."""
     parts = [part.strip() for part in _NO_SEPARATORS.split(choice)]
     meant = ", ".join(parts) if len(parts) > 1 and all(map(visible, parts)) else f"{choice}, another"
-    shown = meant if len(meant) <= _QUOTED else "red, blue"
-    return (
-        f"These braces hold one choice. Choices have commas between them: {{{shown}}}. "
-        "As text, braces are “\\{” and “\\}”."
-    )
+    return ONE_CHOICE(choices=meant if len(meant) <= _QUOTED else "red, blue")

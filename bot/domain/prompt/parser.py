@@ -1,41 +1,43 @@
-r"""The syntax of a prompt: read from any text, and printed so that reading it again gives the same.
+r"""The parser of prompts, and the printer whose output parses to the same prompt.
 
     a red fox::2 snow::0.5 people::-1 --no text, frames --ar 16:9 --style anime
     {red, blue} car --seed {1, 2}
 
-* ``::`` ends a part. A number right after it is the part's weight, else the weight is 1; so is that of a last part
-  without ``::``. A weight below 0 says what to avoid, and at least one must be above 0. One comma right after a
-  weight is taken for a separator.
-* Flags stand at the end: ``--`` and a letter, at the start of a word. A value is one word, after a space or ``=``;
-  that of ``--no`` goes on to the next flag. Before a known name any dash signs count, since keyboards make a dash of
-  ``--`` or have other signs for it.
-* ``{…, …}`` stands for one prompt with each choice. It is written out before anything else is read (:func:`expand`),
-  so a choice may hold a weight, a flag or a flag's value. Braces do not stand inside braces, and hold two choices or
-  more.
-* A backslash takes the meaning from ``::``, a dash, ``{``, ``}``, ``,`` and itself. Before anything else it is a
-  backslash.
-* White space of any kind and length is one space. What is no text (``bot.domain.characters``) counts as white space,
-  and a word of which nothing can be seen is none.
+* ``::`` ends a part. A number right after it is the part's weight; without one, the weight is 1. A weight below 0 says
+  what to avoid, and at least one must be above 0. One comma right after a weight is a separator.
+* Flags come last: ``--`` and a letter, at the start of a word. A value is one word, after a space or ``=``; that of
+  ``--no`` goes on to the next flag. Any dash signs make a flag of a known name, since keyboards replace ``--``.
+* ``{…, …}`` stands for one prompt with each choice. Choices are expanded before anything else is parsed
+  (:func:`expand`), so a choice may hold a weight, a flag or a flag's value. Braces cannot be nested and hold at least
+  two choices.
+* A backslash escapes ``::``, a dash, ``{``, ``}``, ``,`` and itself. Before anything else it is a backslash.
+* White space of any kind and length is one space. Characters that are not text (``bot.domain.characters``) count as
+  white space, and invisible words are ignored.
 
-Everything here reads a text from left to right, once.
+All functions here read a text from left to right, once.
 """
 
 from __future__ import annotations
 
 import difflib
-import re
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from decimal import Decimal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
 
 from bot.domain.characters import DASHES, clean
-from bot.domain.prompt.choices import IMAGES_PER_JOB, expand, reseed
+from bot.domain.options import (
+    FLAGS,
+    OPTIONS,
+    PROMPT_LIMIT,
+    Option,
+    Value,
+    Values,
+    decimal_number,
+    value_text,
+)
+from bot.domain.prompt.choices import expand
 from bot.domain.prompt.tokens import (
     FAULTS_SHOWN,
-    FLAGS,
     Fault,
     Flag,
     PromptError,
@@ -46,97 +48,120 @@ from bot.domain.prompt.tokens import (
     reads_as_flag,
     scan,
 )
-from bot.domain.sizes import Ratio
-from bot.providers.base import Size, WeightedText
+from bot.errors import UserError
+from bot.providers.base import WeightedText
+from bot.text import Text, message
 
-__all__ = [
-    "FLAGS",
-    "IMAGES_PER_JOB",
-    "PROMPT_LIMIT",
-    "Fault",
-    "ParsedPrompt",
-    "PromptError",
-    "PromptOptions",
-    "escaped",
-    "expand",
-    "number_text",
-    "parse",
-    "reseed",
-]
-
-PROMPT_LIMIT = 2000
-"""Characters of a prompt, and of a negative prompt, at most; the syntax is not counted."""
 WEIGHT_LIMIT = 10
 """A weight is from minus this to this; an engine may take less."""
+ADDED_AT_MOST = 500
+"""Characters of the words that a person adds to every prompt, at most."""
+
+PROMPT_TOO_LONG = message("prompt.too_long", "The prompt has {length} characters; at most {limit} are allowed.")
+NEGATIVE_TOO_LONG = message(
+    "prompt.negative_too_long", "The negative prompt has {length} characters; at most {limit} are allowed."
+)
+EMPTY_PROMPT = message("prompt.empty", "The prompt is empty. Say what the image should show.")
+EMPTY_PART = message("prompt.empty_part", "There is no text before this “::”.")
+NOTHING_TO_SHOW = message("prompt.nothing_to_show", "At least one weight must be above 0.")
+NOT_A_WEIGHT = message(
+    "prompt.not_a_weight", "“{text}” isn't a weight. After “::” write a number such as 2 or -0.5, or a space."
+)
+WEIGHT_RANGE = message("prompt.weight_range", "A weight must be between -{limit} and {limit}.")
+UNKNOWN_FLAG = message(
+    "prompt.unknown_flag", "Unknown flag --{flag}. Available: {known}. For plain text write “\\--{flag}”."
+)
+MISSPELT_FLAG = message(
+    "prompt.misspelt_flag", "Unknown flag --{flag}. Did you mean --{near}? For plain text write “\\--{flag}”."
+)
+GLUED_FLAG = message("prompt.glued_flag", "--{flag} needs a space: write --{apart}. For plain text write “\\--{flag}”.")
+FLAG_TWICE = message("prompt.flag_twice", "--{flag} and --{first} set the same option. Keep one of them.")
+FLAG_REPEATED = message("prompt.flag_repeated", "--{flag} is given twice. Keep one of them.")
+NO_LIST_TWICE = message(
+    "prompt.no_list_twice", "--{flag} is given twice. List everything after one of them: --no text, frames."
+)
+NO_VALUE = message("prompt.no_value", "--{flag} needs {expects} after it.")
+WRONG_VALUE = message("prompt.wrong_value", "--{flag} takes {expects}.")
+SEED_FOR_ANY = message("prompt.seed_for_any", "--{flag} takes {expects}. For a random seed, leave --{flag} out.")
+WRONG_ENDING = message("prompt.wrong_ending", "--{flag} takes {expects}. Remove the “{ending}” at the end.")
+WEIGHT_AFTER_FLAGS = message("prompt.weight_after_flags", "Weights go before the flags. For plain text write “\\::”.")
+TEXT_AFTER_FLAGS = message("prompt.text_after_flags", "Put this before the flags: --{flag} takes only one word.")
+NOT_PLAIN_WORDS = message(
+    "prompt.not_plain_words",
+    "The text added to every prompt must be plain words: no weights, no flags such as --no, no choices in braces.",
+)
+ADDED_TOO_LONG = message(
+    "prompt.added_too_long", "The text added to every prompt has {length} characters; at most {limit} are allowed."
+)
 
 _QUOTED = 30
-_FLAG_OF = {option: flag for flag, option in reversed(list(FLAGS.items()))}
-_NUMBER = re.compile(r"[+-]?(?:\d{1,6}(?:\.\d{0,6})?|\.\d{1,6})", re.ASCII)
-_WHOLE_NUMBER = re.compile(r"\d{1,12}", re.ASCII)
 _PUNCTUATION = ",.;:!，。；、"
-_MINUS_SIGNS = str.maketrans("−–", "--")
-
-
-@dataclass(frozen=True, slots=True)
-class PromptOptions:
-    """What the flags of a prompt say; None: not given. Whether an engine takes it is not decided here."""
-
-    negative: str | None = None
-    ratio: Ratio | None = None
-    size: Size | None = None
-    images: int | None = None
-    steps: int | None = None
-    style: str | None = None
-    seed: int | None = None
-    engine: str | None = None
-    guidance: float | None = None
-    sampler: str | None = None
-
-    @property
-    def shape(self) -> Size | Ratio | None:
-        """The size or the ratio: a prompt that gives both is refused."""
-        return self.ratio if self.size is None else self.size
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedPrompt:
-    """One prompt as it was meant: its parts, one or more, and what its flags say."""
+    """One prompt: its parts, one or more, and the options that its flags set.
+
+    Whether an engine takes them is not checked here.
+    """
 
     parts: tuple[WeightedText, ...]
-    options: PromptOptions = field(default_factory=PromptOptions)
+    options: Values = field(default_factory=dict, hash=False)
 
     def text(self) -> str:
-        """Print it so that :func:`parse` gives the same again."""
+        """Print it so that :func:`parse` returns the same again."""
         return " ".join([*_printed_parts(self.parts), *_printed_options(self.options)])
 
+    def with_words(self, words: str) -> ParsedPrompt:
+        """The same with plain words added to its text, unless it ends with them already.
 
+        They continue the last part, or become a part of their own where that one has a weight.
+        """
+        last = self.parts[-1]
+        if last.text.casefold().endswith(words.casefold()):
+            return self
+        if last.weight != 1:
+            return replace(self, parts=(*self.parts, WeightedText(words)))
+        comma = " " if last.text.endswith(",") else ", "
+        return replace(self, parts=(*self.parts[:-1], WeightedText(f"{last.text}{comma}{words}")))
+
+
+def read_prompt(text: str) -> tuple[ParsedPrompt, ...]:
+    """Expand the choices of a prompt and parse each combination. Raises PromptError."""
+    return tuple(parse(each) for each in expand(text))
+
+
+# The cards of a comparison read the same few prompts at every edit.
 @lru_cache(maxsize=64)
 def parse(text: str) -> ParsedPrompt:
-    """Read one prompt, whose choices have been written out by :func:`expand`.
-
-    Raises PromptError, which names everything that is wrong with it and shows where. A command reads its prompts
-    several times, so the latest ones are remembered.
-    """
+    """Parse one prompt, whose choices are expanded. Raises PromptError, which names every fault and its place."""
     text = clean(text)
     faults: list[Fault] = []
     tokens = list(scan(text, faults))
     flags_at = next((index for index, token in enumerate(tokens) if isinstance(token, Flag)), len(tokens))
     parts = _read_parts(tokens[:flags_at], faults)
     options = _read_flags(tokens[flags_at:], faults)
-    for what, length in (
-        ("prompt", sum(len(part.text) for part in parts)),
-        ("negative prompt", len(options.negative or "")),
+    for problem, length in (
+        (PROMPT_TOO_LONG, sum(len(part.text) for part in parts)),
+        (NEGATIVE_TOO_LONG, len(str(options.get("negative", "")))),
     ):
         if length > PROMPT_LIMIT:
-            faults.append(Fault(PROMPT_LIMIT, f"The {what} has {length:,} characters; {PROMPT_LIMIT:,} is the most."))
+            faults.append(Fault(PROMPT_LIMIT, problem(length=length, limit=PROMPT_LIMIT)))
     if faults:
         raise PromptError(text, faults)
     return ParsedPrompt(tuple(parts), options)
 
 
-def number_text(value: float) -> str:
-    """A number as a person would type it: ``2``, ``0.5``; never with an exponent."""
-    return format(Decimal(repr(value)), "f").removesuffix(".0")
+def plain_words(text: str) -> str:
+    """Read the words that a person adds to every prompt. Raises UserError if they hold weights, flags or choices."""
+    prompts = read_prompt(text)
+    prompt = prompts[0]
+    if len(prompts) > 1 or len(prompt.parts) > 1 or prompt.parts[0].weight != 1 or prompt.options:
+        raise UserError(NOT_PLAIN_WORDS)
+    words = prompt.parts[0].text
+    if len(words) > ADDED_AT_MOST:
+        raise UserError(ADDED_TOO_LONG(length=len(words), limit=ADDED_AT_MOST))
+    return words
 
 
 # --- from tokens to a prompt --------------------------------------------------------------------------------------
@@ -151,7 +176,7 @@ def _read_parts(tokens: Sequence[Token], faults: list[Fault]) -> list[WeightedTe
             words.append(token.text)
         elif isinstance(token, Weight):
             if not words:
-                faults.append(Fault(token.position, "There is no text before this “::”."))
+                faults.append(Fault(token.position, EMPTY_PART()))
             weight = _read_weight(token, faults)
             parts.append(WeightedText(" ".join(words), weight))
             words = []
@@ -159,9 +184,9 @@ def _read_parts(tokens: Sequence[Token], faults: list[Fault]) -> list[WeightedTe
     if words:
         parts.append(WeightedText(" ".join(words)))
     if not parts:
-        faults.append(Fault(0, "The prompt is empty: say what the picture should show."))
+        faults.append(Fault(0, EMPTY_PROMPT()))
     elif first_weight is not None and not any(part.weight > 0 for part in parts):
-        faults.append(Fault(first_weight, "At least one weight must be above 0, or there is nothing to show."))
+        faults.append(Fault(first_weight, NOTHING_TO_SHOW()))
     return parts
 
 
@@ -169,46 +194,46 @@ def _read_weight(token: Weight, faults: list[Fault]) -> float:
     if not token.number:
         return 1.0
     try:
-        weight = _decimal(token.number.removesuffix(","))
+        weight = decimal_number(token.number.removesuffix(","))
     except ValueError:
-        problem = (
-            f"“{_quoted(token.number)}” is no weight: right after “::” comes a number such as 2 or -0.5, or a space."
-        )
+        problem = NOT_A_WEIGHT(text=_quoted(token.number))
     else:
         if abs(weight) <= WEIGHT_LIMIT:
             return weight
-        problem = f"A weight is from -{WEIGHT_LIMIT} to {WEIGHT_LIMIT}."
+        problem = WEIGHT_RANGE(limit=WEIGHT_LIMIT)
     faults.append(Fault(token.position + 2, problem))
     return 1.0
 
 
-def _read_flags(tokens: Sequence[Token], faults: list[Fault]) -> PromptOptions:
+def _read_flags(tokens: Sequence[Token], faults: list[Fault]) -> Values:
     """``tokens`` begin with a flag, or are none."""
-    values: dict[str, Any] = {}
+    values: dict[str, Value] = {}
     seen: dict[str, str] = {}
     for flag, value in _by_flag(tokens):
         option = FLAGS.get(flag.name)
         if option is None:
-            # Nearness takes a while to find: it is looked for only as long as the sentence will be shown.
+            # Near matches are slow to find, so they are looked for only while faults are shown.
             suggest = len(faults) < FAULTS_SHOWN
             faults.append(Fault(flag.position, _unknown_flag(flag.name, suggest=suggest)))
             continue
-        if option in seen:
-            faults.append(Fault(flag.position, f"--{flag.name} is given twice.{_TWICE.get(option, '')}"))
+        if option.name in seen:
+            faults.append(Fault(flag.position, _twice(option, flag.name, seen[option.name])))
             continue
-        seen[option] = flag.name
+        seen[option.name] = flag.name
         words = _value_words(flag, option, value, faults)
         if not words:
             continue
         try:
-            values[option] = _READERS[option](" ".join(words))
+            values[option.name] = option.read(" ".join(words))
         except ValueError:
-            hint = _hint(option, " ".join(words))
-            faults.append(Fault(value[0].position, f"--{flag.name} takes {_TAKES[option]}.{hint}"))
-    if "ratio" in seen and "size" in seen:
-        second = [flag for flag, _ in _by_flag(tokens) if FLAGS.get(flag.name) in {"ratio", "size"}][1]
-        faults.append(Fault(second.position, f"--{seen['ratio']} and --{seen['size']} both say the size: keep one."))
-    return PromptOptions(**values)
+            faults.append(Fault(value[0].position, _wrong_value(flag.name, option, " ".join(words))))
+    return values
+
+
+def _twice(option: Option, flag: str, first: str) -> Text:
+    if flag != first:
+        return FLAG_TWICE(flag=flag, first=first)
+    return (NO_LIST_TWICE if option.several_words else FLAG_REPEATED)(flag=flag)
 
 
 def _by_flag(tokens: Sequence[Token]) -> list[tuple[Flag, list[Token]]]:
@@ -221,103 +246,45 @@ def _by_flag(tokens: Sequence[Token]) -> list[tuple[Flag, list[Token]]]:
     return groups
 
 
-def _value_words(flag: Flag, option: str, value: Sequence[Token], faults: list[Fault]) -> list[str]:
-    """The words of a flag's value; none where they are missing or wrong, which is then among the faults."""
+def _value_words(flag: Flag, option: Option, value: Sequence[Token], faults: list[Fault]) -> list[str]:
+    """The words of a flag's value. None if they are missing or wrong, which is then among the faults."""
     if not value:
-        faults.append(Fault(flag.position, f"--{flag.name} needs {_TAKES[option]} after it."))
+        faults.append(Fault(flag.position, NO_VALUE(flag=flag.name, expects=option.expects)))
         return []
     for index, token in enumerate(value):
         if isinstance(token, Weight):
-            faults.append(Fault(token.position, "A weight belongs to the text before the flags; as text it is “\\::”."))
+            faults.append(Fault(token.position, WEIGHT_AFTER_FLAGS()))
             return []
-        if index > 0 and option != "negative":
-            faults.append(
-                Fault(token.position, f"Flags come last: put this before them, for --{flag.name} takes one word.")
-            )
+        if index > 0 and not option.several_words:
+            faults.append(Fault(token.position, TEXT_AFTER_FLAGS(flag=flag.name)))
             return []
     return [token.text for token in value if isinstance(token, Word)]
 
 
-def _hint(option: str, value: str) -> str:
-    """What to do about a value that cannot be read, with a space before it; or nothing."""
-    if option == "seed" and (value[0] in DASHES or value.casefold() in {"random", "any"}):
-        return " Leave it out for any seed."
+def _wrong_value(flag: str, option: Option, value: str) -> Text:
+    """What to do about a value that cannot be read."""
+    if option.any_value is not None and (value[0] in DASHES or value.casefold() in {"random", "any"}):
+        return SEED_FOR_ANY(flag=flag, expects=option.expects)
     shorter = value.rstrip(_PUNCTUATION)
     try:
-        _READERS[option](shorter)
+        option.read(shorter)
     except ValueError:
-        return ""
-    return f" Leave out the “{_quoted(value[len(shorter) :])}” at its end."
+        return WRONG_VALUE(flag=flag, expects=option.expects)
+    return WRONG_ENDING(flag=flag, expects=option.expects, ending=_quoted(value[len(shorter) :]))
 
 
-def _unknown_flag(name: str, *, suggest: bool) -> str:
-    if (apart := glued(name)) is not None:
-        return f"--{_quoted(name)} lacks a space: write --{_quoted(apart)}. As text it is “\\--{_quoted(name)}”."
-    near = difflib.get_close_matches(name, FLAGS, n=1) if suggest and len(name) <= _QUOTED else []
-    every = ", ".join(f"--{flag}" for flag in _FLAG_OF.values())
+def _unknown_flag(name: str, *, suggest: bool) -> Text:
     shown = _quoted(name)
-    known = f"Did you mean --{near[0]}?" if near else f"There are {every}."
-    return f"--{shown} is no flag. {known} As text it is “\\--{shown}”."
+    if (apart := glued(name)) is not None:
+        return GLUED_FLAG(flag=shown, apart=_quoted(apart))
+    near = difflib.get_close_matches(name, FLAGS, n=1) if suggest and len(name) <= _QUOTED else []
+    if near:
+        return MISSPELT_FLAG(flag=shown, near=near[0])
+    return UNKNOWN_FLAG(flag=shown, known=", ".join(f"--{option.flags[0]}" for option in OPTIONS.values()))
 
 
 def _quoted(text: str) -> str:
     return text if len(text) <= _QUOTED else text[:_QUOTED] + "…"
-
-
-def _decimal(text: str) -> float:
-    text = text.translate(_MINUS_SIGNS)
-    if not _NUMBER.fullmatch(text):
-        raise ValueError(f"not a number: {text!r}")
-    return float(text) + 0.0  # minus nothing is nothing
-
-
-def _ratio(text: str) -> Ratio:
-    return Ratio.parse(_half_width(text))
-
-
-def _size(text: str) -> Size:
-    return Size.parse(_half_width(text))
-
-
-def _half_width(text: str) -> str:
-    """Digits and signs as Latin keyboards make them: those of Chinese and Japanese ones are wider."""
-    return unicodedata.normalize("NFKC", text)
-
-
-def _whole(text: str) -> int:
-    text = _half_width(text)
-    if not _WHOLE_NUMBER.fullmatch(text):
-        raise ValueError(f"not a whole number: {text!r}")
-    return int(text)
-
-
-_READERS: Mapping[str, Callable[[str], object]] = {
-    "negative": str,
-    "ratio": _ratio,
-    "size": _size,
-    "images": _whole,
-    "steps": _whole,
-    "style": str,
-    "seed": _whole,
-    "engine": str,
-    "guidance": _decimal,
-    "sampler": str,
-}
-
-_TAKES: Mapping[str, str] = {
-    "negative": "the things to leave out",
-    "ratio": "two numbers such as 16:9",
-    "size": "a width and a height such as 1024x1024",
-    "images": "a whole number",
-    "steps": "a whole number",
-    "style": "the name of a style",
-    "seed": "a whole number of at most 12 digits",
-    "engine": "the name of an engine",
-    "guidance": "a number such as 7.5",
-    "sampler": "the name of a sampler",
-}
-
-_TWICE: Mapping[str, str] = {"negative": " One can name several things: --no text, frames."}
 
 
 # --- and back -----------------------------------------------------------------------------------------------------
@@ -326,19 +293,17 @@ _TWICE: Mapping[str, str] = {"negative": " One can name several things: --no tex
 def _printed_parts(parts: Sequence[WeightedText]) -> Iterator[str]:
     for index, part in enumerate(parts):
         text = escaped(part.text)
-        mark = "::" if part.weight == 1 else f"::{number_text(part.weight)}"
+        mark = "::" if part.weight == 1 else f"::{value_text(part.weight)}"
         if part.weight == 1 and index == len(parts) - 1:
             mark = ""
         # A colon right before the mark would be read as the first half of it.
         yield f"{text} {mark}" if mark and text.endswith(":") else f"{text}{mark}"
 
 
-def _printed_options(options: PromptOptions) -> Iterator[str]:
-    for option in fields(options):
-        value = getattr(options, option.name)
-        if value is not None:
-            text = number_text(value) if isinstance(value, float) else str(value)
-            yield f"--{_FLAG_OF[option.name]} {escaped(text)}"
+def _printed_options(values: Values) -> Iterator[str]:
+    for option in OPTIONS.values():
+        if (value := values.get(option.name)) is not None:
+            yield f"--{option.flags[0]} {escaped(value_text(value))}"
 
 
 def escaped(text: str) -> str:

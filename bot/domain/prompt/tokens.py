@@ -1,34 +1,27 @@
-"""A prompt's text cut into words, weights and flags, and the error that points at a place in it."""
+"""The tokenizer of prompts: words, weights and flags, and the error that points at a place in a prompt."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from bot.domain.characters import DASHES, clean, visible
+from bot.domain.options import FLAGS, SIZE
 from bot.errors import UserError
+from bot.text import Text, message
 
-FLAGS: Mapping[str, str] = {
-    "no": "negative",
-    "negative": "negative",
-    "ar": "ratio",
-    "aspect": "ratio",
-    "size": "size",
-    "images": "images",
-    "steps": "steps",
-    "style": "style",
-    "seed": "seed",
-    "engine": "engine",
-    "guidance": "guidance",
-    "sampler": "sampler",
-}
-"""The name of each flag, and the option that it sets."""
+STRAY_BRACE = message("prompt.stray_brace", "“{brace}” is for choices. For plain text write “\\{brace}”.")
+FLAG_APART = message(
+    "prompt.flag_apart", "Write --{flag} without a space after the dashes. For a plain dash write “\\{dash}”."
+)
+FAULT_AT = message("prompt.fault_at", "{fault} Here: {excerpt}")
+MORE_FAULTS = message("prompt.more_faults", "There is {count} more mistake.", "There are {count} more mistakes.")
 
 FAULTS_SHOWN = 5
-"""So many faults of a prompt are told at once."""
+"""At most this many faults of a prompt are shown at once."""
 
 _EXCERPT_BEFORE = 24
 _EXCERPT_AFTER = 32
@@ -37,9 +30,10 @@ _NUMBER_STARTS = "+-−–."
 _ESCAPED = "\\{}," + DASHES
 _DASH_RUN = re.compile(f"[{DASHES}]+")
 _NAME_END = re.compile(r"[=＝\s]|$")
-# A known name with its value right behind it.
-_GLUED = re.compile(r"(?P<name>ar|aspect|size|images|steps|seed|guidance):?(?P<value>\d.*)", re.DOTALL)
-# What follows dashes with a space behind them as if they were a flag's: a number, or after “--” anything.
+# A known name whose value, which begins with a digit, follows it without a space.
+_BEFORE_DIGITS = "|".join(flag for flag, option in FLAGS.items() if option is SIZE or option.kind is not str)
+_GLUED = re.compile(rf"(?P<name>{_BEFORE_DIGITS}):?(?P<value>\d.*)", re.DOTALL)
+# A name after dashes and a space, and whether a number follows it.
 _APART = re.compile(r"\s+(?P<name>\w+)\s+(?P<number>\d)?")
 
 
@@ -48,28 +42,27 @@ class Fault:
     """What is wrong at one place of a text; ``position`` counts characters from 0."""
 
     position: int
-    message: str
+    problem: Text
 
 
 class PromptError(UserError):
-    """A prompt that cannot be read. Every sentence shows its place in the prompt.
+    """A prompt that cannot be parsed. Every problem shows its place in the prompt.
 
-    ``faults`` are all that were found, from left to right, without an excerpt; ``position`` is the first one's and
-    ``excerpt`` shows it with a mark. Positions are those of the text that was read: where the prompt has choices, of
-    the written out text that could not be read.
+    ``faults`` are all that were found, from left to right. ``position`` is that of the first one, and ``excerpt`` shows
+    it with a mark. Where the prompt has choices, positions are those in the expanded text.
     """
 
     def __init__(self, text: str, faults: Sequence[Fault]) -> None:
         self.faults = tuple(sorted(faults, key=lambda fault: fault.position))
         self.position = self.faults[0].position
         self.excerpt = excerpt(text, self.position)
-        sentences = [
-            f"{fault.message} Here: {excerpt(text, fault.position)}" if text.strip() else fault.message
+        problems = [
+            FAULT_AT(fault=fault.problem, excerpt=excerpt(text, fault.position)) if text.strip() else fault.problem
             for fault in self.faults[:FAULTS_SHOWN]
         ]
         if len(self.faults) > FAULTS_SHOWN:
-            sentences.append(f"The prompt has {len(self.faults) - FAULTS_SHOWN} more mistakes like these.")
-        super().__init__(*sentences)
+            problems.append(MORE_FAULTS(count=len(self.faults) - FAULTS_SHOWN))
+        super().__init__(*problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +75,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A ``::`` and what stands right after it like a number; empty: nothing of the kind."""
+    """A ``::`` and the text right after it that looks like a number, if any."""
 
     position: int
     number: str
@@ -101,8 +94,9 @@ Token: TypeAlias = Word | Weight | Flag
 
 
 def scan(text: str, faults: list[Fault]) -> Iterator[Token]:
-    """The tokens of a clean text whose choices are written out. What is left over of a brace or of a flag goes to
-    ``faults``. What cannot be seen is no word.
+    """Yield the tokens of a clean text whose choices are expanded. Stray braces and broken flags go to ``faults``.
+
+    Invisible words are skipped.
     """
     position = 0
     while position < len(text):
@@ -118,11 +112,7 @@ def scan(text: str, faults: list[Fault]) -> Iterator[Token]:
         else:
             word, end = _scan_word(text, position, faults)
             if (name := _flag_apart(text, position, end)) is not None:
-                faults.append(
-                    Fault(
-                        position, f"A flag has no space in it: write --{name}. A dash as text is “\\{text[position]}”."
-                    )
-                )
+                faults.append(Fault(position, FLAG_APART(flag=name, dash=text[position])))
             if word.isascii() or visible(word):
                 yield Word(position, word)
             position = end
@@ -139,14 +129,14 @@ def _scan_word(text: str, start: int, faults: list[Fault]) -> tuple[str, int]:
             position += escape
             continue
         if text[position] in "{}":
-            faults.append(Fault(position, f"“{text[position]}” is for choices; as text it is “\\{text[position]}”."))
+            faults.append(Fault(position, STRAY_BRACE(brace=text[position])))
         letters.append(text[position])
         position += 1
     return "".join(letters), position
 
 
 def escape_length(text: str, position: int) -> int:
-    """How many characters the escape at this place takes, its backslash counted, or 0 if there is none."""
+    """The length of the escape at this place with its backslash, 0 if there is none."""
     if text[position] != "\\":
         return 0
     if text.startswith("::", position + 1):
@@ -159,10 +149,10 @@ def _word_starts(text: str, position: int) -> bool:
 
 
 def flag_at(text: str, position: int) -> Flag | None:
-    """The flag that starts at this place: a known name after any dash signs, or after ``--`` any name.
+    """The flag that starts at this place: a known name after any dash signs, or any name after ``--``.
 
-    Keyboards make all kinds of dashes of ``--``. A known name with its number right behind it is an unknown flag, which
-    is refused.
+    Keyboards replace ``--`` by all kinds of dashes. A known name followed by its number without a space is an unknown
+    flag, which is refused.
     """
     dashes = _DASH_RUN.match(text, position)
     if dashes is None:
@@ -175,13 +165,13 @@ def flag_at(text: str, position: int) -> Flag | None:
 
 
 def glued(name: str) -> str | None:
-    """An unknown flag's name with the space that it lacks, or None where it is another mistake."""
+    """An unknown flag's name with the missing space, or None if it is another mistake."""
     found = _GLUED.match(name)
     return None if found is None else f"{found['name']} {found['value']}"
 
 
 def reads_as_flag(words: str) -> bool:
-    """Whether the first of these words would be read as a flag, or as the dashes of one."""
+    """Whether the first of these words would be parsed as a flag, or as the dashes of one."""
     return flag_at(words, 0) is not None or _flag_apart(words, 0, words.find(" ") % (len(words) + 1)) is not None
 
 
@@ -191,7 +181,7 @@ def _end_of_name(text: str, start: int) -> int:
 
 
 def _flag_apart(text: str, start: int, end: int) -> str | None:
-    """The known flag whose dashes are the word at this place, with a space in it: ``- -ar 1:1``, ``-- ar 1:1``."""
+    """The known flag that is split by a space after its dashes: ``- -ar 1:1``, ``-- ar 1:1``."""
     if not _DASH_RUN.fullmatch(text, start, end):
         return None
     following = end
@@ -199,7 +189,7 @@ def _flag_apart(text: str, start: int, end: int) -> str | None:
         following += 1
     flag = flag_at(text, following)
     if flag is not None and flag.name in FLAGS:
-        # A dash before a whole “--” is a dash.
+        # A dash before a complete “--” is plain text.
         return None if text[following + 1] in DASHES else flag.name
     found = _APART.match(text, end)
     name = found["name"].lower() if found is not None else ""
@@ -209,7 +199,7 @@ def _flag_apart(text: str, start: int, end: int) -> str | None:
 
 
 def _number_end(text: str, start: int) -> int:
-    """Where the number ends that stands right after ``::``; ``start`` itself if something else stands there."""
+    """The end of the number right after ``::``; ``start`` itself if there is none."""
     if start == len(text) or not (text[start] in _NUMBER_STARTS or text[start].isdecimal()):
         return start
     end = start
@@ -219,7 +209,7 @@ def _number_end(text: str, start: int) -> int:
 
 
 def excerpt(text: str, position: int) -> str:
-    """A short piece of the text around a place, with a mark at it."""
+    """A short piece of the text around a place, with a mark at the place."""
     text = clean(text)
     start = max(0, position - _EXCERPT_BEFORE)
     end = position + _EXCERPT_AFTER

@@ -1,4 +1,4 @@
-"""The card behind the Details button: everything that is known of a job, for whoever may look at it."""
+"""The card behind the Details button: everything about a job, for people who may see it."""
 
 from __future__ import annotations
 
@@ -8,34 +8,25 @@ from typing import Any
 from discord import ui
 
 from bot.domain.requests import command_line
-from bot.jobs.results import Detailed
+from bot.jobs.results import JobDetails
 from bot.jobs.view import JobView, SubmissionView
-from bot.text import Text, credits_text, lasted, t
-from bot.ui.cards.job import cost_text
-from bot.ui.cards.job_text import label, prompt_text, settings_text
-from bot.ui.cards.layout import TEXT_AT_MOST, Card, custom_id, quiet, rule, text, within
-from bot.ui.cards.wording import counted, moment, safe, units
-from bot.ui.delivery.methods import Step
-from storage.jobs import Event, JobStatus, SubmissionStatus
-from storage.records import EventReason
+from bot.text import Text, credits_text, lasted, message, t
+from bot.ui.cards.delivery_text import delivery_text
+from bot.ui.cards.job import JOB_STATUS, SUBMISSION_STATUS, cost_text
+from bot.ui.cards.job_text import label, prompt_text, seeds, settings_text
+from bot.ui.cards.layout import TEXT_AT_MOST, Card, Words, custom_id, facts, heading, quiet, rule, text, within
+from bot.ui.cards.proposal import LAPSED
+from bot.ui.cards.wording import moment, safe, units
+from storage.records import Event, EventReason, JobStatus, SubmissionStatus
 
 LINE_AT_MOST = 1400
 """The longest command line that is shown."""
 BUTTONS_AT_MOST = 5
 
 _RENDERING = SubmissionStatus.RENDERING
-# What of a provider's handle is the name of something on its side.
+# The keys of a provider's handle that name something on its side.
 _IDS = frozenset({"thread", "request"})
-_STATUS = {
-    SubmissionStatus.QUEUED: "waiting to be sent",
-    SubmissionStatus.SUBMITTING: "sent",
-    SubmissionStatus.RENDERING: "rendering",
-    SubmissionStatus.DONE: "done",
-    SubmissionStatus.FAILED: "failed",
-    SubmissionStatus.CANCELLED: "cancelled",
-    SubmissionStatus.UNKNOWN: "outcome unknown",
-}
-# The reasons that every job has: they would only repeat its state.
+# Reasons that every job has, which only repeat its status.
 _EXPECTED = frozenset(
     {
         EventReason.ASKED,
@@ -68,101 +59,115 @@ _WHY: Mapping[str, Text] = {
     EventReason.RESTORED: t("restored from a backup"),
     EventReason.REOPENED: t("reopened by the bot's operator"),
 }
-_JOB_STATUS = {
-    JobStatus.PROPOSED: "waiting to be confirmed",
-    JobStatus.WORKING: "being worked on",
-    JobStatus.READY: "about to be shown",
-    JobStatus.DELIVERED: "finished and shown",
-    JobStatus.KEPT: "finished, could not be shown",
-    JobStatus.LAPSED: "never confirmed",
-    JobStatus.DELETED: "deleted",
-}
+
+COMMAND = message("details.command", "Command to recreate this")
+COMMAND_TOO_LONG = message(
+    "details.command_too_long", "The command to recreate this is too long to show here. Edit has all of it."
+)
+HEADLINE = message("details.headline", "**Job {job:plain}** · {status} · by {person} {when}")
+SETTINGS = message("details.settings", "Engine and settings: {settings}")
+COST = message("details.cost", "Cost: {cost}")
+EXACT_COST = message("details.exact_cost", "Cost: {cost} (exact)")
+THREAD = message("details.thread", "Thread: {title}")
+NOT_STARTED = message("details.not_started", "Not started: {reason}")
+KEPT_UNTIL = message("details.kept_until", "Its images are kept until {date}.")
+HIDDEN = message(
+    "details.hidden",
+    "Related to {count} job that you cannot see here.",
+    "Related to {count} jobs that you cannot see here.",
+)
+NO_STEPS = message("details.no_steps", "No steps yet")
 
 
-def details_card(found: Detailed) -> Card:
-    """The prompt, the settings, the cost, each request with its seed, price and times, the line that makes it again,
-    every step with its time, and the way to what it was made from and what was made from it.
+def details_card(found: JobDetails) -> Card:
+    """The prompt, the settings, the cost, each request with its seeds, price and times, the command to recreate it,
+    every step with its time, and buttons to the job it was made from and to those made from it.
     """
     view = found.view
-    facts = _facts(found)
+    about = _facts(found)
     line = command_line(view.options).replace("```", "'''")
-    again = (
-        ["**The line that makes it again**", f"```{line}```"]
-        if units(line) <= LINE_AT_MOST
-        else [quiet("The line that makes it again is too long to be shown here; Edit has all of it.")]
-    )
-    # Where the line is shown, it has the prompt too.
-    prompt = prompt_text(view, 1200 if units(line) > LINE_AT_MOST else 700)
+    fits = units(line) <= LINE_AT_MOST
+    again = [heading(COMMAND), f"```{line}```"] if fits else [quiet(COMMAND_TOO_LONG)]
+    # The command contains the prompt.
+    prompt = prompt_text(view, 700 if fits else 1200)
     requests = within(_requests(found), 900)
-    written = [prompt, *facts, *requests, *again]
+    written = [prompt, *about, *requests, *again]
     room = TEXT_AT_MOST - sum(units(part) + 1 for part in written) - 20
     steps = within([quiet(step) for step in _steps(view, found.events)], max(60, room))
-    parts: list[ui.Item[Any]] = [text(prompt), rule(), text(*facts)]
+    parts: list[ui.Item[Any]] = [text(prompt), rule(), text(*about)]
     parts += [rule(), text(*requests)] if requests else []
     parts += [rule(), text(*again), rule(), text(*steps)]
-    if row := _kin(found):
+    if row := _related(found):
         parts.append(row)
     return Card(*parts)
 
 
-def _facts(found: Detailed) -> list[str]:
+def _facts(found: JobDetails) -> list[str]:
     view, job = found.view, found.view.job
-    facts = [
-        f"**Job {job.id}** · {_JOB_STATUS[job.status]} · asked for by <@{job.user_id}> {moment(job.created_at, 'f')}",
-        f"Engine and settings: {settings_text(view)}",
-        f"Cost: {cost_text(view)}" + (" (exact)" if view.captured and view.exact and not view.held else ""),
+    exact = view.captured and view.exact and not view.held
+    status, person, when = JOB_STATUS[job.status], f"<@{job.user_id}>", moment(job.created_at, "f")
+    lines: list[Words] = [
+        HEADLINE(job=job.id, status=status, person=person, when=when),
+        SETTINGS(settings=settings_text(view)),
+        (EXACT_COST if exact else COST)(cost=cost_text(view)),
     ]
     # A thread's title can come from a prompt that others may not see.
     if view.thread_title is not None and found.mine:
-        facts.append(f"Thread: {safe(view.thread_title, 200)}")
-    if job.delivery_note and job.delivery_note != Step.TOKEN.value:
-        facts.append(f"{'Not started' if job.status is JobStatus.LAPSED else 'Shown'}: {safe(job.delivery_note, 200)}")
-    if job.status is JobStatus.KEPT and any(image.file is not None for image in view.images):
-        facts.append(f"Its images are kept until {moment(found.kept_until, 'D')}.")
+        lines.append(THREAD(title=safe(view.thread_title, 200)))
+    if job.lapse_reason is not None:
+        lines.append(NOT_STARTED(reason=LAPSED[job.lapse_reason]))
+    elif (delivery := delivery_text(job)) is not None:
+        lines.append(delivery)
+    if job.status is JobStatus.UNDELIVERED and any(image.file is not None for image in view.images):
+        lines.append(KEPT_UNTIL(date=moment(found.kept_until, "D")))
     if found.hidden:
-        facts.append(quiet(f"Related to {counted(found.hidden, 'job')} that you cannot see here."))
-    return facts
+        lines.append(quiet(HIDDEN(count=found.hidden)))
+    return [str(line) for line in lines]
 
 
-def _kin(found: Detailed) -> ui.ActionRow[Any] | None:
-    """One button up and the latest few down; they change this very card."""
+def _related(found: JobDetails) -> ui.ActionRow[Any] | None:
+    """Buttons to the parent and to the latest children; they change this card."""
     buttons: list[ui.Button[Any]] = []
     if found.parent is not None:
-        buttons.append(ui.Button(label=f"Made from job {found.parent}", custom_id=custom_id("walk", found.parent)))
+        parent = str(t("Made from job {job:plain}", job=found.parent))
+        buttons.append(ui.Button(label=parent, custom_id=custom_id("walk", found.parent)))
     latest = found.children[-(BUTTONS_AT_MOST - len(buttons)) :]
-    buttons += [ui.Button(label=f"Led to job {child}", custom_id=custom_id("walk", child)) for child in latest]
+    buttons += [
+        ui.Button(label=str(t("Led to job {job:plain}", job=child)), custom_id=custom_id("walk", child))
+        for child in latest
+    ]
     return ui.ActionRow(*buttons) if buttons else None
 
 
-def _requests(found: Detailed) -> Iterator[str]:
+def _requests(found: JobDetails) -> Iterator[str]:
     view = found.view
     for number, submission in enumerate(view.submissions, 1):
-        seeds = ", ".join(str(image.seed) for image in submission.images if image.seed is not None)
-        facts = [
-            f"{number}. {_STATUS[submission.record.status]}",
-            label(view, submission.request) if len(view.submissions) > 1 else "",
-            f"seed {seeds}" if seeds else "",
+        # Escaped: the number is part of the text, not of a Markdown list.
+        yield facts(
+            f"{number}\\. {SUBMISSION_STATUS[submission.record.status]}",
+            (label(view, submission.request) if len(view.submissions) > 1 else None) or None,
+            seeds(image.seed for image in submission.images if image.seed is not None) or None,
             _cost(submission),
-            _stages(submission, found.events),
-        ]
-        # The number is not a list item: the card counts by itself.
-        yield " · ".join(fact for fact in facts if fact).replace(".", "\\.", 1)
+            ", ".join(_stages(submission, found.events)) or None,
+        )
         if ids := _provider_ids(submission):
             yield quiet(ids)
 
 
-def _stages(submission: SubmissionView, events: Sequence[Event]) -> str:
-    """How long it waited, how long the service took, how long its files took to come."""
+def _stages(submission: SubmissionView, events: Sequence[Event]) -> Iterator[str]:
+    """How long it waited, how long the service took, and how long the download of its files took."""
     record = submission.record
     accepted = next(
         (event.at for event in events if event.submission_id == record.id and event.new_status is _RENDERING), None
     )
-    stages = [("waited", record.created_at, record.sent_at), ("accepted after", record.sent_at, accepted)]
-    stages.append(("made in", accepted or record.sent_at, record.finished_at))
-    stages.append(("fetched in", record.finished_at, record.ended_at))
-    return ", ".join(
-        f"{what} {_short(to - since)}" for what, since, to in stages if since is not None and to is not None
-    )
+    for stage, since, to in (
+        (t("waited"), record.created_at, record.sent_at),
+        (t("accepted after"), record.sent_at, accepted),
+        (t("made in"), accepted or record.sent_at, record.finished_at),
+        (t("downloaded in"), record.finished_at, record.ended_at),
+    ):
+        if since is not None and to is not None:
+            yield f"{stage} {_short(to - since)}"
 
 
 def _short(milliseconds: int) -> str:
@@ -170,31 +175,32 @@ def _short(milliseconds: int) -> str:
 
 
 def _provider_ids(submission: SubmissionView) -> str:
-    """What the provider calls it: the thread and the request, where it has such."""
+    """The provider's names for it: its thread and its request, if it has such."""
     handle = submission.record.handle or {}
     ids = [f"{name} {safe(value, 80)}" for name, value in handle.items() if name in _IDS and isinstance(value, str)]
     return f"{safe(submission.record.provider, 40)}: {', '.join(ids)}" if ids else ""
 
 
-def _cost(submission: SubmissionView) -> str:
+def _cost(submission: SubmissionView) -> Words:
     if submission.captured is None:
-        return f"{credits_text(submission.held)} held" if submission.held else "not charged"
-    return credits_text(submission.captured) + ("" if submission.exact else ", estimated")
+        return t("{held:credits} held", held=submission.held) if submission.held else t("not charged")
+    price = submission.captured
+    return credits_text(price) if submission.exact else t("{price:credits}, estimated", price=price)
 
 
 def _steps(view: JobView, events: Sequence[Event]) -> list[str]:
     numbers = {each.record.id: number for number, each in enumerate(view.submissions, 1)}
-    several = len(numbers) > 1
-    return [
-        f"{moment(event.at, 'T')} "
-        + (f"request {numbers.get(event.submission_id, '?')}: " if several else "")
-        + _step(event)
-        for event in events
-    ] or ["no steps yet"]
+    lines = []
+    for event in events:
+        step: Words = _step(event)
+        if len(numbers) > 1:
+            step = t("request {number}: {step}", number=str(numbers.get(event.submission_id, "?")), step=str(step))
+        lines.append(f"{moment(event.at, 'T')} {step}")
+    return lines or [str(NO_STEPS)]
 
 
 def _step(event: Event) -> str:
-    """The new state, with the reason where the reason says more."""
-    state = _STATUS[event.new_status]
+    """The new status, with the reason if that says more."""
+    status = SUBMISSION_STATUS[event.new_status]
     why = None if event.why in _EXPECTED else _WHY.get(event.why)
-    return state if why is None else f"{state}: {why}"
+    return str(status) if why is None else f"{status}: {why}"

@@ -7,42 +7,40 @@ from typing import Any
 
 from discord import ui
 
+from bot.domain.engines import few
 from bot.domain.money import Price
-from bot.domain.prompt.parser import PROMPT_LIMIT
-from bot.domain.sizes import ratio_name
-from bot.people.threads import Page
-from bot.providers.base import Ability, Bounds, Engine
-from bot.text import listed
+from bot.domain.options import OPTIONS, PROMPT_LIMIT, SEED, SIZE, Feature, Option, features
+from bot.domain.sizes import size_text
+from bot.jobs.view import Page
+from bot.providers.base import Bounds, Engine, SizeGrid
+from bot.text import Text, message, plural, t
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, quiet, rule, text, within
 from bot.ui.cards.wording import safe, units
 from bot.ui.pages import engines_id
 
+DEFAULT = message("engines_card.default", "default")
+EXACT_PRICE = message("engines_card.exact_price", "{price} an image, exact")
+SINGLE_PRICE = message("engines_card.single_price", "{price} an image")
+ESTIMATED_PRICE = message("engines_card.estimated_price", "{price} an image, an estimate")
+TAKES = message("engines_card.takes", "Options: {options}")
+
 _SIZES_SHOWN = 9
 _STYLES_SHOWN = 8
-# A card has 40 parts at most, and an engine that stands apart takes two.
+_LIST_AT_MOST = 900
+# A card has at most 40 components, and an engine with a section of its own takes two.
 _ENGINES_APART = 16
 _ENGINES_A_PAGE = 15
 _ROOM = TEXT_AT_MOST - 300
 
-_ABILITIES = {
-    Ability.NEGATIVE: "negative prompt",
-    Ability.WEIGHTS: "weights",
-    Ability.STYLE: "style",
-    Ability.STEPS: "steps",
-    Ability.SEED: "seed",
-    Ability.GUIDANCE: "guidance",
-    Ability.SAMPLER: "sampler",
-}
-
 
 def engines_card(engines: Iterable[Engine], price: Callable[[str], Price], *, default: str, page: int = 1) -> Card:
-    """What each engine takes and costs; where there are many, a line for each, by pages."""
+    """What each engine takes and costs. Many engines get a line each, on pages."""
     every = list(engines)
     if len(every) > _ENGINES_APART:
         return _engines_page(every, price, default=default, page=page)
     room = _ROOM // max(1, len(every))
     entries = [_engine(engine, price(engine.id), default=engine.id == default, room=room) for engine in every]
-    parts: list[ui.Item[Any]] = [text("**Engines**")]
+    parts: list[ui.Item[Any]] = [text(t("**Engines**"))]
     for entry in within(entries, _ROOM):
         parts += [rule(), text(entry)]
     return Card(*parts)
@@ -54,94 +52,127 @@ def _engines_page(engines: list[Engine], price: Callable[[str], Price], *, defau
     room = _ROOM // _ENGINES_A_PAGE
     lines = [_line(engine, price(engine.id), default=engine.id == default, room=room) for engine in shown]
     return Card(
-        text(f"**Engines**, page {where.number} of {where.pages}", *lines),
+        text(t("**Engines**, page {page} of {pages}", page=where.number, pages=where.pages), *lines),
         ui.ActionRow(
-            ui.Button(label="Back", custom_id=engines_id(where.number - 1), disabled=where.number == 1),
-            ui.Button(label="More", custom_id=engines_id(where.number + 1), disabled=where.number == where.pages),
+            ui.Button(label=str(t("Back")), custom_id=engines_id(where.number - 1), disabled=where.number == 1),
+            ui.Button(
+                label=str(t("More")), custom_id=engines_id(where.number + 1), disabled=where.number == where.pages
+            ),
         ),
-        text(quiet(f"There are {len(engines):,}. /engines with a name or a part of one shows all that it takes.")),
+        text(
+            quiet(plural("{count} engine.", "{count} engines.", len(engines))),
+            quiet(t("/engines with an engine's name shows everything that it takes.")),
+        ),
     )
 
 
 def _line(engine: Engine, price: Price, *, default: bool, room: int) -> str:
-    used = " · used where you name none" if default else ""
-    costs = f" · {_price(price)}{used}"
+    costs = f" · {_price(price)}{_default_mark(default)}"
     name = safe(engine.name, 60)
-    # The id is what is typed, so it is never cut for the name's sake.
+    # People type the id, so it is never cut to make room for the name.
     return f"**{name}** · {safe(engine.id, max(40, room - units(costs) - units(name) - 10))}{costs}"
 
 
 def engine_card(engine: Engine, price: Price, *, default: bool) -> Card:
-    """All that one engine takes, and what it costs."""
-    bounds = {"Steps": engine.steps, "Guidance": engine.guidance, "Weights": engine.weights, "Seeds": engine.seed}
+    """Everything that one engine takes, and what it costs."""
     facts = [
-        f"Price: {_price(price)}",
-        f"Takes: {listed(['a prompt', 'a size', *_takes(engine)])}",
-        f"Prompt: up to {min(engine.prompt_limit, PROMPT_LIMIT):,} characters",
-        *(f"{what}:{_range(its)}{_usual(its)}" for what, its in bounds.items() if its is not None),
-        f"Size where none is named: {engine.default_size}",
+        t("Price: {price}", price=_price(price)),
+        TAKES(options=[SIZE.label, *_takes(engine)]),
+        t("Prompt: up to {limit} characters", limit=min(engine.prompt_limit, PROMPT_LIMIT)),
+        *(
+            t("{label}: {range}", label=feature.label, range=_with_default(bounds))
+            for feature in features()
+            if (bounds := feature.bounds(engine)) is not None
+        ),
+        t("Default size: {size}", size=str(engine.default_size)),
     ]
     if engine.grid is not None:
-        facts.append(f"Any size: {_grid(engine)}")
-    named = {
-        "Sizes": [f"{size} ({ratio_name(size)})" for size in engine.sizes],
-        "Styles": [safe(style, 60) for style in engine.styles],
-        "Samplers": [safe(sampler, 60) for sampler in engine.samplers],
-    }
-    lists = [_cut(f"{what}: {', '.join(names)}", 900) for what, names in named.items() if names]
-    heading = f"**{safe(engine.name, 100)}**" + (" · used where you name none" if default else "")
-    return Card(text(heading, quiet(safe(engine.id, 120))), rule(), text(*facts), rule(), text(*lists or ["No lists."]))
+        facts.append(t("Any size: {grid}", grid=_grid(engine.grid)))
+    lists = [_list(t("Sizes"), [str(size_text(size)) for size in engine.sizes])] if engine.sizes else []
+    lists += [
+        _list(option.label, [safe(name, 60) for name in names])
+        for option in OPTIONS.values()
+        if (names := option.names(engine))
+    ]
+    return Card(
+        text(f"**{safe(engine.name, 100)}**{_default_mark(default)}", quiet(safe(engine.id, 120))),
+        rule(),
+        text(*facts),
+        rule(),
+        text(*lists or [str(t("It has no list of sizes or styles."))]),
+    )
 
 
-def _cut(line: str, limit: int) -> str:
-    return line if len(line) <= limit else f"{line[: limit - 1].rpartition(',')[0]} …"
+def _list(label: Text, names: list[str]) -> str:
+    line = str(t("{label}: {names}", label=label, names=", ".join(names)))
+    return line if len(line) <= _LIST_AT_MOST else f"{line[: _LIST_AT_MOST - 1].rpartition(',')[0]} …"
 
 
-def _price(price: Price) -> str:
+def _default_mark(default: bool) -> str:
+    return f" · {DEFAULT}" if default else ""
+
+
+def _price(price: Price) -> Text:
+    if price.exact:
+        return EXACT_PRICE(price=str(price))
     # A single price that is not exact says "about" by itself.
-    kind = ", exact" if price.exact else "" if price.low == price.high else ", an estimate"
-    return f"{price} an image{kind}"
+    if price.low == price.high:
+        return SINGLE_PRICE(price=str(price))
+    return ESTIMATED_PRICE(price=str(price))
 
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:g}"
 
 
-def _usual(bounds: Bounds) -> str:
-    return "" if bounds.default is None else f", {_number(bounds.default)} where none is named"
+def _range(bounds: Bounds) -> Text:
+    return t("{low} to {high}", low=_number(bounds.low), high=_number(bounds.high))
 
 
-def _grid(engine: Engine) -> str:
-    grid = engine.grid
-    return "" if grid is None else f"both sides {grid.low} to {grid.high} pixels, a multiple of {grid.step}"
+def _with_default(bounds: Bounds) -> Text:
+    if bounds.default is None:
+        return _range(bounds)
+    return t("{range}, default {value}", range=_range(bounds), value=_number(bounds.default))
+
+
+def _grid(grid: SizeGrid) -> Text:
+    return t(
+        "both sides {low:plain} to {high:plain} pixels, in steps of {step:plain}",
+        low=grid.low,
+        high=grid.high,
+        step=grid.step,
+    )
 
 
 def _engine(engine: Engine, price: Price, *, default: bool, room: int) -> str:
-    name = f"**{safe(engine.name, 100)}**" + (" · used where you name none" if default else "")
+    options = _takes(engine)
     lines = [
+        f"**{safe(engine.name, 100)}**{_default_mark(default)}",
         f"{_price(price)} · {safe(engine.id, 120)}",
-        quiet(f"Takes: {listed(_takes(engine)) or 'a prompt and a size'}"),
-        quiet(f"Sizes: {_sizes(engine)}"),
+        quiet(TAKES(options=[SIZE.label, *options])),
+        quiet(t("Sizes: {sizes}", sizes=_sizes(engine))),
     ]
     if engine.styles:
-        shown = [safe(style, 40) for style in engine.styles[:_STYLES_SHOWN]]
-        more = len(engine.styles) - len(shown)
-        lines.append(quiet(f"Styles: {', '.join(shown)}" + (f" and {more} more" if more > 0 else "")))
-    return "\n".join(within([name, *lines], room))
+        lines.append(
+            quiet(t("Styles: {styles}", styles=few([safe(style, 40) for style in engine.styles], _STYLES_SHOWN)))
+        )
+    return "\n".join(within(lines, room))
 
 
-def _takes(engine: Engine) -> list[str]:
-    bounds = {Ability.STEPS: engine.steps, Ability.GUIDANCE: engine.guidance}
-    return [word + _range(bounds.get(ability)) for ability, word in _ABILITIES.items() if ability in engine.abilities]
+def _takes(engine: Engine) -> list[Text]:
+    """The options that the engine takes, with their ranges."""
+    return [_option(feature, engine) for feature in features() if feature.taken_by(engine)]
 
 
-def _range(bounds: Bounds | None) -> str:
-    return "" if bounds is None else f" {_number(bounds.low)} to {_number(bounds.high)}"
+def _option(feature: Feature, engine: Engine) -> Text:
+    bounds = feature.bounds(engine)
+    # The range of seeds and weights is of little interest.
+    if bounds is None or not isinstance(feature, Option) or feature is SEED:
+        return feature.label
+    return t("{label} {range}", label=feature.label, range=_range(bounds))
 
 
-def _sizes(engine: Engine) -> str:
+def _sizes(engine: Engine) -> Text | str:
     if engine.grid is not None:
-        return _grid(engine)
-    shown = [f"{size} ({ratio_name(size)})" for size in engine.sizes[:_SIZES_SHOWN]]
-    more = len(engine.sizes) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+        return _grid(engine.grid)
+    return few([str(size_text(size)) for size in engine.sizes], _SIZES_SHOWN)

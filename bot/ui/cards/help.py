@@ -1,124 +1,118 @@
-"""What one can do here: an overview of all commands, and each subject with examples to copy."""
+"""The /help cards: an overview of all commands, and a card for each subject with examples to copy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bot.ui.cards.layout import Card, quiet, rule, text
+from bot.text import Text, t
+from bot.ui.cards.layout import Card, heading, quiet, rule, text
 
 Mention: TypeAlias = Callable[[str], str]
-"""Turns a command's name into something to click on."""
+"""Turns the name of a command into a mention that people can click."""
 FOR_ADMINS = "admins"
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One subject: its commands, what it is about in a line, and the lines of its own card.
+    """One subject: its commands, a summary, and the lines of its own card.
 
-    In the lines, ``{imagine}`` and the like stand for commands to click on.
+    In the lines, ``{imagine}`` or ``{thread_new}`` is the mention of a command. Lines that are str are examples to
+    copy, which are the same in every language.
     """
 
-    title: str
+    title: Text
     commands: tuple[str, ...]
-    about: str
-    lines: tuple[str, ...]
+    about: Text
+    lines: tuple[Text | str, ...]
 
 
 SUBJECTS: Mapping[str, Subject] = {
-    "pictures": Subject(
-        "Making pictures",
+    "images": Subject(
+        t("Making images"),
         ("imagine", "compare", "engines"),
-        "from words, on one engine or on several side by side",
+        t("from words, on one engine or on several side by side"),
         (
-            "{imagine} makes pictures. A card follows the work until they stand in its place.",
+            t("{imagine} makes images. The message shows progress, then your images."),
             "`/imagine prompt:a lighthouse on a cliff, storm`",
             "`/imagine prompt:a fox in the snow size:16:9 images:2`",
-            "`/imagine prompt:a secret private:True` shows it to you alone; `spoiler:True` hides it until clicked",
-            "{compare} makes the same picture on several engines, with time and price of each.",
+            t("`/imagine prompt:a secret private:True` shows it only to you; `spoiler:True` hides it until clicked"),
+            t("{compare} makes the same image on several engines, with the time and price of each."),
             "`/compare prompt:a glass city seed:7`",
-            "{engines} says what each engine takes and costs; name one to see all its styles and sizes.",
+            t("{engines} shows what each engine can do and what it costs; pick one to see all its styles and sizes."),
         ),
     ),
     "prompts": Subject(
-        "Writing prompts",
+        t("Writing prompts"),
         (),
-        "weights, things to leave out, several pictures of one prompt",
+        t("weights, things to leave out, several images from one prompt"),
         (
-            "Up to 2,000 characters, and these marks in it:",
-            "`a castle::2 fog::0.5` gives parts a weight; below 0 says what to avoid",
-            "`--no people, text` leaves something out",
-            "`--ar 16:9` or `--size 1024x1024` sets the shape",
-            "`--images 2` `--style neon-punk` `--steps 45` `--seed 7` `--engine …` say what the fields say",
-            "`a {red, blue} car` makes a picture of each",
-            "`\\--no` with a backslash is plain text, and so are `\\::`, `\\{` and `\\}`",
-            "Any kind of dash does for `--`.",
-            "What an engine does not take is refused by name before anything is paid for.",
+            t("A prompt can have up to 2,000 characters, and these marks:"),
+            t("`a castle::2 fog::0.5` gives parts a weight; a weight below 0 says what to avoid"),
+            t("`--no people, text` leaves something out"),
+            t("`--ar 16:9` or `--size 1024x1024` sets the shape"),
+            t("`--images 2` `--style neon-punk` `--steps 45` `--seed 7` `--engine …` do the same as the fields"),
+            t("`a {{red, blue}} car` makes one image of each"),
+            t("`\\--no` with a backslash is plain text; so are `\\::`, `\\{{` and `\\}}`"),
+            t("Any kind of dash works for `--`."),
+            t("If an engine does not support something, you are told before anything is paid for."),
         ),
     ),
     "results": Subject(
-        "Working with results",
+        t("Working with results"),
         (),
-        "the buttons, and the menu of a message",
+        t("the buttons, and the menu of a message"),
         (
-            "**Cancel** drops what has not been sent yet; that is free.",
-            "**Again** makes the same once more, as the job of whoever presses it.",
-            "**New seed** does so with another seed, where one was fixed.",
-            "**Edit** opens the prompt and the settings to change them.",
-            "**Share** shows your private result in the channel.",
-            "**Details** shows everything: settings, seeds, cost, time, what it was made from, and the line to type.",
-            "**Delete** takes a result away for good, with its prompt and settings.",
-            "In the menu of a message (right click, or press long), under Apps: **Use this prompt** and **Details**.",
+            t("**Cancel** drops what has not been sent yet, free of charge."),
+            t("**Again** makes the same once more, as your own job."),
+            t("**New seed** does the same with a different seed, if the job had a fixed one."),
+            t("**Edit** opens the prompt and the settings so you can change them."),
+            t("**Share** shows your private result in the channel."),
+            t("**Details** shows everything: settings, seeds, cost, time, sources, and the command to repeat it."),
+            t("**Delete** removes a result for good, with its prompt and settings."),
+            t("In a message's menu (right-click or long-press), under Apps: **Use this prompt** and **Details**."),
         ),
     ),
     "threads": Subject(
-        "Threads and history",
+        t("Threads and history"),
+        ("thread new", "thread list", "thread use", "thread show", "thread rename", "thread delete", "history"),
+        t("your lines of work, and everything you have made"),
         (
-            "thread new",
-            "thread list",
-            "thread use",
-            "thread show",
-            "thread rename",
-            "thread delete",
-            "history",
-        ),
-        "your lines of work, and all that you have made",
-        (
-            "What you make belongs to a thread, which is called like its first prompt.",
-            "{thread new} begins another, {thread use} goes on with one, {thread list} lists yours with their cost.",
-            "{thread show} shows the pictures of one, {thread rename} and {thread delete} do what they say.",
-            "{history} lists what you have made, wherever it was: `/history search:lighthouse`",
-            "What could not be shown in time is kept there until you ask for it.",
+            t("What you make goes into a thread, named after its first prompt."),
+            t("{thread_new} starts another one, {thread_use} switches, {thread_list} lists yours with their cost."),
+            t("{thread_show} shows the images of one, {thread_rename} renames it, {thread_delete} deletes it."),
+            t("{history} lists everything you have made, anywhere: `/history search:lighthouse`"),
+            t("A result that could not be delivered waits there until you ask for it."),
         ),
     ),
     "costs": Subject(
-        "What it costs",
+        t("What it costs"),
         ("credits",),
-        "prices, limits, and what you have spent",
+        t("prices, limits, and what you have spent"),
         (
-            "The price stands on the card before, during and after a job; what is only an estimate says so.",
-            "What fails, is refused, or is cancelled before it was sent costs nothing.",
-            "{credits} shows what you have spent, what is in flight, and what is left until when.",
-            "`/credits period:last month` or `period:30 days`, `2026-03`, `all time`",
-            "{settings set} with `ask_above:10` asks you first when something may cost more than 10 credits.",
-            "Choices in braces and comparisons always ask first.",
+            t("The message shows the price before, during and after a job; an estimate is marked as one."),
+            t("Anything that fails, is refused, or is cancelled before it was sent is free."),
+            t("{credits} shows what you have spent, what is in flight, and what is left until when."),
+            t("`/credits period:last month` or `period:30 days`, `2026-03`, `all time`"),
+            t("{settings_set} with `ask_above:10` asks you first when something may cost more than 10 credits."),
+            t("Choices in braces and comparisons always ask first."),
         ),
     ),
     "settings": Subject(
-        "Your settings and your data",
+        t("Your settings and your data"),
         ("settings show", "settings set", "settings reset", "privacy export", "privacy delete"),
-        "what you need not type each time, and what is stored on you",
+        t("your own defaults, and what is stored about you"),
         (
-            "{settings set} sets your own engine, size, style and more: `/settings set style:anime size:16:9`",
-            "What you type counts more than your settings, and these count more than the server's.",
-            "{settings show} shows them, {settings reset} forgets them.",
-            "{privacy export} gives you a file of all that is stored on you.",
-            "{privacy delete} deletes it, after asking.",
+            t("{settings_set} sets your own engine, size, style and more: `/settings set style:anime size:16:9`"),
+            t("Command options override your settings; your settings override the server's."),
+            t("{settings_show} shows them, {settings_reset} resets them."),
+            t("{privacy_export} gives you a file with everything stored about you."),
+            t("{privacy_delete} deletes it; it asks first."),
         ),
     ),
     FOR_ADMINS: Subject(
-        "For admins",
+        t("For admins"),
         (
             "usage report",
             "usage user",
@@ -132,55 +126,49 @@ SUBJECTS: Mapping[str, Subject] = {
             "server set",
             "server log",
         ),
-        "what a server spends, and its limits (needs Manage Server)",
+        t("what a server spends, and its limits (needs Manage Server)"),
         (
-            "{usage report} shows what everybody has spent, {usage user} one person, {usage jobs} what runs now.",
-            "{usage export} gives you every entry as a table.",
-            "{quota set} limits credits, pictures and jobs: for everybody, a role or a person.",
-            "{quota grant} gives somebody credits beside their limit; {quota show} and {quota clear} show and clear.",
-            "{server set} says what is allowed here and what is used where nothing is typed; {server show} shows it.",
-            "{server log} shows which admin did what.",
-            "Nobody sees the prompts of private jobs but their authors.",
+            t("{usage_report} shows what everybody has spent, {usage_user} one person, {usage_jobs} what runs now."),
+            t("{usage_export} gives you every entry as a table."),
+            t("{quota_set} limits credits, images and jobs: for everybody, a role or a person."),
+            t("{quota_grant} adds credits for somebody; {quota_show} shows limits and {quota_clear} removes them."),
+            t("{server_set} changes this server's rules and defaults; {server_show} shows them."),
+            t("{server_log} shows which admin did what."),
+            t("Only the authors of private jobs see their prompts."),
         ),
     ),
 }
 
 
 def help_card(mention: Mention, *, manages: bool) -> Card:
-    """All subjects with their commands; those for admins where the person ``manages`` the server."""
+    """All subjects with their commands; those for admins only if the person ``manages`` the server."""
     listed = []
     for name, subject in SUBJECTS.items():
         offered = manages or name != FOR_ADMINS
         commands = " ".join(mention(command) for command in subject.commands) if offered else ""
-        listed.append(text(f"**{subject.title}**: {subject.about}", commands or f"-# /help about:{name}"))
+        listed.append(text(f"{heading(subject.title)}: {subject.about}", commands or quiet(f"/help about:{name}")))
+    example = t("Type {imagine} with a prompt such as *a lighthouse on a cliff*.", imagine=mention("imagine"))
+    more = t(
+        "{help} with a subject explains it, with examples: {subjects}.", help=mention("help"), subjects=[*SUBJECTS]
+    )
     return Card(
-        text(
-            "**Easel makes pictures from words.**",
-            f"Type {mention('imagine')} with a prompt such as *a lighthouse on a cliff*.",
-        ),
+        text(heading(t("Easel makes images from words.")), example),
         rule(),
         *listed,
         rule(),
-        text(quiet(f"{mention('help')} with a subject explains it, with examples: {', '.join(SUBJECTS)}.")),
+        text(quiet(more)),
     )
 
 
 def subject_card(name: str, mention: Mention, *, manages: bool) -> Card:
-    """One subject with examples to copy."""
+    """One subject with examples to copy. Nobody is given commands to click that they may not use."""
     subject = SUBJECTS[name]
-    if name == FOR_ADMINS and not manages:
-        mention = _plainly
-    return Card(
-        text(f"**{subject.title}**"), rule(), text(*(_clickable(line, subject, mention) for line in subject.lines))
-    )
+    shown = mention if manages or name != FOR_ADMINS else "`/{}`".format
+    return Card(text(heading(subject.title)), rule(), text(*explained(subject, shown)))
 
 
-def _plainly(command: str) -> str:
-    # What somebody is not offered cannot be clicked on.
-    return f"`/{command}`"
-
-
-def _clickable(line: str, subject: Subject, mention: Mention) -> str:
-    for command in (*subject.commands, "settings set"):
-        line = line.replace(f"{{{command}}}", mention(command))
-    return line
+def explained(subject: Subject, mention: Mention) -> Iterator[Text | str]:
+    """The lines of a subject with the mentions of their commands."""
+    mentions = {command.replace(" ", "_"): mention(command) for command in (*subject.commands, "settings set")}
+    for line in subject.lines:
+        yield line if isinstance(line, str) else line.message(**mentions)

@@ -1,4 +1,4 @@
-"""The card of one's history: a page of jobs, each with a small picture and with what can be done with it."""
+"""The card of a person's history: a page of jobs, each with a preview and its buttons."""
 
 from __future__ import annotations
 
@@ -6,31 +6,34 @@ from typing import Any
 
 from discord import ui
 
-from bot.jobs.history import HistoryEntry, HistoryPage
+from bot.jobs.results import HistoryEntry, HistoryPage
+from bot.text import message, t
 from bot.ui.attached_files import Sheet
-from bot.ui.cards.job import cost_text
+from bot.ui.cards.delivery_text import jump_url
+from bot.ui.cards.job import JOB_STATUS, cost_text
 from bot.ui.cards.job_text import alt_text, either, engine_name, prompt_text
-from bot.ui.cards.layout import Card, custom_id, quiet, rule, text
-from bot.ui.cards.wording import counted, moment, safe
-from bot.ui.delivery.links import jump_url
+from bot.ui.cards.layout import Card, Words, custom_id, facts, heading, page_of, quiet, rule, text
+from bot.ui.cards.wording import IMAGES, JOBS, moment, safe
 from bot.ui.pages import history_id, turning
-from storage.jobs import JobStatus
+from storage.records import UNSHOWN, JobStatus
 
 _PROMPT = 250
 
-_STATUS = {
-    JobStatus.PROPOSED: "waiting for you to confirm its price",
-    JobStatus.WORKING: "being worked on",
-    JobStatus.READY: "about to be shown",
-}
+TITLE = message("history.title", "Your history")
+NOTHING_MATCHES = message("history.nothing_matches", "No jobs match. Try other words or fewer filters.")
+NOTHING_YET = message("history.nothing_yet", "You haven't made anything yet. Type /imagine to start.")
+NO_IMAGE = message("history.no_image", "no image")
+FILES_GONE = message("history.files_gone", "not shown in time, its files are gone")
+KEPT_UNTIL = message("history.kept_until", "not shown to you yet, kept until {date}")
+NOT_SHOWN = message("history.not_shown", "not shown to you yet")
 
 
 def history_card(found: HistoryPage, *, engine: str | None = None) -> Sheet:
-    """A page of one's jobs; ``engine`` is the name of the engine that is asked for."""
-    parts: list[ui.Item[Any]] = [text("**Your history**", quiet(_about(found, engine)))]
+    """A page of a person's jobs; ``engine`` is the name of the engine in the filter."""
+    parts: list[ui.Item[Any]] = [text(heading(TITLE), quiet(_about(found, engine)))]
     files: list[tuple[str, bytes]] = []
     for entry in found.entries:
-        parts += [rule(), *_entry(entry, files, of_any_thread=found.thread_title is None)]
+        parts += [rule(), *_entry(entry, files, with_thread=found.thread_title is None)]
     if not found.entries:
         parts.append(text(_nothing(found, engine)))
     turn = turning(found.page, lambda number: history_id(number, found.wanted))
@@ -39,19 +42,19 @@ def history_card(found: HistoryPage, *, engine: str | None = None) -> Sheet:
     return Sheet(Card(*parts), tuple(files))
 
 
-def _entry(entry: HistoryEntry, files: list[tuple[str, bytes]], *, of_any_thread: bool) -> list[ui.Item[Any]]:
+def _entry(entry: HistoryEntry, files: list[tuple[str, bytes]], *, with_thread: bool) -> list[ui.Item[Any]]:
     view, picture = entry.view, entry.picture
-    words = text(prompt_text(view, _PROMPT), quiet(_facts(entry, of_any_thread=of_any_thread)))
+    words = text(prompt_text(view, _PROMPT), quiet(_facts(entry, with_thread=with_thread)))
     row: list[ui.Button[Any]] = []
     if entry.can_be_shown:
-        row.append(ui.Button(label="Show", custom_id=custom_id("show", view.job.id)))
+        row.append(ui.Button(label=str(t("Show")), custom_id=custom_id("show", view.job.id)))
     row += [
-        ui.Button(label="Again", custom_id=custom_id("again", view.job.id)),
-        ui.Button(label="Use this prompt", custom_id=custom_id("use", view.job.id)),
+        ui.Button(label=str(t("Again")), custom_id=custom_id("again", view.job.id)),
+        ui.Button(label=str(t("Use this prompt")), custom_id=custom_id("use", view.job.id)),
     ]
     url = jump_url(view.job)
     if url is not None and not entry.can_be_shown:
-        row.append(ui.Button(label="Go to it", url=url))
+        row.append(ui.Button(label=str(t("Go to it")), url=url))
     if picture is None or picture.preview is None:
         return [words, ui.ActionRow(*row)]
     name = f"preview-{picture.image.id}.webp"
@@ -65,46 +68,40 @@ def _entry(entry: HistoryEntry, files: list[tuple[str, bytes]], *, of_any_thread
     return [ui.Section(words, accessory=thumbnail), ui.ActionRow(*row)]
 
 
-def _facts(entry: HistoryEntry, *, of_any_thread: bool) -> str:
-    view = entry.view
-    facts = [
-        either(engine_name(view, request.engine) for request in view.requests),
-        counted(len(view.images), "image") if view.images else "no image",
-        cost_text(view),
+def _facts(entry: HistoryEntry, *, with_thread: bool) -> str:
+    view, status = entry.view, entry.view.job.status
+    private = view.job.private
+    ended = status not in UNSHOWN
+    made = IMAGES(count=len(view.images)) if view.images else NO_IMAGE()
+    return facts(
+        either(engine_name(view, request.engine) for request in view.requests) or None,
+        made if ended else None,
+        cost_text(view) if ended else None,
         moment(view.job.created_at),
-        ("private" if view.job.public_in is None else "shared") if view.job.private else "",
-        f"thread “{safe(view.thread_title, 60)}”" if view.thread_title and of_any_thread else "",
-        _standing(entry),
-    ]
-    if view.job.status in _STATUS:
-        facts[1] = facts[2] = ""
-    return " · ".join(fact for fact in facts if fact)
+        (t("private") if view.job.public_in is None else t("shared")) if private else None,
+        t("thread “{title}”", title=safe(view.thread_title, 60)) if view.thread_title and with_thread else None,
+        None if ended else JOB_STATUS[status],
+        _undelivered(entry) if status is JobStatus.UNDELIVERED else None,
+    )
 
 
-def _standing(entry: HistoryEntry) -> str:
-    status = entry.view.job.status
-    if status is not JobStatus.KEPT:
-        return _STATUS.get(status, "")
+def _undelivered(entry: HistoryEntry) -> Words:
     if not entry.can_be_shown:
-        return "could not be shown in time, its files are gone"
-    until = f", kept until {moment(entry.kept_until, 'D')}" if entry.view.images else ""
-    return f"not shown to you yet{until}"
+        return FILES_GONE
+    return KEPT_UNTIL(date=moment(entry.kept_until, "D")) if entry.view.images else NOT_SHOWN
 
 
 def _about(found: HistoryPage, engine: str | None) -> str:
-    facts = [counted(found.total, "job")]
-    if found.wanted.words:
-        facts.append(f"with “{safe(found.wanted.words, 120)}”")
-    if engine is not None:
-        facts.append(f"on {safe(engine, 100)}")
-    if found.thread_title is not None:
-        facts.append(f"in the thread “{safe(found.thread_title, 120)}”")
-    if found.page.pages > 1:
-        facts.append(f"page {found.page.number} of {found.page.pages}")
-    return " · ".join(facts)
+    words, thread = found.wanted.words, found.thread_title
+    return facts(
+        JOBS(count=found.total),
+        t("with “{words}”", words=safe(words, 120)) if words else None,
+        t("on {engine}", engine=safe(engine, 100)) if engine is not None else None,
+        t("in the thread “{title}”", title=safe(thread, 120)) if thread is not None else None,
+        page_of(found.page.number, found.page.pages),
+    )
 
 
-def _nothing(found: HistoryPage, engine: str | None) -> str:
-    if found.wanted.words or engine is not None or found.thread_title is not None:
-        return "None of your jobs is like that. Ask for less, or for other words."
-    return "You have made nothing yet. Type /imagine and what you would like to see."
+def _nothing(found: HistoryPage, engine: str | None) -> Words:
+    filtered = found.wanted.words or engine is not None or found.thread_title is not None
+    return NOTHING_MATCHES if filtered else NOTHING_YET

@@ -1,127 +1,204 @@
-"""The cards of a job: while it is worked on, when its images are there, and when nothing came of it."""
+"""The cards of a job: while it is in progress, with its images, and when nothing was made."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import discord
 from discord import ui
 
+from bot.domain.requests import left_out
 from bot.jobs.view import JobView, Progress, SubmissionView
-from bot.text import amount_text, credits_text, lasted, listed
-from bot.ui.cards.comparison import comparison_lines
-from bot.ui.cards.job_text import alt_text, either, label, prompt_text, seeds, settings_text
-from bot.ui.cards.layout import WARM, Card, buttons, quiet, rule, text, within
-from bot.ui.cards.wording import counted, moment, safe
-from storage.jobs import StoredImage, SubmissionStatus
+from bot.providers.base import Engine
+from bot.text import Message, Text, credits_text, lasted, message, plural, t
+from bot.ui.cards.delivery_text import reasons_text
+from bot.ui.cards.job_text import alt_text, either, engine_name, label, prompt_text, seeds, settings_text
+from bot.ui.cards.layout import RESULT, WARM, Card, Words, buttons, facts, quiet, rule, text, within
+from bot.ui.cards.layout import heading as bold
+from bot.ui.cards.wording import moment, safe
+from storage.records import DeliveryMethod, DeliveryReason, JobStatus, StoredImage, SubmissionStatus
 
 NOTES_AT_MOST = 1200
 COMPARISON_AT_MOST = 1100
 SENTENCE_AT_MOST = 400
 
+JOB_STATUS: Mapping[JobStatus, Message] = {
+    JobStatus.PROPOSED: message("job.status.proposed", "Waiting for confirmation"),
+    JobStatus.WORKING: message("job.status.working", "In progress"),
+    JobStatus.READY: message("job.status.ready", "About to be shown"),
+    JobStatus.DELIVERED: message("job.status.delivered", "Done"),
+    JobStatus.UNDELIVERED: message("job.status.undelivered", "Done, not shown yet"),
+    JobStatus.LAPSED: message("job.status.lapsed", "Never started"),
+    JobStatus.DELETED: message("job.status.deleted", "Deleted"),
+}
+SUBMISSION_STATUS: Mapping[SubmissionStatus, Message] = {
+    SubmissionStatus.QUEUED: message("submission.status.queued", "Waiting to be sent"),
+    SubmissionStatus.SUBMITTING: message("submission.status.submitting", "Sent"),
+    SubmissionStatus.RENDERING: message("submission.status.rendering", "Rendering"),
+    SubmissionStatus.DONE: message("submission.status.done", "Done"),
+    SubmissionStatus.FAILED: message("submission.status.failed", "Failed"),
+    SubmissionStatus.CANCELLED: message("submission.status.cancelled", "Cancelled"),
+    SubmissionStatus.UNKNOWN: message("submission.status.unknown", "Outcome unknown"),
+}
+
+RESUMED = message("card.resumed", "Resumed after a restart.")
+CANCELLED = message("card.cancelled", "Cancelled.")
+NOT_MADE = message("card.not_made", "Couldn't make this image.")
+NOT_CHARGED = message("card.not_charged", "Nothing was charged.")
+CHARGED = message("card.charged", "This cost {price:credits}.")
+NO_REASON = message("card.no_reason", "The image service gave no reason.")
+PROVIDER_OFF = message(
+    "card.provider_off",
+    "{providers} is switched off at the moment. What was sent to it continues when the bot's operator switches it on.",
+)
+OVERDUE = message("card.overdue", "taking longer than usual")
+USUALLY_READY = message("card.usually_ready", "usually ready {when}")
+PROVIDER_MISSING = message("card.provider_missing", "Waiting for the image service")
+FETCHING = message("card.fetching", "Downloading the images")
+SENT_AGAIN = message("card.sent_again", "No answer came; waiting to be sent again")
+OUTAGE = message("card.outage", "the image service is having trouble, next try {when}")
+RETRY = message("card.retry", "the image service is busy or not responding, next try {when}")
+NEXT_IN_QUEUE = message("card.next_in_queue", "next in the queue")
+IN_QUEUE = message("card.in_queue", "number {position} in the queue")
+DONE_OF = message("card.done_of", "{done} of {all} done")
+EXACT_HOLD = message("card.exact_hold", "{held:credits} held, the exact price")
+ESTIMATED_HOLD = message("card.estimated_hold", "{held:credits} held, an estimate")
+SOME_FAILED = message("card.some_failed", "{number} of {requests} failed, free of charge: {reason}")
+SOME_FAILED_NAMED = message(
+    "card.some_failed_named", "{number} of {requests} failed, free of charge ({names}): {reason}"
+)
+SOME_CANCELLED = message("card.some_cancelled", "{number} of {requests} cancelled, not charged.")
+SOME_CANCELLED_NAMED = message("card.some_cancelled_named", "{number} of {requests} cancelled, not charged ({names}).")
+FILTERED = message(
+    "card.filtered",
+    "The image service blurred or withheld image {numbers}.",
+    "The image service blurred or withheld images {numbers}.",
+)
+FILTERED_ONLY = message("card.filtered_only", "The image service blurred or withheld the image.")
+REENCODED = message(
+    "card.reencoded",
+    "Image {numbers} was compressed to fit Discord's limit. The original is kept.",
+    "Images {numbers} were compressed to fit Discord's limit. The originals are kept.",
+)
+REENCODED_ONLY = message(
+    "card.reencoded_only", "The image was compressed to fit Discord's limit. The original is kept."
+)
+IGNORED = message("card.ignored", "Ignored, not supported by this engine: {options}")
+FREE_FAILURE = message("card.free_failure", "Not made, not charged: {reason}")
+FOR = message("card.for", "for {person}")
+
 _BAR = 12
 _BUTTONS_IN_A_ROW = 5
-_NOT_CHARGED = "Nothing was charged."
 _FAILED = (SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN)
+_FREE = (*_FAILED, SubmissionStatus.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
 class ShownImage:
-    """An image that comes with a card: its file's name in the message, and whether it was re-encoded to fit."""
+    """An image of a card: the name of its file in the message, and whether it was re-encoded to fit."""
 
     image: StoredImage
     name: str
     reencoded: bool = False
 
 
-# --- the three faces of a job -------------------------------------------------------------------------------------
+# --- the cards ----------------------------------------------------------------------------------------------------
 
 
-def waiting_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: str | None = None) -> Card:
-    """What is happening now, what it will cost, the images so far, and Cancel while something can be cancelled.
+def waiting_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: Words | None = None) -> Card:
+    """Progress, price, the images so far, and Cancel while something can be cancelled.
 
-    ``ending`` is what to say of an interaction's token that is about to be over: it comes with Refresh.
+    ``ending`` says that the interaction's token is about to expire; it comes with Refresh.
     """
     parts: list[ui.Item[Any]] = heading(view)
     parts += [_gallery(view, shown)] if shown else [rule()]
     parts.append(text(*_happening(view), quiet(_price(view))))
     if view.job.resumed_at is not None:
-        parts.append(text(quiet("Picked up again after a restart.")))
-    row = [("cancel", "Cancel")] if view.can_cancel else []
+        parts.append(text(quiet(RESUMED)))
+    row: list[tuple[str, Words]] = [("cancel", t("Cancel"))] if view.can_cancel else []
     if ending is not None:
         parts.append(text(ending))
-        row.append(("refresh", "Refresh"))
+        row.append(("refresh", t("Refresh")))
     if row:
         parts.append(buttons(view.job.id, row))
     return Card(*parts)
 
 
 def result_card(
-    view: JobView, shown: Sequence[ShownImage], *, notes: Iterable[str] = (), shareable: bool = True
+    view: JobView, shown: Sequence[ShownImage], *, notes: Iterable[Words] = (), shareable: bool = True
 ) -> Card:
-    """The images with what they are and what they cost. ``notes`` are further sentences of the bot's own.
-
-    Where it is not ``shareable`` nobody else could see it anyway.
-    """
+    """The images with their settings and their cost, after ``notes``. Not ``shareable``: nobody else could see it."""
     parts: list[ui.Item[Any]] = [text(prompt_text(view))]
     if shown:
         parts.append(_gallery(view, shown))
     compared = view.options.engines is not None
-    remarks = within([*notes, *_remarks(view, shown)], NOTES_AT_MOST - (COMPARISON_AT_MOST // 2 if compared else 0))
+    room = NOTES_AT_MOST - (COMPARISON_AT_MOST // 2 if compared else 0)
+    remarks = within(map(str, [*notes, *_remarks(view, shown)]), room)
     if remarks:
         parts.append(text(*remarks))
     if compared:
         parts.append(text(*within(comparison_lines(view), COMPARISON_AT_MOST)))
     parts.append(text(quiet(_outcome(view))))
     parts += [buttons(view.job.id, row) for row in _result_buttons(view, shareable=shareable)]
-    return Card(*parts)
+    return Card(*parts, mark=RESULT)
 
 
-def failure_card(view: JobView, *, notes: Iterable[str] = ()) -> Card:
-    """What happened, that nothing was charged (or what was), and the job offered again."""
+def failure_card(view: JobView, *, notes: Iterable[Words] = ()) -> Card:
+    """What happened and what was charged, if anything; the job can be repeated."""
     cancelled = all(each.record.status is SubmissionStatus.CANCELLED for each in view.submissions)
-    headline = "**Cancelled.**" if cancelled else "**No image came of this.**"
-    sentences = [] if cancelled else [sentence for sentence, _ in _failures(view).most_common()]
-    if view.captured:
-        sentences.append(f"{credits_text(view.captured)} were charged.")
-    else:
-        sentences.append(_NOT_CHARGED)
-    happened = within([*notes, *sentences], NOTES_AT_MOST)
+    reasons = [] if cancelled else [reason for reason, _ in _failures(view).most_common()]
+    charged = CHARGED(price=view.captured) if view.captured else NOT_CHARGED()
+    happened = within(map(str, [*notes, *reasons, charged]), NOTES_AT_MOST)
     return Card(
         *heading(view),
         rule(),
-        text(headline, *happened, quiet(f"for <@{view.job.user_id}>")),
-        buttons(view.job.id, [("again", "Again"), ("edit", "Edit"), ("details", "Details"), ("delete", "Delete")]),
+        text(bold(CANCELLED if cancelled else NOT_MADE), *happened, quiet(for_author(view))),
+        buttons(
+            view.job.id,
+            [("again", t("Again")), ("edit", t("Edit")), ("details", t("Details")), ("delete", t("Delete"))],
+        ),
         accent=WARM,
+        mark=RESULT,
     )
 
 
-def elsewhere_card(view: JobView, *, where: str | None, why: str) -> Card:
-    """What is left for the job's own card to say of a result that is not in it: where it is, and why.
+def elsewhere_card(
+    view: JobView, *, sent: DeliveryMethod | None, url: str | None, reasons: Sequence[DeliveryReason]
+) -> Card:
+    """The job's own card when the result is not in it: where it was sent, and why.
 
-    ``where`` is how a sentence goes on after "the result"; None: it is kept for its author, who can have it shown.
+    ``sent`` is None if it is undelivered: its author can have it shown.
     """
-    headline = f"**The result {where or 'is kept'}.**"
-    sentences = [f"It could not be put into this card: {why}."]
-    row = [("again", "Again"), ("edit", "Edit"), ("delete", "Delete")]
-    if where is None:
-        sentences.append("Whoever asked for it can have it shown with Show, here or in /history.")
-        row.insert(0, ("show", "Show"))
-    return Card(
-        *heading(view),
-        rule(),
-        text(headline, *sentences, quiet(_outcome(view))),
-        buttons(view.job.id, row),
-        accent=WARM,
-    )
+    job = view.job
+    if sent is None:
+        headline: Words = t("**The result could not be shown here.**")
+    elif sent is DeliveryMethod.DIRECT_MESSAGE:
+        headline = t(
+            "**The result was sent to <@{user:plain}> as a direct message:** {url}", user=job.user_id, url=url or ""
+        )
+    else:
+        headline = t("**The result is in a new message:** {url}", url=url or "")
+    lines: list[Words] = [headline]
+    if reasons:
+        lines.append(t("It could not be put into this card, because {reasons}.", reasons=reasons_text(reasons)))
+    row: list[tuple[str, Words]] = [("again", t("Again")), ("edit", t("Edit")), ("delete", t("Delete"))]
+    if sent is None:
+        lines.append(t("<@{user:plain}> can see it with Show, here or in /history.", user=job.user_id))
+        row.insert(0, ("show", t("Show")))
+    return Card(*heading(view), rule(), text(*lines, quiet(_outcome(view))), buttons(job.id, row), accent=WARM)
 
 
 def heading(view: JobView) -> list[ui.Item[Any]]:
-    """What was asked for, at the top of a card that has no result yet."""
+    """The prompt and the settings, at the top of a card without a result."""
     return [text(prompt_text(view), quiet(settings_text(view)))]
+
+
+def for_author(view: JobView) -> Text:
+    """Whose job it is."""
+    return FOR(person=f"<@{view.job.user_id}>")
 
 
 def _gallery(view: JobView, shown: Sequence[ShownImage]) -> ui.MediaGallery[Any]:
@@ -139,7 +216,7 @@ def _gallery(view: JobView, shown: Sequence[ShownImage]) -> ui.MediaGallery[Any]
 
 
 def _numbers(view: JobView) -> dict[int, int]:
-    """The number of each image by its id: among those that there are, or that there will be while more are to come."""
+    """The number of each image by its id; while more images are to come, their places are counted too."""
     if not view.waiting:
         return {image.id: number for number, image in enumerate(view.images, 1)}
     numbers: dict[int, int] = {}
@@ -150,108 +227,99 @@ def _numbers(view: JobView) -> dict[int, int]:
     return numbers
 
 
-# --- what is happening --------------------------------------------------------------------------------------------
+# --- progress -----------------------------------------------------------------------------------------------------
 
 
 def _happening(view: JobView) -> list[str]:
     progress = view.progress
     if len(view.submissions) == 1:
-        lines = [f"**{_stage(view.submissions[0], progress)}**{_place(view, progress)}"]
+        first = [bold(_stage(view.submissions[0], progress)), _place(view, progress)]
     else:
-        lines = [f"**{_done(view)}**{_tally(view)}{_place(view, progress)}"]
+        first = [bold(_done(view)), *_tally(view), _place(view, progress)]
+    more: list[str] = []
     if view.options.engines is not None:
-        lines += within(comparison_lines(view), COMPARISON_AT_MOST)
+        more += within(comparison_lines(view), COMPARISON_AT_MOST)
     missing = dict.fromkeys(each.record.provider for each in view.submissions if each.provider_missing)
     if missing:
-        lines.append(
-            f"{safe(listed(missing), 100)} is switched off here at the moment. What was sent to it is kept and goes on "
-            "as soon as whoever runs the bot switches it on again."
-        )
-    if progress.fetching:
-        return lines  # The rendering is over, and so is every guess about it.
-    if progress.percent is not None:
-        filled = _BAR * max(0, min(100, progress.percent)) // 100
-        lines.append(f"{'▰' * filled}{'▱' * (_BAR - filled)} {progress.percent} %")
-    if progress.overdue:
-        lines[0] += " · taking longer than usual"
-    elif progress.expected_at is not None:
-        lines[0] += f" · usually ready {moment(_calm(progress.expected_at))}"
-    return lines
+        more.append(str(PROVIDER_OFF(providers=[safe(name, 100) for name in missing])))
+    if not progress.fetching:  # Once rendering is over, so are its progress and its estimate.
+        if progress.percent is not None:
+            filled = _BAR * max(0, min(100, progress.percent)) // 100
+            more.append(f"{'▰' * filled}{'▱' * (_BAR - filled)} {progress.percent} %")
+        if progress.overdue:
+            first.append(OVERDUE)
+        elif progress.expected_at is not None:
+            first.append(USUALLY_READY(when=moment(_rounded(progress.expected_at))))
+    return [facts(*first), *more]
 
 
-def _stage(submission: SubmissionView, progress: Progress) -> str:
+def _stage(submission: SubmissionView, progress: Progress) -> Message:
     if submission.provider_missing:
-        return "Waiting for the image service"
+        return PROVIDER_MISSING
     if progress.fetching:
-        return "Fetching the images"
+        return FETCHING
     if submission.record.status is SubmissionStatus.QUEUED and submission.record.sendings:
-        return "No answer came; waiting to be sent once more"
-    return {
-        SubmissionStatus.QUEUED: "Waiting to be sent",
-        SubmissionStatus.SUBMITTING: "Sent to the image service",
-        SubmissionStatus.RENDERING: "Rendering",
-    }.get(submission.record.status, "Finishing")
+        return SENT_AGAIN
+    return SUBMISSION_STATUS[submission.record.status]
 
 
-def _place(view: JobView, progress: Progress) -> str:
+def _place(view: JobView, progress: Progress) -> Words | None:
+    """When something that waits is tried again, or its place in the queue."""
     if progress.outage_until is not None:
-        return f" · the image service fails again and again, next try {moment(progress.outage_until)}"
+        return OUTAGE(when=moment(progress.outage_until))
     retries = [
         each.record.next_attempt_at
         for each in view.submissions
         if each.record.status is SubmissionStatus.QUEUED and each.record.attempts and each.record.next_attempt_at
     ]
     if retries:
-        return f" · the image service is busy or away, next try {moment(min(retries))}"
+        return RETRY(when=moment(min(retries)))
     position = progress.queue_position
     if position is None:
-        return ""
-    return " · next in the queue" if position == 1 else f" · number {position} in the queue"
+        return None
+    return NEXT_IN_QUEUE if position == 1 else IN_QUEUE(position=position)
 
 
-def _done(view: JobView) -> str:
+def _done(view: JobView) -> Text:
     done = sum(each.record.status is SubmissionStatus.DONE for each in view.submissions)
-    return f"{done} of {len(view.submissions)} done"
+    return DONE_OF(done=done, all=len(view.submissions))
 
 
-def _tally(view: JobView) -> str:
-    words = {
-        SubmissionStatus.RENDERING: "rendering",
-        SubmissionStatus.SUBMITTING: "sent",
-        SubmissionStatus.QUEUED: "waiting",
-        SubmissionStatus.FAILED: "failed (free)",
-        SubmissionStatus.UNKNOWN: "lost (free)",
-        SubmissionStatus.CANCELLED: "cancelled (free)",
-    }
+def _tally(view: JobView) -> Iterator[Text]:
+    """How many submissions are in each status but done; those that ended are free."""
     numbers = Counter(each.record.status for each in view.submissions)
-    return "".join(f" · {numbers[status]} {word}" for status, word in words.items() if numbers[status])
+    for status, words in SUBMISSION_STATUS.items():
+        if numbers[status] and status is not SubmissionStatus.DONE:
+            number = numbers[status]
+            free = t("{status}: {number} (free)", status=words, number=number)
+            yield free if status in _FREE else t("{status}: {number}", status=words, number=number)
 
 
-def _calm(milliseconds: int) -> int:
-    """Rounded to five seconds: a guess that wavers is not worth an edit of the card."""
+def _rounded(milliseconds: int) -> int:
+    """To five seconds: a small change of the estimate is not worth an edit of the card."""
     return round(milliseconds / 5000) * 5000
 
 
 def _price(view: JobView) -> str:
-    held = f"{credits_text(view.held)} held, {'the exact price' if view.quoted_exactly else 'an estimate'}"
-    spent = f"{amount_text(view.captured)} spent, " if view.captured else ""
-    return f"{spent}{held} · for <@{view.job.user_id}>"
+    held = (EXACT_HOLD if view.quoted_exactly else ESTIMATED_HOLD)(held=view.held)
+    return facts(t("{spent:amount} spent", spent=view.captured) if view.captured else None, held, for_author(view))
 
 
-# --- what came of it ----------------------------------------------------------------------------------------------
+# --- the result ---------------------------------------------------------------------------------------------------
 
 
 def cost_text(view: JobView) -> str:
-    """What the job costs, marked where it is an estimate: what was spent on it, and what is still held for it."""
-    held = f"{credits_text(view.held)} held" if view.held else ""
+    """What the job costs: what was spent, marked if it is an estimate, and what is still held."""
+    held = t("{held:credits} held", held=view.held) if view.held else None
     if not view.captured:
-        return held or "not charged"
-    spent = credits_text(view.captured) if view.exact else f"about {credits_text(view.captured)} (estimate)"
+        return str(held or t("not charged"))
+    estimate = t("about {spent:credits} (estimate)", spent=view.captured)
+    spent = credits_text(view.captured) if view.exact else str(estimate)
     return f"{spent}, {held}" if held else spent
 
 
 def took(view: JobView) -> float | None:
-    """Seconds from the first request that was sent to the last that was answered."""
+    """Seconds from the first request that was sent to the last answer."""
     sent = [each.record.sent_at for each in view.submissions if each.record.sent_at is not None]
     finished = [each.record.finished_at for each in view.submissions if each.record.finished_at is not None]
     return (max(finished) - min(sent)) / 1000 if sent and finished else None
@@ -261,77 +329,122 @@ def _outcome(view: JobView) -> str:
     requests = view.requests
     names = {engine.id: engine.name for engine in view.engines}
     seconds = took(view)
+    duration = None if seconds is None else lasted(seconds)
     if view.options.engines is not None:
-        # The lines above say all of this for each engine by itself.
-        together = f"{counted(len(requests), 'request')} together: {cost_text(view)}"
-        return " · ".join([together, *([lasted(seconds)] if seconds is not None else []), f"for <@{view.job.user_id}>"])
-    facts = [
-        safe(either(names.get(request.engine, request.engine) for request in requests), 300),
-        either(f"{image.width}x{image.height}" for image in view.images),
-        safe(either(request.style for request in requests), 200),
-        seeds(image.seed for image in view.images if image.seed is not None),
-        lasted(seconds) if seconds is not None else "",
+        # The lines above say the rest for each engine.
+        total = t("{requests} together: {cost}", requests=requests_text(len(requests)), cost=cost_text(view))
+        return facts(total, duration, for_author(view))
+    return facts(
+        safe(either(names.get(request.engine, request.engine) for request in requests), 300) or None,
+        either(f"{image.width}x{image.height}" for image in view.images) or None,
+        safe(either(request.style for request in requests), 200) or None,
+        seeds(image.seed for image in view.images if image.seed is not None) or None,
+        duration,
         cost_text(view),
-        f"for <@{view.job.user_id}>",
-    ]
-    return " · ".join(fact for fact in facts if fact)
+        for_author(view),
+    )
 
 
-def _remarks(view: JobView, shown: Sequence[ShownImage]) -> list[str]:
-    # A comparison says of each of its engines what came of it.
-    remarks = [] if view.options.engines is not None else [*_not_made(view)]
-    remarks += [
-        safe(" ".join(map(str, each.problems)), SENTENCE_AT_MOST)
-        for each in view.submissions
-        if each.record.status is SubmissionStatus.DONE and each.problems
-    ]
+def requests_text(count: int) -> Text:
+    """``1 request``, ``2 requests``."""
+    return plural("{count} request", "{count} requests", count)
+
+
+def _remarks(view: JobView, shown: Sequence[ShownImage]) -> Iterator[Words]:
+    if view.options.engines is None:  # A comparison has a line for each of its requests.
+        yield from _not_made(view)
+    for each in view.submissions:
+        if each.record.status is SubmissionStatus.DONE and each.problems:
+            yield safe(" ".join(map(str, each.problems)), SENTENCE_AT_MOST)
     numbers = _numbers(view)
-    blurred = [numbers[image.id] for image in view.images if image.filtered]
-    if blurred:
-        remarks.append(f"The image service blurred or held back {_which(blurred, view)}.")
+    filtered = [numbers[image.id] for image in view.images if image.filtered]
     reencoded = [numbers[each.image.id] for each in shown if each.reencoded]
-    if reencoded:
-        remarks.append(f"Re-encoded to fit what can be sent here: {_which(reencoded, view)}. The original is kept.")
-    return remarks
+    for which, some, only in ((filtered, FILTERED, FILTERED_ONLY), (reencoded, REENCODED, REENCODED_ONLY)):
+        if which:
+            yield only if len(view.images) == 1 else some(count=len(which), numbers=[str(number) for number in which])
 
 
-def _not_made(view: JobView) -> Iterator[str]:
-    """Which requests failed and why, and which were cancelled; each by its name where they have names."""
-    of = counted(len(view.submissions), "request")
-    for sentence, times in _failures(view).most_common():
-        failed = [each for each in view.submissions if each.record.status in _FAILED and _reason(each) == sentence]
-        names = _named(view, failed)
-        yield f"{times} of {of} failed and {'was' if times == 1 else 'were'} free{names}: {sentence}"
+def _not_made(view: JobView) -> Iterator[Text]:
+    """Which requests failed and why, and which were cancelled, with what tells them from the others."""
+    requests = requests_text(len(view.submissions))
+    for reason, times in _failures(view).most_common():
+        failed = [each for each in view.submissions if each.record.status in _FAILED and _reason(each) == reason]
+        names = _names(view, failed)
+        form = SOME_FAILED_NAMED if names else SOME_FAILED
+        yield form(number=times, requests=requests, names=names, reason=reason)
     dropped = [each for each in view.submissions if each.record.status is SubmissionStatus.CANCELLED]
     if dropped:
-        yield f"{len(dropped)} of {of} cancelled, not charged{_named(view, dropped)}."
+        names = _names(view, dropped)
+        form = SOME_CANCELLED_NAMED if names else SOME_CANCELLED
+        yield form(number=len(dropped), requests=requests, names=names)
 
 
-def _named(view: JobView, submissions: Iterable[SubmissionView]) -> str:
-    names = dict.fromkeys(name for each in submissions if (name := label(view, each.request)))
-    return f" ({'; '.join(names)})" if names else ""
+def _names(view: JobView, submissions: Iterable[SubmissionView]) -> str:
+    return "; ".join(dict.fromkeys(name for each in submissions if (name := label(view, each.request))))
 
 
 def _failures(view: JobView) -> Counter[str]:
-    """How many requests failed, by the sentence that says why."""
+    """How many requests failed, by reason."""
     return Counter(_reason(each) for each in view.submissions if each.record.status in _FAILED)
 
 
 def _reason(submission: SubmissionView) -> str:
-    return safe(" ".join(map(str, submission.problems)) or "The image service did not say why.", SENTENCE_AT_MOST)
+    return safe(" ".join(map(str, submission.problems)) or str(NO_REASON), SENTENCE_AT_MOST)
 
 
-def _which(numbers: Sequence[int], view: JobView) -> str:
-    if len(view.images) == 1:
-        return "the image"
-    return f"{'image' if len(numbers) == 1 else 'images'} {listed(map(str, numbers))}"
-
-
-def _result_buttons(view: JobView, *, shareable: bool) -> list[list[tuple[str, str]]]:
-    """In one row where they fit, else what makes something new in a row of its own."""
-    makes, keeps = [("again", "Again"), ("edit", "Edit")], [("details", "Details"), ("delete", "Delete")]
+def _result_buttons(view: JobView, *, shareable: bool) -> list[list[tuple[str, Words]]]:
+    """In one row if they fit, else those that make something new in a row of their own."""
+    makes: list[tuple[str, Words]] = [("again", t("Again")), ("edit", t("Edit"))]
+    keeps: list[tuple[str, Words]] = [("details", t("Details")), ("delete", t("Delete"))]
     if any(request.seed is not None for request in view.requests):
-        makes.insert(1, ("new-seed", "New seed"))
+        makes.insert(1, ("new-seed", t("New seed")))
     if shareable and view.job.public_in is None and view.job.server_id is not None:
-        keeps.insert(0, ("share", "Share"))
+        keeps.insert(0, ("share", t("Share")))
     return [[*makes, *keeps]] if len(makes) + len(keeps) <= _BUTTONS_IN_A_ROW else [makes, keeps]
+
+
+# --- comparisons --------------------------------------------------------------------------------------------------
+
+
+def comparison_lines(view: JobView) -> Iterator[str]:
+    """A line for each request, and a quiet one for the options that its engine does not support."""
+    engines = {engine.id: engine for engine in view.engines}
+    made = 0
+    for submission in view.submissions:
+        engine_id = submission.request.engine
+        numbers = range(made + 1, made + len(submission.images) + 1)
+        # While the job is in progress, images that are to come are counted too.
+        made += submission.request.images if view.waiting else len(numbers)
+        which = [str(number) for number in numbers]
+        images = plural("Image {numbers}", "Images {numbers}", len(which), numbers=which) if which else None
+        yield facts(images, bold(engine_name(view, engine_id)), _compared(submission))
+        if engine_id in engines and (ignored := ignored_text(view, engines[engine_id])):
+            yield quiet(ignored)
+
+
+def ignored_text(view: JobView, engine: Engine) -> Text | None:
+    """The options of a comparison that this engine does not support, if any."""
+    ignored = left_out(view.options, engine)
+    return IGNORED(options=[safe(str(option), 300) for option in ignored]) if ignored else None
+
+
+def _compared(submission: SubmissionView) -> Words:
+    status = submission.record.status
+    if status in _FAILED:
+        return FREE_FAILURE(reason=safe(" ".join(map(str, submission.problems)) or str(NO_REASON), 300))
+    if status is not SubmissionStatus.DONE:
+        return SUBMISSION_STATUS[status]
+    seconds = submission.seconds
+    return facts(
+        f"{submission.images[0].width}x{submission.images[0].height}" if submission.images else None,
+        seeds(image.seed for image in submission.images if image.seed is not None) or None,
+        None if seconds is None else lasted(seconds),
+        _submission_cost(submission),
+    )
+
+
+def _submission_cost(submission: SubmissionView) -> Words:
+    if not submission.captured:
+        return t("not charged")
+    price = submission.captured
+    return credits_text(price) if submission.exact else t("about {price:credits}", price=price)

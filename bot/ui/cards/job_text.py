@@ -1,87 +1,98 @@
-"""What was asked for, in words: the prompt, the settings, and how one request of several is told from the others."""
+"""A job in words: its prompt, its settings, its alt texts, and a label for each of several requests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bot.domain.options import ENGINE, IMAGES, OPTIONS, SEED, SIZE, Option
 from bot.jobs.view import JobView
 from bot.providers.base import ImageRequest, WeightedText
-from bot.text import listed
-from bot.ui.cards.wording import counted, plain, safe
-from storage.jobs import StoredImage
+from bot.text import listed, plural, t
+from bot.ui.cards.wording import plain, safe
+from storage.records import StoredImage
 
 ALT_AT_MOST = 1024
 PROMPT_AT_MOST = 1500
 SETTINGS_AT_MOST = 600
 LABEL_AT_MOST = 80
+_VALUE_AT_MOST = 200
+_SEEDS_AT_MOST = 4
 
 
 def prompt_text(view: JobView, limit: int = PROMPT_AT_MOST) -> str:
-    """What was asked for, harmless and bounded; never empty."""
-    return safe(words(view), limit) or "(no words)"
+    """The prompt, escaped and bounded; never empty."""
+    return safe(words(view), limit) or str(t("(no words)"))
 
 
 def settings_text(view: JobView) -> str:
-    """Everything about the requests except their words, in one line."""
+    """The options of all requests except their words, in one line."""
     requests = view.requests
-    names = {engine.id: engine.name for engine in view.engines}
-    images = sum(request.images for request in requests)
-    facts = [
-        either(names.get(request.engine, request.engine) for request in requests),
-        either(str(request.size) for request in requests),
-        counted(images, "image") if images > 1 else "",
-        either(request.style for request in requests),
-        either(_steps(request) for request in requests),
-        seeds(request.seed for request in requests if request.seed is not None),
-        either(f"guidance {request.guidance:g}" for request in requests if request.guidance is not None),
-        either(request.sampler for request in requests),
-        either(f"without {plain(request.negative, 200)}" for request in requests if request.negative),
-    ]
+    # What can be long comes last.
+    facts = [_setting(view, option, requests) for option in sorted(OPTIONS.values(), key=lambda row: row.several_words)]
     return safe(" · ".join(fact for fact in facts if fact), SETTINGS_AT_MOST)
 
 
+def _setting(view: JobView, option: Option, requests: Iterable[ImageRequest]) -> str:
+    """One option of the requests, or nothing if it is not set."""
+    values = [value for request in requests if (value := getattr(request, option.name)) is not None]
+    if option is ENGINE:
+        return either(_name(view, engine) for engine in values)
+    if option is IMAGES:
+        return str(option.text(sum(values))) if sum(values) > 1 else ""
+    if option is SIZE:
+        return either(map(str, values))
+    if option is SEED:
+        return seeds(values)
+    return either(
+        str(option.text(plain(value, _VALUE_AT_MOST) if isinstance(value, str) else value))
+        for value in values
+        if value != ""
+    )
+
+
 def alt_text(view: JobView, image: StoredImage, number: int) -> str:
-    """What the image shows, in words: the prompt it was made from."""
+    """The alt text of an image: the prompt it was made from."""
     request = next(each.request for each in view.submissions if each.record.id == image.submission_id)
-    # While it is worked on more are to come.
+    # More images follow while the job is worked on.
     total = sum(each.images for each in view.requests) if view.waiting else len(view.images)
-    tail = f" (image {number} of {total})" if total > 1 else ""
+    tail = str(t(" (image {number} of {total})", number=number, total=total)) if total > 1 else ""
     if view.options.engines is not None:
-        tail = f" by {plain(_name(view, request.engine), LABEL_AT_MOST)}{tail}"
-    return (plain(weighted(request.prompts), ALT_AT_MOST - len(tail)) or "An image") + tail
+        tail = str(t(" by {engine}", engine=plain(_name(view, request.engine), LABEL_AT_MOST))) + tail
+    return (plain(weighted(request.prompts), ALT_AT_MOST - len(tail)) or str(t("An image"))) + tail
 
 
 def words(view: JobView) -> str:
-    """What was asked for, as it came from people."""
+    """The prompt of the job."""
     prompts = {request.prompts for request in view.requests}
-    # Several prompts were typed as one; nothing says it better than what was typed.
-    return weighted(prompts.pop()) if len(prompts) == 1 else view.options.prompt
+    if len(prompts) == 1:
+        return weighted(prompts.pop())
+    # The prompts come from choices, which are shown as they were typed.
+    typed, added = view.options.prompt, view.options.added
+    return typed if added is None else str(t("{prompt} (plus “{added}”)", prompt=typed, added=added))
 
 
 def weighted(prompts: Iterable[WeightedText]) -> str:
-    """The parts of a prompt in one line, each with its weight where it has one."""
+    """The parts of a prompt in one line, each with its weight unless that is 1."""
     return ", ".join(part.text if part.weight == 1 else f"{part.text} ({part.weight:g})" for part in prompts)
 
 
 def either(values: Iterable[str | None]) -> str:
-    """The value that all share, or those there are."""
+    """The value that all share, or a list of the different ones."""
     return listed(dict.fromkeys(value for value in values if value))
-
-
-def _steps(request: ImageRequest) -> str:
-    return "" if request.steps is None else counted(request.steps, "step")
 
 
 def seeds(numbers: Iterable[int]) -> str:
     """``seed 7``, ``seeds 7 and 8``, or nothing."""
     different = list(dict.fromkeys(numbers))
-    if len(different) > 4:
-        return f"seeds {different[0]} and {len(different) - 1} more"
-    return "" if not different else f"{'seed' if len(different) == 1 else 'seeds'} {listed(map(str, different))}"
+    if len(different) > _SEEDS_AT_MOST:
+        return str(t("seeds {first:plain} and {more} more", first=different[0], more=len(different) - 1))
+    if not different:
+        return ""
+    return str(plural("seed {numbers}", "seeds {numbers}", len(different), numbers=[str(each) for each in different]))
 
 
 def engine_name(view: JobView, engine_id: str) -> str:
-    """The engine's name, or its id where it is no longer offered; harmless and bounded."""
+    """The engine's name, or its id if it is no longer offered; escaped and bounded."""
     return safe(_name(view, engine_id), LABEL_AT_MOST)
 
 
@@ -90,7 +101,7 @@ def _name(view: JobView, engine_id: str) -> str:
 
 
 def label(view: JobView, request: ImageRequest) -> str:
-    """What tells this request from the others of its job: its engine, its words, its seed; nothing if nothing does."""
+    """What tells this request from the others of its job: its engine, its words or its seed. Empty if nothing does."""
     requests = view.requests
     parts = []
     if len({each.engine for each in requests}) > 1:
@@ -98,5 +109,5 @@ def label(view: JobView, request: ImageRequest) -> str:
     if len({each.prompts for each in requests}) > 1:
         parts.append(safe(weighted(request.prompts), LABEL_AT_MOST))
     if not parts and request.seed is not None and len({each.seed for each in requests}) > 1:
-        parts.append(f"seed {request.seed}")
+        parts.append(str(SEED.text(request.seed)))
     return ": ".join(parts)

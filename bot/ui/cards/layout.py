@@ -1,4 +1,4 @@
-"""What every card is made of. Pure: data in, layout out; the buttons' work is done in ``buttons``."""
+"""The building blocks of every card. Pure: data in, layout out; what buttons do is in ``buttons``."""
 
 from __future__ import annotations
 
@@ -9,47 +9,65 @@ from typing import Any, TypeAlias
 import discord
 from discord import ui
 
-from bot.text import Message, Text
+from bot.text import Message, Text, plural, t
 from bot.ui.cards.wording import safe, units
 
 Words: TypeAlias = Text | Message | str
-"""What a card can say: text that becomes words here, or words that need no translation, like a name."""
+"""What a card can say: text that becomes words here, or words that are not translated, like a name."""
 
 TEXT_AT_MOST = 4000
-"""What Discord takes as text in one message, all of its parts together."""
+"""Discord's limit on the text of one message, all parts together."""
+
+CARD, RESULT = 1_700_000_000, 1_800_000_000
+"""Component ids of a card's container. A result, or the reason why there is none, has one of its own."""
 
 CALM = discord.Colour(0x5B8FB9)
 WARM = discord.Colour(0xC98A4B)
 
 
 class Card(ui.LayoutView):
-    """One message of the bot's: a single container, with as much text as Discord takes at most."""
+    """One message from the bot: a single container."""
 
-    def __init__(self, *items: ui.Item[Any], accent: discord.Colour = CALM) -> None:
+    def __init__(self, *items: ui.Item[Any], accent: discord.Colour = CALM, mark: int = CARD) -> None:
         super().__init__(timeout=None)
         self.parts = items
         self.accent = accent
-        self.add_item(ui.Container(*items, accent_colour=accent))
+        self.add_item(ui.Container(*items, accent_colour=accent, id=mark))
 
     def is_finished(self) -> bool:
-        """Always: the library need not remember the card, since its buttons are found by their ids."""
+        """Always true: the library need not remember the card, since buttons are found by their custom ids."""
         return True
 
     @property
     def content(self) -> str:
-        """All that the card says, to compare it with what it said before."""
+        """The whole card as JSON, to compare it with an earlier version."""
         components: Any = self.to_components()  # type: ignore[no-untyped-call]  # the library leaves it untyped
         return json.dumps(components, sort_keys=True)
 
 
 def text(*lines: Words) -> ui.TextDisplay[Any]:
-    """Lines of text. What people or services wrote has to be made ``safe`` before it comes here."""
+    """Lines of text. Pass what people or services wrote through ``safe`` first."""
     return ui.TextDisplay("\n".join(map(str, lines)))
+
+
+def heading(words: Words) -> str:
+    """A line in bold."""
+    return f"**{words}**"
 
 
 def quiet(line: Words) -> str:
     """A line in small print."""
     return f"-# {line}"
+
+
+def facts(*each: Words | None) -> str:
+    """Short facts in one line with dots between them; None is left out."""
+    return " · ".join(str(fact) for fact in each if fact is not None)
+
+
+def page_of(number: int, pages: int) -> Text | None:
+    """Which page this is; None if there is only one."""
+    return t("page {number} of {pages}", number=number, pages=pages) if pages > 1 else None
 
 
 def rule() -> ui.Separator[Any]:
@@ -58,7 +76,7 @@ def rule() -> ui.Separator[Any]:
 
 
 def custom_id(action: str, job_id: int) -> str:
-    """What a button carries, so that it is understood after a restart as well."""
+    """The custom id of a job's button, which works after a restart too."""
     return f"easel:{action}:{job_id}"
 
 
@@ -70,26 +88,26 @@ def buttons(job_id: int, actions: Iterable[tuple[str, Words]]) -> ui.ActionRow[A
 
 
 def notice(*sentences: Words, accent: discord.Colour = CALM) -> Card:
-    """A few plain sentences and nothing else."""
+    """A card of a few plain sentences."""
     return Card(text(*within(map(str, sentences), TEXT_AT_MOST)), accent=accent)
 
 
 def refusal(problems: Iterable[Words]) -> Card:
-    """Why something cannot be. The sentences may quote what a person typed, so they are made safe here."""
+    """Why something is not possible. The sentences may quote what a person typed, so they are made safe here."""
     return notice(*(safe(str(problem), 1500) for problem in problems), accent=WARM)
 
 
 def within(lines: Iterable[str], room: int) -> list[str]:
-    """As many of the lines as there is room for; the last one then says how many were left out."""
+    """As many of the lines as fit; the last one then says how many were left out."""
     every = list(lines)
     kept: list[str] = []
     for place, line in enumerate(every):
         left = len(every) - place
-        farewell = f"… and {left} more."
-        # A line that is not the last must leave room to say that others follow.
-        spare = units(farewell) + 1 if left > 1 else 0
+        rest = str(plural("… and {count} more.", "… and {count} more.", left))
+        # Unless this is the last line, leave room to say how many follow.
+        spare = units(rest) + 1 if left > 1 else 0
         if units(line) + 1 + spare > room:
-            return [*kept, farewell]
+            return [*kept, rest]
         kept.append(line)
         room -= units(line) + 1
     return kept

@@ -1,26 +1,37 @@
-"""The card of a job that is not over: it waits for its price to be confirmed, is worked on, or was never begun."""
+"""The cards of a job that has no result yet or never will: waiting for confirmation, in progress, or never started."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import discord
 from discord import ui
 
 from bot.jobs.view import JobView
-from bot.ui.cards.comparison import not_sent
-from bot.ui.cards.job import ShownImage, heading, waiting_card
+from bot.text import Message, message, t
+from bot.ui.cards.job import NOT_CHARGED, ShownImage, for_author, heading, ignored_text, waiting_card
 from bot.ui.cards.job_text import engine_name, label
-from bot.ui.cards.layout import WARM, Card, buttons, custom_id, quiet, rule, text, within
-from bot.ui.cards.wording import counted, moment, safe
-from storage.jobs import JobStatus
+from bot.ui.cards.layout import WARM, Card, Words, buttons, custom_id, facts, quiet, rule, text, within
+from bot.ui.cards.layout import heading as bold
+from bot.ui.cards.wording import IMAGES, moment
+from storage.records import JobStatus, LapseReason
 
 LIST_AT_MOST = 1500
 
+PROPOSAL = message("card.proposal", "**This makes {images} for {price}.** Nothing is sent until you confirm.")
+EXPIRES = message("card.expires", "expires {when}")
+NEVER_STARTED = message("card.never_started", "Not started.")
+LAPSED: Mapping[LapseReason, Message] = {
+    LapseReason.EXPIRED: message("lapse.expired", "The price was not confirmed in time."),
+    LapseReason.CANCELLED: message("lapse.cancelled", "It was cancelled before the price was confirmed."),
+    LapseReason.CANCELLED_BY_ADMIN: message("lapse.cancelled_by_admin", "An admin cancelled it."),
+    LapseReason.OTHER: message("lapse.other", "The price was not confirmed."),
+}
 
-def unfinished_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: str | None = None) -> Card:
-    """Whatever a job that has no result yet, or will never have one, has to say."""
+
+def unfinished_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: Words | None = None) -> Card:
+    """The card of a job in whichever of these states it is."""
     if view.job.status is JobStatus.PROPOSED:
         return proposal_card(view)
     if view.job.status is JobStatus.LAPSED:
@@ -29,50 +40,47 @@ def unfinished_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: 
 
 
 def proposal_card(view: JobView) -> Card:
-    """What it would make, what it would cost, and until when it can be confirmed."""
-    images = counted(sum(request.images for request in view.planned), "image")
+    """What it would make, its price, and until when it can be confirmed."""
+    images = IMAGES(count=sum(request.images for request in view.planned))
     parts: list[ui.Item[Any]] = [*heading(view), rule()]
-    parts.append(text(f"**This makes {images} for {view.price}.** Nothing is sent before you confirm."))
+    parts.append(text(PROPOSAL(images=images, price=str(view.price))))
     lines = within(_each(view), LIST_AT_MOST)
     if lines:
         parts.append(text(*lines))
-    parts.append(text(quiet(f"for <@{view.job.user_id}> · lapses {moment(view.lapses_at)}")))
+    parts.append(text(quiet(facts(for_author(view), EXPIRES(when=moment(view.lapses_at))))))
     parts.append(
         ui.ActionRow(
             ui.Button(
-                label=f"Confirm: {view.price}",
+                label=str(t("Confirm: {price}", price=str(view.price))),
                 style=discord.ButtonStyle.primary,
                 custom_id=custom_id("confirm", view.job.id),
             ),
-            ui.Button(label="Cancel", custom_id=custom_id("cancel", view.job.id)),
+            ui.Button(label=str(t("Cancel")), custom_id=custom_id("cancel", view.job.id)),
         )
     )
     return Card(*parts)
 
 
 def lapsed_card(view: JobView) -> Card:
-    """It was never begun: why, that it cost nothing, and how to ask again."""
-    why = view.job.delivery_note or "its price was not confirmed in time"
+    """It never started: why, and how to ask again."""
+    why = LAPSED[view.job.lapse_reason or LapseReason.EXPIRED]
     return Card(
         *heading(view),
         rule(),
-        text(
-            f"**Not started:** {safe(why, 200)}. Nothing was sent, and nothing was charged.",
-            quiet(f"for <@{view.job.user_id}>"),
-        ),
-        buttons(view.job.id, [("again", "Again"), ("edit", "Edit"), ("delete", "Delete")]),
+        text(bold(NEVER_STARTED), why, NOT_CHARGED, quiet(for_author(view))),
+        buttons(view.job.id, [("again", t("Again")), ("edit", t("Edit")), ("delete", t("Delete"))]),
         accent=WARM,
     )
 
 
 def _each(view: JobView) -> Iterator[str]:
-    """The requests one by one, where they are not all the same."""
+    """The requests one by one, if they differ."""
     engines = {engine.id: engine for engine in view.engines}
     compared = view.options.engines is not None
     for request, price in zip(view.planned, view.prices, strict=True):
         if compared:
-            yield f"**{engine_name(view, request.engine)}** · {request.size} · {price}"
-            if request.engine in engines and (missing := not_sent(view, engines[request.engine])):
-                yield quiet(missing)
+            yield facts(bold(engine_name(view, request.engine)), str(request.size), str(price))
+            if request.engine in engines and (ignored := ignored_text(view, engines[request.engine])):
+                yield quiet(ignored)
         elif name := label(view, request):
-            yield f"{name} · {counted(request.images, 'image') + ' · ' if request.images > 1 else ''}{price}"
+            yield facts(name, IMAGES(count=request.images) if request.images > 1 else None, str(price))

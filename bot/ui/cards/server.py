@@ -1,100 +1,223 @@
-"""The cards of /server: the rules of a server, what is missing there, and what its admins did."""
+"""The cards of /server and /quota: a server's rules, its limits, and what its admins changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import discord
+from discord import ui
 
-from bot.domain.rule_input import contradictions
-from bot.domain.rules import Rules
-from bot.text import credits_text
-from bot.ui.cards.layout import Card, quiet, rule, text, within
-from bot.ui.cards.usage import person
-from bot.ui.cards.wording import counted, moment, safe, units
-from bot.ui.client import Easel
-from storage.server_settings import AdminAct
+from bot.domain.periods import Period
+from bot.domain.rules import Privacy, Rules
+from bot.jobs.limits import LimitKind, Limits
+from bot.servers.settings import MemberLimits
+from bot.text import Message, Text, message, plural, t
+from bot.ui.cards.layout import Card, Words, quiet, rule, text, within
+from bot.ui.cards.usage import EXTRA, LEFT, images_text, person
+from bot.ui.cards.wording import moment, safe, units
+from storage.settings import AdminAct, Quota, Subject
 
-_CHANNELS_SHOWN = 12
 _MENTION_AT_MOST = 26
 _MORE_AT_MOST = 20
-_TITLES = {
-    "period": "Limits renew every",
-    "channels": "Channels",
-    "roles": "Roles",
-    "engines": "Engines",
-    "engine": "Default engine",
-    "size": "Default size",
-    "privacy": "Private results",
-    "log_channel": "Log channel",
-    "refused": "Refused words",
-    "restricted": "Words for age-restricted channels",
+
+NOTHING_MISSING = message("server.nothing_missing", "Nothing is missing: I can post images in every allowed channel.")
+NO_CHANGES = message("server.no_changes", "No changes yet.")
+OLDEST_SHOWN = message("server.oldest_shown", "Oldest shown: #{id:plain}. Use before:{id:plain} for older changes.")
+CHANGE = message("server.change", "{rule}: {value}")
+NO_QUOTAS = message("quota.none", "No limits are set: only the bot operator's limits apply.")
+NO_QUOTA = message("quota.no_limit", "no limit")
+QUOTA = message("quota.line", "{who}: {limits}")
+NOTHING_LIMITED = message("quota.member_unlimited", "{used:credits} used {period}, no limit")
+MEMBER_TITLE = message("quota.member_title", "**{person}'s limits here**")
+RESETS = message("quota.resets", "Resets {when}")
+IMAGES_A_JOB = message("quota.images_a_job", "Images a job: {images}")
+UNFINISHED = message("quota.unfinished", "Unfinished jobs: {jobs}")
+UNFINISHED_OF = message("quota.unfinished_of", "Unfinished jobs: {jobs} of {most}")
+
+TITLES: Mapping[str, Message] = {
+    "period": message("rule.period", "Limits reset every"),
+    "channels": message("rule.channels", "Channels"),
+    "roles": message("rule.roles", "Roles"),
+    "engines": message("rule.engines", "Engines"),
+    "engine": message("rule.engine", "Default engine"),
+    "size": message("rule.size", "Default size"),
+    "privacy": message("rule.privacy", "Private results"),
+    "log_channel": message("rule.log_channel", "Log channel"),
+    "refused": message("rule.refused", "Refused words"),
+    "restricted": message("rule.restricted", "Words for age-restricted channels"),
 }
-_UNSET = {
-    "channels": "all",
-    "roles": "all members",
-    "engines": "all",
-    "engine": "the bot's",
-    "size": "the engine's own",
-    "log_channel": "none",
-    "refused": "none",
-    "restricted": "none",
+_NONE = message("rule.none", "none")
+_UNSET: Mapping[str, Message] = {
+    "channels": message("rule.all_channels", "all"),
+    "roles": message("rule.all_roles", "all members"),
+    "engines": message("rule.all_engines", "all"),
+    "engine": message("rule.bot_default", "the bot's default"),
+    "size": message("rule.engine_default", "the engine's default"),
+}
+PRIVACY: Mapping[Privacy, Message] = {
+    Privacy.FREE: message("privacy.free", "each member decides"),
+    Privacy.FORCED: message("privacy.forced", "always private"),
+    Privacy.FORBIDDEN: message("privacy.forbidden", "never private"),
+}
+PERIODS: Mapping[Period, Message] = {
+    Period.DAY: message("period.day", "day"),
+    Period.WEEK: message("period.week", "week"),
+    Period.MONTH: message("period.month", "month"),
+}
+_EVERY = {
+    Period.DAY: message("period.every_day", "every day"),
+    Period.WEEK: message("period.every_monday", "every Monday"),
+    Period.MONTH: message("period.every_first", "on the first of every month"),
+}
+_SUBJECTS = {
+    Subject.SERVER: message("quota.server", "**The whole server**"),
+    Subject.DEFAULT: message("quota.default", "**Everyone**"),
 }
 
 
-def rules_card(rules: Rules, missing: Iterable[str]) -> Card:
+# --- rules --------------------------------------------------------------------------------------------------------
+
+
+def rules_card(rules: Rules, missing: Iterable[Words]) -> Card:
     """The rules of a server, and what is missing there."""
-    lines = [f"{title}: {value_text(name, getattr(rules, name), 400)}" for name, title in _TITLES.items()]
-    problems = [f"⚠ {sentence}" for sentence in missing]
+    lines = changes_text({name: getattr(rules, name) for name in TITLES}, 400)
+    problems = [f"⚠ {problem}" for problem in missing]
     return Card(
-        text("**Rules of this server**"),
+        text(t("**Rules of this server**")),
         text(*within(lines, 2400)),
         rule(),
-        text(*within(problems or ["Nothing is missing: I can show images wherever they are allowed."], 1200)),
+        text(*within(problems or [str(NOTHING_MISSING)], 1200)),
     )
 
 
+def changes_text(changes: Mapping[str, Any], limit: int = 600) -> list[str]:
+    """Rules with their values, a line each."""
+    return [
+        str(CHANGE(rule=TITLES.get(name, safe(name, 40)), value=value_text(name, value, limit)))
+        for name, value in changes.items()
+    ]
+
+
 def value_text(name: str, value: Any, limit: int = 600) -> str:
-    """A rule's value as people read it, at most ``limit`` long."""
+    """A rule's value for people, at most ``limit`` long."""
     if value is None or value in ((), []):
-        return _UNSET.get(name, "none")
+        return str(_UNSET.get(name, _NONE))
     if name in {"channels", "log_channel", "roles"}:
         every = value if isinstance(value, list | tuple) else [value]
-        room = limit // _MENTION_AT_MOST
-        more = f" and {len(every) - room} more" if len(every) > room else ""
-        return ", ".join(f"<{'@&' if name == 'roles' else '#'}{each}>" for each in every[:room]) + more
+        shown = [f"<{'@&' if name == 'roles' else '#'}{each}>" for each in every[: limit // _MENTION_AT_MOST]]
+        return _and_more(shown, len(every) - len(shown))
+    for known, names in (("privacy", PRIVACY), ("period", PERIODS)):
+        if name == known and value in names:
+            return str(names[value])
     return _listed(value, limit) if isinstance(value, list | tuple) else safe(str(value), limit)
 
 
 def _listed(values: Sequence[Any], limit: int) -> str:
-    """As many of the values as there is room for, whole, and how many more there are."""
+    """As many of the values as fit, and how many more there are."""
     shown: list[str] = []
     room = limit - _MORE_AT_MOST
     for value in values:
-        text = safe(str(value), limit - _MORE_AT_MOST)
-        room -= units(text) + 2
+        words = safe(str(value), limit - _MORE_AT_MOST)
+        room -= units(words) + 2
         if room < 0 and shown:
             break
-        shown.append(text)
-    more = len(values) - len(shown)
-    return ", ".join(shown) + (f" and {more:,} more" if more else "")
+        shown.append(words)
+    return _and_more(shown, len(values) - len(shown))
 
 
-def changes_text(changes: dict[str, Any], limit: int = 600) -> list[str]:
-    """What was changed, a line each."""
-    return [f"{_TITLES.get(name, safe(name, 40))}: {value_text(name, value, limit)}" for name, value in changes.items()]
+def _and_more(shown: Sequence[str], more: int) -> str:
+    words = ", ".join(shown)
+    return str(t("{words} and {more} more", words=words, more=more)) if more else words
+
+
+# --- limits -------------------------------------------------------------------------------------------------------
+
+
+def quotas_card(quotas: list[Quota], period: Period, operator: Limits) -> Card:
+    """All limits of a server."""
+    lines = [str(QUOTA(who=subject_text(quota), limits=limits_text(quota, period))) for quota in quotas]
+    return Card(
+        text(t("**Limits in this server**, reset {every} at 00:00 UTC", every=_EVERY[period])),
+        text(*within(lines or [str(NO_QUOTAS)], 3000)),
+        *_operators(operator),
+        text(
+            quiet(t("A member's own limit counts first, then the highest of their roles', then that of everyone.")),
+            quiet(t("Extra credits are used when the limit is used up; they don't expire.")),
+        ),
+    )
+
+
+def member_card(user_id: int, member: MemberLimits) -> Card:
+    """The limits of one member of a server, and what is left of them."""
+    limits, period = member.limits, member.period.this
+    resets = moment(member.renews_at)
+    lines: list[Words] = []
+    if not any(use.limit.kind is LimitKind.SERVER_USER for use in member.uses):
+        lines += [NOTHING_LIMITED(used=member.spent, period=period), RESETS(when=resets)]
+    for use in member.uses:
+        lines.append(LEFT[use.limit.kind](left=use.left, limit=use.limit.credits, period=period, resets=resets))
+    if member.grants.given:
+        lines.append(EXTRA(left=member.grants.left, given=member.grants.given))
+    if limits.images is not None:
+        lines.append(IMAGES_A_JOB(images=limits.images))
+    most = limits.server_jobs
+    lines.append(
+        UNFINISHED(jobs=member.unfinished) if most is None else UNFINISHED_OF(jobs=member.unfinished, most=most)
+    )
+    return Card(text(MEMBER_TITLE(person=person(user_id))), text(*lines))
+
+
+def subject_text(quota: Quota) -> Words:
+    """Who a limit is for."""
+    if quota.subject is Subject.ROLE:
+        return f"<@&{quota.subject_id}>"
+    return person(quota.subject_id) if quota.subject is Subject.USER else _SUBJECTS[quota.subject]
+
+
+def limits_text(quota: Quota, period: Period) -> str:
+    """The limits of a quota."""
+    parts: list[Words] = []
+    if quota.credits is not None:
+        parts.append(t("{credits:credits} {each}", credits=quota.credits, each=period.each))
+    if quota.images is not None:
+        parts.append(_images(quota.images))
+    if quota.jobs is not None:
+        parts.append(_jobs(quota.jobs))
+    return ", ".join(map(str, parts or [NO_QUOTA]))
+
+
+def _images(images: int) -> Text:
+    return t("{images} a job", images=images_text(images))
+
+
+def _jobs(jobs: int) -> Text:
+    return plural("{count} unfinished job at a time", "{count} unfinished jobs at a time", jobs)
+
+
+def _operators(limits: Limits) -> list[ui.Item[Any]]:
+    jobs = plural("{count} unfinished job a person", "{count} unfinished jobs a person", limits.jobs_per_user)
+    lines: list[Words] = [jobs]
+    if limits.user_daily is not None:
+        lines.append(t("{credits:credits} a person a day", credits=limits.user_daily))
+    if limits.server_monthly is not None:
+        lines.append(t("{credits:credits} a server a month", credits=limits.server_monthly))
+    if limits.bot_daily is not None:
+        lines.append(t("{credits:credits} for everyone together a day", credits=limits.bot_daily))
+    return [rule(), text(t("**The bot operator's limits** also apply"), *lines)]
+
+
+# --- the log ------------------------------------------------------------------------------------------------------
 
 
 def log_card(acts: list[AdminAct]) -> Card:
     """What admins changed, newest first."""
     lines = [f"{moment(act.at, 'f')} {person(act.user_id)} · **/{safe(act.what, 40)}** {_details(act)}" for act in acts]
-    return Card(
-        text("**What admins changed here**"),
-        text(*within(lines or ["Nothing yet."], 3400)),
-        *([text(quiet("The newest come first. before: takes you further back."))] if acts else []),
-        *([text(quiet(f"The last one here is number {acts[-1].id}."))] if acts else []),
-    )
+    card = [text(t("**Changes by admins**")), text(*within(lines or [str(NO_CHANGES)], 3400))]
+    if acts:
+        card.append(
+            text(quiet(t("Oldest shown: #{id:plain}. Use before:{id:plain} for older changes.", id=acts[-1].id)))
+        )
+    return Card(*card)
 
 
 def _details(act: AdminAct) -> str:
@@ -102,78 +225,30 @@ def _details(act: AdminAct) -> str:
     if act.what == "server set":
         return "; ".join(changes_text(details, 150))
     subject, subject_id = details.pop("subject", ""), details.pop("id", "")
-    parts = []
+    parts: list[Words] = []
     if str(subject_id).isdecimal():
-        parts.append(f"<@&{subject_id}>" if subject == "role" else person(int(subject_id)))
+        parts.append(f"<@&{subject_id}>" if subject == Subject.ROLE else person(int(subject_id)))
     elif subject:
-        parts.append("the server as a whole" if subject == "server" else "everybody")
+        parts.append(_SUBJECTS[Subject.SERVER if subject == Subject.SERVER else Subject.DEFAULT])
     parts += [_detail(name, value) for name, value in details.items() if value is not None]
-    return ", ".join(parts)
+    return ", ".join(map(str, parts))
 
 
-def _detail(name: str, value: Any) -> str:
+def _detail(name: str, value: Any) -> Words:
     match name:
         case "credits":
-            return f"{credits_text(value)} a period"
+            return t("{credits:credits} a period", credits=value)
         case "images":
-            return f"{counted(value, 'image')} a job"
+            return _images(value)
         case "jobs":
-            return f"{counted(value, 'unfinished job')} at once"
+            return _jobs(value)
         case "amount":
-            return credits_text(value)
+            return t("{credits:credits}", credits=value)
+        case "job":
+            return t("job {number:plain}", number=value)
         case "period":
-            return f"renewed every {safe(value, 40)}"
+            return t("reset every {period}", period=value_text(name, value, 40))
         case "note":
-            return f"“{safe(value, 200)}”"
+            return t("“{note}”", note=safe(value, 200))
         case _:
             return f"{safe(name, 40)} {safe(str(value), 200)}"
-
-
-def missing_in(guild: discord.Guild, rules: Rules, client: Easel) -> Iterator[str]:
-    """What would keep people from their images in this server, or the rules from working; each a sentence."""
-    yield from contradictions(rules, client.actions.engines)
-    named = [(channel_id, guild.get_channel(channel_id)) for channel_id in rules.channels]
-    for channel_id, channel in named:
-        if channel is None:
-            yield f"The allowed channel {channel_id} is gone, or I cannot see it."
-    if rules.channels and all(channel is None for _, channel in named):
-        yield "None of the allowed channels is left, so nobody can make images here."
-    for role_id in rules.roles:
-        if guild.get_role(role_id) is None:
-            yield f"The allowed role {role_id} is gone."
-    looked_at = [channel for _, channel in named if channel is not None] if rules.channels else _open_to_all(guild)
-    lacking = [(place.id, lacks) for place in looked_at if (lacks := _lacking(place, guild))]
-    for place_id, lacks in lacking[:_CHANNELS_SHOWN]:
-        yield f"In <#{place_id}> I lack {', '.join(lacks)}."
-    if len(lacking) > _CHANNELS_SHOWN:
-        yield f"The same is so in {len(lacking) - _CHANNELS_SHOWN} more channels."
-    if rules.restricted and not any(getattr(channel, "nsfw", False) for channel in looked_at):
-        yield "No channel where images are made is age-restricted, so the words for such channels run nowhere."
-    if rules.log_channel is not None:
-        log_channel = guild.get_channel(rules.log_channel)
-        if log_channel is None:
-            yield "The log channel is gone, or I cannot see it."
-        elif not log_channel.permissions_for(guild.me).send_messages:
-            yield f"In the log channel <#{log_channel.id}> I lack Send Messages."
-
-
-def _open_to_all(guild: discord.Guild) -> list[discord.abc.GuildChannel]:
-    """Where everybody may write."""
-    everybody = guild.default_role
-    return [
-        channel
-        for channel in guild.text_channels
-        if (may := channel.permissions_for(everybody)).view_channel and may.send_messages
-    ]
-
-
-def _lacking(channel: discord.abc.GuildChannel, guild: discord.Guild) -> list[str]:
-    may = channel.permissions_for(guild.me)
-    needed = {
-        "View Channel": may.view_channel,
-        "Send Messages": may.send_messages,
-        "Attach Files": may.attach_files,
-        "Read Message History": may.read_message_history,
-        "Send Messages in Threads": may.send_messages_in_threads,
-    }
-    return [name for name, allowed in needed.items() if not allowed]

@@ -3,39 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from bot.people.user_settings import NAMES, Messages, UserSettings
 from bot.providers.base import Engine
-from bot.text import credits_text
-from bot.ui.cards.layout import Card, quiet, rule, text, within
+from bot.text import Text, message, t
+from bot.ui.cards.layout import Card, Words, heading, quiet, rule, text, within
 from bot.ui.cards.wording import safe
 
-_TITLES: Mapping[str, str] = {
-    "engine": "Engine",
-    "size": "Size",
-    "style": "Style",
-    "images": "Images",
-    "private": "Private",
-    "text": "Text that is always added",
-    "png_text": "Settings written into image files",
-    "messages": "Direct messages",
-    "ask_above": "Ask first",
+NOT_SET = message("settings.not_set", "{title}: {default} (not set)")
+SET = message("settings.set", "{title}: **{value}**")
+CHANGED = message("settings.changed", "{title}: **{value}** (changed)")
+RESET = message("settings.reset", "{title}: {default} (reset)")
+ABOVE = message("settings.ask_above", "above {price:credits}")
+YES = message("settings.yes", "yes")
+NO = message("settings.no", "no")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How one setting is shown: its title, and what applies while it is not set."""
+
+    title: Text
+    default: Text | str
+
+
+ROWS: Mapping[str, Row] = {
+    "engine": Row(t("Engine"), t("server default")),
+    "size": Row(t("Size"), t("the engine's default")),
+    "style": Row(t("Style"), t("none")),
+    "images": Row(t("Images"), "1"),
+    "private": Row(t("Private"), NO()),
+    "text": Row(t("Text added to every prompt"), t("none")),
+    "png_text": Row(t("Settings written into image files"), YES()),
+    "messages": Row(t("Direct messages"), t("only private results that are ready too late to show")),
+    "ask_above": Row(t("Ask first"), t("only for choices in braces and comparisons")),
 }
-_UNSET: Mapping[str, str] = {
-    "engine": "the one that is used here",
-    "size": "the engine's own",
-    "style": "none",
-    "images": "1",
-    "private": "no",
-    "text": "none",
-    "png_text": "yes",
-    "messages": "only private results that came too late to show",
-    "ask_above": "only for choices in braces and comparisons",
-}
-_MESSAGES: Mapping[Messages, str] = {
-    Messages.NEVER: "never",
-    Messages.LATE_RESULTS: "only private results that came too late to show",
-    Messages.LONG_JOBS: "private results that came too late to show, and a link when a long job is done",
+_MESSAGES: Mapping[Messages, Text] = {
+    Messages.NEVER: t("never"),
+    Messages.LATE_RESULTS: t("only private results that are ready too late to show"),
+    Messages.LONG_JOBS: t("private results that are ready too late to show, and a link when a long job is done"),
 }
 
 
@@ -43,47 +50,51 @@ def settings_card(
     settings: UserSettings,
     *,
     engines: Mapping[str, Engine],
-    misfits: Iterable[str],
+    misfits: Iterable[Words],
     changed: Collection[str],
     mention: Callable[[str], str],
 ) -> Card:
-    """What the person set. ``changed`` names what was just set; ``misfits`` are sentences on what cannot be used.
+    """What the person set. ``changed`` names what was just set; ``misfits`` say which settings have no effect.
 
-    ``mention`` turns a command's name into something to click on.
+    ``mention`` turns the name of a command into a mention that people can click.
     """
-    heading = "**Your settings**" if not changed else "**Your settings were changed**"
-    lines = [_line(name, settings, engines, changed=name in changed and len(changed) < len(NAMES)) for name in NAMES]
-    remarks = within((safe(sentence, 300) for sentence in misfits), 700)
+    title = t("Your settings were changed") if changed else t("Your settings")
+    lines = [line(name, settings, engines, changed=name in changed and len(changed) < len(NAMES)) for name in NAMES]
+    remarks = within((safe(str(sentence), 300) for sentence in misfits), 700)
+    commands = {"change": mention("settings set"), "reset": mention("settings reset")}
     return Card(
-        text(heading),
+        text(heading(title)),
         rule(),
         text(*lines),
         *([text(*remarks)] if remarks else []),
         rule(),
         text(
-            quiet("What you type counts more than these, and these count more than the server's."),
-            quiet(f"{mention('settings set')} changes them, {mention('settings reset')} forgets them."),
+            quiet(t("Command options override these; these override server defaults.")),
+            quiet(t("{change} changes them, {reset} resets them.", **commands)),
         ),
     )
 
 
-def _line(name: str, settings: UserSettings, engines: Mapping[str, Engine], *, changed: bool) -> str:
-    said = _said(name, settings, engines)
-    value = f"{_UNSET[name]} (not set)" if said is None else f"**{said}**"
-    return f"{_TITLES[name]}: {value}" + (" (changed)" if changed else "")
+def line(name: str, settings: UserSettings, engines: Mapping[str, Engine], *, changed: bool = False) -> Text:
+    """One setting with its value, or with what applies while it is not set."""
+    row = ROWS[name]
+    value = _value(name, settings, engines)
+    if value is None:
+        return (RESET if changed else NOT_SET)(title=row.title, default=row.default)
+    return (CHANGED if changed else SET)(title=row.title, value=value)
 
 
-def _said(name: str, settings: UserSettings, engines: Mapping[str, Engine]) -> str | None:
+def _value(name: str, settings: UserSettings, engines: Mapping[str, Engine]) -> Text | str | None:
     value = getattr(settings, name)
     if value is None:
         return None
     if name == "engine":
         engine = engines.get(value)
-        return safe(engine.name, 100) if engine is not None else f"{safe(value, 100)}, which is not offered any more"
+        return safe(engine.name, 100) if engine is not None else t("{id}, no longer available", id=safe(value, 100))
     if name == "ask_above":
-        return f"above {credits_text(value)}" if value else "always"
+        return ABOVE(price=value) if value else t("always")
     if isinstance(value, Messages):
         return _MESSAGES[value]
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return YES() if value else NO()
     return safe(str(value), 600)

@@ -1,4 +1,4 @@
-"""The cards of threads: the list of one's own, and the gallery of one."""
+"""The cards of threads: the list of a person's threads, and the gallery of one."""
 
 from __future__ import annotations
 
@@ -7,46 +7,70 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.people.threads import IMAGES_A_PAGE, Page, ThreadGallery, ThreadList, ThreadView
-from bot.text import amount_text, credits_text
+from bot.people.threads import IMAGES_A_PAGE, ThreadGallery, ThreadList, ThreadView
+from bot.text import Text, message, t
 from bot.ui.attached_files import Sheet
+from bot.ui.cards.delivery_text import jump_url
 from bot.ui.cards.job import cost_text
 from bot.ui.cards.job_text import alt_text, prompt_text
-from bot.ui.cards.layout import WARM, Card, quiet, rule, text, within
-from bot.ui.cards.wording import counted, moment, safe
-from bot.ui.delivery.links import jump_url
+from bot.ui.cards.layout import WARM, Card, facts, heading, page_of, quiet, rule, text, within
+from bot.ui.cards.wording import IMAGES, JOBS, THREADS, moment, safe
 from bot.ui.pages import delete_id, gallery_id, threads_id, turning, use_id
-from storage.thread_work import Work
+from storage.threads import ThreadTotals
+
+NO_THREADS = message(
+    "threads.none", "You have no threads here yet. Your first image starts one, named after its prompt."
+)
+NO_CURRENT = message("threads.next_image_starts_one", "No thread is current: your next image starts a new one.")
+NO_IMAGES = message("threads.no_images", "There are no images in this thread yet.")
+CURRENT = message("threads.current", "current")
+TOTALS = message("threads.totals", "{jobs} · {images} · {spent:credits}")
+ESTIMATED = message("threads.totals_estimated", "{jobs} · {images} · {spent:credits} ({estimated:amount} estimated)")
+NO_LONGER_STORED = message("threads.no_longer_stored", "{count} no longer stored", "{count} no longer stored")
+DELETE_QUESTION = message("threads.delete_question", "Delete the thread “{title}”?")
+DELETES_JOBS = message(
+    "threads.deletes_jobs", "This permanently deletes {jobs} with {images} from your history. It can't be undone."
+)
+DELETES_NOTHING = message("threads.deletes_nothing", "The thread is empty.")
+DELETES_UNDELIVERED = message(
+    "threads.deletes_undelivered",
+    "You have not seen {count} of these results yet. Find it in /history.",
+    "You have not seen {count} of these results yet. Find them in /history.",
+)
+MESSAGES_STAY = message(
+    "threads.messages_stay", "Messages in channels stay, and so does what was spent ({spent:credits})."
+)
 
 _TITLE = 160
 _PROMPT = 160
 _JOBS_TEXT = 3200
-_EMPTY = "You have no threads here yet. The first image you ask for opens one, named after its prompt."
 
 
 def threads_card(found: ThreadList) -> Sheet:
-    """A page of one's threads, each with what was done in it and what that cost."""
-    parts: list[ui.Item[Any]] = [text("**Your threads here**", quiet(_counted_page(found.total, "thread", found.page)))]
+    """A page of a person's threads, each with its totals."""
+    page = found.page
+    subtitle = facts(THREADS(count=found.total), page_of(page.number, page.pages))
+    parts: list[ui.Item[Any]] = [text(heading(t("Your threads here")), quiet(subtitle))]
     if not found.threads:
-        parts.append(text(_EMPTY))
+        parts.append(text(NO_THREADS))
     for view in found.threads:
-        open_it: ui.Button[Any] = ui.Button(label="Open", custom_id=gallery_id(1, view.thread.id))
-        words = text(_title(view), quiet(_work(view.work)), quiet(f"Last used {moment(view.thread.updated_at)}"))
+        open_it: ui.Button[Any] = ui.Button(label=str(t("Open")), custom_id=gallery_id(1, view.thread.id))
+        used = t("Last used {when}", when=moment(view.thread.updated_at))
+        words = text(_title(view), quiet(_totals(view.totals)), quiet(used))
         parts += [rule(), ui.Section(words, accessory=open_it)]
-    if found.threads and not any(view.current for view in found.threads) and found.page.number == 1:
-        parts += [rule(), text(quiet("None is current: the next image opens a new thread, named after its prompt."))]
-    turn = turning(found.page, threads_id)
+    if found.threads and not any(view.current for view in found.threads) and page.number == 1:
+        parts += [rule(), text(quiet(NO_CURRENT))]
+    turn = turning(page, threads_id)
     if turn:
         parts.append(ui.ActionRow(*turn))
     return Sheet(Card(*parts))
 
 
 def gallery_card(found: ThreadGallery) -> Sheet:
-    """A page of a thread's images, with the prompt and the price of each and a link to where it stands."""
+    """A page of a thread's images, with the prompt, the price and a link to the message of each job."""
     thread, page = found.thread.thread, found.page
-    which = f" · page {page.number} of {page.pages}" if page.pages > 1 else ""
-    heading = text(_title(found.thread), quiet(_work(found.thread.work) + which))
-    parts: list[ui.Item[Any]] = [heading]
+    subtitle = facts(_totals(found.thread.totals), page_of(page.number, page.pages))
+    parts: list[ui.Item[Any]] = [text(_title(found.thread), quiet(subtitle))]
     shown, files = [], []
     for job_id, picture in found.pictures:
         if picture.preview is None:
@@ -63,83 +87,79 @@ def gallery_card(found: ThreadGallery) -> Sheet:
     if shown:
         parts.append(ui.MediaGallery(*shown))
     lines = _lines(found)
-    parts.append(text(*within(lines, _JOBS_TEXT)) if lines else text("There are no images in this thread yet."))
+    parts.append(text(*within(lines, _JOBS_TEXT)) if lines else text(NO_IMAGES))
     row = turning(page, lambda number: gallery_id(number, thread.id))
     if not found.thread.current:
-        row.append(ui.Button(label="Use this thread", custom_id=use_id(page.number, thread.id)))
-    row.append(ui.Button(label="All threads", custom_id=threads_id(1)))
+        row.append(ui.Button(label=str(t("Use this thread")), custom_id=use_id(page.number, thread.id)))
+    row.append(ui.Button(label=str(t("All threads")), custom_id=threads_id(1)))
     parts.append(ui.ActionRow(*row))
     return Sheet(Card(*parts), tuple(files))
 
 
 def delete_question(view: ThreadView) -> Card:
-    """Asks once more, since what was paid for would be gone."""
-    work, title = view.work, safe(view.thread.title, _TITLE)
-    sentences = [f"**Delete the thread “{title}”?**"]
-    if work.jobs:
-        sentences.append(
-            f"Its {counted(work.jobs, 'job')} with {counted(work.images, 'image')} will be gone from your history, and "
-            "cannot be brought back."
-        )
+    """Asks the person to confirm, because what they paid for would be gone."""
+    totals = view.totals
+    sentences: list[Text | str] = [heading(DELETE_QUESTION(title=safe(view.thread.title, _TITLE)))]
+    if totals.jobs:
+        sentences.append(DELETES_JOBS(jobs=JOBS(count=totals.jobs), images=IMAGES(count=totals.images)))
     else:
-        sentences.append("There is nothing in it.")
-    if work.kept:
-        sentences.append(f"Among them: {counted(work.kept, 'result')} that you were never shown. See /history.")
-    if work.jobs or work.spent:
-        sentences.append(
-            f"Messages in channels stay where they are, and what it cost ({credits_text(work.spent)}) stays counted."
-        )
+        sentences.append(DELETES_NOTHING())
+    if totals.undelivered:
+        sentences.append(DELETES_UNDELIVERED(count=totals.undelivered))
+    if totals.jobs or totals.spent:
+        sentences.append(MESSAGES_STAY(spent=totals.spent))
     confirm: ui.Button[Any] = ui.Button(
-        label="Delete for good", style=discord.ButtonStyle.danger, custom_id=delete_id(view.thread.id)
+        label=str(t("Delete for good")), style=discord.ButtonStyle.danger, custom_id=delete_id(view.thread.id)
     )
-    keep: ui.Button[Any] = ui.Button(label="Keep it", custom_id=gallery_id(1, view.thread.id))
+    keep: ui.Button[Any] = ui.Button(label=str(t("Keep it")), custom_id=gallery_id(1, view.thread.id))
     return Card(text(*sentences), ui.ActionRow(confirm, keep), accent=WARM)
 
 
 def _title(view: ThreadView) -> str:
-    return f"**{safe(view.thread.title, _TITLE)}**" + (" · current" if view.current else "")
+    return facts(heading(safe(view.thread.title, _TITLE)), CURRENT() if view.current else None)
 
 
-def _work(work: Work) -> str:
-    if not work.jobs and not work.spent:
-        return "nothing made in it yet"
-    estimated = f" ({amount_text(work.estimated)} estimated)" if work.estimated else ""
-    facts = [counted(work.jobs, "job"), counted(work.images, "image"), f"{credits_text(work.spent)}{estimated}"]
-    if work.held:
-        facts.append(f"{amount_text(work.held)} in flight")
-    if work.kept:
-        facts.append(f"{work.kept} not shown yet")
-    return " · ".join(facts)
+def _totals(totals: ThreadTotals) -> str:
+    if not totals.jobs and not totals.spent:
+        return str(t("empty"))
+    form = ESTIMATED if totals.estimated else TOTALS
+    jobs, images = JOBS(count=totals.jobs), IMAGES(count=totals.images)
+    return facts(
+        form(jobs=jobs, images=images, spent=totals.spent, estimated=totals.estimated),
+        t("{held:amount} in flight", held=totals.held) if totals.held else None,
+        t("{number} not shown yet", number=totals.undelivered) if totals.undelivered else None,
+    )
 
 
 def _lines(found: ThreadGallery) -> list[str]:
-    """For each job on the page which of the thread's images are its own, its prompt and its price."""
+    """For each job on the page: the numbers of its images in the thread, its prompt and its price."""
     places: dict[int, list[int]] = {}
     gone: dict[int, int] = {}
-    unseen: dict[int, int] = {}
+    unreadable: dict[int, int] = {}
     first = found.page.offset(IMAGES_A_PAGE) + 1
     for place, (job_id, picture) in enumerate(found.pictures, first):
         places.setdefault(job_id, []).append(place)
         if picture.preview is None:
-            missing = gone if picture.image.file is None else unseen
+            missing = gone if picture.image.file is None else unreadable
             missing[job_id] = missing.get(job_id, 0) + 1
     lines = []
     for job_id, numbers in places.items():
         view = found.jobs[job_id]
         prompt = prompt_text(view, _PROMPT)
         url = jump_url(view.job)
-        facts = [cost_text(view), moment(view.job.created_at)]
-        if job_id in gone:
-            facts.append(f"{gone[job_id]} no longer stored")
-        if job_id in unseen:
-            facts.append(f"{unseen[job_id]} that cannot be shown here")
+        seen = None
         if view.job.private:
-            facts.append("private" if view.job.public_in is None else "shared")
+            seen = t("private") if view.job.public_in is None else t("shared")
         which = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}–{numbers[-1]}"
-        lines.append(f"**{which}** · {f'[{prompt}]({url})' if url else prompt} · {' · '.join(facts)}")
+        lines.append(
+            facts(
+                heading(which),
+                f"[{prompt}]({url})" if url else prompt,
+                cost_text(view),
+                moment(view.job.created_at),
+                NO_LONGER_STORED(count=gone[job_id]) if job_id in gone else None,
+                t("{number} cannot be shown", number=unreadable[job_id]) if job_id in unreadable else None,
+                seen,
+            )
+        )
     return lines
-
-
-def _counted_page(total: int, noun: str, page: Page) -> str:
-    whole = counted(total, noun)
-    return whole if page.pages == 1 else f"{whole} · page {page.number} of {page.pages}"

@@ -1,255 +1,420 @@
-"""The cards of /usage: what a server has spent, what one person did, what runs now."""
+"""The cards of /usage and /credits with their charts: what was spent, by whom and on what, and what runs now."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import discord
 from discord import ui
 
-from bot.domain.periods import moment_of
+from bot.domain.periods import DAY_AND_MONTH, MONTH_AND_YEAR, MONTHS, Period, date_text, moment_of
+from bot.jobs.circuit_breaker import Outage
 from bot.jobs.limits import LimitKind, LimitUse
-from bot.jobs.provider_text import as_texts, reason_text
-from bot.servers.reports import PersonReport, Running, UsageReport
-from bot.servers.timeline import Bar
-from bot.text import amount_text, credits_text
-from bot.ui.cards.layout import Card, quiet, rule, text, within
-from bot.ui.cards.wording import counted, moment, plain, safe
+from bot.jobs.provider_text import as_texts
+from bot.providers.errors import Reason
+from bot.servers.reports import CreditsReport, PersonReport, Running, Step, Timeline, UsageReport
+from bot.text import Message, Text, message, plural, t
+from bot.ui.cards.job import SUBMISSION_STATUS
+from bot.ui.cards.layout import Card, Words, quiet, rule, text, within
+from bot.ui.cards.wording import moment, plain, safe
 from bot.ui.charts import ChartSpec, Series, in_words
-from storage.jobs import SubmissionStatus
-from storage.reports import DAY, By, Figures, Line
-from storage.running import Request
+from storage.records import SubmissionStatus
+from storage.reports import DAY, By, Figures, Line, Request, Spent
 
-CHART = "usage.png"
+CHART = "chart.png"
+"""The name of the file that a card shows as its chart."""
 ALT_AT_MOST = 1024
 _JOBS_SHOWN = 12
 _BUTTONS = 5
 _ROOM = 2200
+# A day's number is far below any of Discord's ids.
+_DAYS_BELOW = 10**10
 
-_TABS = {By.USER: "People", By.ENGINE: "Engines", By.DAY: "Days", By.CHANNEL: "Channels"}
-_STANDING = {
-    SubmissionStatus.QUEUED: "waits",
-    SubmissionStatus.SUBMITTING: "is being sent",
-    SubmissionStatus.RENDERING: "renders",
+TITLE = message("usage.title", "**Spending in {place}** · {period}")
+PERSON_TITLE = message("usage.person_title", "**{person} in {place}** · {period}")
+ALL_SERVERS = message("usage.all_servers", "all servers")
+NOTHING_MADE = message("usage.nothing_made", "Nobody made an image in this time.")
+SPENT = message("usage.spent", "{spent:credits} spent")
+SPENT_ESTIMATED = message("usage.spent_estimated", "{spent:credits} spent, {estimated:amount} of them estimated")
+ON_HOLD = message("usage.on_hold", "On hold for unfinished jobs: {held:credits}")
+GIVEN_BACK = message("usage.given_back", "{failed}, {cancelled}: {given_back:credits} given back")
+PAGE = message("usage.page", "Page {page} of {pages}, {count} line", "Page {page} of {pages}, {count} lines")
+WENT_WRONG = message("usage.went_wrong", "**Latest failures**")
+DELETED_USER = message("usage.deleted_user", "deleted user")
+NOT_KNOWN = message("usage.not_known", "unknown")
+
+RUNNING = message("usage.running", "**Running now**: {jobs}, {requests}, {waiting} waiting")
+NOTHING_RUNS = message("usage.nothing_runs", "Nothing is running.")
+OUTAGES = message("usage.outages", "**Paused services**")
+OUTAGE = message(
+    "usage.outage",
+    "{service}: paused until {until} after {count} failure, because {cause}",
+    "{service}: paused until {until} after {count} failures, because {cause}",
+)
+UNKNOWN = message("usage.unknown", "**Outcome unknown** (not charged)")
+
+CREDITS_TITLE = message("credits.title", "**Your credits** · {period}")
+NO_LIMIT = message("credits.no_limit", "There is no limit on your credits here.")
+EXTRA = message(
+    "credits.extra", "Extra credits in this server: {left:amount} of {given:credits} left; they don't expire"
+)
+JOBS_AT_A_TIME = message("credits.jobs", "Up to {count} job at a time", "Up to {count} jobs at a time")
+JOBS_AND_IMAGES = message("credits.jobs_and_images", "{jobs}, {images} each")
+LEFT = {
+    LimitKind.USER_DAILY: message(
+        "credits.user_daily", "{left:amount} of {limit:credits} left {period}, resets {resets}"
+    ),
+    LimitKind.SERVER_USER: message(
+        "credits.server_user", "{left:amount} of {limit:credits} left {period} in this server, resets {resets}"
+    ),
+    LimitKind.SERVER: message(
+        "credits.server", "Everyone in this server: {left:amount} of {limit:credits} left {period}, resets {resets}"
+    ),
+    LimitKind.SERVER_MONTHLY: message(
+        "credits.server_monthly",
+        "This server's limit from the bot's operator: {left:amount} of {limit:credits} left {period}, resets {resets}",
+    ),
 }
+USED = {
+    LimitKind.BOT_DAILY: message(
+        "usage.bot_daily", "The bot's limit: {used:amount} of {limit:credits} used {period} ({percent} %)"
+    ),
+    LimitKind.SERVER_MONTHLY: message(
+        "usage.server_monthly", "The operator's limit: {used:amount} of {limit:credits} used {period} ({percent} %)"
+    ),
+    LimitKind.SERVER: message(
+        "usage.server", "This server's limit: {used:amount} of {limit:credits} used {period} ({percent} %)"
+    ),
+}
+
+BY_TIME = {
+    Step.HOUR: message("chart.by_hour", "Credits by hour, {time} (UTC)"),
+    Step.DAY: message("chart.by_day", "Credits by day, {time} (UTC)"),
+    Step.MONTH: message("chart.by_month", "Credits by month, {time} (UTC)"),
+}
+BY_LINE = {
+    By.ENGINE: message("chart.by_engine", "Credits by engine, {time}"),
+    By.CHANNEL: message("chart.by_channel", "Credits by channel, {time}"),
+}
+FROM_TO = message("chart.from_to", "{first} to {last}")
+EXACT = message("chart.exact", "exact")
+ESTIMATED = message("chart.estimated", "estimated")
+DAILY_LIMIT = message("chart.daily_limit", "daily limit")
+
+TABS = {
+    By.USER: message("usage.people", "People"),
+    By.ENGINE: message("usage.engines", "Engines"),
+    By.DAY: message("usage.days", "Days"),
+    By.CHANNEL: message("usage.channels", "Channels"),
+}
+CAUSES: Mapping[Reason, Message] = {
+    Reason.NO_ANSWER: message("outage.no_answer", "it doesn't answer"),
+    Reason.UNREACHABLE: message("outage.unreachable", "it can't be reached"),
+    Reason.BUSY: message("outage.busy", "it is busy"),
+    Reason.WRONG_KEY: message("outage.key", "it rejects the bot's key"),
+    Reason.NO_CREDITS: message("outage.credits", "the bot's account is out of credits"),
+    Reason.UNREADABLE_ANSWER: message("outage.unreadable_answer", "its answers are unreadable"),
+    Reason.NOT_FOUND: message("outage.not_found", "it isn't at the configured address"),
+    Reason.REDIRECTED: message("outage.redirected", "it redirects to another address"),
+    Reason.BROKEN: message("outage.fault", "it reports an internal error"),
+    Reason.REFUSED: message("outage.refused", "it refuses requests"),
+    Reason.NO_IMAGES: message("outage.nothing_came", "it takes requests but returns no images"),
+}
+_FAILS = message("outage.other", "it fails")
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How things are called: engines by id, channels by id, and the place of the report."""
+    """The names of things: engines by id, channels by id, and the place of the report (None: all servers)."""
 
-    place: str
+    place: str | None
     engines: Mapping[str, str] = field(default_factory=dict)
     channel: Callable[[int], str] = str
+
+    @property
+    def where(self) -> Message | str:
+        return ALL_SERVERS if self.place is None else safe(self.place, 100)
 
 
 # --- a report -----------------------------------------------------------------------------------------------------
 
 
 def report_card(report: UsageReport, names: Names, *, chart: ChartSpec | None) -> Card:
-    """A page of a report; ``chart`` is the one in the file CHART."""
+    """A page of a report. ``chart`` is the one in the file CHART."""
     page = report.page
     lines = [f"{_line(line, report.by, names)}: {_figures(line.figures)}" for line in page.lines]
-    parts: list[ui.Item[Any]] = [text(f"**What {safe(names.place, 100)} has spent** · {report.span.name}")]
-    parts.append(text(*_totals(page.totals), *map(_used, report.uses)))
-    if chart is not None:
-        alt = in_words(chart, ALT_AT_MOST)
-        parts.append(ui.MediaGallery(discord.MediaGalleryItem(f"attachment://{CHART}", description=alt)))
-    parts += [rule(), text(*within(lines or ["Nobody has made an image in this time."], _ROOM))]
+    parts: list[ui.Item[Any]] = [text(TITLE(place=names.where, period=report.span.text))]
+    parts += [text(*_totals(page.totals), *map(_used, report.uses)), *_shown(chart)]
+    parts += [rule(), text(*within(lines or [str(NOTHING_MADE)], _ROOM))]
     if page.pages > 1:
-        parts.append(text(quiet(f"Page {page.number} of {page.pages}, {counted(page.count, 'line')}")))
-    parts += [*_turning(report), text(quiet("Times are UTC. Estimates are marked as such; the rest is exact."))]
-    return Card(*parts)
+        parts.append(text(quiet(PAGE(page=page.number, pages=page.pages, count=page.count))))
+    return Card(*parts, *_buttons(report), text(quiet(t("Times are UTC. Amounts are exact unless marked estimated."))))
 
 
 def report_chart(report: UsageReport, names: Names) -> ChartSpec | None:
-    """The chart of a report; None where there is nothing to see."""
+    """The chart of a report; None if nothing was spent."""
     page = report.page
-    if not page.totals.spent:
+    if report.by not in BY_LINE:
+        return timeline_chart(page.timeline)
+    shown = [line for line in page.lines if line.figures.spent]
+    labels = [plain(_name(line, names), 24) for line in shown]
+    values = [(line.figures.exact, line.figures.estimated) for line in shown]
+    return _chart(BY_LINE[report.by](time=report.span.text), labels, values)
+
+
+def timeline_chart(timeline: Timeline | None, *, daily_limit: int | None = None) -> ChartSpec | None:
+    """What was spent over time, with a person's limit a day if the bars are days; None if there is no timeline."""
+    if timeline is None:
         return None
-    if report.by in (By.ENGINE, By.CHANNEL):
-        shown = [line for line in page.lines if line.figures.spent]
-        labels = [plain(_plain_name(line, names), 24) for line in shown]
-        values = [(line.figures.exact, line.figures.estimated) for line in shown]
-    else:
-        labels = [_bar_label(bar) for bar in page.bars]
-        values = [(bar.exact, bar.estimated) for bar in page.bars]
+    labels = [_bar_label(bar, timeline) for bar in timeline.bars]
+    values = [(bar.exact, bar.estimated) for bar in timeline.bars]
+    limit = daily_limit if timeline.step is Step.DAY else None
+    return _chart(BY_TIME[timeline.step](time=_stretch(timeline)), labels, values, limit)
+
+
+def _chart(
+    title: Text, labels: Iterable[str], values: list[tuple[int, int]], limit: int | None = None
+) -> ChartSpec | None:
     if not values:
         return None
-    whose = "engine" if report.by is By.ENGINE else "channel" if report.by is By.CHANNEL else "time (UTC)"
     return ChartSpec(
-        title=f"Credits by {whose}, {report.span.name}",
+        title=str(title),
         labels=tuple(labels),
         series=(
-            Series("exact", tuple(exact / 1000 for exact, _ in values)),
-            Series("estimated", tuple(estimated / 1000 for _, estimated in values), hatched=True),
+            Series(str(EXACT), tuple(exact / 1000 for exact, _ in values)),
+            Series(str(ESTIMATED), tuple(estimated / 1000 for _, estimated in values), hatched=True),
         ),
+        line=limit / 1000 if limit is not None else None,
+        line_name=str(DAILY_LIMIT),
     )
 
 
+def _bar_label(bar: Spent, timeline: Timeline) -> str:
+    start = moment_of(bar.start)
+    match timeline.step:
+        case Step.HOUR:
+            return f"{start:%H:%M}"
+        case Step.DAY:
+            return str(date_text(start, DAY_AND_MONTH))
+        case Step.MONTH:
+            in_a_year = len(timeline.bars) <= len(MONTHS)
+            return str(MONTHS[start.month - 1] if in_a_year else date_text(start, MONTH_AND_YEAR))
+
+
+def _stretch(timeline: Timeline) -> Text:
+    form = MONTH_AND_YEAR if timeline.step is Step.MONTH else DAY_AND_MONTH
+    first, last = (date_text(moment_of(at), form) for at in (timeline.bars[0].start, timeline.until - 1))
+    return first if first == last else FROM_TO(first=first, last=last)
+
+
+def _shown(chart: ChartSpec | None) -> list[ui.Item[Any]]:
+    if chart is None:
+        return []
+    alt = in_words(chart, ALT_AT_MOST)
+    return [ui.MediaGallery(discord.MediaGalleryItem(f"attachment://{CHART}", description=alt))]
+
+
 def report_id(of: str, page: int, by: By, period: str, *, everywhere: bool) -> str:
-    """Leads to a page of a report. The period is at most 40 letters, so that it fits."""
+    """The custom id of a button that leads to a page. The period has at most 40 characters, so that it fits."""
     return f"page:{of}:{page}:{by.value}:{int(everywhere)}:{period}"
 
 
-def _turning(report: UsageReport) -> list[ui.Item[Any]]:
+def _buttons(report: UsageReport) -> list[ui.Item[Any]]:
     page = report.page
 
     def leads(of: str, page: int, by: By) -> str:
         return report_id(of, page, by, report.span.name, everywhere=report.everywhere)
 
     tabs = [
-        ui.Button[Any](label=label, custom_id=leads("usageby", 1, by), disabled=by is report.by)
-        for by, label in _TABS.items()
+        ui.Button[Any](label=str(label), custom_id=leads("usageby", 1, by), disabled=by is report.by)
+        for by, label in TABS.items()
     ]
     rows: list[ui.Item[Any]] = [ui.ActionRow(*tabs)]
     if page.pages > 1:
         before, after = leads("usage", page.number - 1, report.by), leads("usage", page.number + 1, report.by)
         rows.append(
             ui.ActionRow(
-                ui.Button(label="Back", custom_id=before, disabled=page.number == 1),
-                ui.Button(label="More", custom_id=after, disabled=page.number == page.pages),
+                ui.Button(label=str(t("Back")), custom_id=before, disabled=page.number == 1),
+                ui.Button(label=str(t("More")), custom_id=after, disabled=page.number == page.pages),
             )
         )
     return rows
 
 
-def _totals(totals: Figures) -> list[str]:
-    lines = [f"**{_spent(totals)}**", f"{counted(totals.jobs, 'job')}, {counted(totals.images, 'image')}"]
+def spent_text(figures: Figures) -> Text:
+    """What was spent, and how much of it is estimated."""
+    if figures.estimated:
+        return SPENT_ESTIMATED(spent=figures.spent, estimated=figures.estimated)
+    return SPENT(spent=figures.spent)
+
+
+def jobs_text(jobs: int) -> Text:
+    return plural("{count} job", "{count} jobs", jobs)
+
+
+def images_text(images: int) -> Text:
+    return plural("{count} image", "{count} images", images)
+
+
+def _totals(totals: Figures) -> list[Words]:
+    lines: list[Words] = [f"**{spent_text(totals)}**", f"{jobs_text(totals.jobs)}, {images_text(totals.images)}"]
     if totals.in_flight:
-        lines.append(f"In flight: {credits_text(totals.in_flight)} held for what is not finished")
+        lines.append(ON_HOLD(held=totals.in_flight))
     if totals.failed or totals.cancelled:
-        lines.append(
-            f"{counted(totals.failed, 'request')} failed, {totals.cancelled:,} cancelled: "
-            f"{credits_text(totals.given_back)} given back"
-        )
+        failed = plural("{count} request failed", "{count} requests failed", totals.failed)
+        cancelled = t("{requests} cancelled", requests=totals.cancelled)
+        lines.append(GIVEN_BACK(failed=failed, cancelled=cancelled, given_back=totals.given_back))
     return lines
 
 
-_LIMIT_NAMES = {
-    LimitKind.BOT_DAILY: "the bot's limit for {}",
-    LimitKind.SERVER_MONTHLY: "the operator's limit on this server for {}",
-    LimitKind.SERVER: "this server's limit for {}",
-}
-
-
-def _used(use: LimitUse) -> str:
+def _used(use: LimitUse) -> Text:
     limit = use.limit
-    part = f" ({100 * use.used // limit.credits} %)" if limit.credits else ""
-    whose = _LIMIT_NAMES[limit.kind].format(limit.period.this)
-    return f"Of {whose}: {amount_text(use.used)} of {credits_text(limit.credits)} used{part}"
-
-
-def _spent(figures: Figures) -> str:
-    estimated = f", {amount_text(figures.estimated)} of them estimated" if figures.estimated else ""
-    return f"{credits_text(figures.spent)} spent{estimated}"
+    percent = 100 * use.used // limit.credits if limit.credits else 100
+    return USED[limit.kind](used=use.used, limit=limit.credits, period=limit.period.this, percent=percent)
 
 
 def _figures(figures: Figures) -> str:
-    parts = [
-        credits_text(figures.spent) + (f" ({amount_text(figures.estimated)} estimated)" if figures.estimated else "")
-    ]
+    parts: list[Words] = [t("{spent:credits}", spent=figures.spent)]
+    if figures.estimated:
+        parts = [t("{spent:credits} ({estimated:amount} estimated)", spent=figures.spent, estimated=figures.estimated)]
     if figures.in_flight:
-        parts.append(f"{amount_text(figures.in_flight)} in flight")
-    parts += [counted(figures.jobs, "job"), counted(figures.images, "image")]
+        parts.append(t("{held:amount} on hold", held=figures.in_flight))
+    parts += [jobs_text(figures.jobs), images_text(figures.images)]
     if figures.failed:
-        parts.append(f"{figures.failed:,} failed")
-    return ", ".join(parts)
+        parts.append(t("{requests} failed", requests=figures.failed))
+    return ", ".join(map(str, parts))
 
 
 def _line(line: Line, by: By, names: Names) -> str:
     if by is By.USER:
         return person(int(line.key or 0))
-    if by is By.CHANNEL:
-        return f"<#{line.key}>" if line.key is not None else "channel not known"
-    return f"**{safe(_plain_name(line, names), 100)}**"
+    if by is By.CHANNEL and line.key is not None:
+        return f"<#{line.key}>"
+    return f"**{safe(_name(line, names), 100)}**"
 
 
 def person(user_id: int) -> str:
-    """A mention, which pings nobody in a private answer; or what is left of somebody who had everything deleted."""
-    return f"<@{user_id}>" if user_id > 0 else "somebody who left"
+    """A mention, which does not ping in a private answer. A negative id stands for a person who deleted everything."""
+    return f"<@{user_id}>" if user_id > 0 else str(DELETED_USER)
 
 
-def _plain_name(line: Line, names: Names) -> str:
+def _name(line: Line, names: Names) -> str:
     if isinstance(line.key, str):
         return names.engines.get(line.key, line.key)
     if line.key is None:
-        return "not known"
-    # A day's number is far below any of Discord's ids.
-    return names.channel(line.key) if line.key > 10**10 else f"{moment_of(line.key * DAY):%-d %b %Y}"
-
-
-def _bar_label(bar: Bar) -> str:
-    start, days = moment_of(bar.start), (bar.end - bar.start) // DAY
-    return f"{start:%-d %b}" if days <= 7 else f"{start:%b %y}" if days <= 31 else f"{start:%Y}"
+        return str(NOT_KNOWN)
+    return names.channel(line.key) if line.key > _DAYS_BELOW else str(date_text(moment_of(line.key * DAY)))
 
 
 # --- one person ---------------------------------------------------------------------------------------------------
 
 
 def person_card(report: PersonReport, names: Names) -> Card:
-    """What one person spent and what failed; of their jobs the numbers alone, since some are private.
+    """What one person spent and what failed, for an admin.
 
-    For the same reason a failure of a private job has no words but its status.
+    Jobs may be private, so they are shown by number. A failure of a private job is shown by its status.
     """
-    lines = [*_totals(report.totals)]
+    lines = _totals(report.totals)
     if report.grants is not None and report.grants.given:
-        lines.append(
-            f"Extra credits: {amount_text(report.grants.left)} left of {credits_text(report.grants.given)} granted"
-        )
-    where = "everywhere" if report.everywhere else f"in {safe(names.place, 100)}"
-    parts: list[ui.Item[Any]] = [text(f"**{person(report.user_id)} {where}** · {report.span.name}"), text(*lines)]
+        lines.append(EXTRA(left=report.grants.left, given=report.grants.given))
+    title = PERSON_TITLE(person=person(report.user_id), place=names.where, period=report.span.text)
+    parts: list[ui.Item[Any]] = [text(title), text(*lines)]
     if report.engines:
         engines = [f"{_line(line, By.ENGINE, names)}: {_figures(line.figures)}" for line in report.engines]
-        parts += [rule(), text("**By engine**", *within(engines, 1200))]
+        parts += [rule(), text(t("**By engine**"), *within(engines, 1200))]
     if report.failures:
-        failures = [
-            f"{moment(each.updated_at)} · job {each.job_id} · {safe(each.engine, 80)}: "
-            f"{safe(' '.join(map(str, as_texts(each.problems))) or each.status, 200)}"
-            for each in report.failures
-        ]
-        parts += [rule(), text("**What went wrong lately**", *within(failures, 1500))]
+        parts += [rule(), text(WENT_WRONG, *within(map(_failure, report.failures), 1500))]
     return Card(*parts)
+
+
+def _failure(request: Request) -> str:
+    reason = None if request.private else " ".join(map(str, as_texts(request.problems)))
+    why = safe(reason or str(SUBMISSION_STATUS[request.status]), 200)
+    return f"{moment(request.updated_at)} · {_job_number(request)} · {safe(request.engine, 80)}: {why}"
+
+
+def _job_number(request: Request) -> Text:
+    return t("job {number:plain}", number=request.job_id)
+
+
+def credits_card(report: CreditsReport, *, names: Mapping[str, str], chart: ChartSpec | None) -> Card:
+    """What a person spent, for themselves. ``names`` are the engines' by id, ``chart`` is the one in the file CHART."""
+    lines: list[Words] = [f"**{spent_text(report.totals)}**"]
+    if report.in_flight:
+        lines.append(ON_HOLD(held=report.in_flight))
+    lines += [_left(use) for use in report.limits] or [NO_LIMIT]
+    if report.grants is not None and report.grants.given:
+        lines.append(EXTRA(left=report.grants.left, given=report.grants.given))
+    jobs = JOBS_AT_A_TIME(count=report.jobs)
+    lines.append(jobs if report.images is None else JOBS_AND_IMAGES(jobs=jobs, images=images_text(report.images)))
+    parts: list[ui.Item[Any]] = [text(CREDITS_TITLE(period=report.span.text)), text(*lines), *_shown(chart)]
+    if report.engines:
+        engines = [_amount(names.get(str(line.key), str(line.key)), line.figures.spent) for line in report.engines]
+        parts.append(text(t("**By engine**"), *within(engines, 900)))
+    if report.threads:
+        threads = [_amount(title, spent) for title, spent in report.threads]
+        parts.append(text(t("**By thread**"), *within(threads, 1200)))
+    quietly = t("Includes all servers and DMs. Days, weeks and months reset at 00:00 UTC.")
+    free = t("Requests that fail or are cancelled before they are sent are free.")
+    return Card(*parts, rule(), text(quiet(quietly), quiet(free)))
+
+
+def credits_chart(report: CreditsReport) -> ChartSpec | None:
+    """The chart of what a person spent; None if they spent nothing."""
+    daily = (
+        use.limit.credits
+        for use in report.limits
+        if use.limit.period is Period.DAY and use.limit.kind in {LimitKind.USER_DAILY, LimitKind.SERVER_USER}
+    )
+    return timeline_chart(report.timeline, daily_limit=next(daily, None))
+
+
+def _left(use: LimitUse) -> Text:
+    limit = use.limit
+    return LEFT[limit.kind](left=use.left, limit=limit.credits, period=limit.period.this, resets=moment(use.renews_at))
+
+
+def _amount(name: str, spent: int) -> str:
+    return str(t("{name}: {spent:credits}", name=safe(name, 100) or t("(untitled)"), spent=spent))
 
 
 # --- what runs now ------------------------------------------------------------------------------------------------
 
 
-def running_card(running: Running, *said: str) -> Card:
-    """What is unfinished, which services rest, and what came to an unknown end; ``said`` is what was just done."""
+def running_card(running: Running, *said: Words) -> Card:
+    """What is unfinished, the services with an outage, and unknown outcomes; ``said`` tells what was just done."""
     jobs: dict[int, list[Request]] = {}
     for request in running.requests:
         jobs.setdefault(request.job_id, []).append(request)
-    parts: list[ui.Item[Any]] = [text(safe(line, 500)) for line in said]
-    waiting = sum(request.status is SubmissionStatus.QUEUED for request in running.requests)
-    head = (
-        f"**Running now**: {counted(len(jobs), 'job')}, {counted(len(running.requests), 'request')}, {waiting} waiting"
-    )
+    parts: list[ui.Item[Any]] = [text(safe(str(line), 500)) for line in said]
     lines = [_job(requests) for requests in list(jobs.values())[:_JOBS_SHOWN]]
     if len(jobs) > _JOBS_SHOWN:
-        lines.append(f"… and {len(jobs) - _JOBS_SHOWN} more jobs.")
-    parts += [text(head), text(*within(lines or ["Nothing is running."], _ROOM))]
+        lines.append(str(plural("… and {count} more job.", "… and {count} more jobs.", len(jobs) - _JOBS_SHOWN)))
+    head = RUNNING(
+        jobs=jobs_text(len(jobs)),
+        requests=plural("{count} request", "{count} requests", len(running.requests)),
+        waiting=sum(request.status is SubmissionStatus.QUEUED for request in running.requests),
+    )
+    parts += [text(head), text(*within(lines or [str(NOTHING_RUNS)], _ROOM))]
     if running.outages:
-        outages = [
-            f"{safe(outage.label, 80)} rests until {moment(outage.until)} after {counted(outage.failures, 'failure')}: "
-            f"{reason_text(outage.label, outage.reason)}"
-            for outage in running.outages
-        ]
-        parts += [rule(), text("**Services that rest**", *within(outages, 600))]
+        parts += [rule(), text(OUTAGES, *within(map(_outage, running.outages), 600))]
     if running.unknown:
         unknown = [
-            f"{moment(each.created_at)} · job {each.job_id} of {person(each.user_id)} · {safe(each.engine, 80)}"
+            f"{moment(each.created_at)} · {_job_number(each)} · {person(each.user_id)} · {safe(each.engine, 80)}"
             for each in running.unknown
         ]
-        parts += [rule(), text("**Nobody knows what became of these**, and they cost nothing", *within(unknown, 700))]
+        parts += [rule(), text(UNKNOWN, *within(unknown, 700))]
     open_ones = [job for job, requests in jobs.items() if any(r.status is SubmissionStatus.QUEUED for r in requests)]
     if open_ones:
         parts.append(
             ui.ActionRow(
                 *(
-                    ui.Button[Any](label=f"Cancel job {job}", custom_id=drop_id(job, everywhere=running.everywhere))
+                    ui.Button[Any](
+                        label=str(t("Cancel job {number:plain}", number=job)),
+                        custom_id=drop_id(job, everywhere=running.everywhere),
+                    )
                     for job in open_ones[:_BUTTONS]
                 )
             )
@@ -257,21 +422,26 @@ def running_card(running: Running, *said: str) -> Card:
     return Card(*parts)
 
 
+def _outage(outage: Outage) -> str:
+    cause, service = CAUSES.get(outage.reason, _FAILS), safe(outage.label, 80)
+    return str(OUTAGE(service=service, until=moment(outage.until), count=outage.failures, cause=cause))
+
+
 def drop_id(job_id: int, *, everywhere: bool) -> str:
-    """Cancels somebody's job."""
+    """The custom id of a button that cancels somebody's job."""
     return f"page:drop:1:{int(everywhere)}:{job_id}"
 
 
 def _job(requests: list[Request]) -> str:
     first = requests[0]
-    standing: dict[str, int] = {}
+    counts: dict[SubmissionStatus, int] = {}
     for request in requests:
-        word = _STANDING[request.status]
-        standing[word] = standing.get(word, 0) + 1
-    how = ", ".join(word if len(requests) == 1 else f"{number} {word}" for word, number in standing.items())
+        counts[request.status] = counts.get(request.status, 0) + 1
+    number = {status: f"{count:,} " if len(requests) > 1 else "" for status, count in counts.items()}
+    states = ", ".join(f"{number[status]}{SUBMISSION_STATUS[status]}" for status in counts)
     engines = ", ".join(dict.fromkeys(safe(request.engine, 80) for request in requests))
-    private = " · private" if first.private else ""
     since = moment(min(request.sent_at or request.created_at for request in requests))
-    return (
-        f"job {first.job_id} · {person(first.user_id)} in <#{first.channel_id}>{private} · {engines} · {how}, {since}"
-    )
+    parts: list[Words] = [_job_number(first), f"{person(first.user_id)} <#{first.channel_id}>"]
+    if first.private:
+        parts.append(t("private"))
+    return " · ".join(map(str, [*parts, engines, states, since]))

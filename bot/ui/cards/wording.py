@@ -1,4 +1,4 @@
-"""Words for cards: people's text made harmless, and numbers and times said plainly. Everything here is pure."""
+"""Words for cards: people's text made harmless, counts and times. Everything here is pure."""
 
 from __future__ import annotations
 
@@ -7,36 +7,41 @@ import unicodedata
 from collections.abc import Iterable
 
 from bot.domain.characters import NOT_SHOWN
+from bot.text import message
 
-# What begins a mark wherever it stands: emphasis, code, spoilers, links, mentions, timestamps, emoji, entities.
+JOBS = message("count.jobs", "{count} job", "{count} jobs")
+IMAGES = message("count.images", "{count} image", "{count} images")
+THREADS = message("count.threads", "{count} thread", "{count} threads")
+
+# Characters that can start markup anywhere: emphasis, code, spoilers, links, mentions, timestamps, emoji.
 _MARKS = frozenset("\\`*_~|<>[]@&")
-# What begins a heading, quiet text, a list or a rule, but only in front.
+# Characters that can start a heading, small text, a list or a rule at the beginning of a line.
 _LEADING = re.compile(r"(?P<digits>\d{0,9})(?P<mark>[-#+=.)])")
 _SPACE = re.compile(r"\s+")
 _ACCENTS_AT_MOST = 4
 
 
 def units(text: str) -> int:
-    """The length as Discord's clients count it: UTF-16 units."""
+    """The length as Discord counts it: UTF-16 code units."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def plain(text: str, limit: int) -> str:
-    """One line without signs that cannot be seen, at most ``limit`` long: for alt text and lists of choices."""
+    """One line without invisible characters, at most ``limit`` long: for alt text and autocomplete."""
     return _cut(_one_line(text), limit)
 
 
 def safe(text: str, limit: int) -> str:
-    """The text as it reads, with no power over a card: it cannot format, link, mention, count time or break a line.
+    """The text with all markup escaped: it cannot format, link, mention, show a time or break a line.
 
-    The result is at most ``limit`` long, marks included, and ends in ``…`` if something was left out.
+    The result is at most ``limit`` long, backslashes included, and ends in ``…`` if it was cut.
     """
     line = _one_line(text)
     lead = _LEADING.match(line)
     parts = []
     for place, sign in enumerate(line):
         in_front = lead is not None and place == lead.start("mark")
-        # Two slashes make an address into a link.
+        # Two slashes turn an address into a link.
         after_slash = sign == "/" and place > 0 and line[place - 1] == "/"
         parts.append(f"\\{sign}" if sign in _MARKS or in_front or after_slash else sign)
     return _cut(parts, limit)
@@ -53,7 +58,7 @@ def _one_line(text: str) -> str:
 
 
 def _cut(parts: Iterable[str], limit: int) -> str:
-    """Join the parts, or as many of them as leave room for an ellipsis."""
+    """Join the parts, or as many as fit with an ellipsis."""
     whole = list(parts)
     text = "".join(whole)
     if units(text) <= limit:
@@ -74,5 +79,5 @@ def counted(number: int, noun: str) -> str:
 
 
 def moment(milliseconds: int, style: str = "R") -> str:
-    """A time that each reader's client shows in its own way; ``R`` counts by itself."""
+    """A timestamp that each reader's client formats; ``R`` is relative and updates itself."""
     return f"<t:{milliseconds // 1000}:{style}>"

@@ -1,1 +1,1 @@
-"""How a job's card is kept current and its result delivered."""
+"""Keeps the cards of jobs up to date and delivers their results."""

@@ -1,24 +1,139 @@
-"""A job's images made ready to be sent: named after their prompts, with their settings in them, fitted to a request."""
+"""A job's images as the attachments of a message: named, labelled, fitted to Discord's limits, sent.
+
+What is too large is re-encoded at the best quality that fits. The stored originals are only read. Everything slow is
+done in threads: those for files, and those for decoding.
+"""
 
 from __future__ import annotations
 
+import io
 import re
 import unicodedata
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import discord
+import structlog
+
+from bot.jobs import decoding
+from bot.jobs.decoding import Undecodable
 from bot.jobs.view import JobView
 from bot.providers.base import ImageRequest
-from bot.ui.delivery import images, parameters_text
-from bot.ui.delivery.images import Labelled, Uploads
+from bot.ui.cards.job import ShownImage
+from bot.ui.delivery import image_metadata
+from bot.ui.delivery.file_segments import Piece, Spliced
+from bot.ui.delivery.methods import Refused
 from storage.images import ImageFiles
+from storage.records import DeliveryReason, StoredImage
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+log = structlog.get_logger(__name__)
 
 FILES_AT_MOST = 10
 """Files that Discord takes in one message."""
+REQUEST_LIMIT = 25 * 2**20
+"""Bytes of one request to Discord, text and all."""
+REQUEST_SPARE = 256 * 2**10
+"""Bytes of a request that are reserved for its text and its headers."""
 STEM_AT_MOST = 40
 """Characters of a file's name that are taken from the prompt."""
 
 _GAPS = re.compile(r"[^a-z0-9]+")
+_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+_QUALITIES = range(50, 97)
+# Encoding a large image takes seconds.
+_FEW_QUALITIES = (50, 65, 80, 92)
+_SCALES = (1.0, 0.8, 0.65, 0.5, 0.35, 0.25, 0.15)
+# Lossless WebP is rarely smaller than this part of a PNG: below that it is not worth trying.
+_LOSSLESS_PART = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """An image to be sent: the name of its file without the extension, and the text to put into it."""
+
+    image: StoredImage
+    stem: str
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload(ShownImage):
+    """An image as it goes into a message."""
+
+    stored: Path
+    pieces: tuple[Piece, ...] = field(repr=False)
+    """What is sent: new bytes, and ranges of the stored file."""
+    threads: Executor = field(repr=False, compare=False)
+    """Where the file is read while it is sent."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that are sent."""
+        return sum(map(len, self.pieces))
+
+    def file(self) -> discord.File:
+        """The file as the library sends it; each is good for one message."""
+        return discord.File(Spliced(self.stored, self.pieces, self.threads), filename=self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """A job's images, ready to be sent; and how many are not, because they are gone or cannot be made to fit."""
+
+    ready: tuple[Upload, ...]
+    gone: int = 0
+    unfit: int = 0
+
+    def files(self) -> list[discord.File]:
+        """The files for one message."""
+        return [upload.file() for upload in self.ready]
+
+
+class ImageSender:
+    """Sends a job's images, fitted to what Discord accepts."""
+
+    def __init__(self, view: JobView, files: ImageFiles, *, with_text: bool) -> None:
+        """``with_text`` puts prompt and settings into the files."""
+        self._view = view
+        self._files = files
+        self._with_text = with_text
+        self._fitted: dict[tuple[int, int], Uploads] = {}
+
+    async def send(self, send: Callable[[Uploads], Awaitable[None]], *, file_limit: int) -> Uploads:
+        """Call ``send`` with all images; if they are too large, with half the bytes; then with none of them.
+
+        Returns what was sent. Raises Refused if ``send`` did for any other reason.
+        """
+        for part in (1, 2):
+            uploads = await self._fit(file_limit // part, REQUEST_LIMIT // part)
+            try:
+                await send(uploads)
+            except Refused as refused:
+                if refused.reason is not DeliveryReason.TOO_LARGE:
+                    raise
+            else:
+                return uploads
+        uploads = Uploads((), unfit=len(self._view.images))
+        await send(uploads)
+        return uploads
+
+    async def _fit(self, file_limit: int, request_limit: int) -> Uploads:
+        limits = (file_limit, request_limit)
+        if limits not in self._fitted:
+            self._fitted[limits] = await pack(
+                self._view,
+                self._files,
+                file_limit=file_limit,
+                request_limit=request_limit,
+                with_text=self._with_text,
+            )
+        return self._fitted[limits]
 
 
 async def pack(
@@ -26,41 +141,41 @@ async def pack(
     files: ImageFiles,
     *,
     file_limit: int,
-    request_limit: int = images.REQUEST_LIMIT,
+    request_limit: int = REQUEST_LIMIT,
     with_text: bool = True,
     without: Collection[int] = (),
 ) -> Uploads:
     """The job's images in order, each within ``file_limit`` and all within ``request_limit``, in bytes.
 
-    ``with_text`` puts prompt and settings into the files; ``without`` are ids of images that are left out.
+    ``with_text`` puts prompt and settings into the files; images whose ids are in ``without`` are left out.
     """
     wanted = [each for each in labelled(view, with_text=with_text) if each.image.id not in without]
     first, rest = wanted[:FILES_AT_MOST], wanted[FILES_AT_MOST:]
-    packed = await images.prepare(first, files, file_limit=file_limit, request_limit=request_limit)
+    packed = await prepare(first, files, file_limit=file_limit, request_limit=request_limit)
     return replace(packed, unfit=packed.unfit + len(rest)) if rest else packed
 
 
 def labelled(view: JobView, *, with_text: bool) -> list[Labelled]:
-    """Every image of the job with its file's name and, if wanted, the text that it carries."""
+    """Every image of the job with the name of its file and, if wanted, the text to put into it."""
     engines = {engine.id: engine for engine in view.engines}
     found = []
     before = 0
     for submission in view.submissions:
         request = submission.request
         for image in submission.images:
-            # By its place and not by its turn: a card takes images in as they come, and no two may have one name.
+            # Numbered by position: a card takes images as they come, and names must not collide.
             number = str(before + min(image.position + 1, request.images))
             if image.position >= request.images:
-                # More than was asked for: the request arrived twice.
+                # More than requested: the request arrived twice.
                 number += f"-{image.position + 1}"
-            text = parameters_text.parameters(request, image, engines.get(request.engine)) if with_text else None
+            text = image_metadata.parameters(request, image, engines.get(request.engine)) if with_text else None
             found.append(Labelled(image, _stem(view.job.id, request, number), text))
         before += request.images
     return found
 
 
 def _stem(job_id: int, request: ImageRequest, number: str) -> str:
-    """Words of the prompt, the job and a number: names that sort, and that any file system takes."""
+    """Words of the prompt, the job and a number: names that sort and that any file system takes."""
     words = slug(" ".join(part.text for part in request.prompts if part.weight > 0))
     return f"{words}-{job_id}-{number}"
 
@@ -72,3 +187,151 @@ def slug(text: str) -> str:
     if len(words) > STEM_AT_MOST:
         words = words[: STEM_AT_MOST + 1].rpartition("-")[0] or words[:STEM_AT_MOST]
     return words or "easel"
+
+
+async def prepare(
+    images: Sequence[Labelled], files: ImageFiles, *, file_limit: int, request_limit: int = REQUEST_LIMIT
+) -> Uploads:
+    """Make each image fit ``file_limit`` and all of them ``request_limit``, in bytes."""
+    pools = files.pools
+    planned = await pools.files.run(_plan, images, files, file_limit, request_limit)
+    ready = []
+    for each in planned:
+        # One after the other, so that people waiting for theirs take turns.
+        upload = await decoding.in_turn(pools, each.weight, each.made) if isinstance(each, _Refit) else each
+        if upload is not None:
+            ready.append(upload)
+    return Uploads(tuple(ready), gone=len(images) - len(planned), unfit=len(planned) - len(ready))
+
+
+def shares(sizes: Sequence[int], file_limit: int, total: int) -> list[int]:
+    """Bytes for each image: small ones keep their size, large ones share what is left."""
+    left = total
+    level = file_limit
+    ascending = sorted(sizes)
+    for place, size in enumerate(ascending):
+        level = min(file_limit, left // (len(ascending) - place))
+        if size > level:
+            break
+        left -= size
+    return [min(size, level) for size in sizes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Refit:
+    """An image that must be re-encoded to at most ``budget`` bytes."""
+
+    labelled: Labelled
+    stored: Path
+    weight: int
+    """Bytes of the decoded image."""
+    budget: int
+    threads: Executor
+
+    def made(self) -> Upload | None:
+        """The image to send, or None if it cannot be made to fit. Blocks."""
+        data = refit(self.stored, self.budget, self.labelled.text)
+        if data is None:
+            return None
+        name = f"{self.labelled.stem}.webp"
+        image = self.labelled.image
+        return Upload(image, name, reencoded=True, stored=self.stored, pieces=(data,), threads=self.threads)
+
+
+def _plan(
+    images: Sequence[Labelled], files: ImageFiles, file_limit: int, request_limit: int
+) -> list[Upload | _Refit | None]:
+    """For each image whose file exists: how it is sent, or what must be done first, or None for neither. Blocks."""
+    threads = files.pools.files
+    there = [
+        (each, path)
+        for each in images
+        if each.image.file is not None and (path := files.path(each.image.file)).is_file()
+    ]
+    whole = [_whole(each, path, threads) for each, path in there]
+    budgets = shares([upload.size for upload in whole], file_limit, request_limit - REQUEST_SPARE)
+    return [
+        upload if upload.size <= budget else _refit(each, path, budget, threads)
+        for (each, path), upload, budget in zip(there, whole, budgets, strict=True)
+    ]
+
+
+def _whole(each: Labelled, path: Path, threads: Executor) -> Upload:
+    """The image as it was received, with the text in it."""
+    name = f"{each.stem}.{_EXTENSIONS[each.image.media_type]}"
+    return Upload(each.image, name, stored=path, pieces=_pieces(each, path), threads=threads)
+
+
+def _refit(each: Labelled, path: Path, budget: int, threads: Executor) -> _Refit | None:
+    try:
+        weight = decoding.weight_of(path)
+    except Undecodable as error:
+        # The file stays as it is, and the card says that it is not shown.
+        log.warning("image.undecodable", file=path.name, reason=str(error))
+        return None
+    return _Refit(each, path, weight, budget, threads)
+
+
+def _pieces(each: Labelled, file: Path) -> tuple[Piece, ...]:
+    with file.open("rb") as stream:
+        if each.text:
+            try:
+                return image_metadata.with_text(stream, each.image.media_type, each.text)
+            except ValueError as error:
+                # The image is what was paid for: send it without the text.
+                log.warning("image.without_text", file=each.image.file, reason=str(error))
+        return (range(stream.seek(0, io.SEEK_END)),)
+
+
+def refit(file: Path, limit: int, text: str | None = None) -> bytes | None:
+    """The image as WebP of at most ``limit`` bytes, at the best quality that fits, scaled down only if it must be.
+
+    ``text`` is put into it. None if no size fits or the file cannot be decoded.
+    """
+    # Pillow is slow to import, and most images never need it.
+    from PIL import Image
+
+    try:
+        picture = decoding.decode(file)
+    except Undecodable as error:
+        log.warning("image.undecodable", file=file.name, reason=str(error))
+        return None
+    exif = image_metadata.exif(text) if text else b""
+    # Lossless encoding of a large image takes too much memory.
+    small = 3 * picture.width * picture.height <= decoding.LARGE
+    if small and file.stat().st_size * _LOSSLESS_PART <= limit:
+        data = _encoded(picture, exif, lossless=True, quality=50)
+        if len(data) <= limit:
+            return data
+    for scale in _SCALES:
+        sides = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        scaled = picture if scale == 1 else picture.resize(sides, Image.Resampling.LANCZOS)
+        best = _best(scaled, exif, limit, _QUALITIES if small else _FEW_QUALITIES)
+        if best is not None:
+            return best
+    return None
+
+
+def _best(picture: Image, exif: bytes, limit: int, qualities: Sequence[int]) -> bytes | None:
+    """The image at the highest of the ascending qualities that fits, or None if none does."""
+    best = None
+    low, high = 0, len(qualities) - 1
+    # Try the lowest first: if that fails, so do the others.
+    place = low
+    while low <= high:
+        data = _encoded(picture, exif, lossless=False, quality=qualities[place])
+        if len(data) <= limit:
+            best = data
+            low = place + 1
+        elif place == 0:
+            return None
+        else:
+            high = place - 1
+        place = (low + high + 1) // 2
+    return best
+
+
+def _encoded(picture: Image, exif: bytes, *, lossless: bool, quality: int) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "WEBP", lossless=lossless, quality=quality, method=0 if lossless else 4, exif=exif)
+    return stream.getvalue()

@@ -1,4 +1,4 @@
-"""Files on their way into a request: read piece by piece while they are sent, and never whole in memory."""
+"""Uploads that are put together from new bytes and segments of a file, and read in parts while they are sent."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
 Piece: TypeAlias = bytes | range
-"""Bytes as they are, or the bytes of a file at these places."""
+"""Bytes, or a range of positions in a file."""
 
-# Bytes that are read at once.
+# Bytes that are read at a time.
 _PART = 2**17
 
 
 class Spliced(io.BufferedIOBase):
-    """Reads the pieces one after the other, as if they were one file; ranges are places in ``file``.
+    """Reads the pieces in order, as if they were one file; ranges are positions in ``file``.
 
-    The file is open only while it is read from, so whoever stops in the middle leaves nothing behind, and it can be
-    read again from the start. Reading raises OSError where the file is gone or shorter than it was.
+    The file is open only while it is read from, so nothing has to be closed, and it can be read again from the start.
+    Reading raises OSError if the file is gone or shorter than it was.
     """
 
     def __init__(self, file: Path, pieces: Sequence[Piece], threads: Executor) -> None:
-        """``threads`` are those in which it is read while it is sent."""
+        """``threads`` is the pool in which it is read while it is sent."""
         self.threads = threads
         self._file = file
         self._pieces = pieces
@@ -38,7 +38,7 @@ class Spliced(io.BufferedIOBase):
 
     @property
     def size(self) -> int:
-        """All of its bytes, wherever reading stands."""
+        """The length in bytes."""
         return self._starts[-1]
 
     def readable(self) -> bool:
@@ -77,7 +77,7 @@ class Spliced(io.BufferedIOBase):
 
 
 class _SplicedPayload(aiohttp.payload.Payload):
-    """Sent in parts, with its length told beforehand, and from the start each time."""
+    """Sent in parts, with its length known in advance, and from the start each time."""
 
     _value: Spliced
 
@@ -86,10 +86,10 @@ class _SplicedPayload(aiohttp.payload.Payload):
         return self._value.size
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        raise TypeError("a picture is no text")
+        raise TypeError("an image is not text")
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        # Not as the library sends files: it reads them in the threads in which names are looked up.
+        # The library would read it in the default executor, where host names are looked up.
         loop = asyncio.get_running_loop()
         self._value.seek(0)
         while part := await loop.run_in_executor(self._value.threads, self._value.read, _PART):

@@ -1,25 +1,48 @@
-"""Puts the text of prompt and settings into image files, where the tools around Stable Diffusion look for it.
+"""Prompt and settings of an image as text, put into its file where Stable Diffusion tools read them.
 
-A PNG gets a text chunk; a JPEG and a WebP get an Exif block with the text as its user comment. Every other byte stays
-as it was: nothing is decoded or encoded anew. All of it blocks.
+A PNG gets a text chunk; a JPEG and a WebP get an Exif block with the text as its user comment. All other bytes stay the
+same: nothing is decoded or re-encoded. Everything that takes a stream blocks.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
 import structlog
 
+from bot.domain.options import OPTIONS, SIZE, value_text
 from bot.jobs.image_parts import jpeg_segments, png_chunks, read, webp_chunks
+from bot.providers.base import Engine, ImageRequest, WeightedText
 from bot.ui.delivery.file_segments import Piece
+from storage.records import StoredImage
 
 log = structlog.get_logger(__name__)
 
 KEYWORD = "parameters"
-"""The name that those tools gave to the chunk of a PNG."""
+"""The key of the PNG chunk that those tools read."""
+UNKNOWN = "unknown"
+"""For a value that is not known and that readers require."""
+
+# Readers expect these first, in this order.
+_FIRST = ("steps", "sampler", "guidance", "seed", "size")
+# Readers end the prompt at these words.
+_NEGATIVE = re.compile(r"(negative prompt)(:)", re.IGNORECASE)
+# The names of the samplers in those tools.
+_SAMPLERS: Mapping[str, str] = {
+    "K_DPMPP_2M": "DPM++ 2M",
+    "K_DPMPP_2S_ANCESTRAL": "DPM++ 2S a",
+    "K_DPM_2": "DPM2",
+    "K_DPM_2_ANCESTRAL": "DPM2 a",
+    "K_EULER": "Euler",
+    "K_EULER_ANCESTRAL": "Euler a",
+    "K_HEUN": "Heun",
+    "K_LMS": "LMS",
+}
 
 _TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _NAME = KEYWORD.encode() + b"\0"
@@ -28,27 +51,86 @@ _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
 _EXIF_HEAD = b"Exif\0\0"
 _APP0, _APP1 = 0xE0, 0xE1
 _SEGMENT_AT_MOST = 0xFFFF - 2
-# The flags of a WebP that has more than a picture in it.
+# Flags of a VP8X chunk.
 _HAS_ALPHA, _HAS_EXIF = 0x10, 0x08
 
 
-def with_text(stream: BinaryIO, media_type: str, text: str) -> tuple[Piece, ...]:
-    """The image with the text in it, in place of any that it had there: new bytes and places in the stream.
+def parameters(request: ImageRequest, image: StoredImage, engine: Engine | None) -> str:
+    """Prompt, negative prompt and settings of an image, in the lines that the common tools read.
 
-    Raises ValueError where the stream does not hold the parts of such an image, or they leave no room for the text.
+    ``engine`` is None if it is no longer offered; its defaults are unknown then.
+    """
+    wanted = [_part(part) for part in request.prompts if part.weight > 0]
+    unwanted = [
+        request.negative or "",
+        *(_part(WeightedText(p.text, -p.weight)) for p in request.prompts if p.weight < 0),
+    ]
+    lines = [_plain(", ".join(wanted))]
+    if negative := ", ".join(text for text in unwanted if text):
+        lines.append(f"Negative prompt: {_plain(negative)}")
+    lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in _settings(request, image, engine)))
+    return "\n".join(lines)
+
+
+def _part(part: WeightedText) -> str:
+    if part.weight == 1:
+        return part.text
+    inside = part.text.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
+    return f"({inside}:{value_text(part.weight)})"
+
+
+def _settings(request: ImageRequest, image: StoredImage, engine: Engine | None) -> Iterator[tuple[str, str]]:
+    """The name and the value of each setting."""
+    values: dict[str, str] = {SIZE.name: f"{image.width}x{image.height}"}
+    for option in OPTIONS.values():
+        value = getattr(request, option.name)
+        if value is None and engine is not None and (bounds := option.bounds(engine)) is not None:
+            value = bounds.default
+        if value is not None and option.png_name:
+            values.setdefault(option.name, value_text(value))
+    if image.seed is not None:
+        values["seed"] = str(image.seed)
+    values["sampler"] = _SAMPLERS.get(values.get("sampler", ""), values.get("sampler", UNKNOWN))
+    values.setdefault("seed", UNKNOWN)
+    # Readers know this line by the sampler, and by at least two of the others: steps, schedule, scale and seed.
+    scheduled = "steps" in values or "guidance" in values
+    for name in _FIRST:
+        if name in values:
+            yield OPTIONS[name].png_name, values.pop(name)
+        if name == "sampler" and not scheduled:
+            yield "Schedule type", UNKNOWN
+    yield "Model", request.engine.partition("/")[2]
+    for name, text in values.items():
+        yield OPTIONS[name].png_name, text
+    yield "Version", "Easel"
+
+
+def _plain(text: str) -> str:
+    """The text without words that readers would take for the next line."""
+    return _NEGATIVE.sub(r"\1 \2", text)
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False) if any(sign in value for sign in ",:\n") else value
+
+
+def with_text(stream: BinaryIO, media_type: str, text: str) -> tuple[Piece, ...]:
+    """The image with the text in it, replacing any it had there: new bytes and ranges of the stream.
+
+    Raises ValueError if the stream is not such an image, or has no room for the text.
     """
     return {"image/png": _png, "image/jpeg": _jpeg, "image/webp": _webp}[media_type](stream, text)
 
 
 def exif(text: str, before: bytes = b"") -> bytes:
-    """An Exif block with the text as its user comment; what else was in the block ``before`` stays in it."""
+    """An Exif block with the text as its user comment; everything else in the block ``before`` is retained."""
     from PIL import Image
 
     block = Image.Exif()
     try:
         block.load(before)
         block.get_ifd(_EXIF_IFD)
-    except Exception as error:  # noqa: BLE001 - nobody can read what was there, so there is nothing to keep of it
+    except Exception as error:  # noqa: BLE001 - what cannot be read is dropped
         log.info("image.exif_not_read", kind=type(error).__name__)
         block = Image.Exif()
     block.get_ifd(_EXIF_IFD)[_USER_COMMENT] = b"UNICODE\0" + text.encode("utf-16-be")
@@ -58,7 +140,7 @@ def exif(text: str, before: bytes = b"") -> bytes:
 def _png(stream: BinaryIO, text: str) -> tuple[Piece, ...]:
     chunks = list(png_chunks(stream))
     if not chunks or chunks[0][0] != b"IHDR":
-        raise ValueError("a PNG begins with its header")
+        raise ValueError("a PNG must begin with its header")
     (_, header), *others = chunks
     return _joined(
         [
@@ -77,7 +159,7 @@ def _text_chunk(text: str) -> bytes:
     try:
         kind, body = b"tEXt", _NAME + text.encode("latin-1")
     except UnicodeEncodeError:
-        # Not compressed, in no particular language, under no translated name.
+        # Uncompressed, without language or translated keyword.
         kind, body = b"iTXt", _NAME + b"\0\0\0\0" + text.encode()
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
@@ -88,7 +170,7 @@ def _jpeg(stream: BinaryIO, text: str) -> tuple[Piece, ...]:
         if marker == _APP1 and read(stream, places[4:10]) == _EXIF_HEAD:
             before = before or read(stream, places)[4:]
             continue
-        # What says that it is a JPEG at all stays in front.
+        # The JFIF header stays in front.
         if marker == _APP0 and places.start == 2:
             first = places.stop
         else:
@@ -103,7 +185,7 @@ def _jpeg(stream: BinaryIO, text: str) -> tuple[Piece, ...]:
 def _webp(stream: BinaryIO, text: str) -> tuple[Piece, ...]:
     chunks = list(webp_chunks(stream))
     if not chunks:
-        raise ValueError("a WebP begins with its picture")
+        raise ValueError("an empty WebP")
     before = next((read(stream, places)[8:] for kind, places in chunks if kind == b"EXIF"), b"")
     body = exif(text, before).removeprefix(_EXIF_HEAD)
     pieces: list[Piece] = [_extended_header(stream, *chunks[0])]
@@ -115,7 +197,7 @@ def _webp(stream: BinaryIO, text: str) -> tuple[Piece, ...]:
 
 
 def _extended_header(stream: BinaryIO, kind: bytes, places: range) -> bytes:
-    """The chunk that says what a WebP holds beside its picture: its own or, as a simple one has none, a new one."""
+    """The VP8X chunk with the Exif flag set: the file's own, or a new one for a simple WebP."""
     chunk = read(stream, places[:18])
     if kind == b"VP8X" and len(chunk) == 18:
         return chunk[:8] + bytes([chunk[8] | _HAS_EXIF]) + chunk[9:]
@@ -133,7 +215,7 @@ def _extended_header(stream: BinaryIO, kind: bytes, places: range) -> bytes:
 
 
 def _joined(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
-    """The same with what stands together in one piece."""
+    """The same pieces, adjacent ones merged."""
     joined: list[Piece] = []
     for piece in pieces:
         last = joined[-1] if joined else b""

@@ -1,4 +1,4 @@
-"""The few requests to Discord by which a card is edited, posted and found again."""
+"""The requests to Discord that edit, send and find the messages of a job."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from urllib.parse import urlsplit
 import aiohttp
 import discord
 
-from bot.ui.cards.layout import Card, custom_id
-from bot.ui.delivery.images import Upload
-from storage.jobs import Job
+from bot.ui.cards.layout import CARD, RESULT, Card, custom_id
+from bot.ui.delivery.attachments import Upload
+from storage.records import Job
 
-# A lost message is looked for among so many of the latest; whoever writes more in the meantime hides it.
+# How many of the latest messages are searched for one that may have been sent.
 _LOOK_BACK = 100
 _BUTTON = re.compile(r"easel:[a-z-]{1,20}:(?P<job>[0-9]{1,18})")
 
-
-# What Discord answered to each try of the request that this task makes; 0 where it answered nothing.
+# The status of each attempt of the request that this task makes; 0 if there was no answer.
 _TRIES: ContextVar[list[int] | None] = ContextVar("tries", default=None)
 
 
 def tries_of_requests() -> aiohttp.TraceConfig:
-    """Lets :class:`Messages` see the tries that the library makes by itself; the client has to be given it."""
+    """Lets :class:`Messages` see the retries that the library makes by itself; pass it to the client."""
 
     async def answered(_session: object, _context: object, end: aiohttp.TraceRequestEndParams) -> None:
         if (tries := _TRIES.get()) is not None:
@@ -43,35 +42,35 @@ def tries_of_requests() -> aiohttp.TraceConfig:
 
 
 class Messages:
-    """Sends cards as ``client``. Every method raises discord.HTTPException as it comes."""
+    """Sends cards as ``client``. Every method lets discord.HTTPException through."""
 
     unclear = False
-    """Whether an edit that was refused had been tried before with no clear answer, and may have been made."""
+    """Whether the last edit was retried after an attempt without a clear answer, which may have succeeded."""
 
     def __init__(self, client: discord.Client) -> None:
         self._client = client
 
     async def edit_by_token(
-        self, job: Job, card: Card, uploads: Sequence[Upload] = (), kept: Collection[int] = ()
+        self, job: Job, card: Card, uploads: Sequence[Upload] = (), retained: Collection[int] = ()
     ) -> dict[str, int]:
-        """Edit the job's message by the interaction's token; of its files those with ids in ``kept`` stay.
+        """Edit the job's message with the interaction's token; its attachments with ids in ``retained`` remain.
 
-        Returns the ids of the files that stand in it now, by their names.
+        Returns the ids of the attachments that the message has now, by their names.
         """
         application_id, token, message_id = self._client.application_id, job.interaction_token, job.message_id
         if application_id is None or token is None or message_id is None:
             raise ValueError("the card has no token or no message, or the bot has not logged in")
         webhook = discord.Webhook.partial(application_id, token, client=self._client)
-        # The library forgets it here, and only here.
+        # The library does not set it here.
         webhook.proxy = self._client.http.proxy
         with self._watched():
             message = await webhook.edit_message(
-                message_id, view=card, attachments=[*_kept(kept), *(upload.file() for upload in uploads)]
+                message_id, view=card, attachments=[*_retained(retained), *(upload.file() for upload in uploads)]
             )
-        return _standing(message)
+        return _attachments(message)
 
     async def edit_by_bot(
-        self, job: Job, card: Card, uploads: Sequence[Upload] = (), kept: Collection[int] = ()
+        self, job: Job, card: Card, uploads: Sequence[Upload] = (), retained: Collection[int] = ()
     ) -> dict[str, int]:
         """The same with the bot's own token."""
         if job.message_id is None:
@@ -79,12 +78,14 @@ class Messages:
         channel = self._client.get_partial_messageable(job.channel_id)
         message = channel.get_partial_message(job.message_id)
         with self._watched():
-            edited = await message.edit(view=card, attachments=[*_kept(kept), *(upload.file() for upload in uploads)])
-        return _standing(edited)
+            edited = await message.edit(
+                view=card, attachments=[*_retained(retained), *(upload.file() for upload in uploads)]
+            )
+        return _attachments(edited)
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        """Sees whether the library tried more than once, and how the tries before the last one ended."""
+        """Record whether the library retried, and how the attempts before the last one ended."""
         tries: list[int] = []
         before = _TRIES.set(tries)
         try:
@@ -94,11 +95,11 @@ class Messages:
             self.unclear = any(status == 0 or status >= 500 for status in tries[:-1])
 
     async def in_card(self, job: Job) -> Collection[str] | None:
-        """The names of the files in the job's card, if the card shows what came of the job; the bot has to see it."""
+        """The names of the attachments in the job's card if it shows the result, else None; the bot must see it."""
         if job.message_id is None:
             raise ValueError("the card has no message")
         message = await self._client.get_partial_messageable(job.channel_id).fetch_message(job.message_id)
-        return _standing(message) if _shows(message, job.id) else None
+        return _attachments(message) if is_result(message, job.id) else None
 
     async def post(self, job: Job, card: Card, uploads: Sequence[Upload], nonce: str) -> discord.Message:
         """Post a new message in the job's channel that mentions its author alone."""
@@ -111,16 +112,20 @@ class Messages:
         return await self._send(channel, card, uploads, nonce, mention=job.user_id)
 
     async def posted(self, job: Job, *, dm: bool) -> discord.Message | None:
-        """The new message that was sent for this job, if it is there: in its channel or in its author's DMs."""
+        """The new message that was sent with the result, if there is one: in the job's channel or its author's DMs."""
         channel: discord.abc.Messageable = (
             await self._client.create_dm(discord.Object(job.user_id))
             if dm
             else self._client.get_partial_messageable(job.channel_id)
         )
-        # Ids grow with Discord's own time, which ours need not agree with.
+        # By id rather than by time: Discord's clock may differ from ours.
         card = discord.Object(job.message_id) if job.message_id is not None else None
         async for message in channel.history(limit=_LOOK_BACK, after=card, oldest_first=False):
-            if self._client.user is not None and message.author.id == self._client.user.id and _shows(message, job.id):
+            if (
+                self._client.user is not None
+                and message.author.id == self._client.user.id
+                and is_result(message, job.id)
+            ):
                 return message
         return None
 
@@ -137,8 +142,8 @@ class Messages:
         )
 
 
-class _KeptFile:
-    """A file of a message that an edit leaves there: for that its id is enough."""
+class _Retained:
+    """An attachment that an edit leaves in its message: its id is enough."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -147,13 +152,13 @@ class _KeptFile:
         return {"id": self._number}
 
 
-def _kept(ids: Collection[int]) -> list[discord.Attachment]:
-    # The library asks of those that stay no more than this method.
-    return cast("list[discord.Attachment]", [_KeptFile(number) for number in ids])
+def _retained(ids: Collection[int]) -> list[discord.Attachment]:
+    # The library calls no other method of those that remain.
+    return cast("list[discord.Attachment]", [_Retained(number) for number in ids])
 
 
-def _standing(message: discord.Message) -> dict[str, int]:
-    """Discord lists no file among a message's attachments that a component shows; the component knows its id."""
+def _attachments(message: discord.Message) -> dict[str, int]:
+    """The attachments' ids by their names; Discord lists one that a component shows only in that component."""
     found = {attachment.filename: attachment.id for attachment in message.attachments}
     for component in _walk(message.components):
         for item in getattr(component, "items", ()):
@@ -164,14 +169,22 @@ def _standing(message: discord.Message) -> dict[str, int]:
 
 def jobs_named(message: discord.Message) -> frozenset[int]:
     """The jobs that the buttons of a message belong to."""
-    ids = (_BUTTON.fullmatch(getattr(item, "custom_id", None) or "") for item in _walk(message.components))
+    ids = (_BUTTON.fullmatch(custom) for custom in _custom_ids(message))
     return frozenset(int(found["job"]) for found in ids if found is not None)
 
 
-def _shows(message: discord.Message, job_id: int) -> bool:
-    # The waiting card has other buttons, so it is not taken for the result.
-    wanted = custom_id("details", job_id)
-    return any(wanted == getattr(item, "custom_id", None) for item in _walk(message.components))
+def is_result(message: discord.Message, job_id: int) -> bool:
+    """Whether the message shows what came of the job, and not only that it is being worked on."""
+    marks = {getattr(component, "id", None) for component in message.components}
+    if marks & {CARD, RESULT}:
+        return RESULT in marks and job_id in jobs_named(message)
+    # Sent by a version before there were marks: of its cards only results had this button.
+    return custom_id("details", job_id) in _custom_ids(message)
+
+
+def _custom_ids(message: discord.Message) -> list[str]:
+    ids = (getattr(item, "custom_id", None) for item in _walk(message.components))
+    return [custom for custom in ids if custom is not None]
 
 
 def _walk(components: Sequence[Any]) -> list[Any]:

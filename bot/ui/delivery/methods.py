@@ -1,133 +1,131 @@
-"""The ways by which a result can reach a person, and which ways are left after each kind of failure. Pure tables."""
+"""The delivery methods of a result, and the fallbacks that are left after each kind of failure. Pure tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import StrEnum
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 
 import discord
 
-from storage.jobs import Job
+from storage.records import DeliveryMethod, DeliveryReason, Job
 
+TOKEN, BOT_EDIT = DeliveryMethod.TOKEN, DeliveryMethod.BOT_EDIT
+NEW_MESSAGE, DIRECT_MESSAGE = DeliveryMethod.NEW_MESSAGE, DeliveryMethod.DIRECT_MESSAGE
 
-class Step(StrEnum):
-    """A way to show a result; the value is how it reads in the job's delivery note."""
+EDITS = (TOKEN, BOT_EDIT)
+"""The methods that put the result into the job's card."""
+SENDS = (NEW_MESSAGE, DIRECT_MESSAGE)
+"""The methods that send another message, which notifies its author."""
+PUBLIC = (*EDITS, *SENDS)
+PRIVATE = (TOKEN, DIRECT_MESSAGE)
 
-    TOKEN = "edited by the interaction's token"  # noqa: S105 - the name of a way, not a secret
-    BOT_EDIT = "edited by the bot itself"
-    POST = "posted as a new message"
-    DM = "sent as a direct message"
+_ANY = frozenset(PUBLIC)
+_NONE: frozenset[DeliveryMethod] = frozenset()
+_DIRECT_MESSAGE = frozenset({DIRECT_MESSAGE})
 
-
-class Reason(StrEnum):
-    """Why a way is closed; the value is how it reads in the job's delivery note."""
-
-    TOKEN_OVER = "the interaction's token was over"  # noqa: S105 - the name of a reason, not a secret
-    MESSAGE_GONE = "the card was deleted"
-    MESSAGE_UNKNOWN = "the card's message was not known"
-    PLACE_GONE = "the channel or the server is gone"
-    NOT_ALLOWED = "the bot may not see or write there"
-    NO_FILES = "Discord takes no pictures in this place"
-    NOT_PRESENT = "the bot is not a member there"
-    NO_DMS = "this person takes no direct messages"
-    DMS_OFF = "this person turned direct messages off"
-    MAYBE_POSTED = "it may have been posted already"
-    MAYBE_SHOWN = "it may have been shown already"
-    TOO_LARGE = "Discord found it too large"
-    REFUSED = "Discord refused it"
-
-
-PUBLIC = (Step.TOKEN, Step.BOT_EDIT, Step.POST, Step.DM)
-PRIVATE = (Step.TOKEN, Step.DM)
-
-_ANY = frozenset(Step)
-_NONE: frozenset[Step] = frozenset()
-_DM = frozenset({Step.DM})
-
-LEFT: Mapping[Reason, frozenset[Step]] = {
-    Reason.TOKEN_OVER: _ANY,
+NEXT_AFTER: Mapping[DeliveryReason, frozenset[DeliveryMethod]] = {
+    DeliveryReason.TOKEN_EXPIRED: _ANY,
     # Somebody did not want to see it there: that is an answer.
-    Reason.MESSAGE_GONE: _NONE,
-    Reason.MESSAGE_UNKNOWN: _ANY,
-    Reason.PLACE_GONE: _DM,
-    Reason.NOT_ALLOWED: _DM,
-    Reason.NO_FILES: _DM,
-    Reason.NOT_PRESENT: _DM,
-    Reason.NO_DMS: _NONE,
-    Reason.DMS_OFF: _NONE,
-    Reason.MAYBE_POSTED: _NONE,
-    Reason.MAYBE_SHOWN: _NONE,
-    Reason.TOO_LARGE: _NONE,
-    Reason.REFUSED: _ANY,
+    DeliveryReason.MESSAGE_GONE: _NONE,
+    DeliveryReason.MESSAGE_UNKNOWN: _ANY,
+    DeliveryReason.PLACE_GONE: _DIRECT_MESSAGE,
+    DeliveryReason.NOT_ALLOWED: _DIRECT_MESSAGE,
+    DeliveryReason.NO_FILES: _DIRECT_MESSAGE,
+    DeliveryReason.NOT_PRESENT: _DIRECT_MESSAGE,
+    DeliveryReason.NO_DMS: _NONE,
+    DeliveryReason.DMS_OFF: _NONE,
+    DeliveryReason.MAYBE_POSTED: _NONE,
+    DeliveryReason.MAYBE_SHOWN: _NONE,
+    DeliveryReason.TOO_LARGE: _NONE,
+    DeliveryReason.REFUSED: _ANY,
 }
-"""The ways that a failure leaves open, as far as they come later in the job's ladder."""
+"""The methods that may still be tried after a failure, if they come later in the job's order."""
 
-WORDS_MAY_DO = frozenset({Reason.NO_FILES, Reason.REFUSED, Reason.TOO_LARGE})
-"""Why a card was not edited with the images in it, though it may take words alone."""
-_EDITS = frozenset({Step.TOKEN, Step.BOT_EDIT})
+WORDS_MAY_DO = frozenset({DeliveryReason.NO_FILES, DeliveryReason.REFUSED, DeliveryReason.TOO_LARGE})
+"""Reasons for which a card with images was refused, although the same card without them may be accepted."""
 
 MISSING_PERMISSIONS = 50013
-_CODES: Mapping[int, Reason] = {
-    50027: Reason.TOKEN_OVER,
-    10015: Reason.TOKEN_OVER,
-    10062: Reason.TOKEN_OVER,
-    10008: Reason.MESSAGE_GONE,
-    10003: Reason.PLACE_GONE,
-    10004: Reason.PLACE_GONE,
-    50001: Reason.NOT_ALLOWED,
-    MISSING_PERMISSIONS: Reason.NOT_ALLOWED,
-    # Uploads are limited for the server; the picture is too explicit for the place.
-    400001: Reason.NO_FILES,
-    20009: Reason.NO_FILES,
-    50007: Reason.NO_DMS,
-    50278: Reason.NO_DMS,
-    10013: Reason.NO_DMS,
-    40005: Reason.TOO_LARGE,
+_CODES: Mapping[int, DeliveryReason] = {
+    50027: DeliveryReason.TOKEN_EXPIRED,
+    10015: DeliveryReason.TOKEN_EXPIRED,
+    10062: DeliveryReason.TOKEN_EXPIRED,
+    10008: DeliveryReason.MESSAGE_GONE,
+    10003: DeliveryReason.PLACE_GONE,
+    10004: DeliveryReason.PLACE_GONE,
+    50001: DeliveryReason.NOT_ALLOWED,
+    MISSING_PERMISSIONS: DeliveryReason.NOT_ALLOWED,
+    # The server's uploads are limited; the image is too explicit for the channel.
+    400001: DeliveryReason.NO_FILES,
+    20009: DeliveryReason.NO_FILES,
+    50007: DeliveryReason.NO_DMS,
+    50278: DeliveryReason.NO_DMS,
+    10013: DeliveryReason.NO_DMS,
+    40005: DeliveryReason.TOO_LARGE,
 }
 
 
-def ladder(job: Job) -> tuple[Step, ...]:
-    """The job's ways, the best first. What is private never goes to a channel."""
+class Refused(Exception):
+    """Discord refused a request, or a method cannot be used, for this reason."""
+
+    def __init__(self, reason: DeliveryReason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+def methods_of(job: Job) -> tuple[DeliveryMethod, ...]:
+    """The job's delivery methods in the order in which they are tried. A private result never goes to a channel."""
     return PRIVATE if job.private else PUBLIC
 
 
 def needs_token(job: Job) -> bool:
-    """Whether nothing but an interaction's token can edit the card."""
+    """Whether only an interaction's token can edit the card."""
     return job.private or not job.bot_present
 
 
-def closed(step: Step, job: Job, *, takes_dms: bool = True) -> Reason | None:
-    """Why a way need not even be tried, from what is known here; ``takes_dms``: direct messages were left on.
+def unavailable(method: DeliveryMethod, job: Job, *, takes_dms: bool = True) -> DeliveryReason | None:
+    """Why the method need not be tried, from what is stored; ``takes_dms``: the author left direct messages on.
 
-    No clock decides whether a token is over: Discord's and the machine's need not agree. A token that Discord
-    refused is erased, and every other one is tried.
+    No clock decides whether a token has expired: Discord's and ours may differ. A token that Discord refused is erased,
+    and every other token is tried.
     """
-    if step is Step.TOKEN:
+    if method is TOKEN:
         if job.message_id is None:
-            return Reason.MESSAGE_UNKNOWN
-        return Reason.TOKEN_OVER if job.interaction_token is None else None
-    if step is Step.BOT_EDIT and job.message_id is None:
-        return Reason.MESSAGE_UNKNOWN
-    if step in (Step.BOT_EDIT, Step.POST) and not job.bot_present:
-        return Reason.NOT_PRESENT
-    if step is Step.DM and not takes_dms:
-        return Reason.DMS_OFF
+            return DeliveryReason.MESSAGE_UNKNOWN
+        return DeliveryReason.TOKEN_EXPIRED if job.interaction_token is None else None
+    if method is BOT_EDIT and job.message_id is None:
+        return DeliveryReason.MESSAGE_UNKNOWN
+    if method in (BOT_EDIT, NEW_MESSAGE) and not job.bot_present:
+        return DeliveryReason.NOT_PRESENT
+    if method is DIRECT_MESSAGE and not takes_dms:
+        return DeliveryReason.DMS_OFF
     return None
 
 
-def reason(step: Step, error: discord.HTTPException) -> Reason | None:
-    """Why Discord refused this way; None where the failure may pass and the same way is worth another try."""
+def reason_of(method: DeliveryMethod, error: discord.HTTPException) -> DeliveryReason | None:
+    """Why Discord refused this method; None if the failure may pass, so that the same method is worth another try."""
     if error.status >= 500 or error.status == 429:
         return None
     if error.status == 413:
-        return Reason.TOO_LARGE
+        return DeliveryReason.TOO_LARGE
     if error.status == 401:
-        # On a webhook it is the interaction's token; elsewhere it is the bot's own, which an operator has to mend.
-        return Reason.TOKEN_OVER if step is Step.TOKEN else None
+        # For a webhook it is the interaction's token; otherwise it is the bot's own, which an operator has to fix.
+        return DeliveryReason.TOKEN_EXPIRED if method is TOKEN else None
     known = _CODES.get(error.code)
-    if known is Reason.NOT_ALLOWED and error.code == MISSING_PERMISSIONS and step in _EDITS:
-        # A message of one's own can be edited without any permission: only the files need one.
-        return Reason.NO_FILES
-    if step is Step.DM and error.status in (403, 404) and known is not Reason.MESSAGE_GONE:
-        return Reason.NO_DMS
-    return known or Reason.REFUSED
+    if known is DeliveryReason.NOT_ALLOWED and error.code == MISSING_PERMISSIONS and method in EDITS:
+        # The bot may edit its own message without any permission: only the files need one.
+        return DeliveryReason.NO_FILES
+    if method is DIRECT_MESSAGE and error.status in (403, 404) and known is not DeliveryReason.MESSAGE_GONE:
+        return DeliveryReason.NO_DMS
+    return known or DeliveryReason.REFUSED
+
+
+@contextmanager
+def refusals(method: DeliveryMethod, among: Collection[DeliveryReason] = frozenset(DeliveryReason)) -> Iterator[None]:
+    """Within the block, Discord's refusals for reasons ``among`` these become Refused; other errors pass."""
+    try:
+        yield
+    except discord.HTTPException as error:
+        reason = reason_of(method, error)
+        if reason is None or reason not in among:
+            raise
+        raise Refused(reason) from error

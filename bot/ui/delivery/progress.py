@@ -1,10 +1,10 @@
-"""Keeps each job's card up to date and sees that its result is shown: the one place that edits cards."""
+"""Keeps the cards of jobs up to date and delivers their results: the only place that edits cards."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import TYPE_CHECKING
@@ -16,21 +16,21 @@ import structlog
 from bot.clock import Clock
 from bot.domain.place import TOKEN_LIFE
 from bot.errors import Undelivered, UserError
-from bot.jobs.store import Jobs
+from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
+from bot.text import Text, message
+from bot.ui.cards.job import ShownImage
 from bot.ui.cards.layout import Card
 from bot.ui.cards.proposal import unfinished_card
 from bot.ui.cards.wording import moment
 from bot.ui.delivery import methods
-from bot.ui.delivery.images import Upload
+from bot.ui.delivery.attachments import REQUEST_LIMIT, Upload, pack
 from bot.ui.delivery.messages import Messages
-from bot.ui.delivery.methods import Reason, Step
-from bot.ui.delivery.notices import tell_if_long
-from bot.ui.delivery.partial_images import Growing
-from bot.ui.delivery.result import Showing
+from bot.ui.delivery.methods import BOT_EDIT, TOKEN
+from bot.ui.delivery.result import ResultDelivery, tell_if_long
 from storage.errors import StorageError
 from storage.images import ImageFiles
-from storage.jobs import Job, JobStatus
+from storage.records import DeliveryReason, Job, JobStatus
 
 if TYPE_CHECKING:
     from bot.ui.client import Easel
@@ -38,20 +38,84 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 EDIT_EVERY = 2.0
-"""Seconds between two progress edits of one card, at least."""
+"""Minimum seconds between two progress edits of one card."""
 PATIENCE = 60.0
-"""Seconds for which a button waits for what Discord says to an edit of the same card."""
+"""Seconds for which a button waits for Discord's answer to an edit of the same card."""
 EDITS_AT_ONCE = 32
-"""Cards that are edited at the same time: a thousand after a restart must not hold up the work itself."""
+"""Cards that are edited at the same time: after a restart a thousand of them must not hold up the work itself."""
 PASSED = 5.0
-"""Seconds after the time at which a job is usually ready at which its card stops to name that time."""
+"""Seconds after the expected time of a job when its card stops naming that time."""
 REFRESH_BEFORE = 120.0
-"""Seconds before the end of a token that nothing can replace at which the card offers to bring a fresh one."""
+"""Seconds before the expiry of a token that only a press can replace when the card offers Refresh."""
+
+REFRESH_OR_DM = message(
+    "progress.refresh_or_dm",
+    "I can update this message until {time}. Press Refresh to keep it live; otherwise I'll send you the result as a "
+    "direct message.",
+)
+REFRESH_OR_HISTORY = message(
+    "progress.refresh_or_history",
+    "I can update this message until {time}. Press Refresh to keep it live; otherwise find the result in /history.",
+)
+
+
+@dataclass(slots=True)
+class PartialImages:
+    """The images that a waiting card shows already, with the ids of their attachments, which each edit must retain.
+
+    After one refused edit every edit uploads all images again; after a second one the card shows text only until the
+    result is delivered.
+    """
+
+    _shown: dict[int, tuple[ShownImage, int]] = field(default_factory=dict)
+    _upload_all: bool = False
+    _text_only: bool = False
+
+    @property
+    def retained(self) -> Collection[int]:
+        """The ids of the message's attachments that must remain."""
+        return [attachment for _, attachment in self._shown.values()]
+
+    async def new(self, view: JobView, files: ImageFiles, *, with_text: bool) -> tuple[Upload, ...]:
+        """The images that are ready and not in the card yet; none for a job of a single request."""
+        new = [image for image in view.images if image.id not in self._shown]
+        if self._text_only or not new or len(view.submissions) == 1:
+            return ()
+        # In the end all of them share one message, so each is limited to its share.
+        share = REQUEST_LIMIT // sum(request.images for request in view.requests)
+        packed = await pack(
+            view,
+            files,
+            file_limit=min(view.job.file_limit, share),
+            with_text=with_text,
+            without=self._shown.keys(),
+        )
+        return packed.ready
+
+    def shown(self, view: JobView, uploads: Iterable[Upload]) -> list[ShownImage]:
+        """The card's images once these are added, in the job's order."""
+        order = {image.id: place for place, image in enumerate(view.images)}
+        every: list[ShownImage] = [shown for shown, _ in self._shown.values()]
+        return sorted([*every, *uploads], key=lambda each: order.get(each.image.id, 0))
+
+    def add(self, attachments: Mapping[str, int], uploads: Iterable[Upload]) -> None:
+        """The edit was made; ``attachments`` are the ids of the message's attachments by their names."""
+        for upload in uploads:
+            if upload.name in attachments and not self._upload_all:
+                # Without the bytes that were sent.
+                shown = ShownImage(upload.image, upload.name, upload.reencoded)
+                self._shown[upload.image.id] = (shown, attachments[upload.name])
+
+    def refused(self) -> None:
+        """The edit was refused, perhaps because of its images."""
+        self._text_only = self._upload_all or not self._shown
+        self._upload_all = True
+        self._shown.clear()
 
 
 @dataclass(slots=True)
 class _Followed:
-    """A card that changes: what it says, when it was edited last, and whether editing it is of any use."""
+    """A card that changes: what it says, when it was last edited, and whether it still can be."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     says: str | None = None
@@ -59,17 +123,17 @@ class _Followed:
     unreachable: bool = False
     token: str | None = field(default=None, repr=False)
     token_ends: float = 0.0
-    """When the token will be over, by the clock that never jumps."""
-    growing: Growing = field(default_factory=Growing)
+    """When the token expires, by the monotonic clock."""
+    images: PartialImages = field(default_factory=PartialImages)
 
 
-class Delivery:
-    """Edits cards. ``changed`` and ``deliver`` are the worker's; :meth:`run` has to run beside it.
+class JobCards:
+    """Edits cards. The worker calls ``changed`` and ``deliver``; :meth:`run` must run beside it.
 
-    It waits for the bot to log in, so the worker may start before.
+    It waits for the bot to log in, so the worker may start earlier.
     """
 
-    def __init__(self, *, jobs: Jobs, files: ImageFiles, clock: Clock) -> None:
+    def __init__(self, *, jobs: JobStore, files: ImageFiles, clock: Clock) -> None:
         self._jobs = jobs
         self._files = files
         self._clock = clock
@@ -79,9 +143,9 @@ class Delivery:
         self._stale: set[int] = set()
         self._updating: dict[int, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(EDITS_AT_ONCE)
-        # What was tried before may have been shown by an edit of which nobody heard.
+        # Jobs whose delivery was attempted: an edit without an answer may have shown them.
         self._tried: set[int] = set()
-        # When a card is to be looked at again, in whole seconds of the monotonic clock, and what waits for that.
+        # When a card must be updated again, in whole seconds of the monotonic clock, and the tasks that wait for it.
         self._to_remind: dict[int, int] = {}
         self._remind_at: dict[int, int] = {}
         self._reminders: dict[int, asyncio.Task[None]] = {}
@@ -95,12 +159,12 @@ class Delivery:
     # --- progress -----------------------------------------------------------------------------------------------
 
     def changed(self, job_id: int) -> None:
-        """There is something new to show of this job. Many calls become one edit."""
+        """Something about this job has changed. Several calls become one edit."""
         self._stale.add(job_id)
         self._wake.set()
 
     async def run(self) -> None:
-        """Edit the cards of the jobs that changed, until cancelled."""
+        """Edit the cards of changed jobs until cancelled."""
         try:
             while True:
                 await self._wake.wait()
@@ -125,12 +189,12 @@ class Delivery:
                 await self._clock.sleep(followed.edited_at + EDIT_EVERY - self._clock.monotonic())
             async with self._room:
                 if job_id not in self._stale:
-                    return  # Its result was shown meanwhile.
-                # From here on a change is one that this edit may not show.
+                    return  # It was delivered meanwhile.
+                # This edit may miss any later change.
                 self._stale.discard(job_id)
                 await self.show(job_id)
         except Exception:
-            # This task belongs to nobody who could be told. The next change edits the card again.
+            # Nobody waits for this task. The next change edits the card again.
             log.exception("card.not_edited", job=job_id)
         finally:
             del self._updating[job_id]
@@ -138,16 +202,16 @@ class Delivery:
                 self._wake.set()
 
     async def show(self, job_id: int) -> None:
-        """Make the card of a job that is worked on say how it stands, if that is not what it says already."""
+        """Update the card of an unfinished job if it does not say so already."""
         client = await self._bot()
         followed = self._followed.setdefault(job_id, _Followed())
         async with followed.lock:
             try:
                 view = await client.actions.view(job_id)
             except UserError:
-                view = None  # Deleted in the meantime: there is no card any more.
+                view = None  # Deleted meanwhile, with its card.
             except StorageError as error:
-                # The job goes on all the same, and its card is edited at the next change.
+                # The job goes on, and its card is edited at the next change.
                 log.warning("card.not_read", job=job_id, reason=str(error))
                 return
             if view is None or not (view.waiting or view.job.status is JobStatus.LAPSED):
@@ -161,49 +225,49 @@ class Delivery:
                 self._forget(job_id, followed)
 
     async def _say(self, followed: _Followed, view: JobView, client: Easel) -> None:
-        """Edit the card if it says anything new, with the images that are ready so far."""
+        """Edit the card if anything is new, with the images that are ready so far."""
         with_text = client.personal.of(view.job.user_id).writes_png_text
-        uploads = await followed.growing.news(view, self._files, with_text=with_text)
+        uploads = await followed.images.new(view, self._files, with_text=with_text)
         ending = self._ending(followed, view.job, client)
-        card = unfinished_card(view, followed.growing.shown(view, uploads), ending=ending)
+        card = unfinished_card(view, followed.images.shown(view, uploads), ending=ending)
         if card.content != followed.says:
             await self._edit(followed, view.job, card, Messages(client), uploads)
 
     async def _edit(
         self, followed: _Followed, job: Job, card: Card, messages: Messages, uploads: Sequence[Upload] = ()
     ) -> None:
-        step = Step.TOKEN if methods.closed(Step.TOKEN, job) is None else Step.BOT_EDIT
-        if step is Step.BOT_EDIT and (job.private or methods.closed(step, job) is not None):
+        method = TOKEN if methods.unavailable(TOKEN, job) is None else BOT_EDIT
+        if method is BOT_EDIT and (job.private or methods.unavailable(method, job) is not None):
             return
         followed.edited_at = self._clock.monotonic()
-        kept = followed.growing.kept
-        edit = messages.edit_by_token if step is Step.TOKEN else messages.edit_by_bot
+        retained = followed.images.retained
+        edit = messages.edit_by_token if method is TOKEN else messages.edit_by_bot
         try:
-            standing = await edit(job, card, uploads, kept)
+            attachments = await edit(job, card, uploads, retained)
         except discord.HTTPException as error:
-            why = methods.reason(step, error)
-            if why in methods.WORDS_MAY_DO and (uploads or kept):
-                followed.growing.refused()
+            reason = methods.reason_of(method, error)
+            if reason in methods.WORDS_MAY_DO and (uploads or retained):
+                followed.images.refused()
                 self.changed(job.id)
                 return
-            # The work goes on; the result finds its way by the ladder.
-            log.info("card.not_edited", job=job.id, status=error.status, code=error.code, why=why)
-            followed.unreachable = why is not None and not methods.LEFT[why]
-            if why is Reason.TOKEN_OVER:
-                # What Discord refuses too often makes it refuse everything.
+            # The work goes on; the result has other delivery methods.
+            log.info("card.not_edited", job=job.id, status=error.status, code=error.code, reason=reason)
+            followed.unreachable = reason is not None and not methods.NEXT_AFTER[reason]
+            if reason is DeliveryReason.TOKEN_EXPIRED:
+                # Too many refused requests make Discord refuse everything.
                 await self._jobs.token_over(job)
                 await self._edit(followed, replace(job, interaction_token=None), card, messages, uploads)
         except (aiohttp.ClientError, OSError) as error:
             log.info("card.not_edited", job=job.id, kind=type(error).__name__)
         else:
             followed.says = card.content
-            followed.growing.took(standing, uploads)
+            followed.images.add(attachments, uploads)
 
     def _token_left(self, followed: _Followed, job: Job) -> float | None:
-        """Seconds that are left of a token that nothing can replace but a press; None where there is no such token.
+        """Seconds until the expiry of a token that only a press can replace; None if there is no such token.
 
-        The time of day counts once, when the token is seen for the first time: it may have been stored by a process
-        that is gone. From then on the monotonic clock counts.
+        The wall clock counts once, when the token is first seen: an earlier process may have stored it. From then on
+        the monotonic clock counts.
         """
         if job.interaction_token is None or job.token_expires_at is None or not methods.needs_token(job):
             return None
@@ -212,22 +276,16 @@ class Delivery:
             followed.token, followed.token_ends = job.interaction_token, self._clock.monotonic() + left
         return followed.token_ends - self._clock.monotonic()
 
-    def _ending(self, followed: _Followed, job: Job, client: Easel) -> str | None:
-        """What to say of a token that is about to end and that nothing can replace but a press."""
+    def _ending(self, followed: _Followed, job: Job, client: Easel) -> Text | None:
+        """What to say about a token that is about to expire and that only a press can replace."""
         left, expires_at = self._token_left(followed, job), job.token_expires_at
         if left is None or expires_at is None or left > REFRESH_BEFORE:
             return None
-        takes = client.personal.of(job.user_id).takes_late_results
-        then = "comes as a direct message" if takes else "is kept, and not shown by itself"
-        return (
-            f"I can change this card until {moment(expires_at)}; after that the result {then}. Refresh keeps it here."
-        )
+        takes_dms = client.personal.of(job.user_id).takes_late_results
+        return (REFRESH_OR_DM if takes_dms else REFRESH_OR_HISTORY)(time=moment(expires_at))
 
     def _remind(self, followed: _Followed, view: JobView) -> None:
-        """Look at the card again when what it says is over, whether or not anything else changes by then.
-
-        That is when its token is about to end, or when the time has passed at which it is usually ready.
-        """
+        """Update the card again when its token is about to expire or its expected time has passed."""
         job, now, waits = view.job, self._clock.monotonic(), []
         if (left := self._token_left(followed, job)) is not None:
             waits.append(left - REFRESH_BEFORE)
@@ -235,12 +293,12 @@ class Delivery:
             waits.append((view.progress.expected_at - self._clock.now()) / 1000 + PASSED)
         wait = min((wait for wait in waits if wait > 0), default=None)
         if wait is not None and self._remind_at.get(job.id) != (at := ceil(now + wait)):
-            # Begun by ``run``: it belongs to nobody's command or button, whoever was the first to show this card.
+            # ``run`` starts it, since it must not end with the command or button that shows the card.
             self._to_remind[job.id] = self._remind_at[job.id] = at
             self._wake.set()
 
     async def _reminded(self, job_id: int, at: int) -> None:
-        # Counted from here: the task may begin a good while after it was asked for.
+        # Counted from here: the task may start much later than it was requested.
         await self._clock.sleep(at - self._clock.monotonic())
         self._remind_at.pop(job_id, None)
         self.changed(job_id)
@@ -256,18 +314,18 @@ class Delivery:
     async def _bot(self) -> Easel:
         await self._attached.wait()
         if self._client is None:
-            raise RuntimeError("the delivery was attached to nothing")
+            raise RuntimeError("attached to no client")
         return self._client
 
-    # --- for those who press a button meanwhile ------------------------------------------------------------------
+    # --- for buttons that are pressed meanwhile --------------------------------------------------------------------
 
     def busy_with(self, job_id: int) -> bool:
-        """Whether a request to Discord about the job's card has no answer yet."""
+        """Whether a request to Discord about the job's card is under way."""
         followed = self._followed.get(job_id)
         return followed is not None and followed.lock.locked()
 
     async def settled(self, job_id: int, *, patience: float = PATIENCE) -> None:
-        """Come back when Discord has answered and what it answered is stored, or after ``patience`` seconds."""
+        """Wait until no request about the card is under way and its outcome is stored, or for ``patience`` seconds."""
         if (followed := self._followed.get(job_id)) is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience), followed.lock:
@@ -276,10 +334,10 @@ class Delivery:
     # --- the result ---------------------------------------------------------------------------------------------
 
     async def deliver(self, job_id: int) -> None:
-        """Show what came of a job that is ready, by the first way that is open, or keep it.
+        """Deliver a job that is ready by the first method that works, or mark it undelivered.
 
-        Raises Undelivered where Discord could not be reached and a later try may do better: what has been shown is
-        never shown again.
+        Raises Undelivered if Discord could not be reached, so that a later attempt may work. What was shown is never
+        shown again.
         """
         client = await self._bot()
         followed = self._followed.setdefault(job_id, _Followed())
@@ -287,7 +345,7 @@ class Delivery:
             view = await client.actions.view(job_id)
             if view.job.status is JobStatus.READY:
                 theirs = client.personal.of(view.job.user_id)
-                showing = Showing(
+                delivery = ResultDelivery(
                     view,
                     self._jobs,
                     self._files,
@@ -298,14 +356,14 @@ class Delivery:
                 )
                 self._tried.add(job_id)
                 try:
-                    await showing.run()
+                    await delivery.run()
                 except discord.HTTPException as error:
                     raise Undelivered(f"Discord answered {error.status} (code {error.code})") from error
                 except (aiohttp.ClientError, OSError) as error:
                     raise Undelivered(f"the request failed ({type(error).__name__})") from error
-                # Nobody looks at a card any more that said long ago that nothing came of it.
+                # Nobody looks again at a card that said long ago that there is no result.
                 late = view.job.delivered_at is not None and theirs.takes_late_results
-                if not showing.told and (theirs.told_of_long_jobs or late):
+                if not delivery.told and (theirs.told_of_long_jobs or late):
                     await tell_if_long(self._jobs, job_id, Messages(client))
             self._tried.discard(job_id)
             self._stale.discard(job_id)

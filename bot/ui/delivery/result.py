@@ -1,49 +1,52 @@
-"""Takes one finished job down its ladder: tries each way to show it, and keeps it where none is open."""
+"""Delivers a finished job: tries each delivery method in order and marks the job undelivered if all of them fail."""
 
 from __future__ import annotations
 
+import aiohttp
 import discord
 import structlog
 
-from bot.jobs.store import Jobs
+from bot.errors import UserError
+from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
-from bot.ui.cards.job import ShownImage, elsewhere_card, failure_card, result_card
-from bot.ui.cards.layout import Card
-from bot.ui.cards.wording import counted, moment
-from bot.ui.delivery import images, methods
-from bot.ui.delivery.attachments import pack
-from bot.ui.delivery.images import Upload, Uploads
+from bot.text import Text, message
+from bot.ui.cards.delivery_text import jump_url, message_url, missing_images
+from bot.ui.cards.job import elsewhere_card, failure_card, result_card
+from bot.ui.cards.layout import Card, notice
+from bot.ui.delivery import methods
+from bot.ui.delivery.attachments import ImageSender, Uploads
 from bot.ui.delivery.messages import Messages
-from bot.ui.delivery.methods import Reason, Step
+from bot.ui.delivery.methods import BOT_EDIT, DIRECT_MESSAGE, EDITS, NEW_MESSAGE, SENDS, TOKEN, Refused, refusals
+from storage.errors import StorageError
 from storage.images import ImageFiles
+from storage.jobs import JobColumns
+from storage.records import DeliveryMethod, DeliveryReason, Job, JobStatus
 
 log = structlog.get_logger(__name__)
 
 PLAIN_FILE_LIMIT = 10 * 2**20
-"""Bytes that a file may have where no interaction says more."""
+"""Bytes of one file where no interaction allows more."""
+LONG = 60_000
+"""Milliseconds between the command and its result after which a person has probably looked away."""
 
-# The card is gone, or it may be showing the result, which words would overwrite.
-_NOTHING_TO_TELL = frozenset({Reason.MESSAGE_GONE, Reason.PLACE_GONE, Reason.MAYBE_SHOWN})
+LATE = message("delivery.late", "<@{user:plain}>, this took longer than its first card could wait.")
+INSTEAD_OF = message("delivery.instead_of", "This could not be shown in <#{channel:plain}>.")
+LONG_JOB_DONE = message("delivery.long_job_done", "Your job {job:plain} is done. It took {time:duration}.")
+PRIVATE_CARD = message("delivery.private_card", "See its private card in <#{channel:plain}>, or use /history.")
 
-# Before the note of a new message that may or may not have been sent.
-_BEGUN = "begun: "
-
-
-class Blocked(Exception):
-    """A way to show a result is closed."""
-
-    def __init__(self, why: Reason) -> None:
-        super().__init__(why.value)
-        self.why = why
+# The card is gone, or it may be showing the result, which must not be overwritten by words.
+_LEAVE_CARD_ALONE = frozenset({DeliveryReason.MESSAGE_GONE, DeliveryReason.PLACE_GONE, DeliveryReason.MAYBE_SHOWN})
+# For the nonce of a new message, which has to be short.
+_NONCES = {NEW_MESSAGE: "post", DIRECT_MESSAGE: "dm"}
 
 
-class Showing:
-    """One job's way down its ladder."""
+class ResultDelivery:
+    """One attempt to deliver one job."""
 
     def __init__(
         self,
         view: JobView,
-        jobs: Jobs,
+        jobs: JobStore,
         files: ImageFiles,
         messages: Messages,
         *,
@@ -51,250 +54,214 @@ class Showing:
         with_text: bool = True,
         again: bool = False,
     ) -> None:
-        """``again``: the card may have been edited by an earlier try, of which nobody heard."""
+        """``again``: an earlier attempt may have edited the card without getting an answer."""
         self._view = view
         self._job = view.job
         self._jobs = jobs
-        self._files = files
         self._messages = messages
         self._takes_dms = takes_dms
-        self._with_text = with_text
-        # Whether the card may show it already. Before a new message was begun this was made sure of.
-        nonce = self._job.delivery_nonce
-        self._unsure = nonce == self._nonce(Step.TOKEN) if methods.needs_token(self._job) else again and nonce is None
-        # A job that was shown before and was asked for again: where it brought nothing new, nobody is told twice.
+        self._images = ImageSender(view, files, with_text=with_text)
+        # Whether the card may show the result already. Before a new message was begun, this was ruled out.
+        begun = self._job.attempting
+        self._unsure = begun is TOKEN if methods.needs_token(self._job) else again and begun is None
         before = self._job.delivered_at
         self.told = before is not None and not any(image.created_at > before for image in view.images)
-        self._trail: list[str] = []
-        self._closed: dict[Step, Reason] = {}
-        # The channel and the message of a result that does not stand in its card.
-        self._where: dict[str, object] = {}
+        """The job was delivered before and was reopened, but nothing new came: nobody is notified twice."""
+        self._closed: dict[DeliveryMethod, DeliveryReason] = {}
+        self._reasons: list[DeliveryReason] = []
+        # The channel and the message of a result that is not in its card.
+        self._where: JobColumns = {}
 
     async def run(self) -> None:
-        """Show it or keep it. Raises what Discord or the network raises where a later try may do better."""
+        """Deliver the job or mark it undelivered. Raises what Discord or the network raises if a retry may help."""
         try:
-            arrived = await self._begun_before()
-        except Blocked as blocked:
-            self._trail.append(blocked.why.value)
-            await self._keep()
+            arrived = await self._sent_before()
+        except Refused as refused:
+            self._reasons.append(refused.reason)
+            await self._give_up()
             return
         if arrived is None:
-            await self._climb_down()
+            await self._try_all()
         else:
-            await self._shown(arrived, whole=True)
+            self._reasons += [each for each in self._job.delivery_reasons if each is not DeliveryReason.MAYBE_POSTED]
+            await self._succeed(arrived, whole=True)
 
-    async def _begun_before(self) -> Step | None:
-        """By which new message an earlier try has shown it already, if it has. Raises Blocked if nobody can tell."""
-        nonce = self._job.delivery_nonce
-        if nonce is None:
-            return None
-        if nonce == self._nonce(Step.TOKEN):
+    async def _sent_before(self) -> DeliveryMethod | None:
+        """The method whose new message an earlier attempt has sent, if it did. Raises Refused if that is unknowable."""
+        begun = self._job.attempting
+        if begun not in SENDS:
             return None  # It is in the card, or nowhere.
-        step = next(step for step in (Step.POST, Step.DM) if nonce == self._nonce(step))
         try:
-            message = await self._messages.posted(self._job, dm=step is Step.DM)
+            found = await self._messages.posted(self._job, dm=begun is DIRECT_MESSAGE)
         except discord.Forbidden as error:
-            raise Blocked(Reason.MAYBE_POSTED) from error
+            raise Refused(DeliveryReason.MAYBE_POSTED) from error
         except discord.NotFound:
-            message = None  # The place is gone, and whatever was there with it.
-        if message is None:
+            found = None  # The channel is gone, and its messages with it.
+        if found is None:
             return None
-        self._where = {"channel_id": message.channel.id, "message_id": message.id}
-        return step
+        self._where = {"channel_id": found.channel.id, "message_id": found.id}
+        return begun
 
-    async def _climb_down(self) -> None:
-        uploads = await self._prepare(1)
-        left = frozenset({Step.TOKEN, Step.BOT_EDIT}) if self.told else frozenset(Step)
-        for step in methods.ladder(self._job):
-            if step not in left:
+    async def _try_all(self) -> None:
+        left = frozenset(EDITS if self.told else methods.PUBLIC)
+        for method in methods.methods_of(self._job):
+            if method not in left:
                 continue
-            why = methods.closed(step, self._job, takes_dms=self._takes_dms)
-            if why is None:
+            reason = methods.unavailable(method, self._job, takes_dms=self._takes_dms)
+            if reason is None:
                 try:
-                    if step in (Step.POST, Step.DM) and self._unsure and await self._stands_in_card():
+                    if method in SENDS and self._unsure and await self._found_in_card():
                         return
-                    whole = await self._go(step, uploads)
-                except Blocked as blocked:
-                    why = blocked.why
+                    whole = await self._try(method)
+                except Refused as refused:
+                    reason = refused.reason
                 else:
-                    await self._shown(step, whole=whole)
+                    await self._succeed(method, whole=whole)
                     return
-            log.info("delivery.step_closed", step=step.name.lower(), why=why.value)
-            self._trail.append(why.value)
-            self._closed[step] = why
-            left &= methods.LEFT[why]
-        await self._keep()
+            log.info("delivery.method_failed", method=method.value, reason=reason.value)
+            self._reasons.append(reason)
+            self._closed[method] = reason
+            left &= methods.NEXT_AFTER[reason]
+        await self._give_up()
 
-    async def _keep(self) -> None:
+    async def _give_up(self) -> None:
         if self.told:
-            await self._jobs.shown(self._job.id, note=self._job.delivery_note or _joined(self._trail))
+            by, reasons = self._job.delivered_by or DeliveryMethod.OTHER, self._job.delivery_reasons
+            await self._jobs.delivered(self._job.id, by=by, reasons=reasons)
             return
         await self._tell_card(None)
-        if await self._jobs.kept(self._job.id, note=f"kept: {_joined(self._trail)}"):
-            log.warning("delivery.kept", why=_joined(self._trail))
+        if await self._jobs.undelivered(self._job.id, reasons=self._reasons):
+            log.warning("delivery.undelivered", reasons=[reason.value for reason in self._reasons])
 
-    async def _tell_card(self, elsewhere: Step | None) -> None:
-        """The card still waits for its result: say in it where the result is, or that it is kept (None).
+    async def _tell_card(self, sent: DeliveryMethod | None) -> None:
+        """Make the card, which is still waiting, say where the result was sent, or that it is undelivered (None).
 
-        This comes before it is stored that the job is over, so that after a crash it is done again. Raises what Discord
-        or the network raises where a later try may do better.
+        This comes before the job's new state is stored, so that it is repeated after a crash. Raises what Discord or
+        the network raises if a retry may help.
         """
-        if self._unsure or not _NOTHING_TO_TELL.isdisjoint(self._closed.values()):
+        if self._unsure or not _LEAVE_CARD_ALONE.isdisjoint(self._closed.values()):
             return
-        url = f"https://discord.com/channels/{{}}/{self._where.get('channel_id')}/{self._where.get('message_id')}"
-        where = {
-            Step.DM: f"was sent as a direct message to <@{self._job.user_id}>: {url.format('@me')}",
-            Step.POST: f"is in a message of its own: {url.format(self._job.server_id or '@me')}",
-        }
-        why = self._trail[0] if self._trail else "its time was over"
-        card = elsewhere_card(self._view, where=None if elsewhere is None else where[elsewhere], why=why)
-        for step, edit in (
-            (Step.TOKEN, self._messages.edit_by_token),
-            (Step.BOT_EDIT, self._messages.edit_by_bot),
-        ):
-            closed = self._closed.get(step, Reason.REFUSED) not in methods.WORDS_MAY_DO
-            if closed or step not in methods.ladder(self._job) or methods.closed(step, self._job) is not None:
+        server_id = None if sent is DIRECT_MESSAGE else self._job.server_id
+        url = message_url(server_id, self._where["channel_id"], self._where["message_id"]) if self._where else None
+        card = elsewhere_card(self._view, sent=sent, url=url, reasons=self._reasons[:1])
+        for method, edit in ((TOKEN, self._messages.edit_by_token), (BOT_EDIT, self._messages.edit_by_bot)):
+            closed = self._closed.get(method, DeliveryReason.REFUSED) not in methods.WORDS_MAY_DO
+            if closed or method not in methods.methods_of(self._job) or methods.unavailable(method, self._job):
                 continue
             try:
-                await edit(self._job, card)
-            except discord.HTTPException as error:
-                if (refused := methods.reason(step, error)) is None:
-                    raise
-                log.info("delivery.card_not_told", step=step.name.lower(), why=refused.value)
+                with refusals(method):
+                    await edit(self._job, card)
+            except Refused as refused:
+                log.info("delivery.card_not_told", method=method.value, reason=refused.reason.value)
             else:
                 return
 
-    async def _shown(self, step: Step, *, whole: bool) -> None:
-        if step in (Step.POST, Step.DM):
-            await self._tell_card(step)
-        begun = self._job.delivery_note
-        if self._where and not self._trail and begun is not None and begun.startswith(_BEGUN):
-            note = begun.removeprefix(_BEGUN)
-        else:
-            note = self._note(step)
-        await self._record(note, whole=whole)
+    async def _succeed(self, method: DeliveryMethod, *, whole: bool) -> None:
+        if method in SENDS:
+            await self._tell_card(method)
+        await self._store(method, whole=whole)
 
-    async def _record(self, note: str, *, whole: bool) -> None:
-        # Where it stands is stored together with that it was shown: a start in between would look for it elsewhere.
-        moved = (
-            await self._jobs.shown(self._job.id, note=note, **self._where)
-            if whole
-            else await self._jobs.kept(self._job.id, note=f"{note}, without the images", **self._where)
-        )
-        log.info("delivery.shown", how=note, whole=whole, first=moved)
+    async def _store(self, method: DeliveryMethod, *, whole: bool) -> None:
+        # The message is stored together with the new state: a restart in between would look for it elsewhere.
+        finish = self._jobs.delivered if whole else self._jobs.undelivered
+        moved = await finish(self._job.id, by=method, reasons=self._reasons, **self._where)
+        reasons = [reason.value for reason in self._reasons]
+        log.info("delivery.done", method=method.value, reasons=reasons, whole=whole, first=moved)
 
-    async def _prepare(self, part: int) -> Uploads:
-        """The images for one request; a ``part`` of 2 allows them half of what should be allowed."""
-        return await pack(
-            self._view,
-            self._files,
-            file_limit=self._job.file_limit // part,
-            request_limit=images.REQUEST_LIMIT // part,
-            with_text=self._with_text,
-        )
+    async def _try(self, method: DeliveryMethod) -> bool:
+        """Use this method; False if there are images and none could be sent. Raises Refused."""
 
-    async def _go(self, step: Step, uploads: Uploads) -> bool:
-        """Take this way; False where there are images and none could be shown. Raises Blocked."""
-        if step in (Step.POST, Step.DM) and any(each.size > PLAIN_FILE_LIMIT for each in uploads.ready):
-            uploads = await self._prepare(max(1, -(-self._job.file_limit // PLAIN_FILE_LIMIT)))
-        try:
-            await self._send(step, uploads)
-        except Blocked as blocked:
-            if blocked.why is not Reason.TOO_LARGE:
-                raise
-            uploads = await self._smaller(step)
+        async def send(uploads: Uploads) -> None:
+            await self._send(method, uploads)
+
+        limit = self._job.file_limit
+        uploads = await self._images.send(send, file_limit=min(limit, PLAIN_FILE_LIMIT) if method in SENDS else limit)
         return bool(uploads.ready) or not self._view.images
 
-    async def _smaller(self, step: Step) -> Uploads:
-        """Discord found it too large: once more with half as much, or else only the words. Raises Blocked."""
-        uploads = await self._prepare(2)
+    async def _send(self, method: DeliveryMethod, uploads: Uploads) -> None:
+        card = self._card(method, uploads)
         try:
-            await self._send(step, uploads)
-        except Blocked as blocked:
-            if blocked.why is not Reason.TOO_LARGE:
-                raise
-            uploads = Uploads((), unfit=len(self._view.images))
-            await self._send(step, uploads)
-        return uploads
-
-    async def _send(self, step: Step, uploads: Uploads) -> None:
-        card = self._card(step, uploads)
-        try:
-            if step is Step.TOKEN:
-                await self._note_token()
-                await self._messages.edit_by_token(self._job, card, uploads.ready)
-            elif step is Step.BOT_EDIT:
-                await self._messages.edit_by_bot(self._job, card, uploads.ready)
-            else:
-                await self._send_new(step, card, uploads.ready)
-        except discord.HTTPException as error:
-            why = methods.reason(step, error)
-            if why is None:
-                raise
-            if why is Reason.TOKEN_OVER:
-                # What Discord refuses too often makes it refuse everything: a later try begins without it.
+            with refusals(method):
+                if method is TOKEN:
+                    await self._note_token()
+                    await self._messages.edit_by_token(self._job, card, uploads.ready)
+                elif method is BOT_EDIT:
+                    await self._messages.edit_by_bot(self._job, card, uploads.ready)
+                else:
+                    await self._send_new(method, card, uploads)
+        except Refused as refused:
+            if refused.reason is DeliveryReason.TOKEN_EXPIRED:
+                # Too many refused requests make Discord refuse everything: the next attempt starts without it.
                 await self._jobs.token_over(self._job)
-            # Only an edit is tried more than once by the library without our knowing.
-            self._unsure |= step in (Step.TOKEN, Step.BOT_EDIT) and self._messages.unclear
-            raise Blocked(why) from error
+            # The library retries only edits by itself.
+            self._unsure |= method in EDITS and self._messages.unclear
+            raise
 
-    async def _send_new(self, step: Step, card: Card, uploads: tuple[Upload, ...]) -> None:
-        """Send a message that was not there before; what is noted first lets a later try find it."""
-        nonce = self._nonce(step)
-        await self._jobs.note(self._job.id, delivery_nonce=nonce, delivery_note=_BEGUN + self._note(step))
-        send = self._messages.dm if step is Step.DM else self._messages.post
-        message = await send(self._job, card, uploads, nonce)
-        self._where = {"channel_id": message.channel.id, "message_id": message.id}
+    async def _send_new(self, method: DeliveryMethod, card: Card, uploads: Uploads) -> None:
+        """Send a new message, recorded first, so that another attempt looks for it."""
+        await self._jobs.note(self._job.id, attempting=method, delivery_reasons=list(self._reasons))
+        send = self._messages.dm if method is DIRECT_MESSAGE else self._messages.post
+        # The message of an earlier delivery must not pass for this one.
+        again = "-again" if self._job.delivered_at is not None else ""
+        sent = await send(self._job, card, uploads.ready, f"{self._job.id}-{_NONCES[method]}{again}")
+        self._where = {"channel_id": sent.channel.id, "message_id": sent.id}
 
     async def _note_token(self) -> None:
-        """Where nothing but a token can look at the card, its upload is noted like that of a new message."""
-        if methods.needs_token(self._job) and self._job.delivery_nonce != self._nonce(Step.TOKEN):
-            await self._jobs.note(self._job.id, delivery_nonce=self._nonce(Step.TOKEN))
+        """If only a token can look at the card, its edit is recorded first, like a new message."""
+        if methods.needs_token(self._job) and self._job.attempting is not TOKEN:
+            await self._jobs.note(self._job.id, attempting=TOKEN)
 
-    async def _stands_in_card(self) -> bool:
-        """Whether an edit of which nobody heard has shown it already; that is stored then. Raises Blocked."""
+    async def _found_in_card(self) -> bool:
+        """Whether an edit without an answer has shown the result already; stores it then. Raises Refused."""
         if methods.needs_token(self._job):
-            raise Blocked(Reason.MAYBE_SHOWN)
+            raise Refused(DeliveryReason.MAYBE_SHOWN)
         try:
             files = await self._messages.in_card(self._job)
         except discord.NotFound as error:
-            if methods.reason(Step.BOT_EDIT, error) is Reason.MESSAGE_GONE:
-                raise Blocked(Reason.MESSAGE_GONE) from error
-            files = None  # The place is gone, and the card with it.
+            if methods.reason_of(BOT_EDIT, error) is DeliveryReason.MESSAGE_GONE:
+                raise Refused(DeliveryReason.MESSAGE_GONE) from error
+            files = None  # The channel is gone, and the card with it.
         except discord.Forbidden as error:
-            raise Blocked(Reason.MAYBE_SHOWN) from error
+            raise Refused(DeliveryReason.MAYBE_SHOWN) from error
         if files is None:
             self._unsure = False
             return False
-        await self._record("found in its card", whole=bool(files) or not self._view.images)
+        self._reasons.clear()
+        await self._store(DeliveryMethod.FOUND_IN_CARD, whole=bool(files) or not self._view.images)
         return True
 
-    def _note(self, step: Step) -> str:
-        return f"{step.value}, since {_joined(self._trail)}" if self._trail else step.value
-
-    def _nonce(self, step: Step) -> str:
-        # The message that showed it before must not pass for the new one.
-        again = "-again" if self._job.delivered_at is not None else ""
-        return f"{self._job.id}-{step.name.lower()}{again}"
-
-    def _card(self, step: Step, uploads: Uploads) -> Card:
-        view = self._view
-        notes = []
-        if step is Step.POST:
-            notes.append(f"<@{self._job.user_id}>, this took longer than its first card could wait.")
-        if step is Step.DM:
-            notes.append(f"This could not be shown in <#{self._job.channel_id}>.")
+    def _card(self, method: DeliveryMethod, uploads: Uploads) -> Card:
+        view, job = self._view, self._job
+        notes: list[Text] = []
+        if method is NEW_MESSAGE:
+            notes.append(LATE(user=job.user_id))
+        if method is DIRECT_MESSAGE:
+            notes.append(INSTEAD_OF(channel=job.channel_id))
         if not view.images:
             return failure_card(view, notes=notes)
-        if uploads.gone:
-            notes.append(f"No longer stored: {counted(uploads.gone, 'image')} of this job.")
-        if uploads.unfit:
-            notes.append(f"Too large to be sent here, but kept: {counted(uploads.unfit, 'image')} of this job.")
-        if uploads.unfit and not uploads.ready:
-            notes.append(f"What is kept waits in your history until {moment(self._jobs.kept_until(view.job), 'D')}.")
-        shown = [ShownImage(upload.image, upload.name, upload.reencoded) for upload in uploads.ready]
-        return result_card(view, shown, notes=notes, shareable=step is not Step.DM)
+        kept_until = self._jobs.kept_until(job)
+        notes += missing_images(shown=len(uploads.ready), gone=uploads.gone, unfit=uploads.unfit, kept_until=kept_until)
+        return result_card(view, uploads.ready, notes=notes, shareable=method is not DIRECT_MESSAGE)
 
 
-def _joined(reasons: list[str]) -> str:
-    return ", then ".join(reasons) or "no way was open"
+async def tell_if_long(jobs: JobStore, job_id: int, messages: Messages) -> None:
+    """Notify the author of a job that was just delivered by a direct message, if it took long and nothing else did.
+
+    Never raises: the result is delivered, and this is only a notice about it.
+    """
+    try:
+        job = await jobs.job(job_id)
+        if (card := _long_job_card(job)) is not None:
+            await messages.dm(job, card, (), f"{job.id}-done")
+    except (discord.HTTPException, aiohttp.ClientError, OSError, StorageError, UserError) as error:
+        log.info("long_job.not_told", job=job_id, kind=type(error).__name__)
+
+
+def _long_job_card(job: Job) -> Card | None:
+    if job.status is not JobStatus.DELIVERED or job.delivered_by in SENDS:
+        return None
+    took = (job.delivered_at or job.created_at) - job.created_at
+    in_their_dms = job.server_id is None and job.bot_present
+    if took < LONG or in_their_dms:
+        return None
+    return notice(LONG_JOB_DONE(job=job.id, time=took / 1000), jump_url(job) or PRIVATE_CARD(channel=job.channel_id))

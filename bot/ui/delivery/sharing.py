@@ -1,4 +1,4 @@
-"""Shares a private result with everybody in the channel, when its author presses the button and never otherwise."""
+"""Shares a private result in its channel when its author presses Share, and removes the messages of a deleted job."""
 
 from __future__ import annotations
 
@@ -10,39 +10,50 @@ import structlog
 
 from bot.domain.place import Origin
 from bot.errors import UserError
+from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
-from bot.ui.cards.job import ShownImage, result_card
+from bot.text import Text, message
+from bot.ui.cards.delivery_text import REASONS, jump_url, message_url
+from bot.ui.cards.job import result_card
 from bot.ui.cards.layout import notice
-from bot.ui.delivery.attachments import pack
-from bot.ui.delivery.images import REQUEST_LIMIT, Uploads
-from bot.ui.delivery.links import jump_url
+from bot.ui.delivery.attachments import ImageSender, Uploads
 from bot.ui.delivery.messages import jobs_named
-from bot.ui.delivery.methods import WORDS_MAY_DO, Reason, Step, reason
+from bot.ui.delivery.methods import TOKEN, WORDS_MAY_DO, Refused, refusals
 from bot.ui.first_answer import TOO_SLOW, looked_up
 from bot.ui.interactions import deferred, missing_permissions, origin_of, take_back
 from bot.ui.replies import Press, explain, tell
 from storage.images import ImageFiles
-from storage.jobs import Job, ShareState
+from storage.records import Job, ShareState
 
 log = structlog.get_logger(__name__)
 
-UNDER_WAY = "It is being shared already."
-NOT_SHARED = "This was not shared."
+UNDER_WAY = message("share.under_way", "This is already being shared.")
+NOT_SHARED = message("share.not_shared", "This was not shared.")
+SHARED = message("share.shared", "Shared: {url}")
+SHARED_BEFORE = message("share.shared_before", "You already shared this: {url}")
+MAYBE_SHARED = message("share.maybe_shared", "This may have been shared already, where I can't look: {url}")
+NO_IMAGES = message(
+    "share.no_images", "None of the images could be shared: they are gone, or too large for this channel."
+)
+NOT_ACCEPTED = message("share.not_accepted", "This can't be shared, because {reason}. Try another channel.")
+MESSAGE_LEFT = message("delete.message_left", "I couldn't delete another message that shows it.")
+MESSAGE_LEFT_AT = message("delete.message_left_at", "I couldn't delete another message that shows it: {url}")
 
 
 class Sharing:
-    """Posts private results for all to see, each at most once.
+    """Posts private results in channels, each at most once.
 
-    The message is there, empty, before it is recorded, and recorded before the images are put into it. What was
-    recorded and never confirmed is looked at before there is another one.
+    The empty message is posted first, then recorded, and only then filled with the images. What was recorded and never
+    confirmed is looked for before anything is posted again.
     """
 
-    def __init__(self, files: ImageFiles) -> None:
+    def __init__(self, files: ImageFiles, store: JobStore) -> None:
         self._files = files
+        self._store = store
         self._under_way: set[int] = set()
 
     async def share(self, interaction: Press, job_id: int) -> None:
-        """Show the result in this channel. Raises UserError where that is not for this person or this place."""
+        """Share the result in this channel. Raises UserError if this person may not, or not here."""
         origin = origin_of(interaction)
         if missing := missing_permissions(interaction, origin, private=False):
             raise UserError(*missing)
@@ -52,51 +63,69 @@ class Sharing:
         try:
             delivery, lineage = interaction.client.delivery, interaction.client.lineage
             if not delivery.busy_with(job_id):
-                # Everybody sees the answer, or, where it cannot be shared, the one who pressed alone.
+                # The answer is public, or private if it cannot be shared.
                 view = await looked_up(interaction, lineage.shareable(origin, job_id))
                 if interaction.response.is_done():
                     raise UserError(TOO_SLOW)
                 await self._answer(interaction, origin, view, await deferred(interaction, private=False))
                 return
-            # Its images stand there for people to see, but Discord has not said so yet.
+            # The images are visible already, but Discord has not answered yet.
             message_id = await deferred(interaction, private=False)
             await delivery.settled(job_id)
             try:
                 view = await lineage.shareable(origin, job_id)
             except UserError as error:
-                await take_back(interaction, error, private=False, said=NOT_SHARED)
+                await _take_back(interaction, error)
             else:
                 await self._answer(interaction, origin, view, message_id)
         finally:
             self._under_way.discard(job_id)
 
     async def _answer(self, interaction: Press, origin: Origin, view: JobView, message_id: int) -> None:
-        """Fill the answer, which is there already. A request that Discord was slow to answer is sent again by the
-        library, and an edit does no harm then: so it is no new message.
-        """
-        client, job_id = interaction.client, view.job.id
+        """Fill the answer, which exists already: the library retries slow requests, and a second edit is harmless."""
+        job_id = view.job.id
         try:
             await self._refuse_second(interaction, view.job)
-            # The place is one of a server: a result is not shareable elsewhere.
+            # Always a server: elsewhere a result is not shareable.
             place = {"server_id": origin.server_id or 0, "channel_id": origin.channel_id}
-            if not await client.lineage.begin_share(job_id, message_id=message_id, **place):
+            if not await self._store.begin_share(job_id, message_id=message_id, **place):
                 raise UserError(UNDER_WAY)
         except UserError as error:
-            await take_back(interaction, error, private=False, said=NOT_SHARED)
+            await _take_back(interaction, error)
             return
         try:
-            message = await self._edited(interaction, view)
-        except Exception as error:  # noqa: BLE001 - told, and logged where it is unforeseen, by take_back and explain
+            url = await self._fill(interaction, view)
+        except Exception as error:  # noqa: BLE001 - shown, and logged if unforeseen, by take_back and explain
             await self._failed(interaction, error, job_id, message_id)
             return
-        if await client.lineage.shared(job_id, message_id=message_id):
-            await tell(interaction, notice(f"Shared: {message.jump_url}"))
+        if await self._store.shared(job_id, message_id=message_id):
+            await tell(interaction, notice(SHARED(url=url)))
         else:
             # Deleted meanwhile.
             await interaction.delete_original_response()
 
+    async def _fill(self, interaction: Press, view: JobView) -> str:
+        """Put the images into the answer; returns its address. Raises UserError if Discord does not accept them."""
+        public = replace(view, job=replace(view.job, private=False))
+        url = ""
+
+        async def send(uploads: Uploads) -> None:
+            nonlocal url
+            if not uploads.ready:
+                raise UserError(NO_IMAGES)
+            card = result_card(public, uploads.ready)
+            with refusals(TOKEN, WORDS_MAY_DO):
+                url = (await interaction.edit_original_response(view=card, attachments=uploads.files())).jump_url
+
+        with_text = interaction.client.personal.of(view.job.user_id).writes_png_text
+        try:
+            await ImageSender(view, self._files, with_text=with_text).send(send, file_limit=interaction.filesize_limit)
+        except Refused as refused:
+            raise UserError(NOT_ACCEPTED(reason=REASONS[refused.reason])) from refused
+        return url
+
     async def _failed(self, interaction: Press, error: Exception, job_id: int, message_id: int) -> None:
-        """Leave nothing behind, and let it be shared anew only where that is certain."""
+        """Clear the answer, and allow sharing again only if it is certainly empty."""
         try:
             await interaction.edit_original_response(view=notice(NOT_SHARED), attachments=[])
             empty = True
@@ -106,9 +135,9 @@ class Sharing:
             log.warning("share.not_taken_back", kind=type(failure).__name__)
             empty = False
         if empty:
-            await interaction.client.lineage.not_shared(job_id, message_id=message_id)
+            await self._store.not_shared(job_id, message_id=message_id)
         if isinstance(error, UserError):
-            await take_back(interaction, error, private=False, said=NOT_SHARED)
+            await _take_back(interaction, error)
             return
         await explain(interaction, error, doing="button share", job_id=job_id)
         if empty:
@@ -118,74 +147,46 @@ class Sharing:
                 log.info("share.notice_not_removed", status=failure.status, code=failure.code)
 
     async def _refuse_second(self, interaction: Press, job: Job) -> None:
-        """Raise UserError where an earlier press, of which nobody heard, has shared it or may have."""
+        """Raise UserError if an earlier press without an outcome has shared it or may have."""
         if job.share_state is not ShareState.POSTING or job.share_channel_id is None or job.share_message_id is None:
             return
-        url = f"https://discord.com/channels/{job.share_server_id}/{job.share_channel_id}/{job.share_message_id}"
+        url = message_url(job.share_server_id, job.share_channel_id, job.share_message_id)
         channel = interaction.client.get_partial_messageable(job.share_channel_id)
         try:
-            message = await channel.fetch_message(job.share_message_id)
+            found = await channel.fetch_message(job.share_message_id)
         except discord.NotFound:
-            message = None
+            found = None
         except discord.Forbidden as error:
-            raise UserError(f"It may have been shared already, where I cannot look: {url}") from error
-        if message is not None and job.id in jobs_named(message):
-            await interaction.client.lineage.shared(job.id, message_id=job.share_message_id)
-            raise UserError(f"It was shared already: {url}")
-        await interaction.client.lineage.not_shared(job.id, message_id=job.share_message_id)
-        if message is not None:
+            raise UserError(MAYBE_SHARED(url=url)) from error
+        if found is not None and job.id in jobs_named(found):
+            await self._store.shared(job.id, message_id=job.share_message_id)
+            raise UserError(SHARED_BEFORE(url=url))
+        await self._store.not_shared(job.id, message_id=job.share_message_id)
+        if found is not None:
             try:
-                await message.delete()
+                await found.delete()
             except discord.HTTPException as failure:
                 log.info("share.notice_not_removed", status=failure.status, code=failure.code)
 
-    async def _edited(self, interaction: Press, view: JobView) -> discord.InteractionMessage:
-        """Raises UserError where Discord does not take the images, also not half as many bytes of them."""
-        try:
-            return await self._edit(interaction, view, await self._packed(interaction, view, 1))
-        except discord.HTTPException as error:
-            why = reason(Step.TOKEN, error)
-            if why not in WORDS_MAY_DO:
-                raise
-            if why is not Reason.TOO_LARGE:
-                raise UserError(f"{why.value[0].upper()}{why.value[1:]}. Share it in another channel.") from error
-        return await self._edit(interaction, view, await self._packed(interaction, view, 2))
 
-    async def _packed(self, interaction: Press, view: JobView, part: int) -> Uploads:
-        uploads = await pack(
-            view,
-            self._files,
-            file_limit=interaction.filesize_limit // part,
-            request_limit=REQUEST_LIMIT // part,
-            with_text=interaction.client.personal.of(view.job.user_id).writes_png_text,
-        )
-        if not uploads.ready:
-            raise UserError("None of its images could be shared: they are gone, or too large for this place.")
-        return uploads
-
-    async def _edit(self, interaction: Press, view: JobView, uploads: Uploads) -> discord.InteractionMessage:
-        public = replace(view, job=replace(view.job, private=False))
-        shown = [ShownImage(each.image, each.name, each.reencoded) for each in uploads.ready]
-        files = [each.file() for each in uploads.ready]
-        return await interaction.edit_original_response(view=result_card(public, shown), attachments=files)
+async def _take_back(interaction: Press, error: UserError) -> None:
+    await take_back(interaction, error, private=False, said=str(NOT_SHARED))
 
 
-async def withdraw(interaction: Press, job: Job, *, besides: int | None) -> list[str]:
-    """Take away the other messages that show a job that was deleted, all but ``besides``; what to say of those that
-    stay, with links.
-    """
+async def withdraw(interaction: Press, job: Job, *, besides: int | None) -> list[Text]:
+    """Delete the messages that show a deleted job, except ``besides``; returns what to say of those that remain."""
     shown = dict.fromkeys([(job.share_channel_id, job.share_message_id), (job.channel_id, job.message_id)])
     left = []
     for channel_id, message_id in shown:
         if channel_id is None or message_id in (None, besides):
             continue
-        message = interaction.client.get_partial_messageable(channel_id).get_partial_message(message_id)
+        other = interaction.client.get_partial_messageable(channel_id).get_partial_message(message_id)
         try:
-            await message.delete()
+            await other.delete()
         except discord.NotFound:
-            continue  # Taken away already, or a private card, which nobody but its reader can take away.
+            continue  # Deleted already, or a private card, which only its reader can remove.
         except (discord.HTTPException, aiohttp.ClientError, OSError) as failure:
             log.info("delete.message_left", job=job.id, kind=type(failure).__name__)
             url = jump_url(job)
-            left.append("Discord did not let me take it away in another place" + (f": {url}" if url else "."))
+            left.append(MESSAGE_LEFT_AT(url=url) if url else MESSAGE_LEFT())
     return left

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from storage.searching import words_of
+from storage.jobs import words_of
 from storage.tables import JsonText
 
 revision = "0004"

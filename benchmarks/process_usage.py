@@ -1,0 +1,27 @@
+"""Processor time and memory of a process, from Linux."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_TICK = 1 / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """The processor time that a process has used so far, in seconds."""
+    # The name in brackets may hold anything; the fields after it are counted from its end.
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * _TICK
+
+
+def resident_mib(pid: int) -> float:
+    """The resident memory of a process, in MiB."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+
+
+def keep_to_core(pid: int, core: int) -> None:
+    """Pin a process with all its threads to one core."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {core})

@@ -1,0 +1,390 @@
+"""The options of ``/imagine``: one table that commands, flags, defaults, checks, cards and image files read.
+
+To add an option, write its row in ``OPTIONS``, a field of the same name in ``ImagineOptions`` (what is stored) and in
+``ImageRequest`` (what a provider is told), and the adapters that take it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from decimal import Decimal
+from typing import Any, TypeAlias, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from bot.domain.characters import DASHES, typed, visible
+from bot.domain.sizes import Ratio, parse_shape
+from bot.providers.base import Ability, Bounds, Engine, Json, Size
+from bot.text import Message, Text, message, t
+
+IMAGES_PER_JOB = 10
+PROMPT_LIMIT = 2000
+"""Characters of a prompt, and of a negative prompt, at most; the syntax is not counted."""
+NAME_AT_MOST = 100
+"""Characters of the name of an engine, a style or a sampler in a command, at most: as many as Discord offers."""
+SIZE_AT_MOST = 20
+SEED_AT_MOST = 4_294_967_294
+
+NOT_A_SIZE = message(
+    "options.not_a_size",
+    "“{text}” isn't a size. Write a width and a height such as 1024x1024, or a shape such as 16:9.",
+)
+
+Value: TypeAlias = str | int | float | Size | Ratio
+"""What an option can be set to."""
+Values: TypeAlias = Mapping[str, Value]
+"""The options that are set, by their names."""
+
+T = TypeVar("T")
+
+_NUMBER = re.compile(r"[+-]?(?:\d{1,6}(?:\.\d{0,6})?|\.\d{1,6})", re.ASCII)
+_WHOLE_NUMBER = re.compile(r"\d{1,12}", re.ASCII)
+_MINUS_SIGNS = str.maketrans("−–", "--")
+_NOTHING = frozenset({"", "none", "no", "nothing", "clear", "reset"})
+
+
+# --- reading values -----------------------------------------------------------------------------------------------
+
+
+def whole_number(text: str) -> int:
+    """Read a whole number of at most 12 digits. Raises ValueError."""
+    # Chinese and Japanese keyboards make wider digits.
+    text = unicodedata.normalize("NFKC", text)
+    if not _WHOLE_NUMBER.fullmatch(text):
+        raise ValueError(f"not a whole number: {text!r}")
+    return int(text)
+
+
+def decimal_number(text: str) -> float:
+    """Read a number such as ``7.5`` or ``-0.5``. Raises ValueError."""
+    text = text.translate(_MINUS_SIGNS)
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"not a number: {text!r}")
+    return float(text) + 0.0  # -0 becomes 0
+
+
+def value_text(value: Value) -> str:
+    """A value as a person would type it. Numbers never have an exponent: ``2``, ``0.5``."""
+    if isinstance(value, float):
+        return format(Decimal(repr(value)), "f").removesuffix(".0")
+    return str(value)
+
+
+def means_nothing(text: str) -> bool:
+    """Whether this is what people type to clear a setting: ``none``, a dash and the like."""
+    wanted = (typed(text) or "").strip(f"\"'“”.{DASHES} ").casefold()
+    return visible(text) and wanted in _NOTHING
+
+
+# --- the table ----------------------------------------------------------------------------------------------------
+
+
+def _no_bounds(_: Engine) -> Bounds | None:
+    return None
+
+
+def _no_names(_: Engine) -> tuple[str, ...]:
+    return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """Something that an engine can take: an option, or the weights of a prompt's parts.
+
+    ``label`` names it on cards; ``noun`` follows "takes". ``ability`` is what an engine has to declare, None: every
+    engine takes it. ``bounds`` are the engine's own.
+    """
+
+    name: str
+    label: Text
+    noun: Text
+    ability: Ability | None = None
+    bounds: Callable[[Engine], Bounds | None] = _no_bounds
+
+    def taken_by(self, engine: Engine) -> bool:
+        """Whether the engine takes it at all."""
+        return self.ability is None or self.ability in engine.abilities
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option(Feature):
+    """A row of the table.
+
+    ``name`` is that of its field in commands, in ``ImagineOptions`` and in ``ImageRequest``. ``kind`` is the type of
+    the command's option and ``low`` to ``high`` its range: of the number, or of the text's length. ``read`` turns text
+    into a value or raises ValueError; ``expects`` says what it takes. ``said`` shows a ``value``, with ``count`` for
+    its plural. ``flags`` set it in a prompt, by default its name; the first one is printed.
+    """
+
+    description: Text
+    expects: Text
+    said: Message
+    kind: type[str] | type[int] | type[float] = str
+    low: int = 1
+    high: int = NAME_AT_MOST
+    read: Callable[[str], Value] = str
+    flags: tuple[str, ...] = ()
+    names: Callable[[Engine], tuple[str, ...]] = _no_names
+    """The engine's own names to choose from, none: any."""
+    has_default: bool = False
+    """Whether people can set a default of their own."""
+    several_words: bool = False
+    """Whether a flag's value goes on to the next flag."""
+    any_value: Value | None = None
+    """The value that means the same as none."""
+    png_name: str = ""
+    """Its name in the parameters text of image files."""
+
+    def __post_init__(self) -> None:
+        if not self.flags:
+            object.__setattr__(self, "flags", (self.name,))
+
+    @property
+    def has_names(self) -> bool:
+        """Whether engines may have a list of names to choose from."""
+        return self.names is not _no_names
+
+    def of(self, field: str | float | None) -> Value | None:
+        """The value of a command's field; None where it is empty. Raises ValueError."""
+        if not isinstance(field, str):
+            return field
+        text = typed(field)
+        return None if text is None else self.read(text)
+
+    def text(self, value: Value) -> Text:
+        """A value in words: ``30 steps``, ``seed 7``."""
+        return self.said(value=value_text(value), count=value if isinstance(value, int) else 2)
+
+
+WEIGHTS = Feature(
+    name="weights",
+    label=t("Weights"),
+    noun=t("weighted parts"),
+    ability=Ability.WEIGHTS,
+    bounds=lambda engine: engine.weights,
+)
+
+_ROWS = (
+    Option(
+        name="engine",
+        label=t("Engine"),
+        noun=t("an engine"),
+        description=t("Which engine makes it"),
+        expects=t("the name of an engine"),
+        said=message("option.engine", "engine {value}"),
+        has_default=True,
+    ),
+    Option(
+        name="size",
+        label=t("Size"),
+        noun=t("a size"),
+        description=t("Width x height in pixels, or a shape such as 16:9"),
+        high=SIZE_AT_MOST,
+        flags=("size", "ar", "aspect"),
+        expects=t("a size such as 1024x1024 or a shape such as 16:9"),
+        read=parse_shape,
+        said=message("option.size", "size {value}"),
+        has_default=True,
+        png_name="Size",
+    ),
+    Option(
+        name="images",
+        label=t("Images"),
+        noun=t("a number of images"),
+        description=t("How many images"),
+        kind=int,
+        high=IMAGES_PER_JOB,
+        expects=t("a whole number"),
+        read=whole_number,
+        said=message("option.images", "{value} image", "{value} images"),
+        has_default=True,
+    ),
+    Option(
+        name="negative",
+        label=t("Negative prompt"),
+        noun=t("a negative prompt"),
+        ability=Ability.NEGATIVE,
+        description=t("What to leave out"),
+        high=PROMPT_LIMIT,
+        flags=("no", "negative"),
+        expects=t("the things to leave out, such as: text, frames"),
+        said=message("option.negative", "without {value}"),
+        several_words=True,
+    ),
+    Option(
+        name="style",
+        label=t("Style"),
+        noun=t("a style"),
+        ability=Ability.STYLE,
+        description=t("One of the engine's styles"),
+        expects=t("the name of a style"),
+        said=message("option.style", "style {value}"),
+        names=lambda engine: engine.styles,
+        has_default=True,
+        png_name="Style",
+    ),
+    Option(
+        name="steps",
+        label=t("Steps"),
+        noun=t("a number of steps"),
+        ability=Ability.STEPS,
+        bounds=lambda engine: engine.steps,
+        description=t("How many steps the engine takes; more can be finer and cost more"),
+        kind=int,
+        high=150,
+        expects=t("a whole number"),
+        read=whole_number,
+        said=message("option.steps", "{value} step", "{value} steps"),
+        png_name="Steps",
+    ),
+    Option(
+        name="seed",
+        label=t("Seed"),
+        noun=t("a seed"),
+        ability=Ability.SEED,
+        bounds=lambda engine: engine.seed,
+        description=t("The same number gives the same image again"),
+        kind=int,
+        low=0,
+        high=SEED_AT_MOST,
+        expects=t("a whole number of at most 12 digits"),
+        read=whole_number,
+        said=message("option.seed", "seed {value}"),
+        any_value=0,
+        png_name="Seed",
+    ),
+    Option(
+        name="guidance",
+        label=t("Guidance"),
+        noun=t("a guidance scale"),
+        ability=Ability.GUIDANCE,
+        bounds=lambda engine: engine.guidance,
+        description=t("How closely to follow the prompt"),
+        kind=float,
+        low=0,
+        high=35,
+        expects=t("a number such as 7.5"),
+        read=decimal_number,
+        said=message("option.guidance", "guidance {value}"),
+        png_name="CFG scale",
+    ),
+    Option(
+        name="sampler",
+        label=t("Sampler"),
+        noun=t("a sampler"),
+        ability=Ability.SAMPLER,
+        description=t("How the engine removes noise"),
+        expects=t("the name of a sampler"),
+        said=message("option.sampler", "sampler {value}"),
+        names=lambda engine: engine.samplers,
+        png_name="Sampler",
+    ),
+)
+
+OPTIONS: dict[str, Option] = {row.name: row for row in _ROWS}
+"""Every option by its name, in the order of the command."""
+FLAGS: dict[str, Option] = {flag: row for row in _ROWS for flag in row.flags}
+"""The option that each flag sets."""
+ENGINE, SIZE, IMAGES, NEGATIVE, STYLE = (OPTIONS[name] for name in ("engine", "size", "images", "negative", "style"))
+SEED = OPTIONS["seed"]
+
+
+def features() -> list[Feature]:
+    """What an engine has to declare to take it, in the order of the command."""
+    return [feature for feature in (WEIGHTS, *OPTIONS.values()) if feature.ability is not None]
+
+
+# --- what was typed -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ImagineOptions:
+    """What a command asks for. What people typed stays as they typed it; None: the field was left empty.
+
+    ``size`` is ``1024x1024``, ``16:9`` or ``square``; ``thread`` is the id or the title of one of the person's threads.
+    ``engines`` are the ids of those that are compared; where it is not None this is a comparison and ``engine`` is not
+    used. Two fields are applied after the prompt was parsed: ``added`` are plain words that each of its prompts gets,
+    and ``new_seed`` takes the place of the seeds that were typed.
+    """
+
+    prompt: str
+    engine: str | None = None
+    size: str | None = None
+    images: int | None = None
+    negative: str | None = None
+    style: str | None = None
+    steps: int | None = None
+    seed: int | None = None
+    guidance: float | None = None
+    sampler: str | None = None
+    thread: str | None = None
+    private: bool = False
+    spoiler: bool = False
+    engines: tuple[str, ...] | None = None
+    added: str | None = None
+    new_seed: int | None = None
+
+    def to_json(self) -> dict[str, Json]:
+        """The options as plain JSON, to be stored with the job."""
+        data = asdict(self)
+        return data if self.engines is None else data | {"engines": list(self.engines)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> ImagineOptions:
+        """Read stored options. Missing and unknown fields are ignored. Raises Unreadable if one is wrong."""
+        return decoded(_STORED, data)
+
+    def setting(self, values: Mapping[str, str | float | None]) -> ImagineOptions:
+        """The same with these fields changed, each by its name in the table."""
+        changes: dict[str, Any] = dict(values)
+        return replace(self, **changes)
+
+    def typed_values(self) -> dict[str, str | float]:
+        """The fields of the table that are not empty, as they were typed."""
+        found = {name: getattr(self, name, None) for name in OPTIONS}
+        return {
+            name: value
+            for name, value in found.items()
+            if value is not None and not (isinstance(value, str) and typed(value) is None)
+        }
+
+
+FIELDS = tuple(field.name for field in fields(ImagineOptions))
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """Values for what was not typed; None: none. ``engine`` is an id, ``size`` as it is typed.
+
+    ``text`` are plain words that are added to every prompt.
+    """
+
+    engine: str | None = None
+    size: str | None = None
+    style: str | None = None
+    images: int | None = None
+    private: bool | None = None
+    text: str | None = None
+
+
+# --- reading what is stored ---------------------------------------------------------------------------------------
+
+
+class Unreadable(ValueError):
+    """Stored data that cannot be read. Says where and what kind the fault is, and nothing of the content."""
+
+
+def decoded(adapter: TypeAdapter[T], stored: Mapping[str, Any]) -> T:
+    """Read stored JSON. Raises Unreadable, since the validator's own error would carry prompts into the log."""
+    try:
+        return adapter.validate_python(dict(stored))
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_context=False, include_input=False)
+        places = (f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in wrong)
+        raise Unreadable("; ".join(places)) from None
+
+
+_STORED = TypeAdapter(ImagineOptions)

@@ -1,0 +1,220 @@
+"""What admins use: report pages, announcements of changes, and a check of what is missing in a server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import discord
+import structlog
+
+from bot.domain.rules import Rules, contradictions
+from bot.errors import UserError
+from bot.providers.base import Engine
+from bot.servers.reports import Asker
+from bot.text import Message, Text, message
+from bot.ui.attached_files import Sheet
+from bot.ui.cards.layout import Words, notice
+from bot.ui.cards.usage import CHART, Names, report_card, report_chart, running_card
+from bot.ui.cards.wording import safe
+from bot.ui.charts import ChartFailed, Charts, ChartSpec
+from bot.ui.interactions import origin_of
+from bot.ui.pages import OUTDATED
+from bot.ui.replies import Press, tell
+from storage.reports import By
+
+log = structlog.get_logger(__name__)
+
+NO_LIMIT_NAMED = message("quota.no_limit_named", "Choose a limit to set: credits, images or jobs. Or set the period.")
+PERIOD_ALONE = message(
+    "quota.period_alone", "The period is the same for the whole server. Set credits, images or jobs as well."
+)
+ONLY_ONE = message("quota.only_one", "Choose only one of for, role and user.")
+NOT_CHOSEN = message("quota.not_chosen", "Choose whose limit to remove: for, role or user.")
+ROLE_ELSEWHERE = message("quota.role_elsewhere", "That role belongs to another server.")
+PERIOD_SET = message("quota.period_set", "Limits in this server now reset every {period} (UTC).")
+LIMIT_SET = message("quota.set", "{who}: {limits}.")
+LIMIT_REMOVED = message("quota.removed", "{who}: limit removed (was {limits}).")
+GRANTED = message("quota.granted", "Granted {amount:credits} to {person}. They have {left:amount} extra credits left.")
+TAKEN_BACK = message(
+    "quota.taken_back", "Took {amount:credits} back from {person}. They have {left:amount} extra credits left."
+)
+NOTHING_TO_SET = message("server.nothing_to_set", "Pick at least one rule to change. /server show lists them.")
+SET_AND_CLEARED = message("server.set_and_cleared", "You can't set and clear “{rule}” at the same time.")
+NOT_A_MEMBER = message(
+    "server.not_a_member", "I'm not a member of this server. Add me to the server, not only to your account."
+)
+NO_SUCH_CHANNEL = message("server.no_such_channel", "There is no such channel in this server: {names}.")
+NO_SUCH_ROLE = message("server.no_such_role", "There is no such role in this server: {names}.")
+TOO_MANY = message("server.too_many", "Choose at most {most}.")
+CHANNEL_ELSEWHERE = message("server.channel_elsewhere", "That channel belongs to another server.")
+EXPORTED = message("usage.exported", "**Every ledger entry in this time.** Amounts are credits, times are UTC.")
+CHANGED_BY = message("admin.changed_by", "Changed by {person}:")
+NOT_LOGGED = message("admin.not_logged", "I couldn't post this in the log channel. /server show tells you why.")
+CHANNEL_GONE = message("missing.channel", "The allowed channel {channel:plain} was deleted, or I can't see it.")
+NO_CHANNEL_LEFT = message("missing.every_channel", "No allowed channel is left, so nobody can make images here.")
+ROLE_GONE = message("missing.role", "The allowed role {role:plain} was deleted.")
+LACKING = message("missing.permissions", "In <#{channel:plain}> I need {permissions}.")
+LACKING_MORE = message(
+    "missing.more", "{count} more channel has the same problem.", "{count} more channels have the same problem."
+)
+NOT_AGE_RESTRICTED = message(
+    "missing.age_restricted", "No allowed channel is age-restricted, so the words for those are blocked everywhere."
+)
+LOG_CHANNEL_GONE = message("missing.log_channel", "The log channel was deleted, or I can't see it.")
+# As Discord calls them.
+VIEW_CHANNEL = message("permission.view_channel", "View Channel")
+SEND_MESSAGES = message("permission.send_messages", "Send Messages")
+ATTACH_FILES = message("permission.attach_files", "Attach Files")
+READ_HISTORY = message("permission.read_history", "Read Message History")
+SEND_IN_THREADS = message("permission.send_in_threads", "Send Messages in Threads")
+_CHANNELS_SHOWN = 12
+
+HERE = message("usage.here", "this server")
+PRIVATE_CHANNEL = message("usage.private_channel", "a channel you can't see")
+
+
+def asker_of(interaction: Press, *, everywhere: bool = False) -> Asker:
+    """The person who asks, as Discord describes them in this interaction."""
+    owner = interaction.client.runs_the_bot(interaction.user.id)
+    return Asker(origin_of(interaction), owner=owner, everywhere=everywhere)
+
+
+def names_for(interaction: Press, *, everywhere: bool) -> Names:
+    """The names of the server, its channels and the engines."""
+    client, guild = interaction.client, interaction.guild
+    whose = None if everywhere else guild.name if guild is not None else str(HERE)
+    engines = {engine.id: engine.name for engine in client.actions.engines.values()}
+    place = client.servers.place(origin_of(interaction))
+
+    def channel(channel_id: int) -> str:
+        """For a chart, where a mention cannot hide the name of a private channel."""
+        if everywhere and (found := client.get_channel(channel_id)) is not None:
+            return f"#{getattr(found, 'name', channel_id)}"
+        return place.channel(channel_id) or str(PRIVATE_CHANNEL)
+
+    return Names(whose, engines, channel)
+
+
+async def report_sheet(interaction: Press, period: str, by: By, page: int, *, everywhere: bool) -> Sheet:
+    """A page of a report with its chart. Raises UserError for whoever may not see it."""
+    client = interaction.client
+    report = await client.reports.report(asker_of(interaction, everywhere=everywhere), period, by, page)
+    names = names_for(interaction, everywhere=everywhere)
+    chart = report_chart(report, names)
+    files = await drawn(client.charts, chart)
+    return Sheet(report_card(report, names, chart=chart if files else None), files)
+
+
+async def drawn(charts: Charts, chart: ChartSpec | None) -> tuple[tuple[str, bytes], ...]:
+    """The chart as the file CHART; nothing if there is none or it cannot be drawn, since the card says the same."""
+    if chart is None:
+        return ()
+    try:
+        return ((CHART, await charts.png(chart)),)
+    except ChartFailed:
+        log.exception("chart.failed")
+        return ()
+
+
+async def usage_turn(interaction: Press, page: int, rest: str) -> Sheet:
+    """The page that a report's button leads to."""
+    match = re.fullmatch(r"(?P<by>user|engine|day|channel):(?P<all>[01]):(?P<period>.{1,40})", rest)
+    if match is None:
+        raise UserError(OUTDATED)
+    return await report_sheet(interaction, match["period"], By(match["by"]), page, everywhere=match["all"] == "1")
+
+
+async def drop_turn(interaction: Press, page: int, rest: str) -> Sheet:
+    """Cancel the job of a button, and show what still runs."""
+    match = re.fullmatch(r"(?P<all>[01]):(?P<job>[0-9]{1,18})", rest)
+    if match is None:
+        raise UserError(OUTDATED)
+    return await cancelled_sheet(interaction, int(match["job"]), everywhere=match["all"] == "1")
+
+
+async def cancelled_sheet(interaction: Press, job_id: int, *, everywhere: bool) -> Sheet:
+    """Cancel somebody's job, update its card, and show what still runs. Raises UserError."""
+    client = interaction.client
+    asker = asker_of(interaction, everywhere=everywhere)
+    said = await client.reports.cancel(asker, job_id)
+    try:
+        await client.delivery.show(job_id)
+    except discord.HTTPException as error:
+        log.warning("card.not_shown", job=job_id, status=error.status)
+    return Sheet(running_card(await client.reports.running(asker), said))
+
+
+# --- changes and problems ----------------------------------------------------------------------------------------
+
+
+async def announce(interaction: Press, *sentences: Words) -> None:
+    """Tell the admin what was changed, and post it in the server's log channel. The sentences must be safe already."""
+    logged = await _logged(interaction, sentences)
+    await tell(interaction, notice(*sentences, *([] if logged else [NOT_LOGGED])))
+
+
+async def _logged(interaction: Press, sentences: tuple[Words, ...]) -> bool:
+    client, server_id = interaction.client, interaction.guild_id
+    channel_id = client.servers.rules(server_id).log_channel
+    if channel_id is None:
+        return True
+    name = f"<@{interaction.user.id}> ({safe(interaction.user.display_name, 80)})"
+    try:
+        await client.get_partial_messageable(channel_id, guild_id=server_id).send(
+            view=notice(CHANGED_BY(person=name), *sentences), allowed_mentions=discord.AllowedMentions.none()
+        )
+    except discord.HTTPException as error:
+        log.warning("admin_log.not_posted", server=server_id, status=error.status, code=error.code)
+        return False
+    return True
+
+
+def missing_in(guild: discord.Guild, rules: Rules, engines: Mapping[str, Engine]) -> Iterator[Text]:
+    """What keeps people from making images in this server, or keeps the rules from working."""
+    yield from contradictions(rules, engines)
+    named = [(channel_id, guild.get_channel(channel_id)) for channel_id in rules.channels]
+    for channel_id, channel in named:
+        if channel is None:
+            yield CHANNEL_GONE(channel=channel_id)
+    if rules.channels and all(channel is None for _, channel in named):
+        yield NO_CHANNEL_LEFT()
+    for role_id in rules.roles:
+        if guild.get_role(role_id) is None:
+            yield ROLE_GONE(role=role_id)
+    looked_at = [channel for _, channel in named if channel is not None] if rules.channels else _open_to_all(guild)
+    lacking = [(place.id, lacks) for place in looked_at if (lacks := _lacking(place, guild))]
+    for place_id, lacks in lacking[:_CHANNELS_SHOWN]:
+        yield LACKING(channel=place_id, permissions=lacks)
+    if len(lacking) > _CHANNELS_SHOWN:
+        yield LACKING_MORE(count=len(lacking) - _CHANNELS_SHOWN)
+    if rules.restricted and not any(getattr(channel, "nsfw", False) for channel in looked_at):
+        yield NOT_AGE_RESTRICTED()
+    if rules.log_channel is not None:
+        log_channel = guild.get_channel(rules.log_channel)
+        if log_channel is None:
+            yield LOG_CHANNEL_GONE()
+        elif not log_channel.permissions_for(guild.me).send_messages:
+            yield LACKING(channel=log_channel.id, permissions=[SEND_MESSAGES])
+
+
+def _open_to_all(guild: discord.Guild) -> list[discord.abc.GuildChannel]:
+    """The channels where everyone can write."""
+    everybody = guild.default_role
+    return [
+        channel
+        for channel in guild.text_channels
+        if (may := channel.permissions_for(everybody)).view_channel and may.send_messages
+    ]
+
+
+def _lacking(channel: discord.abc.GuildChannel, guild: discord.Guild) -> list[Message]:
+    may = channel.permissions_for(guild.me)
+    needed = (
+        (VIEW_CHANNEL, may.view_channel),
+        (SEND_MESSAGES, may.send_messages),
+        (ATTACH_FILES, may.attach_files),
+        (READ_HISTORY, may.read_message_history),
+        (SEND_IN_THREADS, may.send_messages_in_threads),
+    )
+    return [name for name, allowed in needed if not allowed]

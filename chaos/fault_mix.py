@@ -1,0 +1,164 @@
+"""Random faults during a run: of the image services, of Discord, of the network and of the machine."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Collection
+from enum import StrEnum
+
+from chaos.machine_faults import Machine
+from chaos.service_faults import BODIES, ECHOED, LATE, NOISE, REFUSALS, Late, echoes
+from fakes.discord.loopback import Discord
+from fakes.discord.requests import Call
+from fakes.services import Fate, Fault, StandIn, deploy, malformed
+from fakes.services.faults import Half, Reset, Slow, Status
+
+PAID = ("ai-client.entry", "aithriving.basic", "aithriving.core")
+# A service that did the work does not say itself that it failed; what stands before it may.
+PROXY = Status(502, "<h1>502 Bad Gateway</h1>", content_type="text/html", after_doing=True)
+
+
+def has_files(call: Call) -> bool:
+    return call.content_type.startswith("multipart")
+
+
+class Kind(StrEnum):
+    """The kinds of faults. Each can be chosen alone."""
+
+    COMMON = "common"
+    """Errors, cut connections and rate limits of the services and of Discord; a gateway that disconnects."""
+    MALFORMED = "malformed"
+    """ai-client sends malformed answers, or 404, to any call."""
+    LOST = "lost"
+    """The answer to a paid request is lost, repeatedly, or the request arrives only after that."""
+    CLOCK = "clock"
+    """The wall clock is set forward and back."""
+    LOCK = "lock"
+    """Another program holds the database's lock."""
+    POOL = "pool"
+    """Images that take long to encode, and slow DNS."""
+    DISK = "disk"
+    """No file can be written."""
+    ECHO = "echo"
+    """A service repeats the prompt in its refusals."""
+    SHARE = "share"
+    """Private results are shared, more than once."""
+    KEY = "key"
+    """A start without a provider's key while its jobs are being rendered."""
+
+
+class FaultMix:
+    """Places a few random faults of these ``kinds`` at a time, each for a few requests or a moment."""
+
+    def __init__(
+        self, discord: Discord, services: StandIn, machine: Machine, kinds: Collection[Kind], chance: random.Random
+    ) -> None:
+        self._discord = discord
+        self._services = services
+        self._machine = machine
+        self.kinds = frozenset(kinds)
+        self._chance = chance
+        self.faults: Counter[str] = Counter()
+        """How many were placed, by name."""
+        common: tuple[tuple[str, Callable[[], object]], ...] = (
+            ("service: 429", self._busy),
+            ("service: 5xx, not done", lambda: self._service(Status(chance.choice((500, 502, 503))))),
+            ("service: 5xx, done", lambda: self._service(PROXY)),
+            ("service: reset, not done", lambda: self._service(Reset())),
+            ("service: reset, done", lambda: self._service(Reset(after_doing=True))),
+            ("service: half an answer", lambda: self._service(Half())),
+            ("service: slow", lambda: self._service(Slow(chance.uniform(0.5, 2.0)))),
+            ("service: it fails", lambda: self._paid(Fate(error="The model ran out of memory."))),
+            ("service: images come late", lambda: self._paid(Fate(misses=1))),
+            ("Discord: 429", self._limited),
+            ("Discord: 503, not done", lambda: self._fails("before")),
+            ("Discord: 503, done", lambda: self._fails("after")),
+            ("Discord: cut", lambda: self._discord.cut(*self._edit(), when=chance.choice(("body", "after")))),
+            ("Discord: too large", self._too_large),
+            ("Discord: will not let a card be edited", self._uneditable),
+            ("Discord: the gateway drops", discord.gateway.drop),
+            ("Discord: asks to reconnect", discord.gateway.ask_to_reconnect),
+            ("Discord: an invalid session", discord.gateway.invalidate),
+            ("Discord: forgets the nonces", discord.forget_nonces),
+        )
+        more: tuple[tuple[Kind, str, Callable[[], object]], ...] = (
+            (Kind.MALFORMED, "service: a malformed answer, not done", lambda: self._malformed(after_doing=False)),
+            (Kind.MALFORMED, "service: a malformed answer, done", lambda: self._malformed(after_doing=True)),
+            (Kind.MALFORMED, "service: a deploy", self._deploy),
+            (Kind.LOST, "service: no answer, done later", self._late),
+            (Kind.LOST, "service: no answer, twice", lambda: self._service(Reset(), route=PAID[0], times=2)),
+            (Kind.CLOCK, "machine: its clock is set", machine.soon_set_clock),
+            (Kind.CLOCK, "machine: its clock is wrong at the start", machine.set_clock_anyhow),
+            (Kind.LOCK, "machine: the database is locked", machine.soon_lock),
+            (Kind.POOL, "machine: names are looked up slowly", machine.soon_slow_names),
+            (Kind.DISK, "machine: the disk is full", machine.soon_fill_disk),
+        )
+        self._places = [(name, place) for kind, name, place in more if kind in self.kinds]
+        if Kind.COMMON in self.kinds:
+            self._places += common
+        self._begin()
+
+    def phrases(self) -> list[str]:
+        """Words that some prompts contain to trigger a fault."""
+        return [*(ECHOED if Kind.ECHO in self.kinds else ()), *((NOISE,) if Kind.POOL in self.kinds else ())]
+
+    def change(self) -> None:
+        """Place a few more faults."""
+        number = min(len(self._places), self._chance.choice((0, 1, 1, 2, 3)))
+        for name, place in self._chance.sample(self._places, number):
+            self.faults[name] += 1
+            place()
+
+    async def clear(self) -> None:
+        """Remove all faults, except those that always hold and the time of day."""
+        self._discord.faults.clear()
+        self._services.behave()
+        await self._machine.clear()
+        self._begin()
+
+    def _begin(self) -> None:
+        if Kind.ECHO in self.kinds:
+            echoes(self._services)
+
+    def _service(self, act: Status | Reset | Half | Slow, *, route: str | None = None, times: int = 1) -> None:
+        route = route or self._chance.choice((*PAID, "ai-client.thread", "ai-client.entries", "ai-client.image"))
+        self._services.misbehave(Fault(route, act, times=times))
+
+    def _malformed(self, *, after_doing: bool) -> None:
+        # What says that nothing was done may not have done it.
+        bodies = [name for name in BODIES if not (after_doing and name in REFUSALS)]
+        route = self._chance.choice(("ai-client.thread", "ai-client.entry", "ai-client.entries"))
+        self._service(malformed(self._chance.choice(bodies), after_doing=after_doing), route=route)
+        if self._chance.random() < 0.3:
+            self._service(malformed("404"), route="ai-client.image")
+
+    def _deploy(self) -> None:
+        self._services.misbehave(deploy(*BODIES, route="ai-client.entries", times=self._chance.choice((3, 8, 12))))
+
+    def _late(self) -> None:
+        self._services.misbehave(Fault("ai-client.entry", Late(self._chance.uniform(0.5, LATE)), times=1))
+
+    def _paid(self, fate: Fate) -> None:
+        self._services.misbehave(Fault(self._chance.choice(PAID), fate, times=1))
+
+    def _busy(self) -> None:
+        headers = {"Retry-After": "1"} if self._chance.random() < 0.7 else {}
+        self._services.misbehave(Fault(self._chance.choice(PAID), Status(429, headers=headers), times=1))
+
+    def _edit(self) -> tuple[str, str]:
+        return self._chance.choice((("PATCH", "/webhooks/*"), ("PATCH", "/channels/*"), ("POST", "/channels/*")))
+
+    def _limited(self) -> None:
+        scope = self._chance.choice(("user", "shared", "global"))
+        via = self._chance.random() < 0.8
+        self._discord.limit(*self._edit(), scope=scope, retry_after=0.05, via=via)
+
+    def _fails(self, when: str) -> None:
+        self._discord.fail(*self._edit(), status=503, when=when)
+
+    def _too_large(self) -> None:
+        self._discord.fail("PATCH", "/webhooks/*", status=413, code=40005, match=has_files)
+
+    def _uneditable(self) -> None:
+        self._discord.fail("PATCH", "/channels/*", status=403, code=50005)

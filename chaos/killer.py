@@ -1,0 +1,186 @@
+"""Kills the bot: before and after each kind of call that it makes, around each commit, and at random moments."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aiohttp import web
+
+from fakes.discord.bot_process import BotProcess
+from fakes.discord.constants import Kind
+from fakes.discord.faults import Cut
+from fakes.discord.loopback import Discord
+from fakes.discord.model import World
+from fakes.discord.requests import Call, Reply
+from fakes.services import Call as ServiceCall
+from fakes.services import Fault as ServiceFault
+from fakes.services import StandIn
+from fakes.services.exchange import Exchange
+from fakes.services.faults import cut
+
+AROUND_A_COMMIT = 0.06
+"""Seconds within which the result of an answer is committed, or just about to be."""
+
+
+class Side(StrEnum):
+    """The moment of a call at which the bot dies."""
+
+    LOST = "before it arrived"
+    UNHEARD = "after it was done, before the answer"
+    MIDWAY = "in the middle of the upload"
+    ANSWERED = "just after the answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A call that the bot makes. ``method`` is empty for one to an image service, whose route is ``pattern``.
+
+    ``files``: only with files, or only without them. ``late``: made only where the interaction's token is over.
+    ``sharing``: made only where somebody shares a result.
+    """
+
+    name: str
+    method: str
+    pattern: str
+    files: bool | None = None
+    late: bool = False
+    sharing: bool = False
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        return tuple(side for side in Side if side is not Side.MIDWAY or self.files)
+
+    @property
+    def seldom(self) -> bool:
+        """Whether it is made at most once per life."""
+        return self.late or self.sharing or self.pattern == "/users/@me"
+
+    def fits(self, call: Call, world: World) -> bool:
+        if self.files not in (None, call.content_type.startswith("multipart")):
+            return False
+        answered = world.tokens.get(call.params.get("webhook_token", ""))
+        return not self.sharing or answered is None or answered.kind is Kind.COMPONENT
+
+
+SHARED = Place("Discord: upload of a shared result", "PATCH", "/webhooks/*", files=True, sharing=True)
+PLACES = (
+    Place("Discord: login", "GET", "/users/@me"),
+    Place("Discord: the first answer", "POST", "/interactions/*"),
+    Place("Discord: edit of a card", "PATCH", "/webhooks/*", files=False),
+    Place("Discord: upload of a result", "PATCH", "/webhooks/*", files=True),
+    SHARED,
+    Place("Discord: edit by the bot itself", "PATCH", "/channels/*", late=True),
+    Place("Discord: opening direct messages", "POST", "/users/@me/channels", late=True),
+    Place("Discord: a new message", "POST", "/channels/*/messages", late=True),
+    Place("ai-client: opening a thread", "", "ai-client.thread"),
+    Place("ai-client: the paid request", "", "ai-client.entry"),
+    Place("ai-client: a poll", "", "ai-client.entries"),
+    Place("ai-client: a download", "", "ai-client.image"),
+    Place("aithriving: the paid request (basic)", "", "aithriving.basic"),
+    Place("aithriving: the paid request (core)", "", "aithriving.core"),
+)
+LOOKING = Place("Discord: looking for a lost message", "GET", "/channels/*/messages")
+"""Rare, so the trap is set for many lives and not for one."""
+POINTS = tuple((place, side) for place in PLACES for side in place.sides)
+
+
+@dataclass(slots=True)
+class _Trap:
+    """Waits for a call that fits, after skipping the first ``skip`` of them."""
+
+    place: Place
+    world: World
+    skip: int
+    armed: bool = True
+
+    def springs(self) -> bool:
+        """A call that fits has arrived."""
+        if not self.armed:
+            return False
+        self.skip -= 1
+        self.armed = self.skip >= 0
+        return not self.armed
+
+    def at_discord(self, call: Call) -> bool:
+        return self.place.fits(call, self.world) and self.springs()
+
+    def at_service(self, call: ServiceCall) -> bool:
+        return self.springs()
+
+    def disarm(self) -> None:
+        self.armed = False
+
+
+class Killer:
+    """Kills the bot once per life and records where."""
+
+    def __init__(self, discord: Discord, services: StandIn, bot: BotProcess, chance: random.Random) -> None:
+        self._discord = discord
+        self._services = services
+        self._bot = bot
+        self._chance = chance
+        self.struck = asyncio.Event()
+        """Set from a kill until the next start."""
+        self.where: Counter[str] = Counter()
+        """The number of kills, by place and side."""
+
+    @property
+    def kills(self) -> int:
+        return self.where.total()
+
+    def strike(self, where: str) -> None:
+        """``kill -9``, unless it is dead already."""
+        if self.struck.is_set() or not self._bot.running:
+            return
+        self.struck.set()
+        self.where[where] += 1
+        self._bot.kill()
+        self._discord.world.changes.notify()
+
+    def lie_in_wait(self, place: Place, side: Side, *, skip: int = 0) -> Callable[[], None]:
+        """Set a trap at such a call, after the first ``skip`` of them. Returns a function that removes it."""
+        name, trap = f"{place.name}, {side.value}", _Trap(place, self._discord.world, skip)
+        if place.method:
+            self._at_discord(trap, side, name)
+        else:
+            self._at_service(trap, side, name)
+        return trap.disarm
+
+    def _soon(self, name: str) -> None:
+        delay = self._chance.uniform(0, AROUND_A_COMMIT)
+        asyncio.get_running_loop().call_later(delay, self.strike, name)
+
+    def _at_discord(self, trap: _Trap, side: Side, name: str) -> None:
+        async def act(call: Call) -> Reply | None:
+            if side is Side.ANSWERED:
+                self._soon(name)
+                return None
+            self.strike(name)
+            if side is Side.LOST:
+                raise Cut
+            return None
+
+        moments = {Side.LOST: "before", Side.UNHEARD: "after", Side.MIDWAY: "body", Side.ANSWERED: "after"}
+        self._discord.faults.place(
+            trap.place.method, trap.place.pattern, act, when=moments[side], match=trap.at_discord, times=1
+        )
+
+    def _at_service(self, trap: _Trap, side: Side, name: str) -> None:
+        async def act(exchange: Exchange) -> web.StreamResponse:
+            if side is Side.LOST:
+                self.strike(name)
+                return cut(exchange.request, reset=True)
+            if side is Side.UNHEARD:
+                # What has arrived is done whether or not anybody is there to hear of it.
+                self.strike(name)
+                return await exchange.proceed()
+            answer = await exchange.proceed()
+            self._soon(name)
+            return answer
+
+        self._services.misbehave(ServiceFault(trap.place.pattern, act, times=1, match=trap.at_service))

@@ -1,0 +1,120 @@
+"""What became of each command, from what the users see and from what the image services saw."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bot.ui.cards.delivery_text import IN_HISTORY, NO_LONGER_STORED
+from chaos.users import NUMBER, Ask, is_over, is_result
+from fakes.discord.loopback import Discord
+from fakes.discord.seen import Seen, look_at
+from fakes.services import StandIn
+from storage.records import JobStatus
+from tests.doubles.texts import shows
+
+_NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})", re.IGNORECASE)
+OVER = frozenset({JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.LAPSED, JobStatus.DELETED})
+"""What a job is on which nothing is done any more."""
+PAID = ("ai-client.entry", "aithriving.basic", "aithriving.core")
+
+
+def number_in(words: str) -> int | None:
+    """The number of a command in words that come from its prompt."""
+    match = _NUMBERED.search(words)
+    return None if match is None else int(match[1])
+
+
+class Fate(StrEnum):
+    """How a command ended."""
+
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered, in the history"
+    FAILED = "failed with a message"
+    REFUSED = "refused at once, with a message"
+    NEVER_TAKEN = "never taken: the bot was dead or died before"
+    OPEN = "lost"
+
+
+@dataclass(slots=True)
+class Traces:
+    """What is to be seen of one number anywhere."""
+
+    shown: list[Seen] = field(default_factory=list)
+    failed: list[Seen] = field(default_factory=list)
+    undelivered: list[Seen] = field(default_factory=list)
+    working: list[Seen] = field(default_factory=list)
+
+
+def traces(discord: Discord) -> dict[int, Traces]:
+    """All messages that speak of a number, as they stand at the end; for one that was deleted, as it stood before.
+
+    Lists that somebody asked for do not count: they show again what was shown, and what is undelivered.
+    """
+    found: dict[int, Traces] = defaultdict(Traces)
+    for message in discord.world.everything_said():
+        if message.interaction is not None and message.interaction.data.get("name") == "history":
+            continue
+        seen = look_at(message)
+        words = "\n".join((seen.text, *(picture.description or "" for picture in seen.pictures)))
+        numbers = {int(number) for number in _NUMBERED.findall(words)}
+        if len(numbers) != 1:
+            continue
+        its = found[numbers.pop()]
+        if not is_over(seen):
+            its.working.append(seen)
+        elif seen.pictures:
+            its.shown.append(seen)
+        elif shows(seen.text, IN_HISTORY):
+            its.undelivered.append(seen)
+        elif is_result(seen) and not shows(seen.text, NO_LONGER_STORED):
+            its.failed.append(seen)
+    return found
+
+
+def is_public(seen: Seen) -> bool:
+    """Whether everybody in a channel sees it."""
+    return not seen.private and seen.message.channel.guild is not None
+
+
+def paid_calls(services: StandIn) -> dict[int, Counter[str]]:
+    """For each number how often each paid route was reached and not turned away at the door."""
+    found: dict[int, Counter[str]] = defaultdict(Counter)
+    for call in services.calls:
+        if call.route in PAID and call.status != 429 and (number := number_in(str(call.body))) is not None:
+            found[number][call.route] += 1
+    return found
+
+
+def accepted_entries(services: StandIn) -> Counter[int]:
+    """For each number how many requests ai-client took."""
+    found: Counter[int] = Counter()
+    for call in services.calls_to("ai-client.entry"):
+        if call.accepted and (number := number_in(str(call.body))) is not None:
+            found[number] += 1
+    return found
+
+
+def fate(ask: Ask, its: Traces, *, called: bool, in_history: bool = False) -> Fate:
+    """How it ended; ``called``: an image service was asked for it; ``in_history``: its author finds it there."""
+    if its.shown:
+        return Fate.DELIVERED
+    if its.failed:
+        return Fate.FAILED
+    if its.undelivered or in_history:
+        return Fate.UNDELIVERED
+    card = ask.card
+    if called or its.working or (ask.deleted and card is not None):
+        return Fate.OPEN
+    if card is None or card.loading:
+        return Fate.NEVER_TAKEN
+    return Fate.REFUSED
+
+
+def unsettled(asks: Iterable[Ask], discord: Discord, services: StandIn) -> list[Ask]:
+    """Those that are taken and not ended."""
+    every, called = traces(discord), paid_calls(services)
+    return [ask for ask in asks if fate(ask, every[ask.number], called=ask.number in called) is Fate.OPEN]

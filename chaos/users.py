@@ -1,0 +1,178 @@
+"""The users: what they ask for, and what else they do meanwhile."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from bot.ui.cards.layout import RESULT
+from fakes.discord.handle import Handle
+from fakes.discord.loopback import Discord
+from fakes.discord.model import Channel
+from fakes.discord.people import NotOfferedError, Person
+from fakes.discord.seen import Seen, look_at
+
+AI_CLIENT = "ai-client/stable-diffusion-xl-1024-v0-9"
+BASIC = "aithriving/sd-1.6"
+CORE = "aithriving/core"
+ENGINES = (AI_CLIENT, BASIC, CORE)
+
+PEOPLE = 24
+HERMITS = 3
+"""How many of them take no direct messages."""
+NUMBER = 5
+"""Digits of the number that stands in each prompt."""
+SHARED_AT_ONCE = 3
+FILTERED = "nsfw"
+"""The content filter of the services minds this word."""
+
+
+@dataclass(eq=False, slots=True)
+class Ask:
+    """One command of somebody: ``number`` stands in its prompt and in no other."""
+
+    number: int
+    person: Person
+    where: Channel
+    engine: str
+    images: int
+    private: bool
+    handle: Handle = field(repr=False)
+    asked_at: float = field(default_factory=time.monotonic)
+    deleted: bool = False
+    """Its author took the card away."""
+    cancelled: bool = False
+    """Its author pressed Cancel."""
+    shared: bool = False
+    """Its author pressed Share."""
+    keyless: bool = False
+    """It was unfinished when the bot started without the key of its provider."""
+
+    @property
+    def card(self) -> Seen | None:
+        """The message that answers, as it stands now; None where nothing came."""
+        original = self.handle.interaction.original
+        return None if original is None else look_at(original)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether its card says that it is still worked on, or nothing at all."""
+        card = self.card
+        return card is None or (not card.message.deleted and not is_over(card))
+
+
+def is_over(seen: Seen) -> bool:
+    """Whether this card is final: a result, or another card of a job that is offered again."""
+    return is_result(seen) or any((button.custom_id or "").startswith("easel:again:") for button in seen.buttons)
+
+
+def is_result(seen: Seen) -> bool:
+    """Whether this card says what came of a job: its images, or why there are none."""
+    return any(component.get("id") == RESULT for component in seen.message.history[-1].components)
+
+
+class Crowd:
+    """Asks for pictures and does what people do. All of it is drawn by ``chance``."""
+
+    def __init__(self, discord: Discord, chance: random.Random, phrases: Sequence[str] = ()) -> None:
+        """Some prompts hold one of the ``phrases``."""
+        self._discord = discord
+        self._chance = chance
+        self._phrases = phrases
+        self.asks: list[Ask] = []
+        self.guilds = [discord.guild(name) for name in ("Studio", "Attic")]
+        self._places = [guild.channel(name) for guild in self.guilds for name in ("pictures", "drafts")]
+        self._people = [discord.user(f"user{number}") for number in range(PEOPLE)]
+        for person in self._people[:HERMITS]:
+            person.user.dms_open = False
+
+    @property
+    def taken(self) -> int:
+        """How many commands have a card that says so, at least."""
+        originals = [ask.handle.interaction.original for ask in self.asks]
+        return sum(original is not None and not original.loading for original in originals)
+
+    async def ask(
+        self,
+        *,
+        engine: str | None = None,
+        images: int | None = None,
+        words: str | None = None,
+        where: Channel | None = None,
+    ) -> Ask:
+        """One more command, from anybody, anywhere, for anything that is not named; ``words`` stand in its prompt."""
+        chance = self._chance
+        number = len(self.asks) + 1
+        person = chance.choice(self._people)
+        private = chance.random() < 0.2
+        if where is None:
+            in_dm = person.user.dms_open and chance.random() < 0.1
+            where = person.dm if in_dm else chance.choice(self._places)
+        engine = engine or chance.choice(ENGINES)
+        images = images or chance.choices((1, 2, 3), (6, 2, 1))[0]
+        prompt = f"a kite of {words or self._words()} with the number {number:0{NUMBER}d}"
+        handle = await person.slash(where, "imagine", prompt=prompt, engine=engine, images=images, private=private)
+        asked = Ask(number, person, where, engine, images, private, handle)
+        self.asks.append(asked)
+        return asked
+
+    def _words(self) -> str:
+        chance = self._chance.random()
+        if chance < 0.03:
+            return FILTERED
+        return self._chance.choice(self._phrases) if self._phrases and chance < 0.08 else "paper"
+
+    async def meddle(self) -> None:
+        """Somebody takes a card away, presses Cancel, or is so slow that the fifteen minutes of a token are over."""
+        chance = self._chance
+        for ask in [ask for ask in self.asks[-60:] if ask.unfinished]:
+            card = ask.card
+            fate = chance.random()
+            if card is None or card.loading:
+                continue
+            if fate < 0.03 and not ask.private:
+                ask.deleted = True
+                self._discord.delete(card)
+            elif fate < 0.10:
+                ask.handle.expire()
+            elif fate < 0.16 and "Cancel" in card.labels:
+                ask.cancelled = await _pressed(ask.person, card, "Cancel") is not None
+
+    def shareable(self) -> Iterator[Ask]:
+        """The private results that their authors can show to the others, also those that were shared."""
+        for ask in self.asks:
+            card = ask.card
+            if ask.private and ask.where.guild and card and not card.message.deleted and "Share" in card.labels:
+                yield ask
+
+    async def share(self, ask: Ask) -> None:
+        """Its author presses Share, whether or not it was shared before."""
+        if ask.card is not None:
+            ask.shared |= await _pressed(ask.person, ask.card, "Share") is not None
+
+    async def share_new(self) -> None:
+        """A few people press Share who have not done so before."""
+        for ask in [ask for ask in self.shareable() if not ask.shared][:SHARED_AT_ONCE]:
+            await self.share(ask)
+
+    async def share_some(self) -> None:
+        """A few people press Share, most of them once more."""
+        for ask in list(self.shareable())[-20:]:
+            if self._chance.random() < (0.2 if ask.shared else 0.05):
+                await self.share(ask)
+
+    def give_up_unanswered(self) -> None:
+        """Three seconds are over for whatever nobody answered before the bot died."""
+        for interaction in self._discord.world.interactions.values():
+            if interaction.answer is None:
+                interaction.late = True
+
+
+async def _pressed(person: Person, card: Seen, label: str) -> Handle | None:
+    """Press a button; None where a real client would not have let them."""
+    try:
+        return await person.press(card, label)
+    except NotOfferedError:
+        return None

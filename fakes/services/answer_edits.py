@@ -1,0 +1,157 @@
+"""Edits of a JSON answer: shapes that services are known to send, or may send."""
+
+from __future__ import annotations
+
+from base64 import b64decode, encodebytes
+from collections.abc import Callable
+
+from fakes.services.call_log import Json
+
+Change = Callable[[Json], Json]
+
+
+def each_object(change: Callable[[dict[str, Json]], dict[str, Json]]) -> Change:
+    """A change of every object in the answer, the innermost first."""
+
+    def apply(answer: Json) -> Json:
+        if isinstance(answer, list):
+            return [apply(item) for item in answer]
+        if isinstance(answer, dict):
+            return change({name: apply(value) for name, value in answer.items()})
+        return answer
+
+    return apply
+
+
+def unwrapped(answer: Json) -> Json:
+    """Without the ``data`` around it."""
+    return answer["data"] if isinstance(answer, dict) and "data" in answer else answer
+
+
+def error_is(value: Json) -> Change:
+    """With this in every ``error`` field."""
+    return each_object(lambda item: item | {"error": value} if "error" in item else item)
+
+
+def request_error_is(value: Json) -> Change:
+    """With this in the ``error`` field of the request entries, which no longer wait."""
+    return each_object(
+        lambda item: item | {"error": value, "waiting_response": False} if item.get("type") == "request" else item
+    )
+
+
+def response_error_is(value: Json) -> Change:
+    """With this in the ``error`` field of the response entries, which cost nothing."""
+    return each_object(
+        lambda item: item | {"error": value, "content": [], "credits": 0} if item.get("type") == "response" else item
+    )
+
+
+def without(*names: str) -> Change:
+    """Without these fields, wherever they stand."""
+    return each_object(lambda item: {name: value for name, value in item.items() if name not in names})
+
+
+def numbers_as_strings(answer: Json) -> Json:
+    """With every number as a text."""
+    if isinstance(answer, list):
+        return [numbers_as_strings(item) for item in answer]
+    if isinstance(answer, dict):
+        return {name: numbers_as_strings(value) for name, value in answer.items()}
+    return str(answer) if isinstance(answer, int | float) and not isinstance(answer, bool) else answer
+
+
+def content_as_object(answer: Json) -> Json:
+    """With the images of a response inside ``{state, percent, images}``."""
+    return each_object(
+        lambda item: (
+            item | {"content": {"state": "done", "percent": 100, "images": item["content"]}}
+            if item.get("type") == "response" and isinstance(item["content"], list)
+            else item
+        )
+    )(answer)
+
+
+def content_as_one_image(answer: Json) -> Json:
+    """With a response's first image standing alone, not in a list."""
+    return each_object(
+        lambda item: (
+            item | {"content": item["content"][0]}
+            if item.get("type") == "response" and isinstance(item["content"], list) and item["content"]
+            else item
+        )
+    )(answer)
+
+
+def waiting(kind: str) -> Change:
+    """With the entries of this type (``request`` or ``response``) still waiting."""
+    return each_object(lambda item: item | {"waiting_response": True} if item.get("type") == kind else item)
+
+
+def without_entries(kind: str) -> Change:
+    """Without the entries of this type."""
+
+    def apply(answer: Json) -> Json:
+        if isinstance(answer, dict):
+            return {name: apply(value) for name, value in answer.items()}
+        if isinstance(answer, list):
+            return [item for item in answer if not (isinstance(item, dict) and item.get("type") == kind)]
+        return answer
+
+    return apply
+
+
+def first_images(count: int) -> Change:
+    """With only so many images in each response."""
+    return each_object(
+        lambda item: (
+            item | {"content": item["content"][:count]}
+            if item.get("type") == "response" and isinstance(item["content"], list)
+            else item
+        )
+    )
+
+
+def images_at(url: str) -> Change:
+    """With every image at this URL."""
+    return each_object(lambda item: item | {"url": url, "thumbnail_url": url} if "url" in item else item)
+
+
+def image_text(change: Callable[[str], str]) -> Change:
+    """With this change to the base64 text of the image."""
+
+    def apply(item: dict[str, Json]) -> dict[str, Json]:
+        image = item.get("image")
+        return item | {"image": change(image)} if isinstance(image, str) else item
+
+    return each_object(apply)
+
+
+def data_url(media_type: str = "image/png") -> Change:
+    """With ``data:…;base64,`` before the image."""
+    return image_text(lambda text: f"data:{media_type};base64,{text}")
+
+
+def base64_in_lines(answer: Json) -> Json:
+    """With the base64 text broken into lines."""
+    return image_text(lambda text: encodebytes(b64decode(text)).decode())(answer)
+
+
+def not_base64(answer: Json) -> Json:
+    """With a letter in the base64 text that does not belong there."""
+    return image_text(lambda text: "*" + text[1:])(answer)
+
+
+def code_is(code: Json) -> Change:
+    """With this ``code``."""
+    return each_object(lambda item: item | {"code": code} if "code" in item else item)
+
+
+def refused(message: str) -> Change:
+    """With the code -1, this reason, and no data."""
+    return lambda answer: {"code": -1, "message": message}
+
+
+def replaced(answer: Json) -> Change:
+    """This answer, whatever the true one was."""
+    return lambda _: answer

@@ -1,0 +1,109 @@
+"""``python -m playground.admin_screenshots``: takes the screenshots of docs/admins.md in the playground."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from playwright.async_api import Locator, expect
+
+from bot import config, logs
+from fakes.services import StandIn
+from playground.studio import Studio, open_studio
+from storage import images, ledger, submissions
+from storage import jobs as rows
+from storage.database import AsyncConnection
+from storage.records import JobStatus, SubmissionStatus
+
+if TYPE_CHECKING:
+    from playground.browser import Visitor
+
+FOLDER = Path("docs")
+DAY = 86_400_000
+CORE, BASIC, XL = "aithriving/core", "aithriving/sd-1.6", "ai-client/stable-diffusion-xl-1024-v0-9"
+ENGINES = ((CORE, 6000, True), (BASIC, 900, False), (XL, 5000, True))
+# So high that a whole report is to be seen.
+HEIGHT = 1400
+
+
+async def live_through_a_month(studio: Studio) -> None:
+    """What people did in the previous weeks."""
+    chance = random.Random(5)
+    now = studio.runtime.clock.now()
+    people = [person.id for person in studio.world.people]
+    async with studio.runtime.database.write() as tx:
+        for number in range(90):
+            at = now - int(24 * DAY * chance.random() ** 1.4)
+            await live_once(tx, studio, chance.choices(people, (5, 3, 1))[0], at, *chance.choice(ENGINES), number)
+
+
+async def live_once(
+    tx: AsyncConnection, studio: Studio, user_id: int, at: int, engine: str, price: int, exact: bool, number: int
+) -> None:
+    """One job with one request; some fail."""
+    server_id, channel_id = studio.world.server.id, studio.world.channel.id
+    job_id = await rows.add_job(
+        tx,
+        rows.NewJob(
+            user_id=user_id,
+            server_id=server_id,
+            status=JobStatus.DELIVERED,
+            options={"prompt": "a lighthouse"},
+            channel_id=channel_id,
+            file_limit=1,
+            created_at=at,
+        ),
+    )
+    provider = engine.partition("/")[0]
+    (id_,) = await submissions.add_submissions(
+        tx, job_id, [submissions.Asked(engine, provider, {})], user_id=user_id, at=at
+    )
+    await ledger.hold(tx, ledger.Hold(id_, engine, price), user_id=user_id, server_id=server_id, at=at)
+    status = SubmissionStatus.FAILED if number % 15 == 0 else SubmissionStatus.DONE
+    await submissions.move_submission(tx, id_, SubmissionStatus.QUEUED, status, at=at, why="made up")
+    if status is SubmissionStatus.FAILED:
+        await ledger.release(tx, id_, at=at, note="failed at the provider")
+        return
+    image = images.NewImage(0, f"{id_}.png", "image/png", width=1, height=1, bytes=1, seed=None, filtered=False)
+    await images.add_images(tx, id_, [image], at=at)
+    await ledger.capture(tx, id_, amount=price, exact=exact, raw_amount=price, at=at)
+
+
+async def keep(visitor: Visitor, message: Locator, name: str) -> None:
+    """Save a screenshot of a message."""
+    await visitor.settled()
+    await message.screenshot(path=FOLDER / name)
+
+
+async def take() -> None:
+    """A report, a limit, and the refusal of somebody who reached it."""
+    settings = config.load({"LOG_LEVEL": "warning"}, env_file=None)
+    logs.set_up(settings.log_level, settings.log_format, settings.reader.secrets)
+    async with open_studio(settings, StandIn(seconds=None)) as studio:
+        from playground.browser import visit
+        from playground.live_page import open_page
+
+        await live_through_a_month(studio)
+        async with open_page(studio.world, port=0) as preview, visit(preview.url, width=1000, height=HEIGHT) as visitor:
+            await visitor.become("Grace (admin)")
+            await visitor.run("usage report", {"period": "30 days"})
+            report = visitor.message("has spent").last
+            await visitor.pictures(report, 1)
+            await keep(visitor, report, "admins-report.png")
+            await visitor.run("quota set", {"credits": "25", "period": "month"})
+            await visitor.run("quota set", {"for": "server", "credits": "600"})
+            await visitor.run("quota show", {})
+            limits = visitor.message("Limits in this server").last
+            await expect(limits).to_contain_text("25 credits a month")
+            await keep(visitor, limits, "admins-quota.png")
+            await visitor.become("Ada")
+            await visitor.run("imagine", {"prompt": "a lighthouse on a cliff", "images": "4"})
+            refusal = visitor.message("resets on").last
+            await expect(refusal).to_contain_text("Manage Server")
+            await keep(visitor, refusal, "admins-refusal.png")
+
+
+if __name__ == "__main__":
+    asyncio.run(take())

@@ -1,0 +1,145 @@
+"""A person at the page: headless Chromium driven by Playwright, for tests and screenshots."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from playwright.async_api import Locator, Page, async_playwright, expect
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# As root there is no sandbox; the rest keeps it from calling anybody.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
+# How long anything may take to appear, in milliseconds. It is waited for as long only where something is broken.
+PATIENCE = 30_000
+
+
+def chromium() -> str | None:
+    """The path of the browser, or None."""
+    return next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+
+
+@asynccontextmanager
+async def visit(address: str, *, width: int = 1180, height: int = 900) -> AsyncIterator[Visitor]:
+    """Open the page in its own window. Raises LookupError if there is no Chromium."""
+    path = await asyncio.to_thread(chromium)
+    if path is None:
+        raise LookupError("there is no Chromium on this machine")
+    expect.set_options(timeout=PATIENCE)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        try:
+            page = await browser.new_page(viewport={"width": width, "height": height})
+            page.set_default_timeout(PATIENCE)
+            visitor = Visitor(page)
+            await page.goto(address)
+            await visitor.settled()
+            yield visitor
+        finally:
+            await browser.close()
+
+
+class Visitor:
+    """What a person does and sees in the page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.messages = page.locator("#channel-message-list > .channel-message")
+        self.composer = page.locator("#channel-composer-input")
+        self.status = page.locator("#action-status")
+
+    async def settled(self) -> None:
+        """Wait until the page has drawn everything."""
+        await expect(self.page.locator("#preview-app")).to_have_attribute("aria-busy", "false")
+
+    async def idle(self) -> None:
+        """Wait until the page has finished the last action; until then its status ends in "…"."""
+        await expect(self.status).not_to_have_text(re.compile("…$"))
+
+    async def become(self, name: str) -> None:
+        """Act as another person from now on."""
+        await self.page.get_by_label("Viewing as").select_option(label=name)
+        await self.idle()
+
+    async def start_command(self, name: str) -> None:
+        """Type a slash and the command's name, and pick the first suggestion."""
+        await self.composer.press_sequentially(f"/{name}")
+        await self.page.locator(".command-entry.is-active").filter(has_text=f"/{name}").click()
+
+    async def fill(self, option: str, value: str, *, offered: str | None = None) -> None:
+        """Type an option's value; with ``offered``, pick that suggestion."""
+        field = self.option(option)
+        if not await field.count():
+            await self.page.locator(".command-ghost").click()
+            await self._suggestion(option).click()
+        await field.press_sequentially(value)
+        if offered is not None:
+            await self._suggestion(offered).click()
+
+    async def send(self) -> None:
+        """Run the command that was typed."""
+        # While the page fetches suggestions it drops everything else without a word, and people press once more.
+        for _ in range(3):
+            await self.page.locator("#send-message").click()
+            await self.idle()
+            if await self.composer.is_visible():
+                break
+        await expect(self.composer).to_be_visible(timeout=PATIENCE)
+
+    async def run(self, name: str, options: Mapping[str, str]) -> None:
+        """Type a whole command and run it."""
+        await self.start_command(name)
+        for option, value in options.items():
+            await self.fill(option, value)
+        await self.send()
+
+    def option(self, name: str) -> Locator:
+        """The field of a command's option that is being typed."""
+        return self.page.locator(f'.command-option-input[data-option="{name}"]')
+
+    def offered(self, command: str) -> Locator:
+        """A command among the suggestions."""
+        return self.page.locator(".command-entry-title strong").get_by_text(f"/{command}", exact=True)
+
+    def message(self, text: str) -> Locator:
+        """The messages that contain this text."""
+        return self.messages.filter(has_text=text)
+
+    async def press(self, message: Locator, label: str) -> None:
+        """Press a message's button."""
+        await message.locator(".message-components").get_by_role("button", name=label, exact=True).click()
+
+    async def pictures(self, message: Locator, number: int) -> list[tuple[int, int]]:
+        """Wait until so many images of a message are drawn; returns their width and height in pixels."""
+        images = message.locator(".component-gallery img")
+        await expect(images).to_have_count(number)
+        sizes = []
+        for place in range(number):
+            trigger = message.locator(".component-gallery .media-lightbox-trigger").nth(place)
+            await expect(trigger).to_be_enabled(timeout=PATIENCE)
+            size: list[int] = await images.nth(place).evaluate("image => [image.naturalWidth, image.naturalHeight]")
+            sizes.append((size[0], size[1]))
+        return sizes
+
+    async def screenshot(self, path: Path) -> None:
+        """Save a screenshot."""
+        await self.settled()
+        await self.page.screenshot(path=path)
+
+    def _suggestion(self, text: str) -> Locator:
+        return self.page.locator(".command-popup .command-suggestion").filter(
+            has=self.page.locator(f".command-suggestion-label:text-is({text!r})")
+        )

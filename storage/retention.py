@@ -1,0 +1,94 @@
+"""Deletes jobs that ended long ago and erases expired tokens. The ledger keeps its entries forever."""
+
+from __future__ import annotations
+
+from sqlalchemy import Select, and_, delete, exists, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import tables
+from storage.records import UNSHOWN, JobStatus
+from storage.submissions import submissions_of
+from storage.threads import forget_titles
+
+_JOBS = tables.jobs.c
+_SUBMISSIONS = tables.submissions.c
+_IMAGES = tables.images.c
+
+_LAPSED = _JOBS.status == JobStatus.LAPSED.value
+_AT_ONCE = 200
+
+# The parts of a request that say how long such a request takes, and nothing about its content.
+_MEASURES = frozenset({"engine", "size", "images", "steps"})
+
+
+async def erase_tokens(tx: AsyncConnection, now: int) -> int:
+    """Erase the interaction tokens that have expired at `now` (Unix milliseconds); returns their number.
+
+    The token of a job that is not delivered yet stays until Discord refuses it, because the clock may be wrong.
+    """
+    over = and_(
+        _JOBS.interaction_token.is_not(None),
+        _JOBS.token_expires_at <= now,
+        _JOBS.status.not_in([status.value for status in UNSHOWN]),
+    )
+    erased = await tx.execute(update(tables.jobs).where(over).values(interaction_token=None))
+    return int(erased.rowcount)
+
+
+async def delete_jobs(tx: AsyncConnection, before: int, *, limit: int) -> int:
+    """Delete the oldest jobs, up to `limit`, that ended before `before` (Unix milliseconds); returns their number.
+
+    Their submissions, events and image records go with them. Jobs that still have files or have not been shown stay.
+    """
+    has_files = exists().where(
+        _SUBMISSIONS.job_id == _JOBS.id, _IMAGES.submission_id == _SUBMISSIONS.id, _IMAGES.file.is_not(None)
+    )
+    oldest = (
+        select(_JOBS.id)
+        .where(_JOBS.ended_at < before, _JOBS.status.not_in([status.value for status in UNSHOWN]), ~has_files)
+        .order_by(_JOBS.ended_at)
+        .limit(limit)
+    )
+    await forget_titles(tx, oldest)
+    gone = await tx.execute(delete(tables.jobs).where(_JOBS.id.in_(oldest)))
+    return int(gone.rowcount)
+
+
+async def delete_lapsed(tx: AsyncConnection, before: int, *, limit: int) -> int:
+    """Delete lapsed jobs, up to `limit`, that ended before `before` (Unix milliseconds); returns their number."""
+    return await _delete_lapsed(tx, select(_JOBS.id).where(_LAPSED, _JOBS.ended_at < before).limit(limit))
+
+
+async def delete_lapsed_of(tx: AsyncConnection, user_id: int, *, keep: int) -> int:
+    """Delete a person's lapsed jobs except the latest `keep`; returns the number deleted."""
+    latest_first = select(_JOBS.id).where(_LAPSED, _JOBS.user_id == user_id).order_by(_JOBS.id.desc())
+    return await _delete_lapsed(tx, latest_first.limit(_AT_ONCE).offset(keep))
+
+
+async def _delete_lapsed(tx: AsyncConnection, wanted: Select[tuple[int]]) -> int:
+    """Also deletes threads that were opened for these jobs and have no others."""
+    gone = [row.id for row in await tx.execute(wanted)]
+    if not gone:
+        return 0
+    others = exists().where(_JOBS.thread_id == tables.threads.c.id, _JOBS.id.not_in(gone))
+    await tx.execute(delete(tables.threads).where(tables.threads.c.titled_by.in_(gone), ~others))
+    await forget_titles(tx, gone)
+    await tx.execute(delete(tables.jobs).where(_JOBS.id.in_(gone)))
+    return len(gone)
+
+
+async def erase_request(tx: AsyncConnection, job_id: int) -> None:
+    """Erase what a person asked for in a job that they delete, in every table.
+
+    What is left says which engine made how much, when, and at what cost.
+    """
+    await tx.execute(update(tables.jobs).where(_JOBS.id == job_id).values(options={"prompt": ""}, words=""))
+    its_own = [(each.id, each.request) for each in await submissions_of(tx, job_id)]
+    for submission_id, request in its_own:
+        left = {name: value for name, value in request.items() if name in _MEASURES} | {"prompts": []}
+        blank = update(tables.submissions).where(_SUBMISSIONS.id == submission_id)
+        await tx.execute(blank.values(request=left, problems=None))
+    ids = [submission_id for submission_id, _ in its_own]
+    await tx.execute(update(tables.ledger).where(tables.ledger.c.submission_id.in_(ids)).values(note=None))
+    await tx.execute(update(tables.images).where(_IMAGES.submission_id.in_(ids)).values(seed=None))
+    await forget_titles(tx, [job_id])

@@ -1,0 +1,324 @@
+"""A database of the version before is migrated and goes on: nothing is lost or sent twice, and old buttons work."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import discord
+import pytest
+from simcord.results import ResponseMessage
+
+from fakes.services import Picture, flat
+from tests.cogs.conftest import MakeStudio, Shown, Studio, card, told
+from tests.storage.version_0008 import AI_CLIENT, Version0008
+
+WAITING = ("cancel",)
+RESULT = ("again", "edit", "details", "delete")
+PRIVATE_RESULT = (*RESULT, "share")
+IMAGE, PNG = "1-0-0.png", flat(Picture("a fox", "", "", 1, 64, 64))
+
+
+@dataclass
+class OldWorld:
+    """The studio, and what the old version left in it: messages on Discord, then rows in the database."""
+
+    studio: Studio
+    data: Path
+
+    async def message(self, job_id: int, buttons: tuple[str, ...], *, picture: bool = False) -> discord.Message:
+        """A message of the bot with the old version's buttons. The bot must be running."""
+        view = discord.ui.LayoutView(timeout=None)
+        files = []
+        if picture:
+            files.append(discord.File(io.BytesIO(PNG), f"shown-{job_id}.png"))
+            view.add_item(discord.ui.MediaGallery(discord.MediaGalleryItem(f"attachment://shown-{job_id}.png")))
+        rows = [discord.ui.Button[Any](label=name, custom_id=f"easel:{name}:{job_id}") for name in buttons]
+        if rows:
+            view.add_item(discord.ui.ActionRow(*rows))
+        view.stop()
+        channel = self.studio.runtime.client.get_partial_messageable(self.studio.channel.id)
+        with self.studio.env.time_context():
+            return await channel.send(view=view, files=files)
+
+    def database(self) -> Version0008:
+        """What the old version stored: nothing yet."""
+        studio = self.studio
+        return Version0008(
+            user_id=studio.ada.id, server_id=studio.server.id, channel_id=studio.channel.id, at=studio.clock.now()
+        )
+
+    async def go_on(self, database: Version0008) -> None:
+        """Stop the bot, put the old data in the place of its own, start it again and let it finish its work."""
+        await self.studio.parts.aclose()
+        await asyncio.to_thread(self._replace, database)
+        await self.studio.restart()
+        await self.finish()
+
+    async def finish(self) -> None:
+        """Let the image services finish what they have, and the bot what it does, until nothing is left."""
+        finishing = asyncio.create_task(self.studio.finish())
+        while not finishing.done():
+            self.studio.stand_in.finish_all()
+            await asyncio.sleep(0.01)
+        await finishing
+
+    def _replace(self, database: Version0008) -> None:
+        for file in self.data.glob("easel.db*"):
+            file.unlink()
+        database.write(self.data / "easel.db")
+        self.file.parent.mkdir(exist_ok=True)
+        self.file.write_bytes(PNG)
+
+    @property
+    def file(self) -> Path:
+        """The finished image of job 1."""
+        return self.data / "images" / IMAGE
+
+    def message_of(self, job_id: int) -> Shown:
+        """The one message that shows the result of a job."""
+        (found,) = self.messages_of(job_id)
+        return found
+
+    def messages_of(self, job_id: int) -> list[Shown]:
+        """All messages in the channel and in Ada's DMs with a Details button of this job."""
+        studio = self.studio
+        dm = studio.env.backend.get_dm_channel(studio.ada.id)
+        raw = [
+            message
+            for channel in (studio.channel.id, dm.id)
+            for message in studio.env.backend.messages.get(channel, {}).values()
+        ]
+        shown = [Shown(ResponseMessage(studio.env, message)) for message in raw]
+        return [each for each in shown if f"easel:details:{job_id}" in custom_ids(each)]
+
+    async def spent(self) -> int:
+        """What the ledger captured, in millicredits, once nothing is held any more."""
+        return await asyncio.to_thread(self._spent)
+
+    def _spent(self) -> int:
+        with closing(sqlite3.connect(self.data / "easel.db")) as connection:
+            held, captured = connection.execute(
+                "SELECT sum(amount), sum(CASE WHEN kind = 'capture' THEN amount ELSE 0 END) FROM ledger"
+            ).fetchone()
+        assert held == captured
+        return int(captured or 0)
+
+
+def custom_ids(shown: Shown) -> list[str]:
+    return [part["custom_id"] for part in shown.parts if part["type"] == 2 and "custom_id" in part]
+
+
+@pytest.fixture
+async def old(make_studio: MakeStudio, tmp_path: Path) -> OldWorld:
+    """The image services finish when the test says so."""
+    return OldWorld(await make_studio(seconds=None), tmp_path)
+
+
+async def test_what_was_never_sent_is_sent_once_and_shown(old: OldWorld) -> None:
+    waiting = await old.message(1, WAITING)
+    database = old.database()
+    database.submission(database.job("working", message_id=waiting.id), "queued")
+    await old.go_on(database)
+    assert len(old.studio.stand_in.calls_to("aithriving.core")) == 1
+    shown = old.message_of(1)
+    assert shown.raw.id == waiting.id
+    assert len(shown.images) == 1
+    assert await old.spent() == 6000
+
+
+async def test_what_was_being_rendered_is_fetched_and_not_sent_again(old: OldWorld) -> None:
+    studio = old.studio
+    result = await studio.imagine(engine=AI_CLIENT, private=True)
+    await studio.stand_in.called("ai-client.entries")
+    thread = studio.stand_in.calls_to("ai-client.entry")[0].path.split("/")[4]
+    (request,) = studio.stand_in.renderings.by_guid
+    database = old.database()
+    job = database.job("working", message_id=card(result).raw.id, token=result._interaction.token, private=True)
+    database.submission(job, "rendering", engine=AI_CLIENT, handle={"thread": thread, "request": request, "images": 1})
+    await old.go_on(database)
+    assert len(studio.stand_in.calls_to("ai-client.entry")) == 1
+    shown = old.message_of(1)
+    assert shown.private
+    assert len(shown.images) == 1
+    assert await old.spent() == 5000
+
+
+async def test_a_lost_answer_of_a_service_that_cannot_be_asked_is_free_and_not_sent_again(old: OldWorld) -> None:
+    waiting = await old.message(1, WAITING)
+    database = old.database()
+    job = database.job("working", message_id=waiting.id)
+    database.submission(job, "submitting", handle={"engine": "aithriving/core"})
+    await old.go_on(database)
+    assert old.studio.stand_in.calls_to("aithriving.core") == []
+    assert old.message_of(1).raw.id == waiting.id
+    assert await old.spent() == 0
+
+
+async def test_a_result_that_no_one_has_seen_is_shown_once(old: OldWorld) -> None:
+    waiting = await old.message(1, WAITING)
+    database = old.database()
+    database.submission(database.job("ready", message_id=waiting.id), "done", file=IMAGE)
+    await old.go_on(database)
+    shown = old.message_of(1)
+    assert shown.raw.id == waiting.id
+    assert len(shown.images) == 1
+    assert await old.spent() == 6000
+
+
+async def test_a_new_message_that_had_been_sent_is_not_sent_again(old: OldWorld) -> None:
+    """The old version recorded that it began to post; the post arrived, and then the process died."""
+    waiting = await old.message(1, WAITING)
+    posted = await old.message(1, RESULT, picture=True)
+    database = old.database()
+    note = "begun: posted as a new message, since the card was deleted"
+    job = database.job("ready", message_id=waiting.id, delivery_nonce="1-post", note=note)
+    database.submission(job, "done", file=IMAGE)
+    await old.go_on(database)
+    assert old.message_of(1).raw.id == posted.id
+    link = f"https://discord.com/channels/{old.studio.server.id}/{old.studio.channel.id}/{posted.id}"
+    assert link in str(card(await old.studio.ada.slash(old.studio.channel, "history")).raw.components)
+
+
+async def test_an_edit_that_had_arrived_is_recognised(old: OldWorld) -> None:
+    """The card shows the result, with the old version's buttons; the record of that was lost with the process."""
+    shown = await old.message(1, RESULT, picture=True)
+    database = old.database()
+    database.submission(database.job("ready", message_id=shown.id), "done", file=IMAGE)
+    old.studio.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50001)
+    await old.go_on(database)
+    assert old.message_of(1).raw.id == shown.id
+    assert "easel:show:1" not in custom_ids(card(await old.studio.ada.slash(old.studio.channel, "history")))
+
+
+async def test_what_could_not_be_shown_waits_in_the_history(old: OldWorld) -> None:
+    studio = old.studio
+    database = old.database()
+    job = database.job("kept", message_id=4711, note="kept: the card was deleted")
+    database.submission(job, "done", file=IMAGE)
+    await old.go_on(database)
+    history = card(await studio.ada.slash(studio.channel, "history"))
+    shown = told(await studio.ada.click(history.raw, custom_id="easel:show:1"))
+    assert len(shown.images) == 1
+    assert "easel:show:1" not in custom_ids(card(await studio.ada.slash(studio.channel, "history")))
+
+
+async def test_a_late_private_result_comes_as_a_direct_message_unless_these_were_turned_off(old: OldWorld) -> None:
+    for setting, messages in (("never", 0), ("late results", 1)):
+        database = old.database()
+        database.submission(database.job("ready", message_id=4711, private=True), "done", file=IMAGE)
+        database.user_settings({"messages": setting})
+        await old.go_on(database)
+        assert len(old.messages_of(1)) == messages
+
+
+async def test_a_rule_of_the_server_stays_in_force(old: OldWorld) -> None:
+    database = old.database()
+    database.server_settings({"privacy": "always private"})
+    await old.go_on(database)
+    assert card(await old.studio.imagine()).private
+
+
+@pytest.mark.parametrize("button", ["again", "edit", "details"])
+async def test_the_buttons_of_an_old_result_work(old: OldWorld, button: str) -> None:
+    shown = await old.message(1, RESULT, picture=True)
+    database = old.database()
+    job = database.job("delivered", message_id=shown.id, note="edited by the interaction's token")
+    database.submission(job, "done", file=IMAGE)
+    await old.go_on(database)
+    pressed = await old.studio.ada.click(shown, custom_id=f"easel:{button}:1")
+    await old.finish()
+    if button == "again":
+        assert len(card(pressed).images) == 1
+        assert await old.spent() == 12_000
+    elif button == "edit":
+        assert pressed.modal is not None
+        assert "a fox" in str(pressed.modal)
+    else:
+        assert "a fox" in told(pressed).text
+
+
+async def test_an_old_result_can_be_deleted(old: OldWorld) -> None:
+    shown = await old.message(1, RESULT, picture=True)
+    database = old.database()
+    job = database.job("delivered", message_id=shown.id, note="edited by the interaction's token")
+    database.submission(job, "done", file=IMAGE)
+    await old.go_on(database)
+    question = told(await old.studio.ada.click(shown, custom_id="easel:delete:1"))
+    await old.studio.ada.click(question.raw, label=question.labels[0])
+    assert old.messages_of(1) == []
+    assert not await asyncio.to_thread(old.file.exists)
+    assert await old.spent() == 6000
+
+
+async def test_an_old_proposal_can_be_confirmed(old: OldWorld) -> None:
+    proposal = await old.message(1, ("confirm", "cancel"))
+    database = old.database()
+    database.job("proposed", message_id=proposal.id, prompt="a {red, blue} car", planned=("a red car", "a blue car"))
+    await old.go_on(database)
+    assert old.studio.stand_in.calls == []
+    await old.studio.ada.click(proposal, custom_id="easel:confirm:1")
+    await old.finish()
+    assert len(old.message_of(1).images) == 2
+    assert await old.spent() == 12_000
+
+
+async def test_a_proposal_that_lapsed_stays_so(old: OldWorld) -> None:
+    proposal = await old.message(1, ("confirm", "cancel"))
+    database = old.database()
+    database.job("lapsed", message_id=proposal.id, planned=("a fox",), note="its price was not confirmed in time")
+    await old.go_on(database)
+    await old.studio.ada.click(proposal, custom_id="easel:confirm:1")
+    assert old.studio.stand_in.calls == []
+    assert await old.spent() == 0
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_a_share_that_had_begun_is_not_posted_twice(old: OldWorld, arrived: bool) -> None:
+    studio = old.studio
+    private = await old.message(1, PRIVATE_RESULT)
+    begun = await old.message(1, RESULT if arrived else (), picture=True)
+    database = old.database()
+    job = database.job(
+        "delivered",
+        message_id=private.id,
+        private=True,
+        note="edited by the interaction's token",
+        share_state="posting",
+        share_server_id=studio.server.id,
+        share_channel_id=studio.channel.id,
+        share_message_id=begun.id,
+    )
+    database.submission(job, "done", file=IMAGE)
+    await old.go_on(database)
+    pressed = await studio.ada.click(private, custom_id="easel:share:1")
+    public = [shown for shown in old.messages_of(1) if shown.raw.id != private.id and not shown.private]
+    (shared,) = public
+    assert len(shared.images) == 1
+    assert (shared.raw.id == begun.id) is arrived
+    if arrived:
+        assert str(begun.id) in told(pressed).text
+
+
+async def test_a_job_of_each_end_keeps_its_details(old: OldWorld) -> None:
+    """What failed, was cancelled or became unknown can still be looked up, and costs nothing."""
+    cards = [await old.message(number, RESULT) for number in (1, 2, 3)]
+    database = old.database()
+    for status, shown in zip(("failed", "cancelled", "unknown"), cards, strict=True):
+        job = database.job("delivered", message_id=shown.id, note="edited by the bot itself")
+        database.submission(job, status, error=f"The service said: {status} for good reason.")
+    database.job("deleted", message_id=4711, prompt="")
+    await old.go_on(database)
+    for number, shown in enumerate(cards, 1):
+        details = told(await old.studio.ada.click(shown, custom_id=f"easel:details:{number}"))
+        assert "a fox" in details.text
+    history = custom_ids(card(await old.studio.ada.slash(old.studio.channel, "history")))
+    assert {f"easel:again:{number}" for number in (1, 2, 3)} <= set(history)
+    assert not [name for name in history if name.endswith(":4")]
+    assert old.studio.stand_in.calls == []
+    assert await old.spent() == 0

@@ -1,0 +1,258 @@
+"""Small previews: made when they are looked for or when the files go, and gone with what they show."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bot.jobs import image_files as module
+from bot.jobs.image_files import BYTES_AT_MOST, SIDE_AT_MOST, Previews, small
+from bot.retention import Ages, tidy
+from storage.errors import StorageError
+from storage.images import ImageFiles
+from storage.pools import Pools
+from storage.records import StoredImage
+from tests.jobs.conftest import ADA, Workshop
+
+AGES = Ages(image_days=7, job_days=365, preview_days=90)
+
+
+def picture(path: Path, size: tuple[int, int], *, mode: str = "RGB", kind: str = "PNG", noise: bool = False) -> Path:
+    image = Image.effect_noise(size, 90).convert(mode) if noise else Image.new(mode, size, "teal")
+    image.save(path, kind)
+    return path
+
+
+def opened(data: bytes | None) -> Image.Image:
+    assert data is not None
+    image = Image.open(io.BytesIO(data))
+    assert image.format == "WEBP"
+    return image
+
+
+# --- one picture --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((1024, 1024), (320, 320)), ((1536, 640), (320, 133)), ((640, 1536), (133, 320))]
+)
+def test_the_longer_side_is_bounded(tmp_path: Path, size: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert opened(small(picture(tmp_path / "x.png", size))).size == expected
+
+
+def test_a_small_picture_stays_as_large_as_it_is(tmp_path: Path) -> None:
+    assert opened(small(picture(tmp_path / "x.png", (64, 32)))).size == (64, 32)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_even_noise_becomes_few_bytes(tmp_path: Path, kind: str) -> None:
+    data = small(picture(tmp_path / "x", (1024, 1024), kind=kind, noise=True))
+    assert max(opened(data).size) == SIDE_AT_MOST
+    assert len(data or b"") <= BYTES_AT_MOST
+
+
+def test_what_can_be_seen_through_stays_so(tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    Image.new("RGBA", (600, 600), (0, 128, 128, 40)).save(path)
+    assert opened(small(path)).mode == "RGBA"
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture_has_none(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "x.png"
+    path.write_bytes(data)
+    assert small(path) is None
+
+
+@pytest.fixture
+async def previews(workshop: Workshop) -> Previews:
+    """Those of a workshop whose provider makes pictures that can be decoded."""
+    await workshop.files.prepare()
+    made = Previews(workshop.database, workshop.files)
+    real_keep = workshop.files.keep
+
+    async def keep(aside: Path, name: str) -> Path:
+        if name.endswith(".png"):
+            await asyncio.to_thread(picture, aside, (512, 512))
+        return await real_keep(aside, name)
+
+    workshop.files.keep = keep  # type: ignore[method-assign]  # what the provider sends is no real picture
+    return made
+
+
+async def images(workshop: Workshop, job_id: int) -> tuple[StoredImage, ...]:
+    return (await workshop.view(job_id)).images
+
+
+async def tidied(workshop: Workshop, previews: Previews, ages: Ages, *, after_days: float = 0) -> None:
+    workshop.clock.advance(after_days * 86_400)
+    await tidy(workshop.database, workshop.files, previews, workshop.clock, ages)
+
+
+# --- when they are made -------------------------------------------------------------------------------------------
+
+
+async def test_a_finished_job_has_none_until_somebody_looks(workshop: Workshop, previews: Previews) -> None:
+    job_id = await workshop.imagine(images=2)
+    await workshop.finish()
+    before = await images(workshop, job_id)
+    assert [image.preview for image in before] == [None, None]
+    for image in before:
+        assert max(opened(await previews.of(image)).size) == SIDE_AT_MOST
+    assert [image.preview for image in await images(workshop, job_id)] == [
+        f"{job_id}-0-0-small.webp",
+        f"{job_id}-0-1-small.webp",
+    ]
+
+
+async def test_what_nobody_looked_at_gets_its_preview_before_the_file_goes(
+    workshop: Workshop, previews: Previews
+) -> None:
+    job_id = await workshop.imagine(images=2)
+    await workshop.finish()
+    await tidied(workshop, previews, AGES, after_days=6)
+    assert [image.preview for image in await images(workshop, job_id)] == [None, None], "its file is still there"
+    await tidied(workshop, previews, AGES, after_days=2)
+    for image in await images(workshop, job_id):
+        assert image.file is None
+        assert max(opened(await previews.of(image)).size) == SIDE_AT_MOST
+
+
+async def test_one_that_cannot_be_made_keeps_no_other_from_being_made(
+    workshop: Workshop, previews: Previews, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id = await workshop.imagine(images=3)
+    await workshop.finish()
+
+    def fail(file: Path) -> bytes | None:
+        if file.name.endswith("0-1.png"):
+            raise MemoryError
+        return small(file)
+
+    monkeypatch.setattr(module, "small", fail)
+    await tidied(workshop, previews, AGES, after_days=8)
+    made = await images(workshop, job_id)
+    assert [image.preview is not None for image in made] == [True, False, True]
+    assert all(image.file is None for image in made)
+    assert "preview.not_made" in caplog.text
+
+
+async def test_a_full_disk_gets_its_room_all_the_same(
+    workshop: Workshop, previews: Previews, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id = await workshop.imagine()
+    await workshop.finish()
+
+    def full(aside: Path, data: bytes) -> None:
+        raise StorageError("The disk is full.")
+
+    monkeypatch.setattr(module, "_write", full)
+    await tidied(workshop, previews, AGES, after_days=8)
+    (image,) = await images(workshop, job_id)
+    assert image.file is image.preview is None
+    assert "The disk is full." in caplog.text
+
+
+@pytest.mark.parametrize("error", [StorageError("The disk is full."), MemoryError(), ZeroDivisionError("a bug")])
+async def test_who_looks_gets_it_later_when_it_could_not_be_made(
+    workshop: Workshop,
+    previews: Previews,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    def fail(aside: Path, data: bytes) -> None:
+        raise error
+
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    (image,) = await images(workshop, job_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_write", fail)
+        assert await previews.of(image) is None
+    assert "preview.not_made" in caplog.text
+    assert await previews.of(image) is not None
+
+
+async def test_a_picture_that_cannot_be_decoded_has_none(
+    workshop: Workshop, previews: Previews, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    (image,) = await images(workshop, job_id)
+    await asyncio.to_thread(workshop.files.path(image.file or "").write_bytes, b"no picture")
+    assert await previews.of(image) is None
+    assert "preview.undecodable" in caplog.text
+
+
+async def test_two_who_look_at_once_make_one_file(workshop: Workshop, previews: Previews) -> None:
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    (image,) = await images(workshop, job_id)
+    first, second = await asyncio.gather(previews.of(image), previews.of(image))
+    assert first == second is not None
+    folder = workshop.files.path("x").parent
+    names = await asyncio.to_thread(lambda: sorted(path.name for path in folder.iterdir()))
+    assert names == [f"{job_id}-0-0-small.webp", f"{job_id}-0-0.png"]
+
+
+# --- gone with what they show -------------------------------------------------------------------------------------
+
+
+async def test_nothing_stays_of_what_was_deleted_meanwhile(
+    workshop: Workshop, previews: Previews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    (image,) = await images(workshop, job_id)
+    keep = workshop.files.keep
+
+    async def too_late(aside: Path, name: str) -> Path:
+        await workshop.results.delete(ADA, job_id)
+        return await keep(aside, name)
+
+    monkeypatch.setattr(workshop.files, "keep", too_late)
+    await previews.of(image)
+    folder = workshop.files.path("x").parent
+    assert await asyncio.to_thread(lambda: list(folder.iterdir())) == []
+
+
+async def test_delete_takes_the_preview_too(workshop: Workshop, previews: Previews) -> None:
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert await previews.of((await images(workshop, job_id))[0]) is not None
+    await workshop.results.delete(ADA, job_id)
+    folder = workshop.files.path("x").parent
+    assert await asyncio.to_thread(lambda: list(folder.iterdir())) == []
+
+
+async def test_a_preview_outlives_its_file_and_goes_by_its_own_age(workshop: Workshop, previews: Previews) -> None:
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    await tidied(workshop, previews, AGES, after_days=8)
+    (image,) = await images(workshop, job_id)
+    assert image.file is None
+    assert await previews.of(image) is not None
+    await tidied(workshop, previews, AGES, after_days=83)
+    (image,) = await images(workshop, job_id)
+    assert image.preview is None
+    assert await previews.of(image) is None
+    folder = workshop.files.path("x").parent
+    assert await asyncio.to_thread(lambda: list(folder.iterdir())) == []
+
+
+async def test_a_preview_is_not_forgotten_before_its_file(workshop: Workshop, previews: Previews) -> None:
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    await previews.of((await images(workshop, job_id))[0])
+    await tidied(workshop, previews, Ages(image_days=7, job_days=365, preview_days=1), after_days=5)
+    (image,) = await images(workshop, job_id)
+    assert image.preview is not None
+
+
+def test_the_files_of_previews_have_names_that_the_folder_takes(pools: Pools) -> None:
+    assert ImageFiles(Path("/x"), pools).path("1-0-0-small.webp").name == "1-0-0-small.webp"

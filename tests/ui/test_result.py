@@ -1,0 +1,395 @@
+"""A card is edited when it has something new to say; a result finds a way, and is shown once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import discord
+import pytest
+
+from bot.errors import Undelivered
+from bot.jobs.worker import Worker
+from bot.providers.errors import Refused
+from bot.ui.cards.delivery_text import NO_LONGER_STORED, TOO_LARGE_HERE
+from bot.ui.delivery.result import LATE
+from storage import submissions
+from storage.records import DeliveryMethod, DeliveryReason, JobStatus
+from tests.doubles.texts import shows
+from tests.ui.conftest import ADA, Post, message, refused, ways, worked
+
+PRIVATE: dict[str, Any] = {"private": True}
+
+
+# --- the result ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_result_is_an_edit_of_the_card(post: Post) -> None:
+    job_id = await post.ready(images=2)
+    await post.delivery.deliver(job_id)
+    (sent,) = post.discord.taken
+    assert sent.way == "token"
+    assert [upload.name for upload in sent.uploads] == [f"a-lighthouse-{job_id}-1.png", f"a-lighthouse-{job_id}-2.png"]
+    assert all(f"attachment://{upload.name}" in sent.says for upload in sent.uploads)
+    job = await post.job(job_id)
+    assert (job.status, job.interaction_token) == (JobStatus.DELIVERED, None)
+    assert (job.delivered_by, job.delivery_reasons, job.attempting) == (DeliveryMethod.TOKEN, (), None)
+
+
+async def test_a_result_is_shown_once(post: Post) -> None:
+    job_id = await post.ready()
+    await asyncio.gather(*(post.delivery.deliver(job_id) for _ in range(5)))
+    assert ways(post) == ["token"]
+
+
+async def test_a_failure_is_delivered_like_a_result(post: Post) -> None:
+    post.provider.enqueue("submit", Refused(said="The words were refused."))
+    job_id = await post.ready()
+    await post.delivery.deliver(job_id)
+    (sent,) = post.discord.taken
+    assert not sent.uploads
+    assert "The words were refused." in sent.says
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+
+
+PUBLIC_WAYS = [
+    # What Discord answers, way by way; which ways are tried; whether it is shown in the end.
+    ({"token": refused(401, 50027)}, ["token", "bot"], True),
+    ({"token": refused(404, 10015)}, ["token", "bot"], True),
+    ({"token": refused(404, 10008)}, ["token"], False),
+    ({"token": refused(401, 50027), "bot": refused(404, 10008)}, ["token", "bot"], False),
+    ({"token": refused(401, 50027), "bot": refused(404, 10003)}, ["token", "bot", "dm"], True),
+    ({"token": refused(401, 50027), "bot": refused(403, 50001)}, ["token", "bot", "dm"], True),
+    # What has a message of its own is told in the card too, which still waits.
+    ({"token": refused(401, 50027), "bot": refused(403, 50005)}, ["token", "bot", "post", "bot"], True),
+    (
+        {"token": refused(401, 50027), "bot": refused(403, 50005), "post": refused(403, 50013)},
+        ["token", "bot", "post", "dm", "bot"],
+        True,
+    ),
+    (
+        {"token": refused(401, 50027), "bot": refused(403, 50001), "dm": refused(403, 50007)},
+        ["token", "bot", "dm"],
+        False,
+    ),
+]
+
+
+@pytest.mark.parametrize(("answers", "tried", "shown"), PUBLIC_WAYS)
+async def test_a_public_result_tries_its_methods_in_order(
+    post: Post, answers: dict[str, discord.HTTPException], tried: list[str], shown: bool
+) -> None:
+    for way, answer in answers.items():
+        post.discord.enqueue(way, answer)
+    job_id = await post.ready()
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == tried
+    assert len([sent for sent in post.discord.taken if sent.uploads]) == int(shown)
+    job = await post.job(job_id)
+    assert job.status is (JobStatus.DELIVERED if shown else JobStatus.UNDELIVERED)
+    assert (job.delivered_by is not None) == shown
+    assert len(job.delivery_reasons) == len(answers)
+
+
+@pytest.mark.parametrize(
+    ("answers", "tried", "shown"),
+    [
+        ({"token": refused(401, 50027)}, ["token", "dm"], True),
+        ({"token": refused(404, 10008)}, ["token"], False),
+        ({"token": refused(401, 50027), "dm": refused(403, 50007)}, ["token", "dm"], False),
+        ({"token": refused(403, 50013)}, ["token", "dm", "token"], True),
+    ],
+)
+async def test_a_private_result_never_goes_to_a_channel(
+    post: Post, answers: dict[str, discord.HTTPException], tried: list[str], shown: bool
+) -> None:
+    for way, answer in answers.items():
+        post.discord.enqueue(way, answer)
+    job_id = await post.ready(**PRIVATE)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == tried
+    assert len([sent for sent in post.discord.taken if sent.uploads]) == int(shown)
+    assert (await post.job(job_id)).status is (JobStatus.DELIVERED if shown else JobStatus.UNDELIVERED)
+
+
+async def test_a_token_that_discord_has_refused_is_not_tried_again(post: Post) -> None:
+    job_id = await post.ready(seconds=0)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["bot"]
+    job = await post.job(job_id)
+    assert job.delivered_by is DeliveryMethod.BOT_EDIT
+    assert job.delivery_reasons == (DeliveryReason.TOKEN_EXPIRED,)
+
+
+async def test_a_clock_that_is_ahead_ends_no_token(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token was good for 15 minutes by the time that Discord has, and the machine's is 16 minutes ahead."""
+    job_id = await post.ready(**PRIVATE)
+    monkeypatch.setattr(post.clock, "now", lambda: round(post.clock.milliseconds) + 16 * 60_000)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["token"]
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+
+
+async def test_a_refused_token_is_not_tried_again_when_the_delivery_is(post: Post) -> None:
+    post.discord.enqueue("token", refused(401, 50027))
+    post.discord.enqueue("dm", OSError("no network"))
+    job_id = await post.ready(**PRIVATE)
+    with pytest.raises(Undelivered):
+        await post.delivery.deliver(job_id)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["token", "dm", "look", "dm"]
+
+
+@pytest.mark.parametrize("jump", [-3600, 3600])
+async def test_a_fresh_token_is_offered_by_the_clock_that_never_jumps(
+    post: Post, monkeypatch: pytest.MonkeyPatch, jump: int
+) -> None:
+    post.run()
+    job_id = await post.imagine(**PRIVATE)
+    await post.delivery.show(job_id)
+    monkeypatch.setattr(post.clock, "now", lambda: round(post.clock.milliseconds) + jump * 1000)
+    await post.delivery.show(job_id)
+    assert "refresh" not in post.discord.taken[-1].says
+    while "refresh" not in post.discord.taken[-1].says:
+        await asyncio.sleep(0.001)
+    # The reminder came 13 minutes after the interaction, whatever time of day the machine says it is.
+    assert 780 <= post.clock.monotonic() - 1_790_000_000 < 790
+
+
+async def test_where_the_bot_is_only_user_installed_only_the_author_can_be_told(post: Post) -> None:
+    guest = type(ADA)(**{**{name: getattr(ADA, name) for name in ADA.__slots__}, "bot_present": False})
+    job_id = await post.ready(guest, seconds=0)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["dm"]
+    assert f"<#{guest.channel_id}>" in post.discord.taken[0].says
+
+
+async def test_a_new_message_mentions_its_author_and_is_remembered(post: Post) -> None:
+    post.discord.enqueue("bot", refused(403, 50005))
+    job_id = await post.ready(seconds=0)
+    await post.delivery.deliver(job_id)
+    assert shows(post.discord.taken[0].says, LATE(user=1))
+    job = await post.job(job_id)
+    assert (job.message_id, job.delivered_by) == (2000, DeliveryMethod.NEW_MESSAGE)
+
+
+async def test_a_message_that_may_have_been_posted_is_looked_for_first(post: Post) -> None:
+    """Discord answered with a fault after it had posted: what is there is not posted again."""
+    post.discord.enqueue("bot", refused(403, 50005), refused(403, 50005))
+    post.discord.enqueue("post", refused(502))
+    job_id = await post.ready(seconds=0)
+    with pytest.raises(Undelivered):
+        await post.delivery.deliver(job_id)
+    assert (await post.job(job_id)).status is JobStatus.READY
+    post.discord.there = message(2222, 100)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["bot", "post", "look", "bot"]
+    job = await post.job(job_id)
+    assert (job.status, job.message_id) == (JobStatus.DELIVERED, 2222)
+
+
+async def test_a_message_that_is_not_found_is_sent_again(post: Post) -> None:
+    post.discord.enqueue("bot", refused(403, 50005), refused(403, 50005))
+    post.discord.enqueue("post", refused(502))
+    job_id = await post.ready(seconds=0)
+    with pytest.raises(Undelivered):
+        await post.delivery.deliver(job_id)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["bot", "post", "look", "bot", "post", "bot"]
+
+
+async def test_where_the_place_is_gone_by_now_there_is_nothing_to_find(post: Post) -> None:
+    post.discord.enqueue("bot", refused(403, 50005), refused(404, 10003))
+    post.discord.enqueue("post", refused(502))
+    post.discord.enqueue("look", refused(404, 10003))
+    job_id = await post.ready(seconds=0)
+    with pytest.raises(Undelivered):
+        await post.delivery.deliver(job_id)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["bot", "post", "look", "bot", "dm"]
+
+
+async def test_a_way_that_opens_again_meanwhile_does_not_show_it_twice(post: Post) -> None:
+    post.discord.enqueue("bot", refused(403, 50001))
+    post.discord.enqueue("dm", OSError("no network"))
+    job_id = await post.ready(seconds=0)
+    with pytest.raises(Undelivered):
+        await post.delivery.deliver(job_id)
+    post.discord.there = message(3333, 300)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["bot", "dm", "look", "bot"]
+    job = await post.job(job_id)
+    assert job.delivered_by is DeliveryMethod.DIRECT_MESSAGE
+    assert job.delivery_reasons == (DeliveryReason.TOKEN_EXPIRED, DeliveryReason.NOT_ALLOWED)
+
+
+async def test_what_cannot_be_looked_for_is_kept_rather_than_shown_twice(post: Post) -> None:
+    post.discord.enqueue("bot", refused(403, 50005), refused(403, 50005))
+    post.discord.enqueue("post", refused(502))
+    post.discord.enqueue("look", refused(403, 50001))
+    job_id = await post.ready(seconds=0)
+    with pytest.raises(Undelivered):
+        await post.delivery.deliver(job_id)
+    await post.delivery.deliver(job_id)
+    assert (await post.job(job_id)).status is JobStatus.UNDELIVERED
+    assert ways(post) == []
+
+
+async def test_what_may_pass_is_tried_again_by_the_same_way(post: Post) -> None:
+    post.discord.enqueue("token", refused(500), refused(429), OSError("no network"))
+    job_id = await post.ready()
+    post.worker.wake(ready=job_id)
+    await post.worker.idle()
+    assert post.discord.tried == ["token"] * 4
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+
+
+async def test_what_discord_finds_too_large_is_made_smaller_once(post: Post) -> None:
+    post.discord.enqueue("token", refused(413))
+    job_id = await post.ready()
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["token", "token"]
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+
+
+async def test_what_stays_too_large_is_said_and_kept(post: Post) -> None:
+    post.discord.enqueue("token", refused(413), refused(400, 40005))
+    job_id = await post.ready()
+    await post.delivery.deliver(job_id)
+    (sent,) = post.discord.taken
+    assert not sent.uploads
+    assert shows(sent.says, TOO_LARGE_HERE(count=1))
+    job = await post.job(job_id)
+    assert f"<t:{post.jobs.kept_until(job) // 1000}:D>" in sent.says
+    assert (job.status, job.delivered_by) == (JobStatus.UNDELIVERED, DeliveryMethod.TOKEN)
+
+
+# --- a card that takes words, but no pictures -----------------------------------------------------------------------
+
+NO_PICTURES = [(403, 400001), (403, 50013), (400, 20009), (400, 50035)]
+ROW = re.compile(r"easel:([a-z-]+):")
+
+
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize(("status", "code"), NO_PICTURES)
+async def test_a_card_that_takes_no_pictures_says_where_they_are(
+    post: Post, status: int, code: int, private: bool
+) -> None:
+    for way in ("token", "bot", "post"):
+        post.discord.enqueue(way, refused(status, code))
+    job_id = await post.ready(private=private)
+    await post.delivery.deliver(job_id)
+    shown, told = post.discord.taken
+    assert (shown.way, bool(shown.uploads)) == ("dm", True)
+    assert (told.way, bool(told.uploads)) == ("token", False)
+    assert "https://discord.com/channels/@me/300/3000" in told.says
+    assert ROW.findall(told.says) == ["again", "edit", "delete"]
+    job = await post.job(job_id)
+    assert (job.status, job.message_id) == (JobStatus.DELIVERED, 3000)
+
+
+@pytest.mark.parametrize(("status", "code"), NO_PICTURES)
+async def test_a_card_that_takes_no_pictures_offers_what_is_kept(post: Post, status: int, code: int) -> None:
+    for way in ("token", "bot", "post"):
+        post.discord.enqueue(way, refused(status, code))
+    post.discord.enqueue("dm", refused(403, 50007))
+    job_id = await post.ready()
+    await post.delivery.deliver(job_id)
+    (told,) = post.discord.taken
+    assert ROW.findall(told.says) == ["show", "again", "edit", "delete"]
+    assert (await post.job(job_id)).status is JobStatus.UNDELIVERED
+
+
+async def test_a_card_whose_token_is_over_is_told_by_the_bot(post: Post) -> None:
+    post.discord.enqueue("token", refused(401, 50027))
+    post.discord.enqueue("bot", refused(403, 400001))
+    job_id = await post.ready()
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["token", "bot", "dm", "bot"]
+
+
+async def test_a_card_that_could_not_be_told_is_told_by_the_next_try(post: Post) -> None:
+    """Otherwise a crash in between would leave it waiting for ever."""
+    post.discord.enqueue("token", refused(403, 400001), refused(500))
+    job_id = await post.ready()
+    with pytest.raises(Undelivered):
+        await post.delivery.deliver(job_id)
+    assert (await post.job(job_id)).status is JobStatus.READY
+    post.discord.there = message(3000, 300)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["token", "dm", "token", "look", "token"]
+    assert [sent.way for sent in post.discord.taken] == ["dm", "token"], "the pictures were sent once"
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+
+
+async def test_a_card_that_may_show_the_pictures_is_not_overwritten(post: Post) -> None:
+    post.discord.unclear = True
+    post.discord.enqueue("token", refused(403, 400001))
+    job_id = await post.ready(**PRIVATE)
+    await post.delivery.deliver(job_id)
+    assert post.discord.tried == ["token"]
+    assert (await post.job(job_id)).status is JobStatus.UNDELIVERED
+
+
+async def test_an_image_whose_file_is_gone_is_named(post: Post) -> None:
+    job_id = await post.ready(images=2)
+    view = await post.jobs.view(job_id)
+    assert view.images[0].file is not None
+    await post.files.remove(view.images[0].file)
+    await post.delivery.deliver(job_id)
+    (sent,) = post.discord.taken
+    assert len(sent.uploads) == 1
+    assert shows(sent.says, NO_LONGER_STORED(count=1))
+    assert "(image 2 of 2)" in json.loads(sent.says)[0]["components"][1]["items"][0]["description"]
+
+
+# --- a job that is asked for again after it was shown -----------------------------------------------------------------
+
+
+async def shown_as_lost(post: Post, **options: Any) -> int:
+    """A job whose picture could not be fetched, as its author was told a while ago; it is asked for again."""
+    post.provider.enqueue("fetch", Refused(said="Not from there.", setting="IMAGE_HOSTS"))
+    job_id = await post.ready(**options)
+    await post.delivery.deliver(job_id)
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+    post.discord.taken.clear()
+    post.clock.advance(86_400)
+    await post.worker.stop(0)
+    async with post.database.write() as tx:
+        await submissions.reopen(tx, ["scripted"], at=post.clock.now())
+    post.worker = Worker(
+        jobs=post.jobs,
+        files=post.files,
+        clock=post.clock,
+        changed=post.delivery.changed,
+        deliver=post.delivery.deliver,
+    )
+    return job_id
+
+
+@pytest.mark.parametrize(("options", "expected"), [({}, ["bot", "dm"]), (PRIVATE, ["dm"])], ids=["public", "private"])
+async def test_its_pictures_are_shown_by_the_usual_ways_and_told_of(
+    post: Post, options: dict[str, Any], expected: list[str]
+) -> None:
+    job_id = await shown_as_lost(post, **options)
+    await worked(post)
+    assert ways(post) == expected
+    assert post.discord.taken[0].uploads
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+
+
+@pytest.mark.parametrize(("options", "expected"), [({}, ["bot"]), (PRIVATE, [])], ids=["public", "private"])
+async def test_where_nothing_new_came_nobody_is_told_twice(
+    post: Post, options: dict[str, Any], expected: list[str]
+) -> None:
+    job_id = await shown_as_lost(post, **options)
+    before = await post.job(job_id)
+    post.provider.enqueue("fetch", Refused(said="Not from there.", setting="IMAGE_HOSTS"))
+    await worked(post)
+    assert ways(post) == expected
+    job = await post.job(job_id)
+    assert job.status is JobStatus.DELIVERED
+    if options:
+        assert (job.delivered_by, job.delivery_reasons) == (before.delivered_by, before.delivery_reasons)

@@ -1,0 +1,89 @@
+"""Everything that can be typed and pressed: each command with its options, and the buttons of all lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord as library
+
+from fakes.discord.constants import Answer
+from fakes.discord.handle import Handle
+from fakes.discord.model import Message
+from fakes.discord.people import Person
+from fakes.discord.seen import Seen
+from tests.wire.house import CORE, House
+
+JOB, THREAD = 1, 1
+TYPED: dict[str, list[dict[str, Any]]] = {
+    "imagine": [{"prompt": "a fox"}, {"prompt": "a fox --sed 7"}, {"prompt": "a {red, blue} fox", "private": True}],
+    "compare": [{"prompt": "a fox"}],
+    "engines": [{}, {"engine": CORE}],
+    "help": [{}, {"about": "images"}],
+    "history": [{}, {"search": "fox", "thread": "1"}],
+    "credits": [{}],
+    "thread new": [{}, {"title": "foxes"}],
+    "thread list": [{}],
+    "thread use": [{"thread": "1"}],
+    "thread show": [{}, {"thread": "1"}],
+    "thread rename": [{"title": "hens", "thread": "1"}],
+    "thread delete": [{"thread": "1"}],
+    "settings show": [{}],
+    "settings set": [{"images": 2}, {"engine": "nobody"}],
+    "settings reset": [{}],
+    "privacy export": [{}],
+    "privacy delete": [{}],
+    "usage report": [{}],
+    "usage user": [{"user": None}],
+    "usage export": [{}],
+    "usage jobs": [{}, {"cancel": JOB}],
+    "quota set": [{"credits": 5.0}, {"period": "day"}],
+    "quota grant": [{"user": None, "credits": 5.0}],
+    "quota clear": [{"for": "everybody"}],
+    "quota show": [{}, {"user": None}],
+    "server set": [{"refused_words": "ugly"}, {"channels": "#nowhere"}],
+    "server show": [{}],
+    "server log": [{}],
+}
+"""The options of each command; several where they take different ways to the database. None is a person."""
+MENUS = {"Use this prompt", "Details"}
+"""The commands in the menu of a message."""
+PAGES = {
+    "threads": "page:threads:1",
+    "gallery": f"page:gallery:1:{THREAD}",
+    "delete": f"page:delete:1:{THREAD}",
+    "use": f"page:use:1:{THREAD}",
+    "history": "page:history:1:::",
+    "usage": "page:usage:1:user:0:today",
+    "usageby": "page:usageby:1:user:0:today",
+    "drop": f"page:drop:1:0:{JOB}",
+    "engines": "page:engines:1",
+}
+"""The custom id of a button of each list."""
+
+
+async def result_of(home: House, person: Person) -> Message:
+    """The card of a finished job."""
+    await home.begun(person)
+    await home.done()
+    return home.only.message
+
+
+async def stand(home: House, *custom_ids: str) -> list[Message]:
+    """Messages of the bot's with buttons of these ids."""
+    made = []
+    for custom_id in custom_ids:
+        view = library.ui.LayoutView(timeout=None)
+        view.add_item(library.ui.ActionRow(library.ui.Button[Any](label="Press", custom_id=custom_id)))
+        view.stop()
+        sent = await home.runtime.client.get_partial_messageable(home.channel.id).send(view=view)
+        made.append(home.channel.messages[sent.id])
+    return made
+
+
+async def filled(handle: Handle) -> Seen | None:
+    """What was promised comes once the database answers; None if the answer is no message."""
+    if await handle.acknowledged() in {Answer.MODAL, Answer.DEFERRED_UPDATE, Answer.CHOICES}:
+        return None
+    said = await handle.answered()
+    assert "went wrong" not in said.text, handle.what
+    return said

@@ -1,0 +1,73 @@
+"""In a language a third longer than English, all that can be typed and pressed is still within Discord's limits.
+
+The loopback Discord holds each message, form and list of choices against those limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bot.ui.buttons import ACTIONS
+from bot.ui.cards.help import SUBJECTS
+from fakes.discord.components import Component, walk
+from fakes.discord.constants import Answer
+from fakes.discord.people import Person
+from fakes.discord.seen import Seen
+from tests.doubles.texts import MARK
+from tests.wire.everything import JOB, MENUS, PAGES, TYPED, filled, result_of, stand
+from tests.wire.house import House
+
+pytestmark = pytest.mark.usefixtures("made_up_language")
+
+STILL_ENGLISH = ("engines", "credits", "usage", "quota", "server")
+"""The first words of commands whose cards are not all texts yet."""
+
+
+@pytest.fixture
+async def home(made_up_language: None, home: House) -> House:
+    return home
+
+
+def said(seen: Seen) -> Iterator[str]:
+    """The labels of all buttons, and all texts but the heading of a job, which is its prompt and its engine."""
+    for component in walk(seen.message.history[-1].components):
+        if component["type"] == Component.BUTTON:
+            yield component["label"]
+        elif component["type"] == Component.TEXT and "Stable Image Core" not in component["content"]:
+            yield component["content"]
+
+
+async def test_every_command(home: House, admin: Person) -> None:
+    await result_of(home, admin)
+    typed = TYPED | {"help": [{}, *({"about": subject} for subject in SUBJECTS)]}
+    # What deletes comes last, so that the other commands find something to show.
+    for name in sorted(typed, key=lambda name: "delete" in name):
+        for options in typed[name]:
+            values = {option: admin if value is None else value for option, value in options.items()}
+            seen = await filled(await admin.slash(home.channel, name, **values))
+            if not name.startswith(STILL_ENGLISH) and seen is not None:
+                assert [words for words in said(seen) if MARK not in words] == [], f"/{name} has words in English"
+    await home.done()
+
+
+async def test_every_button(home: House, admin: Person) -> None:
+    result = await result_of(home, admin)
+    for name in sorted(MENUS):
+        await filled(await admin.context(result, name))
+    buttons = [f"easel:{action}:{JOB}" for action in sorted(ACTIONS, key=lambda name: "delete" in name)]
+    for message in await stand(home, *PAGES.values(), *buttons):
+        await filled(await admin.press(message, "Press"))
+    home.services.finish_all()
+    await home.runtime.worker.idle()
+
+
+async def test_a_form_that_is_refused(home: House, admin: Person) -> None:
+    await result_of(home, admin)
+    (message,) = await stand(home, f"easel:edit:{JOB}")
+    opened = await admin.press(message, "Press")
+    assert await opened.acknowledged() is Answer.MODAL
+    await opened.modal()
+    sent = await admin.submit(opened, Prompt="a fox --nonsense")
+    await filled(sent)
