@@ -97,8 +97,8 @@ async def sync(settings: Settings, arguments: argparse.Namespace) -> int:
     from bot.app import assembled, logged_in
     from bot.ui.sync import TROUBLES
 
-    async with _demo(settings) as painted, assembled(painted, alone=False) as runtime, logged_in(runtime) as client:
-        synced = await client.commands_in_step.sync(force=True)
+    async with _demo(settings) as painted, assembled(painted, alone=False) as runtime, logged_in(runtime):
+        synced = await runtime.commands.sync(force=True)
     if synced.done:
         print(t("Registered the commands: {places}.", places=synced.done))
     for scope, trouble in synced.troubles.items():

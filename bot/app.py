@@ -1,20 +1,39 @@
-"""Puts the parts of the bot together in the order in which they need each other, runs them, and stops them."""
+"""What a running bot is made of: puts the parts together in the order in which they need each other, and runs them.
+
+This is the one place that knows all parts. Each of them is handed what it needs.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import aiohttp
 import discord
 import structlog
 import yarl
+from discord.ext.commands import Cog
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+import cogs.buttons
+import cogs.compare
+import cogs.credits
+import cogs.engines
+import cogs.help
+import cogs.history
+import cogs.imagine
+import cogs.privacy
+import cogs.quota
+import cogs.results
+import cogs.server
+import cogs.settings
+import cogs.threads
+import cogs.usage
 from bot.clock import Clock, SystemClock, Witness
 from bot.config import BACKUPS, DISCORD_API, Settings
 from bot.errors import SettingsError, UserError
@@ -31,15 +50,28 @@ from bot.jobs.worker import Worker
 from bot.people.privacy import Privacy
 from bot.people.threads import Threads
 from bot.people.user_settings import UserSettingsStore
+from bot.providers.answers import http_date
 from bot.providers.base import Provider, WrongSetting
 from bot.providers.registry import configure
 from bot.retention import Ages, keep_tidy
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
+from bot.text import message
+from bot.ui.admin import ReportPages
+from bot.ui.autocomplete import Suggestions
+from bot.ui.buttons import JobButtons
 from bot.ui.charts import Charts
 from bot.ui.client import Easel
+from bot.ui.delivery.messages import tries_of_requests
 from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
+from bot.ui.delivery.undelivered import UndeliveredResults
+from bot.ui.forms import EditForms
+from bot.ui.job_starter import AckFirst, JobStarter
+from bot.ui.list_buttons import ListPages
+from bot.ui.sync import CommandSync
+from bot.ui.tree import Tree
+from bot.ui.visible_channels import place_of
 from bot.unreachable import unreachable
 from storage.database import Database, InstanceLock, migrate
 from storage.images import ImageFiles
@@ -52,6 +84,10 @@ log = structlog.get_logger(__name__)
 GRACE_SECONDS = 130.0
 """How long a stop waits for paid requests that are under way: longer than a provider's own time-out."""
 
+NO_PROVIDER = message(
+    "app.no_provider",
+    "No image service is set up. Set AI_CLIENT_TOKEN or AITHRIVING_KEY, or DEMO_PROVIDER=1 for painted images.",
+)
 NOT_KNOWN = "DISCORD_TOKEN is not one that Discord knows: copy it once more."
 _INTENTS = (
     "Discord refuses the intents that the bot asks for: Easel needs none that are privileged. Update the program."
@@ -62,10 +98,11 @@ _LEFT_BY_DISCORD = {4004: NOT_KNOWN, 4013: _INTENTS, 4014: _INTENTS}
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The parts of one running bot that others have to reach."""
+    """The parts of one running bot."""
 
     settings: Settings
     clock: Clock
+    witness: Witness
     providers: dict[str, Provider]
     database: Database
     files: ImageFiles
@@ -73,23 +110,30 @@ class Runtime:
     jobs: JobStore
     worker: Worker
     actions: JobService
-    delivery: JobCards
+    results: Results
+    personal: UserSettingsStore
+    threads: Threads
+    privacy: Privacy
+    servers: Servers
+    reports: Reports
+    charts: Charts
+    cards: JobCards
     client: Easel
-    witness: Witness
+    commands: CommandSync
 
     @asynccontextmanager
     async def working(self, grace: float = GRACE_SECONDS) -> AsyncIterator[None]:
-        """Take up what is unfinished and work; at the end wait ``grace`` seconds at most for what was paid for."""
+        """Take up unfinished jobs and work; at the end wait ``grace`` seconds at most for paid requests."""
         ages = _ages(self.settings)
         tidying = keep_tidy(self.database, self.files, self.previews, self.clock, ages, self.witness)
         beside = [
-            asyncio.create_task(self.delivery.run(), name="delivery"),
-            asyncio.create_task(self.actions.run(), name="proposals"),
-            asyncio.create_task(self.client.commands_in_step.run(), name="commands"),
+            asyncio.create_task(self.cards.run(), name="delivery"),
+            asyncio.create_task(self.actions.run(self.cards.changed), name="proposals"),
+            asyncio.create_task(self.commands.run(), name="commands"),
             asyncio.create_task(tidying, name="tidy"),
         ]
         try:
-            await self.worker.start()
+            await self.worker.start(changed=self.cards.changed, deliver=self.cards.deliver)
             yield
         finally:
             await self.worker.stop(grace)
@@ -100,10 +144,10 @@ class Runtime:
 
 @asynccontextmanager
 async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bool = True) -> AsyncIterator[Runtime]:
-    """Open everything and put it together; nothing is asked of anybody yet. Closes it all at the end.
+    """Open everything and put the parts together, without any request to Discord or a provider; close it at the end.
 
-    ``alone`` False opens the data beside a bot that runs, which keeps the lock and the right to bring it up to date.
-    Raises SettingsError where the settings do not make a bot, and StorageError where the data cannot be used.
+    ``alone`` False opens the data beside a running bot, which keeps the lock and alone migrates the database.
+    Raises SettingsError if the settings do not make a bot, and StorageError if the data cannot be used.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
@@ -111,10 +155,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         for provider in providers.values():
             stack.push_async_callback(provider.close)
         if not providers:
-            raise SettingsError(
-                "No image service is set up: set AI_CLIENT_TOKEN or AITHRIVING_KEY, "
-                "or DEMO_PROVIDER=1 for painted pictures."
-            )
+            raise SettingsError(NO_PROVIDER)
         pools = Pools()
         stack.push_async_callback(pools.close)
         files = ImageFiles(settings.data_dir / "images", pools)
@@ -130,55 +171,134 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             bot_daily=settings.bot_daily_credits,
             jobs_per_user=settings.jobs_per_user,
         )
-        previews = Previews(database, files)
+        witness = Witness(clock)
+        client = _client(settings, witness)
+        commands = CommandSync(client.tree, database, settings.command_guilds, clock)
+
+        # What the bot does, in the order in which the parts need each other.
         jobs = JobStore(database, providers, clock, kept_days=_ages(settings).undelivered_days)
-        delivery = JobCards(jobs=jobs, files=files, clock=clock)
-        worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
-        usual = settings.default_engine or next(iter(jobs.engines))
-        personal = UserSettingsStore(database, jobs.engines, usual, clock)
+        worker = Worker(jobs=jobs, files=files, clock=clock)
+        default_engine = settings.default_engine or next(iter(jobs.engines))
+        personal = UserSettingsStore(database, jobs.engines, default_engine, clock)
         await personal.load()
-        servers = Servers(database, limits, clock)
+        servers = Servers(database, limits, clock, place=partial(place_of, client))
         await servers.load()
-        service = JobService(
+        actions = JobService(
             store=jobs,
             new_jobs=NewJobs(jobs, limits, clock),
             worker=worker,
             clock=clock,
             servers=servers,
-            defaults=lambda origin: servers.layers(origin, personal.of(origin.user_id), list(jobs.engines), usual),
+            defaults=lambda origin: servers.layers(
+                origin, personal.of(origin.user_id), list(jobs.engines), default_engine
+            ),
             ask_above=lambda user_id: personal.of(user_id).ask_above,
-            default_engine=usual,
-            changed=delivery.changed,
+            default_engine=default_engine,
         )
-        results = Results(store=jobs, service=service, servers=servers, files=files, previews=previews)
-        witness = Witness(clock)
         charts = Charts(settings.data_dir / "cache" / "charts")
         stack.push_async_callback(charts.close)
-        # The library would warn that it cannot speak, which nobody asks of a bot that paints.
-        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
-        client = Easel(
-            actions=service,
-            delivery=delivery,
+        cards = JobCards(jobs=jobs, files=files, clock=clock, view=actions.view, settings_of=personal.of)
+        previews = Previews(database, files)
+        runtime = Runtime(
+            settings=settings,
+            clock=clock,
+            witness=witness,
+            providers=providers,
+            database=database,
+            files=files,
+            previews=previews,
+            jobs=jobs,
+            worker=worker,
+            actions=actions,
+            results=Results(store=jobs, service=actions, servers=servers, files=files, previews=previews),
             personal=personal,
             threads=Threads(database=database, files=files, previews=previews, providers=providers, clock=clock),
-            history=results,
             privacy=Privacy(database, files, personal, clock),
-            charts=charts,
             servers=servers,
-            reports=Reports(database=database, service=service, worker=worker, servers=servers, clock=clock),
-            lineage=results,
-            proposals=service,
-            sharing=Sharing(files, jobs),
-            database=database,
-            witness=witness,
-            allowed_guilds=settings.allowed_guilds,
-            command_guilds=settings.command_guilds,
-            clock=clock,
-            proxy=settings.discord_proxy,
+            reports=Reports(database=database, service=actions, worker=worker, servers=servers, clock=clock),
+            charts=charts,
+            cards=cards,
+            client=client,
+            commands=commands,
         )
-        yield Runtime(
-            settings, clock, providers, database, files, previews, jobs, worker, service, delivery, client, witness
-        )
+        client.install(_cogs(runtime), partial(_attached, cards, client), commands.ensure)
+        client.add_listener(commands.on_guild_join)
+        yield runtime
+
+
+def _client(settings: Settings, witness: Witness) -> Easel:
+    # The library would warn that it cannot speak in voice channels, which this bot never does.
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+    trace = tries_of_requests()
+    trace.on_request_end.append(_tells_the_time(witness))
+    return Easel(tree_cls=Tree, allowed_guilds=settings.allowed_guilds, http_trace=trace, proxy=settings.discord_proxy)
+
+
+async def _attached(cards: JobCards, client: Easel) -> None:
+    cards.attach(client)
+
+
+def _cogs(parts: Runtime) -> list[Cog]:
+    """The commands and buttons, each with the parts that it uses."""
+    actions, results, clock = parts.actions, parts.results, parts.clock
+    cards, settings_of = parts.cards, parts.personal.of
+    ack_first = AckFirst()
+    suggestions = Suggestions(actions, parts.threads)
+    starter = JobStarter(actions=actions, cards=cards, ack_first=ack_first, clock=clock)
+    forms = EditForms(actions=actions, starter=starter)
+    buttons = JobButtons(
+        actions=actions,
+        results=results,
+        cards=cards,
+        starter=starter,
+        forms=forms,
+        sharing=Sharing(
+            files=parts.files,
+            store=parts.jobs,
+            results=results,
+            cards=cards,
+            settings_of=settings_of,
+            defer=partial(ack_first.defer, private=False),
+        ),
+        undelivered=UndeliveredResults(results=results, files=parts.files, view=actions.view, settings_of=settings_of),
+        clock=clock,
+    )
+    usage = ReportPages(
+        reports=parts.reports,
+        servers=parts.servers,
+        engines=actions.engines.values(),
+        charts=parts.charts,
+        cards=cards,
+    )
+    pages = ListPages(actions=actions, results=results, threads=parts.threads, usage=usage)
+    mention = parts.commands.mention
+    return [
+        cogs.imagine.Imagine(actions, starter, suggestions),
+        cogs.compare.Compare(actions, starter, suggestions),
+        cogs.results.Results(parts.client, results, buttons, forms),
+        cogs.threads.Threads(parts.threads, suggestions),
+        cogs.history.History(actions, parts.threads, pages, suggestions),
+        cogs.credits.Credits(parts.reports, actions, parts.charts),
+        cogs.settings.Settings(parts.personal, actions, suggestions, mention),
+        cogs.privacy.Privacy(parts.privacy),
+        cogs.usage.Usage(parts.reports, usage),
+        cogs.quota.QuotaCog(parts.servers),
+        cogs.server.Server(parts.servers, actions, suggestions),
+        cogs.engines.Engines(actions, suggestions),
+        cogs.help.Help(mention),
+        cogs.buttons.Buttons(parts.client, buttons, pages),
+    ]
+
+
+def _tells_the_time(witness: Witness) -> Callable[[Any, Any, aiohttp.TraceRequestEndParams], Awaitable[None]]:
+    """Tell the witness what time it is at Discord, with every answer."""
+
+    async def answered(_session: object, _context: object, end: aiohttp.TraceRequestEndParams) -> None:
+        at = http_date(end.response.headers.get("Date"))
+        if at is not None and end.url.host == yarl.URL(Route.BASE).host:
+            witness.said(int(at.timestamp() * 1000))
+
+    return answered
 
 
 def _ages(settings: Settings) -> Ages:

@@ -21,7 +21,6 @@ from bot.jobs.provider_text import provider_text
 from bot.providers.base import Provider
 from bot.providers.registry import PROVIDERS
 from bot.text import VERBATIM, Text, message, t
-from bot.ui.client import COGS
 from bot.ui.sync import LOOKED_AT, OURS, TROUBLES, Trouble
 from bot.unreachable import unreachable
 from storage import reports
@@ -279,8 +278,7 @@ async def command_names() -> set[str]:
     made_up = load({"DATA_DIR": folder, "AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"}, env_file=None)
     try:
         async with assembled(made_up) as runtime:
-            for extension in COGS:
-                await runtime.client.load_extension(extension)
+            await runtime.client.add_cogs()
             return {command.name for command in runtime.client.tree.get_commands()}
     finally:
         await apart(shutil.rmtree, folder)

@@ -204,8 +204,18 @@ _READ_IN: ContextVar[gettext.NullTranslations] = ContextVar("read_in", default=_
 
 def read_in(locale: str) -> None:
     """Set the language of this task's texts to that of ``locale`` (``de``, ``pt-BR``), or to English."""
+    _READ_IN.set(_catalogue(locale))
+
+
+def translation(english: str, locale: str) -> str | None:
+    """These words, which have no code, in the language of ``locale``; None if nobody has translated them."""
+    found = _catalogue(locale).gettext(english)
+    return None if found == english else found
+
+
+def _catalogue(locale: str) -> gettext.NullTranslations:
     wanted = locale.replace("-", "_")
-    _READ_IN.set(_LANGUAGES.get(wanted) or _LANGUAGES.get(wanted.partition("_")[0]) or _LANGUAGES[ENGLISH])
+    return _LANGUAGES.get(wanted) or _LANGUAGES.get(wanted.partition("_")[0]) or _LANGUAGES[ENGLISH]
 
 
 @contextmanager

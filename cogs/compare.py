@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
@@ -12,13 +9,13 @@ from discord.ext import commands
 from bot.domain.options import NAME_AT_MOST, PROMPT_LIMIT, SEED, SIZE, ImagineOptions
 from bot.domain.requests import engines_named
 from bot.domain.sizes import ratio_name
+from bot.jobs.service import JobService
 from bot.text import t
-from bot.ui.autocomplete import CHOICES_AT_MOST, calmly, engine_choices
-from bot.ui.client import Easel
-from bot.ui.interactions import origin_of, planned, start
+from bot.ui.autocomplete import CHOICES_AT_MOST, Suggestions, calmly
+from bot.ui.client import Interaction
+from bot.ui.interactions import origin_of
+from bot.ui.job_starter import JobStarter
 from bot.ui.option_parameters import takes
-
-Interaction: TypeAlias = discord.Interaction[Easel]
 
 ENGINES_AT_MOST = 600
 
@@ -26,8 +23,10 @@ ENGINES_AT_MOST = 600
 class Compare(commands.Cog):
     """Shows how engines differ."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(self, actions: JobService, starter: JobStarter, suggestions: Suggestions) -> None:
+        self._actions = actions
+        self._starter = starter
+        self._suggestions = suggestions
 
     @app_commands.command(
         description=locale_str("The same prompt on several engines side by side; you confirm the price first")
@@ -51,23 +50,23 @@ class Compare(commands.Cog):
         private: bool | None = None,
         **typed: str | float | None,
     ) -> None:
-        actions = self.client.actions
+        actions = self._actions
         options = ImagineOptions(
             prompt=prompt,
             engines=engines_named(engines, actions.engines),
             private=actions.private_by_default(origin_of(interaction)) if private is None else private,
         )
-        await start(interaction, await planned(interaction, options.setting(typed)))
+        await self._starter.start(interaction, await self._starter.planned(interaction, options.setting(typed)))
 
     @compare.autocomplete("engines")
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """The engines that are named already, each time with another one."""
-        actions = self.client.actions
+        actions = self._actions
         named, _, last = current.rpartition(",")
         before = [name.strip() for name in named.split(",") if name.strip()]
         allowed = actions.offered(origin_of(interaction))
-        offered = [choice for choice in engine_choices(actions, last, allowed) if choice.value not in before]
+        offered = [choice for choice in self._suggestions.engines(last, allowed) if choice.value not in before]
         every = [(", ".join([*before, choice.value]), choice.name) for choice in offered]
         return [Choice(name=_shown(before, name), value=value) for value, name in every if len(value) <= NAME_AT_MOST]
 
@@ -76,7 +75,7 @@ class Compare(commands.Cog):
     async def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """The sizes of all engines; each engine uses its own nearest size."""
         typed = current.strip().lower()
-        sizes = dict.fromkeys(size for engine in self.client.actions.engines.values() for size in engine.sizes)
+        sizes = dict.fromkeys(size for engine in self._actions.engines.values() for size in engine.sizes)
         names = {str(size): f"{size} · {ratio_name(size)}" for size in sizes}
         return [Choice(name=name, value=value) for value, name in names.items() if typed in name][:CHOICES_AT_MOST]
 
@@ -87,7 +86,3 @@ def _shown(before: list[str], name: str) -> str:
         return name[:NAME_AT_MOST]
     shown = ", ".join(engine.rpartition("/")[2] for engine in before)
     return f"{shown}, {name}"[:NAME_AT_MOST] if len(shown) + len(name) < NAME_AT_MOST else f"…, {name}"[:NAME_AT_MOST]
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(Compare(client))

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
 from bot.domain.engines import find_engine
 from bot.domain.options import NAME_AT_MOST
-from bot.ui.autocomplete import calmly, engine_choices
+from bot.jobs.service import JobService
+from bot.ui.autocomplete import Suggestions, calmly
 from bot.ui.cards.engines import engine_card, engines_card
-from bot.ui.client import Easel
-from bot.ui.interactions import origin_of
-from bot.ui.replies import tell
-
-Interaction: TypeAlias = discord.Interaction[Easel]
+from bot.ui.client import Interaction
+from bot.ui.interactions import origin_of, tell
 
 
 class Engines(commands.Cog):
     """Lists the engines."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(self, actions: JobService, suggestions: Suggestions) -> None:
+        self._actions = actions
+        self._suggestions = suggestions
 
     @app_commands.command(name="engines", description=locale_str("The engines: what each takes, and what it costs"))
     @app_commands.describe(engine=locale_str("One of them, with everything it takes"))
     async def show(self, interaction: Interaction, engine: Range[str, 1, NAME_AT_MOST] | None = None) -> None:
-        actions = self.client.actions
+        actions = self._actions
         default = actions.engine_by_default(origin_of(interaction))
         if engine is None:
             card = engines_card(actions.engines.values(), actions.price, default=default)
@@ -41,8 +37,4 @@ class Engines(commands.Cog):
     @show.autocomplete("engine")
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return engine_choices(self.client.actions, current)
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(Engines(client))
+        return self._suggestions.engines(current)

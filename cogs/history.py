@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
@@ -14,17 +11,16 @@ from bot.domain.engines import find_engine
 from bot.domain.options import NAME_AT_MOST
 from bot.errors import UserError
 from bot.jobs.results import SEARCH_AT_MOST
+from bot.jobs.service import JobService
+from bot.people.threads import Threads
 from bot.text import message
-from bot.ui.autocomplete import calmly, engine_choices, thread_choices
+from bot.ui.attached_files import answer_later, fill
+from bot.ui.autocomplete import Suggestions, calmly
 from bot.ui.cards.wording import units
-from bot.ui.client import Easel
+from bot.ui.client import Interaction
 from bot.ui.interactions import origin_of
-from bot.ui.page_buttons import history_sheet
-from bot.ui.pages import answer_later, fill
+from bot.ui.list_buttons import ListPages
 from storage.jobs import JobFilter
-
-Interaction: TypeAlias = discord.Interaction[Easel]
-
 
 NO_WORDS = message("history.no_words", "There is nothing to search for. Type a word from the prompt.")
 TOO_LONG = message("history.too_long", "Search for up to {limit} characters. An emoji counts as two.")
@@ -33,8 +29,11 @@ TOO_LONG = message("history.too_long", "Search for up to {limit} characters. An 
 class History(commands.Cog):
     """Shows each person their own jobs only."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(self, actions: JobService, threads: Threads, pages: ListPages, suggestions: Suggestions) -> None:
+        self._actions = actions
+        self._threads = threads
+        self._pages = pages
+        self._suggestions = suggestions
 
     @app_commands.command(description=locale_str("Everything you have made, anywhere; only you see it"))
     @app_commands.describe(
@@ -49,7 +48,7 @@ class History(commands.Cog):
         engine: Range[str, 1, NAME_AT_MOST] | None = None,
         thread: Range[str, 1, NAME_AT_MOST] | None = None,
     ) -> None:
-        engines = self.client.actions.engines
+        engines = self._actions.engines
         words = typed(search)
         if search is not None and words is None:
             raise UserError(NO_WORDS)
@@ -59,20 +58,16 @@ class History(commands.Cog):
         await answer_later(interaction)
         thread_id = None
         if thread is not None:
-            thread_id = (await self.client.threads.find(origin_of(interaction), thread)).id
+            thread_id = (await self._threads.find(origin_of(interaction), thread)).id
         wanted = JobFilter(words=words, engine=engine_id, thread_id=thread_id)
-        await fill(interaction, await history_sheet(interaction, wanted))
+        await fill(interaction, await self._pages.history_sheet(interaction, wanted))
 
     @history.autocomplete("engine")
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return engine_choices(self.client.actions, current)
+        return self._suggestions.engines(current)
 
     @history.autocomplete("thread")
     @calmly
     async def threads(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return await thread_choices(interaction, current)
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(History(client))
+        return await self._suggestions.threads(interaction, current)

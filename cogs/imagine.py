@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
 from bot.domain.options import NAME_AT_MOST, OPTIONS, PROMPT_LIMIT, ImagineOptions, Option
-from bot.ui.autocomplete import calmly, engine_choices, name_choices, size_choices, thread_choices
-from bot.ui.client import Easel
-from bot.ui.interactions import origin_of, planned, start
+from bot.jobs.service import JobService
+from bot.ui.autocomplete import Suggestions, calmly
+from bot.ui.client import Interaction
+from bot.ui.interactions import origin_of
+from bot.ui.job_starter import JobStarter
 from bot.ui.option_parameters import takes
-
-Interaction: TypeAlias = discord.Interaction[Easel]
 
 
 class Imagine(commands.Cog):
     """Makes images."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(self, actions: JobService, starter: JobStarter, suggestions: Suggestions) -> None:
+        self._actions = actions
+        self._starter = starter
+        self.suggestions = suggestions
 
     @app_commands.command(description=locale_str("Make images from words"))
     @takes(OPTIONS.values(), after="prompt")
@@ -44,33 +43,32 @@ class Imagine(commands.Cog):
         options = ImagineOptions(
             prompt=prompt,
             thread=thread,
-            private=self.client.actions.private_by_default(origin_of(interaction)) if private is None else private,
+            private=self._actions.private_by_default(origin_of(interaction)) if private is None else private,
             spoiler=spoiler,
         )
-        await start(interaction, await planned(interaction, options.setting(typed)))
+        await self._starter.start(interaction, await self._starter.planned(interaction, options.setting(typed)))
 
     @imagine.autocomplete("engine")
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        actions = self.client.actions
-        return engine_choices(actions, current, actions.offered(origin_of(interaction)))
+        return self.suggestions.engines_here(interaction, current)
 
     @imagine.autocomplete("size")
     @calmly
     async def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return size_choices(interaction, current)
+        return self.suggestions.sizes(interaction, current)
 
     @imagine.autocomplete("thread")
     @calmly
     async def threads(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return await thread_choices(interaction, current)
+        return await self.suggestions.threads(interaction, current)
 
 
 def _suggest_names(option: Option) -> None:
     """Suggest the names that the engine has for this option."""
 
     async def suggest(cog: Imagine, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return name_choices(interaction, option, current)
+        return cog.suggestions.names(interaction, option, current)
 
     # The library tells a method from a function by this.
     suggest.__qualname__ = f"{Imagine.__name__}.{option.name}"
@@ -80,7 +78,3 @@ def _suggest_names(option: Option) -> None:
 for _option in OPTIONS.values():
     if _option.has_names:
         _suggest_names(_option)
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(Imagine(client))

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import Any, Self, TypeAlias
-
-import discord
 from discord import app_commands, ui
 from discord.app_commands import locale_str
 from discord.ext import commands
 
+from bot.people import privacy as verbs
 from bot.text import Text, message, t
-from bot.ui.attached_files import Sheet
-from bot.ui.cards.layout import WARM, Card, heading, notice, quiet, text
+from bot.ui.attached_files import Sheet, answer_later, fill
+from bot.ui.cards.layout import Card, heading, notice, quiet, text
 from bot.ui.cards.wording import JOBS, THREADS
-from bot.ui.client import Easel
-from bot.ui.pages import answer_later, fill
-from bot.ui.replies import Press, explain
+from bot.ui.client import Interaction
+from bot.ui.confirm import Confirmation
 from storage.privacy import Summary
-
-Interaction: TypeAlias = discord.Interaction[Easel]
 
 SUMMARY = message("privacy.summary", "{jobs} (prompts, settings, history), {images} and {threads}")
 SUMMARY_WITH_SETTINGS = message(
@@ -39,19 +33,17 @@ NOT_REMOVED = message(
     "{count} image files could not be removed from the disk yet. Nobody can see them, and the bot retries every hour.",
 )
 
-_MINUTES_TO_CONFIRM = 5
-
 
 class Privacy(commands.GroupCog, group_name="privacy", group_description=locale_str("What is stored about you")):
     """Exports and deletes what is stored about a person."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(self, privacy: verbs.Privacy) -> None:
+        self._privacy = privacy
 
     @app_commands.command(description=locale_str("Everything stored about you, as a file"))
     async def export(self, interaction: Interaction) -> None:
         await answer_later(interaction)
-        export = await self.client.privacy.export(interaction.user.id, file_limit=interaction.filesize_limit)
+        export = await self._privacy.export(interaction.user.id, file_limit=interaction.filesize_limit)
         card = Card(
             text(heading(t("Everything stored about you")), t("The file is JSON; any text editor opens it.")),
             ui.File(f"attachment://{export.name}"),
@@ -62,51 +54,30 @@ class Privacy(commands.GroupCog, group_name="privacy", group_description=locale_
     @app_commands.command(description=locale_str("Delete everything stored about you; asks first"))
     async def delete(self, interaction: Interaction) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        question = Question(await self.client.privacy.deletable(interaction.user.id))
-        question.message = await interaction.followup.send(view=question, ephemeral=True, wait=True)
+        stored = await self._privacy.deletable(interaction.user.id)
 
+        async def confirmed(confirming: Interaction) -> None:
+            deleted = await self._privacy.delete(confirming.user.id)
+            sentences = [DELETED(stored=_counts(deleted.summary))]
+            if deleted.not_removed:
+                sentences.append(NOT_REMOVED(count=deleted.not_removed))
+            await confirming.edit_original_response(view=notice(*sentences))
 
-class Question(ui.LayoutView):
-    """Asks the person to confirm. It lives for a few minutes, in memory only."""
-
-    def __init__(self, stored: Summary) -> None:
-        super().__init__(timeout=_MINUTES_TO_CONFIRM * 60)
-        self.message: discord.WebhookMessage | None = None
-        confirm: ui.Button[Self] = ui.Button(label=str(t("Delete everything")), style=discord.ButtonStyle.danger)
-        confirm.callback = self._confirmed  # type: ignore[method-assign,assignment]  # a callback without a decorator
-        self.add_item(
-            ui.Container(
-                text(heading(t("Delete everything stored about you?")), PERMANENT(stored=_counts(stored))),
-                text(
-                    t("What stays:"),
-                    LIMITS_STAY,
-                    t("• Messages in Discord. Use their Delete button first if you want them gone."),
-                    t("• What others have made from your prompts."),
-                    t("• Limits that a server's admins have set for you, and what you did as an admin."),
-                    t("• Backups of the database that the bot's operator has made."),
-                ),
-                ui.ActionRow(confirm),
-                accent_colour=WARM,
-            )
+        question = Confirmation(
+            text(heading(t("Delete everything stored about you?")), PERMANENT(stored=_counts(stored))),
+            text(
+                t("What stays:"),
+                LIMITS_STAY,
+                t("• Messages in Discord. Use their Delete button first if you want them gone."),
+                t("• What others have made from your prompts."),
+                t("• Limits that a server's admins have set for you, and what you did as an admin."),
+                t("• Backups of the database that the bot's operator has made."),
+            ),
+            label=str(t("Delete everything")),
+            confirmed=confirmed,
+            doing="button.delete_everything.confirmed",
         )
-
-    async def _confirmed(self, interaction: Press) -> None:
-        await interaction.response.defer()
-        deleted = await interaction.client.privacy.delete(interaction.user.id)
-        self.stop()
-        sentences = [DELETED(stored=_counts(deleted.summary))]
-        if deleted.not_removed:
-            sentences.append(NOT_REMOVED(count=deleted.not_removed))
-        await interaction.edit_original_response(view=notice(*sentences))
-
-    async def on_error(self, interaction: discord.Interaction[Any], error: Exception, item: ui.Item[Any], /) -> None:
-        await explain(interaction, error, doing="button of /privacy delete")
-
-    async def on_timeout(self) -> None:
-        if self.message is not None:
-            # The person may have dismissed it already.
-            with contextlib.suppress(discord.HTTPException):
-                await self.message.delete()
+        await question.ask(interaction)
 
 
 def _counts(stored: Summary) -> Text:
@@ -115,7 +86,3 @@ def _counts(stored: Summary) -> Text:
         images=STORED_IMAGES(count=stored.images),
         threads=THREADS(count=stored.threads),
     )
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(Privacy(client))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TypeAlias
 
 import discord
 from discord import app_commands
@@ -13,7 +12,7 @@ from discord.ext import commands
 from bot.domain.options import IMAGES_PER_JOB
 from bot.domain.periods import Period
 from bot.errors import UserError
-from bot.servers.settings import require_manager
+from bot.servers.settings import Servers, require_manager
 from bot.ui.admin import (
     GRANTED,
     LIMIT_REMOVED,
@@ -30,13 +29,9 @@ from bot.ui.admin import (
 from bot.ui.cards.layout import Words
 from bot.ui.cards.server import PERIODS, limits_text, member_card, quotas_card, subject_text
 from bot.ui.cards.usage import person
-from bot.ui.client import Easel
-from bot.ui.first_answer import promise
-from bot.ui.interactions import origin_of, role_ids
-from bot.ui.replies import tell
+from bot.ui.client import Interaction
+from bot.ui.interactions import origin_of, promise, role_ids, tell
 from storage.settings import Subject
-
-Interaction: TypeAlias = discord.Interaction[Easel]
 
 MOST = 1_000_000_000
 FOR = locale_str("All members together, or each member without a limit of their own")
@@ -62,8 +57,8 @@ class QuotaCog(
 ):
     """Limits. ``Servers`` checks who may set them, because a server can show the commands to everybody."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
 
     @app_commands.command(name="set", description=locale_str("Limit credits, images a job, or unfinished jobs"))
     @app_commands.rename(whom="for")
@@ -96,7 +91,7 @@ class QuotaCog(
             raise UserError(NO_LIMIT_NAMED)
         if not limited and (whom or role or user):
             raise UserError(PERIOD_ALONE)
-        servers = self.client.servers
+        servers = self._servers
         said: list[Words] = []
         await promise(interaction)
         if period is not None:
@@ -107,7 +102,7 @@ class QuotaCog(
             quota = await servers.set_quota(origin, subject, subject_id, credits=amount, images=images, jobs=jobs)
             limits = limits_text(quota, servers.rules(server_id).period)
             said.append(LIMIT_SET(who=subject_text(quota), limits=limits))
-        await announce(interaction, *said)
+        await self._announce(interaction, *said)
 
     @app_commands.command(description=locale_str("Grant a member extra credits, or take some back"))
     @app_commands.describe(
@@ -126,9 +121,9 @@ class QuotaCog(
         require_manager(origin)
         amount = millicredits(credits)
         await promise(interaction)
-        balance = await self.client.servers.grant(origin, user.id, amount, note)
+        balance = await self._servers.grant(origin, user.id, amount, note)
         done = GRANTED if amount > 0 else TAKEN_BACK
-        await announce(interaction, done(amount=abs(amount), person=person(user.id), left=balance.left))
+        await self._announce(interaction, done(amount=abs(amount), person=person(user.id), left=balance.left))
 
     @app_commands.command(description=locale_str("Remove a limit"))
     @app_commands.rename(whom="for")
@@ -145,23 +140,25 @@ class QuotaCog(
         server_id = require_manager(origin)
         subject, subject_id = self._subject(server_id, whom, role, user, or_else=None)
         await promise(interaction)
-        before = await self.client.servers.clear_quota(origin, subject, subject_id)
-        period = self.client.servers.rules(server_id).period
-        await announce(interaction, LIMIT_REMOVED(who=subject_text(before), limits=limits_text(before, period)))
+        before = await self._servers.clear_quota(origin, subject, subject_id)
+        period = self._servers.rules(server_id).period
+        await self._announce(interaction, LIMIT_REMOVED(who=subject_text(before), limits=limits_text(before, period)))
 
     @app_commands.command(description=locale_str("Show the limits of this server or of one member"))
     @app_commands.describe(user=locale_str("The member"))
     async def show(self, interaction: Interaction, user: discord.Member | discord.User | None = None) -> None:
         origin = origin_of(interaction)
         server_id = require_manager(origin)
-        client = self.client
         if user is None:
-            period = client.servers.rules(server_id).period
-            card = quotas_card(client.servers.quotas(server_id), period, client.servers.operator)
+            period = self._servers.rules(server_id).period
+            card = quotas_card(self._servers.quotas(server_id), period, self._servers.operator)
         else:
             await promise(interaction)
-            card = member_card(user.id, await client.servers.member_limits(origin, user.id, role_ids(user)))
+            card = member_card(user.id, await self._servers.member_limits(origin, user.id, role_ids(user)))
         await tell(interaction, card)
+
+    async def _announce(self, interaction: Interaction, *said: Words) -> None:
+        await announce(interaction, *said, log_channel=self._servers.rules(interaction.guild_id).log_channel)
 
     def _subject(
         self,
@@ -191,7 +188,3 @@ class QuotaCog(
 def millicredits(typed: float) -> int:
     """A typed number of credits in millicredits."""
     return int(round(Decimal(str(typed)), 3) * 1000)
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(QuotaCog(client))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -16,7 +16,8 @@ from bot.domain.options import NAME_AT_MOST, means_nothing
 from bot.domain.rules import NO_RULES, Privacy, contradictions, engine_list, shape
 from bot.domain.word_filter import typed_list
 from bot.errors import Problem, UserError
-from bot.servers.settings import require_manager
+from bot.jobs.service import JobService
+from bot.servers.settings import Servers, require_manager
 from bot.text import Message, t
 from bot.ui.admin import (
     CHANNEL_ELSEWHERE,
@@ -29,14 +30,10 @@ from bot.ui.admin import (
     announce,
     missing_in,
 )
-from bot.ui.autocomplete import calmly, engine_choices, size_choices
+from bot.ui.autocomplete import Suggestions, calmly
 from bot.ui.cards.server import TITLES, changes_text, log_card, rules_card
-from bot.ui.client import Easel
-from bot.ui.first_answer import promise
-from bot.ui.interactions import origin_of
-from bot.ui.replies import tell
-
-Interaction: TypeAlias = discord.Interaction[Easel]
+from bot.ui.client import Interaction
+from bot.ui.interactions import origin_of, promise, tell
 
 LIST_AT_MOST = 4000
 CHANNELS_AT_MOST = 50
@@ -72,8 +69,10 @@ class Server(
 ):
     """Rules. ``Servers`` checks who may set them, because a server can show the commands to everybody."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(self, servers: Servers, actions: JobService, suggestions: Suggestions) -> None:
+        self._servers = servers
+        self._actions = actions
+        self._suggestions = suggestions
 
     @app_commands.command(name="set", description=locale_str("Change this server's rules and defaults"))
     @app_commands.choices(private=PRIVACY, clear=CLEAR)
@@ -106,7 +105,7 @@ class Server(
         origin = origin_of(interaction)
         server_id = require_manager(origin)
         guild = _guild(interaction)
-        known = self.client.actions.engines
+        known = self._actions.engines
         wanted: list[tuple[str, Any, Callable[[Any], Any]]] = [
             (
                 "channels",
@@ -139,20 +138,20 @@ class Server(
             changes.setdefault(clear, getattr(NO_RULES, clear))
         if not changes and not problems:
             raise UserError(NOTHING_TO_SET)
-        before = self.client.servers.rules(server_id)
+        before = self._servers.rules(server_id)
         already = contradictions(before, known)
         problems += [each for each in contradictions(replace(before, **changes), known) if each not in already]
         if problems:
             raise UserError(*problems)
         await promise(interaction)
-        await self.client.servers.set_rules(origin, changes)
-        await announce(interaction, *changes_text(changes))
+        await self._servers.set_rules(origin, changes)
+        await announce(interaction, *changes_text(changes), log_channel=self._servers.rules(server_id).log_channel)
 
     @app_commands.command(description=locale_str("Show this server's rules and any permission problems"))
     async def show(self, interaction: Interaction) -> None:
         server_id = require_manager(origin_of(interaction))
-        rules = self.client.servers.rules(server_id)
-        await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, self.client.actions.engines)))
+        rules = self._servers.rules(server_id)
+        await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, self._actions.engines)))
 
     @app_commands.command(description=locale_str("Show every change by an admin"))
     @app_commands.describe(before=locale_str("Only changes before this number"))
@@ -160,7 +159,7 @@ class Server(
         origin = origin_of(interaction)
         require_manager(origin)
         await promise(interaction)
-        acts = await self.client.servers.acts(origin, before=before, limit=ACTS_SHOWN)
+        acts = await self._servers.acts(origin, before=before, limit=ACTS_SHOWN)
         await tell(interaction, log_card(acts))
 
     @change.autocomplete("engines")
@@ -168,7 +167,7 @@ class Server(
     async def engines_known(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         named = current.replace(",", " ").split()
         last = named.pop() if named and current[-1] not in ", " else ""
-        offered = engine_choices(self.client.actions, last)
+        offered = self._suggestions.engines(last)
         every = [(" ".join([*named, choice.value]), choice.name) for choice in offered if choice.value not in named]
         return [
             Choice(
@@ -182,12 +181,12 @@ class Server(
     @change.autocomplete("default_engine")
     @calmly
     async def engines_for_default(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return engine_choices(self.client.actions, current)
+        return self._suggestions.engines(current)
 
     @change.autocomplete("default_size")
     @calmly
     async def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return size_choices(interaction, current)
+        return self._suggestions.sizes(interaction, current)
 
 
 def _guild(interaction: Interaction) -> discord.Guild:
@@ -228,7 +227,3 @@ def _own(channel: discord.TextChannel, server_id: int) -> int:
     if channel.guild.id != server_id:
         raise UserError(CHANNEL_ELSEWHERE)
     return channel.id
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(Server(client))

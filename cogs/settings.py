@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Callable
 
-import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
@@ -12,17 +11,17 @@ from discord.ext import commands
 from bot.domain.options import OPTIONS, STYLE
 from bot.domain.prompt.parser import ADDED_AT_MOST
 from bot.errors import UserError
-from bot.people.user_settings import NAMES, Messages, UserSettings
+from bot.jobs.service import JobService
+from bot.people.user_settings import NAMES, Messages, UserSettings, UserSettingsStore
 from bot.text import message, t
-from bot.ui.autocomplete import calmly, engine_choices, name_choices, size_choices
+from bot.ui.autocomplete import Suggestions, calmly
 from bot.ui.cards.settings import settings_card
-from bot.ui.client import Easel
+from bot.ui.client import Interaction
+from bot.ui.interactions import tell
 from bot.ui.option_parameters import takes
-from bot.ui.replies import tell
 
 PRICE_AT_MOST = 1_000_000
 
-Interaction: TypeAlias = discord.Interaction[Easel]
 
 MESSAGES = [
     Choice(name=locale_str("never"), value=Messages.NEVER.value),
@@ -35,12 +34,17 @@ NOTHING_TO_SET = message("settings.nothing_to_set", "Pick at least one setting t
 class Settings(commands.GroupCog, group_name="settings", group_description=locale_str("Your own defaults")):
     """A person's own defaults."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(
+        self, personal: UserSettingsStore, actions: JobService, suggestions: Suggestions, mention: Callable[[str], str]
+    ) -> None:
+        self._personal = personal
+        self._actions = actions
+        self._suggestions = suggestions
+        self._mention = mention
 
     @app_commands.command(description=locale_str("Show your settings"))
     async def show(self, interaction: Interaction) -> None:
-        await self._tell(interaction, self.client.personal.of(interaction.user.id))
+        await self._tell(interaction, self._personal.of(interaction.user.id))
 
     @app_commands.command(
         name="set", description=locale_str("Set your own defaults; the options of a command override them")
@@ -82,7 +86,7 @@ class Settings(commands.GroupCog, group_name="settings", group_description=local
         if not changes:
             raise UserError(NOTHING_TO_SET)
         await interaction.response.defer(ephemeral=True, thinking=True)
-        changed = await self.client.personal.set(interaction.user.id, changes)
+        changed = await self._personal.set(interaction.user.id, changes)
         await self._tell(interaction, changed, changed=tuple(changes))
 
     @app_commands.command(description=locale_str("Clear one of your settings, or all of them"))
@@ -91,35 +95,31 @@ class Settings(commands.GroupCog, group_name="settings", group_description=local
     async def reset(self, interaction: Interaction, setting: str | None = None) -> None:
         names = NAMES if setting is None else (setting,)
         await interaction.response.defer(ephemeral=True, thinking=True)
-        changed = await self.client.personal.reset(interaction.user.id, names)
+        changed = await self._personal.reset(interaction.user.id, names)
         await self._tell(interaction, changed, changed=names)
 
     @change.autocomplete("engine")
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return engine_choices(self.client.actions, current)
+        return self._suggestions.engines(current)
 
     @change.autocomplete("size")
     @calmly
     async def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return size_choices(interaction, current)
+        return self._suggestions.sizes(interaction, current)
 
     @change.autocomplete("style")
     @calmly
     async def styles(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return name_choices(interaction, STYLE, current)
+        return self._suggestions.names(interaction, STYLE, current)
 
     async def _tell(self, interaction: Interaction, settings: UserSettings, *, changed: tuple[str, ...] = ()) -> None:
-        personal = self.client.personal
+        personal = self._personal
         card = settings_card(
             settings,
-            engines=self.client.actions.engines,
+            engines=self._actions.engines,
             misfits=personal.misfits(settings),
             changed=changed,
-            mention=self.client.mention,
+            mention=self._mention,
         )
         await tell(interaction, card)
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(Settings(client))

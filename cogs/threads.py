@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
 from bot.domain.options import NAME_AT_MOST
+from bot.people import threads as verbs
 from bot.people.threads import TITLE_AT_MOST
 from bot.text import message
-from bot.ui.autocomplete import calmly, thread_choices
+from bot.ui.attached_files import answer_later, fill
+from bot.ui.autocomplete import Suggestions, calmly
+from bot.ui.cards.buttons import DELETE_THREAD, KEEP_THREAD
 from bot.ui.cards.layout import notice
-from bot.ui.cards.threads import delete_question, gallery_card, threads_card
+from bot.ui.cards.threads import deletion_text, gallery_card, threads_card
 from bot.ui.cards.wording import safe
-from bot.ui.client import Easel
-from bot.ui.first_answer import promise
-from bot.ui.interactions import origin_of
-from bot.ui.pages import answer_later, fill
-from bot.ui.replies import tell
+from bot.ui.client import Interaction
+from bot.ui.confirm import Confirmation
+from bot.ui.interactions import origin_of, promise, tell
+from bot.ui.list_buttons import DELETED
 
-Interaction: TypeAlias = discord.Interaction[Easel]
 Name: TypeAlias = Range[str, 1, NAME_AT_MOST]
 
 
@@ -37,14 +37,15 @@ _WHICH_OR_CURRENT = locale_str("Which of your threads; default: the current one"
 class Threads(commands.GroupCog, group_name="thread", group_description=locale_str("Your lines of work")):
     """Groups what a person makes. Every answer is private."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(self, threads: verbs.Threads, suggestions: Suggestions) -> None:
+        self._threads = threads
+        self._suggestions = suggestions
 
     @app_commands.command(description=locale_str("Start a new thread: your next images go into it"))
     @app_commands.describe(title=locale_str("Its title; default: your next prompt"))
     async def new(self, interaction: Interaction, title: Range[str, 1, TITLE_AT_MOST] | None = None) -> None:
         await promise(interaction)
-        named = await self.client.threads.open(origin_of(interaction), title)
+        named = await self._threads.open(origin_of(interaction), title)
         await tell(interaction, notice(NEXT_IMAGE if named is None else SWITCHED(title=safe(named, 200))))
 
     @app_commands.command(
@@ -52,20 +53,20 @@ class Threads(commands.GroupCog, group_name="thread", group_description=locale_s
     )
     async def every(self, interaction: Interaction) -> None:
         await answer_later(interaction)
-        await fill(interaction, threads_card(await self.client.threads.list(origin_of(interaction))))
+        await fill(interaction, threads_card(await self._threads.list(origin_of(interaction))))
 
     @app_commands.command(description=locale_str("Switch to one of your threads: your next images go into it"))
     @app_commands.describe(thread=_WHICH)
     async def use(self, interaction: Interaction, thread: Name) -> None:
         await promise(interaction)
-        used = await self.client.threads.use(origin_of(interaction), thread)
+        used = await self._threads.use(origin_of(interaction), thread)
         await tell(interaction, notice(SWITCHED(title=safe(used.title, 200))))
 
     @app_commands.command(description=locale_str("Show the images of one of your threads"))
     @app_commands.describe(thread=_WHICH_OR_CURRENT)
     async def show(self, interaction: Interaction, thread: Name | None = None) -> None:
         await answer_later(interaction)
-        await fill(interaction, gallery_card(await self.client.threads.show(origin_of(interaction), thread)))
+        await fill(interaction, gallery_card(await self._threads.show(origin_of(interaction), thread)))
 
     @app_commands.command(description=locale_str("Rename one of your threads"))
     @app_commands.describe(title=locale_str("The new title"), thread=_WHICH_OR_CURRENT)
@@ -73,15 +74,28 @@ class Threads(commands.GroupCog, group_name="thread", group_description=locale_s
         self, interaction: Interaction, title: Range[str, 1, TITLE_AT_MOST], thread: Name | None = None
     ) -> None:
         await promise(interaction)
-        before, named = await self.client.threads.rename(origin_of(interaction), thread, title)
+        before, named = await self._threads.rename(origin_of(interaction), thread, title)
         await tell(interaction, notice(RENAMED(before=safe(before.title, 200), title=safe(named, 200))))
 
     @app_commands.command(description=locale_str("Delete one of your threads and everything in it; asks first"))
     @app_commands.describe(thread=_WHICH)
     async def delete(self, interaction: Interaction, thread: Name) -> None:
         await promise(interaction)
-        view = await self.client.threads.deletable(origin_of(interaction), thread)
-        await tell(interaction, delete_question(view))
+        view = await self._threads.deletable(origin_of(interaction), thread)
+
+        async def confirmed(confirming: Interaction) -> None:
+            deleted = await self._threads.delete(origin_of(confirming), str(view.thread.id))
+            said = notice(DELETED(title=safe(deleted.title, 160)))
+            await confirming.edit_original_response(view=said)
+
+        question = Confirmation(
+            deletion_text(view),
+            label=str(DELETE_THREAD.label),
+            confirmed=confirmed,
+            doing="button.delete_thread.confirmed",
+            further=(KEEP_THREAD.to(1, view.thread.id),),
+        )
+        await question.ask(interaction)
 
     @use.autocomplete("thread")
     @show.autocomplete("thread")
@@ -89,8 +103,4 @@ class Threads(commands.GroupCog, group_name="thread", group_description=locale_s
     @delete.autocomplete("thread")
     @calmly
     async def threads(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return await thread_choices(interaction, current)
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(Threads(client))
+        return await self._suggestions.threads(interaction, current)

@@ -7,15 +7,14 @@ from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
-from bot.ui.admin import EXPORTED, asker_of, cancelled_sheet, names_for, report_sheet
-from bot.ui.attached_files import Sheet
+from bot.servers.reports import Reports
+from bot.ui.admin import EXPORTED, ReportPages, asker_of
+from bot.ui.attached_files import Sheet, answer_later, fill
 from bot.ui.autocomplete import calmly, period_choices
 from bot.ui.cards.layout import Card, text
 from bot.ui.cards.usage import person_card, running_card
-from bot.ui.client import Easel
-from bot.ui.first_answer import promise
-from bot.ui.pages import answer_later, fill
-from bot.ui.replies import tell
+from bot.ui.client import Interaction
+from bot.ui.interactions import promise, tell
 from storage.reports import By
 
 PERIOD = locale_str("For example today, last month, 30 days, 2026-03, 2026-01-15..2026-02-14 or all time (UTC)")
@@ -40,15 +39,16 @@ class Usage(
 ):
     """Reports. ``Reports`` checks who may see them, because a server can show the commands to everybody."""
 
-    def __init__(self, client: Easel) -> None:
-        self.client = client
+    def __init__(self, reports: Reports, pages: ReportPages) -> None:
+        self._reports = reports
+        self._pages = pages
 
     @app_commands.command(description=locale_str("What this server has spent"))
     @app_commands.choices(by=BY)
     @app_commands.describe(period=PERIOD, by=locale_str("What each line is about"), everywhere=EVERYWHERE)
     async def report(
         self,
-        interaction: discord.Interaction[Easel],
+        interaction: Interaction,
         period: Period = "this month",
         by: str = By.USER.value,
         everywhere: bool = False,
@@ -56,13 +56,13 @@ class Usage(
         asker_of(interaction, everywhere=everywhere).server_id()
         # A chart takes longer than the first answer may.
         await answer_later(interaction)
-        await fill(interaction, await report_sheet(interaction, period, By(by), 1, everywhere=everywhere))
+        await fill(interaction, await self._pages.report(interaction, period, By(by), 1, everywhere=everywhere))
 
     @app_commands.command(description=locale_str("What one member has spent, and their latest failures"))
     @app_commands.describe(user=locale_str("The member"), period=PERIOD, everywhere=EVERYWHERE)
     async def user(
         self,
-        interaction: discord.Interaction[Easel],
+        interaction: Interaction,
         user: discord.Member | discord.User,
         period: Period = "this month",
         everywhere: bool = False,
@@ -70,18 +70,16 @@ class Usage(
         asker = asker_of(interaction, everywhere=everywhere)
         asker.server_id()
         await promise(interaction)
-        report = await self.client.reports.person(asker, user.id, period)
-        await tell(interaction, person_card(report, names_for(interaction, everywhere=everywhere)))
+        report = await self._reports.person(asker, user.id, period)
+        await tell(interaction, person_card(report, self._pages.names(interaction, everywhere=everywhere)))
 
     @app_commands.command(description=locale_str("Export every ledger entry as a spreadsheet"))
     @app_commands.describe(period=PERIOD, everywhere=EVERYWHERE)
-    async def export(
-        self, interaction: discord.Interaction[Easel], period: Period = "this month", everywhere: bool = False
-    ) -> None:
+    async def export(self, interaction: Interaction, period: Period = "this month", everywhere: bool = False) -> None:
         asker = asker_of(interaction, everywhere=everywhere)
         asker.server_id()
         await answer_later(interaction)
-        name, data = await self.client.reports.export(asker, period)
+        name, data = await self._reports.export(asker, period)
         card = Card(text(EXPORTED))
         card.add_item(discord.ui.File(f"attachment://{name}"))
         await fill(interaction, Sheet(card, ((name, data),)))
@@ -90,7 +88,7 @@ class Usage(
     @app_commands.describe(cancel=locale_str("The number of a job to cancel, from this list"), everywhere=EVERYWHERE)
     async def jobs(
         self,
-        interaction: discord.Interaction[Easel],
+        interaction: Interaction,
         cancel: Range[int, 1, JOB_AT_MOST] | None = None,
         everywhere: bool = False,
     ) -> None:
@@ -98,18 +96,14 @@ class Usage(
         asker.server_id()
         await answer_later(interaction)
         if cancel is not None:
-            await fill(interaction, await cancelled_sheet(interaction, cancel, everywhere=everywhere))
+            await fill(interaction, await self._pages.cancel(interaction, cancel, everywhere=everywhere))
             return
-        running = await self.client.reports.running(asker)
+        running = await self._reports.running(asker)
         await interaction.edit_original_response(view=running_card(running))
 
     @report.autocomplete("period")
     @user.autocomplete("period")
     @export.autocomplete("period")
     @calmly
-    async def periods(self, interaction: discord.Interaction[Easel], current: str) -> list[Choice[str]]:
+    async def periods(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         return period_choices(current)
-
-
-async def setup(client: Easel) -> None:
-    await client.add_cog(Usage(client))

@@ -22,7 +22,7 @@ from PIL import Image, UnidentifiedImageError
 from bot.clock import Clock
 from bot.config import Settings
 from bot.text import credits_text
-from bot.ui.cards.layout import custom_id
+from bot.ui.cards.buttons import custom_id
 from fakes.services import StandIn
 from playground.plain_text import lines
 from playground.studio import Studio, open_studio

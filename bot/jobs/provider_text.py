@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from string import Formatter
 from typing import Any
 
 from bot.providers.base import Failed, Takes, WrongSetting
@@ -99,13 +98,6 @@ def provider_text(label: str, failure: ProviderError | Failed) -> Text:
     if failure.reason is Reason.IMAGE_TOO_LARGE and values.get("setting"):
         return RAISE_LIMIT(problem=told, setting=values["setting"])
     return told
-
-
-def reason_text(label: str, reason: Reason) -> Text:
-    """What everybody may read: never a service's own words."""
-    told = TEXTS[reason]
-    needs = {name for _, name, _, _ in Formatter().parse(told.english) if name}
-    return (told if needs == {"label"} else TEXTS[Reason.BROKEN])(label=label)
 
 
 def wrong_setting_text(error: WrongSetting) -> Text:

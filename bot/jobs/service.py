@@ -15,7 +15,7 @@ from bot.clock import Clock, Elapsed
 from bot.domain.form_data import Draft, draft_of, draft_of_prompt
 from bot.domain.money import Price, converted
 from bot.domain.options import SEED_AT_MOST, Defaults, ImagineOptions
-from bot.domain.place import TOKEN_LIFE, CardAddress, Origin
+from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import (
     Plan,
     completed,
@@ -123,8 +123,7 @@ class JobService:
 
     Every method raises UserError if what a person asked for is not possible. ``defaults`` gives the defaults that
     complete a person's command there, the nearest first; ``ask_above`` the price in millicredits above which a person
-    wants to confirm first. Both answer from memory. ``changed`` is called with the id of a job whose card has something
-    new to say.
+    wants to confirm first. Both answer from memory.
     """
 
     def __init__(
@@ -138,7 +137,6 @@ class JobService:
         defaults: Callable[[Origin], Sequence[Defaults]],
         ask_above: Callable[[int], int | None],
         default_engine: str,
-        changed: Callable[[int], None],
     ) -> None:
         self.engines: dict[str, Engine] = store.engines
         self.default_engine = default_engine
@@ -149,7 +147,7 @@ class JobService:
         self._servers = servers
         self._defaults = defaults
         self._ask_above = ask_above
-        self._changed = changed
+        self._changed: Callable[[int], None] = lambda _: None
         # A pool of its own, because the first answer to a command waits for it.
         self._checking = Pool("check", 1)
         self._proposed_one = asyncio.Event()
@@ -288,8 +286,12 @@ class JobService:
             raise UserError(RULES_CHANGED, *problems)
         refuse_outages(made.engines, self._worker.outages(origin.user_id), self.engines)
 
-    async def run(self) -> None:
-        """Let proposals lapse in time, until cancelled."""
+    async def run(self, changed: Callable[[int], None]) -> None:
+        """Let proposals lapse in time, until cancelled.
+
+        ``changed`` is called with the id of a job whose card has something new to say.
+        """
+        self._changed = changed
         while True:
             self._proposed_one.clear()
             try:
@@ -429,10 +431,6 @@ class JobService:
         quote = engine.price or provider.quote(ImageRequest(engine_id, (WeightedText("a"),), engine.default_size))
         value = provider.credit_value
         return Price(converted(quote.low, value), converted(quote.high, value), quote.exact)
-
-    def token_ends(self) -> int:
-        """When the token of an interaction that came in just now expires: Unix milliseconds by the bot's clock."""
-        return self._clock.now() + TOKEN_LIFE
 
     async def _in_thread_if_long(self, options: ImagineOptions, work: Callable[[], T]) -> T:
         # Bytes, not characters: one character can stand for many once it is normalised.

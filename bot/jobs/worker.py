@@ -48,11 +48,12 @@ class ProviderSlot:
         return self.provider.jobs - len(self.running)
 
 
-class Worker:
-    """Runs submissions side by side, each provider at its own rate and number, round robin over users.
+async def _nobody(job_id: int) -> None:
+    """Takes the place of the delivery before the worker has started."""
 
-    ``changed`` is called with the id of a job that has something new to show; ``deliver`` delivers a ready job.
-    """
+
+class Worker:
+    """Runs submissions side by side, each provider at its own rate and number, round robin over users."""
 
     def __init__(
         self,
@@ -60,14 +61,12 @@ class Worker:
         jobs: JobStore,
         files: ImageFiles,
         clock: Clock,
-        changed: Callable[[int], None],
-        deliver: Callable[[int], Awaitable[None]],
     ) -> None:
         self._jobs = jobs
         self._files = files
         self._clock = clock
-        self._changed = changed
-        self._deliver = deliver
+        self._changed: Callable[[int], None] = lambda _: None
+        self._deliver: Callable[[int], Awaitable[None]] = _nobody
         self._slots = {
             name: ProviderSlot(
                 provider, Rate(provider.rate, clock), CircuitBreaker(name, provider.label, clock, self.wake)
@@ -87,8 +86,12 @@ class Worker:
 
     # --- the outside --------------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Resume what is unfinished, oldest first, and start working. Raises StorageError."""
+    async def start(self, *, changed: Callable[[int], None], deliver: Callable[[int], Awaitable[None]]) -> None:
+        """Resume what is unfinished, oldest first, and start working. Raises StorageError.
+
+        ``changed`` is called with the id of a job that has something new to show; ``deliver`` delivers a ready job.
+        """
+        self._changed, self._deliver = changed, deliver
         await self._files.prepare()
         await self._resume()
         self._dispatcher = asyncio.create_task(self._dispatch(), name="dispatch")

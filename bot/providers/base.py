@@ -147,6 +147,12 @@ class WeightedText:
     weight: float = 1.0
 
 
+class Operation(StrEnum):
+    """What a request asks an engine to do."""
+
+    TEXT_TO_IMAGE = "text_to_image"
+
+
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
     """One paid request: everything the provider is told. None means: not given, the provider's default."""
@@ -161,6 +167,7 @@ class ImageRequest:
     seed: int | None = None
     guidance: float | None = None
     sampler: str | None = None
+    operation: Operation = Operation.TEXT_TO_IMAGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,18 +76,24 @@ class MemberLimits:
 class Servers:
     """Every server's rules and limits, and how admins change them.
 
-    ``operator`` are the operator's limits. A server cannot exceed them.
+    ``operator`` are the operator's limits. A server cannot exceed them. ``place`` returns the server as one person
+    sees it.
     """
 
-    def __init__(self, database: Database, operator: Limits, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        operator: Limits,
+        clock: Clock,
+        place: Callable[[Origin], Place] = lambda _: ANY_PLACE,
+    ) -> None:
         self.operator = operator
         self._database = database
         self._clock = clock
         self._rules: dict[int, Rules] = {}
         self._quotas: dict[int, list[Quota]] = {}
         self._turn = asyncio.Lock()
-        self.place: Callable[[Origin], Place] = lambda _: ANY_PLACE
-        """Returns the server as one person sees it. The client sets this, because it knows Discord's cache."""
+        self.place = place
 
     async def load(self) -> None:
         """Read what is stored. Raises StorageError."""
@@ -101,10 +107,6 @@ class Servers:
     def rules(self, server_id: int | None) -> Rules:
         """The rules of the server; none in direct messages."""
         return NO_RULES if server_id is None else self._rules.get(server_id, NO_RULES)
-
-    def imposed(self, origin: Origin, options: ImagineOptions) -> ImagineOptions:
-        """The options with what the server forces, such as private results."""
-        return self.rules(origin.server_id).imposed(options)
 
     def problems(
         self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str] = ()

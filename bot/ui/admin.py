@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import discord
 import structlog
@@ -11,16 +11,18 @@ import structlog
 from bot.domain.rules import Rules, contradictions
 from bot.errors import UserError
 from bot.providers.base import Engine
-from bot.servers.reports import Asker
+from bot.servers.reports import Asker, Reports
+from bot.servers.settings import Servers
 from bot.text import Message, Text, message
 from bot.ui.attached_files import Sheet
+from bot.ui.cards.buttons import OLD_LIST
 from bot.ui.cards.layout import Words, notice
 from bot.ui.cards.usage import CHART, Names, report_card, report_chart, running_card
 from bot.ui.cards.wording import safe
 from bot.ui.charts import ChartFailed, Charts, ChartSpec
-from bot.ui.interactions import origin_of
-from bot.ui.pages import OUTDATED
-from bot.ui.replies import Press, tell
+from bot.ui.client import Interaction
+from bot.ui.delivery.progress import JobCards
+from bot.ui.interactions import origin_of, tell
 from storage.reports import By
 
 log = structlog.get_logger(__name__)
@@ -74,36 +76,10 @@ HERE = message("usage.here", "this server")
 PRIVATE_CHANNEL = message("usage.private_channel", "a channel you can't see")
 
 
-def asker_of(interaction: Press, *, everywhere: bool = False) -> Asker:
+def asker_of(interaction: Interaction, *, everywhere: bool = False) -> Asker:
     """The person who asks, as Discord describes them in this interaction."""
     owner = interaction.client.runs_the_bot(interaction.user.id)
     return Asker(origin_of(interaction), owner=owner, everywhere=everywhere)
-
-
-def names_for(interaction: Press, *, everywhere: bool) -> Names:
-    """The names of the server, its channels and the engines."""
-    client, guild = interaction.client, interaction.guild
-    whose = None if everywhere else guild.name if guild is not None else str(HERE)
-    engines = {engine.id: engine.name for engine in client.actions.engines.values()}
-    place = client.servers.place(origin_of(interaction))
-
-    def channel(channel_id: int) -> str:
-        """For a chart, where a mention cannot hide the name of a private channel."""
-        if everywhere and (found := client.get_channel(channel_id)) is not None:
-            return f"#{getattr(found, 'name', channel_id)}"
-        return place.channel(channel_id) or str(PRIVATE_CHANNEL)
-
-    return Names(whose, engines, channel)
-
-
-async def report_sheet(interaction: Press, period: str, by: By, page: int, *, everywhere: bool) -> Sheet:
-    """A page of a report with its chart. Raises UserError for whoever may not see it."""
-    client = interaction.client
-    report = await client.reports.report(asker_of(interaction, everywhere=everywhere), period, by, page)
-    names = names_for(interaction, everywhere=everywhere)
-    chart = report_chart(report, names)
-    files = await drawn(client.charts, chart)
-    return Sheet(report_card(report, names, chart=chart if files else None), files)
 
 
 async def drawn(charts: Charts, chart: ChartSpec | None) -> tuple[tuple[str, bytes], ...]:
@@ -117,48 +93,76 @@ async def drawn(charts: Charts, chart: ChartSpec | None) -> tuple[tuple[str, byt
         return ()
 
 
-async def usage_turn(interaction: Press, page: int, rest: str) -> Sheet:
-    """The page that a report's button leads to."""
-    match = re.fullmatch(r"(?P<by>user|engine|day|channel):(?P<all>[01]):(?P<period>.{1,40})", rest)
-    if match is None:
-        raise UserError(OUTDATED)
-    return await report_sheet(interaction, match["period"], By(match["by"]), page, everywhere=match["all"] == "1")
+class ReportPages:
+    """Makes the pages of reports, afresh for the person who asks."""
 
+    def __init__(
+        self, *, reports: Reports, servers: Servers, engines: Collection[Engine], charts: Charts, cards: JobCards
+    ) -> None:
+        self._reports = reports
+        self._servers = servers
+        self._engines = {engine.id: engine.name for engine in engines}
+        self._charts = charts
+        self._cards = cards
 
-async def drop_turn(interaction: Press, page: int, rest: str) -> Sheet:
-    """Cancel the job of a button, and show what still runs."""
-    match = re.fullmatch(r"(?P<all>[01]):(?P<job>[0-9]{1,18})", rest)
-    if match is None:
-        raise UserError(OUTDATED)
-    return await cancelled_sheet(interaction, int(match["job"]), everywhere=match["all"] == "1")
+    def names(self, interaction: Interaction, *, everywhere: bool) -> Names:
+        """The names of the server, its channels and the engines."""
+        client, guild = interaction.client, interaction.guild
+        whose = None if everywhere else guild.name if guild is not None else str(HERE)
+        place = self._servers.place(origin_of(interaction))
 
+        def channel(channel_id: int) -> str:
+            """For a chart, where a mention cannot hide the name of a private channel."""
+            if everywhere and (found := client.get_channel(channel_id)) is not None:
+                return f"#{getattr(found, 'name', channel_id)}"
+            return place.channel(channel_id) or str(PRIVATE_CHANNEL)
 
-async def cancelled_sheet(interaction: Press, job_id: int, *, everywhere: bool) -> Sheet:
-    """Cancel somebody's job, update its card, and show what still runs. Raises UserError."""
-    client = interaction.client
-    asker = asker_of(interaction, everywhere=everywhere)
-    said = await client.reports.cancel(asker, job_id)
-    try:
-        await client.delivery.show(job_id)
-    except discord.HTTPException as error:
-        log.warning("card.not_shown", job=job_id, status=error.status)
-    return Sheet(running_card(await client.reports.running(asker), said))
+        return Names(whose, self._engines, channel)
+
+    async def report(self, interaction: Interaction, period: str, by: By, page: int, *, everywhere: bool) -> Sheet:
+        """A page of a report with its chart. Raises UserError if the person may not see it."""
+        report = await self._reports.report(asker_of(interaction, everywhere=everywhere), period, by, page)
+        names = self.names(interaction, everywhere=everywhere)
+        chart = report_chart(report, names)
+        files = await drawn(self._charts, chart)
+        return Sheet(report_card(report, names, chart=chart if files else None), files)
+
+    async def turned(self, interaction: Interaction, page: int, rest: str) -> Sheet:
+        """The page that a report's button leads to."""
+        match = re.fullmatch(r"(?P<by>user|engine|day|channel):(?P<all>[01]):(?P<period>.{1,40})", rest)
+        if match is None:
+            raise UserError(OLD_LIST)
+        return await self.report(interaction, match["period"], By(match["by"]), page, everywhere=match["all"] == "1")
+
+    async def cancelled(self, interaction: Interaction, page: int, rest: str) -> Sheet:
+        """Cancel the job of a button, and show what still runs."""
+        match = re.fullmatch(r"(?P<all>[01]):(?P<job>[0-9]{1,18})", rest)
+        if match is None:
+            raise UserError(OLD_LIST)
+        return await self.cancel(interaction, int(match["job"]), everywhere=match["all"] == "1")
+
+    async def cancel(self, interaction: Interaction, job_id: int, *, everywhere: bool) -> Sheet:
+        """Cancel somebody's job, update its card, and show what still runs. Raises UserError."""
+        asker = asker_of(interaction, everywhere=everywhere)
+        said = await self._reports.cancel(asker, job_id)
+        try:
+            await self._cards.show(job_id)
+        except discord.HTTPException as error:
+            log.warning("card.not_shown", job=job_id, status=error.status)
+        return Sheet(running_card(await self._reports.running(asker), said))
 
 
 # --- changes and problems ----------------------------------------------------------------------------------------
 
 
-async def announce(interaction: Press, *sentences: Words) -> None:
+async def announce(interaction: Interaction, *sentences: Words, log_channel: int | None) -> None:
     """Tell the admin what was changed, and post it in the server's log channel. The sentences must be safe already."""
-    logged = await _logged(interaction, sentences)
+    logged = log_channel is None or await _logged(interaction, sentences, log_channel)
     await tell(interaction, notice(*sentences, *([] if logged else [NOT_LOGGED])))
 
 
-async def _logged(interaction: Press, sentences: tuple[Words, ...]) -> bool:
+async def _logged(interaction: Interaction, sentences: tuple[Words, ...], channel_id: int) -> bool:
     client, server_id = interaction.client, interaction.guild_id
-    channel_id = client.servers.rules(server_id).log_channel
-    if channel_id is None:
-        return True
     name = f"<@{interaction.user.id}> ({safe(interaction.user.display_name, 80)})"
     try:
         await client.get_partial_messageable(channel_id, guild_id=server_id).send(

@@ -1,4 +1,4 @@
-"""Answers with files: where Discord does not take these, the same answer comes without them and says why."""
+"""Answers with files. If Discord does not take the files, the same answer is sent without them and says why."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ import discord
 import structlog
 from discord import ui
 
+from bot.text import Message, message
 from bot.ui.cards.layout import Card, quiet, text
+from bot.ui.client import Interaction
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
 _ATTACHED = "attachment://"
-# Whoever is answered so is not there any more, or may not ask; or it was too much at once.
+# The message is gone, the bot may not send it, or it sent too much at once.
 _NOT_ABOUT_FILES = frozenset({401, 404, 429})
 _EXPLICIT = 20009
 _TOO_LARGE = 40005
+
+FILES_TOO_LARGE = message("files.too_large", "The files are too large for Discord here.")
+FILES_EXPLICIT = message("files.explicit", "Discord took an image for an explicit one and blocked all of them.")
+FILES_REFUSED = message("files.refused", "Discord did not accept the files here.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +38,28 @@ class Sheet:
     files: tuple[tuple[str, bytes], ...] = ()
 
 
-async def put(send: Callable[[Card, list[discord.File]], Awaitable[T]], sheet: Sheet) -> T:
-    """Send the sheet; if Discord does not take it with its files, send it without them.
+async def answer_later(interaction: Interaction) -> None:
+    """Defer the answer: the private list whose button was pressed, or else a new private message."""
+    pressed = interaction.message
+    if pressed is not None and pressed.flags.ephemeral:
+        await interaction.response.defer()
+    else:
+        await interaction.response.defer(ephemeral=True, thinking=True)
 
-    Raises discord.HTTPException as it comes where the files have nothing to do with it.
+
+async def fill(interaction: Interaction, sheet: Sheet) -> None:
+    """Fill in the deferred answer."""
+
+    async def edit(card: Card, files: list[discord.File]) -> None:
+        await interaction.edit_original_response(view=card, attachments=files)
+
+    await put(edit, sheet)
+
+
+async def put(send: Callable[[Card, list[discord.File]], Awaitable[T]], sheet: Sheet) -> T:
+    """Send the sheet; if Discord does not take its files, send it without them.
+
+    Raises discord.HTTPException if the files are not the reason.
     """
     try:
         return await send(sheet.card, uploads(sheet.files))
@@ -47,14 +71,14 @@ async def put(send: Callable[[Card, list[discord.File]], Awaitable[T]], sheet: S
         return await send(_without_files(sheet.card, why), [])
 
 
-def refused_files(error: discord.HTTPException) -> str | None:
-    """Why Discord may not have taken the files of a request, in a sentence; None where it was not about them."""
+def refused_files(error: discord.HTTPException) -> Message | None:
+    """Why Discord did not take the files of a request; None if the error is not about files."""
     if error.code == _TOO_LARGE or error.status == 413:
-        return "Discord found the files too large for this place."
+        return FILES_TOO_LARGE
     if error.code == _EXPLICIT:
-        return "Discord took a picture for an explicit one and let none of them through."
+        return FILES_EXPLICIT
     if 400 <= error.status < 500 and error.status not in _NOT_ABOUT_FILES:
-        return "Discord did not take the files here."
+        return FILES_REFUSED
     return None
 
 
@@ -63,8 +87,8 @@ def uploads(files: Sequence[tuple[str, bytes]]) -> list[discord.File]:
     return [discord.File(io.BytesIO(data), filename=name) for name, data in files]
 
 
-def _without_files(card: Card, why: str) -> Card:
-    """The same words and buttons, and why there are no pictures."""
+def _without_files(card: Card, why: Message) -> Card:
+    """The same texts and buttons, and why the files are missing."""
     items = [item for part in card.parts for item in _plain(part)]
     return Card(*items, text(quiet(why)), accent=card.accent)
 

@@ -14,11 +14,12 @@ from bot.domain.options import NAME_AT_MOST, Option
 from bot.domain.periods import SUGGESTED
 from bot.domain.sizes import ratio_name, sizes_for
 from bot.jobs.service import JobService
+from bot.people.threads import Threads
 from bot.providers.base import Engine
 from bot.text import t
 from bot.ui.cards.wording import plain
+from bot.ui.client import Interaction
 from bot.ui.interactions import origin_of
-from bot.ui.replies import Press
 
 log = structlog.get_logger(__name__)
 
@@ -28,14 +29,14 @@ PATIENCE = 1.5
 CHOICES_AT_MOST = 25
 
 _Cog = TypeVar("_Cog")
-Suggest: TypeAlias = Callable[[_Cog, Press, str], Coroutine[Any, Any, list[Choice[str]]]]
+Suggest: TypeAlias = Callable[[_Cog, Interaction, str], Coroutine[Any, Any, list[Choice[str]]]]
 
 
 def calmly(suggest: Suggest[_Cog]) -> Suggest[_Cog]:
     """Make an autocomplete that fails or takes too long return no choices, and log the error."""
 
     @functools.wraps(suggest)  # The library tells a method by its name.
-    async def suggesting(self: _Cog, interaction: Press, current: str) -> list[Choice[str]]:
+    async def suggesting(self: _Cog, interaction: Interaction, current: str) -> list[Choice[str]]:
         try:
             async with asyncio.timeout(PATIENCE):
                 return await suggest(self, interaction, current)
@@ -63,38 +64,46 @@ def period_choices(current: str) -> list[Choice[str]]:
     return matching(((str(name), typed) for typed, name in SUGGESTED.items()), current)
 
 
-def engine_choices(actions: JobService, current: str, engines: Iterable[Engine] | None = None) -> list[Choice[str]]:
-    """All engines, or these, with the price of an image."""
-    chosen = actions.engines.values() if engines is None else engines
-    entries = []
-    for engine in chosen:
-        name = t("{engine} · {price} an image", engine=plain(engine.name, 60), price=str(actions.price(engine.id)))
-        entries.append((str(name), engine.id))
-    return matching(entries, current)
+class Suggestions:
+    """What is suggested for options that several commands have."""
 
+    def __init__(self, actions: JobService, threads: Threads) -> None:
+        self._actions = actions
+        self._threads = threads
 
-def size_choices(interaction: Press, current: str) -> list[Choice[str]]:
-    """The sizes of the engine that would be used."""
-    return [
-        Choice(name=f"{size} · {ratio_name(size)}", value=str(size))
-        for size in sizes_for(engine_so_far(interaction), current)[:CHOICES_AT_MOST]
-    ]
+    def engines(self, current: str, engines: Iterable[Engine] | None = None) -> list[Choice[str]]:
+        """All engines, or these, with the price of an image."""
+        actions = self._actions
+        chosen = actions.engines.values() if engines is None else engines
+        entries = []
+        for engine in chosen:
+            name = t("{engine} · {price} an image", engine=plain(engine.name, 60), price=str(actions.price(engine.id)))
+            entries.append((str(name), engine.id))
+        return matching(entries, current)
 
+    def engines_here(self, interaction: Interaction, current: str) -> list[Choice[str]]:
+        """The engines that may be used here."""
+        return self.engines(current, self._actions.offered(origin_of(interaction)))
 
-def name_choices(interaction: Press, option: Option, current: str) -> list[Choice[str]]:
-    """The names that the engine that would be used has for an option: its styles, its samplers."""
-    return matching(((name, name) for name in option.names(engine_so_far(interaction))), current)
+    def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
+        """The sizes of the engine that would be used."""
+        return [
+            Choice(name=f"{size} · {ratio_name(size)}", value=str(size))
+            for size in sizes_for(self._engine(interaction), current)[:CHOICES_AT_MOST]
+        ]
 
+    def names(self, interaction: Interaction, option: Option, current: str) -> list[Choice[str]]:
+        """The names that the engine that would be used has for an option: its styles, its samplers."""
+        return matching(((name, name) for name in option.names(self._engine(interaction))), current)
 
-def engine_so_far(interaction: Press) -> Engine:
-    """The engine that was typed into the command so far, or the default one."""
-    actions = interaction.client.actions
-    chosen = actions.engines.get(getattr(interaction.namespace, "engine", None) or "")
-    return chosen or actions.engines[actions.engine_by_default(origin_of(interaction))]
+    async def threads(self, interaction: Interaction, current: str) -> list[Choice[str]]:
+        """The person's threads in this place."""
+        found = await self._threads.matching(origin_of(interaction), current)
+        untitled = str(t("(untitled)"))
+        return [Choice(name=plain(each.title, NAME_AT_MOST) or untitled, value=str(each.id)) for each in found]
 
-
-async def thread_choices(interaction: Press, current: str) -> list[Choice[str]]:
-    """One's own threads in this place."""
-    found = await interaction.client.threads.matching(origin_of(interaction), current)
-    untitled = str(t("(untitled)"))
-    return [Choice(name=plain(each.title, NAME_AT_MOST) or untitled, value=str(each.id)) for each in found]
+    def _engine(self, interaction: Interaction) -> Engine:
+        """The engine that was typed, or the one that would be used."""
+        actions = self._actions
+        chosen = actions.engines.get(getattr(interaction.namespace, "engine", None) or "")
+        return chosen or actions.engines[actions.engine_by_default(origin_of(interaction))]

@@ -1,136 +1,193 @@
-"""What the buttons under a job's card do. They are found by their ids, so they outlive a restart."""
+"""What the buttons of a job do. Discord finds them by their custom ids, so they outlive a restart."""
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import discord
 import structlog
 from discord import ui
 
+from bot.clock import Clock
 from bot.errors import UserError
-from bot.logs import bound
+from bot.jobs.results import Results
+from bot.jobs.service import JobService
+from bot.text import message, t
+from bot.ui.cards.buttons import OLD_BUTTON, custom_id
 from bot.ui.cards.delivery_text import jump_url
 from bot.ui.cards.details import details_card
-from bot.ui.cards.layout import CALM, custom_id, notice, text
-from bot.ui.confirm import confirm
-from bot.ui.delivery.sharing import withdraw
-from bot.ui.delivery.undelivered import show_undelivered
-from bot.ui.first_answer import TOO_SLOW, looked_up, promise
-from bot.ui.forms import edit, use_prompt
-from bot.ui.interactions import missing_permissions, origin_of, pressed_card, start
-from bot.ui.replies import Press, explain, tell
+from bot.ui.cards.layout import notice, text
+from bot.ui.client import Interaction
+from bot.ui.confirm import Confirmation
+from bot.ui.delivery.progress import JobCards
+from bot.ui.delivery.sharing import Sharing, withdraw
+from bot.ui.delivery.undelivered import UndeliveredResults
+from bot.ui.forms import EditForms
+from bot.ui.interactions import (
+    TOO_SLOW,
+    handle,
+    looked_up,
+    missing_permissions,
+    origin_of,
+    pressed_card,
+    promise,
+    tell,
+)
+from bot.ui.job_starter import JobStarter
 from storage.records import JobStatus
 
 log = structlog.get_logger(__name__)
 
-_MINUTES_TO_CONFIRM = 5
+Handler: TypeAlias = Callable[[Interaction, int], Awaitable[None]]
+
+DELETE_CARD = message("buttons.delete_card", "Delete this card for everyone? This can't be undone.")
+DELETE_IMAGES = message(
+    "buttons.delete_images",
+    "Delete this image for everyone? This can't be undone.",
+    "Delete these {count} images for everyone? This can't be undone.",
+)
+ERASED_TOO = message("buttons.erased_too", "The prompt and the settings are erased too. The credits stay spent.")
+DELETED = message("buttons.deleted", "Deleted.")
+DELETED_BEFORE = message("buttons.deleted_before", "Deleted. The message was gone already.")
+MESSAGE_LEFT = message("buttons.message_left", "Deleted, but Discord did not let me delete the message.")
+SHOWN_ALREADY = message("buttons.shown_already", "You have seen this result already: {link}")
 
 
-class JobButton(
-    ui.DynamicItem[ui.Button[Any]],
-    # Ids of jobs are below 2^63; anything longer was forged.
-    template=r"easel:(?P<action>[a-z-]{1,20}):(?P<job>[0-9]{1,18})",
-):
-    """Any button of a job. Whatever goes wrong in it is told to the one who pressed it, and logged once."""
+class JobButtons:
+    """The handlers of a job's buttons, by the names in the table of ``cards.buttons``."""
 
-    def __init__(self, action: str, job_id: int) -> None:
-        super().__init__(ui.Button(custom_id=custom_id(action, job_id)))
-        self.action = action
-        self.job_id = job_id
+    def __init__(
+        self,
+        *,
+        actions: JobService,
+        results: Results,
+        cards: JobCards,
+        starter: JobStarter,
+        forms: EditForms,
+        sharing: Sharing,
+        undelivered: UndeliveredResults,
+        clock: Clock,
+    ) -> None:
+        self._actions = actions
+        self._results = results
+        self._cards = cards
+        self._starter = starter
+        self._clock = clock
+        self.handlers: Mapping[str, Handler] = {
+            "cancel": self._cancel,
+            "again": self._again,
+            "new-seed": self._new_seed,
+            "details": self.details,
+            "walk": self._walk,
+            "edit": forms.edit,
+            "share": sharing.share,
+            "confirm": self._confirm,
+            "delete": self._delete,
+            "show": undelivered.show,
+            "use": forms.use_prompt,
+            "refresh": self._refresh,
+        }
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        return cls(match["action"], int(match["job"]))
+    async def details(self, interaction: Interaction, job_id: int) -> None:
+        """Show everything that is known of a job, to the person who asked."""
+        await promise(interaction)
+        found = await self._results.detailed(origin_of(interaction), job_id)
+        await tell(interaction, details_card(found))
 
-    async def callback(self, interaction: Press) -> None:  # type: ignore[override]  # the library types it for any client
-        with bound(job=self.job_id):
-            try:
-                interaction.client.check_place(interaction)
-                work = ACTIONS.get(self.action)
-                if work is None:
-                    raise UserError("This button is from another version of the bot. Ask for a new image instead.")
-                await work(interaction, self.job_id)
-            except Exception as error:  # noqa: BLE001 - told and logged by explain; the library would only log it
-                await explain(interaction, error, doing=f"button {self.action}", job_id=self.job_id)
+    async def _walk(self, interaction: Interaction, job_id: int) -> None:
+        """Show the details of a related job in the same message."""
+        await interaction.response.defer()
+        found = await self._results.detailed(origin_of(interaction), job_id)
+        await interaction.edit_original_response(view=details_card(found))
+
+    async def _cancel(self, interaction: Interaction, job_id: int) -> None:
+        await promise(interaction)
+        said = await self._actions.cancel(origin_of(interaction), job_id)
+        await tell(interaction, notice(said))
+        await self._cards.show(job_id)
+
+    async def _again(self, interaction: Interaction, job_id: int, *, new_seed: bool = False) -> None:
+        # The job decides whether everybody sees the answer.
+        plan = await looked_up(interaction, self._actions.plan_again(origin_of(interaction), job_id, new_seed=new_seed))
+        if interaction.response.is_done():
+            raise UserError(TOO_SLOW)
+        missing = missing_permissions(interaction, private=plan.options.private)
+        if missing:
+            raise UserError(*missing)
+        await self._starter.start(interaction, plan, parent_id=job_id)
+
+    async def _new_seed(self, interaction: Interaction, job_id: int) -> None:
+        await self._again(interaction, job_id, new_seed=True)
+
+    async def _confirm(self, interaction: Interaction, job_id: int) -> None:
+        """Accept the price. From here on the card is edited by the token of this press."""
+        origin, card = origin_of(interaction), pressed_card(interaction, self._clock)
+        await interaction.response.defer()
+        missing = missing_permissions(interaction, private=False)
+        await self._actions.confirm(origin, job_id, card, missing=missing)
+        await self._cards.show(job_id)
+
+    async def _refresh(self, interaction: Interaction, job_id: int) -> None:
+        card = pressed_card(interaction, self._clock)
+        # Deferred as a change of the card, so that this interaction's token can edit it.
+        await interaction.response.defer()
+        job = await self._actions.refresh(origin_of(interaction), job_id, card)
+        if job.status is JobStatus.DELIVERED:
+            place = job.server_id if job.server_id is not None and job.channel_id == card.channel_id else "@me"
+            link = jump_url(job) or f"https://discord.com/channels/{place}/{job.channel_id}/{job.message_id}"
+            await tell(interaction, notice(SHOWN_ALREADY(link=link)))
+        else:
+            await self._cards.show(job_id)
+
+    async def _delete(self, interaction: Interaction, job_id: int) -> None:
+        # The answer to this press stays bound to the card, so that it can delete the card, private or not.
+        await interaction.response.defer()
+        origin = origin_of(interaction)
+        try:
+            view = await self._results.deletable(origin, job_id)
+        except UserError:
+            if not await self._results.may_clear(origin, job_id, asked_by=_asked_by(interaction)):
+                raise
+            # The job was deleted elsewhere, and this message could not be.
+            await interaction.delete_original_response()
+            return
+
+        async def confirmed(confirming: Interaction) -> None:
+            await self._deleted(confirming, job_id, pressed=interaction)
+
+        images = len(view.images)
+        question = Confirmation(
+            text(DELETE_IMAGES(count=images) if images else DELETE_CARD, ERASED_TOO),
+            label=str(t("Delete for good")),
+            confirmed=confirmed,
+            doing="button.delete.confirmed",
+            job_id=job_id,
+        )
+        await question.ask(interaction)
+
+    async def _deleted(self, interaction: Interaction, job_id: int, *, pressed: Interaction) -> None:
+        """Delete a job, then the messages that show it. ``pressed`` can delete the card whose button was pressed."""
+        # People may see its images already, although Discord has not confirmed the request.
+        await self._cards.settled(job_id)
+        view = await self._results.delete(origin_of(interaction), job_id)
+        try:
+            await pressed.delete_original_response()
+        except discord.NotFound:
+            said = DELETED_BEFORE
+        except discord.HTTPException as error:
+            log.warning("card.not_removed", job=job_id, status=error.status, code=error.code)
+            said = MESSAGE_LEFT
+        else:
+            said = DELETED
+        besides = pressed.message.id if pressed.message is not None else None
+        left = await withdraw(interaction, view.job, besides=besides)
+        await interaction.edit_original_response(view=notice(said, *left))
 
 
-async def _cancel(interaction: Press, job_id: int) -> None:
-    await promise(interaction)
-    said = await interaction.client.actions.cancel(origin_of(interaction), job_id)
-    await tell(interaction, notice(said))
-    await interaction.client.delivery.show(job_id)
-
-
-async def _again(interaction: Press, job_id: int, *, new_seed: bool = False) -> None:
-    origin = origin_of(interaction)
-    # What is found decides whether everybody sees the answer.
-    plan = await looked_up(interaction, interaction.client.actions.plan_again(origin, job_id, new_seed=new_seed))
-    if interaction.response.is_done():
-        raise UserError(TOO_SLOW)
-    missing = missing_permissions(interaction, origin, private=plan.options.private)
-    if missing:
-        raise UserError(*missing)
-    await start(interaction, plan, parent_id=job_id)
-
-
-async def _new_seed(interaction: Press, job_id: int) -> None:
-    await _again(interaction, job_id, new_seed=True)
-
-
-async def details(interaction: Press, job_id: int) -> None:
-    """Show everything that is known of a job, to the one who asked."""
-    await promise(interaction)
-    found = await interaction.client.lineage.detailed(origin_of(interaction), job_id)
-    await tell(interaction, details_card(found))
-
-
-async def _walk(interaction: Press, job_id: int) -> None:
-    await interaction.response.defer()
-    found = await interaction.client.lineage.detailed(origin_of(interaction), job_id)
-    await interaction.edit_original_response(view=details_card(found))
-
-
-async def _share(interaction: Press, job_id: int) -> None:
-    await interaction.client.sharing.share(interaction, job_id)
-
-
-async def _refresh(interaction: Press, job_id: int) -> None:
-    card = pressed_card(interaction)
-    # Answered as a change of the card, the press brings a token that can edit it.
-    await interaction.response.defer()
-    job = await interaction.client.actions.refresh(origin_of(interaction), job_id, card)
-    if job.status is JobStatus.DELIVERED:
-        place = job.server_id if job.server_id is not None and job.channel_id == card.channel_id else "@me"
-        link = jump_url(job) or f"https://discord.com/channels/{place}/{job.channel_id}/{job.message_id}"
-        await tell(interaction, notice(f"This was shown already: {link}"))
-    else:
-        await interaction.client.delivery.show(job_id)
-
-
-async def _delete(interaction: Press, job_id: int) -> None:
-    # The answer to this press stays bound to the card, so that it can be taken away, private or not.
-    await interaction.response.defer()
-    results, origin = interaction.client.lineage, origin_of(interaction)
-    try:
-        view = await results.deletable(origin, job_id)
-    except UserError:
-        if not await results.may_clear(origin, job_id, asked_by=_asked_by(interaction)):
-            raise
-        # The job was deleted elsewhere, and this message was out of reach.
-        await interaction.delete_original_response()
-        return
-    question = DeleteQuestion(interaction, job_id, images=len(view.images))
-    question.message = await interaction.followup.send(view=question, ephemeral=True, wait=True)
-
-
-def _asked_by(interaction: Press) -> int | None:
-    """Who the message of the pressed button answers. A direct message answers the one who reads it."""
+def _asked_by(interaction: Interaction) -> int | None:
+    """Who ran the command that this message answers. A direct message answers the person who reads it."""
     if interaction.message is None:
         return None
     metadata = interaction.message.interaction_metadata
@@ -139,70 +196,32 @@ def _asked_by(interaction: Press) -> int | None:
     return interaction.user.id if interaction.guild_id is None else None
 
 
-ACTIONS: Mapping[str, Callable[[Press, int], Awaitable[None]]] = {
-    "cancel": _cancel,
-    "again": _again,
-    "new-seed": _new_seed,
-    "details": details,
-    "walk": _walk,
-    "edit": edit,
-    "share": _share,
-    "confirm": confirm,
-    "delete": _delete,
-    "show": show_undelivered,
-    "use": use_prompt,
-    "refresh": _refresh,
-}
-"""What each button does, by the name in its id."""
+def job_button_item(handlers: Mapping[str, Handler]) -> type[ui.DynamicItem[ui.Button[Any]]]:
+    """The class by which discord.py recognises the buttons of jobs, with these handlers."""
 
+    class JobButtonItem(
+        ui.DynamicItem[ui.Button[Any]],
+        # Ids of jobs are below 2^63; anything longer is forged.
+        template=r"easel:(?P<action>[a-z-]{1,20}):(?P<job>[0-9]{1,18})",
+    ):
+        def __init__(self, action: str, job_id: int) -> None:
+            super().__init__(ui.Button(custom_id=custom_id(action, job_id)))
+            self.action = action
+            self.job_id = job_id
 
-class DeleteQuestion(ui.LayoutView):
-    """Asks once more, since images that were paid for would be gone. It lives for a few minutes and in memory only."""
+        @classmethod
+        async def from_custom_id(
+            cls, interaction: discord.Interaction[Any], item: ui.Item[Any], match: re.Match[str], /
+        ) -> Self:
+            return cls(match["action"], int(match["job"]))
 
-    def __init__(self, press: Press, job_id: int, *, images: int) -> None:
-        super().__init__(timeout=_MINUTES_TO_CONFIRM * 60)
-        self.message: discord.WebhookMessage | None = None
-        self._press = press
-        self._job_id = job_id
-        what = "This card" if not images else "The image" if images == 1 else f"The {images} images"
-        confirm: ui.Button[Self] = ui.Button(label="Delete for good", style=discord.ButtonStyle.danger)
-        confirm.callback = self._confirmed  # type: ignore[method-assign,assignment]  # a callback without a decorator
-        self.add_item(
-            ui.Container(
-                text(
-                    f"{what} will be gone for everybody, and cannot be brought back. The prompt and the settings are "
-                    "erased too. What it cost stays counted."
-                ),
-                ui.ActionRow(confirm),
-                accent_colour=CALM,
-            )
-        )
+        async def callback(self, interaction: Interaction) -> None:  # type: ignore[override]  # typed for any client
+            async def work(interaction: Interaction) -> None:
+                handler = handlers.get(self.action)
+                if handler is None:
+                    raise UserError(OLD_BUTTON)
+                await handler(interaction, self.job_id)
 
-    async def _confirmed(self, interaction: Press) -> None:
-        client = interaction.client
-        await interaction.response.defer()
-        # Its images stand there for people to see, but Discord may not have said so yet.
-        await client.delivery.settled(self._job_id)
-        view = await client.lineage.delete(origin_of(interaction), self._job_id)
-        self.stop()
-        try:
-            await self._press.delete_original_response()
-        except discord.NotFound:
-            said = "Deleted. The card had been taken away already."
-        except discord.HTTPException as error:
-            log.warning("card.not_removed", job=self._job_id, status=error.status, code=error.code)
-            said = "Deleted, but Discord did not let me take the card away."
-        else:
-            said = "Deleted."
-        pressed = self._press.message.id if self._press.message is not None else None
-        left = await withdraw(interaction, view.job, besides=pressed)
-        await interaction.edit_original_response(view=notice(said, *left))
+            await handle(interaction, work, doing=f"button.{self.action}", job_id=self.job_id)
 
-    async def on_error(self, interaction: discord.Interaction[Any], error: Exception, item: ui.Item[Any], /) -> None:
-        await explain(interaction, error, doing="button delete, confirmed", job_id=self._job_id)
-
-    async def on_timeout(self) -> None:
-        if self.message is not None:
-            # Dismissed already, perhaps: either way nobody is asked any more.
-            with contextlib.suppress(discord.HTTPException):
-                await self.message.delete()
+    return JobButtonItem

@@ -1,15 +1,60 @@
-"""Confirming a price: the press of the one who asked begins the work, on the card that asked."""
+"""The question "are you sure?" before something is deleted for good."""
 
 from __future__ import annotations
 
-from bot.ui.interactions import missing_permissions, origin_of, pressed_card
-from bot.ui.replies import Press
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import discord
+from discord import ui
+
+from bot.ui.cards.layout import WARM
+from bot.ui.client import Interaction
+from bot.ui.interactions import handle
+
+MINUTES_TO_CONFIRM = 5
 
 
-async def confirm(interaction: Press, job_id: int) -> None:
-    """Begin with what was proposed. The press brings a fresh token, by which the card is followed from here on."""
-    origin, card = origin_of(interaction), pressed_card(interaction)
-    await interaction.response.defer()
-    missing = missing_permissions(interaction, origin, private=False)
-    await interaction.client.proposals.confirm(origin, job_id, card, missing=missing)
-    await interaction.client.delivery.show(job_id)
+class Confirmation(ui.LayoutView):
+    """A private message that asks and has one button to go on. It lives for a few minutes and in memory only.
+
+    ``confirmed`` is called with the press of that button; ``doing`` names it in the log. ``further`` are buttons that
+    do something else.
+    """
+
+    def __init__(
+        self,
+        *content: ui.Item[Any],
+        label: str,
+        confirmed: Callable[[Interaction], Awaitable[None]],
+        doing: str,
+        job_id: int | None = None,
+        further: tuple[ui.Button[Any], ...] = (),
+    ) -> None:
+        super().__init__(timeout=MINUTES_TO_CONFIRM * 60)
+        self._confirmed = confirmed
+        self._doing = doing
+        self._job_id = job_id
+        self._message: discord.WebhookMessage | None = None
+        button: ui.Button[Any] = ui.Button(label=label, style=discord.ButtonStyle.danger)
+        button.callback = self._pressed  # type: ignore[method-assign,assignment]  # a callback without a decorator
+        self.add_item(ui.Container(*content, ui.ActionRow(button, *further), accent_colour=WARM))
+
+    async def ask(self, interaction: Interaction) -> None:
+        """Ask the person alone. The interaction has been deferred."""
+        self._message = await interaction.followup.send(view=self, ephemeral=True, wait=True)
+
+    async def _pressed(self, interaction: Interaction) -> None:
+        async def go_on(interaction: Interaction) -> None:
+            await interaction.response.defer()
+            await self._confirmed(interaction)
+            self.stop()
+
+        await handle(interaction, go_on, doing=self._doing, job_id=self._job_id)
+
+    async def on_timeout(self) -> None:
+        if self._message is not None:
+            # It may have been dismissed: in both cases nobody is asked any more.
+            with contextlib.suppress(discord.HTTPException):
+                await self._message.delete()

@@ -1,8 +1,7 @@
-"""Forms that people fill in: the one by which a job is changed and asked for again."""
+"""The form by which a job is changed and made again."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,83 +11,78 @@ from discord import ui
 
 from bot.domain.form_data import Draft
 from bot.errors import UserError
-from bot.logs import bound
+from bot.jobs.service import JobService
 from bot.providers.base import Engine
-from bot.ui.cards.layout import CALM, WARM, text
+from bot.text import Text, plural, t
+from bot.ui.cards.layout import CALM, WARM, Words, text
 from bot.ui.cards.wording import plain, safe
-from bot.ui.first_answer import looked_up
-from bot.ui.interactions import origin_of, planned, start
-from bot.ui.replies import Press, explain, tell
+from bot.ui.client import Interaction
+from bot.ui.interactions import handle, looked_up, origin_of, tell
+from bot.ui.job_starter import JobStarter
 
-# A form that nobody sends is forgotten after so many seconds, and so is the offer to go on with one.
-_PATIENCE = 30 * 60
+FORM_SECONDS = 30 * 60
+"""How long a form can be sent, or the offer to open one can be taken."""
 _SELECT_AT_MOST = 25
 _TEXT_AT_MOST = 4000
 
 
-class Form(ui.Modal):
-    """Any form. Whatever goes wrong in it is told to the one who sent it, and logged once."""
+class EditForm(ui.Modal):
+    """The prompt and the main settings of a job, to be changed and made as a job of one's own."""
 
-    def __init__(self, title: str, *, job_id: int) -> None:
-        super().__init__(title=title, timeout=_PATIENCE)
+    def __init__(
+        self, draft: Draft, engines: Mapping[str, Engine], starter: JobStarter, *, job_id: int, title: str
+    ) -> None:
+        super().__init__(title=title, timeout=FORM_SECONDS)
         self.job_id = job_id
-
-    @abstractmethod
-    async def filled(self, interaction: Press) -> None:
-        """Do what the form is for."""
-
-    async def on_submit(self, interaction: Press, /) -> None:  # type: ignore[override]  # the library types it for any client
-        with bound(job=self.job_id):
-            try:
-                interaction.client.check_place(interaction)
-                await self.filled(interaction)
-            except Exception as error:  # noqa: BLE001 - told and logged by explain; the library would only log it
-                await explain(interaction, error, doing=f"form {self.title}", job_id=self.job_id)
-
-
-class EditForm(Form):
-    """The prompt and the main settings of a job, to be changed and asked for as a job of one's own."""
-
-    def __init__(self, draft: Draft, engines: Mapping[str, Engine], *, job_id: int, title: str) -> None:
-        super().__init__(title, job_id=job_id)
         self._draft = draft
         self._engines = engines
+        self._starter = starter
         self._prompt: ui.TextInput[Any] = ui.TextInput(
             style=discord.TextStyle.paragraph, default=draft.prompt[:_TEXT_AT_MOST], max_length=_TEXT_AT_MOST
         )
         self._engine = _engine_select(draft, engines)
-        self._size = _line(draft.size, "The engine's own")
-        self._negative = _line(draft.negative, "Nothing in particular")
+        self._size = _line(draft.size, t("The engine's default"))
+        self._negative = _line(draft.negative, t("Nothing in particular"))
         self._further = _line(draft.further, "--images 2 --style anime --steps 30 --seed 7")
         compared = draft.engines is not None
-        for label, description, component in (
-            ("Prompt", None, self._prompt),
+        fields: list[tuple[Text, Text | None, ui.Item[Any]]] = [
+            (t("Prompt"), None, self._prompt),
             (
-                "Engines to compare" if compared else "Engine",
+                t("Engines to compare") if compared else t("Engine"),
                 None if compared else _more_engines(engines),
                 self._engine,
             ),
-            ("Size", "Width x height such as 1024x1024, or a shape such as 16:9", self._size),
-            ("Leave out", "What should not be in the picture", self._negative),
-            ("More settings", "As they end a prompt; an engine that does not take one says so", self._further),
-        ):
-            self.add_item(ui.Label(text=label, description=description, component=component))
+            (t("Size"), t("Width x height such as 1024x1024, or a shape such as 16:9"), self._size),
+            (t("Leave out"), t("What should not be in the image"), self._negative),
+            (t("More settings"), t("Flags, for example --images 2 --style anime"), self._further),
+        ]
+        for label, description, component in fields:
+            self.add_item(
+                ui.Label(
+                    text=str(label),
+                    description=None if description is None else str(description),
+                    component=component,
+                )
+            )
 
-    async def filled(self, interaction: Press) -> None:
+    async def on_submit(self, interaction: Interaction, /) -> None:  # type: ignore[override]  # typed for any client
+        await handle(interaction, self._sent, doing="form.edit", job_id=self.job_id)
+
+    async def _sent(self, interaction: Interaction) -> None:
         draft = self._changed()
         try:
-            plan = await planned(interaction, draft.options(), complete=True)
+            plan = await self._starter.planned(interaction, draft.options(), complete=True)
         except UserError as error:
             # What was typed took a while: it is offered again together with what is wrong with it.
             problems = [safe(str(problem), 1000) for problem in error.problems[:3]]
-            form = EditForm(draft, self._engines, job_id=self.job_id, title=self.title)
-            await tell(interaction, Offer(problems, form, label="Edit again", accent=WARM))
+            form = EditForm(draft, self._engines, self._starter, job_id=self.job_id, title=self.title)
+            await tell(interaction, FormOffer(problems, form, label=t("Edit again"), accent=WARM))
             return
-        await start(interaction, plan, parent_id=self.job_id)
+        await self._starter.start(interaction, plan, parent_id=self.job_id)
 
-    def anew(self) -> EditForm:
-        """The same form once more: one that was sent is done with."""
-        return EditForm(self._draft, self._engines, job_id=self.job_id, title=self.title)
+    def copy(self) -> EditForm:
+        """The same form, filled in the same way: a form can be sent only once."""
+        return EditForm(self._draft, self._engines, self._starter, job_id=self.job_id, title=self.title)
 
     def _changed(self) -> Draft:
         chosen = tuple(self._engine.values)
@@ -104,60 +98,65 @@ class EditForm(Form):
         )
 
 
-class Offer(ui.LayoutView):
+class FormOffer(ui.LayoutView):
     """Why there is no form yet, with a button that opens it. It lives for a while and in memory only."""
 
-    def __init__(self, sentences: Iterable[str], form: EditForm, *, label: str, accent: discord.Colour) -> None:
-        super().__init__(timeout=_PATIENCE)
+    def __init__(self, sentences: Iterable[Words], form: EditForm, *, label: Words, accent: discord.Colour) -> None:
+        super().__init__(timeout=FORM_SECONDS)
         self._form = form
-        opens: ui.Button[Any] = ui.Button(label=label)
-        opens.callback = self._open  # type: ignore[method-assign,assignment]  # a callback without a decorator
+        opens: ui.Button[Any] = ui.Button(label=str(label))
+        opens.callback = self._pressed  # type: ignore[method-assign,assignment]  # a callback without a decorator
         self.add_item(ui.Container(text(*sentences), ui.ActionRow(opens), accent_colour=accent))
 
-    async def _open(self, interaction: Press) -> None:
-        await interaction.response.send_modal(self._form.anew())
+    async def _pressed(self, interaction: Interaction) -> None:
+        await handle(interaction, self._open, doing="form.open", job_id=self._form.job_id)
 
-    async def on_error(self, interaction: discord.Interaction[Any], error: Exception, item: ui.Item[Any], /) -> None:
-        await explain(interaction, error, doing="button of a form")
-
-
-async def edit(interaction: Press, job_id: int) -> None:
-    """Open the form with the job in it."""
-    await _open(interaction, _known(job_id), prompt_alone=False)
+    async def _open(self, interaction: Interaction) -> None:
+        await interaction.response.send_modal(self._form.copy())
 
 
-async def use_prompt(interaction: Press, job: int | Coroutine[Any, Any, int]) -> None:
-    """Open the form with the job's prompt in it and everything else as it is by default; it may have to be found."""
-    await _open(interaction, _known(job) if isinstance(job, int) else job, prompt_alone=True)
+class EditForms:
+    """Opens forms with a job in them."""
+
+    def __init__(self, *, actions: JobService, starter: JobStarter) -> None:
+        self._actions = actions
+        self._starter = starter
+
+    async def edit(self, interaction: Interaction, job_id: int) -> None:
+        """Open the form with the job in it."""
+        await self._open(interaction, _known(job_id), prompt_alone=False)
+
+    async def use_prompt(self, interaction: Interaction, job: int | Coroutine[Any, Any, int]) -> None:
+        """Open the form with the job's prompt and the defaults for everything else. ``job`` may look the job up."""
+        await self._open(interaction, _known(job) if isinstance(job, int) else job, prompt_alone=True)
+
+    async def _open(self, interaction: Interaction, job: Coroutine[Any, Any, int], *, prompt_alone: bool) -> None:
+        origin = origin_of(interaction)
+
+        async def drafted() -> tuple[int, Draft]:
+            job_id = await job
+            return job_id, await self._actions.draft(origin, job_id, prompt_alone=prompt_alone)
+
+        # A form has to be the first answer, and cannot be deferred.
+        job_id, draft = await looked_up(interaction, drafted())
+        # If a server allows none of the engines that exist, its rules say so when the form is sent.
+        engines = {engine.id: engine for engine in self._actions.offered(origin)} or self._actions.engines
+        title = t("Use this prompt") if prompt_alone else t("Edit job {job:plain}", job=job_id)
+        form = EditForm(draft, engines, self._starter, job_id=job_id, title=str(title))
+        if interaction.response.is_done():
+            offer = FormOffer([t("It took a while to look this up.")], form, label=t("Open the form"), accent=CALM)
+            await tell(interaction, offer)
+        else:
+            await interaction.response.send_modal(form)
 
 
 async def _known(job_id: int) -> int:
     return job_id
 
 
-async def _open(interaction: Press, job: Coroutine[Any, Any, int], *, prompt_alone: bool) -> None:
-    client = interaction.client
-    origin = origin_of(interaction)
-
-    async def drafted() -> tuple[int, Draft]:
-        job_id = await job
-        return job_id, await client.actions.draft(origin, job_id, prompt_alone=prompt_alone)
-
-    # A form has to be the first answer, and cannot be promised.
-    job_id, draft = await looked_up(interaction, drafted())
-    # Where a server uses none of those that there are, the rules say so to whoever sends the form.
-    engines = {engine.id: engine for engine in client.actions.offered(origin)} or client.actions.engines
-    title = "Use this prompt" if prompt_alone else f"Edit job {job_id}"
-    form = EditForm(draft, engines, job_id=job_id, title=title)
-    if interaction.response.is_done():
-        await tell(interaction, Offer(["It took a while to look this up."], form, label="Open the form", accent=CALM))
-    else:
-        await interaction.response.send_modal(form)
-
-
 def _engine_select(draft: Draft, engines: Mapping[str, Engine]) -> ui.Select[Any]:
     chosen = draft.engines if draft.engines is not None else (draft.engine,)
-    # Those that are chosen come first, in case that there are more than fit.
+    # Chosen engines come first, as there may be more than fit.
     ordered = sorted(engines.values(), key=lambda engine: engine.id not in chosen)[:_SELECT_AT_MOST]
     shown = [engine for engine in engines.values() if engine in ordered]
     options = [
@@ -171,20 +170,24 @@ def _engine_select(draft: Draft, engines: Mapping[str, Engine]) -> ui.Select[Any
     ]
     if draft.engines is not None:
         return ui.Select(options=options, min_values=min(2, len(options)), max_values=len(options))
-    # Where the prompt itself names the engine, none has to be chosen.
+    # If the prompt itself names the engine, none has to be chosen.
     required = draft.engine is not None and len(engines) <= _SELECT_AT_MOST
-    return ui.Select(options=options, required=required, placeholder="As the prompt says")
+    return ui.Select(options=options, required=required, placeholder=str(t("As the prompt says")))
 
 
-def _more_engines(engines: Mapping[str, Engine]) -> str | None:
+def _more_engines(engines: Mapping[str, Engine]) -> Text | None:
     """How to use an engine for which there is no room in the list."""
     more = len(engines) - _SELECT_AT_MOST
-    return (
-        f"For one of {more} more: choose none, and write --engine and its id under More settings" if more > 0 else None
+    if more <= 0:
+        return None
+    return plural(
+        "For {count} more engine: choose none, and write --engine and its id under More settings",
+        "For {count} more engines: choose none, and write --engine and an id under More settings",
+        more,
     )
 
 
-def _line(value: str, placeholder: str) -> ui.TextInput[Any]:
+def _line(value: str, placeholder: Words) -> ui.TextInput[Any]:
     return ui.TextInput(
-        default=value[:_TEXT_AT_MOST] or None, placeholder=placeholder, required=False, max_length=_TEXT_AT_MOST
+        default=value[:_TEXT_AT_MOST] or None, placeholder=str(placeholder), required=False, max_length=_TEXT_AT_MOST
     )

@@ -1,9 +1,9 @@
-"""Keeps Discord's copy of the commands like ours: reads what Discord has, and puts right what differs.
+"""Keeps the commands that are registered at Discord up to date: reads what Discord has, and sends what differs.
 
-Where the commands belong (servers by their ids, or everywhere) each place is seen to by itself, and what does not
-succeed for a reason that passes is tried again while the bot runs. Everywhere else they are taken away, or people would
-see them twice. Commands of kinds that are not ours, such as the Entry Point of an application with an Activity, stay
-as they are: Discord refuses to have that one left out.
+The commands are registered in certain servers or globally. Each place is synced by itself, and temporary failures are
+retried while the bot runs. In all other places the commands are removed, or people would see them twice. Commands of
+other kinds, such as the Entry Point of an application with an Activity, stay as they are: Discord does not allow an
+update without it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from discord import app_commands
 from discord.http import Route
 
 from bot.clock import Clock
+from bot.text import Message, message
 from bot.unreachable import unreachable
 from storage import settings
 from storage.database import Database, StorageError
@@ -32,11 +33,11 @@ Json: TypeAlias = Mapping[str, Any]
 log = structlog.get_logger(__name__)
 
 OURS = frozenset({1, 2, 3})
-"""The kinds of commands that are registered here: typed, and in the menus of a user and of a message."""
+"""The kinds of commands that are synced: slash commands, and those in the menus of a user and of a message."""
 LOOKED_AT = 200
-"""In so many of the bot's servers commands that should not be there are looked for."""
+"""The number of the bot's servers in which leftover commands are looked for."""
 FIRST_WAIT, LONGEST_WAIT = 15.0, 900.0
-"""Seconds before what did not succeed is tried again, at first and at most."""
+"""Seconds before a failed sync is retried, at first and at most."""
 
 _STATE = "commands"
 _EVERYWHERE = "everywhere"
@@ -54,29 +55,34 @@ _KEPT_AS_IT_IS = (
 
 
 class Trouble(StrEnum):
-    """Why the commands of one place are not as they should be."""
+    """Why the commands of one place could not be synced."""
 
-    NOT_LET_IN = "not let in"
-    """Discord does not let the bot have commands there: it is not in that server, or was invited without them."""
+    NOT_LET_IN = "not_let_in"
+    """The bot may not have commands there: it is not in that server, or was invited without them."""
     REFUSED = "refused"
-    """Discord does not take them, and will not as long as they are the same."""
+    """Discord refuses them, and will until they change."""
     AWAY = "away"
-    """Discord did not answer, or asks for patience."""
+    """Discord did not answer, or the bot is rate limited."""
 
 
-TROUBLES = {
-    Trouble.NOT_LET_IN: "invite the bot there with the scope applications.commands, or take it out of COMMAND_GUILDS.",
-    Trouble.REFUSED: "Discord refuses them; the log says why. Report this to Easel's developers.",
-    Trouble.AWAY: "Discord does not answer, or asks for patience. Try again later.",
+TROUBLES: Mapping[Trouble, Message] = {
+    Trouble.NOT_LET_IN: message(
+        "commands.not_let_in",
+        "Invite the bot there with the scope applications.commands, or remove the server from COMMAND_GUILDS.",
+    ),
+    Trouble.REFUSED: message(
+        "commands.refused", "Discord refuses them; the log says why. Report this to Easel's developers."
+    ),
+    Trouble.AWAY: message("commands.away", "Discord isn't answering, or limits the bot's requests. Try again later."),
 }
-"""For the operator: how to fix each kind of trouble."""
+"""What the operator can do about each kind of trouble."""
 
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What came of it: the scopes that were registered anew, and those that were not, each with the reason.
+    """The outcome: the scopes that were registered again, and those that failed, each with the reason.
 
-    A scope is the id of a server, ``everywhere``, or ``servers`` where the list of the bot's servers could not be read.
+    A scope is a server's id, ``everywhere``, or ``servers`` if the list of the bot's servers could not be read.
     """
 
     done: tuple[str, ...]
@@ -84,10 +90,10 @@ class Synced:
 
 
 class CommandSync:
-    """Keeps the commands registered in ``guilds``, or everywhere if there are none.
+    """Keeps the commands registered in ``guilds``, or globally if there are none.
 
-    What Discord gave in return is kept in the database by scope: the hash of the definition that it belongs to, the ids
-    and the versions. Where Discord has these very versions, nothing has to be sent.
+    For each scope the database holds the hash of what was sent, and the ids and versions that Discord returned. If
+    Discord still has these versions, nothing has to be sent.
     """
 
     def __init__(
@@ -102,12 +108,12 @@ class CommandSync:
         self._last = Synced((), {})
 
     async def ensure(self) -> Synced:
-        """Register what has changed, before the first command comes. What fails is left to ``run``."""
+        """Register what has changed, before the first command arrives. ``run`` retries what fails."""
         self._last = await self.sync(elsewhere=False)
         return self._last
 
     async def run(self) -> None:
-        """See to what ``ensure`` left: look into the other servers, and try again what can still succeed."""
+        """Do what ``ensure`` left: remove leftovers from other servers, and retry temporary failures."""
         wait, looked = FIRST_WAIT, False
         while not looked or Trouble.AWAY in self._last.troubles.values():
             if self._last.troubles:
@@ -119,15 +125,15 @@ class CommandSync:
                 log.exception("commands.not_synced")
             looked = True
 
-    async def joined(self, guild_id: int) -> None:
-        """The bot came into a server, which may be one whose commands were refused until then."""
-        if guild_id in self._guilds:
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """Register the commands of a server that the bot has joined, which Discord may have refused before."""
+        if guild.id in self._guilds:
             await self.sync(elsewhere=False)
 
     async def sync(self, *, force: bool = False, elsewhere: bool = True) -> Synced:
-        """Register what differs from what Discord has, or everything, and take away what is in other places.
+        """Register what differs from what Discord has (with ``force`` everything), and remove it from other places.
 
-        ``elsewhere`` False looks into no servers but those that were known before.
+        ``elsewhere`` False skips servers where the bot never registered commands.
         """
         async with self._turn:
             async with self._database.read() as connection:
@@ -143,23 +149,23 @@ class CommandSync:
                     told = log.warning if trouble is Trouble.AWAY else log.error
                     told("commands.not_synced", scope=scope, trouble=trouble.value, **_answer(error))
                 self._ids[scope] = known.get(scope, {}).get("ids", {})
-            # As long as they are in no place where they belong, those that are elsewhere are better than none.
+            # While they are registered in none of their places, leftovers elsewhere are better than nothing.
             if any(scope not in troubles for scope in self._wanted()):
                 troubles |= await self._clear_elsewhere(known, look=elsewhere)
             return Synced(tuple(done), troubles)
 
     def mention(self, command: str) -> str:
-        """The command as something to click on where its id is known, or else as its name."""
+        """The command as a clickable mention if its id is known, or else its name."""
         scopes = self._wanted()
         id_ = self._ids.get(scopes[0], {}).get(command.partition(" ")[0])
-        # In several servers a command has several ids, and each is good in its own server only.
+        # In several servers a command has several ids, each valid in its own server only.
         return f"</{command}:{id_}>" if id_ is not None and len(scopes) < 2 else f"`/{command}`"
 
     def _wanted(self) -> tuple[str, ...]:
         return tuple(str(guild) for guild in self._guilds) or (_EVERYWHERE,)
 
     async def _register(self, scope: str, known: dict[str, dict[str, Any]], *, force: bool) -> bool:
-        """Have the commands of one place like ours; whether something had to be sent. Raises what the library does."""
+        """Sync one scope. Returns whether something had to be sent; raises what discord.py raises."""
         there = await self._read(scope)
         definition = await self._definition()
         digest = _digest(self._application, definition)
@@ -179,7 +185,7 @@ class CommandSync:
         return True
 
     async def _clear_elsewhere(self, known: dict[str, dict[str, Any]], *, look: bool) -> dict[str, Trouble]:
-        """Take the commands away wherever they do not belong."""
+        """Remove the commands wherever they do not belong."""
         troubles: dict[str, Trouble] = {}
         scopes = dict.fromkeys([_EVERYWHERE, *known])
         if look:
@@ -195,7 +201,7 @@ class CommandSync:
                     await self._write(scope, _kept(there))
                     log.info("commands.taken_away", scope=scope)
             except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-                # Where the bot may have no commands there are none.
+                # If the bot may not have commands there, there are none.
                 if (trouble := _trouble(error)) is not Trouble.NOT_LET_IN:
                     log.warning("commands.left_over", scope=scope, trouble=trouble.value, **_answer(error))
                     troubles[scope] = trouble
@@ -212,7 +218,7 @@ class CommandSync:
         return id_
 
     async def _definition(self) -> list[dict[str, Any]]:
-        """The commands as Discord is told them."""
+        """The commands as they are sent to Discord, with the descriptions in all languages."""
         tree, translator = self._tree, self._tree.translator
         if translator is None:
             return [command.to_dict(tree) for command in tree.get_commands()]
@@ -223,7 +229,7 @@ class CommandSync:
         if scope != _EVERYWHERE:
             path = "/applications/{application_id}/guilds/{guild_id}/commands"
             route = Route("GET", path, application_id=self._application, guild_id=int(scope))
-        # With the names in other languages, so that what is sent back is whole.
+        # With the localizations, so that the commands of other kinds are sent back complete.
         there: list[dict[str, Any]] = await self._tree.client.http.request(route, params={"with_localizations": "true"})
         return there
 
@@ -242,7 +248,7 @@ class CommandSync:
 
 
 def _digest(application_id: int, definition: list[dict[str, Any]]) -> str:
-    """The hash of everything that Discord is told, the application included."""
+    """The hash of everything that is sent to Discord, and of the application."""
     return hashlib.sha256(json.dumps([application_id, definition], sort_keys=True).encode()).hexdigest()
 
 
@@ -251,7 +257,7 @@ def _versions(commands: Sequence[Json]) -> dict[str, str]:
 
 
 def _kept(there: Sequence[Json]) -> list[dict[str, Any]]:
-    """The commands of other kinds, in the form in which they are sent back unchanged."""
+    """The commands of other kinds, in the form that leaves them unchanged when it is sent back."""
     kept = []
     for command in there:
         if command["type"] not in OURS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from sqlalchemy import select, update
 from bot.jobs import results, service, store
 from bot.jobs import view as job_view
 from bot.providers.base import ImageRequest, WeightedText
-from bot.ui.buttons import ACTIONS
+from bot.ui.buttons import DELETE_IMAGES, DELETED, DELETED_BEFORE, MESSAGE_LEFT
 from bot.ui.cards import job as cards
+from bot.ui.cards.buttons import JOB_ACTIONS, OLD_BUTTON
+from bot.ui.interactions import APOLOGY_FOR_JOB
 from storage import images as image_rows
 from storage import jobs as rows
 from storage import tables, threads
@@ -31,7 +34,7 @@ async def waiting(studio: Studio, **options: Any) -> simcord.InteractionResult:
     """A job of which one request has been sent and the second waits for its turn."""
     result = await studio.confirmed(**options)
     await studio.begun()
-    await studio.until(lambda: "1 sent" in card(result).text)
+    await studio.until(lambda: f"{cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]}: 1" in card(result).text)
     return result
 
 
@@ -181,10 +184,10 @@ async def test_details_of_a_job_of_another_channel_are_not_told(studio: Studio) 
 async def test_delete_asks_and_then_takes_card_and_files_away(studio: Studio) -> None:
     result = await finished(studio, images=2)
     question = told(await studio.press(studio.ada, card(result), "Delete"))
-    assert "The 2 images will be gone for everybody" in question.text
+    assert shows(question.text, DELETE_IMAGES(count=2))
     assert len(card(result).images) == 2
     said = await studio.press(studio.ada, question, "Delete for good")
-    assert "Deleted." in card(said).text
+    assert shows(card(said).text, DELETED)
     assert result.response is None
     async with studio.runtime.database.read() as connection:
         job = await rows.get_job(connection, 1)
@@ -224,7 +227,7 @@ async def test_a_card_that_somebody_took_away_meanwhile_is_no_error(studio: Stud
     question = told(await studio.press(studio.ada, card(result), "Delete"))
     await studio.admin.delete(card(result).raw)
     said = await studio.press(studio.ada, question, "Delete for good")
-    assert "taken away already" in card(said).text
+    assert shows(card(said).text, DELETED_BEFORE)
 
 
 async def test_a_card_that_discord_will_not_let_go_of_is_said(studio: Studio) -> None:
@@ -232,7 +235,7 @@ async def test_a_card_that_discord_will_not_let_go_of_is_said(studio: Studio) ->
     question = told(await studio.press(studio.ada, card(result), "Delete"))
     studio.env.inject_error("DELETE", "/webhooks/*/*/messages/@original", status=500)
     said = await studio.press(studio.ada, question, "Delete for good")
-    assert "did not let me take the card away" in card(said).text
+    assert shows(card(said).text, MESSAGE_LEFT)
 
 
 async def test_a_question_that_nobody_answers_goes_away(studio: Studio) -> None:
@@ -257,12 +260,12 @@ async def test_an_unfinished_job_cannot_be_deleted(slow_studio: Studio) -> None:
 
 @pytest.mark.parametrize("job_id", ["999", "0", "9" * 18])
 async def test_a_job_that_is_not_there(studio: Studio, job_id: str) -> None:
-    for action in ACTIONS:
+    for action in JOB_ACTIONS:
         assert shows(told(await forge(studio, studio.ada, action, job_id)).text, store.GONE)
 
 
 async def test_a_button_of_another_version(studio: Studio) -> None:
-    assert "another version" in told(await forge(studio, studio.ada, "upscale", 1)).text
+    assert shows(told(await forge(studio, studio.ada, "upscale", 1)).text, OLD_BUTTON)
 
 
 async def test_what_goes_wrong_is_apologised_for_with_the_job_and_logged_once(
@@ -276,14 +279,14 @@ async def test_what_goes_wrong_is_apologised_for_with_the_job_and_logged_once(
     monkeypatch.setattr(results.Results, "detailed", broken)
     caplog.clear()
     said = told(await studio.press(studio.ben, card(result), "Details"))
-    assert "something went wrong on our side with job 1" in said.text
+    assert shows(said.text, APOLOGY_FOR_JOB(job=1))
     assert "ZeroDivisionError" not in said.text
     (record,) = [
         record for record in caplog.records if record.levelname == "ERROR" and record.name.startswith("bot.ui")
     ]
     assert "a made-up fault" in caplog.text
     assert "secret prompt" not in caplog.text
-    number = said.text.split("under the number ")[1].split(";")[0]
+    (number,) = re.findall(r"\b[0-9a-f]{8}\b", said.text)
     assert number in record.getMessage()
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import discord
 import pytest
 
+from bot.ui.client import NOT_THIS_SERVER
+from bot.ui.interactions import APOLOGY
 from storage import settings
 from tests.cogs.conftest import MakeStudio, Studio, card, told
+from tests.doubles.texts import shows
 
 
 def syncs(studio: Studio) -> list[str]:
@@ -21,27 +26,27 @@ async def test_commands_are_synced_when_their_definition_changed_and_only_then(s
     assert len(syncs(studio)) == 1
     await studio.restart()
     assert len(syncs(studio)) == 1
-    assert "</imagine:" in studio.runtime.client.mention("imagine")
+    assert "</imagine:" in studio.runtime.commands.mention("imagine")
     studio.runtime.client.tree.get_commands()[0].description = "Something else"  # type: ignore[union-attr]  # a slash command
     with studio.env.time_context():
-        assert (await studio.runtime.client.commands_in_step.sync()).done == ("everywhere",)
-        assert (await studio.runtime.client.commands_in_step.sync()).done == ()
-        assert (await studio.runtime.client.commands_in_step.sync(force=True)).done == ("everywhere",)
+        assert (await studio.runtime.commands.sync()).done == ("everywhere",)
+        assert (await studio.runtime.commands.sync()).done == ()
+        assert (await studio.runtime.commands.sync(force=True)).done == ("everywhere",)
     assert len(syncs(studio)) == 3
 
 
 async def test_commands_can_be_kept_to_some_servers(studio: Studio) -> None:
     client, commands = studio.runtime.client, studio.env.backend.commands
-    client.commands_in_step._guilds = (studio.server.id,)
+    studio.runtime.commands._guilds = (studio.server.id,)
     with studio.env.time_context():
-        assert (await client.commands_in_step.sync()).done == (str(studio.server.id),)
+        assert (await studio.runtime.commands.sync()).done == (str(studio.server.id),)
     # What stood everywhere is taken back, or else each command would be shown twice.
     assert commands[None] == {}
     ours = {command.name for command in client.tree.get_commands()}
     assert {each["name"] for each in commands[studio.server.id].values()} == ours
-    client.commands_in_step._guilds = ()
+    studio.runtime.commands._guilds = ()
     with studio.env.time_context():
-        assert (await client.commands_in_step.sync()).done == ("everywhere",)
+        assert (await studio.runtime.commands.sync()).done == ("everywhere",)
     assert not commands[studio.server.id]
     assert len(commands[None]) == len(ours)
 
@@ -64,13 +69,13 @@ async def test_a_sync_that_discord_refuses_does_not_stop_the_bot(
     result = await studio.imagine()
     await studio.finish()
     assert len(card(result).images) == 1
-    assert studio.runtime.client.mention("imagine") == "`/imagine`"
+    assert studio.runtime.commands.mention("imagine") == "`/imagine`"
 
 
 async def test_it_works_only_where_the_operator_lets_it(make_studio: MakeStudio) -> None:
     studio = await make_studio(ALLOWED_GUILDS="123")
     refused = told(await studio.imagine())
-    assert "only for certain servers" in refused.text
+    assert shows(refused.text, NOT_THIS_SERVER)
     assert not card(await studio.ada.user.slash("imagine", prompt="a fox")).images
     assert await studio.ada.autocomplete(studio.channel, "imagine", "engine", "") == []
     assert studio.stand_in.calls == []
@@ -80,7 +85,7 @@ async def test_it_works_only_where_the_operator_lets_it(make_studio: MakeStudio)
     assert len(card(result).images) == 1
     studio.runtime.client._allowed_guilds = frozenset({123})
     pressed = await studio.press(studio.ada, card(result), "Again")
-    assert "only for certain servers" in told(pressed).text
+    assert shows(told(pressed).text, NOT_THIS_SERVER)
 
 
 async def test_a_fault_of_ours_is_an_apology_with_a_number_that_the_log_knows(
@@ -89,9 +94,10 @@ async def test_a_fault_of_ours_is_an_apology_with_a_number_that_the_log_knows(
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("a made-up fault")
 
-    monkeypatch.setattr(type(studio.runtime.client.reports), "credits", broken)
+    monkeypatch.setattr(type(studio.runtime.reports), "credits", broken)
     said = told(await studio.ada.slash(studio.channel, "credits")).text
-    number = said.split("under the number ")[1].split(";")[0]
+    assert shows(said, APOLOGY)
+    (number,) = re.findall(r"\b[0-9a-f]{8}\b", said)
     (record,) = [
         record for record in caplog.records if record.levelname == "ERROR" and record.name.startswith("bot.ui")
     ]
@@ -109,7 +115,7 @@ async def test_a_fault_after_the_card_was_promised_stands_in_its_place(
 
     monkeypatch.setattr(type(studio.runtime.actions), "imagine", broken)
     result = await studio.imagine(prompt="a secret prompt")
-    assert "something went wrong on our side" in card(result).text
+    assert shows(card(result).text, APOLOGY)
     assert "secret prompt" not in caplog.text
     assert len(studio.env.errors) == 1
     studio.env._errors.clear()

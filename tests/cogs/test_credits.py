@@ -169,4 +169,4 @@ async def test_it_is_the_same_in_a_direct_message(studio: Studio) -> None:
     await studio.finish()
     said = told(await studio.ada.user.slash("credits")).text
     assert shows(said, SPENT(spent=6000))
-    assert isinstance(studio.runtime.client.charts, Charts)
+    assert isinstance(studio.runtime.charts, Charts)

@@ -10,6 +10,7 @@ import simcord
 from bot.domain.engines import SIZE_OFF_GRID
 from bot.jobs import service
 from bot.jobs import view as job_view
+from bot.ui.interactions import APOLOGY_FOR_JOB
 from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, Studio, card, forge, told
 from tests.doubles.forms import filled, offered, send
@@ -174,7 +175,7 @@ async def test_a_failure_in_a_form_is_apologised_for(studio: Studio, monkeypatch
 
     monkeypatch.setattr(service.JobService, "check", broken)
     said = told(await send(studio.ada, shown))
-    assert "something went wrong on our side with job 1" in said.text
+    assert shows(said.text, APOLOGY_FOR_JOB(job=1))
 
 
 async def test_a_failed_job_can_be_edited(studio: Studio) -> None:

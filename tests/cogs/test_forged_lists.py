@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from bot.people import threads as verbs
+from bot.ui.cards.buttons import OLD_LIST
+from bot.ui.interactions import APOLOGY
 from storage import jobs
 from storage import threads as stored
 from storage.jobs import JobFilter
 from tests.cogs.conftest import MakeStudio, Studio, card, told
 from tests.cogs.test_threads import forge, made, run, seen_by
+from tests.doubles.texts import shows
 
 
 async def test_nothing_of_ones_own_is_reached_by_another(studio: Studio) -> None:
@@ -40,7 +43,7 @@ async def test_ids_that_are_none(studio: Studio, wanted: str) -> None:
 
 
 async def test_a_list_of_another_version(studio: Studio) -> None:
-    assert "another version" in told(await forge(studio, studio.ada, "page:nothing:1")).text
+    assert shows(told(await forge(studio, studio.ada, "page:nothing:1")).text, OLD_LIST)
 
 
 async def test_a_list_never_appears_in_a_public_message(studio: Studio) -> None:
@@ -58,7 +61,7 @@ async def test_what_goes_wrong_in_a_list_is_told(
         raise ZeroDivisionError("a made-up fault")
 
     monkeypatch.setattr(verbs.Threads, "list", broken)
-    assert "something went wrong on our side" in told(await forge(studio, studio.ada, "page:threads:1")).text
+    assert shows(told(await forge(studio, studio.ada, "page:threads:1")).text, APOLOGY)
     assert "a made-up fault" in caplog.text
     caplog.clear()
 

@@ -11,11 +11,13 @@ import simcord
 from bot.jobs import store
 from bot.jobs.new_jobs import NO_SUCH_THREAD
 from bot.jobs.results import JOBS_A_PAGE
+from bot.jobs.view import PRIVATE_JOB
 from bot.text import Message
 from bot.ui.cards import history as history_cards
 from bot.ui.cards import job as cards
+from bot.ui.cards.buttons import OLD_LIST, engine_digest, history_rest, list_id
 from bot.ui.cards.wording import JOBS
-from bot.ui.pages import digest, history_id
+from bot.ui.list_buttons import ENGINE_GONE
 from cogs.history import NO_WORDS, TOO_LONG
 from storage.jobs import JobFilter
 from storage.records import JobStatus
@@ -119,7 +121,7 @@ async def test_a_search_is_bounded(studio: Studio) -> None:
     assert shows((await looked(studio, search="🦊" * 26)).text, TOO_LONG)
     assert shows((await looked(studio, search="\u200b")).text, NO_WORDS)
     wanted = JobFilter(words=longest, engine="x/" * 40, thread_id=10**17)
-    assert len(history_id(999_999, wanted)) <= 100
+    assert len(list_id("history", 999_999, history_rest(wanted))) <= 100
 
 
 async def test_engine_and_thread_narrow_it(studio: Studio) -> None:
@@ -194,7 +196,7 @@ async def test_one_history_is_not_anothers(studio: Studio) -> None:
         "page:history:1:::",
         "page:history:1:1::",
         "page:history:1:::fox",
-        f"page:history:1::{digest(CORE)}:",
+        f"page:history:1::{engine_digest(CORE)}:",
         "page:history:2:::",
     ],
 )
@@ -213,17 +215,17 @@ async def test_a_forged_button_shows_nothing_of_others(studio: Studio, custom_id
 @pytest.mark.parametrize(
     ("custom_id", "said"),
     [
-        ("page:history:1", "another version"),
-        ("page:history:1:x::", "another version"),
-        (f"page:history:1:{'9' * 19}::", "another version"),
+        ("page:history:1", OLD_LIST),
+        ("page:history:1:x::", OLD_LIST),
+        (f"page:history:1:{'9' * 19}::", OLD_LIST),
         ("page:history:1:::' OR 1=1 --", history_cards.NOTHING_MATCHES),
-        ("page:history:1::00000000:", "no longer offered"),
+        ("page:history:1::00000000:", ENGINE_GONE),
         (f"page:history:1:{'9' * 18}::", NO_SUCH_THREAD),
     ],
 )
-async def test_a_button_that_was_never_made(studio: Studio, custom_id: str, said: Message | str) -> None:
+async def test_a_button_that_was_never_made(studio: Studio, custom_id: str, said: Message) -> None:
     await made(studio, "a fox")
-    assert str(said) in told(await forge(studio, studio.ada, custom_id)).text
+    assert shows(told(await forge(studio, studio.ada, custom_id)).text, said)
 
 
 # --- taking it up again -------------------------------------------------------------------------------------------
@@ -245,12 +247,12 @@ async def test_use_this_prompt_opens_the_form_with_it(studio: Studio) -> None:
     assert "a `fox` in snow" in str(pressed.modal)
 
 
-@pytest.mark.parametrize("action", ["use", "show"])
-async def test_what_a_button_does_is_for_the_author_alone(studio: Studio, action: str) -> None:
+@pytest.mark.parametrize(("action", "refusal"), [("use", PRIVATE_JOB), ("show", store.NOT_YOURS)])
+async def test_what_a_button_does_is_for_the_author_alone(studio: Studio, action: str, refusal: Message) -> None:
     await made(studio, "a secret fox", private=True)
     for person in (studio.ben, studio.admin):
         said = told(await forge(studio, person, f"easel:{action}:1"))
-        assert shows(said.text, store.NOT_YOURS)
+        assert shows(said.text, refusal)
         assert "secret" not in said.text
         assert not said.images
 

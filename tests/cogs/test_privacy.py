@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import simcord
 
+from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
 from bot.people.privacy import JOBS_UNFINISHED, NOTHING_STORED
 from bot.retention import Ages, tidy
 from bot.text import Message, Text
@@ -100,7 +101,7 @@ async def test_after_a_delete_no_byte_of_it_is_left(studio: Studio) -> None:
     assert left
     assert not [name for name in left if name.startswith(theirs)]
     assert (await everything_of(studio, studio.ada))["jobs"] == []
-    assert studio.runtime.client.personal.of(studio.ada.id).text is None
+    assert studio.runtime.personal.of(studio.ada.id).text is None
     # Others' jobs are as they were, and the bot goes on.
     again = await studio.imagine(prompt="a fox")
     await studio.finish()
@@ -142,7 +143,9 @@ async def test_nobody_gets_round_a_limit_by_it(make_studio: MakeStudio) -> None:
     await studio.imagine()
     await studio.finish()
     await confirm(studio.ada, await ask_to_delete(studio, studio.ada))
-    assert "of your 10 credits for today 4 credits are left" in told(await studio.imagine()).text
+    said = told(await studio.imagine()).text
+    assert shows(said, TOO_EXPENSIVE[LimitKind.USER_DAILY])
+    assert " 4 of " in said
     async with studio.runtime.database.read() as connection:
         before = await ledger.totals(connection)
     studio.clock.advance(32 * DAY / 1000)
@@ -200,7 +203,7 @@ async def test_what_a_crash_left_between_the_records_and_the_files_goes_at_the_n
     with monkeypatch.context() as patch:
         patch.setattr(ImageFiles, "remove", die)
         with pytest.raises(asyncio.CancelledError):
-            await studio.runtime.client.privacy.delete(studio.ada.id)
+            await studio.runtime.privacy.delete(studio.ada.id)
     assert len(pictures(studio)) == 1
     runtime = studio.runtime
     await tidy(runtime.database, runtime.files, runtime.previews, studio.clock, Ages(image_days=7, job_days=365))

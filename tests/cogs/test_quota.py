@@ -198,7 +198,7 @@ async def test_limits_are_a_servers_own(studio: Studio) -> None:
     result = await ada.slash(there, "imagine", prompt="a fox")
     await studio.finish()
     assert "6 credits" in card(result).text
-    assert studio.runtime.client.servers.quotas(elsewhere.id) == []
+    assert studio.runtime.servers.quotas(elsewhere.id) == []
 
 
 @pytest.mark.parametrize(

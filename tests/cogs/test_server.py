@@ -226,7 +226,7 @@ async def test_what_means_nothing_clears(studio: Studio, nothing: str) -> None:
         "restricted_words": "gore",
     }
     await server(studio, "set", **options)
-    rules = studio.runtime.client.servers.rules
+    rules = studio.runtime.servers.rules
     assert rules(studio.server.id) != NO_RULES
     await server(studio, "set", **dict.fromkeys(options, nothing))
     assert rules(studio.server.id) == NO_RULES
@@ -235,15 +235,15 @@ async def test_what_means_nothing_clears(studio: Studio, nothing: str) -> None:
 async def test_all_is_what_holds_where_nothing_is_named(studio: Studio) -> None:
     await server(studio, "set", engines=BASIC, channels="#pictures")
     await server(studio, "set", engines="all", channels="All")
-    assert studio.runtime.client.servers.rules(studio.server.id) == NO_RULES
+    assert studio.runtime.servers.rules(studio.server.id) == NO_RULES
     await server(studio, "set", refused_words="all")
-    assert studio.runtime.client.servers.rules(studio.server.id).refused == ("all",)
+    assert studio.runtime.servers.rules(studio.server.id).refused == ("all",)
 
 
 async def test_a_list_of_nothing_that_can_be_seen_changes_nothing(studio: Studio) -> None:
     await server(studio, "set", refused_words="ugly")
     await server(studio, "set", refused_words="\u3164, \u2800")
-    assert studio.runtime.client.servers.rules(studio.server.id).refused == ("ugly",)
+    assert studio.runtime.servers.rules(studio.server.id).refused == ("ugly",)
 
 
 async def test_further_engines_are_offered_behind_those_that_are_named(studio: Studio) -> None:
@@ -263,7 +263,7 @@ async def test_what_is_gone_is_said_to_be_gone(studio: Studio) -> None:
         manage_server=True,
     )
     gone = {"channels": (1300000000000000009,), "roles": (1300000000000000010,), "engines": ("easel/gone",)}
-    await studio.runtime.client.servers.set_rules(admin, gone)
+    await studio.runtime.servers.set_rules(admin, gone)
     said = await refusal(studio)
     allowed = few(["easel/gone"])
     for problem in (CHANNELS_GONE(count=1), ROLES_GONE(), ALLOWED_ENGINES_GONE(allowed=allowed)):
@@ -360,10 +360,10 @@ async def test_a_chart_names_no_channel_that_the_admin_may_not_see(studio: Studi
     )
     client = studio.runtime.client
     manager = Origin(studio.admin.id, "grace", studio.server.id, studio.channel.id, 1, manage_server=True)
-    assert client.servers.place(manager).channel(hidden.id) is None
-    assert client.servers.place(manager).channel(studio.channel.id) == "#pictures"
+    assert studio.runtime.servers.place(manager).channel(hidden.id) is None
+    assert studio.runtime.servers.place(manager).channel(studio.channel.id) == "#pictures"
     guild = client.get_guild(studio.server.id)
     assert guild is not None
     assert guild.owner_id is not None
     owner = Origin(guild.owner_id, "owner", studio.server.id, 1, 1)
-    assert client.servers.place(owner).channel(hidden.id) == "#hidden"
+    assert studio.runtime.servers.place(owner).channel(hidden.id) == "#hidden"

@@ -185,7 +185,7 @@ async def test_what_can_never_be_paid_for_is_not_even_proposed(make_studio: Make
 
 
 async def test_a_price_above_ones_own_is_asked_about(studio: Studio) -> None:
-    await studio.runtime.client.personal.set(studio.ada.id, {"ask_above": 6000})
+    await studio.runtime.personal.set(studio.ada.id, {"ask_above": 6000})
     cheap = await studio.imagine(prompt="a car")
     dear = await studio.imagine(prompt="a car", images=2)
     others = await studio.imagine(studio.ben, "a car", images=2)

@@ -7,7 +7,8 @@ from typing import Any
 
 from simcord.components import validate_message_state
 
-from bot.ui.buttons import ACTIONS, JobButton
+from bot.ui.buttons import job_button_item
+from bot.ui.cards.buttons import JOB_ACTIONS
 from bot.ui.cards.layout import Card
 from bot.ui.cards.wording import units
 
@@ -43,8 +44,8 @@ def check(card: Card) -> None:
     for part in parts:
         if part["type"] == 2:
             assert 0 < len(part["label"]) <= 80
-            assert JobButton.__discord_ui_compiled_template__.fullmatch(part["custom_id"])
-            assert part["custom_id"].split(":")[1] in ACTIONS
+            assert job_button_item({}).__discord_ui_compiled_template__.fullmatch(part["custom_id"])
+            assert part["custom_id"].split(":")[1] in JOB_ACTIONS
         for item in part.get("items", []):
             assert 0 < units(item["description"]) <= 1024
     components = card.to_components()  # type: ignore[no-untyped-call]  # the library leaves it untyped

@@ -76,8 +76,6 @@ class Workshop:
             jobs=self.jobs,
             files=self.files,
             clock=self.clock,
-            changed=lambda job_id: self.changes[job_id].set(),
-            deliver=lambda job_id: self.deliver(job_id),  # noqa: PLW0108 - looked up anew at every delivery
         )
         self.servers = Servers(self.database, self.limits, self.clock)
         self.service = JobService(
@@ -89,7 +87,6 @@ class Workshop:
             defaults=lambda _: (),
             ask_above=lambda _: None,
             default_engine=next(iter(self.jobs.engines)),
-            changed=lambda job_id: self.changes[job_id].set(),
         )
         self.results = Results(
             store=self.jobs,
@@ -98,6 +95,17 @@ class Workshop:
             files=self.files,
             previews=Previews(self.database, self.files),
         )
+
+    async def start(self) -> None:
+        """The worker begins, and its deliveries come here."""
+        await self.worker.start(changed=self.changed_card, deliver=self._delivered)
+
+    def changed_card(self, job_id: int) -> None:
+        """A job has something new to show."""
+        self.changes[job_id].set()
+
+    async def _delivered(self, job_id: int) -> None:
+        await self.deliver(job_id)
 
     async def _deliver(self, job_id: int) -> None:
         if await self.jobs.delivered(job_id, by=DeliveryMethod.TOKEN):
@@ -112,7 +120,7 @@ class Workshop:
             await asyncio.Event().wait()
 
         self.deliver = hang
-        await self.worker.start()
+        await self.start()
         await hanging.wait()
         self.deliver = self._deliver
 
@@ -134,14 +142,14 @@ class Workshop:
     async def finish(self) -> None:
         """Run until nothing is left to do."""
         if self.worker._dispatcher is None:
-            await self.worker.start()
+            await self.start()
         await self.worker.idle()
 
     async def restart(self) -> None:
         """The process is gone; a new one starts on the same files."""
         await self.worker.stop(0)
         self._compose()
-        await self.worker.start()
+        await self.start()
 
     async def view(self, job_id: int) -> JobView:
         return await self.jobs.view(job_id)

@@ -245,7 +245,7 @@ async def test_new_jobs_are_told_and_queued_ones_wait_for_one_to_go_ahead(make_w
         await sleep(seconds)
 
     workshop.clock.sleep = hold  # type: ignore[method-assign]  # the rest must not be over before it was looked at
-    await workshop.worker.start()
+    await workshop.start()
     await asleep.wait()
     (outage,) = workshop.worker.outages()
     assert (outage.label, outage.failures, outage.reason) == ("Scripted", FAILURES, Reason.WRONG_KEY)

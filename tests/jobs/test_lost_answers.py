@@ -104,7 +104,7 @@ async def test_what_was_sent_once_never_ends_as_not_sent(workshop: Workshop, ans
 async def test_what_was_sent_once_is_not_cancelled_as_unsent(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown(), Busy(retry_after=600.0))
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     while workshop.provider.calls("submit") < 2 or (await workshop.submission(job_id)).status.value != "queued":
         await asyncio.sleep(0)
     await workshop.service.cancel(ADA, job_id)

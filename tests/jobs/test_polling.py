@@ -290,7 +290,7 @@ async def test_after_a_restart_each_is_asked_for_at_once_but_at_the_providers_ra
     workshop = await make_workshop(provider, limits=Limits(jobs_per_user=100))
     provider.workshop = workshop
     jobs = [await workshop.imagine() for _ in range(12)]
-    await workshop.worker.start()
+    await workshop.start()
     for job_id in jobs:
         while await workshop.steps(job_id) != ["queued", "submitting", "rendering"]:
             await asyncio.sleep(0.001)
@@ -353,7 +353,7 @@ async def test_an_hour_that_a_service_asks_for_before_it_takes_more_holds_up_not
     rendering, hour = asyncio.Event(), held(workshop, HOUR / 2)
     workshop.provider.enqueue("poll", rendering, Waiting(), Waiting())
     paid = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     await workshop.provider.called("poll")
     workshop.provider.enqueue(call, Busy(retry_after=HOUR))
     began = workshop.clock.monotonic()
@@ -374,7 +374,7 @@ async def test_an_hour_that_a_poll_is_told_holds_up_polls_for_a_minute_and_no_ne
     minute = held(workshop, 30)
     began = workshop.clock.monotonic()
     first = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     await workshop.provider.called("poll")
     second = await workshop.imagine()
     while workshop.provider.calls("submit") < 2:
@@ -390,7 +390,7 @@ async def test_what_is_looked_for_does_not_wait_until_more_may_be_sent(workshop:
     workshop.provider.enqueue("submit", OutcomeUnknown())
     workshop.provider.enqueue("find", None, "found")
     lost = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     await workshop.provider.called("find")
     workshop.worker._slots["scripted"].rate.pause(HOUR, polls=False)
     began = workshop.clock.monotonic()

@@ -54,7 +54,7 @@ async def blocked(make_workshop: MakeWorkshop) -> tuple[Workshop, ScriptedProvid
 async def test_what_waits_for_one_provider_holds_up_nobody_at_another(make_workshop: MakeWorkshop) -> None:
     workshop, busy, gate = await blocked(make_workshop)
     jobs = await crowd(workshop, "busy", list(range(100, 103)) * AT_ONCE)
-    await workshop.worker.start()
+    await workshop.start()
     await busy.called("submit")
     other = await workshop.imagine(BEN, engine="idle/brush")
     for _ in range(2000):
@@ -72,7 +72,7 @@ async def test_what_one_person_asked_for_holds_up_nobody_else(make_workshop: Mak
     workshop, busy, gate = await blocked(make_workshop)
     await crowd(workshop, "busy", [ADA.user_id] * 3 * AT_ONCE)
     (other,) = await crowd(workshop, "busy", [BEN.user_id])
-    await workshop.worker.start()
+    await workshop.start()
     await busy.called("submit")
     gate.set()
     await workshop.finish()
@@ -87,7 +87,7 @@ async def test_the_place_in_the_queue_is_that_at_its_own_provider(make_workshop:
     idle.enqueue("submit", other_gate)
     await crowd(workshop, "busy", [100, 101, 102])
     _, waiting = await crowd(workshop, "idle", [103, 104])
-    await workshop.worker.start()
+    await workshop.start()
     await busy.called("submit")
     await idle.called("submit")
     await workshop.changed(waiting)

@@ -85,7 +85,7 @@ async def test_all_are_taken_up_oldest_first_in_one_transaction(
     ages = [(position * 7) % number + 1 for position in range(number)]
     ids = await left_behind(workshop, ages, status)
     seen = counted(workshop)
-    await workshop.worker.start()
+    await workshop.start()
     assert seen == {"write": 1}, "however many there are"
     oldest_first = [id_ for _, id_ in sorted(zip(ages, ids, strict=True), reverse=True)]
     (lane,) = workshop.worker._slots.values()
@@ -248,7 +248,7 @@ async def test_a_restart_while_submitting_looks_before_it_sends_again(workshop: 
     never = asyncio.Event()
     workshop.provider.enqueue("submit", never)
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     await workshop.provider.called("submit")
     if arrived:
         workshop.provider.enqueue("find", "found")
@@ -267,7 +267,7 @@ async def test_a_restart_while_submitting_to_an_engine_that_cannot_look_is_unkno
     workshop = await make_workshop(ScriptedProvider(polled=False))
     workshop.provider.enqueue("submit", asyncio.Event())
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     await workshop.provider.called("submit")
     await workshop.restart()
     await workshop.finish()
@@ -279,7 +279,7 @@ async def test_a_restart_while_submitting_to_an_engine_that_cannot_look_is_unkno
 async def test_a_restart_while_rendering_polls_on(workshop: Workshop) -> None:
     workshop.provider.enqueue("poll", asyncio.Event())
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     await workshop.provider.called("poll")
     await workshop.restart()
     await workshop.finish()
@@ -300,7 +300,7 @@ async def test_stopping_waits_for_a_paid_call_and_keeps_its_answer(make_workshop
     release = asyncio.Event()
     workshop.provider.enqueue("submit", release)
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     await workshop.provider.called("submit")
     stopping = asyncio.create_task(workshop.worker.stop(130))
     await asyncio.sleep(0)
@@ -330,7 +330,7 @@ async def test_restarts_do_not_add_to_the_sendings(workshop: Workshop) -> None:
 async def test_a_sending_that_was_refused_before_a_restart_does_not_count(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", *(Busy(retry_after=60) for _ in range(5)))
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     for number in range(1, 6):
         while workshop.provider.calls("submit") < number or (await workshop.submission(job_id)).attempts < number:
             await asyncio.sleep(0)
@@ -346,7 +346,7 @@ async def test_a_sending_that_was_refused_before_a_restart_does_not_count(worksh
 async def test_a_lost_submit_is_looked_for_however_long_ago_it_was_sent(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", asyncio.Event())
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     await workshop.provider.called("submit")
     await workshop.worker.stop(0)
     workshop.clock.advance(LONG)
@@ -361,7 +361,7 @@ async def test_a_lost_submit_is_looked_for_however_long_ago_it_was_sent(workshop
 async def test_an_absence_is_no_time_of_looking(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", asyncio.Event())
     await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     await workshop.provider.called("submit")
     await workshop.worker.stop(0)
     workshop.clock.advance(LONG)
@@ -377,7 +377,7 @@ async def test_an_absence_is_no_time_of_looking(workshop: Workshop) -> None:
 async def test_what_was_rendered_during_a_long_absence_is_fetched(workshop: Workshop) -> None:
     workshop.provider.enqueue("poll", asyncio.Event())
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     await workshop.provider.called("poll")
     await workshop.worker.stop(0)
     workshop.clock.advance(LONG)
@@ -390,7 +390,7 @@ async def test_what_was_rendered_during_a_long_absence_is_fetched(workshop: Work
 async def test_a_service_that_stays_away_after_an_absence_is_given_up(workshop: Workshop) -> None:
     workshop.provider.enqueue("poll", asyncio.Event())
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     await workshop.provider.called("poll")
     await workshop.worker.stop(0)
     workshop.clock.advance(LONG)

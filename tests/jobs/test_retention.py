@@ -67,7 +67,7 @@ async def test_what_was_not_shown_yet_stays_however_old(workshop: Workshop) -> N
 
     workshop.deliver = hang
     ready = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     while (await workshop.view(ready)).job.status is not JobStatus.READY:
         await asyncio.sleep(0)
     await workshop.worker.stop(0)

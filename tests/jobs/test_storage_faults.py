@@ -89,10 +89,10 @@ async def test_what_cannot_be_written_before_it_is_sent_is_not_sent(
     job_id = await workshop.imagine()
     ailing.failing["write"] = 1
     with fails(Fault.DISK_FULL):
-        await workshop.worker.start()
+        await workshop.start()
     assert workshop.provider.history == [], "a start that cannot write is no start"
     with caplog.at_level(logging.ERROR):
-        await workshop.worker.start()
+        await workshop.start()
         ailing.failing["write"] = 6
         await workshop.finish()
     assert ailing.failed == 7
@@ -110,7 +110,7 @@ async def test_an_answer_that_cannot_be_written_down_is_kept_in_mind(
     answered = asyncio.Event()
     workshop.provider.enqueue("submit", answered)
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     await workshop.provider.called("submit")
     ailing.failing["write"] = 5
     answered.set()
@@ -129,7 +129,7 @@ async def test_a_refusal_that_cannot_be_written_down_is_told_later(
     answered = asyncio.Event()
     workshop.provider.enqueue("submit", answered, Refused(said="The words were filtered."))
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     await workshop.provider.called("submit")
     ailing.failing["write"] = 3
     answered.set()
@@ -214,7 +214,7 @@ async def test_a_stop_waits_for_an_answer_that_is_not_written_down_yet(
     answered = asyncio.Event()
     workshop.provider.enqueue("submit", answered, finished(millicredits=4000))
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     await workshop.provider.called("submit")
     ailing.failing["write"] = 2
     answered.set()

@@ -37,7 +37,7 @@ async def left_rendering(workshop: Workshop, *, call: str = "poll") -> int:
     """A job that was sent when the process ended."""
     workshop.provider.enqueue(call, asyncio.Event())
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     await workshop.provider.called(call)
     await workshop.worker.stop(0)
     return job_id
@@ -119,7 +119,7 @@ async def test_a_clock_that_is_set_ahead_ends_no_wait_in_the_queue(workshop: Wor
     workshop.provider.enqueue("prepare", *(Unreachable() for _ in range(3)))
     job_id = await workshop.imagine()
     began = workshop.clock.monotonic()
-    await workshop.worker.start()
+    await workshop.start()
     workshop.clock.set_wall(2 * HOUR)
     await workshop.finish()
     assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
@@ -130,7 +130,7 @@ async def test_a_clock_that_is_set_back_does_not_prolong_the_wait_in_the_queue(w
     workshop.provider.enqueue("prepare", *(Unreachable() for _ in range(1000)))
     job_id = await workshop.imagine()
     began = workshop.clock.monotonic()
-    await workshop.worker.start()
+    await workshop.start()
     workshop.clock.set_wall(-DAY)
     await workshop.finish()
     assert (await workshop.submission(job_id)).status is SubmissionStatus.FAILED
@@ -159,7 +159,7 @@ async def test_what_is_expected_of_a_job_does_not_move_with_the_clock(workshop: 
     held = asyncio.Event()
     workshop.provider.enqueue("poll", Waiting(), held)
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     while workshop.provider.calls("poll") < 2:
         await asyncio.sleep(0.001)
     workshop.clock.set_wall(step)
@@ -227,7 +227,7 @@ async def test_after_a_restart_a_lost_submit_is_looked_for_over_real_time(worksh
 async def test_after_a_restart_what_was_postponed_is_due_soon(workshop: Workshop, step: float) -> None:
     workshop.provider.enqueue("prepare", Busy(retry_after=50))
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     while (await workshop.submission(job_id)).next_attempt_at is None:
         await asyncio.sleep(0.001)
     await workshop.worker.stop(0)
@@ -277,10 +277,10 @@ async def test_after_a_restart_a_result_that_was_ready_before_is_looked_for(work
 
 
 async def test_a_price_can_be_confirmed_as_long_as_was_said(workshop: Workshop) -> None:
-    from tests.jobs.test_confirmation import CARD, Watched
+    from tests.jobs.test_service import CARD, Watched
 
     watched = Watched(workshop)
-    running = asyncio.create_task(watched.service.run())
+    running = asyncio.create_task(watched.service.run(workshop.changed_card))
     job_id = await watched.propose()
     while not watched.service.waiting:
         await asyncio.sleep(0.001)

@@ -212,7 +212,7 @@ async def test_an_answer_that_makes_sense_ends_the_doubt(workshop: Workshop) -> 
 async def test_what_is_charged_is_stored_when_it_is_learnt_and_named_by_the_books(workshop: Workshop) -> None:
     workshop.provider.enqueue("poll", Waiting(charged=5000), asyncio.Event())
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     while workshop.provider.calls("poll") < 2:
         await asyncio.sleep(0)
     assert (await workshop.submission(job_id)).charged == 5000
@@ -262,7 +262,7 @@ async def test_a_poll_that_fails_takes_no_percentage_away(workshop: Workshop) ->
     release = asyncio.Event()
     workshop.provider.enqueue("poll", Waiting(percent=40), Unreachable(), Waiting(percent=40), release)
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     while workshop.provider.calls("poll") < 4:
         await asyncio.sleep(0.001)
     assert workshop.worker.progress(job_id)[0].percent == 40
@@ -333,7 +333,7 @@ async def test_fetching_is_told_once_it_takes_long(workshop: Workshop) -> None:
     come = asyncio.Event()
     workshop.provider.enqueue("fetch", come)
     job_id = await workshop.imagine()
-    await workshop.worker.start()
+    await workshop.start()
     await workshop.provider.called("fetch")
     assert not workshop.worker.progress(job_id)[0].fetching
     workshop.changes[job_id].clear()
@@ -364,7 +364,7 @@ async def test_the_first_end_of_several_is_told(make_workshop: MakeWorkshop) -> 
     workshop.provider.enqueue("submit", first, second)
     workshop.worker._changed = lambda job_id: on_their_way.append(len(workshop.worker.progress(job_id)[1]))
     await workshop.imagine(images=2)
-    await workshop.worker.start()
+    await workshop.start()
     while workshop.provider.calls("submit") < 2:
         await asyncio.sleep(0)
     # What was told until now was told of the way there.
@@ -386,7 +386,7 @@ async def test_the_place_in_the_queue_is_known(make_workshop: MakeWorkshop) -> N
     first = await workshop.imagine(ADA, "first")
     second = await workshop.imagine(BEN, "second")
     third = await workshop.imagine(ADA, "third")
-    await workshop.worker.start()
+    await workshop.start()
     await provider.called("submit")
     await workshop.changed(third)
     assert workshop.worker.progress(first)[0].queue_position is None
@@ -403,7 +403,7 @@ async def test_cancel_drops_what_has_not_been_sent_and_lets_the_rest_go_on(make_
     provider.enqueue("submit", release)
     workshop = await make_workshop(provider)
     job_id = await workshop.imagine(ADA, images=3)
-    await workshop.worker.start()
+    await workshop.start()
     await provider.called("submit")
     said = await workshop.service.cancel(ADA, job_id)
     assert (said.code, said.values["dropped"]) == (PARTLY_CANCELLED.code, 2)

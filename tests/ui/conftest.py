@@ -25,7 +25,6 @@ from bot.jobs.worker import Worker
 from bot.people.user_settings import UserSettingsStore
 from bot.servers.settings import Servers
 from bot.ui.cards.layout import Card
-from bot.ui.client import Easel
 from bot.ui.delivery import progress as delivery_module
 from bot.ui.delivery.attachments import Upload
 from bot.ui.delivery.messages import Messages
@@ -149,6 +148,15 @@ class Post:
     delivery: JobCards
     personal: UserSettingsStore
     running: list[asyncio.Task[None]] = field(default_factory=list)
+    delivering: bool = True
+
+    async def start(self) -> None:
+        """The worker begins, and its deliveries are this one's."""
+        await self.worker.start(changed=self.delivery.changed, deliver=self._deliver)
+
+    async def _deliver(self, job_id: int) -> None:
+        if self.delivering:
+            await self.delivery.deliver(job_id)
 
     async def imagine(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
         """A job whose token lasts for so many seconds; 0: Discord has refused it."""
@@ -162,10 +170,10 @@ class Post:
     async def ready(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
         """A job whose work is done and that nobody has been shown."""
         job_id = await self.imagine(origin, seconds=seconds, **options)
-        shown, self.worker._deliver = self.worker._deliver, _nobody
-        await self.worker.start()
+        self.delivering = False
+        await self.start()
         await self.worker.idle()
-        self.worker._deliver = shown
+        self.delivering = True
         return job_id
 
     async def job(self, job_id: int) -> Job:
@@ -173,10 +181,6 @@ class Post:
 
     def run(self) -> None:
         self.running.append(asyncio.create_task(self.delivery.run()))
-
-
-async def _nobody(job_id: int) -> None:
-    return None
 
 
 @pytest.fixture
@@ -188,8 +192,7 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
     provider, answers, limits = ScriptedProvider(), Answers(), Limits()
     monkeypatch.setattr(delivery_module, "Messages", lambda _: answers)
     jobs = JobStore(database, {"scripted": provider}, clock, kept_days=365)
-    delivery = JobCards(jobs=jobs, files=files, clock=clock)
-    worker = Worker(jobs=jobs, files=files, clock=clock, changed=delivery.changed, deliver=delivery.deliver)
+    worker = Worker(jobs=jobs, files=files, clock=clock)
     engine = next(iter(jobs.engines))
     actions = JobService(
         store=jobs,
@@ -200,10 +203,10 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
         defaults=lambda _: (),
         ask_above=lambda _: None,
         default_engine=engine,
-        changed=delivery.changed,
     )
     personal = UserSettingsStore(database, jobs.engines, engine, clock)
-    delivery.attach(cast("Easel", SimpleNamespace(actions=actions, personal=personal)))
+    delivery = JobCards(jobs=jobs, files=files, clock=clock, view=actions.view, settings_of=personal.of)
+    delivery.attach(cast("discord.Client", SimpleNamespace()))
     made = Post(database, files, clock, provider, answers, jobs, worker, actions, delivery, personal)
     yield made
     for task in made.running:
@@ -218,5 +221,5 @@ def ways(post: Post) -> list[str]:
 
 
 async def worked(post: Post) -> None:
-    await post.worker.start()
+    await post.start()
     await post.worker.idle()

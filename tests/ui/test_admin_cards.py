@@ -16,6 +16,7 @@ from bot.providers.errors import Reason
 from bot.servers.reports import CreditsReport, PersonReport, ReportPage, Running, Step, Timeline, UsageReport
 from bot.servers.settings import MemberLimits
 from bot.text import VERBATIM, t
+from bot.ui.cards.buttons import LISTS
 from bot.ui.cards.server import log_card, member_card, quotas_card, rules_card, subject_text
 from bot.ui.cards.usage import (
     ALT_AT_MOST,
@@ -36,7 +37,7 @@ from bot.ui.cards.usage import (
 )
 from bot.ui.cards.wording import units
 from bot.ui.charts import in_words
-from bot.ui.page_buttons import TURNS, PageButton
+from bot.ui.list_buttons import list_button_item
 from storage.ledger import Balance
 from storage.records import SubmissionStatus
 from storage.reports import DAY, By, Figures, Line, Request, Spent
@@ -63,9 +64,9 @@ def fits(card: LayoutView) -> None:
         if part["type"] == 2:
             assert 0 < len(part["label"]) <= 80
             assert len(part["custom_id"]) <= 100
-            match = PageButton.__discord_ui_compiled_template__.fullmatch(part["custom_id"])
+            match = list_button_item({}).__discord_ui_compiled_template__.fullmatch(part["custom_id"])
             assert match is not None
-            assert match["list"] in TURNS
+            assert match["list"] in LISTS
 
 
 def report(by: By, lines: tuple[Line, ...], name: str = "2026-01-15..2026-02-14") -> UsageReport:
@@ -101,7 +102,7 @@ def test_a_report_fits_at_its_fullest() -> None:
         assert "@everyone" not in said(report_card(full, NAMES, chart=None)).replace("\\@everyone", "")
     empty = replace(report(By.USER, ()), page=ReportPage(Figures(), (), count=0, number=1))
     assert report_chart(empty, NAMES) is None
-    assert shows(said(report_card(empty, NAMES, chart=None)), NOTHING_MADE)
+    assert shows(said(report_card(empty, NAMES, chart=None)), NOTHING_MADE())
 
 
 def test_somebody_who_left_is_no_mention() -> None:

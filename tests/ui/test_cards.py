@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -32,6 +32,7 @@ from bot.ui.cards.proposal import lapsed_card, proposal_card
 from bot.ui.cards.server import value_text
 from bot.ui.cards.wording import units
 from bot.ui.forms import EditForm
+from bot.ui.job_starter import JobStarter
 from storage.records import DeliveryMethod, DeliveryReason, Event, EventReason, JobStatus, SubmissionStatus
 from tests.doubles.cards import check, everything, labels, said
 from tests.doubles.engines import ENGINES
@@ -349,10 +350,12 @@ def test_the_engines_are_listed_with_what_they_take_and_cost() -> None:
 def test_a_form_says_how_to_name_an_engine_for_which_there_is_no_room() -> None:
     crowd = {f"scripted/{number}": replace(ENGINE, id=f"scripted/{number}") for number in range(60)}
     draft = draft_of(ImagineOptions("a fox"), engine="scripted/59")
-    form = json.dumps(EditForm(draft, crowd, job_id=1, title="Edit").to_dict())
+    form = json.dumps(EditForm(draft, crowd, cast("JobStarter", None), job_id=1, title="Edit").to_dict())
     assert "--engine" in form
     assert "scripted/59" in form
-    few = json.dumps(EditForm(draft, dict(list(crowd.items())[-3:]), job_id=1, title="Edit").to_dict())
+    few = json.dumps(
+        EditForm(draft, dict(list(crowd.items())[-3:]), cast("JobStarter", None), job_id=1, title="Edit").to_dict()
+    )
     assert "--engine" not in few.replace("--images", "")
 
 

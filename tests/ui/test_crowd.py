@@ -12,7 +12,8 @@ from tests.doubles.clock import SkippingClock
 
 
 async def test_a_thousand_cards_after_a_restart_do_not_crowd_out_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    delivery = JobCards(jobs=cast("Any", None), files=cast("Any", None), clock=SkippingClock())
+    nothing = cast("Any", None)
+    delivery = JobCards(jobs=nothing, files=nothing, clock=SkippingClock(), view=nothing, settings_of=nothing)
     begun: list[int] = []
     full, go_on = asyncio.Event(), asyncio.Event()
     done = 0

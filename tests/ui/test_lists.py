@@ -22,11 +22,13 @@ from bot.people.threads import (
 )
 from bot.text import t
 from bot.ui.attached_files import Sheet
+from bot.ui.cards.buttons import engine_digest, history_rest
 from bot.ui.cards.engines import engines_card
 from bot.ui.cards.history import history_card
-from bot.ui.cards.threads import delete_question, gallery_card, threads_card
+from bot.ui.cards.layout import Card
+from bot.ui.cards.threads import deletion_text, gallery_card, threads_card
 from bot.ui.cards.wording import units
-from bot.ui.pages import digest, history_id, wanted_of
+from bot.ui.list_buttons import wanted_of
 from storage.jobs import JobFilter
 from storage.records import DeliveryMethod, JobStatus, SubmissionStatus
 from storage.threads import Thread, ThreadTotals
@@ -118,7 +120,7 @@ def test_a_full_page_of_threads_fits(title: str) -> None:
     assert [part["label"] for part in parts if part["type"] == 2] == [
         str(t(label)) for label in ["Open"] * THREADS_A_PAGE + ["Newer", "Older"]
     ]
-    judged(Sheet(delete_question(threads[0])))
+    judged(Sheet(Card(deletion_text(threads[0]))))
 
 
 @pytest.mark.usefixtures("any_language")
@@ -144,12 +146,11 @@ def test_a_full_gallery_fits(prompt: str) -> None:
     ],
 )
 def test_a_button_carries_what_is_wanted(wanted: JobFilter) -> None:
-    rest = history_id(3, wanted).removeprefix("page:history:3:")
-    assert wanted_of(rest, ["a/a", "a/b"]) == wanted
+    assert wanted_of(history_rest(wanted), ["a/a", "a/b"]) == wanted
 
 
 def test_what_was_never_made_is_refused() -> None:
-    for rest in ("", "1", "x::", ":zz:", f":{digest('gone')}:"):
+    for rest in ("", "1", "x::", ":zz:", f":{engine_digest('gone')}:"):
         with pytest.raises(UserError):
             wanted_of(rest, ["a/b"])
 

@@ -10,8 +10,9 @@ import pytest
 from discord.components import _component_factory
 
 from bot.jobs.view import JobView
+from bot.ui.cards.buttons import DETAILS
 from bot.ui.cards.job import ShownImage, elsewhere_card, failure_card, result_card, waiting_card
-from bot.ui.cards.layout import CARD, RESULT, Card, buttons, text
+from bot.ui.cards.layout import CARD, RESULT, Card, text
 from bot.ui.cards.proposal import lapsed_card
 from bot.ui.delivery.messages import is_result, jobs_named
 from storage.records import DeliveryReason, SubmissionStatus
@@ -63,7 +64,7 @@ def test_no_other_card_passes_for_one(card: Card) -> None:
 
 
 def test_a_button_on_a_waiting_card_means_nothing() -> None:
-    details = buttons(12, [("details", "Details")])
+    details = discord.ui.ActionRow[Any](DETAILS.on(12))
     assert not is_result(sent(Card(text("Rendering"), details)), 12)
     assert is_result(sent(Card(text("a fox"), details, mark=RESULT)), 12)
 

@@ -34,7 +34,7 @@ async def test_many_changes_become_one_edit_every_two_seconds(post: Post) -> Non
     post.run()
     post.provider.enqueue("poll", *(Waiting(percent=percent) for percent in range(50, 80, 3)))
     job_id = await post.imagine()
-    await post.worker.start()
+    await post.start()
     await post.worker.idle()
     progress = [sent for sent in post.discord.taken if not sent.uploads]
     assert 3 <= len(progress) <= 33
@@ -65,13 +65,13 @@ async def test_a_finished_job_is_never_shown_as_unfinished(post: Post) -> None:
 
 async def test_what_changed_before_the_result_was_shown_is_not_looked_at_after_it(post: Post) -> None:
     job_id, looked = await post.ready(), list[int]()
-    view = post.actions.view
+    view = post.delivery._view
 
     async def looking(job_id: int) -> JobView:
         looked.append(job_id)
         return await view(job_id)
 
-    post.actions.view = looking  # type: ignore[method-assign]  # a test listens in
+    post.delivery._view = looking
     post.delivery.changed(job_id)
     await post.delivery.deliver(job_id)
     post.run()
@@ -88,7 +88,7 @@ async def test_an_edit_on_its_way_is_waited_for_by_the_result(post: Post) -> Non
     progress = asyncio.create_task(post.delivery.show(job_id))
     while not post.discord.tried:
         await asyncio.sleep(0)
-    await post.worker.start()
+    await post.start()
     while (await post.job(job_id)).status is not JobStatus.READY:
         await asyncio.sleep(0)
     held.set()
@@ -118,7 +118,7 @@ async def test_a_progress_edit_that_fails_stops_nothing(post: Post) -> None:
     post.discord.enqueue("token", refused(500), OSError("no network"))
     job_id = await post.imagine()
     await post.delivery.show(job_id)
-    await post.worker.start()
+    await post.start()
     await post.worker.idle()
     assert (await post.job(job_id)).status is JobStatus.DELIVERED
 
@@ -169,7 +169,7 @@ async def growing(post: Post, monkeypatch: pytest.MonkeyPatch, number: int = 3) 
     monkeypatch.setattr(post.provider, "submit", submit)
     choices = ", ".join(f"number {place}" for place in ends)
     job_id = await post.imagine(prompt=f"{{{choices}}}")
-    await post.worker.start()
+    await post.start()
     return job_id, ends
 
 

@@ -363,8 +363,6 @@ async def shown_as_lost(post: Post, **options: Any) -> int:
         jobs=post.jobs,
         files=post.files,
         clock=post.clock,
-        changed=post.delivery.changed,
-        deliver=post.delivery.deliver,
     )
     return job_id
 

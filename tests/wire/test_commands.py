@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from discord import Guild
 
 from bot import config, doctor
 from bot.app import Runtime
@@ -58,7 +61,7 @@ def names(discord: Discord, guild: int | None = None) -> set[str]:
 
 
 def sync_of(runtime: Runtime) -> CommandSync:
-    return runtime.client.commands_in_step
+    return runtime.commands
 
 
 async def test_an_entry_point_command_is_sent_back_as_it_is(discord: Discord, login: Login) -> None:
@@ -97,7 +100,7 @@ async def test_each_server_is_seen_to_by_itself(
         assert dict(last.troubles) == {str(left): Trouble.NOT_LET_IN, str(unknown): Trouble.NOT_LET_IN}
         # Who is let in later gets them then.
         discord.world.guilds[left].bot_present = True
-        await sync_of(runtime).joined(left)
+        await sync_of(runtime).on_guild_join(cast("Guild", SimpleNamespace(id=left)))
         assert "imagine" in names(discord, left)
 
 
@@ -116,7 +119,7 @@ async def test_what_passes_is_tried_again_while_the_bot_runs(
         await discord.until(lambda: "imagine" in names(discord), "the commands")
         assert placed.times == 0
         assert await sync_of(home.runtime).sync() == Synced((), {})
-        assert "</imagine:" in home.runtime.client.mention("imagine")
+        assert "</imagine:" in home.runtime.commands.mention("imagine")
 
 
 async def test_a_refusal_is_not_tried_for_ever(discord: Discord, login: Login) -> None:

@@ -71,7 +71,7 @@ async def test_private_and_over_goes_to_the_author_alone(home: House, ada: Perso
 
 
 async def test_private_and_over_and_no_direct_messages_wanted(home: House, ada: Person) -> None:
-    await home.runtime.client.personal.set(ada.id, {"messages": Messages.NEVER})
+    await home.runtime.personal.set(ada.id, {"messages": Messages.NEVER})
     await home.begun(ada, private=True)
     home.discord.expire_tokens()
     job = await home.done()

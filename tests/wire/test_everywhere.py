@@ -141,7 +141,7 @@ async def test_roles_count_whether_or_not_the_server_is_in_the_cache(home: House
     ben = home.discord.user("ben")
     guild.member(ben.user)
     manager = Origin(1, "a manager", server_id=guild.id, channel_id=1, file_limit=1, manage_server=True)
-    servers = home.runtime.client.servers
+    servers = home.runtime.servers
     await servers.set_rules(manager, {"roles": (painters.id,)})
     await servers.set_quota(manager, Subject.ROLE, painters.id, images=1)
     if not cached:
@@ -161,7 +161,7 @@ async def test_the_role_of_everybody_counts_too(home: House, ada: Person, cached
     guild = home.channel.guild
     assert guild is not None
     manager = Origin(1, "a manager", server_id=guild.id, channel_id=1, file_limit=1, manage_server=True)
-    await home.runtime.client.servers.set_rules(manager, {"roles": (guild.id,)})
+    await home.runtime.servers.set_rules(manager, {"roles": (guild.id,)})
     if not cached:
         not_cached(home)
     await home.begun(ada)

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from discord import app_commands
 
-from bot.ui import autocomplete, first_answer
-from bot.ui.buttons import ACTIONS
-from bot.ui.page_buttons import TURNS
+from bot.ui import autocomplete, interactions
+from bot.ui.cards.buttons import JOB_ACTIONS, LISTS
 from fakes.discord.constants import Answer
 from fakes.discord.loopback import Discord
 from fakes.discord.people import Person
@@ -44,7 +43,7 @@ class Held:
 @pytest.fixture
 async def held(home: House, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Held]:
     # No test waits for what the bot waits for before it promises an answer.
-    monkeypatch.setattr(first_answer, "PATIENCE", 0)
+    monkeypatch.setattr(interactions, "LOOKUP_TIMEOUT", 0)
     monkeypatch.setattr(autocomplete, "PATIENCE", 0)
     held = Held(monkeypatch)
     yield held
@@ -76,7 +75,7 @@ async def test_every_command_is_answered_while_the_database_is_held(home: House,
         await filled(handle)
 
 
-@pytest.mark.parametrize("custom_id", [f"easel:{action}:{JOB}" for action in ACTIONS])
+@pytest.mark.parametrize("custom_id", [f"easel:{action}:{JOB}" for action in JOB_ACTIONS])
 async def test_every_button_of_a_result_is_answered_while_the_database_is_held(
     home: House, admin: Person, held: Held, custom_id: str
 ) -> None:
@@ -93,7 +92,7 @@ async def test_every_button_of_a_list_is_answered_while_the_database_is_held(
     home: House, admin: Person, held: Held
 ) -> None:
     await result_of(home, admin)
-    assert PAGES.keys() >= TURNS.keys()
+    assert PAGES.keys() >= set(LISTS)
     messages = await stand(home, *PAGES.values())
     held.free.clear()
     pressed = [await admin.press(message, "Press") for message in messages]

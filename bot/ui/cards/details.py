@@ -11,10 +11,11 @@ from bot.domain.requests import command_line
 from bot.jobs.results import JobDetails
 from bot.jobs.view import JobView, SubmissionView
 from bot.text import Text, credits_text, lasted, message, t
+from bot.ui.cards.buttons import CHILD, PARENT
 from bot.ui.cards.delivery_text import delivery_text
 from bot.ui.cards.job import JOB_STATUS, SUBMISSION_STATUS, cost_text
 from bot.ui.cards.job_text import label, prompt_text, seeds, settings_text
-from bot.ui.cards.layout import TEXT_AT_MOST, Card, Words, custom_id, facts, heading, quiet, rule, text, within
+from bot.ui.cards.layout import TEXT_AT_MOST, Card, Words, facts, heading, quiet, rule, text, within
 from bot.ui.cards.proposal import LAPSED
 from bot.ui.cards.wording import moment, safe, units
 from storage.records import Event, EventReason, JobStatus, SubmissionStatus
@@ -76,6 +77,10 @@ HIDDEN = message(
     "Related to {count} job that you cannot see here.",
     "Related to {count} jobs that you cannot see here.",
 )
+WAITED = message("details.waited", "waited {time}")
+ACCEPTED = message("details.accepted", "accepted after {time}")
+MADE = message("details.made", "made in {time}")
+DOWNLOADED = message("details.downloaded", "downloaded in {time}")
 NO_STEPS = message("details.no_steps", "No steps yet")
 
 
@@ -129,13 +134,9 @@ def _related(found: JobDetails) -> ui.ActionRow[Any] | None:
     """Buttons to the parent and to the latest children; they change this card."""
     buttons: list[ui.Button[Any]] = []
     if found.parent is not None:
-        parent = str(t("Made from job {job:plain}", job=found.parent))
-        buttons.append(ui.Button(label=parent, custom_id=custom_id("walk", found.parent)))
+        buttons.append(PARENT.on(found.parent, job=found.parent))
     latest = found.children[-(BUTTONS_AT_MOST - len(buttons)) :]
-    buttons += [
-        ui.Button(label=str(t("Led to job {job:plain}", job=child)), custom_id=custom_id("walk", child))
-        for child in latest
-    ]
+    buttons += [CHILD.on(child, job=child) for child in latest]
     return ui.ActionRow(*buttons) if buttons else None
 
 
@@ -161,13 +162,13 @@ def _stages(submission: SubmissionView, events: Sequence[Event]) -> Iterator[str
         (event.at for event in events if event.submission_id == record.id and event.new_status is _RENDERING), None
     )
     for stage, since, to in (
-        (t("waited"), record.created_at, record.sent_at),
-        (t("accepted after"), record.sent_at, accepted),
-        (t("made in"), accepted or record.sent_at, record.finished_at),
-        (t("downloaded in"), record.finished_at, record.ended_at),
+        (WAITED, record.created_at, record.sent_at),
+        (ACCEPTED, record.sent_at, accepted),
+        (MADE, accepted or record.sent_at, record.finished_at),
+        (DOWNLOADED, record.finished_at, record.ended_at),
     ):
         if since is not None and to is not None:
-            yield f"{stage} {_short(to - since)}"
+            yield str(stage(time=_short(to - since)))
 
 
 def _short(milliseconds: int) -> str:

@@ -14,9 +14,9 @@ from bot.domain.sizes import size_text
 from bot.jobs.view import Page
 from bot.providers.base import Bounds, Engine, SizeGrid
 from bot.text import Text, message, plural, t
+from bot.ui.cards.buttons import ENGINES_BACK, ENGINES_MORE, turning
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, quiet, rule, text, within
 from bot.ui.cards.wording import safe, units
-from bot.ui.pages import engines_id
 
 DEFAULT = message("engines_card.default", "default")
 EXACT_PRICE = message("engines_card.exact_price", "{price} an image, exact")
@@ -53,12 +53,7 @@ def _engines_page(engines: list[Engine], price: Callable[[str], Price], *, defau
     lines = [_line(engine, price(engine.id), default=engine.id == default, room=room) for engine in shown]
     return Card(
         text(t("**Engines**, page {page} of {pages}", page=where.number, pages=where.pages), *lines),
-        ui.ActionRow(
-            ui.Button(label=str(t("Back")), custom_id=engines_id(where.number - 1), disabled=where.number == 1),
-            ui.Button(
-                label=str(t("More")), custom_id=engines_id(where.number + 1), disabled=where.number == where.pages
-            ),
-        ),
+        ui.ActionRow(*turning(where, ENGINES_BACK, ENGINES_MORE)),
         text(
             quiet(plural("{count} engine.", "{count} engines.", len(engines))),
             quiet(t("/engines with an engine's name shows everything that it takes.")),

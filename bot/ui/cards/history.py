@@ -9,12 +9,22 @@ from discord import ui
 from bot.jobs.results import HistoryEntry, HistoryPage
 from bot.text import message, t
 from bot.ui.attached_files import Sheet
+from bot.ui.cards.buttons import (
+    AGAIN,
+    GO_TO_MESSAGE,
+    NEWER_JOBS,
+    OLDER_JOBS,
+    SHOW,
+    USE_PROMPT,
+    history_rest,
+    link,
+    turning,
+)
 from bot.ui.cards.delivery_text import jump_url
 from bot.ui.cards.job import JOB_STATUS, cost_text
 from bot.ui.cards.job_text import alt_text, either, engine_name, prompt_text
-from bot.ui.cards.layout import Card, Words, custom_id, facts, heading, page_of, quiet, rule, text
+from bot.ui.cards.layout import Card, Words, facts, heading, page_of, quiet, rule, text
 from bot.ui.cards.wording import IMAGES, JOBS, moment, safe
-from bot.ui.pages import history_id, turning
 from storage.records import UNSHOWN, JobStatus
 
 _PROMPT = 250
@@ -36,7 +46,7 @@ def history_card(found: HistoryPage, *, engine: str | None = None) -> Sheet:
         parts += [rule(), *_entry(entry, files, with_thread=found.thread_title is None)]
     if not found.entries:
         parts.append(text(_nothing(found, engine)))
-    turn = turning(found.page, lambda number: history_id(number, found.wanted))
+    turn = turning(found.page, NEWER_JOBS, OLDER_JOBS, history_rest(found.wanted))
     if turn:
         parts += [rule(), ui.ActionRow(*turn)]
     return Sheet(Card(*parts), tuple(files))
@@ -47,14 +57,11 @@ def _entry(entry: HistoryEntry, files: list[tuple[str, bytes]], *, with_thread: 
     words = text(prompt_text(view, _PROMPT), quiet(_facts(entry, with_thread=with_thread)))
     row: list[ui.Button[Any]] = []
     if entry.can_be_shown:
-        row.append(ui.Button(label=str(t("Show")), custom_id=custom_id("show", view.job.id)))
-    row += [
-        ui.Button(label=str(t("Again")), custom_id=custom_id("again", view.job.id)),
-        ui.Button(label=str(t("Use this prompt")), custom_id=custom_id("use", view.job.id)),
-    ]
+        row.append(SHOW.on(view.job.id))
+    row += [AGAIN.on(view.job.id), USE_PROMPT.on(view.job.id)]
     url = jump_url(view.job)
     if url is not None and not entry.can_be_shown:
-        row.append(ui.Button(label=str(t("Go to it")), url=url))
+        row.append(link(GO_TO_MESSAGE, url))
     if picture is None or picture.preview is None:
         return [words, ui.ActionRow(*row)]
     name = f"preview-{picture.image.id}.webp"

@@ -14,9 +14,10 @@ from bot.domain.requests import left_out
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import Engine
 from bot.text import Message, Text, credits_text, lasted, message, plural, t
+from bot.ui.cards.buttons import AGAIN, CANCEL, DELETE, DETAILS, EDIT, NEW_SEED, REFRESH, SHARE, SHOW, job_row, job_rows
 from bot.ui.cards.delivery_text import reasons_text
 from bot.ui.cards.job_text import alt_text, either, engine_name, label, prompt_text, seeds, settings_text
-from bot.ui.cards.layout import RESULT, WARM, Card, Words, buttons, facts, quiet, rule, text, within
+from bot.ui.cards.layout import RESULT, WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
 from bot.ui.cards.wording import moment, safe
 from storage.records import DeliveryMethod, DeliveryReason, JobStatus, StoredImage, SubmissionStatus
@@ -91,7 +92,6 @@ FREE_FAILURE = message("card.free_failure", "Not made, not charged: {reason}")
 FOR = message("card.for", "for {person}")
 
 _BAR = 12
-_BUTTONS_IN_A_ROW = 5
 _FAILED = (SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN)
 _FREE = (*_FAILED, SubmissionStatus.CANCELLED)
 
@@ -118,12 +118,11 @@ def waiting_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: Wor
     parts.append(text(*_happening(view), quiet(_price(view))))
     if view.job.resumed_at is not None:
         parts.append(text(quiet(RESUMED)))
-    row: list[tuple[str, Words]] = [("cancel", t("Cancel"))] if view.can_cancel else []
+    row = [CANCEL]
     if ending is not None:
         parts.append(text(ending))
-        row.append(("refresh", t("Refresh")))
-    if row:
-        parts.append(buttons(view.job.id, row))
+        row.append(REFRESH)
+    parts += job_row(view, *row)
     return Card(*parts)
 
 
@@ -142,7 +141,7 @@ def result_card(
     if compared:
         parts.append(text(*within(comparison_lines(view), COMPARISON_AT_MOST)))
     parts.append(text(quiet(_outcome(view))))
-    parts += [buttons(view.job.id, row) for row in _result_buttons(view, shareable=shareable)]
+    parts += job_rows(view, (AGAIN, NEW_SEED, EDIT), (*((SHARE,) if shareable else ()), DETAILS, DELETE))
     return Card(*parts, mark=RESULT)
 
 
@@ -156,10 +155,7 @@ def failure_card(view: JobView, *, notes: Iterable[Words] = ()) -> Card:
         *heading(view),
         rule(),
         text(bold(CANCELLED if cancelled else NOT_MADE), *happened, quiet(for_author(view))),
-        buttons(
-            view.job.id,
-            [("again", t("Again")), ("edit", t("Edit")), ("details", t("Details")), ("delete", t("Delete"))],
-        ),
+        *job_row(view, AGAIN, EDIT, DETAILS, DELETE),
         accent=WARM,
         mark=RESULT,
     )
@@ -184,11 +180,11 @@ def elsewhere_card(
     lines: list[Words] = [headline]
     if reasons:
         lines.append(t("It could not be put into this card, because {reasons}.", reasons=reasons_text(reasons)))
-    row: list[tuple[str, Words]] = [("again", t("Again")), ("edit", t("Edit")), ("delete", t("Delete"))]
+    row = [AGAIN, EDIT, DELETE]
     if sent is None:
         lines.append(t("<@{user:plain}> can see it with Show, here or in /history.", user=job.user_id))
-        row.insert(0, ("show", t("Show")))
-    return Card(*heading(view), rule(), text(*lines, quiet(_outcome(view))), buttons(job.id, row), accent=WARM)
+        row.insert(0, SHOW)
+    return Card(*heading(view), rule(), text(*lines, quiet(_outcome(view))), *job_row(view, *row), accent=WARM)
 
 
 def heading(view: JobView) -> list[ui.Item[Any]]:
@@ -390,17 +386,6 @@ def _failures(view: JobView) -> Counter[str]:
 
 def _reason(submission: SubmissionView) -> str:
     return safe(" ".join(map(str, submission.problems)) or str(NO_REASON), SENTENCE_AT_MOST)
-
-
-def _result_buttons(view: JobView, *, shareable: bool) -> list[list[tuple[str, Words]]]:
-    """In one row if they fit, else those that make something new in a row of their own."""
-    makes: list[tuple[str, Words]] = [("again", t("Again")), ("edit", t("Edit"))]
-    keeps: list[tuple[str, Words]] = [("details", t("Details")), ("delete", t("Delete"))]
-    if any(request.seed is not None for request in view.requests):
-        makes.insert(1, ("new-seed", t("New seed")))
-    if shareable and view.job.public_in is None and view.job.server_id is not None:
-        keeps.insert(0, ("share", t("Share")))
-    return [[*makes, *keeps]] if len(makes) + len(keeps) <= _BUTTONS_IN_A_ROW else [makes, keeps]
 
 
 # --- comparisons --------------------------------------------------------------------------------------------------

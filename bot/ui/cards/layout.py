@@ -75,18 +75,6 @@ def rule() -> ui.Separator[Any]:
     return ui.Separator(spacing=discord.SeparatorSpacing.small)
 
 
-def custom_id(action: str, job_id: int) -> str:
-    """The custom id of a job's button, which works after a restart too."""
-    return f"easel:{action}:{job_id}"
-
-
-def buttons(job_id: int, actions: Iterable[tuple[str, Words]]) -> ui.ActionRow[Any]:
-    """A row of buttons for a job, from pairs of action and label."""
-    return ui.ActionRow(
-        *(ui.Button(label=str(label), custom_id=custom_id(action, job_id)) for action, label in actions)
-    )
-
-
 def notice(*sentences: Words, accent: discord.Colour = CALM) -> Card:
     """A card of a few plain sentences."""
     return Card(text(*within(map(str, sentences), TEXT_AT_MOST)), accent=accent)

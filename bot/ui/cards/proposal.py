@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import discord
 from discord import ui
 
 from bot.jobs.view import JobView
-from bot.text import Message, message, t
+from bot.text import Message, message
+from bot.ui.cards.buttons import AGAIN, CANCEL, CONFIRM, DELETE, EDIT, job_row
 from bot.ui.cards.job import NOT_CHARGED, ShownImage, for_author, heading, ignored_text, waiting_card
 from bot.ui.cards.job_text import engine_name, label
-from bot.ui.cards.layout import WARM, Card, Words, buttons, custom_id, facts, quiet, rule, text, within
+from bot.ui.cards.layout import WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
 from bot.ui.cards.wording import IMAGES, moment
 from storage.records import JobStatus, LapseReason
@@ -48,16 +48,7 @@ def proposal_card(view: JobView) -> Card:
     if lines:
         parts.append(text(*lines))
     parts.append(text(quiet(facts(for_author(view), EXPIRES(when=moment(view.lapses_at))))))
-    parts.append(
-        ui.ActionRow(
-            ui.Button(
-                label=str(t("Confirm: {price}", price=str(view.price))),
-                style=discord.ButtonStyle.primary,
-                custom_id=custom_id("confirm", view.job.id),
-            ),
-            ui.Button(label=str(t("Cancel")), custom_id=custom_id("cancel", view.job.id)),
-        )
-    )
+    parts.append(ui.ActionRow(CONFIRM.on(view.job.id, price=str(view.price)), CANCEL.on(view.job.id)))
     return Card(*parts)
 
 
@@ -68,7 +59,7 @@ def lapsed_card(view: JobView) -> Card:
         *heading(view),
         rule(),
         text(bold(NEVER_STARTED), why, NOT_CHARGED, quiet(for_author(view))),
-        buttons(view.job.id, [("again", t("Again")), ("edit", t("Edit")), ("delete", t("Delete"))]),
+        *job_row(view, AGAIN, EDIT, DELETE),
         accent=WARM,
     )
 

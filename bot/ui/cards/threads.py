@@ -10,12 +10,21 @@ from discord import ui
 from bot.people.threads import IMAGES_A_PAGE, ThreadGallery, ThreadList, ThreadView
 from bot.text import Text, message, t
 from bot.ui.attached_files import Sheet
+from bot.ui.cards.buttons import (
+    ALL_THREADS,
+    NEWER_IMAGES,
+    NEWER_THREADS,
+    OLDER_IMAGES,
+    OLDER_THREADS,
+    OPEN_THREAD,
+    USE_THREAD,
+    turning,
+)
 from bot.ui.cards.delivery_text import jump_url
 from bot.ui.cards.job import cost_text
 from bot.ui.cards.job_text import alt_text, prompt_text
-from bot.ui.cards.layout import WARM, Card, facts, heading, page_of, quiet, rule, text, within
+from bot.ui.cards.layout import Card, facts, heading, page_of, quiet, rule, text, within
 from bot.ui.cards.wording import IMAGES, JOBS, THREADS, moment, safe
-from bot.ui.pages import delete_id, gallery_id, threads_id, turning, use_id
 from storage.threads import ThreadTotals
 
 NO_THREADS = message(
@@ -54,13 +63,13 @@ def threads_card(found: ThreadList) -> Sheet:
     if not found.threads:
         parts.append(text(NO_THREADS))
     for view in found.threads:
-        open_it: ui.Button[Any] = ui.Button(label=str(t("Open")), custom_id=gallery_id(1, view.thread.id))
+        open_it = OPEN_THREAD.to(1, view.thread.id)
         used = t("Last used {when}", when=moment(view.thread.updated_at))
         words = text(_title(view), quiet(_totals(view.totals)), quiet(used))
         parts += [rule(), ui.Section(words, accessory=open_it)]
     if found.threads and not any(view.current for view in found.threads) and page.number == 1:
         parts += [rule(), text(quiet(NO_CURRENT))]
-    turn = turning(page, threads_id)
+    turn = turning(page, NEWER_THREADS, OLDER_THREADS)
     if turn:
         parts.append(ui.ActionRow(*turn))
     return Sheet(Card(*parts))
@@ -88,16 +97,16 @@ def gallery_card(found: ThreadGallery) -> Sheet:
         parts.append(ui.MediaGallery(*shown))
     lines = _lines(found)
     parts.append(text(*within(lines, _JOBS_TEXT)) if lines else text(NO_IMAGES))
-    row = turning(page, lambda number: gallery_id(number, thread.id))
+    row = turning(page, NEWER_IMAGES, OLDER_IMAGES, thread.id)
     if not found.thread.current:
-        row.append(ui.Button(label=str(t("Use this thread")), custom_id=use_id(page.number, thread.id)))
-    row.append(ui.Button(label=str(t("All threads")), custom_id=threads_id(1)))
+        row.append(USE_THREAD.to(page.number, thread.id))
+    row.append(ALL_THREADS.to(1))
     parts.append(ui.ActionRow(*row))
     return Sheet(Card(*parts), tuple(files))
 
 
-def delete_question(view: ThreadView) -> Card:
-    """Asks the person to confirm, because what they paid for would be gone."""
+def deletion_text(view: ThreadView) -> ui.TextDisplay[Any]:
+    """What is lost if the thread is deleted."""
     totals = view.totals
     sentences: list[Text | str] = [heading(DELETE_QUESTION(title=safe(view.thread.title, _TITLE)))]
     if totals.jobs:
@@ -108,11 +117,7 @@ def delete_question(view: ThreadView) -> Card:
         sentences.append(DELETES_UNDELIVERED(count=totals.undelivered))
     if totals.jobs or totals.spent:
         sentences.append(MESSAGES_STAY(spent=totals.spent))
-    confirm: ui.Button[Any] = ui.Button(
-        label=str(t("Delete for good")), style=discord.ButtonStyle.danger, custom_id=delete_id(view.thread.id)
-    )
-    keep: ui.Button[Any] = ui.Button(label=str(t("Keep it")), custom_id=gallery_id(1, view.thread.id))
-    return Card(text(*sentences), ui.ActionRow(confirm, keep), accent=WARM)
+    return text(*sentences)
 
 
 def _title(view: ThreadView) -> str:

@@ -16,6 +16,7 @@ from bot.jobs.provider_text import as_texts
 from bot.providers.errors import Reason
 from bot.servers.reports import CreditsReport, PersonReport, Running, Step, Timeline, UsageReport
 from bot.text import Message, Text, message, plural, t
+from bot.ui.cards.buttons import BY_CHANNEL, BY_DAY, BY_ENGINE, BY_USER, CANCEL_JOB, REPORT_BACK, REPORT_MORE, turning
 from bot.ui.cards.job import SUBMISSION_STATUS
 from bot.ui.cards.layout import Card, Words, quiet, rule, text, within
 from bot.ui.cards.wording import moment, plain, safe
@@ -103,12 +104,7 @@ EXACT = message("chart.exact", "exact")
 ESTIMATED = message("chart.estimated", "estimated")
 DAILY_LIMIT = message("chart.daily_limit", "daily limit")
 
-TABS = {
-    By.USER: message("usage.people", "People"),
-    By.ENGINE: message("usage.engines", "Engines"),
-    By.DAY: message("usage.days", "Days"),
-    By.CHANNEL: message("usage.channels", "Channels"),
-}
+TABS = {By.USER: BY_USER, By.ENGINE: BY_ENGINE, By.DAY: BY_DAY, By.CHANNEL: BY_CHANNEL}
 CAUSES: Mapping[Reason, Message] = {
     Reason.NO_ANSWER: message("outage.no_answer", "it doesn't answer"),
     Reason.UNREACHABLE: message("outage.unreachable", "it can't be reached"),
@@ -216,31 +212,14 @@ def _shown(chart: ChartSpec | None) -> list[ui.Item[Any]]:
     return [ui.MediaGallery(discord.MediaGalleryItem(f"attachment://{CHART}", description=alt))]
 
 
-def report_id(of: str, page: int, by: By, period: str, *, everywhere: bool) -> str:
-    """The custom id of a button that leads to a page. The period has at most 40 characters, so that it fits."""
-    return f"page:{of}:{page}:{by.value}:{int(everywhere)}:{period}"
-
-
 def _buttons(report: UsageReport) -> list[ui.Item[Any]]:
-    page = report.page
+    def rest(by: By) -> str:
+        """What a report's button holds of it. The period has at most 40 characters, so that it fits."""
+        return f"{by.value}:{int(report.everywhere)}:{report.span.name}"
 
-    def leads(of: str, page: int, by: By) -> str:
-        return report_id(of, page, by, report.span.name, everywhere=report.everywhere)
-
-    tabs = [
-        ui.Button[Any](label=str(label), custom_id=leads("usageby", 1, by), disabled=by is report.by)
-        for by, label in TABS.items()
-    ]
-    rows: list[ui.Item[Any]] = [ui.ActionRow(*tabs)]
-    if page.pages > 1:
-        before, after = leads("usage", page.number - 1, report.by), leads("usage", page.number + 1, report.by)
-        rows.append(
-            ui.ActionRow(
-                ui.Button(label=str(t("Back")), custom_id=before, disabled=page.number == 1),
-                ui.Button(label=str(t("More")), custom_id=after, disabled=page.number == page.pages),
-            )
-        )
-    return rows
+    tabs = [button.to(1, rest(by), disabled=by is report.by) for by, button in TABS.items()]
+    turn = turning(report.page, REPORT_BACK, REPORT_MORE, rest(report.by))
+    return [ui.ActionRow(*tabs), *([ui.ActionRow(*turn)] if turn else [])]
 
 
 def spent_text(figures: Figures) -> Text:
@@ -410,13 +389,7 @@ def running_card(running: Running, *said: Words) -> Card:
     if open_ones:
         parts.append(
             ui.ActionRow(
-                *(
-                    ui.Button[Any](
-                        label=str(t("Cancel job {number:plain}", number=job)),
-                        custom_id=drop_id(job, everywhere=running.everywhere),
-                    )
-                    for job in open_ones[:_BUTTONS]
-                )
+                *(CANCEL_JOB.to(1, f"{int(running.everywhere)}:{job}", job=job) for job in open_ones[:_BUTTONS])
             )
         )
     return Card(*parts)
@@ -425,11 +398,6 @@ def running_card(running: Running, *said: Words) -> Card:
 def _outage(outage: Outage) -> str:
     cause, service = CAUSES.get(outage.reason, _FAILS), safe(outage.label, 80)
     return str(OUTAGE(service=service, until=moment(outage.until), count=outage.failures, cause=cause))
-
-
-def drop_id(job_id: int, *, everywhere: bool) -> str:
-    """The custom id of a button that cancels somebody's job."""
-    return f"page:drop:1:{int(everywhere)}:{job_id}"
 
 
 def _job(requests: list[Request]) -> str:

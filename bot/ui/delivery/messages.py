@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import discord
 
-from bot.ui.cards.layout import CARD, RESULT, Card, custom_id
+from bot.ui.cards.buttons import custom_id
+from bot.ui.cards.layout import CARD, RESULT, Card
 from bot.ui.delivery.attachments import Upload
 from storage.records import Job
 

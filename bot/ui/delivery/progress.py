@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
-from typing import TYPE_CHECKING
 
 import aiohttp
 import discord
@@ -18,6 +17,7 @@ from bot.domain.place import TOKEN_LIFE
 from bot.errors import Undelivered, UserError
 from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
+from bot.people.user_settings import UserSettings
 from bot.text import Text, message
 from bot.ui.cards.job import ShownImage
 from bot.ui.cards.layout import Card
@@ -31,9 +31,6 @@ from bot.ui.delivery.result import ResultDelivery, tell_if_long
 from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.records import DeliveryReason, Job, JobStatus
-
-if TYPE_CHECKING:
-    from bot.ui.client import Easel
 
 log = structlog.get_logger(__name__)
 
@@ -130,14 +127,25 @@ class _Followed:
 class JobCards:
     """Edits cards. The worker calls ``changed`` and ``deliver``; :meth:`run` must run beside it.
 
-    It waits for the bot to log in, so the worker may start earlier.
+    ``view`` gives everything there is to show of a job now, ``settings_of`` a person's own settings. Nothing is sent
+    before :meth:`attach`, so the worker may start before the bot has logged in.
     """
 
-    def __init__(self, *, jobs: JobStore, files: ImageFiles, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        jobs: JobStore,
+        files: ImageFiles,
+        clock: Clock,
+        view: Callable[[int], Awaitable[JobView]],
+        settings_of: Callable[[int], UserSettings],
+    ) -> None:
         self._jobs = jobs
         self._files = files
         self._clock = clock
-        self._client: Easel | None = None
+        self._view = view
+        self._settings_of = settings_of
+        self._client: discord.Client | None = None
         self._attached = asyncio.Event()
         self._followed: dict[int, _Followed] = {}
         self._stale: set[int] = set()
@@ -151,7 +159,7 @@ class JobCards:
         self._reminders: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
 
-    def attach(self, client: Easel) -> None:
+    def attach(self, client: discord.Client) -> None:
         """The bot has logged in and can make requests."""
         self._client = client
         self._attached.set()
@@ -207,7 +215,7 @@ class JobCards:
         followed = self._followed.setdefault(job_id, _Followed())
         async with followed.lock:
             try:
-                view = await client.actions.view(job_id)
+                view = await self._view(job_id)
             except UserError:
                 view = None  # Deleted meanwhile, with its card.
             except StorageError as error:
@@ -224,11 +232,11 @@ class JobCards:
             else:
                 self._forget(job_id, followed)
 
-    async def _say(self, followed: _Followed, view: JobView, client: Easel) -> None:
+    async def _say(self, followed: _Followed, view: JobView, client: discord.Client) -> None:
         """Edit the card if anything is new, with the images that are ready so far."""
-        with_text = client.personal.of(view.job.user_id).writes_png_text
+        with_text = self._settings_of(view.job.user_id).writes_png_text
         uploads = await followed.images.new(view, self._files, with_text=with_text)
-        ending = self._ending(followed, view.job, client)
+        ending = self._ending(followed, view.job)
         card = unfinished_card(view, followed.images.shown(view, uploads), ending=ending)
         if card.content != followed.says:
             await self._edit(followed, view.job, card, Messages(client), uploads)
@@ -276,12 +284,12 @@ class JobCards:
             followed.token, followed.token_ends = job.interaction_token, self._clock.monotonic() + left
         return followed.token_ends - self._clock.monotonic()
 
-    def _ending(self, followed: _Followed, job: Job, client: Easel) -> Text | None:
+    def _ending(self, followed: _Followed, job: Job) -> Text | None:
         """What to say about a token that is about to expire and that only a press can replace."""
         left, expires_at = self._token_left(followed, job), job.token_expires_at
         if left is None or expires_at is None or left > REFRESH_BEFORE:
             return None
-        takes_dms = client.personal.of(job.user_id).takes_late_results
+        takes_dms = self._settings_of(job.user_id).takes_late_results
         return (REFRESH_OR_DM if takes_dms else REFRESH_OR_HISTORY)(time=moment(expires_at))
 
     def _remind(self, followed: _Followed, view: JobView) -> None:
@@ -311,7 +319,7 @@ class JobCards:
         if (reminder := self._reminders.pop(job_id, None)) is not None:
             reminder.cancel()
 
-    async def _bot(self) -> Easel:
+    async def _bot(self) -> discord.Client:
         await self._attached.wait()
         if self._client is None:
             raise RuntimeError("attached to no client")
@@ -342,9 +350,9 @@ class JobCards:
         client = await self._bot()
         followed = self._followed.setdefault(job_id, _Followed())
         async with followed.lock:
-            view = await client.actions.view(job_id)
+            view = await self._view(job_id)
             if view.job.status is JobStatus.READY:
-                theirs = client.personal.of(view.job.user_id)
+                theirs = self._settings_of(view.job.user_id)
                 delivery = ResultDelivery(
                     view,
                     self._jobs,

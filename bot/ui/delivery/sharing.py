@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import aiohttp
@@ -10,18 +11,20 @@ import structlog
 
 from bot.domain.place import Origin
 from bot.errors import UserError
+from bot.jobs.results import Results
 from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
+from bot.people.user_settings import UserSettings
 from bot.text import Text, message
 from bot.ui.cards.delivery_text import REASONS, jump_url, message_url
 from bot.ui.cards.job import result_card
 from bot.ui.cards.layout import notice
+from bot.ui.client import Interaction
 from bot.ui.delivery.attachments import ImageSender, Uploads
 from bot.ui.delivery.messages import jobs_named
 from bot.ui.delivery.methods import TOKEN, WORDS_MAY_DO, Refused, refusals
-from bot.ui.first_answer import TOO_SLOW, looked_up
-from bot.ui.interactions import deferred, missing_permissions, origin_of, take_back
-from bot.ui.replies import Press, explain, tell
+from bot.ui.delivery.progress import JobCards
+from bot.ui.interactions import TOO_SLOW, explain, looked_up, missing_permissions, origin_of, take_back, tell
 from storage.images import ImageFiles
 from storage.records import Job, ShareState
 
@@ -44,36 +47,49 @@ class Sharing:
     """Posts private results in channels, each at most once.
 
     The empty message is posted first, then recorded, and only then filled with the images. What was recorded and never
-    confirmed is looked for before anything is posted again.
+    confirmed is looked for before anything is posted again. ``defer`` defers a public answer and returns the id of its
+    message.
     """
 
-    def __init__(self, files: ImageFiles, store: JobStore) -> None:
+    def __init__(
+        self,
+        *,
+        files: ImageFiles,
+        store: JobStore,
+        results: Results,
+        cards: JobCards,
+        settings_of: Callable[[int], UserSettings],
+        defer: Callable[[Interaction], Awaitable[int]],
+    ) -> None:
         self._files = files
         self._store = store
+        self._results = results
+        self._cards = cards
+        self._settings_of = settings_of
+        self._defer = defer
         self._under_way: set[int] = set()
 
-    async def share(self, interaction: Press, job_id: int) -> None:
+    async def share(self, interaction: Interaction, job_id: int) -> None:
         """Share the result in this channel. Raises UserError if this person may not, or not here."""
         origin = origin_of(interaction)
-        if missing := missing_permissions(interaction, origin, private=False):
+        if missing := missing_permissions(interaction, private=False):
             raise UserError(*missing)
         if job_id in self._under_way:
             raise UserError(UNDER_WAY)
         self._under_way.add(job_id)
         try:
-            delivery, lineage = interaction.client.delivery, interaction.client.lineage
-            if not delivery.busy_with(job_id):
+            if not self._cards.busy_with(job_id):
                 # The answer is public, or private if it cannot be shared.
-                view = await looked_up(interaction, lineage.shareable(origin, job_id))
+                view = await looked_up(interaction, self._results.shareable(origin, job_id))
                 if interaction.response.is_done():
                     raise UserError(TOO_SLOW)
-                await self._answer(interaction, origin, view, await deferred(interaction, private=False))
+                await self._answer(interaction, origin, view, await self._defer(interaction))
                 return
             # The images are visible already, but Discord has not answered yet.
-            message_id = await deferred(interaction, private=False)
-            await delivery.settled(job_id)
+            message_id = await self._defer(interaction)
+            await self._cards.settled(job_id)
             try:
-                view = await lineage.shareable(origin, job_id)
+                view = await self._results.shareable(origin, job_id)
             except UserError as error:
                 await _take_back(interaction, error)
             else:
@@ -81,7 +97,7 @@ class Sharing:
         finally:
             self._under_way.discard(job_id)
 
-    async def _answer(self, interaction: Press, origin: Origin, view: JobView, message_id: int) -> None:
+    async def _answer(self, interaction: Interaction, origin: Origin, view: JobView, message_id: int) -> None:
         """Fill the answer, which exists already: the library retries slow requests, and a second edit is harmless."""
         job_id = view.job.id
         try:
@@ -104,7 +120,7 @@ class Sharing:
             # Deleted meanwhile.
             await interaction.delete_original_response()
 
-    async def _fill(self, interaction: Press, view: JobView) -> str:
+    async def _fill(self, interaction: Interaction, view: JobView) -> str:
         """Put the images into the answer; returns its address. Raises UserError if Discord does not accept them."""
         public = replace(view, job=replace(view.job, private=False))
         url = ""
@@ -117,14 +133,14 @@ class Sharing:
             with refusals(TOKEN, WORDS_MAY_DO):
                 url = (await interaction.edit_original_response(view=card, attachments=uploads.files())).jump_url
 
-        with_text = interaction.client.personal.of(view.job.user_id).writes_png_text
+        with_text = self._settings_of(view.job.user_id).writes_png_text
         try:
             await ImageSender(view, self._files, with_text=with_text).send(send, file_limit=interaction.filesize_limit)
         except Refused as refused:
             raise UserError(NOT_ACCEPTED(reason=REASONS[refused.reason])) from refused
         return url
 
-    async def _failed(self, interaction: Press, error: Exception, job_id: int, message_id: int) -> None:
+    async def _failed(self, interaction: Interaction, error: Exception, job_id: int, message_id: int) -> None:
         """Clear the answer, and allow sharing again only if it is certainly empty."""
         try:
             await interaction.edit_original_response(view=notice(NOT_SHARED), attachments=[])
@@ -139,14 +155,14 @@ class Sharing:
         if isinstance(error, UserError):
             await _take_back(interaction, error)
             return
-        await explain(interaction, error, doing="button share", job_id=job_id)
+        await explain(interaction, error, doing="button.share", job_id=job_id)
         if empty:
             try:
                 await interaction.delete_original_response()
             except discord.HTTPException as failure:
                 log.info("share.notice_not_removed", status=failure.status, code=failure.code)
 
-    async def _refuse_second(self, interaction: Press, job: Job) -> None:
+    async def _refuse_second(self, interaction: Interaction, job: Job) -> None:
         """Raise UserError if an earlier press without an outcome has shared it or may have."""
         if job.share_state is not ShareState.POSTING or job.share_channel_id is None or job.share_message_id is None:
             return
@@ -169,11 +185,11 @@ class Sharing:
                 log.info("share.notice_not_removed", status=failure.status, code=failure.code)
 
 
-async def _take_back(interaction: Press, error: UserError) -> None:
-    await take_back(interaction, error, private=False, said=str(NOT_SHARED))
+async def _take_back(interaction: Interaction, error: UserError) -> None:
+    await take_back(interaction, error, private=False, said=NOT_SHARED)
 
 
-async def withdraw(interaction: Press, job: Job, *, besides: int | None) -> list[Text]:
+async def withdraw(interaction: Interaction, job: Job, *, besides: int | None) -> list[Text]:
     """Delete the messages that show a deleted job, except ``besides``; returns what to say of those that remain."""
     shown = dict.fromkeys([(job.share_channel_id, job.share_message_id), (job.channel_id, job.message_id)])
     left = []

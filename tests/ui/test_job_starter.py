@@ -1,20 +1,20 @@
-"""A rush of commands: answers before work, one after the other."""
+"""A burst of commands: each is acknowledged before any is processed."""
 
 from __future__ import annotations
 
 import asyncio
 
-from bot.ui.ack_first import Rush
+from bot.ui.job_starter import AckFirst
 
 
 async def test_work_waits_until_all_are_answered() -> None:
-    rush, seen, answers = Rush(patience=60), list[str](), [asyncio.Event() for _ in range(5)]
+    ack_first, seen, answers = AckFirst(timeout=60), list[str](), [asyncio.Event() for _ in range(5)]
 
     async def one(answer: asyncio.Event) -> None:
-        with rush.unanswered():
+        with ack_first.unacknowledged():
             await answer.wait()
             seen.append("answered")
-        await rush.calm()
+        await ack_first.wait()
         seen.append("worked on")
 
     tasks = [asyncio.create_task(one(answer)) for answer in answers]
@@ -27,22 +27,22 @@ async def test_work_waits_until_all_are_answered() -> None:
 
 
 async def test_it_waits_no_longer_than_its_patience() -> None:
-    rush = Rush(patience=0)
-    with rush.unanswered():
-        await rush.calm()
+    ack_first = AckFirst(timeout=0)
+    with ack_first.unacknowledged():
+        await ack_first.wait()
 
 
 async def test_who_is_alone_does_not_wait() -> None:
-    rush = Rush()
-    with rush.unanswered():
-        await rush.turn()
-    await rush.calm()
+    ack_first = AckFirst()
+    with ack_first.unacknowledged():
+        await ack_first.enter()
+    await ack_first.wait()
 
 
 async def test_an_answer_that_fails_holds_up_nobody() -> None:
-    rush = Rush(patience=60)
+    ack_first = AckFirst(timeout=60)
     try:
-        with rush.unanswered():
+        with ack_first.unacknowledged():
             raise LookupError
     except LookupError:
-        await rush.calm()
+        await ack_first.wait()

@@ -1,0 +1,124 @@
+"""From a command or a form to a job with a card. In a burst, all commands are acknowledged before any is worked on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+from bot.clock import Clock
+from bot.domain.options import ImagineOptions
+from bot.domain.requests import Plan
+from bot.errors import Problem, UserError
+from bot.jobs.service import CommandRefused, JobService
+from bot.ui.client import Interaction
+from bot.ui.delivery.progress import JobCards
+from bot.ui.interactions import card_address, missing_permissions, origin_of, promise, take_back
+
+ACKNOWLEDGE_TIMEOUT = 1.0
+"""Seconds for which work waits until the other commands of a burst are acknowledged."""
+
+
+class AckFirst:
+    """Acknowledges every command of a burst before any of them is processed.
+
+    Without it, 500 commands in the same instant would be checked one after the other in a single turn of the event
+    loop, and the first of them would be acknowledged after the last one was checked.
+    """
+
+    def __init__(self, timeout: float = ACKNOWLEDGE_TIMEOUT) -> None:
+        self._timeout = timeout
+        self._entrance = asyncio.Lock()
+        self._exit = asyncio.Lock()
+        self._unacknowledged = 0
+        self._all_acknowledged = asyncio.Event()
+        self._all_acknowledged.set()
+
+    @contextmanager
+    def unacknowledged(self) -> Iterator[None]:
+        """Within the block a command has no first answer yet."""
+        self._unacknowledged += 1
+        self._all_acknowledged.clear()
+        try:
+            yield
+        finally:
+            self._unacknowledged -= 1
+            if not self._unacknowledged:
+                self._all_acknowledged.set()
+
+    async def enter(self) -> None:
+        """Let one command in per turn of the event loop."""
+        await _one_per_turn(self._entrance)
+
+    async def wait(self) -> None:
+        """Return when every command is acknowledged, or after the timeout; one caller per turn of the event loop."""
+        if self._unacknowledged:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._timeout):
+                    await self._all_acknowledged.wait()
+            # A lock of its own: commands that are to be checked do not queue behind these.
+            await _one_per_turn(self._exit)
+
+    async def defer(self, interaction: Interaction, *, private: bool) -> int:
+        """Defer the first answer and return the id of its message. Whether it is private cannot change later."""
+        with self.unacknowledged():
+            response = await interaction.response.defer(thinking=True, ephemeral=private)
+        await self.wait()
+        message_id = response.message_id if response is not None else None
+        return (await interaction.original_response()).id if message_id is None else message_id
+
+
+async def _one_per_turn(lock: asyncio.Lock) -> None:
+    async with lock:
+        await asyncio.sleep(0)
+
+
+class JobStarter:
+    """Checks what was asked for, acknowledges it, and starts the job."""
+
+    def __init__(self, *, actions: JobService, cards: JobCards, ack_first: AckFirst, clock: Clock) -> None:
+        self._actions = actions
+        self._cards = cards
+        self._ack_first = ack_first
+        self._clock = clock
+
+    async def planned(self, interaction: Interaction, options: ImagineOptions, *, complete: bool = False) -> Plan:
+        """Turn the options into requests. Raises UserError with everything that is wrong, at once.
+
+        Options that are not ``complete`` are completed from the person's defaults. Only if they are refused, limits
+        are read from the database.
+        """
+        with self._ack_first.unacknowledged():
+            await self._ack_first.enter()
+            origin = origin_of(interaction)
+            problems: list[Problem] = missing_permissions(interaction, private=options.private)
+            plan: Plan | None
+            try:
+                plan = await self._actions.checked(origin, options, complete=complete)
+            except CommandRefused as error:
+                plan, problems = error.plan, [*error.problems, *problems]
+            else:
+                if not problems:
+                    return plan
+            # Only the person who asked is told why.
+            await promise(interaction)
+            raise await self._actions.with_limits(origin, options, problems, plan)
+
+    async def start(self, interaction: Interaction, plan: Plan, *, parent_id: int | None = None) -> None:
+        """Acknowledge at once, store the job, and show its card.
+
+        A limit that is found after the first answer is told privately, in place of the card.
+        """
+        origin = origin_of(interaction)
+        private = plan.options.private
+        # The token's life begins before the first answer.
+        address = card_address(interaction, self._clock, origin.channel_id, None)
+        card = replace(address, message_id=await self._ack_first.defer(interaction, private=private))
+        try:
+            proposed = self._actions.asks_first(origin, plan)
+            job_id = await self._actions.imagine(origin, plan, card, parent_id=parent_id, proposed=proposed)
+        except UserError as error:
+            await take_back(interaction, error, private=private)
+        else:
+            await self._cards.show(job_id)

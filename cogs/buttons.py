@@ -1,0 +1,23 @@
+"""Registers the buttons of cards, so that those on older messages work as well."""
+
+from __future__ import annotations
+
+from discord.ext import commands
+
+from bot.ui.buttons import JobButtons, job_button_item
+from bot.ui.client import Easel
+from bot.ui.list_buttons import ListPages, list_button_item
+
+
+class Buttons(commands.Cog):
+    """The persistent buttons."""
+
+    def __init__(self, client: Easel, job_buttons: JobButtons, pages: ListPages) -> None:
+        self._client = client
+        self._items = (job_button_item(job_buttons.handlers), list_button_item(pages.handlers))
+
+    async def cog_load(self) -> None:
+        self._client.add_dynamic_items(*self._items)
+
+    async def cog_unload(self) -> None:
+        self._client.remove_dynamic_items(*self._items)
