@@ -42,6 +42,7 @@ from bot.health import beating
 from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
+from bot.jobs.provider_text import wrong_setting_text
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.jobs.store import JobStore
@@ -309,7 +310,7 @@ def configured(settings: Settings) -> dict[str, Provider]:
     try:
         providers = configure(settings.reader)
     except WrongSetting as error:
-        raise SettingsError(str(error)) from None
+        raise SettingsError(wrong_setting_text(error)) from None
     if settings.demo_provider:
         for provider in providers.values():
             provider.label = f"{provider.label} (demo)"

@@ -18,7 +18,7 @@ from bot.domain.place import Origin
 from bot.jobs.circuit_breaker import FAILURES
 from bot.jobs.service import ALREADY_ENDED, ALREADY_SENT, CANCELLED, NOT_IN_THIS_SERVER
 from bot.operations import usage
-from bot.providers.base import Cause
+from bot.providers.errors import Reason
 from bot.servers.reports import OPERATOR_ONLY, Asker
 from bot.servers.settings import NOT_A_MANAGER
 from bot.text import t
@@ -253,7 +253,7 @@ async def test_why_a_service_rests_is_told_in_our_own_words(studio: Studio, says
         await studio.imagine(person, prompt="my secret garden", private=True)
         await studio.finish()
     (outage,) = studio.runtime.worker.outages()
-    assert outage.why in set(Cause)
+    assert outage.reason in set(Reason)
     said = told(await studio.admin.slash(studio.channel, "usage jobs")).text
     assert shows(said, OUTAGES)
     assert "MOON" not in said

@@ -20,7 +20,7 @@ from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS, LimitKind, Limits
 from bot.jobs.new_jobs import ENGINE_GONE
 from bot.jobs.service import CHECKED_AT_ONCE, JobService
 from bot.jobs.view import CONFIRMABLE
-from bot.providers.base import Refused
+from bot.providers.errors import Refused
 from bot.retention import Ages, tidy
 from storage import tables, threads
 from storage.errors import StorageError
@@ -73,7 +73,7 @@ async def test_a_proposal_of_somebody_whose_requests_fail_waits_with_them(watche
     """What the person could not ask for at this moment cannot be confirmed either."""
     workshop = watched.workshop
     job_id = await watched.propose()
-    fault = Refused("Invalid API key, it says.", operator=True)
+    fault = Refused(said="Invalid API key, it says.", operator=True)
     workshop.provider.enqueue("submit", *(fault for _ in range(FAILURES)))
     for _ in range(FAILURES):
         await workshop.imagine(ADA)
