@@ -8,7 +8,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet
 .DELETE_ON_ERROR:
 .PHONY: help run playground demo doctor test slow chaos bench check lint types format messages lock clean
 
-help: ## say what there is
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.playground ## the bot on Discord, or the playground while there is no DISCORD_TOKEN
@@ -17,22 +17,22 @@ run: $(VENV)/.playground ## the bot on Discord, or the playground while there is
 playground: $(VENV)/.playground ## a page like Discord, with the real bot behind it and no account needed
 	@$(PY) -m bot playground
 
-demo: $(VENV)/.playground ## the same without a browser: three engines, their pictures in out/
+demo: $(VENV)/.playground ## the same without a browser: three engines, with the images in out/
 	@$(PY) -m bot demo
 
-doctor: $(VENV)/.playground ## look at the settings and say what is missing
+doctor: $(VENV)/.playground ## check the settings and say what is missing
 	@$(PY) -m bot doctor
 
 test: $(VENV)/.dev ## the tests, without the slow ones
 	@$(PY) -m pytest -n auto --dist worksteal -m "not slow"
 
-slow: $(VENV)/.dev ## the slow tests alone
+slow: $(VENV)/.dev ## only the slow tests
 	@$(PY) -m pytest -m slow
 
-chaos: $(VENV)/.dev ## kill the bot 200 times under load, and count what was lost or paid for twice; CHAOS="--help" says more
+chaos: $(VENV)/.dev ## kill the bot 200 times under load, and count what was lost or paid for twice; see CHAOS="--help"
 	@$(PY) -m chaos $(CHAOS)
 
-bench: $(VENV)/.dev ## measure it all: half an hour, on a machine that does nothing else; BENCH="--only start" for a part
+bench: $(VENV)/.dev ## measure everything: half an hour, on an otherwise idle machine; BENCH="--only start" for a part
 	@$(PY) -m benchmarks $(BENCH)
 
 check: lint types test ## what must be green before a commit
@@ -44,7 +44,7 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	@$(PY) -m mypy
 
-format: $(VENV)/.dev ## put the code into shape
+format: $(VENV)/.dev ## format the code
 	@$(PY) -m ruff check --fix-only .
 	@$(PY) -m ruff format .
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from bot.clock import Clock, Elapsed
+from bot.clock import Elapsed
 from bot.jobs import polling
-from bot.jobs.durations import Past
-from bot.jobs.poll_schedule import Watch
+from bot.jobs.durations import DurationModel
+from bot.jobs.polling import PollSchedule
 from bot.jobs.rate import Rate
 from bot.providers.ai_client import AiClient
 from bot.providers.base import Waiting
@@ -23,27 +23,25 @@ from fakes.clock import VirtualClock
 # Requests that each job needs besides its polls: its thread and its submit.
 CALLS = 2
 
-Watching: TypeAlias = Callable[[float], Callable[..., Watch]]
+Watching: TypeAlias = Callable[[float], Callable[..., PollSchedule]]
 """The poll schedule of a job, by its true duration in seconds. Only the oracle looks at that."""
 
 Says: TypeAlias = Callable[[float, float], Waiting]
 """What the provider answers at an age of a job, by its true duration in seconds."""
 
 
-class Scheduled(Watch):
+class Scheduled(PollSchedule):
     """Polls at a given time, then at a fixed interval."""
 
-    def __init__(
-        self, past: Past, rate: Rate, clock: Clock, *, sent: Elapsed, shortest: float, first: float, then: float
-    ) -> None:
-        super().__init__(past, rate, clock, sent=sent, shortest=shortest)
+    def __init__(self, *given: Any, first: float, then: float, **named: Any) -> None:
+        super().__init__(*given, **named)
         self._first = first
         self._then = then
 
     def due(self) -> float:
-        return self._first if self._asked is None else self._asked + self._then
+        return self._first if self._polled is None else self._polled + self._then
 
-    def _worth(self) -> float:
+    def _value(self) -> float:
         """If the rate limit is short, first come, first served."""
         return 0.0
 
@@ -53,9 +51,9 @@ def nothing(_age: float, _takes: float) -> Waiting:
     return Waiting()
 
 
-def easel(_: float) -> Callable[..., Watch]:
+def easel(_: float) -> Callable[..., PollSchedule]:
     """The worker's own schedule."""
-    return Watch
+    return PollSchedule
 
 
 def priced(part: float) -> Watching:
@@ -64,14 +62,14 @@ def priced(part: float) -> Watching:
     def price(usual: float, _: float) -> float:
         return part * polling.price(usual, polling.MANY)
 
-    return lambda _: partial(Watch, price=price)
+    return lambda _: partial(PollSchedule, price=price)
 
 
 def every(seconds: float) -> Watching:
     return lambda _: partial(Scheduled, first=seconds, then=seconds)
 
 
-def oracle(duration: float) -> Callable[..., Watch]:
+def oracle(duration: float) -> Callable[..., PollSchedule]:
     """Polls once, at the very end."""
     return partial(Scheduled, first=duration, then=AiClient.shortest_poll)
 
@@ -140,7 +138,7 @@ async def _simulate(
 ) -> Outcome:
     clock = VirtualClock()
     lane = Rate(rate, clock)
-    past = Past(Past())
+    model = DurationModel(DurationModel())
     outcome = Outcome(durations, [0.0] * len(durations), [0] * len(durations))
     room = asyncio.Semaphore(at_once)
     chance = Random(seed)
@@ -152,17 +150,17 @@ async def _simulate(
                 await lane.turn()
             sent = Elapsed(clock)
             asking = watching(durations[number])
-            with asking(past, lane, clock, sent=sent, shortest=AiClient.shortest_poll) as watch:
+            with asking(model, lane, clock, sent=sent, shortest=AiClient.shortest_poll) as schedule:
                 while True:
-                    await watch.turn()
+                    await schedule.turn()
                     outcome.polls[number] += 1
                     age = sent.here
                     # A wait may end that much early.
                     if age > durations[number] - 0.001:
                         break
-                    watch.still_waiting(says(age, durations[number]))
+                    schedule.still_waiting(says(age, durations[number]))
                 outcome.lateness[number] = max(0.0, age - durations[number])
-                past.add(watch.over(), watch.mark, blind=watch.blind)
+                model.add(schedule.estimated_duration(), schedule.mark, blind=schedule.never_seen_open)
 
     arrivals = [0.0] * len(durations)
     if gap:

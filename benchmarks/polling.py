@@ -30,9 +30,9 @@ from benchmarks.poll_simulation import (
     simulate,
 )
 from bot.domain.requests import decode_request
-from bot.jobs.durations import Kind
+from bot.jobs.durations import DurationKey
 from bot.providers.base import Waiting
-from storage import submissions as rows
+from storage import submissions
 from storage.database import Database
 
 # Jobs of a comparison, and how many of them come first and only teach.
@@ -54,11 +54,6 @@ def compare(scenario: Scenario, seeds: Sequence[int], *, price: float = 1.0, say
         runs.append(simulate(durations, priced(price), rate=1000, gap=gap, says=says, seed=seed).after(TAUGHT))
     ours = Outcome.together(runs)
     return Compared(ours, at_fixed_interval(ours.durations, ours.polls_a_job))
-
-
-def time_left(age: float, takes: float) -> Waiting:
-    """A provider that says how much time is left, 20 % too little."""
-    return Waiting(eta_seconds=max(0.0, 0.8 * (takes - age)))
 
 
 def percent(age: float, takes: float) -> Waiting:
@@ -105,7 +100,7 @@ def comparison(scenarios: Sequence[Scenario], seeds: Sequence[int]) -> Iterator[
     """The table of the comparison at equal polls."""
     yield f"{'at equal polls':28}{'polls':>7}{'fixed':>8}{'Easel':>8}{'ratio':>7}{'median':>8}{'p95':>8}"
     for scenario in scenarios:
-        for name, says in (("", nothing), (", time told", time_left), (", percent told", percent)):
+        for name, says in (("", nothing), (", percent told", percent)):
             if says is not nothing and scenario.name not in {"heavy tail", "queue in front"}:
                 continue
             both = compare(scenario, seeds, says=says)
@@ -136,13 +131,13 @@ def curves(scenarios: Sequence[Scenario], seeds: Sequence[int]) -> Iterator[tupl
 
 async def recorded(url: str) -> list[Scenario]:
     """Real durations of each kind of job from a database, oldest first, if there are enough."""
-    kinds: dict[Kind, list[float]] = {}
+    kinds: dict[DurationKey, list[float]] = {}
     database = await Database.open(url)
     try:
         async with database.read() as connection:
-            for engine in await rows.engines(connection):
-                for took in reversed(await rows.durations(connection, engine, limit=10_000)):
-                    kinds.setdefault(Kind.of(decode_request(took.request)), []).append(took.milliseconds / 1000)
+            for engine in await submissions.engines(connection):
+                for took in reversed(await submissions.durations(connection, engine, limit=10_000)):
+                    kinds.setdefault(DurationKey.of(decode_request(took.request)), []).append(took.milliseconds / 1000)
     finally:
         await database.close()
     enough = [(kind, took) for kind, took in kinds.items() if len(took) >= RECORDED_AT_LEAST]

@@ -17,6 +17,7 @@ import discord
 from bot.app import assembled, configured
 from bot.config import BACKUPS, Settings, load
 from bot.errors import SettingsError
+from bot.jobs.provider_text import provider_text
 from bot.providers.base import Provider
 from bot.providers.registry import PROVIDERS
 from bot.text import VERBATIM, Text, message, t
@@ -234,9 +235,9 @@ async def services(settings: Settings, providers: Mapping[str, Provider]) -> Asy
         yield Finding("image services", NO_KEY(), Level.TO_DO)
     else:
         for provider in providers.values():
-            wrong = await provider.check()
-            if wrong:
-                yield Finding(provider.label, VERBATIM(words=wrong), Level.TO_DO)
+            error = await provider.check()
+            if error is not None:
+                yield Finding(provider.label, provider_text(provider.label, error), Level.TO_DO)
             else:
                 yield Finding(provider.label, SERVICE_FINE(engines=[engine.id for engine in provider.engines]))
         yield image_sources(settings.reader.names("IMAGE_HOSTS"))

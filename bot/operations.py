@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bot.config import BACKUPS, Settings
 from bot.domain.periods import Span, date_text, moment_of, span
+from bot.jobs.provider_text import as_stored
 from bot.text import Text, amount_text, message, t
-from storage import endings, reconcile, reports
+from storage import reconcile, reports, submissions
 from storage.database import Database, InstanceLock, database_path
 from storage.ledger import Scope
 from storage.pools import apart
@@ -19,7 +20,7 @@ from storage.sqlite import backups
 from storage.sqlite.restore import Restored, restore
 
 LOST_IN_RESTORE = message(
-    "restore.lost",
+    "submission.restored",
     "The bot's database had to be restored from a backup made before your images were finished, so we can't tell what "
     "became of them. Press Again to make them once more.",
 )
@@ -96,7 +97,8 @@ async def put_back(settings: Settings, copy: Path, now: datetime) -> list[Text]:
         replaced = await apart(path.exists)
         # The real file, so that a link to it stays a link.
         real = await apart(path.resolve)
-        restored = await restore(real, copy, aside=aside, told=str(LOST_IN_RESTORE), at=int(now.timestamp() * 1000))
+        problems = as_stored(LOST_IN_RESTORE())
+        restored = await restore(real, copy, aside=aside, problems=problems, at=int(now.timestamp() * 1000))
     return list(_changes(restored, path, copy, aside if replaced else None))
 
 
@@ -121,7 +123,7 @@ async def ask_again(settings: Settings, providers: Collection[str], now: datetim
         try:
             async with database.write() as tx:
                 at = int(now.timestamp() * 1000)
-                reopened = await endings.reopen(tx, providers, at=at, why="taken up again by the operator")
+                reopened = await submissions.reopen(tx, providers, at=at)
         finally:
             await database.close()
     changes = [REOPENED(count=reopened.submissions, jobs=JOBS(count=reopened.jobs))]

@@ -98,7 +98,8 @@ async def booked(database_url: str) -> Books:
                 if job.status is not JobStatus.DELETED:
                     its.gone += sum(image.file is None for image in await images.images_of(connection, job.id))
                 for submission in await submissions.submissions_of(connection, job.id):
-                    told = "" if submission.status in BRIEF else f" ({submission.error})"
+                    codes = " ".join(one["code"] for one in submission.problems or ())
+                    told = "" if submission.status in BRIEF else f" ({codes})"
                     its.ended.append(submission.status.value + told)
                     if submission.status is SubmissionStatus.UNKNOWN:
                         its.unknown.append(submission.engine)

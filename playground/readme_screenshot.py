@@ -33,7 +33,7 @@ async def take(path: Path) -> None:
             await visitor.become("Ben")
             await visitor.run("imagine", {"prompt": WAITING, "images": "3", "seed": "7", "engine": "aithriving/core"})
             await services.called("aithriving.core", 3)
-            await expect(visitor.message(WAITING)).to_contain_text("3 sent")
+            await expect(visitor.message(WAITING)).to_contain_text("Sent: 3")
             await visitor.screenshot(path)
 
 

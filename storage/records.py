@@ -103,6 +103,42 @@ class SubmissionStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
+class EventReason(StrEnum):
+    """Why a submission took a step."""
+
+    ASKED = "asked"
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    FOUND = "found"
+    """The answer to the paid call was lost, and the provider has the request."""
+    FINISHED = "finished"
+    # Back to the queue.
+    BUSY = "busy"
+    UNREACHABLE = "unreachable"
+    NOT_FOUND = "not_found"
+    NOT_ARRIVED = "not_arrived"
+    # The end without images.
+    REFUSED = "refused"
+    QUEUED_TOO_LONG = "queued_too_long"
+    NOT_SENT_AGAIN = "not_sent_again"
+    NO_ANSWER = "no_answer"
+    NOT_LOOKED_FOR = "not_looked_for"
+    LOST_TWICE = "lost_twice"
+    FAILED = "failed"
+    GONE = "gone"
+    TIMED_OUT = "timed_out"
+    NOTHING_MADE = "nothing_made"
+    NO_IMAGES = "no_images"
+    CRASHED = "crashed"
+    CANCELLED = "cancelled"
+    PROVIDER_REMOVED = "provider_removed"
+    RESTORED = "restored"
+    # Its end was taken back.
+    REOPENED = "reopened"
+    # An older version said something else, or the job was deleted.
+    OTHER = "other"
+
+
 ENDED = frozenset(
     {SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.CANCELLED, SubmissionStatus.UNKNOWN}
 )
@@ -180,8 +216,9 @@ def job_of(row: RowMapping) -> Job:
 class Submission:
     """One paid request of a job.
 
-    `sendings` is how often it was sent and may have arrived; `charged` is in the provider's own millicredits. `result`
-    describes images that could not be fetched, and `waits_for` names the setting that would fix it.
+    `sendings` is how often it was sent and may have arrived; `charged` is in the provider's own millicredits.
+    `problems` are the stored texts that say why it failed or what is missing. `result` is what is known of images that
+    could not be fetched, and `waits_for` names the setting that would fix that.
     """
 
     id: int
@@ -198,7 +235,7 @@ class Submission:
     sent_at: int | None
     finished_at: int | None
     ended_at: int | None
-    error: str | None
+    problems: list[dict[str, Any]] | None
     created_at: int
     updated_at: int
     sendings: int = 0
@@ -230,7 +267,7 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One step of a submission: from which status (None: it is new) to which, when, and why."""
+    """One step of a submission: from which status (None: it was made) to which, when, and why (an EventReason)."""
 
     id: int
     submission_id: int

@@ -233,7 +233,7 @@ def _jobs() -> ColumnElement[Any]:
 class Request:
     """One submission, as admins may see it: without its prompt, which may be private.
 
-    ``error`` is the text on the card. It is None for a private job, because it may repeat the prompt.
+    ``problems`` are the stored texts of the card. They are None for a private job, since they may repeat the prompt.
     """
 
     id: int
@@ -248,7 +248,7 @@ class Request:
     created_at: int
     sent_at: int | None
     updated_at: int
-    error: str | None
+    problems: list[dict[str, Any]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +328,7 @@ _COLUMNS: tuple[ColumnElement[Any], ...] = (
     _SUBMISSIONS.created_at,
     _SUBMISSIONS.sent_at,
     _SUBMISSIONS.updated_at,
-    _SUBMISSIONS.error,
+    _SUBMISSIONS.problems,
 )
 
 
@@ -349,5 +349,5 @@ async def _read(conn: AsyncConnection, statement: Select[Any]) -> list[Request]:
 
 def _request(row: RowMapping) -> Request:
     # In direct messages only the author sees the card.
-    shown = row["error"] if row["server_id"] is not None and not row["private"] else None
-    return Request(**{**row, "status": SubmissionStatus(row["status"]), "error": shown})
+    shown = row["problems"] if row["server_id"] is not None and not row["private"] else None
+    return Request(**{**row, "status": SubmissionStatus(row["status"]), "problems": shown})

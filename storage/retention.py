@@ -87,10 +87,8 @@ async def erase_request(tx: AsyncConnection, job_id: int) -> None:
     for submission_id, request in its_own:
         left = {name: value for name, value in request.items() if name in _MEASURES} | {"prompts": []}
         blank = update(tables.submissions).where(_SUBMISSIONS.id == submission_id)
-        await tx.execute(blank.values(request=left, error=None))
+        await tx.execute(blank.values(request=left, problems=None))
     ids = [submission_id for submission_id, _ in its_own]
-    # Events often hold the service's own words, which may quote the request.
-    await tx.execute(update(tables.events).where(tables.events.c.submission_id.in_(ids)).values(why=""))
     await tx.execute(update(tables.ledger).where(tables.ledger.c.submission_id.in_(ids)).values(note=None))
     await tx.execute(update(tables.images).where(_IMAGES.submission_id.in_(ids)).values(seed=None))
     await forget_titles(tx, [job_id])

@@ -1,7 +1,8 @@
-"""Submissions, the paid requests of a job, and the events of their lives.
+"""Submissions, which are the paid requests of a job, and the events of their lives.
 
 Every function takes the connection first: `tx` is the one of `Database.write()`, `conn` may be either. `at` and every
-other time is in Unix milliseconds (UTC). Statuses change by guarded moves only.
+other time is in Unix milliseconds (UTC). Statuses change by guarded moves only, each with its event; what ends without
+images gives its hold back. `why` is an EventReason.
 """
 
 from __future__ import annotations
@@ -10,14 +11,43 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import RowMapping, and_, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.records import ENDED, Costs, Event, Submission, SubmissionStatus, Took
+from storage.ledger import EntryKind
+from storage.records import (
+    ENDED,
+    ON_THEIR_WAY,
+    UNFINISHED,
+    Costs,
+    Event,
+    EventReason,
+    JobStatus,
+    Submission,
+    SubmissionStatus,
+    Took,
+)
 from storage.tables import settable
 
 _SUBMISSIONS = tables.submissions.c
+_JOBS = tables.jobs.c
+_EVENTS = tables.events.c
+_LEDGER = tables.ledger.c
 
 _DECODED_AT_ONCE = 50
 
@@ -38,17 +68,17 @@ _FORGET_RESULTS = (
 _SUBMISSIONS_OF = (
     select(tables.submissions).where(_SUBMISSIONS.job_id == bindparam("job")).order_by(_SUBMISSIONS.position)
 )
-_HELD = case((tables.ledger.c.kind.in_(("hold", "release")), tables.ledger.c.amount))
-_CAPTURED = tables.ledger.c.kind == "capture"
-_ESTIMATED = and_(_CAPTURED, tables.ledger.c.exact == False)  # noqa: E712 - a column, not a value
+_HELD = case((_LEDGER.kind.in_(("hold", "release")), _LEDGER.amount))
+_CAPTURED = _LEDGER.kind == "capture"
+_ESTIMATED = and_(_CAPTURED, _LEDGER.exact == False)  # noqa: E712 - a column, not a value
 _SUBMISSIONS_WITH_COSTS = (
     select(
         tables.submissions,
         func.coalesce(func.sum(_HELD), 0).label("held"),
-        func.sum(case((_CAPTURED, tables.ledger.c.amount))).label("captured"),
+        func.sum(case((_CAPTURED, _LEDGER.amount))).label("captured"),
         func.count(case((_ESTIMATED, 1))).label("estimates"),
     )
-    .outerjoin(tables.ledger, tables.ledger.c.submission_id == _SUBMISSIONS.id)
+    .outerjoin(tables.ledger, _LEDGER.submission_id == _SUBMISSIONS.id)
     .where(_SUBMISSIONS.job_id.in_(bindparam("jobs", expanding=True)))
     .group_by(_SUBMISSIONS.id)
     .order_by(_SUBMISSIONS.position)
@@ -98,7 +128,7 @@ class Asked(NamedTuple):
 async def add_submissions(
     tx: AsyncConnection, job_id: int, asked: Sequence[Asked], *, user_id: int, at: int, first: int = 0
 ) -> list[int]:
-    """Add queued submissions with their first events, the first one at this position; their ids in this order."""
+    """Add queued submissions from position `first` on, with their first events; returns their ids in this order."""
     rows = [
         {
             "job_id": job_id,
@@ -114,16 +144,9 @@ async def add_submissions(
         for position, one in enumerate(asked, first)
     ]
     ids = {row.position: int(row.id) for row in await tx.execute(_ADD_SUBMISSION, rows)}
-    events = [_event_row(id_, None, SubmissionStatus.QUEUED, at, "asked for") for id_ in ids.values()]
+    events = [_event_row(id_, None, SubmissionStatus.QUEUED, at, EventReason.ASKED) for id_ in ids.values()]
     await tx.execute(_ADD_EVENT, events)
     return [ids[position] for position, _ in enumerate(asked, first)]
-
-
-async def get_submission(conn: AsyncConnection, submission_id: int) -> Submission | None:
-    """The submission, or None if there is none of this id."""
-    statement = select(tables.submissions).where(_SUBMISSIONS.id == submission_id)
-    row = (await conn.execute(statement)).mappings().first()
-    return None if row is None else _submission(row)
 
 
 async def submissions_of(conn: AsyncConnection, job_id: int) -> list[Submission]:
@@ -146,9 +169,9 @@ async def events_of(conn: AsyncConnection, job_id: int) -> list[Event]:
     """What became of the job's submissions, oldest first."""
     statement = (
         select(tables.events)
-        .join(tables.submissions, _SUBMISSIONS.id == tables.events.c.submission_id)
+        .join(tables.submissions, _SUBMISSIONS.id == _EVENTS.submission_id)
         .where(_SUBMISSIONS.job_id == job_id)
-        .order_by(tables.events.c.id)
+        .order_by(_EVENTS.id)
     )
     return [_event(row) for row in (await conn.execute(statement)).mappings()]
 
@@ -160,12 +183,13 @@ async def move_submission(
     new: SubmissionStatus,
     *,
     at: int,
-    why: str,
+    why: str = "",
     **columns: Any,
 ) -> bool:
     """Move a submission from `old` to `new`, set the columns, write the event; False if it is not in `old` (any more).
 
-    With `old` equal to `new` the columns are set under the same guard and no event is written. `ended_at` is set by
+    With `old` equal to `new` the columns are set under the same guard, and no event is written: then `why` is not
+    needed. `ended_at` is set by
     itself when it ends. Raises ValueError for a move out of an ended status.
     """
     settable(tables.submissions, columns, "id", "job_id", "status")
@@ -240,6 +264,165 @@ async def durations(conn: AsyncConnection, engine: str, *, limit: int = 30) -> l
 async def engines(conn: AsyncConnection) -> list[str]:
     """The engines that anything was ever asked of."""
     return list((await conn.execute(select(_SUBMISSIONS.engine).distinct().order_by(_SUBMISSIONS.engine))).scalars())
+
+
+# --- many at once: a few statements however many rows there are ---------------------------------------------------
+
+
+async def end_free(
+    tx: AsyncConnection,
+    old: Collection[SubmissionStatus],
+    new: SubmissionStatus,
+    *,
+    at: int,
+    why: str,
+    problems: Sequence[dict[str, Any]],
+    unless_provider_in: Collection[str] = (),
+    of_job: int | None = None,
+    sent: bool | None = None,
+    forget_handle: bool = False,
+) -> int:
+    """End every submission in one of the unfinished statuses `old` without a charge, and make their jobs ready.
+
+    `problems` are the stored texts for the card. Those of `unless_provider_in` go on, and with `of_job` those of all
+    other jobs. `sent` True narrows it to those that were sent before and may have arrived, False to those that surely
+    were not. With `forget_handle` none of them can be asked for again. Returns how many were ended.
+    """
+    if new not in ENDED or not UNFINISHED.issuperset(old):
+        raise ValueError(f"not an end of unfinished submissions: {', '.join(sorted(old))} to {new.value}")
+    wanted: ColumnElement[bool] = _SUBMISSIONS.status.in_([status.value for status in old])
+    if unless_provider_in:
+        wanted = and_(wanted, _SUBMISSIONS.provider.not_in(list(unless_provider_in)))
+    if of_job is not None:
+        wanted = and_(wanted, _SUBMISSIONS.job_id == of_job)
+    if sent is not None:
+        wanted = and_(wanted, _SUBMISSIONS.sendings > 0 if sent else _SUBMISSIONS.sendings == 0)
+    await _add_events_of(tx, wanted, new, at, why)
+    await _release(tx, wanted, new, at, why)
+    values: dict[str, Any] = {"ended_at": at, "next_attempt_at": None, "problems": list(problems)}
+    if forget_handle:
+        values["handle"] = null()
+    ended = await tx.execute(update(tables.submissions).where(wanted).values(status=new.value, updated_at=at, **values))
+    if ended.rowcount:
+        await _settle(tx, at, of_job)
+    return int(ended.rowcount)
+
+
+async def mark_resumed(tx: AsyncConnection, at: int) -> int:
+    """Note for every job with a submission on its way that it was resumed after a restart; returns how many jobs."""
+    going_on = exists().where(
+        _SUBMISSIONS.job_id == _JOBS.id, _SUBMISSIONS.status.in_([status.value for status in ON_THEIR_WAY])
+    )
+    of_these = _JOBS.status == JobStatus.WORKING.value
+    marked = await tx.execute(update(tables.jobs).where(of_these, going_on).values(resumed_at=at))
+    return int(marked.rowcount)
+
+
+class Reopened(NamedTuple):
+    """How many unknown submissions will be asked for again, of how many jobs, and how many stay unknown."""
+
+    submissions: int
+    jobs: int
+    left: int
+
+
+async def reopen(tx: AsyncConnection, providers: Collection[str], *, at: int) -> Reopened:
+    """Take back the end of every unknown submission that one of the providers can still be asked for.
+
+    It is on its way again as after a restart, its job is working, and nothing is held for it. Only the holder of the
+    InstanceLock may call this: the next start resumes such submissions.
+    """
+    shown = (JobStatus.WORKING, JobStatus.READY, JobStatus.DELIVERED, JobStatus.UNDELIVERED)
+    its_job = exists().where(_JOBS.id == _SUBMISSIONS.job_id, _JOBS.status.in_([status.value for status in shown]))
+    wanted = and_(
+        _SUBMISSIONS.status == SubmissionStatus.UNKNOWN.value,
+        _SUBMISSIONS.handle.is_not(None),
+        _SUBMISSIONS.provider.in_(list(providers)),
+        its_job,
+    )
+    await _add_events_of(tx, wanted, SubmissionStatus.RENDERING, at, EventReason.REOPENED)
+    reopened = await tx.execute(
+        update(tables.submissions)
+        .where(wanted)
+        .values(
+            status=SubmissionStatus.RENDERING.value,
+            updated_at=at,
+            ended_at=None,
+            problems=null(),
+            waits_for=None,
+            reopened_at=at,
+            sent_at=func.coalesce(_SUBMISSIONS.sent_at, _SUBMISSIONS.updated_at),
+        )
+        .returning(_SUBMISSIONS.job_id)
+    )
+    jobs = list(reopened.scalars())
+    its_own = exists().where(_SUBMISSIONS.job_id == _JOBS.id, _SUBMISSIONS.status == SubmissionStatus.RENDERING.value)
+    await tx.execute(
+        update(tables.jobs)
+        .where(_JOBS.status.in_([status.value for status in shown[1:]]), its_own)
+        # An earlier message must not be taken for the one that is to come.
+        .values(status=JobStatus.WORKING.value, updated_at=at, ended_at=None, attempting=None)
+    )
+    unknown = _SUBMISSIONS.status == SubmissionStatus.UNKNOWN.value
+    left = (await tx.execute(select(func.count()).where(unknown))).scalar_one()
+    return Reopened(len(jobs), len(set(jobs)), int(left))
+
+
+async def _add_events_of(
+    tx: AsyncConnection, wanted: ColumnElement[bool], new: SubmissionStatus, at: int, why: str
+) -> None:
+    columns = [
+        _EVENTS.submission_id,
+        _EVENTS.old_status,
+        _EVENTS.new_status,
+        _EVENTS.at,
+        _EVENTS.why,
+    ]
+    steps = select(_SUBMISSIONS.id, _SUBMISSIONS.status, literal(new.value), literal(at), literal(why)).where(wanted)
+    await tx.execute(insert(tables.events).from_select([column.name for column in columns], steps))
+
+
+async def _release(tx: AsyncConnection, wanted: ColumnElement[bool], new: SubmissionStatus, at: int, why: str) -> None:
+    """Give back what is still held for them."""
+    released = tables.ledger.alias("released")
+    still_held = ~exists().where(
+        released.c.submission_id == _LEDGER.submission_id, released.c.kind == EntryKind.RELEASE.value
+    )
+    values = {
+        "kind": literal(EntryKind.RELEASE.value),
+        "submission_id": _LEDGER.submission_id,
+        "user_id": _LEDGER.user_id,
+        "server_id": _LEDGER.server_id,
+        "engine": _LEDGER.engine,
+        "amount": -_LEDGER.amount,
+        "exact": literal(1),
+        "raw_amount": null(),
+        "note": literal(why),
+        "counted_at": _LEDGER.counted_at,
+        "created_at": literal(at),
+        "granted": -_LEDGER.granted,
+        "job_id": _LEDGER.job_id,
+        "channel_id": _LEDGER.channel_id,
+        "position": _LEDGER.position,
+        "outcome": literal(new.value),
+    }
+    entries = (
+        select(*values.values())
+        .join_from(tables.ledger, tables.submissions, _SUBMISSIONS.id == _LEDGER.submission_id)
+        .where(_LEDGER.kind == EntryKind.HOLD.value, still_held, wanted)
+    )
+    await tx.execute(insert(tables.ledger).from_select(list(values), entries))
+
+
+async def _settle(tx: AsyncConnection, at: int, job_id: int | None) -> None:
+    """working → ready for the jobs whose submissions have all ended."""
+    its_own = _SUBMISSIONS.job_id == _JOBS.id
+    open_ones = exists().where(its_own, _SUBMISSIONS.status.in_([status.value for status in UNFINISHED]))
+    over = and_(_JOBS.status == JobStatus.WORKING.value, exists().where(its_own), ~open_ones)
+    if job_id is not None:
+        over = and_(over, _JOBS.id == job_id)
+    ready = {"status": JobStatus.READY.value, "updated_at": at, "ended_at": at}
+    await tx.execute(update(tables.jobs).where(over).values(ready))
 
 
 def _event_row(

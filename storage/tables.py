@@ -192,18 +192,18 @@ submissions = Table(
     Column("sent_at", Int64),
     Column("finished_at", Int64),
     Column("ended_at", Int64),
-    # A sentence that is safe to show: why it failed or what became of it.
-    Column("error", Text),
+    # Stored texts that are safe to show: why it failed, or what is missing.
+    Column("problems", JsonText),
     Column("created_at", Int64, nullable=False),
     Column("updated_at", Int64, nullable=False),
     # How often the paid call was made. One that the provider surely did not take is not counted.
     Column("sendings", Integer, nullable=False, server_default=NO),
     # What the provider says that it charged for it, in its own millicredits; NULL: it said nothing.
     Column("charged", Int64),
-    # Where the images are and what they cost, if they could not be fetched, and the setting that would mend it.
+    # Where the images are and what they cost, if they could not be fetched, and the setting that would fix that.
     Column("result", JsonText),
     Column("waits_for", Text),
-    # When its end was taken back, to ask for it again. Its hold had been released by then.
+    # When its end was taken back, to ask for it again. Its hold was released before.
     Column("reopened_at", Int64),
     UniqueConstraint("job_id", "position"),
     Index(None, "status", "created_at"),
@@ -220,6 +220,7 @@ events = Table(
     Column("old_status", Text),
     Column("new_status", Text, nullable=False),
     Column("at", Int64, nullable=False),
+    # A code: see EventReason.
     Column("why", Text, nullable=False),
     Index(None, "submission_id"),
     **STRICT,

@@ -43,6 +43,8 @@ from bot.doctor import (
     sqlite_library,
     waiting,
 )
+from bot.jobs.provider_text import TEXTS
+from bot.providers.errors import ProviderError, Reason, Unreachable
 from bot.text import Message
 from bot.unreachable import REFUSED
 from storage import submissions
@@ -142,12 +144,12 @@ async def test_services(settings: Settings) -> None:
 
 
 async def test_a_service_that_cannot_be_reached(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def check(self: ScriptedProvider) -> str:
-        return "It is away."
+    async def check(self: ScriptedProvider) -> ProviderError:
+        return Unreachable()
 
     monkeypatch.setattr(ScriptedProvider, "check", check)
     finding, _ = [finding async for finding in services(settings, {"scripted": ScriptedProvider()})]
-    assert (finding.level, str(finding.text)) == (Level.TO_DO, "It is away.")
+    assert (finding.level, str(finding.text)) == (Level.TO_DO, str(TEXTS[Reason.UNREACHABLE](label="Scripted")))
 
 
 async def test_what_waits_for_a_setting(tmp_path: Path) -> None:

@@ -1,15 +1,14 @@
-"""The circuit breaker of a provider: where it fails again and again, nothing is sent to it for a while.
+"""The circuit breaker of a provider: after repeated failures nothing is sent to it for a while.
 
-Trying it for every job would only make people wait, and lose paid requests where it takes them and then breaks. So
-after :data:`FAILURES` failures in a row there is an outage, in which nothing is sent. Then a single submission is sent
-to see how things are: if it fails, too, the next outage is twice as long; if it is taken, the others follow.
+Trying it for every job would make people wait, and lose paid requests where it accepts them and then breaks. So after
+:data:`FAILURES` failures in a row there is an outage, in which nothing is sent. Then a single submission is sent as a
+probe: if it fails too, the next outage is twice as long; if it is accepted, the others follow.
 
-A failure is one that says something about the service: nobody answers, the key is refused, the account is empty, what
-was paid for never comes. A refusal is none, nor is a picture that was filtered, charged for or not, and a provider that
-asks to wait is not failing. Still a failure may be due to what one person asks for. So a person's failures hold back
-that person alone; it takes those of :data:`PEOPLE` to hold back everybody.
+A failure says something about the service: no answer, a refused key, an empty account, images that never come. A
+refusal is no failure, nor is a filtered image, nor a provider that asks to wait. A failure may still be due to what one
+person asks for, so a person's failures hold back that person alone; those of :data:`PEOPLE` hold back everybody.
 
-Being taken does not count as a success yet, because a service may take every request and finish none.
+Being accepted is not a success yet, because a service may accept every request and finish none.
 """
 
 from __future__ import annotations
@@ -20,26 +19,32 @@ from dataclasses import dataclass
 import structlog
 
 from bot.clock import Clock
-from bot.errors import UserError
-from bot.providers.base import Engine, ProviderError, Refused, Unreachable
+from bot.errors import Problem, UserError
+from bot.providers.base import Engine
+from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
+from bot.text import Text, message
 
 log = structlog.get_logger(__name__)
 
 FAILURES = 3
-"""Failures in a row after which nothing is sent to a provider any more."""
+"""Failures in a row that begin an outage."""
 PEOPLE = 2
-"""Of so many people the failures have to be before nothing is sent for anybody."""
+"""An outage for everybody takes failures of so many people."""
 SHORTEST, LONGEST = 30.0, 600.0
 """Seconds of the first outage and of the longest; each is twice as long as the one before."""
+
+OUTAGE = message("outage.everybody", "{label} is having trouble. Try again in {seconds:duration}.")
+PERSONAL_OUTAGE = message("outage.personal", "Your last requests to {label} failed. Try again in {seconds:duration}.")
+TRY_LATER = message("outage.try_later", "Nothing was charged.")
+TRY_ANOTHER = message("outage.try_another", "Nothing was charged. Or use another engine: {engines}.")
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A provider's outage: it lasts ``seconds`` more, which is ``until`` by the wall clock (Unix milliseconds).
+    """A provider's outage: it lasts ``seconds`` more, until ``until`` (Unix milliseconds).
 
-    ``failures`` is how many there were since the last success. ``why`` is the cause of the last one, as a code and not
-    in the service's words, since others than its author see it. It is ``personal`` where only one person's submissions
-    are held back.
+    ``failures`` is their number since the last success, ``reason`` that of the last one. It is ``personal`` where only
+    one person's submissions are held back.
     """
 
     provider: str
@@ -47,33 +52,33 @@ class Outage:
     seconds: float
     until: int
     failures: int
-    why: str
+    reason: Reason
     personal: bool = False
 
 
 class _Circuit:
-    """A count of failures in a row and the outages that come of it; ``people`` is of how many they have to be.
+    """Counts failures in a row and begins outages; an outage takes failures of so many ``people``.
 
-    Submissions are named by their ids, since those that were sent before an outage say nothing of what comes after it.
+    Submissions are given by id, since those that were sent before an outage say nothing about the time after it.
     """
 
     def __init__(self, clock: Clock, people: int) -> None:
         self._clock = clock
         self._people = people
         self.failures = 0
-        self.why = ""
-        # Whose failures these are: since the last success, and after an outage since its end.
+        self.reason = Reason.BROKEN
+        # The users of these failures: since the last success or the end of the last outage.
         self._failed: set[int] = set()
         self._outages = 0
-        # The end of the outage by the monotonic clock, and from then on which submission is sent to see how things are.
+        # The end of the outage by the monotonic clock, and the probe that is sent after it.
         self._until: float | None = None
         self._probe: int | None = None
-        # The same for people to read: Unix milliseconds.
+        # The end for people to read: Unix milliseconds.
         self.until = 0
 
     @property
     def left(self) -> float:
-        """How many more seconds the outage lasts."""
+        """The seconds for which the outage still lasts."""
         return 0.0 if self._until is None else max(0.0, self._until - self._clock.monotonic())
 
     @property
@@ -88,11 +93,11 @@ class _Circuit:
         return submission_id == self._probe
 
     def accept(self, submission_id: int) -> bool:
-        """It was taken; whether that ends an outage."""
+        """It was accepted; returns whether that ends an outage."""
         if not self.probes(submission_id):
             return False
         self._until = self._probe = None
-        # One more failure before anything has come of this is enough for the next outage.
+        # One more failure before a success begins the next outage.
         self.failures = FAILURES - 1
         return True
 
@@ -101,13 +106,13 @@ class _Circuit:
             self.failures = self._outages = 0
             self._failed.clear()
 
-    def fail(self, submission_id: int, user_id: int, why: str, *, enough: bool = False) -> float | None:
-        """Count a failure, which may be ``enough`` by itself; the seconds of the outage that begins."""
+    def fail(self, submission_id: int, user_id: int, reason: Reason, *, enough: bool = False) -> float | None:
+        """Count a failure, which may be ``enough`` by itself; returns the seconds of the outage that begins."""
         probing = self.probes(submission_id)
         if self._until is not None and not probing:
             return None
         self.failures += 1
-        self.why = why
+        self.reason = reason
         self._failed.add(user_id)
         self._probe = None
         if not (enough or probing or self.failures >= FAILURES) or len(self._failed) < self._people:
@@ -120,7 +125,7 @@ class _Circuit:
         return seconds
 
     def end(self, submission_id: int) -> bool:
-        """Nobody works on it at the moment; whether another one may be sent in its place."""
+        """Its run is over; returns whether another probe may be sent in its place."""
         if not self.probes(submission_id):
             return False
         self._probe = None
@@ -128,7 +133,7 @@ class _Circuit:
 
 
 class CircuitBreaker:
-    """Whether anything may be sent to one provider. ``closed`` is called when something may be sent again."""
+    """Decides whether anything may be sent to one provider. ``closed`` is called when something may be sent again."""
 
     def __init__(self, provider: str, label: str, clock: Clock, closed: Callable[[], None]) -> None:
         self._provider = provider
@@ -136,16 +141,16 @@ class CircuitBreaker:
         self._clock = clock
         self._closed = closed
         self._everybody = _Circuit(clock, PEOPLE)
-        # Of those alone whose last submissions failed.
+        # For each person whose last submissions failed.
         self._persons: dict[int, _Circuit] = {}
 
     @property
     def outage(self) -> Outage | None:
-        """The outage for everybody that goes on at this moment."""
+        """The current outage for everybody."""
         return self._outage(self._everybody)
 
     def outage_for(self, user_id: int) -> Outage | None:
-        """The outage that holds back this person's submissions at this moment: everybody's, or their own."""
+        """The current outage that holds back this person's submissions: everybody's, or their own."""
         own = self._persons.get(user_id)
         found = [self.outage, None if own is None else self._outage(own, personal=True)]
         return max((outage for outage in found if outage is not None), key=lambda each: each.seconds, default=None)
@@ -156,12 +161,12 @@ class CircuitBreaker:
         return self._everybody.allows and (own is None or own.allows)
 
     def record_start(self, submission_id: int, user_id: int) -> None:
-        """This one is being sent."""
+        """It is being sent."""
         for circuit in self._of(user_id):
             circuit.start(submission_id)
 
     def record_accepted(self, submission_id: int, user_id: int) -> None:
-        """The provider took it, or said no for a reason that does not concern the others."""
+        """The provider accepted it, or refused it for a reason that does not concern others."""
         if self._everybody.accept(submission_id):
             log.info("provider.outage_over", provider=self._provider)
             self._closed()
@@ -170,33 +175,33 @@ class CircuitBreaker:
             self._closed()
 
     def record_success(self, submission_id: int, user_id: int) -> None:
-        """Its pictures are here."""
+        """Its images are here."""
         self.record_accepted(submission_id, user_id)
         self._everybody.succeed()
         self._persons.pop(user_id, None)
 
-    def record_failure(self, submission_id: int, user_id: int, why: str) -> None:
-        """The provider failed it, as far as can be told by its own fault; ``why`` is the code of a cause."""
-        # One that was sent to see how things are for everybody: its person is not the one to try it next.
+    def record_failure(self, submission_id: int, user_id: int, reason: Reason) -> None:
+        """The provider failed, as far as we can tell by its own fault."""
+        # A failed probe begins an outage for its user as well, so that somebody else's submission is the next probe.
         probing = self._everybody.probes(submission_id)
         own = self._persons.setdefault(user_id, _Circuit(self._clock, 1))
-        if seconds := own.fail(submission_id, user_id, why, enough=probing):
+        if seconds := own.fail(submission_id, user_id, reason, enough=probing):
             log.warning("provider.outage_for_one", provider=self._provider, seconds=seconds, user=user_id)
-        if seconds := self._everybody.fail(submission_id, user_id, why):
+        if seconds := self._everybody.fail(submission_id, user_id, reason):
             failures = self._everybody.failures
             log.error("provider.outage", provider=self._provider, seconds=seconds, failures=failures)
         elif probing:
             self._closed()
 
     def record_error(self, submission_id: int, user_id: int, error: ProviderError) -> None:
-        """It was surely not taken; ``error`` tells whether that is the provider's doing or concerns this one alone."""
+        """It was surely not accepted; ``error`` tells whether that is the provider's fault or concerns it alone."""
         if isinstance(error, Unreachable) or (isinstance(error, Refused) and (error.operator or error.fault)):
-            self.record_failure(submission_id, user_id, error.cause)
+            self.record_failure(submission_id, user_id, error.reason)
         else:
             self.record_accepted(submission_id, user_id)
 
     def record_end(self, submission_id: int, user_id: int) -> None:
-        """Nobody works on it at the moment. If it was to show how things are and did not, another one is sent."""
+        """Its run is over. If it was a probe and showed nothing, another one is sent."""
         ended = [circuit.end(submission_id) for circuit in self._of(user_id)]
         if any(ended):
             self._closed()
@@ -208,35 +213,24 @@ class CircuitBreaker:
     def _outage(self, circuit: _Circuit, *, personal: bool = False) -> Outage | None:
         if not circuit.left:
             return None
-        return Outage(self._provider, self._label, circuit.left, circuit.until, circuit.failures, circuit.why, personal)
+        return Outage(
+            self._provider, self._label, circuit.left, circuit.until, circuit.failures, circuit.reason, personal
+        )
 
 
 def refuse_outages(wanted: Iterable[str], outages: Collection[Outage], engines: Mapping[str, Engine]) -> None:
-    """Raise UserError where one of the ``wanted`` engines is a provider's that is out: for how long, what to do.
+    """Raise UserError if the provider of one of the ``wanted`` engines has an outage: for how long, what to do.
 
-    An engine that is no longer offered is passed over: whoever checks what was asked for says so.
+    Engines that are no longer offered are skipped here.
     """
     out = {outage.provider: outage for outage in outages}
     named = dict.fromkeys(engines[engine].provider for engine in wanted if engine in engines)
     away = [out[name] for name in named if name in out]
     if away:
-        problems = [_told(outage) for outage in away]
+        problems: list[Problem] = [_told(outage) for outage in away]
         others = [engine.id for engine in engines.values() if engine.provider not in out]
-        instead = f", or take another engine: {', '.join(others)}" if others else ""
-        raise UserError(*problems, f"Nothing was charged. Try again then{instead}.")
+        raise UserError(*problems, TRY_ANOTHER(engines=others) if others else TRY_LATER)
 
 
-def _told(outage: Outage) -> str:
-    if outage.personal:
-        return (
-            f"Your last requests to {outage.label} failed one after the other, "
-            f"so nothing of yours is sent to it for {_while(outage.seconds)}."
-        )
-    return f"{outage.label} fails again and again at the moment, so nothing is sent to it for {_while(outage.seconds)}."
-
-
-def _while(left: float) -> str:
-    seconds = max(1, round(left))
-    if seconds < 90:
-        return f"{seconds} seconds" if seconds > 1 else "a second"
-    return f"{round(seconds / 60)} minutes"
+def _told(outage: Outage) -> Text:
+    return (PERSONAL_OUTAGE if outage.personal else OUTAGE)(label=outage.label, seconds=outage.seconds)

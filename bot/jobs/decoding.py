@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, ParamSpec, TypeVar
 import structlog
 
 from bot.jobs.image_parts import PNG_SIGNATURE, png_chunks, read
-from bot.providers.image_headers import NotAPicture, decoded_bytes
+from bot.providers.image_headers import NotAnImage, decoded_bytes
 from storage.pools import Pools
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def weight_of(file: Path) -> int:
     try:
         with file.open("rb") as stream:
             weight = decoded_bytes(stream)
-    except (OSError, NotAPicture) as error:
+    except (OSError, NotAnImage) as error:
         raise Undecodable(str(error)) from error
     if weight > DECODED_AT_MOST:
         raise Undecodable(f"its pixels are {weight} bytes")

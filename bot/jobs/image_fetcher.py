@@ -1,4 +1,4 @@
-"""Bringing the images of a finished submission into files of our own, with patience: they are paid for."""
+"""Fetches the images of a finished submission into files of our own, with patience: they are paid for."""
 
 from __future__ import annotations
 
@@ -12,49 +12,33 @@ from typing import Any
 import structlog
 
 from bot.clock import Clock
-from bot.jobs.poll_status import Doubt
+from bot.jobs.polling import Doubt
 from bot.jobs.store import KeptImage
-from bot.providers.base import (
-    Cost,
-    FetchedImage,
-    Finished,
-    GeneratedImage,
-    Json,
-    NotFound,
-    Provider,
-    ProviderError,
-    Refused,
-    Size,
-    Unreachable,
-)
-from storage.errors import StorageError
+from bot.providers.base import Cost, FetchedImage, Finished, GeneratedImage, Json, Provider, Size
+from bot.providers.errors import NotFound, ProviderError, Refused, Unreachable
+from storage.errors import Fault, StorageError
 from storage.images import ImageFiles
 
 log = structlog.get_logger(__name__)
 
 PATIENCE = 600.0
-"""Seconds for which an image is asked for that may still come."""
-# Waits between two tries, in seconds; the last one is repeated.
+"""Seconds for which an image is retried that may still come."""
+# Seconds between two tries; the last one is repeated.
 BACKOFF = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class Fetched:
     """The images that are ours now, and why the others are not."""
 
     kept: tuple[KeptImage, ...]
     lost: tuple[ProviderError, ...]
 
     @property
-    def reasons(self) -> str:
-        """Why images are missing: each reason once, safe to show; "" where none is known."""
-        return " ".join(dict.fromkeys(error.message for error in self.lost))
-
-    @property
-    def mendable(self) -> Refused | None:
-        """Why images did not come that the operator can bring with a setting, if that is so."""
+    def fixable(self) -> Refused | None:
+        """Why images did not come that the operator can bring with a setting, if there are any."""
         named = (error for error in self.lost if isinstance(error, Refused) and error.setting)
         return next(named, None)
 
@@ -62,7 +46,7 @@ class Gathered:
 def encode_result(finished: Finished, *, why: str = "") -> dict[str, Json] | None:
     """Where the images are and what they cost, as plain JSON; None where they came with the answer itself.
 
-    ``why`` tells the operator what stood in the way of fetching them.
+    ``why`` tells the operator why they could not be fetched.
     """
     if any(image.url is None for image in finished.images):
         return None
@@ -95,51 +79,48 @@ def decode_result(stored: dict[str, Any]) -> Finished:
     return Finished(images, Cost(stored["cost"], stored["exact"]), stored["beyond"])
 
 
-class Gatherer:
-    """Fetches the images of one provider."""
+async def fetch_images(
+    provider: Provider, files: ImageFiles, clock: Clock, images: Sequence[GeneratedImage], stem: str
+) -> Fetched:
+    """Fetch them side by side, each into a file whose name begins with ``stem``. Raises StorageError."""
 
-    def __init__(self, provider: Provider, files: ImageFiles, clock: Clock) -> None:
-        self._provider = provider
-        self._files = files
-        self._clock = clock
-
-    async def gather(self, images: Sequence[GeneratedImage], stem: str) -> Gathered:
-        """Fetch them side by side, each into a file whose name begins with ``stem``. Raises StorageError."""
-        fetches = (self._fetch(position, image, f"{stem}-{position}") for position, image in enumerate(images))
-        fetched = await asyncio.gather(*fetches, return_exceptions=True)
-        lost = []
-        for error in fetched:
-            if isinstance(error, ProviderError):
-                lost.append(error)
-            elif isinstance(error, BaseException):
-                raise error
-        return Gathered(tuple(image for image in fetched if isinstance(image, KeptImage)), tuple(lost))
-
-    async def _fetch(self, position: int, image: GeneratedImage, stem: str) -> KeptImage:
-        async with self._files.writing(stem) as aside:
+    async def fetch(position: int, image: GeneratedImage) -> KeptImage:
+        name = f"{stem}-{position}"
+        async with files.writing(name) as aside:
             try:
-                fetched = await self._patiently(image, aside)
+                fetched = await _patiently(provider, clock, image, aside)
             except OSError as error:
-                # Providers keep the network's errors to themselves, so it is the disk's.
-                raise StorageError(f"The image files cannot be written: {error.strerror}.") from error
-            name = f"{stem}.{EXTENSIONS[fetched.media_type]}"
-            await self._files.keep(aside, name)
+                # Providers turn the network's errors into their own, so it is the disk's.
+                raise StorageError(Fault.FILES_UNUSABLE, path=aside.parent, reason=error.strerror) from error
+            name = f"{name}.{EXTENSIONS[fetched.media_type]}"
+            await files.keep(aside, name)
         return KeptImage(position=position, file=name, fetched=fetched, seed=image.seed, filtered=image.filtered)
 
-    async def _patiently(self, image: GeneratedImage, aside: Path) -> FetchedImage:
-        began = self._clock.monotonic()
-        gone = Doubt(self._clock)
-        for wait in chain(BACKOFF, repeat(BACKOFF[-1])):
-            try:
-                return await self._provider.fetch(image, aside)
-            except NotFound as error:
-                log.info("image.late", provider=self._provider.name, detail=error.detail)
+    results = await asyncio.gather(*(fetch(*each) for each in enumerate(images)), return_exceptions=True)
+    lost = []
+    for error in results:
+        if isinstance(error, ProviderError):
+            lost.append(error)
+        elif isinstance(error, BaseException):
+            raise error
+    return Fetched(tuple(image for image in results if isinstance(image, KeptImage)), tuple(lost))
+
+
+async def _patiently(provider: Provider, clock: Clock, image: GeneratedImage, aside: Path) -> FetchedImage:
+    """Fetch it, again and again while it may still come: it is paid for."""
+    began = clock.monotonic()
+    gone = Doubt(clock)
+    for wait in chain(BACKOFF, repeat(BACKOFF[-1])):
+        try:
+            return await provider.fetch(image, aside)
+        except (Unreachable, NotFound) as error:
+            log.info("image.late", provider=provider.name, reason=error.reason.value, detail=error.detail)
+            if isinstance(error, NotFound):
                 if gone.seen():
                     raise
-            except Unreachable as error:
-                log.info("image.late", provider=self._provider.name, detail=error.detail)
+            else:
                 gone.over()
-                if self._clock.monotonic() + wait - began > PATIENCE:
+                if clock.monotonic() + wait - began > PATIENCE:
                     raise
-            await self._clock.sleep(wait)
-        raise AssertionError("the waits never end")
+        await clock.sleep(wait)
+    raise AssertionError("the waits never end")

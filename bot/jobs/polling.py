@@ -1,143 +1,93 @@
-"""When to ask again. Pure: the chances of how long a job takes go in, a time comes out. All times are seconds.
+"""When to poll a submission, and what the polls have said. All times are seconds.
 
-A poll is *worth* the odds that the job is over by now and nobody knows, summed up since it was last seen open:
-``∫ P(over by t) / P(open at t) dt``. For a job that may end at any moment with equal chance that is exactly the price
-of a poll at which asking now and asking a moment later cost the same, and where the chances change it is close to it.
-So the rule is: ask as soon as a poll is worth its price. Nothing is asked while the job cannot be over, much where it
-most likely ends, and little once it is overdue, because the rest of the chances is a long thin tail.
+The *value* of a poll is the expected time for which the job has been finished unnoticed since it was last seen open:
+``∫ P(over by t) / P(open at t) dt``. A job is polled as soon as the value reaches the *price*, which is the waiting
+that one poll must save. So nothing is polled while the job cannot be over; most polls come where it most likely ends;
+and few when it is overdue, because the rest of the distribution is a long thin tail.
 
-The *price* is the waiting that one poll must save: a little, and a part of what such jobs usually take, since somebody
-who waits for a minute does not mind a second as somebody does who waits for five. It is low while few jobs share the
-provider's rate and rises with their number, which is how polls are saved under load. When still more polls are due
-than the rate has room for, those that are worth most go first (:mod:`bot.jobs.rate`).
+The price is a little, and a part of what such jobs usually take: a person who waits for a minute does not mind a second
+as one who waits for five does. It is low while few jobs share the provider's rate and rises with their number. Where
+more polls are due than the rate has room for, the most valuable ones go first (:mod:`bot.jobs.rate`).
 
-The chances come from what such jobs took lately (:mod:`bot.jobs.durations`) and from what the provider says.
+The distribution comes from what such jobs took lately (:mod:`bot.jobs.durations`) and from the provider's progress.
 """
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
 
-# What a poll costs, as a part of what such jobs usually take, with few jobs and with many; and with many so much more.
+import structlog
+
+from bot.clock import Clock, Elapsed
+from bot.jobs.durations import OVERDUE_PART, DurationDistribution, DurationModel
+from bot.jobs.provider_text import provider_text
+from bot.jobs.rate import Rate
+from bot.providers.base import Failed, Provider, Waiting
+from bot.providers.errors import Busy, ProviderError, Reason, Refused
+from bot.text import Text, message
+
+log = structlog.get_logger(__name__)
+
+PAUSE = 2.0
+"""Seconds for which a provider is not polled that is busy and does not say for how long."""
+DOUBTED_FOR, DOUBTED_LOOKS = 120.0, 5
+"""A doubtful answer counts if it is seen so often over so many seconds, and no other one is."""
+
+# The price of a poll as a part of what such jobs usually take, with few open jobs and with many; and seconds on top of
+# that with many.
 CHEAP, DEAR = 0.001, 0.0038
 EXTRA = 0.019
 # Open jobs for each request a second that the provider allows: up to the first they are few, from the second on many.
 FEW, MANY = 0.5, 0.7
-
-# Where the end lies when the provider says how much is left, as parts of that: eight chances of equal size.
-_AROUND = (0.4, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.0, 3.0)
-# A job is overdue when fewer than one in so many are open still. Of what comes then the past knows little, so it is
-# looked at whenever its age has grown by this part at most.
-_OVERDUE, OVERDUE_PART = 20, 0.125
-# Nor is it looked at much sooner, the longer it hangs: not within so many seconds; from twice the age at which it
-# became overdue on only when its age has grown by the first part, from three times that age on by twice as much, and
-# so on up to the second part; but always after so many seconds.
+# An overdue job is polled ever more seldom: not within so many seconds; when its age has grown by the first part from
+# twice the age at which it became overdue, by twice as much from three times that age, and so on up to the second
+# part; but at least every so many seconds.
 _SHORTEST_GAP, _HANGING, _HANGING_AT_MOST, _LONGEST_GAP = 0.4, 0.1, 0.11, 30.0
-# While an engine has no past, a job is hardly ever overdue. There the number of polls says that it hangs: after so many
-# its age has to grow by one more hundredth with each further one.
+# While an engine is new, a job is hardly ever overdue. There the number of polls shows that it hangs: after so many its
+# age has to grow by one more hundredth with each further poll.
 _MANY_POLLS = 30
-# The time of a poll is worked out this finely.
-_FINE = 0.005
+# A long wait is reconsidered when half of it is past, but not after less than this: more may be known by then.
+_RECONSIDERED = 2.0
+# The clock cannot wait for less than this.
+_SOON = 0.001
+# Waits after polls that failed; the last one is repeated.
+_BACKOFF = (2.0, 5.0, 15.0, 30.0)
+# How much the provider's progress counts beside the model when it nears 100 percent.
+_TRUST_PERCENT = 3.0
+# Until a model has learnt from so many jobs, polls cost up to so much more, since it cannot tell where they help.
+_UNKNOWN_UNTIL, _UNKNOWN_DEARER = 10, 2
+# A job that has taken so many times the usual is polled as if its age divided by this were the usual.
+_LONG_OVER = 8
+# Each job in a row that had already ended at its first poll halves the price for the next one, so many times.
+_BLIND_AT_MOST = 6
+
+TIMED_OUT = message(
+    "submission.timed_out",
+    "The image service was not finished after {minutes} minutes, so we stopped waiting.",
+)
+NOT_HEARD = message(
+    "submission.not_heard",
+    "We could not get your images from the image service for {minutes} minutes, so we stopped trying.",
+)
+
+Price = Callable[[float, float], float]
 
 
 def price(usual: float, crowd: float) -> float:
-    """How many seconds of waiting a poll must save, for jobs that usually take ``usual``.
+    """The seconds of waiting that a poll must save, for jobs that usually take ``usual``.
 
-    ``crowd`` is how many jobs are open for each request a second that the provider allows.
+    ``crowd`` is the number of open jobs for each request a second that the provider allows.
     """
     crowded = min(1.0, max(0.0, (crowd - FEW) / (MANY - FEW)))
     return EXTRA * crowded + usual * (CHEAP + (DEAR - CHEAP) * crowded)
 
 
-class Outlook:
-    """The chances of how long a job takes from when it was sent.
-
-    ``chances[i]`` is the chance that it ends between ``edges[i]`` and ``edges[i + 1]``, each moment of which is alike;
-    they need not add up to 1. Before the first edge nothing ends.
-    """
-
-    __slots__ = ("_edges", "_open", "_sums", "overdue", "usual")
-
-    def __init__(self, edges: Sequence[float], chances: Sequence[float]) -> None:
-        # The chance of being open at each edge, and the integral of its inverse up to there, both from the left.
-        self._edges = [0.0, *edges]
-        left = list(accumulate(reversed(chances), initial=max(chances) * 1e-9))
-        self._open = [1.0, *(chance / left[-1] for chance in reversed(left))]
-        pieces = zip(pairwise(self._edges), pairwise(self._open), strict=True)
-        self._sums = list(accumulate((_inverse(b - a, p, q) for (a, b), (p, q) in pieces), initial=0.0))
-        self.usual = self.quantile(0.5)
-        """What half of the jobs take at most."""
-        self.overdue = self.quantile(1 - 1 / _OVERDUE)
-        """The age from which on a job is overdue."""
-
-    def still_open(self, at: float) -> float:
-        """The chance that a job is open still at this age."""
-        return self._look(at)[0]
-
-    def quantile(self, part: float) -> float:
-        """The age by which this part of the jobs is over."""
-        wanted = 1 - part
-        place = bisect_left(self._open, -wanted, key=lambda chance: -chance)
-        if place in {0, len(self._open)}:
-            return self._edges[min(place, len(self._edges) - 1)]
-        before, after = self._open[place - 1], self._open[place]
-        start, end = self._edges[place - 1], self._edges[place]
-        return start + (end - start) * (before - wanted) / (before - after)
-
-    def between(self, seen_open: float, seen_over: float) -> float:
-        """The middle of the chances for a job that was seen open at the one age and over at the other."""
-        middle = (self.still_open(seen_open) + self.still_open(seen_over)) / 2
-        return min(seen_over, max(seen_open, self.quantile(1 - middle)))
-
-    def worth(self, seen_open: float, at: float) -> float:
-        """What a poll is worth at an age, in seconds of waiting, when the job was last seen open at another."""
-        chance, spent = self._look(seen_open)
-        return chance * (self._look(at)[1] - spent) - (at - seen_open)
-
-    def when(self, seen_open: float, cost: float) -> float:
-        """The age at which to ask: when a poll will be worth so much, or a little later if it is overdue."""
-        chance, spent = self._look(seen_open)
-        latest = seen_open * (1 + OVERDUE_PART) if chance * _OVERDUE < 1 else math.inf
-
-        def enough(place: int) -> bool:
-            return chance * (self._sums[place] - spent) - (self._edges[place] - seen_open) >= cost
-
-        place = bisect_left(range(len(self._edges)), True, lo=bisect_right(self._edges, seen_open), key=enough)  # noqa: FBT003 - what is looked for is a truth
-        if place == len(self._edges):
-            last = max(self._edges[-1], seen_open)
-            growth = chance / self._open[-1] - 1
-            return min(latest, last + (cost - self.worth(seen_open, last)) / max(growth, 1e-9))
-        early, late = max(seen_open, self._edges[place - 1]), self._edges[place]
-        while late - early > _FINE:
-            middle = (early + late) / 2
-            early, late = (early, middle) if self.worth(seen_open, middle) >= cost else (middle, late)
-        return min(latest, late)
-
-    def told(self, at: float, left: float, trust: float) -> Outlook:
-        """The same with the provider's word at this age that so much is left; ``trust`` 1 weighs it like the past."""
-        word = Outlook([at + left * part for part in _AROUND], [1.0] * (len(_AROUND) - 1))
-        edges = sorted({*self._edges[1:], *word._edges[1:]})
-        chances = [self.still_open(edge) + trust * word.still_open(edge) for edge in edges]
-        return Outlook(edges, [before - after for before, after in pairwise(chances)])
-
-    def _look(self, at: float) -> tuple[float, float]:
-        """The chance of being open at this age, and the integral up to it."""
-        place = bisect_right(self._edges, at) - 1
-        beyond = at - self._edges[place]
-        if place == len(self._edges) - 1:
-            return self._open[-1], self._sums[-1] + beyond / self._open[-1]
-        part = beyond / (self._edges[place + 1] - self._edges[place])
-        chance = self._open[place] + part * (self._open[place + 1] - self._open[place])
-        return chance, self._sums[place] + _inverse(beyond, self._open[place], chance)
-
-
 def shortest_gap(age: float, overdue: float, polls: int, unknown: float) -> float:
-    """How long a job of this age is left alone after so many polls, whatever one more would be worth.
+    """The least seconds until the next poll of a job of this age after so many polls, whatever it would be worth.
 
-    ``overdue`` is the age from which on such jobs are, ``unknown`` from 0 to 1 how little is known of them.
+    ``overdue`` is the age from which such jobs are overdue, ``unknown`` says from 0 to 1 how little is known of them.
     """
     part = unknown * 0.01 * max(0, polls - _MANY_POLLS)
     if age > overdue:
@@ -146,17 +96,187 @@ def shortest_gap(age: float, overdue: float, polls: int, unknown: float) -> floa
     return min(_LONGEST_GAP, gap if age <= overdue else max(_SHORTEST_GAP, gap))
 
 
-USUALLY = 0.8
-"""A job takes longer than usual once it is older than this part of them become."""
+class PollSchedule:
+    """Says when one submission is polled next.
+
+    Ages are seconds since it was ``sent``. As a context manager it counts itself in ``rate.watched``. ``at_once`` is
+    for a submission that was not polled for a while: it is polled as soon as the rate allows.
+    """
+
+    def __init__(
+        self,
+        model: DurationModel,
+        rate: Rate,
+        clock: Clock,
+        *,
+        sent: Elapsed,
+        shortest: float,
+        at_once: bool = False,
+        price: Price = price,
+    ) -> None:
+        self._model = model
+        self._rate = rate
+        self._clock = clock
+        self._sent = sent
+        self._shortest = shortest
+        self._price = price
+        self._at_once = at_once
+        # Ages: of the last poll, and of the last poll that found it open.
+        self._polled: float | None = None
+        self._seen_open = 0.0
+        self._said = Waiting()
+        self._failures = 0
+        self._polls = 0
+        # The model's distribution, and the same combined with the progress.
+        self._combined: tuple[DurationDistribution, DurationDistribution] | None = None
+        self.mark = model.mark()
+        """What the model knew when it was sent."""
+        self.never_seen_open = not at_once
+        """Whether no poll found it open, though it was polled from the start."""
+
+    def __enter__(self) -> Self:
+        self._rate.watched += 1
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._rate.watched -= 1
+
+    @property
+    def age(self) -> float:
+        return self._sent.total
+
+    async def turn(self) -> None:
+        """Wait until the next poll is due and the rate has room for it."""
+        while not self._at_once and (wait := self.due() - self.age) > _SOON:
+            await self._clock.sleep(min(wait, max(_RECONSIDERED, wait / 2)))
+        await self._rate.turn(self._value)
+        self._at_once = False
+        self._polled = self.age
+        self._polls += 1
+
+    def still_waiting(self, said: Waiting) -> None:
+        """The poll found it open."""
+        self._seen_open = self.age if self._polled is None else self._polled
+        self._said, self._combined = said, None
+        self._failures, self.never_seen_open = 0, False
+
+    def failed(self) -> None:
+        """The poll gave no usable answer."""
+        self._failures += 1
+
+    def due(self) -> float:
+        """The age at which the next poll is due."""
+        distribution = self._distribution()
+        usual = max(distribution.usual, self._seen_open / _LONG_OVER)
+        cost = self._price(usual, self._rate.crowd) / 2 ** min(self._model.blind, _BLIND_AT_MOST)
+        unknown = max(0.0, 1 - self._model.known / _UNKNOWN_UNTIL)
+        cost *= 1 + _UNKNOWN_DEARER * unknown
+        at = distribution.when(self._seen_open, cost)
+        if self._polled is None:
+            return at
+        rest = _BACKOFF[min(self._failures, len(_BACKOFF)) - 1] if self._failures else 0.0
+        # After a restart the age is a guess and may be too high.
+        surely = min(self._seen_open, self._sent.here + distribution.usual)
+        if self._seen_open > max(surely, distribution.overdue):
+            at = min(at, self._polled + OVERDUE_PART * surely)
+        gap = shortest_gap(surely, distribution.overdue, self._polls, unknown)
+        return max(at, self._polled + max(self._shortest, rest, gap))
+
+    def estimated_duration(self) -> float:
+        """The latest poll found it over: how many seconds it probably took."""
+        if self._seen_open:
+            return (self._seen_open + self.age) / 2
+        return self._distribution().between(0.0, self.age)
+
+    def _value(self) -> float:
+        return self._distribution().worth(self._seen_open, self.age)
+
+    def _distribution(self) -> DurationDistribution:
+        """The model's, combined with the provider's progress."""
+        learnt, percent, at = self._model.distribution(), self._said.percent, self._seen_open
+        if not percent or percent >= 100 or at <= 0:
+            return learnt
+        if self._combined is None or self._combined[0] is not learnt:
+            left = at * (100 - percent) / percent
+            self._combined = learnt, learnt.with_remaining(at, left, _TRUST_PERCENT * percent / 100)
+        return self._combined[1]
 
 
-def expected(age: float, outlook: Outlook) -> float | None:
-    """How many seconds such a job usually has left, or None where it is overdue already."""
-    chance = outlook.still_open(age)
-    return None if chance * _OVERDUE < 1 else max(0.0, outlook.quantile(1 - chance / 2) - age)
+class Doubt:
+    """An answer that may change in a moment: a service that is being deployed does not know what it knew before.
+
+    It counts once it was seen DOUBTED_LOOKS times over DOUBTED_FOR seconds, and no other answer in between.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since: float | None = None
+        self.looks = 0
+
+    def seen(self) -> bool:
+        """It was seen once more; returns whether it counts now."""
+        now = self._clock.monotonic()
+        self._since = now if self._since is None else self._since
+        self.looks += 1
+        return self.looks >= DOUBTED_LOOKS and now - self._since >= DOUBTED_FOR
+
+    def over(self) -> None:
+        """Another answer came."""
+        self._since, self.looks = None, 0
 
 
-def _inverse(length: float, first: float, last: float) -> float:
-    """The integral of 1/x over so long a time, in which x goes straight from ``first`` to ``last``."""
-    fall = (first - last) / last
-    return length / last * (math.log1p(fall) / fall if fall > 1e-9 else 1.0)
+class PollStatus:
+    """The latest answer about one submission, ``said``, and the error that calls currently run into."""
+
+    def __init__(self, provider: Provider, rate: Rate, clock: Clock) -> None:
+        self.said = Waiting()
+        self._provider = provider
+        self._rate = rate
+        self._clock = clock
+        # What calls currently fail with, and since when (seconds by the monotonic clock).
+        self._trouble: tuple[ProviderError | Failed, float] | None = None
+        self._doubt = Doubt(clock)
+
+    def answered(self) -> None:
+        """A call gave an answer that makes sense."""
+        self._trouble = None
+        self._doubt.over()
+
+    def doubted(self) -> bool:
+        """A call gave a doubtful answer; returns whether it was given for so long that it counts."""
+        if self._trouble is None:
+            self._trouble = Failed(Reason.CONTRADICTION), self._clock.monotonic()
+        believed = self._doubt.seen()
+        log.info("poll.doubted", provider=self._provider.name, looks=self._doubt.looks)
+        return believed
+
+    def waiting(self, said: Waiting) -> bool:
+        """A call found it open; returns whether the answer says anything new."""
+        before, self.said = self.said, said
+        return said != before
+
+    def failed(self, error: ProviderError) -> None:
+        """A call failed. Nothing is lost: it is repeated, perhaps after a pause."""
+        log.info("poll.failed", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
+        if isinstance(error, Busy):
+            self._rate.pause(error.retry_after if error.retry_after is not None else PAUSE, polls=True)
+        if self._trouble is None or (self._trouble[0].reason, self._trouble[0].said) != (error.reason, error.said):
+            alarm(self._provider, error)
+        self._trouble = error, self._clock.monotonic() if self._trouble is None else self._trouble[1]
+
+    @property
+    def may_give_up(self) -> bool:
+        """True if calls succeed, or have failed for longer than the provider's patience: only then may we give up."""
+        return self._trouble is None or self._clock.monotonic() - self._trouble[1] > self._provider.patience
+
+    def given_up(self, minutes: int) -> list[Text]:
+        """What the author of a submission is told that is given up after so long."""
+        if self._trouble is None:
+            return [TIMED_OUT(minutes=minutes)]
+        return [NOT_HEARD(minutes=minutes), provider_text(self._provider.label, self._trouble[0])]
+
+
+def alarm(provider: Provider, error: ProviderError) -> None:
+    """Log what only the operator can fix as an error."""
+    if isinstance(error, Refused) and error.operator:
+        log.error("provider.needs_operator", provider=provider.name, reason=error.reason.value, detail=error.detail)

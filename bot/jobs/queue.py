@@ -1,12 +1,12 @@
-"""The submissions that wait to be sent, as they were last read from the database."""
+"""The submissions that wait to be sent, and the order in which they are: round robin over users."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 
 from bot.clock import Clock, Elapsed
-from bot.jobs.poll_status import Doubt
+from bot.jobs.polling import Doubt
 from bot.jobs.store import JobStore
 from storage import submissions as rows
 from storage.records import Submission
@@ -16,28 +16,34 @@ READ_AT_ONCE = 1000
 
 
 class Queue:
-    """Reads only when something was added or has fallen due: most of what wakes a worker is something that ended."""
+    """The queued submissions, as they were last read from the database.
+
+    They are read only when something was added or has fallen due: most of what wakes a worker is something that ended.
+    """
 
     def __init__(self, jobs: JobStore, clock: Clock) -> None:
         self._jobs = jobs
         self._clock = clock
         self.waiting: list[Submission] = []
-        """What was due and has not been started, in the order in which it will be; the worker says so."""
+        """What was due and has not been started, in fair order; the worker sets it."""
         self._waited: dict[int, Elapsed] = {}
         self._doubts: dict[int, Doubt] = {}
-        # When the next one falls due that was not yet when it was read last, by the monotonic clock.
+        # The number of the latest start of each user who waits.
+        self._served: dict[int, int] = {}
+        self._starts = 0
+        # When the next postponed one falls due, by the monotonic clock.
         self._later: float | None = None
-        # The providers of which more wait than were read.
+        # The providers that have more queued submissions than were read.
         self._longer: set[str] = set()
         self._stale = True
 
     @property
     def next_in(self) -> float | None:
-        """In how many seconds the next one falls due that is not due yet."""
+        """The seconds until the next postponed one falls due."""
         return None if self._later is None else max(0.0, self._later - self._clock.monotonic())
 
     def added(self) -> None:
-        """There may be something that was not read."""
+        """There may be submissions that were not read."""
         self._stale = True
 
     def waited(self, submission: Submission) -> Elapsed:
@@ -45,7 +51,7 @@ class Queue:
         return self._waited.get(submission.id) or Elapsed.since(self._clock, submission.created_at)
 
     def doubt(self, submission: Submission) -> Doubt:
-        """Whether its provider's word that there is nothing to send it to is to be believed yet."""
+        """The doubt about its provider's 404s, over all of its tries."""
         return self._doubts.setdefault(submission.id, Doubt(self._clock))
 
     def place(self, job_id: int) -> int | None:
@@ -60,13 +66,13 @@ class Queue:
     async def due(self, running: Collection[int]) -> list[Submission]:
         """What may be sent now, oldest first, READ_AT_ONCE of each provider at most. Raises StorageError.
 
-        Some of it may have been cancelled since it was read: the guard of its first step finds that out. ``running``
-        are the ids of those that are worked on, and may come back.
+        Some may have been cancelled since they were read: the guard of the first step notices. ``running`` are the ids
+        of those that are being worked on and may come back.
         """
         now = self._clock.monotonic()
         if not self._stale and not self._running_out() and (self._later is None or self._later > now):
             return self.waiting
-        # What is added from here on may not be in what is read.
+        # What is added from here on may be missing from what is read.
         self._stale = False
         later = self._jobs.next_attempts
         fallen_due = [id_ for id_, at in later.items() if at <= now]
@@ -91,6 +97,26 @@ class Queue:
         for submission in due:
             self._waited.setdefault(submission.id, self.waited(submission))
         return due
+
+    def started(self, user_id: int) -> None:
+        """A submission of this user has just been started."""
+        self._starts += 1
+        self._served[user_id] = self._starts
+
+    def fair_order(self, due: Sequence[Submission], running: Iterable[int]) -> list[Submission]:
+        """Round robin: the first one of each user, then the second one of each; who was served longest ago goes first.
+
+        ``running`` names the user of each submission that is on its way, which counts as a turn they have had.
+        """
+        users = {submission.user_id for submission in due}
+        self._served = {user: number for user, number in self._served.items() if user in users}
+        turns = Counter(running)
+        ordered = []
+        for submission in due:
+            user = submission.user_id
+            ordered.append((turns[user], self._served.get(user, 0), submission.created_at, submission.id, submission))
+            turns[user] += 1
+        return [submission for *_, submission in sorted(ordered, key=lambda entry: entry[:4])]
 
     def _running_out(self) -> bool:
         """Whether so much was started of what was read that the rest should be read."""

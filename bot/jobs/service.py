@@ -27,8 +27,8 @@ from bot.domain.requests import (
 )
 from bot.domain.rules import Rules
 from bot.errors import STORAGE_FAILS, Problem, UserError
-from bot.jobs import polling
 from bot.jobs.circuit_breaker import refuse_outages
+from bot.jobs.durations import USUALLY, remaining
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.store import JobStore
 from bot.jobs.view import CONFIRMABLE, JobView, Progress, may_manage, planned_requests, price_of, require_visible
@@ -379,10 +379,7 @@ class JobService:
     async def view(self, job_id: int) -> JobView:
         """Everything to show of a job now."""
         progress, on_their_way = self._worker.progress(job_id)
-        if progress.expected_at is None:
-            progress = await self._expected(progress, on_their_way)
-        elif progress.expected_at <= self._clock.now():
-            progress = progress.expecting(None, overdue=True)
+        progress = await self._expected(progress, on_their_way)
         return await self._store.view(job_id, progress)
 
     async def _expected(self, progress: Progress, on_their_way: list[Submission]) -> Progress:
@@ -393,9 +390,10 @@ class JobService:
             age = self._worker.age(submission)
             if age is None:
                 continue
-            outlook = (await self._store.durations.of(decode_request(submission.request))).outlook()
-            left = polling.expected(age, outlook)
-            if left is None or age > outlook.quantile(polling.USUALLY):
+            model = await self._store.durations.of(decode_request(submission.request))
+            distribution = model.distribution()
+            left = remaining(age, distribution)
+            if left is None or age > distribution.quantile(USUALLY):
                 overdue = True
             else:
                 latest = max(latest or 0, now + int(left * 1000))

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Unpack
+from typing import Any, NamedTuple, Unpack
 
 from bot.clock import Clock
 from bot.domain.money import converted
 from bot.domain.place import CardAddress
 from bot.errors import UserError
 from bot.jobs.durations import Durations
+from bot.jobs.provider_text import as_stored
 from bot.jobs.view import JobView, Progress, load
 from bot.providers.base import Cost, Engine, FetchedImage, Handle, Provider
 from bot.text import message
-from storage import endings, ledger, reports, retention, submissions
 from storage import jobs as rows
+from storage import ledger, reports, retention, submissions
 from storage.database import AsyncConnection, Database
 from storage.images import NewImage, add_images, add_removals, forget_files, forget_previews, images_of
 from storage.jobs import JobColumns
@@ -28,6 +29,7 @@ from storage.records import (
     ON_THEIR_WAY,
     DeliveryMethod,
     DeliveryReason,
+    EventReason,
     Job,
     JobStatus,
     Submission,
@@ -41,12 +43,16 @@ BEING_DELIVERED = message(
 NOT_FINISHED = message("jobs.not_finished", "This job isn't finished. Cancel it or wait until it ends, then delete it.")
 NOT_YOURS = message("jobs.not_yours", "This job belongs to somebody else.")
 OLD_CARD = message("jobs.old_card", "This button no longer works. Use the newest message of this job.")
-CANCELLED = "Cancelled."
-CANCELLED_SENT = "Cancelled after it had been sent. It is not known whether the image service made it; you do not pay."
+CANCELLED = message("submission.cancelled", "Cancelled.")
+CANCELLED_SENT = message(
+    "submission.cancelled_sent", "Cancelled after it was sent. We can't tell if the image service made it."
+)
 _DAY = 86_400_000
-LONGEST_STORED_WAIT = 60.0
-"""Seconds for which a wait that an earlier process stored holds at most: the clock may have been set since."""
-CRASHED = "Something went wrong on our side. If it happens again, name job {job} to the bot's admin."
+LONGEST_STORED_WAIT = 60.0  # Seconds that a wait of an earlier process still lasts at most: clocks may be set.
+CRASHED = message(
+    "submission.crashed",
+    "Something went wrong on our side. If this keeps happening, tell the bot's operator about job {job:plain}.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ class JobStore:
             submission,
             SubmissionStatus.QUEUED,
             SubmissionStatus.SUBMITTING,
-            "sent to the provider",
+            EventReason.SENT,
             handle=handle,
             sent_at=now,
             next_attempt_at=None,
@@ -140,9 +146,8 @@ class JobStore:
 
     async def learnt(self, submission: Submission, handle: Handle, charged: int | None) -> bool:
         """Still rendering, with a handle that knows more, or with what the provider charged so far (millicredits)."""
-        status = SubmissionStatus.RENDERING
-        why = "a poll taught something"
-        return await self._move(submission, status, status, why, handle=handle, charged=charged)
+        rendering = SubmissionStatus.RENDERING
+        return await self._move(submission, rendering, rendering, "", handle=handle, charged=charged)
 
     async def done(
         self,
@@ -151,7 +156,7 @@ class JobStore:
         cost: Cost,
         *,
         finished_at: int | None,
-        note: str | None,
+        problems: Sequence[dict[str, Any]] | None,
         beyond: int = 0,
     ) -> bool:
         """→ done: the files are ours; captures the cost and releases the hold in the same transaction.
@@ -168,10 +173,10 @@ class JobStore:
                 submission.status,
                 SubmissionStatus.DONE,
                 at=now,
-                why="finished",
+                why=EventReason.FINISHED,
                 finished_at=finished_at,
                 ended_at=now,
-                error=note,
+                problems=problems,
                 charged=cost.millicredits + beyond,
                 result=None,
             )
@@ -204,16 +209,22 @@ class JobStore:
         return True
 
     async def ended_free(
-        self, submission: Submission, status: SubmissionStatus, *, why: str, told: str, **known: object
+        self,
+        submission: Submission,
+        status: SubmissionStatus,
+        *,
+        why: str,
+        problems: Sequence[dict[str, Any]],
+        **known: object,
     ) -> bool:
-        """→ failed, cancelled or unknown: releases the hold; ``told`` is the sentence for the card.
+        """→ failed, cancelled or unknown: releases the hold; ``problems`` are the stored texts for the card.
 
         ``known`` are columns: what the provider charged all the same, and what is known of images that did not come.
         """
         now = self._clock.now()
         async with self.database.write() as tx:
             moved = await submissions.move_submission(
-                tx, submission.id, submission.status, status, at=now, why=why, ended_at=now, error=told, **known
+                tx, submission.id, submission.status, status, at=now, why=why, ended_at=now, problems=problems, **known
             )
             if not moved:
                 return False
@@ -227,9 +238,9 @@ class JobStore:
         """An error of our own ended the run: what was sent is unknown, what was not sent has failed; both are free."""
         sent = submission.status is not SubmissionStatus.QUEUED or submission.sendings > 0
         status = SubmissionStatus.UNKNOWN if sent else SubmissionStatus.FAILED
-        told = CRASHED.format(job=submission.job_id)
+        problems = as_stored(CRASHED(job=submission.job_id))
         if submission.status not in ENDED:
-            await self.ended_free(submission, status, why="an error of our own", told=told)
+            await self.ended_free(submission, status, why=EventReason.CRASHED, problems=problems)
 
     async def _move(
         self, submission: Submission, old: SubmissionStatus, new: SubmissionStatus, why: str, **columns: object
@@ -249,22 +260,22 @@ class JobStore:
         """
         queued, on_their_way = {SubmissionStatus.QUEUED}, ON_THEIR_WAY
         cancelled, unknown = SubmissionStatus.CANCELLED, SubmissionStatus.UNKNOWN
-        now, why, told = self._clock.now(), "cancelled", CANCELLED_SENT
+        now, why, sent = self._clock.now(), EventReason.CANCELLED, as_stored(CANCELLED_SENT())
         async with self.database.write() as tx:
-            dropped = await endings.end_free(
-                tx, queued, cancelled, at=now, why=why, told=CANCELLED, of_job=job_id, sent=False
+            dropped = await submissions.end_free(
+                tx, queued, cancelled, at=now, why=why, problems=as_stored(CANCELLED()), of_job=job_id, sent=False
             )
-            dropped += await endings.end_free(
-                tx, queued, unknown, at=now, why=why, told=told, of_job=job_id, forget_handle=True
+            dropped += await submissions.end_free(
+                tx, queued, unknown, at=now, why=why, problems=sent, of_job=job_id, forget_handle=True
             )
             if self.providers:
-                dropped += await endings.end_free(
+                dropped += await submissions.end_free(
                     tx,
                     on_their_way,
                     unknown,
                     at=now,
                     why=why,
-                    told=told,
+                    problems=sent,
                     of_job=job_id,
                     unless_provider_in=self.providers,
                     forget_handle=True,
@@ -325,25 +336,25 @@ class JobStore:
         async with self.database.write() as tx:
             return await rows.move_job(tx, job_id, before, status, at=self._clock.now(), **changes)
 
-    async def take_up(self, *, not_offered: str) -> TakenUp:
+    async def take_up(self, *, not_offered: Sequence[dict[str, Any]]) -> TakenUp:
         """After a restart: what is on its way and what is ready to be shown, oldest first.
 
         The cards of what is on its way say so. What a provider that is no longer set up was never sent ends, free, with
-        the sentence ``not_offered``. What it was sent waits for it: it may be paid for.
+        the stored texts ``not_offered``. What it was sent waits for it: it may be paid for.
         """
         now = self._clock.now()
         async with self.database.write() as tx:
-            await endings.end_free(
+            await submissions.end_free(
                 tx,
                 {SubmissionStatus.QUEUED},
                 SubmissionStatus.FAILED,
                 at=now,
-                why="its provider is no longer set up",
-                told=not_offered,
+                why=EventReason.PROVIDER_REMOVED,
+                problems=not_offered,
                 unless_provider_in=self.providers,
                 sent=False,
             )
-            await endings.mark_resumed(tx, now)
+            await submissions.mark_resumed(tx, now)
             on_their_way = await submissions.with_status(tx, ON_THEIR_WAY)
             ready = await rows.jobs_with_status(tx, (JobStatus.READY,))
             waiting = await reports.waiting(tx, self.providers)

@@ -1,4 +1,4 @@
-"""The life of one submission: prepare, send once, find again if the answer was lost, poll, fetch, keep."""
+"""The life of one submission: prepare, submit once, find it if the answer was lost, poll, fetch the images, store."""
 
 from __future__ import annotations
 
@@ -11,62 +11,55 @@ import structlog
 from bot.clock import Clock, Elapsed
 from bot.domain.requests import decode_request
 from bot.jobs.circuit_breaker import CircuitBreaker
-from bot.jobs.image_fetcher import Gatherer, decode_result, encode_result
-from bot.jobs.poll_schedule import Watch
-from bot.jobs.poll_status import Doubt, Hearing, alarm
+from bot.jobs.image_fetcher import decode_result, encode_result, fetch_images
+from bot.jobs.polling import Doubt, PollSchedule, PollStatus, alarm
+from bot.jobs.provider_text import as_stored, provider_text
 from bot.jobs.rate import Rate, at_once
 from bot.jobs.store import JobStore
-from bot.providers.base import (
-    Busy,
-    Cause,
-    Failed,
-    Finished,
-    Gone,
-    Handle,
-    NotFound,
-    OutcomeUnknown,
-    PollResult,
-    Provider,
-    ProviderError,
-    Refused,
-    Unreachable,
-    Waiting,
-)
+from bot.providers.base import Failed, Finished, Gone, Handle, PollResult, Provider, Waiting
+from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
+from bot.text import Text, message
 from storage.images import ImageFiles
-from storage.records import ENDED, Submission, SubmissionStatus
+from storage.records import ENDED, EventReason, Submission, SubmissionStatus
 
 log = structlog.get_logger(__name__)
 
-# A submission that could not be sent for so long is given up, free. What it waited before this process began is only
-# guessed, so it has to have waited for so long in this one as well.
+# Seconds after which a submission that could not be sent is given up, free. How long it waited before this process
+# began is only a guess, so it must have waited for some time in this process as well.
 QUEUED_AT_MOST, QUEUED_HERE = 3600.0, 600.0
-# Waits before a submission that surely did not arrive is sent again; the last one is repeated.
+# Seconds before a submission that surely did not arrive is sent again; the last one is repeated.
 BACKOFF = (2.0, 5.0, 15.0, 30.0, 60.0)
-# Images that are fetched within so many seconds are shown before the card could say that they are being fetched, and
-# saying it would hold them up.
+# The card says that images are being fetched only after so many seconds: most are shown before that, and saying it
+# would delay them.
 FETCHING_TOLD_AFTER = 1.0
-# Of one that was sent by an earlier process nobody knows how old it is: it is given up only after so many seconds and
-# looks in this one.
-RESUMED_PATIENCE, RESUMED_LOOKS = 120.0, 3
+# The age of a submission that an earlier process sent is a guess: it is given up only after so many seconds and polls
+# in this process.
+RESUMED_PATIENCE, RESUMED_POLLS = 120.0, 3
 # Seconds between two looks for a lost submit.
 FIND_EVERY = 5.0
 # A request whose answer was lost, and that did not arrive as far as the provider can tell, is sent once more.
 MOST_SENDINGS = 2
 
-UNKNOWN = (
-    "No usable answer came from the image service, so it is not known whether it made your pictures. "
-    "Press Again to ask for them once more."
+UNKNOWN = message(
+    "submission.unknown",
+    "We lost contact with the image service and can't tell if it finished. Press Again to retry.",
 )
-NOT_OFFERED = "This engine is no longer offered here."
-QUEUED_TOO_LONG = "The image service was busy or away for an hour, so nothing was sent."
+NOT_OFFERED = message("submission.not_offered", "This engine is no longer available here.")
+QUEUED_TOO_LONG = message(
+    "submission.queued_too_long",
+    "The image service was busy or out of reach for an hour, so nothing was sent.",
+)
+MISSING_IMAGES = message(
+    "submission.missing_images", "{count} of {asked} images is missing.", "{count} of {asked} images are missing."
+)
 
 
 class SubmissionRun:
-    """Takes one submission from where it stands to its end.
+    """Takes one submission from its current status to its end.
 
-    Every step is stored before and after what it does outside, so a run that is cut off anywhere can be taken up by
-    another one. What a paid call brought stays in memory until it is stored: after a StorageError the same run can be
-    run again and loses nothing.
+    Every step is stored before and after the call it makes, so another run can resume after a crash at any point. The
+    answer to a paid call stays in memory until it is stored: after a StorageError the same run can be run again and
+    loses nothing.
     """
 
     def __init__(
@@ -83,35 +76,35 @@ class SubmissionRun:
         waited: Elapsed,
         not_found: Doubt,
     ) -> None:
-        """``waited``: since when it has been in the queue. ``not_found`` outlives this run: see :meth:`_not_sent`."""
+        """``waited``: how long it has been queued. ``not_found`` outlives this run: see :meth:`_not_sent`."""
         self.submission = submission
-        self.hearing = Hearing(provider, rate, clock)
+        self.polls = PollStatus(provider, rate, clock)
         self.fetching = False
         self.stopping = False
         self._calling = False
-        # What the paid call brought and after how many seconds, until it is stored.
+        # The answer to the paid call and the seconds it took, until it is stored.
         self._answer: tuple[Handle | Finished | ProviderError, float] | None = None
         self._jobs = jobs
         self._provider = provider
         self._rate = rate
         self._breaker = breaker
-        self._gatherer = Gatherer(provider, files, clock)
+        self._files = files
         self._clock = clock
         self._changed = changed
         self._waited = waited
         self._not_found = not_found
         self.sent = None if submission.sent_at is None else Elapsed.since(clock, submission.sent_at)
         self._request = decode_request(submission.request)
-        # Nobody knows what happened while the bot was away: such a one is asked for at once.
+        # It may have ended while the bot was down, so it is polled at once.
         self._poll_at_once = submission.status is SubmissionStatus.RENDERING
 
     @property
     def paying(self) -> bool:
-        """Whether a paid call is on its way or its answer not stored yet: then it should be waited for."""
+        """Whether a paid call is on its way or its answer is not stored yet: then it should be waited for."""
         return self._calling or self._answer is not None
 
     async def run(self) -> None:
-        """Go on until the submission has ended, was postponed, or the program is stopping. Raises StorageError."""
+        """Go on until the submission has ended or was postponed, or the program stops. Raises StorageError."""
         if self._answer is not None:
             await self._store(*self._answer)
         elif self.submission.status is SubmissionStatus.QUEUED:
@@ -127,16 +120,16 @@ class SubmissionRun:
         submission = self.submission
         if self._waited.total > QUEUED_AT_MOST and self._waited.here > QUEUED_HERE:
             if self._lost:
-                await self._end(SubmissionStatus.UNKNOWN, "sent, and could not be sent once more", UNKNOWN)
+                await self._end(SubmissionStatus.UNKNOWN, EventReason.NOT_SENT_AGAIN, UNKNOWN())
             else:
-                await self._end(SubmissionStatus.FAILED, "queued for too long", QUEUED_TOO_LONG)
+                await self._end(SubmissionStatus.FAILED, EventReason.QUEUED_TOO_LONG, QUEUED_TOO_LONG())
             return
         try:
             handle = submission.handle
             if handle is None:
                 await self._rate.turn()
                 handle = await self._provider.prepare(self._request)
-                # Should the next step fail, what was prepared is used again.
+                # If the next step fails, this handle is used again.
                 self.submission = replace(submission, handle=handle)
             elif self._lost and await self._arrived_late(handle):
                 return
@@ -162,7 +155,7 @@ class SubmissionRun:
             answer = await self._provider.submit(handle, self._request)
         except OutcomeUnknown as error:
             log.warning("submit.unknown", provider=self._provider.name, detail=error.detail)
-            self._breaker.record_failure(self.submission.id, self.submission.user_id, error.cause)
+            self._breaker.record_failure(self.submission.id, self.submission.user_id, error.reason)
             self._calling = False
             await self._find_or_give_up()
             return
@@ -174,38 +167,34 @@ class SubmissionRun:
         await self._store(answer, sent.here)
 
     async def _store(self, answer: Handle | Finished | ProviderError, seconds: float) -> None:
-        """Write down what the paid call brought after so long; it is remembered until that has worked."""
+        """Store the answer to the paid call, which took so long; it stays in memory until that has worked."""
         self._answer = answer, seconds
         if isinstance(answer, ProviderError):
             await self._not_sent(answer)
         elif isinstance(answer, Finished):
             await self._keep(answer, seconds)
-        elif await self._jobs.accepted(self.submission, answer, why="accepted"):
+        elif await self._jobs.accepted(self.submission, answer, why=EventReason.ACCEPTED):
             self._moved(SubmissionStatus.RENDERING, handle=answer)
         self._answer = None
 
     async def _not_sent(self, error: ProviderError) -> None:
-        """The provider surely did not accept it: refuse for good, or queue it again.
-
-        That there is nothing to send it to counts only if it stays so, over as many tries as it takes.
-        """
+        """The provider surely did not accept it: end it, or queue it again. NotFound counts only if it stays so."""
         log.info("submit.refused", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
         passing = isinstance(error, NotFound) and not self._not_found.seen()
         if not isinstance(error, NotFound):
             self._not_found.over()
         if isinstance(error, Refused) and not passing:
             alarm(self._provider, error)
-            # Of an earlier sending nobody knows what became.
+            # An earlier sending may have arrived.
             status = SubmissionStatus.UNKNOWN if self._lost else SubmissionStatus.FAILED
-            await self._end(status, "refused by the provider", error.message)
+            await self._end(status, EventReason.REFUSED, provider_text(self._provider.label, error))
             return
         seconds = BACKOFF[min(self.submission.attempts, len(BACKOFF) - 1)]
         if isinstance(error, Busy):
+            why = EventReason.BUSY
             seconds = error.retry_after if error.retry_after is not None else seconds
             self._rate.pause(seconds, polls=False)
-        why = "the provider is busy" if isinstance(error, Busy) else "the provider could not be reached"
-        if passing:
-            why = "the provider did not find it"
+        why = EventReason.NOT_FOUND if passing else EventReason.UNREACHABLE
         handle = self.submission.handle
         if await self._jobs.postpone(self.submission, seconds=seconds, why=why, handle=handle):
             self._moved(SubmissionStatus.QUEUED, handle=handle)
@@ -215,15 +204,15 @@ class SubmissionRun:
     async def _find_or_give_up(self) -> None:
         handle = self.submission.handle
         if not self._provider.finds_lost_submits or handle is None:
-            await self._end(SubmissionStatus.UNKNOWN, "sent, and no answer came", UNKNOWN)
+            await self._end(SubmissionStatus.UNKNOWN, EventReason.NO_ANSWER, UNKNOWN())
             return
         looked = 0
-        # Time that passed in this run: neither an absence nor a clock that jumps is a reason to pay again.
+        # Only time that passed in this run counts: neither downtime nor a clock that jumps is a reason to pay again.
         began = Elapsed(self._clock)
         patience = max(self._provider.patience, 2 * self._provider.lost_after)
         while not self.stopping:
             if began.here > patience:
-                await self._end(SubmissionStatus.UNKNOWN, "sent, and could not be looked for", UNKNOWN)
+                await self._end(SubmissionStatus.UNKNOWN, EventReason.NOT_LOOKED_FOR, UNKNOWN())
                 return
             try:
                 await self._rate.turn(at_once)
@@ -231,12 +220,12 @@ class SubmissionRun:
                 found = await self._provider.find(handle)
                 looked += 1
             except ProviderError as error:
-                self.hearing.failed(error)
+                self.polls.failed(error)
                 await self._clock.sleep(FIND_EVERY)
                 continue
-            self.hearing.answered()
+            self.polls.answered()
             if found is not None:
-                if await self._jobs.accepted(self.submission, found, why="found at the provider"):
+                if await self._jobs.accepted(self.submission, found, why=EventReason.FOUND):
                     self._moved(SubmissionStatus.RENDERING, handle=found)
                 return
             if looked >= 2 and looked_for >= self._provider.lost_after:
@@ -246,29 +235,29 @@ class SubmissionRun:
             await self._clock.sleep(FIND_EVERY if looked < 2 else max(FIND_EVERY, left))
 
     async def _did_not_arrive(self) -> None:
-        """It is surely not there now: sent once more, and after that left alone."""
+        """The provider surely does not have it: send it once more, or end it as unknown after that."""
         if self.submission.sendings >= MOST_SENDINGS:
-            await self._end(SubmissionStatus.UNKNOWN, "sent twice, and not seen at the provider", UNKNOWN)
-        elif await self._jobs.postpone(self.submission, seconds=0, why="it did not arrive", lost=True):
+            await self._end(SubmissionStatus.UNKNOWN, EventReason.LOST_TWICE, UNKNOWN())
+        elif await self._jobs.postpone(self.submission, seconds=0, why=EventReason.NOT_ARRIVED, lost=True):
             self._moved(SubmissionStatus.QUEUED)
 
     async def _arrived_late(self, handle: Handle) -> bool:
-        """Look a last time before it is sent once more; it may have waited for a while. Raises ProviderError."""
+        """Look a last time before it is sent again, since it may have waited for a while. Raises ProviderError."""
         await self._rate.turn()
         try:
             found = await self._provider.find(handle)
         except Refused as error:
-            # What is refused is the look. That is no answer to the request.
-            raise Unreachable(error.message, detail=error.detail) from error
+            # The look was refused, which is no answer to the request.
+            raise Unreachable(error.reason, said=error.said, detail=error.detail, values=error.values) from error
         if found is None:
             return False
-        if await self._jobs.accepted(self.submission, found, why="found at the provider"):
+        if await self._jobs.accepted(self.submission, found, why=EventReason.FOUND):
             self._moved(SubmissionStatus.RENDERING, handle=found)
         return True
 
     @property
     def _lost(self) -> bool:
-        """Whether it was sent before and its answer was lost, the call aside that is under way."""
+        """Whether an earlier sending's answer was lost, apart from a call that is under way."""
         return self.submission.sendings > (self.submission.status is SubmissionStatus.SUBMITTING)
 
     # --- waiting for it -----------------------------------------------------------------------------------------
@@ -278,35 +267,35 @@ class SubmissionRun:
         sent = self.sent
         if handle is None or sent is None:
             raise RuntimeError("a rendering submission has neither handle nor time of sending")
-        looks = 0
-        past = await self._jobs.durations.of(self._request)
+        polls = 0
+        model = await self._jobs.durations.of(self._request)
         shortest, at_once = self._provider.shortest_poll, self._poll_at_once
-        # Should this be cut off, it is taken up by asking at once.
+        # If this is interrupted, the next run polls at once.
         self._poll_at_once = True
-        with Watch(past, self._rate, self._clock, sent=sent, shortest=shortest, at_once=at_once) as watch:
+        with PollSchedule(model, self._rate, self._clock, sent=sent, shortest=shortest, at_once=at_once) as schedule:
             while not self.stopping:
-                await watch.turn()
-                result = await self._ask(watch, handle)
+                await schedule.turn()
+                result = await self._poll(schedule, handle)
                 match result:
                     case Finished():
-                        await self._keep(result, self._took(watch, sent), watch)
+                        await self._keep(result, self._took(schedule, sent), schedule)
                         return
-                    case Failed(message, charged):
-                        if charged:
-                            # It made what it was asked for, or looked at it, and held it back: that is no failure.
-                            why = "charged for, and nothing was made"
-                            await self._end_for_nothing(why, message, charged, fault=False)
+                    case Failed():
+                        told = provider_text(self._provider.label, result)
+                        if result.charged:
+                            # It made the images or looked at them and withheld them: that is no failure.
+                            await self._end_charged(EventReason.NOTHING_MADE, told, charged=result.charged, fault=False)
                         else:
-                            await self._end(SubmissionStatus.FAILED, "failed at the provider", message)
+                            await self._end(SubmissionStatus.FAILED, EventReason.FAILED, told)
                         return
                     case Gone():
-                        await self._give_up("the provider no longer knows it", UNKNOWN)
+                        await self._give_up(EventReason.GONE, UNKNOWN())
                         return
                     case Waiting():
-                        looks += 1
-                        if self._long_enough(sent, looks) and self.hearing.enough:
-                            told = self.hearing.given_up(round(sent.total / 60))
-                            await self._give_up("rendering for too long", told)
+                        polls += 1
+                        if self._long_enough(sent, polls) and self.polls.may_give_up:
+                            told_minutes = self.polls.given_up(round(sent.total / 60))
+                            await self._give_up(EventReason.TIMED_OUT, *told_minutes)
                             return
                         so_far = result.charged or self.submission.charged
                         if result.handle is not None or so_far != self.submission.charged:
@@ -315,86 +304,92 @@ class SubmissionRun:
                                 return
                             self.submission = replace(self.submission, handle=handle, charged=so_far)
 
-    def _long_enough(self, sent: Elapsed, looks: int) -> bool:
-        """Whether it may be given up after so long, found waiting so many times."""
+    def _long_enough(self, sent: Elapsed, polls: int) -> bool:
+        """Whether it may be given up after so long, and so many polls that found it open."""
         patience = self._provider.patience
-        if sent.guessed and (looks < RESUMED_LOOKS or sent.here <= min(patience, RESUMED_PATIENCE)):
+        if sent.guessed and (polls < RESUMED_POLLS or sent.here <= min(patience, RESUMED_PATIENCE)):
             return False
         return sent.total > patience
 
-    def _took(self, watch: Watch, sent: Elapsed) -> float | None:
-        """How many seconds it took; None where that hangs on a guess that cannot be."""
-        seconds = watch.over()
+    def _took(self, schedule: PollSchedule, sent: Elapsed) -> float | None:
+        """The seconds it took; None where they depend on a guess that cannot be right."""
+        seconds = schedule.estimated_duration()
         return seconds if not sent.guessed or seconds <= self._provider.patience else None
 
-    async def _ask(self, watch: Watch, handle: Handle) -> PollResult:
-        """Poll once. Without an answer that counts it is what was said last."""
+    async def _poll(self, schedule: PollSchedule, handle: Handle) -> PollResult:
+        """Poll once. Where the answer does not count, the result is the latest one that did."""
         try:
             result = await self._provider.poll(handle, self._request)
         except ProviderError as error:
-            self.hearing.failed(error)
-            watch.failed()
-            return replace(self.hearing.said, handle=None)
+            self.polls.failed(error)
+            schedule.failed()
+            return replace(self.polls.said, handle=None)
         if isinstance(result, Gone) or (isinstance(result, Finished | Failed) and not result.sure):
-            if self.hearing.believes():
+            if self.polls.doubted():
                 return result
-            watch.failed()
-            return replace(self.hearing.said, handle=None)
-        self.hearing.answered()
+            schedule.failed()
+            return replace(self.polls.said, handle=None)
+        self.polls.answered()
         if isinstance(result, Waiting):
-            watch.still_waiting(result)
-            if self.hearing.waiting(result):
+            schedule.still_waiting(result)
+            if self.polls.waiting(result):
                 self._changed(self.submission.job_id)
         return result
 
-    # --- making it ours -----------------------------------------------------------------------------------------
+    # --- the images ---------------------------------------------------------------------------------------------
 
-    async def _keep(self, finished: Finished, seconds: float | None, watch: Watch | None = None) -> None:
-        """Fetch what was made within so many seconds, if that is known, and store it."""
+    async def _keep(self, finished: Finished, seconds: float | None, schedule: PollSchedule | None = None) -> None:
+        """Fetch and store the images, which were made within so many seconds, if that is known."""
+        submission, label = self.submission, self._provider.label
         telling = asyncio.create_task(self._tell_of_fetching())
         try:
-            stem = f"{self.submission.job_id}-{self.submission.position}"
-            gathered = await self._gatherer.gather(finished.images, stem)
+            stem = f"{submission.job_id}-{submission.position}"
+            fetched = await fetch_images(self._provider, self._files, self._clock, finished.images, stem)
         finally:
             telling.cancel()
-        for error in gathered.lost:
-            log.warning("image.lost", provider=self._provider.name, detail=error.detail)
+        for error in fetched.lost:
+            log.warning("image.lost", provider=self._provider.name, reason=error.reason.value, detail=error.detail)
             alarm(self._provider, error)
-        if not gathered.kept:
-            mendable = gathered.mendable
-            result = encode_result(finished, why=mendable.detail if mendable else "") or self.submission.result
-            await self._end_for_nothing(
-                "no image could be fetched",
-                gathered.reasons,
-                finished.cost.millicredits + finished.beyond,
+        problems = [provider_text(label, error) for error in fetched.lost]
+        problems = [text for place, text in enumerate(problems) if text not in problems[:place]]
+        if not fetched.kept:
+            fixable = fetched.fixable
+            result = encode_result(finished, why=fixable.detail if fixable else "") or submission.result
+            await self._end_charged(
+                EventReason.NO_IMAGES,
+                *problems,
+                charged=finished.cost.millicredits + finished.beyond,
                 fault=not all(image.filtered for image in finished.images),
                 result=result,
-                waits_for=mendable.setting if mendable and result else None,
+                waits_for=fixable.setting if fixable and result else None,
             )
             return
-        missing = self._request.images - len(gathered.kept)
-        note = None
+        missing = self._request.images - len(fetched.kept)
         if missing > 0:
-            because = f": {gathered.reasons}" if gathered.lost else "."
-            note = f"{missing} of {self._request.images} pictures did not come{because}"
+            problems.insert(0, MISSING_IMAGES(count=missing, asked=self._request.images))
         if finished.beyond:
             log.error("provider.charged_twice", provider=self._provider.name, millicredits=finished.beyond)
-        sent_at = self.submission.sent_at
-        # By the seconds, not by the clock: it may have been set meanwhile, and this is what the next start learns from.
-        finished_at = None if seconds is None or sent_at is None else sent_at + round(seconds * 1000)
+        # Read before this one is stored, which would otherwise count twice.
+        model = await self._jobs.durations.of(self._request)
+        # By the seconds, not by the clock: it may have been set meanwhile, and the next start learns from this.
+        known = seconds is not None and submission.sent_at is not None
+        finished_at = (submission.sent_at or 0) + round((seconds or 0) * 1000) if known else None
         if await self._jobs.done(
-            self.submission,
-            gathered.kept,
+            submission,
+            fetched.kept,
             finished.cost,
             finished_at=finished_at,
-            note=note,
+            problems=as_stored(*problems) if missing > 0 else None,
             beyond=finished.beyond,
         ):
-            self._breaker.record_success(self.submission.id, self.submission.user_id)
-            # How long it lay unknown says nothing about the engine.
-            if seconds is not None and self.submission.reopened_at is None:
-                past = await self._jobs.durations.of(self._request)
-                past.add(seconds, watch.mark if watch else None, blind=watch is not None and watch.blind)
+            self._breaker.record_success(submission.id, submission.user_id)
+            # The time for which its end was taken for unknown says nothing about the engine.
+            if seconds is not None and submission.reopened_at is None:
+                model.add(
+                    seconds,
+                    schedule.mark if schedule else None,
+                    blind=schedule is not None and schedule.never_seen_open,
+                )
             self._moved(SubmissionStatus.DONE)
 
     async def _tell_of_fetching(self) -> None:
@@ -404,30 +399,29 @@ class SubmissionRun:
 
     # --- the record ---------------------------------------------------------------------------------------------
 
-    async def _end(self, status: SubmissionStatus, why: str, told: str, **known: object) -> None:
-        if await self._jobs.ended_free(self.submission, status, why=why, told=told, **known):
+    async def _end(self, status: SubmissionStatus, why: EventReason, *problems: Text, **known: object) -> None:
+        if await self._jobs.ended_free(self.submission, status, why=why, problems=as_stored(*problems), **known):
             self._moved(status)
 
-    async def _give_up(self, why: str, told: str) -> None:
-        """The provider does not say what became of it: what it said before is tried once more, where it is known."""
+    async def _give_up(self, why: EventReason, *problems: Text) -> None:
+        """The provider does not say how it ended: its earlier result is tried once more, if there is one."""
         if self.submission.result is not None:
             await self._keep(decode_result(self.submission.result), None)
         else:
-            await self._end_for_nothing(why, told)
+            await self._end_charged(why, *problems)
 
-    async def _end_for_nothing(
-        self, why: str, told: str, millicredits: int = 0, *, fault: bool = True, **known: object
+    async def _end_charged(
+        self, why: EventReason, *problems: Text, charged: int = 0, fault: bool = True, **known: object
     ) -> None:
-        """It was taken, and perhaps charged for, and brought nothing: free for the user, and known to the admins.
+        """It was accepted, perhaps charged (millicredits), and brought nothing: free for the user, listed for admins.
 
         ``fault``: the service failed, as it may fail others.
         """
-        if millicredits:
-            log.error("provider.charged_for_nothing", provider=self._provider.name, millicredits=millicredits)
+        if charged:
+            log.error("provider.charged_for_nothing", provider=self._provider.name, millicredits=charged)
         if fault:
-            self._breaker.record_failure(self.submission.id, self.submission.user_id, Cause.NOTHING_CAME)
-        charged = millicredits or self.submission.charged
-        await self._end(SubmissionStatus.UNKNOWN, why, told, charged=charged, **known)
+            self._breaker.record_failure(self.submission.id, self.submission.user_id, Reason.NO_IMAGES)
+        await self._end(SubmissionStatus.UNKNOWN, why, *problems, charged=charged or self.submission.charged, **known)
 
     def _moved(self, status: SubmissionStatus, *, handle: Handle | None = None, sent_at: int | None = None) -> None:
         self.submission = replace(
@@ -437,6 +431,6 @@ class SubmissionRun:
             sent_at=sent_at if sent_at is not None else self.submission.sent_at,
         )
         log.info("submission.moved", status=status.value)
-        # Of an end the worker tells, who knows whether the whole job is ready to be shown.
+        # The worker reports an end, since it knows whether the whole job is ready.
         if status not in ENDED:
             self._changed(self.submission.job_id)

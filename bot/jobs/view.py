@@ -10,8 +10,9 @@ from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
 from bot.domain.requests import decode_request
 from bot.errors import UserError
+from bot.jobs.provider_text import as_texts
 from bot.providers.base import Engine, ImageRequest, Provider
-from bot.text import message
+from bot.text import Text, message
 from storage import images as image_rows
 from storage import submissions as submission_rows
 from storage import threads
@@ -83,6 +84,8 @@ class SubmissionView:
     held: int
     captured: int | None
     exact: bool
+    problems: tuple[Text, ...] = ()
+    """Why it failed, or what is missing."""
     provider_missing: bool = False
     """Whether it waits until its provider is configured again."""
 
@@ -197,6 +200,7 @@ def _view(
                 held=costs.held,
                 captured=costs.captured,
                 exact=costs.exact,
+                problems=as_texts(submission.problems),
                 provider_missing=submission.status not in ENDED and submission.provider not in providers,
             )
         )

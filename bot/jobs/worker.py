@@ -1,4 +1,4 @@
-"""The worker: starts submissions fairly, takes up what a restart left, and sees that what is ready is shown."""
+"""The worker: starts submissions fairly, resumes what a restart left, and has ready jobs delivered."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import structlog
 from bot.clock import Clock
 from bot.errors import Undelivered
 from bot.jobs.circuit_breaker import CircuitBreaker, Outage
-from bot.jobs.fair_order import Turns
+from bot.jobs.provider_text import as_stored
 from bot.jobs.queue import Queue
 from bot.jobs.rate import Rate
 from bot.jobs.store import JobStore
@@ -27,17 +27,16 @@ from storage.records import JobStatus, Submission, SubmissionStatus
 
 log = structlog.get_logger(__name__)
 
-# Waits between tries to deliver a job that could not be delivered for a reason that may pass, in seconds; the last one
-# is repeated.
+# Seconds between tries to deliver a job where the reason of the failure may pass; the last one is repeated.
 DELIVERY_BACKOFF = (2.0, 5.0, 15.0, 60.0, 300.0, 900.0)
-# A rendering submission is paid for: after an error of our own it is tried again before it ends. Where the disk or the
-# database fails, everything is tried again after these waits, the last of them repeated.
+# A rendering submission is paid for, so it is retried after a crash before it ends. Where the disk or the database
+# fails, everything is retried after these waits, the last of them repeated.
 CRASH_BACKOFF = (2.0, 10.0, 30.0, 120.0)
 
 
 @dataclass(slots=True)
-class Lane:
-    """One provider's share of the work: its rate, its circuit breaker, and the submissions that are on their way."""
+class ProviderSlot:
+    """The run state of one provider: its rate, its circuit breaker, and the submissions that are on their way."""
 
     provider: Provider
     rate: Rate
@@ -54,7 +53,7 @@ async def _nobody(job_id: int) -> None:
 
 
 class Worker:
-    """Runs submissions side by side, each provider at its own rate and number, users taking turns."""
+    """Runs submissions side by side, each provider at its own rate and number, round robin over users."""
 
     def __init__(
         self,
@@ -68,14 +67,15 @@ class Worker:
         self._clock = clock
         self._changed: Callable[[int], None] = lambda _: None
         self._deliver: Callable[[int], Awaitable[None]] = _nobody
-        self._lanes = {
-            name: Lane(provider, Rate(provider.rate, clock), CircuitBreaker(name, provider.label, clock, self.wake))
+        self._slots = {
+            name: ProviderSlot(
+                provider, Rate(provider.rate, clock), CircuitBreaker(name, provider.label, clock, self.wake)
+            )
             for name, provider in jobs.providers.items()
         }
         self._queue = Queue(jobs, clock)
-        # Each task, with whether it is at a point where it should be waited for and not be cancelled.
+        # Each task, and whether it should currently be waited for rather than cancelled.
         self._tasks: dict[asyncio.Task[None], Callable[[], bool]] = {}
-        self._turns = Turns()
         self._ready: set[int] = set()
         self._delivering: set[int] = set()
         self._uploading: set[int] = set()
@@ -87,10 +87,9 @@ class Worker:
     # --- the outside --------------------------------------------------------------------------------------------
 
     async def start(self, *, changed: Callable[[int], None], deliver: Callable[[int], Awaitable[None]]) -> None:
-        """Take up what is unfinished, oldest first, and begin to work. Raises StorageError.
+        """Resume what is unfinished, oldest first, and start working. Raises StorageError.
 
-        ``changed`` is called with the id of a job that has something new to show; ``deliver`` shows a job that is
-        ready.
+        ``changed`` is called with the id of a job that has something new to show; ``deliver`` delivers a ready job.
         """
         self._changed, self._deliver = changed, deliver
         await self._files.prepare()
@@ -98,7 +97,7 @@ class Worker:
         self._dispatcher = asyncio.create_task(self._dispatch(), name="dispatch")
 
     def wake(self, ready: int | None = None) -> None:
-        """There may be something new in the queue, or the job ``ready`` is to be shown."""
+        """There may be something new in the queue, or the job ``ready`` is to be delivered."""
         if ready is not None:
             self._ready.add(ready)
         self._queue.added()
@@ -109,19 +108,19 @@ class Worker:
         self._wake.set()
 
     async def idle(self) -> None:
-        """Come back when nothing is queued, on its way or to be delivered at this moment."""
+        """Wait until nothing is queued, on its way or to be delivered at this moment."""
         await self._quiet.wait()
 
     async def stop(self, grace: float) -> None:
-        """Start nothing new; wait at most ``grace`` seconds for paid calls and deliveries; drop the rest.
+        """Start nothing new; wait at most ``grace`` seconds for paid calls and deliveries; cancel the rest.
 
-        What is dropped is stored at its last step and taken up by the next start.
+        What is cancelled is stored at its last step, and the next start resumes it.
         """
         self._stopping = True
         if self._dispatcher is not None:
             self._dispatcher.cancel()
-        for lane in self._lanes.values():
-            for run in lane.running.values():
+        for slot in self._slots.values():
+            for run in slot.running.values():
                 run.stopping = True
         patient = {task for task, worth_waiting in self._tasks.items() if worth_waiting()}
         for task in self._tasks.keys() - patient:
@@ -135,56 +134,48 @@ class Worker:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def outages(self, user_id: int | None = None) -> list[Outage]:
-        """The providers to which nothing is sent at this moment: for everybody, or for this person."""
-        breakers = [lane.breaker for lane in self._lanes.values()]
+        """The current outages of providers: those for everybody, or those that affect this person."""
+        breakers = [slot.breaker for slot in self._slots.values()]
         found = [breaker.outage if user_id is None else breaker.outage_for(user_id) for breaker in breakers]
         return [outage for outage in found if outage is not None]
 
     def progress(self, job_id: int) -> tuple[Progress, list[Submission]]:
-        """What is known in memory of a job at this moment, and its submissions that are on their way."""
+        """The progress of a job that is known in memory, and its submissions that are on their way."""
         position = self._queue.place(job_id)
         runs = [
-            run for lane in self._lanes.values() for run in lane.running.values() if run.submission.job_id == job_id
+            run for slot in self._slots.values() for run in slot.running.values() if run.submission.job_id == job_id
         ]
-        heard = [run.hearing for run in runs]
-        percents = [each.said.percent for each in heard if each.said.percent is not None]
-        now, here = self._clock.now(), self._clock.monotonic()
-        ends = [
-            now + int(1000 * (each.said_at + each.said.eta_seconds - here))
-            for each in heard
-            if each.said.eta_seconds is not None
-        ]
+        percents = [run.polls.said.percent for run in runs if run.polls.said.percent is not None]
         progress = Progress(
             queue_position=position,
             percent=sum(percents) // len(percents) if percents else None,
-            expected_at=max(ends, default=None),
             fetching=any(run.fetching for run in runs),
             outage_until=self._outage_until(job_id),
         )
         return progress, [run.submission for run in runs]
 
     def age(self, submission: Submission) -> float | None:
-        """How many seconds ago it was sent, if it is on its way."""
-        run = self._lanes[submission.provider].running.get(submission.id)
+        """The seconds since it was sent, if it is on its way."""
+        run = self._slots[submission.provider].running.get(submission.id)
         return None if run is None or run.sent is None else run.sent.total
 
     def _outage_until(self, job_id: int) -> int | None:
-        """When something of the job that an outage holds back will be tried."""
+        """When the next submission of the job that an outage holds back will be tried."""
         waiting = [submission for submission in self._queue.waiting if submission.job_id == job_id]
         return min((outage.until for outage in self._outages_of(waiting)), default=None)
 
     def _outages_of(self, waiting: Iterable[Submission]) -> list[Outage]:
-        """The outages that hold these back."""
+        """The outages that hold back these submissions."""
         held = {(submission.provider, submission.user_id) for submission in waiting}
-        found = [self._lanes[provider].breaker.outage_for(user_id) for provider, user_id in held]
+        found = [self._slots[provider].breaker.outage_for(user_id) for provider, user_id in held]
         return [outage for outage in found if outage is not None]
 
     # --- starting submissions -----------------------------------------------------------------------------------
 
     async def _resume(self) -> None:
-        on_their_way, ready, waiting = await self._jobs.take_up(not_offered=NOT_OFFERED)
+        on_their_way, ready, waiting = await self._jobs.take_up(not_offered=as_stored(NOT_OFFERED()))
         for submission in on_their_way:
-            self._start(self._lanes[submission.provider], submission)
+            self._start(self._slots[submission.provider], submission)
         for job_id in {submission.job_id for submission in on_their_way}:
             self._changed(job_id)
         self._ready.update(job.id for job in ready)
@@ -216,22 +207,22 @@ class Worker:
                     task.cancel()
 
     async def _start_due(self) -> float | None:
-        """Start what may be started now; the seconds until something else falls due, or None."""
+        """Start what may be started now; returns the seconds until something else falls due, or None."""
         for job_id in self._ready - self._delivering:
             self._delivering.add(job_id)
             self._spawn(self._deliver_with_patience(job_id), partial(self._uploading.__contains__, job_id))
         self._ready.clear()
-        running = {id_: run for lane in self._lanes.values() for id_, run in lane.running.items()}
-        # One that was sent before waits for its provider, if that is not set up.
+        running = {id_: run for slot in self._slots.values() for id_, run in slot.running.items()}
+        # One that was sent before waits for its provider, even if that is no longer set up.
         due = await self._queue.due(running)
-        due = [each for each in due if each.id not in running and each.provider in self._lanes]
+        due = [each for each in due if each.id not in running and each.provider in self._slots]
         before = [submission.job_id for submission in self._queue.waiting]
         self._queue.waiting = waiting = []
-        for submission in self._turns.ordered(due, (run.submission.user_id for run in running.values())):
-            lane = self._lanes[submission.provider]
-            if lane.free > 0 and lane.breaker.allows(submission.user_id):
-                lane.breaker.record_start(submission.id, submission.user_id)
-                self._start(lane, submission)
+        for submission in self._queue.fair_order(due, (run.submission.user_id for run in running.values())):
+            slot = self._slots[submission.provider]
+            if slot.free > 0 and slot.breaker.allows(submission.user_id):
+                slot.breaker.record_start(submission.id, submission.user_id)
+                self._start(slot, submission)
             else:
                 waiting.append(submission)
         for job_id in {*before, *(submission.job_id for submission in waiting)}:
@@ -240,24 +231,24 @@ class Worker:
         later = self._queue.next_in
         return min(ends if later is None else [later, *ends], default=None)
 
-    def _start(self, lane: Lane, submission: Submission) -> None:
+    def _start(self, slot: ProviderSlot, submission: Submission) -> None:
         run = SubmissionRun(
             submission,
             jobs=self._jobs,
-            provider=lane.provider,
-            rate=lane.rate,
-            breaker=lane.breaker,
+            provider=slot.provider,
+            rate=slot.rate,
+            breaker=slot.breaker,
             files=self._files,
             clock=self._clock,
             changed=self._changed,
             waited=self._queue.waited(submission),
             not_found=self._queue.doubt(submission),
         )
-        lane.running[submission.id] = run
-        self._turns.started(submission.user_id)
-        self._spawn(self._run(lane, run), lambda: run.paying)
+        slot.running[submission.id] = run
+        self._queue.started(submission.user_id)
+        self._spawn(self._run(slot, run), lambda: run.paying)
 
-    async def _run(self, lane: Lane, run: SubmissionRun) -> None:
+    async def _run(self, slot: ProviderSlot, run: SubmissionRun) -> None:
         submission = run.submission
         structlog.contextvars.bind_contextvars(job=submission.job_id, submission=submission.id)
         waits = iter(CRASH_BACKOFF)
@@ -275,12 +266,12 @@ class Worker:
                         break
                 await self._clock.sleep(wait)
         finally:
-            del lane.running[submission.id]
-            lane.breaker.record_end(submission.id, submission.user_id)
+            del slot.running[submission.id]
+            slot.breaker.record_end(submission.id, submission.user_id)
         await self._until_stored(partial(self._after, run.submission))
 
     async def _until_stored(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do the work, again and again while the disk or the database fails: nothing is lost by waiting."""
+        """Do the work, and repeat it while the disk or the database fails: nothing is lost by waiting."""
         waits = iter(CRASH_BACKOFF)
         while True:
             try:

@@ -18,7 +18,6 @@ from bot.providers.ai_client_entries import (
 from bot.providers.answers import Answer, Unreadable, unwrap
 from bot.providers.base import (
     Ability,
-    CancelResult,
     Engine,
     FetchedImage,
     Finished,
@@ -29,17 +28,16 @@ from bot.providers.base import (
     Json,
     PollResult,
     Provider,
-    ProviderError,
     Quote,
-    Refused,
     SettingsReader,
-    Unreachable,
     WeightedText,
+    checked_names,
 )
-from bot.providers.fetching import Downloads
+from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
+from bot.providers.fetching import Downloads, largest_image
+from bot.providers.hosts import image_hosts
 from bot.providers.http import Service
 from bot.providers.refusals import Judge
-from bot.providers.settings import checked_names, image_hosts, largest_image
 from bot.providers.stable_diffusion import (
     COMMON_SIZES,
     GRID,
@@ -64,17 +62,17 @@ _NAMES = {
     "stable-diffusion-v1-5": "Stable Diffusion 1.5",
     "stable-diffusion-v1-6": "Stable Diffusion 1.6",
 }
-# A thread that cannot exist: asking for its entries costs nothing and shows whether the key is accepted.
+# A thread that cannot exist: reading its entries is free and shows whether the key is accepted.
 _NOBODYS_THREAD = "00000000-0000-4000-8000-000000000000"
 
 
 class AiClient(Provider):
-    """Polled by threads. It tells neither seed nor progress, and what it costs only in the end."""
+    """Polled by threads. It reports no seed, and the cost only at the end."""
 
     name: ClassVar[str] = "ai-client"
     key_setting: ClassVar[str] = "AI_CLIENT_TOKEN"
     finds_lost_submits = True
-    # The page names no limit but the rate; a poll is small, and how often it pays is for the polling to say.
+    # The documentation names no limit but the rate. How often a poll pays off is for the polling to decide.
     shortest_poll = 0.25
 
     def __init__(
@@ -177,7 +175,7 @@ class AiClient(Provider):
             entry = None
         if entry is None:
             raise self._service.judge.by_status(answer, paid=True)
-        # An error that stands in the entry already is found by the first poll, like any other.
+        # An error that the entry already has is found by the first poll.
         return ticket.model_copy(update={"request": entry.guid}).handle()
 
     async def find(self, handle: Handle) -> Handle | None:
@@ -185,14 +183,14 @@ class AiClient(Provider):
         answer = await self._entries(ticket)
         if is_missing(answer):
             # We opened it, so this says more about the service than about the thread.
-            raise Unreachable(f"{self.label} does not know the thread at the moment.", detail=answer.detail)
+            raise Unreachable(Reason.NOT_LISTED, detail=answer.detail)
         value = await self._json(answer)
         entries = read_entries(unwrap(value), ticket.thread)
         if (request := own_request(entries, ticket.request)) is not None:
             known = Opened.read({"guid": request.guid})
             return ticket.model_copy(update={"request": known.guid if known else None}).handle()
         if entries or not is_whole_list(value, ticket.thread):
-            raise self._no_list(answer)
+            raise Unreachable(Reason.ODD_ANSWER, detail=answer.detail)
         return None
 
     async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
@@ -204,26 +202,23 @@ class AiClient(Provider):
         value = await self._json(answer, judge)
         entries = read_entries(unwrap(value), ticket.thread)
         if own_request(entries, ticket.request) is None and not is_whole_list(value, ticket.thread):
-            raise self._no_list(answer)
+            raise Unreachable(Reason.ODD_ANSWER, detail=answer.detail)
         return result_of(entries, ticket, judge=judge, guess=self._credits_per_image)
 
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
         if image.url is None:
-            raise Refused(f"{self.label} gave no address for this image.")
+            raise Refused(Reason.IMAGE_WITHOUT_ADDRESS)
         return await self._downloads.fetch(
             image.url, path, expected_bytes=image.expected_bytes, expected_size=image.size
         )
 
-    async def cancel(self, handle: Handle) -> CancelResult:
-        return CancelResult.NOT_OFFERED
-
-    async def check(self) -> str | None:
+    async def check(self) -> ProviderError | None:
         try:
             answer = await self._service.call("GET", f"/threads/{_NOBODYS_THREAD}/entries", paid=False)
             if not is_missing(answer):
                 await self._json(answer)
         except ProviderError as error:
-            return error.message
+            return error
         return None
 
     async def close(self) -> None:
@@ -233,7 +228,7 @@ class AiClient(Provider):
         return await self._service.call("GET", f"/threads/{ticket.thread}/entries", paid=False)
 
     async def _json(self, answer: Answer, judge: Judge | None = None) -> Json:
-        """What a free call gave. Raises the error that follows from a status or a body that is not as it should be."""
+        """The JSON of a free call. Raises ProviderError for another status or body."""
         judge = judge or self._service.judge
         if not answer.ok:
             raise judge.by_status(answer, paid=False)
@@ -242,12 +237,9 @@ class AiClient(Provider):
         except Unreadable:
             raise judge.by_status(answer, paid=False) from None
 
-    def _no_list(self, answer: Answer) -> Unreachable:
-        return Unreachable(f"{self.label} answers with something else than what it made.", detail=answer.detail)
-
 
 def is_missing(answer: Answer) -> bool:
-    """Whether the service itself says that there is no such thing. A page of HTML says no more than a wrong address."""
+    """Whether the service itself says that it does not exist. A page of HTML may as well mean a wrong address."""
     kind = (answer.header("Content-Type") or "").lower()
     return answer.status in {404, 410} and "json" in kind
 
@@ -267,7 +259,7 @@ def entry_form(request: ImageRequest) -> list[tuple[str, str]]:
         form.append((f"prompts[{index}][text]", part.text.encode("utf-8", "ignore").decode()))
         form.append((f"prompts[{index}][weight]", f"{part.weight:.6g}"))
     form.append(("images", str(request.images)))
-    # The page does not say that these steps may be left out, so the usual number is named.
+    # The documentation does not say that the steps are optional, so the usual number is sent.
     form.append(("steps", str(request.steps if request.steps is not None else round(STEPS.default or 30))))
     if request.style:
         form.append(("style", request.style))

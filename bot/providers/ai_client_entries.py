@@ -9,18 +9,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from bot.providers.answers import Dimensions, Fault, Flag, Lenient, Millicredits, Name, Percent, Whole, name, percent
-from bot.providers.base import (
-    Cost,
-    Failed,
-    Finished,
-    GeneratedImage,
-    Gone,
-    Handle,
-    Json,
-    PollResult,
-    Refused,
-    Waiting,
-)
+from bot.providers.base import Cost, Failed, Finished, GeneratedImage, Gone, Handle, Json, PollResult, Waiting
+from bot.providers.errors import Reason, Refused
 from bot.providers.refusals import Judge
 from bot.providers.stable_diffusion import MOST_IMAGES
 
@@ -61,7 +51,7 @@ def read_ticket(handle: Handle) -> Ticket:
     try:
         return Ticket.model_validate(handle)
     except ValidationError:
-        raise Refused("This job's record cannot be read.", detail="a handle that ai-client did not make") from None
+        raise Refused(Reason.BAD_HANDLE, detail="a handle that ai-client did not make") from None
 
 
 class Item(Lenient):
@@ -213,12 +203,13 @@ def _standing(
         return Finished(images, Cost(sum(told), exact=True) if told else Cost(guess * len(images), exact=False))
     for entry in entries:
         if entry.error is not None:
-            return Failed(judge.told(entry.error))
+            error = judge.by_words(entry.error)
+            return Failed(error.reason, error.said)
     if waiting:
         steps = [entry.progress for entry in entries if entry.progress is not None]
         return Waiting(percent=steps[0] if steps else None)
     # Nothing is being made and nothing is there: it may be a moment between two writes of the service.
-    return Failed(f"{judge.label} ended this without a picture and gave no reason.", sure=False)
+    return Failed(Reason.NOTHING_MADE, sure=False)
 
 
 def _best(results: Sequence[Waiting | Finished | Failed]) -> Waiting | Finished | Failed:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from base64 import b64decode
 from decimal import Decimal
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from bot.providers.aithriving_replies import Reply, decode_image
-from bot.providers.answers import Answer, Unreadable, reason
+from pydantic import BeforeValidator, ValidationError
+
+from bot.providers.answers import Answer, Lenient, Name, Unreadable, Whole, reason, says_filtered
 from bot.providers.base import (
     Ability,
-    CancelResult,
     Cost,
     Engine,
     FetchedImage,
@@ -21,19 +22,17 @@ from bot.providers.base import (
     Handle,
     ImageRequest,
     Json,
-    OutcomeUnknown,
     PollResult,
     Provider,
-    ProviderError,
     Quote,
-    Refused,
     SettingsReader,
     Size,
+    checked_names,
 )
-from bot.providers.fetching import LARGEST_IMAGE, keep
+from bot.providers.errors import OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
+from bot.providers.fetching import LARGEST_IMAGE, keep, largest_image
 from bot.providers.http import Service
-from bot.providers.refusals import Ground, says_no_more
-from bot.providers.settings import checked_names, largest_image
+from bot.providers.refusals import says_no_more, sentence
 from bot.providers.stable_diffusion import (
     COMMON_SIZES,
     GRID,
@@ -77,6 +76,49 @@ def nearest_ratio(size: Size) -> str:
         return abs(math.log(size.width / size.height) - math.log(int(width) / int(height)))
 
     return min(RATIOS, key=distance)
+
+
+def decode_image(text: str) -> bytes:
+    """The bytes in a base64 text, with or without ``data:…,`` before it and white space in it. Raises ValueError."""
+    if text[:5].lower() == "data:":
+        text = text.partition(",")[2]
+    data = b64decode("".join(text.split()), validate=True)
+    if not data:
+        raise ValueError("no bytes")
+    return data
+
+
+class Picture(Lenient):
+    image: Name = None
+    seed: Whole = None
+    finish_reason: Name = None
+
+
+def _first_object(value: object) -> object:
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return value if isinstance(value, dict) else {}
+
+
+class Reply(Lenient):
+    """The envelope of both engines. ``code`` 0 is a success; None where it is not told."""
+
+    code: Whole = None
+    message: Any = None
+    data: Annotated[Picture, BeforeValidator(_first_object)] = Picture()
+    finish_reason: Name = None
+
+    @classmethod
+    def read(cls, value: Json) -> Self | None:
+        try:
+            return cls.model_validate(value)
+        except ValidationError:
+            return None
+
+    @property
+    def filtered(self) -> bool:
+        """Whether the picture came blurred by the content filter."""
+        return says_filtered(self.data.finish_reason or self.finish_reason)
 
 
 class Aithriving(Provider):
@@ -156,14 +198,14 @@ class Aithriving(Provider):
         return await self._finished(answer, reply, request)
 
     def _refusal(self, answer: Answer, value: Json, request: ImageRequest) -> ProviderError:
-        """The service says itself that it failed, which is free: its word goes before a 5xx, but not before a 4xx."""
+        """The service says itself that it failed, which is free: its word overrides a 5xx, but not a 4xx."""
         judge = self._service.judge.about(request)
         said = reason(value)
         told = answer.status == 404 and not says_no_more(said)
         if 300 <= answer.status < 500 and answer.status != 408 and not told:
             return judge.by_status(answer, paid=True)
-        if answer.status >= 500 and judge.ground(said) is Ground.OTHER:
-            return judge.fault(judge.plain(said), answer.detail)
+        if answer.status >= 500 and judge.reason_in(said) is Reason.REFUSED:
+            return Refused(Reason.BROKEN, said=sentence(judge.plain(said)), detail=answer.detail, fault=True)
         return judge.by_words(said, status=answer.status, detail=answer.detail)
 
     async def _finished(self, answer: Answer, reply: Reply, request: ImageRequest) -> Finished:
@@ -171,11 +213,11 @@ class Aithriving(Provider):
         if image is None:
             if not answer.ok:
                 raise self._service.judge.about(request).by_status(answer, paid=True)
-            raise OutcomeUnknown(f"{self.label} said that it was done and sent no picture.", detail=answer.detail)
+            raise OutcomeUnknown(Reason.IMAGE_MISSING, detail=answer.detail)
         try:
             data = await self._service.in_thread(decode_image, image)
         except ValueError:
-            raise OutcomeUnknown(f"{self.label} sent a picture that cannot be read.", detail=answer.detail) from None
+            raise OutcomeUnknown(Reason.IMAGE_BROKEN, detail=answer.detail) from None
         told = reply.data.seed
         seed = told if told is not None and told in SEED else request.seed
         made = GeneratedImage(data=data, seed=seed or None, filtered=reply.filtered)
@@ -189,30 +231,28 @@ class Aithriving(Provider):
 
     async def find(self, handle: Handle) -> Handle | None:
         """Always raises: None would say that nothing was paid for, and that is not known."""
-        raise OutcomeUnknown(f"{self.label} cannot say what became of a request.")
+        raise OutcomeUnknown(Reason.CANNOT_FIND)
 
     async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
         return Gone()
 
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
         if image.data is None:
-            raise Refused(f"{self.label} sent no picture.")
+            raise Refused(Reason.IMAGE_MISSING)
         return await keep(self._service, image.data, path, largest=self._largest)
 
-    async def cancel(self, handle: Handle) -> CancelResult:
-        return CancelResult.NOT_OFFERED
-
-    async def check(self) -> str | None:
-        """No request that shows whether the key is good is free, so this shows only whether the address is right."""
+    async def check(self) -> ProviderError | None:
+        """Only whether the address is right: no free request shows whether the key is accepted."""
         try:
             answer = await self._service.look("/")
         except ProviderError as error:
-            return error.message
+            return error
         if answer.status >= 500:
-            return f"{self.label} has a fault of its own at the moment."
+            return Unreachable(Reason.BROKEN, detail=answer.detail)
         elsewhere = self._service.leads_elsewhere(answer)
         if elsewhere is not None:
-            return f"{self.label} answers from {elsewhere}: AITHRIVING_URL has to name that address."
+            why = Reason.MOVED if elsewhere else Reason.REDIRECTED
+            return Refused(why, values={"address": elsewhere}, operator=True, setting="AITHRIVING_URL")
         return None
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What every image provider is: its engines, its requests and answers, its errors, its protocol.
+"""The provider protocol: engines, requests, answers and errors of an image service.
 
 Amounts are the provider's own **millicredits** (a credit is 1,000); ``credit_value`` turns them into the bot's.
 Sizes are pixels, durations are seconds. Nothing here knows Discord, the database or the environment.
@@ -6,6 +6,7 @@ Sizes are pixels, durations are seconds. Nothing here knows Discord, the databas
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -13,10 +14,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Protocol, Self, TypeAlias
 
+from bot.providers.errors import ProviderError, Reason
+
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 
 Handle: TypeAlias = dict[str, Json]
-"""Whatever a provider needs to find a submission again after a restart; plain JSON, no secrets."""
+"""What a provider needs to find a submission again after a restart: plain JSON, no secrets."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -144,6 +147,12 @@ class WeightedText:
     weight: float = 1.0
 
 
+class Operation(StrEnum):
+    """What a request asks an engine to do."""
+
+    TEXT_TO_IMAGE = "text_to_image"
+
+
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
     """One paid request: everything the provider is told. None means: not given, the provider's default."""
@@ -158,6 +167,7 @@ class ImageRequest:
     seed: int | None = None
     guidance: float | None = None
     sampler: str | None = None
+    operation: Operation = Operation.TEXT_TO_IMAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,26 +197,25 @@ class FetchedImage:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Not done yet. Each figure is None where the provider does not tell it.
+    """Not done yet.
 
-    ``handle`` is a new one to go on with and to store in place of the old one, where this poll has taught something.
-    ``charged`` is what the provider says that it has charged for this submission so far, in its millicredits.
+    ``percent`` is None where the provider does not report progress. ``handle`` replaces the stored handle where this
+    poll has learnt something. ``charged`` is what the provider says it has charged for this submission so far, in its
+    millicredits.
     """
 
     percent: int | None = None
-    position: int | None = None
-    eta_seconds: float | None = None
     handle: Handle | None = None
     charged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Done: at least one image, and what it cost.
+    """Done: at least one image, and its cost.
 
-    ``beyond`` is what the provider charged in addition to the cost, in its millicredits: for the same request that
-    arrived twice. The user does not pay it. ``sure`` is False where the answer contradicts itself and may be another
-    one in a moment: it counts only if it stays.
+    ``beyond`` is what the provider charged on top of the cost, in its millicredits, because the same request arrived
+    twice. The user does not pay it. ``sure`` is False where the answer contradicts itself and may change in a moment:
+    it counts only if it stays.
     """
 
     images: tuple[GeneratedImage, ...]
@@ -217,13 +226,14 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The provider says that it could not make it. The message is safe to show.
+    """The provider says that it could not make it, and may say why in its own words: ``said``, safe to show.
 
-    ``charged`` is what the provider took for it all the same, in its millicredits; the user is not charged. ``sure``
-    is False where the answer contradicts itself and may be another one in a moment: it counts only if it stays.
+    ``charged`` is what the provider took all the same, in its millicredits; the user is not charged. ``sure`` is False
+    where the answer contradicts itself and may change in a moment: it counts only if it stays.
     """
 
-    message: str
+    reason: Reason
+    said: str = ""
     charged: int = 0
     sure: bool = True
 
@@ -236,110 +246,18 @@ class Gone:
 PollResult: TypeAlias = Waiting | Finished | Failed | Gone
 
 
-class CancelResult(StrEnum):
-    CANCELLED = "cancelled"
-    ASKED = "asked for"
-    TOO_LATE = "too late"
-    NOT_OFFERED = "not offered"
+class Takes(StrEnum):
+    """What a setting takes that only the provider can judge."""
 
-
-class Cause(StrEnum):
-    """Why a call failed, for the lists that others than the author read: they never show a service's own words."""
-
-    NO_ANSWER = "no answer"
-    UNREACHABLE = "unreachable"
-    BUSY = "busy"
-    KEY = "key"
-    CREDITS = "credits"
-    ADDRESS = "address"
-    FAULT = "fault"
-    REFUSED = "refused"
-    NOTHING_CAME = "nothing came"
-
-
-class ProviderError(Exception):
-    """A call did not give what it should. The subclass is the decision that follows from it.
-
-    ``message`` is a plain sentence for the request's author. It may repeat what the service says, so it is never logged
-    and not the exception's text. ``detail`` is for the log: a status or a length, never a word of an answer, a key, a
-    header or a prompt. ``cause`` is for everybody.
-    """
-
-    cause = Cause.FAULT
-
-    def __init__(self, message: str, *, detail: str = "", cause: Cause | None = None) -> None:
-        super().__init__(detail)
-        self.message = message
-        self.detail = detail
-        if cause is not None:
-            self.cause = cause
-
-
-class Refused(ProviderError):
-    """The provider answered no: tell the user, it is free, and asking the same again gives the same answer.
-
-    ``operator`` is True where only the bot's operator can mend it: a wrong key, no credits left, an engine retired.
-    ``fault`` is True where the provider says that it is broken itself: the next one may do, but not this one again.
-    ``setting`` names the setting with which the operator can mend it, "" where there is none.
-    """
-
-    cause = Cause.REFUSED
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        detail: str = "",
-        cause: Cause | None = None,
-        operator: bool = False,
-        fault: bool = False,
-        setting: str = "",
-    ) -> None:
-        super().__init__(message, detail=detail, cause=cause)
-        self.operator = operator
-        self.fault = fault
-        self.setting = setting
-
-
-class NotFound(Refused):
-    """The address says that there is no such thing (404, 410): nothing was accepted, and only the operator can mend it.
-
-    A service says so for a while when it is being deployed, so it counts only if it stays so.
-    """
-
-    cause = Cause.ADDRESS
-
-    def __init__(self, message: str, *, detail: str = "") -> None:
-        super().__init__(message, detail=detail, operator=True)
-
-
-class Busy(ProviderError):
-    """The provider asks to wait ``retry_after`` seconds (None: it did not say); the request was not accepted."""
-
-    cause = Cause.BUSY
-
-    def __init__(self, message: str, *, detail: str = "", retry_after: float | None = None) -> None:
-        super().__init__(message, detail=detail)
-        self.retry_after = retry_after
-
-
-class Unreachable(ProviderError):
-    """The request surely did not arrive, or it was one that may be repeated freely: try again later."""
-
-    cause = Cause.UNREACHABLE
-
-
-class OutcomeUnknown(ProviderError):
-    """The request was sent and no usable answer came: find out, never just send it again."""
-
-    cause = Cause.NO_ANSWER
+    NAMES = "names"
+    HOSTS = "hosts"
 
 
 class WrongSetting(ValueError):
-    """A setting that only the provider can judge is wrong: which one, and what it takes. Never the value."""
+    """A setting that only the provider can judge is wrong: its name and what it takes, never its value."""
 
-    def __init__(self, name: str, takes: str) -> None:
-        super().__init__(f"{name} takes {takes}.")
+    def __init__(self, name: str, takes: Takes) -> None:
+        super().__init__(f"{name}: {takes}")
         self.name = name
         self.takes = takes
 
@@ -355,6 +273,17 @@ class SettingsReader(Protocol):
     def proxy(self, url: str) -> str | None: ...
 
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def checked_names(settings: SettingsReader, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    """A list of a service's own names for engines or styles. Raises WrongSetting."""
+    found = settings.names(name, default)
+    if not all(_NAME.fullmatch(one) for one in found):
+        raise WrongSetting(name, Takes.NAMES)
+    return found
+
+
 class Provider(ABC):
     """One image service behind one key.
 
@@ -364,7 +293,7 @@ class Provider(ABC):
 
     name: ClassVar[str]
     key_setting: ClassVar[str] = ""
-    """The setting without which the provider is not there."""
+    """The setting that turns the provider on."""
     label: str
     """The name to show to people."""
     engines: tuple[Engine, ...]
@@ -379,7 +308,7 @@ class Provider(ABC):
     patience: float = 600.0
     """Seconds after which a submission that is still rendering is given up."""
     finds_lost_submits: bool = False
-    """Whether :meth:`find` can tell if a submit whose answer was lost has arrived, and :meth:`poll` how it stands."""
+    """Whether :meth:`find` can tell if a submit whose answer was lost has arrived, and :meth:`poll` its status."""
     lost_after: float = 60.0
     """Seconds for which a submit whose answer was lost is looked for before it counts as one that did not arrive."""
 
@@ -405,29 +334,26 @@ class Provider(ABC):
 
     @abstractmethod
     async def find(self, handle: Handle) -> Handle | None:
-        """Look whether a submit whose answer was lost has arrived: its handle, or None if it is surely not there.
+        """Look whether a submit whose answer was lost has arrived: its handle, or None if it surely has not.
 
         None is the reason to pay again, so it needs proof. Raises Unreachable where the answer proves nothing.
         """
 
     @abstractmethod
     async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
-        """Ask how a submission is getting on. A service may repeat the words of its ``request`` in what it answers."""
+        """Ask for the status of a submission. The answer may repeat the words of its ``request``."""
 
     @abstractmethod
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
-        """Stream the image into the file ``path``; what stands there is replaced.
+        """Stream the image into the file ``path``, replacing it.
 
-        Raises Unreachable if it may come later, Refused if these bytes are no image we can take.
+        Raises Unreachable if it may come later, NotFound if it is gone unless that changes, and Refused if these bytes
+        are no image that we take.
         """
 
     @abstractmethod
-    async def cancel(self, handle: Handle) -> CancelResult:
-        """Ask the provider to stop."""
-
-    @abstractmethod
-    async def check(self) -> str | None:
-        """A free request that shows whether the service can be reached: None, or what is wrong in a sentence."""
+    async def check(self) -> ProviderError | None:
+        """Make a free request to see whether the service can be reached: None, or what is wrong."""
 
     @abstractmethod
     async def close(self) -> None:

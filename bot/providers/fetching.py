@@ -1,6 +1,6 @@
-"""Bringing an image into a file: downloaded or already at hand, checked, and never larger than it may be.
+"""Brings an image into a file: downloaded or already at hand, checked, and never larger than allowed.
 
-A download is made without the key, from configured hosts alone, also after a redirect. It may be repeated.
+Downloads carry no key and use configured hosts only, also after a redirect. They may be repeated.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from yarl import URL
 
 from bot.providers.addresses import as_written
-from bot.providers.base import Cause, FetchedImage, NotFound, Refused, Size, Unreachable
+from bot.providers.base import FetchedImage, SettingsReader, Size
+from bot.providers.errors import NotFound, Reason, Refused, Unreachable
 from bot.providers.hosts import Hosts
 from bot.providers.http import CONNECT_SECONDS, Service
-from bot.providers.image_headers import APage, CutShort, NotAPicture, inspect_file
+from bot.providers.image_headers import NotAnImage, inspect_file
 
 MEBIBYTE = 1 << 20
 LARGEST_IMAGE = 32 * MEBIBYTE
@@ -31,28 +32,36 @@ _MOST_HOPS = 5
 _PIECE = 1 << 18
 
 
-class _Page(Refused):
-    """A page where an image should be: worth another try, and a refusal if it stays."""
-
-
 class _OtherLength(Unreachable):
     """A whole image of another length than the service said."""
 
-    def __init__(self, message: str, image: FetchedImage, *, detail: str) -> None:
-        super().__init__(message, detail=detail)
+    usual = Reason.IMAGE_INCOMPLETE
+
+    def __init__(self, image: FetchedImage, *, detail: str) -> None:
+        super().__init__(detail=detail)
         self.image = image
 
 
+def largest_image(settings: SettingsReader) -> int:
+    """The most bytes of an image file."""
+    return int(settings.number("IMAGE_MAX_MIB", 32, low=1, high=1024) * MEBIBYTE)
+
+
 async def keep(service: Service, data: bytes, path: Path, *, largest: int = LARGEST_IMAGE) -> FetchedImage:
-    """Write an image that came with an answer into the file. Raises Refused if it is none that we can take."""
+    """Write an image that came with an answer into the file. Raises Refused if it is none that we take."""
     if len(data) > largest:
-        message = f"{service.label} sent an image of more than {largest // MEBIBYTE} MiB."
-        raise Refused(message, detail=f"{len(data)} bytes: more than IMAGE_MAX_MIB")
+        detail = f"{len(data)} bytes: more than IMAGE_MAX_MIB"
+        raise Refused(Reason.IMAGE_TOO_LARGE, detail=detail, values={"mib": largest // MEBIBYTE})
     try:
         return await service.in_thread(_finish, path, "wb", data)
-    except NotAPicture as error:
+    except NotAnImage as error:
         await service.in_thread(_remove, path)
-        raise Refused(f"{service.label} sent {error}.", detail=f"{error}, {len(data)} bytes") from None
+        raise Refused(error.reason, detail=f"{error}, {len(data)} bytes", values=error.values) from None
+
+
+def _worth_another_try(error: BaseException) -> bool:
+    """A page where an image should be often says "not yet"."""
+    return isinstance(error, Unreachable) or (isinstance(error, Refused) and error.reason is Reason.IMAGE_IS_PAGE)
 
 
 class Downloads:
@@ -70,14 +79,13 @@ class Downloads:
         """Stream the image at ``url`` into the file, in a few attempts.
 
         Raises Unreachable if it may come later, NotFound if the host says that it is gone, and Refused if the bytes are
-        no image that we take. A Refused that the
-        operator can mend, by naming the host or raising the limit, is worth another try then. Where its length stays
-        another than ``expected_bytes``, an image is taken nevertheless if it is whole and has ``expected_size``: then
-        the length was told wrongly.
+        no image that we take. A Refused that the operator can fix, by naming the host or raising the limit, is worth
+        another try then. An image whose length is not ``expected_bytes`` is taken if it is whole and has
+        ``expected_size``: then the service announced the wrong length.
         """
         try:
             return await AsyncRetrying(
-                retry=retry_if_exception(lambda error: isinstance(error, Unreachable | _Page)),
+                retry=retry_if_exception(_worth_another_try),
                 stop=stop_after_attempt(ATTEMPTS),
                 wait=wait_exponential_jitter(multiplier=self._pause, max=8 * self._pause, jitter=self._pause / 2),
                 reraise=True,
@@ -89,41 +97,36 @@ class Downloads:
             raise
 
     async def _attempt(self, url: str, path: Path, expected_bytes: int | None) -> FetchedImage:
-        label = self._service.label
         try:
             image = await self._download(url, path)
-        except NotAPicture as error:
+        except NotAnImage as error:
             await self._service.in_thread(_remove, path)
-            message, detail = f"{label} sent {error}.", str(error)
-            if isinstance(error, CutShort):
-                raise Unreachable(message, detail=detail) from None
-            raise (_Page if isinstance(error, APage) else Refused)(message, detail=detail) from None
+            kind = Unreachable if error.reason is Reason.IMAGE_CUT_SHORT else Refused
+            raise kind(error.reason, detail=str(error), values=error.values) from None
         except BaseException:
             await self._service.in_thread(_remove, path)
             raise
         if expected_bytes is not None and image.bytes != expected_bytes:
-            detail = f"{image.bytes} bytes in place of {expected_bytes}"
-            raise _OtherLength(f"{label} has not sent the whole image.", image, detail=detail)
+            raise _OtherLength(image, detail=f"{image.bytes} bytes in place of {expected_bytes}")
         return image
 
     async def _download(self, url: str, path: Path) -> FetchedImage:
-        label = self._service.label
         try:
             async with self._open(url) as response:
                 return await self._save(response, path)
         except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:  # any other OSError is the disk's
-            raise Unreachable(f"The image could not be fetched from {label}.", detail=type(error).__name__) from None
+            raise Unreachable(Reason.IMAGE_UNREACHABLE, detail=type(error).__name__) from None
 
     async def _save(self, response: aiohttp.ClientResponse, path: Path) -> FetchedImage:
         if (response.content_length or 0) > self._largest:
-            raise _above_the_limit(self._service.label, self._largest, f"Content-Length {response.content_length}")
+            raise _above_the_limit(self._largest, f"Content-Length {response.content_length}")
         piece, mode, written = bytearray(), "wb", 0
         # Each trip to a thread costs more than the writing that is done there.
         async for part in response.content.iter_any():
             piece += part
             written += len(part)
             if written > self._largest:
-                raise _above_the_limit(self._service.label, self._largest, "a body without an end")
+                raise _above_the_limit(self._largest, "a body without an end")
             if len(piece) >= _PIECE:
                 await self._service.in_thread(_write, path, mode, piece)
                 piece, mode = bytearray(), "ab"
@@ -132,13 +135,12 @@ class Downloads:
     @asynccontextmanager
     async def _open(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
         """Follow redirects by hand, each against the same rule, to an answer with the status 200."""
-        label = self._service.label
         target = as_written(url, self._service.base)
         for _ in range(_MOST_HOPS + 1):
             if target is None:
-                raise Refused(f"{label} gave no address for this image that can be used.", detail="no http address")
+                raise Refused(Reason.IMAGE_WITHOUT_ADDRESS, detail="no http address")
             if not self._service.hosts.allow(target):
-                raise _not_allowed(label, target, self._service.hosts)
+                raise _not_allowed(target, self._service.hosts)
             async with self._service.asking.get(
                 target,
                 # A compressed body could unpack to any length, and would not have the length that was told.
@@ -153,13 +155,13 @@ class Downloads:
                     target = as_written(location, target)
                     continue
                 if response.status == 410:
-                    raise NotFound(f"{label} no longer has this image.", detail="HTTP 410")
+                    raise NotFound(Reason.IMAGE_GONE, detail="HTTP 410")
                 if response.status != 200:
-                    # Stores answer 403 as well as 404 for what is not there yet.
-                    raise Unreachable(f"{label} has not got the image ready.", detail=f"HTTP {response.status}")
+                    # Object stores answer 403 or 404 for what is not there yet.
+                    raise Unreachable(Reason.IMAGE_NOT_READY, detail=f"HTTP {response.status}")
                 yield response
                 return
-        raise Unreachable(f"{label} sends us in circles for this image.", detail=f"more than {_MOST_HOPS} redirects")
+        raise Unreachable(Reason.IMAGE_REDIRECTS, detail=f"more than {_MOST_HOPS} redirects")
 
 
 def _write(path: Path, mode: str, data: bytes | bytearray) -> None:
@@ -177,24 +179,15 @@ def _finish(path: Path, mode: str, data: bytes | bytearray) -> FetchedImage:
         return inspect_file(file)
 
 
-def _not_allowed(label: str, target: URL, hosts: Hosts) -> Refused:
+def _not_allowed(target: URL, hosts: Hosts) -> Refused:
     """Until the operator allows it; the log says with which words, the card does not say where the image is."""
     address = f"{target.scheme}://{target.raw_host}{'' if target.is_default_port() else f':{target.port}'}"
-    return Refused(
-        f"{label} keeps this image on a host that is not allowed. Whoever runs the bot can allow it with IMAGE_HOSTS: "
-        "the log says how.",
-        detail=f"{address[:200]}: IMAGE_HOSTS does not name {hosts.to_allow(target)[:200]}",
-        cause=Cause.ADDRESS,
-        operator=True,
-        setting="IMAGE_HOSTS",
-    )
+    detail = f"{address[:200]}: IMAGE_HOSTS does not name {hosts.to_allow(target)[:200]}"
+    return Refused(Reason.IMAGE_HOST_NOT_ALLOWED, detail=detail, operator=True, setting="IMAGE_HOSTS")
 
 
-def _above_the_limit(label: str, largest: int, detail: str) -> Refused:
-    """Until the operator raises the limit: it can be downloaded again."""
-    return Refused(
-        f"{label} sent an image of more than {largest // MEBIBYTE} MiB. Whoever runs the bot can raise IMAGE_MAX_MIB.",
-        detail=f"{detail}: more than IMAGE_MAX_MIB",
-        operator=True,
-        setting="IMAGE_MAX_MIB",
-    )
+def _above_the_limit(largest: int, detail: str) -> Refused:
+    """Until the operator raises the limit: the image can be downloaded again."""
+    detail = f"{detail}: more than IMAGE_MAX_MIB"
+    mib = {"mib": largest // MEBIBYTE}
+    return Refused(Reason.IMAGE_TOO_LARGE, detail=detail, values=mib, operator=True, setting="IMAGE_MAX_MIB")

@@ -1,4 +1,4 @@
-"""From which hosts images are taken, and that a name which is allowed does not lead into a private network."""
+"""Which hosts may serve images, and a resolver that keeps allowed names out of private networks."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from urllib.parse import urlsplit
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from bot.providers.base import SettingsReader, Takes, WrongSetting
+
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*")
 
 
 class Hosts:
-    """The hosts from which images are taken: the API's own and the configured ones, each with its subdomains.
+    """The hosts that may serve images: the API's own and the configured ones, each with its subdomains.
 
-    A host that is given with a port is allowed with this port alone, others with the usual ones. Where the service is
-    reached by https, so are its images: by http only from a host that is named with its port.
+    A host given with a port is allowed on that port only, others on the default ports. If the service is reached by
+    https, so are its images; by http only from a host that is named with its port.
     """
 
     def __init__(self, base: URL, more: Sequence[str] = ()) -> None:
         self._secure = base.scheme == "https"
-        # Those with a port of their own, and those reached as the service is: None is the usual port.
+        # Those named with a port, and the others; None is the default port.
         self._named: set[tuple[str, int]] = set()
         self._usual: set[tuple[str, int | None]] = {(_norm(base.raw_host or ""), _port(base))}
         for text in more:
@@ -34,7 +36,7 @@ class Hosts:
                 self._named.add((host, port))
         self._names = {host for host, _ in (*self._named, *self._usual)}
         self.proxies: set[str] = set()
-        """Hosts that only pass on what is asked of others: they may be in a private network, and give no images."""
+        """Proxies: they may be in a private network, and serve no images themselves."""
 
     def allow(self, url: URL) -> bool:
         host = _norm(url.raw_host or "")
@@ -46,14 +48,14 @@ class Hosts:
         return (url.scheme == "https" or not self._secure) and any((name, _port(url)) in self._usual for name in known)
 
     def to_allow(self, url: URL) -> str:
-        """What the operator would have to name for this address to be allowed: a host, with its port where it must."""
+        """What IMAGE_HOSTS must name to allow this address: a host, with its port where needed."""
         host = _norm(url.raw_host or "")
         if url.is_default_port() and (url.scheme == "https" or not self._secure):
             return host
         return f"[{host}]:{url.port}" if ":" in host else f"{host}:{url.port}"
 
     def names(self, host: str) -> bool:
-        """Whether this very host is configured, and not merely a subdomain of one."""
+        """Whether exactly this host is configured, not just a parent domain."""
         return _norm(host) in self._names or _norm(host) in self.proxies
 
 
@@ -68,8 +70,19 @@ def host_and_port(text: str) -> tuple[str, int | None]:
     return host, parts.port
 
 
+def image_hosts(settings: SettingsReader) -> tuple[str, ...]:
+    """The hosts that may serve images besides each service's own, with or without a port. Raises WrongSetting."""
+    found = settings.names("IMAGE_HOSTS")
+    for host in found:
+        try:
+            host_and_port(host)
+        except ValueError:
+            raise WrongSetting("IMAGE_HOSTS", Takes.HOSTS) from None
+    return found
+
+
 def _port(url: URL) -> int | None:
-    """None for the port that goes without saying."""
+    """None for the default port."""
     return None if url.is_default_port() else url.port
 
 
@@ -86,14 +99,14 @@ def _is_address(host: str) -> bool:
 
 
 def _parents(host: str) -> tuple[str, ...]:
-    """The domains above a host name. An address is not above anything."""
+    """The parent domains of a host name. An IP address has none."""
     parts = host.split(".")
     above = (".".join(parts[n:]) for n in range(1, len(parts)))
     return tuple(domain for domain in above if not _is_address(domain))
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet, and carries no other address inside that is not."""
+    """Whether an IP address is public, and embeds no other address that is not."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is not None:
@@ -125,7 +138,7 @@ def _is_public_v4(ip: ipaddress.IPv4Address) -> bool:
 
 
 class GuardedResolver(AbstractResolver):
-    """Looks names up; one that is allowed only as a subdomain must not lead into a private network."""
+    """Resolves names. A name that is allowed only as a subdomain must not lead into a private network."""
 
     def __init__(self, hosts: Hosts, resolver: AbstractResolver) -> None:
         self._hosts = hosts

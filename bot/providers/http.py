@@ -20,7 +20,8 @@ from yarl import URL
 
 from bot.providers.addresses import as_written
 from bot.providers.answers import Answer
-from bot.providers.base import Json, OutcomeUnknown, Unreachable
+from bot.providers.base import Json
+from bot.providers.errors import OutcomeUnknown, Unreachable
 from bot.providers.hosts import GuardedResolver, Hosts
 from bot.providers.refusals import Judge
 
@@ -52,7 +53,7 @@ class Service:
     ) -> None:
         self.label = label
         self.base = _address(base)
-        self.judge = Judge(label, secret)
+        self.judge = Judge(secret)
         self._prefix = base.rstrip("/")
         self.hosts = Hosts(self.base, image_hosts)
         self._proxy = proxy
@@ -104,13 +105,13 @@ class Service:
         return await self._exchange("HEAD", _address(f"{self._prefix}{path}"), {}, paid=False)
 
     def leads_elsewhere(self, answer: Answer) -> str | None:
-        """The other scheme, host or port to which an answer redirects; a POST sent here would be lost on its way."""
+        """The other scheme, host or port that an answer redirects to ("" if unreadable): a POST here would be lost."""
         location = answer.header("Location")
         if not 300 <= answer.status < 400 or location is None:
             return None
         target = as_written(location, self.base)
         if target is None:
-            return "an address that cannot be read"
+            return ""
         return None if target.origin() == self.base.origin() else str(target.origin())
 
     async def _exchange(
@@ -151,8 +152,8 @@ class Service:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             detail = f"{call}: {error if isinstance(error, _Broken) else type(error).__name__}"
             if paid and line.up:
-                raise OutcomeUnknown(f"{self.label} got the request, but no answer came.", detail=detail) from None
-            raise Unreachable(f"{self.label} could not be reached.", detail=detail) from None
+                raise OutcomeUnknown(detail=detail) from None
+            raise Unreachable(detail=detail) from None
 
     @property
     def session(self) -> aiohttp.ClientSession:

@@ -1,4 +1,4 @@
-"""What an image file is and how large, read from its structure without decoding a pixel."""
+"""Reads the type and size of an image file from its structure, without decoding a pixel."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
 from bot.providers.base import FetchedImage, Size
+from bot.providers.errors import Reason
 
-# Far above what any of the engines makes; a file that claims more is made to exhaust the memory of who decodes it.
+# Far above what any engine makes: a file that claims more is meant to exhaust the decoder's memory.
 MOST_PIXELS = 40_000_000
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -19,40 +20,46 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}
 _JPEG = b"\xff\xd8\xff"
 _WEBP_MOVES = 0x02
 _JPEG_END = b"\xff\xd9"
-# Some writers put data of their own behind the end of a JPEG; so far back the end is looked for.
+# Some writers append data of their own to a JPEG: its end is looked for in so many last bytes.
 _JPEG_TAIL = 1 << 16
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SOS = 0xDA
-# A whole image has some hundreds of parts; a file of nothing but empty ones would take minutes to walk through.
+# An image has some hundreds of parts. A file of nothing but empty ones would take minutes to walk through.
 _MOST_PARTS = 100_000
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 
 
-class NotAPicture(ValueError):
-    """These bytes are no image that we take. The text is a plain phrase that follows "it sent"."""
+class NotAnImage(ValueError):
+    """These bytes are no image that we take. ``reason`` says why; the text is a phrase for the log."""
+
+    def __init__(self, reason: Reason, detail: str, **values: int | str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.values = values
 
 
-class CutShort(NotAPicture):
+def _broken(detail: str) -> NotAnImage:
+    return NotAnImage(Reason.IMAGE_BROKEN, detail)
+
+
+def _cut_short(detail: str) -> NotAnImage:
     """An image that ends too early: the rest may be there when it is fetched again."""
-
-
-class APage(NotAPicture):
-    """Text, HTML or JSON stands where an image should be: often a page that says "not yet"."""
+    return NotAnImage(Reason.IMAGE_CUT_SHORT, detail)
 
 
 def inspect(data: bytes) -> FetchedImage:
-    """Type, true size in pixels and length of an image in memory. Raises NotAPicture."""
+    """Type, true size in pixels and length of an image in memory. Raises NotAnImage."""
     return inspect_file(BytesIO(data))
 
 
 def inspect_file(file: BinaryIO) -> FetchedImage:
-    """Type, true size in pixels and length of an open image file. Raises NotAPicture."""
+    """Type, true size in pixels and length of an open image file. Raises NotAnImage."""
     media_type, header, length = _header(file)
     return FetchedImage(media_type, header.size, length)
 
 
 def decoded_bytes(file: BinaryIO) -> int:
-    """Bytes that all pixels of an open image file have, as its header says. Raises NotAPicture."""
+    """Bytes that all pixels of an open image file have, as its header says. Raises NotAnImage."""
     _, header, _ = _header(file)
     return header.size.pixels * header.pixel_bytes
 
@@ -72,18 +79,19 @@ def _header(file: BinaryIO) -> tuple[str, _Header, int]:
     try:
         header = measure(file, length)
     except (struct.error, IndexError):
-        raise CutShort("an image that ends in its header") from None
+        raise _cut_short("an image that ends in its header") from None
     size = header.size
     if size.width < 1 or size.height < 1:
-        raise NotAPicture("an image without any pixels")
+        raise _broken("an image without any pixels")
     if size.pixels > MOST_PIXELS:
-        raise NotAPicture(f"an image that claims to be {size.width} × {size.height} pixels large")
+        claim = f"an image that claims to be {size.width} × {size.height} pixels large"
+        raise NotAnImage(Reason.IMAGE_TOO_MANY_PIXELS, claim, width=size.width, height=size.height)
     return media_type, header, length
 
 
 def _sniff(head: bytes) -> tuple[str, Callable[[BinaryIO, int], _Header]]:
     if not head:
-        raise CutShort("an empty file")
+        raise _cut_short("an empty file")
     if head.startswith(_PNG):
         return "image/png", _measure_png
     if head.startswith(_JPEG):
@@ -91,13 +99,13 @@ def _sniff(head: bytes) -> tuple[str, Callable[[BinaryIO, int], _Header]]:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp", _measure_webp
     if any(whole.startswith(head) for whole in (_PNG, _JPEG)):
-        raise CutShort("the first bytes of an image")
+        raise _cut_short("the first bytes of an image")
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if b"<svg" in text:
-        raise NotAPicture("an SVG file, which is a program and not a picture")
+        raise NotAnImage(Reason.IMAGE_IS_SVG, "an SVG file")
     if text.startswith((b"<", b"{", b"[")) or (text.isascii() and b"\0" not in text):
-        raise APage("a page of text in place of an image")
-    raise NotAPicture("a file that is neither PNG, JPEG nor WebP")
+        raise NotAnImage(Reason.IMAGE_IS_PAGE, "a page of text")
+    raise NotAnImage(Reason.IMAGE_OF_OTHER_TYPE, "a file that is neither PNG, JPEG nor WebP")
 
 
 def _measure_png(file: BinaryIO, length: int) -> _Header:
@@ -107,12 +115,12 @@ def _measure_png(file: BinaryIO, length: int) -> _Header:
     for _ in range(_MOST_PARTS):
         head = file.read(8)
         if len(head) < 8:
-            raise CutShort("a PNG that ends too early")
+            raise _cut_short("a PNG that ends too early")
         (count,) = struct.unpack(">I", head[:4])
         kind = head[4:]
         if header is None:
             if kind != b"IHDR" or count != 13:
-                raise NotAPicture("a PNG without a header")
+                raise _broken("a PNG without a header")
             width, height, depth, colour = struct.unpack(">IIBB", file.read(10))
             # Whatever it is, three or four channels are made of it.
             pixel_bytes = max(3, _PNG_CHANNELS.get(colour, 4)) * (2 if depth == 16 else 1)
@@ -120,13 +128,13 @@ def _measure_png(file: BinaryIO, length: int) -> _Header:
             file.seek(-10, os.SEEK_CUR)
         end = file.seek(count + 4, os.SEEK_CUR)
         if end > length:
-            raise CutShort("a PNG that ends too early")
+            raise _cut_short("a PNG that ends too early")
         pixels |= kind == b"IDAT"
         if kind == b"IEND":
             if not pixels:
-                raise NotAPicture("a PNG without a picture in it")
+                raise _broken("a PNG without a picture in it")
             return header
-    raise NotAPicture("a PNG of far too many parts")
+    raise _broken("a PNG of far too many parts")
 
 
 def _measure_jpeg(file: BinaryIO, length: int) -> _Header:
@@ -139,7 +147,7 @@ def _measure_jpeg(file: BinaryIO, length: int) -> _Header:
             continue
         (count,) = struct.unpack(">H", file.read(2))
         if count < 2:
-            raise NotAPicture("a JPEG with a broken header")
+            raise _broken("a JPEG with a broken header")
         start = file.tell()
         if marker in _SOF:
             depth, height, width, channels = struct.unpack(">BHHB", file.read(6))
@@ -149,35 +157,35 @@ def _measure_jpeg(file: BinaryIO, length: int) -> _Header:
             after = end
             break
     if header is None or after is None:
-        raise NotAPicture("a JPEG with a broken header")
+        raise _broken("a JPEG with a broken header")
     file.seek(max(after, length - _JPEG_TAIL))
     # Inside the picture's own data these two bytes never stand together, so finding them means that it is whole.
     if _JPEG_END not in file.read():
-        raise CutShort("a JPEG that ends too early")
+        raise _cut_short("a JPEG that ends too early")
     return header
 
 
 def _next_marker(file: BinaryIO) -> int:
     if file.read(1)[0] != 0xFF:
-        raise NotAPicture("a JPEG with a broken header")
+        raise _broken("a JPEG with a broken header")
     for _ in range(_MOST_PARTS):  # any number of these may stand in front of a marker
         marker = file.read(1)[0]
         if marker != 0xFF:
             return marker
-    raise NotAPicture("a JPEG with a broken header")
+    raise _broken("a JPEG with a broken header")
 
 
 def _measure_webp(file: BinaryIO, length: int) -> _Header:
     file.seek(4)
     (count,) = struct.unpack("<I", file.read(4))
     if count + 8 > length:
-        raise CutShort("a WebP that ends too early")
+        raise _cut_short("a WebP that ends too early")
     file.seek(12)
     kind = file.read(4)
     file.seek(4, os.SEEK_CUR)
     body = file.read(10)
     if len(body) < 10:
-        raise CutShort("a WebP that ends in its header")
+        raise _cut_short("a WebP that ends in its header")
     if kind == b"VP8X":
         size = Size(1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little"))
         # What moves is put together on a second canvas.
@@ -188,4 +196,4 @@ def _measure_webp(file: BinaryIO, length: int) -> _Header:
     if kind == b"VP8 " and body[3:6] == b"\x9d\x01\x2a":
         width, height = struct.unpack("<HH", body[6:10])
         return _Header(Size(width & 0x3FFF, height & 0x3FFF), 3)
-    raise NotAPicture("a WebP with a broken header")
+    raise _broken("a WebP with a broken header")

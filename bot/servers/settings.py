@@ -108,10 +108,6 @@ class Servers:
         """The rules of the server; none in direct messages."""
         return NO_RULES if server_id is None else self._rules.get(server_id, NO_RULES)
 
-    def imposed(self, origin: Origin, options: ImagineOptions) -> ImagineOptions:
-        """The options with what the server forces, such as private results."""
-        return self.rules(origin.server_id).imposed(options)
-
     def problems(
         self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str] = ()
     ) -> list[Text]:

@@ -7,27 +7,26 @@ one rename; if anything fails before, the current database stays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
 from storage.database import Database, database_url
-from storage.endings import end_free
 from storage.errors import Fault, StorageError
 from storage.files import make_folder, put_in_place
 from storage.migrations import known_versions
 from storage.pools import apart
-from storage.records import UNFINISHED, DeliveryReason, JobStatus, SubmissionStatus
+from storage.records import UNFINISHED, DeliveryReason, EventReason, JobStatus, SubmissionStatus
 from storage.sqlite import backups, id_sequences
 from storage.sqlite import connection as sqlite
 from storage.sqlite.upgrade import upgrade, version_of
-
-WHY = "put back from a copy"
+from storage.submissions import end_free
 
 _JOBS = tables.jobs.c
 
@@ -45,17 +44,17 @@ class Restored:
     kept: int
 
 
-async def restore(path: Path, copy: Path, *, aside: Path, told: str, at: int) -> Restored:
+async def restore(path: Path, copy: Path, *, aside: Path, problems: Sequence[dict[str, Any]], at: int) -> Restored:
     """Make a copy the database at `path`, and keep the current one as `aside`.
 
-    `told` is the sentence for the cards of unfinished jobs, `at` is in Unix milliseconds (UTC). Only the holder of the
-    InstanceLock may call it. Raises StorageError and leaves the current database as it was then.
+    `problems` are the stored texts for the cards of unfinished jobs, `at` is in Unix milliseconds (UTC). Only the
+    holder of the InstanceLock may call it. Raises StorageError and leaves the current database as it was then.
     """
     half = path.with_name(f"{path.name}{backups.RESTORING}")
     try:
         await apart(_prepare, path, copy, half)
         given = await apart(id_sequences.last_ids, path)
-        restored = await _settle(half, given, told, at)
+        restored = await _settle(half, given, problems, at)
         await apart(_take_its_place, path, half, aside)
     finally:
         await apart(_clear, half)
@@ -85,11 +84,11 @@ def _prepare(path: Path, copy: Path, half: Path) -> None:
         upgrade(half)
 
 
-async def _settle(half: Path, given: Mapping[str, int], told: str, at: int) -> Restored:
+async def _settle(half: Path, given: Mapping[str, int], problems: Sequence[dict[str, Any]], at: int) -> Restored:
     database = await Database.open(database_url(half))
     try:
         async with database.write() as tx:
-            restored = await _end_what_is_open(tx, told, at)
+            restored = await _end_what_is_open(tx, problems, at)
             # Ids given after the copy was made are on cards with buttons that people still press.
             await tx.run_sync(id_sequences.skip_past, given, at)
             return restored
@@ -97,7 +96,7 @@ async def _settle(half: Path, given: Mapping[str, int], told: str, at: int) -> R
         await database.close()
 
 
-async def _end_what_is_open(tx: AsyncConnection, told: str, at: int) -> Restored:
+async def _end_what_is_open(tx: AsyncConnection, problems: Sequence[dict[str, Any]], at: int) -> Restored:
     jobs = update(tables.jobs)
     ready, proposed = _JOBS.status == JobStatus.READY.value, _JOBS.status == JobStatus.PROPOSED.value
     undelivered = await tx.execute(
@@ -106,7 +105,9 @@ async def _end_what_is_open(tx: AsyncConnection, told: str, at: int) -> Restored
         )
     )
     await tx.execute(jobs.where(proposed).values(status=JobStatus.LAPSED.value, ended_at=at, updated_at=at))
-    unknown = await end_free(tx, UNFINISHED, SubmissionStatus.UNKNOWN, at=at, why=WHY, told=told)
+    unknown = await end_free(
+        tx, UNFINISHED, SubmissionStatus.UNKNOWN, at=at, why=EventReason.RESTORED, problems=problems
+    )
     # The card of such a job may show its images by now, so it is left alone and a new message tells the author.
     await tx.execute(jobs.where(ready).values(message_id=None, attempting=None))
     await tx.execute(jobs.values(interaction_token=None, token_expires_at=None))

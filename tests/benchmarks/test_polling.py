@@ -41,7 +41,7 @@ def test_the_same_holds_with_more_jobs_and_with_the_cheap_polls_of_an_idle_rate(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("says", [polling.time_left, polling.percent])
+@pytest.mark.parametrize("says", [polling.percent])
 def test_what_the_provider_says_halves_the_waiting_where_the_past_says_little(says: Says) -> None:
     heavy = next(each for each in SCENARIOS if each.name == "heavy tail")
     assert polling.compare(heavy, [1], says=says).ratio <= 0.5

@@ -34,7 +34,7 @@ async def waiting(studio: Studio, **options: Any) -> simcord.InteractionResult:
     """A job of which one request has been sent and the second waits for its turn."""
     result = await studio.confirmed(**options)
     await studio.begun()
-    await studio.until(lambda: "1 sent" in card(result).text)
+    await studio.until(lambda: f"{cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]}: 1" in card(result).text)
     return result
 
 
@@ -390,7 +390,7 @@ async def test_delete_leaves_nothing_of_what_a_service_repeated(studio: Studio) 
     studio.stand_in.keys = frozenset({"another"})
     failed = card(await finished(studio, prompt="a heliotrope"))
     async with studio.runtime.database.write() as tx:
-        for table, column in ((tables.submissions, "error"), (tables.events, "why"), (tables.ledger, "note")):
+        for table, column in ((tables.submissions, "problems"), (tables.ledger, "note")):
             await tx.execute(update(table).values({column: "I cannot paint a heliotrope"}))
     await delete_for_good(studio, failed)
     assert "heliotrope" not in await stored(studio)

@@ -37,17 +37,16 @@ async def test_everything_that_is_known_is_there(studio: Studio) -> None:
         (submission,) = await submissions.submissions_of(connection, 1)
     assert submission.handle is not None
     for words in (
-        "**Job 1** · finished and shown",
+        f"**Job 1** · {cards.JOB_STATUS[JobStatus.DELIVERED]}",
         f"Stable Diffusion XL 0.9 · 1024x1024 · {IMAGES.text(2)} · {STYLE.text('anime')}",
-        "Cost: 10 credits (exact)",
-        "Thread: a fox",
+        str(details_cards.EXACT_COST(cost="10 credits")),
+        str(details_cards.THREAD(title="a fox")),
         f"ai-client: thread {submission.handle['thread']}, request ",
-        "waited ",
-        "made in ",
-        "fetched in ",
         f"```/imagine prompt:a fox --steps 20 engine:{XL} images:2 style:anime```",
     ):
         assert words in shown.text
+    for stage in (details_cards.WAITED, details_cards.MADE, details_cards.DOWNLOADED):
+        assert shows(shown.text, stage)
     assert shown.labels == []
 
 
@@ -109,7 +108,7 @@ async def test_details_of_what_is_only_proposed_or_was_never_begun(studio: Studi
     await studio.press(studio.ada, card(result), "Cancel")
     lapsed = told(await forge(studio, studio.ben, "details", 1))
     assert shows(lapsed.text, cards.JOB_STATUS[JobStatus.LAPSED])
-    assert shows(lapsed.text, LAPSED[LapseReason.CANCELLED])
+    assert shows(lapsed.text, details_cards.NOT_STARTED(reason=LAPSED[LapseReason.CANCELLED]))
 
 
 async def test_what_is_public_is_for_everybody_and_what_is_private_for_its_author(studio: Studio) -> None:

@@ -6,6 +6,8 @@ import pytest
 import simcord
 
 from bot.jobs.results import DELETE_NOT_ALLOWED
+from bot.ui.cards.job import JOB_STATUS
+from storage.records import JobStatus
 from tests.cogs.conftest import Studio, card, told
 from tests.doubles.texts import shows
 
@@ -46,7 +48,7 @@ async def test_edit_is_for_everybody(studio: Studio, who: str) -> None:
 @pytest.mark.parametrize("who", WHO)
 async def test_details_are_for_everybody_and_seen_by_nobody_else(studio: Studio, who: str) -> None:
     _, answer = await pressed(studio, who, "Details")
-    assert "finished and shown" in told(answer).text
+    assert str(JOB_STATUS[JobStatus.DELIVERED]) in told(answer).text
 
 
 @pytest.mark.parametrize("who", WHO)

@@ -11,6 +11,7 @@ import simcord
 from bot.jobs import store
 from bot.jobs.new_jobs import NO_SUCH_THREAD
 from bot.jobs.results import JOBS_A_PAGE
+from bot.jobs.view import PRIVATE_JOB
 from bot.text import Message
 from bot.ui.cards import history as history_cards
 from bot.ui.cards import job as cards
@@ -246,12 +247,12 @@ async def test_use_this_prompt_opens_the_form_with_it(studio: Studio) -> None:
     assert "a `fox` in snow" in str(pressed.modal)
 
 
-@pytest.mark.parametrize("action", ["use", "show"])
-async def test_what_a_button_does_is_for_the_author_alone(studio: Studio, action: str) -> None:
+@pytest.mark.parametrize(("action", "refusal"), [("use", PRIVATE_JOB), ("show", store.NOT_YOURS)])
+async def test_what_a_button_does_is_for_the_author_alone(studio: Studio, action: str, refusal: Message) -> None:
     await made(studio, "a secret fox", private=True)
     for person in (studio.ben, studio.admin):
         said = told(await forge(studio, person, f"easel:{action}:1"))
-        assert shows(said.text, store.NOT_YOURS)
+        assert shows(said.text, refusal)
         assert "secret" not in said.text
         assert not said.images
 

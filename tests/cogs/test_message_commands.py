@@ -6,6 +6,7 @@ from typing import Any
 
 import simcord
 
+from bot.jobs.results import NO_JOB_IN_MESSAGE
 from bot.jobs.view import PRIVATE_JOB
 from bot.ui.cards.job import JOB_STATUS, SUBMISSION_STATUS
 from storage.records import JobStatus, SubmissionStatus
@@ -58,7 +59,7 @@ async def test_using_a_prompt_takes_its_words_and_nothing_else(studio: Studio) -
 async def test_messages_that_show_no_job(studio: Studio) -> None:
     theirs = await studio.ada.send(studio.channel, "hello")
     for name in (USE, DETAILS):
-        assert "shows no job of mine" in told(await click(studio, studio.ada, name, theirs)).text
+        assert shows(told(await click(studio, studio.ada, name, theirs)).text, NO_JOB_IN_MESSAGE)
 
 
 async def test_a_shared_result_is_found_by_the_message_it_stands_in(studio: Studio) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import simcord
 
+from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
 from bot.people.privacy import JOBS_UNFINISHED, NOTHING_STORED
 from bot.retention import Ages, tidy
 from bot.text import Message, Text
@@ -142,7 +143,9 @@ async def test_nobody_gets_round_a_limit_by_it(make_studio: MakeStudio) -> None:
     await studio.imagine()
     await studio.finish()
     await confirm(studio.ada, await ask_to_delete(studio, studio.ada))
-    assert "of your 10 credits for today 4 credits are left" in told(await studio.imagine()).text
+    said = told(await studio.imagine()).text
+    assert shows(said, TOO_EXPENSIVE[LimitKind.USER_DAILY])
+    assert " 4 of " in said
     async with studio.runtime.database.read() as connection:
         before = await ledger.totals(connection)
     studio.clock.advance(32 * DAY / 1000)

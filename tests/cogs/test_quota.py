@@ -156,7 +156,7 @@ async def test_a_grant_is_left_alone_by_what_failed(slow_studio: Studio) -> None
 
     assert await left() == 0
     submission = (await studio.runtime.jobs.view(1)).submissions[0].record
-    assert await studio.runtime.jobs.ended_free(submission, SubmissionStatus.FAILED, why="a test", told="It failed.")
+    assert await studio.runtime.jobs.ended_free(submission, SubmissionStatus.FAILED, why="a test", problems=[])
     assert await left() == 6000
 
 

@@ -100,7 +100,7 @@ async def test_what_is_unfinished_or_failed_cannot_be_shared(slow_studio: Studio
     other = await studio.imagine(private=True, prompt="refused")
     await studio.finish()
     assert "Share" not in card(other).labels
-    assert "no images to share" in told(await forge(studio, studio.ada, "share", 2)).text
+    assert shows(told(await forge(studio, studio.ada, "share", 2)).text, results.NO_IMAGES)
 
 
 async def test_where_the_bot_may_not_show_images_it_shares_nothing(studio: Studio) -> None:

@@ -16,9 +16,9 @@ import simcord
 from bot.domain.periods import NOT_A_PERIOD, SUGGESTED, date_text, span
 from bot.domain.place import Origin
 from bot.jobs.circuit_breaker import FAILURES
-from bot.jobs.service import CANCELLED, NOT_IN_THIS_SERVER
+from bot.jobs.service import ALREADY_ENDED, ALREADY_SENT, CANCELLED, NOT_IN_THIS_SERVER
 from bot.operations import usage
-from bot.providers.base import Cause
+from bot.providers.errors import Reason
 from bot.servers.reports import OPERATOR_ONLY, Asker
 from bot.servers.settings import NOT_A_MANAGER
 from bot.text import t
@@ -253,7 +253,7 @@ async def test_why_a_service_rests_is_told_in_our_own_words(studio: Studio, says
         await studio.imagine(person, prompt="my secret garden", private=True)
         await studio.finish()
     (outage,) = studio.runtime.worker.outages()
-    assert outage.why in set(Cause)
+    assert outage.reason in set(Reason)
     said = told(await studio.admin.slash(studio.channel, "usage jobs")).text
     assert shows(said, OUTAGES)
     assert "MOON" not in said
@@ -318,10 +318,10 @@ async def test_what_runs_now_and_how_it_is_cancelled(make_studio: MakeStudio) ->
     assert shows(text_of(pressed), CANCELLED)
     assert shows(text_of(pressed), RUNNING(jobs=jobs_text(1), requests=t("{count} request", count=1), waiting=0))
     too_late = text_of(await studio.admin.slash(studio.channel, "usage jobs", cancel=1))
-    assert "Too late" in too_late
+    assert shows(too_late, ALREADY_SENT)
     studio.stand_in.finish_all()
     await studio.finish()
-    assert "has ended already" in text_of(await studio.admin.slash(studio.channel, "usage jobs", cancel=1))
+    assert shows(text_of(await studio.admin.slash(studio.channel, "usage jobs", cancel=1)), ALREADY_ENDED)
     noted = told(await studio.admin.slash(studio.channel, "server log")).text
     assert f"**/usage cancel** <@{studio.ben.id}>" in noted
 

@@ -14,7 +14,6 @@ from typing import Self
 from bot.providers.base import (
     Ability,
     Bounds,
-    CancelResult,
     Cost,
     Engine,
     FetchedImage,
@@ -30,6 +29,7 @@ from bot.providers.base import (
     Size,
     Waiting,
 )
+from bot.providers.errors import ProviderError
 
 TINY = Size(8, 8)
 
@@ -163,10 +163,7 @@ class ScriptedProvider(Provider):
         await asyncio.to_thread(path.write_bytes, data)
         return FetchedImage("image/png", TINY, len(data))
 
-    async def cancel(self, handle: Handle) -> CancelResult:
-        return CancelResult.NOT_OFFERED
-
-    async def check(self) -> str | None:
+    async def check(self) -> ProviderError | None:
         return None
 
     async def close(self) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 from bot.domain.money import Price
 from bot.domain.options import ImagineOptions
 from bot.domain.requests import encode_request
+from bot.jobs.provider_text import as_stored, as_texts
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import Engine, ImageRequest, Size, WeightedText
+from bot.text import VERBATIM, Text
 from storage.records import Job, JobStatus, StoredImage, Submission, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
 
@@ -49,9 +51,11 @@ def submission(
     held: int = 0,
     captured: int | None = None,
     exact: bool = True,
+    told: Text | str | None = None,
     **known: Any,
 ) -> SubmissionView:
     wanted = asked or request()
+    problems = None if told is None else as_stored(VERBATIM(words=told) if isinstance(told, str) else told)
     record = Submission(
         **{
             "id": number,
@@ -68,13 +72,13 @@ def submission(
             "sent_at": None,
             "finished_at": None,
             "ended_at": None,
-            "error": None,
+            "problems": problems,
             "created_at": NOW,
             "updated_at": NOW,
             **known,
         }
     )
-    return SubmissionView(record, wanted, tuple(images), held, captured, exact)
+    return SubmissionView(record, wanted, tuple(images), held, captured, exact, as_texts(problems))
 
 
 def job(status: JobStatus = JobStatus.WORKING, **known: Any) -> Job:

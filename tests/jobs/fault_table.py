@@ -8,15 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from bot.ui.cards.job import SOME_FAILED, requests_text
+from bot.jobs.polling import TIMED_OUT
+from bot.jobs.provider_text import SAYING, TEXTS
+from bot.jobs.submission import MISSING_IMAGES, QUEUED_TOO_LONG
+from bot.jobs.submission import UNKNOWN as UNKNOWN_OUTCOME
+from bot.providers.errors import Reason
+from bot.text import Message, Text
 from fakes.services import Fate, Fault
 from fakes.services.answer_edits import first_images, images_at, without_entries
 from fakes.services.exchange import Exchange
 from fakes.services.faults import Act, Body, Half, Redirect, Reset, Rewrite, Slow, Spoil, Status, cut
 from fakes.services.image_variants import HTML, bomb, html, noise, padded, svg, truncated
 from storage.records import SubmissionStatus
+
+
+class Says(NamedTuple):
+    """A message with some of the values that it must have."""
+
+    message: Message
+    words: str
+
+
+def saying(reason: Reason, said: str) -> Says:
+    """The message where the service says this."""
+    return Says(SAYING[reason], said)
+
 
 DONE, FAILED, UNKNOWN = SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN
 CAP = 1 << 20
@@ -56,7 +74,7 @@ class Case:
     """
 
     status: SubmissionStatus
-    says: str
+    says: Message | Text | Says | None
     calls: int
     act: Act | Fate | None = None
     at: str = PAID
@@ -92,12 +110,12 @@ def never(seconds: float) -> None:
     raise AssertionError("the test puts its own in the place of this")
 
 
-def fine(calls: int = 1, says: str = "credits", **changes: Any) -> Case:
+def fine(calls: int = 1, says: Message | Text | Says | None = None, **changes: Any) -> Case:
     """It ends well, with one image that is paid for."""
     return Case(DONE, says, calls, **{"charged": 1, "billed": 1, **changes})
 
 
-def no(says: str, act: Act, *logs: tuple[str, str], **changes: Any) -> Case:
+def no(says: Message | Text | Says | None, act: Act, *logs: tuple[str, str], **changes: Any) -> Case:
     """A clear no: free, told, not repeated."""
     return Case(FAILED, says, 1, act, logs=(REFUSED, *logs), **changes)
 
@@ -106,12 +124,18 @@ def both(case: Case, name: str) -> Row:
     return Row(name, case, case)
 
 
-def lost(says: str, *logs: tuple[str, str], act: Act | Fate | None = None, billed: int = 1, **changes: Any) -> Case:
+def lost(
+    says: Message | Text | Says | None,
+    *logs: tuple[str, str],
+    act: Act | Fate | None = None,
+    billed: int = 1,
+    **changes: Any,
+) -> Case:
     """Taken, and nothing came of it that can be shown: free for the user, and on the list of the admins."""
     return Case(UNKNOWN, says, 1, act, billed=billed, logs=logs, **changes)
 
 
-def spoilt(name: str, says: str, act: Spoil) -> Row:
+def spoilt(name: str, says: Message | Text | Says | None, act: Spoil) -> Row:
     """Something else in an image's place, for good."""
     return Row(
         name,
@@ -131,11 +155,11 @@ def silence(name: str, act: Act, *, done: bool) -> Row:
 
 
 BUSY = Body('{"message": "Server busy"}')
-AWAY = Case(FAILED, "busy or away for an hour, so nothing was sent", 0, logs=(REFUSED, OUTAGE), seconds=3600)
-NO_ANSWER = "No usable answer came from the image service"
-BROKEN = "has a fault of its own at the moment: Server Error."
-KEY, CREDITS, RETIRED = "does not accept the bot's key", "is out of credits", "no longer offers this engine"
-NOT_ALLOWED = "keeps this image on a host that is not allowed"
+AWAY = Case(FAILED, QUEUED_TOO_LONG, 0, logs=(REFUSED, OUTAGE), seconds=3600)
+NO_ANSWER = UNKNOWN_OUTCOME
+BROKEN = saying(Reason.BROKEN, "Server Error.")
+KEY, CREDITS, RETIRED = TEXTS[Reason.WRONG_KEY], TEXTS[Reason.NO_CREDITS], TEXTS[Reason.NOT_FOUND]
+NOT_ALLOWED = TEXTS[Reason.IMAGE_HOST_NOT_ALLOWED]
 ELSEWHERE = lost(NOT_ALLOWED, LOST, OPERATOR, FOR_NOTHING)
 
 ROWS = (
@@ -148,15 +172,15 @@ ROWS = (
     silence("time-out after it was done", TimesOut(never, after_doing=True), done=True),
     silence("half a body", Half(), done=True),
     # --- statuses
-    both(no("refused this: Bad Request.", Status(400)), "400"),
+    both(no(saying(Reason.REFUSED, "Bad Request."), Status(400)), "400"),
     both(no(KEY, Status(401), OPERATOR), "401"),
     both(no(CREDITS, Status(402), OPERATOR), "402"),
     both(no(KEY, Status(403), OPERATOR), "403"),
     both(fine(2, act=Status(404), logs=(REFUSED,), seconds=2), "404 for a moment"),
     both(fine(4, act=Status(410), times=3, logs=(REFUSED, OUTAGE), seconds=30), "410 for a while"),
     both(replace(no(RETIRED, Status(404), OPERATOR, times=EVER, seconds=120), calls=6), "404 for good"),
-    both(no("refused this: Payload Too Large.", Status(413)), "413"),
-    both(no("The given data was invalid.", Status(422)), "422"),
+    both(no(saying(Reason.REFUSED, "Payload Too Large."), Status(413)), "413"),
+    both(no(saying(Reason.REFUSED, "The given data was invalid."), Status(422)), "422"),
     both(fine(2, act=Status(429, headers={"Retry-After": "17"}), logs=(REFUSED,), seconds=17), "429 with Retry-After"),
     both(fine(2, act=Status(429), logs=(REFUSED,), seconds=2), "429 without Retry-After"),
     Row(
@@ -168,26 +192,26 @@ ROWS = (
         "500 with words",
         fine(2, act=Status(500, {"message": "The moon is down"}), logs=(UNSURE,), seconds=60),
         no(
-            "has a fault of its own at the moment: The moon is down.",
+            saying(Reason.BROKEN, "The moon is down."),
             Status(500, {"code": -1, "message": "The moon is down"}),
         ),
     ),
     silence("502 with HTML", Status(502, HTML.decode(), content_type="text/html"), done=False),
     silence("502 with HTML, done", Status(502, HTML.decode(), content_type="text/html", after_doing=True), done=True),
-    both(no("sends us to another address", Redirect(), OPERATOR), "a redirect to a login page"),
+    both(no(TEXTS[Reason.REDIRECTED], Redirect(), OPERATOR), "a redirect to a login page"),
     # --- answers
     silence("invalid JSON", Body("{]"), done=True),
     silence("JSON of the wrong shape", Body("[1, 2]"), done=True),
     Row(
         "an error in the answer",
-        no("moon is down", Status(422, {"message": "The moon is down"})),
-        no("moon is down", Status(200, {"code": -1, "message": "The moon is down"})),
+        no(saying(Reason.REFUSED, "The moon is down."), Status(422, {"message": "The moon is down"})),
+        no(saying(Reason.REFUSED, "The moon is down."), Status(200, {"code": -1, "message": "The moon is down"})),
     ),
     # --- images
     Row(
         "a truncated image",
         lost(
-            "sent a PNG that ends too early",
+            TEXTS[Reason.IMAGE_CUT_SHORT],
             LOST,
             LATE,
             FOR_NOTHING,
@@ -196,14 +220,14 @@ ROWS = (
             times=EVER,
             seconds=500,
         ),
-        lost("sent a PNG that ends too early", LOST, FOR_NOTHING, act=Spoil(truncated)),
+        lost(TEXTS[Reason.IMAGE_CUT_SHORT], LOST, FOR_NOTHING, act=Spoil(truncated)),
     ),
     Row("an image that was truncated once", fine(act=Spoil(truncated), at=IMAGE), None),
-    spoilt("not an image", "neither PNG, JPEG nor WebP", Spoil(noise)),
-    spoilt("an SVG in its place", "an SVG file", Spoil(svg)),
-    spoilt("HTML in its place", "a page of text in place of an image", Spoil(html)),
-    spoilt("a decompression bomb", "claims to be 60000 × 60000 pixels", Spoil(bomb)),
-    spoilt("larger than the cap", "an image of more than 1 MiB", Spoil(padded(CAP))),
+    spoilt("not an image", TEXTS[Reason.IMAGE_OF_OTHER_TYPE], Spoil(noise)),
+    spoilt("an SVG in its place", TEXTS[Reason.IMAGE_IS_SVG], Spoil(svg)),
+    spoilt("HTML in its place", TEXTS[Reason.IMAGE_IS_PAGE], Spoil(html)),
+    spoilt("a decompression bomb", TEXTS[Reason.IMAGE_TOO_MANY_PIXELS], Spoil(bomb)),
+    spoilt("larger than the cap", TEXTS[Reason.IMAGE_TOO_LARGE], Spoil(padded(CAP))),
     Row(
         "a URL on a foreign host",
         replace(ELSEWHERE, act=Rewrite(images_at("https://pictures.invalid/1.png")), at=POLL, times=EVER),
@@ -227,7 +251,7 @@ ROWS = (
     # --- time
     Row(
         "a job that never ends",
-        lost("was not finished after 2 minutes", act=Fate(never=True), billed=0, seconds=120),
+        lost(TIMED_OUT(minutes=2), act=Fate(never=True), billed=0, seconds=120),
         lost(NO_ANSWER, UNSURE, act=TimesOut(never), billed=0),
     ),
     Row("images that appear late", fine(act=Fate(misses=8), logs=(LATE,)), None),
@@ -239,16 +263,16 @@ ROWS = (
     # --- how many
     Row(
         "charged for, and no images",
-        lost("ended this without a picture", FOR_NOTHING, act=Rewrite(first_images(0)), at=POLL, times=EVER),
+        lost(TEXTS[Reason.NOTHING_MADE], FOR_NOTHING, act=Rewrite(first_images(0)), at=POLL, times=EVER),
         lost(NO_ANSWER, UNSURE, act=Fate(images=0), billed=0),
     ),
-    Row("ended without a word", Case(FAILED, "ended this without a picture", 1, Fate(silent=True), seconds=120), None),
+    Row("ended without a word", Case(FAILED, TEXTS[Reason.NOTHING_MADE], 1, Fate(silent=True), seconds=120), None),
     Row(
         "fewer images",
-        fine(says="1 of 2 pictures did not come.", act=Fate(images=1), images=2),
+        fine(says=MISSING_IMAGES(count=1, asked=2), act=Fate(images=1), images=2),
         fine(
             2,
-            str(SOME_FAILED(number=1, requests=requests_text(2), reason=f"AI Thriving {BROKEN}")),
+            BROKEN,
             act=Status(500),
             images=2,
         ),
@@ -256,7 +280,7 @@ ROWS = (
     Row(
         "one of two images is none",
         fine(
-            says="1 of 2 pictures did not come: ai-client sent a file that is neither",
+            says=MISSING_IMAGES(count=1, asked=2),
             act=Spoil(noise),
             at=IMAGE,
             images=2,
@@ -266,7 +290,7 @@ ROWS = (
         ),
         fine(
             2,
-            str(SOME_FAILED(number=1, requests=requests_text(2), reason="AI Thriving sent a file that is neither")),
+            TEXTS[Reason.IMAGE_OF_OTHER_TYPE],
             act=Spoil(noise),
             images=2,
             billed=2,
@@ -314,7 +338,7 @@ ROWS = (
     Row(
         "polls that are refused for good",
         lost(
-            f"so we stopped asking for them. ai-client {KEY}",
+            KEY,
             POLL_FAILED,
             OPERATOR,
             act=Status(401),
@@ -327,7 +351,7 @@ ROWS = (
     Row(
         "polls that are refused in odd words",
         lost(
-            "The {moon} is {0} down",
+            saying(Reason.REFUSED, "The {moon} is {0} down."),
             POLL_FAILED,
             act=Status(422, {"message": "The {moon} is {0} down"}),
             at=POLL,

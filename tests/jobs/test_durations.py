@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.jobs.durations import Durations, Kind, Past
+from bot.jobs.durations import DurationKey, DurationModel, Durations
 from bot.providers.base import ImageRequest, Size, WeightedText
 from storage import submissions as rows
 from tests.doubles.past import done
@@ -20,61 +20,61 @@ from tests.jobs.conftest import MakeWorkshop, Workshop
 REQUEST = ImageRequest(engine="scripted/brush", prompts=(WeightedText("a lighthouse"),), size=Size(512, 512))
 
 
-def learnt(durations: Sequence[float], past: Past | None = None) -> Past:
-    past = past or Past()
+def learnt(durations: Sequence[float], model: DurationModel | None = None) -> DurationModel:
+    model = model or DurationModel()
     for seconds in durations:
-        past.add(seconds)
-    return past
+        model.add(seconds)
+    return model
 
 
-def likely(past: Past, low: float, high: float) -> float:
+def likely(model: DurationModel, low: float, high: float) -> float:
     """The chance that the next one takes between these times."""
-    outlook = past.outlook()
-    return outlook.still_open(low) - outlook.still_open(high)
+    distribution = model.distribution()
+    return distribution.still_open(low) - distribution.still_open(high)
 
 
-def test_without_a_past_anything_from_seconds_to_minutes_is_expected() -> None:
-    outlook = Past().outlook()
-    assert 8 < outlook.usual < 25
-    assert 0.05 < outlook.still_open(60) < 0.4
-    assert outlook.still_open(600) > 0.001
+def test_without_a_model_anything_from_seconds_to_minutes_is_expected() -> None:
+    distribution = DurationModel().distribution()
+    assert 8 < distribution.usual < 25
+    assert 0.05 < distribution.still_open(60) < 0.4
+    assert distribution.still_open(600) > 0.001
 
 
 def test_a_few_jobs_say_most_of_what_there_is_to_know() -> None:
     assert likely(learnt([40.0, 42.0, 41.0, 39.0, 43.0]), 30, 55) > 0.7
 
 
-def test_a_steady_engine_gets_a_narrow_outlook() -> None:
+def test_a_steady_engine_gets_a_narrow_distribution() -> None:
     chance = Random(1)
     assert likely(learnt([chance.gauss(12, 0.3) for _ in range(100)]), 11, 13) > 0.9
 
 
 def test_two_humps_stay_two() -> None:
     chance = Random(2)
-    past = learnt([chance.gauss(9, 0.5) if chance.random() < 0.6 else chance.gauss(32, 1) for _ in range(150)])
-    assert likely(past, 7.5, 10.5) > 0.45
-    assert likely(past, 29, 35) > 0.25
-    assert likely(past, 12, 26) < 0.08
+    model = learnt([chance.gauss(9, 0.5) if chance.random() < 0.6 else chance.gauss(32, 1) for _ in range(150)])
+    assert likely(model, 7.5, 10.5) > 0.45
+    assert likely(model, 29, 35) > 0.25
+    assert likely(model, 12, 26) < 0.08
 
 
 @pytest.mark.parametrize(("before", "after"), [(10.0, 30.0), (30.0, 10.0)])
 def test_a_change_is_followed_within_a_dozen_jobs(before: float, after: float) -> None:
     chance = Random(3)
-    past = learnt([before * chance.gauss(1, 0.05) for _ in range(200)])
-    learnt([after * chance.gauss(1, 0.05) for _ in range(12)], past)
-    assert likely(past, after * 0.7, after * 1.4) > 0.6
+    model = learnt([before * chance.gauss(1, 0.05) for _ in range(200)])
+    learnt([after * chance.gauss(1, 0.05) for _ in range(12)], model)
+    assert likely(model, after * 0.7, after * 1.4) > 0.6
 
 
 def test_a_change_and_back_is_not_forgotten_by_a_long_memory() -> None:
-    past = learnt([*[10.0] * 100, *[30.0] * 10, *[10.0] * 20])
-    assert likely(past, 9, 11) > 0.6
-    assert likely(past, 25, 36) > 0.02
+    model = learnt([*[10.0] * 100, *[30.0] * 10, *[10.0] * 20])
+    assert likely(model, 9, 11) > 0.6
+    assert likely(model, 25, 36) > 0.02
 
 
 def test_a_job_judges_what_was_said_when_it_was_sent() -> None:
     """A short memory looks clever if it may have seen the jobs that ended meanwhile."""
     chance = Random(4)
-    told, peeking = Past(), Past()
+    told, peeking = DurationModel(), DurationModel()
     usual, marks = 15.0, []
     # What jobs take goes up and down at random, and each is sent ten jobs before it ends.
     for number in range(200):
@@ -82,44 +82,46 @@ def test_a_job_judges_what_was_said_when_it_was_sent() -> None:
         marks.append(told.mark())
         told.add(usual, marks[max(0, number - 10)])
         peeking.add(usual)
-    honest, vain = ((past.outlook().quantile(0.1), past.outlook().quantile(0.9)) for past in (told, peeking))
+    honest, vain = (
+        (model.distribution().quantile(0.1), model.distribution().quantile(0.9)) for model in (told, peeking)
+    )
     assert honest[1] / honest[0] > 1.5 * vain[1] / vain[0]
 
 
-def test_a_new_kind_begins_as_its_engines_past_and_goes_its_own_way() -> None:
-    engine = Past()
-    learnt([10.0 + number % 3 for number in range(60)], Past(engine))
-    new = Past(engine)
+def test_a_new_kind_begins_as_its_engines_model_and_goes_its_own_way() -> None:
+    engine = DurationModel()
+    learnt([10.0 + number % 3 for number in range(60)], DurationModel(engine))
+    new = DurationModel(engine)
     assert likely(new, 9, 13) > 0.8
     learnt([50.0 + number % 5 for number in range(12)], new)
     assert likely(new, 45, 60) > 0.7
-    assert likely(Past(engine), 45, 60) > 0.05
+    assert likely(DurationModel(engine), 45, 60) > 0.05
 
 
 def test_those_that_were_never_seen_open_are_counted_until_one_is() -> None:
-    past = Past()
+    model = DurationModel()
     for _ in range(3):
-        past.add(10, blind=True)
-    assert past.blind == 3
-    past.add(10)
-    assert past.blind == 0
+        model.add(10, blind=True)
+    assert model.blind == 3
+    model.add(10)
+    assert model.blind == 0
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.floats(0, 100_000), max_size=60), st.integers(0, 70))
-def test_whatever_comes_there_are_chances(durations: list[float], known: int) -> None:
-    past = Past(Past())
+@given(st.lists(st.floats(0, 100_000), max_size=60))
+def test_whatever_comes_there_are_chances(durations: list[float]) -> None:
+    model = DurationModel(DurationModel())
     for seconds in durations:
-        past.add(seconds, (known, known))
-    outlook = past.outlook()
-    assert 0.4 < outlook.usual < 10_000
-    assert outlook.when(0, 0.1) > 0
+        model.add(seconds)
+    distribution = model.distribution()
+    assert 0.4 < distribution.usual < 10_000
+    assert distribution.when(0, 0.1) > 0
 
 
 def test_kinds_are_told_apart_by_what_takes_time_and_by_nothing_else() -> None:
-    def kind(**said: object) -> Kind:
+    def kind(**said: object) -> DurationKey:
         given: dict[str, object] = {"engine": "e", "prompts": (WeightedText("a"),), "size": Size(1024, 1024)}
-        return Kind.of(ImageRequest(**given | said))  # type: ignore[arg-type]  # the fields of a test
+        return DurationKey.of(ImageRequest(**given | said))  # type: ignore[arg-type]  # the fields of a test
 
     assert kind() == kind(prompts=(WeightedText("b"),), seed=7, style="plain")
     # The sizes of one engine that have about as many pixels take about as long.
@@ -132,7 +134,7 @@ def test_kinds_are_told_apart_by_what_takes_time_and_by_nothing_else() -> None:
 # --- in the database ----------------------------------------------------------------------------------------------
 
 
-async def test_the_past_is_read_once_however_many_ask(
+async def test_the_model_is_read_once_however_many_ask(
     make_workshop: MakeWorkshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workshop = await make_workshop()
@@ -147,13 +149,13 @@ async def test_the_past_is_read_once_however_many_ask(
 
     monkeypatch.setattr(rows, "durations", counted)
     durations = Durations(workshop.database)
-    pasts = await asyncio.gather(*(durations.of(REQUEST) for _ in range(50)))
+    models = await asyncio.gather(*(durations.of(REQUEST) for _ in range(50)))
     assert reads == 1
-    assert len({id(past) for past in pasts}) == 1
-    assert likely(pasts[0], 38, 48) > 0.8
+    assert len({id(model) for model in models}) == 1
+    assert likely(models[0], 38, 48) > 0.8
 
 
-async def test_another_kind_of_the_same_engine_gets_the_engines_past(make_workshop: MakeWorkshop) -> None:
+async def test_another_kind_of_the_same_engine_gets_the_engines_model(make_workshop: MakeWorkshop) -> None:
     workshop = await make_workshop()
     await done(workshop.database, REQUEST, [40_000] * 30)
     durations = Durations(workshop.database)
@@ -173,4 +175,4 @@ async def test_what_the_worker_sees_is_known_at_once_and_after_a_restart(worksho
     later = await workshop.jobs.durations.of(request)
     assert later is not now
     assert later.mark() == (3, 3)
-    assert later.outlook().usual == pytest.approx(now.outlook().usual, rel=0.5)
+    assert later.distribution().usual == pytest.approx(now.distribution().usual, rel=0.5)

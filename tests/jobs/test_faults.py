@@ -14,6 +14,7 @@ from bot.ui.cards.job import NOT_CHARGED
 from fakes.services import Fault, StandIn
 from fakes.services.faults import Act, Body, Reset, Status
 from storage import reconcile
+from tests.doubles.texts import shows
 from tests.jobs.conftest import Workshop
 from tests.jobs.fault_scene import (
     PRICES,
@@ -28,7 +29,7 @@ from tests.jobs.fault_scene import (
     provider_at,
     stored,
 )
-from tests.jobs.fault_table import DONE, ROWS, UNKNOWN, Case, Row
+from tests.jobs.fault_table import DONE, ROWS, UNKNOWN, Case, Row, Says
 from tests.providers.workbench import BASIC, CORE, SECRET, XL
 
 CASES = [
@@ -68,7 +69,11 @@ async def test_the_table(
     # What the user reads, and that it was shown at all.
     assert workshop.delivered == [job_id]
     assert case.status in {record.status for record in records}
-    assert case.says in card
+    if isinstance(case.says, Says):
+        assert shows(card, case.says.message)
+        assert case.says.words in card
+    elif case.says is not None:
+        assert shows(card, case.says)
     # What is charged, and by whom.
     totals = await workshop.totals()
     assert totals.in_flight == 0
@@ -114,9 +119,9 @@ async def sent_and_lost(stand_in: StandIn, open_workshop: OpenWorkshop, *faults:
 
 @pytest.mark.parametrize("malformed", MALFORMED.values(), ids=MALFORMED)
 async def test_what_proves_nothing_is_no_reason_to_pay_again(
-    stand_in: StandIn, open_workshop: OpenWorkshop, odd: Act
+    stand_in: StandIn, open_workshop: OpenWorkshop, malformed: Act
 ) -> None:
-    workshop, job_id = await sent_and_lost(stand_in, open_workshop, Fault(LIST, odd, times=20))
+    workshop, job_id = await sent_and_lost(stand_in, open_workshop, Fault(LIST, malformed, times=20))
     assert (await workshop.submission(job_id)).status is DONE
     assert len(stand_in.calls_to(PAID)) == 1
     assert (await workshop.totals()).spent == stand_in.charged == PRICES[XL]
@@ -124,9 +129,9 @@ async def test_what_proves_nothing_is_no_reason_to_pay_again(
 
 @pytest.mark.parametrize("malformed", MALFORMED.values(), ids=MALFORMED)
 async def test_where_nothing_is_ever_proved_it_is_unknown(
-    stand_in: StandIn, open_workshop: OpenWorkshop, odd: Act
+    stand_in: StandIn, open_workshop: OpenWorkshop, malformed: Act
 ) -> None:
-    workshop, job_id = await sent_and_lost(stand_in, open_workshop, Fault(LIST, odd, times=None))
+    workshop, job_id = await sent_and_lost(stand_in, open_workshop, Fault(LIST, malformed, times=None))
     submission = await workshop.submission(job_id)
     assert submission.status is UNKNOWN
     assert submission.handle is not None

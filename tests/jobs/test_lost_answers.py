@@ -6,15 +6,10 @@ import asyncio
 
 import pytest
 
+from bot.jobs.provider_text import as_stored
 from bot.jobs.submission import QUEUED_TOO_LONG
-from bot.providers.base import (
-    Busy,
-    Handle,
-    NotFound,
-    OutcomeUnknown,
-    Refused,
-    Unreachable,
-)
+from bot.providers.base import Handle
+from bot.providers.errors import Busy, NotFound, OutcomeUnknown, Refused, Unreachable
 from storage import reconcile, reports
 from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
@@ -22,7 +17,7 @@ from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
 
 
 async def test_a_lost_answer_is_found_and_never_sent_again(workshop: Workshop) -> None:
-    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    workshop.provider.enqueue("submit", OutcomeUnknown())
     workshop.provider.enqueue("find", None, "found")
     workshop.provider.enqueue("find", "found")
     job_id = await workshop.imagine()
@@ -32,7 +27,7 @@ async def test_a_lost_answer_is_found_and_never_sent_again(workshop: Workshop) -
 
 
 async def test_a_lost_submit_is_looked_for_twice_over_a_minute_before_it_is_sent_again(workshop: Workshop) -> None:
-    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    workshop.provider.enqueue("submit", OutcomeUnknown())
     job_id = await workshop.imagine()
     began = workshop.clock.now()
     await workshop.finish()
@@ -45,8 +40,8 @@ async def test_a_lost_submit_is_looked_for_twice_over_a_minute_before_it_is_sent
 
 
 async def test_a_look_that_proves_nothing_is_made_again(workshop: Workshop) -> None:
-    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
-    workshop.provider.enqueue("find", None, *(Unreachable("Odd.") for _ in range(20)), None, Unreachable("Odd."))
+    workshop.provider.enqueue("submit", OutcomeUnknown())
+    workshop.provider.enqueue("find", None, *(Unreachable() for _ in range(20)), None, Unreachable())
     job_id = await workshop.imagine()
     workshop.provider.enqueue("find", "found")
     await workshop.finish()
@@ -55,8 +50,8 @@ async def test_a_look_that_proves_nothing_is_made_again(workshop: Workshop) -> N
 
 
 async def test_what_is_neither_found_nor_surely_absent_is_unknown_and_not_sent_again(workshop: Workshop) -> None:
-    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
-    workshop.provider.enqueue("find", None, *(Unreachable("Odd.") for _ in range(1000)))
+    workshop.provider.enqueue("submit", OutcomeUnknown())
+    workshop.provider.enqueue("find", None, *(Unreachable() for _ in range(1000)))
     began = workshop.clock.now()
     job_id = await workshop.imagine()
     await workshop.finish()
@@ -78,7 +73,7 @@ async def listed_as_unknown(workshop: Workshop) -> list[int]:
 
 
 async def test_a_submit_whose_answer_is_always_lost_is_sent_twice_and_then_unknown(workshop: Workshop) -> None:
-    workshop.provider.enqueue("submit", *(OutcomeUnknown("No answer.") for _ in range(20)))
+    workshop.provider.enqueue("submit", *(OutcomeUnknown() for _ in range(20)))
     job_id = await workshop.imagine()
     await workshop.finish()
     assert workshop.provider.calls("submit") == 2
@@ -89,25 +84,25 @@ async def test_a_submit_whose_answer_is_always_lost_is_sent_twice_and_then_unkno
 @pytest.mark.parametrize(
     "answers",
     [
-        [Refused("No.")],
-        [*(NotFound("Gone.") for _ in range(20))],
-        [*(Unreachable("Refused.") for _ in range(200))],
-        [*(Busy("Later.", retry_after=600.0) for _ in range(20))],
+        [Refused(said="No.")],
+        [*(NotFound() for _ in range(20))],
+        [*(Unreachable() for _ in range(200))],
+        [*(Busy(retry_after=600.0) for _ in range(20))],
     ],
     ids=["refused", "not found", "away", "busy"],
 )
 async def test_what_was_sent_once_never_ends_as_not_sent(workshop: Workshop, answers: list[Exception]) -> None:
-    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."), *answers)
+    workshop.provider.enqueue("submit", OutcomeUnknown(), *answers)
     job_id = await workshop.imagine()
     await workshop.finish()
     submission = await workshop.submission(job_id)
     assert submission.status is SubmissionStatus.UNKNOWN
-    assert submission.error != QUEUED_TOO_LONG
+    assert submission.problems != as_stored(QUEUED_TOO_LONG())
     assert await listed_as_unknown(workshop) == [job_id]
 
 
 async def test_what_was_sent_once_is_not_cancelled_as_unsent(workshop: Workshop) -> None:
-    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."), Busy("Later.", retry_after=600.0))
+    workshop.provider.enqueue("submit", OutcomeUnknown(), Busy(retry_after=600.0))
     job_id = await workshop.imagine()
     await workshop.start()
     while workshop.provider.calls("submit") < 2 or (await workshop.submission(job_id)).status.value != "queued":
@@ -122,10 +117,10 @@ async def test_what_was_sent_once_is_not_cancelled_as_unsent(workshop: Workshop)
 
 
 @pytest.mark.parametrize(
-    "refused", [[], [Refused("The key is wrong.", operator=True)]], ids=["at once", "after a refused look"]
+    "refused", [[], [Refused(said="The key is wrong.", operator=True)]], ids=["at once", "after a refused look"]
 )
 async def test_what_arrives_before_it_is_sent_again_is_taken(workshop: Workshop, refused: list[Exception]) -> None:
-    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    workshop.provider.enqueue("submit", OutcomeUnknown())
     job_id = await workshop.imagine()
 
     async def find(handle: Handle) -> Handle | None:
@@ -143,7 +138,7 @@ async def test_what_arrives_before_it_is_sent_again_is_taken(workshop: Workshop,
 
 async def test_a_lost_answer_of_an_engine_that_cannot_look_is_unknown_and_free(make_workshop: MakeWorkshop) -> None:
     workshop = await make_workshop(ScriptedProvider(polled=False))
-    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    workshop.provider.enqueue("submit", OutcomeUnknown())
     job_id = await workshop.imagine()
     await workshop.finish()
     assert workshop.provider.calls("submit") == 1

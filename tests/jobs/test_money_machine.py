@@ -34,7 +34,7 @@ from bot.jobs.new_jobs import NewJobs
 from bot.jobs.store import JobStore, KeptImage
 from bot.providers.base import Cost, FetchedImage, Size
 from bot.retention import DAY
-from storage import endings, images, ledger, reconcile, retention, tables
+from storage import images, ledger, reconcile, retention, submissions, tables
 from storage import jobs as rows
 from storage import submissions as submission_rows
 from storage.database import Database
@@ -185,7 +185,7 @@ class MoneyMachine(RuleBasedStateMachine):
     @rule(pick=picks, status=outcomes)
     def fail(self, pick: int, status: SubmissionStatus) -> None:
         if submission := self.pick(pick, *UNFINISHED):
-            assert self.run(self.jobs.ended_free(submission, status, why="a test", told="It failed."))
+            assert self.run(self.jobs.ended_free(submission, status, why="a test", problems=[]))
 
     @rule(pick=picks)
     def crash(self, pick: int) -> None:
@@ -197,7 +197,7 @@ class MoneyMachine(RuleBasedStateMachine):
         """Whoever still believes that an ended submission is unfinished changes nothing."""
         if submission := self.pick(pick, *ENDED):
             believed = replace(submission, status=status)
-            assert not self.run(self.jobs.ended_free(believed, FAILED, why="too late", told="Too late."))
+            assert not self.run(self.jobs.ended_free(believed, FAILED, why="too late", problems=[]))
             assert not self.run(self.done(believed, 9_000, exact=True))
             assert not self.run(self.jobs.postpone(believed, seconds=0, why="too late"))
 
@@ -206,7 +206,7 @@ class MoneyMachine(RuleBasedStateMachine):
         if submission := self.pick(pick, SUBMITTING, RENDERING):
 
             async def both() -> list[bool]:
-                free = self.jobs.ended_free(submission, FAILED, why="a race", told="It failed.")
+                free = self.jobs.ended_free(submission, FAILED, why="a race", problems=[])
                 return list(await asyncio.gather(self.done(submission, 6_000, exact=True), free))
 
             paid, free = self.run(both())
@@ -247,7 +247,7 @@ class MoneyMachine(RuleBasedStateMachine):
         self.open()
         if gone:
             self.jobs.providers = {}
-        on_their_way = self.run(self.jobs.take_up(not_offered="No longer offered.")).on_their_way
+        on_their_way = self.run(self.jobs.take_up(not_offered=[])).on_their_way
         assert not gone or not on_their_way
         self.jobs.providers = {"scripted": self.provider}
 
@@ -257,7 +257,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
         async def reopen() -> None:
             async with self.database.write() as tx:
-                await endings.reopen(tx, ["scripted"], at=self.clock.now(), why="a test")
+                await submissions.reopen(tx, ["scripted"], at=self.clock.now())
 
         self.run(reopen())
 
@@ -275,7 +275,7 @@ class MoneyMachine(RuleBasedStateMachine):
         self.run(self.database.close())
         aside = self.path.with_name("aside.db")
         copy = self.path.with_name("copy.db")
-        self.run(restore.restore(self.path, copy, aside=aside, told="Put back.", at=self.clock.now()))
+        self.run(restore.restore(self.path, copy, aside=aside, problems=[], at=self.clock.now()))
         self.captured = self.then
         self.open()
         assert not [one for one in self.run(self.all_submissions()) if one.status in UNFINISHED]
@@ -343,7 +343,7 @@ class MoneyMachine(RuleBasedStateMachine):
         fetched = FetchedImage("image/png", Size(8, 8), 100)
         image = KeptImage(position=0, file=f"{submission.id}.png", fetched=fetched, seed=1, filtered=False)
         now = self.clock.now()
-        return self.jobs.done(submission, [image], Cost(cost, exact), finished_at=now, note=None)
+        return self.jobs.done(submission, [image], Cost(cost, exact), finished_at=now, problems=None)
 
 
 @pytest.mark.slow

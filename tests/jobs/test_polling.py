@@ -1,162 +1,399 @@
-"""The polling policy: little before anything can be done, often when it most likely is, slowly when it is overdue."""
+"""When a submission is polled, whatever the distribution says; what the answers mean; and how the worker uses both."""
 
 from __future__ import annotations
 
-import math
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from bot.jobs.polling import CHEAP, FEW, MANY, Outlook, expected, price
+from bot.clock import Elapsed
+from bot.jobs.durations import DurationModel
+from bot.jobs.limits import Limits
+from bot.jobs.polling import DOUBTED_FOR, NOT_HEARD, PAUSE, TIMED_OUT, Doubt, PollSchedule, PollStatus
+from bot.jobs.provider_text import TEXTS
+from bot.jobs.rate import Rate
+from bot.providers.base import Handle, ImageRequest, PollResult, Waiting
+from bot.providers.errors import Busy, OutcomeUnknown, Reason, Refused, Unreachable
+from fakes.clock import VirtualClock
+from tests.doubles.clock import SkippingClock
+from tests.doubles.provider import ScriptedProvider, finished
+from tests.jobs.conftest import MakeWorkshop, Workshop
 
-ages = st.floats(0, 3600)
-costs = st.floats(0.0001, 5)
-
-
-@st.composite
-def outlooks(draw: st.DrawFn) -> Outlook:
-    gaps = draw(st.lists(st.floats(0.01, 60), min_size=2, max_size=30))
-    edges = [sum(gaps[: end + 1]) for end in range(len(gaps))]
-    chances = draw(st.lists(st.floats(0, 1), min_size=len(gaps) - 1, max_size=len(gaps) - 1))
-    assume(sum(chances) > 0.01)
-    return Outlook(edges, chances)
-
-
-def even(low: float, high: float) -> Outlook:
-    """A job that takes anything between these times, and once in a thousand times up to a hundred times as long."""
-    return Outlook([low, high, 100 * high], [0.999, 0.001])
+Says = Callable[[float], Waiting | None]
 
 
-def polls(outlook: Outlook, cost: float, until: float) -> list[float]:
-    """When a job is asked for that stays open so long."""
-    found: list[float] = [0.0]
-    while found[-1] < until:
-        found.append(outlook.when(found[-1], cost))
-    return found[1:]
+@dataclass
+class Post:
+    """One submission, sent at second 1000, and when it was asked for."""
+
+    durations: list[float] = field(default_factory=lambda: [8 + 0.25 * (number % 20) for number in range(100)])
+    per_second: float = 10
+    shortest: float = 0.25
+
+    def __post_init__(self) -> None:
+        self.clock = VirtualClock()
+        self.clock.seconds = 1000
+        self.rate = Rate(self.per_second, self.clock)
+        self.model = DurationModel()
+        for seconds in self.durations:
+            self.model.add(seconds)
+        self.ages: list[float] = []
+
+    def schedule(self, *, sent_ago: float = 0, at_once: bool = False) -> PollSchedule:
+        sent = Elapsed(self.clock, before=sent_ago)
+        return PollSchedule(self.model, self.rate, self.clock, sent=sent, shortest=self.shortest, at_once=at_once)
+
+    async def _follow(self, schedule: PollSchedule, until: float, says: Says) -> None:
+        with schedule:
+            while True:
+                await schedule.turn()
+                self.ages.append(round(schedule.age, 3))
+                if schedule.age >= until:
+                    return
+                answer = says(schedule.age)
+                if answer is None:
+                    schedule.failed()
+                else:
+                    schedule.still_waiting(answer)
+
+    async def follow(self, schedule: PollSchedule, *, until: float, says: Says = lambda _: Waiting()) -> list[float]:
+        """The ages at which it is asked for until it is found over; ``says`` answers before, None if it does not."""
+        await self.clock.run(self._follow(schedule, until, says))
+        return self.ages
 
 
-@given(outlooks(), ages, costs)
-def test_a_poll_is_due_when_it_is_worth_its_price_and_not_before(outlook: Outlook, seen: float, cost: float) -> None:
-    due = outlook.when(seen, cost)
-    assert due > seen
-    if outlook.still_open(seen) >= 0.05:
-        assert outlook.worth(seen, due) >= cost * 0.999
-    else:
-        assert due <= seen * 1.125 + 1e-6
-    # To a few thousandths of a second.
-    assert outlook.worth(seen, max(seen, due - 0.006)) <= cost * 1.001
+async def test_it_is_asked_for_when_such_jobs_end_and_seldom_when_it_is_overdue() -> None:
+    post = Post()
+    ages = await post.follow(post.schedule(), until=600)
+    assert ages[0] > 5
+    assert sum(age < 8 for age in ages) <= 2
+    assert 10 < sum(8 <= age < 13.5 for age in ages) < 25
+    assert sum(age > 30 for age in ages) < 45
+    assert all(b - a > 4 for a, b in pairwise(ages) if a > 60)
 
 
-@given(outlooks(), ages, costs, st.floats(1.1, 10))
-def test_a_dearer_poll_is_never_due_earlier(outlook: Outlook, seen: float, cost: float, more: float) -> None:
-    assert outlook.when(seen, cost * more) >= outlook.when(seen, cost)
+QUICK = [2 + 0.05 * (number % 4) for number in range(24)]
 
 
-@given(outlooks(), ages, st.lists(st.floats(0, 100), min_size=2, max_size=5).map(sorted))
-def test_waiting_makes_a_poll_worth_more(outlook: Outlook, seen: float, later: list[float]) -> None:
-    worths = [outlook.worth(seen, seen + each) for each in later]
-    # Sums of what is small beside what is large are not exact.
-    assert all(b >= a - 1e-6 * max(1.0, abs(a)) for a, b in pairwise(worths))
+@pytest.mark.parametrize(
+    "durations",
+    [[], QUICK[:5], QUICK, [8 + 0.25 * (number % 20) for number in range(24)], [20.0 + number for number in range(40)]],
+    ids=["no past", "five quick ones", "quick", "usual", "slow"],
+)
+async def test_one_that_hangs_is_asked_for_ever_more_seldom(durations: list[float]) -> None:
+    post = Post(durations=durations)
+    ages = await post.follow(post.schedule(), until=600)
+    minutes = [sum(60 * minute <= age < 60 * (minute + 1) for age in ages) for minute in range(10)]
+    assert minutes[0] <= 55
+    assert len(ages) <= 90
+    assert all(number <= 10 for number in minutes[2:])
+    assert max(b - a for a, b in pairwise(ages)) < 75, "nor is it forgotten"
 
 
-@given(outlooks(), ages, st.floats(0, 1000), st.floats(0, 10))
-def test_the_providers_word_gives_chances_again(outlook: Outlook, at: float, left: float, trust: float) -> None:
-    told = outlook.told(at, left, trust)
-    opens = [told.still_open(age) for age in range(0, 4000, 50)]
-    assert all(0 <= b <= a <= 1 for a, b in pairwise(opens))
+async def test_after_many_quick_ones_a_slow_one_takes_few_polls() -> None:
+    post = Post(durations=QUICK)
+    assert len(await post.follow(post.schedule(), until=9)) <= 15
 
 
-@given(outlooks(), st.floats(0, 1))
-def test_a_quantile_is_the_age_by_which_that_part_is_over(outlook: Outlook, part: float) -> None:
-    assert 1 - outlook.still_open(outlook.quantile(part)) >= part - 1e-6
+async def test_three_that_hang_leave_the_rate_to_the_others() -> None:
+    post = Post(durations=QUICK)
+    schedules = [post.schedule() for _ in range(3)]
+    await post.clock.run(*(post._follow(schedule, 60, lambda _: Waiting()) for schedule in schedules))
+    assert len(post.ages) < 0.2 * 60 * post.per_second
 
 
-@given(outlooks(), ages, ages)
-def test_an_unseen_end_lies_between_the_two_looks(outlook: Outlook, one: float, other: float) -> None:
-    first, last = sorted((one, other))
-    assert first <= outlook.between(first, last) <= last
+async def test_two_polls_are_never_closer_than_the_provider_allows() -> None:
+    post = Post(durations=[10.0] * 50, shortest=3.0)
+    ages = await post.follow(post.schedule(), until=40)
+    assert all(b - a >= 2.999 for a, b in pairwise(ages))
 
 
-def test_nothing_is_asked_before_any_such_job_was_ever_done() -> None:
-    assert even(8, 13).when(0, 0.001) > 8
+async def test_a_crowd_makes_polls_dear() -> None:
+    alone = await (post := Post()).follow(post.schedule(), until=13)
+    post = Post()
+    post.rate.watched = 100
+    assert len(await post.follow(post.schedule(), until=13)) < 0.7 * len(alone)
 
 
-def test_polls_come_close_together_where_jobs_usually_end_and_spread_out_when_they_are_overdue() -> None:
-    found = polls(even(8, 13), 0.06, 600)
-    usual = [each for each in found if each <= 13]
-    assert 4 <= len(usual) <= 12
-    gaps = [b - a for a, b in pairwise(found) if a > 20]
-    assert len(found) < 100
-    assert min(gaps) > 1
+async def test_all_that_are_watched_are_counted_even_if_one_breaks_off() -> None:
+    post = Post()
+    with post.schedule(), post.schedule():
+        assert post.rate.watched == 2
+    with pytest.raises(KeyError), post.schedule():
+        raise KeyError
+    assert post.rate.watched == 0
 
 
-def test_an_end_that_is_known_is_asked_for_once() -> None:
-    found = polls(even(9.9, 10.1), 0.06, 10.1)
-    assert len(found) <= 3
-    assert found[0] > 9.9
+async def test_one_that_nobody_watched_for_a_while_is_asked_for_at_once() -> None:
+    post = Post()
+    ages = await post.follow(post.schedule(sent_ago=3, at_once=True), until=12)
+    assert ages[0] == 3
+    assert ages[1] > 7
 
 
-def test_the_gap_between_two_humps_is_left_out() -> None:
-    found = polls(Outlook([8, 10, 30, 34, 3000], [0.6, 0.0005, 0.399, 0.0005]), 0.06, 34)
-    assert not [each for each in found if 11 < each < 30]
-    assert [each for each in found if each < 11]
-    assert [each for each in found if each > 30]
+async def test_a_poll_without_an_answer_waits_longer_each_time_and_teaches_nothing() -> None:
+    post = Post()
+    ages = await post.follow(post.schedule(sent_ago=12), until=100, says=lambda _: None)
+    assert [b - a for a, b in pairwise(ages)][:5] == pytest.approx([2, 5, 15, 30, 30], abs=0.2)
 
 
-def test_a_job_that_may_end_at_any_moment_is_asked_for_at_the_best_fixed_interval() -> None:
-    mean = 15.0
-    edges = [each * 0.05 for each in range(4000)]
-    outlook = Outlook(edges, [math.exp(-a / mean) - math.exp(-b / mean) for a, b in pairwise(edges)])
-    cost = 0.5
-    found = polls(outlook, cost, 60)
-    gaps = [b - a for a, b in pairwise(found)]
-    assert max(gaps) - min(gaps) < 0.05
-
-    def total(gap: float) -> float:
-        """Waiting and polls of a job that is asked for at this interval, in the mean."""
-        over = 1 - math.exp(-gap / mean)
-        return (gap + cost) / over
-
-    best = min((each * 0.01 for each in range(50, 1500)), key=total)
-    assert gaps[0] == pytest.approx(best, rel=0.02)
+async def test_a_percentage_counts_the_more_the_nearer_it_is_to_the_end() -> None:
+    post = Post(durations=[40.0 + number % 9 for number in range(100)])
+    early = await post.follow(post.schedule(sent_ago=9), until=40, says=lambda _: Waiting(percent=2))
+    post = Post(durations=[40.0 + number % 9 for number in range(100)])
+    soon = await post.follow(post.schedule(sent_ago=9, at_once=True), until=40, says=lambda _: Waiting(percent=95))
+    assert sum(age < 20 for age in soon) > sum(age < 20 for age in early)
 
 
-def test_the_price_rises_with_the_crowd_between_its_bounds() -> None:
-    prices = [price(20, crowd / 10) for crowd in range(30)]
-    assert prices == sorted(prices)
-    assert price(20, 0) == price(20, FEW) == pytest.approx(20 * CHEAP)
-    assert price(20, MANY) == price(20, 1000) > 3 * price(20, 0)
+@pytest.mark.parametrize("percent", [0, 100, 250])
+async def test_a_percentage_that_says_nothing_changes_nothing(percent: int) -> None:
+    plain = await (post := Post()).follow(post.schedule(), until=13)
+    post = Post()
+    assert await post.follow(post.schedule(), until=13, says=lambda _: Waiting(percent=percent)) == plain
 
 
-def test_who_waits_for_a_minute_minds_a_second_less() -> None:
-    assert price(60, 1) > price(10, 1)
+async def test_how_long_it_took_lies_between_the_last_two_looks() -> None:
+    post = Post()
+    schedule = post.schedule()
+    ages = await post.follow(schedule, until=11)
+    assert schedule.estimated_duration() == pytest.approx((ages[-2] + ages[-1]) / 2, abs=0.01)
+    assert not schedule.never_seen_open
 
 
-def test_what_the_provider_says_counts() -> None:
-    past = even(8, 13)
-    # It says that it takes far longer than such jobs did, and then that it is nearly done.
-    assert past.told(5, 60, 6).usual > 40
-    found = polls(past.told(5, 2, 6), 0.06, 13)
-    assert [each for each in found if 5.5 < each < 8]
-    # At so little trust it changes little.
-    assert past.told(5, 60, 0.01).usual == pytest.approx(past.usual, abs=0.2)
+async def test_one_that_was_never_seen_open_makes_the_next_one_be_looked_at_earlier() -> None:
+    post = Post(durations=[30.0 + number % 7 for number in range(100)])
+    post.rate.watched = 100
+    schedule = post.schedule()
+    (first,) = await post.follow(schedule, until=1)
+    assert schedule.never_seen_open
+    assert 0 < schedule.estimated_duration() <= first
+    for _ in range(4):
+        post.model.add(first, schedule.mark, blind=True)
+    post.ages.clear()
+    assert (await post.follow(post.schedule(), until=60))[0] < first / 2
 
 
-def test_a_word_that_has_come_untrue_is_no_reason_to_ask_for_ever() -> None:
-    found = polls(even(8, 13).told(5, 0, 6), 0.06, 8)
-    assert len(found) < 5
+# --- what the answers mean ------------------------------------------------------------------------------------------
 
 
-def test_the_expected_end_is_the_middle_of_what_is_left() -> None:
-    outlook = even(8, 13)
-    assert expected(0, outlook) == pytest.approx(10.5, abs=0.02)
-    assert expected(10.5, outlook) == pytest.approx(1.25, abs=0.02)
-    assert expected(14, outlook) is None
+@pytest.fixture
+def clock() -> SkippingClock:
+    return SkippingClock()
 
 
-@given(outlooks(), ages)
-def test_nobody_is_told_a_time_that_is_over(outlook: Outlook, age: float) -> None:
-    left = expected(age, outlook)
-    assert left is None or left >= 0
+@pytest.fixture
+def status(clock: SkippingClock) -> PollStatus:
+    return PollStatus(ScriptedProvider(), Rate(10, clock), clock)
+
+
+def test_an_error_changes_nothing_about_the_latest_answer(status: PollStatus) -> None:
+    assert status.waiting(Waiting(percent=40))
+    assert not status.waiting(Waiting(percent=40))
+    status.failed(Unreachable())
+    assert status.said == Waiting(percent=40)
+
+
+@pytest.mark.parametrize(("asked_for", "paused"), [(30.0, 30.0), (None, PAUSE)])
+async def test_a_busy_provider_is_not_polled_for_a_while(
+    status: PollStatus, clock: SkippingClock, asked_for: float | None, paused: float
+) -> None:
+    began = clock.monotonic()
+    status.failed(Busy(retry_after=asked_for))
+    await status._rate.turn(lambda: 1.0)
+    assert paused <= clock.monotonic() - began < paused + 1
+
+
+def test_it_may_be_given_up_while_calls_succeed_or_after_they_failed_for_long(
+    status: PollStatus, clock: SkippingClock
+) -> None:
+    may = [status.may_give_up]
+    status.failed(Unreachable())
+    clock.advance(ScriptedProvider.patience)
+    status.failed(Unreachable(Reason.BROKEN))
+    may.append(status.may_give_up)
+    clock.advance(1)
+    may.append(status.may_give_up)
+    assert may == [True, False, True]
+    assert status.given_up(10) == [NOT_HEARD(minutes=10), TEXTS[Reason.BROKEN](label="Scripted")]
+    status.answered()
+    assert status.given_up(10) == [TIMED_OUT(minutes=10)]
+
+
+def test_a_doubtful_answer_counts_by_time_and_by_looks(clock: SkippingClock) -> None:
+    doubt = Doubt(clock)
+    many = [doubt.seen() for _ in range(100)]
+    clock.advance(DOUBTED_FOR - 1)
+    many.append(doubt.seen())
+    assert not any(many), "a number of looks alone"
+    clock.advance(1)
+    assert doubt.seen()
+    doubt.over()
+    assert not doubt.seen()
+    clock.advance(10 * DOUBTED_FOR)
+    assert not doubt.seen(), "time alone"
+
+
+def test_an_error_in_between_does_not_end_the_doubt(status: PollStatus, clock: SkippingClock) -> None:
+    assert not any(status.doubted() for _ in range(10))
+    assert not status.may_give_up
+    status.failed(Unreachable())
+    clock.advance(DOUBTED_FOR)
+    assert status.doubted()
+
+
+def test_the_operator_is_told_once_of_each_trouble(status: PollStatus) -> None:
+    wrong_key, no_credits = (Refused(each, operator=True) for each in (Reason.WRONG_KEY, Reason.NO_CREDITS))
+    with capture_logs() as lines:
+        for error in (wrong_key, wrong_key, no_credits):
+            status.failed(error)
+        status.answered()
+        status.failed(no_credits)
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == 3 * ["provider.needs_operator"]
+
+
+# --- in the worker ------------------------------------------------------------------------------------------------
+
+
+class TimedProvider(ScriptedProvider):
+    """A provider whose jobs take so many seconds on the workshop's clock; it notes when it was asked for each."""
+
+    shortest_poll = 0.25
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.rate = 10
+        self.asked: list[tuple[int, int]] = []
+        self.sent: dict[object, int] = {}
+        self.workshop: Workshop | None = None
+
+    def now(self) -> int:
+        assert self.workshop is not None
+        return self.workshop.clock.now()
+
+    async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
+        number = handle["number"]
+        assert isinstance(number, int)
+        self.asked.append((number, self.now()))
+        answer = await self._next("poll", handle)
+        assert answer is None
+        began = self.sent.setdefault(number, self.now())
+        return finished() if self.now() - began >= self.seconds * 1000 else Waiting()
+
+
+async def test_after_a_restart_each_is_asked_for_at_once_but_at_the_providers_rate(make_workshop: MakeWorkshop) -> None:
+    provider = TimedProvider(seconds=1000)
+    workshop = await make_workshop(provider, limits=Limits(jobs_per_user=100))
+    provider.workshop = workshop
+    jobs = [await workshop.imagine() for _ in range(12)]
+    await workshop.start()
+    for job_id in jobs:
+        while await workshop.steps(job_id) != ["queued", "submitting", "rendering"]:
+            await asyncio.sleep(0.001)
+    await workshop.worker.stop(0)
+    provider.asked.clear()
+    await workshop.restart()
+    while len(provider.asked) < 12:
+        await asyncio.sleep(0.001)
+    asked = provider.asked[:12]
+    assert {number for number, _ in asked} == set(range(1, 13))
+    # At most two come ahead of their even time.
+    assert all(later - at >= 100 for (_, at), (_, later) in zip(asked, asked[3:], strict=False))
+    # The clock may skip what the database takes on a busy machine.
+    assert asked[-1][1] - asked[0][1] <= 5000
+
+
+async def test_when_it_was_finished_is_judged_by_the_polls(make_workshop: MakeWorkshop) -> None:
+    provider = TimedProvider(seconds=20)
+    workshop = await make_workshop(provider)
+    provider.workshop = workshop
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.sent_at is not None
+    assert submission.finished_at is not None
+    *_, before, last = (at for _, at in provider.asked)
+    assert before <= submission.finished_at <= last
+
+
+async def test_trouble_while_polling_slows_down_and_then_goes_on(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop()
+    workshop.provider.enqueue("poll", Unreachable(), Unreachable(), Busy(retry_after=60))
+    began = workshop.clock.now()
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert len((await workshop.view(job_id)).images) == 1
+    assert workshop.clock.now() - began >= 67_000
+
+
+HOUR = 3600.0
+
+
+def held(workshop: Workshop, above: float) -> asyncio.Event:
+    """What waits for longer than so many seconds waits for the event first: the clock must not skip it too early."""
+    come, real = asyncio.Event(), workshop.clock.sleep
+
+    async def sleep(seconds: float) -> None:
+        if seconds > above:
+            await come.wait()
+        await real(seconds)
+
+    workshop.clock.sleep = sleep  # type: ignore[method-assign]  # the clock of a test
+    return come
+
+
+@pytest.mark.parametrize("call", ["prepare", "submit"])
+async def test_an_hour_that_a_service_asks_for_before_it_takes_more_holds_up_nothing_paid(
+    workshop: Workshop, call: str
+) -> None:
+    rendering, hour = asyncio.Event(), held(workshop, HOUR / 2)
+    workshop.provider.enqueue("poll", rendering, Waiting(), Waiting())
+    paid = await workshop.imagine()
+    await workshop.start()
+    await workshop.provider.called("poll")
+    workshop.provider.enqueue(call, Busy(retry_after=HOUR))
+    began = workshop.clock.monotonic()
+    late = await workshop.imagine()
+    while (await workshop.submission(late)).next_attempt_at is None:
+        await asyncio.sleep(0.001)
+    rendering.set()
+    while paid not in workshop.delivered:
+        await asyncio.sleep(0.001)
+    assert workshop.clock.monotonic() - began < 120
+    hour.set()
+    await workshop.finish()
+    assert workshop.clock.monotonic() - began >= HOUR
+
+
+async def test_an_hour_that_a_poll_is_told_holds_up_polls_for_a_minute_and_no_new_work(workshop: Workshop) -> None:
+    workshop.provider.enqueue("poll", Busy(retry_after=HOUR))
+    minute = held(workshop, 30)
+    began = workshop.clock.monotonic()
+    first = await workshop.imagine()
+    await workshop.start()
+    await workshop.provider.called("poll")
+    second = await workshop.imagine()
+    while workshop.provider.calls("submit") < 2:
+        await asyncio.sleep(0.001)
+    assert workshop.clock.monotonic() - began < 30
+    minute.set()
+    await workshop.finish()
+    assert sorted(workshop.delivered) == [first, second]
+    assert workshop.clock.monotonic() - began < 120
+
+
+async def test_what_is_looked_for_does_not_wait_until_more_may_be_sent(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown())
+    workshop.provider.enqueue("find", None, "found")
+    lost = await workshop.imagine()
+    await workshop.start()
+    await workshop.provider.called("find")
+    workshop.worker._slots["scripted"].rate.pause(HOUR, polls=False)
+    began = workshop.clock.monotonic()
+    while lost not in workshop.delivered:
+        await asyncio.sleep(0.001)
+    assert workshop.clock.monotonic() - began < 120

@@ -14,8 +14,11 @@ from structlog.testing import capture_logs
 
 from bot.domain.options import ImagineOptions
 from bot.domain.requests import encode_request
+from bot.jobs.polling import NOT_HEARD
+from bot.jobs.provider_text import as_stored
 from bot.jobs.service import CANCELLED
-from bot.providers.base import Busy, Unreachable
+from bot.jobs.submission import NOT_OFFERED
+from bot.providers.errors import Busy, Unreachable
 from storage import jobs as rows
 from storage import ledger, reconcile, submissions
 from storage.database import AsyncConnection
@@ -85,7 +88,7 @@ async def test_all_are_taken_up_oldest_first_in_one_transaction(
     await workshop.start()
     assert seen == {"write": 1}, "however many there are"
     oldest_first = [id_ for _, id_ in sorted(zip(ages, ids, strict=True), reverse=True)]
-    (lane,) = workshop.worker._lanes.values()
+    (lane,) = workshop.worker._slots.values()
     assert list(lane.running) == oldest_first
     async with workshop.database.read() as connection:
         marked = await rows.jobs_with_status(connection, (JobStatus.WORKING,))
@@ -103,7 +106,7 @@ async def test_the_queue_is_read_at_once_and_started_oldest_first(
     await workshop.worker._resume()
     await workshop.worker._start_due()
     assert seen == {"write": 1, "read": 1}
-    (lane,) = workshop.worker._lanes.values()
+    (lane,) = workshop.worker._slots.values()
     assert list(lane.running) == ids[::-1][:20]
     assert [submission.id for submission in workshop.worker._queue.waiting] == ids[::-1][20:]
 
@@ -117,7 +120,7 @@ async def test_the_queue_is_not_read_again_for_what_ends(
     seen = counted(workshop)
     await workshop.worker._start_due()
     assert seen["read"] == 1
-    (lane,) = workshop.worker._lanes.values()
+    (lane,) = workshop.worker._slots.values()
     for waiting in (3, 2, 1):
         lane.running.clear()
         await workshop.worker._start_due()
@@ -180,7 +183,7 @@ async def test_what_a_provider_that_is_gone_was_never_sent_ends_free_and_is_told
     await workshop.finish()
     ended = await workshop.submission(waiting)
     assert (ended.status, await workshop.steps(waiting)) == (SubmissionStatus.FAILED, ["queued", "failed"])
-    assert ended.error
+    assert ended.problems == as_stored(NOT_OFFERED())
     assert (await workshop.submission(other)).status is SubmissionStatus.DONE
     assert sorted(workshop.delivered) == [waiting, other]
     assert (await workshop.submission(sent)).status is RENDERING
@@ -325,7 +328,7 @@ async def test_restarts_do_not_add_to_the_sendings(workshop: Workshop) -> None:
 
 
 async def test_a_sending_that_was_refused_before_a_restart_does_not_count(workshop: Workshop) -> None:
-    workshop.provider.enqueue("submit", *(Busy("Later.", retry_after=60) for _ in range(5)))
+    workshop.provider.enqueue("submit", *(Busy(retry_after=60) for _ in range(5)))
     job_id = await workshop.imagine()
     await workshop.start()
     for number in range(1, 6):
@@ -348,7 +351,7 @@ async def test_a_lost_submit_is_looked_for_however_long_ago_it_was_sent(workshop
     await workshop.worker.stop(0)
     workshop.clock.advance(LONG)
     # The network comes up a moment after the bot does.
-    workshop.provider.enqueue("find", Unreachable("No network."), Unreachable("No network."), "found")
+    workshop.provider.enqueue("find", Unreachable(), Unreachable(), "found")
     await workshop.restart()
     await workshop.finish()
     assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
@@ -378,7 +381,7 @@ async def test_what_was_rendered_during_a_long_absence_is_fetched(workshop: Work
     await workshop.provider.called("poll")
     await workshop.worker.stop(0)
     workshop.clock.advance(LONG)
-    workshop.provider.enqueue("poll", Unreachable("No network."), Unreachable("No network."))
+    workshop.provider.enqueue("poll", Unreachable(), Unreachable())
     await workshop.restart()
     await workshop.finish()
     assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
@@ -391,12 +394,12 @@ async def test_a_service_that_stays_away_after_an_absence_is_given_up(workshop: 
     await workshop.provider.called("poll")
     await workshop.worker.stop(0)
     workshop.clock.advance(LONG)
-    workshop.provider.enqueue("poll", *(Unreachable("The line is dead.") for _ in range(1000)))
+    workshop.provider.enqueue("poll", *(Unreachable() for _ in range(1000)))
     began = workshop.clock.now()
     await workshop.restart()
     await workshop.finish()
     submission = await workshop.submission(job_id)
     assert submission.status is SubmissionStatus.UNKNOWN
-    assert "The line is dead." in (submission.error or "")
+    assert [problem["code"] for problem in submission.problems or ()] == [NOT_HEARD.code, "provider.unreachable"]
     assert workshop.clock.now() - began >= 600_000
     assert (await workshop.totals()).in_flight == 0

@@ -5,18 +5,19 @@ from __future__ import annotations
 import pytest
 
 from bot.jobs.image_fetcher import decode_result, encode_result
-from bot.providers.base import Cost, Failed, Finished, GeneratedImage, Gone, OutcomeUnknown, Refused, Size, Unreachable
-from storage import endings, reconcile, reports
+from bot.providers.base import Cost, Failed, Finished, GeneratedImage, Gone, Size
+from bot.providers.errors import OutcomeUnknown, Reason, Refused, Unreachable
+from storage import reconcile, reports
 from storage import submissions as rows
-from storage.endings import Reopened
 from storage.ledger import Scope
 from storage.records import JobStatus, SubmissionStatus
 from storage.reports import By, Waits, report
+from storage.submissions import Reopened
 from tests.doubles.provider import ScriptedProvider, png
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
 
 DONE, UNKNOWN = SubmissionStatus.DONE, SubmissionStatus.UNKNOWN
-ELSEWHERE = Refused("Not from there.", detail="http://cdn.lan:9000", operator=True, setting="IMAGE_HOSTS")
+ELSEWHERE = Refused(said="Not from there.", detail="http://cdn.lan:9000", operator=True, setting="IMAGE_HOSTS")
 STORED = Finished(
     (GeneratedImage(url="http://cdn.lan/1.png", seed=7, filtered=True, size=Size(8, 8), expected_bytes=len(png())),),
     Cost(5000, exact=True),
@@ -40,7 +41,7 @@ async def retry(workshop: Workshop) -> Reopened:
     """The bot is stopped, the operator mends it and has it ask again, and the bot is started."""
     await workshop.worker.stop(0)
     async with workshop.database.write() as tx:
-        reopened = await endings.reopen(tx, ["scripted"], at=workshop.clock.now(), why="a test")
+        reopened = await rows.reopen(tx, ["scripted"], at=workshop.clock.now())
         assert (await reconcile.reconcile(tx)).differences == []
     await workshop.restart()
     await workshop.finish()
@@ -60,8 +61,8 @@ def test_what_is_known_of_a_result_is_stored_and_read() -> None:
     ("errors", "setting", "details"),
     [
         ([ELSEWHERE], "IMAGE_HOSTS", ("http://cdn.lan:9000",)),
-        ([Refused("Too large.", detail="40 MiB", setting="IMAGE_MAX_MIB")], "IMAGE_MAX_MIB", ("40 MiB",)),
-        ([Unreachable("Away.")] * 50, None, ()),
+        ([Refused(said="Too large.", detail="40 MiB", setting="IMAGE_MAX_MIB")], "IMAGE_MAX_MIB", ("40 MiB",)),
+        ([Unreachable()] * 50, None, ()),
     ],
     ids=["host", "size", "away"],
 )
@@ -132,8 +133,8 @@ async def test_what_fails_again_is_unknown_again_and_can_be_asked_for_again(work
 
 
 async def test_a_lost_request_that_is_found_after_all(workshop: Workshop) -> None:
-    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
-    workshop.provider.enqueue("find", *[Unreachable("Away.")] * 200)
+    workshop.provider.enqueue("submit", OutcomeUnknown())
+    workshop.provider.enqueue("find", *[Unreachable()] * 200)
     job_id = await workshop.imagine()
     await workshop.finish()
     assert (await workshop.submission(job_id)).status is UNKNOWN
@@ -148,11 +149,11 @@ async def test_what_cannot_or_must_not_be_asked_for_stays(make_workshop: MakeWor
     deleted = await lost(workshop, ELSEWHERE)
     await workshop.results.delete(ADA, deleted)
     assert (await workshop.submission(deleted)).result is None
-    one.enqueue("poll", Failed("No."))
+    one.enqueue("poll", Failed(Reason.REFUSED, "No."))
     failed = await workshop.imagine(engine="scripted/brush")
     other = workshop.providers["other"]
     assert isinstance(other, ScriptedProvider)
-    other.enqueue("submit", OutcomeUnknown("No answer."))
+    other.enqueue("submit", OutcomeUnknown())
     elsewhere = await workshop.imagine(engine="other/brush")
     await workshop.finish()
     assert await retry(workshop) == Reopened(0, 0, 2)

@@ -13,7 +13,8 @@ import pytest
 
 from bot.errors import STORAGE_FAILS, UserError
 from bot.jobs.image_files import remove_due_files
-from bot.providers.base import FetchedImage, GeneratedImage, Refused
+from bot.providers.base import FetchedImage, GeneratedImage
+from bot.providers.errors import Refused
 from storage import images, reconcile, tables
 from storage import jobs as rows
 from storage.database import AsyncConnection
@@ -126,14 +127,15 @@ async def test_a_refusal_that_cannot_be_written_down_is_told_later(
     workshop = await make_workshop(ScriptedProvider(polled=False))
     ailing = Ailing(workshop, monkeypatch)
     answered = asyncio.Event()
-    workshop.provider.enqueue("submit", answered, Refused("The words were filtered."))
+    workshop.provider.enqueue("submit", answered, Refused(said="The words were filtered."))
     job_id = await workshop.imagine()
     await workshop.start()
     await workshop.provider.called("submit")
     ailing.failing["write"] = 3
     answered.set()
     await workshop.finish()
-    assert "filtered" in ((await workshop.submission(job_id)).error or "")
+    (problem,) = (await workshop.submission(job_id)).problems or [{}]
+    assert problem["values"]["said"] == "The words were filtered."
     assert workshop.provider.calls("submit") == 1
     assert workshop.delivered == [job_id]
 

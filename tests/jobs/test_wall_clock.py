@@ -9,7 +9,8 @@ import pytest
 
 from bot.jobs.circuit_breaker import FAILURES, SHORTEST
 from bot.jobs.view import CONFIRMABLE
-from bot.providers.base import Busy, OutcomeUnknown, Refused, Unreachable, Waiting
+from bot.providers.base import Waiting
+from bot.providers.errors import Busy, OutcomeUnknown, Refused, Unreachable
 from storage import jobs as rows
 from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider, finished
@@ -71,14 +72,14 @@ async def test_a_step_during_the_paid_call_teaches_no_wrong_duration(make_worksh
     assert submission.sent_at is not None
     assert submission.finished_at is not None
     assert 6_900 < submission.finished_at - submission.sent_at < 9_000
-    past = await workshop.jobs.durations.of(workshop.provider.requests[0])
-    assert past._places, "something was learnt"
-    assert all(60 < place < 75 for place in past._places), "7 seconds, in cells of 4 per cent from half a second"
+    model = await workshop.jobs.durations.of(workshop.provider.requests[0])
+    assert model.mark() == (1, 1)
+    assert 5 < model.distribution().usual < 11
 
 
 @EITHER_WAY
 async def test_a_step_while_a_lost_submit_is_looked_for_pays_no_sooner(workshop: Workshop, step: float) -> None:
-    workshop.provider.enqueue("submit", OutcomeUnknown("No answer."))
+    workshop.provider.enqueue("submit", OutcomeUnknown())
     sent: list[float] = []
     real = workshop.provider.submit
 
@@ -97,7 +98,7 @@ async def test_a_step_while_a_lost_submit_is_looked_for_pays_no_sooner(workshop:
 
 @EITHER_WAY
 async def test_what_is_to_be_sent_again_is_sent_when_it_is_due(workshop: Workshop, step: float) -> None:
-    workshop.provider.enqueue("prepare", Busy("Later.", retry_after=30), Unreachable("Away."))
+    workshop.provider.enqueue("prepare", Busy(retry_after=30), Unreachable())
     when(workshop.provider, "prepare", lambda: None)
     job_id = await workshop.imagine()
     began = workshop.clock.monotonic()
@@ -115,7 +116,7 @@ async def test_what_is_to_be_sent_again_is_sent_when_it_is_due(workshop: Worksho
 
 
 async def test_a_clock_that_is_set_ahead_ends_no_wait_in_the_queue(workshop: Workshop) -> None:
-    workshop.provider.enqueue("prepare", *(Unreachable("Away.") for _ in range(3)))
+    workshop.provider.enqueue("prepare", *(Unreachable() for _ in range(3)))
     job_id = await workshop.imagine()
     began = workshop.clock.monotonic()
     await workshop.start()
@@ -126,7 +127,7 @@ async def test_a_clock_that_is_set_ahead_ends_no_wait_in_the_queue(workshop: Wor
 
 
 async def test_a_clock_that_is_set_back_does_not_prolong_the_wait_in_the_queue(workshop: Workshop) -> None:
-    workshop.provider.enqueue("prepare", *(Unreachable("Away.") for _ in range(1000)))
+    workshop.provider.enqueue("prepare", *(Unreachable() for _ in range(1000)))
     job_id = await workshop.imagine()
     began = workshop.clock.monotonic()
     await workshop.start()
@@ -140,7 +141,7 @@ async def test_a_clock_that_is_set_back_does_not_prolong_the_wait_in_the_queue(w
 async def test_an_outage_lasts_as_long_as_it_should(make_workshop: MakeWorkshop, step: float) -> None:
     provider = ScriptedProvider(polled=False)
     workshop = await make_workshop(provider)
-    provider.enqueue("submit", *(Refused("The key is wrong.", operator=True) for _ in range(FAILURES)))
+    provider.enqueue("submit", *(Refused(said="The key is wrong.", operator=True) for _ in range(FAILURES)))
     for number in range(FAILURES):
         await workshop.imagine(BEN if number else ADA)
         await workshop.finish()
@@ -156,13 +157,13 @@ async def test_an_outage_lasts_as_long_as_it_should(make_workshop: MakeWorkshop,
 @EITHER_WAY
 async def test_what_is_expected_of_a_job_does_not_move_with_the_clock(workshop: Workshop, step: float) -> None:
     held = asyncio.Event()
-    workshop.provider.enqueue("poll", Waiting(eta_seconds=50), held)
+    workshop.provider.enqueue("poll", Waiting(), held)
     job_id = await workshop.imagine()
     await workshop.start()
     while workshop.provider.calls("poll") < 2:
         await asyncio.sleep(0.001)
     workshop.clock.set_wall(step)
-    progress, _ = workshop.worker.progress(job_id)
+    progress = (await workshop.service.view(job_id)).progress
     assert progress.expected_at is not None
     assert abs(progress.expected_at - workshop.clock.now()) <= 50_000
     held.set()
@@ -207,7 +208,7 @@ async def test_after_a_restart_a_guess_that_cannot_be_teaches_nothing(workshop: 
     submission = await workshop.submission(job_id)
     assert submission.status is SubmissionStatus.DONE
     assert submission.finished_at is None, "nobody knows"
-    assert (await workshop.jobs.durations.of(workshop.provider.requests[0]))._places == []
+    assert (await workshop.jobs.durations.of(workshop.provider.requests[0])).known == 0
 
 
 @EITHER_WAY
@@ -224,7 +225,7 @@ async def test_after_a_restart_a_lost_submit_is_looked_for_over_real_time(worksh
 
 @EITHER_WAY
 async def test_after_a_restart_what_was_postponed_is_due_soon(workshop: Workshop, step: float) -> None:
-    workshop.provider.enqueue("prepare", Busy("Later.", retry_after=50))
+    workshop.provider.enqueue("prepare", Busy(retry_after=50))
     job_id = await workshop.imagine()
     await workshop.start()
     while (await workshop.submission(job_id)).next_attempt_at is None:
@@ -249,7 +250,7 @@ async def test_after_a_restart_what_waits_in_the_queue_is_tried_before_it_is_giv
 async def test_after_a_restart_it_is_given_up_sooner_but_not_at_once(workshop: Workshop) -> None:
     job_id = await workshop.imagine()
     workshop.clock.advance(DAY)
-    workshop.provider.enqueue("prepare", *(Unreachable("Away.") for _ in range(1000)))
+    workshop.provider.enqueue("prepare", *(Unreachable() for _ in range(1000)))
     began = workshop.clock.monotonic()
     await workshop.restart()
     await workshop.finish()
@@ -276,7 +277,7 @@ async def test_after_a_restart_a_result_that_was_ready_before_is_looked_for(work
 
 
 async def test_a_price_can_be_confirmed_as_long_as_was_said(workshop: Workshop) -> None:
-    from tests.jobs.test_confirmation import CARD, Watched
+    from tests.jobs.test_service import CARD, Watched
 
     watched = Watched(workshop)
     running = asyncio.create_task(watched.service.run(workshop.changed_card))

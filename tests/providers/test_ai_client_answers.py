@@ -7,16 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from bot.providers.ai_client import AiClient
-from bot.providers.base import (
-    Cost,
-    Failed,
-    Finished,
-    Gone,
-    Json,
-    PollResult,
-    Unreachable,
-    Waiting,
-)
+from bot.providers.base import Cost, Failed, Finished, Gone, Json, PollResult, Waiting
+from bot.providers.errors import Reason, Unreachable
 from fakes.services import Fate, Fault, StandIn
 from fakes.services.answer_edits import (
     Change,
@@ -77,14 +69,14 @@ async def test_any_other_error_is_a_failure_to_show(
     stand_in.misbehave(entries(change(value)))
     result = await polled(ai_client)
     assert isinstance(result, Failed)
-    assert told in result.message
+    assert (result.reason, result.said) == (Reason.REFUSED, told)
 
 
 async def test_a_failure_as_the_service_really_reports_it(ai_client: AiClient, stand_in: StandIn) -> None:
     stand_in.services.fate = Fate(error="NSFW content was detected")
     result = await polled(ai_client)
     assert isinstance(result, Failed)
-    assert "NSFW content was detected" in result.message
+    assert (result.reason, result.said) == (Reason.MODERATED, "NSFW content was detected.")
     assert stand_in.charged == 0
 
 
@@ -92,7 +84,7 @@ async def test_the_key_is_not_shown_if_an_error_repeats_it(ai_client: AiClient, 
     stand_in.services.fate = Fate(error=f"your token {SECRET} is odd")
     result = await polled(ai_client)
     assert isinstance(result, Failed)
-    assert SECRET not in result.message
+    assert SECRET not in result.said
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------------

@@ -9,20 +9,8 @@ from typing import Any
 import pytest
 
 from bot.providers.ai_client import AiClient
-from bot.providers.base import (
-    Busy,
-    CancelResult,
-    Finished,
-    Gone,
-    Handle,
-    Json,
-    NotFound,
-    OutcomeUnknown,
-    ProviderError,
-    Refused,
-    Size,
-    Unreachable,
-)
+from bot.providers.base import Finished, Gone, Handle, Json, Size
+from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Refused, Unreachable
 from fakes.services import Fault, StandIn
 from fakes.services.answer_edits import each_object, replaced
 from fakes.services.faults import Body, Half, Hang, Redirect, Reset, Rewrite, Status
@@ -189,7 +177,7 @@ async def test_a_clear_no(
 async def test_the_fields_of_a_422_are_named(ai_client: AiClient) -> None:
     error = await refusal(sent(ai_client, asked(size=Size(512, 512))))
     assert isinstance(error, Refused)
-    assert "resolution" in error.message
+    assert "resolution" in error.said
 
 
 async def test_too_many_requests_say_when_to_come_again(ai_client: AiClient, stand_in: StandIn) -> None:
@@ -258,7 +246,3 @@ async def test_a_handle_of_somebody_elses(ai_client: AiClient, stand_in: StandIn
     for call in (ai_client.poll(handle), ai_client.find(handle), ai_client.submit(handle, asked())):
         assert isinstance(await refusal(call), Refused)
     assert not stand_in.calls
-
-
-async def test_cancelling_is_not_offered(ai_client: AiClient) -> None:
-    assert await ai_client.cancel({"thread": "x"}) is CancelResult.NOT_OFFERED

@@ -7,16 +7,8 @@ from pathlib import Path
 import pytest
 
 from bot.providers.aithriving import Aithriving, basic_price, body_of, nearest_ratio
-from bot.providers.base import (
-    Ability,
-    CancelResult,
-    Cost,
-    Gone,
-    OutcomeUnknown,
-    Quote,
-    Size,
-    WeightedText,
-)
+from bot.providers.base import Ability, Cost, Gone, Quote, Size, WeightedText
+from bot.providers.errors import OutcomeUnknown, Reason
 from fakes.services import Fault, StandIn, image_variants
 from fakes.services.faults import Spoil
 from tests.providers.workbench import (
@@ -127,11 +119,10 @@ async def test_styles_are_configurable() -> None:
     assert provider.engines[0].styles == ("anime", "new-style")
 
 
-async def test_there_is_nothing_to_poll_to_find_or_to_cancel(aithriving: Aithriving, stand_in: StandIn) -> None:
+async def test_there_is_nothing_to_poll_or_to_find(aithriving: Aithriving, stand_in: StandIn) -> None:
     handle = await aithriving.prepare(asked(CORE))
     assert not aithriving.finds_lost_submits
     assert await aithriving.poll(handle) == Gone()
-    assert await aithriving.cancel(handle) is CancelResult.NOT_OFFERED
     assert isinstance(await refusal(aithriving.find(handle)), OutcomeUnknown)
     assert not stand_in.calls
 
@@ -249,14 +240,16 @@ async def test_check_when_nobody_listens(aithriving: Aithriving, stand_in: Stand
         (404, "", None),
         (405, "", None),
         (302, "Location: /en\r\n", None),
-        (301, "Location: https://www.aithriving.com/\r\n", "https://www.aithriving.com"),
-        (301, "Location: http://[\r\n", "AITHRIVING_URL"),
-        (500, "", "fault"),
+        (301, "Location: https://www.aithriving.com/\r\n", Reason.MOVED),
+        (301, "Location: http://[\r\n", Reason.REDIRECTED),
+        (500, "", Reason.BROKEN),
     ],
 )
-async def test_check_of_the_address(status: int, headers: str, told: str | None) -> None:
+async def test_check_of_the_address(status: int, headers: str, told: Reason | None) -> None:
     async with raw_server(saying(f"HTTP/1.1 {status} Said\r\n{headers}Content-Length: 0\r\n\r\n".encode())) as url:
         provider = make_aithriving(url)
-        said = await provider.check()
+        error = await provider.check()
         await provider.close()
-    assert said is None if told is None else told in (said or "")
+    assert (None if error is None else error.reason) is told
+    if error is not None and told is Reason.MOVED:
+        assert error.values == {"address": "https://www.aithriving.com", "setting": "AITHRIVING_URL"}

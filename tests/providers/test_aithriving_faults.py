@@ -10,15 +10,8 @@ from typing import Any
 import pytest
 
 from bot.providers.aithriving import Aithriving
-from bot.providers.base import (
-    Busy,
-    Finished,
-    Json,
-    OutcomeUnknown,
-    ProviderError,
-    Refused,
-    Unreachable,
-)
+from bot.providers.base import Finished, Json
+from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 from fakes.services import Fault, StandIn
 from fakes.services.answer_edits import code_is, refused, replaced, without
 from fakes.services.faults import Body, Endless, Half, Hang, Redirect, Reset, Rewrite, Status
@@ -59,7 +52,7 @@ async def test_code_minus_1_is_a_free_no_whatever_the_status(
     stand_in.misbehave(Fault("aithriving.core", Status(status, {"code": code, "message": "the moon is down"})))
     error = await fails(aithriving)
     assert isinstance(error, Refused)
-    assert "the moon is down." in error.message
+    assert error.said == "the moon is down."
     assert not error.operator
 
 
@@ -100,12 +93,12 @@ async def test_no_credits_no_key_and_filtered_words_as_the_service_tells_them(
     aithriving: Aithriving, stand_in: StandIn
 ) -> None:
     stand_in.renderings.balance = 0
-    assert "credits" in (await fails(aithriving)).message
+    assert (await fails(aithriving)).reason is Reason.NO_CREDITS
     stand_in.renderings.balance = None
     stand_in.services.filtered_words = frozenset({"lighthouse"})
-    assert "moderation" in (await fails(aithriving)).message
+    assert (await fails(aithriving)).reason is Reason.MODERATED
     stand_in.keys = frozenset({"another"})
-    assert "key" in (await fails(aithriving)).message
+    assert (await fails(aithriving)).reason is Reason.WRONG_KEY
     assert stand_in.charged == 0
 
 
@@ -114,7 +107,7 @@ async def test_a_message_of_any_shape(aithriving: Aithriving, stand_in: StandIn,
     stand_in.misbehave(Fault("aithriving.core", Status(200, {"code": -1, "message": message})))
     error = await fails(aithriving)
     assert isinstance(error, Refused)
-    assert error.message.isprintable()
+    assert error.said.isprintable()
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.providers.aithriving import Aithriving
-from bot.providers.aithriving_replies import decode_image
-from bot.providers.base import (
-    GeneratedImage,
-    Json,
-    OutcomeUnknown,
-    Refused,
-)
+from bot.providers.aithriving import Aithriving, decode_image
+from bot.providers.base import GeneratedImage, Json
+from bot.providers.errors import OutcomeUnknown, Refused
 from fakes.services import Fate, Fault, StandIn, image_variants
 from fakes.services.answer_edits import (
     base64_in_lines,

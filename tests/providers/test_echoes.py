@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from bot.providers.ai_client import AiClient
 from bot.providers.aithriving import Aithriving
 from bot.providers.answers import Answer
-from bot.providers.base import Busy, Cause, ProviderError, Refused, WeightedText
+from bot.providers.base import Failed, WeightedText
 from bot.providers.echoes import GAP, LONGEST, OwnWords
-from bot.providers.refusals import Ground, Judge
+from bot.providers.errors import Busy, ProviderError, Reason, Refused
+from bot.providers.refusals import Judge
 from fakes.services import Echo, Fate, Fault, StandIn
 from fakes.services.malformed_answers import HOW
 from tests.providers.workbench import CORE, SECRET, TRICKS, asked, made, polled, refusal, sent
@@ -25,7 +26,7 @@ def request(prompt: str, **changes: Any) -> Any:
 
 
 def about(prompt: str, **changes: Any) -> Judge:
-    return Judge("Painter", SECRET).about(request(prompt, **changes))
+    return Judge(SECRET).about(request(prompt, **changes))
 
 
 def answer(status: int, message: str) -> Answer:
@@ -34,7 +35,7 @@ def answer(status: int, message: str) -> Answer:
 
 
 def concerns_this_one_alone(error: ProviderError) -> bool:
-    return isinstance(error, Refused) and not error.operator and not error.fault and error.cause is Cause.REFUSED
+    return isinstance(error, Refused) and not error.operator and not error.fault and error.reason is Reason.REFUSED
 
 
 # --- by words ---------------------------------------------------------------------------------------------------------
@@ -48,58 +49,58 @@ def test_a_prompt_that_is_repeated_decides_nothing(prompt: str, how: str, says: 
     message = says.format(HOW[how](prompt))
     judge = about(prompt)
     error = judge.by_words(message) if status == 200 else judge.by_status(answer(status, message), paid=True)
-    assert concerns_this_one_alone(error), error.message
+    assert concerns_this_one_alone(error), error.said
 
 
 @pytest.mark.parametrize("field", ["negative", "style"])
 def test_so_does_whatever_else_was_written(field: str) -> None:
     judge = about("a fox", **{field: "too many requests"})
-    assert judge.ground("Not accepted: too many requests") is Ground.OTHER
+    assert judge.reason_in("Not accepted: too many requests") is Reason.REFUSED
 
 
 def test_prompts_of_several_parts_are_repeated_as_one() -> None:
     parts = (WeightedText("a wall that says too many"), WeightedText("requests"))
-    judge = Judge("Painter", SECRET).about(asked(CORE, prompts=parts))
-    assert judge.ground("Cannot draw: a wall that says too many, requests") is Ground.OTHER
-    assert judge.ground("Cannot draw: Too many, requests") is Ground.OTHER
+    judge = Judge(SECRET).about(asked(CORE, prompts=parts))
+    assert judge.reason_in("Cannot draw: a wall that says too many, requests") is Reason.REFUSED
+    assert judge.reason_in("Cannot draw: Too many, requests") is Reason.REFUSED
 
 
 @pytest.mark.parametrize(
-    ("prompt", "message", "ground"),
+    ("prompt", "message", "reason"),
     [
-        ("many birds over a key", "Too many requests.", Ground.RATE),
-        ("a slow river", "Rate limit exceeded, slow down", Ground.RATE),
-        ("too many requests", "Insufficient credits.", Ground.CREDITS),
-        ("the key to a garden", "Invalid API key.", Ground.KEY),
-        ("a safe", "“a safe” was flagged by our moderation", Ground.MODERATION),
-        ("too many requests", "Prompt “too many requests”: Invalid API key.", Ground.KEY),
+        ("many birds over a key", "Too many requests.", Reason.BUSY),
+        ("a slow river", "Rate limit exceeded, slow down", Reason.BUSY),
+        ("too many requests", "Insufficient credits.", Reason.NO_CREDITS),
+        ("the key to a garden", "Invalid API key.", Reason.WRONG_KEY),
+        ("a safe", "“a safe” was flagged by our moderation", Reason.MODERATED),
+        ("too many requests", "Prompt “too many requests”: Invalid API key.", Reason.WRONG_KEY),
     ],
 )
-def test_what_the_service_says_itself_still_counts(prompt: str, message: str, ground: Ground) -> None:
-    assert about(prompt).ground(message) is ground
+def test_what_the_service_says_itself_still_counts(prompt: str, message: str, reason: Reason) -> None:
+    assert about(prompt).reason_in(message) is reason
 
 
 @pytest.mark.parametrize("prompt", ["too many requests", "a fox"])
 def test_the_status_goes_before_the_words(prompt: str) -> None:
     judge = about(prompt)
     assert isinstance(judge.by_status(answer(429, f"No more of {prompt}"), paid=True), Busy)
-    assert judge.by_status(answer(402, prompt), paid=True).cause is Cause.CREDITS
-    assert judge.by_status(answer(401, prompt), paid=True).cause is Cause.KEY
+    assert judge.by_status(answer(402, prompt), paid=True).reason is Reason.NO_CREDITS
+    assert judge.by_status(answer(401, prompt), paid=True).reason is Reason.WRONG_KEY
     for status in (400, 409, 413, 422):
         for words in ("Too many requests", "Server error", "Slow down"):
-            assert concerns_this_one_alone(Judge("Painter", SECRET).by_status(answer(status, words), paid=True))
+            assert concerns_this_one_alone(Judge(SECRET).by_status(answer(status, words), paid=True))
 
 
 @pytest.mark.parametrize("words", ["Invalid API key", "Insufficient credits"])
 def test_words_about_a_field_are_not_about_the_account(words: str) -> None:
-    assert concerns_this_one_alone(Judge("Painter", SECRET).by_status(answer(422, words), paid=True))
+    assert concerns_this_one_alone(Judge(SECRET).by_status(answer(422, words), paid=True))
 
 
 def test_a_403_with_a_reason_of_its_own_is_not_about_the_key() -> None:
-    judge = Judge("Painter", SECRET)
+    judge = Judge(SECRET)
     assert concerns_this_one_alone(judge.by_status(answer(403, "This prompt cannot be drawn"), paid=True))
     for bare in ("", "Forbidden", "Access denied.", "This action is unauthorized."):
-        assert judge.by_status(answer(403, bare), paid=True).cause is Cause.KEY
+        assert judge.by_status(answer(403, bare), paid=True).reason is Reason.WRONG_KEY
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------------
@@ -151,7 +152,7 @@ async def test_ai_thriving_s_refusal(aithriving: Aithriving, stand_in: StandIn, 
     assert isinstance(error, Refused)
     assert not error.operator
     assert error.fault is (code == 500)
-    assert prompt not in error.message
+    assert prompt not in error.said
 
 
 @pytest.mark.parametrize("prompt", TRICKS.values(), ids=TRICKS)
@@ -160,7 +161,7 @@ async def test_ai_client_s_refusal(ai_client: AiClient, stand_in: StandIn, promp
     stand_in.misbehave(Fault("ai-client.entry", Echo(code)))
     error = await refusal(sent(ai_client, asked(prompts=(WeightedText(prompt),))))
     assert concerns_this_one_alone(error)
-    assert prompt not in error.message
+    assert prompt not in error.said
 
 
 @pytest.mark.parametrize("prompt", TRICKS.values(), ids=TRICKS)
@@ -169,7 +170,7 @@ async def test_ai_client_s_polls(ai_client: AiClient, stand_in: StandIn, prompt:
     stand_in.misbehave(Fault("ai-client.entry", Fate(error="Cannot draw “{prompt}”.")))
     handle = await sent(ai_client, wanted)
     told = await ai_client.poll(handle, wanted)
-    assert getattr(told, "message", None) == f"ai-client refused this: Cannot draw “{GAP}”."
+    assert told == Failed(Reason.REFUSED, f"Cannot draw “{GAP}”.")
     stand_in.misbehave(Fault("ai-client.entries", Echo(400)))
     assert concerns_this_one_alone(await refusal(ai_client.poll(handle, wanted)))
 
@@ -177,5 +178,5 @@ async def test_ai_client_s_polls(ai_client: AiClient, stand_in: StandIn, prompt:
 async def test_an_error_s_text_has_nothing_that_the_service_said(ai_client: AiClient, stand_in: StandIn) -> None:
     stand_in.misbehave(Fault("ai-client.entry", Echo(422, "MOON {prompt}")))
     error = await refusal(polled(ai_client))
-    assert "MOON" in error.message
-    assert "MOON" not in f"{error} {error!r} {error.detail} {error.cause}"
+    assert "MOON" in error.said
+    assert "MOON" not in f"{error} {error!r} {error.detail} {error.reason}"

@@ -14,7 +14,8 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import ResolveResult
 
-from bot.providers.base import Cause, NotFound, ProviderError, Refused, Size, Unreachable
+from bot.providers.base import Size
+from bot.providers.errors import NotFound, ProviderError, Reason, Refused, Unreachable
 from bot.providers.fetching import ATTEMPTS, Downloads, keep
 from bot.providers.http import Service
 from fakes.services import Picture, flat, image_variants
@@ -303,9 +304,9 @@ async def test_a_host_with_a_port_has_to_be_named_with_it(store: Store, tmp_path
     else:
         error = await failing(downloads, f"{store.url}/x.png", tmp_path / "x")
         assert isinstance(error, Refused)
-        assert (error.operator, error.cause) == (True, Cause.ADDRESS)
+        assert (error.operator, error.reason) == (True, Reason.IMAGE_HOST_NOT_ALLOWED)
         assert error.detail == f"{store.url}: IMAGE_HOSTS does not name {netloc}"
-        assert host not in error.message
+        assert host not in str(error.values)
     await service.close()
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from bot.providers.base import OutcomeUnknown, ProviderError, Unreachable
+from bot.providers.errors import OutcomeUnknown, ProviderError, Unreachable
 from bot.providers.http import Service
 from fakes.services import Fault, StandIn
 from fakes.services.faults import Body, Endless, Half, Hang, Redirect, Reset, Status

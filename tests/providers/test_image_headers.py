@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bot.providers.base import Size
-from bot.providers.image_headers import APage, CutShort, NotAPicture, decoded_bytes, inspect
+from bot.providers.errors import Reason
+from bot.providers.image_headers import NotAnImage, decoded_bytes, inspect
 from fakes.services import image_variants
 
 KINDS: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -43,6 +44,13 @@ def drawn(kind: str, size: tuple[int, int] = (96, 64)) -> bytes:
 FILES = {kind: drawn(kind) for kind in KINDS}
 
 
+def refusal(data: bytes) -> Reason:
+    """Why these bytes are no image for us."""
+    with pytest.raises(NotAnImage) as caught:
+        inspect(data)
+    return caught.value.reason
+
+
 def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -59,14 +67,13 @@ def test_type_size_and_length(kind: str, size: tuple[int, int]) -> None:
 def test_a_file_that_ends_too_early_is_told_from_a_whole_one(kind: str) -> None:
     data = FILES[kind]
     for length in [*range(1, 200), *range(200, len(data) - 40, 97), *range(len(data) - 40, len(data) - 1)]:
-        with pytest.raises(NotAPicture):
+        with pytest.raises(NotAnImage):
             inspect(data[:length])
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp-lossy"])
 def test_half_an_image_may_be_whole_the_next_time(kind: str) -> None:
-    with pytest.raises(CutShort):
-        inspect(image_variants.truncated(FILES[kind]))
+    assert refusal(image_variants.truncated(FILES[kind])) is Reason.IMAGE_CUT_SHORT
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp-lossy"])
@@ -79,7 +86,7 @@ def test_damage_is_an_error_of_ours_or_harmless(kind: str, at: int, damage: byte
     data = FILES[kind]
     try:
         inspect(data[:at] + damage + data[at + len(damage) :])
-    except NotAPicture:
+    except NotAnImage:
         return
 
 
@@ -87,7 +94,7 @@ def test_damage_is_an_error_of_ours_or_harmless(kind: str, at: int, damage: byte
 def test_any_bytes_are_an_error_of_ours_or_an_image(head: bytes, rest: bytes) -> None:
     try:
         inspect(head + rest)
-    except NotAPicture:
+    except NotAnImage:
         return
 
 
@@ -105,9 +112,7 @@ def test_any_bytes_are_an_error_of_ours_or_an_image(head: bytes, rest: bytes) ->
     ids=["svg", "bare svg", "svg with a mark", "gif", "bmp", "noise", "program"],
 )
 def test_what_is_no_picture_for_us(data: bytes) -> None:
-    with pytest.raises(NotAPicture) as caught:
-        inspect(data)
-    assert not isinstance(caught.value, CutShort | APage)
+    assert refusal(data) in {Reason.IMAGE_IS_SVG, Reason.IMAGE_OF_OTHER_TYPE}
 
 
 @pytest.mark.parametrize(
@@ -116,13 +121,11 @@ def test_what_is_no_picture_for_us(data: bytes) -> None:
     ids=range(6),
 )
 def test_a_page_of_text(data: bytes) -> None:
-    with pytest.raises(APage):
-        inspect(data)
+    assert refusal(data) is Reason.IMAGE_IS_PAGE
 
 
 def test_nothing_at_all() -> None:
-    with pytest.raises(CutShort):
-        inspect(b"")
+    assert refusal(b"") is Reason.IMAGE_CUT_SHORT
 
 
 @pytest.mark.parametrize(
@@ -131,13 +134,12 @@ def test_nothing_at_all() -> None:
 def test_absurd_sizes(size: tuple[int, int]) -> None:
     header = struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)
     data = FILES["png"][:8] + chunk(b"IHDR", header) + chunk(b"IDAT", b"x") + chunk(b"IEND", b"")
-    with pytest.raises(NotAPicture):
+    with pytest.raises(NotAnImage):
         inspect(data)
 
 
 def test_the_bomb() -> None:
-    with pytest.raises(NotAPicture, match="60000"):
-        inspect(image_variants.bomb(b""))
+    assert refusal(image_variants.bomb(b"")) is Reason.IMAGE_TOO_MANY_PIXELS
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_the_bomb() -> None:
     ids=["no header", "no picture"],
 )
 def test_a_png_that_lacks_a_part(rest: bytes) -> None:
-    with pytest.raises(NotAPicture):
+    with pytest.raises(NotAnImage):
         inspect(b"\x89PNG\r\n\x1a\n" + rest)
 
 
@@ -165,7 +167,7 @@ def test_a_png_that_lacks_a_part(rest: bytes) -> None:
     ids=["png", "jpeg", "jpeg filling"],
 )
 def test_a_file_of_endless_parts_is_given_up(data: bytes) -> None:
-    with pytest.raises(NotAPicture):
+    with pytest.raises(NotAnImage):
         inspect(data)
 
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.providers.answers import Answer
-from bot.providers.base import Busy, NotFound, OutcomeUnknown, ProviderError, Refused, Unreachable
-from bot.providers.refusals import Ground, Judge, ground
+from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
+from bot.providers.refusals import Judge, reason_in
 
 SECRET = "sk-5ecret"
-JUDGE = Judge("Painter", SECRET)
+JUDGE = Judge(SECRET)
 
 
 def answer(status: int, body: object = None, **headers: str) -> Answer:
@@ -26,39 +26,39 @@ def answer(status: int, body: object = None, **headers: str) -> Answer:
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ("Insufficient credits.", Ground.CREDITS),
-        ("You do not have enough credits.", Ground.CREDITS),
-        ("Your account balance is 0", Ground.CREDITS),
-        ("Payment required", Ground.CREDITS),
-        ("quota exceeded", Ground.CREDITS),
-        ("The prompt was flagged by our content moderation system.", Ground.MODERATION),
-        ("NSFW content detected", Ground.MODERATION),
-        ("Your request was rejected by the safety system", Ground.MODERATION),
-        ("violates our content policy", Ground.MODERATION),
-        ("Invalid API key.", Ground.KEY),
-        ("invalid token", Ground.KEY),
-        ("Your token has expired, the token is invalid", Ground.KEY),
-        ("Unauthenticated.", Ground.KEY),
-        ("This action is unauthorized.", Ground.KEY),
-        ("Authentication failed", Ground.KEY),
-        ("Too many requests.", Ground.RATE),
-        ("Too Many Attempts.", Ground.RATE),
-        ("Rate limit exceeded", Ground.RATE),
-        ("rate-limited, slow down", Ground.RATE),
-        ("Authentication: too many requests", Ground.RATE),
+        ("Insufficient credits.", Reason.NO_CREDITS),
+        ("You do not have enough credits.", Reason.NO_CREDITS),
+        ("Your account balance is 0", Reason.NO_CREDITS),
+        ("Payment required", Reason.NO_CREDITS),
+        ("quota exceeded", Reason.NO_CREDITS),
+        ("The prompt was flagged by our content moderation system.", Reason.MODERATED),
+        ("NSFW content detected", Reason.MODERATED),
+        ("Your request was rejected by the safety system", Reason.MODERATED),
+        ("violates our content policy", Reason.MODERATED),
+        ("Invalid API key.", Reason.WRONG_KEY),
+        ("invalid token", Reason.WRONG_KEY),
+        ("Your token has expired, the token is invalid", Reason.WRONG_KEY),
+        ("Unauthenticated.", Reason.WRONG_KEY),
+        ("This action is unauthorized.", Reason.WRONG_KEY),
+        ("Authentication failed", Reason.WRONG_KEY),
+        ("Too many requests.", Reason.BUSY),
+        ("Too Many Attempts.", Reason.BUSY),
+        ("Rate limit exceeded", Reason.BUSY),
+        ("rate-limited, slow down", Reason.BUSY),
+        ("Authentication: too many requests", Reason.BUSY),
         # words that hold others
-        ("Failed to generate the image", Ground.OTHER),
-        ("moderately long prompts only", Ground.OTHER),
-        ("The prompt has too many tokens", Ground.OTHER),
-        ("width must be between 320 and 1536 and divisible by 64.", Ground.OTHER),
-        ("The accreditation is wrong", Ground.OTHER),
-        ("an unbalanced bracket", Ground.OTHER),
-        ("The monkey is missing", Ground.OTHER),
-        ("", Ground.OTHER),
+        ("Failed to generate the image", Reason.REFUSED),
+        ("moderately long prompts only", Reason.REFUSED),
+        ("The prompt has too many tokens", Reason.REFUSED),
+        ("width must be between 320 and 1536 and divisible by 64.", Reason.REFUSED),
+        ("The accreditation is wrong", Reason.REFUSED),
+        ("an unbalanced bracket", Reason.REFUSED),
+        ("The monkey is missing", Reason.REFUSED),
+        ("", Reason.REFUSED),
     ],
 )
-def test_words_are_sorted(text: str, kind: Ground) -> None:
-    assert ground(text) is kind
+def test_words_are_sorted(text: str, kind: Reason) -> None:
+    assert reason_in(text) is kind
 
 
 @pytest.mark.parametrize(
@@ -79,16 +79,19 @@ def test_words_decide(text: str, kind: type[ProviderError], operator: bool | Non
 
 
 def test_unknown_words_are_shown_as_they_are() -> None:
-    assert "the moon is down." in JUDGE.by_words("the moon is down").message
+    error = JUDGE.by_words("the moon is down")
+    assert (error.reason, error.said) == (Reason.REFUSED, "the moon is down.")
 
 
 def test_words_of_moderation_are_shown_too() -> None:
-    assert "Flagged: nsfw." in JUDGE.by_words("Flagged: nsfw.").message
+    error = JUDGE.by_words("Flagged: nsfw.")
+    assert (error.reason, error.said) == (Reason.MODERATED, "Flagged: nsfw.")
 
 
 @pytest.mark.parametrize("text", ["", "   ", "<br>"])
-def test_a_refusal_without_words_is_a_sentence_all_the_same(text: str) -> None:
-    assert JUDGE.by_words(text).message.endswith("no reason.")
+def test_a_refusal_without_words_says_nothing(text: str) -> None:
+    error = JUDGE.by_words(text)
+    assert (error.reason, error.said) == (Reason.REFUSED, "")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +179,7 @@ def test_a_paid_503_is_never_taken_for_a_no() -> None:
 
 def test_field_errors_are_shown() -> None:
     body = {"message": "Invalid.", "errors": {"resolution": ["The resolution is wrong."], "steps": ["Too many."]}}
-    assert "The resolution is wrong. Too many." in JUDGE.by_status(answer(422, body), paid=True).message
+    assert JUDGE.by_status(answer(422, body), paid=True).said == "The resolution is wrong. Too many."
 
 
 @given(
@@ -188,12 +191,12 @@ def test_field_errors_are_shown() -> None:
 @pytest.mark.slow
 def test_no_error_holds_the_key(status: int, words: str, paid: bool, key: str) -> None:
     error = JUDGE.by_status(answer(status, {key: f"{words} Bearer {SECRET} {words}"}), paid=paid)
-    assert SECRET not in f"{error} {error.detail} {error.message} {error!r}"
-    assert error.message.isprintable()
+    assert SECRET not in f"{error} {error.detail} {error.said} {error!r}"
+    assert error.said.isprintable()
 
 
 def test_the_detail_tells_nothing_of_what_the_answer_says() -> None:
     error = JUDGE.by_status(answer(422, {"message": "the prompt 'a secret garden' is too long"}), paid=True)
-    assert "garden" in error.message
+    assert "garden" in error.said
     assert "garden" not in error.detail
     assert "422" in error.detail

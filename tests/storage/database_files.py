@@ -43,6 +43,7 @@ WORDS = {
     "kind": "grant",
     "file": "1.png",
     "share_state": "posted",
+    "problems": "[]",
     "attempting": "token",
     "delivered_by": "token",
     "delivery_reasons": "[]",

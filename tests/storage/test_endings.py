@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from sqlalchemy import update
 
-from storage import endings, jobs, ledger, submissions, tables
+from storage import jobs, ledger, submissions, tables
 from storage.database import AsyncConnection, Database
 from storage.records import ENDED, ON_THEIR_WAY, UNFINISHED, JobStatus, SubmissionStatus
 from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission
@@ -16,6 +16,8 @@ QUEUED, SUBMITTING, RENDERING = SubmissionStatus.QUEUED, SubmissionStatus.SUBMIT
 DONE, FAILED, UNKNOWN = SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN
 LATER = NOW + 60_000
 _SUBMISSIONS = tables.submissions
+
+TOLD = [{"code": "told", "values": {}}]
 
 
 async def put(
@@ -50,11 +52,11 @@ async def job_status(tx: AsyncConnection, job_id: int) -> JobStatus:
 async def test_everything_unfinished_ends_with_its_event_and_its_hold_back(database: Database) -> None:
     async with database.write() as tx:
         job_id, ids = await put(tx, QUEUED, SUBMITTING, RENDERING, DONE, FAILED)
-        count = await endings.end_free(tx, UNFINISHED, UNKNOWN, at=LATER, why="a fire", told="There was a fire.")
+        count = await submissions.end_free(tx, UNFINISHED, UNKNOWN, at=LATER, why="a fire", problems=TOLD)
         assert count == 3
         assert await statuses(tx, job_id) == [UNKNOWN, UNKNOWN, UNKNOWN, DONE, FAILED]
         ended = (await submissions.submissions_of(tx, job_id))[:3]
-        assert {(one.ended_at, one.error, one.next_attempt_at) for one in ended} == {(LATER, "There was a fire.", None)}
+        assert all((one.ended_at, one.problems, one.next_attempt_at) == (LATER, TOLD, None) for one in ended)
         last = {event.submission_id: event for event in await submissions.events_of(tx, job_id)}
         assert [(last[id_].old_status, last[id_].why, last[id_].at) for id_ in ids[:3]] == [
             (old, "a fire", LATER) for old in (QUEUED, SUBMITTING, RENDERING)
@@ -75,7 +77,7 @@ async def test_everything_unfinished_ends_with_its_event_and_its_hold_back(datab
         job = await jobs.get_job(tx, job_id)
         assert job is not None
         assert (job.status, job.ended_at) == (JobStatus.READY, LATER)
-        assert await endings.end_free(tx, UNFINISHED, UNKNOWN, at=LATER, why="again", told="Again.") == 0
+        assert await submissions.end_free(tx, UNFINISHED, UNKNOWN, at=LATER, why="again", problems=TOLD) == 0
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ async def test_only_what_is_named_ends_and_a_job_goes_on_while_something_of_it_d
 ) -> None:
     async with database.write() as tx:
         found = {name: (await put(tx, QUEUED, RENDERING, provider=name))[0] for name in ("here", "gone")}
-        await endings.end_free(tx, old, FAILED, at=LATER, why="", told="", unless_provider_in=providers)
+        await submissions.end_free(tx, old, FAILED, at=LATER, why="", problems=[], unless_provider_in=providers)
         for name, job_id in found.items():
             assert await statuses(tx, job_id) == expected[name]
             assert await job_status(tx, job_id) is JobStatus.WORKING
@@ -106,16 +108,16 @@ async def test_a_job_that_was_shown_or_deleted_is_not_made_ready(database: Datab
         others = [status for status in JobStatus if status is not JobStatus.WORKING]
         made = [(await put(tx, DONE, job=status))[0] for status in others]
         await put(tx, QUEUED)
-        await endings.end_free(tx, {QUEUED}, FAILED, at=LATER, why="", told="")
+        await submissions.end_free(tx, {QUEUED}, FAILED, at=LATER, why="", problems=[])
         assert [await job_status(tx, job_id) for job_id in made] == others
 
 
 async def test_nothing_else_than_an_end_of_unfinished_ones_is_done(database: Database) -> None:
     async with database.write() as tx:
         with pytest.raises(ValueError, match="not an end"):
-            await endings.end_free(tx, {QUEUED}, RENDERING, at=NOW, why="", told="")
+            await submissions.end_free(tx, {QUEUED}, RENDERING, at=NOW, why="", problems=[])
         with pytest.raises(ValueError, match="not an end"):
-            await endings.end_free(tx, {DONE}, FAILED, at=NOW, why="", told="")
+            await submissions.end_free(tx, {DONE}, FAILED, at=NOW, why="", problems=[])
 
 
 @pytest.mark.parametrize(("sent", "ended"), [(True, [QUEUED, FAILED]), (False, [FAILED, QUEUED]), (None, [FAILED] * 2)])
@@ -124,10 +126,8 @@ async def test_what_was_sent_is_told_from_what_was_not(
 ) -> None:
     async with database.write() as tx:
         job_id, ids = await put(tx, QUEUED, QUEUED)
-        await submissions.move_submission(
-            tx, ids[1], QUEUED, QUEUED, at=NOW, why="", sendings=1, handle={"thread": "x"}
-        )
-        await endings.end_free(tx, {QUEUED}, FAILED, at=LATER, why="", told="", sent=sent, forget_handle=True)
+        await submissions.move_submission(tx, ids[1], QUEUED, QUEUED, at=NOW, sendings=1, handle={"thread": "x"})
+        await submissions.end_free(tx, {QUEUED}, FAILED, at=LATER, why="", problems=[], sent=sent, forget_handle=True)
         assert await statuses(tx, job_id) == ended
         (_, second) = await submissions.submissions_of(tx, job_id)
         assert (second.handle is None) == (ended[1] is FAILED)
@@ -139,7 +139,7 @@ async def test_unknown_ones_with_a_handle_are_taken_up_again(database: Database,
         job_id, ids = await put(tx, UNKNOWN, UNKNOWN, FAILED, DONE, job=status)
         for id_ in (ids[0], ids[2]):
             await tx.execute(update(_SUBMISSIONS).where(_SUBMISSIONS.c.id == id_).values(handle={"thread": "x"}))
-        reopened = await endings.reopen(tx, ["aithriving"], at=LATER, why="mended")
+        reopened = await submissions.reopen(tx, ["aithriving"], at=LATER)
         shown = status in (JobStatus.WORKING, JobStatus.READY, JobStatus.DELIVERED, JobStatus.UNDELIVERED)
         assert reopened == ((1, 1, 1) if shown else (0, 0, 2))
         assert await statuses(tx, job_id) == [RENDERING if shown else UNKNOWN, UNKNOWN, FAILED, DONE]
@@ -148,8 +148,8 @@ async def test_unknown_ones_with_a_handle_are_taken_up_again(database: Database,
         assert (first.reopened_at, first.ended_at is None) == (LATER if shown else None, shown)
         if shown:
             last = [event for event in await submissions.events_of(tx, job_id) if event.submission_id == ids[0]][-1]
-            assert (last.old_status, last.new_status, last.why) == (UNKNOWN, RENDERING, "mended")
-            assert await endings.reopen(tx, [], at=LATER, why="") == (0, 0, 1)
+            assert (last.old_status, last.new_status, last.why) == (UNKNOWN, RENDERING, "reopened")
+            assert await submissions.reopen(tx, [], at=LATER) == (0, 0, 1)
 
 
 async def test_the_jobs_of_what_is_on_its_way_were_taken_up_again(database: Database) -> None:
@@ -157,7 +157,7 @@ async def test_the_jobs_of_what_is_on_its_way_were_taken_up_again(database: Data
         marked = {(await put(tx, QUEUED, SUBMITTING))[0], (await put(tx, DONE, RENDERING))[0]}
         await put(tx, QUEUED)
         await put(tx, DONE, job=JobStatus.READY)
-        assert await endings.mark_resumed(tx, LATER) == 2
+        assert await submissions.mark_resumed(tx, LATER) == 2
         resumed = {job.id: job.resumed_at for job in await jobs.jobs_with_status(tx, list(JobStatus))}
         assert {id_ for id_, at in resumed.items() if at == LATER} == marked
         assert sum(at is None for at in resumed.values()) == 2

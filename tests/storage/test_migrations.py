@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import shutil
 import sqlite3
+import string
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,12 +19,20 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+import bot.operations  # noqa: F401 - its messages are in the catalogue then
 from bot.domain.periods import Period
 from bot.domain.rules import Privacy, Rules
+from bot.jobs.polling import NOT_HEARD
+from bot.jobs.provider_text import SAYING, TEXTS, as_texts
+from bot.jobs.store import CANCELLED
+from bot.jobs.submission import MISSING_IMAGES
+from bot.providers.errors import Reason
+from bot.text import CATALOGUE, VERBATIM, Text
 from storage import threads
 from storage.database import Database, migrate
 from storage.errors import Fault
 from storage.migrations import FOLDER, known_versions
+from storage.records import EventReason
 from storage.sqlite import backups
 from storage.sqlite import connection as sqlite
 from storage.sqlite import upgrade as schema_module
@@ -156,7 +166,10 @@ def test_every_older_version_comes_up_to_date_with_rows_in_every_table(tmp_path:
     assert differences(path) == []
     after = contents(path)
     for table, row in before.items():
-        assert after[table].items() >= {name: row[name] for name in row.keys() & after[table].keys()}.items(), table
+        kept = {name: row[name] for name in row.keys() & after[table].keys()}
+        if table == "events" and old < "0010":
+            kept["why"] = "other"
+        assert after[table].items() >= kept.items(), table
     with editing(path) as connection:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     asyncio.run(read_everything(address(path)))
@@ -261,6 +274,57 @@ def test_the_sendings_are_counted_by_the_events(tmp_path: Path, steps: list[str]
     asyncio.run(migrate(address(path)))
     with editing(path) as connection:
         assert connection.execute("SELECT sendings FROM submissions").fetchall() == [(sendings,)]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "problems"),
+    [
+        (None, None),
+        ("Cancelled.", [CANCELLED()]),
+        (
+            "1 of 3 pictures did not come: AI Thriving sent a PNG that ends too early.",
+            [MISSING_IMAGES(count=1, asked=3), TEXTS[Reason.IMAGE_CUT_SHORT](label="AI Thriving")],
+        ),
+        ("2 of 3 pictures did not come.", [MISSING_IMAGES(count=2, asked=3)]),
+        (
+            "Your pictures are not here after 10 minutes, so we stopped asking for them. Painter could not be reached.",
+            [NOT_HEARD(minutes=10), TEXTS[Reason.UNREACHABLE](label="Painter")],
+        ),
+        (
+            "ai-client refused this: The sky: is down.",
+            [SAYING[Reason.REFUSED](label="ai-client", said="The sky: is down.")],
+        ),
+        ("Something else.", [VERBATIM(words="Something else.")]),
+    ],
+)
+def test_stored_sentences_become_codes_with_values(
+    tmp_path: Path, sentence: str | None, problems: list[Text] | None
+) -> None:
+    path = tmp_path / "easel.db"
+    made_at(path, "0008")
+    fill_every_table(path)
+    with editing(path) as connection:
+        connection.execute("UPDATE submissions SET error = ?", (sentence,))
+        connection.execute("UPDATE events SET why = 'the provider is busy'")
+        connection.execute("UPDATE ledger SET kind = 'release', note = 'rendering for too long'")
+    asyncio.run(migrate(address(path)))
+    after = contents(path)
+    told = after["submissions"]["problems"]
+    assert (None if told is None else list(as_texts(json.loads(told)))) == problems
+    assert (after["events"]["why"], after["ledger"]["note"]) == (EventReason.BUSY, EventReason.TIMED_OUT)
+
+
+def test_every_code_of_a_stored_sentence_is_a_message_that_gets_its_values() -> None:
+    step = importlib.import_module("storage.migrations.versions.0010_codes")
+    assert set(step.WHY.values()) <= set(EventReason)
+    for code, pattern in (
+        *step._CODES,
+        ("submission.not_heard", step._NOT_TOLD),
+        ("submission.missing_images", step._MISSING),
+    ):
+        values = set(pattern.groupindex) | set(step._ALWAYS.get(code, ()))
+        needed = {name for _, name, _, _ in string.Formatter().parse(CATALOGUE[code].english) if name}
+        assert needed <= values, code
 
 
 def test_what_was_deleted_before_loses_its_words(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from storage import endings, images, jobs, ledger, retention, submissions, threads
+from storage import images, jobs, ledger, retention, submissions, threads
 from storage.database import AsyncConnection, Database
 from storage.jobs import JobFilter
 from storage.records import UNFINISHED, JobStatus, SubmissionStatus
@@ -107,10 +107,10 @@ MOVES: dict[str, tuple[Ask, str]] = {
     "erase_tokens": (lambda tx: retention.erase_tokens(tx, 1), "ix_jobs_token_expires_at"),
     "delete_jobs": (lambda tx: retention.delete_jobs(tx, 1, limit=1), "ix_jobs_ended_at (ended_at<?)"),
     "end_free": (
-        lambda tx: endings.end_free(tx, UNFINISHED, SubmissionStatus.UNKNOWN, at=1, why="", told=""),
+        lambda tx: submissions.end_free(tx, UNFINISHED, SubmissionStatus.UNKNOWN, at=1, why="", problems=[]),
         "ix_submissions_status_created_at (status=?)",
     ),
-    "mark_resumed": (lambda tx: endings.mark_resumed(tx, 1), "ix_jobs_status_user_id (status=?)"),
+    "mark_resumed": (lambda tx: submissions.mark_resumed(tx, 1), "ix_jobs_status_user_id (status=?)"),
 }
 # Read in the order of the index, so that LIMIT ends the search: nothing is sorted.
 IN_ORDER = {

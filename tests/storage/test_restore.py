@@ -29,7 +29,7 @@ from tests.storage.test_database import damage
 QUEUED, SUBMITTING, RENDERING = SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING
 DONE, UNKNOWN = SubmissionStatus.DONE, SubmissionStatus.UNKNOWN
 LATER = NOW + 86_400_000
-TOLD = "The records were put back."
+TOLD = [{"code": "told", "values": {}}]
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def copy(tmp_path: Path, path: Path) -> Path:
 
 async def put_back(path: Path, copy: Path) -> Restored:
     aside = path.parent / "backups" / "aside.db"
-    return await restore.restore(path, copy, aside=aside, told=TOLD, at=LATER)
+    return await restore.restore(path, copy, aside=aside, problems=TOLD, at=LATER)
 
 
 async def put(database: Database, job: JobStatus, *statuses: SubmissionStatus) -> int:
@@ -95,10 +95,8 @@ async def test_nothing_in_an_old_copy_is_ever_paid_for_again(database: Database,
     async with again.read() as conn:
         submissions = await submission_rows.submissions_of(conn, working)
         assert [one.status for one in submissions] == [UNKNOWN, UNKNOWN, UNKNOWN, DONE]
-        assert [one.error for one in submissions] == [TOLD, TOLD, TOLD, None]
-        assert [event.why for event in await submission_rows.events_of(conn, working)][-3:] == [
-            "put back from a copy"
-        ] * 3
+        assert [one.problems for one in submissions] == [TOLD, TOLD, TOLD, None]
+        assert [event.why for event in await submission_rows.events_of(conn, working)][-3:] == ["restored"] * 3
         assert await submission_rows.with_status(conn, set(SubmissionStatus) - ENDED) == []
         assert (await ledger.totals(conn)).in_flight == 0
         found = {job.id: job for job in await jobs.jobs_with_status(conn, list(JobStatus))}
@@ -323,14 +321,14 @@ async def test_no_id_is_given_again_by_a_copy_that_never_had_any(
     assert all(later > earlier for earlier, later in zip(before, after, strict=True))
     # The same copy once more: what was given between is not given again either, although it knows nothing of that.
     await asyncio.to_thread(path.unlink)
-    await restore.restore(path, copy, aside=path.parent / "backups" / "again.db", told=TOLD, at=LATER + 86_400_000)
+    await restore.restore(path, copy, aside=path.parent / "backups" / "again.db", problems=TOLD, at=LATER + 86_400_000)
     assert all(later > earlier for earlier, later in zip(after, await next_ids(path), strict=True))
 
 
 async def test_a_clock_that_is_behind_gives_no_id_again_either(path: Path, copy: Path) -> None:
     await backup(path, copy)
     before = await next_ids(path)
-    await restore.restore(path, copy, aside=path.parent / "aside.db", told=TOLD, at=0)
+    await restore.restore(path, copy, aside=path.parent / "aside.db", problems=TOLD, at=0)
     assert all(later > earlier for earlier, later in zip(before, await next_ids(path), strict=True))
 
 

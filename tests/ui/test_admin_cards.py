@@ -11,9 +11,11 @@ from bot.domain.periods import ALL_TIME, Period, Span
 from bot.domain.rules import Rules
 from bot.jobs.circuit_breaker import Outage
 from bot.jobs.limits import CreditLimit, InForce, LimitKind, Limits, LimitUse
+from bot.jobs.provider_text import as_stored
+from bot.providers.errors import Reason
 from bot.servers.reports import CreditsReport, PersonReport, ReportPage, Running, Step, Timeline, UsageReport
 from bot.servers.settings import MemberLimits
-from bot.text import t
+from bot.text import VERBATIM, t
 from bot.ui.cards.buttons import LISTS
 from bot.ui.cards.server import log_card, member_card, quotas_card, rules_card, subject_text
 from bot.ui.cards.usage import (
@@ -100,7 +102,7 @@ def test_a_report_fits_at_its_fullest() -> None:
         assert "@everyone" not in said(report_card(full, NAMES, chart=None)).replace("\\@everyone", "")
     empty = replace(report(By.USER, ()), page=ReportPage(Figures(), (), count=0, number=1))
     assert report_chart(empty, NAMES) is None
-    assert shows(said(report_card(empty, NAMES, chart=None)), NOTHING_MADE)
+    assert shows(said(report_card(empty, NAMES, chart=None)), NOTHING_MADE())
 
 
 def test_somebody_who_left_is_no_mention() -> None:
@@ -122,14 +124,14 @@ def request(number: int, status: SubmissionStatus) -> Request:
         created_at=1,
         sent_at=None,
         updated_at=2,
-        error=NAUGHTY * 20,
+        problems=as_stored(VERBATIM(words=NAUGHTY * 20)),
     )
 
 
 @pytest.mark.usefixtures("any_language")
 def test_what_runs_and_what_failed_fits_at_its_fullest() -> None:
     requests = tuple(request(number, list(SubmissionStatus)[number % 3]) for number in range(500))
-    outages = tuple(Outage("p", NAUGHTY, 60.0, 10**12, 5, NAUGHTY * 9) for _ in range(9))
+    outages = tuple(Outage("p", NAUGHTY, 60.0, 10**12, 5, Reason.BROKEN) for _ in range(9))
     card = running_card(Running(requests, outages, requests[:10], everywhere=True, now=5), NAUGHTY)
     fits(card)
     assert "\n# big" not in said(card)

@@ -15,6 +15,8 @@ from bot.domain.form_data import draft_of
 from bot.domain.money import Price
 from bot.domain.options import OPTIONS, SEED, ImagineOptions
 from bot.jobs.results import JobDetails
+from bot.jobs.store import CANCELLED
+from bot.jobs.submission import MISSING_IMAGES
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import Size, WeightedText
 from bot.text import Text
@@ -31,7 +33,7 @@ from bot.ui.cards.server import value_text
 from bot.ui.cards.wording import units
 from bot.ui.forms import EditForm
 from bot.ui.job_starter import JobStarter
-from storage.records import DeliveryMethod, DeliveryReason, Event, JobStatus, SubmissionStatus
+from storage.records import DeliveryMethod, DeliveryReason, Event, EventReason, JobStatus, SubmissionStatus
 from tests.doubles.cards import check, everything, labels, said
 from tests.doubles.engines import ENGINES
 from tests.doubles.texts import shows
@@ -66,7 +68,7 @@ def many(prompt: str, sentence: str) -> JobView:
             held=5000,
             captured=1234 if status is SubmissionStatus.DONE else None,
             exact=False,
-            error=f"{sentence}{number}",
+            told=f"{sentence}{number}",
             attempts=3,
             next_attempt_at=NOW,
             sent_at=NOW,
@@ -237,7 +239,7 @@ def result_view(**known: Any) -> JobView:
         captured=6000,
         sent_at=NOW,
         finished_at=NOW + 9000,
-        error=known.pop("error", None),
+        told=known.pop("told", None),
     )
     return view(done, of=job(JobStatus.READY, **known))
 
@@ -260,18 +262,18 @@ def test_a_new_seed_is_offered_only_where_one_was_fixed() -> None:
 
 
 def test_what_was_done_to_the_images_is_said() -> None:
-    shown = result_view(images=[image(1), image(2, filtered=True)], error="1 of 3 pictures did not come.")
+    shown = result_view(images=[image(1), image(2, filtered=True)], told=MISSING_IMAGES(count=1, asked=3))
     first, second = shown.images
     spoken = said(result_card(shown, [ShownImage(first, "1.webp", reencoded=True), ShownImage(second, "2.png")]))
-    assert "1 of 3 pictures did not come." in spoken
+    assert shows(spoken, MISSING_IMAGES(count=1, asked=3))
     assert shows(spoken, cards.FILTERED(count=1, numbers=["2"]))
     assert shows(spoken, cards.REENCODED(count=1, numbers=["1"]))
 
 
 def test_a_partly_failed_job_says_what_failed_and_that_it_was_free() -> None:
     done = submission(1, SubmissionStatus.DONE, images=[image(1)], captured=6000)
-    failed = [submission(number, SubmissionStatus.FAILED, error="The words were refused.") for number in (2, 3)]
-    dropped = submission(4, SubmissionStatus.CANCELLED, error="Cancelled.")
+    failed = [submission(number, SubmissionStatus.FAILED, told="The words were refused.") for number in (2, 3)]
+    dropped = submission(4, SubmissionStatus.CANCELLED, told=CANCELLED())
     spoken = said(result_card(view(done, *failed, dropped), []))
     requests = cards.requests_text(4)
     assert shows(spoken, cards.SOME_FAILED(number=2, requests=requests, reason="The words were refused."))
@@ -289,13 +291,13 @@ def test_alt_text_is_the_prompt_of_that_very_image() -> None:
 
 
 def test_a_failure_says_what_happened_and_that_it_was_free_once() -> None:
-    failed = submission(status=SubmissionStatus.FAILED, error="The service is away.")
+    failed = submission(status=SubmissionStatus.FAILED, told="The service is away.")
     assert f"The service is away.\n{cards.NOT_CHARGED}" in said(failure_card(view(failed)))
     assert labels(failure_card(view(failed))) == ["Again", "Edit", "Details", "Delete"]
 
 
 def test_a_cancelled_job_is_not_called_a_failure() -> None:
-    spoken = said(failure_card(view(submission(status=SubmissionStatus.CANCELLED, error="Cancelled."))))
+    spoken = said(failure_card(view(submission(status=SubmissionStatus.CANCELLED, told=CANCELLED()))))
     assert f"**{cards.CANCELLED}**\n{cards.NOT_CHARGED}" in spoken
     assert not shows(spoken, cards.NOT_MADE)
 
@@ -303,9 +305,9 @@ def test_a_cancelled_job_is_not_called_a_failure() -> None:
 def test_details_show_settings_cost_requests_and_steps() -> None:
     shown = result_view(asked=request(seed=7, steps=30), parent_id=11)
     events = [
-        Event(1, 1, None, SubmissionStatus.QUEUED, NOW, "asked for"),
-        Event(2, 1, SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, NOW, "sent to the provider"),
-        Event(3, 1, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING, NOW + 1000, "accepted"),
+        Event(1, 1, None, SubmissionStatus.QUEUED, NOW, EventReason.ASKED),
+        Event(2, 1, SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, NOW, EventReason.SENT),
+        Event(3, 1, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING, NOW + 1000, EventReason.ACCEPTED),
     ]
     card = details_card(
         JobDetails(shown, mine=True, events=events, parent=11, children=(13, 14), hidden=0, kept_until=NOW)

@@ -12,10 +12,10 @@ import pytest
 
 from bot.errors import Undelivered
 from bot.jobs.worker import Worker
-from bot.providers.base import Refused
+from bot.providers.errors import Refused
 from bot.ui.cards.delivery_text import NO_LONGER_STORED, TOO_LARGE_HERE
 from bot.ui.delivery.result import LATE
-from storage import endings
+from storage import submissions
 from storage.records import DeliveryMethod, DeliveryReason, JobStatus
 from tests.doubles.texts import shows
 from tests.ui.conftest import ADA, Post, message, refused, ways, worked
@@ -45,7 +45,7 @@ async def test_a_result_is_shown_once(post: Post) -> None:
 
 
 async def test_a_failure_is_delivered_like_a_result(post: Post) -> None:
-    post.provider.enqueue("submit", Refused("The words were refused."))
+    post.provider.enqueue("submit", Refused(said="The words were refused."))
     job_id = await post.ready()
     await post.delivery.deliver(job_id)
     (sent,) = post.discord.taken
@@ -350,7 +350,7 @@ async def test_an_image_whose_file_is_gone_is_named(post: Post) -> None:
 
 async def shown_as_lost(post: Post, **options: Any) -> int:
     """A job whose picture could not be fetched, as its author was told a while ago; it is asked for again."""
-    post.provider.enqueue("fetch", Refused("Not from there.", setting="IMAGE_HOSTS"))
+    post.provider.enqueue("fetch", Refused(said="Not from there.", setting="IMAGE_HOSTS"))
     job_id = await post.ready(**options)
     await post.delivery.deliver(job_id)
     assert (await post.job(job_id)).status is JobStatus.DELIVERED
@@ -358,7 +358,7 @@ async def shown_as_lost(post: Post, **options: Any) -> int:
     post.clock.advance(86_400)
     await post.worker.stop(0)
     async with post.database.write() as tx:
-        await endings.reopen(tx, ["scripted"], at=post.clock.now(), why="a test")
+        await submissions.reopen(tx, ["scripted"], at=post.clock.now())
     post.worker = Worker(
         jobs=post.jobs,
         files=post.files,
@@ -384,7 +384,7 @@ async def test_where_nothing_new_came_nobody_is_told_twice(
 ) -> None:
     job_id = await shown_as_lost(post, **options)
     before = await post.job(job_id)
-    post.provider.enqueue("fetch", Refused("Not from there.", setting="IMAGE_HOSTS"))
+    post.provider.enqueue("fetch", Refused(said="Not from there.", setting="IMAGE_HOSTS"))
     await worked(post)
     assert ways(post) == expected
     job = await post.job(job_id)

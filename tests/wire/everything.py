@@ -38,7 +38,7 @@ TYPED: dict[str, list[dict[str, Any]]] = {
     "usage jobs": [{}, {"cancel": JOB}],
     "quota set": [{"credits": 5.0}, {"period": "day"}],
     "quota grant": [{"user": None, "credits": 5.0}],
-    "quota clear": [{"for": "everybody"}],
+    "quota clear": [{"for": "server"}],
     "quota show": [{}, {"user": None}],
     "server set": [{"refused_words": "ugly"}, {"channels": "#nowhere"}],
     "server show": [{}],

@@ -11,7 +11,7 @@ import pytest
 
 from bot import config, doctor
 from bot.app import assembled, logged_in
-from bot.providers.base import OutcomeUnknown, Unreachable
+from bot.providers.errors import OutcomeUnknown, Unreachable
 from bot.providers.http import Service
 from bot.unreachable import NO_SUCH_NAME
 from fakes.discord.forwarding import ForwardProxy

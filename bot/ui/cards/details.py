@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from discord import ui
@@ -10,7 +10,7 @@ from discord import ui
 from bot.domain.requests import command_line
 from bot.jobs.results import JobDetails
 from bot.jobs.view import JobView, SubmissionView
-from bot.text import credits_text, lasted, message, t
+from bot.text import Text, credits_text, lasted, message, t
 from bot.ui.cards.buttons import CHILD, PARENT
 from bot.ui.cards.delivery_text import delivery_text
 from bot.ui.cards.job import JOB_STATUS, SUBMISSION_STATUS, cost_text
@@ -18,7 +18,7 @@ from bot.ui.cards.job_text import label, prompt_text, seeds, settings_text
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, Words, facts, heading, quiet, rule, text, within
 from bot.ui.cards.proposal import LAPSED
 from bot.ui.cards.wording import moment, safe, units
-from storage.records import Event, JobStatus, SubmissionStatus
+from storage.records import Event, EventReason, JobStatus, SubmissionStatus
 
 LINE_AT_MOST = 1400
 """The longest command line that is shown."""
@@ -28,7 +28,38 @@ _RENDERING = SubmissionStatus.RENDERING
 # The keys of a provider's handle that name something on its side.
 _IDS = frozenset({"thread", "request"})
 # Reasons that every job has, which only repeat its status.
-_EXPECTED = frozenset({"asked for", "sent to the provider", "accepted", "finished", "cancelled"})
+_EXPECTED = frozenset(
+    {
+        EventReason.ASKED,
+        EventReason.SENT,
+        EventReason.ACCEPTED,
+        EventReason.FINISHED,
+        EventReason.CANCELLED,
+        EventReason.FAILED,
+        EventReason.OTHER,
+    }
+)
+_WHY: Mapping[str, Text] = {
+    EventReason.FOUND: t("the image service has it"),
+    EventReason.BUSY: t("the image service is busy"),
+    EventReason.UNREACHABLE: t("the image service can't be reached"),
+    EventReason.NOT_FOUND: t("the image service doesn't offer this at the moment"),
+    EventReason.NOT_ARRIVED: t("it did not arrive"),
+    EventReason.REFUSED: t("refused by the image service"),
+    EventReason.QUEUED_TOO_LONG: t("waited too long"),
+    EventReason.NOT_SENT_AGAIN: t("sent, and could not be sent again"),
+    EventReason.NO_ANSWER: t("sent, and no answer came"),
+    EventReason.NOT_LOOKED_FOR: t("sent, and could not be looked up"),
+    EventReason.LOST_TWICE: t("sent twice, and not seen at the image service"),
+    EventReason.GONE: t("the image service no longer knows it"),
+    EventReason.TIMED_OUT: t("took too long"),
+    EventReason.NOTHING_MADE: t("charged by the image service, and nothing was made"),
+    EventReason.NO_IMAGES: t("no image could be downloaded"),
+    EventReason.CRASHED: t("an error of ours"),
+    EventReason.PROVIDER_REMOVED: t("the image service is no longer set up"),
+    EventReason.RESTORED: t("restored from a backup"),
+    EventReason.REOPENED: t("reopened by the bot's operator"),
+}
 
 COMMAND = message("details.command", "Command to recreate this")
 COMMAND_TOO_LONG = message(
@@ -46,6 +77,10 @@ HIDDEN = message(
     "Related to {count} job that you cannot see here.",
     "Related to {count} jobs that you cannot see here.",
 )
+WAITED = message("details.waited", "waited {time}")
+ACCEPTED = message("details.accepted", "accepted after {time}")
+MADE = message("details.made", "made in {time}")
+DOWNLOADED = message("details.downloaded", "downloaded in {time}")
 NO_STEPS = message("details.no_steps", "No steps yet")
 
 
@@ -127,13 +162,13 @@ def _stages(submission: SubmissionView, events: Sequence[Event]) -> Iterator[str
         (event.at for event in events if event.submission_id == record.id and event.new_status is _RENDERING), None
     )
     for stage, since, to in (
-        (t("waited"), record.created_at, record.sent_at),
-        (t("accepted after"), record.sent_at, accepted),
-        (t("made in"), accepted or record.sent_at, record.finished_at),
-        (t("downloaded in"), record.finished_at, record.ended_at),
+        (WAITED, record.created_at, record.sent_at),
+        (ACCEPTED, record.sent_at, accepted),
+        (MADE, accepted or record.sent_at, record.finished_at),
+        (DOWNLOADED, record.finished_at, record.ended_at),
     ):
         if since is not None and to is not None:
-            yield f"{stage} {_short(to - since)}"
+            yield str(stage(time=_short(to - since)))
 
 
 def _short(milliseconds: int) -> str:
@@ -168,4 +203,5 @@ def _steps(view: JobView, events: Sequence[Event]) -> list[str]:
 def _step(event: Event) -> str:
     """The new status, with the reason if that says more."""
     status = SUBMISSION_STATUS[event.new_status]
-    return str(status) if event.why in _EXPECTED else f"{status}: {safe(event.why, 120)}"
+    why = None if event.why in _EXPECTED else _WHY.get(event.why)
+    return str(status) if why is None else f"{status}: {why}"

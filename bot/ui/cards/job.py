@@ -350,8 +350,8 @@ def _remarks(view: JobView, shown: Sequence[ShownImage]) -> Iterator[Words]:
     if view.options.engines is None:  # A comparison has a line for each of its requests.
         yield from _not_made(view)
     for each in view.submissions:
-        if each.record.status is SubmissionStatus.DONE and each.record.error:
-            yield safe(each.record.error, SENTENCE_AT_MOST)
+        if each.record.status is SubmissionStatus.DONE and each.problems:
+            yield safe(" ".join(map(str, each.problems)), SENTENCE_AT_MOST)
     numbers = _numbers(view)
     filtered = [numbers[image.id] for image in view.images if image.filtered]
     reencoded = [numbers[each.image.id] for each in shown if each.reencoded]
@@ -385,7 +385,7 @@ def _failures(view: JobView) -> Counter[str]:
 
 
 def _reason(submission: SubmissionView) -> str:
-    return safe(submission.record.error or str(NO_REASON), SENTENCE_AT_MOST)
+    return safe(" ".join(map(str, submission.problems)) or str(NO_REASON), SENTENCE_AT_MOST)
 
 
 # --- comparisons --------------------------------------------------------------------------------------------------
@@ -416,7 +416,7 @@ def ignored_text(view: JobView, engine: Engine) -> Text | None:
 def _compared(submission: SubmissionView) -> Words:
     status = submission.record.status
     if status in _FAILED:
-        return FREE_FAILURE(reason=safe(submission.record.error or str(NO_REASON), 300))
+        return FREE_FAILURE(reason=safe(" ".join(map(str, submission.problems)) or str(NO_REASON), 300))
     if status is not SubmissionStatus.DONE:
         return SUBMISSION_STATUS[status]
     seconds = submission.seconds

@@ -12,7 +12,8 @@ from discord import ui
 from bot.domain.periods import DAY_AND_MONTH, MONTH_AND_YEAR, MONTHS, Period, date_text, moment_of
 from bot.jobs.circuit_breaker import Outage
 from bot.jobs.limits import LimitKind, LimitUse
-from bot.providers.base import Cause
+from bot.jobs.provider_text import as_texts
+from bot.providers.errors import Reason
 from bot.servers.reports import CreditsReport, PersonReport, Running, Step, Timeline, UsageReport
 from bot.text import Message, Text, message, plural, t
 from bot.ui.cards.buttons import BY_CHANNEL, BY_DAY, BY_ENGINE, BY_USER, CANCEL_JOB, REPORT_BACK, REPORT_MORE, turning
@@ -104,16 +105,18 @@ ESTIMATED = message("chart.estimated", "estimated")
 DAILY_LIMIT = message("chart.daily_limit", "daily limit")
 
 TABS = {By.USER: BY_USER, By.ENGINE: BY_ENGINE, By.DAY: BY_DAY, By.CHANNEL: BY_CHANNEL}
-CAUSES: Mapping[str, Message] = {
-    Cause.NO_ANSWER: message("outage.no_answer", "it doesn't answer"),
-    Cause.UNREACHABLE: message("outage.unreachable", "it can't be reached"),
-    Cause.BUSY: message("outage.busy", "it is busy"),
-    Cause.KEY: message("outage.key", "it rejects the bot's key"),
-    Cause.CREDITS: message("outage.credits", "the bot's account is out of credits"),
-    Cause.ADDRESS: message("outage.address", "it isn't at the configured address"),
-    Cause.FAULT: message("outage.fault", "it reports an internal error"),
-    Cause.REFUSED: message("outage.refused", "it refuses requests"),
-    Cause.NOTHING_CAME: message("outage.nothing_came", "it takes requests but returns no images"),
+CAUSES: Mapping[Reason, Message] = {
+    Reason.NO_ANSWER: message("outage.no_answer", "it doesn't answer"),
+    Reason.UNREACHABLE: message("outage.unreachable", "it can't be reached"),
+    Reason.BUSY: message("outage.busy", "it is busy"),
+    Reason.WRONG_KEY: message("outage.key", "it rejects the bot's key"),
+    Reason.NO_CREDITS: message("outage.credits", "the bot's account is out of credits"),
+    Reason.UNREADABLE_ANSWER: message("outage.unreadable_answer", "its answers are unreadable"),
+    Reason.NOT_FOUND: message("outage.not_found", "it isn't at the configured address"),
+    Reason.REDIRECTED: message("outage.redirected", "it redirects to another address"),
+    Reason.BROKEN: message("outage.fault", "it reports an internal error"),
+    Reason.REFUSED: message("outage.refused", "it refuses requests"),
+    Reason.NO_IMAGES: message("outage.nothing_came", "it takes requests but returns no images"),
 }
 _FAILS = message("outage.other", "it fails")
 
@@ -306,7 +309,7 @@ def person_card(report: PersonReport, names: Names) -> Card:
 
 
 def _failure(request: Request) -> str:
-    reason = None if request.private else request.error
+    reason = None if request.private else " ".join(map(str, as_texts(request.problems)))
     why = safe(reason or str(SUBMISSION_STATUS[request.status]), 200)
     return f"{moment(request.updated_at)} · {_job_number(request)} · {safe(request.engine, 80)}: {why}"
 
@@ -393,7 +396,7 @@ def running_card(running: Running, *said: Words) -> Card:
 
 
 def _outage(outage: Outage) -> str:
-    cause, service = CAUSES.get(outage.why, _FAILS), safe(outage.label, 80)
+    cause, service = CAUSES.get(outage.reason, _FAILS), safe(outage.label, 80)
     return str(OUTAGE(service=service, until=moment(outage.until), count=outage.failures, cause=cause))
 
 

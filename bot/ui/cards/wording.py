@@ -73,11 +73,6 @@ def _cut(parts: Iterable[str], limit: int) -> str:
     return "".join(kept).rstrip() + "…" if limit > 0 else ""
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 image``, ``2 images``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def moment(milliseconds: int, style: str = "R") -> str:
     """A timestamp that each reader's client formats; ``R`` is relative and updates itself."""
     return f"<t:{milliseconds // 1000}:{style}>"

@@ -92,7 +92,7 @@ def _settings(request: ImageRequest, image: StoredImage, engine: Engine | None) 
         values["seed"] = str(image.seed)
     values["sampler"] = _SAMPLERS.get(values.get("sampler", ""), values.get("sampler", UNKNOWN))
     values.setdefault("seed", UNKNOWN)
-    # Readers know this line by the sampler, and by at least two of the others: steps, schedule, scale and seed.
+    # Readers recognise this line by the sampler and at least two of steps, schedule, scale and seed.
     scheduled = "steps" in values or "guidance" in values
     for name in _FIRST:
         if name in values:

@@ -10,7 +10,7 @@ from alembic import op
 from storage.tables import Int64, JsonText
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 
 _CODES = {"as people like": "free", "always private": "forced", "never private": "forbidden"}
 _SETTINGS = sa.table("server_settings", sa.column("server_id", Int64), sa.column("settings", JsonText))

@@ -1,24 +1,26 @@
-"""A price that waits: nothing is held, it begins by its author's word alone, and it ends by itself."""
+"""The job service: a proposal waits for its author alone and lapses by itself; long commands go to a thread."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from bot.domain.options import ImagineOptions
+from bot.domain.options import PROMPT_LIMIT, ImagineOptions
 from bot.domain.place import CardAddress
-from bot.errors import UserError
+from bot.errors import Problem, UserError
 from bot.jobs import service as jobs_service
 from bot.jobs.circuit_breaker import FAILURES
 from bot.jobs.image_files import Previews
 from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS, LimitKind, Limits
 from bot.jobs.new_jobs import ENGINE_GONE
-from bot.jobs.service import JobService
+from bot.jobs.service import CHECKED_AT_ONCE, JobService
 from bot.jobs.view import CONFIRMABLE
-from bot.providers.base import Refused
+from bot.providers.errors import Refused
 from bot.retention import Ages, tidy
 from storage import tables, threads
 from storage.errors import StorageError
@@ -71,7 +73,7 @@ async def test_a_proposal_of_somebody_whose_requests_fail_waits_with_them(watche
     """What the person could not ask for at this moment cannot be confirmed either."""
     workshop = watched.workshop
     job_id = await watched.propose()
-    fault = Refused("Invalid API key, it says.", operator=True)
+    fault = Refused(said="Invalid API key, it says.", operator=True)
     workshop.provider.enqueue("submit", *(fault for _ in range(FAILURES)))
     for _ in range(FAILURES):
         await workshop.imagine(ADA)
@@ -135,7 +137,7 @@ async def test_a_limit_that_is_passed_by_then_leaves_it_waiting(make_workshop: M
     assert (await watched.workshop.totals()).in_flight == 10_000
     with pytest.raises(UserError) as refused:
         await watched.propose()
-    assert codes(refused.value) == [TOO_MANY_JOBS.code]
+    assert TOO_MANY_JOBS.code in codes(refused.value)
 
 
 async def test_it_lapses_in_time_and_is_said_to(running: Watched) -> None:
@@ -263,3 +265,39 @@ async def tidied(workshop: Workshop, *, hours: float) -> None:
     workshop.clock.advance(hours * 3600)
     ages = Ages(image_days=7, job_days=365)
     await tidy(workshop.database, workshop.files, Previews(workshop.database, workshop.files), workshop.clock, ages)
+
+
+# --- long commands ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def looks(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The thread of each look at the server's rules, which may take long."""
+    seen: list[int] = []
+
+    def problems(*_: Any, **__: Any) -> list[Problem]:
+        seen.append(threading.get_ident())
+        return []
+
+    monkeypatch.setattr(workshop.servers, "problems", problems)
+    return seen
+
+
+@pytest.mark.parametrize("complete", [True, False])
+async def test_a_long_prompt_is_checked_in_a_thread(workshop: Workshop, looks: list[int], complete: bool) -> None:
+    """So that the event loop does not stop, whatever the prompt and the lists of refused words contain."""
+    for prompt in ("a" * CHECKED_AT_ONCE, "a" * PROMPT_LIMIT, "ﷺ" * CHECKED_AT_ONCE):
+        await workshop.service.checked(ADA, ImagineOptions(prompt), complete=complete)
+    assert [each == threading.get_ident() for each in looks] == [True, False, False]
+
+
+async def test_a_long_prompt_is_checked_in_a_thread_again_when_it_is_confirmed(
+    workshop: Workshop, looks: list[int]
+) -> None:
+    for prompt in ("a {red, blue} car", "a" * (PROMPT_LIMIT - 12) + " {red, blue}"):
+        plan = workshop.service.check(ADA, ImagineOptions(prompt))
+        card = CardAddress(100, 1000, "token", workshop.clock.now() + 900_000)
+        job_id = await workshop.service.imagine(ADA, plan, card, proposed=True)
+        looks.clear()
+        await workshop.service.confirm(ADA, job_id, card)
+        assert [each == threading.get_ident() for each in looks] == [len(prompt) < CHECKED_AT_ONCE]

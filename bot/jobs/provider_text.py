@@ -1,0 +1,115 @@
+"""The words for what image services answer: one message for each :class:`~bot.providers.base.Reason`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot.providers.base import Failed, Takes, WrongSetting
+from bot.providers.errors import ProviderError, Reason
+from bot.text import Message, Text, message, read_stored, stored
+
+TEXTS: Mapping[Reason, Message] = {
+    Reason.NO_ANSWER: message("provider.no_answer", "{label} got the request but did not answer."),
+    Reason.UNREADABLE_ANSWER: message(
+        "provider.unreadable_answer", "{label} got the request, but its answer is unreadable."
+    ),
+    Reason.UNREACHABLE: message("provider.unreachable", "{label} can't be reached."),
+    Reason.BUSY: message("provider.busy", "{label} is busy."),
+    Reason.BROKEN: message("provider.broken", "{label} had an internal error."),
+    Reason.REFUSED: message("provider.refused", "{label} refused this and gave no reason."),
+    Reason.MODERATED: message("provider.moderated", "{label} refused this prompt."),
+    Reason.WRONG_KEY: message(
+        "provider.wrong_key", "{label} doesn't accept the bot's key. The bot's operator has to fix it."
+    ),
+    Reason.NO_CREDITS: message(
+        "provider.no_credits", "The bot's account at {label} is out of credits. The bot's operator has to top it up."
+    ),
+    Reason.NOT_FOUND: message(
+        "provider.not_found",
+        "{label} no longer offers this engine, or its address is set wrong. The bot's operator has to look at it.",
+    ),
+    Reason.REDIRECTED: message(
+        "provider.redirected", "{label} redirects to another address: its address is set wrong, or it wants a login."
+    ),
+    Reason.MOVED: message("provider.moved", "{label} has moved to {address}: set {setting} to that address."),
+    Reason.NOTHING_MADE: message("provider.nothing_made", "{label} ended this without an image and gave no reason."),
+    Reason.NO_IMAGES: message("provider.no_images", "{label} takes requests, but no images come."),
+    Reason.NOT_LISTED: message("provider.not_listed", "{label} doesn't know this request at the moment."),
+    Reason.ODD_ANSWER: message("provider.odd_answer", "{label} answers with something we can't read."),
+    Reason.CONTRADICTION: message("provider.contradiction", "{label} gives contradictory answers."),
+    Reason.CANNOT_FIND: message("provider.cannot_find", "{label} can't tell what became of a request."),
+    Reason.BAD_HANDLE: message("provider.bad_handle", "The record of this request can't be read."),
+    Reason.IMAGE_MISSING: message("provider.image_missing", "{label} sent no image."),
+    Reason.IMAGE_WITHOUT_ADDRESS: message(
+        "provider.image_without_address", "{label} gave no usable address for this image."
+    ),
+    Reason.IMAGE_NOT_READY: message("provider.image_not_ready", "{label} doesn't have the image ready."),
+    Reason.IMAGE_GONE: message("provider.image_gone", "{label} no longer has this image."),
+    Reason.IMAGE_UNREACHABLE: message("provider.image_unreachable", "The image could not be downloaded from {label}."),
+    Reason.IMAGE_REDIRECTS: message("provider.image_redirects", "{label} redirects in circles for this image."),
+    Reason.IMAGE_HOST_NOT_ALLOWED: message(
+        "provider.image_host_not_allowed",
+        "{label} stores this image on a host that isn't allowed. The bot's operator can allow it with {setting}; "
+        "the log says how.",
+    ),
+    Reason.IMAGE_TOO_LARGE: message("provider.image_too_large", "{label} sent an image of more than {mib} MiB."),
+    Reason.IMAGE_TOO_MANY_PIXELS: message(
+        "provider.image_too_many_pixels",
+        "{label} sent an image that claims to be {width:plain} × {height:plain} pixels.",
+    ),
+    Reason.IMAGE_INCOMPLETE: message("provider.image_incomplete", "{label} didn't send the whole image."),
+    Reason.IMAGE_CUT_SHORT: message("provider.image_cut_short", "{label} sent an image that ends too early."),
+    Reason.IMAGE_IS_PAGE: message("provider.image_is_page", "{label} sent a page of text in place of an image."),
+    Reason.IMAGE_IS_SVG: message("provider.image_is_svg", "{label} sent an SVG file, which is a program."),
+    Reason.IMAGE_OF_OTHER_TYPE: message(
+        "provider.image_of_other_type", "{label} sent a file that is not a PNG, JPEG or WebP."
+    ),
+    Reason.IMAGE_BROKEN: message("provider.image_broken", "{label} sent a broken image."),
+}
+"""The message for each reason. Its values: ``label`` is the service's name for people."""
+
+SAYING: Mapping[Reason, Message] = {
+    Reason.BROKEN: message("provider.broken.saying", "{label} had an internal error: {said}"),
+    Reason.REFUSED: message("provider.refused.saying", "{label} refused this: {said}"),
+    Reason.MODERATED: message("provider.moderated.saying", "{label} refused this prompt: {said}"),
+}
+"""The message where the service says something: ``said`` is its own words."""
+
+RAISE_LIMIT = message("provider.image_too_large.setting", "{problem} The bot's operator can raise {setting}.")
+_WRONG_SETTING: Mapping[Takes, Message] = {
+    Takes.NAMES: message(
+        "settings.takes_names", "{name} takes names of letters, digits, dots and hyphens, separated by commas."
+    ),
+    Takes.HOSTS: message(
+        "settings.takes_hosts",
+        "{name} takes host names such as images.example.com, or cdn.lan:9000 where a port is needed, separated by "
+        "commas.",
+    ),
+}
+
+
+def provider_text(label: str, failure: ProviderError | Failed) -> Text:
+    """What the author of a request is told; it may hold the service's own words."""
+    if failure.said and failure.reason in SAYING:
+        return SAYING[failure.reason](label=label, said=failure.said)
+    values: Mapping[str, int | str] = failure.values if isinstance(failure, ProviderError) else {}
+    told = TEXTS[failure.reason](label=label, **{name: value for name, value in values.items() if value != ""})
+    if failure.reason is Reason.IMAGE_TOO_LARGE and values.get("setting"):
+        return RAISE_LIMIT(problem=told, setting=values["setting"])
+    return told
+
+
+def wrong_setting_text(error: WrongSetting) -> Text:
+    """What a setting takes that a provider has refused."""
+    return _WRONG_SETTING[error.takes](name=error.name)
+
+
+def as_stored(*texts: Text) -> list[dict[str, Any]]:
+    """These texts as a submission's ``problems`` hold them."""
+    return [stored(text) for text in texts]
+
+
+def as_texts(problems: Sequence[Mapping[str, Any]] | None) -> tuple[Text, ...]:
+    """The texts of a submission's ``problems``."""
+    return tuple(read_stored(problem) for problem in problems or ())
