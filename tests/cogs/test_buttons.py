@@ -9,6 +9,7 @@ import pytest
 import simcord
 from sqlalchemy import select, update
 
+from bot import text
 from bot.jobs import results, service, store
 from bot.jobs import view as job_view
 from bot.providers.base import ImageRequest, WeightedText
@@ -390,8 +391,9 @@ async def test_delete_leaves_nothing_of_what_a_service_repeated(studio: Studio) 
     studio.stand_in.keys = frozenset({"another"})
     failed = card(await finished(studio, prompt="a heliotrope"))
     async with studio.runtime.database.write() as tx:
-        for table, column in ((tables.submissions, "problems"), (tables.ledger, "note")):
-            await tx.execute(update(table).values({column: "I cannot paint a heliotrope"}))
+        said = "I cannot paint a heliotrope"
+        await tx.execute(update(tables.submissions).values(problems=[text.stored(text.VERBATIM(words=said))]))
+        await tx.execute(update(tables.ledger).values(note=said))
     await delete_for_good(studio, failed)
     assert "heliotrope" not in await stored(studio)
 
