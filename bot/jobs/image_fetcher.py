@@ -16,7 +16,7 @@ from bot.jobs.polling import Doubt
 from bot.jobs.store import KeptImage
 from bot.providers.base import Cost, FetchedImage, Finished, GeneratedImage, Json, Provider, Size
 from bot.providers.errors import NotFound, ProviderError, Refused, Unreachable
-from storage.errors import StorageError
+from storage.errors import Fault, StorageError
 from storage.images import ImageFiles
 
 log = structlog.get_logger(__name__)
@@ -91,7 +91,7 @@ async def fetch_images(
                 fetched = await _patiently(provider, clock, image, aside)
             except OSError as error:
                 # Providers turn the network's errors into their own, so it is the disk's.
-                raise StorageError(f"The image files cannot be written: {error.strerror}.") from error
+                raise StorageError(Fault.FILES_UNUSABLE, path=aside.parent, reason=error.strerror) from error
             name = f"{name}.{EXTENSIONS[fetched.media_type]}"
             await files.keep(aside, name)
         return KeptImage(position=position, file=name, fetched=fetched, seed=image.seed, filtered=image.filtered)
