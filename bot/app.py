@@ -88,12 +88,19 @@ NO_PROVIDER = message(
     "app.no_provider",
     "No image service is set up. Set AI_CLIENT_TOKEN or AITHRIVING_KEY, or DEMO_PROVIDER=1 for painted images.",
 )
-NOT_KNOWN = "DISCORD_TOKEN is not one that Discord knows: copy it once more."
-_INTENTS = (
-    "Discord refuses the intents that the bot asks for: Easel needs none that are privileged. Update the program."
+NO_TOKEN = message("discord.no_token", "DISCORD_TOKEN is not set.")
+WRONG_TOKEN = message("discord.wrong_token", "Discord does not know this DISCORD_TOKEN. Copy it again.")
+WRONG_INTENTS = message(
+    "discord.wrong_intents", "Discord refuses the bot's intents. Easel needs no privileged ones: update the program."
 )
-_LEFT_BY_DISCORD = {4004: NOT_KNOWN, 4013: _INTENTS, 4014: _INTENTS}
-"""What the codes mean with which the gateway ends the connection, where it is about the settings."""
+CLOSED = message("discord.closed", "Discord closed the connection (code {code:plain}). Start the bot again.")
+REFUSED = message("discord.refused", "Discord does not let the bot log in (status {status}). Try again later.")
+AWAY = message("discord.away", "Discord cannot be reached at {api}: {reason}. Check the network and try again.")
+NO_SUCH_DEFAULT_ENGINE = message(
+    "settings.no_such_default_engine", "DEFAULT_ENGINE is set to an unknown engine. Set one of {engines:or}."
+)
+_CLOSE_CODES = {4004: WRONG_TOKEN, 4013: WRONG_INTENTS, 4014: WRONG_INTENTS}
+"""The gateway's close codes that are about the settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +324,7 @@ def configured(settings: Settings) -> dict[str, Provider]:
             provider.engines = tuple(replace(engine, name=f"{engine.name} (demo)") for engine in provider.engines)
     engines = [engine.id for provider in providers.values() for engine in provider.engines]
     if engines and settings.default_engine not in {None, *engines}:
-        raise SettingsError(f"DEFAULT_ENGINE takes one of {', '.join(engines)}; what it is set to is something else.")
+        raise SettingsError(NO_SUCH_DEFAULT_ENGINE(engines=engines))
     return providers
 
 
@@ -329,7 +336,7 @@ async def logged_in(runtime: Runtime) -> AsyncIterator[Easel]:
     """
     token, api = runtime.settings.discord_token, runtime.settings.discord_api_url
     if token is None:
-        raise SettingsError("DISCORD_TOKEN is not set.")
+        raise SettingsError(NO_TOKEN)
     Route.BASE = api
     async with runtime.client as client:
         with _in_sentences(api):
@@ -347,22 +354,20 @@ def _in_sentences(api: str) -> Iterator[None]:
     try:
         yield
     except discord.PrivilegedIntentsRequired:
-        raise SettingsError(_LEFT_BY_DISCORD[4014]) from None
+        raise SettingsError(_CLOSE_CODES[4014]) from None
     except discord.ConnectionClosed as error:
-        if error.code in _LEFT_BY_DISCORD:
-            raise SettingsError(_LEFT_BY_DISCORD[error.code]) from None
-        raise UserError(f"Discord ended the connection for good (code {error.code}). Start the bot again.") from None
+        if error.code in _CLOSE_CODES:
+            raise SettingsError(_CLOSE_CODES[error.code]) from None
+        raise UserError(CLOSED(code=error.code)) from None
     except (discord.LoginFailure, discord.HTTPException, discord.GatewayNotFound) as error:
         # The gateway is asked for after the log-in, and what was the matter then is behind the library's own error.
         answer = error.__cause__ if isinstance(error, discord.GatewayNotFound) else error
         status = answer.status if isinstance(answer, discord.HTTPException) else None
         if isinstance(error, discord.LoginFailure) or status == 401:
-            raise SettingsError(NOT_KNOWN) from None
-        raise UserError(f"Discord does not let the bot in (status {status}). Try again later.") from error
+            raise SettingsError(WRONG_TOKEN) from None
+        raise UserError(REFUSED(status="unknown" if status is None else str(status))) from error
     except (aiohttp.ClientError, OSError) as error:
-        raise UserError(
-            f"Discord cannot be reached at {api} ({unreachable(error)}). Look at the network and try again."
-        ) from error
+        raise UserError(AWAY(api=api, reason=unreachable(error))) from error
 
 
 async def serve(runtime: Runtime, stop: asyncio.Event) -> None:

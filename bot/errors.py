@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from bot.text import VERBATIM, Message, Text, message
+from bot.text import Message, Text, message
 
-Problem: TypeAlias = Text | Message | str
+Problem: TypeAlias = Text | Message
 """What a person is told about something that is not possible."""
 
 
@@ -28,9 +28,7 @@ class UserError(Exception):
 
 
 def _text(problem: Problem) -> Text:
-    if isinstance(problem, Message):
-        return problem()
-    return VERBATIM(words=problem) if isinstance(problem, str) else problem
+    return problem() if isinstance(problem, Message) else problem
 
 
 class SettingsError(UserError):

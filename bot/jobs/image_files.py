@@ -18,7 +18,7 @@ from bot.jobs import decoding
 from bot.jobs.decoding import Undecodable
 from storage import images
 from storage.database import Database
-from storage.errors import StorageError
+from storage.errors import Fault, StorageError
 from storage.images import ImageFiles
 from storage.records import StoredImage
 
@@ -170,7 +170,7 @@ def _write(aside: Path, data: bytes) -> None:
     try:
         aside.write_bytes(data)
     except OSError as error:
-        raise StorageError(f"The image files cannot be written: {error.strerror}.") from error
+        raise StorageError(Fault.FILES_UNUSABLE, path=aside.parent, reason=error.strerror) from error
 
 
 def _read(path: Path) -> bytes | None:

@@ -14,7 +14,7 @@ from typing import Any
 from bot.domain.characters import INVISIBLE, NOT_SHOWN
 from bot.domain.periods import moment_of
 from bot.errors import UserError
-from bot.text import message
+from bot.text import message, t
 from storage.ledger import LedgerEntry
 
 COLUMNS = (
@@ -96,7 +96,7 @@ def _cells(entry: LedgerEntry) -> tuple[Any, ...]:
         _time(entry.created_at),
         # Written like a mention, because spreadsheet programs round numbers of this length.
         f"<@{entry.user_id}>",
-        f"server {entry.server_id}" if entry.server_id is not None else "direct messages",
+        f"server {entry.server_id}" if entry.server_id is not None else str(t("direct messages")),
         f"<#{entry.channel_id}>" if entry.channel_id is not None else "",
         _number(entry.job_id),
         _number(entry.submission_id),

@@ -11,7 +11,7 @@ UNKNOWN = Place(lambda _: None, lambda _: True, lambda _: True)
 
 
 def place_of(client: discord.Client, origin: Origin) -> Place:
-    """The server where the person asks, as they see it. Until it is cached, everything is assumed to exist."""
+    """The server where the person asks, as they see it. While it is not cached, everything is assumed to exist."""
     guild = client.get_guild(origin.server_id) if origin.server_id is not None else None
     if guild is None or guild.unavailable:
         return UNKNOWN

@@ -6,6 +6,7 @@ import pytest
 
 from bot.people import threads as verbs
 from bot.ui.cards.buttons import OLD_LIST
+from bot.ui.cards.threads import NO_PREVIEW
 from bot.ui.interactions import APOLOGY
 from storage import jobs
 from storage import threads as stored
@@ -75,6 +76,6 @@ async def test_work_goes_on_where_previews_cannot_be_made(
     await studio.finish()
     assert len(card(result).images) == 1
     shown = await run(studio, "show")
-    assert "1 that cannot be shown here" in shown.text
+    assert shows(shown.text, NO_PREVIEW(number=1))
     assert not shown.images
     assert "preview.not_made" in caplog.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import simcord
 
+from bot.ui.attached_files import FILES_EXPLICIT, FILES_REFUSED, FILES_TOO_LARGE
 from bot.ui.cards.delivery_text import NOT_SHOWN, REASONS
 from storage.records import DeliveryReason, JobStatus
 from tests.cogs.conftest import Studio, told
@@ -34,7 +35,7 @@ async def test_the_same_answer_comes_without_pictures(studio: Studio, command: s
     assert not plain.images
     *words, why = plain.text.splitlines()
     assert words == whole.text.splitlines()
-    assert why.startswith("-# Discord")
+    assert any(shows(why, reason) for reason in (FILES_REFUSED, FILES_TOO_LARGE, FILES_EXPLICIT))
     assert plain.labels == whole.labels
 
 
@@ -45,7 +46,7 @@ async def test_where_the_file_is_the_answer_it_says_why_there_is_none(studio: St
     studio.env.inject_error("PATCH", ANSWER, status=403, code=50013)
     plain = told(await ask(studio, command).slash(studio.channel, command))
     assert not plain.raw.attachments
-    assert plain.text.splitlines()[-1].startswith("-# Discord did not take the files here")
+    assert shows(plain.text, FILES_REFUSED)
 
 
 async def test_turning_a_page_is_no_different(studio: Studio) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from bot.text import t
 from bot.ui.cards.buttons import JOB_ACTIONS
 from bot.ui.cards.help import SUBJECTS
 from fakes.discord.components import Component, walk
@@ -69,5 +70,5 @@ async def test_a_form_that_is_refused(home: House, admin: Person) -> None:
     opened = await admin.press(message, "Press")
     assert await opened.acknowledged() is Answer.MODAL
     await opened.modal()
-    sent = await admin.submit(opened, Prompt="a fox --nonsense")
+    sent = await admin.submit(opened, **{str(t("Prompt")): "a fox --nonsense"})
     await filled(sent)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bot.app import REFUSED
 from fakes.discord.bot_process import ERROR, BotProcess
 from fakes.discord.constants import Answer
 from fakes.discord.handle import Handle
@@ -302,7 +303,7 @@ async def test_a_gateway_that_is_away_is_one_line(discord: Discord, easel: BotPr
     discord.fail("GET", "/gateway/bot", status=503, times=None, match=lambda _: next(asked) > 0)
     await easel.start()
     assert await easel.ended() == 1
-    assert "easel: Discord does not let the bot in (status 503)" in easel.lines[-1]
+    assert f"easel: {REFUSED(status='503')}" in easel.lines[-1]
 
 
 async def test_sync_does_what_can_be_done_and_says_what_cannot(

@@ -91,5 +91,7 @@ def _pieces(text: str) -> list[tuple[str, ...]]:
 def _one_choice(choice: str) -> Text:
     """What to write in place of braces with a single choice in them."""
     parts = [part.strip() for part in _NO_SEPARATORS.split(choice)]
-    meant = ", ".join(parts) if len(parts) > 1 and all(map(visible, parts)) else f"{choice}, another"
-    return ONE_CHOICE(choices=meant if len(meant) <= _QUOTED else "red, blue")
+    meant: Value = (
+        ", ".join(parts) if len(parts) > 1 and all(map(visible, parts)) else t("{choice}, another", choice=choice)
+    )
+    return ONE_CHOICE(choices=meant if len(str(meant)) <= _QUOTED else t("red, blue"))

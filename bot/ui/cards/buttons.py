@@ -2,7 +2,7 @@
 
 A custom id outlives a restart, and every version of the bot has to understand it. It holds no person's data: each press
 is authorised afresh, so a forged id shows nothing but what is one's own. The handlers are in ``ui.buttons`` (the
-buttons of a job) and ``ui.pages`` (the buttons of lists), by the names in this table.
+buttons of a job) and ``ui.list_buttons`` (those of lists), by the names in this table.
 """
 
 from __future__ import annotations

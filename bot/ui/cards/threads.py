@@ -36,6 +36,7 @@ CURRENT = message("threads.current", "current")
 TOTALS = message("threads.totals", "{jobs} · {images} · {spent:credits}")
 ESTIMATED = message("threads.totals_estimated", "{jobs} · {images} · {spent:credits} ({estimated:amount} estimated)")
 NO_LONGER_STORED = message("threads.no_longer_stored", "{count} no longer stored", "{count} no longer stored")
+NO_PREVIEW = message("threads.no_preview", "{number} cannot be shown")
 DELETE_QUESTION = message("threads.delete_question", "Delete the thread “{title}”?")
 DELETES_JOBS = message(
     "threads.deletes_jobs", "This permanently deletes {jobs} with {images} from your history. It can't be undone."
@@ -163,7 +164,7 @@ def _lines(found: ThreadGallery) -> list[str]:
                 cost_text(view),
                 moment(view.job.created_at),
                 NO_LONGER_STORED(count=gone[job_id]) if job_id in gone else None,
-                t("{number} cannot be shown", number=unreadable[job_id]) if job_id in unreadable else None,
+                NO_PREVIEW(number=unreadable[job_id]) if job_id in unreadable else None,
                 seen,
             )
         )
