@@ -56,7 +56,7 @@ from bot.providers.registry import configure
 from bot.retention import Ages, keep_tidy
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
-from bot.text import message
+from bot.text import ENGLISH, languages, message
 from bot.ui.admin import ReportPages
 from bot.ui.autocomplete import Suggestions
 from bot.ui.buttons import JobButtons
@@ -70,7 +70,7 @@ from bot.ui.forms import EditForms
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
 from bot.ui.sync import CommandSync
-from bot.ui.tree import Tree
+from bot.ui.tree import Translator, Tree
 from bot.ui.visible_channels import place_of
 from bot.unreachable import unreachable
 from storage.database import Database, InstanceLock, migrate
@@ -180,6 +180,8 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         )
         witness = Witness(clock)
         client = _client(settings, witness)
+        if languages() != (ENGLISH,):
+            await client.tree.set_translator(Translator())
         commands = CommandSync(client.tree, database, settings.command_guilds, clock)
 
         # What the bot does, in the order in which the parts need each other.

@@ -207,6 +207,11 @@ def read_in(locale: str) -> None:
     _READ_IN.set(_catalogue(locale))
 
 
+def languages() -> tuple[str, ...]:
+    """The languages that texts have been translated into, English among them."""
+    return tuple(_LANGUAGES)
+
+
 def translation(english: str, locale: str) -> str | None:
     """These words, which have no code, in the language of ``locale``; None if nobody has translated them."""
     found = _catalogue(locale).gettext(english)

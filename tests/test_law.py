@@ -141,6 +141,17 @@ def test_the_work_knows_neither_discord_nor_http() -> None:
             waiting |= {".".join(parts[:end]) for end in range(1, len(parts) + 1)} & modules.keys() - seen
 
 
+def test_every_button_of_a_card_is_in_the_table() -> None:
+    """Cards make no buttons: they take them from ``bot.ui.cards.buttons``, where each has its name, label and style."""
+    for file in FILES:
+        if within(name_of(file), "bot.ui.cards", "bot.ui.delivery", "cogs") and name_of(file) != "bot.ui.cards.buttons":
+            for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+                if not isinstance(node, ast.Call):
+                    continue
+                made = node.func.value if isinstance(node.func, ast.Subscript) else node.func
+                assert getattr(made, "attr", None) != "Button", f"{file}:{node.lineno}"
+
+
 def test_nothing_of_ours_runs_in_the_default_executor() -> None:
     """Names are looked up there: a picture that is decoded there would make every service unreachable meanwhile."""
     for file in FILES:
