@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import inspect
 import json
 import pkgutil
 import shutil
 import string
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -107,6 +111,39 @@ def test_every_message_can_be_said_in_another_language() -> None:
         words = str(Text(wanted, values))
         with reading_in(MadeUpLanguage()):
             assert len(str(Text(wanted, values))) >= len(words), wanted.code
+
+
+def fields(*forms: str | None) -> set[str]:
+    return {name for form in forms for _, name, _, _ in string.Formatter().parse(form or "") if name}
+
+
+def said_in(module: ModuleType) -> Iterator[tuple[ast.Call, set[str]]]:
+    """Each call of this module that gives a message its values, and the names that the message has for them."""
+    for call in ast.walk(ast.parse(inspect.getsource(module))):
+        if not isinstance(call, ast.Call) or any(keyword.arg is None for keyword in call.keywords):
+            continue
+        said = None
+        if isinstance(call.func, ast.Name):
+            said = getattr(module, call.func.id, None)
+        elif isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
+            said = getattr(getattr(module, call.func.value.id, None), call.func.attr, None)
+        if isinstance(said, Message):
+            yield call, fields(said.english, said.plural) | ({"count"} if said.plural else set())
+        elif said in (t, plural) and call.keywords:  # Without any, a table holds it, and gives the values later.
+            yield call, fields(*(each.value for each in call.args if isinstance(each, ast.Constant)))
+
+
+def test_every_message_is_given_the_values_that_it_names() -> None:
+    every_message()
+    seen = 0
+    for name, module in sorted(sys.modules.items()):
+        if not name.startswith(("bot.", "cogs.")) or name == "bot.text":
+            continue
+        for call, wanted in said_in(module):
+            given = {keyword.arg for keyword in call.keywords} | ({"count"} & wanted if len(call.args) > 2 else set())
+            assert given == wanted, f"{name}:{call.lineno}"
+            seen += 1
+    assert seen > 300
 
 
 def test_the_catalogue_for_translators_is_as_the_code_is(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 import simcord
 from sqlalchemy import select, update
 
-from bot import text
 from bot.jobs import results, service, store
 from bot.jobs import view as job_view
+from bot.jobs.provider_text import as_stored
 from bot.providers.base import ImageRequest, WeightedText
+from bot.text import VERBATIM
 from bot.ui.buttons import DELETE_IMAGES, DELETED, DELETED_BEFORE, MESSAGE_LEFT
 from bot.ui.cards import job as cards
 from bot.ui.cards.buttons import JOB_ACTIONS, OLD_BUTTON
@@ -391,9 +392,9 @@ async def test_delete_leaves_nothing_of_what_a_service_repeated(studio: Studio) 
     studio.stand_in.keys = frozenset({"another"})
     failed = card(await finished(studio, prompt="a heliotrope"))
     async with studio.runtime.database.write() as tx:
-        said = "I cannot paint a heliotrope"
-        await tx.execute(update(tables.submissions).values(problems=[text.stored(text.VERBATIM(words=said))]))
-        await tx.execute(update(tables.ledger).values(note=said))
+        repeated = as_stored(VERBATIM(words="I cannot paint a heliotrope"))
+        await tx.execute(update(tables.submissions).values(problems=repeated))
+        await tx.execute(update(tables.ledger).values(note="I cannot paint a heliotrope"))
     await delete_for_good(studio, failed)
     assert "heliotrope" not in await stored(studio)
 

@@ -67,7 +67,6 @@ class Workshop:
     def __post_init__(self) -> None:
         # An attribute, so that a test may put a worse delivery in its place.
         self.deliver: Callable[[int], Awaitable[None]] = self._deliver
-        self.changed_card: Callable[[int], None] = self._changed_card
         self._compose()
 
     def _compose(self) -> None:
@@ -99,14 +98,14 @@ class Workshop:
 
     async def start(self) -> None:
         """The worker begins, and its deliveries come here."""
-        await self.worker.start(
-            changed=lambda job_id: self.changed_card(job_id),  # noqa: PLW0108 - looked up anew each time
-            deliver=lambda job_id: self.deliver(job_id),  # noqa: PLW0108 - looked up anew at every delivery
-        )
+        await self.worker.start(changed=self.changed_card, deliver=self._delivered)
 
-    def _changed_card(self, job_id: int) -> None:
+    def changed_card(self, job_id: int) -> None:
         """A job has something new to show."""
         self.changes[job_id].set()
+
+    async def _delivered(self, job_id: int) -> None:
+        await self.deliver(job_id)
 
     async def _deliver(self, job_id: int) -> None:
         if await self.jobs.delivered(job_id, by=DeliveryMethod.TOKEN):

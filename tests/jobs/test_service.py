@@ -166,7 +166,6 @@ async def test_what_lapsed_while_nobody_ran_lapses_soon_after_the_start(watched:
 
 
 async def test_too_late_is_too_late_even_if_nobody_noticed(watched: Watched) -> None:
-    # As if run() were there and had not noticed yet.
     watched.service._changed = watched.workshop.changed_card
     job_id = await watched.propose()
     watched.workshop.clock.advance(CONFIRMABLE / 1000)

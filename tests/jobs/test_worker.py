@@ -350,7 +350,7 @@ async def test_a_job_that_is_ready_is_shown_and_not_looked_at_as_unfinished_once
     def changed(job_id: int) -> None:
         told.append([submission.status for submission in workshop.worker.progress(job_id)[1]])
 
-    workshop.changed_card = changed
+    workshop.changed_card = changed  # type: ignore[method-assign]  # what the worker is handed
     await workshop.imagine()
     await workshop.finish()
     # Where the disk is slow it is told of fetching too, while it is still rendering as far as the record says.
@@ -362,7 +362,11 @@ async def test_the_first_end_of_several_is_told(make_workshop: MakeWorkshop) -> 
     workshop = await make_workshop(ScriptedProvider(polled=False, images_per_submission=1))
     first, second, on_their_way = asyncio.Event(), asyncio.Event(), list[int]()
     workshop.provider.enqueue("submit", first, second)
-    workshop.changed_card = lambda job_id: on_their_way.append(len(workshop.worker.progress(job_id)[1]))
+
+    def changed(job_id: int) -> None:
+        on_their_way.append(len(workshop.worker.progress(job_id)[1]))
+
+    workshop.changed_card = changed  # type: ignore[method-assign]  # what the worker is handed
     await workshop.imagine(images=2)
     await workshop.start()
     while workshop.provider.calls("submit") < 2:

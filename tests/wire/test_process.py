@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from bot.app import REFUSED
+from bot.app import REFUSED, WRONG_TOKEN
+from bot.text import t
 from fakes.discord.bot_process import ERROR, BotProcess
 from fakes.discord.constants import Answer
 from fakes.discord.handle import Handle
@@ -293,7 +294,7 @@ async def test_a_token_that_is_taken_back_between_the_login_and_the_gateway(
     discord.at("GET", "/gateway/bot", lambda: setattr(discord.world, "token", "another"), when="after")
     await easel.start()
     assert await easel.ended() == 2
-    assert "easel: DISCORD_TOKEN is not one that Discord knows" in easel.lines[-1]
+    assert f"easel: {WRONG_TOKEN}" in easel.lines[-1]
 
 
 async def test_a_gateway_that_is_away_is_one_line(discord: Discord, easel: BotProcess) -> None:
@@ -318,5 +319,6 @@ async def test_sync_does_what_can_be_done_and_says_what_cannot(
         process.errors_expected = True
         await process.start()
         assert await process.ended() == 1
-        assert f"Discord knows the commands: {channel.guild.id}." in process.lines
+        registered = t("Registered the commands: {places}.", places=[str(channel.guild.id)])
+        assert str(registered) in process.lines
         assert any(line.startswith("easel: ") and "4711" in line for line in process.lines)
