@@ -1,6 +1,7 @@
-"""The process that draws one chart: JSON on standard input, a PNG on standard output.
+"""The process that draws charts: a line of JSON in, an image out, until nothing is asked for a while.
 
-It is run as a file and imports nothing of the bot.
+It is run as a file and imports nothing of the bot. An answer is a letter (P for a PNG, E for an error), its length in
+four bytes, and its content.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
 import sys
-from typing import Any
+from threading import Timer
+from typing import Any, BinaryIO
 
 from matplotlib import rcParams
 from matplotlib.axes import Axes
@@ -34,8 +37,25 @@ DWARFS = 3
 
 
 def main() -> None:
-    """Read a ChartSpec as JSON from standard input, and write the PNG to standard output."""
-    sys.stdout.buffer.write(draw(json.load(sys.stdin.buffer)))
+    """Answer until standard input ends, or nothing is asked for as many seconds as the command says."""
+    idle = float(sys.argv[1])
+    while request := _next_line(sys.stdin.buffer, idle):
+        try:
+            letter, answer = b"P", draw(json.loads(request))
+        except Exception as error:  # noqa: BLE001 - the bot is told, and logs it
+            letter, answer = b"E", repr(error).encode()
+        sys.stdout.buffer.write(letter + len(answer).to_bytes(4, "big") + answer)
+        sys.stdout.buffer.flush()
+
+
+def _next_line(stream: BinaryIO, idle: float) -> bytes:
+    ending = Timer(idle, os._exit, (0,))
+    ending.daemon = True
+    ending.start()
+    try:
+        return stream.readline()
+    finally:
+        ending.cancel()
 
 
 def draw(spec: dict[str, Any]) -> bytes:

@@ -1,20 +1,25 @@
-"""Charts as images. A subprocess draws each one, so that the plotting library costs the bot no memory."""
+"""Charts as images, drawn by a subprocess, so that the plotting library costs the bot no memory."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Timer
 
 from bot.text import plural, t
 from storage.files import make_folder
 from storage.pools import Pool
 
 PROCESS = Path(__file__).with_name("chart_process.py")
+IDLE_SECONDS = 120.0
+"""Seconds after the last chart until the process ends. To load the plotting library again takes half a second."""
 TIME_LIMIT = 60.0
-"""Seconds after which a drawing process is killed."""
+"""Seconds that one chart may take before the process is killed."""
 
 
 class ChartFailed(Exception):
@@ -70,40 +75,82 @@ def in_words(spec: ChartSpec, limit: int) -> str:
 class Charts:
     """Draws one chart at a time. ``cache`` is a folder for the font cache of the plotting library."""
 
-    def __init__(self, cache: Path, *, time_limit: float = TIME_LIMIT) -> None:
+    def __init__(self, cache: Path, *, idle: float = IDLE_SECONDS, time_limit: float = TIME_LIMIT) -> None:
         self._cache = cache
+        self._idle = idle
         self._time_limit = time_limit
+        self._turn = asyncio.Lock()
         # Its thread waits for the subprocess, so it is shared with nothing else.
         self._pool = Pool("charts", 1)
+        self._process: subprocess.Popen[bytes] | None = None
 
     async def png(self, spec: ChartSpec) -> bytes:
         """The chart as a PNG. Raises ChartFailed."""
-        return await self._pool.run(self._draw, json.dumps(asdict(spec)).encode())
+        request = json.dumps(asdict(spec)).encode() + b"\n"
+        async with self._turn:
+            return await self._pool.run(self._draw, request)
 
     async def close(self) -> None:
-        """Wait for the chart that is being drawn."""
-        await self._pool.close()
+        """Wait for the chart that is being drawn, and end the process."""
+        async with self._turn:
+            await self._pool.run(self._end)
+            await self._pool.close()
 
-    def _draw(self, spec: bytes) -> bytes:
+    def _draw(self, request: bytes) -> bytes:
+        # The process may have ended since the last chart: then a new one is started, once.
+        chart = None if self._process is None else self._ask(self._process, request)
+        if chart is None:
+            self._end()
+            self._process = self._start()
+            chart = self._ask(self._process, request)
+        if chart is None:
+            self._end()
+            raise ChartFailed("the process ended without an answer")
+        return chart
+
+    def _start(self) -> subprocess.Popen[bytes]:
         # None of our environment: it holds tokens.
         environment = {"MPLCONFIGDIR": str(self._cache.absolute())}
-        command = [sys.executable, "-I", str(PROCESS)]
+        command = [sys.executable, "-I", str(PROCESS), str(self._idle)]
         try:
             make_folder(self._cache)
             # A session of its own, so that Ctrl-C in the terminal does not interrupt a chart.
-            ended = subprocess.run(  # noqa: S603 - our own file, by our own Python
-                command,
-                input=spec,
-                capture_output=True,
-                env=environment,
-                start_new_session=True,
-                timeout=self._time_limit,
-                check=False,
+            return subprocess.Popen(  # noqa: S603 - our own file, by our own Python
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True
             )
         except OSError as error:
             raise ChartFailed(f"the process cannot be started: {error.strerror}") from error
-        except subprocess.TimeoutExpired as error:
-            raise ChartFailed(f"the process took longer than {self._time_limit:g} s") from error
-        if ended.returncode:
-            raise ChartFailed(f"the process failed: {ended.stderr.decode(errors='replace')[-500:].strip()}")
-        return ended.stdout
+
+    def _ask(self, process: subprocess.Popen[bytes], request: bytes) -> bytes | None:
+        """The chart, or None if the process is gone. Raises ChartFailed if it says what went wrong."""
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the process was started with pipes")
+        time_limit = Timer(self._time_limit, process.kill)
+        time_limit.start()
+        try:
+            process.stdin.write(request)
+            process.stdin.flush()
+            head = process.stdout.read(5)
+            length = int.from_bytes(head[1:], "big")
+            answer = process.stdout.read(length) if len(head) == 5 else b""
+        except OSError:
+            return None
+        finally:
+            time_limit.cancel()
+        if len(head) < 5 or len(answer) < length:
+            return None
+        if head[:1] != b"P":
+            raise ChartFailed(f"the process failed: {answer.decode(errors='replace')}")
+        return answer
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            # What was written and never read is lost with it.
+            with contextlib.suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
