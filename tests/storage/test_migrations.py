@@ -19,7 +19,6 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-import bot.operations  # noqa: F401 - its messages are in the catalogue then
 from bot.domain.periods import Period
 from bot.domain.rules import Privacy, Rules
 from bot.jobs.polling import NOT_HEARD
