@@ -293,6 +293,14 @@ def test_the_sendings_are_counted_by_the_events(tmp_path: Path, steps: list[str]
             "ai-client refused this: The sky: is down.",
             [SAYING[Reason.REFUSED](label="ai-client", said="The sky: is down.")],
         ),
+        (
+            "Painter refused this: A castle is busy.",
+            [SAYING[Reason.REFUSED](label="Painter", said="A castle is busy.")],
+        ),
+        (
+            "Painter no longer has this image. Painter sent no picture.",
+            [VERBATIM(words="Painter no longer has this image. Painter sent no picture.")],
+        ),
         ("Something else.", [VERBATIM(words="Something else.")]),
     ],
 )
