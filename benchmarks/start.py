@@ -12,14 +12,10 @@ from fakes.discord.bot_process import REPOSITORY
 _IMPORTS = """
 import time
 began, used = time.perf_counter(), time.process_time()
-import importlib
 import bot.__main__
-from bot.loading import uncollected
+from bot.gc_tuning import uncollected
 with uncollected():
-    from bot.client import COGS
-    import bot.runtime
-    for cog in COGS:
-        importlib.import_module(cog)
+    import bot.app
 print(time.perf_counter() - began, time.process_time() - used)
 """
 

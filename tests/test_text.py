@@ -137,7 +137,7 @@ def said_in(module: ModuleType) -> Iterator[tuple[ast.Call, set[str]]]:
         if isinstance(said, Message):
             yield call, fields(said.english, said.plural) | ({"count"} if said.plural else set())
         elif said in (t, plural) and call.keywords:  # Without any, a table holds it, and gives the values later.
-            yield call, fields(*(each.value for each in call.args if isinstance(each, ast.Constant)))
+            yield call, fields(*(str(each.value) for each in call.args if isinstance(each, ast.Constant)))
 
 
 def test_every_message_is_given_the_values_that_it_names() -> None:
