@@ -9,7 +9,7 @@ from pathlib import Path
 from bot.config import BACKUPS, Settings
 from bot.domain.periods import Span, date_text, moment_of, span
 from bot.jobs.provider_text import as_stored
-from bot.jobs.store import LOST_IN_RESTORE
+from bot.jobs.view import LOST_IN_RESTORE
 from bot.text import Text, amount_text, message, t
 from storage import reconcile, reports, submissions
 from storage.database import Database, InstanceLock, database_path

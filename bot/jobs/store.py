@@ -47,12 +47,6 @@ CANCELLED = message("submission.cancelled", "Cancelled.")
 CANCELLED_SENT = message(
     "submission.cancelled_sent", "Cancelled after it was sent. We can't tell if the image service made it."
 )
-LOST_IN_RESTORE = message(
-    "submission.restored",
-    "The bot's database had to be restored from a backup made before your images were finished, so we can't tell what "
-    "became of them. Press Again to make them once more.",
-)
-"""What the authors of unfinished jobs read after a restore; here, because the running bot must know it."""
 _DAY = 86_400_000
 LONGEST_STORED_WAIT = 60.0  # Seconds that a wait of an earlier process still lasts at most: clocks may be set.
 CRASHED = message(
