@@ -74,8 +74,10 @@ WAITS_FOR_KEY = message(
 )
 WAITS_FOR_SETTING = message(
     "doctor.waits_for_setting",
-    "{count} request to {provider} has images that cannot be downloaded. Correct it and run `python -m bot retry`.",
-    "{count} requests to {provider} have images that cannot be downloaded. Correct it and run `python -m bot retry`.",
+    "{count} request to {provider} has images that cannot be downloaded. Correct it, stop the bot and run "
+    "`python -m bot retry`.",
+    "{count} requests to {provider} have images that cannot be downloaded. Correct it, stop the bot and run "
+    "`python -m bot retry`.",
 )
 LEFT_OVER = message("doctor.left_over", "People see old commands in {places} twice. The next start removes them.")
 NO_TOKEN = message("doctor.no_token", "Set DISCORD_TOKEN; the README says where to find it.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from bot.config import BACKUPS, Settings
 from bot.domain.periods import Span, date_text, moment_of, span
 from bot.jobs.provider_text import as_stored
+from bot.jobs.view import LOST_IN_RESTORE
 from bot.text import Text, amount_text, message, t
 from storage import reconcile, reports, submissions
 from storage.database import Database, InstanceLock, database_path
@@ -19,12 +20,6 @@ from storage.reports import DAY, By, Line, Report
 from storage.sqlite import backups
 from storage.sqlite.restore import Restored, restore
 
-LOST_IN_RESTORE = message(
-    "submission.restored",
-    "The bot's database had to be restored from a backup made before your images were finished, so we can't tell what "
-    "became of them. Press Again to make them once more.",
-)
-"""What the authors of unfinished jobs read after a restore."""
 JOBS = message("operations.jobs", "{count} job", "{count} jobs")
 RESTORED = message("restore.done", "Restored {copy} as {database}.")
 SET_ASIDE = message("restore.set_aside", "The previous database is kept as {file}.")

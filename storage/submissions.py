@@ -188,9 +188,8 @@ async def move_submission(
 ) -> bool:
     """Move a submission from `old` to `new`, set the columns, write the event; False if it is not in `old` (any more).
 
-    With `old` equal to `new` the columns are set under the same guard, and no event is written: then `why` is not
-    needed. `ended_at` is set by
-    itself when it ends. Raises ValueError for a move out of an ended status.
+    With `old` equal to `new` the columns are set under the same guard, and no event is written, so `why` is not needed.
+    `ended_at` is set by itself when it ends. Raises ValueError for a move out of an ended status.
     """
     settable(tables.submissions, columns, "id", "job_id", "status")
     if old in ENDED and new is not old:

@@ -72,6 +72,13 @@ def test_one_code_is_one_message() -> None:
         message(VERBATIM.code, "Something else.")
 
 
+def test_the_running_bot_knows_every_message_that_a_submission_may_hold() -> None:
+    kept = {each.code for each in every_message() if each.code.startswith(("submission.", "provider."))}
+    program = "import bot.app; from bot.text import CATALOGUE; print(*CATALOGUE)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603 - our own program
+    assert kept <= set(done.stdout.split())
+
+
 @given(st.text(), st.integers(), st.lists(st.text(), min_size=1))
 def test_what_is_stored_reads_the_same(words: str, number: int, some: list[str]) -> None:
     text = VERBATIM(words=VERBATIM(words=words), number=number, some=some)

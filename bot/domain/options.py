@@ -210,7 +210,7 @@ _ROWS = (
         description=t("What to leave out"),
         high=PROMPT_LIMIT,
         flags=("no", "negative"),
-        expects=t("the things to leave out, such as: text, frames"),
+        expects=t("the things to leave out, such as text or frames"),
         said=message("option.negative", "without {value}"),
         several_words=True,
     ),

@@ -26,6 +26,12 @@ CONFIRMABLE = (15 * 60 - 15) * 1000
 
 PRIVATE_JOB = message("jobs.private", "This is somebody else's private job.")
 OTHER_CHANNEL = message("jobs.other_channel", "This job belongs to another channel.")
+LOST_IN_RESTORE = message(
+    "submission.restored",
+    "The bot's database had to be restored from a backup made before your images were finished, so we can't tell what "
+    "became of them. Press Again to make them once more.",
+)
+"""What the authors of unfinished jobs read after a restore; here, because the running bot must know it."""
 
 
 @dataclass(frozen=True, slots=True)

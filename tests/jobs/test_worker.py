@@ -15,9 +15,10 @@ from bot.jobs.service import ALREADY_ENDED, CANCELLED, PARTLY_CANCELLED
 from bot.jobs.store import CRASHED
 from bot.jobs.submission import MISSING_IMAGES
 from bot.providers.base import Cost, Failed, Finished, Gone, PollResult, Waiting
-from bot.providers.errors import Busy, NotFound, Reason, Refused, Unreachable
+from bot.providers.errors import Busy, NotFound, ProviderError, Reason, Refused, Unreachable
 from storage import reconcile
-from storage.records import JobStatus, SubmissionStatus
+from storage import submissions as submission_rows
+from storage.records import EventReason, JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider, finished
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
 
@@ -100,6 +101,25 @@ async def test_what_surely_did_not_arrive_is_sent_again(workshop: Workshop, call
     assert workshop.provider.calls("prepare") == (2 if call == "prepare" else 1)
     wait = error.retry_after if isinstance(error, Busy) and error.retry_after else 1
     assert workshop.clock.now() - began >= wait * 1000
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (Busy(retry_after=1), EventReason.BUSY),
+        (Unreachable(), EventReason.UNREACHABLE),
+        (NotFound(), EventReason.NOT_FOUND),
+    ],
+)
+async def test_the_history_says_why_a_request_was_queued_again(
+    workshop: Workshop, error: ProviderError, why: EventReason
+) -> None:
+    workshop.provider.enqueue("submit", error)
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    async with workshop.database.read() as connection:
+        events = await submission_rows.events_of(connection, job_id)
+    assert [event.why for event in events if event.new_status is SubmissionStatus.QUEUED] == [EventReason.ASKED, why]
 
 
 @pytest.mark.parametrize("call", ["prepare", "submit"])

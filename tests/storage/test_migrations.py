@@ -19,7 +19,6 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-import bot.operations  # noqa: F401 - its messages are in the catalogue then
 from bot.domain.periods import Period
 from bot.domain.rules import Privacy, Rules
 from bot.jobs.polling import NOT_HEARD
@@ -293,6 +292,14 @@ def test_the_sendings_are_counted_by_the_events(tmp_path: Path, steps: list[str]
         (
             "ai-client refused this: The sky: is down.",
             [SAYING[Reason.REFUSED](label="ai-client", said="The sky: is down.")],
+        ),
+        (
+            "Painter refused this: A castle is busy.",
+            [SAYING[Reason.REFUSED](label="Painter", said="A castle is busy.")],
+        ),
+        (
+            "Painter no longer has this image. Painter sent no picture.",
+            [VERBATIM(words="Painter no longer has this image. Painter sent no picture.")],
         ),
         ("Something else.", [VERBATIM(words="Something else.")]),
     ],

@@ -80,7 +80,7 @@ FLAG_REPEATED = message("prompt.flag_repeated", "--{flag} is given twice. Keep o
 NO_LIST_TWICE = message(
     "prompt.no_list_twice", "--{flag} is given twice. List everything after one of them: --no text, frames."
 )
-NO_VALUE = message("prompt.no_value", "--{flag} needs {expects} after it.")
+NO_VALUE = message("prompt.no_value", "Add a value after --{flag}: {expects}.")
 WRONG_VALUE = message("prompt.wrong_value", "--{flag} takes {expects}.")
 SEED_FOR_ANY = message("prompt.seed_for_any", "--{flag} takes {expects}. For a random seed, leave --{flag} out.")
 WRONG_ENDING = message("prompt.wrong_ending", "--{flag} takes {expects}. Remove the “{ending}” at the end.")

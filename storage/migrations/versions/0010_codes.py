@@ -41,7 +41,8 @@ WHY = {
 }
 """The code for each reason that an older version wrote for a step; others become "other"."""
 
-_LABEL = r"(?P<label>.{1,60}?)"
+# One name: what a service said, or a whole sentence before it, is none.
+_LABEL = r"(?P<label>[^.:!?]{1,60}?)"
 _PATTERNS: tuple[tuple[str, str], ...] = (
     ("submission.unknown", r"No usable answer came from the image service, so it is not known whether .*"),
     ("submission.not_offered", r"This engine is no longer offered here\."),
