@@ -368,10 +368,10 @@ async def _places(asking: _Asking, application_id: int, settings: Settings, ours
         except _Refused as refused:
             if refused.status not in {403, 404}:
                 raise
-            text = t("Server {id} of COMMAND_GUILDS: {reason}", id=guild, reason=TROUBLES[Trouble.NOT_LET_IN])
+            text = t("Server {id:plain} of COMMAND_GUILDS: {reason}", id=guild, reason=TROUBLES[Trouble.NOT_LET_IN])
             yield Finding("commands", text, Level.TO_DO)
         else:
-            yield _registered(t("server {id}", id=guild), current=there == ours)
+            yield _registered(t("server {id:plain}", id=guild), current=there == ours)
     if not wanted:
         yield _registered(t("every server"), current=everywhere == ours)
     twice = [t("every server")] if wanted and everywhere else []
@@ -380,7 +380,7 @@ async def _places(asking: _Asking, application_id: int, settings: Settings, ours
             if guild["id"] not in wanted and await _names(
                 asking, f"/applications/{application_id}/guilds/{guild['id']}/commands"
             ):
-                twice.append(t("server {id}", id=guild["id"]))
+                twice.append(t("server {id:plain}", id=guild["id"]))
     if twice:
         yield Finding("commands", LEFT_OVER(places=twice), Level.TO_DO)
 
