@@ -190,11 +190,11 @@ class SubmissionRun:
             await self._end(status, EventReason.REFUSED, provider_text(self._provider.label, error))
             return
         seconds = BACKOFF[min(self.submission.attempts, len(BACKOFF) - 1)]
+        why = EventReason.NOT_FOUND if passing else EventReason.UNREACHABLE
         if isinstance(error, Busy):
             why = EventReason.BUSY
             seconds = error.retry_after if error.retry_after is not None else seconds
             self._rate.pause(seconds, polls=False)
-        why = EventReason.NOT_FOUND if passing else EventReason.UNREACHABLE
         handle = self.submission.handle
         if await self._jobs.postpone(self.submission, seconds=seconds, why=why, handle=handle):
             self._moved(SubmissionStatus.QUEUED, handle=handle)

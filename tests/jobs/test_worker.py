@@ -17,7 +17,7 @@ from bot.jobs.submission import MISSING_IMAGES
 from bot.providers.base import Cost, Failed, Finished, Gone, PollResult, Waiting
 from bot.providers.errors import Busy, NotFound, Reason, Refused, Unreachable
 from storage import reconcile
-from storage.records import JobStatus, SubmissionStatus
+from storage.records import EventReason, JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider, finished
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
 
@@ -100,6 +100,22 @@ async def test_what_surely_did_not_arrive_is_sent_again(workshop: Workshop, call
     assert workshop.provider.calls("prepare") == (2 if call == "prepare" else 1)
     wait = error.retry_after if isinstance(error, Busy) and error.retry_after else 1
     assert workshop.clock.now() - began >= wait * 1000
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (Busy(), EventReason.BUSY),
+        (Unreachable(), EventReason.UNREACHABLE),
+        (NotFound(), EventReason.NOT_FOUND),
+    ],
+)
+async def test_the_step_back_into_the_queue_says_why(workshop: Workshop, error: Exception, why: EventReason) -> None:
+    workshop.provider.enqueue("submit", error)
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    found = await workshop.results.detailed(ADA, job_id)
+    assert [event.why for event in found.events if event.new_status is SubmissionStatus.QUEUED][1:] == [why]
 
 
 @pytest.mark.parametrize("call", ["prepare", "submit"])
