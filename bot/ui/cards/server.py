@@ -214,9 +214,7 @@ def log_card(acts: list[AdminAct]) -> Card:
     lines = [f"{moment(act.at, 'f')} {person(act.user_id)} · **/{safe(act.what, 40)}** {_details(act)}" for act in acts]
     card = [text(t("**Changes by admins**")), text(*within(lines or [str(NO_CHANGES)], 3400))]
     if acts:
-        card.append(
-            text(quiet(t("Oldest shown: #{id:plain}. Use before:{id:plain} for older changes.", id=acts[-1].id)))
-        )
+        card.append(text(quiet(OLDEST_SHOWN(id=acts[-1].id))))
     return Card(*card)
 
 
