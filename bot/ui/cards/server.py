@@ -13,8 +13,8 @@ from bot.jobs.limits import LimitKind, Limits
 from bot.servers.settings import MemberLimits
 from bot.text import Message, Text, message, plural, t
 from bot.ui.cards.layout import Card, Words, quiet, rule, text, within
-from bot.ui.cards.usage import EXTRA, LEFT, images_text, person
-from bot.ui.cards.wording import moment, safe, units
+from bot.ui.cards.usage import EXTRA, LEFT, person
+from bot.ui.cards.wording import IMAGES, moment, safe, units
 from storage.settings import AdminAct, Quota, Subject
 
 _MENTION_AT_MOST = 26
@@ -187,7 +187,7 @@ def limits_text(quota: Quota, period: Period) -> str:
 
 
 def _images(images: int) -> Text:
-    return t("{images} a job", images=images_text(images))
+    return t("{images} a job", images=IMAGES(count=images))
 
 
 def _jobs(jobs: int) -> Text:
