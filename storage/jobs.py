@@ -235,7 +235,7 @@ async def finish_share(tx: AsyncConnection, job_id: int, *, message_id: int, at:
     """The images are in that message, which delivers an undelivered job. Returns the job, None if there is none."""
     of_this = (_JOBS.id == job_id) & (_JOBS.share_message_id == message_id)
     await tx.execute(update(tables.jobs).where(of_this).values(share_state=ShareState.POSTED.value, updated_at=at))
-    delivered: JobColumns = {"delivered_by": DeliveryMethod.SHARE, "attempting": None}
+    delivered: JobColumns = {"delivered_by": DeliveryMethod.SHARE, "delivery_reasons": [], "attempting": None}
     await move_job(tx, job_id, JobStatus.UNDELIVERED, JobStatus.DELIVERED, at=at, **delivered)
     row = (await tx.execute(select(tables.jobs).where(_JOBS.id == job_id))).mappings().first()
     return None if row is None else job_of(row)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
+import string
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from bot.text import Message
 from bot.ui.client import Easel
 
 ROOT = Path(__file__).parent.parent
@@ -242,3 +245,41 @@ def _takes_no_text(function: ast.expr) -> bool:
 )
 def test_no_sentence_is_written_past_the_catalogue(file: Path) -> None:
     assert not sentences(file)
+
+
+def messages_of(file: Path) -> dict[str, Message]:
+    """The messages that the file defines or imports, by the names that they have there."""
+    return {
+        name: found for name, found in vars(importlib.import_module(name_of(file))).items() if type(found) is Message
+    }
+
+
+def test_every_message_is_used() -> None:
+    used: set[str] = set()
+    named: dict[str, Path] = {}
+    for file in (file for file in FILES if file.parts[0] in {"bot", "cogs", "storage"}):
+        tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+        used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        used |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        for node in tree.body:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="message"))):
+                    named[name] = file
+    assert len(named) > 100
+    assert {name: str(file) for name, file in named.items() if name not in used} == {}
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.parts[0] in {"bot", "cogs"}], ids=str)
+def test_a_message_is_called_with_the_values_that_it_names(file: Path) -> None:
+    known = messages_of(file) if file.name not in {"__main__.py", "chart_process.py"} else {}
+    for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in known:
+            continue
+        called = known[node.func.id]
+        forms = [called.english] if called.plural is None else [called.english, called.plural]
+        fields = {field for form in forms for _, field, _, _ in string.Formatter().parse(form) if field is not None}
+        given = {keyword.arg for keyword in node.keywords}
+        if None in given:
+            continue  # Values that come as a whole.
+        assert fields - given == set(), f"line {node.lineno}: {called.code}"
+        assert given - fields - ({"count"} if called.plural is not None else set()) == set(), f"line {node.lineno}"

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from bot.domain.characters import typed
 from bot.domain.engines import few, find_engine, takes_shape
-from bot.domain.options import Defaults, ImagineOptions, decoded
+from bot.domain.options import NOT_A_SIZE, Defaults, ImagineOptions, decoded
 from bot.domain.periods import Period
 from bot.domain.place import Origin
 from bot.domain.requests import Plan
@@ -75,9 +75,6 @@ PROMPT_TOO_LONG = message(
 
 # --- why an admin may not set a rule, and what is wrong with one ----------------------------------------------------
 
-NOT_A_SIZE = message(
-    "rules.not_a_size", "“{size}” isn't a size. Type a width and height like 1024x1024, or a ratio like 16:9."
-)
 NO_ENGINE_MAKES = message("rules.no_engine_makes", "No engine here can make {size}.")
 ENGINES_GONE = message("rules.engines_gone", "The bot no longer has these engines: {engines}.")
 NO_ENGINE_LEFT = message(
@@ -248,7 +245,7 @@ def shape(text: str, engines: Mapping[str, Engine]) -> str:
     try:
         parse_shape(wanted)
     except ValueError:
-        raise UserError(NOT_A_SIZE(size=wanted)) from None
+        raise UserError(NOT_A_SIZE(text=wanted)) from None
     if not any(takes_shape(engine, wanted) for engine in engines.values()):
         raise UserError(NO_ENGINE_MAKES(size=wanted))
     return wanted

@@ -19,8 +19,8 @@ MINUTES_TO_CONFIRM = 5
 class Confirmation(ui.LayoutView):
     """A private message that asks and has one button to go on. It lives for a few minutes and in memory only.
 
-    ``confirmed`` is called with the press of that button; ``doing`` names it in the log. ``further`` are buttons that
-    do something else.
+    ``confirmed`` is called with the press of that button; ``doing`` names it in the log. ``further`` are buttons of
+    cards, which show something else in place of the question.
     """
 
     def __init__(
@@ -39,6 +39,8 @@ class Confirmation(ui.LayoutView):
         self._message: discord.WebhookMessage | None = None
         button: ui.Button[Any] = ui.Button(label=label, style=discord.ButtonStyle.danger)
         button.callback = self._pressed  # type: ignore[method-assign,assignment]  # a callback without a decorator
+        for other in further:
+            other.callback = self._replaced  # type: ignore[method-assign,assignment]  # a callback without a decorator
         self.add_item(ui.Container(*content, ui.ActionRow(button, *further), accent_colour=WARM))
 
     async def ask(self, interaction: Interaction) -> None:
@@ -52,6 +54,10 @@ class Confirmation(ui.LayoutView):
             self.stop()
 
         await handle(interaction, go_on, doing=self._doing, job_id=self._job_id)
+
+    async def _replaced(self, _interaction: Interaction) -> None:
+        # The button's own handler answers. What it shows must not be deleted when this question times out.
+        self.stop()
 
     async def on_timeout(self) -> None:
         if self._message is not None:

@@ -8,6 +8,7 @@ import discord
 import pytest
 
 from bot.domain.engines import few
+from bot.domain.options import NOT_A_SIZE
 from bot.domain.place import Origin
 from bot.domain.rules import (
     ALLOWED_ENGINES_GONE,
@@ -17,7 +18,6 @@ from bot.domain.rules import (
     ENGINE_NOT_ALLOWED,
     NO_ENGINE_MAKES,
     NO_RULES,
-    NOT_A_SIZE,
     NOT_THIS_CHANNEL,
     NOT_YOUR_ROLE,
     OTHER_CHANNELS,
@@ -287,7 +287,7 @@ async def test_what_is_set_outlives_a_restart(studio: Studio) -> None:
         ({"engines": "nobody/nothing"}, "nobody/nothing"),
         ({"engines": BASIC, "default_engine": CORE}, DEFAULT_NOT_ALLOWED(engine=CORE)),
         ({"default_size": "3x3"}, NO_ENGINE_MAKES(size="3x3")),
-        ({"default_size": "big"}, NOT_A_SIZE(size="big")),
+        ({"default_size": "big"}, NOT_A_SIZE(text="big")),
         ({"refused_words": "*"}, WORD_TOO_SHORT),
         ({"refused_words": "x" * 50}, WORD_TOO_LONG),
         ({"refused_words": "ugly", "clear": "refused"}, SET_AND_CLEARED(rule=TITLES["refused"])),

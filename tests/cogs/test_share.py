@@ -14,7 +14,7 @@ from bot.ui.cards.delivery_text import REASONS, jump_url
 from bot.ui.delivery.sharing import NO_IMAGES, NOT_ACCEPTED, SHARED
 from storage import images, tables
 from storage import jobs as rows
-from storage.records import DeliveryReason, JobStatus, ShareState
+from storage.records import DeliveryMethod, DeliveryReason, JobStatus, ShareState
 from tests.cogs.conftest import Shown, Studio, card, forge, told
 from tests.doubles.texts import shows
 
@@ -222,6 +222,8 @@ async def test_a_kept_result_that_was_shared_has_its_link(slow_studio: Studio) -
     job = await studio.job()
     assert (job.status, job.share_state) == (JobStatus.DELIVERED, ShareState.POSTED)
     assert jump_url(job) == f"https://discord.com/channels/{studio.server.id}/{studio.channel.id}/{shared.raw.id}"
+    assert job.delivered_by is DeliveryMethod.SHARE
+    assert job.delivery_reasons == (), "why it could not be shown before is no reason to share it"
 
 
 async def test_a_failed_share_that_may_stand_is_looked_at_before_another(studio: Studio) -> None:

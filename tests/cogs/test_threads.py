@@ -313,6 +313,8 @@ async def test_keeping_it_leads_to_its_images(studio: Studio) -> None:
     question = await run(studio, "delete", thread="a fox")
     kept = await press(studio, studio.ada, question, "Keep it")
     assert len(kept.images) == 1
+    store = studio.runtime.client._connection._view_store
+    assert store._views == {}, "the question is over, so its time-out does not delete what took its place"
 
 
 async def test_the_buttons_of_what_was_deleted_say_so(studio: Studio) -> None:

@@ -35,10 +35,9 @@ from bot.ui.cards.usage import (
     SPENT_ESTIMATED,
     TITLE,
     WENT_WRONG,
-    images_text,
-    jobs_text,
     spent_text,
 )
+from bot.ui.cards.wording import IMAGES, JOBS
 from fakes.services import Fault
 from fakes.services.faults import Act, Status
 from storage import ledger
@@ -84,10 +83,10 @@ async def test_a_report_tells_an_admin_who_spent_what(studio: Studio, period: st
     said = told(result).text
     assert shows(said, TITLE(place="The Studio", period=span(period, studio.clock.now()).text))
     assert shows(said, SPENT_ESTIMATED(spent=12_900, estimated=900))
-    assert f"{jobs_text(2)}, {images_text(3)}" in said
+    assert f"{JOBS(count=2)}, {IMAGES(count=3)}" in said
     ada, ben = (said.index(f"<@{person.id}>") for person in (studio.ada, studio.ben))
     assert ben < ada, "the most comes first"
-    assert f"<@{studio.ben.id}>: 12 credits, {jobs_text(1)}, {images_text(2)}" in said
+    assert f"<@{studio.ben.id}>: 12 credits, {JOBS(count=1)}, {IMAGES(count=2)}" in said
     _, chart = file_of(studio, result)
     assert chart.startswith(b"\x89PNG")
     assert min(struct.unpack(">II", chart[16:24])) > 300
@@ -98,7 +97,7 @@ async def test_a_report_tells_an_admin_who_spent_what(studio: Studio, period: st
 @pytest.mark.parametrize(
     ("by", "line"),
     [
-        ("engine", f"**Stable Image Core**: 12 credits, {jobs_text(1)}, {images_text(2)}"),
+        ("engine", f"**Stable Image Core**: 12 credits, {JOBS(count=1)}, {IMAGES(count=2)}"),
         ("day", f"**{date_text(datetime(2026, 1, 1, tzinfo=UTC))}**: 12.9 credits"),
         ("channel", "<#{channel}>: 12.9 credits"),
     ],
@@ -308,7 +307,7 @@ async def test_what_runs_now_and_how_it_is_cancelled(make_studio: MakeStudio) ->
     await studio.begun()
     shown = await studio.admin.slash(studio.channel, "usage jobs")
     said = text_of(shown)
-    assert shows(said, RUNNING(jobs=jobs_text(2), requests=t("{count} requests", count=2), waiting=1))
+    assert shows(said, RUNNING(jobs=JOBS(count=2), requests=t("{count} requests", count=2), waiting=1))
     first, second = (line for line in said.splitlines() if f"<#{studio.channel.id}>" in line)
     assert f"<@{studio.ada.id}>" in first
     assert f"<@{studio.ben.id}>" in second
@@ -316,7 +315,7 @@ async def test_what_runs_now_and_how_it_is_cancelled(make_studio: MakeStudio) ->
     assert card(shown).labels == ["Cancel job 2"]
     pressed = await studio.press(studio.admin, card(shown), "Cancel job 2")
     assert shows(text_of(pressed), CANCELLED)
-    assert shows(text_of(pressed), RUNNING(jobs=jobs_text(1), requests=t("{count} request", count=1), waiting=0))
+    assert shows(text_of(pressed), RUNNING(jobs=JOBS(count=1), requests=t("{count} request", count=1), waiting=0))
     too_late = text_of(await studio.admin.slash(studio.channel, "usage jobs", cancel=1))
     assert shows(too_late, ALREADY_SENT)
     studio.stand_in.finish_all()

@@ -13,8 +13,8 @@ from bot.jobs.limits import LimitKind, Limits
 from bot.servers.settings import MemberLimits
 from bot.text import Message, Text, message, plural, t
 from bot.ui.cards.layout import Card, Words, quiet, rule, text, within
-from bot.ui.cards.usage import EXTRA, LEFT, images_text, person
-from bot.ui.cards.wording import moment, safe, units
+from bot.ui.cards.usage import EXTRA, LEFT, person
+from bot.ui.cards.wording import IMAGES, moment, safe, units
 from storage.settings import AdminAct, Quota, Subject
 
 _MENTION_AT_MOST = 26
@@ -187,7 +187,7 @@ def limits_text(quota: Quota, period: Period) -> str:
 
 
 def _images(images: int) -> Text:
-    return t("{images} a job", images=images_text(images))
+    return t("{images} a job", images=IMAGES(count=images))
 
 
 def _jobs(jobs: int) -> Text:
@@ -214,9 +214,7 @@ def log_card(acts: list[AdminAct]) -> Card:
     lines = [f"{moment(act.at, 'f')} {person(act.user_id)} · **/{safe(act.what, 40)}** {_details(act)}" for act in acts]
     card = [text(t("**Changes by admins**")), text(*within(lines or [str(NO_CHANGES)], 3400))]
     if acts:
-        card.append(
-            text(quiet(t("Oldest shown: #{id:plain}. Use before:{id:plain} for older changes.", id=acts[-1].id)))
-        )
+        card.append(text(quiet(OLDEST_SHOWN(id=acts[-1].id))))
     return Card(*card)
 
 

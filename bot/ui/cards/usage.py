@@ -19,7 +19,7 @@ from bot.text import Message, Text, message, plural, t
 from bot.ui.cards.buttons import BY_CHANNEL, BY_DAY, BY_ENGINE, BY_USER, CANCEL_JOB, REPORT_BACK, REPORT_MORE, turning
 from bot.ui.cards.job import SUBMISSION_STATUS
 from bot.ui.cards.layout import Card, Words, quiet, rule, text, within
-from bot.ui.cards.wording import moment, plain, safe
+from bot.ui.cards.wording import IMAGES, JOBS, moment, plain, safe
 from bot.ui.charts import ChartSpec, Series, in_words
 from storage.records import SubmissionStatus
 from storage.reports import DAY, By, Figures, Line, Request, Spent
@@ -229,16 +229,8 @@ def spent_text(figures: Figures) -> Text:
     return SPENT(spent=figures.spent)
 
 
-def jobs_text(jobs: int) -> Text:
-    return plural("{count} job", "{count} jobs", jobs)
-
-
-def images_text(images: int) -> Text:
-    return plural("{count} image", "{count} images", images)
-
-
 def _totals(totals: Figures) -> list[Words]:
-    lines: list[Words] = [f"**{spent_text(totals)}**", f"{jobs_text(totals.jobs)}, {images_text(totals.images)}"]
+    lines: list[Words] = [f"**{spent_text(totals)}**", f"{JOBS(count=totals.jobs)}, {IMAGES(count=totals.images)}"]
     if totals.in_flight:
         lines.append(ON_HOLD(held=totals.in_flight))
     if totals.failed or totals.cancelled:
@@ -260,7 +252,7 @@ def _figures(figures: Figures) -> str:
         parts = [t("{spent:credits} ({estimated:amount} estimated)", spent=figures.spent, estimated=figures.estimated)]
     if figures.in_flight:
         parts.append(t("{held:amount} on hold", held=figures.in_flight))
-    parts += [jobs_text(figures.jobs), images_text(figures.images)]
+    parts += [JOBS(count=figures.jobs), IMAGES(count=figures.images)]
     if figures.failed:
         parts.append(t("{requests} failed", requests=figures.failed))
     return ", ".join(map(str, parts))
@@ -327,7 +319,7 @@ def credits_card(report: CreditsReport, *, names: Mapping[str, str], chart: Char
     if report.grants is not None and report.grants.given:
         lines.append(EXTRA(left=report.grants.left, given=report.grants.given))
     jobs = JOBS_AT_A_TIME(count=report.jobs)
-    lines.append(jobs if report.images is None else JOBS_AND_IMAGES(jobs=jobs, images=images_text(report.images)))
+    lines.append(jobs if report.images is None else JOBS_AND_IMAGES(jobs=jobs, images=IMAGES(count=report.images)))
     parts: list[ui.Item[Any]] = [text(CREDITS_TITLE(period=report.span.text)), text(*lines), *_shown(chart)]
     if report.engines:
         engines = [_amount(names.get(str(line.key), str(line.key)), line.figures.spent) for line in report.engines]
@@ -372,7 +364,7 @@ def running_card(running: Running, *said: Words) -> Card:
     if len(jobs) > _JOBS_SHOWN:
         lines.append(str(plural("… and {count} more job.", "… and {count} more jobs.", len(jobs) - _JOBS_SHOWN)))
     head = RUNNING(
-        jobs=jobs_text(len(jobs)),
+        jobs=JOBS(count=len(jobs)),
         requests=plural("{count} request", "{count} requests", len(running.requests)),
         waiting=sum(request.status is SubmissionStatus.QUEUED for request in running.requests),
     )
