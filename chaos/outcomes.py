@@ -81,10 +81,11 @@ def is_public(seen: Seen) -> bool:
 
 
 def paid_calls(services: StandIn) -> dict[int, Counter[str]]:
-    """For each number how often each paid route was reached and not turned away at the door."""
+    """For each number how often each paid route was reached and did not say that nothing was accepted."""
     found: dict[int, Counter[str]] = defaultdict(Counter)
     for call in services.calls:
-        if call.route in PAID and call.status != 429 and (number := number_in(str(call.body))) is not None:
+        turned_away = call.status == 429 or (call.status in {404, 410} and not call.accepted)
+        if call.route in PAID and not turned_away and (number := number_in(str(call.body))) is not None:
             found[number][call.route] += 1
     return found
 

@@ -39,6 +39,8 @@ RESUMED_PATIENCE, RESUMED_POLLS = 120.0, 3
 FIND_EVERY = 5.0
 # A request whose answer was lost, and that did not arrive as far as the provider can tell, is sent once more.
 MOST_SENDINGS = 2
+# After the last sending nothing is gained by giving up soon: it is looked for so many times as long.
+LAST_LOOK = 3
 
 UNKNOWN = message(
     "submission.unknown",
@@ -209,7 +211,9 @@ class SubmissionRun:
         looked = 0
         # Only time that passed in this run counts: neither downtime nor a clock that jumps is a reason to pay again.
         began = Elapsed(self._clock)
-        patience = max(self._provider.patience, 2 * self._provider.lost_after)
+        last = self.submission.sendings >= MOST_SENDINGS
+        lost_after = self._provider.lost_after * (LAST_LOOK if last else 1)
+        patience = max(self._provider.patience, 2 * lost_after)
         while not self.stopping:
             if began.here > patience:
                 await self._end(SubmissionStatus.UNKNOWN, EventReason.NOT_LOOKED_FOR, UNKNOWN())
@@ -228,11 +232,11 @@ class SubmissionRun:
                 if await self._jobs.accepted(self.submission, found, why=EventReason.FOUND):
                     self._moved(SubmissionStatus.RENDERING, handle=found)
                 return
-            if looked >= 2 and looked_for >= self._provider.lost_after:
+            if looked >= 2 and looked_for >= lost_after:
                 await self._did_not_arrive()
                 return
-            left = self._provider.lost_after - looked_for
-            await self._clock.sleep(FIND_EVERY if looked < 2 else max(FIND_EVERY, left))
+            pause = min(lost_after - looked_for, self._provider.lost_after)
+            await self._clock.sleep(FIND_EVERY if looked < 2 else max(FIND_EVERY, pause))
 
     async def _did_not_arrive(self) -> None:
         """The provider surely does not have it: send it once more, or end it as unknown after that."""

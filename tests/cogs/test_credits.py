@@ -24,8 +24,8 @@ from bot.ui.cards.usage import (
     ON_HOLD,
     SPENT,
     SPENT_ESTIMATED,
-    images_text,
 )
+from bot.ui.cards.wording import IMAGES
 from bot.ui.charts import Charts
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, told
 from tests.doubles.texts import shows
@@ -111,7 +111,7 @@ async def test_what_the_admins_set_and_gave_is_told_where_it_holds(make_studio: 
         left(LimitKind.SERVER, 94_000, 100_000, Period.WEEK),
         left(LimitKind.SERVER_MONTHLY, 494_000, 500_000, Period.MONTH),
         EXTRA(left=50_000, given=50_000),
-        JOBS_AND_IMAGES(jobs=JOBS_AT_A_TIME(count=3), images=images_text(4)),
+        JOBS_AND_IMAGES(jobs=JOBS_AT_A_TIME(count=3), images=IMAGES(count=4)),
     ):
         assert shows(said, line)
     elsewhere = told(await studio.ada.user.slash("credits")).text
