@@ -83,8 +83,8 @@ async def test_a_submit_whose_answer_is_always_lost_is_sent_twice_and_then_unkno
 
 async def test_after_the_last_sending_it_is_looked_for_longer(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown(), OutcomeUnknown())
-    # Three looks and one before it is sent again; after that it is there two minutes later.
-    workshop.provider.enqueue("find", *(None for _ in range(7)), "found")
+    # It is not there when the first minute after the second sending is over, and there two minutes later.
+    workshop.provider.enqueue("find", *(None for _ in range(9)), "found")
     job_id = await workshop.imagine()
     await workshop.finish()
     assert workshop.provider.calls("submit") == 2
