@@ -6,6 +6,9 @@ The event loop's default executor is left to the libraries, which resolve host n
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -21,10 +24,13 @@ FILES_AT_ONCE = 4
 
 
 class Pool(ThreadPoolExecutor):
-    """At most ``workers`` threads; further work is queued. Log lines carry the job's id in these threads as well."""
+    """At most ``workers`` threads; further work is queued. Log lines carry the job's id in these threads as well.
 
-    def __init__(self, name: str, workers: int) -> None:
-        super().__init__(workers, thread_name_prefix=name)
+    ``background`` threads leave the processor to the event loop whenever it has something to do.
+    """
+
+    def __init__(self, name: str, workers: int, *, background: bool = False) -> None:
+        super().__init__(workers, thread_name_prefix=name, initializer=_step_back if background else None)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         return super().submit(partial(copy_context().run, fn, *args, **kwargs))
@@ -38,12 +44,18 @@ class Pool(ThreadPoolExecutor):
         await apart(self.shutdown, cancel_futures=True)
 
 
+def _step_back() -> None:
+    """Give this thread the lowest priority. Only Linux has one for each thread."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+
+
 class Pools:
     """The pools that the parts of a running bot share."""
 
     def __init__(self) -> None:
         self.files = Pool("files", FILES_AT_ONCE)
-        self.pictures = Pool("pictures", PICTURES_AT_ONCE)
+        self.pictures = Pool("pictures", PICTURES_AT_ONCE, background=True)
         self.large = asyncio.Lock()
         """Held while a large image is decoded."""
 

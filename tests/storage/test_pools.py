@@ -1,0 +1,26 @@
+"""Pools of threads: what runs in the background leaves the processor to the event loop."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import pytest
+
+from storage.pools import Pool
+
+
+def priority() -> int:
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
+async def test_threads_in_the_background_have_the_lowest_priority_and_no_others() -> None:
+    before = priority()
+    quiet, other = Pool("quiet", 1, background=True), Pool("other", 1)
+    assert await quiet.run(priority) == 19
+    assert await other.run(priority) == before
+    assert priority() == before
+    await quiet.close()
+    await other.close()
