@@ -29,6 +29,8 @@ class Booked:
     unknown: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     """How its submissions ended and what is told of that, where there is something to tell."""
+    steps: list[str] = field(default_factory=list)
+    """The reasons of each step of the submissions of unknown outcome, with their times in Unix milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +99,16 @@ async def booked(database_url: str) -> Books:
                 its.beyond += beyond[job.id]
                 if job.status is not JobStatus.DELETED:
                     its.gone += sum(image.file is None for image in await images.images_of(connection, job.id))
+                events = await submissions.events_of(connection, job.id)
                 for submission in await submissions.submissions_of(connection, job.id):
                     codes = " ".join(one["code"] for one in submission.problems or ())
                     told = "" if submission.status in BRIEF else f" ({codes})"
                     its.ended.append(submission.status.value + told)
                     if submission.status is SubmissionStatus.UNKNOWN:
                         its.unknown.append(submission.engine)
+                        its.steps += [
+                            f"{event.why} at {event.at}" for event in events if event.submission_id == submission.id
+                        ]
                 for entries in (await ledger.costs_of(connection, job.id)).values():
                     captures = [entry for entry in entries if entry.kind == "capture"]
                     its.captured += sum(entry.amount for entry in captures)
@@ -224,7 +230,7 @@ def _compare(table: Table, asks: list[Ask], books: dict[int, Booked], charged: d
             continue
         told = f"{_told(ask)}: billed {sum(bill)}, booked {its.raw}, ended {', '.join(its.ended)}"
         if ask.engine == AI_CLIENT and not its.raw and len(bill) == 1:
-            given_up.append(told)
+            given_up.append(f"{told}; {', '.join(its.steps)}")
         elif ask.engine == AI_CLIENT or not 0 < difference <= len(its.unknown) * max(bill, default=0):
             wrong.append(told)
         else:
