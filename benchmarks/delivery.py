@@ -84,7 +84,7 @@ async def _round(outcome: Outcome, people: int, images: int, size: int, seed: in
 
 
 async def refuse_words(harness: Harness) -> None:
-    """Let an admin set the longest possible lists of refused words, none of which is in any prompt here."""
+    """Let an admin set the longest possible lists of refused words, none of them in any prompt here."""
     guild = harness.channel.guild
     assert guild is not None
     admin = harness.discord.user("admin")

@@ -189,7 +189,7 @@ COMMANDS: dict[str, Command] = {
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     arguments = _parser().parse_args(words)
-    # Prompts, images and copies of both are for the bot only, whoever else uses this machine.
+    # Other users of this machine must not read prompts, images or backups.
     os.umask(OWNER_ALONE)
     try:
         settings = config.load()

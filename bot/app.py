@@ -344,7 +344,7 @@ async def logged_in(runtime: Runtime) -> AsyncIterator[Easel]:
         with _in_sentences(api):
             await client.login(token)
             if api != DISCORD_API:
-                # A session that was invalidated starts anew at the default gateway, and not where the API told it.
+                # After an invalid session the library reconnects to its default gateway, not to the one that the API named.
                 _, gateway, _ = await client.http.get_bot_gateway()
                 DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
         yield client

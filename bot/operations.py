@@ -54,7 +54,7 @@ UNKNOWN = message("reconcile.unknown", "unknown  {submission}: since {since}, {h
 OPEN = message("reconcile.open", "open     {submission}: {status} since {since}, {held:credits} held")
 BEYOND = message(
     "reconcile.beyond",
-    "beyond   {submission}, {status}: the service charged {charged:credits}, of which {captured:credits} are captured",
+    "beyond   {submission}, {status}: the service charged {charged:credits}; {captured:credits} are captured",
 )
 SENT_TWICE = message(
     "reconcile.sent_twice", "beyond   {submission}, {status}: sent twice, so the service may bill it twice"

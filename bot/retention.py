@@ -108,6 +108,7 @@ async def keep_tidy(
         except StorageError as error:
             log.error("tidy.failed", reason=str(error))  # noqa: TRY400 - the reason says it all
         except Exception:
+            # This loop must outlive a fault of ours, or nothing would be deleted any more.
             log.exception("tidy.failed")
         await clock.sleep(wait)
 

@@ -1,4 +1,4 @@
-"""Text for people: English messages with named values, put into words in the language of whoever reads them.
+"""Text for people: English messages with named values, rendered in the reader's language.
 
     NO_CREDITS = message("limits.no_credits", "This needs up to {needed:credits}; you have {left:credits} left.")
     raise UserError(NO_CREDITS(needed=4000, left=3000))

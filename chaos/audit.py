@@ -169,7 +169,7 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
         "ai-client requests above two a submission",
         [_told(ask) for ask in asks if ask.engine == AI_CLIENT and called[ask.number].total() > 2],
     )
-    # Where the bot died over a request nobody knows whether it was sent; and without a key nothing can be sent.
+    # If the bot died during a request, it is unknown whether it was sent; and without a key nothing can be sent.
     excused = {ask for ask in asks if ask.keyless or books.of[ask.number].unknown}
     unsent = [ask for ask in _unsent(fates, called) if ask not in excused]
     table.must(

@@ -242,7 +242,7 @@ async def finish_share(tx: AsyncConnection, job_id: int, *, message_id: int, at:
 
 
 async def undo_share(tx: AsyncConnection, job_id: int, *, message_id: int) -> None:
-    """The images are surely not in that message, so it can be shared anew."""
+    """Forget a share whose message certainly does not show the images, so that the job can be shared again."""
     of_this = (_JOBS.id == job_id) & (_JOBS.share_message_id == message_id)
     nothing = dict.fromkeys(("share_state", "share_server_id", "share_channel_id", "share_message_id"))
     await tx.execute(update(tables.jobs).where(of_this).values(nothing))

@@ -72,7 +72,7 @@ _KEYS: Mapping[By, ColumnElement[Any]] = {
 class Figures:
     """Credits spent (exact and estimated), the images made for them, and the jobs.
 
-    ``failed`` and ``cancelled`` count requests, of which a job may have several; ``given_back`` was held for them.
+    ``failed`` and ``cancelled`` count requests; a job may have several. ``given_back`` was held for them.
     ``in_flight`` is held for unfinished requests.
     """
 

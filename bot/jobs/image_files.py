@@ -71,6 +71,7 @@ class Previews:
                 except StorageError:
                     raise
                 except Exception:
+                    # A decoder can fail in many ways; one image must not keep the others from their previews.
                     log.exception("preview.not_made", image=image.id)
             after = (bare[-1].created_at, bare[-1].id)
 

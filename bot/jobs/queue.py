@@ -80,6 +80,7 @@ class Queue:
             async with self._jobs.database.read() as connection:
                 due = await rows.queued(connection, due=fallen_due, limit=READ_AT_ONCE)
         except BaseException:
+            # Also if this task is cancelled: what was not read has to be read the next time.
             self._stale = True
             raise
         read = Counter(submission.provider for submission in due)

@@ -300,6 +300,7 @@ class JobService:
                 log.error("proposals.not_read", reason=str(error))  # noqa: TRY400 - the reason says everything
                 wait = _RETRY_AFTER_FAILURE
             except Exception:
+                # This loop must outlive a fault of ours, or no price would ever expire again.
                 log.exception("proposals.failed")
                 wait = _RETRY_AFTER_FAILURE
             news = asyncio.create_task(self._proposed_one.wait())

@@ -161,8 +161,8 @@ class JobStore:
     ) -> bool:
         """→ done: the files are ours; captures the cost and releases the hold in the same transaction.
 
-        ``finished_at`` None: nobody knows when the provider had it finished. ``beyond`` is what the provider charged in
-        addition, in its millicredits: nobody pays it here.
+        ``finished_at`` is None if it is unknown when the provider finished. ``beyond`` is what the provider charged in
+        addition, in its millicredits; no user pays for it.
         """
         now = self._clock.now()
         provider = self.providers[submission.provider]

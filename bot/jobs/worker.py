@@ -193,6 +193,7 @@ class Worker:
                 log.error("storage.failed", reason=str(error))  # noqa: TRY400 - the sentence says it all
                 delay = 1.0
             except Exception:
+                # This loop must outlive a fault of ours, or nothing would be sent or delivered any more.
                 log.exception("worker.dispatch_failed")
                 delay = 1.0
             if delay is None and not self._tasks and not self._wake.is_set():
@@ -258,6 +259,7 @@ class Worker:
                     await self._until_stored(run.run)
                     break
                 except Exception:
+                    # A fault of ours, of any kind: the others go on, and this one is tried again or ended free of charge.
                     log.exception("submission.crashed")
                     wait = next(waits, None)
                     if wait is None or run.submission.status is not SubmissionStatus.RENDERING:
@@ -309,6 +311,7 @@ class Worker:
                 except Undelivered as error:
                     log.warning("delivery.failed", why=str(error), again_in=wait)
                 except Exception:
+                    # A fault of ours, of any kind: the result was paid for, so its delivery is tried again.
                     log.exception("delivery.failed")
                 finally:
                     self._uploading.discard(job_id)

@@ -20,7 +20,7 @@ _IMAGE_LISTS = ("images", "data", "results", "output")
 
 
 class Opened(Lenient):
-    """A new thread or a new entry, of which only the guid is needed. It becomes part of a path, so it is checked."""
+    """A new thread or entry. Only the guid is used; it is validated, because it becomes part of a path."""
 
     guid: Annotated[str, BeforeValidator(name), Field(pattern=_GUID)]
 

@@ -227,7 +227,7 @@ class Answer:
 
 
 class Lenient(BaseModel):
-    """An answer of which only the fields that matter are read, each of them forgiving."""
+    """Base of parsed answers: unknown fields are ignored, and a field with an invalid value is left out."""
 
     # An answer repeats the prompt, which belongs in no error's text.
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)

@@ -1,4 +1,4 @@
-"""What Stable Diffusion accepts, whoever serves it."""
+"""What Stable Diffusion models accept, on any service."""
 
 from __future__ import annotations
 

@@ -250,9 +250,9 @@ class Reports:
         return Running(tuple(open_ones), tuple(self._worker.outages()), tuple(lost), asker.everywhere, now)
 
     async def cancel(self, asker: Asker, job_id: int) -> Text:
-        """Drop what has not been sent of somebody's job, and say what that meant.
+        """Cancel what has not been sent of somebody's job, and return what that meant.
 
-        Raises UserError where there is no such job in the server, and for whoever may not.
+        Raises UserError if the server has no such job, or if the asker may not cancel it.
         """
         server_id = asker.server_id()
         done = await self._service.cancel_as_admin(job_id, server_id=server_id)

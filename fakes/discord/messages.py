@@ -98,7 +98,7 @@ def edit(
 
 
 def delete(world: World, message: Message) -> None:
-    """The message is gone, whoever took it away."""
+    """Delete the message, for the bot or for a user."""
     message.deleted = True
     world.say("MESSAGE_DELETE", message=message)
 

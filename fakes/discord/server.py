@@ -141,7 +141,7 @@ class Server:
             while piece := await content.readany():
                 pieces.append(piece)
         except (aiohttp.ClientError, OSError):
-            # Whoever sent it is gone; Discord has no use for half a request.
+            # The client closed the connection; half a request is dropped.
             raise Cut from None
         call.raw = b"".join(pieces)
         return None

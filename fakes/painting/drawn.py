@@ -1,4 +1,4 @@
-"""Styles that are drawn anew: pixels, lines, ink and dots, cubes, tiles."""
+"""Styles that redraw the image: pixels, lines, ink and dots, cubes, tiles."""
 
 from __future__ import annotations
 

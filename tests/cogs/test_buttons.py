@@ -33,7 +33,7 @@ async def finished(studio: Studio, **options: Any) -> simcord.InteractionResult:
 
 
 async def waiting(studio: Studio, **options: Any) -> simcord.InteractionResult:
-    """A job of which one request has been sent and the second waits for its turn."""
+    """A job with one request sent and a second one waiting for its turn."""
     result = await studio.confirmed(**options)
     await studio.begun()
     await studio.until(lambda: f"{cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]}: 1" in card(result).text)

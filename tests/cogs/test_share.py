@@ -46,7 +46,7 @@ async def test_the_author_shares_a_private_result(studio: Studio) -> None:
         shared.raw.id,
     )
     assert job.public_in == studio.channel.id
-    assert len(studio.stand_in.bills) == 2, "sharing makes nothing anew"
+    assert len(studio.stand_in.bills) == 2, "sharing makes no new image"
 
 
 async def test_what_is_shared_can_be_used_by_everybody(studio: Studio) -> None:

@@ -225,7 +225,7 @@ async def test_one_person_without_a_word_of_their_prompts(studio: Studio) -> Non
 
 @pytest.mark.parametrize("private", [True, False])
 async def test_what_a_service_says_of_a_private_job_is_its_author_s(studio: Studio, private: bool) -> None:
-    """It may repeat the prompt in its own words, of which nobody can tell."""
+    """A service may repeat the prompt in words that cannot be recognised."""
     says = Status(422, {"code": -1, "message": "MOON: we draw no gardens"})
     studio.stand_in.misbehave(Fault("aithriving.core", says))
     await studio.imagine(studio.ada, prompt="my secret garden", private=private)

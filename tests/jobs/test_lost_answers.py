@@ -63,7 +63,7 @@ async def test_what_is_neither_found_nor_surely_absent_is_unknown_and_not_sent_a
 
 
 async def listed_as_unknown(workshop: Workshop) -> list[int]:
-    """The jobs on the lists of what nobody knows: of /usage jobs, and of reconcile, which must be the same."""
+    """The jobs with an unknown outcome. /usage jobs and reconcile must list the same ones."""
     async with workshop.database.read() as connection:
         told = [one.job_id for one in await reports.unknown(connection, server_id=ADA.server_id, since=0, limit=9)]
         books = await reconcile.reconcile(connection)

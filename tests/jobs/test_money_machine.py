@@ -194,7 +194,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule(pick=picks, status=st.sampled_from(sorted(UNFINISHED)))
     def come_too_late(self, pick: int, status: SubmissionStatus) -> None:
-        """Whoever still believes that an ended submission is unfinished changes nothing."""
+        """A stale reference to an ended submission changes nothing."""
         if submission := self.pick(pick, *ENDED):
             believed = replace(submission, status=status)
             assert not self.run(self.jobs.ended_free(believed, FAILED, why="too late", problems=[]))

@@ -207,7 +207,7 @@ async def test_after_a_restart_a_guess_that_cannot_be_teaches_nothing(workshop: 
     await workshop.finish()
     submission = await workshop.submission(job_id)
     assert submission.status is SubmissionStatus.DONE
-    assert submission.finished_at is None, "nobody knows"
+    assert submission.finished_at is None, "unknown after downtime"
     assert (await workshop.jobs.durations.of(workshop.provider.requests[0])).known == 0
 
 

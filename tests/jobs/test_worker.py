@@ -97,7 +97,7 @@ async def test_what_surely_did_not_arrive_is_sent_again(workshop: Workshop, call
     await workshop.finish()
     assert (await workshop.view(job_id)).job.status is JobStatus.DELIVERED
     assert workshop.provider.calls(call) == 2
-    # A provider thread that was opened is used again, not opened anew.
+    # A provider thread that was opened is used again.
     assert workshop.provider.calls("prepare") == (2 if call == "prepare" else 1)
     wait = error.retry_after if isinstance(error, Busy) and error.retry_after else 1
     assert workshop.clock.now() - began >= wait * 1000
@@ -329,7 +329,7 @@ async def test_no_image_that_can_be_fetched_is_free(workshop: Workshop) -> None:
     workshop.provider.enqueue("fetch", Refused(said="Not an image."), Refused(said="Not an image."))
     job_id = await workshop.imagine(images=2)
     await workshop.finish()
-    # It was paid for, so whoever keeps the books has to see it.
+    # It was paid for, so the operator has to see it.
     assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
     totals = await workshop.totals()
     assert (totals.spent, totals.in_flight) == (0, 0)

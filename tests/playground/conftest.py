@@ -14,7 +14,7 @@ HASTE = 40
 
 
 class HastyClock(SystemClock):
-    """The time of day, but whoever waits a while waits much less; who waits long, waits."""
+    """The real clock, with short waits cut down; long waits stay long."""
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds if seconds > 60 else seconds / HASTE))

@@ -38,7 +38,7 @@ TARGETS = [
     "/100%.png?a=%zz",
     "/x!$&'()*+,;=:@-._~.png",
 ]
-"""Request targets as services write them, all of which may be sent as they are."""
+"""Request targets as services write them. All may be sent as they are."""
 QUOTED = [
     ("/a b.png?c=d e", "/a%20b.png?c=d%20e"),
     ("/fox \U0001f98a.png?name=ø%2F", "/fox%20%F0%9F%A6%8A.png?name=%C3%B8%2F"),

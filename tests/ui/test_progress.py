@@ -159,7 +159,7 @@ async def test_a_card_does_not_name_a_time_that_has_passed(post: Post) -> None:
 
 
 async def growing(post: Post, monkeypatch: pytest.MonkeyPatch, number: int = 3) -> tuple[int, dict[int, asyncio.Event]]:
-    """A job of so many requests, each of which ends when its event is set."""
+    """A job of so many requests; each ends when its event is set."""
     ends = {place: asyncio.Event() for place in range(number)}
 
     async def submit(_: Handle, request: ImageRequest) -> Finished:

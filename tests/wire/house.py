@@ -70,7 +70,7 @@ class HouseClock(SkippingClock):
         await come.wait()
 
     def reach(self, seconds: float) -> None:
-        """Let so much time pass, and wake whoever waited for something in it that was far away."""
+        """Let this much time pass, and wake the waits that end within it."""
         self.advance(seconds)
         for at, come in self._far:
             if at <= self.milliseconds:
@@ -133,7 +133,7 @@ class House:
 async def at_discord(
     discord: Discord, folder: Path, more: Mapping[str, str] | None = None, clock: Clock | None = None
 ) -> AsyncIterator[Runtime]:
-    """The bot, logged in and no further; its two addresses of Discord have to be put back by whoever calls this."""
+    """The bot, logged in but not connected. The caller has to restore its two addresses of Discord."""
     environ = {
         "DISCORD_TOKEN": discord.token,
         "DISCORD_API_URL": discord.url,
@@ -149,7 +149,7 @@ async def at_discord(
 
 @asynccontextmanager
 async def house(discord: Discord, channel: Channel, folder: Path) -> AsyncIterator[House]:
-    """The bot at work; its two addresses of Discord have to be put back by whoever calls this."""
+    """The bot at work. The caller has to restore its two addresses of Discord."""
     clock = HouseClock()
     async with (
         StandIn(seconds=None, painter=flat) as services,

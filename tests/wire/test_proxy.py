@@ -70,7 +70,7 @@ async def test_the_bot_works_through_it_from_the_login_to_the_picture(
             asked = await discord.user("ada").slash(channel, "imagine", prompt=PROMPT, engine=CORE)
             result = await asked.until(lambda seen: bool(seen.pictures))
             assert len(result.files) == 1
-        # Also after a session that is over, which begins anew at the gateway's own address.
+        # Also after an invalid session, which reconnects to the gateway's own address.
         discord.gateway.invalidate()
         await discord.gateway.ready(2)
         await client.close()

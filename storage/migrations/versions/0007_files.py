@@ -13,7 +13,7 @@ _IMAGES_A_SUBMISSION = 10
 
 
 def upgrade() -> None:
-    """Make the table of the images anew, with all its rows, and the list."""
+    """Rebuild the table of images with all its rows, and create the list of files to remove."""
     op.create_table(
         "removals",
         sa.Column("file", sa.Text, nullable=False),
