@@ -259,7 +259,7 @@ class Worker:
                     await self._until_stored(run.run)
                     break
                 except Exception:
-                    # A fault of ours, of any kind: the others go on, and this one is tried again or ended free of charge.
+                    # A fault of ours, of any kind: this one is tried again or ended free of charge, the others go on.
                     log.exception("submission.crashed")
                     wait = next(waits, None)
                     if wait is None or run.submission.status is not SubmissionStatus.RENDERING:

@@ -1,7 +1,7 @@
 """Foreign addresses as they were written.
 
-A signed address is valid only byte for byte: the host may tell ``%2F`` from ``/``, and ``%7e`` from ``~``. So nothing is
-decoded, requoted or normalised, except what a request line cannot hold.
+A signed address is valid only byte for byte: the host may tell ``%2F`` from ``/``, and ``%7e`` from ``~``. So nothing
+is decoded, requoted or normalised, except what a request line cannot hold.
 """
 
 from __future__ import annotations
