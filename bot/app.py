@@ -269,7 +269,9 @@ def _cogs(parts: Runtime) -> list[Cog]:
             settings_of=settings_of,
             defer=partial(ack_first.defer, private=False),
         ),
-        undelivered=UndeliveredResults(results=results, files=parts.files, view=actions.view, settings_of=settings_of),
+        undelivered=UndeliveredResults(
+            store=parts.jobs, results=results, files=parts.files, view=actions.view, settings_of=settings_of
+        ),
         clock=clock,
     )
     usage = ReportPages(
