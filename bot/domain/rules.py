@@ -101,9 +101,6 @@ class Place:
     has_role: Callable[[int], bool]
 
 
-ANY_PLACE = Place(str, lambda _: True, lambda _: True)
-
-
 class Privacy(StrEnum):
     """Whether results are private. The values are stored."""
 
@@ -175,8 +172,8 @@ class Rules:
         options: ImagineOptions,
         plan: Plan | None,
         *,
-        engines: Collection[str] = (),
-        place: Place = ANY_PLACE,
+        engines: Collection[str],
+        place: Place,
     ) -> list[Text]:
         """Why the person may not make this here. ``engines`` are the ids of the engines that the bot has.
 
@@ -186,14 +183,14 @@ class Rules:
         if self.privacy is Privacy.FORBIDDEN and options.private:
             found.append(PRIVATE_OFF())
         wrong = [engine for engine in plan.engines if engine not in self.engines] if plan and self.engines else []
-        left = [engine for engine in self.engines if engine in engines or not engines]
+        left = [engine for engine in self.engines if engine in engines]
         if wrong and left:
             found.append(ENGINE_NOT_ALLOWED(wrong=few(wrong), allowed=few(left)))
         elif wrong:
             found.append(ALLOWED_ENGINES_GONE(allowed=few(self.engines)))
         return found + self.problems_of_words(origin, texts_of(options, plan))
 
-    def problems_of_place(self, origin: Origin, place: Place = ANY_PLACE) -> list[Text]:
+    def problems_of_place(self, origin: Origin, place: Place) -> list[Text]:
         """Why the person may make no images here at all."""
         found = []
         if self.channels and not {origin.channel_id, origin.parent_channel_id} & set(self.channels):

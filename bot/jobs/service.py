@@ -84,7 +84,7 @@ class ServerRules(Protocol):
         """The rules of the server."""
 
     def problems(
-        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str] = ()
+        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str]
     ) -> Sequence[Problem]:
         """Why the server does not allow this person to make this here. ``engines`` are the ids of those offered."""
 

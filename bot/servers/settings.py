@@ -15,7 +15,7 @@ from bot.domain.options import Defaults, ImagineOptions, Unreadable
 from bot.domain.periods import Period, current, milliseconds
 from bot.domain.place import Origin
 from bot.domain.requests import Plan
-from bot.domain.rules import ALWAYS_PRIVATE, ANY_PLACE, NO_RULES, Place, Privacy, Rules, texts_of
+from bot.domain.rules import ALWAYS_PRIVATE, NO_RULES, Place, Privacy, Rules, texts_of
 from bot.errors import Problem, UserError
 from bot.jobs.limits import InForce, LimitKind, Limits, LimitUse, in_force, too_many_images, uses_of
 from bot.text import Text, message
@@ -85,7 +85,8 @@ class Servers:
         database: Database,
         operator: Limits,
         clock: Clock,
-        place: Callable[[Origin], Place] = lambda _: ANY_PLACE,
+        *,
+        place: Callable[[Origin], Place],
     ) -> None:
         self.operator = operator
         self._database = database
@@ -109,7 +110,7 @@ class Servers:
         return NO_RULES if server_id is None else self._rules.get(server_id, NO_RULES)
 
     def problems(
-        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str] = ()
+        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str]
     ) -> list[Text]:
         """Why the server does not let the person make this here; without I/O.
 

@@ -34,6 +34,7 @@ from storage.images import ImageFiles
 from storage.pools import Pools
 from storage.records import Job
 from tests.doubles.clock import SkippingClock
+from tests.doubles.places import anywhere
 from tests.doubles.provider import ScriptedProvider
 
 ADA = Origin(user_id=1, user_name="ada", server_id=10, channel_id=100, file_limit=10 * 2**20)
@@ -199,7 +200,7 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
         new_jobs=NewJobs(jobs, limits, clock),
         worker=worker,
         clock=clock,
-        servers=Servers(database, limits, clock),
+        servers=Servers(database, limits, clock, place=anywhere),
         defaults=lambda _: (),
         ask_above=lambda _: None,
         default_engine=engine,
