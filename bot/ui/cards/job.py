@@ -12,7 +12,6 @@ from discord import ui
 
 from bot.domain.requests import left_out
 from bot.jobs.view import JobView, Progress, SubmissionView
-from bot.providers.base import Engine
 from bot.text import Message, Text, credits_text, lasted, message, plural, t
 from bot.ui.cards.buttons import AGAIN, CANCEL, DELETE, DETAILS, EDIT, NEW_SEED, REFRESH, SHARE, SHOW, job_row, job_rows
 from bot.ui.cards.delivery_text import reasons_text
@@ -393,7 +392,7 @@ def _reason(submission: SubmissionView) -> str:
 
 def comparison_lines(view: JobView) -> Iterator[str]:
     """A line for each request, and a quiet one for the options that its engine does not support."""
-    engines = {engine.id: engine for engine in view.engines}
+    ignored = ignored_texts(view)
     made = 0
     for submission in view.submissions:
         engine_id = submission.request.engine
@@ -403,14 +402,17 @@ def comparison_lines(view: JobView) -> Iterator[str]:
         which = [str(number) for number in numbers]
         images = plural("Image {numbers}", "Images {numbers}", len(which), numbers=which) if which else None
         yield facts(images, bold(engine_name(view, engine_id)), _compared(submission))
-        if engine_id in engines and (ignored := ignored_text(view, engines[engine_id])):
-            yield quiet(ignored)
+        if engine_id in ignored:
+            yield quiet(ignored[engine_id])
 
 
-def ignored_text(view: JobView, engine: Engine) -> Text | None:
-    """The options of a comparison that this engine does not support, if any."""
-    ignored = left_out(view.options, engine)
-    return IGNORED(options=[safe(str(option), 300) for option in ignored]) if ignored else None
+def ignored_texts(view: JobView) -> dict[str, Text]:
+    """For each engine of a comparison that does not support all of its options: which it does not, by its id."""
+    return {
+        engine_id: IGNORED(options=[safe(str(option), 300) for option in options])
+        for engine_id, options in left_out(view.options, view.engines).items()
+        if options
+    }
 
 
 def _compared(submission: SubmissionView) -> Words:
