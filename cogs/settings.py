@@ -8,6 +8,7 @@ from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
+from bot.domain.money import millicredits
 from bot.domain.options import OPTIONS, STYLE
 from bot.domain.prompt.parser import ADDED_AT_MOST
 from bot.errors import UserError
@@ -80,7 +81,7 @@ class Settings(commands.GroupCog, group_name="settings", group_description=local
             "text": text,
             "png_text": png_text,
             "messages": None if messages is None else Messages(messages),
-            "ask_above": None if ask_above is None else round(ask_above * 1000),
+            "ask_above": None if ask_above is None else millicredits(ask_above),
         }
         changes = {name: value for name, value in given.items() if value is not None}
         if not changes:
