@@ -12,8 +12,9 @@ from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
+from bot.domain.engines import typed_shape
 from bot.domain.options import NAME_AT_MOST, means_nothing
-from bot.domain.rules import NO_RULES, Privacy, contradictions, engine_list, shape
+from bot.domain.rules import NO_RULES, Privacy, contradictions, engine_list
 from bot.domain.word_filter import typed_list
 from bot.errors import Problem, UserError
 from bot.jobs.service import JobService
@@ -115,7 +116,7 @@ class Server(
             ("roles", roles, lambda typed: _roles(typed, guild)),
             ("engines", engines, lambda typed: engine_list(typed, known)),
             ("engine", default_engine, lambda typed: (engine_list(typed, known) or (None,))[0]),
-            ("size", default_size, lambda typed: shape(typed, known)),
+            ("size", default_size, lambda typed: typed_shape(typed, known)),
             ("privacy", private, Privacy),
             ("log_channel", log_channel, lambda channel: _own(channel, server_id)),
             ("refused", refused_words, typed_list),

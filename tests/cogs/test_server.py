@@ -7,7 +7,7 @@ from typing import Any
 import discord
 import pytest
 
-from bot.domain.engines import few
+from bot.domain.engines import NO_ENGINE_MAKES, few
 from bot.domain.options import NOT_A_SIZE
 from bot.domain.place import Origin
 from bot.domain.rules import (
@@ -16,7 +16,6 @@ from bot.domain.rules import (
     CHANNELS_GONE,
     DEFAULT_NOT_ALLOWED,
     ENGINE_NOT_ALLOWED,
-    NO_ENGINE_MAKES,
     NO_RULES,
     NOT_THIS_CHANNEL,
     NOT_YOUR_ROLE,
@@ -291,7 +290,7 @@ async def test_what_is_set_outlives_a_restart(studio: Studio) -> None:
         ({"roles": "<@&123456789012345678>"}, NO_SUCH_ROLE),
         ({"engines": "nobody/nothing"}, "nobody/nothing"),
         ({"engines": BASIC, "default_engine": CORE}, DEFAULT_NOT_ALLOWED(engine=CORE)),
-        ({"default_size": "3x3"}, NO_ENGINE_MAKES(size="3x3")),
+        ({"default_size": "3x3"}, str(NO_ENGINE_MAKES(size="3x3", sizes="")).removesuffix(".")),
         ({"default_size": "big"}, NOT_A_SIZE(text="big")),
         ({"refused_words": "*"}, WORD_TOO_SHORT),
         ({"refused_words": "x" * 50}, WORD_TOO_LONG),
