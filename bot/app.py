@@ -36,6 +36,7 @@ import cogs.threads
 import cogs.usage
 from bot.clock import Clock, SystemClock, Witness
 from bot.config import BACKUPS, DISCORD_API, Settings
+from bot.domain.periods import milliseconds
 from bot.errors import SettingsError, UserError
 from bot.gc_tuning import settle
 from bot.health import beating
@@ -307,7 +308,7 @@ def _tells_the_time(witness: Witness) -> Callable[[Any, Any, aiohttp.TraceReques
     async def answered(_session: object, _context: object, end: aiohttp.TraceRequestEndParams) -> None:
         at = http_date(end.response.headers.get("Date"))
         if at is not None and end.url.host == yarl.URL(Route.BASE).host:
-            witness.said(int(at.timestamp() * 1000))
+            witness.said(milliseconds(at))
 
     return answered
 

@@ -13,10 +13,10 @@ from storage import images, retention
 from storage.database import Database
 from storage.errors import StorageError
 from storage.images import ImageFiles
+from storage.reports import DAY
 
 log = structlog.get_logger(__name__)
 
-DAY = 86_400_000
 EVERY_SECONDS = 3600.0
 TRUSTED_WITHIN = 300.0
 """Seconds by which the clock may differ from Discord's; beyond that no age can be trusted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from bot.retention import DAY, Ages, tidy
+from bot.retention import Ages, tidy
 from bot.ui.cards.delivery_text import IN_HISTORY, NOT_SHOWN, TOO_LARGE_HERE
 from bot.ui.cards.history import KEPT_UNTIL
 from bot.ui.cards.job import NOT_CHARGED
@@ -14,6 +14,7 @@ from bot.ui.delivery.undelivered import SHOWN_BEFORE
 from storage import images
 from storage import jobs as rows
 from storage.records import DeliveryMethod, DeliveryReason, Job, JobStatus
+from storage.reports import DAY
 from tests.cogs.conftest import Studio, card, told
 from tests.cogs.test_history import looked
 from tests.cogs.test_threads import forge, seen_by

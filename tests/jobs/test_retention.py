@@ -14,11 +14,12 @@ from sqlalchemy import update
 from bot import retention as module
 from bot.clock import Witness
 from bot.jobs.image_files import Previews
-from bot.retention import AT_ONCE, DAY, TRUSTED_WITHIN, Ages, Tidied, keep_tidy, tidy
+from bot.retention import AT_ONCE, TRUSTED_WITHIN, Ages, Tidied, keep_tidy, tidy
 from storage import images, jobs, reconcile, tables
 from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.records import JobStatus
+from storage.reports import DAY
 from tests.jobs.conftest import ADA, Workshop
 
 AGES = Ages(image_days=7, job_days=40)
