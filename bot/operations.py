@@ -113,25 +113,17 @@ async def ask_again(settings: Settings, providers: Collection[str], now: datetim
     They are looked up at the next start and never sent again. Returns what changed. Raises StorageError, also while the
     bot runs.
     """
-    async with InstanceLock(settings.database_url):
-        database = await Database.open(settings.database_url)
-        try:
-            async with database.write() as tx:
-                reopened = await submissions.reopen(tx, providers, at=milliseconds(now))
-        finally:
-            await database.close()
+    url = settings.database_url
+    async with InstanceLock(url), Database.opened(url) as database, database.write() as tx:
+        reopened = await submissions.reopen(tx, providers, at=milliseconds(now))
     changes = [REOPENED(count=reopened.submissions, jobs=JOBS(count=reopened.jobs))]
     return [*changes, STILL_UNKNOWN(count=reopened.left)] if reopened.left else changes
 
 
 async def books(settings: Settings) -> tuple[list[Text], bool]:
     """What the ledger says, line by line, and whether it agrees with the submissions. Raises StorageError."""
-    database = await Database.open(settings.database_url)
-    try:
-        async with database.read() as connection:
-            found = await reconcile.reconcile(connection)
-    finally:
-        await database.close()
+    async with Database.opened(settings.database_url) as database, database.read() as connection:
+        found = await reconcile.reconcile(connection)
     return list(_lines(found)), not found.differences
 
 
@@ -155,12 +147,8 @@ def _lines(found: reconcile.Books) -> Iterator[Text]:
 async def usage(settings: Settings, *, period: str, by: By, server_id: int | None, now: datetime) -> list[str]:
     """The report of /usage for all servers or for one, as lines. Raises UserError for an invalid period."""
     asked = span(period, milliseconds(now))
-    database = await Database.open(settings.database_url)
-    try:
-        async with database.read() as connection:
-            report = await reports.report(connection, by, Scope(server_id, None, asked.since, asked.until))
-    finally:
-        await database.close()
+    async with Database.opened(settings.database_url) as database, database.read() as connection:
+        report = await reports.report(connection, by, Scope(server_id, None, asked.since, asked.until))
     return list(_table(report, by, asked, server_id))
 
 
