@@ -117,7 +117,7 @@ class Runtime:
     previews: Previews
     jobs: JobStore
     worker: Worker
-    actions: JobService
+    service: JobService
     results: Results
     personal: UserSettingsStore
     threads: Threads
@@ -136,7 +136,7 @@ class Runtime:
         tidying = keep_tidy(self.database, self.files, self.previews, self.clock, ages, self.witness)
         beside = [
             asyncio.create_task(self.cards.run(), name="delivery"),
-            asyncio.create_task(self.actions.run(self.cards.changed), name="proposals"),
+            asyncio.create_task(self.service.run(self.cards.changed), name="proposals"),
             asyncio.create_task(self.commands.run(), name="commands"),
             asyncio.create_task(tidying, name="tidy"),
         ]
@@ -193,7 +193,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         await personal.load()
         servers = Servers(database, limits, clock, place=partial(place_of, client))
         await servers.load()
-        actions = JobService(
+        service = JobService(
             store=jobs,
             new_jobs=NewJobs(jobs, limits, clock),
             worker=worker,
@@ -207,7 +207,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         )
         charts = Charts(settings.data_dir / "cache" / "charts")
         stack.push_async_callback(charts.close)
-        cards = JobCards(jobs=jobs, files=files, clock=clock, view=actions.view, settings_of=personal.of)
+        cards = JobCards(jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of)
         previews = Previews(database, files)
         runtime = Runtime(
             settings=settings,
@@ -219,13 +219,13 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             previews=previews,
             jobs=jobs,
             worker=worker,
-            actions=actions,
-            results=Results(store=jobs, service=actions, servers=servers, files=files, previews=previews),
+            service=service,
+            results=Results(store=jobs, service=service, servers=servers, files=files, previews=previews),
             personal=personal,
             threads=Threads(database=database, files=files, previews=previews, providers=providers, clock=clock),
             privacy=Privacy(database, files, personal, clock),
             servers=servers,
-            reports=Reports(database=database, service=actions, worker=worker, servers=servers, clock=clock),
+            reports=Reports(database=database, service=service, worker=worker, servers=servers, clock=clock),
             charts=charts,
             cards=cards,
             client=client,
@@ -250,14 +250,14 @@ async def _attached(cards: JobCards, client: Easel) -> None:
 
 def _cogs(parts: Runtime) -> list[Cog]:
     """The commands and buttons, each with the parts that it uses."""
-    actions, results, clock = parts.actions, parts.results, parts.clock
+    service, results, clock = parts.service, parts.results, parts.clock
     cards, settings_of = parts.cards, parts.personal.of
     ack_first = AckFirst()
-    suggestions = Suggestions(actions, parts.threads)
-    starter = JobStarter(actions=actions, cards=cards, ack_first=ack_first, clock=clock)
-    forms = EditForms(actions=actions, starter=starter)
+    suggestions = Suggestions(service, parts.threads)
+    starter = JobStarter(service=service, cards=cards, ack_first=ack_first, clock=clock)
+    forms = EditForms(service=service, starter=starter)
     buttons = JobButtons(
-        actions=actions,
+        service=service,
         results=results,
         cards=cards,
         starter=starter,
@@ -271,32 +271,32 @@ def _cogs(parts: Runtime) -> list[Cog]:
             defer=partial(ack_first.defer, private=False),
         ),
         undelivered=UndeliveredResults(
-            store=parts.jobs, results=results, files=parts.files, view=actions.view, settings_of=settings_of
+            store=parts.jobs, results=results, files=parts.files, view=service.view, settings_of=settings_of
         ),
         clock=clock,
     )
     usage = ReportPages(
         reports=parts.reports,
         servers=parts.servers,
-        engines=actions.engines.values(),
+        engines=service.engines.values(),
         charts=parts.charts,
         cards=cards,
     )
-    pages = ListPages(actions=actions, results=results, threads=parts.threads, usage=usage)
+    pages = ListPages(service=service, results=results, threads=parts.threads, usage=usage)
     mention = parts.commands.mention
     return [
-        cogs.imagine.Imagine(actions, starter, suggestions),
-        cogs.compare.Compare(actions, starter, suggestions),
+        cogs.imagine.Imagine(service, starter, suggestions),
+        cogs.compare.Compare(service, starter, suggestions),
         cogs.results.Results(parts.client, results, buttons, forms),
         cogs.threads.Threads(parts.threads, suggestions),
-        cogs.history.History(actions, parts.threads, pages, suggestions),
-        cogs.credits.Credits(parts.reports, actions, parts.charts),
-        cogs.settings.Settings(parts.personal, actions, suggestions, mention),
+        cogs.history.History(service, parts.threads, pages, suggestions),
+        cogs.credits.Credits(parts.reports, service, parts.charts),
+        cogs.settings.Settings(parts.personal, service, suggestions, mention),
         cogs.privacy.Privacy(parts.privacy),
         cogs.usage.Usage(parts.reports, usage),
         cogs.quota.QuotaCog(parts.servers),
-        cogs.server.Server(parts.servers, actions, suggestions),
-        cogs.engines.Engines(actions, suggestions),
+        cogs.server.Server(parts.servers, service, suggestions),
+        cogs.engines.Engines(service, suggestions),
         cogs.help.Help(mention),
         cogs.buttons.Buttons(parts.client, buttons, pages),
     ]

@@ -70,9 +70,9 @@ class Server(
 ):
     """Rules. ``Servers`` checks who may set them, because a server can show the commands to everybody."""
 
-    def __init__(self, servers: Servers, actions: JobService, suggestions: Suggestions) -> None:
+    def __init__(self, servers: Servers, service: JobService, suggestions: Suggestions) -> None:
         self._servers = servers
-        self._actions = actions
+        self._service = service
         self._suggestions = suggestions
 
     @app_commands.command(name="set", description=locale_str("Change this server's rules and defaults"))
@@ -106,7 +106,7 @@ class Server(
         origin = origin_of(interaction)
         server_id = require_manager(origin)
         guild = _guild(interaction)
-        known = self._actions.engines
+        known = self._service.engines
         wanted: list[tuple[str, Any, Callable[[Any], Any]]] = [
             (
                 "channels",
@@ -152,7 +152,7 @@ class Server(
     async def show(self, interaction: Interaction) -> None:
         server_id = require_manager(origin_of(interaction))
         rules = self._servers.rules(server_id)
-        await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, self._actions.engines)))
+        await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, self._service.engines)))
 
     @app_commands.command(description=locale_str("Show every change by an admin"))
     @app_commands.describe(before=locale_str("Only changes before this number"))

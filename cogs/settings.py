@@ -36,10 +36,10 @@ class Settings(commands.GroupCog, group_name="settings", group_description=local
     """A person's own defaults."""
 
     def __init__(
-        self, personal: UserSettingsStore, actions: JobService, suggestions: Suggestions, mention: Callable[[str], str]
+        self, personal: UserSettingsStore, service: JobService, suggestions: Suggestions, mention: Callable[[str], str]
     ) -> None:
         self._personal = personal
-        self._actions = actions
+        self._service = service
         self._suggestions = suggestions
         self._mention = mention
 
@@ -118,7 +118,7 @@ class Settings(commands.GroupCog, group_name="settings", group_description=local
         personal = self._personal
         card = settings_card(
             settings,
-            engines=self._actions.engines,
+            engines=self._service.engines,
             misfits=personal.misfits(settings),
             changed=changed,
             mention=self._mention,

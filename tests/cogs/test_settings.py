@@ -146,10 +146,10 @@ async def test_the_database_is_not_asked_before_the_first_answer(
     monkeypatch.setattr(Database, "read", asked)
     monkeypatch.setattr(Database, "write", asked)
     origin = Origin(studio.ada.id, "ada", studio.server.id, studio.channel.id, 2**20)
-    plan = studio.runtime.actions.check(origin, ImagineOptions(prompt="a fox"))
+    plan = studio.runtime.service.check(origin, ImagineOptions(prompt="a fox"))
     assert (plan.engines, plan.options.prompt, plan.options.added) == ((BASIC,), "a fox", "in oil")
     assert plan.requests[0].prompts == (WeightedText("a fox, in oil"),)
-    assert studio.runtime.actions.private_by_default(origin)
+    assert studio.runtime.service.private_by_default(origin)
     monkeypatch.undo()
 
 

@@ -145,7 +145,7 @@ class Post:
     discord: Answers
     jobs: JobStore
     worker: Worker
-    actions: JobService
+    service: JobService
     delivery: JobCards
     personal: UserSettingsStore
     running: list[asyncio.Task[None]] = field(default_factory=list)
@@ -161,9 +161,9 @@ class Post:
 
     async def imagine(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
         """A job whose token lasts for so many seconds; 0: Discord has refused it."""
-        plan = self.actions.check(origin, ImagineOptions(**{"prompt": "a lighthouse", **options}))
+        plan = self.service.check(origin, ImagineOptions(**{"prompt": "a lighthouse", **options}))
         card = CardAddress(origin.channel_id, 1000, "aToken", self.clock.now() + int(seconds * 1000))
-        job_id = await self.actions.imagine(origin, plan, card)
+        job_id = await self.service.imagine(origin, plan, card)
         if not seconds:
             await self.jobs.token_over(await self.job(job_id))
         return job_id
@@ -195,7 +195,7 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
     jobs = JobStore(database, {"scripted": provider}, clock, kept_days=365)
     worker = Worker(jobs=jobs, files=files, clock=clock)
     engine = next(iter(jobs.engines))
-    actions = JobService(
+    service = JobService(
         store=jobs,
         new_jobs=NewJobs(jobs, limits, clock),
         worker=worker,
@@ -206,9 +206,9 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
         default_engine=engine,
     )
     personal = UserSettingsStore(database, jobs.engines, engine, clock)
-    delivery = JobCards(jobs=jobs, files=files, clock=clock, view=actions.view, settings_of=personal.of)
+    delivery = JobCards(jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of)
     delivery.attach(cast("discord.Client", SimpleNamespace()))
-    made = Post(database, files, clock, provider, answers, jobs, worker, actions, delivery, personal)
+    made = Post(database, files, clock, provider, answers, jobs, worker, service, delivery, personal)
     yield made
     for task in made.running:
         task.cancel()
