@@ -54,7 +54,7 @@ from bot.people.user_settings import UserSettingsStore
 from bot.providers.answers import http_date
 from bot.providers.base import Provider, WrongSetting
 from bot.providers.registry import configure
-from bot.retention import Ages, keep_tidy
+from bot.retention import Ages, run_retention
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
 from bot.text import ENGLISH, languages, message
@@ -133,12 +133,12 @@ class Runtime:
     async def working(self, grace: float = GRACE_SECONDS) -> AsyncIterator[None]:
         """Take up unfinished jobs and work; at the end wait ``grace`` seconds at most for paid requests."""
         ages = _ages(self.settings)
-        tidying = keep_tidy(self.database, self.files, self.previews, self.clock, ages, self.witness)
+        retention = run_retention(self.database, self.files, self.previews, self.clock, ages, self.witness)
         beside = [
             asyncio.create_task(self.cards.run(), name="delivery"),
             asyncio.create_task(self.service.run(self.cards.changed), name="proposals"),
             asyncio.create_task(self.commands.run(), name="commands"),
-            asyncio.create_task(tidying, name="tidy"),
+            asyncio.create_task(retention, name="retention"),
         ]
         try:
             await self.worker.start(changed=self.cards.changed, deliver=self.cards.deliver)
