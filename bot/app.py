@@ -34,7 +34,7 @@ import cogs.server
 import cogs.settings
 import cogs.threads
 import cogs.usage
-from bot.clock import Clock, SystemClock, Witness
+from bot.clock import Clock, ReferenceClock, SystemClock
 from bot.config import BACKUPS, DISCORD_API, Settings
 from bot.domain.periods import milliseconds
 from bot.errors import SettingsError, UserError
@@ -110,7 +110,7 @@ class Runtime:
 
     settings: Settings
     clock: Clock
-    witness: Witness
+    reference: ReferenceClock
     providers: dict[str, Provider]
     database: Database
     files: ImageFiles
@@ -133,7 +133,7 @@ class Runtime:
     async def working(self, grace: float = GRACE_SECONDS) -> AsyncIterator[None]:
         """Take up unfinished jobs and work; at the end wait ``grace`` seconds at most for paid requests."""
         ages = _ages(self.settings)
-        retention = run_retention(self.database, self.files, self.previews, self.clock, ages, self.witness)
+        retention = run_retention(self.database, self.files, self.previews, self.clock, ages, self.reference)
         beside = [
             asyncio.create_task(self.cards.run(), name="delivery"),
             asyncio.create_task(self.service.run(self.cards.changed), name="proposals"),
@@ -179,8 +179,8 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             bot_daily=settings.bot_daily_credits,
             jobs_per_user=settings.jobs_per_user,
         )
-        witness = Witness(clock)
-        client = _client(settings, witness)
+        reference = ReferenceClock(clock)
+        client = _client(settings, reference)
         if languages() != (ENGLISH,):
             await client.tree.set_translator(Translator())
         commands = CommandSync(client.tree, database, settings.command_guilds, clock)
@@ -212,7 +212,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         runtime = Runtime(
             settings=settings,
             clock=clock,
-            witness=witness,
+            reference=reference,
             providers=providers,
             database=database,
             files=files,
@@ -236,11 +236,11 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         yield runtime
 
 
-def _client(settings: Settings, witness: Witness) -> Easel:
+def _client(settings: Settings, reference: ReferenceClock) -> Easel:
     # The library would warn that it cannot speak in voice channels, which this bot never does.
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     trace = tries_of_requests()
-    trace.on_request_end.append(_tells_the_time(witness))
+    trace.on_request_end.append(_records_dates(reference))
     return Easel(tree_cls=Tree, allowed_guilds=settings.allowed_guilds, http_trace=trace, proxy=settings.discord_proxy)
 
 
@@ -302,13 +302,13 @@ def _cogs(parts: Runtime) -> list[Cog]:
     ]
 
 
-def _tells_the_time(witness: Witness) -> Callable[[Any, Any, aiohttp.TraceRequestEndParams], Awaitable[None]]:
-    """Tell the witness what time it is at Discord, with every answer."""
+def _records_dates(reference: ReferenceClock) -> Callable[[Any, Any, aiohttp.TraceRequestEndParams], Awaitable[None]]:
+    """Record what time it is at Discord, with every answer."""
 
     async def answered(_session: object, _context: object, end: aiohttp.TraceRequestEndParams) -> None:
         at = http_date(end.response.headers.get("Date"))
         if at is not None and end.url.host == yarl.URL(Route.BASE).host:
-            witness.said(milliseconds(at))
+            reference.record(milliseconds(at))
 
     return answered
 

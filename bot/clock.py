@@ -76,20 +76,20 @@ class Elapsed:
         return self._before > 0
 
 
-class Witness:
+class ReferenceClock:
     """A second clock that confirms the wall clock: Discord's, from the dates of its responses."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._said: tuple[int, float] | None = None
+        self._latest: tuple[int, float] | None = None
 
-    def said(self, at: int) -> None:
-        """Record that the other clock says ``at``, Unix milliseconds, now."""
-        self._said = at, self._clock.monotonic()
+    def record(self, at: int) -> None:
+        """Record that the other clock shows ``at``, Unix milliseconds, now."""
+        self._latest = at, self._clock.monotonic()
 
     def ahead(self) -> float | None:
-        """By how many seconds the wall clock is ahead of the other one; None if that has said nothing yet."""
-        if self._said is None:
+        """By how many seconds the wall clock is ahead of the other one; None if that is not known yet."""
+        if self._latest is None:
             return None
-        at, heard = self._said
-        return (self._clock.now() - at) / 1000 - (self._clock.monotonic() - heard)
+        at, recorded = self._latest
+        return (self._clock.now() - at) / 1000 - (self._clock.monotonic() - recorded)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from bot.clock import Clock, Witness
+from bot.clock import Clock, ReferenceClock
 from bot.jobs.image_files import Previews, remove_due_files, remove_files
 from bot.people.privacy import anonymise_due, compact_if_due
 from storage import images, retention
@@ -84,17 +84,17 @@ async def apply_retention(
 
 
 async def run_retention(
-    database: Database, files: ImageFiles, previews: Previews, clock: Clock, ages: Ages, witness: Witness
+    database: Database, files: ImageFiles, previews: Previews, clock: Clock, ages: Ages, reference: ReferenceClock
 ) -> None:
     """Delete what is old now and every hour, forever; errors are logged, and the next run tries again.
 
-    Nothing is deleted by age while the ``witness`` does not confirm the clock.
+    Nothing is deleted by age while the ``reference`` does not confirm the clock.
     """
     doubted = False
     while True:
         wait = EVERY_SECONDS
         try:
-            ahead = witness.ahead()
+            ahead = reference.ahead()
             if ahead is not None and abs(ahead) <= TRUSTED_WITHIN:
                 doubted = False
                 deleted = await apply_retention(database, files, previews, clock, ages)

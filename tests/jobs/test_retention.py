@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import update
 
 from bot import retention as module
-from bot.clock import Witness
+from bot.clock import ReferenceClock
 from bot.jobs.image_files import Previews
 from bot.retention import AT_ONCE, TRUSTED_WITHIN, Ages, Deleted, apply_retention, run_retention
 from storage import images, jobs, reconcile, tables
@@ -153,9 +153,9 @@ async def test_a_file_that_cannot_be_removed_holds_up_nothing_else_and_goes_an_h
         assert await images.pending_removals(connection, limit=10) == []
 
 
-async def retention(workshop: Workshop, witness: Witness) -> None:
+async def retention(workshop: Workshop, reference: ReferenceClock) -> None:
     previews = Previews(workshop.database, workshop.files)
-    await run_retention(workshop.database, workshop.files, previews, workshop.clock, AGES, witness)
+    await run_retention(workshop.database, workshop.files, previews, workshop.clock, AGES, reference)
 
 
 # --- a clock that nobody can rely on ------------------------------------------------------------------------------
@@ -176,9 +176,9 @@ async def test_nothing_is_forgotten_by_a_clock_that_is_not_confirmed(
     await asyncio.to_thread(stray.write_bytes, b"a picture of nobody")
     await made_long_ago(stray, workshop.clock.now() - DAY)
     other = await workshop.imagine()
-    witness = Witness(workshop.clock)
+    reference = ReferenceClock(workshop.clock)
     if heard:
-        witness.said(workshop.clock.now())
+        reference.record(workshop.clock.now())
     workshop.clock.set_wall(step)
     slept = 0
 
@@ -191,7 +191,7 @@ async def test_nothing_is_forgotten_by_a_clock_that_is_not_confirmed(
 
     monkeypatch.setattr(workshop.clock, "sleep", sleep)
     with caplog.at_level(logging.WARNING), pytest.raises(asyncio.CancelledError):
-        await retention(workshop, witness)
+        await retention(workshop, reference)
     assert (await workshop.view(job_id)).images[0].file is not None
     assert (await workshop.view(other)).job.interaction_token == "token"
     assert await asyncio.to_thread(stray.is_file)
@@ -202,8 +202,8 @@ async def test_a_clock_that_was_set_right_is_believed_soon(workshop: Workshop, m
     job_id = await workshop.imagine()
     await workshop.finish()
     workshop.clock.advance(8 * 86_400)
-    witness = Witness(workshop.clock)
-    witness.said(workshop.clock.now())
+    reference = ReferenceClock(workshop.clock)
+    reference.record(workshop.clock.now())
     workshop.clock.set_wall(400 * 86_400)
     began, times = workshop.clock.monotonic(), list[float]()
 
@@ -217,7 +217,7 @@ async def test_a_clock_that_was_set_right_is_believed_soon(workshop: Workshop, m
 
     monkeypatch.setattr(workshop.clock, "sleep", sleep)
     with pytest.raises(asyncio.CancelledError):
-        await retention(workshop, witness)
+        await retention(workshop, reference)
     view = await workshop.view(job_id)
     assert [image.file for image in view.images] == [None], "it is eight days old"
     assert times == pytest.approx([900, 4500])
@@ -228,8 +228,8 @@ async def test_what_goes_wrong_is_logged_and_tried_again_an_hour_later(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     times: list[float] = []
-    witness = Witness(workshop.clock)
-    witness.said(workshop.clock.now())
+    reference = ReferenceClock(workshop.clock)
+    reference.record(workshop.clock.now())
 
     async def fail(*_: object) -> Deleted:
         times.append(workshop.clock.monotonic())
@@ -239,7 +239,7 @@ async def test_what_goes_wrong_is_logged_and_tried_again_an_hour_later(
 
     monkeypatch.setattr(module, "apply_retention", fail)
     with caplog.at_level(logging.ERROR), pytest.raises(asyncio.CancelledError):
-        await retention(workshop, witness)
+        await retention(workshop, reference)
     assert [after - before for before, after in pairwise(times)] == pytest.approx([3600] * 2)
     failures = [record for record in caplog.records if "retention.failed" in record.getMessage()]
     assert len(failures) == 2
