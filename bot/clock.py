@@ -41,6 +41,20 @@ class SystemClock:
         await asyncio.sleep(max(0.0, seconds))
 
 
+async def wait_at_most(event: asyncio.Event, clock: Clock, seconds: float | None) -> None:
+    """Wait until the event is set, but for so many seconds at most; None: however long it takes."""
+    if seconds is None:
+        await event.wait()
+        return
+    waits = [asyncio.create_task(event.wait()), asyncio.create_task(clock.sleep(seconds))]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waits:
+            task.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
 class Elapsed:
     """How many seconds ago something began.
 
