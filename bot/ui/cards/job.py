@@ -18,7 +18,7 @@ from bot.ui.cards.delivery_text import reasons_text
 from bot.ui.cards.job_text import alt_text, either, engine_name, label, prompt_text, seeds, settings_text
 from bot.ui.cards.layout import RESULT, WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
-from bot.ui.cards.wording import moment, safe
+from bot.ui.cards.wording import REQUESTS, moment, safe
 from storage.records import DeliveryMethod, DeliveryReason, JobStatus, StoredImage, SubmissionStatus
 
 NOTES_AT_MOST = 1200
@@ -327,7 +327,7 @@ def _outcome(view: JobView) -> str:
     duration = None if seconds is None else lasted(seconds)
     if view.options.engines is not None:
         # The lines above say the rest for each engine.
-        total = t("{requests} together: {cost}", requests=requests_text(len(requests)), cost=cost_text(view))
+        total = t("{requests} together: {cost}", requests=REQUESTS(count=len(requests)), cost=cost_text(view))
         return facts(total, duration, for_author(view))
     return facts(
         safe(either(names.get(request.engine, request.engine) for request in requests), 300) or None,
@@ -338,11 +338,6 @@ def _outcome(view: JobView) -> str:
         cost_text(view),
         for_author(view),
     )
-
-
-def requests_text(count: int) -> Text:
-    """``1 request``, ``2 requests``."""
-    return plural("{count} request", "{count} requests", count)
 
 
 def _remarks(view: JobView, shown: Sequence[ShownImage]) -> Iterator[Words]:
@@ -361,7 +356,7 @@ def _remarks(view: JobView, shown: Sequence[ShownImage]) -> Iterator[Words]:
 
 def _not_made(view: JobView) -> Iterator[Text]:
     """Which requests failed and why, and which were cancelled, with what tells them from the others."""
-    requests = requests_text(len(view.submissions))
+    requests = REQUESTS(count=len(view.submissions))
     for reason, times in _failures(view).most_common():
         failed = [each for each in view.submissions if each.record.status in _FAILED and _reason(each) == reason]
         names = _names(view, failed)
