@@ -34,8 +34,9 @@ import cogs.server
 import cogs.settings
 import cogs.threads
 import cogs.usage
-from bot.clock import Clock, SystemClock, Witness
+from bot.clock import Clock, ReferenceClock, SystemClock
 from bot.config import BACKUPS, DISCORD_API, Settings
+from bot.domain.periods import milliseconds
 from bot.errors import SettingsError, UserError
 from bot.gc_tuning import settle
 from bot.health import beating
@@ -53,7 +54,7 @@ from bot.people.user_settings import UserSettingsStore
 from bot.providers.answers import http_date
 from bot.providers.base import Provider, WrongSetting
 from bot.providers.registry import configure
-from bot.retention import Ages, keep_tidy
+from bot.retention import Ages, run_retention
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
 from bot.text import ENGLISH, languages, message
@@ -109,14 +110,14 @@ class Runtime:
 
     settings: Settings
     clock: Clock
-    witness: Witness
+    reference: ReferenceClock
     providers: dict[str, Provider]
     database: Database
     files: ImageFiles
     previews: Previews
     jobs: JobStore
     worker: Worker
-    actions: JobService
+    service: JobService
     results: Results
     personal: UserSettingsStore
     threads: Threads
@@ -132,12 +133,12 @@ class Runtime:
     async def working(self, grace: float = GRACE_SECONDS) -> AsyncIterator[None]:
         """Take up unfinished jobs and work; at the end wait ``grace`` seconds at most for paid requests."""
         ages = _ages(self.settings)
-        tidying = keep_tidy(self.database, self.files, self.previews, self.clock, ages, self.witness)
+        retention = run_retention(self.database, self.files, self.previews, self.clock, ages, self.reference)
         beside = [
             asyncio.create_task(self.cards.run(), name="delivery"),
-            asyncio.create_task(self.actions.run(self.cards.changed), name="proposals"),
+            asyncio.create_task(self.service.run(self.cards.changed), name="proposals"),
             asyncio.create_task(self.commands.run(), name="commands"),
-            asyncio.create_task(tidying, name="tidy"),
+            asyncio.create_task(retention, name="retention"),
         ]
         try:
             await self.worker.start(changed=self.cards.changed, deliver=self.cards.deliver)
@@ -178,8 +179,8 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             bot_daily=settings.bot_daily_credits,
             jobs_per_user=settings.jobs_per_user,
         )
-        witness = Witness(clock)
-        client = _client(settings, witness)
+        reference = ReferenceClock(clock)
+        client = _client(settings, reference)
         if languages() != (ENGLISH,):
             await client.tree.set_translator(Translator())
         commands = CommandSync(client.tree, database, settings.command_guilds, clock)
@@ -192,7 +193,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         await personal.load()
         servers = Servers(database, limits, clock, place=partial(place_of, client))
         await servers.load()
-        actions = JobService(
+        service = JobService(
             store=jobs,
             new_jobs=NewJobs(jobs, limits, clock),
             worker=worker,
@@ -206,25 +207,25 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         )
         charts = Charts(settings.data_dir / "cache" / "charts")
         stack.push_async_callback(charts.close)
-        cards = JobCards(jobs=jobs, files=files, clock=clock, view=actions.view, settings_of=personal.of)
+        cards = JobCards(jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of)
         previews = Previews(database, files)
         runtime = Runtime(
             settings=settings,
             clock=clock,
-            witness=witness,
+            reference=reference,
             providers=providers,
             database=database,
             files=files,
             previews=previews,
             jobs=jobs,
             worker=worker,
-            actions=actions,
-            results=Results(store=jobs, service=actions, servers=servers, files=files, previews=previews),
+            service=service,
+            results=Results(store=jobs, service=service, servers=servers, files=files, previews=previews),
             personal=personal,
             threads=Threads(database=database, files=files, previews=previews, providers=providers, clock=clock),
             privacy=Privacy(database, files, personal, clock),
             servers=servers,
-            reports=Reports(database=database, service=actions, worker=worker, servers=servers, clock=clock),
+            reports=Reports(database=database, service=service, worker=worker, servers=servers, clock=clock),
             charts=charts,
             cards=cards,
             client=client,
@@ -235,11 +236,11 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         yield runtime
 
 
-def _client(settings: Settings, witness: Witness) -> Easel:
+def _client(settings: Settings, reference: ReferenceClock) -> Easel:
     # The library would warn that it cannot speak in voice channels, which this bot never does.
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     trace = tries_of_requests()
-    trace.on_request_end.append(_tells_the_time(witness))
+    trace.on_request_end.append(_records_dates(reference))
     return Easel(tree_cls=Tree, allowed_guilds=settings.allowed_guilds, http_trace=trace, proxy=settings.discord_proxy)
 
 
@@ -249,14 +250,14 @@ async def _attached(cards: JobCards, client: Easel) -> None:
 
 def _cogs(parts: Runtime) -> list[Cog]:
     """The commands and buttons, each with the parts that it uses."""
-    actions, results, clock = parts.actions, parts.results, parts.clock
+    service, results, clock = parts.service, parts.results, parts.clock
     cards, settings_of = parts.cards, parts.personal.of
     ack_first = AckFirst()
-    suggestions = Suggestions(actions, parts.threads)
-    starter = JobStarter(actions=actions, cards=cards, ack_first=ack_first, clock=clock)
-    forms = EditForms(actions=actions, starter=starter)
+    suggestions = Suggestions(service, parts.threads)
+    starter = JobStarter(service=service, cards=cards, ack_first=ack_first, clock=clock)
+    forms = EditForms(service=service, starter=starter)
     buttons = JobButtons(
-        actions=actions,
+        service=service,
         results=results,
         cards=cards,
         starter=starter,
@@ -269,43 +270,45 @@ def _cogs(parts: Runtime) -> list[Cog]:
             settings_of=settings_of,
             defer=partial(ack_first.defer, private=False),
         ),
-        undelivered=UndeliveredResults(results=results, files=parts.files, view=actions.view, settings_of=settings_of),
+        undelivered=UndeliveredResults(
+            store=parts.jobs, results=results, files=parts.files, view=service.view, settings_of=settings_of
+        ),
         clock=clock,
     )
     usage = ReportPages(
         reports=parts.reports,
         servers=parts.servers,
-        engines=actions.engines.values(),
+        engines=service.engines.values(),
         charts=parts.charts,
         cards=cards,
     )
-    pages = ListPages(actions=actions, results=results, threads=parts.threads, usage=usage)
+    pages = ListPages(service=service, results=results, threads=parts.threads, usage=usage)
     mention = parts.commands.mention
     return [
-        cogs.imagine.Imagine(actions, starter, suggestions),
-        cogs.compare.Compare(actions, starter, suggestions),
+        cogs.imagine.Imagine(service, starter, suggestions),
+        cogs.compare.Compare(service, starter, suggestions),
         cogs.results.Results(parts.client, results, buttons, forms),
         cogs.threads.Threads(parts.threads, suggestions),
-        cogs.history.History(actions, parts.threads, pages, suggestions),
-        cogs.credits.Credits(parts.reports, actions, parts.charts),
-        cogs.settings.Settings(parts.personal, actions, suggestions, mention),
+        cogs.history.History(service, parts.threads, pages, suggestions),
+        cogs.credits.Credits(parts.reports, service, parts.charts),
+        cogs.settings.Settings(parts.personal, service, suggestions, mention),
         cogs.privacy.Privacy(parts.privacy),
         cogs.usage.Usage(parts.reports, usage),
         cogs.quota.QuotaCog(parts.servers),
-        cogs.server.Server(parts.servers, actions, suggestions),
-        cogs.engines.Engines(actions, suggestions),
+        cogs.server.Server(parts.servers, service, suggestions),
+        cogs.engines.Engines(service, suggestions),
         cogs.help.Help(mention),
         cogs.buttons.Buttons(parts.client, buttons, pages),
     ]
 
 
-def _tells_the_time(witness: Witness) -> Callable[[Any, Any, aiohttp.TraceRequestEndParams], Awaitable[None]]:
-    """Tell the witness what time it is at Discord, with every answer."""
+def _records_dates(reference: ReferenceClock) -> Callable[[Any, Any, aiohttp.TraceRequestEndParams], Awaitable[None]]:
+    """Record what time it is at Discord, with every answer."""
 
     async def answered(_session: object, _context: object, end: aiohttp.TraceRequestEndParams) -> None:
         at = http_date(end.response.headers.get("Date"))
         if at is not None and end.url.host == yarl.URL(Route.BASE).host:
-            witness.said(int(at.timestamp() * 1000))
+            reference.record(milliseconds(at))
 
     return answered
 

@@ -41,6 +41,20 @@ class SystemClock:
         await asyncio.sleep(max(0.0, seconds))
 
 
+async def wait_at_most(event: asyncio.Event, clock: Clock, seconds: float | None) -> None:
+    """Wait until the event is set, but for so many seconds at most; None: however long it takes."""
+    if seconds is None:
+        await event.wait()
+        return
+    waits = [asyncio.create_task(event.wait()), asyncio.create_task(clock.sleep(seconds))]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waits:
+            task.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
 class Elapsed:
     """How many seconds ago something began.
 
@@ -76,20 +90,20 @@ class Elapsed:
         return self._before > 0
 
 
-class Witness:
+class ReferenceClock:
     """A second clock that confirms the wall clock: Discord's, from the dates of its responses."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._said: tuple[int, float] | None = None
+        self._latest: tuple[int, float] | None = None
 
-    def said(self, at: int) -> None:
-        """Record that the other clock says ``at``, Unix milliseconds, now."""
-        self._said = at, self._clock.monotonic()
+    def record(self, at: int) -> None:
+        """Record that the other clock shows ``at``, Unix milliseconds, now."""
+        self._latest = at, self._clock.monotonic()
 
     def ahead(self) -> float | None:
-        """By how many seconds the wall clock is ahead of the other one; None if that has said nothing yet."""
-        if self._said is None:
+        """By how many seconds the wall clock is ahead of the other one; None if that is not known yet."""
+        if self._latest is None:
             return None
-        at, heard = self._said
-        return (self._clock.now() - at) / 1000 - (self._clock.monotonic() - heard)
+        at, recorded = self._latest
+        return (self._clock.now() - at) / 1000 - (self._clock.monotonic() - recorded)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from bot.config import BACKUPS, Settings
-from bot.domain.periods import Span, date_text, moment_of, span
+from bot.domain.periods import Span, date_text, milliseconds, moment_of, span
 from bot.jobs.provider_text import as_stored
 from bot.jobs.view import LOST_IN_RESTORE
 from bot.text import Text, amount_text, message, t
+from bot.ui.cards.wording import JOBS
 from storage import reconcile, reports, submissions
 from storage.database import Database, InstanceLock, database_path
 from storage.ledger import Scope
@@ -20,7 +21,6 @@ from storage.reports import DAY, By, Line, Report
 from storage.sqlite import backups
 from storage.sqlite.restore import Restored, restore
 
-JOBS = message("operations.jobs", "{count} job", "{count} jobs")
 RESTORED = message("restore.done", "Restored {copy} as {database}.")
 SET_ASIDE = message("restore.set_aside", "The previous database is kept as {file}.")
 UNKNOWN_OUTCOMES = message(
@@ -93,7 +93,7 @@ async def put_back(settings: Settings, copy: Path, now: datetime) -> list[Text]:
         # The real file, so that a link to it stays a link.
         real = await apart(path.resolve)
         problems = as_stored(LOST_IN_RESTORE())
-        restored = await restore(real, copy, aside=aside, problems=problems, at=int(now.timestamp() * 1000))
+        restored = await restore(real, copy, aside=aside, problems=problems, at=milliseconds(now))
     return list(_changes(restored, path, copy, aside if replaced else None))
 
 
@@ -113,33 +113,24 @@ async def ask_again(settings: Settings, providers: Collection[str], now: datetim
     They are looked up at the next start and never sent again. Returns what changed. Raises StorageError, also while the
     bot runs.
     """
-    async with InstanceLock(settings.database_url):
-        database = await Database.open(settings.database_url)
-        try:
-            async with database.write() as tx:
-                at = int(now.timestamp() * 1000)
-                reopened = await submissions.reopen(tx, providers, at=at)
-        finally:
-            await database.close()
+    url = settings.database_url
+    async with InstanceLock(url), Database.opened(url) as database, database.write() as tx:
+        reopened = await submissions.reopen(tx, providers, at=milliseconds(now))
     changes = [REOPENED(count=reopened.submissions, jobs=JOBS(count=reopened.jobs))]
     return [*changes, STILL_UNKNOWN(count=reopened.left)] if reopened.left else changes
 
 
 async def books(settings: Settings) -> tuple[list[Text], bool]:
     """What the ledger says, line by line, and whether it agrees with the submissions. Raises StorageError."""
-    database = await Database.open(settings.database_url)
-    try:
-        async with database.read() as connection:
-            found = await reconcile.reconcile(connection)
-    finally:
-        await database.close()
+    async with Database.opened(settings.database_url) as database, database.read() as connection:
+        found = await reconcile.reconcile(connection)
     return list(_lines(found)), not found.differences
 
 
 def _lines(found: reconcile.Books) -> Iterator[Text]:
     for one in found.standing:
         submission = SUBMISSION(id=one.submission_id, job=one.job_id, engine=one.engine)
-        since = f"{datetime.fromtimestamp(one.since / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+        since = f"{moment_of(one.since):%Y-%m-%d %H:%M} UTC"
         form = UNKNOWN if one.status is SubmissionStatus.UNKNOWN else OPEN
         yield form(submission=submission, status=one.status.value, since=since, held=one.held)
     for more in found.beyond:
@@ -155,13 +146,9 @@ def _lines(found: reconcile.Books) -> Iterator[Text]:
 
 async def usage(settings: Settings, *, period: str, by: By, server_id: int | None, now: datetime) -> list[str]:
     """The report of /usage for all servers or for one, as lines. Raises UserError for an invalid period."""
-    asked = span(period, int(now.timestamp() * 1000))
-    database = await Database.open(settings.database_url)
-    try:
-        async with database.read() as connection:
-            report = await reports.report(connection, by, Scope(server_id, None, asked.since, asked.until))
-    finally:
-        await database.close()
+    asked = span(period, milliseconds(now))
+    async with Database.opened(settings.database_url) as database, database.read() as connection:
+        report = await reports.report(connection, by, Scope(server_id, None, asked.since, asked.until))
     return list(_table(report, by, asked, server_id))
 
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import structlog
 
-from bot.clock import Clock, Witness
+from bot.clock import Clock, ReferenceClock
 from bot.jobs.image_files import Previews, remove_due_files, remove_files
 from bot.people.privacy import anonymise_due, compact_if_due
 from storage import images, retention
 from storage.database import Database
 from storage.errors import StorageError
 from storage.images import ImageFiles
+from storage.reports import DAY
 
 log = structlog.get_logger(__name__)
 
-DAY = 86_400_000
 EVERY_SECONDS = 3600.0
 TRUSTED_WITHIN = 300.0
 """Seconds by which the clock may differ from Discord's; beyond that no age can be trusted."""
@@ -45,7 +45,7 @@ class Ages:
 
 
 @dataclass(frozen=True, slots=True)
-class Tidied:
+class Deleted:
     """How much was deleted."""
 
     images: int
@@ -53,7 +53,9 @@ class Tidied:
     tokens: int
 
 
-async def tidy(database: Database, files: ImageFiles, previews: Previews, clock: Clock, ages: Ages) -> Tidied:
+async def apply_retention(
+    database: Database, files: ImageFiles, previews: Previews, clock: Clock, ages: Ages
+) -> Deleted:
     """Delete what is old enough, except what has not been shown yet. Raises StorageError."""
     now = clock.now()
     async with database.write() as tx:
@@ -64,7 +66,7 @@ async def tidy(database: Database, files: ImageFiles, previews: Previews, clock:
         await previews.make_all(old)
     except StorageError as error:
         # On a full disk, freeing the space of the files matters more than their previews.
-        log.warning("tidy.previews_not_made", reason=str(error))
+        log.warning("retention.previews_not_made", reason=str(error))
     gone = await _forget_images(database, files, old, now - ages.undelivered_days * DAY)
     # A preview is never deleted before its file, or it would be made again.
     await _forget_previews(database, files, now - max(ages.preview_days, ages.image_days) * DAY)
@@ -78,38 +80,40 @@ async def tidy(database: Database, files: ImageFiles, previews: Previews, clock:
     async with database.read() as connection:
         known = await images.image_files(connection)
     await remove_files(database, files, await files.strays(known, old))
-    return Tidied(images=gone, jobs=jobs, tokens=tokens)
+    return Deleted(images=gone, jobs=jobs, tokens=tokens)
 
 
-async def keep_tidy(
-    database: Database, files: ImageFiles, previews: Previews, clock: Clock, ages: Ages, witness: Witness
+async def run_retention(
+    database: Database, files: ImageFiles, previews: Previews, clock: Clock, ages: Ages, reference: ReferenceClock
 ) -> None:
-    """Tidy now and every hour, forever; errors are logged, and the next run tries again.
+    """Delete what is old now and every hour, forever; errors are logged, and the next run tries again.
 
-    Nothing is deleted by age while the ``witness`` does not confirm the clock.
+    Nothing is deleted by age while the ``reference`` does not confirm the clock.
     """
     doubted = False
     while True:
         wait = EVERY_SECONDS
         try:
-            ahead = witness.ahead()
+            ahead = reference.ahead()
             if ahead is not None and abs(ahead) <= TRUSTED_WITHIN:
                 doubted = False
-                tidied = await tidy(database, files, previews, clock, ages)
-                log.info("tidied", images=tidied.images, jobs=tidied.jobs, tokens=tidied.tokens)
+                deleted = await apply_retention(database, files, previews, clock, ages)
+                log.info("retention.done", images=deleted.images, jobs=deleted.jobs, tokens=deleted.tokens)
             else:
                 wait = DOUBTED_SECONDS
                 if not doubted:
-                    log.warning("tidy.clock_not_confirmed", ahead_of_discord=None if ahead is None else round(ahead))
+                    log.warning(
+                        "retention.clock_not_confirmed", ahead_of_discord=None if ahead is None else round(ahead)
+                    )
                 doubted = True
                 # What people deleted themselves depends on no clock.
                 await remove_due_files(database, files)
                 await compact_if_due(database)
         except StorageError as error:
-            log.error("tidy.failed", reason=str(error))  # noqa: TRY400 - the reason says it all
+            log.error("retention.failed", reason=str(error))  # noqa: TRY400 - the reason says it all
         except Exception:
             # This loop must outlive a fault of ours, or nothing would be deleted any more.
-            log.exception("tidy.failed")
+            log.exception("retention.failed")
         await clock.sleep(wait)
 
 

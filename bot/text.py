@@ -68,11 +68,10 @@ class Text:
 
 
 def message(code: str, english: str, plural: str | None = None) -> Message:
-    """Define a message, at the top of a module. Raises ValueError if a different one has its code."""
-    # The library runs a cog's module once more when it loads it, so the same message may come twice.
-    defined = CATALOGUE.setdefault(code, Message(code, english, plural))
-    if defined != Message(code, english, plural):
+    """Define a message, at the top of a module. Raises ValueError if there is one with its code."""
+    if code in CATALOGUE:
         raise ValueError(f"two messages have the code {code}")
+    CATALOGUE[code] = defined = Message(code, english, plural)
     return defined
 
 

@@ -23,8 +23,8 @@ ENGINES_AT_MOST = 600
 class Compare(commands.Cog):
     """Shows how engines differ."""
 
-    def __init__(self, actions: JobService, starter: JobStarter, suggestions: Suggestions) -> None:
-        self._actions = actions
+    def __init__(self, service: JobService, starter: JobStarter, suggestions: Suggestions) -> None:
+        self._service = service
         self._starter = starter
         self._suggestions = suggestions
 
@@ -50,11 +50,11 @@ class Compare(commands.Cog):
         private: bool | None = None,
         **typed: str | float | None,
     ) -> None:
-        actions = self._actions
+        service = self._service
         options = ImagineOptions(
             prompt=prompt,
-            engines=engines_named(engines, actions.engines),
-            private=actions.private_by_default(origin_of(interaction)) if private is None else private,
+            engines=engines_named(engines, service.engines),
+            private=service.private_by_default(origin_of(interaction)) if private is None else private,
         )
         await self._starter.start(interaction, await self._starter.planned(interaction, options.setting(typed)))
 
@@ -62,10 +62,10 @@ class Compare(commands.Cog):
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """The engines that are named already, each time with another one."""
-        actions = self._actions
+        service = self._service
         named, _, last = current.rpartition(",")
         before = [name.strip() for name in named.split(",") if name.strip()]
-        allowed = actions.offered(origin_of(interaction))
+        allowed = service.offered(origin_of(interaction))
         offered = [choice for choice in self._suggestions.engines(last, allowed) if choice.value not in before]
         every = [(", ".join([*before, choice.value]), choice.name) for choice in offered]
         return [Choice(name=_shown(before, name), value=value) for value, name in every if len(value) <= NAME_AT_MOST]
@@ -75,7 +75,7 @@ class Compare(commands.Cog):
     async def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """The sizes of all engines; each engine uses its own nearest size."""
         typed = current.strip().lower()
-        sizes = dict.fromkeys(size for engine in self._actions.engines.values() for size in engine.sizes)
+        sizes = dict.fromkeys(size for engine in self._service.engines.values() for size in engine.sizes)
         names = {str(size): f"{size} · {ratio_name(size)}" for size in sizes}
         return [Choice(name=name, value=value) for value, name in names.items() if typed in name][:CHOICES_AT_MOST]
 

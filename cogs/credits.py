@@ -20,9 +20,9 @@ from bot.ui.interactions import origin_of
 class Credits(commands.Cog):
     """Shows people what they spent."""
 
-    def __init__(self, reports: Reports, actions: JobService, charts: Charts) -> None:
+    def __init__(self, reports: Reports, service: JobService, charts: Charts) -> None:
         self._reports = reports
-        self._actions = actions
+        self._service = service
         self._charts = charts
 
     @app_commands.command(name="credits", description=locale_str("What you have spent and how much is left"))
@@ -33,7 +33,7 @@ class Credits(commands.Cog):
         report = await self._reports.credits(origin_of(interaction), period)
         chart = credits_chart(report)
         files = await drawn(self._charts, chart)
-        names = {engine.id: engine.name for engine in self._actions.engines.values()}
+        names = {engine.id: engine.name for engine in self._service.engines.values()}
         await fill(interaction, Sheet(credits_card(report, names=names, chart=chart if files else None), files))
 
     @show.autocomplete("period")

@@ -18,20 +18,20 @@ from bot.ui.interactions import origin_of, tell
 class Engines(commands.Cog):
     """Lists the engines."""
 
-    def __init__(self, actions: JobService, suggestions: Suggestions) -> None:
-        self._actions = actions
+    def __init__(self, service: JobService, suggestions: Suggestions) -> None:
+        self._service = service
         self._suggestions = suggestions
 
     @app_commands.command(name="engines", description=locale_str("The engines: what each takes, and what it costs"))
     @app_commands.describe(engine=locale_str("One of them, with everything it takes"))
     async def show(self, interaction: Interaction, engine: Range[str, 1, NAME_AT_MOST] | None = None) -> None:
-        actions = self._actions
-        default = actions.engine_by_default(origin_of(interaction))
+        service = self._service
+        default = service.engine_by_default(origin_of(interaction))
         if engine is None:
-            card = engines_card(actions.engines.values(), actions.price, default=default)
+            card = engines_card(service.engines.values(), service.price, default=default)
         else:
-            found = find_engine(engine, actions.engines)
-            card = engine_card(found, actions.price(found.id), default=found.id == default)
+            found = find_engine(engine, service.engines)
+            card = engine_card(found, service.price(found.id), default=found.id == default)
         await tell(interaction, card)
 
     @show.autocomplete("engine")

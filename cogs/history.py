@@ -29,8 +29,8 @@ TOO_LONG = message("history.too_long", "Search for up to {limit} characters. An 
 class History(commands.Cog):
     """Shows each person their own jobs only."""
 
-    def __init__(self, actions: JobService, threads: Threads, pages: ListPages, suggestions: Suggestions) -> None:
-        self._actions = actions
+    def __init__(self, service: JobService, threads: Threads, pages: ListPages, suggestions: Suggestions) -> None:
+        self._service = service
         self._threads = threads
         self._pages = pages
         self._suggestions = suggestions
@@ -48,7 +48,7 @@ class History(commands.Cog):
         engine: Range[str, 1, NAME_AT_MOST] | None = None,
         thread: Range[str, 1, NAME_AT_MOST] | None = None,
     ) -> None:
-        engines = self._actions.engines
+        engines = self._service.engines
         words = typed(search)
         if search is not None and words is None:
             raise UserError(NO_WORDS)

@@ -18,8 +18,8 @@ from bot.ui.option_parameters import takes
 class Imagine(commands.Cog):
     """Makes images."""
 
-    def __init__(self, actions: JobService, starter: JobStarter, suggestions: Suggestions) -> None:
-        self._actions = actions
+    def __init__(self, service: JobService, starter: JobStarter, suggestions: Suggestions) -> None:
+        self._service = service
         self._starter = starter
         self.suggestions = suggestions
 
@@ -43,7 +43,7 @@ class Imagine(commands.Cog):
         options = ImagineOptions(
             prompt=prompt,
             thread=thread,
-            private=self._actions.private_by_default(origin_of(interaction)) if private is None else private,
+            private=self._service.private_by_default(origin_of(interaction)) if private is None else private,
             spoiler=spoiler,
         )
         await self._starter.start(interaction, await self._starter.planned(interaction, options.setting(typed)))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
+from bot.domain.money import millicredits
 from bot.domain.options import IMAGES_PER_JOB
 from bot.domain.periods import Period
 from bot.errors import UserError
-from bot.servers.settings import Servers, require_manager
+from bot.servers.settings import CREDITS_AT_MOST, JOBS_AT_MOST, NOTE_AT_MOST, Servers, require_manager
 from bot.ui.admin import (
     GRANTED,
     LIMIT_REMOVED,
@@ -33,7 +32,7 @@ from bot.ui.client import Interaction
 from bot.ui.interactions import origin_of, promise, role_ids, tell
 from storage.settings import Subject
 
-MOST = 1_000_000_000
+MOST = CREDITS_AT_MOST // 1000
 FOR = locale_str("All members together, or each member without a limit of their own")
 ROLE = locale_str("Or each member with this role")
 USER = locale_str("Or this member")
@@ -80,7 +79,7 @@ class QuotaCog(
         user: discord.Member | discord.User | None = None,
         credits: Range[float, 0, MOST] | None = None,  # noqa: A002 - the name that people type
         images: Range[int, 1, IMAGES_PER_JOB] | None = None,
-        jobs: Range[int, 1, 1000] | None = None,
+        jobs: Range[int, 1, JOBS_AT_MOST] | None = None,
         period: str | None = None,
     ) -> None:
         origin = origin_of(interaction)
@@ -115,7 +114,7 @@ class QuotaCog(
         interaction: Interaction,
         user: discord.Member | discord.User,
         credits: Range[float, -MOST, MOST],  # noqa: A002 - the name that people type
-        note: Range[str, 1, 200] | None = None,
+        note: Range[str, 1, NOTE_AT_MOST] | None = None,
     ) -> None:
         origin = origin_of(interaction)
         require_manager(origin)
@@ -183,8 +182,3 @@ class QuotaCog(
         if or_else is None:
             raise UserError(NOT_CHOSEN)
         return or_else, 0
-
-
-def millicredits(typed: float) -> int:
-    """A typed number of credits in millicredits."""
-    return int(round(Decimal(str(typed)), 3) * 1000)

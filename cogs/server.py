@@ -12,8 +12,9 @@ from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
+from bot.domain.engines import typed_shape
 from bot.domain.options import NAME_AT_MOST, means_nothing
-from bot.domain.rules import NO_RULES, Privacy, contradictions, engine_list, shape
+from bot.domain.rules import NO_RULES, Privacy, contradictions, engine_list
 from bot.domain.word_filter import typed_list
 from bot.errors import Problem, UserError
 from bot.jobs.service import JobService
@@ -69,9 +70,9 @@ class Server(
 ):
     """Rules. ``Servers`` checks who may set them, because a server can show the commands to everybody."""
 
-    def __init__(self, servers: Servers, actions: JobService, suggestions: Suggestions) -> None:
+    def __init__(self, servers: Servers, service: JobService, suggestions: Suggestions) -> None:
         self._servers = servers
-        self._actions = actions
+        self._service = service
         self._suggestions = suggestions
 
     @app_commands.command(name="set", description=locale_str("Change this server's rules and defaults"))
@@ -105,7 +106,7 @@ class Server(
         origin = origin_of(interaction)
         server_id = require_manager(origin)
         guild = _guild(interaction)
-        known = self._actions.engines
+        known = self._service.engines
         wanted: list[tuple[str, Any, Callable[[Any], Any]]] = [
             (
                 "channels",
@@ -115,7 +116,7 @@ class Server(
             ("roles", roles, lambda typed: _roles(typed, guild)),
             ("engines", engines, lambda typed: engine_list(typed, known)),
             ("engine", default_engine, lambda typed: (engine_list(typed, known) or (None,))[0]),
-            ("size", default_size, lambda typed: shape(typed, known)),
+            ("size", default_size, lambda typed: typed_shape(typed, known)),
             ("privacy", private, Privacy),
             ("log_channel", log_channel, lambda channel: _own(channel, server_id)),
             ("refused", refused_words, typed_list),
@@ -151,7 +152,7 @@ class Server(
     async def show(self, interaction: Interaction) -> None:
         server_id = require_manager(origin_of(interaction))
         rules = self._servers.rules(server_id)
-        await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, self._actions.engines)))
+        await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, self._service.engines)))
 
     @app_commands.command(description=locale_str("Show every change by an admin"))
     @app_commands.describe(before=locale_str("Only changes before this number"))

@@ -8,6 +8,7 @@ from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
+from bot.domain.money import millicredits
 from bot.domain.options import OPTIONS, STYLE
 from bot.domain.prompt.parser import ADDED_AT_MOST
 from bot.errors import UserError
@@ -35,10 +36,10 @@ class Settings(commands.GroupCog, group_name="settings", group_description=local
     """A person's own defaults."""
 
     def __init__(
-        self, personal: UserSettingsStore, actions: JobService, suggestions: Suggestions, mention: Callable[[str], str]
+        self, personal: UserSettingsStore, service: JobService, suggestions: Suggestions, mention: Callable[[str], str]
     ) -> None:
         self._personal = personal
-        self._actions = actions
+        self._service = service
         self._suggestions = suggestions
         self._mention = mention
 
@@ -80,7 +81,7 @@ class Settings(commands.GroupCog, group_name="settings", group_description=local
             "text": text,
             "png_text": png_text,
             "messages": None if messages is None else Messages(messages),
-            "ask_above": None if ask_above is None else round(ask_above * 1000),
+            "ask_above": None if ask_above is None else millicredits(ask_above),
         }
         changes = {name: value for name, value in given.items() if value is not None}
         if not changes:
@@ -117,7 +118,7 @@ class Settings(commands.GroupCog, group_name="settings", group_description=local
         personal = self._personal
         card = settings_card(
             settings,
-            engines=self._actions.engines,
+            engines=self._service.engines,
             misfits=personal.misfits(settings),
             changed=changed,
             mention=self._mention,

@@ -131,7 +131,7 @@ class _Show:
         self._cards: dict[int, _Card] = {}
 
     async def run(self) -> None:
-        engines = self._studio.runtime.actions.engines
+        engines = self._studio.runtime.service.engines
         if missing := engines.keys() ^ {order.engine for order in ORDERS}:
             self.wrong.append(f"The engines are not those that this demo knows: {', '.join(sorted(missing))}.")
             return
@@ -203,7 +203,7 @@ class _Show:
         job_id = _job_id(components)
         if job_id is None:
             return 0
-        view = await self._studio.runtime.actions.view(job_id)
+        view = await self._studio.runtime.service.view(job_id)
         model = order.engine.partition("/")[2]
         charged = sum(bill.amount for bill in self._studio.services.bills if bill.engine == model)
         if view.exact and view.captured != charged:

@@ -68,6 +68,16 @@ class Database:
             raise
         return database
 
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, url: str) -> AsyncIterator[Database]:
+        """A database that is open within the block. Raises StorageError as `open` does."""
+        database = await cls.open(url)
+        try:
+            yield database
+        finally:
+            await database.close()
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A write transaction: committed at the end, rolled back on any exception or cancellation.

@@ -68,6 +68,8 @@ def test_each_file_keeps_the_law(file: Path) -> None:
             assert within(module, "bot.providers"), f"{file} imports {module}: a provider knows nothing of ours"
         if top in {"sqlalchemy", "alembic", "aiosqlite", "sqlite3"}:
             assert room == "storage", f"{file} imports {module}: SQL lives in storage"
+        if within(name, "storage.migrations.versions"):
+            assert not within(module, "storage.tables"), f"{file}: a migration does not depend on today's tables"
         if module in {"os.environ", "os.getenv", "os.putenv"} or top == "dotenv":
             assert name == "bot.config", f"{file} imports {module}: only bot.config reads the environment"
     if name != "bot.config":

@@ -15,7 +15,6 @@ from bot.operations import (
     BEYOND,
     DIFFER,
     DIFFERS,
-    JOBS,
     OPEN,
     REOPENED,
     RESTORED,
@@ -26,6 +25,7 @@ from bot.operations import (
     UNKNOWN,
     UNKNOWN_OUTCOMES,
 )
+from bot.ui.cards.wording import JOBS
 from storage import ledger, submissions
 from storage.database import Database, InstanceLock, migrate
 from storage.errors import Fault, StorageError

@@ -67,9 +67,10 @@ def test_a_value_may_be_a_text_and_may_hold_braces() -> None:
     assert str(t("{inner}: {words}", inner=FOUND(count=1, who="Ada"), words="{count}")) == "1 job of Ada: {count}"
 
 
-def test_one_code_is_one_message() -> None:
+@pytest.mark.parametrize("english", [VERBATIM.english, "Something else."])
+def test_one_code_is_one_message(english: str) -> None:
     with pytest.raises(ValueError, match=VERBATIM.code):
-        message(VERBATIM.code, "Something else.")
+        message(VERBATIM.code, english)
 
 
 def test_the_running_bot_knows_every_message_that_a_submission_may_hold() -> None:

@@ -6,10 +6,12 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from bot.domain.characters import typed
 from bot.domain.options import (
     ENGINE,
     IMAGES,
     NEGATIVE,
+    NOT_A_SIZE,
     OPTIONS,
     PROMPT_LIMIT,
     SIZE,
@@ -47,6 +49,7 @@ SIZE_OFF_GRID = message(
     "engines.size_off_grid",
     "{engine} can't make {size}. Both sides must be {low:plain} to {high:plain} pixels, in steps of {step:plain}.",
 )
+NO_ENGINE_MAKES = message("engines.no_engine_makes", "No engine here can make {size}. Sizes: {sizes}.")
 UNKNOWN_NAME = message("engines.unknown_name", "{label} “{text}” isn't available on {engine}. Choose from: {names}.")
 NAME_MISSPELT = message(
     "engines.name_misspelt", "{label} “{text}” isn't available on {engine}. Did you mean {near}? Choose from: {names}."
@@ -56,6 +59,7 @@ LISTED_UNDER = message("engines.listed_under", "/engines engine:{engine} lists e
 LISTED_AT_MOST = 8
 """At most this many engines or other things are named in a sentence."""
 _NAMES_LISTED = 20
+_SIZES_LISTED = 12
 _SUGGESTED = 3
 _QUOTED = 60
 
@@ -149,6 +153,19 @@ def takes_shape(engine: Engine, text: str) -> bool:
     except ValueError:
         return False
     return size_for(engine, shape) is not None
+
+
+def typed_shape(text: str, engines: Mapping[str, Engine]) -> str:
+    """A size or a ratio that at least one engine makes, as it was typed. Raises UserError."""
+    shape = typed(text) or ""
+    try:
+        parse_shape(shape)
+    except ValueError:
+        raise UserError(NOT_A_SIZE(text=shape)) from None
+    if not any(takes_shape(engine, shape) for engine in engines.values()):
+        sizes = dict.fromkeys(str(size) for engine in engines.values() for size in engine.sizes)
+        raise UserError(NO_ENGINE_MAKES(size=shape, sizes=few(sizes, _SIZES_LISTED)))
+    return shape
 
 
 def size_for(engine: Engine, shape: Size | Ratio) -> Size | None:

@@ -18,6 +18,11 @@ def converted(raw: int, credit_value: Decimal) -> int:
     return int((Decimal(raw) * credit_value).to_integral_value(rounding=ROUND_CEILING))
 
 
+def millicredits(typed: float) -> int:
+    """A typed number of credits in millicredits."""
+    return int(round(Decimal(str(typed)), 3) * 1000)
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """A price before the work is done, in the bot's millicredits: from ``low`` to ``high``."""

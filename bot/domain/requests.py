@@ -251,13 +251,13 @@ def engines_named(text: str | None, engines: Mapping[str, Engine]) -> tuple[str,
     return tuple(names or list(engines)[:IMAGES_PER_JOB])
 
 
-def left_out(options: ImagineOptions, engine: Engine) -> tuple[Text, ...]:
-    """What of a comparison this engine does not take, in words: ``a style``, ``size 100x100``."""
+def left_out(options: ImagineOptions, engines: Iterable[Engine]) -> dict[str, tuple[Text, ...]]:
+    """What of a comparison each engine does not take, by its id, in words: ``a style``, ``size 100x100``."""
     command = read_command(options)
     if len(command.prompts) != 1:
-        return ()
+        return {}
     (spec,) = _specs(replace(options, engine=None), command.prompts, [])
-    return fitted(spec, engine)[1]
+    return {engine.id: fitted(spec, engine)[1] for engine in engines}
 
 
 def _with(error: PromptError, problems: Sequence[Problem]) -> UserError:

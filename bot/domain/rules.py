@@ -10,15 +10,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from bot.domain.characters import typed
 from bot.domain.engines import few, find_engine, takes_shape
-from bot.domain.options import NOT_A_SIZE, Defaults, ImagineOptions, decoded
+from bot.domain.options import Defaults, ImagineOptions, decoded
 from bot.domain.periods import Period
 from bot.domain.place import Origin
 from bot.domain.requests import Plan
-from bot.domain.sizes import parse_shape
 from bot.domain.word_filter import WordList
-from bot.errors import UserError
 from bot.providers.base import Engine
 from bot.text import Text, message
 
@@ -75,7 +72,6 @@ PROMPT_TOO_LONG = message(
 
 # --- why an admin may not set a rule, and what is wrong with one ----------------------------------------------------
 
-NO_ENGINE_MAKES = message("rules.no_engine_makes", "No engine here can make {size}.")
 ENGINES_GONE = message("rules.engines_gone", "The bot no longer has these engines: {engines}.")
 NO_ENGINE_LEFT = message(
     "rules.no_engine_left", "The bot has none of the allowed engines, so nobody can make images here."
@@ -99,9 +95,6 @@ class Place:
     channel: Callable[[int], str | None]
     has_channel: Callable[[int], bool]
     has_role: Callable[[int], bool]
-
-
-ANY_PLACE = Place(str, lambda _: True, lambda _: True)
 
 
 class Privacy(StrEnum):
@@ -175,8 +168,8 @@ class Rules:
         options: ImagineOptions,
         plan: Plan | None,
         *,
-        engines: Collection[str] = (),
-        place: Place = ANY_PLACE,
+        engines: Collection[str],
+        place: Place,
     ) -> list[Text]:
         """Why the person may not make this here. ``engines`` are the ids of the engines that the bot has.
 
@@ -186,14 +179,14 @@ class Rules:
         if self.privacy is Privacy.FORBIDDEN and options.private:
             found.append(PRIVATE_OFF())
         wrong = [engine for engine in plan.engines if engine not in self.engines] if plan and self.engines else []
-        left = [engine for engine in self.engines if engine in engines or not engines]
+        left = [engine for engine in self.engines if engine in engines]
         if wrong and left:
             found.append(ENGINE_NOT_ALLOWED(wrong=few(wrong), allowed=few(left)))
         elif wrong:
             found.append(ALLOWED_ENGINES_GONE(allowed=few(self.engines)))
         return found + self.problems_of_words(origin, texts_of(options, plan))
 
-    def problems_of_place(self, origin: Origin, place: Place = ANY_PLACE) -> list[Text]:
+    def problems_of_place(self, origin: Origin, place: Place) -> list[Text]:
         """Why the person may make no images here at all."""
         found = []
         if self.channels and not {origin.channel_id, origin.parent_channel_id} & set(self.channels):
@@ -237,18 +230,6 @@ def engine_list(text: str, engines: Mapping[str, Engine]) -> tuple[str, ...]:
     """The ids of the engines in a typed list. Raises UserError for an unknown engine."""
     names = text.replace(",", " ").split()
     return tuple(dict.fromkeys(find_engine(name, engines).id for name in names))
-
-
-def shape(text: str, engines: Mapping[str, Engine]) -> str:
-    """A size or a ratio that at least one engine makes. Raises UserError."""
-    wanted = typed(text) or ""
-    try:
-        parse_shape(wanted)
-    except ValueError:
-        raise UserError(NOT_A_SIZE(text=wanted)) from None
-    if not any(takes_shape(engine, wanted) for engine in engines.values()):
-        raise UserError(NO_ENGINE_MAKES(size=wanted))
-    return wanted
 
 
 def contradictions(rules: Rules, engines: Mapping[str, Engine]) -> list[Text]:

@@ -18,7 +18,7 @@ from bot.text import message
 from storage import jobs, submissions, threads
 from storage.images import ImageFiles
 from storage.jobs import JobFilter
-from storage.records import DeliveryMethod, Event, Job, JobStatus
+from storage.records import Event, Job, JobStatus
 
 JOBS_A_PAGE = 4
 SEARCH_AT_MOST = 50
@@ -149,14 +149,6 @@ class Results:
         if job.user_id != origin.user_id:
             raise UserError(NOT_YOURS)
         return job
-
-    async def shown(self, job_id: int) -> None:
-        """An undelivered result was shown in an answer to its author alone."""
-        await self._store.delivered(job_id, by=DeliveryMethod.HISTORY)
-
-    def kept_until(self, job: Job) -> int:
-        """Until when the images of an undelivered job are kept: Unix milliseconds."""
-        return self._store.kept_until(job)
 
     # --- sharing ------------------------------------------------------------------------------------------------
 

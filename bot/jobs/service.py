@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from bot.clock import Clock, Elapsed
+from bot.clock import Clock, Elapsed, wait_at_most
 from bot.domain.form_data import Draft, draft_of, draft_of_prompt
 from bot.domain.money import Price, converted
 from bot.domain.options import SEED_AT_MOST, Defaults, ImagineOptions
@@ -84,7 +84,7 @@ class ServerRules(Protocol):
         """The rules of the server."""
 
     def problems(
-        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str] = ()
+        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str]
     ) -> Sequence[Problem]:
         """Why the server does not allow this person to make this here. ``engines`` are the ids of those offered."""
 
@@ -303,14 +303,7 @@ class JobService:
                 # This loop must outlive a fault of ours, or no price would ever expire again.
                 log.exception("proposals.failed")
                 wait = _RETRY_AFTER_FAILURE
-            news = asyncio.create_task(self._proposed_one.wait())
-            waits = [news] if wait is None else [news, asyncio.create_task(self._clock.sleep(wait))]
-            try:
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in waits:
-                    task.cancel()
-                await asyncio.gather(*waits, return_exceptions=True)
+            await wait_at_most(self._proposed_one, self._clock, wait)
 
     async def lapse_due(self) -> float | None:
         """Let proposals lapse that were not confirmed in time. Returns the seconds until the next one; None: no more.

@@ -47,7 +47,6 @@ CANCELLED = message("submission.cancelled", "Cancelled.")
 CANCELLED_SENT = message(
     "submission.cancelled_sent", "Cancelled after it was sent. We can't tell if the image service made it."
 )
-_DAY = 86_400_000
 LONGEST_STORED_WAIT = 60.0  # Seconds that a wait of an earlier process still lasts at most: clocks may be set.
 CRASHED = message(
     "submission.crashed",
@@ -368,7 +367,7 @@ class JobStore:
 
     def kept_until(self, job: Job) -> int:
         """Until when the images of an undelivered job are kept: Unix milliseconds."""
-        return (job.ended_at or job.updated_at) + self._kept_days * _DAY
+        return (job.ended_at or job.updated_at) + self._kept_days * reports.DAY
 
     def ready_before(self, job: Job) -> bool:
         """Whether an earlier attempt may have shown it: before this process started, or before it was undelivered."""

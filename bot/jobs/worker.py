@@ -10,7 +10,7 @@ from itertools import chain, repeat
 
 import structlog
 
-from bot.clock import Clock
+from bot.clock import Clock, wait_at_most
 from bot.errors import Undelivered
 from bot.jobs.circuit_breaker import CircuitBreaker, Outage
 from bot.jobs.provider_text import as_stored
@@ -198,14 +198,7 @@ class Worker:
                 delay = 1.0
             if delay is None and not self._tasks and not self._wake.is_set():
                 self._quiet.set()
-            if delay is None:
-                await self._wake.wait()
-            else:
-                waker = asyncio.create_task(self._clock.sleep(delay))
-                wake = asyncio.create_task(self._wake.wait())
-                _, pending = await asyncio.wait((waker, wake), return_when=asyncio.FIRST_COMPLETED)
-                for task in pending:
-                    task.cancel()
+            await wait_at_most(self._wake, self._clock, delay)
 
     async def _start_due(self) -> float | None:
         """Start what may be started now; returns the seconds until something else falls due, or None."""

@@ -7,13 +7,12 @@ import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
 from bot.clock import Clock
-from bot.domain.periods import Period, current, milliseconds
+from bot.domain.periods import Period, current, milliseconds, moment_of
 from bot.errors import UserError
 from bot.jobs.image_files import remove_files
 from bot.people.user_settings import UserSettingsStore
@@ -172,5 +171,5 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _moment(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+def _moment(at: int) -> str:
+    return moment_of(at).isoformat(timespec="milliseconds")

@@ -13,11 +13,10 @@ from pydantic import TypeAdapter
 
 from bot.clock import Clock
 from bot.domain.characters import typed
-from bot.domain.engines import few, find_engine, own_name, takes_shape
-from bot.domain.options import IMAGES, IMAGES_PER_JOB, NOT_A_SIZE, STYLE, Defaults, Unreadable, decoded, means_nothing
+from bot.domain.engines import few, find_engine, own_name, takes_shape, typed_shape
+from bot.domain.options import IMAGES, IMAGES_PER_JOB, STYLE, Defaults, Unreadable, decoded, means_nothing
 from bot.domain.prompt.parser import plain_words
 from bot.domain.requests import WRONG_NUMBER_OF_IMAGES
-from bot.domain.sizes import parse_shape
 from bot.errors import Problem, UserError
 from bot.providers.base import Engine
 from bot.text import Text, message
@@ -28,7 +27,6 @@ log = structlog.get_logger(__name__)
 
 
 NEGATIVE_PRICE = message("settings.negative_price", "A price can't be below 0.")
-SIZE_OF_NO_ENGINE = message("settings.size_of_no_engine", "No engine here can make {size}. Sizes: {sizes}.")
 STYLE_OF_NO_ENGINE = message("settings.style_of_no_engine", "No engine here has the style “{style}”. Styles: {styles}.")
 NO_STYLES = message("settings.no_styles", "No engine here has the style “{style}”, or any list of styles.")
 SIZE_MISFIT = message("settings.size_misfit", "{engine} can't make {size}, so its own default size is used there.")
@@ -76,7 +74,6 @@ NAMES = tuple(field.name for field in fields(UserSettings))
 _CLEARED_BY_WORDS = frozenset({"engine", "size", "style", "text"})
 _NOTHING = UserSettings()
 _SETTINGS = TypeAdapter(UserSettings)
-_SIZES_NAMED = 12
 _STYLES_NAMED = 20
 
 
@@ -164,15 +161,7 @@ class UserSettingsStore:
         return find_engine(typed(text) or "", self._engines).id
 
     def _size(self, text: str) -> str:
-        shape = typed(text) or ""
-        try:
-            parse_shape(shape)
-        except ValueError:
-            raise UserError(NOT_A_SIZE(text=shape)) from None
-        if not any(takes_shape(engine, shape) for engine in self._engines.values()):
-            sizes = dict.fromkeys(size for engine in self._engines.values() for size in engine.sizes)
-            raise UserError(SIZE_OF_NO_ENGINE(size=shape, sizes=few(map(str, sizes), _SIZES_NAMED)))
-        return shape
+        return typed_shape(text, self._engines)
 
     def _has_style(self, text: str) -> bool:
         """Whether some engine's list of styles has this one."""

@@ -45,6 +45,7 @@ LONG_DAYS = 2 * 366
 PERSONAL_LIMITS = (LimitKind.USER_DAILY, LimitKind.SERVER_USER, LimitKind.SERVER, LimitKind.SERVER_MONTHLY)
 
 OPERATOR_ONLY = message("reports.operator_only", "Only the bot's operator can see all servers.")
+CANCEL_OUTCOME = message("reports.cancel_outcome", "Job {job:plain}: {outcome}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +251,7 @@ class Reports:
         return Running(tuple(open_ones), tuple(self._worker.outages()), tuple(lost), asker.everywhere, now)
 
     async def cancel(self, asker: Asker, job_id: int) -> Text:
-        """Cancel what has not been sent of somebody's job, and return what that meant.
+        """Cancel what has not been sent of somebody's job, and return what that meant for this job.
 
         Raises UserError if the server has no such job, or if the asker may not cancel it.
         """
@@ -268,7 +269,7 @@ class Reports:
                     details=details,
                     at=self._clock.now(),
                 )
-        return done.text
+        return CANCEL_OUTCOME(job=job_id, outcome=done.text)
 
 
 async def page_of(connection: AsyncConnection, by: By, scope: Scope, number: int, now: int) -> ReportPage:

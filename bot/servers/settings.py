@@ -11,11 +11,11 @@ import structlog
 
 from bot.clock import Clock
 from bot.domain.characters import typed
-from bot.domain.options import Defaults, ImagineOptions, Unreadable
+from bot.domain.options import IMAGES_PER_JOB, Defaults, ImagineOptions, Unreadable
 from bot.domain.periods import Period, current, milliseconds
 from bot.domain.place import Origin
 from bot.domain.requests import Plan
-from bot.domain.rules import ALWAYS_PRIVATE, ANY_PLACE, NO_RULES, Place, Privacy, Rules, texts_of
+from bot.domain.rules import ALWAYS_PRIVATE, NO_RULES, Place, Privacy, Rules, texts_of
 from bot.errors import Problem, UserError
 from bot.jobs.limits import InForce, LimitKind, Limits, LimitUse, in_force, too_many_images, uses_of
 from bot.text import Text, message
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 CREDITS_AT_MOST = 1_000_000_000_000
 """Millicredits that a limit or a grant can be."""
 NOTE_AT_MOST = 200
-IMAGES_AT_MOST, JOBS_AT_MOST = 10, 1000
+JOBS_AT_MOST = 1000
 
 ONLY_IN_SERVERS = message("servers.only_in_servers", "This only works in a server.")
 NOT_A_MANAGER = message("servers.not_a_manager", "Only members with the Manage Server permission can do this.")
@@ -85,7 +85,8 @@ class Servers:
         database: Database,
         operator: Limits,
         clock: Clock,
-        place: Callable[[Origin], Place] = lambda _: ANY_PLACE,
+        *,
+        place: Callable[[Origin], Place],
     ) -> None:
         self.operator = operator
         self._database = database
@@ -109,7 +110,7 @@ class Servers:
         return NO_RULES if server_id is None else self._rules.get(server_id, NO_RULES)
 
     def problems(
-        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str] = ()
+        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str]
     ) -> list[Text]:
         """Why the server does not let the person make this here; without I/O.
 
@@ -309,7 +310,7 @@ def _check_limits(limits: Mapping[str, int]) -> None:
     problems: list[Problem] = [] if limits else [WHICH_LIMIT]
     ranges = {
         "credits": (0, CREDITS_AT_MOST, CREDITS_RANGE),
-        "images": (1, IMAGES_AT_MOST, IMAGES_RANGE),
+        "images": (1, IMAGES_PER_JOB, IMAGES_RANGE),
         "jobs": (1, JOBS_AT_MOST, JOBS_RANGE),
     }
     for name, value in limits.items():

@@ -13,7 +13,7 @@ from bot.errors import UserError
 from bot.providers.base import Engine
 from bot.servers.reports import Asker, Reports
 from bot.servers.settings import Servers
-from bot.text import Message, Text, message
+from bot.text import Text, message
 from bot.ui.attached_files import Sheet
 from bot.ui.cards.buttons import OLD_LIST
 from bot.ui.cards.layout import Words, notice
@@ -22,7 +22,7 @@ from bot.ui.cards.wording import safe
 from bot.ui.charts import ChartFailed, Charts, ChartSpec
 from bot.ui.client import Interaction
 from bot.ui.delivery.progress import JobCards
-from bot.ui.interactions import origin_of, tell
+from bot.ui.interactions import PERMISSION_NAMES, lacking, origin_of, tell
 from storage.reports import By
 
 log = structlog.get_logger(__name__)
@@ -64,12 +64,6 @@ NOT_AGE_RESTRICTED = message(
     "missing.age_restricted", "No allowed channel is age-restricted, so the words for those are blocked everywhere."
 )
 LOG_CHANNEL_GONE = message("missing.log_channel", "The log channel was deleted, or I can't see it.")
-# As Discord calls them.
-VIEW_CHANNEL = message("permission.view_channel", "View Channel")
-SEND_MESSAGES = message("permission.send_messages", "Send Messages")
-ATTACH_FILES = message("permission.attach_files", "Attach Files")
-READ_HISTORY = message("permission.read_history", "Read Message History")
-SEND_IN_THREADS = message("permission.send_in_threads", "Send Messages in Threads")
 _CHANNELS_SHOWN = 12
 
 HERE = message("usage.here", "this server")
@@ -187,19 +181,23 @@ def missing_in(guild: discord.Guild, rules: Rules, engines: Mapping[str, Engine]
         if guild.get_role(role_id) is None:
             yield ROLE_GONE(role=role_id)
     looked_at = [channel for _, channel in named if channel is not None] if rules.channels else _open_to_all(guild)
-    lacking = [(place.id, lacks) for place in looked_at if (lacks := _lacking(place, guild))]
-    for place_id, lacks in lacking[:_CHANNELS_SHOWN]:
+    unusable = [
+        (place.id, lacks)
+        for place in looked_at
+        if (lacks := lacking(place.permissions_for(guild.me), *PERMISSION_NAMES))
+    ]
+    for place_id, lacks in unusable[:_CHANNELS_SHOWN]:
         yield LACKING(channel=place_id, permissions=lacks)
-    if len(lacking) > _CHANNELS_SHOWN:
-        yield LACKING_MORE(count=len(lacking) - _CHANNELS_SHOWN)
+    if len(unusable) > _CHANNELS_SHOWN:
+        yield LACKING_MORE(count=len(unusable) - _CHANNELS_SHOWN)
     if rules.restricted and not any(getattr(channel, "nsfw", False) for channel in looked_at):
         yield NOT_AGE_RESTRICTED()
     if rules.log_channel is not None:
         log_channel = guild.get_channel(rules.log_channel)
         if log_channel is None:
             yield LOG_CHANNEL_GONE()
-        elif not log_channel.permissions_for(guild.me).send_messages:
-            yield LACKING(channel=log_channel.id, permissions=[SEND_MESSAGES])
+        elif lacks := lacking(log_channel.permissions_for(guild.me), "send_messages"):
+            yield LACKING(channel=log_channel.id, permissions=lacks)
 
 
 def _open_to_all(guild: discord.Guild) -> list[discord.abc.GuildChannel]:
@@ -210,15 +208,3 @@ def _open_to_all(guild: discord.Guild) -> list[discord.abc.GuildChannel]:
         for channel in guild.text_channels
         if (may := channel.permissions_for(everybody)).view_channel and may.send_messages
     ]
-
-
-def _lacking(channel: discord.abc.GuildChannel, guild: discord.Guild) -> list[Message]:
-    may = channel.permissions_for(guild.me)
-    needed = (
-        (VIEW_CHANNEL, may.view_channel),
-        (SEND_MESSAGES, may.send_messages),
-        (ATTACH_FILES, may.attach_files),
-        (READ_HISTORY, may.read_message_history),
-        (SEND_IN_THREADS, may.send_messages_in_threads),
-    )
-    return [name for name, allowed in needed if not allowed]

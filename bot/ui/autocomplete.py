@@ -67,23 +67,23 @@ def period_choices(current: str) -> list[Choice[str]]:
 class Suggestions:
     """What is suggested for options that several commands have."""
 
-    def __init__(self, actions: JobService, threads: Threads) -> None:
-        self._actions = actions
+    def __init__(self, service: JobService, threads: Threads) -> None:
+        self._service = service
         self._threads = threads
 
     def engines(self, current: str, engines: Iterable[Engine] | None = None) -> list[Choice[str]]:
         """All engines, or these, with the price of an image."""
-        actions = self._actions
-        chosen = actions.engines.values() if engines is None else engines
+        service = self._service
+        chosen = service.engines.values() if engines is None else engines
         entries = []
         for engine in chosen:
-            name = t("{engine} · {price} an image", engine=plain(engine.name, 60), price=str(actions.price(engine.id)))
+            name = t("{engine} · {price} an image", engine=plain(engine.name, 60), price=str(service.price(engine.id)))
             entries.append((str(name), engine.id))
         return matching(entries, current)
 
     def engines_here(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """The engines that may be used here."""
-        return self.engines(current, self._actions.offered(origin_of(interaction)))
+        return self.engines(current, self._service.offered(origin_of(interaction)))
 
     def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """The sizes of the engine that would be used."""
@@ -104,6 +104,6 @@ class Suggestions:
 
     def _engine(self, interaction: Interaction) -> Engine:
         """The engine that was typed, or the one that would be used."""
-        actions = self._actions
-        chosen = actions.engines.get(getattr(interaction.namespace, "engine", None) or "")
-        return chosen or actions.engines[actions.engine_by_default(origin_of(interaction))]
+        service = self._service
+        chosen = service.engines.get(getattr(interaction.namespace, "engine", None) or "")
+        return chosen or service.engines[service.engine_by_default(origin_of(interaction))]

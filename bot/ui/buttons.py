@@ -16,14 +16,14 @@ from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.text import message, t
 from bot.ui.cards.buttons import OLD_BUTTON, custom_id
-from bot.ui.cards.delivery_text import jump_url
+from bot.ui.cards.delivery_text import jump_url, message_url
 from bot.ui.cards.details import details_card
 from bot.ui.cards.layout import notice, text
 from bot.ui.client import Interaction
 from bot.ui.confirm import Confirmation
 from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing, withdraw
-from bot.ui.delivery.undelivered import UndeliveredResults
+from bot.ui.delivery.undelivered import SHOWN_BEFORE_AT, UndeliveredResults
 from bot.ui.forms import EditForms
 from bot.ui.interactions import (
     TOO_SLOW,
@@ -52,7 +52,6 @@ ERASED_TOO = message("buttons.erased_too", "The prompt and the settings are eras
 DELETED = message("buttons.deleted", "Deleted.")
 DELETED_BEFORE = message("buttons.deleted_before", "Deleted. The message was gone already.")
 MESSAGE_LEFT = message("buttons.message_left", "Deleted, but Discord did not let me delete the message.")
-SHOWN_ALREADY = message("buttons.shown_already", "You have seen this result already: {link}")
 
 
 class JobButtons:
@@ -61,7 +60,7 @@ class JobButtons:
     def __init__(
         self,
         *,
-        actions: JobService,
+        service: JobService,
         results: Results,
         cards: JobCards,
         starter: JobStarter,
@@ -70,7 +69,7 @@ class JobButtons:
         undelivered: UndeliveredResults,
         clock: Clock,
     ) -> None:
-        self._actions = actions
+        self._service = service
         self._results = results
         self._cards = cards
         self._starter = starter
@@ -104,13 +103,13 @@ class JobButtons:
 
     async def _cancel(self, interaction: Interaction, job_id: int) -> None:
         await promise(interaction)
-        said = await self._actions.cancel(origin_of(interaction), job_id)
+        said = await self._service.cancel(origin_of(interaction), job_id)
         await tell(interaction, notice(said))
         await self._cards.show(job_id)
 
     async def _again(self, interaction: Interaction, job_id: int, *, new_seed: bool = False) -> None:
         # The job decides whether everybody sees the answer.
-        plan = await looked_up(interaction, self._actions.plan_again(origin_of(interaction), job_id, new_seed=new_seed))
+        plan = await looked_up(interaction, self._service.plan_again(origin_of(interaction), job_id, new_seed=new_seed))
         if interaction.response.is_done():
             raise UserError(TOO_SLOW)
         missing = missing_permissions(interaction, private=plan.options.private)
@@ -126,18 +125,18 @@ class JobButtons:
         origin, card = origin_of(interaction), pressed_card(interaction, self._clock)
         await interaction.response.defer()
         missing = missing_permissions(interaction, private=False)
-        await self._actions.confirm(origin, job_id, card, missing=missing)
+        await self._service.confirm(origin, job_id, card, missing=missing)
         await self._cards.show(job_id)
 
     async def _refresh(self, interaction: Interaction, job_id: int) -> None:
         card = pressed_card(interaction, self._clock)
         # Deferred as a change of the card, so that this interaction's token can edit it.
         await interaction.response.defer()
-        job = await self._actions.refresh(origin_of(interaction), job_id, card)
+        job = await self._service.refresh(origin_of(interaction), job_id, card)
         if job.status is JobStatus.DELIVERED:
-            place = job.server_id if job.server_id is not None and job.channel_id == card.channel_id else "@me"
-            link = jump_url(job) or f"https://discord.com/channels/{place}/{job.channel_id}/{job.message_id}"
-            await tell(interaction, notice(SHOWN_ALREADY(link=link)))
+            server_id = job.server_id if job.channel_id == card.channel_id else None
+            url = jump_url(job) or message_url(server_id, job.channel_id, job.message_id)
+            await tell(interaction, notice(SHOWN_BEFORE_AT(url=url)))
         else:
             await self._cards.show(job_id)
 

@@ -118,8 +118,8 @@ class FormOffer(ui.LayoutView):
 class EditForms:
     """Opens forms with a job in them."""
 
-    def __init__(self, *, actions: JobService, starter: JobStarter) -> None:
-        self._actions = actions
+    def __init__(self, *, service: JobService, starter: JobStarter) -> None:
+        self._service = service
         self._starter = starter
 
     async def edit(self, interaction: Interaction, job_id: int) -> None:
@@ -135,12 +135,12 @@ class EditForms:
 
         async def drafted() -> tuple[int, Draft]:
             job_id = await job
-            return job_id, await self._actions.draft(origin, job_id, prompt_alone=prompt_alone)
+            return job_id, await self._service.draft(origin, job_id, prompt_alone=prompt_alone)
 
         # A form has to be the first answer, and cannot be deferred.
         job_id, draft = await looked_up(interaction, drafted())
         # If a server allows none of the engines that exist, its rules say so when the form is sent.
-        engines = {engine.id: engine for engine in self._actions.offered(origin)} or self._actions.engines
+        engines = {engine.id: engine for engine in self._service.offered(origin)} or self._service.engines
         title = t("Use this prompt") if prompt_alone else t("Edit job {job:plain}", job=job_id)
         form = EditForm(draft, engines, self._starter, job_id=job_id, title=str(title))
         if interaction.response.is_done():

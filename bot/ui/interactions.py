@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import aiohttp
@@ -21,7 +21,7 @@ from bot.clock import Clock
 from bot.domain.place import TOKEN_LIFE, CardAddress, Origin
 from bot.errors import STORAGE_FAILS, Problem, UserError
 from bot.logs import bound
-from bot.text import Text, message, read_in, t
+from bot.text import Message, Text, message, read_in
 from bot.ui.cards.layout import WARM, Card, Words, notice, refusal
 from bot.ui.client import Interaction
 from storage.errors import StorageError
@@ -54,6 +54,14 @@ MISSING_PERMISSIONS = message(
     "I can't show images in this channel because I don't have these permissions here: {permissions}. Ask somebody who "
     "manages the channel to add them, or use private:True: I need no permissions for images that only you see.",
 )
+# As Discord calls them.
+PERMISSION_NAMES: Mapping[str, Message] = {
+    "view_channel": message("permission.view_channel", "View Channel"),
+    "send_messages": message("permission.send_messages", "Send Messages"),
+    "attach_files": message("permission.attach_files", "Attach Files"),
+    "read_message_history": message("permission.read_history", "Read Message History"),
+    "send_messages_in_threads": message("permission.send_in_threads", "Send Messages in Threads"),
+}
 COMMAND_CHANGED = message(
     "interactions.command_changed", "This can't be used here, or the command has changed. Run the command again."
 )
@@ -131,17 +139,14 @@ def missing_permissions(interaction: Interaction, *, private: bool) -> list[Prob
     origin = origin_of(interaction)
     if private or origin.server_id is None or not origin.bot_present:
         return []
-    permissions = interaction.app_permissions
-    needed = [
-        (t("View Channel"), permissions.view_channel),
-        (t("Attach Files"), permissions.attach_files),
-    ]
-    if isinstance(interaction.channel, discord.Thread):
-        needed.append((t("Send Messages in Threads"), permissions.send_messages_in_threads))
-    else:
-        needed.append((t("Send Messages"), permissions.send_messages))
-    missing = [name for name, allowed in needed if not allowed]
+    send = "send_messages_in_threads" if isinstance(interaction.channel, discord.Thread) else "send_messages"
+    missing = lacking(interaction.app_permissions, "view_channel", "attach_files", send)
     return [MISSING_PERMISSIONS(permissions=missing)] if missing else []
+
+
+def lacking(permissions: discord.Permissions, *needed: str) -> list[Message]:
+    """The names of the needed permissions that are not among these."""
+    return [PERMISSION_NAMES[name] for name in needed if not getattr(permissions, name)]
 
 
 def _channel_id(interaction: Interaction) -> int:

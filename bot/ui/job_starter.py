@@ -77,8 +77,8 @@ async def _one_per_turn(lock: asyncio.Lock) -> None:
 class JobStarter:
     """Checks what was asked for, acknowledges it, and starts the job."""
 
-    def __init__(self, *, actions: JobService, cards: JobCards, ack_first: AckFirst, clock: Clock) -> None:
-        self._actions = actions
+    def __init__(self, *, service: JobService, cards: JobCards, ack_first: AckFirst, clock: Clock) -> None:
+        self._service = service
         self._cards = cards
         self._ack_first = ack_first
         self._clock = clock
@@ -95,7 +95,7 @@ class JobStarter:
             problems: list[Problem] = missing_permissions(interaction, private=options.private)
             plan: Plan | None
             try:
-                plan = await self._actions.checked(origin, options, complete=complete)
+                plan = await self._service.checked(origin, options, complete=complete)
             except CommandRefused as error:
                 plan, problems = error.plan, [*error.problems, *problems]
             else:
@@ -103,7 +103,7 @@ class JobStarter:
                     return plan
             # Only the person who asked is told why.
             await promise(interaction)
-            raise await self._actions.with_limits(origin, options, problems, plan)
+            raise await self._service.with_limits(origin, options, problems, plan)
 
     async def start(self, interaction: Interaction, plan: Plan, *, parent_id: int | None = None) -> None:
         """Acknowledge at once, store the job, and show its card.
@@ -116,8 +116,8 @@ class JobStarter:
         address = card_address(interaction, self._clock, origin.channel_id, None)
         card = replace(address, message_id=await self._ack_first.defer(interaction, private=private))
         try:
-            proposed = self._actions.asks_first(origin, plan)
-            job_id = await self._actions.imagine(origin, plan, card, parent_id=parent_id, proposed=proposed)
+            proposed = self._service.asks_first(origin, plan)
+            job_id = await self._service.imagine(origin, plan, card, parent_id=parent_id, proposed=proposed)
         except UserError as error:
             await take_back(interaction, error, private=private)
         else:

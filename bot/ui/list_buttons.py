@@ -36,8 +36,8 @@ DELETED = message("lists.thread_deleted", "Deleted: {title}.")
 class ListPages:
     """The handlers of the buttons of lists, by the names in the table of ``cards.buttons``."""
 
-    def __init__(self, *, actions: JobService, results: Results, threads: Threads, usage: ReportPages) -> None:
-        self._actions = actions
+    def __init__(self, *, service: JobService, results: Results, threads: Threads, usage: ReportPages) -> None:
+        self._service = service
         self._results = results
         self._threads = threads
         self.handlers: Mapping[str, PageMaker] = {
@@ -55,11 +55,11 @@ class ListPages:
     async def history_sheet(self, interaction: Interaction, wanted: JobFilter, page: int = 1) -> Sheet:
         """A page of the person's jobs."""
         found = await self._results.page(origin_of(interaction), wanted, page)
-        engine = None if wanted.engine is None else self._actions.engines[wanted.engine].name
+        engine = None if wanted.engine is None else self._service.engines[wanted.engine].name
         return history_card(found, engine=engine)
 
     async def _history_page(self, interaction: Interaction, page: int, rest: str) -> Sheet:
-        return await self.history_sheet(interaction, wanted_of(rest, self._actions.engines), page)
+        return await self.history_sheet(interaction, wanted_of(rest, self._service.engines), page)
 
     async def _threads_page(self, interaction: Interaction, page: int, rest: str) -> Sheet:
         return threads_card(await self._threads.list(origin_of(interaction), page))
@@ -76,9 +76,9 @@ class ListPages:
         return Sheet(notice(DELETED(title=safe(thread.title, 160))))
 
     async def _engines(self, interaction: Interaction, page: int, rest: str) -> Sheet:
-        actions = self._actions
-        default = actions.engine_by_default(origin_of(interaction))
-        return Sheet(engines_card(actions.engines.values(), actions.price, default=default, page=page))
+        service = self._service
+        default = service.engine_by_default(origin_of(interaction))
+        return Sheet(engines_card(service.engines.values(), service.price, default=default, page=page))
 
 
 def wanted_of(rest: str, engines: Iterable[str]) -> JobFilter:

@@ -257,4 +257,4 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def engine(studio: Studio, engine_id: str) -> Engine:
-    return studio.runtime.actions.engines[engine_id]
+    return studio.runtime.service.engines[engine_id]

@@ -384,7 +384,7 @@ async def test_delete_leaves_nothing_of_what_was_asked_for(studio: Studio) -> No
     assert CORE in after, "what was spent on which engine stays counted"
     # How long such a request takes can still be learnt by a start.
     await studio.restart()
-    (engine,) = [one for one in studio.runtime.actions.engines.values() if one.id == CORE]
+    (engine,) = [one for one in studio.runtime.service.engines.values() if one.id == CORE]
     await studio.runtime.jobs.durations.of(ImageRequest(CORE, (WeightedText("a fox"),), engine.default_size))
 
 

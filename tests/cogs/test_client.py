@@ -113,7 +113,7 @@ async def test_a_fault_after_the_card_was_promised_stands_in_its_place(
     async def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a made-up fault")
 
-    monkeypatch.setattr(type(studio.runtime.actions), "imagine", broken)
+    monkeypatch.setattr(type(studio.runtime.service), "imagine", broken)
     result = await studio.imagine(prompt="a secret prompt")
     assert shows(card(result).text, APOLOGY)
     assert "secret prompt" not in caplog.text

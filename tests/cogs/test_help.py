@@ -85,19 +85,19 @@ async def test_the_examples_can_be_typed(studio: Studio) -> None:
 @pytest.mark.parametrize("mark", re.findall(r"`(--[^`…]+|a [^`]+)`", " ".join(lines_of(SUBJECTS["prompts"]))))
 async def test_the_marks_mean_something_to_some_engine(studio: Studio, mark: str) -> None:
     prompt = mark if mark.startswith("a ") else f"a fox {mark}"
-    actions = studio.runtime.actions
+    service = studio.runtime.service
     refusals = []
-    for engine in actions.engines:
+    for engine in service.engines:
         try:
-            plan(read_command(ImagineOptions(prompt=prompt, engine=engine)), actions.engines, engine)
+            plan(read_command(ImagineOptions(prompt=prompt, engine=engine)), service.engines, engine)
         except UserError as error:
             refusals.append(error)
-    assert len(refusals) < len(actions.engines), refusals
+    assert len(refusals) < len(service.engines), refusals
 
 
 async def test_engines_are_listed_with_their_price(studio: Studio) -> None:
     shown = told(await studio.ada.slash(studio.channel, "engines"))
-    for engine in studio.runtime.actions.engines.values():
+    for engine in studio.runtime.service.engines.values():
         assert f"**{engine.name}**" in shown.text
     assert f"Stable Image Core** · {DEFAULT}" in shown.text
     assert str(EXACT_PRICE(price="6 credits")) in shown.text
@@ -110,7 +110,7 @@ async def test_engines_are_listed_with_their_price(studio: Studio) -> None:
 @pytest.mark.parametrize("name", [CORE, BASIC, "stable diffusion 1.6"])
 async def test_one_engine_is_shown_with_everything_it_takes(studio: Studio, name: str) -> None:
     shown = told(await studio.ada.slash(studio.channel, "engines", engine=name))
-    engine = studio.runtime.actions.engines[CORE if name == CORE else BASIC]
+    engine = studio.runtime.service.engines[CORE if name == CORE else BASIC]
     assert f"**{engine.name}**" in shown.text
     assert all(safe(style, 60) in shown.text for style in engine.styles)
     assert all(safe(sampler, 60) in shown.text for sampler in engine.samplers)

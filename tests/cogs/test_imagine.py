@@ -166,7 +166,7 @@ async def suggested(studio: Studio, option: str, typed: str = "", **filled: str)
 
 async def test_engines_are_offered_with_their_price(studio: Studio) -> None:
     engines = await suggested(studio, "engine")
-    assert list(engines) == list(studio.runtime.actions.engines)
+    assert list(engines) == list(studio.runtime.service.engines)
     assert "6 credits" in engines[CORE]
     assert list(await suggested(studio, "engine", "1.6")) == [BASIC]
 

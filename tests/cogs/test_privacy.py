@@ -11,7 +11,7 @@ import simcord
 
 from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
 from bot.people.privacy import JOBS_UNFINISHED, NOTHING_STORED
-from bot.retention import Ages, tidy
+from bot.retention import Ages, apply_retention
 from bot.text import Message, Text
 from bot.ui.cards.wording import JOBS, THREADS
 from cogs.privacy import DELETED, LIMITS_STAY, NOT_REMOVED, PERMANENT, STORED_IMAGES, SUMMARY, SUMMARY_WITH_SETTINGS
@@ -151,7 +151,7 @@ async def test_nobody_gets_round_a_limit_by_it(make_studio: MakeStudio) -> None:
     studio.clock.advance(32 * DAY / 1000)
     runtime = studio.runtime
     ages = Ages(image_days=7, job_days=365)
-    await tidy(runtime.database, runtime.files, runtime.previews, studio.clock, ages)
+    await apply_retention(runtime.database, runtime.files, runtime.previews, studio.clock, ages)
     async with studio.runtime.database.read() as connection:
         assert await ledger.totals(connection) == before
         assert (await ledger.totals(connection, user_id=studio.ada.id)).captures == 0
@@ -187,7 +187,9 @@ async def test_a_file_that_cannot_be_removed_keeps_nothing_else_from_going(
     assert SECRET.encode() not in stored(studio)
     assert shows(told(await ask_to_delete(studio, studio.ada)).text, NOTHING_STORED)
     runtime = studio.runtime
-    await tidy(runtime.database, runtime.files, runtime.previews, studio.clock, Ages(image_days=7, job_days=365))
+    await apply_retention(
+        runtime.database, runtime.files, runtime.previews, studio.clock, Ages(image_days=7, job_days=365)
+    )
     assert pictures(studio) == set(), "an hour later it is tried again"
 
 
@@ -206,5 +208,7 @@ async def test_what_a_crash_left_between_the_records_and_the_files_goes_at_the_n
             await studio.runtime.privacy.delete(studio.ada.id)
     assert len(pictures(studio)) == 1
     runtime = studio.runtime
-    await tidy(runtime.database, runtime.files, runtime.previews, studio.clock, Ages(image_days=7, job_days=365))
+    await apply_retention(
+        runtime.database, runtime.files, runtime.previews, studio.clock, Ages(image_days=7, job_days=365)
+    )
     assert pictures(studio) == set()

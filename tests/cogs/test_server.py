@@ -7,7 +7,7 @@ from typing import Any
 import discord
 import pytest
 
-from bot.domain.engines import few
+from bot.domain.engines import NO_ENGINE_MAKES, few
 from bot.domain.options import NOT_A_SIZE
 from bot.domain.place import Origin
 from bot.domain.rules import (
@@ -16,7 +16,6 @@ from bot.domain.rules import (
     CHANNELS_GONE,
     DEFAULT_NOT_ALLOWED,
     ENGINE_NOT_ALLOWED,
-    NO_ENGINE_MAKES,
     NO_RULES,
     NOT_THIS_CHANNEL,
     NOT_YOUR_ROLE,
@@ -32,7 +31,6 @@ from bot.servers.settings import NOT_A_MANAGER
 from bot.text import Message, Text
 from bot.ui import interactions
 from bot.ui.admin import (
-    ATTACH_FILES,
     CHANGED_BY,
     LACKING,
     NO_SUCH_CHANNEL,
@@ -40,10 +38,10 @@ from bot.ui.admin import (
     NOT_AGE_RESTRICTED,
     NOT_LOGGED,
     NOTHING_TO_SET,
-    SEND_MESSAGES,
     SET_AND_CLEARED,
 )
 from bot.ui.cards.server import CHANGE, NO_CHANGES, NOTHING_MISSING, TITLES, subject_text
+from bot.ui.interactions import PERMISSION_NAMES
 from storage.settings import Quota, Subject
 from tests.cogs.conftest import BASIC, CORE, Studio, card, told
 from tests.doubles.texts import shows
@@ -169,7 +167,9 @@ async def test_show_names_what_is_missing(studio: Studio) -> None:
     assert client.user is not None
     lacks = discord.PermissionOverwrite(attach_files=False, send_messages=False)
     closed = studio.server.create_text_channel("closed", overwrites={client.user: lacks})
-    problem = LACKING(channel=closed.id, permissions=[SEND_MESSAGES, ATTACH_FILES])
+    problem = LACKING(
+        channel=closed.id, permissions=[PERMISSION_NAMES["send_messages"], PERMISSION_NAMES["attach_files"]]
+    )
     assert shows(await server(studio, "show"), problem)
     role = studio.server.create_role("Artists")
     await server(
@@ -181,7 +181,11 @@ async def test_show_names_what_is_missing(studio: Studio) -> None:
         restricted_words="gore",
     )
     said = await server(studio, "show")
-    for each in (problem, LACKING(channel=closed.id, permissions=[SEND_MESSAGES]), NOT_AGE_RESTRICTED()):
+    for each in (
+        problem,
+        LACKING(channel=closed.id, permissions=[PERMISSION_NAMES["send_messages"]]),
+        NOT_AGE_RESTRICTED(),
+    ):
         assert f"⚠ {each}" in said
     assert f"<#{studio.channel.id}> I" not in said
     assert f"Roles: <@&{role.id}>" in said
@@ -286,7 +290,7 @@ async def test_what_is_set_outlives_a_restart(studio: Studio) -> None:
         ({"roles": "<@&123456789012345678>"}, NO_SUCH_ROLE),
         ({"engines": "nobody/nothing"}, "nobody/nothing"),
         ({"engines": BASIC, "default_engine": CORE}, DEFAULT_NOT_ALLOWED(engine=CORE)),
-        ({"default_size": "3x3"}, NO_ENGINE_MAKES(size="3x3")),
+        ({"default_size": "3x3"}, str(NO_ENGINE_MAKES(size="3x3", sizes="")).removesuffix(".")),
         ({"default_size": "big"}, NOT_A_SIZE(text="big")),
         ({"refused_words": "*"}, WORD_TOO_SHORT),
         ({"refused_words": "x" * 50}, WORD_TOO_LONG),

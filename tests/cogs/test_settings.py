@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import simcord
 
-from bot.domain.engines import UNKNOWN_ENGINE
+from bot.domain.engines import NO_ENGINE_MAKES, UNKNOWN_ENGINE
 from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
 from bot.domain.prompt.parser import NOT_PLAIN_WORDS
-from bot.people.user_settings import SIZE_OF_NO_ENGINE, STYLE_OF_NO_ENGINE, Messages, UserSettings
+from bot.people.user_settings import STYLE_OF_NO_ENGINE, Messages, UserSettings
 from bot.providers.base import WeightedText
 from bot.ui.cards.settings import ABOVE, CHANGED, NO, RESET, ROWS, SET
 from bot.ui.delivery.result import LONG_JOB_DONE, PRIVATE_CARD
@@ -100,7 +100,7 @@ async def test_what_no_engine_takes_is_refused_by_name_and_nothing_is_set(studio
         images=3,
     )
     said = told(result).text
-    for problem in (UNKNOWN_ENGINE, SIZE_OF_NO_ENGINE, STYLE_OF_NO_ENGINE, NOT_PLAIN_WORDS):
+    for problem in (UNKNOWN_ENGINE, NO_ENGINE_MAKES, STYLE_OF_NO_ENGINE, NOT_PLAIN_WORDS):
         assert shows(said, problem)
     assert studio.runtime.personal.of(studio.ada.id) == UserSettings()
 
@@ -146,10 +146,10 @@ async def test_the_database_is_not_asked_before_the_first_answer(
     monkeypatch.setattr(Database, "read", asked)
     monkeypatch.setattr(Database, "write", asked)
     origin = Origin(studio.ada.id, "ada", studio.server.id, studio.channel.id, 2**20)
-    plan = studio.runtime.actions.check(origin, ImagineOptions(prompt="a fox"))
+    plan = studio.runtime.service.check(origin, ImagineOptions(prompt="a fox"))
     assert (plan.engines, plan.options.prompt, plan.options.added) == ((BASIC,), "a fox", "in oil")
     assert plan.requests[0].prompts == (WeightedText("a fox, in oil"),)
-    assert studio.runtime.actions.private_by_default(origin)
+    assert studio.runtime.service.private_by_default(origin)
     monkeypatch.undo()
 
 

@@ -137,7 +137,7 @@ async def test_a_price_can_be_confirmed_after_a_restart(studio: Studio) -> None:
 async def test_a_price_that_nobody_confirms_lapses_and_the_card_says_so(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     studio.clock.advance(15 * 60 - 14)
-    await studio.runtime.actions.lapse_due()
+    await studio.runtime.service.lapse_due()
     await studio.until(lambda: shows(card(result).text, NEVER_STARTED))
     assert shows(card(result).text, LAPSED[LapseReason.EXPIRED])
     assert (await studio.job()).status is JobStatus.LAPSED

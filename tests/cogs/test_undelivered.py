@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from bot.retention import DAY, Ages, tidy
+from bot.retention import Ages, apply_retention
 from bot.ui.cards.delivery_text import IN_HISTORY, NOT_SHOWN, TOO_LARGE_HERE
 from bot.ui.cards.history import KEPT_UNTIL
 from bot.ui.cards.job import NOT_CHARGED
@@ -14,6 +14,7 @@ from bot.ui.delivery.undelivered import SHOWN_BEFORE
 from storage import images
 from storage import jobs as rows
 from storage.records import DeliveryMethod, DeliveryReason, Job, JobStatus
+from storage.reports import DAY
 from tests.cogs.conftest import Studio, card, told
 from tests.cogs.test_history import looked
 from tests.cogs.test_threads import forge, seen_by
@@ -44,7 +45,7 @@ async def test_what_could_not_be_shown_stays_as_long_as_its_job(slow_studio: Stu
 
     async def stored(*, after_days: int) -> bool:
         studio.clock.advance(after_days * 86_400)
-        await tidy(runtime.database, runtime.files, runtime.previews, studio.clock, ages)
+        await apply_retention(runtime.database, runtime.files, runtime.previews, studio.clock, ages)
         return any(image.file is not None for image in (await runtime.jobs.view(1)).images)
 
     details = told(await forge(studio, studio.ada, "easel:details:1"))
@@ -63,7 +64,7 @@ async def test_what_is_never_asked_for_goes_with_its_job(slow_studio: Studio) ->
     runtime, ages = studio.runtime, Ages(image_days=7, job_days=365)
     (image,) = (await runtime.jobs.view(1)).images
     studio.clock.advance(366 * 86_400)
-    await tidy(runtime.database, runtime.files, runtime.previews, studio.clock, ages)
+    await apply_retention(runtime.database, runtime.files, runtime.previews, studio.clock, ages)
     async with runtime.database.read() as connection:
         assert await rows.get_job(connection, 1) is None
     assert image.file is not None

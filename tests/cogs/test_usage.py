@@ -19,7 +19,7 @@ from bot.jobs.circuit_breaker import FAILURES
 from bot.jobs.service import ALREADY_ENDED, ALREADY_SENT, CANCELLED, NOT_IN_THIS_SERVER
 from bot.operations import usage
 from bot.providers.errors import Reason
-from bot.servers.reports import OPERATOR_ONLY, Asker
+from bot.servers.reports import CANCEL_OUTCOME, OPERATOR_ONLY, Asker
 from bot.servers.settings import NOT_A_MANAGER
 from bot.text import t
 from bot.ui.cards.buttons import OLD_LIST
@@ -314,13 +314,14 @@ async def test_what_runs_now_and_how_it_is_cancelled(make_studio: MakeStudio) ->
     assert "secret" not in said
     assert card(shown).labels == ["Cancel job 2"]
     pressed = await studio.press(studio.admin, card(shown), "Cancel job 2")
-    assert shows(text_of(pressed), CANCELLED)
+    assert shows(text_of(pressed), CANCEL_OUTCOME(job=2, outcome=CANCELLED))
     assert shows(text_of(pressed), RUNNING(jobs=JOBS(count=1), requests=t("{count} request", count=1), waiting=0))
     too_late = text_of(await studio.admin.slash(studio.channel, "usage jobs", cancel=1))
-    assert shows(too_late, ALREADY_SENT)
+    assert shows(too_late, CANCEL_OUTCOME(job=1, outcome=ALREADY_SENT))
     studio.stand_in.finish_all()
     await studio.finish()
-    assert shows(text_of(await studio.admin.slash(studio.channel, "usage jobs", cancel=1)), ALREADY_ENDED)
+    ended = text_of(await studio.admin.slash(studio.channel, "usage jobs", cancel=1))
+    assert shows(ended, CANCEL_OUTCOME(job=1, outcome=ALREADY_ENDED))
     noted = told(await studio.admin.slash(studio.channel, "server log")).text
     assert f"**/usage cancel** <@{studio.ben.id}>" in noted
 

@@ -40,7 +40,7 @@ def compared(prompt: str = "a fox", **options: object) -> dict[str, ImageRequest
 
 def missing(prompt: str = "a fox", **options: object) -> dict[str, tuple[Text, ...]]:
     wanted = ImagineOptions(prompt, engines=ALL, **options)  # type: ignore[arg-type]  # as a person would type them
-    return {engine.id: left_out(wanted, engine) for engine in ENGINES.values()}
+    return left_out(wanted, ENGINES.values())
 
 
 def test_a_seed_goes_to_those_that_take_one() -> None:

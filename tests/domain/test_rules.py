@@ -9,7 +9,6 @@ from bot.domain.place import Origin
 from bot.domain.requests import plan, read_command
 from bot.domain.rules import (
     ALLOWED_ENGINES_GONE,
-    ANY_PLACE,
     CHANNELS_GONE,
     ENGINE_NOT_ALLOWED,
     NOT_THIS_CHANNEL,
@@ -21,6 +20,7 @@ from bot.domain.rules import (
 )
 from bot.text import Message, Text
 from tests.doubles.engines import CORE, ENGINES, XL
+from tests.doubles.places import ANY_PLACE
 
 HERE = Origin(user_id=1, user_name="ada", server_id=10, channel_id=100, file_limit=2**20)
 ART, GONE, ARTISTS = 200, 300, 400
@@ -53,7 +53,7 @@ def test_roles_that_are_gone_are_said_to_be(roles: tuple[int, ...], problem: Mes
 
 
 def test_what_is_not_known_is_not_gone() -> None:
-    assert Rules(channels=(GONE,)).problems_of_place(HERE)[0].code == OTHER_CHANNELS.code
+    assert Rules(channels=(GONE,)).problems_of_place(HERE, ANY_PLACE)[0].code == OTHER_CHANNELS.code
     assert Rules(roles=(GONE,)).problems_of_place(HERE, ANY_PLACE) == [NOT_YOUR_ROLE()]
 
 
@@ -62,7 +62,7 @@ def test_only_engines_that_are_offered_are_named() -> None:
     made = plan(read_command(options), ENGINES, CORE.id)
 
     def said(*allowed: str) -> Text:
-        (problem,) = Rules(engines=allowed).problems(HERE, options, made, engines=ENGINES.keys())
+        (problem,) = Rules(engines=allowed).problems(HERE, options, made, engines=ENGINES.keys(), place=ANY_PLACE)
         return problem
 
     one_left = said("easel/gone", XL.id)

@@ -46,6 +46,7 @@ from storage.images import ImageFiles
 from storage.pools import Pools
 from storage.records import DeliveryMethod, Submission
 from tests.doubles.clock import SkippingClock
+from tests.doubles.places import anywhere
 from tests.doubles.provider import ScriptedProvider
 
 ADA = Origin(user_id=1, user_name="ada", server_id=10, channel_id=100, file_limit=10 * 2**20)
@@ -77,7 +78,7 @@ class Workshop:
             files=self.files,
             clock=self.clock,
         )
-        self.servers = Servers(self.database, self.limits, self.clock)
+        self.servers = Servers(self.database, self.limits, self.clock, place=anywhere)
         self.service = JobService(
             store=self.jobs,
             new_jobs=self.new_jobs,

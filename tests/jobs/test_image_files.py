@@ -11,7 +11,7 @@ from PIL import Image
 
 from bot.jobs import image_files as module
 from bot.jobs.image_files import BYTES_AT_MOST, SIDE_AT_MOST, Previews, small
-from bot.retention import Ages, tidy
+from bot.retention import Ages, apply_retention
 from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.pools import Pools
@@ -90,7 +90,7 @@ async def images(workshop: Workshop, job_id: int) -> tuple[StoredImage, ...]:
 
 async def tidied(workshop: Workshop, previews: Previews, ages: Ages, *, after_days: float = 0) -> None:
     workshop.clock.advance(after_days * 86_400)
-    await tidy(workshop.database, workshop.files, previews, workshop.clock, ages)
+    await apply_retention(workshop.database, workshop.files, previews, workshop.clock, ages)
 
 
 # --- when they are made -------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from storage.reconcile import reconcile
 from storage.records import UNFINISHED, JobStatus, Submission, SubmissionStatus
 from storage.settings import Quota, Subject
 from tests.doubles.clock import SkippingClock
+from tests.doubles.places import anywhere
 from tests.doubles.provider import ScriptedProvider
 
 Result = TypeVar("Result")
@@ -81,7 +82,7 @@ async def test_a_hundred_at_once(tmp_path: Path, quota: Quota, people: list[int]
     clock, provider = SkippingClock(), ScriptedProvider()
     stores = [JobStore(database, {"scripted": provider}, clock, kept_days=365) for database in databases]
     crowd = [NewJobs(store, FREELY, clock) for store in stores]
-    servers = Servers(databases[0], FREELY, clock)
+    servers = Servers(databases[0], FREELY, clock, place=anywhere)
     limits = {name: value for name in ("credits", "images", "jobs") if (value := getattr(quota, name)) is not None}
     await servers.set_quota(GRACE, quota.subject, quota.subject_id, **limits)
     wanted = plan(
@@ -109,7 +110,7 @@ async def test_a_grant_is_not_spent_twice_by_a_hundred_at_once(tmp_path: Path) -
     clock, provider = SkippingClock(), ScriptedProvider()
     stores = [JobStore(database, {"scripted": provider}, clock, kept_days=365) for database in databases]
     crowd = [NewJobs(store, FREELY, clock) for store in stores]
-    servers = Servers(databases[0], FREELY, clock)
+    servers = Servers(databases[0], FREELY, clock, place=anywhere)
     await servers.set_quota(GRACE, Subject.DEFAULT, 0, credits=2 * PRICE + 1000)
     await servers.grant(GRACE, 1, 3 * PRICE, None)
     wanted = plan(read_command(ImagineOptions(prompt="a lighthouse")), stores[0].engines, "scripted/brush")
@@ -165,7 +166,7 @@ class QuotaMachine(RuleBasedStateMachine):
             self.database, {"scripted": ScriptedProvider(images_per_submission=1)}, self.clock, kept_days=365
         )
         self.new_jobs = NewJobs(self.jobs, FREELY, self.clock)
-        self.servers = Servers(self.database, FREELY, self.clock)
+        self.servers = Servers(self.database, FREELY, self.clock, place=anywhere)
         self.given = dict.fromkeys((1, 2), 0)
         self.limit: int | None = None
 

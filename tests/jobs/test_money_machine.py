@@ -33,7 +33,6 @@ from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.store import JobStore, KeptImage
 from bot.providers.base import Cost, FetchedImage, Size
-from bot.retention import DAY
 from storage import images, ledger, reconcile, retention, submissions, tables
 from storage import jobs as rows
 from storage import submissions as submission_rows
@@ -48,6 +47,7 @@ from storage.records import (
     Submission,
     SubmissionStatus,
 )
+from storage.reports import DAY
 from storage.sqlite import backups, restore
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider

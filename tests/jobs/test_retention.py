@@ -1,4 +1,4 @@
-"""Tidying: by age, in the right order, and whatever goes wrong is a line in the log and no end of the bot."""
+"""Retention: by age, in the right order, and whatever goes wrong is a line in the log and no end of the bot."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ import pytest
 from sqlalchemy import update
 
 from bot import retention as module
-from bot.clock import Witness
+from bot.clock import ReferenceClock
 from bot.jobs.image_files import Previews
-from bot.retention import AT_ONCE, DAY, TRUSTED_WITHIN, Ages, Tidied, keep_tidy, tidy
+from bot.retention import AT_ONCE, TRUSTED_WITHIN, Ages, Deleted, apply_retention, run_retention
 from storage import images, jobs, reconcile, tables
 from storage.errors import StorageError
 from storage.images import ImageFiles
 from storage.records import JobStatus
+from storage.reports import DAY
 from tests.jobs.conftest import ADA, Workshop
 
 AGES = Ages(image_days=7, job_days=40)
 
 
-async def tidied(workshop: Workshop, *, after_days: int, ages: Ages = AGES) -> Tidied:
+async def tidied(workshop: Workshop, *, after_days: int, ages: Ages = AGES) -> Deleted:
     await workshop.files.prepare()
     workshop.clock.advance(after_days * 86_400)
-    return await tidy(
+    return await apply_retention(
         workshop.database, workshop.files, Previews(workshop.database, workshop.files), workshop.clock, ages
     )
 
@@ -40,12 +41,12 @@ async def test_files_go_first_and_jobs_later_and_the_ledger_stays(workshop: Work
     job_id = await workshop.imagine(images=2)
     await workshop.finish()
     file = workshop.files.path((await workshop.view(job_id)).images[0].file or "")
-    assert await tidied(workshop, after_days=6) == Tidied(images=0, jobs=0, tokens=0)
+    assert await tidied(workshop, after_days=6) == Deleted(images=0, jobs=0, tokens=0)
     assert await asyncio.to_thread(file.is_file)
-    assert await tidied(workshop, after_days=2) == Tidied(images=2, jobs=0, tokens=0)
+    assert await tidied(workshop, after_days=2) == Deleted(images=2, jobs=0, tokens=0)
     assert not await asyncio.to_thread(file.exists)
     assert [image.file for image in (await workshop.view(job_id)).images] == [None, None]
-    assert await tidied(workshop, after_days=40) == Tidied(images=0, jobs=1, tokens=0)
+    assert await tidied(workshop, after_days=40) == Deleted(images=0, jobs=1, tokens=0)
     async with workshop.database.read() as connection:
         assert await jobs.get_job(connection, job_id) is None
         books = await reconcile.reconcile(connection)
@@ -72,7 +73,7 @@ async def test_what_was_not_shown_yet_stays_however_old(workshop: Workshop) -> N
         await asyncio.sleep(0)
     await workshop.worker.stop(0)
     queued = await workshop.imagine()
-    assert await tidied(workshop, after_days=5000) == Tidied(images=0, jobs=0, tokens=0)
+    assert await tidied(workshop, after_days=5000) == Deleted(images=0, jobs=0, tokens=0)
     assert (await workshop.view(ready)).images[0].file is not None
     # The clock may be wrong, and the token the only way to show it: whether it is over is for Discord to say.
     assert (await workshop.view(queued)).job.interaction_token is not None
@@ -152,9 +153,9 @@ async def test_a_file_that_cannot_be_removed_holds_up_nothing_else_and_goes_an_h
         assert await images.pending_removals(connection, limit=10) == []
 
 
-async def kept_tidy(workshop: Workshop, witness: Witness) -> None:
+async def retention(workshop: Workshop, reference: ReferenceClock) -> None:
     previews = Previews(workshop.database, workshop.files)
-    await keep_tidy(workshop.database, workshop.files, previews, workshop.clock, AGES, witness)
+    await run_retention(workshop.database, workshop.files, previews, workshop.clock, AGES, reference)
 
 
 # --- a clock that nobody can rely on ------------------------------------------------------------------------------
@@ -175,9 +176,9 @@ async def test_nothing_is_forgotten_by_a_clock_that_is_not_confirmed(
     await asyncio.to_thread(stray.write_bytes, b"a picture of nobody")
     await made_long_ago(stray, workshop.clock.now() - DAY)
     other = await workshop.imagine()
-    witness = Witness(workshop.clock)
+    reference = ReferenceClock(workshop.clock)
     if heard:
-        witness.said(workshop.clock.now())
+        reference.record(workshop.clock.now())
     workshop.clock.set_wall(step)
     slept = 0
 
@@ -190,19 +191,19 @@ async def test_nothing_is_forgotten_by_a_clock_that_is_not_confirmed(
 
     monkeypatch.setattr(workshop.clock, "sleep", sleep)
     with caplog.at_level(logging.WARNING), pytest.raises(asyncio.CancelledError):
-        await kept_tidy(workshop, witness)
+        await retention(workshop, reference)
     assert (await workshop.view(job_id)).images[0].file is not None
     assert (await workshop.view(other)).job.interaction_token == "token"
     assert await asyncio.to_thread(stray.is_file)
-    assert sum("tidy.clock_not_confirmed" in record.getMessage() for record in caplog.records) == 1
+    assert sum("retention.clock_not_confirmed" in record.getMessage() for record in caplog.records) == 1
 
 
 async def test_a_clock_that_was_set_right_is_believed_soon(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = await workshop.imagine()
     await workshop.finish()
     workshop.clock.advance(8 * 86_400)
-    witness = Witness(workshop.clock)
-    witness.said(workshop.clock.now())
+    reference = ReferenceClock(workshop.clock)
+    reference.record(workshop.clock.now())
     workshop.clock.set_wall(400 * 86_400)
     began, times = workshop.clock.monotonic(), list[float]()
 
@@ -216,7 +217,7 @@ async def test_a_clock_that_was_set_right_is_believed_soon(workshop: Workshop, m
 
     monkeypatch.setattr(workshop.clock, "sleep", sleep)
     with pytest.raises(asyncio.CancelledError):
-        await kept_tidy(workshop, witness)
+        await retention(workshop, reference)
     view = await workshop.view(job_id)
     assert [image.file for image in view.images] == [None], "it is eight days old"
     assert times == pytest.approx([900, 4500])
@@ -227,20 +228,20 @@ async def test_what_goes_wrong_is_logged_and_tried_again_an_hour_later(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     times: list[float] = []
-    witness = Witness(workshop.clock)
-    witness.said(workshop.clock.now())
+    reference = ReferenceClock(workshop.clock)
+    reference.record(workshop.clock.now())
 
-    async def fail(*_: object) -> Tidied:
+    async def fail(*_: object) -> Deleted:
         times.append(workshop.clock.monotonic())
         if len(times) == 3:
             raise asyncio.CancelledError
         raise error
 
-    monkeypatch.setattr(module, "tidy", fail)
+    monkeypatch.setattr(module, "apply_retention", fail)
     with caplog.at_level(logging.ERROR), pytest.raises(asyncio.CancelledError):
-        await kept_tidy(workshop, witness)
+        await retention(workshop, reference)
     assert [after - before for before, after in pairwise(times)] == pytest.approx([3600] * 2)
-    failures = [record for record in caplog.records if "tidy.failed" in record.getMessage()]
+    failures = [record for record in caplog.records if "retention.failed" in record.getMessage()]
     assert len(failures) == 2
     # What is wrong with the disk is a sentence; only a fault of ours has a traceback.
     assert [record.exc_info is not None for record in failures] == [isinstance(error, RuntimeError)] * 2

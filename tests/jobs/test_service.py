@@ -21,7 +21,7 @@ from bot.jobs.new_jobs import ENGINE_GONE
 from bot.jobs.service import CHECKED_AT_ONCE, JobService
 from bot.jobs.view import CONFIRMABLE
 from bot.providers.errors import Refused
-from bot.retention import Ages, tidy
+from bot.retention import Ages, apply_retention
 from storage import tables, threads
 from storage.errors import StorageError
 from storage.records import JobStatus, LapseReason
@@ -265,7 +265,9 @@ async def tidied(workshop: Workshop, *, hours: float) -> None:
     """So many hours later the hourly chore comes by."""
     workshop.clock.advance(hours * 3600)
     ages = Ages(image_days=7, job_days=365)
-    await tidy(workshop.database, workshop.files, Previews(workshop.database, workshop.files), workshop.clock, ages)
+    await apply_retention(
+        workshop.database, workshop.files, Previews(workshop.database, workshop.files), workshop.clock, ages
+    )
 
 
 # --- long commands ----------------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from storage.images import ImageFiles
 from storage.pools import Pools
 from storage.records import Job
 from tests.doubles.clock import SkippingClock
+from tests.doubles.places import anywhere
 from tests.doubles.provider import ScriptedProvider
 
 ADA = Origin(user_id=1, user_name="ada", server_id=10, channel_id=100, file_limit=10 * 2**20)
@@ -144,7 +145,7 @@ class Post:
     discord: Answers
     jobs: JobStore
     worker: Worker
-    actions: JobService
+    service: JobService
     delivery: JobCards
     personal: UserSettingsStore
     running: list[asyncio.Task[None]] = field(default_factory=list)
@@ -160,9 +161,9 @@ class Post:
 
     async def imagine(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
         """A job whose token lasts for so many seconds; 0: Discord has refused it."""
-        plan = self.actions.check(origin, ImagineOptions(**{"prompt": "a lighthouse", **options}))
+        plan = self.service.check(origin, ImagineOptions(**{"prompt": "a lighthouse", **options}))
         card = CardAddress(origin.channel_id, 1000, "aToken", self.clock.now() + int(seconds * 1000))
-        job_id = await self.actions.imagine(origin, plan, card)
+        job_id = await self.service.imagine(origin, plan, card)
         if not seconds:
             await self.jobs.token_over(await self.job(job_id))
         return job_id
@@ -194,20 +195,20 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
     jobs = JobStore(database, {"scripted": provider}, clock, kept_days=365)
     worker = Worker(jobs=jobs, files=files, clock=clock)
     engine = next(iter(jobs.engines))
-    actions = JobService(
+    service = JobService(
         store=jobs,
         new_jobs=NewJobs(jobs, limits, clock),
         worker=worker,
         clock=clock,
-        servers=Servers(database, limits, clock),
+        servers=Servers(database, limits, clock, place=anywhere),
         defaults=lambda _: (),
         ask_above=lambda _: None,
         default_engine=engine,
     )
     personal = UserSettingsStore(database, jobs.engines, engine, clock)
-    delivery = JobCards(jobs=jobs, files=files, clock=clock, view=actions.view, settings_of=personal.of)
+    delivery = JobCards(jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of)
     delivery.attach(cast("discord.Client", SimpleNamespace()))
-    made = Post(database, files, clock, provider, answers, jobs, worker, actions, delivery, personal)
+    made = Post(database, files, clock, provider, answers, jobs, worker, service, delivery, personal)
     yield made
     for task in made.running:
         task.cancel()

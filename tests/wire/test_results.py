@@ -115,8 +115,8 @@ async def test_message_commands_stand_on_every_result(home: House, ada: Person) 
 
 async def test_by_its_answers_the_bot_knows_what_time_it_is_at_discords(home: House, ada: Person) -> None:
     await home.begun(ada)
-    ahead = home.runtime.witness.ahead()
+    ahead = home.runtime.reference.ahead()
     assert ahead is not None
     assert abs(ahead) < 120
     home.clock.set_wall(3600)
-    assert home.runtime.witness.ahead() == pytest.approx(3600 + ahead, abs=1)
+    assert home.runtime.reference.ahead() == pytest.approx(3600 + ahead, abs=1)

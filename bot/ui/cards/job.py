@@ -12,14 +12,13 @@ from discord import ui
 
 from bot.domain.requests import left_out
 from bot.jobs.view import JobView, Progress, SubmissionView
-from bot.providers.base import Engine
 from bot.text import Message, Text, credits_text, lasted, message, plural, t
 from bot.ui.cards.buttons import AGAIN, CANCEL, DELETE, DETAILS, EDIT, NEW_SEED, REFRESH, SHARE, SHOW, job_row, job_rows
 from bot.ui.cards.delivery_text import reasons_text
 from bot.ui.cards.job_text import alt_text, either, engine_name, label, prompt_text, seeds, settings_text
 from bot.ui.cards.layout import RESULT, WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
-from bot.ui.cards.wording import moment, safe
+from bot.ui.cards.wording import REQUESTS, moment, safe
 from storage.records import DeliveryMethod, DeliveryReason, JobStatus, StoredImage, SubmissionStatus
 
 NOTES_AT_MOST = 1200
@@ -328,7 +327,7 @@ def _outcome(view: JobView) -> str:
     duration = None if seconds is None else lasted(seconds)
     if view.options.engines is not None:
         # The lines above say the rest for each engine.
-        total = t("{requests} together: {cost}", requests=requests_text(len(requests)), cost=cost_text(view))
+        total = t("{requests} together: {cost}", requests=REQUESTS(count=len(requests)), cost=cost_text(view))
         return facts(total, duration, for_author(view))
     return facts(
         safe(either(names.get(request.engine, request.engine) for request in requests), 300) or None,
@@ -339,11 +338,6 @@ def _outcome(view: JobView) -> str:
         cost_text(view),
         for_author(view),
     )
-
-
-def requests_text(count: int) -> Text:
-    """``1 request``, ``2 requests``."""
-    return plural("{count} request", "{count} requests", count)
 
 
 def _remarks(view: JobView, shown: Sequence[ShownImage]) -> Iterator[Words]:
@@ -362,7 +356,7 @@ def _remarks(view: JobView, shown: Sequence[ShownImage]) -> Iterator[Words]:
 
 def _not_made(view: JobView) -> Iterator[Text]:
     """Which requests failed and why, and which were cancelled, with what tells them from the others."""
-    requests = requests_text(len(view.submissions))
+    requests = REQUESTS(count=len(view.submissions))
     for reason, times in _failures(view).most_common():
         failed = [each for each in view.submissions if each.record.status in _FAILED and _reason(each) == reason]
         names = _names(view, failed)
@@ -393,7 +387,7 @@ def _reason(submission: SubmissionView) -> str:
 
 def comparison_lines(view: JobView) -> Iterator[str]:
     """A line for each request, and a quiet one for the options that its engine does not support."""
-    engines = {engine.id: engine for engine in view.engines}
+    ignored = ignored_texts(view)
     made = 0
     for submission in view.submissions:
         engine_id = submission.request.engine
@@ -403,14 +397,17 @@ def comparison_lines(view: JobView) -> Iterator[str]:
         which = [str(number) for number in numbers]
         images = plural("Image {numbers}", "Images {numbers}", len(which), numbers=which) if which else None
         yield facts(images, bold(engine_name(view, engine_id)), _compared(submission))
-        if engine_id in engines and (ignored := ignored_text(view, engines[engine_id])):
-            yield quiet(ignored)
+        if engine_id in ignored:
+            yield quiet(ignored[engine_id])
 
 
-def ignored_text(view: JobView, engine: Engine) -> Text | None:
-    """The options of a comparison that this engine does not support, if any."""
-    ignored = left_out(view.options, engine)
-    return IGNORED(options=[safe(str(option), 300) for option in ignored]) if ignored else None
+def ignored_texts(view: JobView) -> dict[str, Text]:
+    """For each engine of a comparison that does not support all of its options: which it does not, by its id."""
+    return {
+        engine_id: IGNORED(options=[safe(str(option), 300) for option in options])
+        for engine_id, options in left_out(view.options, view.engines).items()
+        if options
+    }
 
 
 def _compared(submission: SubmissionView) -> Words:

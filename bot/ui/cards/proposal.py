@@ -10,7 +10,7 @@ from discord import ui
 from bot.jobs.view import JobView
 from bot.text import Message, message
 from bot.ui.cards.buttons import AGAIN, CANCEL, CONFIRM, DELETE, EDIT, job_row
-from bot.ui.cards.job import NOT_CHARGED, ShownImage, for_author, heading, ignored_text, waiting_card
+from bot.ui.cards.job import NOT_CHARGED, ShownImage, for_author, heading, ignored_texts, waiting_card
 from bot.ui.cards.job_text import engine_name, label
 from bot.ui.cards.layout import WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
@@ -66,12 +66,12 @@ def lapsed_card(view: JobView) -> Card:
 
 def _each(view: JobView) -> Iterator[str]:
     """The requests one by one, if they differ."""
-    engines = {engine.id: engine for engine in view.engines}
     compared = view.options.engines is not None
+    ignored = ignored_texts(view) if compared else {}
     for request, price in zip(view.planned, view.prices, strict=True):
         if compared:
             yield facts(bold(engine_name(view, request.engine)), str(request.size), str(price))
-            if request.engine in engines and (ignored := ignored_text(view, engines[request.engine])):
-                yield quiet(ignored)
+            if request.engine in ignored:
+                yield quiet(ignored[request.engine])
         elif name := label(view, request):
             yield facts(name, IMAGES(count=request.images) if request.images > 1 else None, str(price))

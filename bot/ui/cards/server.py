@@ -13,7 +13,7 @@ from bot.jobs.limits import LimitKind, Limits
 from bot.servers.settings import MemberLimits
 from bot.text import Message, Text, message, plural, t
 from bot.ui.cards.layout import Card, Words, quiet, rule, text, within
-from bot.ui.cards.usage import EXTRA, LEFT, person
+from bot.ui.cards.usage import EXTRA, left_text, person
 from bot.ui.cards.wording import IMAGES, moment, safe, units
 from storage.settings import AdminAct, Quota, Subject
 
@@ -155,7 +155,7 @@ def member_card(user_id: int, member: MemberLimits) -> Card:
     if not any(use.limit.kind is LimitKind.SERVER_USER for use in member.uses):
         lines += [NOTHING_LIMITED(used=member.spent, period=period), RESETS(when=resets)]
     for use in member.uses:
-        lines.append(LEFT[use.limit.kind](left=use.left, limit=use.limit.credits, period=period, resets=resets))
+        lines.append(left_text(use))
     if member.grants.given:
         lines.append(EXTRA(left=member.grants.left, given=member.grants.given))
     if limits.images is not None:

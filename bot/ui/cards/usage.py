@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ from bot.text import Message, Text, message, plural, t
 from bot.ui.cards.buttons import BY_CHANNEL, BY_DAY, BY_ENGINE, BY_USER, CANCEL_JOB, REPORT_BACK, REPORT_MORE, turning
 from bot.ui.cards.job import SUBMISSION_STATUS
 from bot.ui.cards.layout import Card, Words, quiet, rule, text, within
-from bot.ui.cards.wording import IMAGES, JOBS, moment, plain, safe
+from bot.ui.cards.wording import IMAGES, JOBS, REQUESTS, moment, plain, safe
 from bot.ui.charts import ChartSpec, Series, in_words
 from storage.records import SubmissionStatus
 from storage.reports import DAY, By, Figures, Line, Request, Spent
@@ -315,7 +316,7 @@ def credits_card(report: CreditsReport, *, names: Mapping[str, str], chart: Char
     lines: list[Words] = [f"**{spent_text(report.totals)}**"]
     if report.in_flight:
         lines.append(ON_HOLD(held=report.in_flight))
-    lines += [_left(use) for use in report.limits] or [NO_LIMIT]
+    lines += [left_text(use) for use in report.limits] or [NO_LIMIT]
     if report.grants is not None and report.grants.given:
         lines.append(EXTRA(left=report.grants.left, given=report.grants.given))
     jobs = JOBS_AT_A_TIME(count=report.jobs)
@@ -342,7 +343,8 @@ def credits_chart(report: CreditsReport) -> ChartSpec | None:
     return timeline_chart(report.timeline, daily_limit=next(daily, None))
 
 
-def _left(use: LimitUse) -> Text:
+def left_text(use: LimitUse) -> Text:
+    """What is left of a limit, and when it resets."""
     limit = use.limit
     return LEFT[limit.kind](left=use.left, limit=limit.credits, period=limit.period.this, resets=moment(use.renews_at))
 
@@ -365,7 +367,7 @@ def running_card(running: Running, *said: Words) -> Card:
         lines.append(str(plural("… and {count} more job.", "… and {count} more jobs.", len(jobs) - _JOBS_SHOWN)))
     head = RUNNING(
         jobs=JOBS(count=len(jobs)),
-        requests=plural("{count} request", "{count} requests", len(running.requests)),
+        requests=REQUESTS(count=len(running.requests)),
         waiting=sum(request.status is SubmissionStatus.QUEUED for request in running.requests),
     )
     parts += [text(head), text(*within(lines or [str(NOTHING_RUNS)], _ROOM))]
@@ -394,9 +396,7 @@ def _outage(outage: Outage) -> str:
 
 def _job(requests: list[Request]) -> str:
     first = requests[0]
-    counts: dict[SubmissionStatus, int] = {}
-    for request in requests:
-        counts[request.status] = counts.get(request.status, 0) + 1
+    counts = Counter(request.status for request in requests)
     number = {status: f"{count:,} " if len(requests) > 1 else "" for status, count in counts.items()}
     states = ", ".join(f"{number[status]}{SUBMISSION_STATUS[status]}" for status in counts)
     engines = ", ".join(dict.fromkeys(safe(request.engine, 80) for request in requests))

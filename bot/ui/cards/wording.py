@@ -11,6 +11,7 @@ from bot.text import message
 
 JOBS = message("count.jobs", "{count} job", "{count} jobs")
 IMAGES = message("count.images", "{count} image", "{count} images")
+REQUESTS = message("count.requests", "{count} request", "{count} requests")
 THREADS = message("count.threads", "{count} thread", "{count} threads")
 
 # Characters that can start markup anywhere: emphasis, code, spoilers, links, mentions, timestamps, emoji.

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from bot.errors import UserError
 from bot.jobs.results import Results
-from bot.jobs.store import BEING_DELIVERED
+from bot.jobs.store import BEING_DELIVERED, JobStore
 from bot.jobs.view import JobView
 from bot.people.user_settings import UserSettings
 from bot.text import message
@@ -18,7 +18,7 @@ from bot.ui.delivery.attachments import ImageSender, Uploads
 from bot.ui.delivery.methods import TOKEN, WORDS_MAY_DO, Refused, refusals
 from bot.ui.interactions import origin_of, promise, tell
 from storage.images import ImageFiles
-from storage.records import UNSHOWN, DeliveryReason, JobStatus
+from storage.records import UNSHOWN, DeliveryMethod, DeliveryReason, JobStatus
 
 NOT_FINISHED = message("undelivered.not_finished", "This job is not finished yet.")
 SHOWN_BEFORE = message("undelivered.shown_before", "You have already seen this.")
@@ -31,11 +31,13 @@ class UndeliveredResults:
     def __init__(
         self,
         *,
+        store: JobStore,
         results: Results,
         files: ImageFiles,
         view: Callable[[int], Awaitable[JobView]],
         settings_of: Callable[[int], UserSettings],
     ) -> None:
+        self._store = store
         self._results = results
         self._files = files
         self._view = view
@@ -53,7 +55,7 @@ class UndeliveredResults:
             await tell(interaction, notice(SHOWN_BEFORE_AT(url=url) if url else SHOWN_BEFORE))
             return
         view = await self._view(job_id)
-        kept_until = self._results.kept_until(job)
+        kept_until = self._store.kept_until(job)
 
         async def fill(uploads: Uploads, reason: DeliveryReason = DeliveryReason.TOO_LARGE) -> None:
             notes = missing_images(
@@ -73,4 +75,4 @@ class UndeliveredResults:
             uploads = Uploads((), unfit=len(view.images))
             await fill(uploads, refused.reason)
         if uploads.ready or not view.images:
-            await self._results.shown(job_id)
+            await self._store.delivered(job_id, by=DeliveryMethod.HISTORY)

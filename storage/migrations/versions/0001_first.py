@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from storage.tables import Flag, Int64, JsonText
+from storage.migrations.column_types import Int64, JsonText
 
 revision = "0001"
 down_revision = None
@@ -64,13 +64,13 @@ def _jobs() -> None:
         sa.Column("server_id", Int64),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("options", JsonText, nullable=False),
-        sa.Column("private", Flag, nullable=False, server_default=sa.text("0")),
-        sa.Column("spoiler", Flag, nullable=False, server_default=sa.text("0")),
+        sa.Column("private", sa.Integer, nullable=False, server_default=sa.text("0")),
+        sa.Column("spoiler", sa.Integer, nullable=False, server_default=sa.text("0")),
         sa.Column("channel_id", Int64, nullable=False),
         sa.Column("message_id", Int64),
         sa.Column("interaction_token", sa.Text),
         sa.Column("token_expires_at", Int64),
-        sa.Column("bot_present", Flag, nullable=False, server_default=sa.text("1")),
+        sa.Column("bot_present", sa.Integer, nullable=False, server_default=sa.text("1")),
         sa.Column("file_limit", Int64, nullable=False),
         sa.Column("delivery_nonce", sa.Text),
         sa.Column("delivery_note", sa.Text),
@@ -153,7 +153,7 @@ def _submissions() -> None:
         sa.Column("height", sa.Integer, nullable=False),
         sa.Column("bytes", Int64, nullable=False),
         sa.Column("seed", Int64),
-        sa.Column("filtered", Flag, nullable=False, server_default=sa.text("0")),
+        sa.Column("filtered", sa.Integer, nullable=False, server_default=sa.text("0")),
         sa.Column("created_at", Int64, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_images"),
         sa.ForeignKeyConstraint(
@@ -181,7 +181,7 @@ def _ledger() -> None:
         sa.Column("server_id", Int64),
         sa.Column("engine", sa.Text),
         sa.Column("amount", Int64, nullable=False),
-        sa.Column("exact", Flag, nullable=False, server_default=sa.text("1")),
+        sa.Column("exact", sa.Integer, nullable=False, server_default=sa.text("1")),
         sa.Column("raw_amount", Int64),
         sa.Column("note", sa.Text),
         sa.Column("counted_at", Int64, nullable=False),

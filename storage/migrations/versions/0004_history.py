@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from storage.jobs import words_of
-from storage.tables import JsonText
+from storage.migrations.column_types import JsonText
 
 revision = "0004"
 down_revision = "0003"

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from storage.tables import JsonText
+from storage.migrations.column_types import JsonText
 
 revision = "0009"
 down_revision = "0008"

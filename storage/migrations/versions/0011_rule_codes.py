@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from storage.tables import Int64, JsonText
+from storage.migrations.column_types import Int64, JsonText
 
 revision = "0011"
 down_revision = "0010"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from storage.tables import Int64, JsonText
+from storage.migrations.column_types import Int64, JsonText
 
 revision = "0012"
 down_revision = "0011"
