@@ -1,7 +1,7 @@
 """Decides which characters are text, and which are visible.
 
-Both use ranges of code points rather than Python's Unicode tables. So a character that the tables do not have yet,
-such as a new emoji, is treated as text.
+Both use ranges of code points rather than Python's Unicode tables. So a character that the tables do not have yet, such
+as a new emoji, is treated as text.
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ class Draft:
     """The fields of the form. ``base`` has the options that it was filled from, including those that it does not show.
 
     ``engine`` is an id, or None if the prompt names it. ``engines`` are those of a comparison. ``further`` has all
-    other
-    settings as prompt flags.
+    other settings as prompt flags.
     """
 
     base: ImagineOptions

@@ -114,8 +114,7 @@ class Option(Feature):
     """A row of the table.
 
     ``name`` is the name of its field in commands, in ``ImagineOptions`` and in ``ImageRequest``. ``kind`` is the type
-    of
-    the command's option. ``low`` to ``high`` is the range of the number or of the text's length. ``read`` turns text
+    of the command's option. ``low`` to ``high`` is the range of the number or of the text's length. ``read`` turns text
     into a value or raises ValueError; ``expects`` describes the valid values. ``said`` describes a ``value``, with
     ``count`` for its plural. ``flags`` set the option in a prompt (default: its name); the first one is printed.
     """

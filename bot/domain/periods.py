@@ -137,9 +137,8 @@ def span(text: str, now: int) -> Span:
     """Parse a span. Raises UserError if it is invalid.
 
     Valid are the ``SUGGESTED`` periods, ``30 days``, ``2026``, ``2026-03``, ``2026-03-14``, and two such dates
-    separated
-    by two dots, both inclusive. The span is cut to the years from 2015 to the current one, which bounds a report's
-    work.
+    separated by two dots, both inclusive. The span is cut to the years from 2015 to the current one, which bounds a
+    report's work.
     """
     typed = " ".join(text.lower().split())
     if typed in {"all", ALL_TIME, "ever"}:

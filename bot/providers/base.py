@@ -1,7 +1,7 @@
 """The provider protocol: engines, requests, responses and errors of an image service.
 
-Amounts are the provider's own **millicredits** (1,000 are a credit); ``credit_value`` converts them to the bot's.
-Sizes are pixels, durations are seconds. This module does not depend on Discord, the database or the environment.
+Amounts are the provider's own **millicredits** (1,000 are a credit); ``credit_value`` converts them to the bot's. Sizes
+are pixels, durations are seconds. This module does not depend on Discord, the database or the environment.
 """
 
 from __future__ import annotations
@@ -350,8 +350,7 @@ class Provider(ABC):
         """Stream the image into the file ``path``, replacing it.
 
         Raises Unreachable if a retry may succeed, NotFound if the image is gone (which may be temporary), and Refused
-        if
-        the bytes are not a supported image.
+        if the bytes are not a supported image.
         """
 
     @abstractmethod

@@ -58,9 +58,8 @@ class ProviderError(Exception):
     """A call failed. The subclass decides what to do next.
 
     ``reason`` and its ``values`` may be shown to everybody. ``said`` is the service's message, cleaned. It may repeat
-    the
-    prompt, so it is shown only to the author of the request and is never logged. ``detail`` is for the log: a status or
-    a length, never part of a response, a key, a header or a prompt.
+    the prompt, so it is shown only to the author of the request and is never logged. ``detail`` is for the log: a
+    status or a length, never part of a response, a key, a header or a prompt.
     """
 
     usual = Reason.BROKEN

@@ -79,12 +79,9 @@ class Downloads:
         """Stream the image at ``url`` into the file, with a few attempts.
 
         Raises Unreachable if a later retry may succeed, NotFound if the host reports that it is gone, and Refused if
-        the
-        bytes are not a supported image. Some Refused errors have a ``setting``: after the operator has added the host
-        or
-        raised the limit, a retry may succeed. An image whose length is not ``expected_bytes`` is accepted if it is
-        complete
-        and has ``expected_size``: then the service reported the wrong length.
+        the bytes are not a supported image. Some Refused errors have a ``setting``: after the operator has added the
+        host or raised the limit, a retry may succeed. An image whose length is not ``expected_bytes`` is accepted if it
+        is complete and has ``expected_size``: then the service reported the wrong length.
         """
         try:
             return await AsyncRetrying(

@@ -3,8 +3,7 @@
 No call is repeated here, and no redirect is followed. The kind of an error does not show whether a request left the
 machine, so this is recorded when the connection is established. Each call that may change something opens a new
 connection, because a kept one may be closed by the server just as the request is sent. Read-only calls share kept
-connections, which saves a round trip for each poll. If such a connection is lost, the caller's next poll opens
-another.
+connections, which saves a round trip for each poll. If such a connection is lost, the caller's next poll opens another.
 """
 
 from __future__ import annotations
@@ -87,8 +86,8 @@ class Service:
         """Make one API request with the key and return the response, whatever its status.
 
         ``path`` is appended to the base URL. Raises Unreachable if the request certainly did not arrive, or if it is
-        not
-        ``paid`` and may be repeated. Raises OutcomeUnknown if a paid request was sent and no complete response arrived.
+        not ``paid`` and may be repeated. Raises OutcomeUnknown if a paid request was sent and no complete response
+        arrived.
         """
         headers = {"Accept": "application/json", "Authorization": self._authorization}
         return await self._exchange(

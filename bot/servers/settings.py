@@ -77,8 +77,8 @@ class MemberLimits:
 class Servers:
     """Reads, checks and changes every server's rules and limits.
 
-    ``operator`` are the operator's limits. A server cannot exceed them. ``place`` returns the server as one person
-    sees it.
+    ``operator`` are the operator's limits. A server cannot exceed them. ``place`` returns the server as one person sees
+    it.
     """
 
     def __init__(
