@@ -39,7 +39,7 @@ DASHES = (
 
 
 def visible(text: str) -> bool:
-    """Whether any part of the text is visible. A combining mark alone is not."""
+    """Return whether any part of the text is visible. A combining mark alone is not."""
     return any(not sign.isspace() and unicodedata.category(sign)[0] != "M" for sign in INVISIBLE.sub("", text))
 
 

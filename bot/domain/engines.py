@@ -143,7 +143,7 @@ def own_name(option: Option, text: str, engine: Engine) -> str | None:
 
 
 def takes_shape(engine: Engine, text: str) -> bool:
-    """Whether the engine supports this typed size or ratio."""
+    """Return whether the engine supports this typed size or ratio."""
     try:
         shape = parse_shape(text)
     except ValueError:

@@ -105,17 +105,17 @@ _WITH_SYMBOLS = _Words(symbols=True)
 
 
 def is_symbol(sign: str) -> bool:
-    """Whether the character is an emoji or another symbol. These count as words."""
+    """Return whether the character is an emoji or another symbol. These count as words."""
     return unicodedata.category(sign) == "So" or "\U0001f000" <= sign <= "\U0001faff"
 
 
 def is_ideograph(sign: str) -> bool:
-    """Whether the character is an ideograph, or a syllable that can be a word."""
+    """Return whether the character is an ideograph, or a syllable that can be a word."""
     return _IDEOGRAPHS.match(sign) is not None
 
 
 def stands_alone(word: str) -> bool:
-    """Whether the word is a single character of a script without spaces, or a symbol."""
+    """Return whether the word is a single character of a script without spaces, or a symbol."""
     return len(word) == 1 and (_NO_SPACES.match(word) is not None or is_symbol(word))
 
 

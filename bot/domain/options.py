@@ -74,7 +74,7 @@ def value_text(value: Value) -> str:
 
 
 def means_nothing(text: str) -> bool:
-    """Whether this text clears a setting: ``none``, a dash and the like."""
+    """Return whether this text clears a setting: ``none``, a dash and the like."""
     wanted = (typed(text) or "").strip(f"\"'“”.{DASHES} ").casefold()
     return visible(text) and wanted in _NOTHING
 
@@ -105,7 +105,7 @@ class Feature:
     bounds: Callable[[Engine], Bounds | None] = _no_bounds
 
     def taken_by(self, engine: Engine) -> bool:
-        """Whether the engine accepts it at all."""
+        """Return whether the engine accepts it at all."""
         return self.ability is None or self.ability in engine.abilities
 
 

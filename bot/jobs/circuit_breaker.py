@@ -157,7 +157,7 @@ class CircuitBreaker:
         return max((outage for outage in found if outage is not None), key=lambda each: each.seconds, default=None)
 
     def allows(self, user_id: int) -> bool:
-        """Whether a submission of this person may be sent now."""
+        """Return whether a submission of this person may be sent now."""
         own = self._persons.get(user_id)
         return self._everybody.allows and (own is None or own.allows)
 

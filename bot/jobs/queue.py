@@ -121,7 +121,7 @@ class Queue:
         return [submission for *_, submission in sorted(ordered, key=lambda entry: entry[:4])]
 
     def _running_out(self) -> bool:
-        """Whether so few of the read submissions are left that more should be read."""
+        """Return whether so few of the read submissions are left that more should be read."""
         if not self._longer:
             return False
         left = Counter(submission.provider for submission in self.waiting)

@@ -201,7 +201,7 @@ class JobService:
         return UserError(*dict.fromkeys([*problems, *beyond]))
 
     def asks_first(self, origin: Origin, plan: Plan) -> bool:
-        """Whether the price must be confirmed: it is high, or the command has several prompts or engines."""
+        """Return whether the price must be confirmed: it is high, or the command has several prompts or engines."""
         above = self._ask_above(origin.user_id)
         expensive = above is not None and price_of(plan.requests, self._store.providers).high > above
         return expensive or plan.prompts > 1 or plan.options.engines is not None
@@ -412,7 +412,7 @@ class JobService:
         return view
 
     def private_by_default(self, origin: Origin) -> bool:
-        """Whether the result is private if the command has no such option."""
+        """Return whether the result is private if the command has no such option."""
         return private_by_default(self._defaults(origin))
 
     def engine_by_default(self, origin: Origin) -> str:

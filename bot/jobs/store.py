@@ -371,7 +371,7 @@ class JobStore:
         return (job.ended_at or job.updated_at) + self._kept_days * _DAY
 
     def ready_before(self, job: Job) -> bool:
-        """Whether an earlier attempt may have shown it: before this process, or before it became undelivered."""
+        """Return whether an earlier attempt may have shown it: before this process, or before it became undelivered."""
         tried = job.attempting is not None or job.delivered_by is not None or bool(job.delivery_reasons)
         return tried or job.id in self._ready_before
 

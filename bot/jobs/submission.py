@@ -308,7 +308,7 @@ class SubmissionRun:
                             self.submission = replace(self.submission, handle=handle, charged=so_far)
 
     def _long_enough(self, sent: Elapsed, polls: int) -> bool:
-        """Whether it may be given up after this time and this number of polls that found it open."""
+        """Return whether it may be given up after this time and this number of polls that found it open."""
         patience = self._provider.patience
         if sent.guessed and (polls < RESUMED_POLLS or sent.here <= min(patience, RESUMED_PATIENCE)):
             return False

@@ -246,7 +246,7 @@ def price_of(requests: Iterable[ImageRequest], providers: Mapping[str, Provider]
 
 
 def may_see(origin: Origin, job: Job) -> bool:
-    """Whether this person may see the job: it is their own, or public in this channel."""
+    """Return whether this person may see the job: it is their own, or public in this channel."""
     if job.status is JobStatus.DELETED:
         return False
     return job.user_id == origin.user_id or job.public_in == origin.channel_id

@@ -175,7 +175,7 @@ class UserSettingsStore:
         return shape
 
     def _has_style(self, text: str) -> bool:
-        """Whether any engine has this style in its list."""
+        """Return whether any engine has this style in its list."""
         return any(own_name(STYLE, text, engine) is not None for engine in self._engines.values() if engine.styles)
 
     def _style(self, text: str) -> str:

@@ -106,7 +106,7 @@ class Entry(Lenient):
 
 
 def is_whole_list(value: Json, thread: str) -> bool:
-    """Whether this is certainly the complete list of this thread's entries.
+    """Return whether this is certainly the complete list of this thread's entries.
 
     Only then does a missing entry prove anything. The list may be empty. It may be wrapped in an object whose only key
     is ``data``. Every element must be a request or a response. A message instead of a list, null, or an odd element may

@@ -53,7 +53,7 @@ class OwnWords:
         return "\n".join((*self._texts, _words(self._request.style or "")))
 
     def hold(self, words: str) -> bool:
-        """Whether the request contains these words consecutively. False if there are no words."""
+        """Return whether the request contains these words consecutively. False if there are no words."""
         folded = _words(words)
         return bool(folded) and folded in self._all
 

@@ -60,7 +60,7 @@ async def keep(service: Service, data: bytes, path: Path, *, largest: int = LARG
 
 
 def _worth_another_try(error: BaseException) -> bool:
-    """Whether to retry. A page in place of an image is retried, because it often means "not ready yet"."""
+    """Return whether to retry. A page in place of an image is retried, because it often means "not ready yet"."""
     return isinstance(error, Unreachable) or (isinstance(error, Refused) and error.reason is Reason.IMAGE_IS_PAGE)
 
 

@@ -55,7 +55,7 @@ class Hosts:
         return f"[{host}]:{url.port}" if ":" in host else f"{host}:{url.port}"
 
     def names(self, host: str) -> bool:
-        """Whether this exact host is configured, not just a parent domain."""
+        """Return whether this exact host is configured, not just a parent domain."""
         return _norm(host) in self._names or _norm(host) in self.proxies
 
 
@@ -106,7 +106,7 @@ def _parents(host: str) -> tuple[str, ...]:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is public and does not embed a private one."""
+    """Return whether an IP address is public and does not embed a private one."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is not None:

@@ -91,7 +91,7 @@ def left_open(status: int) -> Collection[Reason]:
 
 
 def says_no_more(text: str) -> bool:
-    """Whether this message only repeats the meaning of the status."""
+    """Return whether this message only repeats the meaning of the status."""
     return text.rstrip(".").lower() in _NO_MORE_THAN_THE_STATUS
 
 

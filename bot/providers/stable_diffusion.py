@@ -84,5 +84,5 @@ LONG_PROMPT_LIMIT = 10_000
 
 
 def takes_only_xl_sizes(model: str) -> bool:
-    """Whether an engine of this name belongs to the SDXL family, such as ``stable-diffusion-xl-1024-v0-9``."""
+    """Return whether an engine of this name belongs to the SDXL family, such as ``stable-diffusion-xl-1024-v0-9``."""
     return "xl" in model.lower().replace("_", "-").split("-")

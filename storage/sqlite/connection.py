@@ -50,7 +50,7 @@ _FAULTS = {
 
 
 def trustworthy(version: tuple[int, ...]) -> bool:
-    """Whether this version is free of the WAL-reset bug.
+    """Return whether this version is free of the WAL-reset bug.
 
     With the bug, two connections that write or checkpoint at the same time can damage the file. It was fixed in 3.51.3,
     3.50.7 and 3.44.6.
