@@ -1,1 +1,1 @@
-"""What is kept: the database and the image files. Knows nothing of the rest of the program."""
+"""Persistent storage: the database and the image files. Independent of the rest of the program."""

@@ -1,4 +1,4 @@
-"""The database: one writing connection, a few reading ones, one program at a time, an up-to-date schema."""
+"""Opens and migrates the database: one writing connection, a few reading ones, and one process at a time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["AsyncConnection", "Database", "InstanceLock", "StorageError", "datab
 _DRIVER = "sqlite+aiosqlite"
 
 _READERS = 4
-# A backup takes minutes at most; an unfinished one that is older was abandoned.
+# A backup takes minutes at most. An unfinished one that is older than this was abandoned.
 _HALF_SECONDS = 3600.0
 
 
@@ -50,7 +50,7 @@ class Database:
         """
         path = database_path(url)
         await apart(check_current, path)
-        # Parameters hold prompts and interaction tokens, which must not be in the text of an error.
+        # Parameters contain prompts and interaction tokens, which must not appear in the text of an error.
         options: dict[str, Any] = {"max_overflow": 0, "hide_parameters": True}
         writer = create_async_engine(
             url, pool_size=1, connect_args=_connection("BEGIN IMMEDIATE", connection.WRITER), **options
@@ -60,7 +60,7 @@ class Database:
         )
         database = cls(path, writer, readers)
         try:
-            # Find out now if the file cannot be written, and not at the first job.
+            # Fail now rather than at the first job if the file cannot be written.
             async with database.write() as tx:
                 await tx.scalar(select(1))
         except BaseException:
@@ -82,8 +82,8 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A write transaction: committed at the end, rolled back on any exception or cancellation.
 
-        Writers take turns. A commit that has begun is finished even if the task is cancelled meanwhile. Raises
-        StorageError if something is wrong with the file or the disk.
+        Writers take turns. A started commit is finished even if the task is cancelled meanwhile. Raises StorageError if
+        something is wrong with the file or the disk.
         """
         if self._writing is asyncio.current_task():
             raise RuntimeError("a transaction inside a transaction of the same task would wait for itself")
@@ -101,7 +101,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A read transaction: all statements see the same state. Raises StorageError as `write` does."""
+        """A read transaction: all statements see the same state. Raises StorageError like `write`."""
         with connection.translated_errors(self._path):
             async with self._readers.connect() as conn:
                 yield conn
@@ -109,14 +109,14 @@ class Database:
     async def compact(self) -> bool:
         """Remove the remains of deleted rows from the files. Returns False if a reader prevented part of it.
 
-        Blocks writers for some seconds per gigabyte. Raises StorageError.
+        Blocks writers for several seconds per gigabyte. Raises StorageError.
         """
         async with self._turn:
             with connection.translated_errors(self._path):
                 return await apart(connection.compact, self._path)
 
     async def size(self) -> int:
-        """Bytes of the file."""
+        """The size of the file in bytes."""
         return (await apart(self._path.stat)).st_size
 
     async def close(self) -> None:
@@ -126,11 +126,11 @@ class Database:
 
 
 class InstanceLock:
-    """The exclusive right to run on a database, for one process: `async with InstanceLock(url): …`.
+    """A process's exclusive right to use a database: `async with InstanceLock(url): …`.
 
-    With `folder` also the exclusive right to that folder, whatever database another process uses. Links make no
-    difference: the lock is beside the real file. Entering raises StorageError if another process holds it. The system
-    releases it when the process dies.
+    With `folder`, the process also gets the exclusive right to that folder, whichever database other processes use.
+    Links make no difference, because the lock file is next to the real file. Entering raises StorageError if another
+    process has the lock. The system releases it when the process dies.
     """
 
     def __init__(self, url: str, folder: Path | None = None) -> None:
@@ -152,7 +152,7 @@ class InstanceLock:
             file = self._path.resolve()
             with connection.translated_os_errors(file.parent):
                 make_folder(file.parent)
-                # Under its other name it would have another lock and another log.
+                # Under its other name the file would have a different lock and a different log.
                 if file.is_file() and file.stat().st_nlink > 1:
                     raise StorageError(Fault.SEVERAL_NAMES, path=self._path)
                 _lock(held, file.with_name(f"{file.name}.lock"), self._path)
@@ -174,23 +174,23 @@ def _lock(held: ExitStack, file: Path, what: Path) -> None:
 
 
 async def migrate(url: str, backup_to: Path | None = None, *, migrations: Path = FOLDER) -> None:
-    """Bring the database up to this program's version, and make it if it does not exist.
+    """Migrate the database to this program's version, and create it if it does not exist.
 
-    An older one is copied first into the folder `backup_to` (default: `backups` beside the file), where the latest few
-    such copies are kept; unfinished copies are removed. Either all steps are done or nothing is changed. Only the
-    holder of the InstanceLock may call it. Raises StorageError.
+    An older database is first copied into the folder `backup_to` (default: `backups` next to the file). The latest few
+    copies are kept, and unfinished copies are removed. Either all steps are done or nothing is changed. Only the holder
+    of the InstanceLock may call it. Raises StorageError.
     """
     path = database_path(url)
     await apart(_migrate, path, backup_to or path.parent / "backups", migrations)
 
 
 def database_url(path: Path) -> str:
-    """The address of this file, whatever characters are in its name."""
+    """Return the URL of this file. Its name may contain any characters."""
     return URL.create(_DRIVER, database=str(path)).render_as_string(hide_password=False)
 
 
 def database_path(url: str) -> Path:
-    """The file of this address. Raises StorageError for another kind of address."""
+    """Return the file of this URL. Raises StorageError for another kind of URL."""
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -214,7 +214,7 @@ def _migrate(path: Path, backup_to: Path, folder: Path) -> None:
             make_file(path)
             upgrade(path, folder)
         except StorageError:
-            # The database is unchanged; the copies of many failed starts would fill the disk.
+            # The database is unchanged, and copies from many failed starts would fill the disk.
             if copy is not None:
                 copy.unlink()
             raise
@@ -237,7 +237,7 @@ async def _commit(tx: AsyncConnection) -> None:
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Finish the work even if the task is cancelled meanwhile; then the cancellation continues."""
+    """Finish the work even if the task is cancelled meanwhile, then let the cancellation continue."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

@@ -1,4 +1,4 @@
-"""What storage raises."""
+"""The errors that storage raises."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """What is wrong."""
+    """The kinds of errors."""
 
     NOT_A_DATABASE = "not_a_database"
     DAMAGED = "damaged"
@@ -65,9 +65,9 @@ SENTENCES: Mapping[Fault, str] = {
 
 
 class StorageError(Exception):
-    """Something cannot be read or written. The text is a plain sentence, safe to show to the operator and to log.
+    """Something cannot be read or written. The text is a sentence, safe to show to the operator and to log.
 
-    It is made of a fault and the values of its sentence, or given as it is.
+    It is built from a fault and its values, or passed as it is.
     """
 
     def __init__(self, fault: Fault | str, **values: object) -> None:

@@ -1,7 +1,7 @@
 """The finished images: their files in one folder, and their records in the database.
 
-A file is written aside, synced and renamed before its record is committed, so that a record never speaks of a file that
-is not whole; what a crash leaves in between is a stray file, never a lost image.
+A file is written under a temporary name, synced and renamed before its record is committed. So a record never refers to
+an incomplete file, and a crash can leave a stray file but never lose an image.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
 _REMOVALS = tables.removals.c
 
-# Made once: to put a statement together takes longer than to carry it out.
+# Built once: building a statement takes longer than running it.
 _ADD_IMAGE = insert(tables.images).returning(_IMAGES.position, _IMAGES.id)
 _IMAGES_OF = (
     select(tables.images)
@@ -36,16 +36,16 @@ _IMAGES_OF = (
     .order_by(_SUBMISSIONS.job_id, _SUBMISSIONS.position, _IMAGES.position)
 )
 
-# A file may be noted twice; to remove it twice does no harm.
+# A file may be listed twice. Removing it twice is harmless.
 _ADD_REMOVAL = insert(tables.removals).prefix_with("OR IGNORE", dialect="sqlite")
 
 _ASIDE = ".part"
 
 
 class ImageFiles:
-    """The folder of the image files. Names are plain: no folder in them.
+    """The folder of the image files. File names contain no folder.
 
-    All work on the disk is done in the threads for files; ``pools`` has those for what is decoded as well.
+    All disk work runs in the thread pool for files. ``pools`` also has the pool for decoding.
     """
 
     def __init__(self, folder: Path, pools: Pools) -> None:
@@ -53,43 +53,43 @@ class ImageFiles:
         self._folder = folder
 
     async def prepare(self) -> None:
-        """Make the folder and clear what an earlier run left half written. Raises StorageError."""
+        """Create the folder and delete unfinished files of an earlier run. Raises StorageError."""
         await self.pools.files.run(self._prepare)
 
     def path(self, name: str) -> Path:
-        """Where the file of this name is kept. Raises ValueError for a name that is not plain."""
+        """Return the path of the file with this name. Raises ValueError if the name contains a folder."""
         if not name or name.startswith(".") or Path(name).name != name or "\\" in name:
             raise ValueError(f"not the name of an image file: {name!r}")
         return self._folder / name
 
     def aside(self, name: str) -> Path:
-        """A new path in the same folder to write the file to, before it is kept."""
+        """Return a new temporary path in the same folder, to which the file is written first."""
         return self.path(name).with_name(f"{name}.{secrets.token_hex(4)}{_ASIDE}")
 
     @asynccontextmanager
     async def writing(self, name: str) -> AsyncIterator[Path]:
-        """A path aside for a file that is written and kept meanwhile; whatever fails, nothing is left there."""
+        """Yield a temporary path for a file that the body writes and keeps. Deletes it if the body fails."""
         aside = self.aside(name)
         try:
             yield aside
         except BaseException:
-            # Should even this fail, it is cleared at the next start.
+            # If even this fails, the next start deletes the file.
             with suppress(OSError):
                 await self.pools.files.run(aside.unlink, missing_ok=True)
             raise
 
     async def keep(self, aside: Path, name: str) -> Path:
-        """Make a file written aside the file of this name, so that it outlives a power cut. Raises StorageError."""
+        """Sync the temporary file and rename it to this name, so that it survives a power cut. Raises StorageError."""
         kept = self.path(name)
         await self.pools.files.run(self._keep, aside, kept)
         return kept
 
     async def remove(self, name: str) -> None:
-        """Delete the file; it is no error if it is gone already. Raises StorageError."""
+        """Delete the file. A missing file is not an error. Raises StorageError."""
         await self.pools.files.run(self._remove, self.path(name))
 
     async def strays(self, known: Collection[str], before: int) -> list[str]:
-        """Names of files that no record knows and that were last written before `before` (Unix milliseconds)."""
+        """Return the names of files without a record that were last written before `before` (Unix milliseconds)."""
         return await self.pools.files.run(self._strays, frozenset(known), before)
 
     def _prepare(self) -> None:
@@ -126,7 +126,7 @@ class ImageFiles:
 
 
 class NewImage(NamedTuple):
-    """A finished image whose file is kept under the name `file`."""
+    """A finished image whose file has the name `file`."""
 
     position: int
     file: str
@@ -139,7 +139,7 @@ class NewImage(NamedTuple):
 
 
 async def add_images(tx: AsyncConnection, submission_id: int, images: Sequence[NewImage], *, at: int) -> list[int]:
-    """Record the images of a submission; their ids in this order."""
+    """Record the images of a submission. Returns their ids in this order."""
     if not images:
         return []
     rows = [{"submission_id": submission_id, "created_at": at, **image._asdict()} for image in images]
@@ -148,12 +148,12 @@ async def add_images(tx: AsyncConnection, submission_id: int, images: Sequence[N
 
 
 async def images_of(conn: AsyncConnection, *job_ids: int) -> list[StoredImage]:
-    """The images of the jobs, by the submissions' positions and then by their own."""
+    """Return the images of the jobs, ordered by the position of the submission and then of the image."""
     return [StoredImage(**row) for row in (await conn.execute(_IMAGES_OF, {"jobs": job_ids})).mappings()]
 
 
 async def image_files(conn: AsyncConnection) -> set[str]:
-    """The names of all files that should be there, small previews among them."""
+    """Return the names of all files that should exist, including previews."""
     both = union(*(select(column).where(column.is_not(None)) for column in (_IMAGES.file, _IMAGES.preview)))
     return set((await conn.execute(both)).scalars())
 
@@ -161,9 +161,10 @@ async def image_files(conn: AsyncConnection) -> set[str]:
 async def old_images(
     conn: AsyncConnection, before: int, *, kept_before: int, limit: int | None = None
 ) -> list[StoredImage]:
-    """Images made and shown before `before` whose file is still there, oldest first; times in Unix milliseconds.
+    """Return images with a file that were made and shown before `before`, oldest first. Times are Unix milliseconds.
 
-    None of a job that still has to be shown; of one that could not be shown only if it ended before `kept_before`.
+    Images of a job that must still be shown are excluded. Those of an undelivered job are included only if the job
+    ended before `kept_before`.
     """
     statement = (
         select(tables.images)
@@ -174,7 +175,7 @@ async def old_images(
             _IMAGES.created_at < before,
             _JOBS.status.not_in([status.value for status in UNSHOWN]),
             or_(_JOBS.status != JobStatus.UNDELIVERED.value, _JOBS.ended_at < kept_before),
-            # What was shown late is kept from then on as long as anything else.
+            # If a result was shown late, its time starts with the delivery.
             or_(_JOBS.delivered_at.is_(None), _JOBS.delivered_at < before),
         )
         .order_by(_IMAGES.created_at)
@@ -184,7 +185,7 @@ async def old_images(
 
 
 async def get_image(conn: AsyncConnection, image_id: int) -> StoredImage | None:
-    """The image, or None if there is none of this id."""
+    """Return the image with this id, or None."""
     row = (await conn.execute(select(tables.images).where(_IMAGES.id == image_id))).mappings().first()
     return None if row is None else StoredImage(**row)
 
@@ -192,9 +193,9 @@ async def get_image(conn: AsyncConnection, image_id: int) -> StoredImage | None:
 async def without_preview(
     conn: AsyncConnection, after: tuple[int, int], *, before: int, limit: int
 ) -> list[StoredImage]:
-    """Images made before `before` whose file is there and that have no preview, oldest first.
+    """Return images with a file and no preview that were made before `before`, oldest first.
 
-    Only those that come after a time and an id; times are in Unix milliseconds.
+    Only those after the given time and id are returned. Times are in Unix milliseconds.
     """
     at, last = after
     statement = (
@@ -213,14 +214,14 @@ async def without_preview(
 
 
 async def set_preview(tx: AsyncConnection, image_id: int, preview: str) -> bool:
-    """Record the image's preview; False if it has one, or if the image or its file has gone meanwhile."""
+    """Record the image's preview. False if it already has one, or if the image or its file was deleted meanwhile."""
     bare = (_IMAGES.id == image_id, _IMAGES.file.is_not(None), _IMAGES.preview.is_(None))
     recorded = await tx.execute(update(tables.images).where(*bare).values(preview=preview))
     return int(recorded.rowcount) > 0
 
 
 async def old_previews(conn: AsyncConnection, before: int, *, limit: int | None = None) -> list[StoredImage]:
-    """Images made before `before` that still have a preview and no file to make it of once more, oldest first."""
+    """Return images from before `before` with a preview but no file to remake it from, oldest first."""
     statement = (
         select(tables.images)
         .where(_IMAGES.preview.is_not(None), _IMAGES.file.is_(None), _IMAGES.created_at < before)
@@ -231,14 +232,14 @@ async def old_previews(conn: AsyncConnection, before: int, *, limit: int | None 
 
 
 async def forget_previews(tx: AsyncConnection, ids: Iterable[int]) -> None:
-    """Record that the previews of these images are gone."""
+    """Record that the previews of these images are deleted."""
     gone = [{"image": image_id} for image_id in ids]
     if gone:
         await tx.execute(update(tables.images).where(_IMAGES.id == bindparam("image")).values(preview=None), gone)
 
 
 async def forget_files(tx: AsyncConnection, ids: Iterable[int]) -> None:
-    """Record that the files of these images are gone."""
+    """Record that the files of these images are deleted."""
     gone = [{"image": image_id} for image_id in ids]
     if gone:
         await tx.execute(update(tables.images).where(_IMAGES.id == bindparam("image")).values(file=None), gone)
@@ -247,7 +248,7 @@ async def forget_files(tx: AsyncConnection, ids: Iterable[int]) -> None:
 async def images_of_thread(
     conn: AsyncConnection, user_id: int, thread_id: int, *, limit: int, offset: int = 0
 ) -> list[tuple[int, StoredImage]]:
-    """The images of the person's thread with the ids of their jobs: the latest job first, each as on its card."""
+    """Return the images of the person's thread with their job ids: latest job first, each in the order of its card."""
     statement = (
         select(_JOBS.id.label("of_job"), tables.images)
         .join(tables.submissions, _SUBMISSIONS.job_id == _JOBS.id)
@@ -265,24 +266,24 @@ async def images_of_thread(
     return [(row.pop("of_job"), StoredImage(**row)) for row in rows]
 
 
-# --- files that have to go -------------------------------------------------------------------------------------------
+# --- files to remove -------------------------------------------------------------------------------------------------
 
 
 async def add_removals(tx: AsyncConnection, files: Iterable[str]) -> None:
-    """Note files whose records go in this transaction."""
+    """List files for removal whose records are deleted in this transaction."""
     rows = [{"file": file} for file in set(files)]
     if rows:
         await tx.execute(_ADD_REMOVAL, rows)
 
 
 async def pending_removals(conn: AsyncConnection, *, after: str = "", limit: int) -> list[str]:
-    """The names of files that have to go, in order, those that come after this one."""
+    """Return the names of files to remove that come after this one, in order."""
     statement = select(_REMOVALS.file).where(after < _REMOVALS.file).order_by(_REMOVALS.file).limit(limit)
     return list((await conn.execute(statement)).scalars())
 
 
 async def finish_removals(tx: AsyncConnection, files: Iterable[str]) -> None:
-    """Cross off files that are gone."""
+    """Take removed files off the list."""
     rows = [{"gone": file} for file in files]
     if rows:
         await tx.execute(delete(tables.removals).where(bindparam("gone") == _REMOVALS.file), rows)

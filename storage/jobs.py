@@ -1,7 +1,7 @@
-"""Jobs: adding, moving and finding them, what was made from which, where one was shared, and how words find them.
+"""Jobs: adding, moving, finding and searching them, their lineage, and their shares.
 
-Every function takes the connection first: `tx` is the one of `Database.write()`, `conn` may be either. `at` and every
-other time is in Unix milliseconds (UTC). Statuses change by guarded moves only.
+Every function takes the connection first: `tx` is one from `Database.write()`, `conn` may be either kind. `at` and
+every other time is in Unix milliseconds (UTC). Statuses change only by guarded moves.
 """
 
 from __future__ import annotations
@@ -31,20 +31,19 @@ from storage.records import (
 from storage.tables import settable
 
 WORDS_AT_MOST = 4000
-"""So much of a prompt is searched; no prompt is longer."""
+"""The maximum number of searchable characters of a prompt. No prompt is longer."""
 
 DOT_ABOVE = "\u0307"
-"""What is left of a Turkish capital İ in small letters, which only older rows still hold."""
+"""The combining dot that lower-casing leaves of a Turkish capital İ. Only older rows still contain it."""
 
 _ESCAPE = "\\"
-# Accents of Latin, Greek and Cyrillic letters, and signs without a shape; marks of other scripts are letters there.
+# Accents of Latin, Greek and Cyrillic letters, and invisible characters. In other scripts, marks are letters.
 _LEFT_OUT = re.compile("[\u0300-\u036f\u00ad\u034f\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff]")
 
 _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
 
-# Made once: to put a statement together takes longer than to carry it out. The columns to be written are those that are
-# given with it.
+# Built once: building a statement takes longer than running it. An update writes the columns given at execution.
 _ADD_JOB = insert(tables.jobs).returning(_JOBS.id)
 _MOVE_JOB = (
     update(tables.jobs)
@@ -65,13 +64,13 @@ _UNFINISHED_JOBS = select(func.count()).where(
 _UNFINISHED_JOBS_THERE = _UNFINISHED_JOBS.where(_JOBS.server_id == bindparam("server"))
 _GET_JOB = select(tables.jobs).where(_JOBS.id == bindparam("job"))
 
-# Nothing is edited by the interaction's token any more.
+# The statuses after which the interaction's token is no longer used.
 _TOKEN_OVER = frozenset({JobStatus.DELIVERED, JobStatus.LAPSED, JobStatus.DELETED})
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job that is to be added. `options` is plain JSON, `file_limit` in bytes."""
+    """A job to add. `options` is plain JSON, `file_limit` is in bytes."""
 
     user_id: int
     server_id: int | None
@@ -91,7 +90,7 @@ class NewJob:
 
 
 class JobColumns(TypedDict, total=False):
-    """The columns of a job that change during its life, its status excepted."""
+    """The columns of a job that can change, except its status."""
 
     options: dict[str, Any]
     channel_id: int
@@ -115,7 +114,7 @@ class JobColumns(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which of a person's jobs: those whose prompt holds the words, on that engine, in that thread; None: any."""
+    """A filter for a person's jobs: by words in the prompt, by engine, by thread. None: any."""
 
     words: str | None = None
     engine: str | None = None
@@ -136,13 +135,13 @@ async def add_job(tx: AsyncConnection, job: NewJob) -> int:
 
 
 async def get_job(conn: AsyncConnection, job_id: int) -> Job | None:
-    """The job, or None if there is none of this id."""
+    """Return the job with this id, or None."""
     row = (await conn.execute(_GET_JOB, {"job": job_id})).mappings().first()
     return None if row is None else job_of(row)
 
 
 async def get_jobs(conn: AsyncConnection, job_ids: Collection[int]) -> list[Job]:
-    """Those of the jobs that there are, in the order of their ids."""
+    """Return the jobs with these ids that exist, ordered by id."""
     statement = select(tables.jobs).where(_JOBS.id.in_(job_ids)).order_by(_JOBS.id)
     return [job_of(row) for row in (await conn.execute(statement)).mappings()]
 
@@ -156,10 +155,10 @@ async def move_job(
     at: int,
     **columns: Unpack[JobColumns],
 ) -> bool:
-    """Move a job from `old` (or one of several) to `new` and set the columns; False if it is in none of them.
+    """Move a job from `old` (or one of several) to `new` and set the columns. False if it is in none of them.
 
-    Set by itself unless given: `ended_at` when nothing more will be rendered, `delivered_at` with DELIVERED, and the
-    interaction's token is erased where nothing will be edited by it any more.
+    Unless given, `ended_at` is set when nothing more will be rendered, and `delivered_at` with DELIVERED. The
+    interaction's token is erased if it is no longer needed.
     """
     settable(tables.jobs, columns, "id", "status")
     values: dict[str, Any] = {"status": new.value, "updated_at": at, **columns}
@@ -175,25 +174,25 @@ async def move_job(
 
 
 async def settle_job(tx: AsyncConnection, job_id: int, at: int) -> None:
-    """Working → ready, if every submission of the job has ended."""
+    """Move working → ready if every submission of the job has ended."""
     ready = {"status": JobStatus.READY.value, "updated_at": at, "ended_at": at}
     await tx.execute(_SETTLE_JOB, ready | {"of": job_id})
 
 
 async def update_job(tx: AsyncConnection, job_id: int, **columns: Unpack[JobColumns]) -> None:
-    """Set columns of a job: its message, token, the delivery that was begun, … never its status."""
+    """Set columns of a job, such as its message, its token or the current delivery method, but never its status."""
     settable(tables.jobs, columns, "id", "status")
     await tx.execute(_UPDATE_JOB, {**columns, "of": job_id})
 
 
 async def jobs_with_status(conn: AsyncConnection, statuses: Collection[JobStatus]) -> list[Job]:
-    """Jobs in one of the statuses, oldest first."""
+    """Return the jobs in one of the statuses, oldest first."""
     statement = select(tables.jobs).where(_JOBS.status.in_([status.value for status in statuses])).order_by(_JOBS.id)
     return [job_of(row) for row in (await conn.execute(statement)).mappings()]
 
 
 async def unfinished_jobs(conn: AsyncConnection, user_id: int, *, server_id: int | None = None) -> int:
-    """How many jobs of the user are proposed or working: everywhere, or in the server."""
+    """Count the user's jobs that are proposed or working: everywhere, or in the server."""
     statement = _UNFINISHED_JOBS if server_id is None else _UNFINISHED_JOBS_THERE
     return int((await conn.execute(statement, {"user": user_id, "server": server_id})).scalar_one())
 
@@ -202,14 +201,14 @@ async def unfinished_jobs(conn: AsyncConnection, user_id: int, *, server_id: int
 
 
 async def children(conn: AsyncConnection, job_id: int) -> list[int]:
-    """The ids of the jobs that were made from this one and are still there, oldest first."""
+    """Return the ids of the existing jobs that were made from this one, oldest first."""
     there = _JOBS.status != JobStatus.DELETED.value
     statement = select(_JOBS.id).where(_JOBS.parent_id == job_id, there).order_by(_JOBS.id)
     return list((await conn.execute(statement)).scalars())
 
 
 async def unfinished_of_message(conn: AsyncConnection, message_id: int) -> int | None:
-    """The id of the job whose card this message is, if that is not finished."""
+    """Return the id of the unfinished job whose card is this message, or None."""
     unfinished = _JOBS.status.in_([status.value for status in UNSHOWN])
     statement = select(_JOBS.id).where(unfinished, _JOBS.message_id == message_id).limit(1)
     found: int | None = (await conn.execute(statement)).scalar_one_or_none()
@@ -217,7 +216,7 @@ async def unfinished_of_message(conn: AsyncConnection, message_id: int) -> int |
 
 
 async def begin_share(tx: AsyncConnection, job_id: int, *, server_id: int, channel_id: int, message_id: int) -> bool:
-    """Record that the images are about to be put into this message; False if they were, or may have been, before."""
+    """Record that the images will be added to this message. False if they were, or may have been, shared before."""
     begun = (
         update(tables.jobs)
         .where(_JOBS.id == job_id, _JOBS.share_state.is_(None), _JOBS.status != JobStatus.DELETED.value)
@@ -232,7 +231,7 @@ async def begin_share(tx: AsyncConnection, job_id: int, *, server_id: int, chann
 
 
 async def finish_share(tx: AsyncConnection, job_id: int, *, message_id: int, at: int) -> Job | None:
-    """The images are in that message, which delivers an undelivered job. Returns the job, None if there is none."""
+    """Record that the message shows the images, which delivers an undelivered job. Returns the job, or None."""
     of_this = (_JOBS.id == job_id) & (_JOBS.share_message_id == message_id)
     await tx.execute(update(tables.jobs).where(of_this).values(share_state=ShareState.POSTED.value, updated_at=at))
     delivered: JobColumns = {"delivered_by": DeliveryMethod.SHARE, "delivery_reasons": [], "attempting": None}
@@ -242,7 +241,7 @@ async def finish_share(tx: AsyncConnection, job_id: int, *, message_id: int, at:
 
 
 async def undo_share(tx: AsyncConnection, job_id: int, *, message_id: int) -> None:
-    """Forget a share whose message certainly does not show the images, so that the job can be shared again."""
+    """Delete a share whose message certainly does not show the images, so that the job can be shared again."""
     of_this = (_JOBS.id == job_id) & (_JOBS.share_message_id == message_id)
     nothing = dict.fromkeys(("share_state", "share_server_id", "share_channel_id", "share_message_id"))
     await tx.execute(update(tables.jobs).where(of_this).values(nothing))
@@ -252,7 +251,7 @@ async def undo_share(tx: AsyncConnection, job_id: int, *, message_id: int) -> No
 
 
 async def jobs_of(conn: AsyncConnection, user_id: int, wanted: JobFilter, *, limit: int, offset: int = 0) -> list[Job]:
-    """The person's jobs that are wanted, the latest first."""
+    """Return the person's jobs that match the filter, latest first."""
     statement = (
         select(tables.jobs)
         .where(*_matches(user_id, wanted))
@@ -265,7 +264,7 @@ async def jobs_of(conn: AsyncConnection, user_id: int, wanted: JobFilter, *, lim
 
 
 async def count_jobs(conn: AsyncConnection, user_id: int, wanted: JobFilter) -> int:
-    """How many of the person's jobs are wanted."""
+    """Count the person's jobs that match the filter."""
     statement = select(func.count(_JOBS.id)).where(*_matches(user_id, wanted))
     return int((await conn.execute(statement)).scalar_one())
 
@@ -287,28 +286,29 @@ def _still_there() -> ColumnElement[bool]:
     return there
 
 
-# --- words -----------------------------------------------------------------------------------------------------------
+# --- search ----------------------------------------------------------------------------------------------------------
 
 
 def words_of(options: Mapping[str, Any]) -> str:
-    """What a job with these options is found by: the words of its prompt, and those that were added to it."""
+    """Return the searchable text of a job with these options: its prompt and the added words."""
     return folded(f"{options.get('prompt', '')} {options.get('added') or ''}")[:WORDS_AT_MOST]
 
 
 def folded(text: str) -> str:
-    """The text without letter case, accents and other forms of the same letters, and with single spaces.
+    """Normalise letter case, accents, compatibility forms and spaces.
 
-    So it is stored, and so it is looked for.
+    Both the stored text and the search text are normalised like this.
     """
     bare = _LEFT_OUT.sub("", unicodedata.normalize("NFKD", text)).casefold()
     return " ".join(unicodedata.normalize("NFC", bare).split())
 
 
 def patterns(text: str) -> list[str]:
-    """The LIKE patterns of whatever holds the text; what has a meaning in a pattern loses it. Escaped by ``\\``.
+    """Return the LIKE patterns for rows that contain the text. Special characters are escaped with ``\\``.
 
-    One is that of :func:`folded`. The others find rows that were stored by an older version, which changed letter case
-    alone: they may hold accents in either form. ``DOT_ABOVE`` has to be taken out of what is compared with them.
+    One pattern matches the result of :func:`folded`. The others find rows of an older version, which changed only
+    letter case: they may contain accents in either form. ``DOT_ABOVE`` must be removed from a column before the
+    comparison.
     """
     older = (" ".join(unicodedata.normalize(form, text).casefold().split()) for form in ("NFC", "NFD"))
     wanted = dict.fromkeys([folded(text), *(each.replace(DOT_ABOVE, "") for each in older)])

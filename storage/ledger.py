@@ -1,9 +1,9 @@
-"""The ledger: append-only entries of what is held, spent and granted. Amounts are millicredits.
+"""The ledger: append-only entries of held, spent and granted amounts. Amounts are millicredits.
 
-The entries of a submission are its ``hold``, and later either a ``release`` or a ``capture`` with a ``release``: their
-sum is its current cost. Every entry of a submission counts in the period of its hold. ``grant`` and ``adjust`` make up
-a person's extra credits and count in no sum of spending; what a submission takes of these is the ``granted`` part of
-its entries. Each entry says where the request was made, so that reports need only the ledger.
+A submission has a ``hold``, and later either a ``release`` or a ``capture`` with a ``release``. The sum of its entries
+is its current cost. All of them count in the period of the hold. ``grant`` and ``adjust`` change a person's extra
+credits and are not spending. The ``granted`` part of a submission's entries is paid from these extra credits. Each
+entry has the place of the request, so that reports need only the ledger.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
 
 ENTRIES_AT_ONCE = 2000
-"""How many entries are read at a time where all are wanted."""
+"""The batch size for reading all entries."""
 
-# Made once: to build a statement takes longer than to run it.
+# Built once: building a statement takes longer than running it.
 _COSTS_OF = (
     select(tables.ledger)
     .join(tables.submissions, _SUBMISSIONS.id == _LEDGER.submission_id)
@@ -63,7 +63,7 @@ _HOLD_ENTRY = insert(tables.ledger).values(
 )
 _COLUMNS = [column for column in tables.ledger.columns if not column.primary_key]
 _ENTRY = insert(tables.ledger)
-# One statement, so that never only one of the two is written, even if the caller goes on after an error.
+# A single statement, so that both entries are written or none, even if the caller continues after an error.
 _TWO_ENTRIES = insert(tables.ledger).from_select(
     [column.name for column in _COLUMNS],
     union_all(
@@ -73,13 +73,13 @@ _TWO_ENTRIES = insert(tables.ledger).from_select(
         )
     ),
 )
-# The amounts stay, but reports take a release with an outcome for the end of a request without a capture.
+# The amounts stay the same. But in reports, a release with an outcome means that the request ended without a capture.
 _NOT_FREE_AFTER_ALL = (
     update(tables.ledger)
     .where(_LEDGER.submission_id == bindparam("of"), _LEDGER.kind == "release")
     .values(outcome=None)
 )
-# A hold, with the number of images and the status of its submission.
+# A hold with the image count and the status of its submission.
 _HOLD_OF = select(
     tables.ledger,
     select(func.count()).where(tables.images.c.submission_id == bindparam("of")).scalar_subquery().label("made"),
@@ -88,7 +88,7 @@ _HOLD_OF = select(
 
 
 class EntryKind(StrEnum):
-    """What an entry records."""
+    """The kinds of entries."""
 
     HOLD = "hold"
     CAPTURE = "capture"
@@ -99,10 +99,10 @@ class EntryKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One entry. ``amount`` is signed; ``raw_amount`` is in the provider's own millicredits.
+    """One entry. ``amount`` is signed. ``raw_amount`` is in the provider's own millicredits.
 
-    ``granted`` is the part of the amount that the person's grants pay for. ``images`` is set for a capture, and
-    ``outcome`` for a release without a capture: how the submission ended.
+    The person's grants pay for the ``granted`` part of the amount. ``images`` is set for a capture. ``outcome`` is set
+    for a release without a capture, and is how the submission ended.
     """
 
     id: int
@@ -127,9 +127,9 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which entries count: those of a server, of a person, of a time; None: all. Times are Unix milliseconds.
+    """A filter for entries: by server, person and time (Unix milliseconds). None: all.
 
-    ``since`` is included, ``until`` is not.
+    ``since`` is inclusive, ``until`` is exclusive.
     """
 
     server_id: int | None = None
@@ -138,7 +138,7 @@ class Scope:
     until: int | None = None
 
     def conditions(self, *, indexed: bool = True) -> list[ColumnElement[bool]]:
-        """The conditions of a statement on the ledger; without ``indexed`` SQLite finds no index for them."""
+        """Return the conditions for a statement on the ledger. Without ``indexed``, SQLite uses no index for them."""
 
         def its(column: ColumnElement[int]) -> ColumnElement[int]:
             return column if indexed else column + literal_column("0")
@@ -152,13 +152,13 @@ class Scope:
             wanted.append(its(_LEDGER.counted_at) >= self.since)
         if self.until is not None:
             wanted.append(its(_LEDGER.counted_at) < self.until)
-        # Always true, but leads to the index in the order of time.
+        # Always true, but makes SQLite use the index on time.
         return wanted or [its(_LEDGER.counted_at) >= 0]
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Millicredits spent (exact and estimated), held for unfinished submissions, and the number of captures."""
+    """The millicredits spent (exact and estimated) and held for unfinished submissions, and the capture count."""
 
     spent: int
     spent_exact: int
@@ -168,7 +168,7 @@ class Totals:
 
 
 class Hold(NamedTuple):
-    """The amount to hold for a submission; ``granted`` of it is paid from grants."""
+    """The amount to hold for a submission. ``granted`` is the part that is paid from grants."""
 
     submission_id: int
     engine: str
@@ -177,9 +177,9 @@ class Hold(NamedTuple):
 
 
 async def hold(tx: AsyncConnection, *holds: Hold, user_id: int, server_id: int | None, at: int) -> None:
-    """Hold the amounts for submissions; they count in the period of ``at``.
+    """Hold amounts for submissions. They count in the period that contains ``at``.
 
-    Raises StorageError if one of the submissions has its hold already.
+    Raises StorageError if one of the submissions already has a hold.
     """
     looked_up = {"job_id", "position", "channel_id"}
     rows = []
@@ -205,10 +205,10 @@ async def capture(
     at: int,
     reopened: bool = False,
 ) -> None:
-    """Record what the submission cost, which may exceed its hold, and release the whole hold.
+    """Record the cost of a submission, which may exceed its hold, and release the whole hold.
 
-    The hold of a ``reopened`` submission was released when it ended for the first time. Raises StorageError, and writes
-    nothing, if it has no hold or was captured or (unless reopened) released before.
+    The hold of a ``reopened`` submission was already released at its first end. Raises StorageError and writes nothing
+    if the submission has no hold, was captured before, or (unless reopened) was released before.
     """
     _not_negative(amount)
     held, made, _ = await _hold_of(tx, submission_id)
@@ -228,9 +228,9 @@ async def capture(
 
 
 async def release(tx: AsyncConnection, submission_id: int, *, at: int, note: str | None = None) -> None:
-    """Release the hold of a submission that has ended and costs nothing.
+    """Release the hold of a submission that has ended without a cost.
 
-    Raises StorageError, and writes nothing, if it has no hold or was captured or released before.
+    Raises StorageError and writes nothing if it has no hold, or was captured or released before.
     """
     held, _, ended = await _hold_of(tx, submission_id)
     why = {"note": note, "granted": -held.granted, "outcome": ended or SubmissionStatus.FAILED.value}
@@ -241,7 +241,7 @@ async def release(tx: AsyncConnection, submission_id: int, *, at: int, note: str
 async def grant(
     tx: AsyncConnection, *, user_id: int, server_id: int | None, amount: int, note: str | None, at: int
 ) -> None:
-    """Grant a user extra credits, which do not expire."""
+    """Grant a user extra credits. They do not expire."""
     _not_negative(amount)
     entry = _entry(EntryKind.GRANT, None, user_id, server_id, None, amount, counted_at=at, at=at)
     await tx.execute(_ENTRY, entry | {"note": note})
@@ -250,7 +250,7 @@ async def grant(
 async def adjust(
     tx: AsyncConnection, *, user_id: int, server_id: int | None, amount: int, note: str | None, at: int
 ) -> None:
-    """Change a user's extra credits; a negative amount takes some back."""
+    """Change a user's extra credits. A negative amount takes some back."""
     entry = _entry(EntryKind.ADJUST, None, user_id, server_id, None, amount, counted_at=at, at=at)
     await tx.execute(_ENTRY, entry | {"note": note})
 
@@ -258,13 +258,13 @@ async def adjust(
 async def spent_and_held(
     conn: AsyncConnection, *, since: int, user_id: int | None = None, server_id: int | None = None
 ) -> int:
-    """Millicredits spent and held since then by the user, in the server, by both, or (neither given) by everybody."""
+    """Sum the millicredits spent and held since then by the user, in the server, by both, or (neither) by all."""
     statement = select(func.sum(_LEDGER.amount)).where(_of_submissions(), *_scope(since, user_id, server_id))
     return int((await conn.execute(statement)).scalar_one() or 0)
 
 
 async def without_grants(conn: AsyncConnection, *, since: int, user_id: int, server_id: int) -> int:
-    """Millicredits that the user spent and has held in the server since then, without those paid from grants."""
+    """Sum what the user spent and has held in the server since then, without grants, in millicredits."""
     own = func.sum(_LEDGER.amount - _LEDGER.granted)
     statement = select(own).where(_of_submissions(), *_scope(since, user_id, server_id))
     return int((await conn.execute(statement)).scalar_one() or 0)
@@ -272,20 +272,20 @@ async def without_grants(conn: AsyncConnection, *, since: int, user_id: int, ser
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """A person's extra credits in a server, in millicredits: how much was given, and how much of it is used."""
+    """A person's extra credits in a server, in millicredits: the granted amount and its used part."""
 
     given: int
     used: int
 
     @property
     def left(self) -> int:
-        """What can still be used: 0 if more was used than is given now."""
+        """The unused part; 0 if more was used than is granted now."""
         return max(0, self.given - self.used)
 
 
 async def balance(conn: AsyncConnection, *, user_id: int, server_id: int) -> Balance:
-    """The user's extra credits in the server."""
-    # The condition of the partial index, word for word, so that it is used.
+    """Return the user's extra credits in the server."""
+    # SQLite uses the partial index only if its condition is repeated literally.
     few = text("(ledger.granted <> 0 OR ledger.engine IS NULL)")
     given = _sum_where(_LEDGER.engine.is_(None))
     statement = select(given, func.coalesce(func.sum(_LEDGER.granted), 0)).where(
@@ -298,7 +298,7 @@ async def balance(conn: AsyncConnection, *, user_id: int, server_id: int) -> Bal
 async def totals(
     conn: AsyncConnection, *, since: int | None = None, user_id: int | None = None, server_id: int | None = None
 ) -> Totals:
-    """The sums since then (None: ever) of the user, of the server, of both, or (neither given) of everybody."""
+    """Sum the entries since then (None: ever) of the user, of the server, of both, or (neither) of everybody."""
     captured = _LEDGER.kind == EntryKind.CAPTURE.value
     statement = select(
         _sum_where(and_(captured, _LEDGER.exact == True)).label("exact"),  # noqa: E712 - a column, not a value
@@ -312,7 +312,7 @@ async def totals(
 
 
 async def costs_of(conn: AsyncConnection, job_id: int) -> dict[int, list[LedgerEntry]]:
-    """The entries of the job's submissions by the submission's id, oldest first."""
+    """Return the entries of the job's submissions, by submission id, oldest first."""
     costs: dict[int, list[LedgerEntry]] = {}
     for row in (await conn.execute(_COSTS_OF, {"job": job_id})).mappings():
         costs.setdefault(row["submission_id"], []).append(_record(row))
@@ -320,7 +320,7 @@ async def costs_of(conn: AsyncConnection, job_id: int) -> dict[int, list[LedgerE
 
 
 async def entries(conn: AsyncConnection, scope: Scope) -> AsyncIterator[list[LedgerEntry]]:
-    """Every entry of the scope in the order of time, some at a time."""
+    """Yield batches of all entries in the scope, in order of time."""
     statement = select(tables.ledger).order_by(_LEDGER.counted_at, _LEDGER.id).limit(ENTRIES_AT_ONCE)
     statement = statement.where(*scope.conditions())
     after: LedgerEntry | None = None
@@ -351,7 +351,7 @@ def _scope(since: int | None, user_id: int | None, server_id: int | None) -> lis
     if user_id is not None:
         wanted.append(_LEDGER.user_id == user_id)
     if server_id is not None:
-        # A person has far fewer entries than a server: + 0 keeps SQLite from reading all of the server's.
+        # A person has far fewer entries than a server: + 0 keeps SQLite from reading all entries of the server.
         wanted.append((_LEDGER.server_id if user_id is None else _LEDGER.server_id + literal_column("0")) == server_id)
     return wanted
 
@@ -398,7 +398,7 @@ def _entry(
 
 
 def _following(held: LedgerEntry, kind: EntryKind, amount: int, at: int) -> dict[str, Any]:
-    """Another entry of the submission of this hold."""
+    """Return another entry for the submission of this hold."""
     facts = (held.submission_id, held.user_id, held.server_id, held.engine)
     known = {"job_id": held.job_id, "channel_id": held.channel_id, "position": held.position}
     return _entry(kind, *facts, amount, counted_at=held.counted_at, at=at) | known
@@ -406,7 +406,7 @@ def _following(held: LedgerEntry, kind: EntryKind, amount: int, at: int) -> dict
 
 @contextmanager
 def _refusing(sentence: str) -> Iterator[None]:
-    """Raise StorageError with this sentence for an entry that exists already."""
+    """Raise StorageError with this sentence if an entry already exists."""
     try:
         yield
     except IntegrityError as error:
@@ -414,7 +414,7 @@ def _refusing(sentence: str) -> Iterator[None]:
 
 
 async def _hold_of(tx: AsyncConnection, submission_id: int) -> tuple[LedgerEntry, int, str | None]:
-    """The hold of a submission, the number of its images, and its status if it still exists."""
+    """Return the hold of a submission, its image count, and its status if it still exists."""
     row = (await tx.execute(_HOLD_OF, {"of": submission_id})).mappings().first()
     if row is None:
         raise StorageError(f"Submission {submission_id} has no hold.")

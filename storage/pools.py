@@ -1,6 +1,6 @@
-"""Threads for blocking work: a small pool for each kind, so that one kind never waits for another.
+"""Thread pools for blocking work: one for each kind, so that one kind never waits for another.
 
-The event loop's default executor is left to the libraries, which resolve host names in it.
+The event loop's default executor is left to libraries, which use it to resolve host names.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PICTURES_AT_ONCE = 2
-"""Images that are decoded at the same time: each needs memory for all of its pixels."""
+"""The number of images decoded at the same time. Each needs memory for all of its pixels."""
 FILES_AT_ONCE = 4
 
 
 class Pool(ThreadPoolExecutor):
-    """At most ``workers`` threads; further work is queued. Log lines carry the job's id in these threads as well.
+    """A pool of at most ``workers`` threads; further work is queued. The job id in log lines is preserved.
 
-    ``background`` threads leave the processor to the event loop whenever it has something to do.
+    ``background`` threads have the lowest priority, so that the event loop always goes first.
     """
 
     def __init__(self, name: str, workers: int, *, background: bool = False) -> None:
@@ -36,7 +36,7 @@ class Pool(ThreadPoolExecutor):
         return super().submit(partial(copy_context().run, fn, *args, **kwargs))
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run the work in one of the threads. Returns and raises what it does."""
+        """Run the work in one of the threads. Returns and raises what ``work`` does."""
         return await asyncio.get_running_loop().run_in_executor(self, partial(work, *args, **kwargs))
 
     async def close(self) -> None:
@@ -45,19 +45,19 @@ class Pool(ThreadPoolExecutor):
 
 
 def _step_back() -> None:
-    """Give this thread the lowest priority. Only Linux has one for each thread."""
+    """Give this thread the lowest priority. Only Linux has priorities for single threads."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
 class Pools:
-    """The pools that the parts of a running bot share."""
+    """The pools that all parts of a running bot share."""
 
     def __init__(self) -> None:
         self.files = Pool("files", FILES_AT_ONCE)
         self.pictures = Pool("pictures", PICTURES_AT_ONCE, background=True)
         self.large = asyncio.Lock()
-        """Held while a large image is decoded."""
+        """Locked while a large image is decoded."""
 
     async def close(self) -> None:
         """Wait for running work and end the threads."""
@@ -66,7 +66,7 @@ class Pools:
 
 
 async def apart(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run the work in a thread of its own: for rare or long work, so that it blocks no pool."""
+    """Run the work in a separate thread. For rare or long work, which must not block a pool."""
     pool = Pool("apart", 1)
     try:
         return await pool.run(work, *args, **kwargs)

@@ -1,7 +1,7 @@
-"""Everything stored about a person: read for an export, or deleted.
+"""Reads or deletes everything stored about a person.
 
-Amounts stay in the ledger when a person has everything deleted: under their id until the current periods are over, then
-under a random number. Times are Unix milliseconds (UTC).
+After a deletion the amounts stay in the ledger: under the person's id until the current periods are over, then under a
+random number. Times are Unix milliseconds (UTC).
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _DEPARTURES = tables.departures.c
 
 _UNFINISHED = (JobStatus.WORKING.value, JobStatus.READY.value)
 _COMPACT_DUE = "compact due"
-# A credential of the bot, which says nothing about the person.
+# A credential of the bot, not data about the person.
 _CREDENTIALS = frozenset({_JOBS.interaction_token})
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How much is stored about a person. `unfinished` jobs are being worked on or about to be delivered."""
+    """The amount of data about a person. `unfinished` jobs are in progress or about to be delivered."""
 
     jobs: int
     unfinished: int
@@ -47,7 +47,7 @@ class Summary:
 
 
 async def summary(conn: AsyncConnection, user_id: int) -> Summary:
-    """How much is stored about this person."""
+    """Count what is stored about this person."""
 
     async def count(statement: Select[Any]) -> int:
         return int((await conn.execute(select(func.count()).select_from(statement.subquery()))).scalar_one())
@@ -63,14 +63,14 @@ async def summary(conn: AsyncConnection, user_id: int) -> Summary:
 
 
 async def everything(conn: AsyncConnection, user_id: int) -> dict[str, list[dict[str, Any]]]:
-    """Every row about this person, by table: those with their id, and the parts of their jobs. Oldest first."""
+    """Return every row about this person, by table: rows with their id, and parts of their jobs. Oldest first."""
     found = {}
     for table in tables.metadata.sorted_tables:
         if "user_id" in table.c:
             found[table.name] = await _rows(conn, table, select(*_shown(table)).where(table.c.user_id == user_id))
     limits = (tables.quotas.c.subject == Subject.USER.value) & (tables.quotas.c.subject_id == user_id)
     found["quotas"] = await _rows(conn, tables.quotas, select(tables.quotas).where(limits))
-    # What admins did about the person, without the admin.
+    # Changes by admins that concern the person, without the admin.
     log = tables.admin_log
     about = type_coerce(log.c.details, Text).contains(f'"{user_id}"', autoescape=True)
     acts = select(*(column for column in log.c if column is not log.c.user_id)).where(about, log.c.user_id != user_id)
@@ -82,9 +82,9 @@ async def everything(conn: AsyncConnection, user_id: int) -> dict[str, list[dict
 
 
 async def delete_all(tx: AsyncConnection, user_id: int, *, due_at: int) -> list[str]:
-    """Delete the person's jobs, threads and settings, and return the names of the files to remove now.
+    """Delete the person's jobs, threads and settings. Returns the names of the files to remove now.
 
-    Their ledger entries lose their notes now and the person's id at `due_at`. The caller makes sure that none of their
+    Their ledger entries lose their notes now, and the person's id at `due_at`. The caller must check that none of their
     jobs is unfinished.
     """
     files = [
@@ -104,7 +104,7 @@ async def delete_all(tx: AsyncConnection, user_id: int, *, due_at: int) -> list[
 
 
 async def _anonymise_later(tx: AsyncConnection, user_id: int, *, last_entry: int, due_at: int) -> None:
-    # Somebody who leaves twice is anonymised once, at the later time.
+    # A person who deletes everything twice is anonymised once, at the later time.
     mine = _DEPARTURES.user_id == user_id
     before = (await tx.execute(select(_DEPARTURES.due_at).where(mine))).scalar_one_or_none()
     await tx.execute(delete(tables.departures).where(mine))
@@ -113,7 +113,7 @@ async def _anonymise_later(tx: AsyncConnection, user_id: int, *, last_entry: int
 
 
 async def anonymise(tx: AsyncConnection, now: int) -> int:
-    """Replace the id of each person whose time is over by a random negative number; returns how many people."""
+    """Replace the ids of people whose time is over by random negative numbers. Returns the number of people."""
     over = (await tx.execute(select(tables.departures).where(_DEPARTURES.due_at <= now))).all()
     for departure in over:
         entries = (_LEDGER.user_id == departure.user_id) & (_LEDGER.id <= departure.last_entry)
@@ -125,12 +125,12 @@ async def anonymise(tx: AsyncConnection, now: int) -> int:
 
 
 async def compact_due(conn: AsyncConnection) -> str | None:
-    """A token of the last deletion if the files may still hold remains of deleted rows, else None."""
+    """Return a token of the last deletion if the files may still contain deleted rows, else None."""
     return await settings.get_state(conn, _COMPACT_DUE) or None
 
 
 async def compacted(tx: AsyncConnection, due: str) -> None:
-    """Record that nothing is left of what was deleted up to this token; a later deletion stays due."""
+    """Record that the files are compacted up to this token. A later deletion stays due."""
     if await compact_due(tx) == due:
         await settings.set_state(tx, _COMPACT_DUE, "")
 

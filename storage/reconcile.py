@@ -1,8 +1,8 @@
-"""Whether the ledger and the submissions tell the same story, asked of all of them at once.
+"""Checks that the ledger and all submissions are consistent.
 
-Every submission has one hold. One that has ended has one release of the whole hold, and if it is done, one capture. An
-unfinished one has neither, unless its end was taken back: then its hold was released. What is left of submissions that
-were forgotten by age has ended, too. Amounts are millicredits, times Unix milliseconds (UTC).
+Every submission has one hold. A submission that has ended has one release of the whole hold, and one capture if it is
+done. An unfinished one has neither, unless it was reopened: then its hold was released. Submissions that were deleted
+by age must also have ended. Amounts are millicredits, times Unix milliseconds (UTC).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OVER = tuple(status.value for status in ENDED)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A submission that is unfinished or whose outcome is unknown. `held` was given back if it is unknown."""
+    """A submission that is unfinished or has an unknown outcome. If it is unknown, `held` was released."""
 
     submission_id: int
     job_id: int
@@ -40,10 +40,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Beyond:
-    """A submission for which the service charged more than was captured, or may: the operator pays the rest.
+    """A submission for which the service charged, or may charge, more than was captured. The operator pays the rest.
 
-    Both amounts are the service's own millicredits. They are equal where the submission was sent twice and only one
-    bill is known: the other one may come after the pictures.
+    Both amounts are the service's own millicredits. They are equal if the submission was sent twice and only one charge
+    is known: the other may follow after the images.
     """
 
     submission_id: int
@@ -56,7 +56,7 @@ class Beyond:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something that cannot be: what it is about, and what is wrong with it."""
+    """An inconsistency: its subject, and what is wrong."""
 
     subject: str
     wrong: str
@@ -64,7 +64,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What was found: the sizes, what stands open, what was charged and not captured, and what differs."""
+    """The result: row counts, open submissions, charges above the captured amounts, and inconsistencies."""
 
     submissions: int
     entries: int
@@ -77,7 +77,7 @@ class Books:
 def _standing() -> Select[Any]:
     holds = func.coalesce(func.sum(case((_LEDGER.kind == EntryKind.HOLD.value, _LEDGER.amount))), 0)
     columns = (_SUBMISSIONS.id, _SUBMISSIONS.job_id, _SUBMISSIONS.engine, _SUBMISSIONS.status, _SUBMISSIONS.updated_at)
-    # What was reopened holds nothing: the same as what is unknown.
+    # A reopened submission has no hold any more, like an unknown one.
     reopened = and_(_SUBMISSIONS.reopened_at.is_not(None), _SUBMISSIONS.status != SubmissionStatus.UNKNOWN.value)
     return (
         select(*columns, case((reopened, 0), else_=holds).label("held"))
@@ -102,7 +102,7 @@ def _beyond() -> Select[Any]:
 
 
 def _entries() -> Subquery:
-    """The entries of each submission in one row."""
+    """Combine the entries of each submission in one row."""
 
     def count(kind: EntryKind) -> Any:
         return func.count(case((_LEDGER.kind == kind.value, _LEDGER.id)))
@@ -111,7 +111,7 @@ def _entries() -> Subquery:
         wanted = [kind.value for kind in kinds]
         return func.coalesce(func.sum(case((_LEDGER.kind.in_(wanted), column))), 0)
 
-    # Whom and what the entries name: the same in all of them, if the least and the greatest are.
+    # The values are equal in all entries if the minimum and the maximum are equal.
     place = func.coalesce(_LEDGER.server_id, 0)
     named = {"user": _LEDGER.user_id, "place": place, "engine": _LEDGER.engine, "period": _LEDGER.counted_at}
     bounds = [
@@ -145,7 +145,7 @@ def _wrong_submissions() -> Select[Any]:
     done = _SUBMISSIONS.status == SubmissionStatus.DONE.value
     reopened = _SUBMISSIONS.reopened_at.is_not(None)
     place = func.coalesce(_JOBS.server_id, 0)
-    # A submission without any entries has NULL in each of these, which is why the first test comes first.
+    # A submission without entries has NULL in all of these columns, so that test must come first.
     wrong = case(
         (its.submission_id.is_(None), "has no entries in the ledger"),
         (its.holds != 1, "has no hold, or more than one"),
@@ -173,7 +173,7 @@ def _wrong_submissions() -> Select[Any]:
 
 
 def _wrong_leftovers() -> Select[Any]:
-    """What is wrong with the entries of submissions that were forgotten: all of them had ended."""
+    """Find errors in the entries of deleted submissions, all of which must have ended."""
     entries = _entries()
     its = entries.c
     wrong = or_(
@@ -220,7 +220,7 @@ def _wrong_jobs() -> Select[Any]:
     return select(found).where(found.c.wrong.is_not(None)).order_by(found.c.id)
 
 
-# Each with the words for its rows.
+# Each query with the description for its rows.
 _STANDING, _BEYOND = _standing(), _beyond()
 _WRONG: tuple[tuple[Select[Any], str, str], ...] = (
     (_wrong_submissions(), "submission {id} of job {job_id} ({status})", "{wrong}"),
@@ -239,7 +239,7 @@ _COUNTS = select(
 
 
 async def reconcile(conn: AsyncConnection) -> Books:
-    """Compare everything with everything. The connection is one of `Database.read()`, which sees one state."""
+    """Check everything. The connection must come from `Database.read()`, so that all queries see one state."""
     standing = [
         Standing(row.id, row.job_id, row.engine, SubmissionStatus(row.status), row.updated_at, int(row.held))
         for row in await conn.execute(_STANDING)

@@ -1,6 +1,6 @@
-"""The rows of jobs, submissions, their events and images, as frozen records.
+"""Frozen records for the rows of jobs, submissions, events and images.
 
-Times are Unix milliseconds (UTC); ids of Discord's are integers.
+Times are Unix milliseconds (UTC). Discord's ids are integers.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ class JobStatus(StrEnum):
 
 
 class DeliveryMethod(StrEnum):
-    """How a result reaches its author."""
+    """The ways in which a result reaches its author."""
 
     TOKEN = "token"  # noqa: S105 - a code, not a secret
     """The card was edited with the interaction's token."""
     BOT_EDIT = "bot_edit"
     """The card was edited with the bot's own token."""
     NEW_MESSAGE = "new_message"
-    """A message of its own in the job's channel."""
+    """A separate message in the job's channel."""
     DIRECT_MESSAGE = "direct_message"
     FOUND_IN_CARD = "found_in_card"
-    """An edit without an answer turned out to have been made."""
+    """An edit without a response turned out to have succeeded."""
     HISTORY = "history"
-    """A private answer in ``/history``, which no link leads to."""
+    """A private response to ``/history``, which has no link."""
     SHARE = "share"
     """Its author shared it in a channel."""
     OTHER = "other"
@@ -45,7 +45,7 @@ class DeliveryMethod(StrEnum):
 
 
 class DeliveryReason(StrEnum):
-    """Why a delivery method could not be used."""
+    """The reasons why a delivery method could not be used."""
 
     TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a code, not a secret
     MESSAGE_GONE = "message_gone"
@@ -61,13 +61,13 @@ class DeliveryReason(StrEnum):
     TOO_LARGE = "too_large"
     REFUSED = "refused"
     RESTORED = "restored"
-    """The database was restored from a backup, which does not know what was shown since."""
+    """The database was restored from a backup, which does not have the later deliveries."""
     OTHER = "other"
     """An older version stored something that is no longer understood."""
 
 
 class LapseReason(StrEnum):
-    """Why a job never started."""
+    """The reasons why a job never started."""
 
     EXPIRED = "expired"
     CANCELLED = "cancelled"
@@ -77,18 +77,18 @@ class LapseReason(StrEnum):
 
 
 class ShareState(StrEnum):
-    """How far sharing a private result has got."""
+    """The progress of sharing a private result."""
 
     POSTING = "posting"
-    """The message is being sent, or may have been: it is looked for before another one is sent."""
+    """The message is being sent, or may have been sent. The bot looks for it before it sends another."""
     POSTED = "posted"
 
 
 UNSHOWN = frozenset({JobStatus.PROPOSED, JobStatus.WORKING, JobStatus.READY})
-"""A job in one of these waits for its images or for delivery, so nothing of it may be deleted."""
+"""A job with one of these statuses waits for its images or for delivery, so no part of it may be deleted."""
 
 UNLISTED = frozenset({JobStatus.LAPSED, JobStatus.DELETED})
-"""Jobs that lists leave out: never confirmed, or deleted."""
+"""The statuses of jobs that are not listed: never confirmed, or deleted."""
 
 
 class SubmissionStatus(StrEnum):
@@ -104,13 +104,13 @@ class SubmissionStatus(StrEnum):
 
 
 class EventReason(StrEnum):
-    """Why a submission took a step."""
+    """The reasons for the steps of a submission."""
 
     ASKED = "asked"
     SENT = "sent"
     ACCEPTED = "accepted"
     FOUND = "found"
-    """The answer to the paid call was lost, and the provider has the request."""
+    """The response to the paid call was lost, but the provider has the request."""
     FINISHED = "finished"
     # Back to the queue.
     BUSY = "busy"
@@ -133,9 +133,9 @@ class EventReason(StrEnum):
     CANCELLED = "cancelled"
     PROVIDER_REMOVED = "provider_removed"
     RESTORED = "restored"
-    # Its end was taken back.
+    # The end was reverted.
     REOPENED = "reopened"
-    # An older version said something else, or the job was deleted.
+    # An older version stored another reason, or the job was deleted.
     OTHER = "other"
 
 
@@ -144,12 +144,12 @@ ENDED = frozenset(
 )
 UNFINISHED = frozenset(SubmissionStatus) - ENDED
 ON_THEIR_WAY = UNFINISHED - {SubmissionStatus.QUEUED}
-"""Submissions that were sent, or may have been."""
+"""The statuses of submissions that were sent, or may have been."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One card: what was asked for, by whom, and where it is shown."""
+    """One card: the request, its author, and where it is shown."""
 
     id: int
     thread_id: int | None
@@ -167,11 +167,11 @@ class Job:
     bot_present: bool
     file_limit: int
     attempting: DeliveryMethod | None
-    """A way that was begun and may have worked, written before the request was sent."""
+    """A delivery method that was started and may have succeeded. It is stored before the request is sent."""
     delivered_by: DeliveryMethod | None
-    """How it was shown; of an undelivered job, how its card was shown without the images."""
+    """How the result was shown; for an undelivered job, how its card was shown without the images."""
     delivery_reasons: tuple[DeliveryReason, ...]
-    """Why the methods before that could not be used, in the order in which they were tried."""
+    """Why the earlier methods could not be used, in the order of the attempts."""
     lapse_reason: LapseReason | None
     resumed_at: int | None
     created_at: int
@@ -186,7 +186,7 @@ class Job:
 
     @property
     def public_in(self) -> int | None:
-        """The channel in which everybody can see its result, or None."""
+        """The channel in which everybody can see the result, or None."""
         if self.share_state is ShareState.POSTED:
             return self.share_channel_id
         return None if self.private else self.channel_id
@@ -197,7 +197,7 @@ class Job:
 
 
 def job_of(row: RowMapping) -> Job:
-    """A row of the table ``jobs`` as a record."""
+    """Convert a row of the table ``jobs`` to a record."""
     codes: dict[str, Any] = {
         name: None if row[name] is None else kind(row[name])
         for name, kind in (
@@ -216,8 +216,8 @@ def job_of(row: RowMapping) -> Job:
 class Submission:
     """One paid request of a job.
 
-    `sendings` is how often it was sent and may have arrived; `charged` is in the provider's own millicredits.
-    `problems` are the stored texts that say why it failed or what is missing. `result` is what is known of images that
+    `sendings` is how often it was sent and may have arrived. `charged` is in the provider's own millicredits.
+    `problems` are the stored texts that say why it failed or what is missing. `result` has the facts about images that
     could not be fetched, and `waits_for` names the setting that would fix that.
     """
 
@@ -247,7 +247,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """How long a request took, from sent to finished."""
+    """The duration of a request, from sent to finished."""
 
     request: dict[str, Any]
     milliseconds: int
@@ -255,7 +255,7 @@ class Took:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """The costs of one submission in millicredits: what it holds now, and what was captured, or None.
+    """The costs of one submission in millicredits: the held amount, and the captured amount or None.
 
     ``exact``: the captured amount is not an estimate.
     """
@@ -267,7 +267,7 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One step of a submission: from which status (None: it was made) to which, when, and why (an EventReason)."""
+    """One step of a submission: the old status (None: it was added), the new status, the time, and an EventReason."""
 
     id: int
     submission_id: int
@@ -279,7 +279,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """A finished image; `file` is its name among the image files, None once that was deleted.
+    """A finished image. `file` is the name of its file in the image folder, or None after the file was deleted.
 
     `preview` is the name of its thumbnail in the same folder, or None.
     """

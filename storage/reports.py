@@ -1,8 +1,8 @@
-"""Usage reports from the ledger, by user, engine, day or channel, and the requests that run now or failed lately.
+"""Usage reports from the ledger by user, engine, day or channel, and lists of unfinished and failed requests.
 
-Each request that has ended counts by its last ledger entry: its capture, or the release of what was not captured. A
-request in flight counts by its hold. Amounts are millicredits, times Unix milliseconds (UTC); ``since`` is included,
-``until`` is not, None means no bound.
+Each ended request counts by its last ledger entry: its capture, or its release if it has no capture. A request in
+flight counts by its hold. Amounts are millicredits, times Unix milliseconds (UTC). ``since`` is inclusive, ``until`` is
+exclusive, None means no bound.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _SUBMISSIONS = tables.submissions.c
 _THREADS = tables.threads.c
 
 HOUR = 3_600_000
-"""Milliseconds of an hour."""
+"""An hour in milliseconds."""
 DAY = 24 * HOUR
-"""Milliseconds of a day."""
+"""A day in milliseconds."""
 
-# The conditions of the partial indexes, word for word, so that these are used: captures, and releases without one.
+# The conditions of the partial indexes, repeated literally so that SQLite uses them: captures, and plain releases.
 _PAID = text("ledger.images IS NOT NULL")
 _FREED = text("ledger.outcome IS NOT NULL")
 _WENT_WRONG = (SubmissionStatus.FAILED.value, SubmissionStatus.UNKNOWN.value)
@@ -51,7 +51,7 @@ _EXACT = case((_LEDGER.exact.is_(True), _LEDGER.amount), else_=0)
 
 
 class By(StrEnum):
-    """What each line of a report is about."""
+    """The grouping of a report's lines."""
 
     USER = "user"
     ENGINE = "engine"
@@ -60,7 +60,7 @@ class By(StrEnum):
 
 
 _KEYS: Mapping[By, ColumnElement[Any]] = {
-    # + 0 keeps SQLite from reading the whole ledger in the order of users, only to spare the sorting.
+    # + 0 keeps SQLite from reading the whole ledger in the order of users just to avoid a sort.
     By.USER: _LEDGER.user_id + literal_column("0"),
     By.ENGINE: _LEDGER.engine,
     By.DAY: _LEDGER.counted_at // DAY,
@@ -70,10 +70,10 @@ _KEYS: Mapping[By, ColumnElement[Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Credits spent (exact and estimated), the images made for them, and the jobs.
+    """The credits spent (exact and estimated), the images made for them, and the number of jobs.
 
-    ``failed`` and ``cancelled`` count requests; a job may have several. ``given_back`` was held for them.
-    ``in_flight`` is held for unfinished requests.
+    ``failed`` and ``cancelled`` count requests; a job may have several. ``given_back`` is the sum of their released
+    holds. ``in_flight`` is held for unfinished requests.
     """
 
     exact: int = 0
@@ -95,7 +95,7 @@ NAMES = tuple(field.name for field in fields(Figures))
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The figures of one user, engine, day (days since 1970) or channel; None if that is not known."""
+    """The figures of one user, engine, day (days since 1970) or channel. The key is None if it is unknown."""
 
     key: int | str | None
     figures: Figures
@@ -103,7 +103,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The figures of everything, and some of the ``count`` lines."""
+    """The total figures, and some of the ``count`` lines."""
 
     totals: Figures
     lines: list[Line]
@@ -112,24 +112,24 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What was spent in the time that begins at ``start``: exact and estimated."""
+    """The amounts spent (exact and estimated) in the step of time that begins at ``start``."""
 
     start: int
     exact: int
     estimated: int
 
 
-# --- what was spent ---------------------------------------------------------------------------------------------------
+# --- spending ---------------------------------------------------------------------------------------------------------
 
 
 async def report(conn: AsyncConnection, by: By, scope: Scope, *, limit: int | None = None, offset: int = 0) -> Report:
-    """Lines by amount spent, or days, newest first. The report is empty if ``offset`` is beyond the last line."""
+    """Read lines by amount spent; days are newest first. If ``offset`` is too high, the report is empty."""
     merged = _merged(_KEYS[by], scope)
     mine = merged.c
     sums = (func.sum(mine[name]).label(f"all_{name}") for name in NAMES)
     totals = select(func.count().label("count"), *sums).subquery()
     order = [mine.key.desc()] if by is By.DAY else [(mine.exact + mine.estimated).desc(), mine.key]
-    # The totals are the same one row beside each line, which is much faster than a window over all lines.
+    # The totals are one row, joined to each line. This is much faster than a window function over all lines.
     statement = select(merged, totals).join_from(merged, totals, true()).order_by(*order)
     if limit is not None:
         statement = statement.limit(limit).offset(offset)
@@ -144,7 +144,7 @@ async def report(conn: AsyncConnection, by: By, scope: Scope, *, limit: int | No
 
 
 async def spent_by_time(conn: AsyncConnection, scope: Scope, step: int) -> list[Spent]:
-    """What was spent in each hour or day (``step`` in milliseconds), without those in which nothing was spent."""
+    """Read the amount spent in each hour or day (``step`` in milliseconds). Steps without spending are omitted."""
     number = _LEDGER.counted_at // step
     statement = (
         select(number.label("number"), func.sum(_EXACT).label("exact"), func.sum(_LEDGER.amount).label("spent"))
@@ -159,7 +159,7 @@ async def spent_by_time(conn: AsyncConnection, scope: Scope, step: int) -> list[
 
 
 async def spent_by_thread(conn: AsyncConnection, scope: Scope, *, limit: int) -> list[tuple[str, int]]:
-    """The titles of the threads with the most spent in them, and the amounts."""
+    """Read the titles of the threads with the highest spending, and the amounts."""
     spent = func.sum(_LEDGER.amount)
     statement = (
         select(_THREADS.title, spent)
@@ -175,14 +175,14 @@ async def spent_by_thread(conn: AsyncConnection, scope: Scope, *, limit: int) ->
 
 
 async def first_spent(conn: AsyncConnection, scope: Scope) -> int | None:
-    """When the first request that cost something was made."""
+    """Return the time of the first request with a cost."""
     statement = select(_LEDGER.counted_at).where(_PAID, *scope.conditions()).order_by(_LEDGER.counted_at).limit(1)
     first: int | None = (await conn.execute(statement)).scalar_one_or_none()
     return first
 
 
 def _merged(key: ColumnElement[Any], scope: Scope) -> CTE:
-    """The sums of each key over captures, releases and holds."""
+    """Sum captures, releases and holds by key."""
     paid = {
         "exact": func.sum(_EXACT),
         "estimated": func.sum(_LEDGER.amount) - func.sum(_EXACT),
@@ -198,7 +198,7 @@ def _merged(key: ColumnElement[Any], scope: Scope) -> CTE:
     held = {"jobs": _jobs(), "in_flight": func.sum(_LEDGER.amount)}
     open_ones = select(_SUBMISSIONS.id).where(
         _SUBMISSIONS.status.in_([status.value for status in UNFINISHED]),
-        # A reopened submission holds nothing.
+        # A reopened submission has no hold any more.
         _SUBMISSIONS.reopened_at.is_(None),
     )
     parts = union_all(
@@ -207,7 +207,7 @@ def _merged(key: ColumnElement[Any], scope: Scope) -> CTE:
         _figures(key, held).where(
             _LEDGER.kind == EntryKind.HOLD.value,
             _LEDGER.submission_id.in_(open_ones),
-            # Starts from the open submissions, which are few, instead of from all entries of the scope.
+            # Starts from the few open submissions instead of from all entries of the scope.
             *scope.conditions(indexed=False),
         ),
     ).subquery()
@@ -216,13 +216,13 @@ def _merged(key: ColumnElement[Any], scope: Scope) -> CTE:
 
 
 def _figures(key: ColumnElement[Any], known: Mapping[str, ColumnElement[Any]]) -> Select[Any]:
-    """The known figures of each key, and 0 for the others."""
+    """Select the known figures of each key, and 0 for the others."""
     columns = [known.get(name, literal_column("0")).label(name) for name in NAMES]
     return select(key.label("key"), *columns).select_from(tables.ledger).group_by(key)
 
 
 def _jobs() -> ColumnElement[Any]:
-    """The number of jobs: of requests that are the first of their job."""
+    """Count jobs: the requests that are the first of their job."""
     return func.count(case((_LEDGER.position == 0, 1)))
 
 
@@ -231,9 +231,9 @@ def _jobs() -> ColumnElement[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One submission, as admins may see it: without its prompt, which may be private.
+    """One submission as admins may see it, without its prompt because that may be private.
 
-    ``problems`` are the stored texts of the card. They are None for a private job, since they may repeat the prompt.
+    ``problems`` are the stored texts of the card. They are None for a private job, because they may repeat the prompt.
     """
 
     id: int
@@ -253,10 +253,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Submissions of a provider that wait for the operator.
+    """The submissions of one provider that wait for the operator.
 
-    Changing ``setting`` would let their images be fetched; ``details`` are the hosts or sizes in the way. If it is
-    None, they wait until the provider is configured again.
+    After a change of ``setting``, their images can be fetched. ``details`` are the refused hosts or sizes. If
+    ``setting`` is None, they wait until the provider is configured again.
     """
 
     provider: str
@@ -266,7 +266,7 @@ class Waits:
 
 
 async def waiting(conn: AsyncConnection, providers: Collection[str]) -> list[Waits]:
-    """Submissions that wait for the operator, if these providers are configured."""
+    """Return the submissions that wait for the operator, given that these providers are configured."""
     missing = _SUBMISSIONS.provider.not_in(list(providers))
     sent = or_(
         _SUBMISSIONS.status.in_([status.value for status in ON_THEIR_WAY]),
@@ -294,19 +294,19 @@ async def waiting(conn: AsyncConnection, providers: Collection[str]) -> list[Wai
 
 
 async def unfinished(conn: AsyncConnection, *, server_id: int | None, limit: int) -> list[Request]:
-    """Unfinished requests in the server, or (None) everywhere; oldest first."""
+    """Return unfinished requests in the server, or (None) everywhere, oldest first."""
     statement = _requests(UNFINISHED, server_id).order_by(_SUBMISSIONS.created_at, _SUBMISSIONS.id).limit(limit)
     return await _read(conn, statement)
 
 
 async def unknown(conn: AsyncConnection, *, server_id: int | None, since: int, limit: int) -> list[Request]:
-    """Requests since then whose outcome is unknown; newest first."""
+    """Return requests since then with an unknown outcome, newest first."""
     statement = _requests((SubmissionStatus.UNKNOWN,), server_id).where(_SUBMISSIONS.created_at >= since)
     return await _read(conn, statement.order_by(_SUBMISSIONS.created_at.desc(), _SUBMISSIONS.id.desc()).limit(limit))
 
 
 async def failures_of(conn: AsyncConnection, *, user_id: int, server_id: int | None, limit: int) -> list[Request]:
-    """The person's latest requests that failed or whose outcome is unknown, newest first."""
+    """Return the person's latest requests that failed or have an unknown outcome, newest first."""
     of_theirs = _SUBMISSIONS.job_id == _JOBS.id
     wanted: list[ColumnElement[bool]] = [_JOBS.user_id == user_id, _SUBMISSIONS.status.in_(_WENT_WRONG)]
     if server_id is not None:
@@ -338,7 +338,7 @@ def _requests(statuses: Collection[SubmissionStatus], server_id: int | None) -> 
         .join_from(tables.submissions, tables.jobs, _JOBS.id == _SUBMISSIONS.job_id)
         .where(_SUBMISSIONS.status.in_([status.value for status in statuses]))
     )
-    # + 0 keeps SQLite from reading all jobs of the server: few of them are unfinished.
+    # + 0 keeps SQLite from reading all jobs of the server, of which few are unfinished.
     return statement if server_id is None else statement.where(_JOBS.server_id + 0 == server_id)
 
 

@@ -1,4 +1,4 @@
-"""Deletes jobs that ended long ago and erases expired tokens. The ledger keeps its entries forever."""
+"""Deletes jobs that ended long ago, and erases expired tokens. The ledger keeps its entries forever."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _IMAGES = tables.images.c
 _LAPSED = _JOBS.status == JobStatus.LAPSED.value
 _AT_ONCE = 200
 
-# The parts of a request that say how long such a request takes, and nothing about its content.
+# The fields of a request that predict its duration and reveal nothing about its content.
 _MEASURES = frozenset({"engine", "size", "images", "steps"})
 
 
 async def erase_tokens(tx: AsyncConnection, now: int) -> int:
-    """Erase the interaction tokens that have expired at `now` (Unix milliseconds); returns their number.
+    """Erase the interaction tokens that have expired at `now` (Unix milliseconds). Returns their number.
 
-    The token of a job that is not delivered yet stays until Discord refuses it, because the clock may be wrong.
+    The token of an undelivered job stays until Discord refuses it, because the clock may be wrong.
     """
     over = and_(
         _JOBS.interaction_token.is_not(None),
@@ -36,9 +36,9 @@ async def erase_tokens(tx: AsyncConnection, now: int) -> int:
 
 
 async def delete_jobs(tx: AsyncConnection, before: int, *, limit: int) -> int:
-    """Delete the oldest jobs, up to `limit`, that ended before `before` (Unix milliseconds); returns their number.
+    """Delete the oldest jobs, up to `limit`, that ended before `before` (Unix milliseconds). Returns their number.
 
-    Their submissions, events and image records go with them. Jobs that still have files or have not been shown stay.
+    Their submissions, events and image records are deleted too. Jobs that still have files or were not shown are kept.
     """
     has_files = exists().where(
         _SUBMISSIONS.job_id == _JOBS.id, _IMAGES.submission_id == _SUBMISSIONS.id, _IMAGES.file.is_not(None)
@@ -55,18 +55,18 @@ async def delete_jobs(tx: AsyncConnection, before: int, *, limit: int) -> int:
 
 
 async def delete_lapsed(tx: AsyncConnection, before: int, *, limit: int) -> int:
-    """Delete lapsed jobs, up to `limit`, that ended before `before` (Unix milliseconds); returns their number."""
+    """Delete lapsed jobs, up to `limit`, that ended before `before` (Unix milliseconds). Returns their number."""
     return await _delete_lapsed(tx, select(_JOBS.id).where(_LAPSED, _JOBS.ended_at < before).limit(limit))
 
 
 async def delete_lapsed_of(tx: AsyncConnection, user_id: int, *, keep: int) -> int:
-    """Delete a person's lapsed jobs except the latest `keep`; returns the number deleted."""
+    """Delete a person's lapsed jobs except the latest `keep`. Returns the number deleted."""
     latest_first = select(_JOBS.id).where(_LAPSED, _JOBS.user_id == user_id).order_by(_JOBS.id.desc())
     return await _delete_lapsed(tx, latest_first.limit(_AT_ONCE).offset(keep))
 
 
 async def _delete_lapsed(tx: AsyncConnection, wanted: Select[tuple[int]]) -> int:
-    """Also deletes threads that were opened for these jobs and have no others."""
+    """Delete these lapsed jobs, and the threads that were opened for them and have no other jobs."""
     gone = [row.id for row in await tx.execute(wanted)]
     if not gone:
         return 0
@@ -78,9 +78,9 @@ async def _delete_lapsed(tx: AsyncConnection, wanted: Select[tuple[int]]) -> int
 
 
 async def erase_request(tx: AsyncConnection, job_id: int) -> None:
-    """Erase what a person asked for in a job that they delete, in every table.
+    """Erase a person's request, in every table, when they delete a job.
 
-    What is left says which engine made how much, when, and at what cost.
+    The engine, the amounts, the times and the cost are kept.
     """
     await tx.execute(update(tables.jobs).where(_JOBS.id == job_id).values(options={"prompt": ""}, words=""))
     its_own = [(each.id, each.request) for each in await submissions_of(tx, job_id)]

@@ -1,6 +1,6 @@
-"""What people and admins set, as plain JSON by their ids: settings, limits, the log of changes, and the bot's state.
+"""Stores settings of people and servers, limits, the log of admins' changes, and the bot's state, as plain JSON.
 
-Times are Unix milliseconds (UTC), credits integer millicredits.
+Times are Unix milliseconds (UTC), credits are integer millicredits.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _STATE = tables.state.c
 
 
 async def upsert(tx: AsyncConnection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Write the values into the row with this key, and insert the row if there is none."""
+    """Write the values to the row with this key. Inserts the row if it does not exist."""
     changing, adding = _upsert(table, tuple(key), tuple(values))
     changed = await tx.execute(changing, {**{f"its_{name}": value for name, value in key.items()}, **values})
     if changed.rowcount == 0:
         await tx.execute(adding, {**key, **values})
 
 
-# Cached: to build a statement takes longer than to run it.
+# Cached: building a statement takes longer than running it.
 @lru_cache
 def _upsert(table: Table, key: tuple[str, ...], values: tuple[str, ...]) -> tuple[Update, Insert]:
     its = and_(*(table.c[name] == bindparam(f"its_{name}") for name in key))
@@ -53,7 +53,7 @@ async def _replace(
 
 
 async def of_users(conn: AsyncConnection) -> dict[int, dict[str, Any]]:
-    """The settings of all people by their ids."""
+    """Return the settings of all people, by id."""
     return {row.user_id: row.settings for row in await conn.execute(select(_USERS.user_id, _USERS.settings))}
 
 
@@ -66,12 +66,12 @@ async def set_user(tx: AsyncConnection, user_id: int, settings: dict[str, Any], 
 
 
 async def of_servers(conn: AsyncConnection) -> dict[int, dict[str, Any]]:
-    """The settings of all servers by their ids."""
+    """Return the settings of all servers, by id."""
     return {row.server_id: row.settings for row in await conn.execute(select(_SERVERS.server_id, _SERVERS.settings))}
 
 
 async def of_server(conn: AsyncConnection, server_id: int) -> dict[str, Any]:
-    """The settings of the server; empty if there are none."""
+    """Return the settings of the server, which may be empty."""
     statement = select(_SERVERS.settings).where(_SERVERS.server_id == server_id)
     settings: dict[str, Any] | None = (await conn.execute(statement)).scalar_one_or_none()
     return settings or {}
@@ -86,7 +86,7 @@ async def set_server(tx: AsyncConnection, server_id: int, settings: dict[str, An
 
 
 class Subject(StrEnum):
-    """Who a limit is for."""
+    """The kinds of subjects that a limit applies to."""
 
     SERVER = "server"
     """All people together."""
@@ -99,7 +99,7 @@ class Subject(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The limits of one subject: credits a period, images a job, unfinished jobs at a time; None: no limit."""
+    """The limits of one subject: credits per period, images per job, unfinished jobs. None: no limit."""
 
     subject: Subject
     subject_id: int = 0
@@ -109,11 +109,11 @@ class Quota:
 
     @property
     def empty(self) -> bool:
-        """Whether it limits nothing."""
+        """Whether it has no limits."""
         return self.credits is None and self.images is None and self.jobs is None
 
 
-# Made once: to build a statement takes longer than to run it.
+# Built once: building a statement takes longer than running it.
 _FOR_PERSON = select(tables.quotas).where(
     _QUOTAS.server_id == bindparam("server"),
     or_(_QUOTAS.subject != Subject.USER.value, _QUOTAS.subject_id == bindparam("user")),
@@ -121,7 +121,7 @@ _FOR_PERSON = select(tables.quotas).where(
 
 
 async def quotas(conn: AsyncConnection) -> dict[int, list[Quota]]:
-    """The limits of all servers by their ids."""
+    """Return the limits of all servers, by server id."""
     found: dict[int, list[Quota]] = {}
     for row in (await conn.execute(select(tables.quotas))).mappings():
         found.setdefault(row["server_id"], []).append(_quota(row))
@@ -129,20 +129,20 @@ async def quotas(conn: AsyncConnection) -> dict[int, list[Quota]]:
 
 
 async def quotas_of(conn: AsyncConnection, server_id: int) -> list[Quota]:
-    """The limits of the server: its own first, then the default, then those of roles and people by their ids."""
+    """Return the limits of the server: its own, then the default, then those of roles and people by id."""
     statement = select(tables.quotas).where(_QUOTAS.server_id == server_id)
     found = [_quota(row) for row in (await conn.execute(statement)).mappings()]
     return sorted(found, key=lambda quota: (list(Subject).index(quota.subject), quota.subject_id))
 
 
 async def quotas_for(conn: AsyncConnection, server_id: int, user_id: int) -> list[Quota]:
-    """The limits of the server without those of other people."""
+    """Return the limits of the server, without those of other people."""
     rows = (await conn.execute(_FOR_PERSON, {"server": server_id, "user": user_id})).mappings()
     return [_quota(row) for row in rows]
 
 
 async def set_quota(tx: AsyncConnection, server_id: int, quota: Quota, *, at: int) -> None:
-    """Replace the limits of the subject; an empty quota deletes them."""
+    """Replace the limits of the subject. An empty quota deletes them."""
     key = {"server_id": server_id, "subject": quota.subject.value, "subject_id": quota.subject_id}
     if quota.empty:
         await tx.execute(delete(tables.quotas).where(*(_QUOTAS[name] == value for name, value in key.items())))
@@ -155,12 +155,12 @@ def _quota(row: Mapping[Any, Any]) -> Quota:
     return Quota(Subject(row["subject"]), row["subject_id"], row["credits"], row["images"], row["jobs"])
 
 
-# --- what admins changed ------------------------------------------------------------------------------------------
+# --- changes by admins --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class AdminAct:
-    """One change: who made it, by which command, when. The details are plain JSON."""
+    """One change: the admin, the command, the time, and details as plain JSON."""
 
     id: int
     server_id: int
@@ -173,13 +173,13 @@ class AdminAct:
 async def log_act(
     tx: AsyncConnection, *, server_id: int, user_id: int, what: str, details: dict[str, Any], at: int
 ) -> None:
-    """Add a change to the log, in the transaction that makes it."""
+    """Add a change to the log, in the same transaction as the change."""
     row = {"server_id": server_id, "user_id": user_id, "what": what, "details": details, "at": at}
     await tx.execute(insert(tables.admin_log).values(row))
 
 
 async def acts(conn: AsyncConnection, server_id: int, *, before: int | None = None, limit: int) -> list[AdminAct]:
-    """The latest changes in the server, newest first; with ``before``, those older than the one with that id."""
+    """Return the latest changes in the server, newest first; with ``before``, only those older than that id."""
     statement = select(tables.admin_log).where(_LOG.server_id == server_id).order_by(_LOG.id.desc()).limit(limit)
     if before is not None:
         statement = statement.where(_LOG.id < before)
@@ -190,12 +190,12 @@ async def acts(conn: AsyncConnection, server_id: int, *, before: int | None = No
 
 
 async def get_state(conn: AsyncConnection, name: str) -> Any:
-    """A value that outlives a restart, or None."""
+    """Return a value that survives restarts, or None."""
     return (await conn.execute(select(_STATE.value).where(_STATE.name == name))).scalar_one_or_none()
 
 
 async def set_state(tx: AsyncConnection, name: str, value: Any) -> None:
-    """Replace the value of this name. Raises ValueError for None, which means no value."""
+    """Replace the value with this name. Raises ValueError for None, which means no value."""
     if value is None:
         raise ValueError("None cannot be stored: it means that there is no value")
     await upsert(tx, tables.state, {"name": name}, {"value": value})

@@ -1,8 +1,8 @@
-"""Submissions, which are the paid requests of a job, and the events of their lives.
+"""Submissions (the paid requests of a job) and their events.
 
-Every function takes the connection first: `tx` is the one of `Database.write()`, `conn` may be either. `at` and every
-other time is in Unix milliseconds (UTC). Statuses change by guarded moves only, each with its event; what ends without
-images gives its hold back. `why` is an EventReason.
+Every function takes the connection first: `tx` is one from `Database.write()`, `conn` may be either kind. `at` and
+every other time is in Unix milliseconds (UTC). Statuses change only by guarded moves, each with its event. A submission
+that ends without images releases its hold. `why` is an EventReason.
 """
 
 from __future__ import annotations
@@ -51,8 +51,7 @@ _LEDGER = tables.ledger.c
 
 _DECODED_AT_ONCE = 50
 
-# Made once: to put a statement together takes longer than to carry it out. The columns to be written are those that are
-# given with it.
+# Built once: building a statement takes longer than running it. An update writes the columns given at execution.
 _ADD_SUBMISSION = insert(tables.submissions).returning(_SUBMISSIONS.position, _SUBMISSIONS.id)
 _ADD_EVENT = insert(tables.events)
 _MOVE_SUBMISSION = (
@@ -84,7 +83,7 @@ _SUBMISSIONS_WITH_COSTS = (
     .order_by(_SUBMISSIONS.position)
 )
 _OLDEST_FIRST = (_SUBMISSIONS.created_at, _SUBMISSIONS.id)
-# Of each provider's queue everybody's first one comes first, then everybody's second one.
+# In each provider's queue, the first submission of every user precedes the second of every user.
 _TURNS = (
     select(
         _SUBMISSIONS.id,
@@ -118,7 +117,7 @@ _NEXT_ATTEMPTS = select(_SUBMISSIONS.id, _SUBMISSIONS.next_attempt_at).where(
 
 
 class Asked(NamedTuple):
-    """One paid request of a job that is to be made: the engine, its provider, and the request as JSON."""
+    """One paid request of a job to add: the engine, its provider, and the request as JSON."""
 
     engine: str
     provider: str
@@ -128,7 +127,7 @@ class Asked(NamedTuple):
 async def add_submissions(
     tx: AsyncConnection, job_id: int, asked: Sequence[Asked], *, user_id: int, at: int, first: int = 0
 ) -> list[int]:
-    """Add queued submissions from position `first` on, with their first events; returns their ids in this order."""
+    """Add queued submissions from position `first` on, with their first events. Returns their ids in this order."""
     rows = [
         {
             "job_id": job_id,
@@ -150,12 +149,12 @@ async def add_submissions(
 
 
 async def submissions_of(conn: AsyncConnection, job_id: int) -> list[Submission]:
-    """The job's submissions by position."""
+    """Return the job's submissions by position."""
     return [_submission(row) for row in (await conn.execute(_SUBMISSIONS_OF, {"job": job_id})).mappings()]
 
 
 async def with_costs(conn: AsyncConnection, job_ids: Collection[int]) -> list[tuple[Submission, Costs]]:
-    """The submissions of the jobs by position, each with what it holds and what it cost."""
+    """Return the submissions of the jobs by position, each with its held and captured amounts."""
     found = []
     for row in (await conn.execute(_SUBMISSIONS_WITH_COSTS, {"jobs": list(job_ids)})).mappings():
         columns = dict(row)
@@ -166,7 +165,7 @@ async def with_costs(conn: AsyncConnection, job_ids: Collection[int]) -> list[tu
 
 
 async def events_of(conn: AsyncConnection, job_id: int) -> list[Event]:
-    """What became of the job's submissions, oldest first."""
+    """Return the events of the job's submissions, oldest first."""
     statement = (
         select(tables.events)
         .join(tables.submissions, _SUBMISSIONS.id == _EVENTS.submission_id)
@@ -186,10 +185,10 @@ async def move_submission(
     why: str = "",
     **columns: Any,
 ) -> bool:
-    """Move a submission from `old` to `new`, set the columns, write the event; False if it is not in `old` (any more).
+    """Move a submission from `old` to `new`, set the columns and write the event. False if it is not in `old`.
 
-    With `old` equal to `new` the columns are set under the same guard, and no event is written, so `why` is not needed.
-    `ended_at` is set by itself when it ends. Raises ValueError for a move out of an ended status.
+    If `old` equals `new`, the columns are set under the same guard. No event is written then, so `why` is not needed.
+    `ended_at` is set automatically at the end. Raises ValueError for a move out of an ended status.
     """
     settable(tables.submissions, columns, "id", "job_id", "status")
     if old in ENDED and new is not old:
@@ -206,33 +205,33 @@ async def move_submission(
 
 
 async def forget_results(tx: AsyncConnection, job_id: int) -> None:
-    """Forget where images of the job are that could not be fetched."""
+    """Erase the stored URLs of the job's images that could not be fetched."""
     await tx.execute(_FORGET_RESULTS, {"job": job_id})
 
 
 async def queued(conn: AsyncConnection, *, due: Collection[int], limit: int) -> list[Submission]:
-    """Up to `limit` queued submissions of each provider, oldest first: those never postponed, and those named as `due`.
+    """Return up to `limit` queued submissions per provider, oldest first: those never postponed, and those in `due`.
 
-    Where there are more, everybody has as many among them as everybody else who has so many.
+    If there are more, they are shared equally among the users.
     """
     found = []
     for row in (await conn.execute(_QUEUED, {"due": list(due), "most": limit})).mappings():
         found.append(_submission(row))
         if len(found) % _DECODED_AT_ONCE == 0:
-            # A thousand rows take a tenth of a second: meanwhile others are answered.
+            # A thousand rows take a tenth of a second, so let the event loop serve others in between.
             await asyncio.sleep(0)
     return found
 
 
 async def next_attempts(conn: AsyncConnection) -> dict[int, int]:
-    """When each queued submission that was postponed is to be tried again, by its id."""
+    """Return the time of the next attempt for each postponed submission, by id."""
     return {row.id: int(row.next_attempt_at) for row in await conn.execute(_NEXT_ATTEMPTS)}
 
 
 async def with_status(
     conn: AsyncConnection, statuses: Collection[SubmissionStatus], *, limit: int | None = None
 ) -> list[Submission]:
-    """Submissions in one of the statuses, oldest first."""
+    """Return the submissions in one of the statuses, oldest first."""
     statement = (
         select(tables.submissions)
         .where(_SUBMISSIONS.status.in_([status.value for status in statuses]))
@@ -243,15 +242,15 @@ async def with_status(
 
 
 async def durations(conn: AsyncConnection, engine: str, *, limit: int = 30) -> list[Took]:
-    """How long the engine's latest done submissions took from sent to finished, newest first."""
+    """Return the durations of the engine's latest done submissions, newest first."""
     statement = (
         select(_SUBMISSIONS.request, (_SUBMISSIONS.finished_at - _SUBMISSIONS.sent_at).label("milliseconds"))
         .where(
             _SUBMISSIONS.engine == engine,
-            # Neither is null then, and the clock was not set back in between.
+            # Excludes NULLs, and clocks that were set back in between.
             _SUBMISSIONS.finished_at > _SUBMISSIONS.sent_at,
             _SUBMISSIONS.status == SubmissionStatus.DONE.value,
-            # How long it lay unknown says nothing about the engine.
+            # The time in the status unknown says nothing about the engine.
             _SUBMISSIONS.reopened_at.is_(None),
         )
         .order_by(_SUBMISSIONS.finished_at.desc())
@@ -261,11 +260,11 @@ async def durations(conn: AsyncConnection, engine: str, *, limit: int = 30) -> l
 
 
 async def engines(conn: AsyncConnection) -> list[str]:
-    """The engines that anything was ever asked of."""
+    """Return all engines that were ever used."""
     return list((await conn.execute(select(_SUBMISSIONS.engine).distinct().order_by(_SUBMISSIONS.engine))).scalars())
 
 
-# --- many at once: a few statements however many rows there are ---------------------------------------------------
+# --- bulk changes: a few statements, however many rows ------------------------------------------------------------
 
 
 async def end_free(
@@ -283,9 +282,9 @@ async def end_free(
 ) -> int:
     """End every submission in one of the unfinished statuses `old` without a charge, and make their jobs ready.
 
-    `problems` are the stored texts for the card. Those of `unless_provider_in` go on, and with `of_job` those of all
-    other jobs. `sent` True narrows it to those that were sent before and may have arrived, False to those that surely
-    were not. With `forget_handle` none of them can be asked for again. Returns how many were ended.
+    `problems` are the stored texts for the card. Submissions of the providers `unless_provider_in`, and with `of_job`
+    those of other jobs, are skipped. `sent` selects those that were sent before and may have arrived (True), or those
+    that certainly were not (False). With `forget_handle`, none can be polled again. Returns the number ended.
     """
     if new not in ENDED or not UNFINISHED.issuperset(old):
         raise ValueError(f"not an end of unfinished submissions: {', '.join(sorted(old))} to {new.value}")
@@ -308,7 +307,7 @@ async def end_free(
 
 
 async def mark_resumed(tx: AsyncConnection, at: int) -> int:
-    """Note for every job with a submission on its way that it was resumed after a restart; returns how many jobs."""
+    """Mark every job with a submission on its way as resumed after a restart. Returns the number of jobs."""
     going_on = exists().where(
         _SUBMISSIONS.job_id == _JOBS.id, _SUBMISSIONS.status.in_([status.value for status in ON_THEIR_WAY])
     )
@@ -318,7 +317,7 @@ async def mark_resumed(tx: AsyncConnection, at: int) -> int:
 
 
 class Reopened(NamedTuple):
-    """How many unknown submissions will be asked for again, of how many jobs, and how many stay unknown."""
+    """The number of unknown submissions to poll again, of their jobs, and of submissions that stay unknown."""
 
     submissions: int
     jobs: int
@@ -326,10 +325,10 @@ class Reopened(NamedTuple):
 
 
 async def reopen(tx: AsyncConnection, providers: Collection[str], *, at: int) -> Reopened:
-    """Take back the end of every unknown submission that one of the providers can still be asked for.
+    """Reopen every unknown submission that one of the providers can still look up.
 
-    It is on its way again as after a restart, its job is working, and nothing is held for it. Only the holder of the
-    InstanceLock may call this: the next start resumes such submissions.
+    It is on its way as after a restart, its job is working, and it has no hold. Only the holder of the InstanceLock may
+    call this: the next start resumes such submissions.
     """
     shown = (JobStatus.WORKING, JobStatus.READY, JobStatus.DELIVERED, JobStatus.UNDELIVERED)
     its_job = exists().where(_JOBS.id == _SUBMISSIONS.job_id, _JOBS.status.in_([status.value for status in shown]))
@@ -359,7 +358,7 @@ async def reopen(tx: AsyncConnection, providers: Collection[str], *, at: int) ->
     await tx.execute(
         update(tables.jobs)
         .where(_JOBS.status.in_([status.value for status in shown[1:]]), its_own)
-        # An earlier message must not be taken for the one that is to come.
+        # An earlier message must not be mistaken for the next one.
         .values(status=JobStatus.WORKING.value, updated_at=at, ended_at=None, attempting=None)
     )
     unknown = _SUBMISSIONS.status == SubmissionStatus.UNKNOWN.value
@@ -382,7 +381,7 @@ async def _add_events_of(
 
 
 async def _release(tx: AsyncConnection, wanted: ColumnElement[bool], new: SubmissionStatus, at: int, why: str) -> None:
-    """Give back what is still held for them."""
+    """Release their remaining holds."""
     released = tables.ledger.alias("released")
     still_held = ~exists().where(
         released.c.submission_id == _LEDGER.submission_id, released.c.kind == EntryKind.RELEASE.value
@@ -414,7 +413,7 @@ async def _release(tx: AsyncConnection, wanted: ColumnElement[bool], new: Submis
 
 
 async def _settle(tx: AsyncConnection, at: int, job_id: int | None) -> None:
-    """working → ready for the jobs whose submissions have all ended."""
+    """Move working → ready for the jobs whose submissions have all ended."""
     its_own = _SUBMISSIONS.job_id == _JOBS.id
     open_ones = exists().where(its_own, _SUBMISSIONS.status.in_([status.value for status in UNFINISHED]))
     over = and_(_JOBS.status == JobStatus.WORKING.value, exists().where(its_own), ~open_ones)

@@ -1,6 +1,6 @@
-"""The tables. Times are Unix milliseconds (UTC), credits are integer millicredits, ids of Discord's are integers.
+"""The tables. Times are Unix milliseconds (UTC), credits are integer millicredits, Discord's ids are integers.
 
-Only Integer, Text, REAL, LargeBinary and the types below are used, since the SQLite tables are STRICT.
+Only Integer, Text, REAL, LargeBinary and the types below are used, because the SQLite tables are STRICT.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Int64(TypeDecorator[int]):
 
 
 class Flag(TypeDecorator[bool]):
-    """True or False, kept as 1 or 0."""
+    """True or False, stored as 1 or 0."""
 
     impl = Integer
     cache_ok = True
@@ -50,7 +50,7 @@ class Flag(TypeDecorator[bool]):
 
 
 class JsonText(TypeDecorator[Any]):
-    """Plain JSON, kept as text."""
+    """Plain JSON, stored as text."""
 
     impl = Text
     cache_ok = True
@@ -72,15 +72,15 @@ metadata = MetaData(
     }
 )
 
-# SQLite makes a STRICT table only when asked to; other databases are strict anyway.
+# SQLite makes STRICT tables only on request. Other databases are always strict.
 STRICT: dict[str, Any] = {"sqlite_strict": True}
-# Without this SQLite gives the id of a deleted row to the next one, and an old button or entry would speak of that.
+# Without this, SQLite reuses the id of a deleted row, and an old button or entry would refer to the wrong row.
 NEVER_REUSED: dict[str, Any] = {"sqlite_autoincrement": True}
 
 INT64_END = 2**63
-"""The first number that a column of integers does not hold."""
+"""The lowest number that is too large for an integer column."""
 
-# Not false() and true(): PostgreSQL refuses a boolean as the default of an integer column.
+# false() and true() do not work: PostgreSQL refuses a boolean as the default of an integer column.
 NO = text("0")
 YES = text("1")
 
@@ -94,8 +94,8 @@ threads = Table(
     Column("title", Text, nullable=False),
     Column("created_at", Int64, nullable=False),
     Column("updated_at", Int64, nullable=False),
-    # The job whose prompt the title was taken from, if it was not typed: the title goes when that prompt goes. Not a
-    # foreign key: jobs point at threads.
+    # The job whose prompt is the title, if it was not typed. The title is deleted with that prompt. Not a foreign key,
+    # because jobs reference threads.
     Column("titled_by", Integer),
     Index(None, "user_id", "place_id", "updated_at"),
     Index(None, "titled_by"),
@@ -122,25 +122,25 @@ jobs = Table(
     Column("user_id", Int64, nullable=False),
     Column("server_id", Int64),
     Column("status", Text, nullable=False),
-    # What the person typed, so that it can be asked for again.
+    # The typed options, so that the job can be repeated.
     Column("options", JsonText, nullable=False),
     Column("private", Flag, nullable=False, server_default=NO),
     Column("spoiler", Flag, nullable=False, server_default=NO),
-    # Where the card is. The token is erased when the job is delivered or the token is over.
+    # The location of the card. The token is erased when the job is delivered or the token has expired.
     Column("channel_id", Int64, nullable=False),
     Column("message_id", Int64),
     Column("interaction_token", Text),
     Column("token_expires_at", Int64),
-    # Whether the bot itself is a member of the place, so that it can edit and post there without a token.
+    # Whether the bot is a member of the place, so that it can edit and post there without a token.
     Column("bot_present", Flag, nullable=False, server_default=YES),
-    # Bytes that one file may have here, as the interaction said.
+    # The size limit of a file here in bytes, from the interaction.
     Column("file_limit", Int64, nullable=False),
-    # The delivery method that was begun, written before a new message is sent, so that it is never sent twice.
+    # The started delivery method. It is stored before a new message is sent, so that the message is never sent twice.
     Column("attempting", Text),
-    # The method that showed the result, and the reasons why those before it could not: codes.
+    # The method that showed the result, and the reasons why earlier methods could not be used: codes.
     Column("delivered_by", Text),
     Column("delivery_reasons", JsonText),
-    # Why it was never started.
+    # The reason why it never started.
     Column("lapse_reason", Text),
     Column("resumed_at", Int64),
     Column("created_at", Int64, nullable=False),
@@ -149,8 +149,8 @@ jobs = Table(
     Column("delivered_at", Int64),
     # The prompt without letter case, for searching.
     Column("words", Text, nullable=False, server_default=text("''")),
-    # Of a private result that its author shows to others: how far that is, and the message, written before the images
-    # are put into it.
+    # For a private result that its author shares: the progress, and the message, stored before the images are added to
+    # it.
     Column("share_state", Text),
     Column("share_server_id", Int64),
     Column("share_channel_id", Int64),
@@ -158,9 +158,9 @@ jobs = Table(
     Index(None, "user_id", "created_at"),
     Index(None, "status", "user_id"),
     Index(None, "server_id", "created_at"),
-    # Old jobs are forgotten.
+    # For deleting old jobs.
     Index(None, "ended_at"),
-    # The deletion of a thread or of a job looks for what points at it.
+    # For foreign keys: deleting a thread or a job looks for rows that reference it.
     Index(None, "thread_id"),
     Index(None, "parent_id"),
     # Only the few rows that still have a token.
@@ -184,26 +184,26 @@ submissions = Table(
     Column("provider", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("request", JsonText, nullable=False),
-    # What the provider needs to find it again.
+    # The provider's data for finding it again.
     Column("handle", JsonText),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("next_attempt_at", Int64),
-    # When the paid call was sent, when the provider had it finished (as we saw it), when its files were ours.
+    # The times of the paid call, of the end at the provider (as observed), and of the stored files.
     Column("sent_at", Int64),
     Column("finished_at", Int64),
     Column("ended_at", Int64),
-    # Stored texts that are safe to show: why it failed, or what is missing.
+    # Stored texts, safe to show: why it failed, or what is missing.
     Column("problems", JsonText),
     Column("created_at", Int64, nullable=False),
     Column("updated_at", Int64, nullable=False),
-    # How often the paid call was made. One that the provider surely did not take is not counted.
+    # The number of paid calls. Calls that the provider certainly did not accept are not counted.
     Column("sendings", Integer, nullable=False, server_default=NO),
-    # What the provider says that it charged for it, in its own millicredits; NULL: it said nothing.
+    # The charge that the provider reported, in its own millicredits; NULL: none reported.
     Column("charged", Int64),
-    # Where the images are and what they cost, if they could not be fetched, and the setting that would fix that.
+    # The URLs and the cost of images that could not be fetched, and the setting that would fix that.
     Column("result", JsonText),
     Column("waits_for", Text),
-    # When its end was taken back, to ask for it again. Its hold was released before.
+    # When it was reopened to be polled again. Its hold was released before.
     Column("reopened_at", Int64),
     UniqueConstraint("job_id", "position"),
     Index(None, "status", "created_at"),
@@ -232,7 +232,7 @@ images = Table(
     Column("id", Integer, primary_key=True),
     Column("submission_id", ForeignKey("submissions.id", ondelete="CASCADE"), nullable=False),
     Column("position", Integer, nullable=False),
-    # The file's name in DATA_DIR/images; None once it was tidied away.
+    # The file's name in DATA_DIR/images; NULL after the file was deleted.
     Column("file", Text),
     Column("media_type", Text, nullable=False),
     Column("width", Integer, nullable=False),
@@ -241,7 +241,7 @@ images = Table(
     Column("seed", Int64),
     Column("filtered", Flag, nullable=False, server_default=NO),
     Column("created_at", Int64, nullable=False),
-    # The name of a small picture of it in the same folder, which is kept longer than the file.
+    # The name of its small preview in the same folder, which is kept longer than the file.
     Column("preview", Text),
     UniqueConstraint("submission_id", "position"),
     # Only the rows whose file is still there.
@@ -260,7 +260,7 @@ images = Table(
     **NEVER_REUSED,
 )
 
-# The files in DATA_DIR/images that have to go: they are on it from the moment in which their records go.
+# The files in DATA_DIR/images to remove. A file is listed in the transaction that deletes its record.
 removals = Table(
     "removals",
     metadata,
@@ -273,13 +273,13 @@ GIVEN_BACK = ("user_id", "engine", "channel_id", "amount", "position", "outcome"
 
 
 def _partly(name: str, *columns: str, where: str) -> Index:
-    """An index of some of the rows."""
+    """Make a partial index."""
     return Index(name, *columns, sqlite_where=text(where))
 
 
-# Append-only. amount is signed: a hold adds, its release takes the whole hold away again, a capture adds what it cost;
-# the sum is what is spent and held. counted_at is the moment of the hold for every entry of a submission, so that a
-# job belongs to the period in which it was asked for.
+# Append-only. amount is signed: a hold adds, its release subtracts the whole hold again, a capture adds the cost. The
+# sum is what is spent and held. counted_at is the time of the hold for every entry of a submission, so that a job
+# counts in the period in which it was requested.
 ledger = Table(
     "ledger",
     metadata,
@@ -299,26 +299,25 @@ ledger = Table(
     Column("created_at", Int64, nullable=False),
     # The part of amount that a person's grants pay for, with the same sign.
     Column("granted", Int64, nullable=False, server_default=NO),
-    # What a report counts, so that it needs no other table and outlives the job: where it was asked for, which
-    # request of its job it is (0: the first), the images that a capture paid for, and how a request ended that was
-    # given back without a capture.
+    # The data for reports, which outlives the job: its place, the request's position in its job (0: the first), the
+    # images that a capture paid for, and the outcome of a request that ended without a capture.
     Column("job_id", Integer),
     Column("channel_id", Int64),
     Column("position", Integer),
     Column("images", Integer),
     Column("outcome", Text),
     UniqueConstraint("submission_id", "kind"),
-    # Limits are checked in the one writing transaction: these hold all that such a sum reads.
+    # For the check of limits, which runs in the writing transaction: these cover all columns of its sums.
     Index(None, "user_id", "counted_at", "kind", "amount"),
     Index(None, "server_id", "counted_at", "kind", "amount"),
     Index(None, "counted_at", "kind", "amount"),
-    # Reports: these hold all that one reads, one row for each request that has ended.
+    # For reports: these cover all columns that a report reads, with one row for each ended request.
     _partly("ix_ledger_spent_by_server", "server_id", "counted_at", "user_id", *SPENT, where="images IS NOT NULL"),
     _partly("ix_ledger_spent_by_user", "server_id", "user_id", "counted_at", *SPENT, where="images IS NOT NULL"),
     _partly("ix_ledger_spent", "counted_at", "server_id", "user_id", *SPENT, where="images IS NOT NULL"),
     _partly("ix_ledger_freed_by_server", "server_id", "counted_at", *GIVEN_BACK, where="outcome IS NOT NULL"),
     _partly("ix_ledger_freed", "counted_at", "server_id", *GIVEN_BACK, where="outcome IS NOT NULL"),
-    # What a person was granted and what was taken of it: few rows of many.
+    # For a person's grants and their use: few of many rows.
     _partly("ix_ledger_grants", "user_id", "server_id", "amount", "granted", where="granted <> 0 OR engine IS NULL"),
     **STRICT,
 )
@@ -331,7 +330,7 @@ state = Table(
     **STRICT,
 )
 
-# What a person set for themselves; only what they set is in it.
+# A person's own settings. Only options that they set are stored.
 user_settings = Table(
     "user_settings",
     metadata,
@@ -341,8 +340,8 @@ user_settings = Table(
     **STRICT,
 )
 
-# Who had everything deleted. Their entries in the ledger up to the last one of that moment stay under their id until
-# due_at, so that nobody gets round a limit this way; then they go over to a random number below 0, which is nobody's.
+# People who had everything deleted. Their ledger entries up to then keep their id until due_at, so that a deletion does
+# not reset limits. Then the id is replaced by a random negative number.
 departures = Table(
     "departures",
     metadata,
@@ -352,7 +351,7 @@ departures = Table(
     **STRICT,
 )
 
-# What the admins of a server set: its period, what is allowed there and what is used where nothing is said.
+# The settings by a server's admins: the period of its limits, its rules, and its defaults.
 server_settings = Table(
     "server_settings",
     metadata,
@@ -362,13 +361,13 @@ server_settings = Table(
     **STRICT,
 )
 
-# Limits that a server's admins set, for the server, for everybody, for a role or for a person; NULL: none of this kind.
+# The limits that a server's admins set, for the server, for everybody, for a role or for a person; NULL: no such limit.
 quotas = Table(
     "quotas",
     metadata,
     Column("server_id", Int64, primary_key=True),
     Column("subject", Text, primary_key=True),
-    # The role or the person, else 0.
+    # The id of the role or the person, else 0.
     Column("subject_id", Int64, primary_key=True),
     Column("credits", Int64),
     Column("images", Integer),
@@ -377,7 +376,7 @@ quotas = Table(
     **STRICT,
 )
 
-# Every change that an admin made: who, what, when. Only ever added to.
+# Every change that an admin made: who, what, when. Append-only.
 admin_log = Table(
     "admin_log",
     metadata,
@@ -393,9 +392,9 @@ admin_log = Table(
 
 
 def settable(table: Table, columns: Collection[str], *guarded: str) -> None:
-    """Raise ValueError for columns that are guarded, or that are none of the table's.
+    """Raise ValueError for guarded columns, and for columns that the table does not have.
 
-    What is given with a statement and fits nothing in it would only be left out.
+    Without this check, values for unknown columns would be silently ignored.
     """
     if wrong := set(columns) & set(guarded) | set(columns) - set(table.columns.keys()):
         raise ValueError(f"not to be set here: {', '.join(sorted(wrong))}")

@@ -1,6 +1,6 @@
-"""Threads: a user's titled lines of work in a place, one of them the current one, with their totals.
+"""Threads: titled groups of a user's jobs in one place, one of them the current thread, with their totals.
 
-A place is a server's id, or 0 for direct messages and user installs. Times are Unix milliseconds (UTC), amounts
+A place is a server's id, or 0 for direct messages and user installs. Times are Unix milliseconds (UTC), amounts are
 millicredits.
 """
 
@@ -28,7 +28,7 @@ _LEDGER = tables.ledger.c
 _DIGITS = len(str(tables.INT64_END))
 
 UNTITLED = "Untitled"
-"""The title of a thread that was named after a prompt which was deleted."""
+"""The title of a thread that was named after a deleted prompt."""
 
 # Built once: building a statement takes longer than running it. An update writes the columns given at execution.
 _GET_THREAD = select(tables.threads).where(_THREADS.id == bindparam("thread"), _THREADS.user_id == bindparam("user"))
@@ -42,7 +42,7 @@ _TOUCH = update(tables.threads).where(_THREADS.id == bindparam("thread"))
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A line of work; `updated_at` is when it was last used, `titled_by` the job whose prompt it is named after."""
+    """A thread. `updated_at` is when it was last used, `titled_by` the job whose prompt is its title."""
 
     id: int
     user_id: int
@@ -55,7 +55,7 @@ class Thread:
 
 @dataclass(frozen=True, slots=True)
 class ThreadTotals:
-    """A thread's jobs and images that still exist, and what all of its jobs cost.
+    """The number of a thread's existing jobs and images, and the cost of all of its jobs.
 
     `undelivered` jobs wait in /history. `estimated` is part of `spent`; `held` belongs to unfinished requests.
     """
@@ -78,7 +78,7 @@ async def open_thread(tx: AsyncConnection, *, user_id: int, place_id: int, title
 
 
 async def use_thread(tx: AsyncConnection, *, user_id: int, place_id: int, thread_id: int) -> bool:
-    """Make the thread the user's current one in that place; False if it is not theirs or of another place."""
+    """Make the thread the user's current one in that place. False if it is not theirs or is in another place."""
     theirs = select(_THREADS.id).where(
         _THREADS.id == thread_id, _THREADS.user_id == user_id, _THREADS.place_id == place_id
     )
@@ -89,7 +89,7 @@ async def use_thread(tx: AsyncConnection, *, user_id: int, place_id: int, thread
 
 
 async def leave_thread(tx: AsyncConnection, *, user_id: int, place_id: int) -> None:
-    """Leave the user without a current thread in that place."""
+    """Unset the user's current thread in that place."""
     here = delete(tables.current_threads).where(_CURRENT.user_id == user_id, _CURRENT.place_id == place_id)
     await tx.execute(here)
 
@@ -142,7 +142,7 @@ async def find_threads(conn: AsyncConnection, user_id: int, place_id: int, text:
     wanted = folded(text)
     if not wanted:
         statement = statement.limit(limit)
-    # Compared here because databases differ in letter case beyond ASCII, and one person has few rows.
+    # Compared in Python, because databases differ in letter case beyond ASCII and one person has few rows.
     rows = (await conn.execute(statement)).mappings()
     found = (Thread(**row) for row in rows if wanted in folded(row["title"]))
     return [thread for thread, _ in zip(found, range(limit), strict=False)]
@@ -236,8 +236,8 @@ async def totals(conn: AsyncConnection, thread_ids: Collection[int]) -> dict[int
 async def delete_thread(tx: AsyncConnection, thread_id: int, user_id: int) -> list[str] | None:
     """Delete the user's thread with its jobs and their images; the ledger keeps its entries.
 
-    Returns the names of the files to remove now, or None if they have no such thread. The caller makes sure that
-    none of its jobs is unfinished.
+    Returns the names of the files to remove now, or None if they have no such thread. The caller makes sure that none
+    of its jobs is unfinished.
     """
     theirs = and_(_THREADS.id == thread_id, _THREADS.user_id == user_id)
     if (await tx.execute(select(_THREADS.id).where(theirs))).first() is None:

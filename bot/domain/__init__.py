@@ -1,1 +1,1 @@
-"""What a request, an engine, a price and a rule are: no I/O, no Discord."""
+"""Requests, engines, prices and rules: pure data and logic, without I/O or Discord."""

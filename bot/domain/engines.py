@@ -1,4 +1,4 @@
-"""What an engine takes: finding the engine that was meant, checking a prompt against it, and naming alternatives."""
+"""Finds the engine that a person means, checks a prompt against what the engine accepts, and names alternatives."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ NAME_MISSPELT = message(
 LISTED_UNDER = message("engines.listed_under", "/engines engine:{engine} lists everything that it has.")
 
 LISTED_AT_MOST = 8
-"""At most this many engines or other things are named in a sentence."""
+"""The maximum number of engines or other items in a sentence."""
 _NAMES_LISTED = 20
 _SIZES_LISTED = 12
 _SUGGESTED = 3
@@ -66,14 +66,14 @@ _QUOTED = 60
 
 @dataclass(frozen=True, slots=True)
 class ImageSpec:
-    """What one prompt asks of an engine: its parts, and the values of fields and flags together."""
+    """The content of one prompt for an engine: its parts, and the combined values of fields and flags."""
 
     parts: tuple[WeightedText, ...]
     values: Values = field(default_factory=dict)
 
     @property
     def images(self) -> int:
-        """How many images, 1 if that is not set."""
+        """The number of images; 1 if it is not set."""
         images = self.values.get(IMAGES.name, 1)
         return images if isinstance(images, int) else 1
 
@@ -84,11 +84,11 @@ class ImageSpec:
 
     @property
     def weighted(self) -> bool:
-        """Whether it needs an engine that takes weights."""
+        """Whether it needs an engine that accepts weights."""
         return len(self.parts) > 1 or any(part.weight != 1 for part in self.parts)
 
     def asks(self) -> Iterator[Feature]:
-        """The features that it uses."""
+        """Yield the features that it uses."""
         if self.weighted:
             yield WEIGHTS
         yield from (option for name, option in OPTIONS.items() if name in self.values)
@@ -96,7 +96,7 @@ class ImageSpec:
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """Something in a spec that an engine does not take. ``value`` is None if it does not take the feature at all."""
+    """A part of a spec that an engine does not accept. ``value`` is None if it does not have the feature at all."""
 
     feature: Feature
     value: OptionValue | None = None
@@ -106,9 +106,9 @@ class Misfit:
 
 
 def find_engine(text: str, engines: Mapping[str, Engine]) -> Engine:
-    """Find an engine by its id, or by its model or its name if these are unique.
+    """Find an engine by its id, or by its model or name if that is unique.
 
-    Letter case, spaces and hyphens make no difference. Raises UserError, which names the engines to choose from.
+    Letter case, spaces and hyphens are ignored. Raises UserError, which names the available engines.
     """
     if text in engines:
         return engines[text]
@@ -129,16 +129,16 @@ def find_engine(text: str, engines: Mapping[str, Engine]) -> Engine:
 
 
 def few(names: Iterable[str], most: int = LISTED_AT_MOST) -> Text | str:
-    """A list for a sentence: the first names, and how many more there are."""
+    """Make a list for a sentence: the first names, and the number of the others."""
     every = list(names)
     shown = ", ".join(every[:most])
     return AND_MORE(names=shown, count=len(every) - most) if len(every) > most else shown
 
 
 def own_name(option: Option, text: str, engine: Engine) -> str | None:
-    """The engine's own spelling of a style or a sampler; None if it has none of that name.
+    """Return the engine's own spelling of a style or a sampler, or None if it has no such name.
 
-    An engine without a list takes any name.
+    An engine without a list accepts any name.
     """
     if not option.taken_by(engine):
         return None
@@ -147,7 +147,7 @@ def own_name(option: Option, text: str, engine: Engine) -> str | None:
 
 
 def takes_shape(engine: Engine, text: str) -> bool:
-    """Whether the engine makes a size or a ratio that was typed like this."""
+    """Return whether the engine supports this typed size or ratio."""
     try:
         shape = parse_shape(text)
     except ValueError:
@@ -169,7 +169,7 @@ def typed_shape(text: str, engines: Mapping[str, Engine]) -> str:
 
 
 def size_for(engine: Engine, shape: Size | Ratio) -> Size | None:
-    """The engine's size of this shape, if it has one."""
+    """Return the engine's size for this shape, if it has one."""
     if isinstance(shape, Ratio):
         return nearest_size(engine, shape)
     return shape if engine.takes_size(shape) else None
@@ -179,7 +179,7 @@ def size_for(engine: Engine, shape: Size | Ratio) -> Size | None:
 
 
 def misfits(spec: ImageSpec, engine: Engine) -> Iterator[Misfit]:
-    """What the engine does not take of this: features, then values. Lengths are not among it."""
+    """Yield the parts that the engine does not accept: features first, then values. Lengths are not checked."""
     asked = list(spec.asks())
     yield from (Misfit(feature) for feature in asked if not feature.taken_by(engine))
     for feature in asked:
@@ -188,7 +188,7 @@ def misfits(spec: ImageSpec, engine: Engine) -> Iterator[Misfit]:
 
 
 def _unfit(feature: Feature, spec: ImageSpec, engine: Engine) -> OptionValue | None:
-    """The value of this feature that the engine does not take, if there is one."""
+    """Return the value of this feature if the engine does not accept it."""
     bounds = feature.bounds(engine)
     if not isinstance(feature, Option):
         weights = [part.weight for part in spec.parts]
@@ -204,9 +204,9 @@ def _unfit(feature: Feature, spec: ImageSpec, engine: Engine) -> OptionValue | N
 
 
 def request_for(spec: ImageSpec, engine: Engine, engines: Mapping[str, Engine]) -> ImageRequest:
-    """Turn a spec into one request for all its images, with the engine's own size, style and sampler names.
+    """Turn a spec into one request for all of its images, with the engine's own size, style and sampler names.
 
-    Raises UserError, which names everything that the engine does not take, what it does take, and which others would.
+    Raises UserError. It names everything that the engine does not accept, what it accepts instead, and other engines.
     """
     problems = list(_problems(spec, engine, engines))
     if problems:
@@ -288,18 +288,19 @@ def _unknown_name(option: Option, text: str, engine: Engine) -> Iterator[Problem
 
 
 def fitted(spec: ImageSpec, engine: Engine) -> tuple[ImageSpec, tuple[Text, ...]]:
-    """The part of a spec that the engine takes, and the rest in words: ``a style``, ``size 100x100``."""
+    """Split a spec into the part that the engine accepts, and the rest in words: ``a style``, ``size 100x100``."""
     values, parts = dict(spec.values), spec.parts
     left_out: list[Text] = []
     for each in misfits(spec, engine):
         feature, value = each.feature, each.value
         left_out.append(feature.text(value) if value is not None and isinstance(feature, Option) else feature.noun)
         if feature is WEIGHTS:
-            # The words still count; what should be avoided must not be asked for.
+            # Words with a positive weight are kept without it. Words to avoid are dropped, or the engine would draw
+            # them.
             parts = (WeightedText(", ".join(part.text for part in parts if part.weight > 0)),)
             continue
         values.pop(feature.name)
-        # The same shape, as near as it comes.
+        # The nearest size of the same shape.
         if isinstance(value, Size) and value.pixels:
             ratio = Ratio(value.width, value.height)
             if nearest_size(engine, ratio) is not None:
@@ -312,7 +313,7 @@ def _plain(text: str) -> str:
 
 
 def _near(text: str, engines: Mapping[str, Engine]) -> list[Engine]:
-    """The engines that may have been meant, best first."""
+    """The engines that the person may have meant, best match first."""
     if len(text) > _QUOTED:
         return []
     called: dict[str, Engine] = {}

@@ -1,4 +1,4 @@
-"""The data of the Edit form: from a job to a few fields that can be changed, and back to options."""
+"""The data of the Edit form: turns a job into a few editable fields, and the fields back into options."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from bot.domain.prompt.parser import ParsedPrompt
 from bot.domain.requests import as_typed, merged, read_command
 
 _SHOWN = (ENGINE.name, SIZE.name, NEGATIVE.name)
-"""The options that have a field of their own in the form."""
+"""The options with their own field in the form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The fields of the form. ``base`` are the options that it was filled in from, with all that it does not show.
+    """The fields of the form. ``base`` has the options that it was filled from, including those that it does not show.
 
-    ``engine`` is an id, or None if the prompt says it; ``engines`` are those of a comparison. ``further`` holds the
-    other settings as the flags of a prompt.
+    ``engine`` is an id, or None if the prompt names it. ``engines`` are those of a comparison. ``further`` has all
+    other settings as prompt flags.
     """
 
     base: ImagineOptions
@@ -30,7 +30,7 @@ class Draft:
     further: str
 
     def options(self) -> ImagineOptions:
-        """The options that a command with these fields would have."""
+        """Return the options that a command with these fields would have."""
         cleared = self.base.setting(dict.fromkeys(OPTIONS))
         return replace(
             cleared,
@@ -39,19 +39,19 @@ class Draft:
             engines=self.engines,
             size=typed(self.size),
             negative=typed(self.negative),
-            # Seeds that were changed in the form count more than the one that took their place before.
+            # Seeds that the person changed in the form take precedence over the earlier replacement.
             new_seed=self.base.new_seed if self.prompt == self.base.prompt else None,
         )
 
 
 def draft_of(options: ImagineOptions, *, engine: str | None) -> Draft:
-    """The form for these options. ``engine`` is the id of the engine that was used, if it was only one.
+    """Fill the form from these options. ``engine`` is the id of the engine if the job used only one.
 
-    The prompt is as the person typed it. Words that are added to it are not shown, and still added.
+    The prompt is as the person typed it. Added words are not shown, but they are still added.
     """
     prompt = _single(options)
     if prompt is None:
-        # Choices may decide anything, so the prompt keeps its flags.
+        # Choices may contain any flag, so the prompt keeps its flags.
         return Draft(
             base=options,
             prompt=options.prompt,
@@ -62,7 +62,7 @@ def draft_of(options: ImagineOptions, *, engine: str | None) -> Draft:
             further=_further(merged(options, {}, [])),
         )
     base = replace(options, new_seed=None)
-    # The new seed is shown in place of the one that was typed.
+    # The new seed is shown instead of the typed one.
     shown = as_typed(replace(options, added=None))
     values = merged(shown, (_single(shown) or prompt).options, [])
     return Draft(
@@ -77,7 +77,7 @@ def draft_of(options: ImagineOptions, *, engine: str | None) -> Draft:
 
 
 def draft_of_prompt(base: ImagineOptions, options: ImagineOptions, *, engine: str) -> Draft:
-    """The form with the words of these options and none of their settings."""
+    """Fill the form with only the words of these options, without their settings."""
     prompt = _single(as_typed(options))
     if prompt is None:
         added = replace(base, added=options.added)
@@ -87,7 +87,7 @@ def draft_of_prompt(base: ImagineOptions, options: ImagineOptions, *, engine: st
 
 
 def _single(options: ImagineOptions) -> ParsedPrompt | None:
-    """The prompt, if it can be read and has no choices."""
+    """Return the prompt if it is valid and has no choices."""
     prompts = read_command(options).prompts
     return prompts[0] if len(prompts) == 1 else None
 

@@ -1,4 +1,4 @@
-"""The normalised form in which words are compared, and letters that look like Latin ones."""
+"""Normalises words for comparison, and maps characters that look like Latin letters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 
 from bot.domain.characters import INVISIBLE
 
-# Letters of other alphabets by the Latin letter that they look like. A capital may look like a different one.
+# Letters of other alphabets by the Latin letter that they resemble. A capital may resemble a different letter.
 _ALIKE = {
     "a": "аɑαᴀАΑᎪ",
     "b": "вʙВΒᏴᏏЬь",
@@ -42,18 +42,17 @@ _ENCLOSED = (0x1F150, 0x1F170, 0x1F1E6)
 LOOK_ALIKES = {ord(sign): letter for letter, signs in _ALIKE.items() for sign in signs} | {
     first + place: letter for first in _ENCLOSED for place, letter in enumerate(_LATIN)
 }
-"""The Latin letter for each character that looks like one."""
+"""Maps each look-alike character to its Latin letter."""
 _LOOKS_ALIKE = re.compile(f"[{''.join(map(chr, LOOK_ALIKES))}]")
 
-# Combining marks that are accents. Marks that are vowels in their script are left out.
+# Combining marks that are accents. Marks that are vowels in their script are excluded.
 _ACCENTS = re.compile(
     "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
     "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0898-\u089f\u08ca-\u08e1\u08e3-\u08ff"
     "\u0e47-\u0e4c\u0e4e\u0ec8-\u0ecc\u0ece\u135d-\u135f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
     "\U0001f3fb-\U0001f3ff]"
 )
-# Scripts without spaces between words: Thai, Lao, Burmese, Khmer, those of the Tai and of Indonesia, Chinese,
-# Japanese, Yi.
+# Scripts without spaces between words: Thai, Lao, Burmese, Khmer, Tai and Indonesian scripts, Chinese, Japanese, Yi.
 _NO_SPACES = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u1b00-\u1b7f\u2e80-\u2fdf\u3005-\u3007"
     "\u3021-\u3029\u3031-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\ua4cf\ua980-\ua9ff\uaa60-\uaadf"
@@ -64,7 +63,7 @@ _IDEOGRAPHS = re.compile(
 )
 _KNOWN_AT_MOST = 20_000
 
-# Marks of another script on a Latin letter or digit: of scripts without spaces, and of all others. And repeated marks.
+# Marks of another script on a Latin letter or digit (scripts without spaces, then all others), and repeated marks.
 _MARKS_WITHOUT_SPACES = re.compile(
     "(?<=[a-z0-9])[\u0e31\u0e34-\u0e3a\u0e4d\u0eb1\u0eb4-\u0ebc\u0ecd\u102b-\u103e\u1056-\u1059\u105e-\u1060\u1062-\u1064"
     "\u1067-\u106d\u1071-\u1074\u1082-\u108d\u108f\u109a-\u109d\u17b4-\u17d3\u17dd\u3099\u309a]+"
@@ -75,7 +74,7 @@ _REPEATED = re.compile(r"( ?)([^\w\s*])(?:\1\2)+")
 
 
 class _Words(dict[int, str]):
-    """Maps each character to itself, nothing or a space. Filled on demand, and bounded."""
+    """Maps each character to itself, nothing or a space. Filled on demand, with a size limit."""
 
     def __init__(self, *, symbols: bool) -> None:
         super().__init__()
@@ -106,26 +105,25 @@ _WITH_SYMBOLS = _Words(symbols=True)
 
 
 def is_symbol(sign: str) -> bool:
-    """Whether it is an emoji or another symbol, which counts as a word."""
+    """Return whether the character is an emoji or another symbol. These count as words."""
     return unicodedata.category(sign) == "So" or "\U0001f000" <= sign <= "\U0001faff"
 
 
 def is_ideograph(sign: str) -> bool:
-    """Whether the character is an ideograph, or a syllable that can be a word."""
+    """Return whether the character is an ideograph, or a syllable that can be a word."""
     return _IDEOGRAPHS.match(sign) is not None
 
 
 def stands_alone(word: str) -> bool:
-    """Whether the word is a single character of a script without spaces, or a symbol."""
+    """Return whether the word is a single character of a script without spaces, or a symbol."""
     return len(word) == 1 and (_NO_SPACES.match(word) is not None or is_symbol(word))
 
 
 def compared_forms(text: str, *, symbols: bool) -> tuple[str, ...]:
-    """The words of a text with single spaces between them, in each form in which they are compared, without duplicates.
+    """Return the forms of a text to compare, without duplicates. Words are separated by single spaces.
 
-    Case, accents and invisible characters are removed. Characters of scripts without spaces become words of their own,
-    and so do symbols if ``symbols`` is true. One form has Latin letters in place of those that look like them. A star
-    stays a star.
+    Case, accents and invisible characters are removed. Characters of scripts without spaces become separate words, and
+    so do symbols if ``symbols`` is true. One form has look-alikes replaced by Latin letters. A star is preserved.
     """
     signs = _ACCENTS.sub("", unicodedata.normalize("NFKD", text))
     plain = unicodedata.normalize("NFC", signs.casefold())
@@ -141,5 +139,5 @@ def compared_forms(text: str, *, symbols: bool) -> tuple[str, ...]:
 
 def _words(text: str, table: _Words) -> str:
     words = " ".join(_MARKS_WITHOUT_SPACES.sub("", text).translate(table).split())
-    # Most texts have no such marks, and searching is faster than substituting.
+    # Most texts have no such marks, and a search is faster than a substitution.
     return _REPEATED.sub(r"\1\2", _MARKS_OF_OTHERS.sub("", words)) if _MARK.search(words) else words

@@ -14,7 +14,7 @@ BETWEEN = message("price.between", "{low:amount} to {high:amount} credits")
 
 
 def converted(raw: int, credit_value: Decimal) -> int:
-    """A provider's millicredits in the bot's millicredits, rounded up."""
+    """Convert a provider's millicredits to the bot's, rounded up."""
     return int((Decimal(raw) * credit_value).to_integral_value(rounding=ROUND_CEILING))
 
 
@@ -25,7 +25,7 @@ def millicredits(typed: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A price before the work is done, in the bot's millicredits: from ``low`` to ``high``."""
+    """A price before the request, in the bot's millicredits: from ``low`` to ``high``."""
 
     low: int
     high: int
@@ -33,7 +33,7 @@ class Price:
 
     @property
     def text(self) -> Text:
-        """The price for people."""
+        """Format the price for people."""
         if self.low == self.high:
             return (EXACTLY if self.exact else ABOUT)(price=self.low)
         return BETWEEN(low=self.low, high=self.high)
@@ -43,7 +43,7 @@ class Price:
 
 
 def sum_of(prices: Iterable[Price]) -> Price:
-    """The total price: exact if each of them is."""
+    """Add up prices. The total is exact if all of them are."""
     every = list(prices)
     low, high = sum(price.low for price in every), sum(price.high for price in every)
     return Price(low, high, all(price.exact for price in every))

@@ -1,7 +1,7 @@
-"""The options of ``/imagine``: one table that commands, flags, defaults, checks, cards and image files read.
+"""The options of ``/imagine``: one table for commands, flags, defaults, checks, cards and image files.
 
-To add an option, write its row in ``OPTIONS``, a field of the same name in ``ImagineOptions`` (what is stored) and in
-``ImageRequest`` (what a provider is told), and the adapters that take it.
+To add an option, add its row to ``OPTIONS``, and a field of the same name to ``ImagineOptions`` (the stored options)
+and to ``ImageRequest`` (the request to a provider). Then extend the adapters that support it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from bot.text import Message, Text, message, t
 
 IMAGES_PER_JOB = 10
 PROMPT_LIMIT = 2000
-"""Characters of a prompt, and of a negative prompt, at most; the syntax is not counted."""
+"""The maximum length of a prompt, and of a negative prompt, in characters. The syntax is not counted."""
 NAME_AT_MOST = 100
-"""Characters of the name of an engine, a style or a sampler in a command, at most: as many as Discord offers."""
+"""The maximum length of the name of an engine, a style or a sampler in a command: Discord's limit for choices."""
 SIZE_AT_MOST = 20
 SEED_AT_MOST = 4_294_967_294
 
@@ -34,9 +34,9 @@ NOT_A_SIZE = message(
 )
 
 Value: TypeAlias = str | int | float | Size | Ratio
-"""What an option can be set to."""
+"""The value of an option."""
 Values: TypeAlias = Mapping[str, Value]
-"""The options that are set, by their names."""
+"""The values of the options that are set, by option name."""
 
 T = TypeVar("T")
 
@@ -50,8 +50,8 @@ _NOTHING = frozenset({"", "none", "no", "nothing", "clear", "reset"})
 
 
 def whole_number(text: str) -> int:
-    """Read a whole number of at most 12 digits. Raises ValueError."""
-    # Chinese and Japanese keyboards make wider digits.
+    """Parse a whole number of at most 12 digits. Raises ValueError."""
+    # Chinese and Japanese keyboards produce full-width digits.
     text = unicodedata.normalize("NFKC", text)
     if not _WHOLE_NUMBER.fullmatch(text):
         raise ValueError(f"not a whole number: {text!r}")
@@ -59,7 +59,7 @@ def whole_number(text: str) -> int:
 
 
 def decimal_number(text: str) -> float:
-    """Read a number such as ``7.5`` or ``-0.5``. Raises ValueError."""
+    """Parse a number such as ``7.5`` or ``-0.5``. Raises ValueError."""
     text = text.translate(_MINUS_SIGNS)
     if not _NUMBER.fullmatch(text):
         raise ValueError(f"not a number: {text!r}")
@@ -67,14 +67,14 @@ def decimal_number(text: str) -> float:
 
 
 def value_text(value: Value) -> str:
-    """A value as a person would type it. Numbers never have an exponent: ``2``, ``0.5``."""
+    """Format a value as a person would type it. Numbers never have an exponent: ``2``, ``0.5``."""
     if isinstance(value, float):
         return format(Decimal(repr(value)), "f").removesuffix(".0")
     return str(value)
 
 
 def means_nothing(text: str) -> bool:
-    """Whether this is what people type to clear a setting: ``none``, a dash and the like."""
+    """Return whether this text clears a setting: ``none``, a dash and the like."""
     wanted = (typed(text) or "").strip(f"\"'“”.{DASHES} ").casefold()
     return visible(text) and wanted in _NOTHING
 
@@ -92,10 +92,10 @@ def _no_names(_: Engine) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """Something that an engine can take: an option, or the weights of a prompt's parts.
+    """A feature that an engine may accept: an option, or weights for the parts of a prompt.
 
-    ``label`` names it on cards; ``noun`` follows "takes". ``ability`` is what an engine has to declare, None: every
-    engine takes it. ``bounds`` are the engine's own.
+    ``label`` is its name on cards; ``noun`` follows "takes". ``ability`` is what an engine must declare to accept it
+    (None: every engine does). ``bounds`` returns the engine's own limits.
     """
 
     name: str
@@ -105,7 +105,7 @@ class Feature:
     bounds: Callable[[Engine], Bounds | None] = _no_bounds
 
     def taken_by(self, engine: Engine) -> bool:
-        """Whether the engine takes it at all."""
+        """Return whether the engine accepts it at all."""
         return self.ability is None or self.ability in engine.abilities
 
 
@@ -113,10 +113,10 @@ class Feature:
 class Option(Feature):
     """A row of the table.
 
-    ``name`` is that of its field in commands, in ``ImagineOptions`` and in ``ImageRequest``. ``kind`` is the type of
-    the command's option and ``low`` to ``high`` its range: of the number, or of the text's length. ``read`` turns text
-    into a value or raises ValueError; ``expects`` says what it takes. ``said`` shows a ``value``, with ``count`` for
-    its plural. ``flags`` set it in a prompt, by default its name; the first one is printed.
+    ``name`` is the name of its field in commands, in ``ImagineOptions`` and in ``ImageRequest``. ``kind`` is the type
+    of the command's option. ``low`` to ``high`` is the range of the number or of the text's length. ``read`` turns text
+    into a value or raises ValueError; ``expects`` describes the valid values. ``said`` describes a ``value``, with
+    ``count`` for its plural. ``flags`` set the option in a prompt (default: its name); the first one is printed.
     """
 
     description: Text
@@ -128,15 +128,15 @@ class Option(Feature):
     read: Callable[[str], Value] = str
     flags: tuple[str, ...] = ()
     names: Callable[[Engine], tuple[str, ...]] = _no_names
-    """The engine's own names to choose from, none: any."""
+    """Returns the engine's own names to choose from. An empty list allows any name."""
     has_default: bool = False
-    """Whether people can set a default of their own."""
+    """Whether people can set their own default."""
     several_words: bool = False
-    """Whether a flag's value goes on to the next flag."""
+    """Whether a flag's value extends to the next flag."""
     any_value: Value | None = None
-    """The value that means the same as none."""
+    """The value that is equivalent to no value."""
     png_name: str = ""
-    """Its name in the parameters text of image files."""
+    """The option's name in the parameters text of image files."""
 
     def __post_init__(self) -> None:
         if not self.flags:
@@ -144,18 +144,18 @@ class Option(Feature):
 
     @property
     def has_names(self) -> bool:
-        """Whether engines may have a list of names to choose from."""
+        """Whether engines can have a list of names to choose from."""
         return self.names is not _no_names
 
     def of(self, field: str | float | None) -> Value | None:
-        """The value of a command's field; None where it is empty. Raises ValueError."""
+        """Parse the field of a command. Returns None if it is empty. Raises ValueError."""
         if not isinstance(field, str):
             return field
         text = typed(field)
         return None if text is None else self.read(text)
 
     def text(self, value: Value) -> Text:
-        """A value in words: ``30 steps``, ``seed 7``."""
+        """Describe a value in words: ``30 steps``, ``seed 7``."""
         return self.said(value=value_text(value), count=value if isinstance(value, int) else 2)
 
 
@@ -285,7 +285,7 @@ _ROWS = (
 )
 
 OPTIONS: dict[str, Option] = {row.name: row for row in _ROWS}
-"""Every option by its name, in the order of the command."""
+"""Every option by name, in the order of the command."""
 FLAGS: dict[str, Option] = {flag: row for row in _ROWS for flag in row.flags}
 """The option that each flag sets."""
 ENGINE, SIZE, IMAGES, NEGATIVE, STYLE = (OPTIONS[name] for name in ("engine", "size", "images", "negative", "style"))
@@ -293,21 +293,21 @@ SEED = OPTIONS["seed"]
 
 
 def features() -> list[Feature]:
-    """What an engine has to declare to take it, in the order of the command."""
+    """Return the features that an engine must declare, in the order of the command."""
     return [feature for feature in (WEIGHTS, *OPTIONS.values()) if feature.ability is not None]
 
 
-# --- what was typed -----------------------------------------------------------------------------------------------
+# --- typed options ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class ImagineOptions:
-    """What a command asks for. What people typed stays as they typed it; None: the field was left empty.
+    """The options of a command. Values are as the person typed them. None: the field was left empty.
 
-    ``size`` is ``1024x1024``, ``16:9`` or ``square``; ``thread`` is the id or the title of one of the person's threads.
-    ``engines`` are the ids of those that are compared; where it is not None this is a comparison and ``engine`` is not
-    used. Two fields are applied after the prompt was parsed: ``added`` are plain words that each of its prompts gets,
-    and ``new_seed`` takes the place of the seeds that were typed.
+    ``size`` is ``1024x1024``, ``16:9`` or ``square``. ``thread`` is the id or the title of one of the person's threads.
+    ``engines`` are the ids of the engines to compare. If it is not None, the command is a comparison and ``engine`` is
+    ignored. Two fields are applied after the prompt is parsed: ``added`` are plain words to add to each prompt, and
+    ``new_seed`` replaces the typed seeds.
     """
 
     prompt: str
@@ -328,7 +328,7 @@ class ImagineOptions:
     new_seed: int | None = None
 
     def to_json(self) -> dict[str, Json]:
-        """The options as plain JSON, to be stored with the job."""
+        """Encode the options as plain JSON, to be stored with the job."""
         data = asdict(self)
         return data if self.engines is None else data | {"engines": list(self.engines)}
 
@@ -338,12 +338,12 @@ class ImagineOptions:
         return decoded(_STORED, data)
 
     def setting(self, values: Mapping[str, str | float | None]) -> ImagineOptions:
-        """The same with these fields changed, each by its name in the table."""
+        """Return a copy with these fields changed, by option name."""
         changes: dict[str, Any] = dict(values)
         return replace(self, **changes)
 
     def typed_values(self) -> dict[str, str | float]:
-        """The fields of the table that are not empty, as they were typed."""
+        """Return the options that are not empty, as typed."""
         found = {name: getattr(self, name, None) for name in OPTIONS}
         return {
             name: value
@@ -357,9 +357,9 @@ FIELDS = tuple(field.name for field in fields(ImagineOptions))
 
 @dataclass(frozen=True)
 class Defaults:
-    """Values for what was not typed; None: none. ``engine`` is an id, ``size`` as it is typed.
+    """Default values for options that were not typed. None: no default. ``engine`` is an id, ``size`` is as typed.
 
-    ``text`` are plain words that are added to every prompt.
+    ``text`` are plain words to add to every prompt.
     """
 
     engine: str | None = None
@@ -370,15 +370,15 @@ class Defaults:
     text: str | None = None
 
 
-# --- reading what is stored ---------------------------------------------------------------------------------------
+# --- reading stored data ------------------------------------------------------------------------------------------
 
 
 class Unreadable(ValueError):
-    """Stored data that cannot be read. Says where and what kind the fault is, and nothing of the content."""
+    """Stored data that cannot be read. The text has the place and the kind of the error, but none of the content."""
 
 
 def decoded(adapter: TypeAdapter[T], stored: Mapping[str, Any]) -> T:
-    """Read stored JSON. Raises Unreadable, since the validator's own error would carry prompts into the log."""
+    """Decode stored JSON. Raises Unreadable, because the validator's own error would put prompts into the log."""
     try:
         return adapter.validate_python(dict(stored))
     except ValidationError as error:

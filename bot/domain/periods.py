@@ -1,4 +1,4 @@
-"""Periods of the UTC calendar: those in which limits renew, and those that a report covers."""
+"""Periods of the UTC calendar, for the renewal of limits and for reports."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SUGGESTED: Mapping[str, Message] = {
     "last year": message("period.last_year", "last year"),
     ALL_TIME: message("period.all_time", "all time"),
 }
-"""The periods that are offered, as they are typed, with their names."""
+"""The suggested periods, as typed, with their names."""
 
 MONTHS = (
     message("month.1", "Jan"),
@@ -53,7 +53,7 @@ MONTH_AND_YEAR = message("date.month_and_year", "{month} {year:plain}")
 FULL_DATE = message("date.full", "{day:plain} {month} {year:plain}")
 
 EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
-"""When Discord's own ids begin. Nothing can have been made before."""
+"""The epoch of Discord's ids. Nothing is older."""
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?")
 _DAYS = re.compile(r"(?:last )?(\d{1,4}) days?")
@@ -68,12 +68,12 @@ class Period(StrEnum):
 
     @property
     def this(self) -> Message:
-        """The name of the current one: ``today``, ``this week``."""
+        """The name of the current period: ``today``, ``this week``."""
         return SUGGESTED["today" if self is Period.DAY else f"this {self}"]
 
     @property
     def each(self) -> Message:
-        """As a rate: ``a day``, ``a week``."""
+        """The period as a rate: ``a day``, ``a week``."""
         return _EACH[self]
 
 
@@ -86,9 +86,9 @@ _EACH = {
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From ``since`` to just before ``until``, in Unix milliseconds; None: from the beginning, or up to now.
+    """A time span from ``since`` (inclusive) to ``until`` (exclusive), in Unix milliseconds. None: unbounded.
 
-    ``name`` is how it can be typed.
+    ``name`` is how a person can type it.
     """
 
     since: int | None
@@ -97,27 +97,27 @@ class Span:
 
     @property
     def text(self) -> Message | str:
-        """The name for people."""
+        """The display name."""
         return SUGGESTED.get(self.name, self.name)
 
 
 def milliseconds(moment: datetime) -> int:
-    """Unix milliseconds of an aware moment."""
+    """Convert an aware datetime to Unix milliseconds."""
     return int(moment.timestamp() * 1000)
 
 
 def moment_of(at: int) -> datetime:
-    """The moment of Unix milliseconds, in UTC."""
+    """Convert Unix milliseconds to a datetime in UTC."""
     return datetime.fromtimestamp(at / 1000, UTC)
 
 
 def date_text(moment: datetime, form: Message = FULL_DATE) -> Text:
-    """The date in one of the forms ``FULL_DATE``, ``DAY_AND_MONTH`` and ``MONTH_AND_YEAR``."""
+    """Format a date in one of the forms ``FULL_DATE``, ``DAY_AND_MONTH`` and ``MONTH_AND_YEAR``."""
     return form(day=moment.day, month=MONTHS[moment.month - 1], year=moment.year)
 
 
 def current(period: Period, now: int) -> tuple[datetime, datetime]:
-    """The beginnings of the period of ``now`` (Unix milliseconds) and of the next one. Weeks begin on Monday."""
+    """Return the start of the period of ``now`` (Unix milliseconds), and of the next one. Weeks begin on Monday."""
     day = moment_of(now).replace(hour=0, minute=0, second=0, microsecond=0)
     if period is Period.DAY:
         return day, day + timedelta(days=1)
@@ -129,15 +129,16 @@ def current(period: Period, now: int) -> tuple[datetime, datetime]:
 
 
 def next_month(first: datetime) -> datetime:
-    """The first of the month after the month that begins at ``first``."""
+    """Return the first day of the next month. ``first`` is the first day of a month."""
     return (first + timedelta(days=32)).replace(day=1)
 
 
 def span(text: str, now: int) -> Span:
-    """Read a span: one of ``SUGGESTED``, ``30 days``, ``2026``, ``2026-03``, ``2026-03-14``, or two such dates with
-    two dots between them, both included. Raises UserError for anything else.
+    """Parse a span. Raises UserError if it is invalid.
 
-    It is cut to the years from 2015 to this one, which bounds the work of a report.
+    Valid are the ``SUGGESTED`` periods, ``30 days``, ``2026``, ``2026-03``, ``2026-03-14``, and two such dates
+    separated by two dots, both inclusive. The span is cut to the years from 2015 to the current one, which bounds a
+    report's work.
     """
     typed = " ".join(text.lower().split())
     if typed in {"all", ALL_TIME, "ever"}:
@@ -187,7 +188,7 @@ def _dates(typed: str) -> tuple[datetime, datetime] | None:
 
 
 def _date(typed: str) -> tuple[datetime, datetime] | None:
-    """The beginning and the end of a year, a month or a day. Raises ValueError for an invalid date."""
+    """Parse a year, a month or a day into its start and end. Raises ValueError for an invalid date."""
     found = _DATE.fullmatch(typed)
     if found is None:
         return None

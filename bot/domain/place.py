@@ -1,4 +1,4 @@
-"""Who asks, from where, and where the card is: plain data without Discord's types."""
+"""The person who gives a command, their place, and the location of the card: plain data without Discord's types."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A person and the place they ask from.
+    """A person and the place where they use the bot.
 
-    ``server_id`` is None in direct messages. ``bot_present`` is False where the bot is only user-installed: it cannot
-    act there without an interaction's token. ``file_limit`` is the maximum size of a file here, in bytes.
+    ``server_id`` is None in direct messages. ``bot_present`` is False if the bot is only user-installed: without an
+    interaction's token it cannot act there. ``file_limit`` is the maximum size of a file here, in bytes.
     """
 
     user_id: int
@@ -24,11 +24,11 @@ class Origin:
     age_restricted: bool = False
     bot_present: bool = True
     parent_channel_id: int | None = None
-    """The channel that this thread belongs to."""
+    """The parent channel, if the channel is a Discord thread."""
 
     @property
     def place_id(self) -> int:
-        """The server's id, or 0 for direct messages. A thread of work belongs to it."""
+        """The server's id, or 0 for direct messages. Each of the person's threads belongs to one place."""
         return self.server_id or 0
 
 
@@ -38,10 +38,10 @@ TOKEN_LIFE = 15 * 60 * 1000
 
 @dataclass(frozen=True, slots=True)
 class CardAddress:
-    """Where a job's card is: its message, and the interaction's token that can edit it until ``token_expires_at``.
+    """The location of a job's card: its message, and an interaction token that can edit it until ``token_expires_at``.
 
-    The time is Unix milliseconds by the bot's own clock, which may differ from Discord's. It only decides when to offer
-    a fresh token; Discord decides whether a token has expired.
+    This time is in Unix milliseconds by the bot's own clock, which may differ from Discord's. It only decides when to
+    offer a fresh token; Discord decides whether a token has expired.
     """
 
     channel_id: int

@@ -148,7 +148,7 @@ def completed(
 
 
 def private_by_default(layers: Iterable[Defaults]) -> bool:
-    """Whether a result is private if the command does not say."""
+    """Return whether a result is private if the command does not say."""
     return next((layer.private for layer in layers if layer.private is not None), False)
 
 
@@ -168,7 +168,7 @@ def _fits(option: Option, field: str | float, engines: Sequence[Engine], prompts
 
 
 def _words_fit(words: str, prompts: Sequence[ParsedPrompt], engines: Sequence[Engine]) -> bool:
-    """Whether every prompt with these words is short enough, and they are not in all of them already."""
+    """Return whether every prompt with these words is short enough, and they are not in all of them already."""
     longer = [prompt.with_words(words) for prompt in prompts]
     limit = min(PROMPT_LIMIT, *(engine.prompt_limit for engine in engines))
     return longer != list(prompts) and all(sum(len(part.text) for part in each.parts) <= limit for each in longer)

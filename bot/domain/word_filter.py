@@ -61,7 +61,7 @@ def typed_list(text: str) -> tuple[str, ...]:
 
 
 def _is_word(entry: str) -> bool:
-    """Whether the entry has two letters, or an ideograph or a symbol."""
+    """Return whether the entry has two letters, or an ideograph or a symbol."""
     signs = [sign for sign in compared_forms(entry, symbols=True)[-1] if sign not in {_STAR, " "}]
     return len(signs) >= LETTERS_AT_LEAST or any(is_ideograph(sign) or is_symbol(sign) for sign in signs)
 
@@ -166,7 +166,7 @@ class _Search:
                     yield piece
 
     def matches(self, pattern: re.Pattern[str], cost: int) -> bool:
-        """Whether the pattern occurs. False if no steps are left."""
+        """Return whether the pattern occurs. False if no steps are left."""
         return self.spend(len(self._text) * cost // _AT_ONCE) and pattern.search(self._text) is not None
 
 

@@ -1,1 +1,1 @@
-"""The durable core: jobs, their submissions, and the worker."""
+"""The durable core: jobs, their submissions, and the worker that runs them."""

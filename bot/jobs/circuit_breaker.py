@@ -1,14 +1,15 @@
-"""The circuit breaker of a provider: after repeated failures nothing is sent to it for a while.
+"""The circuit breaker of a provider: after repeated failures, nothing is sent to it for a while.
 
-Trying it for every job would make people wait, and lose paid requests where it accepts them and then breaks. So after
-:data:`FAILURES` failures in a row there is an outage, in which nothing is sent. Then a single submission is sent as a
-probe: if it fails too, the next outage is twice as long; if it is accepted, the others follow.
+If every job still tried the provider, people would wait. Paid requests would be lost if the provider accepts them and
+then breaks. So after :data:`FAILURES` failures in a row an outage begins, and nothing is sent. After it a single
+submission is sent as a probe. If the probe fails, the next outage is twice as long. If it is accepted, the others
+follow.
 
-A failure says something about the service: no answer, a refused key, an empty account, images that never come. A
-refusal is no failure, nor is a filtered image, nor a provider that asks to wait. A failure may still be due to what one
-person asks for, so a person's failures hold back that person alone; those of :data:`PEOPLE` hold back everybody.
+A failure is a problem of the service: no response, a refused key, an empty account, images that never arrive. These are
+not failures: a refusal, a filtered image, a request to wait. Some failures may still be caused by one person's prompts.
+So a person's failures hold back that person alone; failures of :data:`PEOPLE` people hold back everybody.
 
-Being accepted is not a success yet, because a service may accept every request and finish none.
+An accepted request is not a success yet, because a service may accept every request and finish none.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from bot.text import Text, message
 log = structlog.get_logger(__name__)
 
 FAILURES = 3
-"""Failures in a row that begin an outage."""
+"""The number of failures in a row that begins an outage."""
 PEOPLE = 2
-"""An outage for everybody takes failures of so many people."""
+"""The number of people whose failures begin an outage for everybody."""
 SHORTEST, LONGEST = 30.0, 600.0
-"""Seconds of the first outage and of the longest; each is twice as long as the one before."""
+"""The length of the first outage and of the longest, in seconds. Each is twice as long as the one before."""
 
 OUTAGE = message("outage.everybody", "{label} is having trouble. Try again in {seconds:duration}.")
 PERSONAL_OUTAGE = message("outage.personal", "Your last requests to {label} failed. Try again in {seconds:duration}.")
@@ -41,10 +42,10 @@ TRY_ANOTHER = message("outage.try_another", "Nothing was charged. Or use another
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A provider's outage: it lasts ``seconds`` more, until ``until`` (Unix milliseconds).
+    """A provider's outage. It lasts ``seconds`` more, until ``until`` (Unix milliseconds).
 
-    ``failures`` is their number since the last success, ``reason`` that of the last one. It is ``personal`` where only
-    one person's submissions are held back.
+    ``failures`` is the number of failures since the last success, ``reason`` the reason for the last one. ``personal``
+    is True if the outage holds back only one person's submissions.
     """
 
     provider: str
@@ -57,9 +58,9 @@ class Outage:
 
 
 class _Circuit:
-    """Counts failures in a row and begins outages; an outage takes failures of so many ``people``.
+    """Counts failures in a row and begins outages. An outage needs failures of this many ``people``.
 
-    Submissions are given by id, since those that were sent before an outage say nothing about the time after it.
+    Submissions are identified by id, because one that was sent before an outage says nothing about the time after it.
     """
 
     def __init__(self, clock: Clock, people: int) -> None:
@@ -67,18 +68,18 @@ class _Circuit:
         self._people = people
         self.failures = 0
         self.reason = Reason.BROKEN
-        # The users of these failures: since the last success or the end of the last outage.
+        # The users whose submissions failed since the last success or the end of the last outage.
         self._failed: set[int] = set()
         self._outages = 0
-        # The end of the outage by the monotonic clock, and the probe that is sent after it.
+        # The end of the outage by the monotonic clock, and the probe that follows it.
         self._until: float | None = None
         self._probe: int | None = None
-        # The end for people to read: Unix milliseconds.
+        # The same end in Unix milliseconds, to show to people.
         self.until = 0
 
     @property
     def left(self) -> float:
-        """The seconds for which the outage still lasts."""
+        """The remaining seconds of the outage."""
         return 0.0 if self._until is None else max(0.0, self._until - self._clock.monotonic())
 
     @property
@@ -93,11 +94,11 @@ class _Circuit:
         return submission_id == self._probe
 
     def accept(self, submission_id: int) -> bool:
-        """It was accepted; returns whether that ends an outage."""
+        """Record an accepted submission. Returns whether that ends an outage."""
         if not self.probes(submission_id):
             return False
         self._until = self._probe = None
-        # One more failure before a success begins the next outage.
+        # A single failure before the next success begins another outage.
         self.failures = FAILURES - 1
         return True
 
@@ -107,7 +108,7 @@ class _Circuit:
             self._failed.clear()
 
     def fail(self, submission_id: int, user_id: int, reason: Reason, *, enough: bool = False) -> float | None:
-        """Count a failure, which may be ``enough`` by itself; returns the seconds of the outage that begins."""
+        """Count a failure, which may be ``enough`` by itself. Returns the seconds of the outage that it begins."""
         probing = self.probes(submission_id)
         if self._until is not None and not probing:
             return None
@@ -125,7 +126,7 @@ class _Circuit:
         return seconds
 
     def end(self, submission_id: int) -> bool:
-        """Its run is over; returns whether another probe may be sent in its place."""
+        """Record the end of a run. Returns whether another probe may replace it."""
         if not self.probes(submission_id):
             return False
         self._probe = None
@@ -133,7 +134,7 @@ class _Circuit:
 
 
 class CircuitBreaker:
-    """Decides whether anything may be sent to one provider. ``closed`` is called when something may be sent again."""
+    """Decides whether anything may be sent to one provider. It calls ``closed`` when sending is allowed again."""
 
     def __init__(self, provider: str, label: str, clock: Clock, closed: Callable[[], None]) -> None:
         self._provider = provider
@@ -141,7 +142,7 @@ class CircuitBreaker:
         self._clock = clock
         self._closed = closed
         self._everybody = _Circuit(clock, PEOPLE)
-        # For each person whose last submissions failed.
+        # One circuit for each person whose latest submissions failed.
         self._persons: dict[int, _Circuit] = {}
 
     @property
@@ -156,17 +157,17 @@ class CircuitBreaker:
         return max((outage for outage in found if outage is not None), key=lambda each: each.seconds, default=None)
 
     def allows(self, user_id: int) -> bool:
-        """Whether a submission of this person may be sent now."""
+        """Return whether a submission of this person may be sent now."""
         own = self._persons.get(user_id)
         return self._everybody.allows and (own is None or own.allows)
 
     def record_start(self, submission_id: int, user_id: int) -> None:
-        """It is being sent."""
+        """Record that the submission is being sent."""
         for circuit in self._of(user_id):
             circuit.start(submission_id)
 
     def record_accepted(self, submission_id: int, user_id: int) -> None:
-        """The provider accepted it, or refused it for a reason that does not concern others."""
+        """Record that the provider accepted it, or refused it for a reason that does not affect others."""
         if self._everybody.accept(submission_id):
             log.info("provider.outage_over", provider=self._provider)
             self._closed()
@@ -175,14 +176,14 @@ class CircuitBreaker:
             self._closed()
 
     def record_success(self, submission_id: int, user_id: int) -> None:
-        """Its images are here."""
+        """Record that its images have arrived."""
         self.record_accepted(submission_id, user_id)
         self._everybody.succeed()
         self._persons.pop(user_id, None)
 
     def record_failure(self, submission_id: int, user_id: int, reason: Reason) -> None:
-        """The provider failed, as far as we can tell by its own fault."""
-        # A failed probe begins an outage for its user as well, so that somebody else's submission is the next probe.
+        """Record a failure that the provider probably caused."""
+        # A failed probe also begins an outage for its user, so that the next probe is another person's submission.
         probing = self._everybody.probes(submission_id)
         own = self._persons.setdefault(user_id, _Circuit(self._clock, 1))
         if seconds := own.fail(submission_id, user_id, reason, enough=probing):
@@ -194,14 +195,14 @@ class CircuitBreaker:
             self._closed()
 
     def record_error(self, submission_id: int, user_id: int, error: ProviderError) -> None:
-        """It was surely not accepted; ``error`` tells whether that is the provider's fault or concerns it alone."""
+        """Record that it was certainly not accepted. ``error`` shows whether other submissions are affected too."""
         if isinstance(error, Unreachable) or (isinstance(error, Refused) and (error.operator or error.fault)):
             self.record_failure(submission_id, user_id, error.reason)
         else:
             self.record_accepted(submission_id, user_id)
 
     def record_end(self, submission_id: int, user_id: int) -> None:
-        """Its run is over. If it was a probe and showed nothing, another one is sent."""
+        """Record the end of its run. If it was a probe without a result, another one is sent."""
         ended = [circuit.end(submission_id) for circuit in self._of(user_id)]
         if any(ended):
             self._closed()
@@ -219,9 +220,9 @@ class CircuitBreaker:
 
 
 def refuse_outages(wanted: Iterable[str], outages: Collection[Outage], engines: Mapping[str, Engine]) -> None:
-    """Raise UserError if the provider of one of the ``wanted`` engines has an outage: for how long, what to do.
+    """Raise UserError if the provider of a ``wanted`` engine has an outage. It says for how long, and what to do.
 
-    Engines that are no longer offered are skipped here.
+    Engines that are no longer offered are ignored here.
     """
     out = {outage.provider: outage for outage in outages}
     named = dict.fromkeys(engines[engine].provider for engine in wanted if engine in engines)

@@ -1,4 +1,4 @@
-"""Decodes stored pictures as people see them: upright, in sRGB, with 8 bits a channel, and never more than fits.
+"""Decodes stored images as people see them: upright, in sRGB, with 8 bits per channel, and with bounded memory.
 
 Everything here but :func:`in_turn` blocks.
 """
@@ -27,31 +27,31 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 DECODED_AT_MOST = 48 * 2**20
-"""Bytes of all pixels of a picture that is decoded, such as one of 4096 × 4096 in three colours of 8 bits.
+"""The largest decoded image, in bytes of pixels: 4096 × 4096 in three channels of 8 bits.
 
-To decode and encode one takes up to ten times as much memory.
+Decoding and encoding an image takes up to ten times as much memory.
 """
 LARGE = 12 * 2**20
-"""Bytes of all pixels above which a picture is large: such are decoded one at a time."""
+"""The size in bytes of pixels above which an image is large. Large images are decoded one at a time."""
 
-# What a PNG needs to be decoded; whatever else is in it may unpack to any length.
+# The chunks that are needed to decode a PNG. All others may decompress to any length.
 _PNG_PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _METADATA_AT_MOST = 2**20
 _ORIENTATION = 0x0112
 
 
 class Undecodable(Exception):
-    """There is no picture to be had of the file. The message is for the log."""
+    """The file cannot be decoded. The message is for the log."""
 
 
 async def in_turn(pools: Pools, weight: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Decode in a thread for pictures; ``weight`` is bytes of all pixels, and large ones come one at a time."""
+    """Decode in a thread for images. ``weight`` is bytes of pixels; large images are decoded one at a time."""
     async with pools.large if weight > LARGE else nullcontext():
         return await pools.pictures.run(work, *args, **kwargs)
 
 
 def weight_of(file: Path) -> int:
-    """Bytes of all pixels of the picture, by its header alone. Raises Undecodable where that is too much or unknown."""
+    """Compute the bytes of pixels of an image from its header. Raises Undecodable if they are too many or unknown."""
     try:
         with file.open("rb") as stream:
             weight = decoded_bytes(stream)
@@ -63,7 +63,7 @@ def weight_of(file: Path) -> int:
 
 
 def decode(file: Path, *, side: int | None = None) -> Image:
-    """The picture, RGB or RGBA; where ``side`` is given, no larger than that many pixels a side. Raises Undecodable."""
+    """Decode to RGB or RGBA; with ``side``, reduced to at most that many pixels a side. Raises Undecodable."""
     # Pillow takes a while to load.
     from PIL import Image
 
@@ -85,13 +85,13 @@ def decode(file: Path, *, side: int | None = None) -> Image:
     if side is not None:
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     picture = _turned(picture, exif)
-    # What belongs to the file as it was is no part of what is made of it.
+    # Metadata of the original file must not be copied into new ones.
     picture.info = {}
     return picture
 
 
 class _Source(NamedTuple):
-    """What Pillow is given of a file, and what it is not given: depth in bits, profile and Exif of a PNG."""
+    """The data that Pillow gets, and the data of a PNG that it does not get: depth in bits, colour profile and Exif."""
 
     stream: BinaryIO
     depth: int = 8
@@ -100,7 +100,7 @@ class _Source(NamedTuple):
 
 
 def _source(stream: BinaryIO) -> _Source:
-    """Of a PNG the picture alone: what its other chunks unpack to has no bound. Raises ValueError."""
+    """Reduce a PNG to its pixels, because its other chunks can decompress to any length. Raises ValueError."""
     if read(stream, range(len(PNG_SIGNATURE))) != PNG_SIGNATURE:
         stream.seek(0)
         return _Source(stream)
@@ -121,7 +121,7 @@ def _source(stream: BinaryIO) -> _Source:
 
 
 def _unpacked_profile(body: bytes) -> bytes | None:
-    """The profile of an iCCP chunk: a name, its end, a method, and packed bytes."""
+    """Extract the profile from an iCCP chunk: a name, a null byte, a method, and compressed bytes."""
     unpacker = zlib.decompressobj()
     try:
         profile = unpacker.decompress(body.partition(b"\0")[2][1:], _METADATA_AT_MOST)
@@ -131,12 +131,12 @@ def _unpacked_profile(body: bytes) -> bytes | None:
 
 
 def _as_seen(opened: Image, depth: int, profile: bytes | None) -> Image:
-    """In 8 bits, in RGB or RGBA, in sRGB."""
+    """Convert an image to 8 bits per channel, RGB or RGBA, in sRGB."""
     from PIL import Image
 
     picture = opened
     if opened.mode.startswith("I;16"):
-        # Pillow would cut off whatever is above 255; the high bytes are the picture in 8 bits.
+        # Pillow would clip values above 255. The high bytes are the image in 8 bits.
         picture = Image.frombytes("L", opened.size, opened.tobytes("raw", "I;16B")[::2])
         picture.info = dict(opened.info)
     _scale_transparency(picture, depth)
@@ -146,7 +146,7 @@ def _as_seen(opened: Image, depth: int, profile: bytes | None) -> Image:
 
 
 def _scale_transparency(picture: Image, depth: int) -> None:
-    """The colour that is see-through stands there with as many bits as the file has, and the picture has 8 by now."""
+    """Scale the transparent colour from the file's bit depth to 8 bits, as the pixels have been."""
     colour = picture.info.get("transparency")
     if depth == 16 and isinstance(colour, int):
         picture.info["transparency"] = colour >> 8
@@ -157,7 +157,7 @@ def _scale_transparency(picture: Image, depth: int) -> None:
 
 
 def _in_srgb(seen: Image, picture: Image, profile: bytes) -> Image:
-    """The colours that the profile says; those of ``seen`` where it cannot be used. What is see-through stays so."""
+    """Apply the colour profile, preserving transparency. Returns ``seen`` if the profile is unusable."""
     from PIL import ImageCms
 
     grey = picture.mode in ("1", "L", "LA")
@@ -179,7 +179,7 @@ def _in_srgb(seen: Image, picture: Image, profile: bytes) -> Image:
 
 
 def _turned(picture: Image, exif: bytes | None) -> Image:
-    """Upright, as the camera's sensor would have it."""
+    """Rotate the image upright, as its Exif orientation says."""
     from PIL import Image
 
     if not exif:

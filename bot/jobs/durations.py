@@ -1,9 +1,9 @@
-"""How long jobs take: a distribution for each kind of job, learnt from those that have ended. All times are seconds.
+"""Estimates how long jobs take: one distribution for each kind of job, learnt from finished jobs. Times are seconds.
 
-A :class:`DurationModel` mixes several density estimates of the same jobs, with a long or a short memory and several
-bandwidths, each weighted by how well it predicted the latest jobs. So a steady engine gets a narrow distribution, one
-with several kinds of jobs keeps its humps, and a change is followed. A new kind of job begins with the distribution of
-its engine, and a new engine with :data:`PRIOR`.
+A :class:`DurationModel` mixes several density estimates of the same jobs. They differ in memory and bandwidth, and each
+is weighted by how well it predicted the latest jobs. So a steady engine gets a narrow distribution, an engine with
+several kinds of jobs gets several peaks, and the model adapts to changes. A new kind of job starts with its engine's
+distribution, and a new engine with :data:`PRIOR`.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from bot.providers.base import ImageRequest
 from storage import submissions as rows
 from storage.database import Database
 
-# A job is overdue when fewer than one in so many are still open. The past says little of what comes then, so it is
-# polled whenever its age has grown by this part at most.
+# A job is overdue when fewer than one in OVERDUE jobs are still open. The past says little about such jobs, so the next
+# poll comes at the latest when the age has grown by OVERDUE_PART.
 OVERDUE, OVERDUE_PART = 20, 0.125
-# The remaining time when the provider estimates it, as parts of the estimate: eight intervals of equal chance.
+# The remaining time, as multiples of the provider's estimate: eight intervals of equal probability.
 _AROUND = (0.4, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.0, 3.0)
-# The precision of the time of a poll.
+# The precision of poll times.
 _FINE = 0.005
 
 
 class DurationDistribution:
-    """A distribution of how long a job takes from when it was sent, in seconds.
+    """A distribution of the time from sending a job to its end, in seconds.
 
-    ``chances[i]`` is the weight of ending between ``edges[i]`` and ``edges[i + 1]``, uniformly; the weights need not
-    add up to 1. Nothing ends before the first edge.
+    ``chances[i]`` is the weight of an end between ``edges[i]`` and ``edges[i + 1]``, distributed uniformly. The weights
+    need not add up to 1. No job ends before the first edge.
     """
 
     __slots__ = ("_edges", "_open", "_sums", "overdue", "usual")
@@ -48,14 +48,14 @@ class DurationDistribution:
         self.usual = self.quantile(0.5)
         """The median."""
         self.overdue = self.quantile(1 - 1 / OVERDUE)
-        """The age from which a job counts as overdue: few are still open then."""
+        """The age from which a job counts as overdue: only few jobs are still open then."""
 
     def still_open(self, at: float) -> float:
-        """The chance that a job is still open at this age (the survival function)."""
+        """Return the probability that a job is still open at this age (the survival function)."""
         return self._look(at)[0]
 
     def quantile(self, part: float) -> float:
-        """The age by which this part of the jobs has ended."""
+        """Return the age by which this fraction of jobs has ended."""
         wanted = 1 - part
         place = bisect_left(self._open, -wanted, key=lambda chance: -chance)
         if place in {0, len(self._open)}:
@@ -65,17 +65,17 @@ class DurationDistribution:
         return start + (end - start) * (before - wanted) / (before - after)
 
     def between(self, seen_open: float, seen_over: float) -> float:
-        """The median for a job that was seen open at the one age and ended at the other."""
+        """Return the median duration of a job that was open at the first age and had ended at the second."""
         middle = (self.still_open(seen_open) + self.still_open(seen_over)) / 2
         return min(seen_over, max(seen_open, self.quantile(1 - middle)))
 
     def worth(self, seen_open: float, at: float) -> float:
-        """The value of a poll at this age, in seconds of waiting, for a job that was last seen open at another age."""
+        """Return the value of a poll at this age, in seconds of waiting. The job was last open at ``seen_open``."""
         chance, spent = self._look(seen_open)
         return chance * (self._look(at)[1] - spent) - (at - seen_open)
 
     def when(self, seen_open: float, cost: float) -> float:
-        """The age at which the value of a poll reaches ``cost``, or sooner if the job is overdue."""
+        """Return the age at which the value of a poll reaches ``cost``, or an earlier one if the job is overdue."""
         chance, spent = self._look(seen_open)
         latest = seen_open * (1 + OVERDUE_PART) if chance * OVERDUE < 1 else math.inf
 
@@ -94,14 +94,14 @@ class DurationDistribution:
         return min(latest, late)
 
     def with_remaining(self, at: float, left: float, trust: float) -> DurationDistribution:
-        """Combined with the provider's estimate at this age of what is ``left``; ``trust`` 1 weighs both the same."""
+        """Combine this with the provider's estimate of the time ``left``. ``trust`` 1 weighs both equally."""
         estimate = DurationDistribution([at + left * part for part in _AROUND], [1.0] * (len(_AROUND) - 1))
         edges = sorted({*self._edges[1:], *estimate._edges[1:]})
         chances = [self.still_open(edge) + trust * estimate.still_open(edge) for edge in edges]
         return DurationDistribution(edges, [before - after for before, after in pairwise(chances)])
 
     def _look(self, at: float) -> tuple[float, float]:
-        """The survival function at this age, and the integral of its inverse up to it."""
+        """Return the survival function at this age, and the integral of its inverse up to there."""
         place = bisect_right(self._edges, at) - 1
         beyond = at - self._edges[place]
         if place == len(self._edges) - 1:
@@ -112,52 +112,52 @@ class DurationDistribution:
 
 
 USUALLY = 0.8
-"""A job takes longer than usual once it is older than this part of such jobs become."""
+"""A job takes longer than usual once this fraction of such jobs would have ended."""
 
 
 def remaining(age: float, distribution: DurationDistribution) -> float | None:
-    """The median of the seconds that such a job has left, or None where it is overdue."""
+    """Return the median of the remaining seconds, or None if the job is overdue."""
     chance = distribution.still_open(age)
     return None if chance * OVERDUE < 1 else max(0.0, distribution.quantile(1 - chance / 2) - age)
 
 
 def _inverse(length: float, first: float, last: float) -> float:
-    """The integral of 1/x over so long a time, in which x goes straight from ``first`` to ``last``."""
+    """Integrate 1/x over an interval of this length, in which x changes linearly from ``first`` to ``last``."""
     fall = (first - last) / last
     return length / last * (math.log1p(fall) / fall if fall > 1e-9 else 1.0)
 
 
-# The histogram's cells: each is so much longer than the one before.
+# The growth of the histogram's cells: each cell is longer than the one before by this factor.
 _STEP = 1.04
 _SHORTEST = 0.5
 _CELLS = 230
 EDGES = tuple(_SHORTEST * _STEP**cell for cell in range(_CELLS + 1))
 
-# Until there is a model: most jobs take about a quarter of a minute, some far less and some far more.
+# The prior: most jobs take about a quarter of a minute, some far less and some far more.
 _USUAL, _SPREAD = 15.0, 2.5
 PRIOR = tuple(1 / (1 + (math.log(edge / _USUAL) / math.log(_SPREAD)) ** 2) for edge in EDGES[:-1])
 _FIRST = [chance / sum(PRIOR) for chance in PRIOR]
 
-# The weight of a duration after so many later ones; older ones are forgotten.
+# The weight of a duration by the number of later ones. Durations beyond the list are forgotten.
 _LONG = tuple(0.99**age for age in range(200))
 _SHORT = tuple(0.8**age for age in range(30))
-# The estimates: a memory, and the cells to each side over which a duration is spread (twice).
+# The estimates: a memory, and the number of cells to each side over which a duration is spread (twice).
 _ESTIMATES = ((_LONG, 0), (_LONG, 2), (_LONG, 6), (_LONG, 18), (_SHORT, 4), (_SHORT, 11))
-# The score of an estimate is the sum of the logarithms of the chances that it gave to the jobs; each counts so much
-# less after each later one.
+# The score of an estimate is the sum of the log probabilities that it gave to the jobs. Each term decays by this factor
+# with every later job.
 _SCORE_DECAY = 0.99
-# No score falls further behind the best, so that another estimate soon leads when things change.
+# A score never falls further behind the best, so that another estimate can soon take the lead after a change.
 _MOST_BEHIND = 8.0
-# An estimate whose weight beside the best one is less is left out.
+# An estimate is skipped if its weight relative to the best one is lower than this.
 _NEGLIGIBLE = 0.001
-# A model takes its parent's distribution over again after so many more jobs.
+# A model copies its parent's distribution again after this many more jobs.
 _RENEWED = 8
-# How many of an engine's latest submissions are read at the start, and how many of them at once.
+# The number of an engine's latest submissions to read at the start, and the size of each batch.
 _READ, _AT_ONCE = 120, 20
 
 
 class DurationKey(NamedTuple):
-    """A kind of job that takes about equally long: ``size`` in half octaves of pixels, ``steps`` in tens."""
+    """A kind of job with similar durations: ``size`` in half octaves of pixels, ``steps`` in tens."""
 
     engine: str
     size: int
@@ -171,39 +171,39 @@ class DurationKey(NamedTuple):
 
 
 class DurationModel:
-    """What jobs of one kind took, and how long the next one probably takes.
+    """The durations of one kind of job, and a prediction for the next.
 
-    A model begins with its ``parent``'s distribution, or with :data:`PRIOR`, which counts as one job.
+    A model starts with its ``parent``'s distribution, or with :data:`PRIOR`. Either counts as one job.
     """
 
     def __init__(self, parent: DurationModel | None = None) -> None:
         self._parent = parent
-        # Each duration as a position in cells, oldest first; and how many there ever were.
+        # Each duration as a position in cells, oldest first; and the total number of durations so far.
         self._places: list[float] = []
         self._ended = 0
         self._scores = [0.0] * len(_ESTIMATES)
-        # The chance of each cell before anything is learnt, and now.
+        # The probability of each cell before anything is learnt, and now.
         self._base = _FIRST
         self._chances = _FIRST
         self._made_of = (-1, -1)
         self._distribution: DurationDistribution | None = None
         self.blind = 0
-        """How many of the latest jobs in a row had already ended at their first poll: their durations are only upper
+        """The number of latest jobs in a row that had already ended at their first poll. Their durations are only upper
         bounds."""
 
     @property
     def known(self) -> int:
-        """How many jobs of this engine it has learnt from, of whatever kind."""
+        """The number of this engine's jobs, of any kind, that the model has learnt from."""
         return self.mark()[-1]
 
     def mark(self) -> tuple[int, ...]:
-        """What is known now: to be given to :meth:`add` when a job that is sent now has ended."""
+        """Return a mark of the current knowledge. Pass it to :meth:`add` when a job that is sent now has ended."""
         return (self._ended, *(self._parent.mark() if self._parent is not None else ()))
 
     def add(self, seconds: float, mark: tuple[int, ...] | None = None, *, blind: bool = False) -> None:
-        """Learn from a job that took so long. ``mark`` is what was known when it was sent; None: the same as now.
+        """Learn from a job that took ``seconds``. ``mark`` is from when it was sent; None: the same as now.
 
-        ``blind``: it had already ended at its first poll.
+        ``blind``: the job had already ended at its first poll.
         """
         mark = self.mark() if mark is None else mark
         place = math.log(max(seconds, _SHORTEST) / _SHORTEST, _STEP)
@@ -219,14 +219,14 @@ class DurationModel:
             self._parent.add(seconds, mark[1:], blind=blind)
 
     def distribution(self) -> DurationDistribution:
-        """How long a job takes that is sent now."""
+        """Return the distribution for a job that is sent now."""
         self.chances()
         if self._distribution is None:
             self._distribution = DurationDistribution(EDGES, self._chances)
         return self._distribution
 
     def chances(self) -> list[float]:
-        """The chance of each cell, computed again when more is known."""
+        """Return the probability of each cell, recomputed after each new job."""
         made_of = (self._ended, 0 if self._parent is None else self._parent.mark()[0] // _RENEWED)
         if made_of == self._made_of:
             return self._chances
@@ -251,7 +251,7 @@ class DurationModel:
         return self._chances
 
     def _predicted(self, place: float, known: int) -> list[float]:
-        """The chance that each estimate gave to this position when so many jobs had ended."""
+        """Return the probability that each estimate gave to this position after ``known`` jobs."""
         forgotten = self._ended - len(self._places)
         distances = [abs(place - other) for other in reversed(self._places[: max(0, known - forgotten)])]
         base = self._base[min(_CELLS - 1, int(place))]
@@ -264,7 +264,7 @@ class DurationModel:
 
 
 def _smoothed(cells: list[float], reach: int) -> list[float]:
-    """A triangular kernel: each cell spread evenly over its neighbours, twice."""
+    """Apply a triangular kernel: spread each cell evenly over its neighbours, twice."""
     for _ in range(2 if reach else 0):
         width = 2 * reach + 1
         sums = [*[0.0] * reach, *accumulate(cells, initial=0.0)]
@@ -274,7 +274,7 @@ def _smoothed(cells: list[float], reach: int) -> list[float]:
 
 
 class Durations:
-    """The model of each kind of job: read once from the database, then updated as jobs end."""
+    """The models of all kinds of jobs: read once from the database, then updated as jobs end."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -283,7 +283,7 @@ class Durations:
         self._reading = asyncio.Lock()
 
     async def of(self, request: ImageRequest) -> DurationModel:
-        """The model of jobs like this one. Raises StorageError."""
+        """Return the model for jobs like this one. Raises StorageError."""
         key = DurationKey.of(request)
         if key.engine not in self._engines:
             async with self._reading:

@@ -1,4 +1,4 @@
-"""Fetches the images of a finished submission into files of our own, with patience: they are paid for."""
+"""Downloads the images of a finished submission to local files, with many retries because they are paid for."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from storage.images import ImageFiles
 log = structlog.get_logger(__name__)
 
 PATIENCE = 600.0
-"""Seconds for which an image is retried that may still come."""
-# Seconds between two tries; the last one is repeated.
+"""Seconds for which a download is retried if it may still succeed."""
+# Seconds between two attempts; the last value is repeated.
 BACKOFF = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
@@ -31,20 +31,20 @@ EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The images that are ours now, and why the others are not."""
+    """The downloaded images, and the errors of the others."""
 
     kept: tuple[KeptImage, ...]
     lost: tuple[ProviderError, ...]
 
     @property
     def fixable(self) -> Refused | None:
-        """Why images did not come that the operator can bring with a setting, if there are any."""
+        """The error of a missing image that the operator can still get by changing a setting, if there is one."""
         named = (error for error in self.lost if isinstance(error, Refused) and error.setting)
         return next(named, None)
 
 
 def encode_result(finished: Finished, *, why: str = "") -> dict[str, Json] | None:
-    """Where the images are and what they cost, as plain JSON; None where they came with the answer itself.
+    """Encode the URLs and the cost of the images as plain JSON. Returns None if the images came with the response.
 
     ``why`` tells the operator why they could not be fetched.
     """
@@ -65,7 +65,7 @@ def encode_result(finished: Finished, *, why: str = "") -> dict[str, Json] | Non
 
 
 def decode_result(stored: dict[str, Any]) -> Finished:
-    """The result as it was before it was encoded."""
+    """Decode what :func:`encode_result` returned."""
     images = tuple(
         GeneratedImage(
             url=image["url"],
@@ -82,7 +82,7 @@ def decode_result(stored: dict[str, Any]) -> Finished:
 async def fetch_images(
     provider: Provider, files: ImageFiles, clock: Clock, images: Sequence[GeneratedImage], stem: str
 ) -> Fetched:
-    """Fetch them side by side, each into a file whose name begins with ``stem``. Raises StorageError."""
+    """Fetch all images concurrently, each into a file whose name begins with ``stem``. Raises StorageError."""
 
     async def fetch(position: int, image: GeneratedImage) -> KeptImage:
         name = f"{stem}-{position}"
@@ -90,7 +90,7 @@ async def fetch_images(
             try:
                 fetched = await _patiently(provider, clock, image, aside)
             except OSError as error:
-                # Providers turn the network's errors into their own, so it is the disk's.
+                # Providers convert network errors into their own, so this is a disk error.
                 raise StorageError(Fault.FILES_UNUSABLE, path=aside.parent, reason=error.strerror) from error
             name = f"{name}.{EXTENSIONS[fetched.media_type]}"
             await files.keep(aside, name)
@@ -107,7 +107,7 @@ async def fetch_images(
 
 
 async def _patiently(provider: Provider, clock: Clock, image: GeneratedImage, aside: Path) -> FetchedImage:
-    """Fetch it, again and again while it may still come: it is paid for."""
+    """Fetch an image, and retry while it may still succeed: the image is paid for."""
     began = clock.monotonic()
     gone = Doubt(clock)
     for wait in chain(BACKOFF, repeat(BACKOFF[-1])):

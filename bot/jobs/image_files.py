@@ -1,7 +1,7 @@
-"""Stored image files: small previews of them, and their removal.
+"""Makes previews of stored image files, and removes files.
 
-A preview is made when somebody looks at a list, or before the image's file is removed, and is kept longer than the
-file: decoding an image takes longer than everything else that is done for it, and most are never looked at.
+A preview is made when a person opens a list, or before the image's file is removed. It is kept longer than the file.
+Previews are not made earlier, because decoding takes longer than all other work on an image, and most are never shown.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ SIDE_AT_MOST = 320
 BYTES_AT_MOST = 20 * 1024
 _QUALITIES = (80, 65, 50, 35, 20)
 _AT_ONCE = 100
-# Files of one transaction.
+# The number of files in one transaction.
 REMOVED_AT_ONCE = 200
 
 
 class Previews:
-    """Makes previews, one at a time, because a decoded image takes much memory."""
+    """Makes previews, one at a time because a decoded image needs much memory."""
 
     def __init__(self, database: Database, files: ImageFiles) -> None:
         self._database = database
@@ -45,7 +45,7 @@ class Previews:
         self._turn = asyncio.Lock()
 
     async def of(self, image: StoredImage) -> bytes | None:
-        """The image's preview, made now if there is none; None if neither it nor the image's file is left."""
+        """Return the image's preview, made now if necessary. None if neither the preview nor the image file exists."""
         if image.preview is not None:
             found = await self._files.pools.files.run(_read, self._files.path(image.preview))
             if found is not None:
@@ -91,14 +91,14 @@ class Previews:
                 await pools.files.run(_write, aside, data)
                 await self._files.keep(aside, name)
         if image.preview is not None:
-            return data  # It is recorded already; only its file was lost.
+            return data  # The preview is recorded already; only its file was lost.
         async with self._database.write() as tx:
             recorded = await images.set_preview(tx, image.id, name)
         if not recorded:
             async with self._database.read() as connection:
                 now = await images.get_image(connection, image.id)
             if now is None or now.preview != name:
-                # The image was deleted meanwhile, so its preview must not stay.
+                # The image was deleted meanwhile, so its preview must be deleted too.
                 async with self._database.write() as tx:
                     await images.add_removals(tx, [name])
                 await remove_files(self._database, self._files, [name])
@@ -106,7 +106,7 @@ class Previews:
 
 
 async def remove_files(database: Database, files: ImageFiles, names: Sequence[str]) -> int:
-    """Remove these files, which are noted for removal. Returns how many could not be removed and stay noted."""
+    """Remove these files, which are listed for removal. Returns how many could not be removed and stay listed."""
     gone = []
     for name in names:
         try:
@@ -119,13 +119,13 @@ async def remove_files(database: Database, files: ImageFiles, names: Sequence[st
         async with database.write() as tx:
             await images.finish_removals(tx, gone)
     except StorageError as error:
-        # Removing a file that is gone does no harm.
+        # Removing a missing file is harmless.
         log.warning("file.removal_not_noted", reason=str(error))
     return len(names) - len(gone)
 
 
 async def remove_due_files(database: Database, files: ImageFiles) -> int:
-    """Remove every file that is noted for removal. Returns how many could not be removed. Raises StorageError."""
+    """Remove every file that is listed for removal. Returns how many could not be removed. Raises StorageError."""
     after, left = "", 0
     while True:
         async with database.read() as connection:
@@ -137,7 +137,7 @@ async def remove_due_files(database: Database, files: ImageFiles) -> int:
 
 
 def small(file: Path) -> bytes | None:
-    """The image as a WebP of at most SIDE_AT_MOST pixels a side; None if it cannot be decoded. Blocks."""
+    """Make a WebP preview of at most SIDE_AT_MOST pixels a side. Returns None if decoding fails. Blocks."""
     try:
         picture = decoding.decode(file, side=SIDE_AT_MOST)
     except Undecodable as error:

@@ -1,7 +1,7 @@
-"""The parts that an image file is made of: the chunks of a PNG and a WebP, the segments of a JPEG. Nothing is decoded.
+"""Splits image files into parts without decoding: chunks of PNG and WebP, segments of JPEG.
 
-Each part comes as its kind and its places in the file, with its header and whatever follows it. All of it blocks, and
-raises ValueError where the file is not made so.
+Each part is its kind and its range in the file, including its header and trailer. All functions block, and raise
+ValueError if the file does not have this structure.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 
 
 def png_chunks(stream: BinaryIO) -> Iterator[tuple[bytes, range]]:
-    """The chunks of a PNG; what stands behind the last one belongs to no chunk and is left out."""
+    """Yield the chunks of a PNG. Data after the last chunk is ignored."""
     size = stream.seek(0, io.SEEK_END)
     if read(stream, range(len(PNG_SIGNATURE))) != PNG_SIGNATURE:
         raise ValueError("not a PNG")
@@ -35,7 +35,7 @@ def png_chunks(stream: BinaryIO) -> Iterator[tuple[bytes, range]]:
 
 
 def jpeg_segments(stream: BinaryIO) -> Iterator[tuple[int, range]]:
-    """The segments of a JPEG by their markers; the last one begins with the picture itself and goes to the end."""
+    """Yield the segments of a JPEG by their markers. The last one starts with the pixels and extends to the end."""
     size = stream.seek(0, io.SEEK_END)
     if read(stream, range(2)) != b"\xff\xd8":
         raise ValueError("not a JPEG")
@@ -60,7 +60,7 @@ def jpeg_segments(stream: BinaryIO) -> Iterator[tuple[int, range]]:
 
 
 def webp_chunks(stream: BinaryIO) -> Iterator[tuple[bytes, range]]:
-    """The chunks of a WebP, each without the byte that fills it up to an even length."""
+    """Yield the chunks of a WebP, each without its padding byte."""
     size = stream.seek(0, io.SEEK_END)
     head = read(stream, range(12))
     if head[:4] != b"RIFF" or head[8:] != b"WEBP":
@@ -79,6 +79,6 @@ def webp_chunks(stream: BinaryIO) -> Iterator[tuple[bytes, range]]:
 
 
 def read(stream: BinaryIO, places: range) -> bytes:
-    """The bytes at these places, or as many as there are."""
+    """Read the bytes in this range, or fewer if the file ends before."""
     stream.seek(places.start)
     return stream.read(len(places))

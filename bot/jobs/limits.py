@@ -1,7 +1,7 @@
-"""Every limit on credits, jobs and images: which limits apply to a person, how much is used, and the check.
+"""Every limit on credits, jobs and images: which limits apply to a person, their use, and the check.
 
 The operator's limits apply everywhere. The limits that a server's admins set apply in addition. Amounts are
-millicredits, periods are of the UTC calendar. The check runs in the transaction that writes the hold.
+millicredits, periods follow the UTC calendar. The check runs in the transaction that writes the hold.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from storage.database import AsyncConnection
 from storage.settings import Quota, Subject
 
 PERIOD = "period"
-"""The name of the period in a server's settings."""
+"""The key of the period in a server's settings."""
 
 TOO_MANY_IMAGES = message(
     "limits.images",
@@ -55,7 +55,7 @@ class Limits:
 
 
 class LimitKind(StrEnum):
-    """Whose credits a limit bounds, and who set it."""
+    """Whose credits the limit restricts, and who set it."""
 
     USER_DAILY = "user_daily"
     """One person everywhere, set by the operator."""
@@ -96,7 +96,7 @@ TOO_EXPENSIVE = {
         "together. The limit resets on {resets} at 00:00 UTC. The bot's operator sets it. Nothing was charged.",
     ),
 }
-"""Why a job is refused, by the limit that it would exceed."""
+"""The message for a refused job, by the limit that it would exceed."""
 GRANTS_TOO_SMALL = message(
     "limits.grants_too_small",
     "This needs up to {needed:credits}; you have {left:amount} of {limit:credits} left {period} in this server, and "
@@ -116,7 +116,7 @@ class CreditLimit:
 
 @dataclass(frozen=True, slots=True)
 class LimitUse:
-    """How much of a limit is spent and held in the current period (millicredits), and when it renews (Unix ms)."""
+    """The part of a limit that is spent and held in the current period (millicredits), and its renewal (Unix ms)."""
 
     limit: CreditLimit
     used: int
@@ -124,7 +124,7 @@ class LimitUse:
 
     @property
     def left(self) -> int:
-        """What is left in millicredits; 0 where more was spent."""
+        """The remaining millicredits; 0 if more was spent."""
         return max(0, self.limit.credits - self.used)
 
 
@@ -132,8 +132,8 @@ class LimitUse:
 class InForce:
     """The limits that apply to one person in one place.
 
-    ``jobs`` is how many unfinished jobs they may have everywhere, ``server_jobs`` how many in this server, ``images``
-    how many images one job may have; None: no limit of this kind.
+    ``jobs`` is the maximum number of their unfinished jobs everywhere, ``server_jobs`` the same in this server, and
+    ``images`` the maximum number of images in one job. None: no limit of this kind.
     """
 
     credits: tuple[CreditLimit, ...]
@@ -142,7 +142,7 @@ class InForce:
     images: int | None = None
 
     def of(self, *kinds: LimitKind) -> tuple[CreditLimit, ...]:
-        """The credit limits of these kinds, in the order of the kinds."""
+        """Return the credit limits of these kinds, in the order of the kinds."""
         return tuple(limit for kind in kinds for limit in self.credits if limit.kind is kind)
 
 
@@ -155,10 +155,11 @@ def in_force(
     quotas: Iterable[Quota] = (),
     period: Period = Period.MONTH,
 ) -> InForce:
-    """The limits that apply to a person in a place; without ``user_id`` those on all people together.
+    """Return the limits that apply to a person in a place. Without ``user_id``, return the shared limits.
 
-    ``quotas`` and ``period`` are set by the server's admins. For each kind of limit the person's own quota counts, else
-    the highest of their roles, else the default. Jobs and images set for the whole server are upper bounds.
+    ``quotas`` and ``period`` are set by the server's admins. For each kind of limit, the person's own quota counts,
+    else the highest quota of their roles, else the default. Limits on jobs and images for the whole server are upper
+    bounds.
     """
     known = list(quotas)
     server = next((quota for quota in known if quota.subject is Subject.SERVER), Quota(Subject.SERVER))
@@ -195,9 +196,9 @@ def in_force(
 async def use_of(
     conn: AsyncConnection, limit: CreditLimit, *, user_id: int | None, server_id: int | None, now: int
 ) -> LimitUse:
-    """How much of the limit is used in the period of ``now`` (Unix milliseconds).
+    """Return the use of the limit in the period that contains ``now`` (Unix milliseconds).
 
-    ``user_id`` is needed for limits on one person, ``server_id`` for limits in a server.
+    Limits on one person need ``user_id``, limits in a server need ``server_id``.
     """
     start, renews = current(limit.period, now)
     since = milliseconds(start)
@@ -218,7 +219,7 @@ async def use_of(
 async def uses_of(
     conn: AsyncConnection, limits: Iterable[CreditLimit], *, user_id: int | None, server_id: int | None, now: int
 ) -> tuple[LimitUse, ...]:
-    """The use of each limit, see :func:`use_of`."""
+    """Return the use of each limit, see :func:`use_of`."""
     return tuple([await use_of(conn, limit, user_id=user_id, server_id=server_id, now=now) for limit in limits])
 
 
@@ -232,7 +233,7 @@ async def check(
     now: int,
     counted_already: int = 0,
 ) -> int:
-    """How much of the hold, in millicredits, has to be paid from the person's grants.
+    """Check the limits. Returns the part of the hold that the person's grants must pay, in millicredits.
 
     ``counted_already`` is 1 if the job itself is already one of the person's unfinished jobs. Raises UserError with a
     problem for every limit that the job would exceed.
@@ -259,7 +260,7 @@ async def check(
 
 
 def from_grants(granted: int, holds: Sequence[int]) -> list[int]:
-    """The part of each hold that the grants pay for.
+    """Return the part of each hold that grants pay for.
 
     Grants are applied to the last holds, so that the periodic allowance is used first.
     """
@@ -271,14 +272,14 @@ def from_grants(granted: int, holds: Sequence[int]) -> list[int]:
 
 
 def too_many_images(limits: InForce, images: int) -> list[Text]:
-    """The problem with so many images in one job, if there is one."""
+    """Return the problem with this number of images in one job, if there is one."""
     if limits.images is None or images <= limits.images:
         return []
     return [TOO_MANY_IMAGES(images=images, count=limits.images)]
 
 
 async def _stored(tx: AsyncConnection, operator: Limits, origin: Origin) -> InForce:
-    """The limits that apply to the person, read in this transaction."""
+    """Read the limits that apply to the person, in this transaction."""
     user_id, server_id = origin.user_id, origin.server_id
     found = [] if server_id is None else await settings.quotas_for(tx, server_id, user_id)
     if server_id is None or not found:
@@ -295,7 +296,7 @@ async def _stored(tx: AsyncConnection, operator: Limits, origin: Origin) -> InFo
 
 
 async def _too_many_jobs(tx: AsyncConnection, limits: InForce, origin: Origin, counted_already: int) -> list[Text]:
-    """The problems with one more unfinished job."""
+    """Return the problems with one more unfinished job."""
     problems = []
     unfinished = await job_rows.unfinished_jobs(tx, origin.user_id) - counted_already
     if unfinished >= limits.jobs:
@@ -312,7 +313,7 @@ def _least(*limits: int | None) -> int | None:
 
 
 def _too_expensive(hold: int, use: LimitUse, extra: int | None = None) -> Text:
-    """The problem with a hold that exceeds a limit, and ``extra`` credits if the person was granted any."""
+    """Make the problem for a hold that exceeds a limit. ``extra`` is the person's grants, if any."""
     limit = use.limit
     values: dict[str, Value] = {
         "needed": hold,

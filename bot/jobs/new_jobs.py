@@ -1,4 +1,4 @@
-"""New jobs: a job is written with its submissions and their holds in one transaction, after the limits are checked."""
+"""Adds new jobs: checks the limits, then stores the job, its submissions and their holds in one transaction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from storage.records import Job, JobStatus, LapseReason
 from storage.submissions import Asked, add_submissions
 
 LAPSED_KEPT = 5
-"""A person's latest lapsed proposals, at least this many, are kept so that their buttons still work."""
+"""The minimum number of a person's latest lapsed proposals that are kept so that their buttons still work."""
 
 ENGINE_GONE = message(
     "jobs.engine_gone", "One of the engines is no longer offered. Run the command again. You weren't charged."
@@ -31,7 +31,7 @@ NO_SUCH_THREAD = message("threads.not_found", "You have no such thread here. Pic
 
 
 class NewJobs:
-    """Adds jobs: at once, or as proposals whose price has to be confirmed first."""
+    """Adds jobs, directly or as proposals whose price must be confirmed first."""
 
     def __init__(self, store: JobStore, limits: Limits, clock: Clock) -> None:
         self._store = store
@@ -42,10 +42,10 @@ class NewJobs:
     async def add(
         self, origin: Origin, plan: Plan, card: CardAddress, *, parent_id: int | None = None, proposed: bool = False
     ) -> int:
-        """Write the job with its submissions and their holds, and return its id.
+        """Store the job with its submissions and their holds, and return its id.
 
-        A ``proposed`` job gets its submissions and holds from :meth:`confirm`. Raises UserError if a limit would be
-        exceeded; nothing is written then.
+        For a ``proposed`` job, :meth:`confirm` adds the submissions and holds. Raises UserError if a limit would be
+        exceeded; nothing is stored then.
         """
         now = self._clock.now()
         holds = self._holds(plan.requests)
@@ -56,7 +56,7 @@ class NewJobs:
             granted = await limits.check(tx, self._limits, origin, hold=sum(holds), images=plan.images, now=now)
             thread_id, opened = await self._thread(tx, origin, plan, now)
             if plan.options.thread is not None:
-                # Stored by id: the title may change, and a repeated job belongs to the same thread.
+                # Stored by id, because the title may change and a repeated job belongs to the same thread.
                 options["thread"] = str(thread_id)
             job = NewJob(
                 thread_id=thread_id,
@@ -85,7 +85,7 @@ class NewJobs:
     async def limit_problems(
         self, origin: Origin, requests: Sequence[ImageRequest], images: int
     ) -> tuple[Problem, ...]:
-        """The limits that these requests would exceed now. Raises StorageError."""
+        """Return the limits that these requests would exceed now. Raises StorageError."""
         hold = sum(self._holds(requests))
         async with self._database.read() as connection:
             try:
@@ -95,9 +95,9 @@ class NewJobs:
         return ()
 
     async def confirm(self, origin: Origin, job: Job, card: CardAddress) -> bool:
-        """proposed → working, with the requests that were shown and their holds; False if it is no longer proposed.
+        """Move proposed → working, with the requests that were shown and their holds. False if no longer proposed.
 
-        Raises UserError if a limit would be exceeded or an engine is gone; it stays proposed then.
+        Raises UserError if a limit would be exceeded or an engine no longer exists. The job stays proposed then.
         """
         now = self._clock.now()
         requests = planned_requests(job)
@@ -127,7 +127,7 @@ class NewJobs:
         return moved
 
     async def lapse(self, job: Job, reason: LapseReason) -> bool:
-        """proposed → lapsed; keeps the token, so that the card can still say so."""
+        """Move proposed → lapsed. The token is kept so that the card can still be updated."""
         async with self._database.write() as tx:
             moved = await jobs.move_job(
                 tx,
@@ -138,13 +138,13 @@ class NewJobs:
                 lapse_reason=reason,
                 interaction_token=job.interaction_token,
             )
-            # Proposals are free, so they must not pile up. Those that could be open at once are kept, because their
-            # cards still have to say that they lapsed.
+            # Proposals are free, so they must not pile up. Those that could be open at the same time are kept, because
+            # their cards must still show that they lapsed.
             await retention.delete_lapsed_of(tx, job.user_id, keep=self._limits.jobs_per_user + LAPSED_KEPT)
         return moved
 
     async def proposed(self) -> list[Job]:
-        """Every job that waits to be confirmed, oldest first."""
+        """Return all jobs that wait for a confirmation, oldest first."""
         async with self._database.read() as connection:
             return await jobs.jobs_with_status(connection, (JobStatus.PROPOSED,))
 
@@ -178,7 +178,7 @@ class NewJobs:
         await ledger.hold(tx, *wanted, user_id=origin.user_id, server_id=origin.server_id, at=now)
 
     async def _thread(self, tx: AsyncConnection, origin: Origin, plan: Plan, now: int) -> tuple[int, bool]:
-        """The thread that the job belongs to, and whether it was opened for it."""
+        """Find or open the job's thread. Returns its id, and whether it was opened for this job."""
         if plan.options.thread is not None:
             thread = await threads.named_thread(tx, origin.user_id, origin.place_id, plan.options.thread)
             if thread is None:

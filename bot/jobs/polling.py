@@ -1,15 +1,16 @@
-"""When to poll a submission, and what the polls have said. All times are seconds.
+"""Decides when to poll a submission, and tracks the results of polls. All times are seconds.
 
 The *value* of a poll is the expected time for which the job has been finished unnoticed since it was last seen open:
 ``∫ P(over by t) / P(open at t) dt``. A job is polled as soon as the value reaches the *price*, which is the waiting
-that one poll must save. So nothing is polled while the job cannot be over; most polls come where it most likely ends;
-and few when it is overdue, because the rest of the distribution is a long thin tail.
+time that one poll must save. So there are no polls while the job cannot be over. Most polls come when the job most
+likely ends. Few come when it is overdue, because the rest of the distribution is a long thin tail.
 
-The price is a little, and a part of what such jobs usually take: a person who waits for a minute does not mind a second
-as one who waits for five does. It is low while few jobs share the provider's rate and rises with their number. Where
-more polls are due than the rate has room for, the most valuable ones go first (:mod:`bot.jobs.rate`).
+The price is a small constant plus a fraction of the usual duration: a second more matters less to a person who waits
+for a minute than to one who waits for five seconds. The price is low while few jobs share the provider's rate, and
+rises with their number. If more polls are due than the rate allows, the most valuable ones go first
+(:mod:`bot.jobs.rate`).
 
-The distribution comes from what such jobs took lately (:mod:`bot.jobs.durations`) and from the provider's progress.
+The distribution comes from the latest such jobs (:mod:`bot.jobs.durations`) and from the provider's progress.
 """
 
 from __future__ import annotations
@@ -31,36 +32,36 @@ from bot.text import Text, message
 log = structlog.get_logger(__name__)
 
 PAUSE = 2.0
-"""Seconds for which a provider is not polled that is busy and does not say for how long."""
+"""Seconds without polls after a provider was busy and did not say for how long."""
 DOUBTED_FOR, DOUBTED_LOOKS = 120.0, 5
-"""A doubtful answer counts if it is seen so often over so many seconds, and no other one is."""
+"""A doubtful response counts after this many seconds and this many polls, without any other response."""
 
-# The price of a poll as a part of what such jobs usually take, with few open jobs and with many; and seconds on top of
-# that with many.
+# The price of a poll as a fraction of the usual duration, with few open jobs and with many; and the seconds that are
+# added to it with many.
 CHEAP, DEAR = 0.001, 0.0038
 EXTRA = 0.019
-# Open jobs for each request a second that the provider allows: up to the first they are few, from the second on many.
+# Open jobs per allowed request per second: few up to the first value, many from the second one on.
 FEW, MANY = 0.5, 0.7
-# An overdue job is polled ever more seldom: not within so many seconds; when its age has grown by the first part from
-# twice the age at which it became overdue, by twice as much from three times that age, and so on up to the second
-# part; but at least every so many seconds.
+# An overdue job is polled less and less often. The gap between two polls is a fraction of the age: _HANGING at twice
+# the age at which the job became overdue. The fraction grows linearly with the age, up to _HANGING_AT_MOST. The gap is
+# at least _SHORTEST_GAP and at most _LONGEST_GAP seconds.
 _SHORTEST_GAP, _HANGING, _HANGING_AT_MOST, _LONGEST_GAP = 0.4, 0.1, 0.11, 30.0
-# While an engine is new, a job is hardly ever overdue. There the number of polls shows that it hangs: after so many its
-# age has to grow by one more hundredth with each further poll.
+# With a new engine a job is hardly ever overdue, so the number of polls shows that it hangs: after this many polls, the
+# gap grows by one hundredth of the age with each further poll.
 _MANY_POLLS = 30
-# A long wait is reconsidered when half of it is past, but not after less than this: more may be known by then.
+# A long wait is reconsidered halfway, but not sooner than this: by then more may be known.
 _RECONSIDERED = 2.0
 # The clock cannot wait for less than this.
 _SOON = 0.001
-# Waits after polls that failed; the last one is repeated.
+# The backoff after failed polls; the last value is repeated.
 _BACKOFF = (2.0, 5.0, 15.0, 30.0)
-# How much the provider's progress counts beside the model when it nears 100 percent.
+# The weight of the provider's progress, relative to the model's, when it approaches 100 percent.
 _TRUST_PERCENT = 3.0
-# Until a model has learnt from so many jobs, polls cost up to so much more, since it cannot tell where they help.
+# Until a model has learnt from this many jobs, polls cost more, up to this factor: it cannot tell when they help.
 _UNKNOWN_UNTIL, _UNKNOWN_DEARER = 10, 2
-# A job that has taken so many times the usual is polled as if its age divided by this were the usual.
+# A job this many times as old as usual is polled as if its age divided by this were the usual duration.
 _LONG_OVER = 8
-# Each job in a row that had already ended at its first poll halves the price for the next one, so many times.
+# Each job in a row that had already ended at its first poll halves the price for the next one, this many times at most.
 _BLIND_AT_MOST = 6
 
 TIMED_OUT = message(
@@ -76,18 +77,19 @@ Price = Callable[[float, float], float]
 
 
 def price(usual: float, crowd: float) -> float:
-    """The seconds of waiting that a poll must save, for jobs that usually take ``usual``.
+    """Return the seconds of waiting that a poll must save, for jobs that usually take ``usual``.
 
-    ``crowd`` is the number of open jobs for each request a second that the provider allows.
+    ``crowd`` is the number of open jobs per allowed request per second.
     """
     crowded = min(1.0, max(0.0, (crowd - FEW) / (MANY - FEW)))
     return EXTRA * crowded + usual * (CHEAP + (DEAR - CHEAP) * crowded)
 
 
 def shortest_gap(age: float, overdue: float, polls: int, unknown: float) -> float:
-    """The least seconds until the next poll of a job of this age after so many polls, whatever it would be worth.
+    """Return the minimum seconds until the next poll, for a job of this age after ``polls`` polls, whatever its value.
 
-    ``overdue`` is the age from which such jobs are overdue, ``unknown`` says from 0 to 1 how little is known of them.
+    ``overdue`` is the age from which such jobs are overdue. ``unknown``, from 0 to 1, is how little is known about
+    them.
     """
     part = unknown * 0.01 * max(0, polls - _MANY_POLLS)
     if age > overdue:
@@ -97,10 +99,10 @@ def shortest_gap(age: float, overdue: float, polls: int, unknown: float) -> floa
 
 
 class PollSchedule:
-    """Says when one submission is polled next.
+    """Decides when one submission is polled next.
 
-    Ages are seconds since it was ``sent``. As a context manager it counts itself in ``rate.watched``. ``at_once`` is
-    for a submission that was not polled for a while: it is polled as soon as the rate allows.
+    Ages are seconds since ``sent``. As a context manager, it counts itself in ``rate.watched``. ``at_once`` is for a
+    submission that was not polled for a while: it is polled as soon as the rate allows.
     """
 
     def __init__(
@@ -121,18 +123,18 @@ class PollSchedule:
         self._shortest = shortest
         self._price = price
         self._at_once = at_once
-        # Ages: of the last poll, and of the last poll that found it open.
+        # The ages at the last poll, and at the last poll that found it open.
         self._polled: float | None = None
         self._seen_open = 0.0
         self._said = Waiting()
         self._failures = 0
         self._polls = 0
-        # The model's distribution, and the same combined with the progress.
+        # The model's distribution, and its combination with the progress.
         self._combined: tuple[DurationDistribution, DurationDistribution] | None = None
         self.mark = model.mark()
-        """What the model knew when it was sent."""
+        """The model's mark from when the submission was sent."""
         self.never_seen_open = not at_once
-        """Whether no poll found it open, though it was polled from the start."""
+        """Whether no poll found it open, although it was polled from the start."""
 
     def __enter__(self) -> Self:
         self._rate.watched += 1
@@ -146,7 +148,7 @@ class PollSchedule:
         return self._sent.total
 
     async def turn(self) -> None:
-        """Wait until the next poll is due and the rate has room for it."""
+        """Wait until the next poll is due and the rate allows it."""
         while not self._at_once and (wait := self.due() - self.age) > _SOON:
             await self._clock.sleep(min(wait, max(_RECONSIDERED, wait / 2)))
         await self._rate.turn(self._value)
@@ -155,17 +157,17 @@ class PollSchedule:
         self._polls += 1
 
     def still_waiting(self, said: Waiting) -> None:
-        """The poll found it open."""
+        """Record a poll that found it open."""
         self._seen_open = self.age if self._polled is None else self._polled
         self._said, self._combined = said, None
         self._failures, self.never_seen_open = 0, False
 
     def failed(self) -> None:
-        """The poll gave no usable answer."""
+        """Record a poll without a usable response."""
         self._failures += 1
 
     def due(self) -> float:
-        """The age at which the next poll is due."""
+        """Return the age at which the next poll is due."""
         distribution = self._distribution()
         usual = max(distribution.usual, self._seen_open / _LONG_OVER)
         cost = self._price(usual, self._rate.crowd) / 2 ** min(self._model.blind, _BLIND_AT_MOST)
@@ -183,7 +185,7 @@ class PollSchedule:
         return max(at, self._polled + max(self._shortest, rest, gap))
 
     def estimated_duration(self) -> float:
-        """The latest poll found it over: how many seconds it probably took."""
+        """Estimate the duration in seconds, after the latest poll found it finished."""
         if self._seen_open:
             return (self._seen_open + self.age) / 2
         return self._distribution().between(0.0, self.age)
@@ -192,7 +194,7 @@ class PollSchedule:
         return self._distribution().worth(self._seen_open, self.age)
 
     def _distribution(self) -> DurationDistribution:
-        """The model's, combined with the provider's progress."""
+        """Return the model's distribution, combined with the provider's progress."""
         learnt, percent, at = self._model.distribution(), self._said.percent, self._seen_open
         if not percent or percent >= 100 or at <= 0:
             return learnt
@@ -203,9 +205,9 @@ class PollSchedule:
 
 
 class Doubt:
-    """An answer that may change in a moment: a service that is being deployed does not know what it knew before.
+    """A response that may be temporary: while a service is being deployed, it may not find what it found before.
 
-    It counts once it was seen DOUBTED_LOOKS times over DOUBTED_FOR seconds, and no other answer in between.
+    The response counts after DOUBTED_LOOKS times over DOUBTED_FOR seconds, with no other response in between.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -214,36 +216,36 @@ class Doubt:
         self.looks = 0
 
     def seen(self) -> bool:
-        """It was seen once more; returns whether it counts now."""
+        """Record the same response once more. Returns whether it counts now."""
         now = self._clock.monotonic()
         self._since = now if self._since is None else self._since
         self.looks += 1
         return self.looks >= DOUBTED_LOOKS and now - self._since >= DOUBTED_FOR
 
     def over(self) -> None:
-        """Another answer came."""
+        """Record a different response."""
         self._since, self.looks = None, 0
 
 
 class PollStatus:
-    """The latest answer about one submission, ``said``, and the error that calls currently run into."""
+    """The latest response about one submission (``said``), and the error that calls currently have."""
 
     def __init__(self, provider: Provider, rate: Rate, clock: Clock) -> None:
         self.said = Waiting()
         self._provider = provider
         self._rate = rate
         self._clock = clock
-        # What calls currently fail with, and since when (seconds by the monotonic clock).
+        # The current error of calls, and when it began (seconds by the monotonic clock).
         self._trouble: tuple[ProviderError | Failed, float] | None = None
         self._doubt = Doubt(clock)
 
     def answered(self) -> None:
-        """A call gave an answer that makes sense."""
+        """Record a call with a valid response."""
         self._trouble = None
         self._doubt.over()
 
     def doubted(self) -> bool:
-        """A call gave a doubtful answer; returns whether it was given for so long that it counts."""
+        """Record a call with a doubtful response. Returns whether it has lasted long enough to count."""
         if self._trouble is None:
             self._trouble = Failed(Reason.CONTRADICTION), self._clock.monotonic()
         believed = self._doubt.seen()
@@ -251,12 +253,12 @@ class PollStatus:
         return believed
 
     def waiting(self, said: Waiting) -> bool:
-        """A call found it open; returns whether the answer says anything new."""
+        """Record a call that found it open. Returns whether the response has anything new."""
         before, self.said = self.said, said
         return said != before
 
     def failed(self, error: ProviderError) -> None:
-        """A call failed. Nothing is lost: it is repeated, perhaps after a pause."""
+        """Record a failed call. Nothing is lost: the call is retried, perhaps after a pause."""
         log.info("poll.failed", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
         if isinstance(error, Busy):
             self._rate.pause(error.retry_after if error.retry_after is not None else PAUSE, polls=True)
@@ -266,17 +268,17 @@ class PollStatus:
 
     @property
     def may_give_up(self) -> bool:
-        """True if calls succeed, or have failed for longer than the provider's patience: only then may we give up."""
+        """Return True if calls succeed, or have failed for longer than the provider's patience: then we may give up."""
         return self._trouble is None or self._clock.monotonic() - self._trouble[1] > self._provider.patience
 
     def given_up(self, minutes: int) -> list[Text]:
-        """What the author of a submission is told that is given up after so long."""
+        """Return the texts for the author when the submission is given up after this many minutes."""
         if self._trouble is None:
             return [TIMED_OUT(minutes=minutes)]
         return [NOT_HEARD(minutes=minutes), provider_text(self._provider.label, self._trouble[0])]
 
 
 def alarm(provider: Provider, error: ProviderError) -> None:
-    """Log what only the operator can fix as an error."""
+    """Log an error that only the operator can fix, at level ERROR."""
     if isinstance(error, Refused) and error.operator:
         log.error("provider.needs_operator", provider=provider.name, reason=error.reason.value, detail=error.detail)

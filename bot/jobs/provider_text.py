@@ -1,4 +1,4 @@
-"""The words for what image services answer: one message for each :class:`~bot.providers.base.Reason`."""
+"""The texts for errors of image services: one message for each :class:`~bot.providers.base.Reason`."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ TEXTS: Mapping[Reason, Message] = {
     ),
     Reason.IMAGE_BROKEN: message("provider.image_broken", "{label} sent a broken image."),
 }
-"""The message for each reason. Its values: ``label`` is the service's name for people."""
+"""The message for each reason. The value ``label`` is the service's display name."""
 
 SAYING: Mapping[Reason, Message] = {
     Reason.BROKEN: message("provider.broken.saying", "{label} had an internal error: {said}"),
     Reason.REFUSED: message("provider.refused.saying", "{label} refused this: {said}"),
     Reason.MODERATED: message("provider.moderated.saying", "{label} refused this prompt: {said}"),
 }
-"""The message where the service says something: ``said`` is its own words."""
+"""The message if the service gave an explanation. The value ``said`` is the explanation."""
 
 RAISE_LIMIT = message("provider.image_too_large.setting", "{problem} The bot's operator can raise {setting}.")
 _WRONG_SETTING: Mapping[Takes, Message] = {
@@ -90,7 +90,7 @@ _WRONG_SETTING: Mapping[Takes, Message] = {
 
 
 def provider_text(label: str, failure: ProviderError | Failed) -> Text:
-    """What the author of a request is told; it may hold the service's own words."""
+    """Return the text for the author of a request. It may include the service's own words."""
     if failure.said and failure.reason in SAYING:
         return SAYING[failure.reason](label=label, said=failure.said)
     values: Mapping[str, int | str] = failure.values if isinstance(failure, ProviderError) else {}
@@ -101,15 +101,15 @@ def provider_text(label: str, failure: ProviderError | Failed) -> Text:
 
 
 def wrong_setting_text(error: WrongSetting) -> Text:
-    """What a setting takes that a provider has refused."""
+    """Return the text for a setting that a provider refused: the valid values."""
     return _WRONG_SETTING[error.takes](name=error.name)
 
 
 def as_stored(*texts: Text) -> list[dict[str, Any]]:
-    """These texts as a submission's ``problems`` hold them."""
+    """Encode texts for storage in a submission's ``problems``."""
     return [stored(text) for text in texts]
 
 
 def as_texts(problems: Sequence[Mapping[str, Any]] | None) -> tuple[Text, ...]:
-    """The texts of a submission's ``problems``."""
+    """Decode the texts in a submission's ``problems``."""
     return tuple(read_stored(problem) for problem in problems or ())

@@ -1,4 +1,4 @@
-"""The submissions that wait to be sent, and the order in which they are: round robin over users."""
+"""The queue of submissions that wait to be sent, in round-robin order over users."""
 
 from __future__ import annotations
 
@@ -12,50 +12,51 @@ from storage import submissions as rows
 from storage.records import Submission
 
 READ_AT_ONCE = 1000
-"""Submissions of one provider."""
+"""The maximum number of submissions per provider that are read at a time."""
 
 
 class Queue:
-    """The queued submissions, as they were last read from the database.
+    """The queued submissions, as last read from the database.
 
-    They are read only when something was added or has fallen due: most of what wakes a worker is something that ended.
+    They are read again only after something was added or has become due. Most wake-ups of the worker are for something
+    that ended.
     """
 
     def __init__(self, jobs: JobStore, clock: Clock) -> None:
         self._jobs = jobs
         self._clock = clock
         self.waiting: list[Submission] = []
-        """What was due and has not been started, in fair order; the worker sets it."""
+        """The due submissions that have not been started, in fair order. The worker sets it."""
         self._waited: dict[int, Elapsed] = {}
         self._doubts: dict[int, Doubt] = {}
-        # The number of the latest start of each user who waits.
+        # The sequence number of the latest start, for each user who waits.
         self._served: dict[int, int] = {}
         self._starts = 0
-        # When the next postponed one falls due, by the monotonic clock.
+        # When the next postponed submission becomes due, by the monotonic clock.
         self._later: float | None = None
-        # The providers that have more queued submissions than were read.
+        # The providers with more queued submissions than were read.
         self._longer: set[str] = set()
         self._stale = True
 
     @property
     def next_in(self) -> float | None:
-        """The seconds until the next postponed one falls due."""
+        """Return the seconds until the next postponed submission becomes due."""
         return None if self._later is None else max(0.0, self._later - self._clock.monotonic())
 
     def added(self) -> None:
-        """There may be submissions that were not read."""
+        """Note that there may be submissions that were not read yet."""
         self._stale = True
 
     def waited(self, submission: Submission) -> Elapsed:
-        """Since when it has been waiting."""
+        """Return how long it has been waiting."""
         return self._waited.get(submission.id) or Elapsed.since(self._clock, submission.created_at)
 
     def doubt(self, submission: Submission) -> Doubt:
-        """The doubt about its provider's 404s, over all of its tries."""
+        """Return the doubt about its provider's 404s, shared by all of its attempts."""
         return self._doubts.setdefault(submission.id, Doubt(self._clock))
 
     def place(self, job_id: int) -> int | None:
-        """The place of the job's next submission in its provider's queue: 1 for the next that is sent."""
+        """Return the position of the job's next submission in its provider's queue. The next one to be sent has 1."""
         passed: Counter[str] = Counter()
         for submission in self.waiting:
             passed[submission.provider] += 1
@@ -64,15 +65,15 @@ class Queue:
         return None
 
     async def due(self, running: Collection[int]) -> list[Submission]:
-        """What may be sent now, oldest first, READ_AT_ONCE of each provider at most. Raises StorageError.
+        """Read the submissions that may be sent now, oldest first, READ_AT_ONCE per provider. Raises StorageError.
 
-        Some may have been cancelled since they were read: the guard of the first step notices. ``running`` are the ids
-        of those that are being worked on and may come back.
+        Some may have been cancelled since they were read: the guard of their first step notices. ``running`` are the
+        ids of those that are being worked on and may return to the queue.
         """
         now = self._clock.monotonic()
         if not self._stale and not self._running_out() and (self._later is None or self._later > now):
             return self.waiting
-        # What is added from here on may be missing from what is read.
+        # A submission that is added from here on may be missing from the result.
         self._stale = False
         later = self._jobs.next_attempts
         fallen_due = [id_ for id_, at in later.items() if at <= now]
@@ -80,7 +81,7 @@ class Queue:
             async with self._jobs.database.read() as connection:
                 due = await rows.queued(connection, due=fallen_due, limit=READ_AT_ONCE)
         except BaseException:
-            # Also if this task is cancelled: what was not read has to be read the next time.
+            # Also if this task is cancelled: the next call must read it all.
             self._stale = True
             raise
         read = Counter(submission.provider for submission in due)
@@ -89,7 +90,7 @@ class Queue:
         if not self._longer:
             for id_ in fallen_due:
                 if id_ not in found and id_ not in running:
-                    later.pop(id_, None)  # It was cancelled.
+                    later.pop(id_, None)  # The submission was cancelled.
         self._later = min((at for at in later.values() if at > now), default=None)
         self._waited = {
             id_: since for id_, since in self._waited.items() if id_ in found or id_ in later or id_ in running
@@ -100,14 +101,14 @@ class Queue:
         return due
 
     def started(self, user_id: int) -> None:
-        """A submission of this user has just been started."""
+        """Record that a submission of this user has just been started."""
         self._starts += 1
         self._served[user_id] = self._starts
 
     def fair_order(self, due: Sequence[Submission], running: Iterable[int]) -> list[Submission]:
-        """Round robin: the first one of each user, then the second one of each; who was served longest ago goes first.
+        """Sort round robin: the first of each user, then the second of each. The user served longest ago goes first.
 
-        ``running`` names the user of each submission that is on its way, which counts as a turn they have had.
+        ``running`` has the user of each submission that is on its way. Each counts as a turn that the user has had.
         """
         users = {submission.user_id for submission in due}
         self._served = {user: number for user, number in self._served.items() if user in users}
@@ -120,7 +121,7 @@ class Queue:
         return [submission for *_, submission in sorted(ordered, key=lambda entry: entry[:4])]
 
     def _running_out(self) -> bool:
-        """Whether so much was started of what was read that the rest should be read."""
+        """Return whether so few of the read submissions are left that more should be read."""
         if not self._longer:
             return False
         left = Counter(submission.provider for submission in self.waiting)

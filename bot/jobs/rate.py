@@ -1,4 +1,4 @@
-"""Keeping to a provider's rate, and who goes first when more is to be asked than it has room for."""
+"""Limits the rate of requests to a provider, and decides which request goes first."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from itertools import count
 
 from bot.clock import Clock
 
-# What polls are worth changes while they wait: they are put into order again so often, in seconds.
+# The value of polls changes while they wait, so they are sorted again at this interval, in seconds.
 _ORDERED_EVERY = 0.25
 POLLS_PAUSED_AT_MOST = 60.0
-"""Seconds for which polls are paused at most, however long the provider asks for: they bring what is paid for."""
-# So many requests may come before their even time, after a while in which there were fewer.
+"""The longest pause of polls in seconds, even if the provider requests more: their jobs are already paid for."""
+# The burst: after a quieter time, this many requests may be sent ahead of the even spacing.
 _AHEAD = 2
 
 
 def at_once() -> float:
-    """What a free look is worth that goes before every poll."""
+    """Return the value of a free call that has precedence over every poll."""
     return math.inf
 
 
 class _Turn:
-    """Somebody who waits for their turn."""
+    """One call that waits for its turn."""
 
     __slots__ = ("come", "gone", "woken", "worth")
 
@@ -37,45 +37,45 @@ class _Turn:
 
 
 class Rate:
-    """Spaces requests: never more than ``per_second`` in any second, evenly where they crowd, none for a while ahead.
+    """A rate limiter: at most ``per_second`` requests in any second, spaced evenly under load, with a small burst.
 
-    When requests have to wait, polls and all others take turns, so that neither can hold the other up. The others go in
-    the order in which they came; of the polls the one goes first that is worth most. A pause holds those of one kind.
+    If requests must wait, polls and other calls take turns, so that neither delays the other. Other calls are served in
+    order of arrival, polls by value. A pause applies to one of the two kinds.
     """
 
     def __init__(self, per_second: float, clock: Clock) -> None:
         self.per_second = per_second
         self.watched = 0
-        """How many submissions are open at the provider and are polled."""
+        """The number of submissions that are open at the provider and are polled."""
         self._clock = clock
-        # When the next request would come if all were evenly spaced, and when the latest ones came: those of a second,
-        # or a single one at a rate below that.
+        # The time of the next request with even spacing, and the times of the latest requests: those of one second, or
+        # a single one if the rate is lower than that.
         self._even = clock.monotonic() + _AHEAD / per_second
         self._latest: deque[float] = deque(maxlen=max(1, int(per_second)))
         self._calls: deque[_Turn] = deque()
         self._polls: list[tuple[float, int, _Turn]] = []
         self._ordered_at = clock.monotonic()
         self._poll_next = True
-        # Until when the polls and all others are paused.
+        # The ends of the pauses of polls and of other calls.
         self._polls_from = self._calls_from = -math.inf
         self._numbers = count()
-        # One of those who wait watches the clock for all of them.
+        # One of the waiting calls watches the clock for all of them.
         self._serving = False
 
     @property
     def crowd(self) -> float:
-        """How many submissions are watched for each request a second."""
+        """The number of watched submissions per allowed request per second."""
         return self.watched / self.per_second
 
     async def turn(self, worth: Callable[[], float] | None = None) -> None:
-        """Wait until the next request may be sent. ``worth`` says what a poll is worth at the moment it is called."""
+        """Wait until the next request may be sent. ``worth`` returns the current value of a poll."""
         while not await self._turn(worth):
             pass
 
     def pause(self, seconds: float, *, polls: bool) -> None:
-        """Let no polls be sent for so many seconds, or nothing else: the provider asked for it.
+        """Pause polls, or else all other calls, for ``seconds``, because the provider requested it.
 
-        Polls are held for POLLS_PAUSED_AT_MOST.
+        Polls are paused for POLLS_PAUSED_AT_MOST at most.
         """
         if polls:
             self._polls_from = max(self._polls_from, self._clock.monotonic() + min(seconds, POLLS_PAUSED_AT_MOST))
@@ -91,10 +91,10 @@ class Rate:
                 turn.woken.set()
 
     async def _turn(self, worth: Callable[[], float] | None) -> bool:
-        """Wait for the end of a pause and then for a turn; False where there was another pause first."""
+        """Wait for the end of a pause, then for a turn. Returns False if another pause came first."""
         while (wait := (self._calls_from if worth is None else self._polls_from) - self._clock.monotonic()) > 0:
             await self._clock.sleep(wait)
-            # What was held does not come in a burst.
+            # Requests that were held must not be sent in a burst.
             self._even = max(self._even, self._clock.monotonic() + _AHEAD / self.per_second)
         mine = _Turn(worth)
         if worth is None:
@@ -115,14 +115,14 @@ class Rate:
         return mine.come
 
     def _free_at(self) -> float:
-        """When the next request may be sent."""
+        """Return the time at which the next request may be sent."""
         spaced = self._even - _AHEAD / self.per_second
         if len(self._latest) < (self._latest.maxlen or 0):
             return spaced
         return max(spaced, self._latest[0] + len(self._latest) / self.per_second)
 
     async def _serve(self) -> None:
-        """Wait for the next free moment and give it away."""
+        """Wait for the next free slot and give it to the first in line."""
         self._serving = True
         try:
             while (wait := self._free_at() - self._clock.monotonic()) > 0:
@@ -145,7 +145,7 @@ class Rate:
             first.woken.set()
 
     def _first(self) -> _Turn | None:
-        """Who goes next."""
+        """Return the call that goes next."""
         while self._calls and (self._calls[0].come or self._calls[0].gone):
             self._calls.popleft()
         while self._polls and (self._polls[0][2].come or self._polls[0][2].gone):

@@ -1,4 +1,4 @@
-"""What people do with jobs that exist: details, sharing, deleting, their history. Knows nothing of Discord."""
+"""Operations on existing jobs: details, sharing, deleting, history. Independent of Discord."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from storage.records import Event, Job, JobStatus
 
 JOBS_A_PAGE = 4
 SEARCH_AT_MOST = 50
-"""Letters of a search: the buttons that turn the page carry them."""
+"""The maximum length of a search text, because the buttons that turn the page contain it."""
 
 NO_JOB_IN_MESSAGE = message("results.no_job_in_message", "This message has no job of mine. Pick one of my results.")
 SEVERAL_JOBS = message(
@@ -43,18 +43,18 @@ DELETE_NOT_ALLOWED = message(
 
 
 class SharingRules(Protocol):
-    """The servers' rules for sharing."""
+    """Provides the servers' rules for sharing."""
 
     def problems_of_sharing(self, origin: Origin, options: ImagineOptions) -> Sequence[Problem]:
-        """Why the server does not allow this person to share this here."""
+        """Return why the server does not allow this person to share this here."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobDetails:
-    """A job with every step of its life, its parent, and the jobs made from it, oldest first.
+    """A job with all of its events, its parent, and the jobs made from it, oldest first.
 
-    ``hidden`` is the number of related jobs that the person who asks may not see; ``mine`` whether the job is their
-    own. ``kept_until`` is until when the images of an undelivered job are kept (Unix milliseconds).
+    ``hidden`` is the number of related jobs that the person may not see. ``mine`` is whether the job is their own. The
+    images of an undelivered job are kept until ``kept_until`` (Unix milliseconds).
     """
 
     view: JobView
@@ -70,7 +70,7 @@ class JobDetails:
 class HistoryEntry:
     """One job with the preview of its first image, if there is one.
 
-    ``kept_until`` is until when the images of an undelivered job are kept (Unix milliseconds).
+    The images of an undelivered job are kept until ``kept_until`` (Unix milliseconds).
     """
 
     view: JobView
@@ -79,7 +79,7 @@ class HistoryEntry:
 
     @property
     def can_be_shown(self) -> bool:
-        """Whether it was never shown and there is still something to show."""
+        """Whether it was never shown and still has images."""
         if self.view.job.status is not JobStatus.UNDELIVERED:
             return False
         return not self.view.images or any(image.file is not None for image in self.view.images)
@@ -87,7 +87,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """A page of a person's jobs, newest first; ``thread_title`` is that of the thread in the filter."""
+    """A page of a person's jobs, newest first. ``thread_title`` is the title of the thread in the filter."""
 
     wanted: JobFilter
     page: Page
@@ -97,7 +97,7 @@ class HistoryPage:
 
 
 class Results:
-    """What people do with jobs that exist. Every method raises UserError if it is not possible or not allowed."""
+    """Operations on existing jobs. Every method raises UserError if the operation is impossible or not allowed."""
 
     def __init__(
         self, *, store: JobStore, service: JobService, servers: SharingRules, files: ImageFiles, previews: Previews
@@ -112,7 +112,7 @@ class Results:
     # --- details ------------------------------------------------------------------------------------------------
 
     async def detailed(self, origin: Origin, job_id: int) -> JobDetails:
-        """Everything about a job that this person may see."""
+        """Return everything about a job that this person may see."""
         view = await self._service.view(job_id)
         require_visible(origin, view.job)
         parent = view.job.parent_id
@@ -132,7 +132,7 @@ class Results:
         )
 
     async def job_of_message(self, named: Collection[int], message_id: int) -> int:
-        """The job that one of the bot's messages shows: the one named by its buttons, or the one whose card it is."""
+        """Return the job that a message of the bot shows: the one in its buttons, or the one with this card."""
         if len(named) > 1:
             raise UserError(SEVERAL_JOBS)
         if named:
@@ -144,7 +144,7 @@ class Results:
         return found
 
     async def own(self, origin: Origin, job_id: int) -> Job:
-        """The person's own job."""
+        """Return the person's own job with this id."""
         job = await self._store.job(job_id)
         if job.user_id != origin.user_id:
             raise UserError(NOT_YOURS)
@@ -153,7 +153,7 @@ class Results:
     # --- sharing ------------------------------------------------------------------------------------------------
 
     async def shareable(self, origin: Origin, job_id: int) -> JobView:
-        """A private result that this person may share with everybody here."""
+        """Return a private result that this person may share with everybody here."""
         view = await self._store.view(job_id)
         job = view.job
         if job.user_id != origin.user_id:
@@ -176,22 +176,22 @@ class Results:
     # --- deleting -----------------------------------------------------------------------------------------------
 
     async def deletable(self, origin: Origin, job_id: int) -> JobView:
-        """A job that this person may delete: what to ask them about first."""
+        """Return a job that this person may delete, to ask them for a confirmation."""
         view = await self._store.view(job_id)
         if not may_manage(origin, view.job):
             raise UserError(DELETE_NOT_ALLOWED)
         return view
 
     async def delete(self, origin: Origin, job_id: int) -> JobView:
-        """Delete an ended job and its files. The caller deletes the message; the ledger keeps its entries."""
+        """Delete an ended job and its files. The caller deletes the message. The ledger keeps its entries."""
         view = await self.deletable(origin, job_id)
         await remove_files(self._database, self.files, await self._store.delete(job_id))
         return view
 
     async def may_clear(self, origin: Origin, job_id: int, *, asked_by: int | None) -> bool:
-        """Whether this person may delete a message that is left of a deleted job.
+        """Return whether this person may delete the remaining message of a deleted job.
 
-        ``asked_by`` is the person whom the message answers, which counts if nothing of the job is stored any more.
+        ``asked_by`` is the person to whom the message responds. It decides if nothing of the job is stored any more.
         """
         async with self._database.read() as connection:
             job = await jobs.get_job(connection, job_id)
@@ -202,7 +202,7 @@ class Results:
     # --- history ------------------------------------------------------------------------------------------------
 
     async def page(self, origin: Origin, wanted: JobFilter, page: int = 1) -> HistoryPage:
-        """A page of the person's own jobs, wherever they were made."""
+        """Return a page of the person's own jobs from all places."""
         async with self._database.read() as connection:
             title = None
             if wanted.thread_id is not None:

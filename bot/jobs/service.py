@@ -1,4 +1,4 @@
-"""The job service: makes, confirms, repeats and cancels jobs. Cogs and buttons call it; it knows nothing of Discord."""
+"""The job service: makes, confirms, repeats and cancels jobs for cogs and buttons. Independent of Discord."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 CHECKED_AT_ONCE = 300
-"""Bytes of a prompt that are checked within a few milliseconds, whatever they are."""
+"""The size in bytes up to which any prompt is checked within a few milliseconds."""
 _RETRY_AFTER_FAILURE = 60.0
-# How long an earlier process waited for a proposal can only be guessed: it can be confirmed for this long in this one.
+# The time that a proposal waited in an earlier process is a guess, so it can be confirmed for this long in this one.
 _CONFIRMABLE_HERE = 60.0
 
 CANCEL_NOT_ALLOWED = message(
@@ -78,7 +78,7 @@ ALWAYS_PRIVATE_NOW = message(
 
 
 class ServerRules(Protocol):
-    """What the service has to know of the servers' rules, all of it from memory."""
+    """Provides the servers' rules, without I/O."""
 
     def rules(self, server_id: int | None) -> Rules:
         """The rules of the server."""
@@ -86,11 +86,11 @@ class ServerRules(Protocol):
     def problems(
         self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str]
     ) -> Sequence[Problem]:
-        """Why the server does not allow this person to make this here. ``engines`` are the ids of those offered."""
+        """Return why the server does not allow this person to make this here. ``engines`` are the offered ids."""
 
 
 class CommandRefused(UserError):
-    """What was asked for cannot be made. ``plan`` is what it would be; None if it cannot be read."""
+    """The command cannot be accepted. ``plan`` is its plan, or None if the command is invalid."""
 
     def __init__(self, *problems: Problem, plan: Plan | None) -> None:
         super().__init__(*problems)
@@ -99,9 +99,9 @@ class CommandRefused(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """What a cancellation did: how many requests it ended, and how many go on because they were sent.
+    """The result of a cancellation: the number of requests that it ended, and of those that continue after being sent.
 
-    ``job`` is the job as it was before. A proposal, which has no requests yet, counts as one.
+    ``job`` is the job before the cancellation. A proposal has no requests yet and counts as one.
     """
 
     job: Job
@@ -119,11 +119,11 @@ class Cancellation:
 
 
 class JobService:
-    """Makes jobs and changes them; :meth:`run` has to run beside the worker.
+    """Makes and changes jobs. :meth:`run` must run alongside the worker.
 
-    Every method raises UserError if what a person asked for is not possible. ``defaults`` gives the defaults that
-    complete a person's command there, the nearest first; ``ask_above`` the price in millicredits above which a person
-    wants to confirm first. Both answer from memory.
+    Every method raises UserError if a request is impossible. ``defaults`` returns the defaults that complete a person's
+    command in a place, the most specific first. ``ask_above`` returns the price in millicredits above which a person
+    wants to confirm first. Neither does I/O.
     """
 
     def __init__(
@@ -148,20 +148,20 @@ class JobService:
         self._defaults = defaults
         self._ask_above = ask_above
         self._changed: Callable[[int], None] = lambda _: None
-        # A pool of its own, because the first answer to a command waits for it.
+        # A separate pool, because the first response to a command waits for it.
         self._checking = Pool("check", 1)
         self._proposed_one = asyncio.Event()
         self._started = Elapsed(clock)
         self.waiting: dict[int, Elapsed] = {}
-        """How long each proposal has been waiting, by its job's id."""
+        """The waiting time of each proposal, by job id."""
 
     # --- making jobs --------------------------------------------------------------------------------------------
 
     def check(self, origin: Origin, options: ImagineOptions, *, complete: bool = False) -> Plan:
-        """Turn what was typed into requests, without any I/O.
+        """Turn typed options into requests, without any I/O.
 
-        Options that are not ``complete`` are completed from the person's defaults, then from the server's; those of an
-        earlier job are complete. Raises CommandRefused, which names every problem at once.
+        Options that are not ``complete`` are completed from the person's defaults, then from the server's. The options
+        of an earlier job are already complete. Raises CommandRefused, which names every problem.
         """
         command = read_command(options)
         if not complete:
@@ -180,15 +180,15 @@ class JobService:
         return made
 
     async def checked(self, origin: Origin, options: ImagineOptions, *, complete: bool = False) -> Plan:
-        """:meth:`check`, in a thread if the prompt is long, so that the event loop does not wait for it."""
+        """Run :meth:`check`, in a thread if the prompt is long so that it does not block the event loop."""
         return await self._in_thread_if_long(options, partial(self.check, origin, options, complete=complete))
 
     async def with_limits(
         self, origin: Origin, options: ImagineOptions, problems: Sequence[Problem], plan: Plan | None
     ) -> UserError:
-        """These problems and the limits that the plan would exceed, for a command that is refused in any case.
+        """Make the error for a refused command: these problems, and the limits that the plan would exceed.
 
-        So that people see all problems at once. A command that passes is held to its limits when its job is written.
+        So people see all problems at once. For an accepted command, the limits are checked when its job is stored.
         """
         try:
             if plan is None:
@@ -201,7 +201,7 @@ class JobService:
         return UserError(*dict.fromkeys([*problems, *beyond]))
 
     def asks_first(self, origin: Origin, plan: Plan) -> bool:
-        """Whether the price has to be confirmed first: it is high, or one command means several prompts or engines."""
+        """Return whether the price must be confirmed: it is high, or the command has several prompts or engines."""
         above = self._ask_above(origin.user_id)
         expensive = above is not None and price_of(plan.requests, self._store.providers).high > above
         return expensive or plan.prompts > 1 or plan.options.engines is not None
@@ -209,9 +209,9 @@ class JobService:
     async def imagine(
         self, origin: Origin, plan: Plan, card: CardAddress, *, parent_id: int | None = None, proposed: bool = False
     ) -> int:
-        """Accept the job and return its id. From here on it survives a restart.
+        """Store the job and return its id. From then on it survives a restart.
 
-        For a ``proposed`` job nothing is sent or held before it is confirmed. Raises UserError if a limit would be
+        Nothing is sent or held for a ``proposed`` job until it is confirmed. Raises UserError if a limit would be
         exceeded or the job cannot be stored.
         """
         try:
@@ -226,7 +226,7 @@ class JobService:
         return job_id
 
     async def plan_again(self, origin: Origin, job_id: int, *, new_seed: bool = False) -> Plan:
-        """The same job once more, for the person who asks; with a random seed in place of a fixed one if wanted."""
+        """Plan the same job again for this person. With ``new_seed``, a fixed seed is replaced by a random one."""
         job = await self.visible(origin, job_id)
         options = ImagineOptions.from_json(job.options)
         if new_seed:
@@ -239,7 +239,7 @@ class JobService:
             raise await self.with_limits(origin, options, error.problems, error.plan) from error
 
     async def draft(self, origin: Origin, job_id: int, *, prompt_alone: bool = False) -> Draft:
-        """The job as a form that can be changed and sent; or with its prompt alone and every setting at its default."""
+        """Fill the Edit form from a job; with ``prompt_alone``, use only its prompt and default settings."""
         view = await self._visible_view(origin, job_id)
         options, private = view.options, self.private_by_default(origin)
         if prompt_alone:
@@ -253,10 +253,10 @@ class JobService:
     # --- confirming a price -------------------------------------------------------------------------------------
 
     async def confirm(self, origin: Origin, job_id: int, card: CardAddress, *, missing: Sequence[Problem] = ()) -> None:
-        """Start a proposed job, which is paid for from here on. ``card`` is its card from now on.
+        """Start a proposed job, which is charged from now on. ``card`` is its card from now on.
 
-        ``missing`` says why the bot may not show images there, unless they are private. Raises UserError if it is not
-        this person's, is over, is now against the rules, or would now exceed a limit.
+        ``missing`` are reasons why the bot may not show public images there. Raises UserError if the job is not this
+        person's, is over, now violates the rules, or would now exceed a limit.
         """
         job = await self._store.job(job_id)
         if job.user_id != origin.user_id:
@@ -275,7 +275,7 @@ class JobService:
         self._worker.wake()
 
     async def _check_proposed(self, origin: Origin, job: Job) -> None:
-        """Raise UserError if the job may no longer be made here: rules can change while a price waits."""
+        """Raise UserError if the job is not allowed here any more: rules can change before a price is confirmed."""
         options, requests = ImagineOptions.from_json(job.options), planned_requests(job)
         made = Plan(options, requests, prompts=1, title="")
         judge = partial(self._servers.problems, origin, options, made, engines=self.engines.keys())
@@ -287,9 +287,9 @@ class JobService:
         refuse_outages(made.engines, self._worker.outages(origin.user_id), self.engines)
 
     async def run(self, changed: Callable[[int], None]) -> None:
-        """Let proposals lapse in time, until cancelled.
+        """Let unconfirmed proposals lapse, until cancelled.
 
-        ``changed`` is called with the id of a job whose card has something new to say.
+        ``changed`` is called with the id of each job whose card must be updated.
         """
         self._changed = changed
         while True:
@@ -300,13 +300,13 @@ class JobService:
                 log.error("proposals.not_read", reason=str(error))  # noqa: TRY400 - the reason says everything
                 wait = _RETRY_AFTER_FAILURE
             except Exception:
-                # This loop must outlive a fault of ours, or no price would ever expire again.
+                # This loop must survive a bug, or proposals would never lapse again.
                 log.exception("proposals.failed")
                 wait = _RETRY_AFTER_FAILURE
             await wait_at_most(self._proposed_one, self._clock, wait)
 
     async def lapse_due(self) -> float | None:
-        """Let proposals lapse that were not confirmed in time. Returns the seconds until the next one; None: no more.
+        """Let overdue proposals lapse. Returns the seconds until the next one is due; None: there is none.
 
         Raises StorageError.
         """
@@ -326,20 +326,20 @@ class JobService:
         return self.waiting.get(job.id) or Elapsed.since(self._clock, job.created_at)
 
     def _seconds_left(self, job: Job) -> float:
-        """For how long the proposal can still be confirmed."""
+        """Return the seconds for which the proposal can still be confirmed."""
         return max(CONFIRMABLE / 1000 - self._waited(job).total, _CONFIRMABLE_HERE - self._started.here)
 
     # --- changing jobs ------------------------------------------------------------------------------------------
 
     async def cancel(self, origin: Origin, job_id: int) -> Text:
-        """End what has not been sent. The answer says what was ended and what goes on; too late is an answer."""
+        """Cancel unsent requests. The returned text says what ended and what continues; "too late" is not an error."""
         job = await self._store.job(job_id)
         if not may_manage(origin, job):
             raise UserError(CANCEL_NOT_ALLOWED)
         return (await self._cancel(job, LapseReason.CANCELLED)).text
 
     async def cancel_as_admin(self, job_id: int, *, server_id: int | None) -> Cancellation:
-        """Cancel anybody's job in this server; None: in any. The caller has made sure that an admin asks."""
+        """Cancel anybody's job in this server (None: in any). The caller must check that an admin requests it."""
         try:
             job = await self._store.job(job_id)
         except UserError:
@@ -359,25 +359,25 @@ class JobService:
         return Cancellation(job, dropped, going_on)
 
     async def refresh(self, origin: Origin, job_id: int, card: CardAddress) -> Job:
-        """Take the fresh token of the author's press on the job's card; an undelivered result is delivered with it.
+        """Store the fresh token from the author's button press on the card. An undelivered result is then delivered.
 
-        Returns the job as it was before.
+        Returns the job before the change.
         """
         job = await self._store.renew(job_id, origin.user_id, card, file_limit=origin.file_limit)
         if job.status in (JobStatus.READY, JobStatus.UNDELIVERED):
             self._worker.wake(ready=job_id)
         return job
 
-    # --- looking ------------------------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------------
 
     async def view(self, job_id: int) -> JobView:
-        """Everything to show of a job now."""
+        """Read everything that a job's card shows now."""
         progress, on_their_way = self._worker.progress(job_id)
         progress = await self._expected(progress, on_their_way)
         return await self._store.view(job_id, progress)
 
     async def _expected(self, progress: Progress, on_their_way: list[Submission]) -> Progress:
-        """With the time at which the last of these will probably be finished, or overdue if one of them is."""
+        """Add the expected end of the last of these submissions, or mark the progress overdue if one of them is."""
         now = self._clock.now()
         latest, overdue = None, False
         for submission in on_their_way:
@@ -394,7 +394,7 @@ class JobService:
         return progress.expecting(None if overdue else latest, overdue=overdue)
 
     async def visible(self, origin: Origin, job_id: int) -> Job:
-        """A job that this person may see: their own, or one that is public in this channel."""
+        """Return a job that this person may see: their own, or one that is public in this channel."""
         job = await self._store.job(job_id)
         require_visible(origin, job)
         return job
@@ -405,21 +405,21 @@ class JobService:
         return view
 
     def private_by_default(self, origin: Origin) -> bool:
-        """Whether the result is private if the command does not say."""
+        """Return whether the result is private if the command has no such option."""
         return private_by_default(self._defaults(origin))
 
     def engine_by_default(self, origin: Origin) -> str:
-        """The id of the engine that is used if the command names none."""
+        """Return the id of the engine for a command that names none."""
         named = (layer.engine for layer in self._defaults(origin))
         return next((engine for engine in named if engine in self.engines), self.default_engine)
 
     def offered(self, origin: Origin) -> list[Engine]:
-        """The engines that may be used there."""
+        """Return the engines that may be used there."""
         allowed = self._servers.rules(origin.server_id).engines
         return [engine for engine in self.engines.values() if not allowed or engine.id in allowed]
 
     def price(self, engine_id: str) -> Price:
-        """The price of one image of the engine, from its smallest to its largest request."""
+        """Return the price of one image of the engine, from its smallest to its largest request."""
         engine = self.engines[engine_id]
         provider = self._store.providers[engine.provider]
         quote = engine.price or provider.quote(ImageRequest(engine_id, (WeightedText("a"),), engine.default_size))
@@ -427,7 +427,7 @@ class JobService:
         return Price(converted(quote.low, value), converted(quote.high, value), quote.exact)
 
     async def _in_thread_if_long(self, options: ImagineOptions, work: Callable[[], T]) -> T:
-        # Bytes, not characters: one character can stand for many once it is normalised.
+        # Bytes, not characters: normalisation can turn one character into many.
         if len(f"{options.prompt}{options.negative or ''}".encode(errors="replace")) <= CHECKED_AT_ONCE:
             return work()
         return await self._checking.run(work)

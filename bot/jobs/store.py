@@ -1,6 +1,6 @@
-"""The transactions of jobs and submissions: each step is one guarded update with its event and its ledger entries.
+"""The transactions of jobs and submissions. Each step is one guarded update with its event and ledger entries.
 
-A step returns False if the record is no longer in the status that the step starts from; the caller decides what that
+A step returns False if the record is no longer in the status in which the step starts. The caller decides what that
 means.
 """
 
@@ -47,7 +47,7 @@ CANCELLED = message("submission.cancelled", "Cancelled.")
 CANCELLED_SENT = message(
     "submission.cancelled_sent", "Cancelled after it was sent. We can't tell if the image service made it."
 )
-LONGEST_STORED_WAIT = 60.0  # Seconds that a wait of an earlier process still lasts at most: clocks may be set.
+LONGEST_STORED_WAIT = 60.0  # The maximum rest of a wait from an earlier process, in seconds: clocks may be set.
 CRASHED = message(
     "submission.crashed",
     "Something went wrong on our side. If this keeps happening, tell the bot's operator about job {job:plain}.",
@@ -56,7 +56,7 @@ CRASHED = message(
 
 @dataclass(frozen=True, slots=True)
 class KeptImage:
-    """An image whose file is stored: its name in the image folder and its facts."""
+    """An image with a stored file: its name in the image folder and its facts."""
 
     position: int
     file: str
@@ -66,7 +66,7 @@ class KeptImage:
 
 
 class TakenUp(NamedTuple):
-    """The work that is left after a restart, and what waits for the operator."""
+    """The work that is left after a restart, and the submissions that wait for the operator."""
 
     on_their_way: list[Submission]
     ready: list[Job]
@@ -74,7 +74,7 @@ class TakenUp(NamedTuple):
 
 
 class JobStore:
-    """Every change of a job or a submission that exists. ``NewJobs`` adds them."""
+    """All changes of existing jobs and submissions. ``NewJobs`` adds new ones."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class JobStore:
         *,
         kept_days: int,
     ) -> None:
-        """``kept_days``: days after its end for which the images of an undelivered job are kept."""
+        """``kept_days`` is for how many days the images of an undelivered job are kept after its end."""
         self.database = database
         self.providers = providers
         self.engines: dict[str, Engine] = {
@@ -94,13 +94,13 @@ class JobStore:
         self._kept_days = kept_days
         self.durations = Durations(database)
         self.next_attempts: dict[int, float] = {}
-        """When what was postponed is due, by the monotonic clock: the wall clock may be set while it waits."""
+        """When each postponed submission is due, by the monotonic clock, because the wall clock may be set."""
         self._ready_before: frozenset[int] = frozenset()
 
     # --- the steps of a submission ------------------------------------------------------------------------------
 
     async def sending(self, submission: Submission, handle: Handle) -> bool:
-        """queued → submitting: committed before the paid call, which counts from here on."""
+        """Move queued → submitting, committed before the paid call. The call counts from now on."""
         now = self._clock.now()
         self.next_attempts.pop(submission.id, None)
         return await self._move(
@@ -117,9 +117,9 @@ class JobStore:
     async def postpone(
         self, submission: Submission, *, seconds: float, why: str, handle: Handle | None = None, lost: bool = False
     ) -> bool:
-        """Stay queued, or come back to queued from submitting: nothing was accepted; try again after ``seconds``.
+        """Stay queued, or move submitting → queued, because nothing was accepted. Retry after ``seconds``.
 
-        The sending counts no longer, unless it is ``lost``: its answer never came, and it is not seen at the provider.
+        The call counts no longer, unless it is ``lost``: no response came, and the provider does not find the request.
         """
         refused = submission.status is SubmissionStatus.SUBMITTING and not lost
         sendings = submission.sendings - refused
@@ -140,11 +140,11 @@ class JobStore:
         return postponed
 
     async def accepted(self, submission: Submission, handle: Handle, *, why: str) -> bool:
-        """submitting → rendering; also from queued, where an earlier sending turns out to have arrived."""
+        """Move submitting → rendering; also queued → rendering if an earlier call turns out to have arrived."""
         return await self._move(submission, submission.status, SubmissionStatus.RENDERING, why, handle=handle)
 
     async def learnt(self, submission: Submission, handle: Handle, charged: int | None) -> bool:
-        """Still rendering, with a handle that knows more, or with what the provider charged so far (millicredits)."""
+        """Stay rendering; store an extended handle, or the amount that the provider charged so far (millicredits)."""
         rendering = SubmissionStatus.RENDERING
         return await self._move(submission, rendering, rendering, "", handle=handle, charged=charged)
 
@@ -158,10 +158,10 @@ class JobStore:
         problems: Sequence[dict[str, Any]] | None,
         beyond: int = 0,
     ) -> bool:
-        """→ done: the files are ours; captures the cost and releases the hold in the same transaction.
+        """Move → done, after the files are stored. Captures the cost and releases the hold in the same transaction.
 
-        ``finished_at`` is None if it is unknown when the provider finished. ``beyond`` is what the provider charged in
-        addition, in its millicredits; no user pays for it.
+        ``finished_at`` is None if the time of the end is unknown. ``beyond`` is an additional charge by the provider,
+        in its millicredits; no user pays for it.
         """
         now = self._clock.now()
         provider = self.providers[submission.provider]
@@ -216,9 +216,9 @@ class JobStore:
         problems: Sequence[dict[str, Any]],
         **known: object,
     ) -> bool:
-        """→ failed, cancelled or unknown: releases the hold; ``problems`` are the stored texts for the card.
+        """Move → failed, cancelled or unknown, and release the hold. ``problems`` are the stored texts for the card.
 
-        ``known`` are columns: what the provider charged all the same, and what is known of images that did not come.
+        ``known`` are columns: an amount that the provider charged nevertheless, and facts about missing images.
         """
         now = self._clock.now()
         async with self.database.write() as tx:
@@ -227,14 +227,14 @@ class JobStore:
             )
             if not moved:
                 return False
-            # Of one that was asked for again after its end the hold was released then.
+            # The hold of a reopened submission was released at its first end.
             if submission.reopened_at is None:
                 await ledger.release(tx, submission.id, at=now, note=why)
             await rows.settle_job(tx, submission.job_id, now)
         return True
 
     async def crashed(self, submission: Submission) -> None:
-        """An error of our own ended the run: what was sent is unknown, what was not sent has failed; both are free."""
+        """End a run that a bug stopped: unknown if it was sent, failed if not. Both are free."""
         sent = submission.status is not SubmissionStatus.QUEUED or submission.sendings > 0
         status = SubmissionStatus.UNKNOWN if sent else SubmissionStatus.FAILED
         problems = as_stored(CRASHED(job=submission.job_id))
@@ -252,10 +252,10 @@ class JobStore:
     # --- the steps of a job -------------------------------------------------------------------------------------
 
     async def cancel(self, job_id: int) -> tuple[int, int]:
-        """Drop what is not on its way. Returns how many submissions were dropped and how many go on.
+        """Drop unsent submissions. Returns the number of dropped submissions and of those that continue.
 
-        What waits to be sent a second time, or for a provider that is not set up any more, is dropped as well; but
-        whether it was made is unknown, and nobody asks for it again.
+        Those that wait for a second call or for an unconfigured provider are dropped too. Their outcome is unknown, and
+        the provider is not asked about them again.
         """
         queued, on_their_way = {SubmissionStatus.QUEUED}, ON_THEIR_WAY
         cancelled, unknown = SubmissionStatus.CANCELLED, SubmissionStatus.UNKNOWN
@@ -285,10 +285,10 @@ class JobStore:
     async def delivered(
         self, job_id: int, *, by: DeliveryMethod, reasons: Sequence[DeliveryReason] = (), **where: Unpack[JobColumns]
     ) -> bool:
-        """ready or undelivered → delivered; erases the token, which is no longer needed.
+        """Move ready or undelivered → delivered, and erase the token, which is no longer needed.
 
-        ``reasons`` say why the methods before could not be used. ``where`` are the channel and the message of a result
-        that is not in its card.
+        ``reasons`` are why the methods before could not be used. ``where`` is the channel and the message of a result
+        outside its card.
         """
         where |= {"delivered_by": by, "delivery_reasons": list(reasons), "attempting": None}
         return await self._finish(job_id, JobStatus.DELIVERED, where)
@@ -301,15 +301,15 @@ class JobStore:
         by: DeliveryMethod | None = None,
         **where: Unpack[JobColumns],
     ) -> bool:
-        """ready → undelivered; ``by`` is the method that showed its card without the images, if one did."""
+        """Move ready → undelivered. ``by`` is the method that showed its card without the images, if any did."""
         where |= {"delivered_by": by, "delivery_reasons": list(reasons)}
         return await self._finish(job_id, JobStatus.UNDELIVERED, where)
 
     async def renew(self, job_id: int, user_id: int, card: CardAddress, *, file_limit: int) -> Job:
-        """Take the fresh token of the author's press on the job's card. An undelivered job becomes ready again.
+        """Store the fresh token from the author's button press on the card. An undelivered job becomes ready again.
 
-        Returns the job as it was before. Raises UserError if there is no such job, if it is not the user's, and for a
-        card that is no longer the job's.
+        Returns the job before the change. Raises UserError if the job does not exist, if it is not the user's, or if
+        the card is no longer the job's.
         """
         async with self.database.write() as tx:
             job = await job_that_exists(tx, job_id)
@@ -336,10 +336,10 @@ class JobStore:
             return await rows.move_job(tx, job_id, before, status, at=self._clock.now(), **changes)
 
     async def take_up(self, *, not_offered: Sequence[dict[str, Any]]) -> TakenUp:
-        """After a restart: what is on its way and what is ready to be shown, oldest first.
+        """Take up work after a restart: submissions on their way and jobs ready to be shown, oldest first.
 
-        The cards of what is on its way say so. What a provider that is no longer set up was never sent ends, free, with
-        the stored texts ``not_offered``. What it was sent waits for it: it may be paid for.
+        Cards of resumed jobs show the restart. If a provider is not configured any more, its unsent submissions end for
+        free with the stored texts ``not_offered``. Its sent ones wait for it, because they may be charged.
         """
         now = self._clock.now()
         async with self.database.write() as tx:
@@ -366,44 +366,44 @@ class JobStore:
         return TakenUp([each for each in on_their_way if each.provider in self.providers], ready, waiting)
 
     def kept_until(self, job: Job) -> int:
-        """Until when the images of an undelivered job are kept: Unix milliseconds."""
+        """Return the time until which the images of an undelivered job are kept, in Unix milliseconds."""
         return (job.ended_at or job.updated_at) + self._kept_days * reports.DAY
 
     def ready_before(self, job: Job) -> bool:
-        """Whether an earlier attempt may have shown it: before this process started, or before it was undelivered."""
+        """Return whether an earlier attempt may have shown it: before this process, or before it became undelivered."""
         tried = job.attempting is not None or job.delivered_by is not None or bool(job.delivery_reasons)
         return tried or job.id in self._ready_before
 
     async def token_over(self, job: Job) -> None:
-        """Discord no longer takes the job's token; one that was brought in the meantime stays."""
+        """Record that Discord no longer accepts the job's token. A token stored in the meantime is kept."""
         async with self.database.write() as tx:
             now = await rows.get_job(tx, job.id)
             if now is not None and now.interaction_token == job.interaction_token:
                 await rows.update_job(tx, job.id, interaction_token=None, token_expires_at=None)
 
     async def note(self, job_id: int, **columns: Unpack[JobColumns]) -> None:
-        """Store what was learnt about the card: its message, a fresh token, the delivery method that was begun."""
+        """Store facts about the card: its message, a fresh token, the delivery method that is being tried."""
         async with self.database.write() as tx:
             await rows.update_job(tx, job_id, **columns)
 
     async def begin_share(self, job_id: int, *, server_id: int, channel_id: int, message_id: int) -> bool:
-        """Record where a private result is about to be shared; False if it was, or may have been, shared before."""
+        """Record where a private result is about to be shared. False if it was, or may have been, shared before."""
         async with self.database.write() as tx:
             return await rows.begin_share(tx, job_id, server_id=server_id, channel_id=channel_id, message_id=message_id)
 
     async def shared(self, job_id: int, *, message_id: int) -> bool:
-        """It is shared in that message, which delivers an undelivered job. False if it was deleted meanwhile."""
+        """Record the share, which delivers an undelivered job. Returns False if the job was deleted meanwhile."""
         async with self.database.write() as tx:
             job = await rows.finish_share(tx, job_id, message_id=message_id, at=self._clock.now())
         return job is not None and job.status is not JobStatus.DELETED
 
     async def not_shared(self, job_id: int, *, message_id: int) -> None:
-        """It is certainly not in that message and can be shared again."""
+        """Record that the message certainly does not show the result, so that it can be shared again."""
         async with self.database.write() as tx:
             await rows.undo_share(tx, job_id, message_id=message_id)
 
     async def delete(self, job_id: int) -> list[str]:
-        """Mark an ended job deleted, erase its prompt and settings, and return the names of the files to be removed.
+        """Mark an ended job deleted, and erase its prompt and settings. Returns the names of the files to remove.
 
         Raises UserError while the job is unfinished.
         """
@@ -427,22 +427,22 @@ class JobStore:
             await add_removals(tx, names)
         return names
 
-    # --- looking ------------------------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------------
 
     async def job(self, job_id: int) -> Job:
-        """The job. Raises UserError if there is none."""
+        """Read the job. Raises UserError if it does not exist."""
         async with self.database.read() as connection:
             return await job_that_exists(connection, job_id)
 
     async def view(self, job_id: int, progress: Progress | None = None) -> JobView:
-        """Everything to show of the job. Raises UserError if there is none."""
+        """Read everything that the job's card shows. Raises UserError if the job does not exist."""
         async with self.database.read() as connection:
             job = await job_that_exists(connection, job_id)
             return await load(connection, job, self.providers, progress or Progress())
 
 
 async def job_that_exists(connection: AsyncConnection, job_id: int) -> Job:
-    """The job. Raises UserError if there is none, or if it is deleted."""
+    """Read the job. Raises UserError if it does not exist or is deleted."""
     job = await rows.get_job(connection, job_id)
     if job is None or job.status is JobStatus.DELETED:
         raise UserError(GONE)

@@ -1,4 +1,4 @@
-"""The life of one submission: prepare, submit once, find it if the answer was lost, poll, fetch the images, store."""
+"""Runs one submission: prepare, submit once, find it if the response was lost, poll, fetch the images, store."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from storage.records import ENDED, EventReason, Submission, SubmissionStatus
 
 log = structlog.get_logger(__name__)
 
-# Seconds after which a submission that could not be sent is given up, free. How long it waited before this process
-# began is only a guess, so it must have waited for some time in this process as well.
+# Seconds after which an unsent submission is given up, free. The time that it waited in an earlier process is a guess,
+# so it must also have waited for some time in this one.
 QUEUED_AT_MOST, QUEUED_HERE = 3600.0, 600.0
-# Seconds before a submission that surely did not arrive is sent again; the last one is repeated.
+# Seconds before a submission that certainly did not arrive is sent again; the last value is repeated.
 BACKOFF = (2.0, 5.0, 15.0, 30.0, 60.0)
-# The card says that images are being fetched only after so many seconds: most are shown before that, and saying it
-# would delay them.
+# The card shows that images are being fetched only after this many seconds. Most results are shown sooner, and the
+# update would delay them.
 FETCHING_TOLD_AFTER = 1.0
-# The age of a submission that an earlier process sent is a guess: it is given up only after so many seconds and polls
+# The age of a submission from an earlier process is a guess. So it is given up only after this many seconds and polls
 # in this process.
 RESUMED_PATIENCE, RESUMED_POLLS = 120.0, 3
-# Seconds between two looks for a lost submit.
+# Seconds between two attempts to find a lost submit.
 FIND_EVERY = 5.0
-# A request whose answer was lost, and that did not arrive as far as the provider can tell, is sent once more.
+# A request without a response is sent again if the provider does not find it: this many paid calls in total.
 MOST_SENDINGS = 2
-# After the last sending nothing is gained by giving up soon: it is looked for so many times as long.
+# After the last call, giving up early has no benefit: the search takes this many times as long.
 LAST_LOOK = 3
 
 UNKNOWN = message(
@@ -59,9 +59,8 @@ MISSING_IMAGES = message(
 class SubmissionRun:
     """Takes one submission from its current status to its end.
 
-    Every step is stored before and after the call it makes, so another run can resume after a crash at any point. The
-    answer to a paid call stays in memory until it is stored: after a StorageError the same run can be run again and
-    loses nothing.
+    Every step is stored before and after its call, so another run can resume after a crash at any point. The response
+    to a paid call stays in memory until it is stored: after a StorageError the same run can be repeated without loss.
     """
 
     def __init__(
@@ -78,13 +77,13 @@ class SubmissionRun:
         waited: Elapsed,
         not_found: Doubt,
     ) -> None:
-        """``waited``: how long it has been queued. ``not_found`` outlives this run: see :meth:`_not_sent`."""
+        """``waited`` is how long it has been queued. ``not_found`` outlives this run: see :meth:`_not_sent`."""
         self.submission = submission
         self.polls = PollStatus(provider, rate, clock)
         self.fetching = False
         self.stopping = False
         self._calling = False
-        # The answer to the paid call and the seconds it took, until it is stored.
+        # The response to the paid call and the seconds it took, until it is stored.
         self._answer: tuple[Handle | Finished | ProviderError, float] | None = None
         self._jobs = jobs
         self._provider = provider
@@ -102,11 +101,11 @@ class SubmissionRun:
 
     @property
     def paying(self) -> bool:
-        """Whether a paid call is on its way or its answer is not stored yet: then it should be waited for."""
+        """Whether a paid call is in progress or its response is not stored yet. Then shutdown should wait for it."""
         return self._calling or self._answer is not None
 
     async def run(self) -> None:
-        """Go on until the submission has ended or was postponed, or the program stops. Raises StorageError."""
+        """Run until the submission has ended or was postponed, or the program stops. Raises StorageError."""
         if self._answer is not None:
             await self._store(*self._answer)
         elif self.submission.status is SubmissionStatus.QUEUED:
@@ -131,7 +130,7 @@ class SubmissionRun:
             if handle is None:
                 await self._rate.turn()
                 handle = await self._provider.prepare(self._request)
-                # If the next step fails, this handle is used again.
+                # If the next step fails, this handle is reused.
                 self.submission = replace(submission, handle=handle)
             elif self._lost and await self._arrived_late(handle):
                 return
@@ -169,7 +168,7 @@ class SubmissionRun:
         await self._store(answer, sent.here)
 
     async def _store(self, answer: Handle | Finished | ProviderError, seconds: float) -> None:
-        """Store the answer to the paid call, which took so long; it stays in memory until that has worked."""
+        """Store the response to the paid call, which took ``seconds``. It stays in memory until that succeeds."""
         self._answer = answer, seconds
         if isinstance(answer, ProviderError):
             await self._not_sent(answer)
@@ -180,14 +179,14 @@ class SubmissionRun:
         self._answer = None
 
     async def _not_sent(self, error: ProviderError) -> None:
-        """The provider surely did not accept it: end it, or queue it again. NotFound counts only if it stays so."""
+        """End a submission that was certainly not accepted, or queue it again. NotFound counts only if it persists."""
         log.info("submit.refused", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
         passing = isinstance(error, NotFound) and not self._not_found.seen()
         if not isinstance(error, NotFound):
             self._not_found.over()
         if isinstance(error, Refused) and not passing:
             alarm(self._provider, error)
-            # An earlier sending may have arrived.
+            # An earlier call may have arrived.
             status = SubmissionStatus.UNKNOWN if self._lost else SubmissionStatus.FAILED
             await self._end(status, EventReason.REFUSED, provider_text(self._provider.label, error))
             return
@@ -201,7 +200,7 @@ class SubmissionRun:
         if await self._jobs.postpone(self.submission, seconds=seconds, why=why, handle=handle):
             self._moved(SubmissionStatus.QUEUED, handle=handle)
 
-    # --- a submit whose answer was lost -------------------------------------------------------------------------
+    # --- a submit whose response was lost -----------------------------------------------------------------------
 
     async def _find_or_give_up(self) -> None:
         handle = self.submission.handle
@@ -209,7 +208,7 @@ class SubmissionRun:
             await self._end(SubmissionStatus.UNKNOWN, EventReason.NO_ANSWER, UNKNOWN())
             return
         looked = 0
-        # Only time that passed in this run counts: neither downtime nor a clock that jumps is a reason to pay again.
+        # Only time in this run counts: downtime or a clock that jumps must not be a reason to pay again.
         began = Elapsed(self._clock)
         last = self.submission.sendings >= MOST_SENDINGS
         lost_after = self._provider.lost_after * (LAST_LOOK if last else 1)
@@ -239,19 +238,19 @@ class SubmissionRun:
             await self._clock.sleep(FIND_EVERY if looked < 2 else max(FIND_EVERY, pause))
 
     async def _did_not_arrive(self) -> None:
-        """The provider surely does not have it: send it once more, or end it as unknown after that."""
+        """Send a submission again that the provider certainly does not have, or end it as unknown after that."""
         if self.submission.sendings >= MOST_SENDINGS:
             await self._end(SubmissionStatus.UNKNOWN, EventReason.LOST_TWICE, UNKNOWN())
         elif await self._jobs.postpone(self.submission, seconds=0, why=EventReason.NOT_ARRIVED, lost=True):
             self._moved(SubmissionStatus.QUEUED)
 
     async def _arrived_late(self, handle: Handle) -> bool:
-        """Look a last time before it is sent again, since it may have waited for a while. Raises ProviderError."""
+        """Search a last time before it is sent again, because it may have waited for a while. Raises ProviderError."""
         await self._rate.turn()
         try:
             found = await self._provider.find(handle)
         except Refused as error:
-            # The look was refused, which is no answer to the request.
+            # The search was refused, which says nothing about the request.
             raise Unreachable(error.reason, said=error.said, detail=error.detail, values=error.values) from error
         if found is None:
             return False
@@ -261,10 +260,10 @@ class SubmissionRun:
 
     @property
     def _lost(self) -> bool:
-        """Whether an earlier sending's answer was lost, apart from a call that is under way."""
+        """Whether the response to an earlier call was lost, not counting a call in progress."""
         return self.submission.sendings > (self.submission.status is SubmissionStatus.SUBMITTING)
 
-    # --- waiting for it -----------------------------------------------------------------------------------------
+    # --- polling ------------------------------------------------------------------------------------------------
 
     async def _follow(self) -> None:
         handle = self.submission.handle
@@ -287,7 +286,7 @@ class SubmissionRun:
                     case Failed():
                         told = provider_text(self._provider.label, result)
                         if result.charged:
-                            # It made the images or looked at them and withheld them: that is no failure.
+                            # The service made the images, or withheld them after a check: that is not a failure.
                             await self._end_charged(EventReason.NOTHING_MADE, told, charged=result.charged, fault=False)
                         else:
                             await self._end(SubmissionStatus.FAILED, EventReason.FAILED, told)
@@ -309,19 +308,19 @@ class SubmissionRun:
                             self.submission = replace(self.submission, handle=handle, charged=so_far)
 
     def _long_enough(self, sent: Elapsed, polls: int) -> bool:
-        """Whether it may be given up after so long, and so many polls that found it open."""
+        """Return whether it may be given up after this time and this number of polls that found it open."""
         patience = self._provider.patience
         if sent.guessed and (polls < RESUMED_POLLS or sent.here <= min(patience, RESUMED_PATIENCE)):
             return False
         return sent.total > patience
 
     def _took(self, schedule: PollSchedule, sent: Elapsed) -> float | None:
-        """The seconds it took; None where they depend on a guess that cannot be right."""
+        """Return the seconds it took, or None if they depend on a guess that cannot be right."""
         seconds = schedule.estimated_duration()
         return seconds if not sent.guessed or seconds <= self._provider.patience else None
 
     async def _poll(self, schedule: PollSchedule, handle: Handle) -> PollResult:
-        """Poll once. Where the answer does not count, the result is the latest one that did."""
+        """Poll once. If the response does not count, return the latest result that did."""
         try:
             result = await self._provider.poll(handle, self._request)
         except ProviderError as error:
@@ -343,7 +342,7 @@ class SubmissionRun:
     # --- the images ---------------------------------------------------------------------------------------------
 
     async def _keep(self, finished: Finished, seconds: float | None, schedule: PollSchedule | None = None) -> None:
-        """Fetch and store the images, which were made within so many seconds, if that is known."""
+        """Fetch and store the images. ``seconds`` is the time in which they were made, if known."""
         submission, label = self.submission, self._provider.label
         telling = asyncio.create_task(self._tell_of_fetching())
         try:
@@ -373,9 +372,10 @@ class SubmissionRun:
             problems.insert(0, MISSING_IMAGES(count=missing, asked=self._request.images))
         if finished.beyond:
             log.error("provider.charged_twice", provider=self._provider.name, millicredits=finished.beyond)
-        # Read before this one is stored, which would otherwise count twice.
+        # Read before this submission is stored, or it would count twice.
         model = await self._jobs.durations.of(self._request)
-        # By the seconds, not by the clock: it may have been set meanwhile, and the next start learns from this.
+        # Computed from the duration, because the clock may have been set meanwhile, and the next start learns from
+        # this.
         known = seconds is not None and submission.sent_at is not None
         finished_at = (submission.sent_at or 0) + round((seconds or 0) * 1000) if known else None
         if await self._jobs.done(
@@ -387,7 +387,7 @@ class SubmissionRun:
             beyond=finished.beyond,
         ):
             self._breaker.record_success(submission.id, submission.user_id)
-            # The time for which its end was taken for unknown says nothing about the engine.
+            # The time for which its outcome was considered unknown says nothing about the engine.
             if seconds is not None and submission.reopened_at is None:
                 model.add(
                     seconds,
@@ -408,7 +408,7 @@ class SubmissionRun:
             self._moved(status)
 
     async def _give_up(self, why: EventReason, *problems: Text) -> None:
-        """The provider does not say how it ended: its earlier result is tried once more, if there is one."""
+        """Give up because the provider does not report the outcome. An earlier result is tried once more, if any."""
         if self.submission.result is not None:
             await self._keep(decode_result(self.submission.result), None)
         else:
@@ -417,9 +417,9 @@ class SubmissionRun:
     async def _end_charged(
         self, why: EventReason, *problems: Text, charged: int = 0, fault: bool = True, **known: object
     ) -> None:
-        """It was accepted, perhaps charged (millicredits), and brought nothing: free for the user, listed for admins.
+        """End a submission that was accepted, perhaps charged (millicredits), but made nothing. The user pays nothing.
 
-        ``fault``: the service failed, as it may fail others.
+        Admins see it in their list. ``fault``: the service failed in a way that may affect others too.
         """
         if charged:
             log.error("provider.charged_for_nothing", provider=self._provider.name, millicredits=charged)
@@ -435,6 +435,6 @@ class SubmissionRun:
             sent_at=sent_at if sent_at is not None else self.submission.sent_at,
         )
         log.info("submission.moved", status=status.value)
-        # The worker reports an end, since it knows whether the whole job is ready.
+        # The worker reports an end, because it knows whether the whole job is ready.
         if status not in ENDED:
             self._changed(self.submission.job_id)

@@ -1,4 +1,4 @@
-"""What cards show of a job: its decoded records and its progress; and who may see and manage a job."""
+"""The data that cards show of a job: decoded records and progress. Also who may see and manage a job."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from storage.database import AsyncConnection
 from storage.records import ENDED, Costs, Job, JobStatus, ShareState, StoredImage, Submission, SubmissionStatus
 
 PLANNED = "planned"
-"""The key under which a proposed job stores its requests, beside the options that were typed."""
+"""The key under which a proposed job stores its requests, next to the typed options."""
 CONFIRMABLE = (15 * 60 - 15) * 1000
-"""Milliseconds for which a price can be confirmed: as long as the card can still be edited to say that it lapsed."""
+"""Milliseconds for which a price can be confirmed. After that, the card could not be edited when it lapses."""
 
 PRIVATE_JOB = message("jobs.private", "This is somebody else's private job.")
 OTHER_CHANNEL = message("jobs.other_channel", "This job belongs to another channel.")
@@ -31,30 +31,30 @@ LOST_IN_RESTORE = message(
     "The bot's database had to be restored from a backup made before your images were finished, so we can't tell what "
     "became of them. Press Again to make them once more.",
 )
-"""What the authors of unfinished jobs read after a restore; here, because the running bot must know it."""
+"""The message for authors of unfinished jobs after a restore. It is here because the running bot needs it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a list: its number, from 1, and how many there are."""
+    """A page of a list: its number, counted from 1, and the number of pages."""
 
     number: int
     pages: int
 
     @classmethod
     def of(cls, wanted: int, *, things: int, at_once: int) -> Page:
-        """The wanted page, or the nearest one that exists."""
+        """Return the wanted page, or the nearest one that exists."""
         pages = max(1, -(-things // at_once))
         return cls(min(max(1, wanted), pages), pages)
 
     def offset(self, at_once: int) -> int:
-        """How many things come before this page."""
+        """Return the number of items before this page."""
         return (self.number - 1) * at_once
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewedImage:
-    """An image with its small preview; None if neither the preview nor the image's file is left."""
+    """An image with its small preview. It is None if neither the preview nor the image's file exists any more."""
 
     image: StoredImage
     preview: bytes | None
@@ -62,10 +62,10 @@ class PreviewedImage:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What is happening now; None if it is not known.
+    """The current progress. None: unknown.
 
-    ``queue_position`` is 1 for the next one to be sent. ``expected_at`` and ``outage_until``, before which nothing is
-    sent because of an outage, are Unix milliseconds (UTC). ``overdue``: it takes longer than usual.
+    ``queue_position`` is 1 for the next submission to be sent. ``expected_at`` and ``outage_until`` are Unix
+    milliseconds (UTC); nothing is sent before ``outage_until``. ``overdue``: the job takes longer than usual.
     """
 
     queue_position: int | None = None
@@ -76,7 +76,7 @@ class Progress:
     overdue: bool = False
 
     def expecting(self, at: int | None, *, overdue: bool) -> Progress:
-        """The same, probably finished at ``at``, or ``overdue``."""
+        """Return a copy that is expected to finish at ``at``, or is ``overdue``."""
         return replace(self, expected_at=at, overdue=overdue)
 
 
@@ -91,32 +91,32 @@ class SubmissionView:
     captured: int | None
     exact: bool
     problems: tuple[Text, ...] = ()
-    """Why it failed, or what is missing."""
+    """The reasons why it failed, or what is missing."""
     provider_missing: bool = False
-    """Whether it waits until its provider is configured again."""
+    """Whether it waits for its provider to be configured again."""
 
     @property
     def seconds(self) -> float | None:
-        """Seconds from sending to the finished answer."""
+        """The seconds from sending to the finished response."""
         sent, finished = self.record.sent_at, self.record.finished_at
         return (finished - sent) / 1000 if sent is not None and finished is not None else None
 
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """One card."""
+    """The data of one card."""
 
     job: Job
     options: ImagineOptions
     engines: tuple[Engine, ...]
-    """The engines of its requests that are still offered."""
+    """The engines of its requests, if they are still offered."""
     submissions: tuple[SubmissionView, ...]
     thread_title: str | None
     progress: Progress
     quoted_exactly: bool = True
-    """Whether the held price is exact, and not an upper bound."""
+    """Whether the held price is exact. Otherwise it is an upper bound."""
     planned: tuple[ImageRequest, ...] = ()
-    """The requests of a proposed job, which are sent when it is confirmed."""
+    """The requests of a proposed job. They are sent when it is confirmed."""
     prices: tuple[Price, ...] = ()
     """The price of each planned request; 0 if its engine is no longer offered."""
 
@@ -126,7 +126,7 @@ class JobView:
 
     @property
     def requests(self) -> tuple[ImageRequest, ...]:
-        """All of its requests, sent or planned."""
+        """All requests of the job, sent or planned."""
         return tuple(submission.request for submission in self.submissions) or self.planned
 
     @property
@@ -144,12 +144,12 @@ class JobView:
 
     @property
     def price(self) -> Price:
-        """The price of all planned requests together."""
+        """The total price of all planned requests."""
         return sum_of(self.prices)
 
     @property
     def lapses_at(self) -> int:
-        """Until when a proposed job can be confirmed: Unix milliseconds."""
+        """The time until which a proposed job can be confirmed, in Unix milliseconds."""
         return self.job.created_at + CONFIRMABLE
 
     @property
@@ -158,7 +158,7 @@ class JobView:
 
     @property
     def can_cancel(self) -> bool:
-        """Whether some of its submissions have not been sent, or wait for a provider that is gone."""
+        """Whether any of its submissions is unsent, or waits for a provider that is no longer configured."""
         return any(
             submission.provider_missing or submission.record.status is SubmissionStatus.QUEUED
             for submission in self.submissions
@@ -174,11 +174,11 @@ async def load(connection: AsyncConnection, job: Job, providers: Mapping[str, Pr
 async def load_all(
     connection: AsyncConnection, jobs: Sequence[Job], providers: Mapping[str, Provider]
 ) -> list[JobView]:
-    """The same for several jobs, in as many queries as for one."""
+    """Load several jobs, with as many queries as for one."""
     submissions: dict[int, list[tuple[Submission, Costs]]] = {job.id: [] for job in jobs}
     for submission, costs in await submission_rows.with_costs(connection, submissions):
         submissions[submission.job_id].append((submission, costs))
-    # Images are stored when their submission ends, and most views are read before that.
+    # Images are stored when their submission ends; most views are read before that, so the query is skipped.
     made = [job_id for job_id, its in submissions.items() if any(one.status is SubmissionStatus.DONE for one, _ in its)]
     images: dict[int, list[StoredImage]] = {}
     for image in await image_rows.images_of(connection, *made) if made else ():
@@ -229,12 +229,12 @@ def _view(
 
 
 def planned_requests(job: Job) -> tuple[ImageRequest, ...]:
-    """The requests of a job that was proposed and never started."""
+    """Decode the requests of a proposed job."""
     return tuple(decode_request(request) for request in job.options.get(PLANNED, ()))
 
 
 def price_of(requests: Iterable[ImageRequest], providers: Mapping[str, Provider]) -> Price:
-    """The price of the requests together, in the bot's millicredits; 0 for those whose provider is gone."""
+    """Add up the price of the requests, in the bot's millicredits; 0 for those whose provider is gone."""
     prices = []
     for request in requests:
         provider = providers.get(request.engine.partition("/")[0])
@@ -246,7 +246,7 @@ def price_of(requests: Iterable[ImageRequest], providers: Mapping[str, Provider]
 
 
 def may_see(origin: Origin, job: Job) -> bool:
-    """Whether this person may see the job: it is their own, or public in this channel."""
+    """Return whether this person may see the job: it is their own, or public in this channel."""
     if job.status is JobStatus.DELETED:
         return False
     return job.user_id == origin.user_id or job.public_in == origin.channel_id

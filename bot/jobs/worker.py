@@ -1,4 +1,4 @@
-"""The worker: starts submissions fairly, resumes what a restart left, and has ready jobs delivered."""
+"""The worker: starts submissions fairly, resumes them after a restart, and triggers the delivery of ready jobs."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from storage.records import JobStatus, Submission, SubmissionStatus
 
 log = structlog.get_logger(__name__)
 
-# Seconds between tries to deliver a job where the reason of the failure may pass; the last one is repeated.
+# Seconds between attempts to deliver a job after a temporary failure; the last value is repeated.
 DELIVERY_BACKOFF = (2.0, 5.0, 15.0, 60.0, 300.0, 900.0)
-# A rendering submission is paid for, so it is retried after a crash before it ends. Where the disk or the database
-# fails, everything is retried after these waits, the last of them repeated.
+# The backoff in seconds after a crash: a rendering submission is paid for, so it is retried before it is ended. Also
+# the backoff for everything while the disk or the database fails; then the last value is repeated.
 CRASH_BACKOFF = (2.0, 10.0, 30.0, 120.0)
 
 
 @dataclass(slots=True)
 class ProviderSlot:
-    """The run state of one provider: its rate, its circuit breaker, and the submissions that are on their way."""
+    """The run state of one provider: its rate, its circuit breaker, and its submissions that are on their way."""
 
     provider: Provider
     rate: Rate
@@ -49,11 +49,11 @@ class ProviderSlot:
 
 
 async def _nobody(job_id: int) -> None:
-    """Takes the place of the delivery before the worker has started."""
+    """Do nothing: the delivery function until the worker has started."""
 
 
 class Worker:
-    """Runs submissions side by side, each provider at its own rate and number, round robin over users."""
+    """Runs submissions concurrently, with each provider's rate and maximum number, round robin over users."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Worker:
             for name, provider in jobs.providers.items()
         }
         self._queue = Queue(jobs, clock)
-        # Each task, and whether it should currently be waited for rather than cancelled.
+        # Each task, with a function that returns whether to wait for it now instead of cancelling it.
         self._tasks: dict[asyncio.Task[None], Callable[[], bool]] = {}
         self._ready: set[int] = set()
         self._delivering: set[int] = set()
@@ -84,12 +84,12 @@ class Worker:
         self._stopping = False
         self._dispatcher: asyncio.Task[None] | None = None
 
-    # --- the outside --------------------------------------------------------------------------------------------
+    # --- public methods -----------------------------------------------------------------------------------------
 
     async def start(self, *, changed: Callable[[int], None], deliver: Callable[[int], Awaitable[None]]) -> None:
-        """Resume what is unfinished, oldest first, and start working. Raises StorageError.
+        """Resume unfinished submissions, oldest first, and start the loops. Raises StorageError.
 
-        ``changed`` is called with the id of a job that has something new to show; ``deliver`` delivers a ready job.
+        ``changed`` is called with the id of each job whose card must be updated. ``deliver`` delivers a ready job.
         """
         self._changed, self._deliver = changed, deliver
         await self._files.prepare()
@@ -97,7 +97,7 @@ class Worker:
         self._dispatcher = asyncio.create_task(self._dispatch(), name="dispatch")
 
     def wake(self, ready: int | None = None) -> None:
-        """There may be something new in the queue, or the job ``ready`` is to be delivered."""
+        """Wake the worker: the queue may have changed, or the job ``ready`` must be delivered."""
         if ready is not None:
             self._ready.add(ready)
         self._queue.added()
@@ -108,13 +108,13 @@ class Worker:
         self._wake.set()
 
     async def idle(self) -> None:
-        """Wait until nothing is queued, on its way or to be delivered at this moment."""
+        """Wait until nothing is queued, on its way or waiting for delivery."""
         await self._quiet.wait()
 
     async def stop(self, grace: float) -> None:
-        """Start nothing new; wait at most ``grace`` seconds for paid calls and deliveries; cancel the rest.
+        """Start nothing new, wait at most ``grace`` seconds for paid calls and deliveries, and cancel the rest.
 
-        What is cancelled is stored at its last step, and the next start resumes it.
+        Cancelled work is stored up to its last step. The next start resumes it.
         """
         self._stopping = True
         if self._dispatcher is not None:
@@ -134,13 +134,13 @@ class Worker:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def outages(self, user_id: int | None = None) -> list[Outage]:
-        """The current outages of providers: those for everybody, or those that affect this person."""
+        """Return the current outages of providers: those for everybody, or those that affect this person."""
         breakers = [slot.breaker for slot in self._slots.values()]
         found = [breaker.outage if user_id is None else breaker.outage_for(user_id) for breaker in breakers]
         return [outage for outage in found if outage is not None]
 
     def progress(self, job_id: int) -> tuple[Progress, list[Submission]]:
-        """The progress of a job that is known in memory, and its submissions that are on their way."""
+        """Return the progress of a job, as far as it is in memory, and its submissions that are on their way."""
         position = self._queue.place(job_id)
         runs = [
             run for slot in self._slots.values() for run in slot.running.values() if run.submission.job_id == job_id
@@ -155,17 +155,17 @@ class Worker:
         return progress, [run.submission for run in runs]
 
     def age(self, submission: Submission) -> float | None:
-        """The seconds since it was sent, if it is on its way."""
+        """Return the seconds since it was sent, if it is on its way."""
         run = self._slots[submission.provider].running.get(submission.id)
         return None if run is None or run.sent is None else run.sent.total
 
     def _outage_until(self, job_id: int) -> int | None:
-        """When the next submission of the job that an outage holds back will be tried."""
+        """Return when the first of the job's submissions that an outage holds back will be tried."""
         waiting = [submission for submission in self._queue.waiting if submission.job_id == job_id]
         return min((outage.until for outage in self._outages_of(waiting)), default=None)
 
     def _outages_of(self, waiting: Iterable[Submission]) -> list[Outage]:
-        """The outages that hold back these submissions."""
+        """Return the outages that hold back these submissions."""
         held = {(submission.provider, submission.user_id) for submission in waiting}
         found = [self._slots[provider].breaker.outage_for(user_id) for provider, user_id in held]
         return [outage for outage in found if outage is not None]
@@ -193,7 +193,7 @@ class Worker:
                 log.error("storage.failed", reason=str(error))  # noqa: TRY400 - the sentence says it all
                 delay = 1.0
             except Exception:
-                # This loop must outlive a fault of ours, or nothing would be sent or delivered any more.
+                # This loop must survive a bug, or nothing would be sent or delivered any more.
                 log.exception("worker.dispatch_failed")
                 delay = 1.0
             if delay is None and not self._tasks and not self._wake.is_set():
@@ -201,13 +201,13 @@ class Worker:
             await wait_at_most(self._wake, self._clock, delay)
 
     async def _start_due(self) -> float | None:
-        """Start what may be started now; returns the seconds until something else falls due, or None."""
+        """Start all submissions that may start now. Returns the seconds until another becomes due, or None."""
         for job_id in self._ready - self._delivering:
             self._delivering.add(job_id)
             self._spawn(self._deliver_with_patience(job_id), partial(self._uploading.__contains__, job_id))
         self._ready.clear()
         running = {id_: run for slot in self._slots.values() for id_, run in slot.running.items()}
-        # One that was sent before waits for its provider, even if that is no longer set up.
+        # A submission that was sent before waits for its provider, even if that is no longer configured.
         due = await self._queue.due(running)
         due = [each for each in due if each.id not in running and each.provider in self._slots]
         before = [submission.job_id for submission in self._queue.waiting]
@@ -252,7 +252,7 @@ class Worker:
                     await self._until_stored(run.run)
                     break
                 except Exception:
-                    # A fault of ours, of any kind: this one is tried again or ended free of charge, the others go on.
+                    # A bug of any kind: this submission is retried or ended free of charge, and the others continue.
                     log.exception("submission.crashed")
                     wait = next(waits, None)
                     if wait is None or run.submission.status is not SubmissionStatus.RENDERING:
@@ -266,7 +266,7 @@ class Worker:
         await self._until_stored(partial(self._after, run.submission))
 
     async def _until_stored(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do the work, and repeat it while the disk or the database fails: nothing is lost by waiting."""
+        """Do the work, and retry it while the disk or the database fails. Waiting loses nothing."""
         waits = iter(CRASH_BACKOFF)
         while True:
             try:
@@ -277,7 +277,7 @@ class Worker:
             await self._clock.sleep(next(waits, CRASH_BACKOFF[-1]))
 
     async def _after(self, submission: Submission) -> None:
-        """It has ended or was postponed."""
+        """Handle a submission that has ended or was postponed."""
         async with self._jobs.database.read() as connection:
             job = await rows.get_job(connection, submission.job_id)
         if job is not None and job.status is JobStatus.READY:
@@ -288,7 +288,7 @@ class Worker:
             self._queue.added()
         self._go_on()
 
-    # --- showing ------------------------------------------------------------------------------------------------
+    # --- delivery -----------------------------------------------------------------------------------------------
 
     async def _deliver_with_patience(self, job_id: int) -> None:
         structlog.contextvars.bind_contextvars(job=job_id)
@@ -304,7 +304,7 @@ class Worker:
                 except Undelivered as error:
                     log.warning("delivery.failed", why=str(error), again_in=wait)
                 except Exception:
-                    # A fault of ours, of any kind: the result was paid for, so its delivery is tried again.
+                    # A bug of any kind: the result was paid for, so its delivery is retried.
                     log.exception("delivery.failed")
                 finally:
                     self._uploading.discard(job_id)

@@ -1,1 +1,1 @@
-"""What belongs to one person: settings, threads, privacy."""
+"""Everything that belongs to one person: settings, threads, privacy."""

@@ -1,4 +1,4 @@
-"""Everything stored about a person: exported as a file, or deleted."""
+"""Exports or deletes everything stored about a person."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from storage.privacy import Summary
 log = structlog.get_logger(__name__)
 
 COMPACT_AT_ONCE = 32 * 2**20
-"""Size in bytes up to which a database is compacted at once; a larger one is left to the hourly run."""
+"""The size in bytes up to which a database is compacted immediately. A larger one is left to the hourly run."""
 
 ABOUT_EXPORT = message(
     "privacy.about_export",
@@ -59,14 +59,14 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What was deleted. ``not_removed`` is the number of files that could not be removed yet."""
+    """The result of a deletion. ``not_removed`` is the number of files that could not be removed yet."""
 
     summary: Summary
     not_removed: int
 
 
 class Privacy:
-    """What /privacy does."""
+    """The work behind ``/privacy``."""
 
     def __init__(self, database: Database, files: ImageFiles, personal: UserSettingsStore, clock: Clock) -> None:
         self._database = database
@@ -76,18 +76,18 @@ class Privacy:
         self._exporting = asyncio.Lock()
 
     async def export(self, user_id: int, *, file_limit: int) -> Export:
-        """Everything stored about this person, compressed if it has more than ``file_limit`` bytes.
+        """Export everything stored about this person, compressed if it is larger than ``file_limit`` bytes.
 
         Raises UserError if it is still too large.
         """
-        # One at a time: each takes a thread, and memory for all of the data.
+        # One export at a time: each needs a thread, and memory for all of the data.
         async with self._exporting:
             async with self._database.read() as connection:
                 rows = await privacy.everything(connection, user_id)
             return await apart(_export, rows, self._clock.now(), user_id, file_limit)
 
     async def deletable(self, user_id: int) -> Summary:
-        """What would be deleted. Raises UserError if nothing is stored or a job is unfinished."""
+        """Summarise what would be deleted. Raises UserError if nothing is stored or a job is unfinished."""
         async with self._database.read() as connection:
             stored = await privacy.summary(connection, user_id)
         _refuse_unfinished(stored)
@@ -113,13 +113,13 @@ class Privacy:
             if await self._database.size() <= COMPACT_AT_ONCE:
                 await compact_if_due(self._database)
         except StorageError as error:
-            # The rows are gone and overwritten; copies of them in other pages go within the hour.
+            # The rows are deleted and overwritten. The hourly run removes copies of them in other pages.
             log.warning("privacy.not_compacted", reason=str(error))
         return Deleted(stored, not_removed)
 
 
 async def anonymise_due(database: Database, now: int) -> None:
-    """Anonymise the ledger entries of people who left and whose periods are over. Raises StorageError."""
+    """Anonymise the ledger entries of people who deleted their data, after their periods. Raises StorageError."""
     async with database.write() as tx:
         people = await privacy.anonymise(tx, now)
     if people:
@@ -139,7 +139,7 @@ async def compact_if_due(database: Database) -> None:
 
 
 def end_of_every_period(now: int) -> int:
-    """When the current day, week and month are all over, so that no limit counts them. Unix milliseconds."""
+    """The end of the current day, week and month, whichever is last. No limit counts them then. Unix milliseconds."""
     return max(milliseconds(current(period, now)[1]) for period in Period)
 
 

@@ -1,4 +1,4 @@
-"""A person's threads: titled lines of work, one of them current in each place."""
+"""Manages a person's threads: titled groups of jobs, one of them current in each place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from storage.threads import Thread, ThreadTotals
 
 TITLE_AT_MOST = 100
 THREADS_AT_MOST = 1000
-"""Threads that one person may have in one place."""
+"""The maximum number of threads of one person in one place."""
 THREADS_A_PAGE = 6
 IMAGES_A_PAGE = 6
 
@@ -39,7 +39,7 @@ TITLE_TOO_LONG = message("threads.title_too_long", "A title can have up to {limi
 
 @dataclass(frozen=True, slots=True)
 class ThreadView:
-    """One thread with its totals; ``current``: the person's new images go into it."""
+    """One thread with its totals. ``current``: the person's new images are added to it."""
 
     thread: Thread
     totals: ThreadTotals
@@ -57,7 +57,7 @@ class ThreadList:
 
 @dataclass(frozen=True, slots=True)
 class ThreadGallery:
-    """A page of a thread's images, latest job first, and the jobs that they belong to, by id."""
+    """A page of a thread's images, latest job first, and their jobs by id."""
 
     thread: ThreadView
     page: Page
@@ -66,7 +66,7 @@ class ThreadGallery:
 
 
 class Threads:
-    """What a person can do with their own threads. Methods raise UserError if the person has no such thread."""
+    """Operations on a person's own threads. Methods raise UserError if the person has no such thread."""
 
     def __init__(
         self,
@@ -84,9 +84,9 @@ class Threads:
         self._clock = clock
 
     async def open(self, origin: Origin, title: str | None) -> str | None:
-        """Start a thread with this title; without one, leave the current thread, so that the next prompt starts one.
+        """Start a thread with this title and return the title.
 
-        Returns the title.
+        Without a title, leave the current thread instead, so that the next prompt starts a new one.
         """
         named = _titled(title) if title is not None else None
         async with self._database.write() as tx:
@@ -118,7 +118,7 @@ class Threads:
         return ThreadList(tuple(views), where, total)
 
     async def find(self, origin: Origin, wanted: str) -> Thread:
-        """The thread with this id, or else with this title."""
+        """Find the thread with this id, or else with this title."""
         async with self._database.read() as connection:
             return await self._find(connection, origin, wanted)
 
@@ -135,7 +135,7 @@ class Threads:
         return thread
 
     async def show(self, origin: Origin, wanted: str | None, page: int = 1) -> ThreadGallery:
-        """One page of the images of a thread, or of the current one if none is named."""
+        """Return one page of the images of the named thread, or else of the current one."""
         async with self._database.read() as connection:
             thread = await self._find(connection, origin, wanted)
             view = await self._view(connection, origin, thread)
@@ -153,7 +153,7 @@ class Threads:
         return ThreadGallery(view, where, tuple(pictures), views)
 
     async def rename(self, origin: Origin, wanted: str | None, title: str) -> tuple[Thread, str]:
-        """Change the title. Returns the thread as it was, and the new title."""
+        """Change the title. Returns the thread before the change, and the new title."""
         named = _titled(title)
         async with self._database.write() as tx:
             thread = await self._find(tx, origin, wanted)

@@ -1,4 +1,4 @@
-"""What people set for themselves. It is cached, since the first answer to a command must not wait for the database."""
+"""People's own settings, cached in memory because the first response to a command must not wait for the database."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ class Messages(StrEnum):
 
     NEVER = "never"
     LATE_RESULTS = "late_results"
-    """Only with a private result that came too late for its card."""
+    """Only for a private result that arrived too late for its card."""
     LONG_JOBS = "long_jobs"
-    """Also with a link when a long job is done."""
+    """Also when a long job is done, with a link."""
 
 
 @dataclass(frozen=True)
 class UserSettings(Defaults):
-    """What one person set: defaults for commands, and the rest. None: not set.
+    """One person's settings: defaults for commands, and the rest. None: not set.
 
-    ``ask_above`` is in millicredits: the price of a job that may cost more is confirmed first.
+    ``ask_above`` is in millicredits. The person must confirm the price of any job that may cost more.
     """
 
     png_text: bool | None = None
@@ -61,12 +61,12 @@ class UserSettings(Defaults):
 
     @property
     def takes_late_results(self) -> bool:
-        """Whether a private result may come as a direct message."""
+        """Whether a late private result may be sent as a direct message."""
         return self.messages is not Messages.NEVER
 
     @property
     def told_of_long_jobs(self) -> bool:
-        """Whether a direct message says that a long job is done."""
+        """Whether a direct message announces the end of a long job."""
         return self.messages is Messages.LONG_JOBS
 
 
@@ -89,17 +89,17 @@ class UserSettingsStore:
         self._turn = asyncio.Lock()
 
     async def load(self) -> None:
-        """Read what is stored. Raises StorageError."""
+        """Read the stored settings. Raises StorageError."""
         async with self._database.read() as connection:
             stored = await of_users(connection)
         self._known = {user_id: _read(user_id, settings) for user_id, settings in stored.items()}
 
     def of(self, user_id: int) -> UserSettings:
-        """What this person set."""
+        """This person's settings."""
         return self._known.get(user_id, _NOTHING)
 
     async def set(self, user_id: int, changes: Mapping[str, Any]) -> UserSettings:
-        """Check and change the settings of these names; the values are what was typed.
+        """Check and change the settings with these names. The values are as typed.
 
         Raises UserError with every problem, and then changes nothing.
         """
@@ -114,15 +114,15 @@ class UserSettingsStore:
         return await self._change(user_id, checked)
 
     async def reset(self, user_id: int, names: Collection[str] = NAMES) -> UserSettings:
-        """Clear the settings of these names."""
+        """Clear the settings with these names."""
         return await self._change(user_id, dict.fromkeys(names))
 
     def forget(self, user_id: int) -> None:
-        """Drop a person's settings from memory, after they were deleted from the database."""
+        """Drop a person's settings from memory after they were deleted from the database."""
         self._known.pop(user_id, None)
 
     def misfits(self, settings: UserSettings) -> Iterator[Text]:
-        """The defaults that the person's default engine does not take, and which are skipped with it."""
+        """Yield the defaults that the person's default engine does not accept. They are skipped with that engine."""
         engine = self._engine(settings)
         if settings.size is not None and not takes_shape(engine, settings.size):
             yield SIZE_MISFIT(engine=engine.name, size=settings.size)
@@ -138,7 +138,7 @@ class UserSettingsStore:
             chosen = {name: value for name in NAMES if (value := getattr(settings, name)) is not None}
             async with self._database.write() as tx:
                 await set_user(tx, user_id, chosen, at=self._clock.now())
-            # Only once it is stored: what counts now has to count after a restart.
+            # Cached only after it is stored, so that the same settings apply after a restart.
             self._known[user_id] = settings
             if not chosen:
                 self.forget(user_id)
@@ -164,7 +164,7 @@ class UserSettingsStore:
         return typed_shape(text, self._engines)
 
     def _has_style(self, text: str) -> bool:
-        """Whether some engine's list of styles has this one."""
+        """Return whether any engine has this style in its list."""
         return any(own_name(STYLE, text, engine) is not None for engine in self._engines.values() if engine.styles)
 
     def _style(self, text: str) -> str:

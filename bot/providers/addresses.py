@@ -1,7 +1,7 @@
-"""Foreign addresses as they were written.
+"""Parses URLs from services without changing how they are spelled.
 
-A signed address is valid only byte for byte: the host may tell ``%2F`` from ``/``, and ``%7e`` from ``~``. So nothing
-is decoded, requoted or normalised, except what a request line cannot hold.
+A signed URL is valid only byte for byte: the host may distinguish ``%2F`` from ``/``, and ``%7e`` from ``~``. So
+nothing is decoded, requoted or normalised, except what an HTTP request line cannot contain.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from yarl import URL
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _AUTHORITY = re.compile(r"(https?)://([^/?]*)(.*)", re.IGNORECASE)
-# Programs that read addresses leave these out.
+# URL parsers ignore these.
 _LEFT_OUT = str.maketrans("", "", "\t\r\n")
 
 
 def as_written(text: str, base: URL | None = None) -> URL | None:
-    """The http address ``text``, seen from ``base`` where it is a relative one; None where it is none.
+    """Parse an HTTP URL, relative to ``base`` if it is a relative one. Returns None if it is invalid.
 
-    An address with a user name is none: it would send a word to a host that has not asked for one.
+    A URL with a user name is invalid, because the credentials would be sent to a host that did not ask for them.
     """
     text = text.translate(_LEFT_OUT).strip(" ").partition("#")[0]
     if base is not None and not _SCHEME.match(text):
@@ -34,9 +34,9 @@ def as_written(text: str, base: URL | None = None) -> URL | None:
         host = URL(f"{scheme.lower()}://{authority}/")
         if host.raw_host is None or host.user is not None or host.password is not None:
             return None
-        # Location headers hold bytes that are no UTF-8 as half surrogates.
+        # In Location headers, bytes that are not UTF-8 are decoded to lone surrogates.
         target = quote(target, safe=punctuation, errors="surrogateescape")
-        # As one piece: the library would drop the question mark before an empty query.
+        # Path and query stay together: the library would drop the question mark before an empty query.
         target = target if target.startswith("/") else f"/{target}"
         return URL.build(scheme=host.scheme, authority=host.raw_authority, path=target, encoded=True)
     except ValueError:
@@ -44,7 +44,7 @@ def as_written(text: str, base: URL | None = None) -> URL | None:
 
 
 def _absolute(text: str, base: URL) -> str:
-    """What a relative address means, seen from ``base``."""
+    """Resolve a relative URL against ``base``."""
     if text.startswith("//"):
         return f"{base.scheme}:{text}"
     origin, path = f"{base.scheme}://{base.raw_authority}", base.raw_path_qs.partition("?")[0]
@@ -57,7 +57,7 @@ def _absolute(text: str, base: URL) -> str:
 
 
 def _without_dots(folder: str, name: str) -> str:
-    """The path of a name in a folder, where ``..`` means the folder above."""
+    """Join a folder and a name, and resolve ``..`` segments."""
     steps = folder.split("/")[1:]
     *between, last = name.split("/")
     for step in between:

@@ -1,4 +1,4 @@
-"""ai-client: a thread is opened for each submission, an entry posted into it, and its entries polled."""
+"""The ai-client provider: opens a thread for each submission, posts an entry to it, and polls its entries."""
 
 from __future__ import annotations
 
@@ -62,17 +62,17 @@ _NAMES = {
     "stable-diffusion-v1-5": "Stable Diffusion 1.5",
     "stable-diffusion-v1-6": "Stable Diffusion 1.6",
 }
-# A thread that cannot exist: reading its entries is free and shows whether the key is accepted.
+# The id of a thread that cannot exist. Reading its entries is free and shows whether the key is accepted.
 _NOBODYS_THREAD = "00000000-0000-4000-8000-000000000000"
 
 
 class AiClient(Provider):
-    """Polled by threads. It reports no seed, and the cost only at the end."""
+    """The provider. It reports no seed, and reports the cost only at the end."""
 
     name: ClassVar[str] = "ai-client"
     key_setting: ClassVar[str] = "AI_CLIENT_TOKEN"
     finds_lost_submits = True
-    # The documentation names no limit but the rate. How often a poll pays off is for the polling to decide.
+    # The documentation gives no limit except the rate. The poll schedule decides how often a poll is worthwhile.
     shortest_poll = 0.25
 
     def __init__(
@@ -90,7 +90,7 @@ class AiClient(Provider):
         patience: float = 600.0,
         lost_after: float = 60.0,
     ) -> None:
-        """``credits_per_image`` is what is held for an image, in millicredits; the last two are seconds."""
+        """``credits_per_image`` is the hold for one image in millicredits. The last two parameters are in seconds."""
         self.label = service.label
         self.credit_value = credit_value
         self.rate = rate
@@ -175,14 +175,14 @@ class AiClient(Provider):
             entry = None
         if entry is None:
             raise self._service.judge.by_status(answer, paid=True)
-        # An error that the entry already has is found by the first poll.
+        # If the entry already has an error, the first poll finds it.
         return ticket.model_copy(update={"request": entry.guid}).handle()
 
     async def find(self, handle: Handle) -> Handle | None:
         ticket = read_ticket(handle)
         answer = await self._entries(ticket)
         if is_missing(answer):
-            # We opened it, so this says more about the service than about the thread.
+            # We opened this thread, so a missing thread means a problem of the service.
             raise Unreachable(Reason.NOT_LISTED, detail=answer.detail)
         value = await self._json(answer)
         entries = read_entries(unwrap(value), ticket.thread)
@@ -228,7 +228,7 @@ class AiClient(Provider):
         return await self._service.call("GET", f"/threads/{ticket.thread}/entries", paid=False)
 
     async def _json(self, answer: Answer, judge: Judge | None = None) -> Json:
-        """The JSON of a free call. Raises ProviderError for another status or body."""
+        """Decode the JSON response of a free call. Raises ProviderError for any other status or body."""
         judge = judge or self._service.judge
         if not answer.ok:
             raise judge.by_status(answer, paid=False)
@@ -239,13 +239,13 @@ class AiClient(Provider):
 
 
 def is_missing(answer: Answer) -> bool:
-    """Whether the service itself says that it does not exist. A page of HTML may as well mean a wrong address."""
+    """Whether the service itself reports a missing thread. An HTML page may just as well mean a wrong base URL."""
     kind = (answer.header("Content-Type") or "").lower()
     return answer.status in {404, 410} and "json" in kind
 
 
 def entry_form(request: ImageRequest) -> list[tuple[str, str]]:
-    """The form that is posted for a request, with the names of the provider's page."""
+    """Build the form for a request, with the field names from the provider's page."""
     prompts = [*request.prompts]
     if request.negative:
         prompts.append(WeightedText(request.negative, -1))
@@ -255,11 +255,11 @@ def entry_form(request: ImageRequest) -> list[tuple[str, str]]:
         ("resolution", str(request.size)),
     ]
     for index, part in enumerate(prompts):
-        # A form is UTF-8, which half a surrogate pair cannot be written in.
+        # Forms are UTF-8, which cannot encode a lone surrogate.
         form.append((f"prompts[{index}][text]", part.text.encode("utf-8", "ignore").decode()))
         form.append((f"prompts[{index}][weight]", f"{part.weight:.6g}"))
     form.append(("images", str(request.images)))
-    # The documentation does not say that the steps are optional, so the usual number is sent.
+    # The documentation does not say that the steps are optional, so the default number is sent.
     form.append(("steps", str(request.steps if request.steps is not None else round(STEPS.default or 30))))
     if request.style:
         form.append(("style", request.style))

@@ -1,4 +1,4 @@
-"""What the entries of an ai-client thread say about a submission. Pure: decoded JSON in, a result out."""
+"""Derives the result of a submission from the entries of its ai-client thread. Pure: decoded JSON in, a result out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _IMAGE_LISTS = ("images", "data", "results", "output")
 
 
 class Opened(Lenient):
-    """A new thread or entry. Only the guid is used; it is validated, because it becomes part of a path."""
+    """A new thread or entry. Only its guid is used. The guid is validated, because it becomes part of a path."""
 
     guid: Annotated[str, BeforeValidator(name), Field(pattern=_GUID)]
 
@@ -33,7 +33,7 @@ class Opened(Lenient):
 
 
 class Ticket(BaseModel):
-    """The handle of a submission: the thread's guid, the request entry's once it is known, the images asked for."""
+    """The handle of a submission: the guids of the thread and (once known) the request entry, and the image count."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -47,7 +47,7 @@ class Ticket(BaseModel):
 
 
 def read_ticket(handle: Handle) -> Ticket:
-    """Raises Refused for a handle that was not made by this provider."""
+    """Parse a handle. Raises Refused if this provider did not make it."""
     try:
         return Ticket.model_validate(handle)
     except ValidationError:
@@ -76,7 +76,7 @@ class Item(Lenient):
 
 
 class Entry(Lenient):
-    """A request or a response in a thread. ``waiting_response`` is None where it is not told."""
+    """A request or a response in a thread. ``waiting_response`` is None if the service does not report it."""
 
     guid: Name = None
     thread_guid: Name = None
@@ -93,28 +93,29 @@ class Entry(Lenient):
 
     @property
     def images(self) -> tuple[GeneratedImage, ...]:
-        """The images that have an address, each once."""
+        """The images that have a URL, without duplicates."""
         found = (item.image() for item in _items(self.content))
         return tuple({image.url: image for image in found if image is not None}.values())
 
     @property
     def progress(self) -> int | None:
-        """How far it is in percent, where the entry or its content tells."""
+        """The progress in percent, if the entry or its content reports it."""
         if self.progress_told is not None:
             return self.progress_told
         return percent(self.content.get("percent")) if isinstance(self.content, dict) else None
 
 
 def is_whole_list(value: Json, thread: str) -> bool:
-    """Whether this is surely the list of this thread's entries, so that what is not in it is not there.
+    """Return whether this is certainly the complete list of this thread's entries.
 
-    It is a list in which everything is a request or a response, bare or alone under ``data``; it may be empty. A
-    message in its place, null, or an odd element may come from a service that is just going down or coming up.
+    Only then does a missing entry prove anything. The list may be empty. It may be wrapped in an object whose only key
+    is ``data``. Every element must be a request or a response. A message instead of a list, null, or an odd element may
+    come from a service that is shutting down or starting up.
     """
     if isinstance(value, dict) and value.keys() == {"data"}:
         value = value["data"]
     if isinstance(value, dict) and value and all(key.isdecimal() for key in value):
-        value = list(value.values())  # As PHP writes some lists.
+        value = list(value.values())  # PHP encodes some lists like this.
     if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
         return False
     entries = [Entry.model_validate(one) for one in value]
@@ -122,7 +123,7 @@ def is_whole_list(value: Json, thread: str) -> bool:
 
 
 def read_entries(value: Json, thread: str) -> list[Entry]:
-    """The thread's entries in a list, or in an object with numbers for keys; whatever else is in it is left out."""
+    """Parse the thread's entries from a list, or from an object with numeric keys. Everything else is ignored."""
     if isinstance(value, dict):
         value = [value] if "type" in value else list(value.values())
     found = [Entry.model_validate(one) for one in value if isinstance(one, dict)] if isinstance(value, list) else []
@@ -134,17 +135,17 @@ def _is_of(entry: Entry, thread: str) -> bool:
 
 
 def own_request(entries: Sequence[Entry], guid: str | None) -> Entry | None:
-    """The request entry with this guid, or the last one: the thread is the submission's own."""
+    """The request entry with this guid, or else the last one: each thread belongs to one submission."""
     requests = _of_type(entries, "request")
     named = [entry for entry in requests if entry.guid == guid] or requests
     return named[-1] if named else None
 
 
 def result_of(entries: Sequence[Entry], ticket: Ticket, *, judge: Judge, guess: int) -> PollResult:
-    """How the submission stands. ``guess`` is millicredits an image, for an answer that does not tell its cost.
+    """The result of the submission. ``guess`` is millicredits per image, used if the response has no cost.
 
-    A thread holds two requests where the first one arrived late, after it had been sent again: both are this
-    submission's. The user gets the answer to one and pays for one; what the other one cost is told beside it.
+    A thread has two requests if the first one arrived late, after the bot had sent it again. Both belong to this
+    submission. The user gets the images of one and pays for one. The cost of the other is reported separately.
     """
     requests, responses = _of_type(entries, "request"), _of_type(entries, "response")
     own = own_request(entries, ticket.request)
@@ -155,7 +156,7 @@ def result_of(entries: Sequence[Entry], ticket: Ticket, *, judge: Judge, guess: 
         result = _shared(together, requests, responses) if requests else _without_request(together)
     else:
         mine = next(place for place, (request, _) in enumerate(groups) if request is own)
-        # Its own answer counts. Where it has none, the answer to the same request that was sent before will do.
+        # The submission's own response counts. If there is none, the response to an earlier duplicate is used.
         order = [groups[mine], *groups[:mine], *groups[mine + 1 :]]
         results = [_standing([request], answers, ticket.images, judge, guess) for request, answers in order]
         result = _best(results)
@@ -170,9 +171,9 @@ def _of_type(entries: Sequence[Entry], kind: str) -> list[Entry]:
 
 
 def _answers(entries: Sequence[Entry]) -> list[tuple[Entry, list[Entry]]] | None:
-    """Each request with the responses to it: those after it, up to the next request. None if they cannot be told apart.
+    """Group each request with its responses: those after it, up to the next request. None if that is ambiguous.
 
-    A thread with one request may list them in any order: they can belong to no other.
+    If a thread has only one request, all responses belong to it, in any order.
     """
     requests = _of_type(entries, "request")
     if len(requests) == 1:
@@ -186,14 +187,14 @@ def _answers(entries: Sequence[Entry]) -> list[tuple[Entry, list[Entry]]] | None
                 return None
             groups[-1][1].append(entry)
     numbers = {len(answers) for _, answers in groups}
-    # Two answers in a row, and a request without any: the service wrote both requests before it answered.
+    # Two responses in a row and a request without one: the service stored both requests before it responded.
     return None if 0 in numbers and max(numbers) > 1 else groups
 
 
 def _standing(
     requests: Sequence[Entry], responses: Sequence[Entry], most: int, judge: Judge, guess: int
 ) -> Waiting | Finished | Failed:
-    """How these requests stand by these responses; ``most`` images are taken of them."""
+    """The result of these requests, given these responses. At most ``most`` images are used."""
     entries = (*responses, *requests)
     waiting = any(entry.waiting for entry in entries)
     found = {} if waiting else {image.url: image for response in responses for image in response.images}
@@ -208,18 +209,18 @@ def _standing(
     if waiting:
         steps = [entry.progress for entry in entries if entry.progress is not None]
         return Waiting(percent=steps[0] if steps else None)
-    # Nothing is being made and nothing is there: it may be a moment between two writes of the service.
+    # Nothing is pending and there is no image. The service may be between two writes.
     return Failed(Reason.NOTHING_MADE, sure=False)
 
 
 def _best(results: Sequence[Waiting | Finished | Failed]) -> Waiting | Finished | Failed:
-    """Of the first result, which is the submission's own, and those of the same request sent before: what counts."""
+    """Choose the result that counts. The first is the submission's own, the others are those of earlier duplicates."""
     own = results[0]
     if isinstance(own, Finished):
         return own
     finished = next((result for result in results if isinstance(result, Finished)), None)
     if finished is not None:
-        # While its own answer may still come, the other one waits a while.
+        # While its own response may still arrive, the duplicate's result is held back for a while.
         return replace(finished, sure=isinstance(own, Failed) and own.sure)
     return next((result for result in results if isinstance(result, Waiting)), own)
 
@@ -227,7 +228,7 @@ def _best(results: Sequence[Waiting | Finished | Failed]) -> Waiting | Finished 
 def _shared(
     result: Waiting | Finished | Failed, requests: Sequence[Entry], responses: Sequence[Entry]
 ) -> Waiting | Finished | Failed:
-    """The answers to the same request, sent more than once, as one: the images of one request, at its price."""
+    """Merge the results of a request that was sent more than once: the images of one request, at its price."""
     if not isinstance(result, Finished) or not result.cost.exact:
         return result
     answered = min(len(requests), sum(bool(response.credits or response.images) for response in responses))
@@ -236,14 +237,14 @@ def _shared(
 
 
 def _without_request(result: Waiting | Finished | Failed) -> Waiting | Finished | Gone:
-    """A list without our request, which was accepted: what answers are in it, if it stays like this."""
+    """The result if our request was accepted but is not in the list: uncertain, whatever responses the list has."""
     if isinstance(result, Failed):
         return Gone()
     return replace(result, sure=False) if isinstance(result, Finished) else result
 
 
 def _items(content: object) -> Iterator[Item]:
-    """The images in a response's content: a list, one image, or an object that holds such a list."""
+    """Parse the images in a response's content: a list, one image, or an object that contains such a list."""
     if isinstance(content, str):
         yield Item(url=content)
     elif isinstance(content, list):

@@ -1,4 +1,4 @@
-"""AI Thriving: one call, answered with the picture itself. Two engines, SD 1.6 ("basic") and Stable Image Core."""
+"""The AI Thriving provider: one call, whose response contains the image. Engines: SD 1.6 and Stable Image Core."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _MOST = (2_000, 1536 * 1536 * 50)
 
 
 def basic_price(size: Size, steps: int) -> int:
-    """An estimate in millicredits: linear in pixels times steps between the page's two ends, rounded up to 0.1."""
+    """Estimate the price in millicredits, linear in pixels × steps between the page's two prices, rounded up to 0.1."""
     (low, least), (high, most) = _LEAST, _MOST
     work = max(least, min(most, size.pixels * steps))
     over = (high - low) * (work - least)
@@ -69,7 +69,7 @@ def basic_price(size: Size, steps: int) -> int:
 
 
 def nearest_ratio(size: Size) -> str:
-    """The ratio of the page's list that is nearest to this size."""
+    """The ratio in the provider's list that is nearest to this size."""
 
     def distance(ratio: str) -> float:
         width, _, height = ratio.partition(":")
@@ -79,7 +79,7 @@ def nearest_ratio(size: Size) -> str:
 
 
 def decode_image(text: str) -> bytes:
-    """The bytes in a base64 text, with or without ``data:…,`` before it and white space in it. Raises ValueError."""
+    """Decode base64 text. A ``data:…,`` prefix and white space are ignored. Raises ValueError."""
     if text[:5].lower() == "data:":
         text = text.partition(",")[2]
     data = b64decode("".join(text.split()), validate=True)
@@ -101,7 +101,7 @@ def _first_object(value: object) -> object:
 
 
 class Reply(Lenient):
-    """The envelope of both engines. ``code`` 0 is a success; None where it is not told."""
+    """The response envelope of both engines. ``code`` is 0 for a success, and None if it is missing."""
 
     code: Whole = None
     message: Any = None
@@ -117,12 +117,12 @@ class Reply(Lenient):
 
     @property
     def filtered(self) -> bool:
-        """Whether the picture came blurred by the content filter."""
+        """Whether the content filter blurred the image."""
         return says_filtered(self.data.finish_reason or self.finish_reason)
 
 
 class Aithriving(Provider):
-    """Answered in one call, so there is nothing to poll and nothing to find again: a lost answer stays lost."""
+    """The provider. Everything is one call, so there is nothing to poll, and a lost response cannot be recovered."""
 
     name: ClassVar[str] = "aithriving"
     key_setting: ClassVar[str] = "AITHRIVING_KEY"
@@ -137,7 +137,7 @@ class Aithriving(Provider):
         rate: float = 10.0,
         jobs: int = 100,
     ) -> None:
-        """``largest`` is the most bytes of an image."""
+        """``largest`` is the maximum size of an image in bytes."""
         self.label = service.label
         self.credit_value = credit_value
         self.rate = rate
@@ -174,7 +174,7 @@ class Aithriving(Provider):
         return Quote(price, price, BASIC_HOLD, exact=False)
 
     async def prepare(self, request: ImageRequest) -> Handle:
-        """Nothing to prepare: the handle only says what it was for."""
+        """Return a handle without any call. It only records the kind of request."""
         return {"engine": request.engine}
 
     async def submit(self, handle: Handle, request: ImageRequest) -> Finished:
@@ -198,7 +198,7 @@ class Aithriving(Provider):
         return await self._finished(answer, reply, request)
 
     def _refusal(self, answer: Answer, value: Json, request: ImageRequest) -> ProviderError:
-        """The service says itself that it failed, which is free: its word overrides a 5xx, but not a 4xx."""
+        """Make the error for a failure that the service reports. Such a report overrides a 5xx, but not a 4xx."""
         judge = self._service.judge.about(request)
         said = reason(value)
         told = answer.status == 404 and not says_no_more(said)
@@ -230,7 +230,7 @@ class Aithriving(Provider):
         return Cost(basic_price(request.size, steps), exact=False)
 
     async def find(self, handle: Handle) -> Handle | None:
-        """Always raises: None would say that nothing was paid for, and that is not known."""
+        """Raise OutcomeUnknown, always: None would claim that nothing was charged, which is unknown."""
         raise OutcomeUnknown(Reason.CANNOT_FIND)
 
     async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
@@ -242,7 +242,7 @@ class Aithriving(Provider):
         return await keep(self._service, image.data, path, largest=self._largest)
 
     async def check(self) -> ProviderError | None:
-        """Only whether the address is right: no free request shows whether the key is accepted."""
+        """Check the base URL only: no free request shows whether the key is accepted."""
         try:
             answer = await self._service.look("/")
         except ProviderError as error:
@@ -260,7 +260,7 @@ class Aithriving(Provider):
 
 
 def body_of(request: ImageRequest) -> dict[str, Json]:
-    """The JSON that is posted for a request. What is not given is left out; a seed of 0 would mean a random one."""
+    """Build the JSON body for a request. Fields that are not set are omitted; a seed of 0 would mean a random one."""
     core = request.engine == CORE
     fields: dict[str, Json] = {
         "prompt": ", ".join(part.text for part in request.prompts if part.weight > 0),
@@ -278,7 +278,7 @@ def body_of(request: ImageRequest) -> dict[str, Json]:
 
 
 def _short(value: float | None) -> float | None:
-    """Whole numbers as such: the page calls this field an integer."""
+    """Turn a whole number into an integer, because the provider's page calls this field an integer."""
     return int(value) if value is not None and value.is_integer() else value
 
 

@@ -1,6 +1,6 @@
-"""Reading what a service answered: JSON of any shape, numbers that come as text, errors that are spelt "None".
+"""Parses responses of services: JSON of any shape, numbers sent as text, errors spelled "None".
 
-Nothing here raises for an odd value: what cannot be read is None, and who asked decides what that means.
+Nothing here raises for an odd value. An unreadable value becomes None, and the caller decides what that means.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from bot.providers.base import Json, Size
 
 LONGEST_WAIT = 3600.0
-"""Seconds; a service that asks for a longer pause gets this one."""
+"""Seconds: the longest pause that a service can request. A longer one is shortened to this."""
 
 LONGEST_TEXT = 300
-"""Characters of a service's words that are shown."""
+"""The maximum number of characters of a service's message that are shown."""
 
-# Credits beyond this are a fault of the answer and not a price.
+# A larger number of credits is an error in the response, not a price.
 _MOST_CREDITS = Decimal(1_000_000)
-# Bytes from which on decoding takes long enough to be done in a thread.
+# The size in bytes from which JSON is decoded in a thread, because decoding takes that long.
 _SLOW_TO_READ = 1 << 18
 _NO_ERROR = frozenset({"", "none", "null"})
 _TRUE = frozenset({"true", "1", "yes", "on"})
@@ -38,11 +38,11 @@ _SCRIPT = re.compile(r"(?is)<(script|style)\b.*?(</\1\s*>|$)")
 
 
 class Unreadable(ValueError):
-    """The bytes are no JSON."""
+    """The bytes are not valid JSON."""
 
 
 def parse_json(body: bytes) -> Json:
-    """Decode JSON. Raises Unreadable, and nothing else, for whatever is none."""
+    """Decode JSON. Raises only Unreadable, for any invalid input."""
     try:
         value: Json = json.loads(body)
     except (ValueError, RecursionError):
@@ -51,24 +51,24 @@ def parse_json(body: bytes) -> Json:
 
 
 def unwrap(value: Json) -> Json:
-    """What stands under ``data``, or the value itself where there is no such wrapper."""
+    """The value under the key ``data``, or the value itself if there is no such wrapper."""
     return value["data"] if isinstance(value, dict) and "data" in value else value
 
 
 def number(value: object) -> Decimal | None:
-    """A number of a sensible magnitude, also from text. A bool is none."""
+    """Parse a number of a sensible magnitude, also from text. A bool is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
     try:
         found = Decimal(str(value).strip())
     except (InvalidOperation, ValueError):  # ValueError: an integer too long to be written out
         return None
-    # Beyond this the arithmetic of decimals itself gives up.
+    # Decimal arithmetic itself fails for larger exponents.
     return found if found.is_finite() and abs(found.adjusted()) <= 30 else None
 
 
 def whole(value: object) -> int | None:
-    """A whole number, also from text or from ``7.0``."""
+    """Parse a whole number, also from text or from ``7.0``."""
     found = number(value)
     if found is None or abs(found) >= 2**63 or found != found.to_integral_value():
         return None
@@ -76,7 +76,7 @@ def whole(value: object) -> int | None:
 
 
 def flag(value: object) -> bool | None:
-    """Yes or no, also from text or from 0 and 1."""
+    """Parse a boolean, also from text or from 0 and 1."""
     if isinstance(value, bool):
         return value
     text = str(value).strip().lower() if isinstance(value, str | int) else ""
@@ -84,13 +84,13 @@ def flag(value: object) -> bool | None:
 
 
 def percent(value: object) -> int | None:
-    """A share from 0 to 100, also from text such as ``40 %``; what lies outside is moved to the nearest end."""
+    """Parse a percentage from 0 to 100, also from text such as ``40 %``. Values outside the range are clamped."""
     found = number(value.rstrip().removesuffix("%") if isinstance(value, str) else value)
     return None if found is None else int(max(Decimal(0), min(Decimal(100), found)))
 
 
 def millicredits(value: object) -> int | None:
-    """Credits as a service writes them, in millicredits; None for what is no price."""
+    """Convert a service's credits to millicredits. Returns None if the value is not a price."""
     found = number(value)
     if found is None or not 0 <= found <= _MOST_CREDITS:
         return None
@@ -98,7 +98,7 @@ def millicredits(value: object) -> int | None:
 
 
 def dimensions(value: object) -> Size | None:
-    """A size written as ``1024x1024``."""
+    """Parse a size written as ``1024x1024``."""
     try:
         return Size.parse(value) if isinstance(value, str) else None
     except ValueError:
@@ -106,39 +106,39 @@ def dimensions(value: object) -> Size | None:
 
 
 def name(value: object) -> str | None:
-    """A text or a number as text; None for anything else and for an empty one."""
+    """Return a text, or a number as text. Returns None for an empty text and for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     return str(value).strip() or None
 
 
 def says_filtered(finish_reason: str | None) -> bool:
-    """Whether this code says that a picture was filtered. Not any text that has the word: it may say the opposite."""
+    """Whether this code means a filtered image. Containing the word is not enough: the text may say the opposite."""
     return _FILTERED.fullmatch(finish_reason or "") is not None
 
 
 def fault(value: object) -> str | None:
-    """What an ``error`` field says: None where it says that there is none, else the words in it."""
+    """The message in an ``error`` field, or None if the field says that there is no error."""
     if not value or (isinstance(value, str) and value.strip().lower() in _NO_ERROR):
         return None
     return " ".join(_words(value, 4)) or "error without a text"
 
 
 def reason(value: Json) -> str:
-    """The words in an answer that say why it is a no, or "" where there are none."""
+    """The error message in a response, or "" if there is none."""
     if isinstance(value, str):
         return value.strip()
     if not isinstance(value, dict):
         return ""
     for key in ("errors", "error", "message", "detail", "reason", "title"):
-        # The errors by field say all that the message says, which names the first of them only.
+        # The errors by field are more complete than the message, which repeats only the first of them.
         if value.get(key) is not True and (said := fault(value.get(key))):
             return said
     return ""
 
 
 def _words(value: object, depth: int) -> Iterator[str]:
-    """The texts in a list or an object, those of a named message first."""
+    """Yield the texts in a list or an object, message fields first."""
     if isinstance(value, str):
         if value.strip():
             yield value.strip()
@@ -156,7 +156,7 @@ def _words(value: object, depth: int) -> Iterator[str]:
 
 
 def plain(text: str, *, secret: str = "", longest: int = LONGEST_TEXT) -> str:
-    """A service's words as one line of at most ``longest`` characters, without markup, control signs or the key."""
+    """Reduce a service's message to one line of ``longest`` characters, without markup, control characters or key."""
     text = text[:20_000].encode("utf-8", "ignore").decode("utf-8")
     if secret:
         text = text.replace(secret, "…")
@@ -166,7 +166,7 @@ def plain(text: str, *, secret: str = "", longest: int = LONGEST_TEXT) -> str:
 
 
 def retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
-    """Seconds to wait by a Retry-After header: a number or an HTTP date, counted from ``now``. None: unreadable."""
+    """Parse a Retry-After header (a number or an HTTP date) into seconds from ``now``. None if unreadable."""
     if value is None:
         return None
     seconds = number(value)
@@ -179,7 +179,7 @@ def retry_after(value: str | None, *, now: datetime | None = None) -> float | No
 
 
 def http_date(value: str | None) -> datetime | None:
-    """A date as it stands in an HTTP header."""
+    """Parse the date in an HTTP header."""
     if not value:
         return None
     try:
@@ -191,14 +191,14 @@ def http_date(value: str | None) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer of a service. ``detail`` describes it for the log without a word of what it says."""
+    """A service's complete response. ``detail`` describes it for the log without quoting it."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     call: str = ""
     in_thread: Callable[..., Awaitable[Any]] | None = field(default=None, repr=False)
-    """How a long body is read beside the event loop; without it that is done at once."""
+    """Runs the decoding of a long body in a thread. Without it, decoding blocks the event loop."""
 
     def header(self, name: str) -> str | None:
         return self.headers.get(name)
@@ -209,7 +209,7 @@ class Answer:
 
     @property
     def date(self) -> datetime | None:
-        """The service's own clock, by which its dates are to be read."""
+        """The time by the service's own clock, as the reference for dates in the response."""
         return http_date(self.header("Date"))
 
     @property
@@ -219,7 +219,7 @@ class Answer:
         return f"{self.call}: HTTP {self.status}, {kind}, {len(self.body)} bytes"
 
     async def json(self) -> Json:
-        """The decoded body. Raises Unreadable if it is no JSON."""
+        """Decode the body. Raises Unreadable if it is not JSON."""
         if self.in_thread is None or len(self.body) < _SLOW_TO_READ:
             return parse_json(self.body)
         value: Json = await self.in_thread(parse_json, self.body)
@@ -227,9 +227,9 @@ class Answer:
 
 
 class Lenient(BaseModel):
-    """Base of parsed answers: unknown fields are ignored, and a field with an invalid value is left out."""
+    """Base class of parsed responses. Unknown fields and fields with invalid values are ignored."""
 
-    # An answer repeats the prompt, which belongs in no error's text.
+    # A response may repeat the prompt, which must not appear in the text of an error.
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 

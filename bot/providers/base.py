@@ -1,7 +1,7 @@
-"""The provider protocol: engines, requests, answers and errors of an image service.
+"""The provider protocol: engines, requests, responses and errors of an image service.
 
-Amounts are the provider's own **millicredits** (a credit is 1,000); ``credit_value`` turns them into the bot's.
-Sizes are pixels, durations are seconds. Nothing here knows Discord, the database or the environment.
+Amounts are the provider's own **millicredits** (1,000 are a credit); ``credit_value`` converts them to the bot's. Sizes
+are pixels, durations are seconds. This module does not depend on Discord, the database or the environment.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bot.providers.errors import ProviderError, Reason
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 
 Handle: TypeAlias = dict[str, Json]
-"""What a provider needs to find a submission again after a restart: plain JSON, no secrets."""
+"""The data with which a provider finds a submission again after a restart: plain JSON, no secrets."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,7 +48,7 @@ class Size:
 
 
 class Ability(StrEnum):
-    """What a request may ask of an engine beyond a prompt, a size and a number of images."""
+    """A feature that a request can use besides a prompt, a size and a number of images."""
 
     NEGATIVE = "negative"
     WEIGHTS = "weights"
@@ -61,7 +61,7 @@ class Ability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The lowest and the highest value an engine takes, both included, and what it uses if none is given."""
+    """The lowest and highest value that an engine accepts, both inclusive, and its default value."""
 
     low: float
     high: float
@@ -85,7 +85,7 @@ class SizeGrid:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A price before the work, in the provider's millicredits: from ``low`` to ``high``; ``hold`` is reserved."""
+    """A price before the request, in the provider's millicredits: from ``low`` to ``high``. ``hold`` is reserved."""
 
     low: int
     high: int
@@ -95,7 +95,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A price after the work, in the provider's millicredits; an estimate is shown as one wherever it appears."""
+    """The cost after the request, in the provider's millicredits. An estimate is always shown as an estimate."""
 
     millicredits: int
     exact: bool
@@ -103,11 +103,11 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """One model of one provider. ``id`` is ``provider/engine``; ``sizes`` are the ones to offer first.
+    """One model of one provider. ``id`` is ``provider/engine``. ``sizes`` are the sizes to offer first.
 
-    ``grid`` is None where no other size than ``sizes`` is taken. ``images_per_submission`` is how many images one
-    paid request can make: 1 means that several images are several requests. ``price`` is what one image costs, from
-    the cheapest request to the dearest.
+    ``grid`` is None if the engine accepts no size except ``sizes``. ``images_per_submission`` is the number of images
+    that one paid request can make. If it is 1, several images need several requests. ``price`` is the price of one
+    image, from the cheapest request to the most expensive.
     """
 
     id: str
@@ -132,7 +132,7 @@ class Engine:
 
     @property
     def model(self) -> str:
-        """The provider's own name of the engine: the id without the provider."""
+        """The provider's own name for the engine: the id without the provider."""
         return self.id.partition("/")[2]
 
     def takes_size(self, size: Size) -> bool:
@@ -141,21 +141,21 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class WeightedText:
-    """A part of a prompt. A weight below 0 says what to avoid."""
+    """A part of a prompt. A negative weight marks something to avoid."""
 
     text: str
     weight: float = 1.0
 
 
 class Operation(StrEnum):
-    """What a request asks an engine to do."""
+    """The kind of work that a request asks for."""
 
     TEXT_TO_IMAGE = "text_to_image"
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """One paid request: everything the provider is told. None means: not given, the provider's default."""
+    """One paid request, with everything that is sent to the provider. None means the provider's default."""
 
     engine: str
     prompts: tuple[WeightedText, ...]
@@ -172,10 +172,10 @@ class ImageRequest:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedImage:
-    """An image that the provider has made: at a URL, or as bytes that came with the answer.
+    """An image that the provider has made: at a URL, or as bytes that came with the response.
 
-    ``size`` and ``expected_bytes`` are what the provider says of it; the truth is in the file.
-    ``filtered``: the provider says that it blurred or withheld it.
+    ``size`` and ``expected_bytes`` are the provider's claims; only the file itself is reliable. ``filtered`` means that
+    the provider reports a blurred or withheld image.
     """
 
     url: str | None = None
@@ -188,7 +188,7 @@ class GeneratedImage:
 
 @dataclass(frozen=True, slots=True)
 class FetchedImage:
-    """What was written to the file: its type as sniffed from the bytes, its true size in pixels, its length."""
+    """The facts about a written file: its type and size in pixels, read from its content, and its length in bytes."""
 
     media_type: str
     size: Size
@@ -197,11 +197,11 @@ class FetchedImage:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Not done yet.
+    """Not finished yet.
 
-    ``percent`` is None where the provider does not report progress. ``handle`` replaces the stored handle where this
-    poll has learnt something. ``charged`` is what the provider says it has charged for this submission so far, in its
-    millicredits.
+    ``percent`` is None if the provider does not report progress. ``handle``, if set, replaces the stored handle,
+    because this poll added information to it. ``charged`` is the amount that the provider reports as charged for this
+    submission so far, in its millicredits.
     """
 
     percent: int | None = None
@@ -211,11 +211,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Done: at least one image, and its cost.
+    """Finished: at least one image, and the cost.
 
-    ``beyond`` is what the provider charged on top of the cost, in its millicredits, because the same request arrived
-    twice. The user does not pay it. ``sure`` is False where the answer contradicts itself and may change in a moment:
-    it counts only if it stays.
+    ``beyond`` is the amount that the provider charged in addition to the cost, in its millicredits, because the same
+    request arrived twice. The user does not pay it. ``sure`` is False if the response contradicts itself and may be
+    temporary: then it counts only if later polls confirm it.
     """
 
     images: tuple[GeneratedImage, ...]
@@ -226,10 +226,11 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The provider says that it could not make it, and may say why in its own words: ``said``, safe to show.
+    """Failed at the provider. ``said`` is the provider's own explanation, if any, and is safe to show.
 
-    ``charged`` is what the provider took all the same, in its millicredits; the user is not charged. ``sure`` is False
-    where the answer contradicts itself and may change in a moment: it counts only if it stays.
+    ``charged`` is the amount that the provider charged nevertheless, in its millicredits; the user is not charged.
+    ``sure`` is False if the response contradicts itself and may be temporary: then it counts only if later polls
+    confirm it.
     """
 
     reason: Reason
@@ -240,21 +241,21 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The provider does not know this submission. It counts only if it stays so: a service may just be restarting."""
+    """Unknown to the provider. It counts only if later polls confirm it, because a service may just be restarting."""
 
 
 PollResult: TypeAlias = Waiting | Finished | Failed | Gone
 
 
 class Takes(StrEnum):
-    """What a setting takes that only the provider can judge."""
+    """The valid values of a setting that only the provider can check."""
 
     NAMES = "names"
     HOSTS = "hosts"
 
 
 class WrongSetting(ValueError):
-    """A setting that only the provider can judge is wrong: its name and what it takes, never its value."""
+    """An invalid setting that only the provider can check. Has its name and the valid values, never its value."""
 
     def __init__(self, name: str, takes: Takes) -> None:
         super().__init__(f"{name}: {takes}")
@@ -263,7 +264,7 @@ class WrongSetting(ValueError):
 
 
 class SettingsReader(Protocol):
-    """How a provider reads its settings by name. Each raises the program's own error naming a wrong value."""
+    """Reads a provider's settings by name. Every method raises the program's own error for an invalid value."""
 
     def text(self, name: str, default: str = "") -> str: ...
     def secret(self, name: str) -> str | None: ...
@@ -277,7 +278,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def checked_names(settings: SettingsReader, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
-    """A list of a service's own names for engines or styles. Raises WrongSetting."""
+    """Read a list of a service's own names for engines or styles. Raises WrongSetting."""
     found = settings.names(name, default)
     if not all(_NAME.fullmatch(one) for one in found):
         raise WrongSetting(name, Takes.NAMES)
@@ -285,75 +286,76 @@ def checked_names(settings: SettingsReader, name: str, default: tuple[str, ...])
 
 
 class Provider(ABC):
-    """One image service behind one key.
+    """One image service with one key.
 
-    Only :meth:`submit` may cost money, and it never repeats itself. Every method that talks to the service is one
-    API request (``prepare`` may be none); the caller keeps to ``rate``. Downloads do not count.
+    Only :meth:`submit` may cost money, and it never repeats itself. Every method that calls the service makes one API
+    request (``prepare`` may make none). The caller enforces ``rate``. Downloads do not count.
     """
 
     name: ClassVar[str]
     key_setting: ClassVar[str] = ""
-    """The setting that turns the provider on."""
+    """The setting that enables the provider."""
     label: str
-    """The name to show to people."""
+    """The display name."""
     engines: tuple[Engine, ...]
     credit_value: Decimal
     """What one credit of this provider is worth in the bot's credits."""
     rate: float
-    """API requests a second at most."""
+    """The maximum number of API requests per second."""
     jobs: int
-    """Submissions at once at most."""
+    """The maximum number of concurrent submissions."""
     shortest_poll: float = 1.0
-    """Seconds between two polls of one submission, at least."""
+    """The minimum number of seconds between two polls of one submission."""
     patience: float = 600.0
-    """Seconds after which a submission that is still rendering is given up."""
+    """Seconds after which the bot gives up a submission that is still rendering."""
     finds_lost_submits: bool = False
-    """Whether :meth:`find` can tell if a submit whose answer was lost has arrived, and :meth:`poll` its status."""
+    """Whether :meth:`find` can determine whether a submit without a response arrived, and :meth:`poll` its status."""
     lost_after: float = 60.0
-    """Seconds for which a submit whose answer was lost is looked for before it counts as one that did not arrive."""
+    """Seconds for which the bot looks for a submit without a response. After that, it counts as never arrived."""
 
     @classmethod
     @abstractmethod
     def configure(cls, settings: SettingsReader) -> Self | None:
-        """Make the provider from its settings, or None where its key is not set.
+        """Create the provider from its settings. Returns None if its key is not set.
 
-        Raises the reader's own error for a wrong value, and WrongSetting for one that the reader cannot judge.
+        Raises the reader's own error for an invalid value, and WrongSetting for one that only the provider can check.
         """
 
     @abstractmethod
     def quote(self, request: ImageRequest) -> Quote:
-        """The price of this request before it is made."""
+        """Return the price of this request before it is sent."""
 
     @abstractmethod
     async def prepare(self, request: ImageRequest) -> Handle:
-        """Make the free first step and return the handle to store before anything is paid for."""
+        """Take the free first step. Returns the handle to store before the paid call."""
 
     @abstractmethod
     async def submit(self, handle: Handle, request: ImageRequest) -> Handle | Finished:
-        """Make the paid request, once. Raises ProviderError with the decision that follows."""
+        """Send the paid request once. The class of the ProviderError that it raises decides what to do next."""
 
     @abstractmethod
     async def find(self, handle: Handle) -> Handle | None:
-        """Look whether a submit whose answer was lost has arrived: its handle, or None if it surely has not.
+        """Look for a submit whose response was lost. Returns its handle, or None if it certainly did not arrive.
 
-        None is the reason to pay again, so it needs proof. Raises Unreachable where the answer proves nothing.
+        After None the request is paid for again, so None needs proof. Raises Unreachable if the response proves
+        nothing.
         """
 
     @abstractmethod
     async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
-        """Ask for the status of a submission. The answer may repeat the words of its ``request``."""
+        """Get the status of a submission. The response may repeat the words of its ``request``."""
 
     @abstractmethod
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
         """Stream the image into the file ``path``, replacing it.
 
-        Raises Unreachable if it may come later, NotFound if it is gone unless that changes, and Refused if these bytes
-        are no image that we take.
+        Raises Unreachable if a retry may succeed, NotFound if the image is gone (which may be temporary), and Refused
+        if the bytes are not a supported image.
         """
 
     @abstractmethod
     async def check(self) -> ProviderError | None:
-        """Make a free request to see whether the service can be reached: None, or what is wrong."""
+        """Check with a free request whether the service is reachable. Returns the problem, or None."""
 
     @abstractmethod
     async def close(self) -> None:

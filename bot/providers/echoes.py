@@ -1,6 +1,6 @@
-"""Telling what a service says from what it repeats: its errors may hold the prompt, in one form or another.
+"""Separates a service's own words from echoes of the prompt, which its errors may contain in various forms.
 
-The prompt must not decide what an error means, and belongs in no list that others read.
+The prompt must not decide what an error means, and it must not appear in lists that other people read.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from functools import cached_property
 from bot.providers.base import ImageRequest
 
 LONGEST = 2_000
-"""Characters of a service's text that are compared."""
+"""The maximum number of characters of a service's text that are compared."""
 GAP = "…"
-"""What stands in place of what was repeated."""
+"""The replacement for an echo."""
 
 _WORD = re.compile(r"\w+")
 _ESCAPE = re.compile(r'\\u([0-9a-fA-F]{4})|\\(["/])|&(quot|apos|amp|#0?39|#x27|#34);')
 _SIGNS = {"quot": '"', "#34": '"', "amp": "&"}
-# A shorter run of the request's words may as well be the service's own sentence, unless it is one whole text.
+# A shorter run of the request's words may be the service's own sentence, unless it is one whole text.
 _RUN_WORDS, _RUN_LETTERS = 6, 24
 _WHOLE_WORDS, _WHOLE_LETTERS = 2, 8
 
 
 def unescaped(text: str) -> str:
-    """The text without the marks of JSON or HTML that some services leave in what they repeat."""
+    """Remove the JSON or HTML escapes that some services leave in echoes."""
 
     def sign(found: re.Match[str]) -> str:
         code, quoted, entity = found.groups()
@@ -37,14 +37,14 @@ def unescaped(text: str) -> str:
 
 
 class OwnWords:
-    """The words of one request. All comparisons leave out case, punctuation and the width of letters."""
+    """The words of one request. All comparisons ignore case, punctuation and the width of letters."""
 
     def __init__(self, request: ImageRequest) -> None:
         self._request = request
 
     @cached_property
     def _texts(self) -> frozenset[str]:
-        """The prompts, singly and together, and what is to be avoided: those that tell what somebody wants."""
+        """The prompts, separately and joined, and the negative prompt: the texts that reveal what a person wants."""
         parts = [part.text for part in self._request.prompts]
         return frozenset(map(_words, (*parts, " ".join(parts), self._request.negative or ""))) - {""}
 
@@ -53,12 +53,12 @@ class OwnWords:
         return "\n".join((*self._texts, _words(self._request.style or "")))
 
     def hold(self, words: str) -> bool:
-        """Whether the request says these words one after the other; no words at all it does not."""
+        """Return whether the request contains these words consecutively. False if there are no words."""
         folded = _words(words)
         return bool(folded) and folded in self._all
 
     def taken_out_of(self, text: str) -> str:
-        """The text with a gap wherever it repeats a prompt, or a good part of one."""
+        """Replace every echo of a prompt, or of a long part of one, by a gap."""
         text = unicodedata.normalize("NFC", text[:LONGEST])
         found = list(_WORD.finditer(text))
         folded = [_folded(word[0]) for word in found]
@@ -74,7 +74,7 @@ class OwnWords:
         return "".join((*kept, text[end:]))
 
     def _run(self, folded: list[str], start: int) -> int:
-        """How many words from ``start`` on repeat a prompt; 0 where they are too few to tell."""
+        """Count the words from ``start`` on that repeat a prompt. Returns 0 if they are too few to be certain."""
         run, stop = "", start
         while stop < len(folded):
             longer = f"{run} {folded[stop]}" if run else folded[stop]
@@ -87,7 +87,7 @@ class OwnWords:
 
 
 def _words(text: str) -> str:
-    """The words of a text in the form in which they are compared, with a space between them."""
+    """Normalise the words of a text for comparison, with single spaces between them."""
     text = unicodedata.normalize("NFC", text)
     return " ".join(_folded(word) for word in _WORD.findall(text))
 

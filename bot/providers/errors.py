@@ -7,25 +7,25 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a call failed, or why a request made nothing. ``bot.jobs.provider_text`` has the words for each of them."""
+    """Why a call failed, or why a request made no images. ``bot.jobs.provider_text`` has a message for each reason."""
 
-    # What became of the call.
+    # The outcome of the call.
     NO_ANSWER = "no_answer"
     UNREADABLE_ANSWER = "unreadable_answer"
     UNREACHABLE = "unreachable"
     BUSY = "busy"
     BROKEN = "broken"
-    """The service says that it has failed."""
+    """The service reports an error of its own."""
     REFUSED = "refused"
     MODERATED = "moderated"
-    # What only the bot's operator can mend.
+    # Problems that only the bot's operator can fix.
     WRONG_KEY = "wrong_key"
     NO_CREDITS = "no_credits"
     NOT_FOUND = "not_found"
     REDIRECTED = "redirected"
     MOVED = "moved"
-    """The service has another address, which is the value ``address``."""
-    # What became of a request that was accepted.
+    """The service has moved to the URL in the value ``address``."""
+    # The outcome of an accepted request.
     NOTHING_MADE = "nothing_made"
     NO_IMAGES = "no_images"
     """None of its images could be fetched."""
@@ -34,7 +34,7 @@ class Reason(StrEnum):
     CONTRADICTION = "contradiction"
     CANNOT_FIND = "cannot_find"
     BAD_HANDLE = "bad_handle"
-    # What became of an image.
+    # The outcome for one image.
     IMAGE_MISSING = "image_missing"
     IMAGE_WITHOUT_ADDRESS = "image_without_address"
     IMAGE_NOT_READY = "image_not_ready"
@@ -55,11 +55,11 @@ class Reason(StrEnum):
 
 
 class ProviderError(Exception):
-    """A call failed. The subclass is the decision that follows.
+    """A call failed. The subclass decides what to do next.
 
-    ``reason`` and its ``values`` are safe for everybody. ``said`` is what the service says, cleaned, for the author of
-    the request alone: it may repeat the prompt, so it is never logged. ``detail`` is for the log: a status or a length,
-    never a word of an answer, a key, a header or a prompt.
+    ``reason`` and its ``values`` may be shown to everybody. ``said`` is the service's message, cleaned. It may repeat
+    the prompt, so it is shown only to the author of the request and is never logged. ``detail`` is for the log: a
+    status or a length, never part of a response, a key, a header or a prompt.
     """
 
     usual = Reason.BROKEN
@@ -80,11 +80,11 @@ class ProviderError(Exception):
 
 
 class Refused(ProviderError):
-    """The provider said no: tell the user, it is free, and the same request would get the same answer.
+    """The provider refused the request: tell the user. It is free, and a retry would get the same response.
 
-    ``operator``: only the bot's operator can fix it, e.g. a wrong key or no credits. ``fault``: the provider says that
-    it is broken, so the next request may succeed, but not this one. ``setting`` names the setting with which the
-    operator can fix it, "" where there is none.
+    ``operator``: only the bot's operator can fix it, e.g. a wrong key or no credits. ``fault``: the provider reports an
+    error of its own, so the next request may succeed, but this one has failed. ``setting`` names the setting with which
+    the operator can fix it, or is "".
     """
 
     usual = Reason.REFUSED
@@ -107,9 +107,9 @@ class Refused(ProviderError):
 
 
 class NotFound(Refused):
-    """The address does not exist (404, 410): nothing was accepted, and only the operator can fix it.
+    """The URL does not exist (404, 410): nothing was accepted, and only the operator can fix it.
 
-    A service also says so while it is being deployed, so it counts only if it stays so.
+    A service may respond like this while it is being deployed, so it counts only if it persists.
     """
 
     usual = Reason.NOT_FOUND
@@ -119,7 +119,7 @@ class NotFound(Refused):
 
 
 class Busy(ProviderError):
-    """The request was not accepted; try again after ``retry_after`` seconds (None: the provider did not say)."""
+    """The request was not accepted. Retry after ``retry_after`` seconds (None: the provider gave no time)."""
 
     usual = Reason.BUSY
 
@@ -129,12 +129,12 @@ class Busy(ProviderError):
 
 
 class Unreachable(ProviderError):
-    """The request surely did not arrive, or it may be repeated freely: try again later."""
+    """The request certainly did not arrive, or it is free to repeat: retry later."""
 
     usual = Reason.UNREACHABLE
 
 
 class OutcomeUnknown(ProviderError):
-    """The request was sent and no usable answer came: find out, never just send it again."""
+    """The request was sent, but no usable response arrived: find out what happened before sending it again."""
 
     usual = Reason.NO_ANSWER

@@ -1,6 +1,6 @@
-"""Brings an image into a file: downloaded or already at hand, checked, and never larger than allowed.
+"""Writes images into files, from a download or from bytes in memory. Checks them and enforces the size limit.
 
-Downloads carry no key and use configured hosts only, also after a redirect. They may be repeated.
+Downloads are sent without the key, and only to configured hosts, also after a redirect. They may be repeated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bot.providers.image_headers import NotAnImage, inspect_file
 
 MEBIBYTE = 1 << 20
 LARGEST_IMAGE = 32 * MEBIBYTE
-"""Bytes of an image file, where nothing else is set."""
+"""The default size limit of an image file, in bytes."""
 DOWNLOAD_SECONDS = 120.0
 SILENT_SECONDS = 30.0
 ATTEMPTS = 3
@@ -33,7 +33,7 @@ _PIECE = 1 << 18
 
 
 class _OtherLength(Unreachable):
-    """A whole image of another length than the service said."""
+    """A complete image whose length differs from the one that the service reported."""
 
     usual = Reason.IMAGE_INCOMPLETE
 
@@ -43,12 +43,12 @@ class _OtherLength(Unreachable):
 
 
 def largest_image(settings: SettingsReader) -> int:
-    """The most bytes of an image file."""
+    """Read the size limit of an image file, in bytes."""
     return int(settings.number("IMAGE_MAX_MIB", 32, low=1, high=1024) * MEBIBYTE)
 
 
 async def keep(service: Service, data: bytes, path: Path, *, largest: int = LARGEST_IMAGE) -> FetchedImage:
-    """Write an image that came with an answer into the file. Raises Refused if it is none that we take."""
+    """Write an image from a response into the file. Raises Refused if it is not a supported image."""
     if len(data) > largest:
         detail = f"{len(data)} bytes: more than IMAGE_MAX_MIB"
         raise Refused(Reason.IMAGE_TOO_LARGE, detail=detail, values={"mib": largest // MEBIBYTE})
@@ -60,7 +60,7 @@ async def keep(service: Service, data: bytes, path: Path, *, largest: int = LARG
 
 
 def _worth_another_try(error: BaseException) -> bool:
-    """A page where an image should be often says "not yet"."""
+    """Return whether to retry. A page in place of an image is retried, because it often means "not ready yet"."""
     return isinstance(error, Unreachable) or (isinstance(error, Refused) and error.reason is Reason.IMAGE_IS_PAGE)
 
 
@@ -68,7 +68,7 @@ class Downloads:
     """Downloads the images of one service."""
 
     def __init__(self, service: Service, *, largest: int = LARGEST_IMAGE, pause: float = 0.5) -> None:
-        """``largest`` is bytes; ``pause`` is seconds before the second attempt, growing from there."""
+        """``largest`` is in bytes. ``pause`` is the first backoff between two attempts, in seconds; it grows."""
         self._service = service
         self._largest = largest
         self._pause = pause
@@ -76,12 +76,12 @@ class Downloads:
     async def fetch(
         self, url: str, path: Path, *, expected_bytes: int | None = None, expected_size: Size | None = None
     ) -> FetchedImage:
-        """Stream the image at ``url`` into the file, in a few attempts.
+        """Stream the image at ``url`` into the file, with a few attempts.
 
-        Raises Unreachable if it may come later, NotFound if the host says that it is gone, and Refused if the bytes are
-        no image that we take. A Refused that the operator can fix, by naming the host or raising the limit, is worth
-        another try then. An image whose length is not ``expected_bytes`` is taken if it is whole and has
-        ``expected_size``: then the service announced the wrong length.
+        Raises Unreachable if a later retry may succeed, NotFound if the host reports that it is gone, and Refused if
+        the bytes are not a supported image. Some Refused errors have a ``setting``: after the operator has added the
+        host or raised the limit, a retry may succeed. An image whose length is not ``expected_bytes`` is accepted if it
+        is complete and has ``expected_size``: then the service reported the wrong length.
         """
         try:
             return await AsyncRetrying(
@@ -121,7 +121,7 @@ class Downloads:
         if (response.content_length or 0) > self._largest:
             raise _above_the_limit(self._largest, f"Content-Length {response.content_length}")
         piece, mode, written = bytearray(), "wb", 0
-        # Each trip to a thread costs more than the writing that is done there.
+        # Handing work to a thread takes longer than a small write, so several parts are written together.
         async for part in response.content.iter_any():
             piece += part
             written += len(part)
@@ -134,7 +134,7 @@ class Downloads:
 
     @asynccontextmanager
     async def _open(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Follow redirects by hand, each against the same rule, to an answer with the status 200."""
+        """Follow redirects to a response with the status 200. Each target must be an allowed host."""
         target = as_written(url, self._service.base)
         for _ in range(_MOST_HOPS + 1):
             if target is None:
@@ -143,7 +143,7 @@ class Downloads:
                 raise _not_allowed(target, self._service.hosts)
             async with self._service.asking.get(
                 target,
-                # A compressed body could unpack to any length, and would not have the length that was told.
+                # A compressed body could expand to any length, and would not match the reported length.
                 headers={"Accept": "image/png, image/jpeg, image/webp", "Accept-Encoding": "identity"},
                 proxy=self._service.proxy_for(target),
                 allow_redirects=False,
@@ -157,7 +157,7 @@ class Downloads:
                 if response.status == 410:
                     raise NotFound(Reason.IMAGE_GONE, detail="HTTP 410")
                 if response.status != 200:
-                    # Object stores answer 403 or 404 for what is not there yet.
+                    # Object stores respond with 403 or 404 for objects that do not exist yet.
                     raise Unreachable(Reason.IMAGE_NOT_READY, detail=f"HTTP {response.status}")
                 yield response
                 return
@@ -180,14 +180,14 @@ def _finish(path: Path, mode: str, data: bytes | bytearray) -> FetchedImage:
 
 
 def _not_allowed(target: URL, hosts: Hosts) -> Refused:
-    """Until the operator allows it; the log says with which words, the card does not say where the image is."""
+    """Make the error for a host that is not allowed. The log names the required entry; the card omits the host."""
     address = f"{target.scheme}://{target.raw_host}{'' if target.is_default_port() else f':{target.port}'}"
     detail = f"{address[:200]}: IMAGE_HOSTS does not name {hosts.to_allow(target)[:200]}"
     return Refused(Reason.IMAGE_HOST_NOT_ALLOWED, detail=detail, operator=True, setting="IMAGE_HOSTS")
 
 
 def _above_the_limit(largest: int, detail: str) -> Refused:
-    """Until the operator raises the limit: the image can be downloaded again."""
+    """Make the error for a too large image. It can be downloaded again after the operator has raised the limit."""
     detail = f"{detail}: more than IMAGE_MAX_MIB"
     mib = {"mib": largest // MEBIBYTE}
     return Refused(Reason.IMAGE_TOO_LARGE, detail=detail, values=mib, operator=True, setting="IMAGE_MAX_MIB")

@@ -17,15 +17,15 @@ _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9
 
 
 class Hosts:
-    """The hosts that may serve images: the API's own and the configured ones, each with its subdomains.
+    """The hosts that may serve images: the API's own host and the configured ones, each with its subdomains.
 
-    A host given with a port is allowed on that port only, others on the default ports. If the service is reached by
-    https, so are its images; by http only from a host that is named with its port.
+    A host configured with a port is allowed on that port only, all others on the default ports. If the service uses
+    https, its images must too. Plain http is allowed only for a host that is configured with a port.
     """
 
     def __init__(self, base: URL, more: Sequence[str] = ()) -> None:
         self._secure = base.scheme == "https"
-        # Those named with a port, and the others; None is the default port.
+        # Hosts with a port, and hosts without one; None is the default port.
         self._named: set[tuple[str, int]] = set()
         self._usual: set[tuple[str, int | None]] = {(_norm(base.raw_host or ""), _port(base))}
         for text in more:
@@ -36,7 +36,7 @@ class Hosts:
                 self._named.add((host, port))
         self._names = {host for host, _ in (*self._named, *self._usual)}
         self.proxies: set[str] = set()
-        """Proxies: they may be in a private network, and serve no images themselves."""
+        """Proxies. They may be in a private network, and they serve no images themselves."""
 
     def allow(self, url: URL) -> bool:
         host = _norm(url.raw_host or "")
@@ -48,14 +48,14 @@ class Hosts:
         return (url.scheme == "https" or not self._secure) and any((name, _port(url)) in self._usual for name in known)
 
     def to_allow(self, url: URL) -> str:
-        """What IMAGE_HOSTS must name to allow this address: a host, with its port where needed."""
+        """The entry for IMAGE_HOSTS that would allow this URL: a host, with its port if necessary."""
         host = _norm(url.raw_host or "")
         if url.is_default_port() and (url.scheme == "https" or not self._secure):
             return host
         return f"[{host}]:{url.port}" if ":" in host else f"{host}:{url.port}"
 
     def names(self, host: str) -> bool:
-        """Whether exactly this host is configured, not just a parent domain."""
+        """Return whether this exact host is configured, not just a parent domain."""
         return _norm(host) in self._names or _norm(host) in self.proxies
 
 
@@ -82,7 +82,7 @@ def image_hosts(settings: SettingsReader) -> tuple[str, ...]:
 
 
 def _port(url: URL) -> int | None:
-    """None for the default port."""
+    """The port, or None for the default port."""
     return None if url.is_default_port() else url.port
 
 
@@ -106,7 +106,7 @@ def _parents(host: str) -> tuple[str, ...]:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is public, and embeds no other address that is not."""
+    """Return whether an IP address is public and does not embed a private one."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is not None:
@@ -119,7 +119,7 @@ def is_public(address: str) -> bool:
     return _is_public_v4(ip)
 
 
-# What the standard library calls global is more than that, and differs between its versions.
+# The standard library's ``is_global`` is too broad, and differs between Python versions.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 _NOT_UNICAST = (
@@ -138,7 +138,7 @@ def _is_public_v4(ip: ipaddress.IPv4Address) -> bool:
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolves names. A name that is allowed only as a subdomain must not lead into a private network."""
+    """A resolver that rejects private addresses for names that are allowed only as a subdomain."""
 
     def __init__(self, hosts: Hosts, resolver: AbstractResolver) -> None:
         self._hosts = hosts

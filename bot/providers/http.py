@@ -1,9 +1,9 @@
-"""Talking to one image service: calls that are made once, and what a silence means.
+"""HTTP calls to one image service. Each is made once, and a failure says whether the request was sent.
 
-No call is ever repeated here, and no redirect followed. Whether a request left the machine is not guessed from the
-kind of the error but noted when the connection stands: each call that may change something opens one of its own, so it
-cannot be lost on a connection that the other side was just closing. Those that only ask share kept connections, which
-spares a poll the way to and fro of a new one; one that is lost for that is made again when its caller asks again.
+No call is repeated here, and no redirect is followed. The kind of an error does not show whether a request left the
+machine, so this is recorded when the connection is established. Each call that may change something opens a new
+connection, because a kept one may be closed by the server just as the request is sent. Read-only calls share kept
+connections, which saves a round trip for each poll. If such a connection is lost, the caller's next poll opens another.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ T = TypeVar("T")
 
 CONNECT_SECONDS = 10.0
 KEPT_SECONDS = 4.0
-"""How long a connection is kept that nobody uses: most servers close theirs after five seconds or more."""
+"""Seconds for which an idle connection is kept. Most servers close theirs after five seconds or more."""
 FREE_SECONDS = 30.0
 LARGEST_ANSWER = 4 << 20
-"""Bytes of an answer that holds no image."""
+"""The size limit of a response without an image, in bytes."""
 _THREADS = 2
 USER_AGENT = "Easel (a Discord bot that makes pictures)"
 
 
 class Service:
-    """One image service: its address, its key, and the sessions through which it is reached."""
+    """One image service: its base URL, its key and its HTTP sessions."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Service:
         return f"Service({self.label!r}, {str(self.base)!r})"
 
     def proxy_for(self, url: URL) -> str | None:
-        """The proxy through which this address is reached, or None. It looks the names up then, and guards them."""
+        """The proxy for this URL, or None. A proxy resolves host names itself, so it must guard private networks."""
         proxy = self._proxy(str(url))
         if proxy is not None:
             self.hosts.proxies.add(URL(proxy).raw_host or "")
@@ -83,10 +83,11 @@ class Service:
         seconds: float = FREE_SECONDS,
         largest: int = LARGEST_ANSWER,
     ) -> Answer:
-        """Make one API request with the key and return the answer, whatever its status.
+        """Make one API request with the key and return the response, whatever its status.
 
-        ``path`` comes behind the base address. Raises Unreachable where the request surely did not arrive, or is
-        ``paid`` False and it may be made again; OutcomeUnknown where a paid one was sent and no whole answer came.
+        ``path`` is appended to the base URL. Raises Unreachable if the request certainly did not arrive, or if it is
+        not ``paid`` and may be repeated. Raises OutcomeUnknown if a paid request was sent and no complete response
+        arrived.
         """
         headers = {"Accept": "application/json", "Authorization": self._authorization}
         return await self._exchange(
@@ -101,11 +102,11 @@ class Service:
         )
 
     async def look(self, path: str) -> Answer:
-        """Make one harmless request without the key, and get an answer without a body. Raises Unreachable."""
+        """Make one harmless request without the key. Returns the response without its body. Raises Unreachable."""
         return await self._exchange("HEAD", _address(f"{self._prefix}{path}"), {}, paid=False)
 
     def leads_elsewhere(self, answer: Answer) -> str | None:
-        """The other scheme, host or port that an answer redirects to ("" if unreadable): a POST here would be lost."""
+        """The other scheme, host or port of a redirect ("" if unreadable), None without one: a POST would be lost."""
         location = answer.header("Location")
         if not 300 <= answer.status < 400 or location is None:
             return None
@@ -144,7 +145,7 @@ class Service:
                 try:
                     body = await _read(response, largest)
                 except (aiohttp.ClientError, OSError, TimeoutError):
-                    # The status alone is a clear no; how it was to be explained is lost.
+                    # The status alone is a definite refusal; only its explanation is lost.
                     if response.status < 300 or response.status >= 500:
                         raise
                     body = b""
@@ -157,22 +158,22 @@ class Service:
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """The session, opened when it is first asked for, since it belongs to the running loop."""
+        """The session, opened on first use because it belongs to the running event loop."""
         if self._session is None or self._session.closed:
             self._session = self._opened(force_close=True)
         return self._session
 
     @property
     def asking(self) -> aiohttp.ClientSession:
-        """The session for what may be asked twice, which keeps its connections."""
+        """The session for repeatable requests, which keeps its connections."""
         if self._asking is None or self._asking.closed:
             self._asking = self._opened(keepalive_timeout=KEPT_SECONDS)
         return self._asking
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Write an image or read a long answer in one of this service's own few threads, which nothing else holds up.
+        """Write an image or decode a long response in this service's own threads, so that other work cannot delay it.
 
-        Returns and raises what the work does.
+        Returns and raises what ``work`` does.
         """
         if self._threads is None:
             self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=self.label)
@@ -183,7 +184,7 @@ class Service:
         trace.on_connection_create_end.append(_line_is_up)
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                # The caller sees to the number of calls; waiting for a free place here would look like a silence.
+                # The caller limits the number of calls. Waiting for a free connection here would look like a timeout.
                 limit=0,
                 resolver=GuardedResolver(self.hosts, aiohttp.ThreadedResolver()),
                 **keeping,
@@ -205,7 +206,7 @@ class Service:
 
 
 def _address(text: str) -> URL:
-    """An address of the settings. Raises ValueError."""
+    """Parse a URL from the settings. Raises ValueError."""
     address = as_written(text)
     if address is None:
         raise ValueError("not an http address")
@@ -213,11 +214,11 @@ def _address(text: str) -> URL:
 
 
 class _Broken(aiohttp.ClientError):
-    """A call that failed; the text is the name of the library's own error."""
+    """A failed call. The text is the name of the library's own error."""
 
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keep the library from repeating a GET by itself, which it does after errors that it knows, and only those."""
+    """Keep the library from repeating a GET: hide the errors after which it would do so."""
     try:
         return await handler(request)
     except aiohttp.ClientError as error:
@@ -225,7 +226,7 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
 
 
 class _TooLarge(aiohttp.ClientError):
-    """An answer that is larger than it could sensibly be."""
+    """A response above the size limit."""
 
 
 async def _line_is_up(_session: object, context: SimpleNamespace, _params: object) -> None:

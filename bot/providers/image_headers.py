@@ -11,26 +11,26 @@ from typing import BinaryIO, NamedTuple
 from bot.providers.base import FetchedImage, Size
 from bot.providers.errors import Reason
 
-# Far above what any engine makes: a file that claims more is meant to exhaust the decoder's memory.
+# Far above what any engine makes. A file with a larger declared size is meant to exhaust the decoder's memory.
 MOST_PIXELS = 40_000_000
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-# Channels by the type of colour: grey, colours, a palette (with transparency, perhaps), each of them with it.
+# Channels by colour type: greyscale, RGB, palette (possibly with transparency), greyscale with alpha, RGB with alpha.
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}
 _JPEG = b"\xff\xd8\xff"
 _WEBP_MOVES = 0x02
 _JPEG_END = b"\xff\xd9"
-# Some writers append data of their own to a JPEG: its end is looked for in so many last bytes.
+# Some encoders append data to a JPEG, so its end marker is searched for in this many bytes at the end of the file.
 _JPEG_TAIL = 1 << 16
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SOS = 0xDA
-# An image has some hundreds of parts. A file of nothing but empty ones would take minutes to walk through.
+# An image has some hundreds of parts. A file that consists of empty parts would take minutes to read.
 _MOST_PARTS = 100_000
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 
 
 class NotAnImage(ValueError):
-    """These bytes are no image that we take. ``reason`` says why; the text is a phrase for the log."""
+    """The bytes are not a supported image. ``reason`` says why; the text is a phrase for the log."""
 
     def __init__(self, reason: Reason, detail: str, **values: int | str) -> None:
         super().__init__(detail)
@@ -43,29 +43,29 @@ def _broken(detail: str) -> NotAnImage:
 
 
 def _cut_short(detail: str) -> NotAnImage:
-    """An image that ends too early: the rest may be there when it is fetched again."""
+    """Make the error for a truncated image: another download may be complete."""
     return NotAnImage(Reason.IMAGE_CUT_SHORT, detail)
 
 
 def inspect(data: bytes) -> FetchedImage:
-    """Type, true size in pixels and length of an image in memory. Raises NotAnImage."""
+    """Read the type, size in pixels and length of an image in memory. Raises NotAnImage."""
     return inspect_file(BytesIO(data))
 
 
 def inspect_file(file: BinaryIO) -> FetchedImage:
-    """Type, true size in pixels and length of an open image file. Raises NotAnImage."""
+    """Read the type, size in pixels and length of an open image file. Raises NotAnImage."""
     media_type, header, length = _header(file)
     return FetchedImage(media_type, header.size, length)
 
 
 def decoded_bytes(file: BinaryIO) -> int:
-    """Bytes that all pixels of an open image file have, as its header says. Raises NotAnImage."""
+    """Compute the size of the decoded pixels in bytes, from the header of an open image file. Raises NotAnImage."""
     _, header, _ = _header(file)
     return header.size.pixels * header.pixel_bytes
 
 
 class _Header(NamedTuple):
-    """What an image claims to be: its size in pixels, and the bytes of each."""
+    """The declared properties of an image: its size in pixels, and the bytes of each pixel."""
 
     size: Size
     pixel_bytes: int
@@ -122,7 +122,7 @@ def _measure_png(file: BinaryIO, length: int) -> _Header:
             if kind != b"IHDR" or count != 13:
                 raise _broken("a PNG without a header")
             width, height, depth, colour = struct.unpack(">IIBB", file.read(10))
-            # Whatever it is, three or four channels are made of it.
+            # Every colour type is decoded to three or four channels.
             pixel_bytes = max(3, _PNG_CHANNELS.get(colour, 4)) * (2 if depth == 16 else 1)
             header = _Header(Size(width, height), pixel_bytes)
             file.seek(-10, os.SEEK_CUR)
@@ -159,7 +159,7 @@ def _measure_jpeg(file: BinaryIO, length: int) -> _Header:
     if header is None or after is None:
         raise _broken("a JPEG with a broken header")
     file.seek(max(after, length - _JPEG_TAIL))
-    # Inside the picture's own data these two bytes never stand together, so finding them means that it is whole.
+    # The compressed data never contains these two bytes in sequence, so finding them means that the file is complete.
     if _JPEG_END not in file.read():
         raise _cut_short("a JPEG that ends too early")
     return header
@@ -188,7 +188,7 @@ def _measure_webp(file: BinaryIO, length: int) -> _Header:
         raise _cut_short("a WebP that ends in its header")
     if kind == b"VP8X":
         size = Size(1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little"))
-        # What moves is put together on a second canvas.
+        # An animation needs a second canvas.
         return _Header(size, 8 if body[0] & _WEBP_MOVES else 4)
     if kind == b"VP8L" and body[:1] == b"\x2f":
         (bits,) = struct.unpack("<I", body[1:5])

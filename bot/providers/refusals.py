@@ -1,6 +1,6 @@
-"""Turns a service's "no" into an error: by the HTTP status, and by its words where the status leaves that open.
+"""Turns a refusal by a service into an error: by the HTTP status, and by the message if the status is ambiguous.
 
-A service may repeat the prompt, and a prompt may say "too many requests". So words of the request decide nothing.
+A service may repeat the prompt, and a prompt may say "too many requests". So words of the request are ignored.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bot.providers.base import ImageRequest
 from bot.providers.echoes import LONGEST, OwnWords, unescaped
 from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 
-# The order decides where words of two kinds meet: "authentication failed, too many requests" is about the rate.
+# The order decides between several matches: "authentication failed, too many requests" is about the rate limit.
 _WORDS = {
     Reason.BUSY: (
         r"too many (requests|attempts|calls)",
@@ -64,17 +64,18 @@ _WORDS = {
 _PATTERNS = {kind: re.compile("|".join(words), re.IGNORECASE) for kind, words in _WORDS.items()}
 
 
-# A 4xx says that the request is wrong, so it is no limit of the rate and no fault of the service. These services are
-# known to say with some of them that the account is empty; others are about the request's fields alone.
+# A 4xx means that the request is wrong, so it is neither a rate limit nor an outage. These services are known to use
+# some 4xx statuses for an empty account. Other statuses are about the request's fields only.
 _LEFT_OPEN = frozenset({Reason.NO_CREDITS, Reason.MODERATED, Reason.WRONG_KEY})
 _SAYS_MORE = frozenset({400, 403, 404, 405, 410})
 _NO_MORE_THAN_THE_STATUS = frozenset({"", "forbidden", "not found", "access denied"})
 
 
 def reason_in(text: str, *, own: OwnWords | None = None, among: Collection[Reason] = frozenset(_PATTERNS)) -> Reason:
-    """The reason that a service's words give: the first that fits of ``among``, else Reason.REFUSED.
+    """Find the reason for a service's message: the first match among ``among``, else Reason.REFUSED.
 
-    Words that the request has itself do not count, nor do parts of words: "could not generate" is not about a rate.
+    Words that the request itself contains are ignored. Only whole words match: "could not generate" is not about a
+    rate.
     """
     for kind, pattern in _PATTERNS.items():
         if kind in among and any(own is None or not own.hold(found[0]) for found in pattern.finditer(text)):
@@ -83,45 +84,45 @@ def reason_in(text: str, *, own: OwnWords | None = None, among: Collection[Reaso
 
 
 def left_open(status: int) -> Collection[Reason]:
-    """The reasons that the words may still give where this is the HTTP status."""
+    """The reasons that a message with this HTTP status can have."""
     if not 400 <= status < 500 or status == 408:
         return frozenset(_PATTERNS)
     return _LEFT_OPEN if status in _SAYS_MORE else frozenset({Reason.MODERATED})
 
 
 def says_no_more(text: str) -> bool:
-    """Whether these words only repeat what the status says."""
+    """Return whether this message only repeats the meaning of the status."""
     return text.rstrip(".").lower() in _NO_MORE_THAN_THE_STATUS
 
 
 def sentence(text: str) -> str:
-    """The text with a full stop, unless it already ends like a sentence or is empty."""
+    """Add a full stop to the text, unless it already ends like a sentence or is empty."""
     return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 class Judge:
-    """Makes the errors of one service. ``secret`` never appears in any of them."""
+    """Makes the errors of one service. None of them contains ``secret``."""
 
     def __init__(self, secret: str, own: OwnWords | None = None) -> None:
         self._secret = secret
         self._own = own
 
     def about(self, request: ImageRequest | None) -> Judge:
-        """A judge of what the service says about this request, whose words it does not take for the service's."""
+        """Return a judge for responses to this request. It ignores the request's own words in them."""
         return self if request is None else Judge(self._secret, OwnWords(request))
 
     def plain(self, text: str) -> str:
-        """A service's words as they may be shown: short, with a gap where they repeat the request."""
+        """Make a service's message safe to show: short, with gaps in place of words of the request."""
         if self._own is None:
             return plain(text, secret=self._secret)
         return plain(self._own.taken_out_of(plain(unescaped(text), secret=self._secret, longest=LONGEST)))
 
     def reason_in(self, text: str, status: int = 200) -> Reason:
-        """The reason that these words give, as far as the status leaves that open."""
+        """Find the reason for this message, among those that the status allows."""
         return reason_in(self.plain(text), own=self._own, among=left_open(status))
 
     def by_words(self, text: str, *, status: int = 200, detail: str = "") -> ProviderError:
-        """A refusal for which the service gave these words; ``status`` says what they may still decide."""
+        """Make a refusal from the service's message. ``status`` limits the possible reasons."""
         kind = self.reason_in(text, status)
         match kind:
             case Reason.NO_CREDITS | Reason.WRONG_KEY:
@@ -133,10 +134,10 @@ class Judge:
                 return Refused(kind, said=said, detail=detail, fault=kind is Reason.BROKEN)
 
     def by_status(self, answer: Answer, *, paid: bool) -> ProviderError:
-        """An answer that is not what was asked for. ``paid``: what was asked for costs money.
+        """Make the error for an unexpected response. ``paid``: the request costs money.
 
-        Only a clear no counts as one on a paid call. Where the answer may come from something between us and a service
-        that did the work (5xx, a page in place of JSON), the outcome is unknown.
+        For a paid call, only a definite refusal counts as one. If the response may come from a proxy between us and a
+        service that did the work (a 5xx, or a page instead of JSON), the outcome is unknown.
         """
         status = answer.status
         detail = answer.detail

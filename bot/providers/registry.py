@@ -1,4 +1,4 @@
-"""The providers that the bot knows. A new one is its own file and one line here."""
+"""The list of providers. A new provider is a file of its own and one line here."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PROVIDERS: tuple[type[Provider], ...] = (
 
 
 def configure(settings: SettingsReader, providers: Sequence[type[Provider]] = PROVIDERS) -> dict[str, Provider]:
-    """The providers whose keys are set, by name, in the order of the registry.
+    """Create the providers whose keys are set. Returns them by name, in the order of the registry.
 
-    Raises the reader's own error or WrongSetting for a wrong setting, and ValueError if two have the same name or
-    an engine's id does not begin with its provider's name.
+    Raises the reader's own error or WrongSetting for an invalid setting. Raises ValueError if two providers have the
+    same name, or if an engine's id does not begin with its provider's name.
     """
     configured: dict[str, Provider] = {}
     for kind in providers:

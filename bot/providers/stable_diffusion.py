@@ -1,4 +1,4 @@
-"""What Stable Diffusion models accept, on any service."""
+"""The sizes that Stable Diffusion models accept, on any service."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ XL_SIZES = tuple(
         (640, 1536),
     )
 )
-"""All that the SDXL engines take."""
+"""All sizes that SDXL engines accept."""
 
 GRID = SizeGrid(low=320, high=1536, step=64)
-"""What the others take."""
+"""The sizes that all other engines accept."""
 
 COMMON_SIZES = (
     Size(1024, 1024),
@@ -37,7 +37,7 @@ COMMON_SIZES = (
     Size(640, 1536),
     Size(1536, 1536),
 )
-"""Sizes of the grid to offer first: the ratios that people ask for."""
+"""Sizes of the grid to offer first, in the most popular ratios."""
 
 SQUARE = Size(1024, 1024)
 
@@ -84,5 +84,5 @@ LONG_PROMPT_LIMIT = 10_000
 
 
 def takes_only_xl_sizes(model: str) -> bool:
-    """Whether an engine of this name is one of the SDXL family: ``stable-diffusion-xl-1024-v0-9``."""
+    """Return whether an engine of this name belongs to the SDXL family, such as ``stable-diffusion-xl-1024-v0-9``."""
     return "xl" in model.lower().replace("_", "-").split("-")

@@ -1,1 +1,1 @@
-"""What belongs to a server: settings, quotas, reports."""
+"""Everything that belongs to a server: settings, quotas, reports."""

@@ -37,7 +37,7 @@ COLUMNS = (
     "note",
 )
 BYTES_AT_MOST = 256 * 2**20
-"""The largest table before compression. Spreadsheet programs could not open more."""
+"""The size limit of a table before compression, in bytes. Spreadsheet programs cannot open larger ones."""
 
 TOO_LARGE = message("export.too_large", "That's too much for one file. Choose a shorter period.")
 
@@ -46,7 +46,7 @@ _FORMULA = tuple("=+-@\t\r\n＝＋－＠|%")
 
 
 def cell(text: str) -> str:
-    """A text as a cell that no spreadsheet program takes for a formula, on one line."""
+    """Turn a text into a one-line cell that spreadsheet programs do not interpret as a formula."""
     line = re.sub(r"\s", " ", NOT_SHOWN.sub(" ", text))
     # Both the original and the visible text are checked: removing a leading tab changes the first character.
     seen = INVISIBLE.sub("", line).strip()
@@ -54,7 +54,7 @@ def cell(text: str) -> str:
 
 
 class Table:
-    """A table that grows entry by entry. It is compressed at the same time, in case it is too large to be sent."""
+    """A table that grows entry by entry. It is compressed along the way, in case it is too large to send otherwise."""
 
     def __init__(self, plain_at_most: int) -> None:
         self._plain_at_most = plain_at_most
@@ -66,11 +66,11 @@ class Table:
         self._write("\ufeff" + _line(COLUMNS))
 
     def add(self, entries: Iterable[LedgerEntry]) -> None:
-        """Add lines. Raises UserError if the table becomes too large."""
+        """Add entries. Raises UserError if the table becomes too large."""
         self._write("".join(_line(_cells(entry)) for entry in entries))
 
     def finished(self, name: str) -> tuple[str, bytes]:
-        """The file's name and content, compressed if necessary. Raises UserError if even that is too large."""
+        """Return the file's name and content, compressed if necessary. Raises UserError if it is still too large."""
         self._packer.close()
         if self._size <= self._plain_at_most:
             return f"{name}.csv", self._plain.getvalue()
@@ -121,7 +121,7 @@ def _number(value: int | None) -> str:
 
 
 def _credits(millicredits: int) -> str:
-    """A plain number with three decimals. A minus before digits only is not a formula."""
+    """Format credits with three decimals. A minus sign before a plain number does not start a formula."""
     return f"{Decimal(millicredits) / 1000:.3f}"
 
 

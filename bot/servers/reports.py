@@ -1,4 +1,4 @@
-"""Reports for a server's managers and for the operator, and what one person spent: the work of /usage and /credits."""
+"""Reports for a server's managers, the operator, and one person's spending: the work of /usage and /credits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from storage.reports import DAY, HOUR, By, Figures, Line, Request, Spent
 log = structlog.get_logger(__name__)
 
 LINES = 10
-"""Lines on one page of a report."""
+"""The number of lines on one page of a report."""
 ENGINES_AT_MOST = 25
 THREADS_AT_MOST = 8
 FAILURES_SHOWN = 8
@@ -37,11 +37,11 @@ UNKNOWN_DAYS = 30
 UNKNOWN_SHOWN = 10
 
 DAYS_AT_MOST = 92
-"""A chart of more days than this has a bar for each month."""
+"""A chart that covers more days has one bar for each month."""
 LONG_DAYS = 2 * 366
-"""A chart of more days than this begins with the month of the first spending."""
+"""A chart that covers more days begins with the month of the first spending."""
 
-# The limit on the whole bot is the operator's business only.
+# The limit on the whole bot is shown to the operator only.
 PERSONAL_LIMITS = (LimitKind.USER_DAILY, LimitKind.SERVER_USER, LimitKind.SERVER, LimitKind.SERVER_MONTHLY)
 
 OPERATOR_ONLY = message("reports.operator_only", "Only the bot's operator can see all servers.")
@@ -50,7 +50,7 @@ CANCEL_OUTCOME = message("reports.cancel_outcome", "Job {job:plain}: {outcome}")
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks for a report, whether they are the bot's operator, and whether they want all servers."""
+    """The person who requests a report, whether they are the operator, and whether they want all servers."""
 
     origin: Origin
     owner: bool = False
@@ -68,7 +68,7 @@ class Asker:
 
 
 class Step(StrEnum):
-    """The time of one bar of a chart."""
+    """The time that one bar of a chart covers."""
 
     HOUR = "hour"
     DAY = "day"
@@ -86,7 +86,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class ReportPage:
-    """The figures of everything, and the lines of page ``number``. Engines and channels have no timeline."""
+    """The overall figures, and the lines of page ``number``. Reports by engine or channel have no timeline."""
 
     totals: Figures
     lines: tuple[Line, ...]
@@ -101,7 +101,7 @@ class ReportPage:
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """One page of a report, and the use of the limits on all people together."""
+    """One page of a report, and the use of the shared limits."""
 
     span: Span
     by: By
@@ -112,7 +112,7 @@ class UsageReport:
 
 @dataclass(frozen=True, slots=True)
 class PersonReport:
-    """One person, for an admin: their figures, by engine, their extra credits, and their latest failures."""
+    """One person for an admin: figures in total and by engine, extra credits, and the latest failures."""
 
     user_id: int
     span: Span
@@ -125,10 +125,10 @@ class PersonReport:
 
 @dataclass(frozen=True, slots=True)
 class CreditsReport:
-    """What one person spent everywhere, in millicredits; ``in_flight`` is held for unfinished jobs now.
+    """One person's spending everywhere, in millicredits. ``in_flight`` is held for unfinished jobs.
 
-    ``limits``, ``grants`` (None in direct messages), the number of unfinished ``jobs`` and of ``images`` a job (None:
-    no limit) are those that apply where they ask.
+    The other fields apply to the place where the person asks: ``limits``, ``grants`` (None in direct messages), and the
+    maximum number of unfinished ``jobs`` and of ``images`` per job (None: no limit).
     """
 
     span: Span
@@ -145,7 +145,7 @@ class CreditsReport:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Unfinished requests, oldest first, the services with an outage, and recent requests with an unknown outcome."""
+    """Unfinished requests (oldest first), services with an outage, and recent requests with an unknown outcome."""
 
     requests: tuple[Request, ...]
     outages: tuple[Outage, ...]
@@ -167,10 +167,10 @@ class Reports:
         self._clock = clock
         self._exporting = asyncio.Lock()
 
-    # --- what was spent -----------------------------------------------------------------------------------------
+    # --- spending -----------------------------------------------------------------------------------------------
 
     async def report(self, asker: Asker, period: str, by: By, page: int = 1) -> UsageReport:
-        """A page of the report, or the last page if ``page`` is beyond it.
+        """Return a page of the report, or the last page if ``page`` is beyond it.
 
         Raises UserError for an invalid period, and if the asker may not see the report.
         """
@@ -185,7 +185,7 @@ class Reports:
         return UsageReport(asked, by, asker.everywhere, found, uses)
 
     async def person(self, asker: Asker, user_id: int, period: str) -> PersonReport:
-        """What one person did. Raises UserError like :meth:`report`."""
+        """Return one person's report. Raises UserError like :meth:`report`."""
         server_id = asker.server_id()
         asked = span(period, self._clock.now())
         scope = Scope(server_id, user_id, asked.since, asked.until)
@@ -196,7 +196,7 @@ class Reports:
         return PersonReport(user_id, asked, asker.everywhere, found.totals, tuple(found.lines), grants, tuple(failures))
 
     async def credits(self, origin: Origin, period: str = "this month") -> CreditsReport:
-        """What the person who asks spent everywhere, and the limits that apply to them here.
+        """Return what the person at ``origin`` spent everywhere, and the limits that apply to them here.
 
         Raises UserError for an invalid period.
         """
@@ -223,14 +223,14 @@ class Reports:
             )
 
     async def export(self, asker: Asker, period: str) -> tuple[str, bytes]:
-        """All ledger entries as a file for a spreadsheet: its name and content.
+        """Export all ledger entries as a file for spreadsheet programs. Returns its name and content.
 
-        Raises UserError like :meth:`report`, and if it is too much for a file.
+        Raises UserError like :meth:`report`, and if the file would be too large.
         """
         server_id = asker.server_id()
         asked = span(period, self._clock.now())
         table = Table(asker.origin.file_limit)
-        # One export at a time: each takes a thread, and memory.
+        # One export at a time: each needs a thread and memory.
         async with self._exporting, self._database.read() as connection:
             async for some in ledger.entries(connection, Scope(server_id, None, asked.since, asked.until)):
                 await apart(table.add, some)
@@ -238,10 +238,10 @@ class Reports:
         name = f"easel-{whose}-{asked.name.replace(' ', '-').replace('..', '-to-')}"
         return await apart(table.finished, name)
 
-    # --- what runs now ------------------------------------------------------------------------------------------
+    # --- unfinished requests ------------------------------------------------------------------------------------
 
     async def running(self, asker: Asker) -> Running:
-        """Everything unfinished now. Raises UserError if the asker may not see it."""
+        """Return everything that is unfinished now. Raises UserError if the asker may not see it."""
         server_id = asker.server_id()
         now = self._clock.now()
         async with self._database.read() as connection:
@@ -251,7 +251,7 @@ class Reports:
         return Running(tuple(open_ones), tuple(self._worker.outages()), tuple(lost), asker.everywhere, now)
 
     async def cancel(self, asker: Asker, job_id: int) -> Text:
-        """Cancel what has not been sent of somebody's job, and return what that meant for this job.
+        """Cancel the unsent requests of anybody's job, and return a text that names the job and the result.
 
         Raises UserError if the server has no such job, or if the asker may not cancel it.
         """
@@ -273,7 +273,7 @@ class Reports:
 
 
 async def page_of(connection: AsyncConnection, by: By, scope: Scope, number: int, now: int) -> ReportPage:
-    """Page ``number`` of a report, or the nearest one that exists."""
+    """Read page ``number`` of a report, or the nearest one that exists."""
 
     async def read(number: int) -> reports.Report:
         return await reports.report(connection, by, scope, limit=LINES, offset=(number - 1) * LINES)
@@ -290,7 +290,7 @@ async def page_of(connection: AsyncConnection, by: By, scope: Scope, number: int
 
 
 async def timeline(connection: AsyncConnection, scope: Scope, now: int) -> Timeline:
-    """What was spent in each hour, day or month, up to ``now`` at most, including those without spending."""
+    """Read the spending in each hour, day or month, up to ``now`` at most, including those without any."""
     first = await reports.first_spent(connection, Scope(scope.server_id, scope.user_id))
     until = min(scope.until or now + 1, now + 1)
     since = _month(now if first is None else first)
@@ -304,7 +304,7 @@ async def timeline(connection: AsyncConnection, scope: Scope, now: int) -> Timel
     sums = dict.fromkeys(starts, (0, 0))
     bounded = Scope(scope.server_id, scope.user_id, since, until)
     for spent in await reports.spent_by_time(connection, bounded, HOUR if step is Step.HOUR else DAY):
-        # The first one may have begun before the span.
+        # The first bar may begin before the span.
         start = max(since, _month(spent.start) if step is Step.MONTH else spent.start)
         exact, estimated = sums[start]
         sums[start] = exact + spent.exact, estimated + spent.estimated

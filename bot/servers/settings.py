@@ -1,4 +1,4 @@
-"""The rules and limits that each server's admins set. Cached in memory, so that checks need no I/O."""
+"""The rules and limits that each server's admins set, cached in memory so that checks need no I/O."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from storage.settings import AdminAct, Quota, Subject
 log = structlog.get_logger(__name__)
 
 CREDITS_AT_MOST = 1_000_000_000_000
-"""Millicredits that a limit or a grant can be."""
+"""The maximum of a limit or a grant, in millicredits."""
 NOTE_AT_MOST = 200
 JOBS_AT_MOST = 1000
 
@@ -46,8 +46,9 @@ TOO_LITTLE_LEFT = message(
 
 
 def require_manager(origin: Origin) -> int:
-    """The server's id. Raises UserError for people who may not manage it: in Discord an admin can show the commands
-    to everybody.
+    """Return the server's id. Raises UserError if the person may not manage the server.
+
+    Discord alone does not ensure this: an admin can make the commands visible to everybody.
     """
     if origin.server_id is None:
         raise UserError(ONLY_IN_SERVERS)
@@ -58,7 +59,7 @@ def require_manager(origin: Origin) -> int:
 
 @dataclass(frozen=True, slots=True)
 class MemberLimits:
-    """The limits of one member of a server, and how much of them is used.
+    """The limits of one member of a server, and their use.
 
     ``uses`` are the credit limits set by the server's admins. ``spent`` is what the member spent and has held in this
     period (millicredits, without grants). The period ends at ``renews_at`` (Unix milliseconds).
@@ -74,10 +75,10 @@ class MemberLimits:
 
 
 class Servers:
-    """Every server's rules and limits, and how admins change them.
+    """Reads, checks and changes every server's rules and limits.
 
-    ``operator`` are the operator's limits. A server cannot exceed them. ``place`` returns the server as one person
-    sees it.
+    ``operator`` are the operator's limits. A server cannot exceed them. ``place`` returns the server as one person sees
+    it.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Servers:
         self.place = place
 
     async def load(self) -> None:
-        """Read what is stored. Raises StorageError."""
+        """Read the stored rules and limits. Raises StorageError."""
         async with self._database.read() as connection:
             stored = await settings.of_servers(connection)
             self._quotas = await settings.quotas(connection)
@@ -106,15 +107,15 @@ class Servers:
     # --- checks -------------------------------------------------------------------------------------------------
 
     def rules(self, server_id: int | None) -> Rules:
-        """The rules of the server; none in direct messages."""
+        """The rules of the server. Direct messages have empty rules."""
         return NO_RULES if server_id is None else self._rules.get(server_id, NO_RULES)
 
     def problems(
         self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str]
     ) -> list[Text]:
-        """Why the server does not let the person make this here; without I/O.
+        """Return why the server does not let the person make this here. Does no I/O.
 
-        ``engines`` are the ids of the engines that the bot has.
+        ``engines`` are the ids of the bot's engines.
         """
         if origin.server_id is None:
             return []
@@ -125,11 +126,11 @@ class Servers:
         return found
 
     def in_force(self, origin: Origin) -> InForce:
-        """The limits that apply to the person in this place."""
+        """Return the limits that apply to the person in this place."""
         return self._limits(origin.server_id, origin.user_id, origin.role_ids)
 
     def shared_limits(self, server_id: int | None) -> InForce:
-        """The limits on all people of the server together; None: on all people of the bot."""
+        """Return the shared limits of all people in the server, or (None) of all people who use the bot."""
         return self._limits(server_id, None, frozenset())
 
     def _limits(self, server_id: int | None, user_id: int | None, role_ids: frozenset[int]) -> InForce:
@@ -143,7 +144,7 @@ class Servers:
         )
 
     def problems_of_sharing(self, origin: Origin, options: ImagineOptions) -> list[Text]:
-        """Why the server does not let the person share a result here."""
+        """Return why the server does not let the person share a result here."""
         rules = self.rules(origin.server_id)
         found = rules.problems_of_place(origin, self.place(origin))
         if rules.privacy is Privacy.FORCED:
@@ -151,7 +152,7 @@ class Servers:
         return found + rules.problems_of_words(origin, texts_of(options, None))
 
     def layers(self, origin: Origin, own: Defaults, engines: Sequence[str], usual: str) -> tuple[Defaults, ...]:
-        """The defaults that complete a command: the person's ``own``, then the server's."""
+        """Return the defaults that complete a command: the person's ``own``, then the server's."""
         rules = self.rules(origin.server_id)
         if rules is NO_RULES:
             return (own,)
@@ -160,7 +161,7 @@ class Servers:
     # --- changing -----------------------------------------------------------------------------------------------
 
     async def set_rules(self, origin: Origin, changes: Mapping[str, Any], *, by: str = "server set") -> Rules:
-        """Change rules by their names, ``by`` this command. The values have been checked.
+        """Change rules by name. ``by`` is the command that does it. The values must be checked already.
 
         Raises UserError if ``origin`` may not manage the server.
         """
@@ -173,7 +174,7 @@ class Servers:
                 async with self._database.write() as tx:
                     await settings.set_server(tx, server_id, after.to_json(), at=self._clock.now())
                     await self._note(tx, origin, server_id, by, changed)
-                # Only once it is stored, so that it is the same after a restart.
+                # Cached only after it is stored, so that the same rules apply after a restart.
                 self._rules[server_id] = after
         return after
 
@@ -187,7 +188,7 @@ class Servers:
         images: int | None = None,
         jobs: int | None = None,
     ) -> Quota:
-        """Set limits of the subject; None keeps the one it has.
+        """Set limits of the subject. None keeps the current value.
 
         Raises UserError for an invalid limit, and if ``origin`` may not manage the server.
         """
@@ -208,7 +209,7 @@ class Servers:
         return quota
 
     async def clear_quota(self, origin: Origin, subject: Subject, subject_id: int) -> Quota:
-        """Delete the limits of the subject and return what they were. Raises UserError if there are none."""
+        """Delete the limits of the subject and return them. Raises UserError if there are none."""
         server_id = require_manager(origin)
         async with self._turn:
             before = self._quota(server_id, subject, subject_id)
@@ -219,9 +220,9 @@ class Servers:
         return before
 
     async def grant(self, origin: Origin, user_id: int, amount: int, note: str | None) -> Balance:
-        """Grant a person extra credits (millicredits), or take some back, and return the new balance.
+        """Grant a person extra credits (millicredits), or take some back. Returns the new balance.
 
-        Raises UserError if less is left than would be taken, and if ``origin`` may not manage the server.
+        Raises UserError if the balance is too low to take so much, and if ``origin`` may not manage the server.
         """
         server_id = require_manager(origin)
         if not 0 < abs(amount) <= CREDITS_AT_MOST:
@@ -245,7 +246,7 @@ class Servers:
         return list(self._quotas.get(server_id, ()))
 
     async def member_limits(self, origin: Origin, user_id: int, role_ids: frozenset[int]) -> MemberLimits:
-        """A member's limits and how much of them is used. Raises UserError if ``origin`` may not manage the server."""
+        """Read a member's limits and their use. Raises UserError if ``origin`` may not manage the server."""
         server_id = require_manager(origin)
         now, period = self._clock.now(), self.rules(server_id).period
         limits = self._limits(server_id, user_id, role_ids)
@@ -270,13 +271,13 @@ class Servers:
             )
 
     async def balance(self, origin: Origin, user_id: int) -> Balance:
-        """The extra credits of a member. Raises UserError if ``origin`` may not manage the server."""
+        """Read the extra credits of a member. Raises UserError if ``origin`` may not manage the server."""
         server_id = require_manager(origin)
         async with self._database.read() as connection:
             return await ledger.balance(connection, user_id=user_id, server_id=server_id)
 
     async def acts(self, origin: Origin, *, before: int | None = None, limit: int) -> list[AdminAct]:
-        """The latest changes by admins, newest first. Raises UserError if ``origin`` may not manage the server."""
+        """Read the latest changes by admins, newest first. Raises UserError if ``origin`` may not manage the server."""
         server_id = require_manager(origin)
         async with self._database.read() as connection:
             return await settings.acts(connection, server_id, before=before, limit=limit)

@@ -1,4 +1,4 @@
-"""What Alembic runs for every upgrade: it works in the transaction that it is handed."""
+"""The script that Alembic runs for every upgrade, in a transaction that the caller began."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from alembic import context
 
 from storage.tables import metadata
 
-# Since the connection is in a transaction already, Alembic begins none of its own: all steps and their record are one.
+# The connection is already in a transaction, so Alembic begins none. All steps and their record are one transaction.
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 context.run_migrations()

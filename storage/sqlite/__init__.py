@@ -1,1 +1,1 @@
-"""What is SQLite's own: connection, errors, backup, restore, upgrade."""
+"""The parts of storage that are specific to SQLite: connection, errors, backup, restore, upgrade."""

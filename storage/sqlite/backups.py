@@ -1,4 +1,4 @@
-"""Backups of a database: consistent although the bot writes meanwhile, checked, and never overwritten."""
+"""Backs up a database while the bot writes. Copies are consistent, checked, and never overwritten."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from storage.sqlite import connection as sqlite
 from storage.sqlite.upgrade import version_of
 
 KEPT_BEFORE_MIGRATIONS = 5
-"""The number of copies made before migrations that are kept."""
+"""The number of kept copies from before migrations."""
 
-# The suffixes of files that SQLite may put beside a database.
+# The suffixes of files that SQLite may create next to a database.
 _BESIDE = ("-wal", "-shm", "-journal")
 # The suffix of an unfinished copy.
 _HALF = ".part"
@@ -27,9 +27,9 @@ RESTORING = ".restoring"
 
 
 def backup(path: Path, to: Path) -> None:
-    """Copy the database, which may be in use, into the new file `to`; check the copy and sync it to the disk.
+    """Copy the database, which may be in use, to the new file `to`. Checks the copy and syncs it to the disk.
 
-    The copy has no interaction tokens. Raises StorageError and leaves no file then. Blocks.
+    The copy contains no interaction tokens. If it fails, raises StorageError and leaves no file. Blocks.
     """
     with sqlite.translated_os_errors(path.parent):
         if version_of(path, known_versions()) is None:
@@ -70,7 +70,7 @@ def before_migration(path: Path, folder: Path, version: str) -> Path:
 def clear_halves(folder: Path, before: float) -> None:
     """Delete unfinished copies whose process was killed. Raises StorageError. Blocks.
 
-    Copies that were last written after `before` (Unix seconds) may still be in progress and stay.
+    Copies that were last written after `before` (Unix seconds) are kept, because they may be in progress.
     """
     with sqlite.translated_os_errors(folder):
         for half in folder.glob(f"*{_HALF}*") if folder.is_dir() else ():
@@ -79,16 +79,16 @@ def clear_halves(folder: Path, before: float) -> None:
 
 
 def keep_latest(path: Path, folder: Path, count: int = KEPT_BEFORE_MIGRATIONS) -> None:
-    """Delete all but the latest copies that were made before migrations. Raises StorageError. Blocks."""
+    """Delete all copies from before migrations except the latest. Raises StorageError. Blocks."""
     with sqlite.translated_os_errors(folder):
         for _, copy in sorted(_made_before_migrations(path, folder))[:-count]:
             copy.unlink()
 
 
 def set_aside(path: Path, to: Path) -> None:
-    """Keep the current file under another name, even if it is damaged; then `path` may be replaced.
+    """Move the current file, even a damaged one, to another name, so that `path` can be replaced.
 
-    Nothing else may have it open. Raises StorageError and changes nothing then. Blocks.
+    No other process may have it open. If it fails, raises StorageError and changes nothing. Blocks.
     """
     with sqlite.translated_os_errors(to.parent):
         make_folder(to.parent)
@@ -108,13 +108,13 @@ def set_aside(path: Path, to: Path) -> None:
             remove(half)
             remove(to)
             raise
-        # The file that replaces this one must not find the log of another.
+        # The new file must not be combined with the log of the old one.
         for suffix in _BESIDE:
             _beside(path, suffix).unlink(missing_ok=True)
 
 
 def _without_log(path: Path) -> bool:
-    """Move the log into the file. False if it is not a database, or a damaged one."""
+    """Checkpoint the log into the file. Returns False if it is not a database, or is damaged."""
     try:
         with closing(sqlite.connect(path)) as connection:
             connection.execute("PRAGMA journal_mode = DELETE")
@@ -127,9 +127,9 @@ def _without_log(path: Path) -> bool:
 
 
 def duplicate(path: Path, to: Path) -> None:
-    """Copy a consistent state of the database, including its log, into one file. Raises StorageError. Blocks."""
+    """Copy a consistent state of the database, including its log, to one file. Raises StorageError. Blocks."""
     with sqlite.translated_errors(path), closing(sqlite.connect(path)) as source:
-        # From here on the copy is of one state, whatever is written meanwhile. A lock is waited for here, because
+        # From here on the copy sees one state, even during writes. This statement waits for a lock with a timeout;
         # backup() would wait forever.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -137,12 +137,12 @@ def duplicate(path: Path, to: Path) -> None:
             make_file(to)
         with sqlite.translated_errors(to), closing(sqlite3.connect(to)) as target:
             source.backup(target)
-            # So that it can be read in a read-only folder.
+            # Without WAL the copy can be read in a read-only folder.
             target.execute("PRAGMA journal_mode = DELETE")
 
 
 def check(path: Path) -> None:
-    """Raise StorageError if the file is damaged or a foreign key points nowhere. Blocks."""
+    """Raise StorageError if the file is damaged or a foreign key is invalid. Blocks."""
     with sqlite.translated_errors(path), closing(sqlite.connect(path)) as connection:
         whole = connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
         if not whole or connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
@@ -150,13 +150,13 @@ def check(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Delete a database file and the files beside it; raises OSError. Blocks."""
+    """Delete a database file and the files next to it. Raises OSError. Blocks."""
     for suffix in ("", *_BESIDE):
         _beside(path, suffix).unlink(missing_ok=True)
 
 
 def dated(path: Path, folder: Path, at: datetime, word: str = "") -> Path:
-    """A file name in the folder for a copy that is made at this moment (UTC)."""
+    """Return a path in the folder for a copy made at this time (UTC)."""
     return folder / f"{path.stem}{word}-{at:%Y-%m-%dT%H%M%SZ}{path.suffix}"
 
 
@@ -165,13 +165,13 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def _made_before_migrations(path: Path, folder: Path) -> list[tuple[int, Path]]:
-    """The copies with their numbers, which increase across versions."""
+    """Return the copies with their numbers, which increase across versions."""
     wanted = re.compile(rf"{re.escape(path.stem)}-\d{{4}}-(\d+){re.escape(path.suffix)}")
     return [(int(match[1]), file) for file in folder.iterdir() if (match := wanted.fullmatch(file.name))]
 
 
 def _erase_tokens(path: Path) -> None:
     with sqlite.translated_errors(path), closing(sqlite.connect(path)) as connection:
-        # Without it, the bytes would stay in the file.
+        # Without it, the deleted bytes would stay in the file.
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("UPDATE jobs SET interaction_token = NULL WHERE interaction_token IS NOT NULL")

@@ -1,6 +1,6 @@
-"""SQLite's own: how its connections are set up, and what its errors mean.
+"""Sets up SQLite connections, and interprets SQLite's errors.
 
-Statements that only SQLite understands are in this folder.
+Statements that only SQLite understands are in this package.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from storage.errors import Fault, StorageError
 VERSION = sqlite3.sqlite_version_info
 """The version of the SQLite library that Python uses."""
 
-# Seconds that a connection waits for another program's lock.
+# Seconds for which a connection waits for another program's lock.
 PATIENCE_SECONDS = 5.0
 
-# Durable when COMMIT returns, even after a power cut: a paid request must never be lost.
-# Deleted content is overwritten.
+# Durable when COMMIT returns, even after a power cut: a paid request must never be lost. Deleted content is
+# overwritten.
 WRITER = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -32,8 +32,8 @@ WRITER = (
     "PRAGMA secure_delete = ON",
 )
 READER = ("PRAGMA query_only = ON",)
-# With foreign keys on, rebuilding a table deletes the rows that reference it, and inside a transaction they cannot be
-# switched off. So they are off from the start and checked before COMMIT.
+# With foreign keys enabled, rebuilding a table deletes the rows that reference it, and they cannot be disabled inside a
+# transaction. So they are disabled from the start and checked before COMMIT.
 MIGRATOR = ("PRAGMA synchronous = FULL", "PRAGMA foreign_keys = OFF")
 
 _FAULTS = {
@@ -50,10 +50,10 @@ _FAULTS = {
 
 
 def trustworthy(version: tuple[int, ...]) -> bool:
-    """Whether this version is free of the WAL-reset bug.
+    """Return whether this version is free of the WAL-reset bug.
 
-    With it, two connections that write or checkpoint at the same moment can damage the file. It was fixed in 3.51.3,
-    and in 3.50.7 and 3.44.6.
+    With the bug, two connections that write or checkpoint at the same time can damage the file. It was fixed in 3.51.3,
+    3.50.7 and 3.44.6.
     """
     major, minor, patch = version
     fixed = {(3, 44): 6, (3, 50): 7}.get((major, minor))
@@ -61,7 +61,7 @@ def trustworthy(version: tuple[int, ...]) -> bool:
 
 
 def connect(path: Path, *, make: bool = False) -> sqlite3.Connection:
-    """Open a file, making it only if ``make``. Begins no transaction by itself. Blocks; raises sqlite3.Error."""
+    """Open a file, and create it only if ``make`` is true. Begins no transaction. Blocks; raises sqlite3.Error."""
     address = f"{path.absolute().as_uri()}?mode={'rwc' if make else 'rw'}"
     return sqlite3.connect(address, uri=True, isolation_level=None, timeout=PATIENCE_SECONDS)
 
@@ -84,8 +84,7 @@ def prepare(engine: Engine, pragmas: tuple[str, ...], begin: str) -> None:
 def compact(path: Path) -> bool:
     """VACUUM the file and truncate the WAL. Returns False if a reader prevented the truncation.
 
-    Overwriting deleted rows is not enough, because pages keep copies of rows that were moved. Blocks; raises
-    sqlite3.Error.
+    Overwriting deleted rows is not enough, because pages contain copies of moved rows. Blocks; raises sqlite3.Error.
     """
     with closing(connect(path)) as connection:
         connection.execute("VACUUM")
@@ -94,16 +93,16 @@ def compact(path: Path) -> bool:
 
 
 def fault_of(error: BaseException) -> Fault | None:
-    """What is wrong with the file or the disk, if that is what the error is about."""
+    """Return the fault of the file or the disk that caused the error, or None for another error."""
     cause = error.orig if isinstance(error, DBAPIError) else error
-    # The low byte is the kind, the rest of the code a detail of it.
+    # The low byte is the kind of the error. The rest of the code is a detail.
     code = getattr(cause, "sqlite_errorcode", None)
     return _FAULTS.get(code & 0xFF) if isinstance(code, int) else None
 
 
 @contextmanager
 def translated_errors(path: Path) -> Iterator[None]:
-    """Turn errors of the file or the disk into StorageError; other errors pass through."""
+    """Turn errors of the file or the disk into StorageError. Other errors pass through."""
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:
@@ -117,7 +116,7 @@ def translated_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def translated_os_errors(folder: Path) -> Iterator[None]:
-    """Turn OSError, for files in this folder, into StorageError."""
+    """Turn OSError into StorageError, for files in this folder."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,8 @@
-"""A connection that runs each statement in one trip to its thread.
+"""A connection that runs each statement in one round trip to its thread.
 
-SQLAlchemy's adapter asks the driver for a cursor, to execute, for the rows, and to close. Each of these wakes a thread
-and then the event loop, which takes longer than most statements. Here the first three are one trip, the last is none.
+SQLAlchemy's adapter makes four calls to the driver: create a cursor, execute, fetch the rows, close. Each of them would
+wake a thread and then the event loop, which takes longer than most statements. Here the first three are one round trip,
+and the last is none.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ T = TypeVar("T")
 
 
 class Connection(aiosqlite.Connection):
-    """Opened by awaiting it, like its parent.
+    """A connection that is opened by awaiting it, like its parent.
 
-    The first statement begins a transaction in the same trip. Without one, commit and rollback make no trip.
+    The first statement begins a transaction in the same round trip. Without a transaction, commit and rollback need
+    none.
     """
 
     def __init__(self, database: str, *, begin: str, pragmas: Iterable[str], **options: Any) -> None:
@@ -42,7 +44,7 @@ class Connection(aiosqlite.Connection):
         return Cursor(self)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run this in the connection's thread, in a transaction. Raises what it raises, and ValueError once closed."""
+        """Run ``work`` in the connection's thread, in a transaction. Raises what it raises; ValueError once closed."""
         begins, self._begun = not self._begun, True
 
         def begun() -> T:
@@ -105,7 +107,7 @@ class Cursor:
 
 
 def connection(database: str, *, begin: str, pragmas: Iterable[str], **options: Any) -> Connection:
-    """A connection that is not open yet, with its pragmas and the statement that begins a transaction.
+    """Create a connection that is not open yet, with its pragmas and the statement that begins a transaction.
 
     The other options are those of :func:`sqlite3.connect`.
     """

@@ -1,7 +1,7 @@
-"""The last id that each table gave, as SQLite records it. It must never decrease.
+"""Manages the highest id that each table has assigned, as SQLite records it. It must never decrease.
 
-An id is on cards, in buttons and in file names long after its row is gone. If it were given again, an old button would
-act on another person's job.
+Cards, buttons and file names contain ids long after the row is deleted. If an id were reused, an old button would act
+on another person's job.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from storage import tables
 NEVER_REUSED = tuple(
     table.name for table in tables.metadata.sorted_tables if table.dialect_options["sqlite"]["autoincrement"]
 )
-"""The tables that never give an id twice."""
+"""The tables that never reuse an id."""
 
-# Ids that may have been given between a backup and its restore, if nothing tells how many.
+# The ids to skip for the time between a backup and its restore, if their number is unknown.
 _LEFT_OUT = 1_000_000
-# The current file may be missing or new, or a backup is restored twice. So each restore also starts above every id that
-# could have been given by then: more ids a second than any bot gives for long, counted from before the first one.
+# The current file may be missing or new, or a backup may be restored twice. So each restore also skips every id that
+# could have been assigned by then: at a higher rate than any bot sustains, counted from before the first release.
 _MOST_A_SECOND = 4
 _BEFORE_THE_FIRST = 1_735_689_600  # 2025-01-01, Unix seconds
 
 
 def last_ids(path: Path) -> dict[str, int]:
-    """The last id that each table of the file gave; empty if the file is missing or cannot be read. Blocks.
+    """Return the highest id that each table of the file has assigned. Empty if the file is unreadable. Blocks.
 
-    Nothing is written, so ids that are only in the log are not seen.
+    Nothing is written, so ids that are only in the log are not included.
     """
     try:
         address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
@@ -42,7 +42,7 @@ def last_ids(path: Path) -> dict[str, int]:
 
 
 def recorded(connection: Connection) -> dict[str, int]:
-    """The last id that each table gave, as seen in this transaction."""
+    """Return the highest id that each table has assigned, as seen in this transaction."""
     found = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE name = 'sqlite_sequence'").first()
     if found is None:
         return {}
@@ -51,7 +51,7 @@ def recorded(connection: Connection) -> dict[str, int]:
 
 
 def raise_to(connection: Connection, least: Mapping[str, int]) -> None:
-    """Make each of these tables continue above its id; tables that no longer exist are ignored."""
+    """Make each of these tables continue above its id. Tables that no longer exist are ignored."""
     for name, last in least.items():
         if name not in NEVER_REUSED:
             continue
@@ -64,7 +64,7 @@ def raise_to(connection: Connection, least: Mapping[str, int]) -> None:
 
 
 def skip_past(connection: Connection, given: Mapping[str, int], at: int) -> None:
-    """Continue above every id that could have been given until `at` (Unix milliseconds), and well above `given`."""
+    """Skip every id that could have been assigned until `at` (Unix milliseconds), and a margin above `given`."""
     own = recorded(connection)
     possible = (at // 1000 - _BEFORE_THE_FIRST) * _MOST_A_SECOND
     raise_to(

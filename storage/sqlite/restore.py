@@ -1,8 +1,8 @@
 """Restores a backup of the database without paying for anything twice.
 
-The bot went on after the backup was made, so whether the unfinished requests in it were sent, finished or shown is
-unknown, and none of them is continued. Everything is done on a second file, which replaces the database at the end by
-one rename; if anything fails before, the current database stays.
+The bot kept running after the backup. So it is unknown whether the unfinished requests in the backup were sent,
+finished or shown, and none of them is continued. All work is done on a second file, which replaces the database by one
+rename at the end. If anything fails before that, the current database is unchanged.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _JOBS = tables.jobs.c
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What became of unfinished work in a backup.
+    """The outcome for unfinished work in a backup.
 
-    `unknown` submissions are not charged; the authors of `told` jobs are told at the next start; `kept` jobs had
-    finished and were probably shown after the backup was made.
+    `unknown` submissions are not charged. The authors of `told` jobs get a message at the next start. `kept` jobs had
+    finished, and were probably shown after the backup was made.
     """
 
     unknown: int
@@ -45,10 +45,10 @@ class Restored:
 
 
 async def restore(path: Path, copy: Path, *, aside: Path, problems: Sequence[dict[str, Any]], at: int) -> Restored:
-    """Make a copy the database at `path`, and keep the current one as `aside`.
+    """Replace the database at `path` by a copy, and keep the current one as `aside`.
 
     `problems` are the stored texts for the cards of unfinished jobs, `at` is in Unix milliseconds (UTC). Only the
-    holder of the InstanceLock may call it. Raises StorageError and leaves the current database as it was then.
+    holder of the InstanceLock may call it. If it fails, raises StorageError and leaves the current database unchanged.
     """
     half = path.with_name(f"{path.name}{backups.RESTORING}")
     try:
@@ -62,7 +62,7 @@ async def restore(path: Path, copy: Path, *, aside: Path, problems: Sequence[dic
 
 
 def _prepare(path: Path, copy: Path, half: Path) -> None:
-    """Make the second file: the copy, checked and migrated."""
+    """Make the second file: the checked and migrated copy."""
     with sqlite.translated_os_errors(copy.parent):
         if not copy.is_file():
             raise StorageError(Fault.FILE_MISSING, path=copy)
@@ -89,7 +89,7 @@ async def _settle(half: Path, given: Mapping[str, int], problems: Sequence[dict[
     try:
         async with database.write() as tx:
             restored = await _end_what_is_open(tx, problems, at)
-            # Ids given after the copy was made are on cards with buttons that people still press.
+            # Ids that were assigned after the backup are on cards with buttons that people still press.
             await tx.run_sync(id_sequences.skip_past, given, at)
             return restored
     finally:
@@ -108,7 +108,7 @@ async def _end_what_is_open(tx: AsyncConnection, problems: Sequence[dict[str, An
     unknown = await end_free(
         tx, UNFINISHED, SubmissionStatus.UNKNOWN, at=at, why=EventReason.RESTORED, problems=problems
     )
-    # The card of such a job may show its images by now, so it is left alone and a new message tells the author.
+    # The card of such a job may already show its images, so it is left alone. A new message informs the author.
     await tx.execute(jobs.where(ready).values(message_id=None, attempting=None))
     await tx.execute(jobs.values(interaction_token=None, token_expires_at=None))
     told_jobs = (await tx.execute(select(func.count()).select_from(tables.jobs).where(ready))).scalar_one()
@@ -117,7 +117,7 @@ async def _end_what_is_open(tx: AsyncConnection, problems: Sequence[dict[str, An
 
 def _take_its_place(path: Path, half: Path, aside: Path) -> None:
     with sqlite.translated_errors(half), closing(sqlite.connect(half)) as connection:
-        # Move the log into the file, because only the file is renamed.
+        # Checkpoint the log into the file, because only the file is renamed.
         connection.execute("PRAGMA journal_mode = DELETE")
     with sqlite.translated_os_errors(path.parent):
         if path.exists():

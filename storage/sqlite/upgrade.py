@@ -16,9 +16,9 @@ from storage.sqlite import id_sequences
 
 
 def version_of(path: Path, known: tuple[str, ...]) -> str | None:
-    """The version that the file records; None if it is missing or empty.
+    """Return the version recorded in the file, or None if the file is missing or empty.
 
-    Raises StorageError for the database of another program or of a newer version. Blocks.
+    Raises StorageError for a newer version, and for the database of another program. Blocks.
     """
     if not path.exists():
         return None
@@ -45,9 +45,9 @@ def check_current(path: Path) -> None:
 
 
 def upgrade(path: Path, folder: Path = FOLDER) -> None:
-    """Run and record the missing migrations in one transaction; makes the file if it is missing.
+    """Run and record the missing migrations in one transaction. Creates the file if it is missing.
 
-    Raises StorageError and changes nothing then. Blocks.
+    If it fails, raises StorageError and changes nothing. Blocks.
     """
     engine = create_engine("sqlite://", creator=lambda: sqlite.connect(path, make=True), poolclass=NullPool)
     sqlite.prepare(engine, sqlite.MIGRATOR, "BEGIN IMMEDIATE")
@@ -55,7 +55,8 @@ def upgrade(path: Path, folder: Path = FOLDER) -> None:
         with sqlite.translated_errors(path), engine.begin() as connection:
             given = id_sequences.recorded(connection)
             run_migrations(connection, folder)
-            # A rebuilt table would continue from its highest id, which may be lower than the last one it gave.
+            # A rebuilt table would continue from its highest existing id, which may be lower than the highest assigned
+            # one.
             id_sequences.raise_to(connection, given)
             if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
                 raise ValueError("rows would reference rows that do not exist")

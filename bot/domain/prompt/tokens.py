@@ -171,7 +171,7 @@ def glued(name: str) -> str | None:
 
 
 def reads_as_flag(words: str) -> bool:
-    """Whether the first of these words would be parsed as a flag, or as the dashes of one."""
+    """Return whether the first of these words would be parsed as a flag, or as the dashes of one."""
     return flag_at(words, 0) is not None or _flag_apart(words, 0, words.find(" ") % (len(words) + 1)) is not None
 
 

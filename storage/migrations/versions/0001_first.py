@@ -12,7 +12,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make them, those first that others point at."""
+    """Create them, referenced tables first."""
     _threads()
     _jobs()
     _submissions()

@@ -1,4 +1,4 @@
-"""An index by which old jobs are found."""
+"""An index for finding old jobs."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Make it."""
+    """Create it."""
     op.create_index("ix_jobs_ended_at", "jobs", ["ended_at"])

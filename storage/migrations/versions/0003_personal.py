@@ -1,4 +1,4 @@
-"""People's own settings, who left with amounts still to be made anonymous, and the small previews of images."""
+"""Adds people's settings, the list of people whose entries must be anonymised, and image previews."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Make the tables and the column."""
+    """Create the tables and the column."""
     op.create_table(
         "user_settings",
         sa.Column("user_id", Int64, nullable=False),

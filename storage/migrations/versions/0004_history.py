@@ -1,4 +1,4 @@
-"""What the history is searched by, and an index by which old previews are found."""
+"""Adds the searchable text of the history, and an index for finding old previews."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _JOBS = sa.table("jobs", sa.column("id", sa.Integer), sa.column("options", JsonT
 
 
 def upgrade() -> None:
-    """Make them, and fill in what older jobs are found by."""
+    """Create them, and fill the searchable text of older jobs."""
     op.add_column("jobs", sa.Column("words", sa.Text, nullable=False, server_default=sa.text("''")))
     connection = op.get_bind()
     every = connection.execute(sa.select(_JOBS.c.id, _JOBS.c.options)).all()

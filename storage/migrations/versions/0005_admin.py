@@ -1,4 +1,4 @@
-"""What admins set and did; and in the ledger itself all that a report counts, so that it outlives the jobs."""
+"""Adds admins' settings and their log. Also copies report data into the ledger, so that it outlives the jobs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GIVEN_BACK = ["user_id", "engine", "channel_id", "amount", "position", "outcome
 
 
 def upgrade() -> None:
-    """Make the tables, the columns and the indexes, and fill the columns from what the jobs say."""
+    """Create the tables, columns and indexes, and fill the columns from the jobs."""
     _tables()
     for column in (
         sa.Column("granted", Int64, nullable=False, server_default=sa.text("0")),
@@ -76,7 +76,7 @@ def _tables() -> None:
 
 
 def _fill() -> None:
-    """From the jobs that are still there; what a report cannot know of the others it counts as nothing."""
+    """Fill the columns from the jobs that still exist. Reports count nothing for deleted jobs."""
     op.execute(
         """
         UPDATE ledger SET

@@ -1,4 +1,4 @@
-"""How often a request was sent, what a service charged for it, and what it brought that could not be fetched."""
+"""Adds how often a request was sent, what the service charged, and results that could not be fetched."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Add the columns, and count the sendings that the events tell of."""
+    """Add the columns, and count the calls recorded by the events."""
     for column in (
         sa.Column("sendings", sa.Integer, nullable=False, server_default=sa.text("0")),
         sa.Column("charged", Int64),
@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("reopened_at", Int64),
     ):
         op.add_column("submissions", column)
-    # One that the service surely did not take counts as none.
+    # Calls that the service certainly did not accept are not counted.
     op.execute(
         """
         UPDATE submissions SET sendings = (

@@ -1,4 +1,4 @@
-"""Ids of images are never given twice, and a list of the files that have to go."""
+"""Makes image ids unique for ever, and adds the list of files to remove."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from alembic import op
 revision = "0007"
 down_revision = "0006"
 
-# No request has brought more.
+# No request has made more.
 _IMAGES_A_SUBMISSION = 10
 
 
@@ -20,16 +20,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("file", name="pk_removals"),
         sqlite_strict=True,
     )
-    if op.get_bind().dialect.name == "sqlite":  # elsewhere ids are never given twice
+    if op.get_bind().dialect.name == "sqlite":  # other databases never reuse ids
         _make_anew()
 
 
 def _make_anew() -> None:
     kinds = {"sqlite_strict": True, "sqlite_autoincrement": True}
     with op.batch_alter_table("images", recreate="always", table_kwargs=kinds):
-        pass  # Whatever columns and indexes it has, it keeps.
-    # The highest ids may be those of images that were deleted. No more were ever given than all requests can have
-    # brought.
+        pass  # The table keeps all of its columns and indexes.
+    # The highest ids may belong to deleted images. So continue above the most ids that all requests can have used.
     op.execute("DELETE FROM sqlite_sequence WHERE name = 'images'")
     op.execute(
         f"""

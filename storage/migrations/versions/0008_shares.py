@@ -1,4 +1,4 @@
-"""Where a private result was shared, from which job's prompt a thread has its title; deleted jobs lose their words."""
+"""Adds the shares of private results and the jobs that titled threads, and erases the words of deleted jobs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MEASURES = frozenset({"engine", "size", "images", "steps"})
 
 
 def upgrade() -> None:
-    """Make the columns, and find the jobs that named their threads."""
+    """Create the columns, and find the jobs that named their threads."""
     op.add_column("jobs", sa.Column("share_state", sa.Text))
     for name in ("share_server_id", "share_channel_id", "share_message_id"):
         op.add_column("jobs", sa.Column(name, Int64))
     op.add_column("threads", sa.Column("titled_by", sa.Integer))
     op.create_index("ix_threads_titled_by", "threads", ["titled_by"])
-    # A thread that a prompt named was made in the transaction, and at the moment, of its first job.
+    # A thread named after a prompt was created in the same transaction as its first job, with the same time.
     op.execute(
         """
         UPDATE threads SET titled_by = (
@@ -38,7 +38,7 @@ def upgrade() -> None:
 
 
 def _blank() -> None:
-    """What was deleted before kept its prompt; from now on nothing that is deleted does."""
+    """Erase the prompts of jobs that were deleted by older versions, which kept them."""
     connection = op.get_bind()
     deleted = connection.execute(
         sa.select(_SUBMISSIONS.c.id, _SUBMISSIONS.c.request).where(_SUBMISSIONS.c.job_id.in_(sa.text(_DELETED)))

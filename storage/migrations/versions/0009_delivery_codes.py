@@ -1,4 +1,4 @@
-"""How a result was delivered, and why a job never started, as codes in place of sentences."""
+"""Stores delivery methods and the reasons for lapsed jobs as codes instead of sentences."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def upgrade() -> None:
 
 
 def _codes(status: str, note: str) -> dict[str, Any]:
-    """What a sentence of an older version said, as columns."""
+    """Convert a sentence of an older version to columns."""
     if note in _LAPSED or status == "lapsed":
         return {"lapse_reason": _LAPSED.get(note, "other")}
     if note.startswith(_KEPT):
@@ -95,7 +95,7 @@ def _codes(status: str, note: str) -> dict[str, Any]:
     method = _METHODS.get(how)
     if method is None:
         return {"delivery_reasons": ["other"]} if status in ("kept", "ready") else {"delivered_by": "other"}
-    # What was only begun is known by its nonce.
+    # A delivery that was only started is recognised by its nonce.
     shown = {} if note.startswith(_BEGUN) else {"delivered_by": method}
     return {**shown, "delivery_reasons": _reasons(why)}
 

@@ -1,4 +1,4 @@
-"""Why submissions failed and moved, as codes with values: sentences cannot be translated, and nothing may read them."""
+"""Stores why submissions failed and moved as codes with values, because sentences cannot be translated or parsed."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ WHY = {
     "put back from a copy": "restored",
     "taken up again by the operator": "reopened",
 }
-"""The code for each reason that an older version wrote for a step; others become "other"."""
+"""Maps each stored reason of an older version to its code. All others become "other"."""
 
-# One name: what a service said, or a whole sentence before it, is none.
+# A name only, not a service's message and not a whole sentence.
 _LABEL = r"(?P<label>[^.:!?]{1,60}?)"
 _PATTERNS: tuple[tuple[str, str], ...] = (
     ("submission.unknown", r"No usable answer came from the image service, so it is not known whether .*"),
@@ -95,13 +95,13 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
 _CODES = tuple((code, re.compile(pattern, re.DOTALL)) for code, pattern in _PATTERNS)
 _NUMBERS = frozenset({"job", "minutes", "mib", "width", "height", "count", "asked"})
 _ALWAYS = {"provider.image_host_not_allowed": {"setting": "IMAGE_HOSTS"}}
-# Sentences that another one may follow.
+# Sentences that may be followed by another one.
 _NOT_TOLD = re.compile(r"Your pictures are not here after (?P<minutes>\d+) minutes, so we stopped asking for them\. ?")
 _MISSING = re.compile(r"(?P<count>\d+) of (?P<asked>\d+) pictures did not come[:.] ?")
 
 
 def upgrade() -> None:
-    """Rename the column, and turn every sentence into a code with its values, or keep its words."""
+    """Rename the column, and turn each sentence into a code with values. Unknown sentences are kept."""
     op.execute("ALTER TABLE submissions RENAME COLUMN error TO problems")
     connection = op.get_bind()
     submissions = sa.table("submissions", sa.column("id", sa.Integer), sa.column("problems", sa.Text))
@@ -120,7 +120,7 @@ def upgrade() -> None:
 
 
 def problems_of(sentence: str) -> list[dict[str, Any]]:
-    """The texts, as they are stored from now on, of what an older version stored as sentences."""
+    """Convert the sentences of an older version to stored texts."""
     if not sentence.strip():
         return []
     for code, pattern in (("submission.not_heard", _NOT_TOLD), ("submission.missing_images", _MISSING)):

@@ -1,4 +1,4 @@
-"""Whether results of a server are private is stored as a code, in its settings and in the log of its admins."""
+"""Stores the privacy rule of servers as a code, in their settings and in the log of their admins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOG = sa.table("admin_log", sa.column("id", sa.Integer), sa.column("details", J
 
 
 def upgrade() -> None:
-    """Replace the words, which were stored until now."""
+    """Replace the stored words by codes."""
     for table, key, column in ((_SETTINGS, "server_id", "settings"), (_LOG, "id", "details")):
         _recode(table, table.c[key], table.c[column])
 

@@ -1,4 +1,4 @@
-"""When somebody takes direct messages becomes a code in their settings; it was stored by its wording."""
+"""Stores people's setting for direct messages as a code instead of its wording."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CODES = {"late results": "late_results", "long jobs too": "long_jobs"}
 
 
 def upgrade() -> None:
-    """Replace the wordings."""
+    """Replace the wordings by codes."""
     connection = op.get_bind()
     for user_id, settings in connection.execute(sa.select(_SETTINGS.c.user_id, _SETTINGS.c.settings)).all():
         if settings.get("messages") in _CODES:
