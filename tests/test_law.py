@@ -55,7 +55,7 @@ def within(module: str, *rooms: str) -> bool:
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
-def test_each_file_keeps_the_law(file: Path) -> None:
+def test_each_file_imports_only_what_its_folder_may(file: Path) -> None:
     room, name = file.parts[0], name_of(file)
     for module, at_once in imports(file):
         top = module.partition(".")[0]
@@ -85,7 +85,7 @@ def ours(file: Path) -> set[str]:
     return (found & modules) - {name_of(file)}
 
 
-def test_no_imports_run_in_a_circle() -> None:
+def test_there_are_no_circular_imports() -> None:
     left = {name_of(file): ours(file) for file in FILES}
     # What imports nothing that is left, or is imported by nothing that is left, is in no circle.
     while True:
@@ -97,7 +97,7 @@ def test_no_imports_run_in_a_circle() -> None:
     assert not left, "these modules import each other"
 
 
-def test_the_folders_of_bot_keep_their_order() -> None:
+def test_the_folders_of_bot_import_only_earlier_ones() -> None:
     found = set()
     ranks = {folder: rank for rank, folders in enumerate(ORDER) for folder in folders}
     for file in FILES:
@@ -114,7 +114,7 @@ def test_the_folders_of_bot_keep_their_order() -> None:
     assert not found
 
 
-def test_no_part_is_reached_through_the_client() -> None:
+def test_parts_are_not_reached_through_the_client() -> None:
     """Each part is handed what it needs. What is left of a client is the library's and the class's own."""
     for file in FILES:
         if file.parts[0] not in {"bot", "cogs"} or name_of(file) == COMPOSES:
@@ -128,7 +128,7 @@ def test_no_part_is_reached_through_the_client() -> None:
                 assert hasattr(Easel, node.attr) or node.attr == "http", f"{file}:{node.lineno}: client.{node.attr}"
 
 
-def test_the_work_knows_neither_discord_nor_http() -> None:
+def test_lower_folders_import_neither_discord_nor_aiohttp() -> None:
     modules = {name_of(file): file for file in FILES}
     work = ("domain", "jobs", "people", "servers")
     waiting = {name for name in modules if within(name, *(f"bot.{part}" for part in work))}
@@ -155,7 +155,7 @@ def test_every_button_of_a_card_is_in_the_table() -> None:
                 assert getattr(made, "attr", None) != "Button", f"{file}:{node.lineno}"
 
 
-def test_nothing_of_ours_runs_in_the_default_executor() -> None:
+def test_the_default_executor_is_not_used() -> None:
     """Names are looked up there: a picture that is decoded there would make every service unreachable meanwhile."""
     for file in FILES:
         if file.parts[0] not in {"bot", "cogs", "storage"}:
@@ -170,7 +170,7 @@ def test_nothing_of_ours_runs_in_the_default_executor() -> None:
                 assert not (isinstance(into, ast.Constant) and into.value is None), f"{file}:{node.lineno}"
 
 
-def test_rooms_have_telling_names_and_files_a_bearable_size() -> None:
+def test_folders_have_clear_names_and_files_are_not_too_long() -> None:
     for file in FILES:
         assert not {part.removesuffix(".py") for part in file.parts} & {"utils", "util", "helpers", "common", "misc"}, (
             file
@@ -243,7 +243,7 @@ def _takes_no_text(function: ast.expr) -> bool:
     [file for file in FILES if within(name_of(file), "cogs", *(f"bot.{part}" for part in TEXT_FOLDERS))],
     ids=str,
 )
-def test_no_sentence_is_written_past_the_catalogue(file: Path) -> None:
+def test_every_sentence_is_in_the_catalogue(file: Path) -> None:
     assert not sentences(file)
 
 
@@ -270,7 +270,7 @@ def test_every_message_is_used() -> None:
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.parts[0] in {"bot", "cogs"}], ids=str)
-def test_a_message_is_called_with_the_values_that_it_names(file: Path) -> None:
+def test_messages_are_called_with_the_values_they_name(file: Path) -> None:
     known = messages_of(file) if file.name not in {"__main__.py", "chart_process.py"} else {}
     for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in known:

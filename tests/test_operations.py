@@ -84,7 +84,7 @@ def in_one_line(ended: Ended, words: str) -> None:
 # --- copies and the books ---------------------------------------------------------------------------------------------
 
 
-def test_a_copy_is_made_beside_the_running_bot_and_put_back_when_it_stands(
+def test_a_backup_is_made_while_the_bot_runs_and_restored_when_it_is_stopped(
     easel: Callable[..., Ended], path: Path, tmp_path: Path
 ) -> None:
     asyncio.run(put(path))
@@ -115,9 +115,7 @@ def test_a_copy_is_made_beside_the_running_bot_and_put_back_when_it_stands(
     assert shows(books.out, AGREE)
 
 
-def test_a_copy_is_put_back_behind_a_link_which_stays_one(
-    easel: Callable[..., Ended], path: Path, tmp_path: Path
-) -> None:
+def test_restoring_through_a_link_keeps_the_link(easel: Callable[..., Ended], path: Path, tmp_path: Path) -> None:
     real = tmp_path / "real" / "easel.db"
     real.parent.mkdir()
     path.rename(real)
@@ -131,7 +129,7 @@ def test_a_copy_is_put_back_behind_a_link_which_stays_one(
 
 
 @pytest.mark.parametrize("named", ["copy.db", "here"])
-def test_a_copy_can_be_named_or_put_into_a_folder(
+def test_a_backup_can_go_to_a_file_or_a_folder(
     easel: Callable[..., Ended], path: Path, tmp_path: Path, named: str
 ) -> None:
     (tmp_path / "here").mkdir()
@@ -142,7 +140,7 @@ def test_a_copy_can_be_named_or_put_into_a_folder(
     in_one_line(again, str(StorageError(Fault.FILE_EXISTS, path=made[0])))
 
 
-def test_the_books_name_what_is_open_and_what_differs(easel: Callable[..., Ended], path: Path) -> None:
+def test_reconcile_lists_open_requests_and_differences(easel: Callable[..., Ended], path: Path) -> None:
     asyncio.run(put(path, amount=1500))
     books = easel("reconcile")
     assert (books.status, books.err) == (0, "")
@@ -161,7 +159,7 @@ def test_the_books_name_what_is_open_and_what_differs(easel: Callable[..., Ended
     assert (totals_line, last) == (str(totals), str(DIFFER(count=3)))
 
 
-def test_what_is_unknown_is_asked_for_again_while_the_bot_does_not_run(easel: Callable[..., Ended], path: Path) -> None:
+def test_retry_reopens_unknown_requests_while_the_bot_is_stopped(easel: Callable[..., Ended], path: Path) -> None:
     async def put_unknown() -> None:
         database = await Database.open(address(path))
         async with database.write() as tx:
@@ -201,7 +199,7 @@ def test_what_is_unknown_is_asked_for_again_while_the_bot_does_not_run(easel: Ca
     assert str(BEYOND(submission=two, status="unknown", charged=5000, captured=0)) in lines
 
 
-def test_what_cannot_be_put_back_is_one_line(easel: Callable[..., Ended], path: Path, tmp_path: Path) -> None:
+def test_a_failed_restore_gives_one_line(easel: Callable[..., Ended], path: Path, tmp_path: Path) -> None:
     (tmp_path / "letter.db").write_text("a letter to my aunt " * 100)
     before = path.read_bytes()
     for name, fault in (("letter.db", Fault.NOT_A_DATABASE), ("missing.db", Fault.FILE_MISSING)):
@@ -245,7 +243,7 @@ def folder(path: Path) -> None:
         (folder, Fault.CANNOT_OPEN),
     ],
 )
-def test_a_file_that_is_not_ours_is_one_line_and_left_alone(
+def test_a_foreign_file_gives_one_line_and_stays_unchanged(
     easel: Callable[..., Ended], path: Path, command: str, spoil: Callable[[Path], None], fault: Fault
 ) -> None:
     spoil(path)
@@ -267,7 +265,7 @@ def locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("command", [*WRITING, "doctor"])
-def test_a_locked_database_is_one_line(easel: Callable[..., Ended], locked: None, command: str) -> None:
+def test_a_locked_database_gives_one_line(easel: Callable[..., Ended], locked: None, command: str) -> None:
     ended = easel(command, **OPENING.get(command, {}))
     if command == "doctor":
         assert f"TO DO  database: {of(Fault.LOCKED)}" in ended.out
@@ -276,7 +274,7 @@ def test_a_locked_database_is_one_line(easel: Callable[..., Ended], locked: None
 
 
 @pytest.mark.parametrize("command", [*WRITING, "doctor"])
-def test_a_read_only_database_is_one_line(easel: Callable[..., Ended], path: Path, command: str) -> None:
+def test_a_read_only_database_gives_one_line(easel: Callable[..., Ended], path: Path, command: str) -> None:
     make_read_only(path)
     ended = easel(command, **OPENING.get(command, {}))
     if command == "doctor":
@@ -300,7 +298,7 @@ def outdated(path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "migrate"])
-def test_an_update_that_fails_half_way_is_one_line_and_changes_nothing(
+def test_a_failed_migration_gives_one_line_and_changes_nothing(
     easel: Callable[..., Ended], path: Path, command: str
 ) -> None:
     outdated(path)
@@ -315,7 +313,7 @@ def test_an_update_that_fails_half_way_is_one_line_and_changes_nothing(
 
 
 @pytest.mark.parametrize("command", ["sync", "retry", "reconcile", "doctor"])
-def test_who_may_not_update_the_database_says_that_it_is_needed(
+def test_commands_that_may_not_migrate_report_an_outdated_database(
     easel: Callable[..., Ended], path: Path, command: str
 ) -> None:
     outdated(path)
@@ -325,7 +323,7 @@ def test_who_may_not_update_the_database_says_that_it_is_needed(
     assert "Traceback" not in ended.err
 
 
-def test_a_full_disk_is_one_line(easel: Callable[..., Ended], path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_gives_one_line(easel: Callable[..., Ended], path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.unlink()
     monkeypatch.setattr(sqlite, "MIGRATOR", ("PRAGMA max_page_count = 8", *sqlite.MIGRATOR))
     for command in ("run", "migrate"):
@@ -334,7 +332,9 @@ def test_a_full_disk_is_one_line(easel: Callable[..., Ended], path: Path, monkey
 
 
 @pytest.mark.parametrize("command", [*OPENING, "restore"])
-def test_a_folder_that_cannot_be_made_is_one_line(easel: Callable[..., Ended], tmp_path: Path, command: str) -> None:
+def test_a_folder_that_cannot_be_created_gives_one_line(
+    easel: Callable[..., Ended], tmp_path: Path, command: str
+) -> None:
     (tmp_path / "file").touch()
     words = (command, "file") if command == "restore" else (command,)
     settings = OPENING.get(command, {}) | {"DATA_DIR": str(tmp_path / "file" / "data")}

@@ -93,14 +93,14 @@ def table_under(heading: str) -> list[list[str]]:
     return rows
 
 
-def test_every_setting_that_is_read_is_explained_and_no_other() -> None:
+def test_the_example_explains_exactly_the_settings_that_are_read() -> None:
     keys = Recording({"AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"})
     configure(load(keys, env_file=None).reader)
     # Proxies are named in lower case as well.
     assert set(example()) == {name for name in keys.asked if name.isupper()} == KNOWN
 
 
-def test_the_defaults_of_the_example_are_the_programs(tmp_path: Path) -> None:
+def test_the_defaults_in_the_example_are_correct(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(re.sub(r"^#(?=[A-Z])", "", EXAMPLE, flags=re.MULTILINE))
     stated, default = load({}, file), load({}, env_file=None)
@@ -116,7 +116,7 @@ def test_the_defaults_of_the_example_are_the_programs(tmp_path: Path) -> None:
         assert (ours.rate, ours.jobs, ours.credit_value) == (theirs.rate, theirs.jobs, theirs.credit_value)
 
 
-def test_the_readmes_settings_are_those_of_the_example() -> None:
+def test_the_readme_and_the_example_list_the_same_settings() -> None:
     rows = [[name.strip("`"), default.strip("`"), text] for name, default, text in table_under("## Settings")]
     assert rows == [[name, default, text] for name, (default, text) in example().items()]
 
@@ -132,7 +132,7 @@ def test_the_readme_names_each_dependency_once() -> None:
         assert [row[0].strip("`") for row in table_under(heading)] == wanted
 
 
-def test_what_is_asked_for_is_pinned_with_hashes() -> None:
+def test_all_requirements_are_pinned_with_hashes() -> None:
     for name in ("run", "playground", "dev"):
         wanted = (ROOT / "requirements" / f"{name}.in").read_text().splitlines()
         pinned = (ROOT / "requirements" / f"{name}.txt").read_text()
@@ -146,7 +146,7 @@ def test_what_is_asked_for_is_pinned_with_hashes() -> None:
             assert f"{pin} " in larger, f"{pin} differs between {name}.txt and dev.txt: make lock"
 
 
-def test_the_invitation_asks_for_exactly_what_is_needed() -> None:
+def test_the_invitation_requests_exactly_the_needed_permissions() -> None:
     assert f"permissions={PERMISSIONS.value}\n" in README
     assert {name for name, granted in PERMISSIONS if granted} == {
         "read_messages",  # View Channel by its older name
@@ -157,7 +157,7 @@ def test_the_invitation_asks_for_exactly_what_is_needed() -> None:
     }
 
 
-def test_each_command_that_is_named_exists() -> None:
+def test_each_command_in_the_documents_exists() -> None:
     texts = (README, MAKEFILE, DOCKERFILE, COMPOSE, EXAMPLE, (ROOT / ".ci" / "run").read_text())
     assert {
         name for text in texts for name in re.findall(r"(?:python|\$\(PY\)) -m bot ([a-z]+)", text)
@@ -168,7 +168,7 @@ def test_each_command_that_is_named_exists() -> None:
     assert made <= TARGETS
 
 
-def test_each_path_that_is_named_exists() -> None:
+def test_each_path_in_the_documents_exists() -> None:
     for path in re.findall(
         r"`((?:bot|cogs|storage|fakes|playground|chaos|benchmarks|tests|requirements|docs|\.ci)/[\w./*-]*)`", README
     ):
@@ -188,7 +188,7 @@ def test_each_path_that_is_named_exists() -> None:
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
-def test_each_path_that_a_document_for_developers_names_exists(name: str) -> None:
+def test_each_path_in_a_document_for_developers_exists(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     paths = re.findall(r"`([\w.]+/[\w./]*|[\w.]+\.py)`", text)
     assert len(paths) > 20
@@ -198,7 +198,7 @@ def test_each_path_that_a_document_for_developers_names_exists(name: str) -> Non
         assert (ROOT / name).parent.joinpath(link).is_file(), f"{name} links to {link}"
 
 
-def test_each_station_of_one_imagine_exists() -> None:
+def test_each_step_in_the_architecture_table_exists() -> None:
     """The table of docs/architecture.md names a file and what is defined in it."""
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     stations = re.findall(r"^\| (\d+) \| `([\w/.]+)` \| `([\w.]+)` \|", text, re.MULTILINE)
@@ -220,7 +220,7 @@ def defined_in(file: Path) -> set[str]:
     return found
 
 
-def test_the_image_holds_what_the_bot_imports() -> None:
+def test_the_docker_image_contains_all_imported_modules() -> None:
     copied = set(re.findall(r"^COPY (\w+) \w+$", DOCKERFILE, re.MULTILINE))
     assert copied == {"bot", "cogs", "storage"}
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
@@ -240,7 +240,7 @@ def test_the_image_holds_what_the_bot_imports() -> None:
     assert shlex.split(health.strip("[]").replace(",", "")) == ["python", "-m", "bot", "health"]
 
 
-def test_the_image_has_an_sqlite_that_can_be_trusted() -> None:
+def test_the_docker_image_has_a_fixed_sqlite() -> None:
     name = r"sqlite-autoconf-(\d)(\d\d)(\d\d)00\.tar\.gz"
     source = re.search(rf"^ADD --checksum=sha256:[0-9a-f]{{64}} \S+/{name} ", DOCKERFILE, re.MULTILINE)
     assert source is not None

@@ -127,7 +127,7 @@ class EditForms:
         await self._open(interaction, _known(job_id), prompt_alone=False)
 
     async def use_prompt(self, interaction: Interaction, job: int | Coroutine[Any, Any, int]) -> None:
-        """Open the form with the job's prompt and defaults for the rest. ``job`` may be a coroutine that returns the id."""
+        """Open the form with the job's prompt and defaults otherwise. ``job`` may be a coroutine for the id."""
         await self._open(interaction, _known(job) if isinstance(job, int) else job, prompt_alone=True)
 
     async def _open(self, interaction: Interaction, job: Coroutine[Any, Any, int], *, prompt_alone: bool) -> None:

@@ -33,11 +33,11 @@ async def full(studio: Studio) -> AsyncIterator[Pools]:
     await asyncio.gather(*works)
 
 
-async def test_a_name_is_looked_up(full: Pools) -> None:
+async def test_a_host_name_is_resolved(full: Pools) -> None:
     assert await asyncio.get_running_loop().getaddrinfo("localhost", 80)
 
 
-async def test_the_heart_beats(full: Pools, tmp_path: Path) -> None:
+async def test_the_heartbeat_continues(full: Pools, tmp_path: Path) -> None:
     path = tmp_path / HEARTBEAT
     loop = asyncio.get_running_loop()
     async with beating(tmp_path, pulse=0):
@@ -63,7 +63,7 @@ async def test_neither_pool_waits_for_the_other(pools: Pools) -> None:
     await asyncio.gather(*decoding)
 
 
-async def test_no_more_pictures_are_decoded_at_once_than_there_are_threads(pools: Pools) -> None:
+async def test_concurrent_decoding_is_limited_to_the_number_of_threads(pools: Pools) -> None:
     """What bounds the memory: all of them together take so many threads."""
     meet, taken = threading.Barrier(PICTURES_AT_ONCE), set()
 

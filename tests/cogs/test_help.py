@@ -35,13 +35,13 @@ def clickable(studio: Studio, shown: Shown) -> set[str]:
     return {name for name, _ in found}
 
 
-async def test_help_names_every_command_to_click_on_and_no_other(studio: Studio) -> None:
+async def test_help_has_a_clickable_mention_of_every_command(studio: Studio) -> None:
     shown = told(await studio.admin.slash(studio.channel, "help"))
     assert shown.private
     assert clickable(studio, shown) == commands_of(studio)
 
 
-async def test_the_readme_names_every_command_and_no_other(studio: Studio) -> None:
+async def test_the_readme_lists_exactly_the_commands(studio: Studio) -> None:
     text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     table = text.partition("\n## Commands\n")[2].partition("\n\nUnder a result")[0]
     named = set()
@@ -52,7 +52,7 @@ async def test_the_readme_names_every_command_and_no_other(studio: Studio) -> No
     assert named == commands_of(studio)
 
 
-async def test_what_somebody_is_not_offered_is_not_there_to_click_on(studio: Studio) -> None:
+async def test_unavailable_commands_are_not_clickable(studio: Studio) -> None:
     shown = told(await studio.ada.slash(studio.channel, "help"))
     assert clickable(studio, shown) == commands_of(studio) - set(SUBJECTS["admins"].commands)
     explained = told(await studio.ada.slash(studio.channel, "help", about="admins"))
@@ -69,7 +69,7 @@ async def test_each_subject_is_explained(studio: Studio, about: str) -> None:
     assert clickable(studio, shown) >= set(SUBJECTS[about].commands)
 
 
-async def test_the_examples_can_be_typed(studio: Studio) -> None:
+async def test_the_examples_are_valid(studio: Studio) -> None:
     commands = {command.qualified_name: command for command in studio.runtime.client.tree.walk_commands()}
     for subject in SUBJECTS.values():
         for line in lines_of(subject):
@@ -83,7 +83,7 @@ async def test_the_examples_can_be_typed(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("mark", re.findall(r"`(--[^`…]+|a [^`]+)`", " ".join(lines_of(SUBJECTS["prompts"]))))
-async def test_the_marks_mean_something_to_some_engine(studio: Studio, mark: str) -> None:
+async def test_an_engine_supports_each_mark(studio: Studio, mark: str) -> None:
     prompt = mark if mark.startswith("a ") else f"a fox {mark}"
     actions = studio.runtime.actions
     refusals = []
@@ -95,7 +95,7 @@ async def test_the_marks_mean_something_to_some_engine(studio: Studio, mark: str
     assert len(refusals) < len(actions.engines), refusals
 
 
-async def test_engines_are_listed_with_their_price(studio: Studio) -> None:
+async def test_engines_are_listed_with_prices(studio: Studio) -> None:
     shown = told(await studio.ada.slash(studio.channel, "engines"))
     for engine in studio.runtime.actions.engines.values():
         assert f"**{engine.name}**" in shown.text
@@ -108,7 +108,7 @@ async def test_engines_are_listed_with_their_price(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("name", [CORE, BASIC, "stable diffusion 1.6"])
-async def test_one_engine_is_shown_with_everything_it_takes(studio: Studio, name: str) -> None:
+async def test_one_engine_is_shown_with_all_its_options(studio: Studio, name: str) -> None:
     shown = told(await studio.ada.slash(studio.channel, "engines", engine=name))
     engine = studio.runtime.actions.engines[CORE if name == CORE else BASIC]
     assert f"**{engine.name}**" in shown.text
@@ -117,7 +117,7 @@ async def test_one_engine_is_shown_with_everything_it_takes(studio: Studio, name
     assert "credits an image" in shown.text
 
 
-async def test_an_engine_that_is_not_there_is_refused_with_those_that_are(studio: Studio) -> None:
+async def test_an_unknown_engine_is_refused_with_a_list_of_engines(studio: Studio) -> None:
     said = told(await studio.ada.slash(studio.channel, "engines", engine="nonsense")).text
     assert "no engine “nonsense”" in said
     assert CORE in said

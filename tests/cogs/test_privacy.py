@@ -57,7 +57,7 @@ def summary(form: Message, *, jobs: int, images: int, threads: int) -> Text:
     return form(jobs=JOBS(count=jobs), images=STORED_IMAGES(count=images), threads=THREADS(count=threads))
 
 
-async def test_the_export_holds_all_that_is_stored_and_nothing_of_others(studio: Studio) -> None:
+async def test_the_export_contains_all_of_a_persons_data_and_no_other(studio: Studio) -> None:
     await studio.imagine(prompt=SECRET, engine=BASIC, images=2)
     await studio.imagine(studio.ben, prompt=OTHER)
     await studio.finish()
@@ -76,7 +76,7 @@ async def test_the_export_holds_all_that_is_stored_and_nothing_of_others(studio:
     assert "interaction_token" not in text
 
 
-async def test_after_a_delete_no_byte_of_it_is_left(studio: Studio) -> None:
+async def test_a_delete_leaves_no_trace_in_the_database(studio: Studio) -> None:
     for number in range(12):
         await studio.imagine(prompt=f"{SECRET} {number}", private=number % 2 == 0)
         await studio.imagine(studio.ben, prompt=f"{OTHER} {number}")
@@ -108,7 +108,7 @@ async def test_after_a_delete_no_byte_of_it_is_left(studio: Studio) -> None:
     assert len(card(again).images) == 1
 
 
-async def test_it_is_refused_while_a_job_runs(slow_studio: Studio) -> None:
+async def test_deletion_is_refused_while_a_job_runs(slow_studio: Studio) -> None:
     studio = slow_studio
     running = await studio.imagine(prompt=SECRET)
     await studio.begun()
@@ -127,7 +127,7 @@ async def test_it_is_refused_while_a_job_runs(slow_studio: Studio) -> None:
     assert SECRET.encode() in stored(studio)
 
 
-async def test_what_waits_to_be_confirmed_goes_as_well(studio: Studio) -> None:
+async def test_proposals_are_deleted_too(studio: Studio) -> None:
     proposed = await studio.imagine(prompt="a {red, blue} walrus")
     (confirm_it,) = (label for label in card(proposed).labels if label != "Cancel")
     await confirm(studio.ada, await ask_to_delete(studio, studio.ada))
@@ -138,7 +138,7 @@ async def test_what_waits_to_be_confirmed_goes_as_well(studio: Studio) -> None:
     assert b"walrus" not in stored(studio)
 
 
-async def test_nobody_gets_round_a_limit_by_it(make_studio: MakeStudio) -> None:
+async def test_deletion_does_not_reset_a_limit(make_studio: MakeStudio) -> None:
     studio = await make_studio(USER_DAILY_CREDITS="10")
     await studio.imagine()
     await studio.finish()
@@ -160,11 +160,11 @@ async def test_nobody_gets_round_a_limit_by_it(make_studio: MakeStudio) -> None:
     assert (await everything_of(studio, studio.ada))["ledger"] == []
 
 
-async def test_nothing_stored_is_said(studio: Studio) -> None:
+async def test_an_empty_export_is_reported(studio: Studio) -> None:
     assert shows(told(await ask_to_delete(studio, studio.ada)).text, NOTHING_STORED)
 
 
-async def test_a_file_that_cannot_be_removed_keeps_nothing_else_from_going(
+async def test_a_file_that_cannot_be_removed_does_not_stop_the_deletion(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):
@@ -191,7 +191,7 @@ async def test_a_file_that_cannot_be_removed_keeps_nothing_else_from_going(
     assert pictures(studio) == set(), "an hour later it is tried again"
 
 
-async def test_what_a_crash_left_between_the_records_and_the_files_goes_at_the_next_start(
+async def test_files_left_by_a_crash_are_removed_at_the_next_start(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await studio.imagine(prompt=SECRET, private=True)

@@ -90,7 +90,7 @@ async def forge(studio: Studio, person: simcord.MemberActor, custom_id: str) -> 
 # --- beginning one ------------------------------------------------------------------------------------------------
 
 
-async def test_the_first_prompt_names_a_thread(studio: Studio) -> None:
+async def test_the_first_prompt_becomes_a_threads_title(studio: Studio) -> None:
     assert shows((await run(studio, "list")).text, NO_THREADS)
     await made(studio, "a lighthouse on a cliff::2 fog::-0.5", engine=XL)
     listed = (await run(studio, "list")).text
@@ -98,7 +98,7 @@ async def test_the_first_prompt_names_a_thread(studio: Studio) -> None:
     assert f"{JOBS(count=1)} · {IMAGES(count=1)} · " in listed
 
 
-async def test_a_new_thread_without_a_title_takes_the_next_prompts(studio: Studio) -> None:
+async def test_a_new_thread_without_a_title_uses_the_next_prompt(studio: Studio) -> None:
     await made(studio, "a lighthouse")
     assert shows((await run(studio, "new")).text, NEXT_IMAGE)
     assert shows((await run(studio, "list")).text, NO_CURRENT)
@@ -120,20 +120,20 @@ async def test_a_new_thread_with_a_title_is_current_at_once(studio: Studio) -> N
 
 
 @pytest.mark.parametrize("title", ["🪿", "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"])
-async def test_an_emoji_is_a_title(studio: Studio, title: str) -> None:
+async def test_an_emoji_is_a_valid_title(studio: Studio, title: str) -> None:
     assert f"**{title}**" in (await run(studio, "new", title=title)).text
     offered = await studio.ada.autocomplete(studio.channel, "thread use", "thread", "")
     assert [choice["name"] for choice in offered] == [title]
 
 
-async def test_a_title_that_nobody_can_see_is_refused(studio: Studio) -> None:
+async def test_an_invisible_title_is_refused(studio: Studio) -> None:
     for title in ("\u200b\u200b", "\u3164", "\u2800 \u0301"):
         assert shows((await run(studio, "new", title=title)).text, TITLE_EMPTY)
     await run(studio, "new", title="a thread")
     assert shows((await run(studio, "rename", title="\u2060")).text, TITLE_EMPTY)
 
 
-async def test_threads_have_a_bound(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_threads_is_limited(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verbs, "THREADS_AT_MOST", 1)
     await run(studio, "new", title="one")
     assert shows((await run(studio, "new", title="two")).text, TOO_MANY(limit=1))
@@ -143,7 +143,7 @@ async def test_threads_have_a_bound(studio: Studio, monkeypatch: pytest.MonkeyPa
 # --- going on with one --------------------------------------------------------------------------------------------
 
 
-async def test_use_goes_back_to_a_thread_by_choice_or_by_title(studio: Studio) -> None:
+async def test_use_selects_a_thread_by_choice_or_by_title(studio: Studio) -> None:
     await run(studio, "new", title="Foxes")
     await run(studio, "new", title="Boats")
     choices = await studio.ada.autocomplete(studio.channel, "thread use", "thread", "fox")
@@ -162,7 +162,7 @@ async def test_each_place_has_its_own_threads(studio: Studio) -> None:
     assert shows(told(await studio.ada.user.slash("thread use", thread="1")).text, NO_SUCH_THREAD)
 
 
-async def test_rename_takes_the_current_one_or_another(studio: Studio) -> None:
+async def test_rename_works_for_the_current_thread_and_others(studio: Studio) -> None:
     await run(studio, "new", title="Foxes")
     await run(studio, "new", title="Boats")
     assert shows((await run(studio, "rename", title="Ships")).text, RENAMED(before="Boats", title="Ships"))
@@ -175,7 +175,7 @@ async def test_rename_takes_the_current_one_or_another(studio: Studio) -> None:
     assert "Foxes" not in listed
 
 
-async def test_without_a_current_thread_one_is_asked_for(studio: Studio) -> None:
+async def test_a_thread_is_required_if_none_is_current(studio: Studio) -> None:
     assert shows((await run(studio, "show")).text, NONE_CURRENT)
     assert shows((await run(studio, "rename", title="x")).text, NONE_CURRENT)
 
@@ -198,7 +198,7 @@ async def test_the_list_has_pages(studio: Studio) -> None:
     assert str(page_of(1, 2)) in back.text
 
 
-async def test_the_gallery_shows_small_pictures_with_prompt_price_and_link(studio: Studio) -> None:
+async def test_the_gallery_shows_previews_with_prompt_price_and_link(studio: Studio) -> None:
     await made(studio, "a fox", images=2)
     await made(studio, "a [boat]", spoiler=True)
     await made(studio, "an owl", private=True)
@@ -221,7 +221,7 @@ async def test_the_gallery_shows_small_pictures_with_prompt_price_and_link(studi
         assert attachment.filename.startswith("preview-")
 
 
-async def test_the_gallery_has_pages_and_leads_back_to_the_list(studio: Studio) -> None:
+async def test_the_gallery_has_pages_and_a_button_back_to_the_list(studio: Studio) -> None:
     await made(studio, "a fox", images=10)
     await run(studio, "new", title="empty")
     listed = await run(studio, "list")
@@ -243,14 +243,14 @@ async def test_the_gallery_has_pages_and_leads_back_to_the_list(studio: Studio) 
     assert shows(empty.text, NO_IMAGES)
 
 
-async def test_pages_that_are_not_there_lead_to_the_nearest(studio: Studio) -> None:
+async def test_a_missing_page_shows_the_nearest_one(studio: Studio) -> None:
     await made(studio, "a fox")
     for page in ("0", "999999"):
         assert "a fox" in told(await forge(studio, studio.ada, f"page:gallery:{page}:1")).text
         assert "a fox" in told(await forge(studio, studio.ada, f"page:threads:{page}")).text
 
 
-async def test_a_preview_outlives_its_file_and_what_is_gone_is_said(studio: Studio) -> None:
+async def test_a_preview_outlives_its_file_and_missing_images_are_reported(studio: Studio) -> None:
     await made(studio, "a fox", images=2)
     assert len((await run(studio, "show")).images) == 2
     async with studio.runtime.database.write() as tx:
@@ -263,7 +263,7 @@ async def test_a_preview_outlives_its_file_and_what_is_gone_is_said(studio: Stud
     assert shows(shown.text, NO_LONGER_STORED(count=1))
 
 
-async def test_a_missing_preview_is_made_when_it_is_looked_for(studio: Studio) -> None:
+async def test_a_missing_preview_is_made_on_demand(studio: Studio) -> None:
     await made(studio, "a fox")
     await run(studio, "show")
     async with studio.runtime.database.read() as connection:
@@ -274,7 +274,7 @@ async def test_a_missing_preview_is_made_when_it_is_looked_for(studio: Studio) -
     assert await asyncio.to_thread(studio.runtime.files.path(image.preview).is_file)
 
 
-async def test_lists_go_on_after_a_restart(studio: Studio) -> None:
+async def test_lists_work_after_a_restart(studio: Studio) -> None:
     await made(studio, "a fox", images=10)
     shown = await run(studio, "show")
     await studio.restart()
@@ -308,7 +308,7 @@ async def test_delete_asks_and_the_ledger_keeps_its_entries(studio: Studio) -> N
     assert await asyncio.to_thread(lambda: list(folder.iterdir())) == []
 
 
-async def test_keeping_it_leads_to_its_images(studio: Studio) -> None:
+async def test_the_keep_button_shows_the_gallery(studio: Studio) -> None:
     await made(studio, "a fox")
     question = await run(studio, "delete", thread="a fox")
     kept = await press(studio, studio.ada, question, "Keep it")
@@ -317,7 +317,7 @@ async def test_keeping_it_leads_to_its_images(studio: Studio) -> None:
     assert store._views == {}, "the question is over, so its time-out does not delete what took its place"
 
 
-async def test_the_buttons_of_what_was_deleted_say_so(studio: Studio) -> None:
+async def test_buttons_of_a_deleted_thread_report_the_deletion(studio: Studio) -> None:
     result = await studio.imagine(prompt="a fox")
     await studio.finish()
     question = await run(studio, "delete", thread="1")
@@ -327,7 +327,7 @@ async def test_the_buttons_of_what_was_deleted_say_so(studio: Studio) -> None:
     assert shows(told(await forge(studio, studio.ada, "page:delete:1:1")).text, NO_SUCH_THREAD)
 
 
-async def test_an_unfinished_job_keeps_its_thread(slow_studio: Studio) -> None:
+async def test_a_thread_with_an_unfinished_job_cannot_be_deleted(slow_studio: Studio) -> None:
     studio = slow_studio
     await studio.imagine(prompt="a fox")
     await studio.begun()

@@ -37,7 +37,7 @@ def until(job: Job) -> int:
     return (job.ended_at + 365 * DAY) // 1000
 
 
-async def test_what_could_not_be_shown_stays_as_long_as_its_job(slow_studio: Studio) -> None:
+async def test_an_undelivered_result_is_kept_as_long_as_its_job(slow_studio: Studio) -> None:
     studio = slow_studio
     await keep(studio)
     runtime, ages = studio.runtime, Ages(image_days=7, job_days=365)
@@ -57,7 +57,7 @@ async def test_what_could_not_be_shown_stays_as_long_as_its_job(slow_studio: Stu
     assert not await stored(after_days=2)
 
 
-async def test_what_is_never_asked_for_goes_with_its_job(slow_studio: Studio) -> None:
+async def test_a_result_that_is_never_shown_is_deleted_with_its_job(slow_studio: Studio) -> None:
     studio = slow_studio
     await keep(studio)
     runtime, ages = studio.runtime, Ages(image_days=7, job_days=365)
@@ -70,7 +70,7 @@ async def test_what_is_never_asked_for_goes_with_its_job(slow_studio: Studio) ->
     assert not await asyncio.to_thread(runtime.files.path(image.file).exists)
 
 
-async def test_what_could_not_be_shown_is_shown_on_request(slow_studio: Studio) -> None:
+async def test_an_undelivered_result_is_shown_on_request(slow_studio: Studio) -> None:
     studio = slow_studio
     await keep(studio, images=2)
     shown = await looked(studio)
@@ -90,7 +90,7 @@ async def test_what_could_not_be_shown_is_shown_on_request(slow_studio: Studio) 
     assert "a fox" not in seen_by(studio, studio.ben)
 
 
-async def test_where_no_pictures_are_taken_it_stays_kept(slow_studio: Studio) -> None:
+async def test_a_result_stays_undelivered_if_discord_refuses_images(slow_studio: Studio) -> None:
     studio = slow_studio
     await keep(studio)
     shown = await looked(studio)
@@ -102,14 +102,14 @@ async def test_where_no_pictures_are_taken_it_stays_kept(slow_studio: Studio) ->
     assert len(told(await studio.press(studio.ada, shown, "Show")).images) == 1
 
 
-async def test_it_is_shown_after_a_restart_too(slow_studio: Studio) -> None:
+async def test_an_undelivered_result_is_shown_after_a_restart(slow_studio: Studio) -> None:
     await keep(slow_studio)
     shown = await looked(slow_studio)
     await slow_studio.restart()
     assert len(told(await slow_studio.press(slow_studio.ada, shown, "Show")).images) == 1
 
 
-async def test_a_kept_failure_is_told(slow_studio: Studio) -> None:
+async def test_an_undelivered_failure_is_shown(slow_studio: Studio) -> None:
     studio = slow_studio
     studio.stand_in.keys = frozenset({"another"})
     await studio.imagine(prompt="a fox")
@@ -123,7 +123,7 @@ async def test_a_kept_failure_is_told(slow_studio: Studio) -> None:
     assert (await studio.job(1)).status is JobStatus.DELIVERED
 
 
-async def test_too_large_once_is_tried_smaller(slow_studio: Studio) -> None:
+async def test_an_image_that_is_too_large_is_reencoded(slow_studio: Studio) -> None:
     studio = slow_studio
     await keep(studio)
     shown = await looked(studio)
@@ -132,7 +132,7 @@ async def test_too_large_once_is_tried_smaller(slow_studio: Studio) -> None:
     assert (await studio.job(1)).status is JobStatus.DELIVERED
 
 
-async def test_what_never_fits_stays_kept(slow_studio: Studio) -> None:
+async def test_a_result_that_never_fits_stays_undelivered(slow_studio: Studio) -> None:
     studio = slow_studio
     await keep(studio)
     shown = await looked(studio)
@@ -143,7 +143,7 @@ async def test_what_never_fits_stays_kept(slow_studio: Studio) -> None:
     assert (await studio.job(1)).status is JobStatus.UNDELIVERED
 
 
-async def test_what_is_no_longer_stored_is_not_offered(slow_studio: Studio) -> None:
+async def test_a_result_that_is_no_longer_stored_is_not_offered(slow_studio: Studio) -> None:
     studio = slow_studio
     await keep(studio)
     async with studio.runtime.database.write() as tx:

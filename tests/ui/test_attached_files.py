@@ -36,14 +36,14 @@ class Answers:
         return len(self.sent)
 
 
-async def test_what_is_taken_is_sent_once() -> None:
+async def test_an_accepted_answer_is_sent_once() -> None:
     answers = Answers()
     assert await put(answers, SHEET) == 1
     assert answers.sent == [(SHEET.card, ["1.webp"])]
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, 20009), (400, 50035), (403, 50013), (413, 0), (400, 40005)])
-async def test_what_is_refused_is_sent_again_in_words(status: int, code: int) -> None:
+async def test_refused_files_are_replaced_by_text(status: int, code: int) -> None:
     answers = Answers(refused(status, code))
     assert await put(answers, SHEET) == 2
     card, files = answers.sent[1]
@@ -64,9 +64,7 @@ async def test_what_is_refused_is_sent_again_in_words(status: int, code: int) ->
         (Sheet(Card(text("words"))), [refused(400, 50035)]),
     ],
 )
-async def test_what_the_files_have_nothing_to_do_with_goes_on(
-    sheet: Sheet, errors: list[discord.HTTPException]
-) -> None:
+async def test_errors_that_are_not_about_files_are_raised(sheet: Sheet, errors: list[discord.HTTPException]) -> None:
     answers = Answers(*errors)
     with pytest.raises(discord.HTTPException) as caught:
         await put(answers, sheet)

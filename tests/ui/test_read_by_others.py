@@ -120,7 +120,7 @@ def test_each_engine_and_type_is_recognised(
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.id)
-def test_so_is_what_an_engine_made_that_is_no_longer_offered(tmp_path: Path, pools: Pools, engine: Engine) -> None:
+def test_images_of_a_removed_engine_are_recognised(tmp_path: Path, pools: Pools, engine: Engine) -> None:
     text = parameters(bare(engine), image(1, seed=None), None)
     data = uploaded(tmp_path, pools, image(1), text, refitted=False)
     assert by_the_rules(text)[2]["Sampler"] == "unknown"
@@ -139,7 +139,7 @@ def test_so_is_what_an_engine_made_that_is_no_longer_offered(tmp_path: Path, poo
     ],
 )
 @pytest.mark.parametrize("negative", [None, "snow", "Negative prompt: snow"])
-def test_words_that_look_like_the_form_are_words(
+def test_prompt_words_that_look_like_the_format_are_kept(
     tmp_path: Path, pools: Pools, prompt: str, negative: str | None
 ) -> None:
     asked = replace(full(ENGINES[0]), prompts=(WeightedText(prompt),), negative=negative)

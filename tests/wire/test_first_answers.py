@@ -116,7 +116,7 @@ async def test_the_menu_of_a_message_is_answered_while_the_database_is_held(
         await filled(handle)
 
 
-async def test_a_form_that_was_looked_up_too_long_is_offered(home: House, admin: Person, held: Held) -> None:
+async def test_a_form_with_a_slow_lookup_is_offered_by_a_button(home: House, admin: Person, held: Held) -> None:
     (message,) = await stand(home, f"easel:edit:{JOB}")
     await result_of(home, admin)
     held.free.clear()
@@ -155,7 +155,7 @@ async def test_the_deletion_of_everything_is_answered_while_the_database_is_held
     await admin.watches(question, lambda seen: "Deleted" in seen.text)
 
 
-async def test_suggestions_come_in_time_while_the_database_is_held(home: House, admin: Person, held: Held) -> None:
+async def test_autocomplete_answers_in_time_while_the_database_is_held(home: House, admin: Person, held: Held) -> None:
     await result_of(home, admin)
     asked = []
     held.free.clear()
@@ -176,7 +176,7 @@ async def test_suggestions_come_in_time_while_the_database_is_held(home: House, 
     held.free.set()
 
 
-async def test_a_result_may_be_shared_once_the_database_answers(
+async def test_a_result_can_be_shared_once_the_database_responds(
     home: House, discord: Discord, admin: Person, held: Held
 ) -> None:
     """Nothing becomes public in a way that was not looked up."""

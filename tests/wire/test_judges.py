@@ -222,7 +222,7 @@ def faults_of(judge: Schema) -> list[str]:
 
 
 @needs_file
-def test_what_discord_py_sends_differs_only_where_it_is_known() -> None:
+def test_requests_of_discord_py_differ_only_in_known_ways() -> None:
     judge = discord_schema()
     assert judge is not None
     assert faults_of(judge) == []
@@ -251,7 +251,7 @@ def test_each_known_difference_is_still_needed(
         ("/no/such/route", {}, None, "has no POST"),
     ],
 )
-def test_the_schema_names_what_is_wrong(template: str, query: dict[str, str], body: Any, fault: str) -> None:
+def test_the_schema_names_violations(template: str, query: dict[str, str], body: Any, fault: str) -> None:
     judge = discord_schema()
     assert judge is not None
     assert any(fault in found for found in judge.faults("POST", template, "application/json", body, query))
@@ -267,7 +267,7 @@ def test_the_schema_names_what_is_wrong(template: str, query: dict[str, str], bo
         ({"data": b"--x\r\n", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, "wire"),
     ],
 )
-async def test_what_is_wrong_is_noted_and_refused(
+async def test_violations_are_recorded_and_refused(
     discord: Discord, channel: Channel, sent: dict[str, Any], rule: str
 ) -> None:
     if rule == "schema" and discord.server.schema is None:
@@ -281,7 +281,7 @@ async def test_what_is_wrong_is_noted_and_refused(
     discord.violations.clear()
 
 
-async def test_a_route_that_is_not_played_is_noted(discord: Discord) -> None:
+async def test_an_unsupported_route_is_recorded(discord: Discord) -> None:
     async with aiohttp.ClientSession() as session, session.get(discord.url + "/guilds/1/bans") as answer:
         assert answer.status == 400
     assert "does not play" in discord.violations.pop().text

@@ -99,7 +99,7 @@ async def test_from_login_to_two_images(
     assert len(services.bills) == 1
 
 
-async def test_the_engines_that_answer_at_once(
+async def test_engines_that_respond_immediately(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
 ) -> None:
     services.renderings.seconds = (0.0, 0.0)
@@ -112,7 +112,7 @@ async def test_the_engines_that_answer_at_once(
     assert {f"{bill.provider}/{bill.engine}" for bill in services.bills} == set(ENGINES[1:])
 
 
-async def test_commands_are_synced_when_they_changed(discord: Discord, easel: BotProcess, channel: Channel) -> None:
+async def test_changed_commands_are_synced(discord: Discord, easel: BotProcess, channel: Channel) -> None:
     assert len(discord.called("PUT", COMMANDS)) == 1
     await easel.restart()
     await (await discord.user("ada").slash(channel, "help")).message()
@@ -142,7 +142,7 @@ async def test_buttons_after_a_restart(
     assert (await again.until(finished)).id != result.id
 
 
-async def test_killed_while_the_service_works(
+async def test_killed_while_the_service_renders(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
 ) -> None:
     asked = await imagine(discord.user("ada"), channel, AI_CLIENT)
@@ -157,7 +157,7 @@ async def test_killed_while_the_service_works(
 
 
 @pytest.mark.parametrize("when", ["headers", "before", "after"])
-async def test_killed_at_the_upload(
+async def test_killed_during_the_upload(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn, when: str
 ) -> None:
     services.renderings.seconds = (0.0, 0.0)
@@ -184,7 +184,7 @@ async def test_direct_messages_and_private_answers(
     assert refused.private
 
 
-async def test_what_is_asked_during_a_drop_is_done(
+async def test_commands_during_a_drop_are_executed(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
 ) -> None:
     ada, ben = discord.user("ada"), discord.user("ben")
@@ -215,7 +215,7 @@ async def test_an_invalid_session(discord: Discord, easel: BotProcess, channel: 
 
 
 @pytest.mark.parametrize("scope", ["user", "global"])
-async def test_a_rate_limit_in_the_middle_of_an_upload(
+async def test_a_rate_limit_during_an_upload(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn, scope: str
 ) -> None:
     services.renderings.seconds = (0.0, 0.0)
@@ -228,7 +228,7 @@ async def test_a_rate_limit_in_the_middle_of_an_upload(
 
 
 @pytest.mark.parametrize("when", ["body", "after"])
-async def test_a_connection_that_is_cut_at_the_upload(
+async def test_a_connection_that_is_cut_during_an_upload(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn, when: str
 ) -> None:
     easel.errors_expected = True
@@ -240,7 +240,7 @@ async def test_a_connection_that_is_cut_at_the_upload(
     assert len(discord.user("ada").sees(channel)) == 1
 
 
-async def test_sigterm_waits_for_what_was_paid_for(
+async def test_sigterm_waits_for_paid_requests(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
 ) -> None:
     asked = await imagine(discord.user("ada"), channel)
@@ -275,7 +275,7 @@ async def test_sigint_and_a_second_signal(
     ("code", "status", "words"),
     [(4004, 2, "DISCORD_TOKEN"), (4013, 2, "intents"), (4014, 2, "intents"), (4011, 1, "4011")],
 )
-async def test_a_connection_that_discord_ends_for_good_is_one_line(
+async def test_a_permanently_closed_connection_is_reported_in_one_line(
     discord: Discord, easel: BotProcess, code: int, status: int, words: str
 ) -> None:
     since = len(easel.lines)
@@ -286,9 +286,7 @@ async def test_a_connection_that_discord_ends_for_good_is_one_line(
     assert words in line
 
 
-async def test_a_token_that_is_taken_back_between_the_login_and_the_gateway(
-    discord: Discord, easel: BotProcess
-) -> None:
+async def test_a_token_revoked_between_login_and_gateway(discord: Discord, easel: BotProcess) -> None:
     await easel.killed()
     easel.errors_expected = True
     discord.at("GET", "/gateway/bot", lambda: setattr(discord.world, "token", "another"), when="after")
@@ -297,7 +295,7 @@ async def test_a_token_that_is_taken_back_between_the_login_and_the_gateway(
     assert f"easel: {WRONG_TOKEN}" in easel.lines[-1]
 
 
-async def test_a_gateway_that_is_away_is_one_line(discord: Discord, easel: BotProcess) -> None:
+async def test_an_unreachable_gateway_is_reported_in_one_line(discord: Discord, easel: BotProcess) -> None:
     await easel.killed()
     asked = itertools.count()
     # The log-in asks for it too.
@@ -307,7 +305,7 @@ async def test_a_gateway_that_is_away_is_one_line(discord: Discord, easel: BotPr
     assert f"easel: {REFUSED(status='503')}" in easel.lines[-1]
 
 
-async def test_sync_does_what_can_be_done_and_says_what_cannot(
+async def test_sync_registers_what_it_can_and_reports_the_rest(
     discord: Discord, channel: Channel, services: StandIn, tmp_path: Path
 ) -> None:
     assert channel.guild is not None

@@ -52,7 +52,7 @@ def environ(discord: Discord, proxy: ForwardProxy, folder: Path, **more: str) ->
 
 
 @pytest.mark.slow
-async def test_the_bot_works_through_it_from_the_login_to_the_picture(
+async def test_the_bot_works_through_a_proxy_from_login_to_image(
     discord: Discord,
     channel: Channel,
     services: StandIn,
@@ -80,7 +80,7 @@ async def test_the_bot_works_through_it_from_the_login_to_the_picture(
     assert proxy.credentials == {f"Basic {base64.b64encode(b'ada:swordfish').decode()}"}
 
 
-async def test_the_doctor_goes_the_same_way(
+async def test_the_doctor_uses_the_proxy(
     discord: Discord, services: StandIn, proxy: ForwardProxy, tmp_path: Path
 ) -> None:
     settings = config.load(environ(discord, proxy, tmp_path), env_file=None)
@@ -96,7 +96,7 @@ async def test_the_doctor_goes_the_same_way(
     assert wrong[1].text == doctor.DISCORD_AWAY(reason=NO_SUCH_NAME())
 
 
-async def test_a_proxy_that_is_away_or_refuses_has_done_nothing(proxy: ForwardProxy) -> None:
+async def test_an_unreachable_or_refusing_proxy_sent_nothing(proxy: ForwardProxy) -> None:
     """What is paid for is not taken for sent."""
     for wrong in ("http://localhost:1", f"http://localhost:{proxy.port}"):
         through = {"https://elsewhere.invalid/paint": wrong}.get
@@ -106,7 +106,7 @@ async def test_a_proxy_that_is_away_or_refuses_has_done_nothing(proxy: ForwardPr
         await service.close()
 
 
-async def test_what_is_lost_behind_a_proxy_may_have_been_done(proxy: ForwardProxy) -> None:
+async def test_a_request_lost_behind_a_proxy_may_have_been_executed(proxy: ForwardProxy) -> None:
     """It took the request, and no answer comes."""
     proxy.cutting = True
     through = f"http://localhost:{proxy.port}"
