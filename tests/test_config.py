@@ -1,4 +1,4 @@
-"""The settings: what is taken, what is refused and in which words."""
+"""The settings: accepted values, refused values and the messages about them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECRET = "MTIz.secret-token_that.nobody/may+see="
 
 
 def names_of(error: SettingsError) -> list[object]:
-    """The names of the settings that it says are invalid."""
+    """The names of the settings that the error calls invalid."""
     assert set(codes(error)) == {INVALID.code}
     return [problem.values["name"] for problem in error.problems]
 
@@ -239,7 +239,7 @@ def test_any_text_gives_a_value_or_one_plain_line(values: dict[str, str], name: 
         assert refusal is None or (names_of(refusal) == [name] and str(refusal).isprintable())
 
 
-# --- what people write otherwise than it is meant --------------------------------------------------------------------
+# --- common mistakes --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -341,7 +341,7 @@ def test_names_of_other_programs_in_the_environment_are_ignored() -> None:
     others = {"PATH": "/bin", "HOME": "/", "LOG_FILE": "x", "DISCORD_WEBHOOK": "x", "DATA": "x", "ALL_PROXY": "x"}
     ours = {"USER_DAILY_CREDIT": "5", "DATABASE_URI": "x"}
     assert [one.name for one in load({**others, **ours}, None).unknown] == list(ours)
-    # Where the right name is set too, the other one is somebody else's.
+    # If the right name is set too, the other one belongs to another program.
     assert load({"DATABASE_URI": "x", "DATABASE_URL": "sqlite+aiosqlite:////x/y.db"}, None).unknown == ()
 
 

@@ -1,4 +1,4 @@
-"""What the doctor checks, one thing at a time, and what it says."""
+"""The doctor's checks, one by one, and their findings."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def discord() -> AsyncIterator[Callable[..., Awaitable[str]]]:
-    """Serve one answer as Discord and return the address to set."""
+    """Serve one response in place of Discord, and return its address."""
     runners = []
 
     async def serve(told: Any, status: int = 200) -> str:
@@ -97,7 +97,7 @@ def found(finding: Finding) -> tuple[Level, str]:
 def test_a_usable_data_folder(tmp_path: Path) -> None:
     assert found(data_folder(tmp_path)) == (Level.FINE, FOLDER_FINE.code)
     assert found(data_folder(tmp_path / "not" / "yet")) == (Level.FINE, FOLDER_MISSING.code)
-    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+    assert list(tmp_path.iterdir()) == [], "no file remains"
 
 
 def test_an_unusable_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +242,7 @@ async def test_all_checks_run_in_order(settings: Settings, discord: Callable[...
     findings = [finding async for finding in examine(wrong)]
     assert findings[0].level is Level.TO_DO
     assert "AI_CLIENT_RATE" in str(findings[0])
-    assert [finding for finding in findings[1:] if finding.level is Level.TO_DO] == [], "each fault is named once"
+    assert [finding for finding in findings[1:] if finding.level is Level.TO_DO] == [], "each problem is reported once"
     assert conclusion(findings) == NEXT_FIX(count=1)
 
 

@@ -1,4 +1,4 @@
-"""Loading with the garbage collector off: what is loaded is not scanned afterwards."""
+"""Imports with the garbage collector off: the imported objects are not scanned later."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def as_it_was() -> Iterator[None]:
 
 
 def scanned(made: object) -> bool:
-    """Whether the collector would look at it."""
+    """Whether the collector would scan the object."""
     return any(each is made for each in gc.get_objects())
 
 

@@ -1,4 +1,4 @@
-"""The heartbeat file, and what the health command makes of it."""
+"""The heartbeat file, and the health check of it."""
 
 from __future__ import annotations
 

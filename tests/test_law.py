@@ -1,4 +1,4 @@
-"""The laws of the house, read from the source of every file: which folder may import which, and where text is made."""
+"""Rules of the architecture, checked in the source of every file: imports between folders, and texts."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ROOMS = ("bot", "cogs", "storage", "fakes", "playground", "benchmarks", "chaos")
 FILES = sorted(path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 OURS = {*ROOMS, "tests"}
 ORDER = ({"providers"}, {"domain"}, {"jobs"}, {"people", "servers"}, {"ui"})
-"""The folders of bot. Each may import those before it."""
+"""The folders of bot. Each may import the ones before it."""
 FOR_ALL = {"bot.clock", "bot.errors", "bot.logs", "bot.text", "bot.unreachable"}
-"""What every folder of bot but the providers may import beside them."""
+"""Modules that every folder of bot except the providers may import as well."""
 COMPOSES = "bot.app"
-"""The one module that knows all parts, the cogs too."""
+"""The only module that may import all parts, including the cogs."""
 MAY_IMPORT = {"cogs": {"cogs", "bot", "storage"}, "bot": {"bot", "storage"}, "storage": {"storage"}, "fakes": {"fakes"}}
 
 
@@ -34,7 +34,7 @@ def name_of(file: Path) -> str:
 
 @cache
 def imports(file: Path) -> frozenset[tuple[str, bool]]:
-    """Each module that the file imports, and whether it does so at once or only inside a function."""
+    """Each module that the file imports, and whether on import of the file or only inside a function."""
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     late = {id(inner) for function in functions for inner in ast.walk(function)}
@@ -44,7 +44,7 @@ def imports(file: Path) -> frozenset[tuple[str, bool]]:
             if isinstance(node, ast.Import):
                 yield from ((alias.name, id(node) not in late) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
-                assert node.level == 0, f"{file}: imports of ours name the whole path"
+                assert node.level == 0, f"{file}: use absolute imports"
                 yield from ((f"{node.module}.{alias.name}", id(node) not in late) for alias in node.names)
 
     return frozenset(found())
@@ -65,9 +65,11 @@ def test_each_file_imports_only_what_its_folder_may(file: Path) -> None:
             lazily = name == "bot.__main__" and top in {"playground", "fakes", "benchmarks"} and not at_once
             assert lazily, f"{file} imports {module}"
         if within(name, "bot.providers") and top in OURS:
-            assert within(module, "bot.providers"), f"{file} imports {module}: a provider knows nothing of ours"
+            assert within(module, "bot.providers"), (
+                f"{file} imports {module}: providers are independent"
+            )
         if top in {"sqlalchemy", "alembic", "aiosqlite", "sqlite3"}:
-            assert room == "storage", f"{file} imports {module}: SQL lives in storage"
+            assert room == "storage", f"{file} imports {module}: SQL belongs in storage"
         if module in {"os.environ", "os.getenv", "os.putenv"} or top == "dotenv":
             assert name == "bot.config", f"{file} imports {module}: only bot.config reads the environment"
     if name != "bot.config":
@@ -77,7 +79,7 @@ def test_each_file_imports_only_what_its_folder_may(file: Path) -> None:
 
 
 def ours(file: Path) -> set[str]:
-    """The modules of ours that a file imports, for types too; of a package the modules that are imported out of it."""
+    """The project's modules that a file imports, including imports for types; for a package, the imported modules."""
     modules = {name_of(each) for each in FILES}
     found = set()
     for module, _ in imports(file):
@@ -87,7 +89,7 @@ def ours(file: Path) -> set[str]:
 
 def test_there_are_no_circular_imports() -> None:
     left = {name_of(file): ours(file) for file in FILES}
-    # What imports nothing that is left, or is imported by nothing that is left, is in no circle.
+    # A module that imports none of the rest, or that none of the rest imports, is in no circle.
     while True:
         imported = {module for modules in left.values() for module in modules}
         free = {name for name, modules in left.items() if not modules or name not in imported}
@@ -115,7 +117,7 @@ def test_the_folders_of_bot_import_only_earlier_ones() -> None:
 
 
 def test_parts_are_not_reached_through_the_client() -> None:
-    """Each part is handed what it needs. What is left of a client is the library's and the class's own."""
+    """Parts are passed what they need. Only attributes of the library and of the class itself are used on a client."""
     for file in FILES:
         if file.parts[0] not in {"bot", "cogs"} or name_of(file) == COMPOSES:
             continue
@@ -138,14 +140,16 @@ def test_lower_folders_import_neither_discord_nor_aiohttp() -> None:
         name = waiting.pop()
         seen.add(name)
         for module, _ in imports(modules[name]):
-            assert not within(module, "discord", "aiohttp"), f"{name} imports {module} and is needed by the work"
-            # Importing a.b.c runs a and a.b too; what is imported out of a module may be a module itself.
+            assert not within(module, "discord", "aiohttp"), (
+                f"{name} imports {module}, below bot.ui"
+            )
+            # Importing a.b.c runs a and a.b too. A name that is imported from a module may be a module itself.
             parts = module.split(".")
             waiting |= {".".join(parts[:end]) for end in range(1, len(parts) + 1)} & modules.keys() - seen
 
 
 def test_every_button_of_a_card_is_in_the_table() -> None:
-    """Cards make no buttons: they take them from ``bot.ui.cards.buttons``, where each has its name, label and style."""
+    """Cards use the buttons of ``bot.ui.cards.buttons``, which defines the name, label and style of each."""
     for file in FILES:
         if within(name_of(file), "bot.ui.cards", "bot.ui.delivery", "cogs") and name_of(file) != "bot.ui.cards.buttons":
             for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
@@ -156,7 +160,7 @@ def test_every_button_of_a_card_is_in_the_table() -> None:
 
 
 def test_the_default_executor_is_not_used() -> None:
-    """Names are looked up there: a picture that is decoded there would make every service unreachable meanwhile."""
+    """It resolves host names. If it decoded images too, all services would be unreachable meanwhile."""
     for file in FILES:
         if file.parts[0] not in {"bot", "cogs", "storage"}:
             continue
@@ -175,7 +179,7 @@ def test_folders_have_clear_names_and_files_are_not_too_long() -> None:
         assert not {part.removesuffix(".py") for part in file.parts} & {"utils", "util", "helpers", "common", "misc"}, (
             file
         )
-        assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= 450, f"{file} is asking to be two"
+        assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= 450, f"{file} is too long: split it"
 
 
 # --- text for people ----------------------------------------------------------------------------------------------
@@ -185,7 +189,7 @@ FAULTS = {"AssertionError", "ChartFailed", "KeyError", "LookupError", "NotImplem
 FAULTS |= {"TypeError", "Undecodable", "Undelivered", "ValueError"}
 LOGS = {"log", "logger", "_log"}
 NOT_TEXT = {"re", "discord"}
-# What people type: flags, commands and their names, periods.
+# Words that people type: flags, commands and their names, periods.
 SAID_TO_US = re.compile(
     r"(--\w+ \S+ ?)+|(settings|privacy|thread|usage|quota|server) [a-z]+|`?/\w+ \w+:.*|(this|last) \w+|all time"
 )
@@ -196,14 +200,14 @@ TEXT_FOLDERS = ("domain", "jobs", "people", "servers", "ui")
 
 
 def sentences(file: Path) -> list[str]:
-    """Each string of two words or more that is no text, no docstring, no log line, no fault of ours and no pattern."""
+    """Each string of two or more words that is no text, docstring, log line, internal error or pattern."""
     if str(file) in NO_WORDS:
         return []
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     fine: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            fine.add(id(node.value))  # A docstring, of whatever.
+            fine.add(id(node.value))  # A docstring.
         elif isinstance(node, ast.Call) and _takes_no_text(node.func):
             fine |= {id(inner) for inner in ast.walk(node)}
         elif isinstance(node, ast.keyword) and node.arg == "png_name":
@@ -248,7 +252,7 @@ def test_every_sentence_is_in_the_catalogue(file: Path) -> None:
 
 
 def messages_of(file: Path) -> dict[str, Message]:
-    """The messages that the file defines or imports, by the names that they have there."""
+    """The messages that the file defines or imports, by their names in the file."""
     return {
         name: found for name, found in vars(importlib.import_module(name_of(file))).items() if type(found) is Message
     }
@@ -280,6 +284,6 @@ def test_messages_are_called_with_the_values_they_name(file: Path) -> None:
         fields = {field for form in forms for _, field, _, _ in string.Formatter().parse(form) if field is not None}
         given = {keyword.arg for keyword in node.keywords}
         if None in given:
-            continue  # Values that come as a whole.
+            continue  # Values that are passed as a mapping.
         assert fields - given == set(), f"line {node.lineno}: {called.code}"
         assert given - fields - ({"count"} if called.plural is not None else set()) == set(), f"line {node.lineno}"

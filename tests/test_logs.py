@@ -1,4 +1,4 @@
-"""The log: one line an event, the ids of the work on it, and no secret in it."""
+"""The log: one line per event, with the ids of its work and without secrets."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ KEY = 'sk-"quoted"\\and-slashed'
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., io.StringIO]]:
-    """Set the log up on a stream, and put back afterwards what pytest itself listens with."""
+    """Set up the log on a stream, and restore pytest's own handlers afterwards."""
     root = logging.getLogger()
     handlers, level, raising = root.handlers[:], root.level, logging.raiseExceptions
-    # A simulated Discord that ran before in this process has set up the library's own log.
+    # An earlier simulated Discord in this process may have set up the library's own log.
     library = logging.getLogger("discord")
     theirs, their_level, library.handlers = library.handlers, library.level, []
     library.setLevel(logging.NOTSET)

@@ -1,4 +1,4 @@
-"""The command line: exit statuses, and that whatever is wrong is one plain line."""
+"""The command line: exit statuses, and errors as one plain line."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Ended:
 def easel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Ended]]:
-    """Run a command in an empty folder with these settings and no others."""
+    """Run a command in an empty folder with only these settings."""
     monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
     for name in list(os.environ):
         if name.startswith(("DISCORD_", "AI_CLIENT_", "AITHRIVING_", "LOG_")) or name in {"DATA_DIR", "DATABASE_URL"}:
@@ -91,7 +91,7 @@ def test_a_missing_or_wrong_setting_is_reported_in_one_line(
     assert ended.err.count("\n") == 1
     assert all(name in ended.err for name in names)
     assert TOKEN not in ended.err
-    assert list(tmp_path.iterdir()) == [], "nothing was begun"
+    assert list(tmp_path.iterdir()) == [], "nothing was started"
 
 
 def test_each_wrong_setting_is_reported_in_its_own_line(easel: Callable[..., Ended]) -> None:
@@ -144,7 +144,7 @@ def test_a_second_bot_on_the_same_data_does_not_start(easel: Callable[..., Ended
 
 
 def test_a_second_bot_on_the_same_images_does_not_start(easel: Callable[..., Ended], tmp_path: Path) -> None:
-    """Each would take the other's pictures for nobody's."""
+    """Each would delete the other's images as unused files."""
     (tmp_path / "link").symlink_to("data")
     lock = InstanceLock(database_url(tmp_path / "elsewhere" / "easel.db"), tmp_path / "data")
     asyncio.run(lock.__aenter__())
@@ -159,7 +159,7 @@ def test_a_second_bot_on_the_same_images_does_not_start(easel: Callable[..., End
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only there a process sees its own open files")
 def test_sqlite_keeps_its_temporary_files_in_the_data_folder(tmp_path: Path) -> None:
-    """Compacting writes the whole database once more, and the usual folder may have no room for that."""
+    """Compacting writes a copy of the whole database, and the usual folder may be too small for it."""
     script = """
 import os, sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the operator sees: backups, restoring them, the books, and a sentence for everything that is wrong."""
+"""The operator's commands: backup, restore, retry, reconcile, and a sentence for each error."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from tests.test_main import TOKEN, Ended
 
 easel = test_main.easel
 
-# Each command that opens the database, and what else it needs to come as far as that.
+# Each command that opens the database, with the arguments and settings it needs to get there.
 OPENING = {
     "run": {"DISCORD_TOKEN": TOKEN, "AITHRIVING_KEY": "key"},
     "sync": {"DISCORD_TOKEN": TOKEN, "AITHRIVING_KEY": "key"},
@@ -54,14 +54,14 @@ WRITING = ("run", "sync", "retry", "reconcile")
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """The database of the folder in which the commands run, up to date."""
+    """The migrated database in the folder of the commands."""
     path = tmp_path / "data" / "easel.db"
     asyncio.run(migrate(address(path)))
     return path
 
 
 async def put(path: Path, amount: int = 6000) -> None:
-    """A submission that is queued, with its hold."""
+    """Add a queued submission with its hold."""
     database = await Database.open(address(path))
     async with database.write() as tx:
         id_ = await add_submission(tx, await add_job(tx, status=JobStatus.WORKING))
@@ -70,7 +70,7 @@ async def put(path: Path, amount: int = 6000) -> None:
 
 
 def of(fault: Fault) -> str:
-    """What the operator reads about the database of the folder in which the commands run."""
+    """The error message for a fault of the database in the folder of the commands."""
     return str(StorageError(fault, path="data/easel.db"))
 
 
@@ -81,7 +81,7 @@ def in_one_line(ended: Ended, words: str) -> None:
     assert ended.err.count("\n") == 1
 
 
-# --- copies and the books ---------------------------------------------------------------------------------------------
+# --- backups and the ledger -------------------------------------------------------------------------------------------
 
 
 def test_a_backup_is_made_while_the_bot_runs_and_restored_when_it_is_stopped(
@@ -209,7 +209,7 @@ def test_a_failed_restore_gives_one_line(easel: Callable[..., Ended], path: Path
     assert path.read_bytes() == before
 
 
-# --- what is wrong with the file or the disk -------------------------------------------------------------------------
+# --- errors of the file or the disk ----------------------------------------------------------------------------------
 
 
 def letter(path: Path) -> None:
@@ -250,14 +250,14 @@ def test_a_foreign_file_gives_one_line_and_stays_unchanged(
     before = path.read_bytes() if path.is_file() else None
     in_one_line(easel(command, **OPENING[command]), of(fault))
     assert before == (path.read_bytes() if path.is_file() else None)
-    assert not list((path.parent / "backups").glob("*")), "nothing half made is left"
+    assert not list((path.parent / "backups").glob("*")), "no incomplete file remains"
     ill = easel("doctor")
     assert f"TO DO  database: {of(fault)}" in ill.out
 
 
 @pytest.fixture
 def locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Another program writes, and nobody has the patience to wait for it."""
+    """Another program holds a write lock, and the time-out is short."""
     monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -284,7 +284,7 @@ def test_a_read_only_database_gives_one_line(easel: Callable[..., Ended], path: 
 
 
 def outdated(path: Path) -> None:
-    """The database as the first version made it, with something in the way of the next step."""
+    """A database of the first version, whose next migration fails."""
     from sqlalchemy import create_engine
 
     from storage.migrations import upgrade

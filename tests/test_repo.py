@@ -1,4 +1,4 @@
-"""What the files beside the code say is true: paths and commands exist, settings and dependencies are all named."""
+"""Checks of the files besides the code: paths and commands exist, settings and dependencies are documented."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMPOSE = (ROOT / "compose.yaml").read_text(encoding="utf-8")
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
 
-# Made in two halves, since this file is searched as well.
+# Joined from two halves, since this file is searched too.
 FOREIGN = [
     "files.python" + "hosted.org",
     "pypi" + ".org",
@@ -42,7 +42,7 @@ FOREIGN = [
 
 
 def tracked() -> list[Path]:
-    """Every file that git knows or would add, and that is there."""
+    """Every existing file that git tracks or would add."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - whichever git made the clone
         cwd=ROOT,
@@ -54,7 +54,7 @@ def tracked() -> list[Path]:
 
 
 class Recording(Mapping[str, str]):
-    """Settings that remember which of them were asked for."""
+    """Settings that record which of them were read."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self.values_ = values
@@ -75,14 +75,16 @@ class Recording(Mapping[str, str]):
 
 
 def example() -> dict[str, tuple[str, str]]:
-    """Each setting of .env.example: its default, and the line that explains it."""
+    """Each setting in .env.example: its default, and the comment above it."""
     found = re.findall(r"^# (.+)\n#?([A-Z][A-Z0-9_]*)=(.*)$", EXAMPLE, re.MULTILINE)
-    assert len(found) == len(re.findall(r"^#?[A-Z][A-Z0-9_]*=", EXAMPLE, re.MULTILINE)), "each has one line above it"
+    assert len(found) == len(re.findall(r"^#?[A-Z][A-Z0-9_]*=", EXAMPLE, re.MULTILINE)), (
+        "one comment line per setting"
+    )
     return {name: (default, text) for text, name, default in found}
 
 
 def table_under(heading: str) -> list[list[str]]:
-    """The cells of the first table behind a heading of the README, without its head."""
+    """The cells of the first table after a heading of the README, without its header."""
     lines = README.partition(f"\n{heading}\n")[2].splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("| ---"))
     rows = []
@@ -96,7 +98,7 @@ def table_under(heading: str) -> list[list[str]]:
 def test_the_example_explains_exactly_the_settings_that_are_read() -> None:
     keys = Recording({"AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"})
     configure(load(keys, env_file=None).reader)
-    # Proxies are named in lower case as well.
+    # Proxies also have lower-case names.
     assert set(example()) == {name for name in keys.asked if name.isupper()} == KNOWN
 
 
@@ -149,7 +151,7 @@ def test_all_requirements_are_pinned_with_hashes() -> None:
 def test_the_invitation_requests_exactly_the_needed_permissions() -> None:
     assert f"permissions={PERMISSIONS.value}\n" in README
     assert {name for name, granted in PERMISSIONS if granted} == {
-        "read_messages",  # View Channel by its older name
+        "read_messages",  # the older name of View Channel
         "send_messages",
         "send_messages_in_threads",
         "attach_files",
@@ -199,7 +201,7 @@ def test_each_path_in_a_document_for_developers_exists(name: str) -> None:
 
 
 def test_each_step_in_the_architecture_table_exists() -> None:
-    """The table of docs/architecture.md names a file and what is defined in it."""
+    """The table in docs/architecture.md names files and functions or classes in them."""
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     stations = re.findall(r"^\| (\d+) \| `([\w/.]+)` \| `([\w.]+)` \|", text, re.MULTILINE)
     assert [int(number) for number, _, _ in stations] == list(range(1, len(stations) + 1))
@@ -229,7 +231,9 @@ def test_the_docker_image_contains_all_imported_modules() -> None:
         assert f"!{source}" in ignored
     stages = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     assert len(set(stages)) == 1
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", stages[0]), "pinned to the very image"
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", stages[0]), (
+        "not pinned by digest"
+    )
     assert DOCKERFILE.index("USER easel") < DOCKERFILE.index("ENTRYPOINT")
     entry, command, health = (
         re.search(pattern, DOCKERFILE, re.MULTILINE)[1]  # type: ignore[index]  # a missing line fails the test too

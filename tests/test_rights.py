@@ -1,4 +1,4 @@
-"""Prompts and pictures are for their owner alone: what the bot makes, nobody else on the machine can read."""
+"""File permissions: other users of the machine cannot read the bot's files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(autouse=True)
 def generous() -> Iterator[None]:
-    """The usual mask, which lets everybody read."""
+    """Set the usual umask, which lets everybody read."""
     before = os.umask(0o022)
     yield
     os.umask(before)
@@ -40,12 +40,12 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def modes(folder: Path) -> dict[str, int]:
-    """The rights of a folder and of all in it."""
+    """The modes of a folder and everything in it."""
     return {str(path.relative_to(folder)): stat.S_IMODE(path.stat().st_mode) for path in [folder, *folder.rglob("*")]}
 
 
 def private(folder: Path) -> dict[str, int]:
-    """What they should be."""
+    """The expected modes."""
     return {str(path.relative_to(folder)): 0o700 if path.is_dir() else 0o600 for path in [folder, *folder.rglob("*")]}
 
 

@@ -40,7 +40,7 @@ def every_message() -> list[Message]:
 
 
 def values_of(wanted: Message) -> dict[str, str | int | tuple[str, ...]]:
-    """Something for each of its values, of the kind that its format takes."""
+    """An example for each value of the message, of the type that its format requires."""
     kinds: dict[str, str | int | tuple[str, ...]] = {
         "or": ("one", "two"),
         "credits": 1500,
@@ -125,7 +125,7 @@ def fields(*forms: str | None) -> set[str]:
 
 
 def said_in(module: ModuleType) -> Iterator[tuple[ast.Call, set[str]]]:
-    """Each call of this module that gives a message its values, and the names that the message has for them."""
+    """Each call in this module that passes values to a message, with the names of the message's values."""
     for call in ast.walk(ast.parse(inspect.getsource(module))):
         if not isinstance(call, ast.Call) or any(keyword.arg is None for keyword in call.keywords):
             continue
@@ -136,7 +136,9 @@ def said_in(module: ModuleType) -> Iterator[tuple[ast.Call, set[str]]]:
             said = getattr(getattr(module, call.func.value.id, None), call.func.attr, None)
         if isinstance(said, Message):
             yield call, fields(said.english, said.plural) | ({"count"} if said.plural else set())
-        elif said in (t, plural) and call.keywords:  # Without any, a table holds it, and gives the values later.
+        elif (
+            said in (t, plural) and call.keywords
+        ):  # Tables pass the values later.
             yield call, fields(*(str(each.value) for each in call.args if isinstance(each, ast.Constant)))
 
 

@@ -1,4 +1,4 @@
-"""Every button, pressed by everybody who can see it."""
+"""Every button, pressed by each kind of person who can see it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def finished(studio: Studio, **options: Any) -> simcord.InteractionResult:
 
 
 async def waiting(studio: Studio, **options: Any) -> simcord.InteractionResult:
-    """A job with one request sent and a second one waiting for its turn."""
+    """A job with one sent request and one queued request."""
     result = await studio.confirmed(**options)
     await studio.begun()
     await studio.until(lambda: f"{cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]}: 1" in card(result).text)
@@ -42,7 +42,7 @@ async def waiting(studio: Studio, **options: Any) -> simcord.InteractionResult:
 
 @pytest.fixture
 async def narrow_studio(make_studio: MakeStudio) -> Studio:
-    """One request at a time, and the image services finish when the test says so."""
+    """A studio with one request at a time, whose image services finish on the test's command."""
     return await make_studio(seconds=None, AITHRIVING_JOBS="1")
 
 
@@ -91,7 +91,7 @@ async def test_again_on_another_persons_result_uses_ones_own_privacy_default(stu
         again = await studio.press(studio.ben, first, label)
         await studio.finish()
         assert card(again).private is private
-    # What its author typed themselves counts more than what they set.
+    # The author's typed options override their settings.
     await studio.ada.slash(studio.channel, "settings set", private=True)
     assert not card(await studio.press(studio.ada, first, "Again")).private
     await studio.finish()
@@ -257,7 +257,7 @@ async def test_an_unfinished_job_cannot_be_deleted(slow_studio: Studio) -> None:
     assert shows(told(said).text, store.NOT_FINISHED)
 
 
-# --- what must not happen -----------------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("job_id", ["999", "0", "9" * 18])
@@ -318,7 +318,7 @@ async def test_buttons_work_after_a_restart(studio: Studio) -> None:
 
 
 async def test_a_job_interrupted_by_a_restart_is_shown_after_it(studio: Studio) -> None:
-    """Sent, never answered: on this service nobody can say what became of it, so it is free and offered again."""
+    """The request was sent without a response. This service has no lookup, so the job is free and can be repeated."""
     studio.stand_in.renderings.seconds = None
     result = await studio.imagine(prompt="a fox")
     await studio.begun()
@@ -356,11 +356,11 @@ async def test_no_message_pings_anybody(studio: Studio) -> None:
     assert all(body["allowed_mentions"] == {"parse": []} for body in bodies)
 
 
-# --- what is left after Delete ------------------------------------------------------------------------------------
+# --- data after Delete --------------------------------------------------------------------------------------------
 
 
 async def stored(studio: Studio) -> str:
-    """Everything that is stored, as text."""
+    """All stored data as text."""
     async with studio.runtime.database.read() as connection:
         found = [(await connection.execute(select(table))).all() for table in tables.metadata.sorted_tables]
     return repr([[tuple(row) for row in rows] for rows in found])
@@ -381,8 +381,8 @@ async def test_delete_erases_the_prompt_from_the_database(studio: Studio) -> Non
     await delete_for_good(studio, first)
     after = await stored(studio)
     assert [secret for secret in secrets if secret in after] == []
-    assert CORE in after, "what was spent on which engine stays counted"
-    # How long such a request takes can still be learnt by a start.
+    assert CORE in after, "spending by engine is still counted"
+    # A start can still learn the duration of such requests.
     await studio.restart()
     (engine,) = [one for one in studio.runtime.actions.engines.values() if one.id == CORE]
     await studio.runtime.jobs.durations.of(ImageRequest(CORE, (WeightedText("a fox"),), engine.default_size))

@@ -1,4 +1,4 @@
-"""The bot itself: what it asks of Discord at the start, where it works, and what it says when it fails."""
+"""The client: its requests to Discord at the start, its allowed places, and its apologies."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_commands_can_be_limited_to_some_servers(studio: Studio) -> None:
     studio.runtime.commands._guilds = (studio.server.id,)
     with studio.env.time_context():
         assert (await studio.runtime.commands.sync()).done == (str(studio.server.id),)
-    # What stood everywhere is taken back, or else each command would be shown twice.
+    # The global commands are removed, or each command would be shown twice.
     assert commands[None] == {}
     ours = {command.name for command in client.tree.get_commands()}
     assert {each["name"] for each in commands[studio.server.id].values()} == ours
@@ -127,7 +127,7 @@ async def test_an_answer_after_the_deadline_is_not_logged_as_a_bug(
 ) -> None:
     studio.env.inject_error("POST", "/interactions/*/callback", status=status, code=code)
     result = await studio.imagine()
-    # The second try would have been taken.
+    # A second attempt would succeed, so there was none.
     assert not result.acknowledged
     assert "interaction.answer_not_taken" in caplog.text
     assert not [record for record in caplog.records if record.levelname == "ERROR" and record.name.startswith("bot.ui")]

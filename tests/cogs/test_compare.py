@@ -1,4 +1,4 @@
-"""/compare as a person does it."""
+"""/compare as a person uses it."""
 
 from __future__ import annotations
 

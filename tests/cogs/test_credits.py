@@ -1,4 +1,4 @@
-"""/credits as people ask for it: what was spent, on what, what is left, and the chart of it."""
+"""/credits as people use it: spending by engine, the rest of each limit, and the chart."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DAY = 86_400
 
 
 def chart_of(step: Step, first: tuple[int, int, int], last: tuple[int, int, int] | None = None) -> str:
-    """The title of the chart over this time, to these days or months."""
+    """The title of the chart over this period, by days or months."""
     form = MONTH_AND_YEAR if step is Step.MONTH else DAY_AND_MONTH
     begin = date_text(datetime(*first, tzinfo=UTC), form)
     end = begin if last is None else date_text(datetime(*last, tzinfo=UTC), form)
@@ -42,7 +42,7 @@ def chart_of(step: Step, first: tuple[int, int, int], last: tuple[int, int, int]
 
 
 def left(kind: LimitKind, left: int, limit: int, period: Period, resets: str = "") -> Text:
-    """The line of one limit; without ``resets`` up to where that stands."""
+    """The line of one limit; without ``resets``, the line up to the time of the reset."""
     return LEFT[kind](left=left, limit=limit, period=period.this, resets=resets)
 
 

@@ -1,4 +1,4 @@
-"""Results that come late, through the real library, in a Discord whose tokens end after fifteen minutes."""
+"""Late results, with the real library and a Discord whose tokens expire after fifteen minutes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIXTEEN_MINUTES = 16 * 60
 
 
 async def late(studio: Studio, **options: Any) -> simcord.InteractionResult:
-    """A job that is finished after the interaction's token was over."""
+    """An unfinished job whose interaction's token has expired."""
     result = await studio.imagine(prompt="a fox", **options)
     await studio.begun()
     await studio.until(lambda: "Sent" in card(result).text)
@@ -87,7 +87,7 @@ async def test_a_posted_message_is_found_and_not_posted_twice(
     slow_studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await late(slow_studio)
-    # The card cannot be edited by the bot, and Discord fails after it has taken the new message.
+    # The bot cannot edit the card, and Discord responds with an error after posting the new message.
     slow_studio.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50005, times=None)
     monkeypatch.setattr(slow_studio.runtime.jobs, "delivered", _failing_once(slow_studio))
     await done(slow_studio)

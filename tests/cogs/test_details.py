@@ -1,4 +1,4 @@
-"""Details: everything about a job, and the way up and down its line."""
+"""Details: everything about a job, and buttons to its parent and children."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_hidden_related_jobs_are_only_counted(studio: Studio) -> None:
     theirs = await details(studio, studio.ben, card(public))
     assert theirs.labels == []
     assert shows(theirs.text, details_cards.HIDDEN(count=1))
-    assert not shows(theirs.text, details_cards.THREAD), "a thread can be called after a prompt that was private"
+    assert not shows(theirs.text, details_cards.THREAD), "a thread's title may be taken from a private prompt"
     assert shows(told(await forge(studio, studio.ben, "walk", 2)).text, job_view.PRIVATE_JOB)
 
 

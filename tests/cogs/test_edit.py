@@ -1,4 +1,4 @@
-"""Editing: a form with what there was, and a job of one's own from what was made of it."""
+"""Editing: a form filled from a job, and a new job from the submitted form."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_the_form_shows_the_typed_prompt_without_default_words(studio: Stu
     await studio.finish()
     assert card(edited).text.startswith("a hen, in oil\n")
     theirs = await studio.press(studio.ben, card(result), "Edit")
-    assert filled(theirs)["Prompt"] == "a fox, in oil", "somebody else sees all that they ask for"
+    assert filled(theirs)["Prompt"] == "a fox, in oil", "another person sees the whole prompt"
 
 
 async def test_form_and_command_show_a_new_seed(studio: Studio) -> None:
@@ -73,7 +73,7 @@ async def test_an_edit_starts_a_child_job(studio: Studio) -> None:
     assert [body["negative_prompt"] for body in bodies if isinstance(body, dict)] == ["snow", "snow"]
     job = await studio.job(2)
     assert (job.parent_id, job.user_id, job.status) == (1, studio.ada.id, JobStatus.DELIVERED)
-    assert len(card(result).images) == 1, "the first result stays as it is"
+    assert len(card(result).images) == 1, "the first result is unchanged"
 
 
 @pytest.mark.parametrize("private", [True, False])
@@ -101,7 +101,7 @@ async def test_only_engines_that_the_server_allows_are_offered(studio: Studio) -
     await studio.admin.slash(studio.channel, "server set", engines=f"{BASIC}, {XL}")
     shown = await studio.press(studio.ada, card(result), "Edit")
     assert offered(shown)["Engine"] == [XL, BASIC]
-    assert filled(shown)["Engine"] == [], "what it was made with is no longer used here"
+    assert filled(shown)["Engine"] == [], "the job's own engine is no longer allowed here"
     edited = await send(studio.ada, shown, Engine=[BASIC])
     await studio.finish()
     assert "Stable Diffusion 1.6" in card(edited).text

@@ -15,7 +15,7 @@ WHO = ("author", "member", "admin", "direct message")
 
 
 async def pressed(studio: Studio, who: str, label: str) -> tuple[simcord.InteractionResult, simcord.InteractionResult]:
-    """A result with a fixed seed, and what came of the press."""
+    """Press a button on a result with a fixed seed; returns the outcome."""
     person: simcord.MemberActor | simcord.UserHandle
     if who == "direct message":
         person = studio.ada.user

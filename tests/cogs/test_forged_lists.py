@@ -1,4 +1,4 @@
-"""Lists that are reached for by hand: nothing of one person is shown to another, and nothing private in public."""
+"""Forged buttons of lists: they show no data of another person, and nothing private in public."""
 
 from __future__ import annotations
 

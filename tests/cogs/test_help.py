@@ -1,4 +1,4 @@
-"""/help and /engines: every command to click on, every subject with examples that work."""
+"""/help and /engines: clickable commands, and subjects with valid examples."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def lines_of(subject: Subject) -> list[str]:
 
 
 def commands_of(studio: Studio) -> set[str]:
-    """What can be typed, without the groups."""
+    """All commands without the groups."""
     every = studio.runtime.client.tree.walk_commands()
     return {command.qualified_name for command in every if isinstance(command, app_commands.Command)}
 
 
 def clickable(studio: Studio, shown: Shown) -> set[str]:
-    """The commands that are there to click on, each with the id under which Discord knows it."""
+    """The clickable commands with their ids at Discord."""
     ids = {each["name"]: each["id"] for each in studio.env.backend.commands[None].values()}
     found = re.findall(r"</([a-z ]+):(\d+)>", shown.text)
     assert all(ids[name.split()[0]] == number for name, number in found)
@@ -46,7 +46,7 @@ async def test_the_readme_lists_exactly_the_commands(studio: Studio) -> None:
     table = text.partition("\n## Commands\n")[2].partition("\n\nUnder a result")[0]
     named = set()
     for row in re.findall(r"^\| (`/[^|]*)\|", table, re.MULTILINE):
-        # The first in full, further commands of the same group by their last word.
+        # The first command in full, more commands of the same group by their last word.
         first, *others = re.findall(r"`/?([a-z ]+)`", row)
         named |= {first, *(f"{first.split()[0]} {other}" for other in others)}
     assert named == commands_of(studio)

@@ -1,4 +1,4 @@
-"""``/history`` as a person uses it: looking through what one made, and taking it up again."""
+"""``/history`` as a person uses it: browsing their jobs and continuing from them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def thumbnails(shown: Shown) -> list[dict[str, Any]]:
     return found
 
 
-# --- looking ------------------------------------------------------------------------------------------------------
+# --- browsing -----------------------------------------------------------------------------------------------------
 
 
 async def test_the_history_is_empty_at_first(studio: Studio) -> None:
@@ -226,7 +226,7 @@ async def test_an_invalid_button_is_refused(studio: Studio, custom_id: str, said
     assert shows(told(await forge(studio, studio.ada, custom_id)).text, said)
 
 
-# --- taking it up again -------------------------------------------------------------------------------------------
+# --- continuing from a job ----------------------------------------------------------------------------------------
 
 
 async def test_again_from_the_history_starts_a_job(studio: Studio) -> None:

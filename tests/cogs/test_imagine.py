@@ -1,4 +1,4 @@
-"""``/imagine`` as a person does it, from the command to the finished images."""
+"""``/imagine`` as a person uses it, from the command to the finished images."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ async def test_a_limit_is_reported_privately_and_leaves_no_card(make_studio: Mak
     result = await studio.imagine()
     notice = told(result)
     assert shows(notice.text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
-    assert result.response is None, "the card that was promised is taken back"
+    assert result.response is None, "the deferred card is deleted"
     private = await studio.imagine(private=True)
     assert shows(told(private).text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
     assert studio.stand_in.calls == []
@@ -201,7 +201,7 @@ async def test_a_thread_can_be_named_by_its_title(studio: Studio, wanted: str) -
     await studio.finish()
     job = await studio.job()
     assert (job.thread_id, job.options["thread"]) == (1, "1")
-    # What is asked for again stays in its thread, whatever it is called by then.
+    # A repeated job stays in its thread, even if the thread has been renamed.
     await studio.ada.slash(studio.channel, "thread rename", title="Vixens", thread="Foxes")
     await studio.press(studio.ada, card(result), "Again")
     await studio.finish()

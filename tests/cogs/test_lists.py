@@ -1,4 +1,4 @@
-"""The commands that answer a question, asked by those who may and by those who may not."""
+"""Commands that show lists, with and without the permission to use them."""
 
 from __future__ import annotations
 

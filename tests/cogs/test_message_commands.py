@@ -1,4 +1,4 @@
-"""A right click on one of the bot's messages."""
+"""The commands in the context menu of the bot's messages."""
 
 from __future__ import annotations
 

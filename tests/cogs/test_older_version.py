@@ -1,4 +1,4 @@
-"""A database of the version before is migrated and goes on: nothing is lost or sent twice, and old buttons work."""
+"""The migration of an older version's database: nothing is lost or sent twice, and old buttons work."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ IMAGE, PNG = "1-0-0.png", flat(Picture("a fox", "", "", 1, 64, 64))
 
 @dataclass
 class OldWorld:
-    """The studio, and what the old version left in it: messages on Discord, then rows in the database."""
+    """The studio with data of the old version: messages on Discord and rows in the database."""
 
     studio: Studio
     data: Path
 
     async def message(self, job_id: int, buttons: tuple[str, ...], *, picture: bool = False) -> discord.Message:
-        """A message of the bot with the old version's buttons. The bot must be running."""
+        """Send a message as the bot with the old version's buttons. The bot must be running."""
         view = discord.ui.LayoutView(timeout=None)
         files = []
         if picture:
@@ -47,21 +47,21 @@ class OldWorld:
             return await channel.send(view=view, files=files)
 
     def database(self) -> Version0008:
-        """What the old version stored: nothing yet."""
+        """An empty database of the old version."""
         studio = self.studio
         return Version0008(
             user_id=studio.ada.id, server_id=studio.server.id, channel_id=studio.channel.id, at=studio.clock.now()
         )
 
     async def go_on(self, database: Version0008) -> None:
-        """Stop the bot, put the old data in the place of its own, start it again and let it finish its work."""
+        """Stop the bot, replace its data by the old data, start it again and wait until it is idle."""
         await self.studio.parts.aclose()
         await asyncio.to_thread(self._replace, database)
         await self.studio.restart()
         await self.finish()
 
     async def finish(self) -> None:
-        """Let the image services finish what they have, and the bot what it does, until nothing is left."""
+        """Let the image services and the bot finish all work."""
         finishing = asyncio.create_task(self.studio.finish())
         while not finishing.done():
             self.studio.stand_in.finish_all()
@@ -81,7 +81,7 @@ class OldWorld:
         return self.data / "images" / IMAGE
 
     def message_of(self, job_id: int) -> Shown:
-        """The one message that shows the result of a job."""
+        """The only message with the result of a job."""
         (found,) = self.messages_of(job_id)
         return found
 
@@ -98,7 +98,7 @@ class OldWorld:
         return [each for each in shown if f"easel:details:{job_id}" in custom_ids(each)]
 
     async def spent(self) -> int:
-        """What the ledger captured, in millicredits, once nothing is held any more."""
+        """The captured millicredits in the ledger, once nothing is held any more."""
         return await asyncio.to_thread(self._spent)
 
     def _spent(self) -> int:
@@ -116,7 +116,7 @@ def custom_ids(shown: Shown) -> list[str]:
 
 @pytest.fixture
 async def old(make_studio: MakeStudio, tmp_path: Path) -> OldWorld:
-    """The image services finish when the test says so."""
+    """The old world; its image services finish on the test's command."""
     return OldWorld(await make_studio(seconds=None), tmp_path)
 
 
@@ -172,7 +172,7 @@ async def test_a_finished_result_is_shown_once(old: OldWorld) -> None:
 
 
 async def test_a_new_message_is_not_sent_again(old: OldWorld) -> None:
-    """The old version recorded that it began to post; the post arrived, and then the process died."""
+    """The old version recorded the attempt and posted the message, then the process died."""
     waiting = await old.message(1, WAITING)
     posted = await old.message(1, RESULT, picture=True)
     database = old.database()
@@ -186,7 +186,7 @@ async def test_a_new_message_is_not_sent_again(old: OldWorld) -> None:
 
 
 async def test_a_successful_edit_is_recognised(old: OldWorld) -> None:
-    """The card shows the result, with the old version's buttons; the record of that was lost with the process."""
+    """The card shows the result with the old version's buttons, but the process died before recording it."""
     shown = await old.message(1, RESULT, picture=True)
     database = old.database()
     database.submission(database.job("ready", message_id=shown.id), "done", file=IMAGE)
@@ -306,7 +306,7 @@ async def test_an_unfinished_share_is_not_posted_twice(old: OldWorld, arrived: b
 
 
 async def test_details_of_unsuccessful_jobs_remain(old: OldWorld) -> None:
-    """What failed, was cancelled or became unknown can still be looked up, and costs nothing."""
+    """Details of failed, cancelled and unknown requests can still be opened, and they cost nothing."""
     cards = [await old.message(number, RESULT) for number in (1, 2, 3)]
     database = old.database()
     for status, shown in zip(("failed", "cancelled", "unknown"), cards, strict=True):

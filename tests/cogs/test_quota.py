@@ -1,4 +1,4 @@
-"""/quota as an admin uses it, what it means for people, and what members are told."""
+"""/quota as an admin uses it, its effect on people, and the refusals for members."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SERVER = {"for": Subject.SERVER.value}
 
 
 def too_much(limit: int, left: int, period: Period = Period.MONTH) -> Text:
-    """The refusal of one image by a person's limit here; months end with January, weeks with its first Sunday."""
+    """The refusal of one image by a personal limit. The month ends with January, the week on its first Sunday."""
     resets = t("{day:plain} {month}", day=5, month=MONTHS[0])
     if period is Period.MONTH:
         resets = t("{day:plain} {month}", day=1, month=MONTHS[1])
@@ -50,7 +50,7 @@ async def quota(studio: Studio, name: str, **options: Any) -> str:
 
 
 async def asked(studio: Studio, person: simcord.MemberActor, **options: Any) -> str:
-    """Ask for an image, and what was said to it in the end."""
+    """Run /imagine and return the final answer."""
     result = await studio.imagine(person, **options)
     await studio.finish()
     return told(result).text if result.followups else card(result).text
@@ -62,7 +62,7 @@ async def test_the_default_limit_applies_and_reports_what_is_left(studio: Studio
     assert shows(said, LIMIT_SET(who=subject_text(quota_set), limits=limits_text(quota_set, Period.WEEK)))
     assert "6 credits" in await asked(studio, studio.ada)
     assert await asked(studio, studio.ada) == str(too_much(10_000, 4000, Period.WEEK))
-    assert "6 credits" in await asked(studio, studio.ben), "it is each person's own"
+    assert "6 credits" in await asked(studio, studio.ben), "each person has their own limit"
 
 
 async def test_a_personal_limit_overrides_role_limits_and_the_default(studio: Studio) -> None:

@@ -1,4 +1,4 @@
-"""Where Discord takes an answer but not its files, the same answer comes without them, and says why."""
+"""If Discord accepts an answer but not its files, the answer is sent without them and says why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/server as an admin uses it, what it means for people, and what members are told."""
+"""/server as an admin uses it, its effect on people, and the refusals for members."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def server(studio: Studio, name: str, **options: Any) -> str:
 
 
 async def refusal(studio: Studio, **options: Any) -> str:
-    """What is said at once to somebody who asks for an image."""
+    """The immediate answer to /imagine."""
     result = await studio.imagine(studio.ada, **options)
     assert not result.deferred
     return told(result).text
@@ -98,7 +98,9 @@ async def test_only_allowed_engines_can_be_used_and_one_is_the_default(studio: S
     await server(studio, "set", clear="engine")
     await studio.imagine(studio.ada)
     await studio.finish()
-    assert (await studio.runtime.jobs.view(2)).submissions[0].record.engine in {BASIC, XL}, "the bot's is not allowed"
+    assert (await studio.runtime.jobs.view(2)).submissions[0].record.engine in {BASIC, XL}, (
+        "the bot's own default is not allowed"
+    )
 
 
 async def test_private_answers_can_be_forced_or_forbidden(studio: Studio) -> None:
@@ -123,7 +125,7 @@ async def test_words_can_be_refused_or_limited_to_age_restricted_channels(
     assert shows(said, WORD_REFUSED(word="bl\\*d"))
     assert shows(said, WORD_RESTRICTED(word="nude\\*"))
     adults = studio.server.create_text_channel("adults")
-    # This Discord has no age-restricted channels.
+    # SimCord has no age-restricted channels.
     monkeypatch.setattr(interactions, "_age_restricted", lambda interaction: interaction.channel_id == adults.id)
     result = await studio.ada.slash(adults, "imagine", prompt="a nude study")
     await studio.finish()

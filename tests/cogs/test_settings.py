@@ -1,4 +1,4 @@
-"""/settings as people use it: set, used by the next command, shown, taken back."""
+"""/settings as people use it: setting, using, showing and clearing defaults."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def test_suggestions_fit_the_engine(studio: Studio) -> None:
     sizes = await studio.ada.autocomplete(studio.channel, "settings set", "size", "16:9", engine=XL)
     assert "1344x768" in [choice["value"] for choice in sizes]
     await studio.ada.slash(studio.channel, "settings set", engine=XL)
-    # The engine that was set is the one that is suggested for from now on.
+    # From now on, suggestions are for the engine that was set.
     mine = await studio.ada.autocomplete(studio.channel, "imagine", "size", "")
     assert {choice["value"] for choice in mine} == {str(size) for size in engine(studio, XL).sizes}
 
@@ -139,7 +139,7 @@ async def test_the_first_answer_does_not_wait_for_the_database(studio: Studio, m
     await studio.ada.slash(studio.channel, "settings set", engine=BASIC, private=True, text="in oil")
 
     def asked(*_: object) -> None:
-        raise AssertionError("somebody waits for the database before the first answer")
+        raise AssertionError("the database was read before the first answer")
 
     monkeypatch.setattr(Database, "read", asked)
     monkeypatch.setattr(Database, "write", asked)
@@ -168,7 +168,7 @@ async def test_again_ignores_the_current_settings(studio: Studio, again: str) ->
 
 
 async def long_job(studio: Studio, *, seconds: float = 90, **options: Any) -> list[str]:
-    """A job that takes so long; what its author then reads in their direct messages."""
+    """Run a job that takes this long. Returns the author's direct messages."""
     before = len(studio.stand_in.calls_to("aithriving.core"))
     await studio.imagine(prompt="a fox", **options)
     await studio.begun(count=before + 1)

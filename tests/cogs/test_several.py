@@ -1,4 +1,4 @@
-"""Several images at once: the price first, then one card in which they appear as they finish."""
+"""Several images at once: a proposal with the price, then one card that shows them as they finish."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ async def test_a_late_press_confirms_nothing(studio: Studio) -> None:
     said = told(await studio.press(studio.ada, card(result), CONFIRM))
     assert shows(said.text, service.EXPIRED)
     await studio.until(lambda: shows(card(result).text, NEVER_STARTED))
-    # Whether or not the bot has noticed by itself meanwhile.
+    # It does not matter whether the bot has noticed the expiry meanwhile.
     assert shows(told(await forge(studio, studio.ada, "confirm", 1)).text, service.EXPIRED)
     assert studio.stand_in.calls == []
 
@@ -170,10 +170,10 @@ async def test_limits_are_checked_on_confirmation(make_studio: MakeStudio) -> No
     other = await studio.imagine(prompt="a {green, white} car")
     await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
-    assert len(card(result).images) == 2, "the job itself does not count against the number of jobs"
+    assert len(card(result).images) == 2, "the job itself does not count towards the limit of jobs"
     refused = told(await studio.press(studio.ada, card(other), CONFIRM))
     assert shows(refused.text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
-    assert CONFIRM in card(other).labels[0], "it still waits, in case that there is room later"
+    assert CONFIRM in card(other).labels[0], "the proposal remains, in case the limit allows it later"
     assert (await studio.job(2)).status is JobStatus.PROPOSED
 
 
@@ -206,7 +206,7 @@ async def test_proposals_work_privately_and_in_direct_messages(studio: Studio) -
         assert card(result).private is shown.private
 
 
-# --- as they finish -----------------------------------------------------------------------------------------------
+# --- progress -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Sharing: a private result, by its author alone, and never by itself."""
+"""Sharing: only the author can share a private result."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_the_author_shares_a_private_result(studio: Studio) -> None:
     assert shared.labels == ["Again", "New seed", "Edit", "Details", "Delete"]
     assert shows(told(pressed).text, SHARED)
     job = await studio.job()
-    assert job.private, "what was asked for is not rewritten"
+    assert job.private, "the job's options do not change"
     assert job.status is JobStatus.DELIVERED
     assert (job.share_state, job.share_channel_id, job.share_message_id) == (
         ShareState.POSTED,
@@ -122,7 +122,7 @@ async def test_missing_files_are_reported(studio: Studio) -> None:
     await studio.runtime.files.remove(image.file)
     pressed = await studio.press(studio.ada, card(result), "Share")
     assert shows(told(pressed).text, NO_IMAGES)
-    assert pressed.response is None, "nothing stays behind in the channel"
+    assert pressed.response is None, "no message remains in the channel"
     assert (await studio.job()).share_state is None
 
 
@@ -147,11 +147,11 @@ async def test_a_result_that_is_too_large_is_reencoded(studio: Studio) -> None:
     assert len(shared.images) == 1
 
 
-# --- deleting what was shared -------------------------------------------------------------------------------------
+# --- deleting shared results --------------------------------------------------------------------------------------
 
 
 async def deleted(studio: Studio, person: simcord.MemberActor, shown: Shown) -> Shown:
-    """Delete it for good, and what is said then."""
+    """Delete the job for good, and return the answer."""
     pressed = await studio.press(person, shown, "Delete")
     return card(await studio.press(person, told(pressed), "Delete for good"))
 
@@ -177,7 +177,7 @@ async def test_an_undeletable_shared_message_is_named_and_can_be_deleted_later(s
     said = await deleted(studio, studio.ada, private)
     assert f"/{studio.server.id}/{studio.channel.id}/{shared.raw.id}" in said.text
     assert there(studio, shared)
-    # Nobody else may take it away, but a moderator or its author may.
+    # Only a moderator or the author may delete it.
     assert "no longer exists" in told(await studio.press(studio.ben, shared, "Delete")).text
     assert there(studio, shared)
     await studio.press(studio.ada, shared, "Delete")
@@ -203,7 +203,7 @@ async def test_a_moderator_can_delete_only_the_shared_message(studio: Studio) ->
     shared = card(await studio.press(studio.ada, private, "Share"))
     assert (await deleted(studio, studio.admin, shared)).text == "Deleted."
     assert "no longer exists" in told(await studio.press(studio.ada, private, "Details")).text
-    # What is left of it can be taken away by its reader.
+    # Its reader can delete the remaining card.
     pressed = await studio.press(studio.ada, private, "Delete")
     assert not pressed.followups
 
@@ -223,11 +223,11 @@ async def test_an_undelivered_result_that_was_shared_has_a_link(slow_studio: Stu
     assert (job.status, job.share_state) == (JobStatus.DELIVERED, ShareState.POSTED)
     assert jump_url(job) == f"https://discord.com/channels/{studio.server.id}/{studio.channel.id}/{shared.raw.id}"
     assert job.delivered_by is DeliveryMethod.SHARE
-    assert job.delivery_reasons == (), "why it could not be shown before is no reason to share it"
+    assert job.delivery_reasons == (), "the reasons of the failed delivery are cleared"
 
 
 async def test_a_failed_share_is_checked_before_another(studio: Studio) -> None:
-    """Discord put the images into the message, said that it failed, and then took no other request."""
+    """Discord put the images into the message, responded with an error, and then refused all requests."""
     private = card(await secret(studio))
     shared = card(await studio.press(studio.ada, private, "Share"))
     async with studio.runtime.database.write() as tx:

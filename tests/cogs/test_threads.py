@@ -1,4 +1,4 @@
-"""``/thread`` as a person uses it: begin, list, show, rename and delete one's lines of work."""
+"""``/thread`` as a person uses it: starting, listing, showing, renaming and deleting threads."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
 
 async def made(studio: Studio, prompt: str, person: simcord.MemberActor | None = None, **options: Any) -> int:
-    """A finished image; the id of its job."""
+    """Make an image. Returns the id of its job."""
     await studio.imagine(person, prompt, **options)
     await studio.finish()
     return await latest(studio)
@@ -59,7 +59,7 @@ async def run(studio: Studio, name: str, person: simcord.MemberActor | None = No
 
 
 def current(title: str) -> str:
-    """How the list and the gallery show the title of the current thread."""
+    """The title of the current thread as the list and the gallery show it."""
     return f"**{title}** · {CURRENT}"
 
 
@@ -68,7 +68,7 @@ def totals(jobs: int, images: int, spent: int) -> Text:
 
 
 def seen_by(studio: Studio, person: simcord.MemberActor) -> str:
-    """All that this person can see in the channel."""
+    """The texts that this person can see in the channel."""
     messages = studio.channel.history(viewer=person)
     return str([component.to_dict() for message in messages for component in message.components])
 
@@ -78,7 +78,7 @@ async def press(studio: Studio, person: simcord.MemberActor, shown: Shown, label
 
 
 async def forge(studio: Studio, person: simcord.MemberActor, custom_id: str) -> simcord.InteractionResult:
-    """Press a button that stands on a public message of the bot's, made by hand."""
+    """Press a forged button on a public message of the bot."""
     view = discord.ui.LayoutView(timeout=None)
     view.add_item(discord.ui.ActionRow(discord.ui.Button(label="Forged", custom_id=custom_id)))
     view.stop()
@@ -87,7 +87,7 @@ async def forge(studio: Studio, person: simcord.MemberActor, custom_id: str) -> 
     return await person.click(message, label="Forged")
 
 
-# --- beginning one ------------------------------------------------------------------------------------------------
+# --- starting a thread --------------------------------------------------------------------------------------------
 
 
 async def test_the_first_prompt_becomes_a_threads_title(studio: Studio) -> None:
@@ -140,7 +140,7 @@ async def test_the_number_of_threads_is_limited(studio: Studio, monkeypatch: pyt
     assert not shows((await run(studio, "list")).text, NO_CURRENT)
 
 
-# --- going on with one --------------------------------------------------------------------------------------------
+# --- selecting a thread -------------------------------------------------------------------------------------------
 
 
 async def test_use_selects_a_thread_by_choice_or_by_title(studio: Studio) -> None:
@@ -180,7 +180,7 @@ async def test_a_thread_is_required_if_none_is_current(studio: Studio) -> None:
     assert shows((await run(studio, "rename", title="x")).text, NONE_CURRENT)
 
 
-# --- looking ------------------------------------------------------------------------------------------------------
+# --- lists --------------------------------------------------------------------------------------------------------
 
 
 async def test_the_list_has_pages(studio: Studio) -> None:
@@ -215,7 +215,7 @@ async def test_the_gallery_shows_previews_with_prompt_price_and_link(studio: Stu
     job = await studio.job(1)
     where = f"https://discord.com/channels/{studio.server.id}/{studio.channel.id}/{job.message_id}"
     assert f"**3–4** · [a fox]({where}) · 12 credits" in shown.text
-    assert "**1** · an owl · 6 credits" in shown.text, "nothing leads to a private answer"
+    assert "**1** · an owl · 6 credits" in shown.text, "there is no link to a private answer"
     for attachment in shown.raw.attachments:
         assert attachment.size <= 20 * 1024
         assert attachment.filename.startswith("preview-")
@@ -314,7 +314,7 @@ async def test_the_keep_button_shows_the_gallery(studio: Studio) -> None:
     kept = await press(studio, studio.ada, question, "Keep it")
     assert len(kept.images) == 1
     store = studio.runtime.client._connection._view_store
-    assert store._views == {}, "the question is over, so its time-out does not delete what took its place"
+    assert store._views == {}, "the question is answered, so its time-out does not delete the gallery"
 
 
 async def test_buttons_of_a_deleted_thread_report_the_deletion(studio: Studio) -> None:
@@ -322,7 +322,7 @@ async def test_buttons_of_a_deleted_thread_report_the_deletion(studio: Studio) -
     await studio.finish()
     question = await run(studio, "delete", thread="1")
     await press(studio, studio.ada, question, "Delete for good")
-    assert len(card(result).images) == 1, "messages stay where they are"
+    assert len(card(result).images) == 1, "messages on Discord remain"
     assert "no longer exists" in told(await studio.press(studio.ada, card(result), "Details")).text
     assert shows(told(await forge(studio, studio.ada, "page:delete:1:1")).text, NO_SUCH_THREAD)
 

@@ -1,4 +1,4 @@
-"""What could not be shown in time is shown in the history, on request and to its author alone."""
+"""Undelivered results are in the history and can be shown privately to their author."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.doubles.texts import shows
 
 
 async def keep(studio: Studio, prompt: str = "a fox", **options: Any) -> int:
-    """A finished job that could not be shown: its card was taken away."""
+    """A finished job that is undelivered because its card was deleted."""
     result = await studio.imagine(prompt=prompt, **options)
     await studio.begun(count=options.get("images", 1))
     await studio.admin.delete(card(result).raw)
@@ -32,7 +32,7 @@ async def keep(studio: Studio, prompt: str = "a fox", **options: Any) -> int:
 
 
 def until(job: Job) -> int:
-    """When its files go: Unix seconds."""
+    """The time at which its files are deleted, in Unix seconds."""
     assert job.ended_at is not None
     return (job.ended_at + 365 * DAY) // 1000
 
@@ -84,7 +84,7 @@ async def test_an_undelivered_result_is_shown_on_request(slow_studio: Studio) ->
     job = await studio.job(1)
     assert (job.status, job.delivered_by) == (JobStatus.DELIVERED, DeliveryMethod.HISTORY)
     after = await looked(studio)
-    assert after.labels == ["Again", "Use this prompt"], "no message of it stands anywhere"
+    assert after.labels == ["Again", "Use this prompt"], "no message shows it"
     once_more = told(await forge(studio, studio.ada, "easel:show:1"))
     assert shows(once_more.text, SHOWN_BEFORE)
     assert "a fox" not in seen_by(studio, studio.ben)

@@ -1,4 +1,4 @@
-"""/usage as an admin asks for it, and as a member who should not."""
+"""/usage as an admin uses it, and the refusals for members."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ COMMANDS = ("usage report", "usage export", "usage jobs")
 
 
 def show_to_all(studio: Studio, name: str) -> None:
-    """What a server's owner can do: let everybody see a command."""
+    """Show a command to everybody, as a server's owner can."""
     commands = studio.env.backend.commands[None].values()
     next(each for each in commands if each["name"] == name)["default_member_permissions"] = None
 
@@ -225,7 +225,7 @@ async def test_a_report_on_a_person_does_not_contain_prompts(studio: Studio) -> 
 
 @pytest.mark.parametrize("private", [True, False])
 async def test_a_service_error_of_a_private_job_is_shown_only_to_its_author(studio: Studio, private: bool) -> None:
-    """A service may repeat the prompt in words that cannot be recognised."""
+    """A service may repeat the prompt in a form that cannot be recognised."""
     says = Status(422, {"code": -1, "message": "MOON: we draw no gardens"})
     studio.stand_in.misbehave(Fault("aithriving.core", says))
     await studio.imagine(studio.ada, prompt="my secret garden", private=private)

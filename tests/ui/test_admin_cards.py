@@ -1,4 +1,4 @@
-"""The cards of spending, limits and rules: within Discord's limits at their fullest, and harmless."""
+"""The cards of spending, limits and rules: the longest ones fit Discord's limits, and texts are escaped."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ NAMES = Names("*" * 200, {"aithriving/core": NAUGHTY}, lambda number: f"#{number
 
 
 def fits(card: LayoutView) -> None:
-    """Discord would take it, and the bot its buttons."""
+    """Assert that Discord would accept the card, and the bot its buttons."""
     parts = everything(card)  # type: ignore[arg-type]  # any view has components
     assert len(parts) <= 40
     texts = [part["content"] for part in parts if part["type"] == 10]

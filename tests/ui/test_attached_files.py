@@ -1,4 +1,4 @@
-"""When an answer is sent again without its files, and when not."""
+"""Answers with files, and when they are sent again without them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHEET = Sheet(
 
 
 class Answers:
-    """Takes what is sent, after so many errors."""
+    """Accepts answers after raising these errors."""
 
     def __init__(self, *errors: discord.HTTPException) -> None:
         self.errors = list(errors)
@@ -49,7 +49,7 @@ async def test_refused_files_are_replaced_by_text(status: int, code: int) -> Non
     card, files = answers.sent[1]
     assert not files
     assert "attachment://" not in card.content
-    assert "cdn.invalid" in card.content, "a picture that stands elsewhere stays"
+    assert "cdn.invalid" in card.content, "an image from elsewhere stays"
     for words in ("words", "beside a picture", "Discord"):
         assert words in card.content
 

@@ -1,4 +1,4 @@
-"""Images on their way into a message: their names, what they carry, and how they are made to fit."""
+"""Images as attachments: their names, their embedded text, and how they are made to fit."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_each_image_contains_its_own_prompt(tmp_path: Path, pools: Pools) 
     assert [upload.name for upload in packed.ready] == ["a-red-car-12-1.png", "a-blue-car-12-2.png"]
     for upload, prompt in zip(packed.ready, ("a red car", "a blue car"), strict=True):
         assert str(carried(sent(upload))).startswith(f"{prompt}\n")
-    assert carried((tmp_path / "1.png").read_bytes()) is None, "the stored file stays as it came"
+    assert carried((tmp_path / "1.png").read_bytes()) is None, "the stored file is unchanged"
 
 
 async def test_without_embedded_text_the_files_are_sent_unchanged(tmp_path: Path, pools: Pools) -> None:
@@ -164,7 +164,7 @@ def test_shares_respect_both_limits_and_use_all_bytes(sizes: list[int], limit: i
     assert sum(given_out) <= total
     assert all(share <= min(size, limit) for share, size in zip(given_out, sizes, strict=True))
     shrunk = [share for share, size in zip(given_out, sizes, strict=True) if share < min(size, limit)]
-    # Nobody is made smaller than another who is, and only where the request is full.
+    # No shrunk image gets less than another, and images shrink only if the request is full.
     assert len(set(shrunk)) <= 1
     if shrunk:
         assert sum(given_out) > total - len(sizes)
@@ -194,7 +194,7 @@ async def test_a_large_image_keeps_its_pixels_at_the_best_quality_that_fits(tmp_
         with Image.open(io.BytesIO(sent(upload))) as opened:
             assert (opened.format, opened.size) == ("WEBP", (400, 400))
         sizes[limit] = upload.size
-    assert sizes[length // 4] > sizes[length // 8], "the room that there is is used"
+    assert sizes[length // 4] > sizes[length // 8], "the available bytes are used"
     assert (tmp_path / "1.png").read_bytes() == before
 
 

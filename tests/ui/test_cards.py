@@ -1,4 +1,4 @@
-"""Every card is within what Discord takes, whatever people and services wrote, and says what it has to say."""
+"""Every card fits Discord's limits for any text of people and services, and shows what it should."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ prompts = st.one_of(
 
 
 def many(prompt: str, sentence: str) -> JobView:
-    """The most there can be: ten requests of different words and fates, everything else at its longest."""
+    """The largest job: ten requests with different prompts and outcomes, everything else at its maximum length."""
     statuses = [*SubmissionStatus, SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN]
     submissions = [
         submission(

@@ -1,4 +1,4 @@
-"""Charts: drawn by a subprocess that comes back when it is gone, and described in words."""
+"""Charts: drawn by a subprocess that is restarted when it has ended, and described in words."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPEC = ChartSpec(
     line=20.0,
     line_name="limit of a day",
 )
-# What Discord's pages look like, and what a card looks like on them.
+# The colours of Discord's pages and of cards on them.
 PAGES = {"dark": (49, 51, 56), "light": (255, 255, 255)}
 
 
@@ -41,7 +41,7 @@ async def picture(artist: Charts, spec: ChartSpec = SPEC) -> Image.Image:
 
 
 def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
-    """How well one colour is read on another, from 1 to 21, as the web's accessibility guidelines count it."""
+    """The contrast of two colours, from 1 to 21, as defined by the Web Content Accessibility Guidelines."""
 
     def luminance(colour: tuple[int, ...]) -> float:
         parts = [part / 255 for part in colour[:3]]
@@ -59,7 +59,7 @@ async def test_a_chart_is_readable_on_dark_and_light_pages(artist: Charts, page:
     seen.alpha_composite(chart)
     colours = {colour: count for count, colour in seen.getcolors(maxcolors=2**24) or []}
     panel = max(colours, key=colours.__getitem__)
-    # The panel covers all but the corners, so what stands on it reads alike on every page.
+    # The panel covers everything except the corners, so its content looks the same on every page.
     assert colours[panel] > 0.5 * seen.width * seen.height
     assert seen.getpixel((0, 0))[:3] == PAGES[page]  # type: ignore[index]  # a pixel of an RGBA image is a tuple
     words = max(colours, key=lambda colour: contrast(colour, panel))  # type: ignore[arg-type]  # as above
@@ -134,7 +134,7 @@ async def test_a_process_that_cannot_be_started_is_reported(tmp_path: Path, monk
 
 @pytest.mark.slow
 def test_the_bot_does_not_import_the_plotting_library() -> None:
-    # In a process of its own: in this one another test may have plotted something.
+    # Use a separate process, since another test may have imported the library in this one.
     loaded = "import sys, bot.app, bot.ui.charts; sys.exit('matplotlib' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, check=False)  # noqa: S603 - our own words
     assert ended.returncode == 0

@@ -1,4 +1,4 @@
-"""Many cards at once: all of them are edited, and only a few at the same time."""
+"""Many changed cards: all of them are edited, but only a few concurrently."""
 
 from __future__ import annotations
 

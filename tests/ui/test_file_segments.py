@@ -1,4 +1,4 @@
-"""Files made of pieces: whatever is read of them, and how they go over the wire."""
+"""Files that consist of pieces: reading and uploading them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text in the files: where the common tools look for it, and every other byte as it was."""
+"""The embedded text: it is where the common tools read it, and all other bytes are unchanged."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def pieces(data: bytes, text: str) -> tuple[Piece, ...]:
 
 
 def with_text(data: bytes, text: str, media_type: str = "image/png") -> bytes:
-    """The whole file that the pieces make."""
+    """The whole file, joined from its pieces."""
     return b"".join(_bytes(piece, data) for piece in image_metadata.with_text(io.BytesIO(data), media_type, text))
 
 
@@ -69,7 +69,7 @@ def read(data: bytes) -> str:
 
 
 def comment(data: bytes) -> str:
-    """What stands as the user comment."""
+    """The content of the user comment."""
     with Image.open(io.BytesIO(data)) as opened:
         found = opened.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment]
     assert found[:8] == b"UNICODE\0"
@@ -77,7 +77,7 @@ def comment(data: bytes) -> str:
 
 
 def frames(data: bytes) -> list[tuple[str, bytes]]:
-    """All that can be seen."""
+    """The pixels of all frames."""
     with Image.open(io.BytesIO(data)) as opened:
         found = []
         for number in range(getattr(opened, "n_frames", 1)):
@@ -93,7 +93,7 @@ def test_any_text_round_trips_and_the_pixels_stay_the_same(text: str) -> None:
     made = with_text(data, text)
     assert read(made) == text
     start = data.index(b"IDAT") - 4
-    assert made.endswith(data[start:]), "not one byte of the picture differs"
+    assert made.endswith(data[start:]), "all bytes of the image data are the same"
 
 
 def test_the_checksums_are_right() -> None:
@@ -137,7 +137,7 @@ def test_bytes_after_the_end_are_dropped() -> None:
     assert with_text(png() + b"behind the end", "words") == with_text(png(), "words")
 
 
-# --- the others ---------------------------------------------------------------------------------------------------
+# --- JPEG and WebP ------------------------------------------------------------------------------------------------
 
 OTHERS = [kind for kind in KINDS if kind != "png"]
 
@@ -174,7 +174,7 @@ def test_a_second_text_replaces_the_first(kind: str) -> None:
     once = with_text(data, "the first", media_type(kind))
     again = with_text(once, "the second", media_type(kind))
     assert comment(again) == "the second"
-    assert again == with_text(data, "the second", media_type(kind)), "nothing is left of the first"
+    assert again == with_text(data, "the second", media_type(kind)), "the first text is gone"
 
 
 @pytest.mark.parametrize("kind", OTHERS)

@@ -1,4 +1,4 @@
-"""The cards of threads and of the history hold what Discord takes, whatever people wrote; links lead where it is."""
+"""The cards of threads and of the history fit Discord's limits for any text; links lead to the results."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def walk(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def judged(sheet: Sheet) -> list[dict[str, Any]]:
-    """The parts of the card, which Discord would take."""
+    """The parts of the card, after a check that Discord would accept it."""
     parts = list(walk(sheet.card.to_components()))  # type: ignore[no-untyped-call]  # the library leaves it untyped
     assert len(parts) <= 40
     assert sum(units(part.get("content", "")) for part in parts) <= 4000

@@ -1,4 +1,4 @@
-"""A message that shows a result is told from every other card of the job."""
+"""Results are distinguished from all other cards of a job."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DONE = SubmissionStatus.DONE
 
 
 def sent(card: Card, *, mark: int | None = None) -> discord.Message:
-    """The card as a message that Discord gives back; ``mark`` replaces its container's id."""
+    """The card as a message from Discord; ``mark`` replaces its container's id."""
     components: Any = card.to_components()  # type: ignore[no-untyped-call]  # the library leaves it untyped
     if mark is not None:
         components[0]["id"] = mark

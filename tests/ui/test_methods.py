@@ -1,4 +1,4 @@
-"""Each answer of Discord's leads to the delivery method that the design says."""
+"""Discord's errors and the fallbacks after each."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_private_result_is_never_posted_in_a_channel() -> None:
     ("method", "known", "why"),
     [
         (TOKEN, job(), None),
-        # Whether it is over is for Discord to say: its clock and the machine's need not agree.
+        # Discord decides whether the token has expired: its clock and the machine's may differ.
         (TOKEN, job(token_expires_at=NOW - 900_000), None),
         (TOKEN, job(interaction_token=None), DeliveryReason.TOKEN_EXPIRED),
         (TOKEN, job(message_id=None), DeliveryReason.MESSAGE_UNKNOWN),

@@ -1,4 +1,4 @@
-"""A card is kept up to date while its job is worked on, with the images that are ready."""
+"""A card is kept up to date while its job is in progress, with the images that are ready."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ async def test_many_changes_become_one_edit_every_two_seconds(post: Post) -> Non
     await post.worker.idle()
     progress = [sent for sent in post.discord.taken if not sent.uploads]
     assert 3 <= len(progress) <= 33
-    assert len({sent.says for sent in progress}) == len(progress), "each edit says something new"
-    # The result is not progress: it need not wait.
+    assert len({sent.says for sent in progress}) == len(progress), "each edit has new content"
+    # The limit on progress edits does not delay the result.
     gaps = [later - earlier for earlier, later in itertools.pairwise(times[:-1])]
-    assert min(gaps) >= EDIT_EVERY - 0.000_001  # the clock counts in floats
+    assert min(gaps) >= EDIT_EVERY - 0.000_001  # the clock uses floats
     assert post.discord.taken[-1].uploads
     assert (await post.job(job_id)).status is JobStatus.DELIVERED
 
@@ -81,7 +81,7 @@ async def test_earlier_changes_are_ignored_after_the_result(post: Post) -> None:
 
 
 async def test_the_result_waits_for_an_edit_in_flight(post: Post) -> None:
-    """Otherwise the slow one would overwrite the images."""
+    """Otherwise the slow edit would overwrite the images."""
     held = asyncio.Event()
     job_id = await post.imagine()
     post.discord.enqueue("token", held)
@@ -159,7 +159,7 @@ async def test_a_card_does_not_name_a_time_that_has_passed(post: Post) -> None:
 
 
 async def growing(post: Post, monkeypatch: pytest.MonkeyPatch, number: int = 3) -> tuple[int, dict[int, asyncio.Event]]:
-    """A job of so many requests; each ends when its event is set."""
+    """A job with this many requests; each ends when its event is set."""
     ends = {place: asyncio.Event() for place in range(number)}
 
     async def submit(_: Handle, request: ImageRequest) -> Finished:
@@ -174,7 +174,7 @@ async def growing(post: Post, monkeypatch: pytest.MonkeyPatch, number: int = 3) 
 
 
 async def ended(post: Post, job_id: int, end: asyncio.Event) -> None:
-    """One more request has ended, and the card was told."""
+    """End one more request, and wait until the card knows."""
     before = len((await post.jobs.view(job_id)).images)
     end.set()
     while len((await post.jobs.view(job_id)).images) == before:

@@ -1,4 +1,4 @@
-"""A card is edited when it has something new to say; a result finds a way, and is shown once."""
+"""A result is delivered by the first method that works, and is shown once."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ async def test_a_failure_is_delivered_like_a_result(post: Post) -> None:
 
 
 PUBLIC_WAYS = [
-    # What Discord answers, way by way; which ways are tried; whether it is shown in the end.
+    # Discord's answer to each method, the methods that are tried, and whether the result is shown.
     ({"token": refused(401, 50027)}, ["token", "bot"], True),
     ({"token": refused(404, 10015)}, ["token", "bot"], True),
     ({"token": refused(404, 10008)}, ["token"], False),
     ({"token": refused(401, 50027), "bot": refused(404, 10008)}, ["token", "bot"], False),
     ({"token": refused(401, 50027), "bot": refused(404, 10003)}, ["token", "bot", "dm"], True),
     ({"token": refused(401, 50027), "bot": refused(403, 50001)}, ["token", "bot", "dm"], True),
-    # What has a message of its own is told in the card too, which still waits.
+    # After a new message was sent, the waiting card is updated too.
     ({"token": refused(401, 50027), "bot": refused(403, 50005)}, ["token", "bot", "post", "bot"], True),
     (
         {"token": refused(401, 50027), "bot": refused(403, 50005), "post": refused(403, 50013)},
@@ -124,7 +124,7 @@ async def test_a_refused_token_is_not_used_again(post: Post) -> None:
 
 
 async def test_a_token_is_used_although_the_clock_is_ahead(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The token was good for 15 minutes by the time that Discord has, and the machine's is 16 minutes ahead."""
+    """The token is valid for 15 minutes by Discord's clock, and the machine's clock is 16 minutes ahead."""
     job_id = await post.ready(**PRIVATE)
     monkeypatch.setattr(post.clock, "now", lambda: round(post.clock.milliseconds) + 16 * 60_000)
     await post.delivery.deliver(job_id)
@@ -154,7 +154,7 @@ async def test_refresh_is_offered_by_the_monotonic_clock(
     assert "refresh" not in post.discord.taken[-1].says
     while "refresh" not in post.discord.taken[-1].says:
         await asyncio.sleep(0.001)
-    # The reminder came 13 minutes after the interaction, whatever time of day the machine says it is.
+    # The reminder came 13 minutes after the interaction, in spite of the jump of the wall clock.
     assert 780 <= post.clock.monotonic() - 1_790_000_000 < 790
 
 
@@ -176,7 +176,7 @@ async def test_a_new_message_mentions_its_author_and_is_recorded(post: Post) -> 
 
 
 async def test_a_message_that_may_have_been_posted_is_searched_first(post: Post) -> None:
-    """Discord answered with a fault after it had posted: what is there is not posted again."""
+    """Discord responded with an error after posting the message: it is not posted again."""
     post.discord.enqueue("bot", refused(403, 50005), refused(403, 50005))
     post.discord.enqueue("post", refused(502))
     job_id = await post.ready(seconds=0)
@@ -266,7 +266,7 @@ async def test_a_result_that_stays_too_large_is_reported_and_kept(post: Post) ->
     assert (job.status, job.delivered_by) == (JobStatus.UNDELIVERED, DeliveryMethod.TOKEN)
 
 
-# --- a card that takes words, but no pictures -----------------------------------------------------------------------
+# --- a card that accepts text, but no images -----------------------------------------------------------------------
 
 NO_PICTURES = [(403, 400001), (403, 50013), (400, 20009), (400, 50035)]
 ROW = re.compile(r"easel:([a-z-]+):")
@@ -309,7 +309,7 @@ async def test_the_bot_updates_a_card_whose_token_has_expired(post: Post) -> Non
 
 
 async def test_a_failed_card_update_is_repeated_by_the_next_attempt(post: Post) -> None:
-    """Otherwise a crash in between would leave it waiting for ever."""
+    """Otherwise, after a crash in between, the card would stay in its waiting state."""
     post.discord.enqueue("token", refused(403, 400001), refused(500))
     job_id = await post.ready()
     with pytest.raises(Undelivered):
@@ -318,7 +318,7 @@ async def test_a_failed_card_update_is_repeated_by_the_next_attempt(post: Post) 
     post.discord.there = message(3000, 300)
     await post.delivery.deliver(job_id)
     assert post.discord.tried == ["token", "dm", "token", "look", "token"]
-    assert [sent.way for sent in post.discord.taken] == ["dm", "token"], "the pictures were sent once"
+    assert [sent.way for sent in post.discord.taken] == ["dm", "token"], "the images were sent once"
     assert (await post.job(job_id)).status is JobStatus.DELIVERED
 
 
@@ -343,11 +343,11 @@ async def test_a_missing_image_file_is_mentioned(post: Post) -> None:
     assert "(image 2 of 2)" in json.loads(sent.says)[0]["components"][1]["items"][0]["description"]
 
 
-# --- a job that is asked for again after it was shown -----------------------------------------------------------------
+# --- a job that is reopened after its delivery -----------------------------------------------------------------------
 
 
 async def shown_as_lost(post: Post, **options: Any) -> int:
-    """A job whose picture could not be fetched, as its author was told a while ago; it is asked for again."""
+    """A reopened job whose image could not be fetched and whose failure was delivered a while ago."""
     post.provider.enqueue("fetch", Refused(said="Not from there.", setting="IMAGE_HOSTS"))
     job_id = await post.ready(**options)
     await post.delivery.deliver(job_id)

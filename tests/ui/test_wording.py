@@ -1,4 +1,4 @@
-"""What people type reads the same on a card and has no power there."""
+"""Typed text looks the same on a card and has no effect there."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HOSTILE = (
     "![image](https://evil.example/x.png)",
     "| a | b |\n|---|---|\n| 1 | 2 |",
 )
-# Text like what a person with bad intentions puts together.
+# Text as an attacker might write it.
 nasty = st.one_of(
     st.text(max_size=400),
     st.lists(st.sampled_from([*HOSTILE, "<", ">", "@", "\\", "*", "\n", "/", ":", "-#", "#", "`", "1", "."])).map(
@@ -46,7 +46,7 @@ nasty = st.one_of(
 
 
 def parsed(markdown: str) -> list[Any]:
-    """The tokens that a reader of Markdown with Discord's own marks finds in it."""
+    """The tokens that a parser of Discord's Markdown finds in the text."""
     from simcord.preview._markdown import _FIELD_POLICIES, _markdown_parser
 
     everybody = {str(number): "somebody" for number in (123,)}
@@ -73,7 +73,7 @@ def test_escaped_text_is_shown_as_it_was_typed(text: str) -> None:
 @given(nasty)
 def test_no_pattern_of_discords_own_remains(text: str) -> None:
     shown = safe(text, 4000)
-    # A mark that stands behind an odd number of backslashes is taken as text.
+    # A mark after an odd number of backslashes is plain text.
     bare = re.sub(r"\\.", "", shown)
     assert not re.search(r"[*_~`|<>\[\]@]", bare)
     assert "://" not in re.sub(r"\\/", "", shown)

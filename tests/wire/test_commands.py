@@ -1,4 +1,4 @@
-"""Keeping Discord's copy of the commands like ours, whatever else Discord has and however it answers."""
+"""The sync of commands with Discord, for any other commands that Discord has and any errors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Login = Callable[..., AbstractAsyncContextManager[Runtime]]
 
 @pytest.fixture
 async def login(discord: Discord, channel: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Login:
-    """The bot, logged in with commands in these servers, and at work where that is wanted."""
+    """Log the bot in with commands in these servers."""
     for owner, name in ADDRESSES:
         monkeypatch.setattr(owner, name, getattr(owner, name))
 
@@ -83,7 +83,7 @@ async def test_an_entry_point_stays_with_commands_in_a_server(discord: Discord, 
     async with login(channel.guild.id) as runtime:
         assert names(discord) == {"launch"}
         assert "imagine" in names(discord, channel.guild.id)
-        # What is left there is no reason to clear it again.
+        # The remaining entry point does not cause another update.
         assert (await sync_of(runtime).sync()).troubles == {}
         assert len(discord.called("PUT", EVERYWHERE)) == 1
 
@@ -98,7 +98,7 @@ async def test_each_server_is_synced_separately(
         assert "imagine" in names(discord, good)
         last = await sync_of(runtime).sync()
         assert dict(last.troubles) == {str(left): Trouble.NOT_LET_IN, str(unknown): Trouble.NOT_LET_IN}
-        # Who is let in later gets them then.
+        # A server that the bot joins later gets the commands then.
         discord.world.guilds[left].bot_present = True
         await sync_of(runtime).on_guild_join(cast("Guild", SimpleNamespace(id=left)))
         assert "imagine" in names(discord, left)
@@ -148,10 +148,10 @@ async def test_server_leftovers_of_another_data_folder_are_removed(
     async with login(first, second, folder="first"):
         assert "imagine" in names(discord, second)
     async with house(discord, channel, tmp_path / "second"):
-        await discord.until(lambda: not names(discord, first) | names(discord, second), "no command to stand twice")
+        await discord.until(lambda: not names(discord, first) | names(discord, second), "no duplicate commands")
         assert "imagine" in names(discord)
         put = [call.number("guild_id") for call in discord.called("PUT", IN_A_SERVER)]
-        assert sorted(put) == sorted([first, second] * 2), f"nothing is taken away in {foreign}, which had none"
+        assert sorted(put) == sorted([first, second] * 2), f"{foreign} had no commands, so none are removed there"
 
 
 async def test_commands_are_removed_from_a_server_that_left_the_settings(discord: Discord, login: Login) -> None:
@@ -164,7 +164,7 @@ async def test_commands_are_removed_from_a_server_that_left_the_settings(discord
     discord.world.guilds[second].bot_present = False
     async with login() as runtime:
         assert "imagine" in names(discord)
-        assert (await sync_of(runtime).sync()).troubles == {}, "a server that the bot has left is none to see to"
+        assert (await sync_of(runtime).sync()).troubles == {}, "a server that the bot has left is not synced"
 
 
 async def test_foreign_changes_are_corrected(discord: Discord, login: Login) -> None:
@@ -191,7 +191,7 @@ async def test_global_commands_stay_while_no_server_accepts_them(discord: Discor
         assert "imagine" in names(discord)
 
 
-# --- what the doctor says of it --------------------------------------------------------------------------------------
+# --- the doctor's findings -------------------------------------------------------------------------------------------
 
 
 async def looked_at(discord: Discord, *guilds: int) -> list[doctor.Finding]:
@@ -235,7 +235,7 @@ async def test_the_doctor_names_duplicate_commands(discord: Discord, channel: Ch
     assert str(other) in str(told[-1])
     places = told[-1].text.values["places"]
     assert isinstance(places, list)
-    assert len(places) == 2, "everywhere, and in the other server"
+    assert len(places) == 2, "global commands, and those of the other server"
 
 
 async def test_the_doctor_stops_if_discord_does_not_respond(discord: Discord) -> None:

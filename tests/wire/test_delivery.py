@@ -1,4 +1,4 @@
-"""A result finds its way whatever people did meanwhile, and is shown once: the real bot, over the wire."""
+"""Deliveries of the real bot over the wire: each result is shown once, whatever people do meanwhile."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ async def test_the_token_expires_before_the_first_edit(home: House, ada: Person)
     job = await home.done()
     assert how(job) == (JobStatus.DELIVERED, BY_BOT, (OVER,))
     assert home.only.id == (await asked.message()).id
-    # What Discord refuses too often makes it refuse everything: it was asked once.
+    # Discord bans bots after too many refused requests, so the token is used only once.
     assert home.tried("PATCH", TOKEN_EDIT) == [401]
 
 
 @pytest.mark.parametrize("ahead", [16 * 60, -16 * 60, 24 * 3600])
 async def test_the_machines_clock_differs_from_discords(home: House, ada: Person, ahead: int) -> None:
-    """Neither the card nor the result waits for anything, and nothing is offered before it is time."""
+    """Card and result are not delayed, and Refresh is not offered too early."""
     home.discord.world.age_of_interactions = ahead
     ada.user.dms_open = False
     asked = await home.begun(ada, private=True)
@@ -66,7 +66,7 @@ async def test_a_private_result_with_an_expired_token_is_sent_to_its_author(home
     assert how(job) == (JobStatus.DELIVERED, BY_DM, (OVER,))
     assert home.only.message.channel is ada.dm
     assert home.discord.user("ben").sees(home.channel) == []
-    # Not even tried: neither the bot's own edit nor a new message.
+    # The bot tries neither its own edit nor a new message.
     assert not [call for call in home.discord.calls if call.path.startswith(f"/channels/{home.channel.id}/")]
 
 
@@ -84,7 +84,7 @@ async def test_a_private_result_with_an_expired_token_and_direct_messages_off(ho
 
 
 async def near_its_end(home: House, person: Person) -> Seen:
-    """A private card whose token will be over in two minutes."""
+    """A private card whose token expires in two minutes."""
     asked = await home.begun(person, private=True)
     assert "Refresh" not in (await asked.message()).labels
     home.later(13 * 60 + 1)
@@ -96,7 +96,7 @@ async def test_a_private_card_offers_a_fresh_token(home: House, ada: Person) -> 
     assert shows(card.text, REFRESH_OR_DM)
     await ada.press(card, "Refresh")
     await ada.watches(card, lambda seen: "Refresh" not in seen.labels)
-    # The first token is over; the one of the press is not.
+    # The first token has expired; the token of the press has not.
     first = next(iter(home.discord.world.interactions.values()))
     first.over = True
     job = await home.done()
@@ -223,7 +223,7 @@ async def test_a_valid_token_works_in_spite_of_lost_permissions(home: House, ada
 async def test_the_user_left(home: House, ada: Person) -> None:
     asked = await home.begun(ada)
     user_left(home)
-    # Without a server in common Discord takes no direct message either.
+    # Without a common server, Discord accepts no direct message either.
     ada.user.dms_open = False
     home.discord.expire_tokens()
     job = await home.done()

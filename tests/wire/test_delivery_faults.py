@@ -1,4 +1,4 @@
-"""A result is shown, once, whatever Discord itself does meanwhile and wherever the bot dies: over the wire."""
+"""Deliveries over the wire with faults of Discord and crashes of the bot: each result is shown once."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ async def test_a_gateway_outage_of_two_minutes(home: House, ada: Person) -> None
     await home.discord.gateway.silence()
     home.later(120)
     home.discord.gateway.forget_sessions()
-    # Results need no gateway.
+    # Results do not need the gateway.
     job = await home.done()
     assert how(job) == (JobStatus.DELIVERED, BY_TOKEN, ())
     assert home.only.id == (await asked.message()).id
@@ -210,7 +210,7 @@ async def test_killed_between_posting_and_recording_it(
 
 
 def shown_unheard(home: House) -> None:
-    """The card is edited, and the answer to that is the last that its token brings."""
+    """The card is edited with the result, but the response is lost and the token has expired."""
     home.discord.at("PATCH", "/webhooks/*", home.discord.expire_tokens, when="after", match=has_files)
     home.discord.fail("PATCH", "/webhooks/*", status=503, when="after", match=has_files)
 

@@ -1,4 +1,4 @@
-"""Where the commands can be used, and by whom: servers, direct messages, groups, and apps that a user installed."""
+"""The places and people of the commands: servers, direct messages, groups, and apps installed by a user."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def home(
 
 @pytest.fixture
 def ada(discord: Discord) -> Person:
-    """She installed the app for herself."""
+    """A person who has installed the app for herself."""
     return discord.user("ada", installed_app=True)
 
 
@@ -129,7 +129,7 @@ async def test_others_can_press_visible_buttons(home: House, ada: Person) -> Non
 
 
 def not_cached(home: House) -> None:
-    """As at a start, after a session that could not be resumed, or where the bot was taken out of the server."""
+    """Remove the server from the cache, as at a start, after a lost session, or after the bot was removed."""
     guild = home.channel.guild
     assert guild is not None
     home.runtime.client._connection._guilds.pop(guild.id)
@@ -149,11 +149,11 @@ async def test_roles_count_with_and_without_a_cached_server(home: House, ada: Pe
     await servers.set_quota(manager, Subject.ROLE, painters.id, images=1)
     if not cached:
         not_cached(home)
-    # The role lets her in, and its limit holds.
+    # The role gives her access, and its limit applies.
     refused = await (await ada.slash(home.channel, "imagine", prompt="a fox", images=2)).answered()
     assert shows(refused.text, TOO_MANY_IMAGES(images=2, count=1))
     await home.begun(ada)
-    # The cache does not know the role, which came after the connection: either way it is one that he has not.
+    # The role was created after the connection, so the cache does not know it. He does not have it in either case.
     told = (await (await ben.slash(home.channel, "imagine", prompt="a fox")).answered()).text
     assert shows(told, ROLES_GONE if cached else NOT_YOUR_ROLE)
 

@@ -1,4 +1,4 @@
-"""Each fault that a test can place does to a real discord.py what Discord would do to it."""
+"""Each injectable fault affects the real discord.py as Discord would."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def has_files(call: Any) -> bool:
 
 
 async def failure(bot: SmallBot, discord: Discord) -> Any:
-    """What the bot's command ended with; taken away, so that the fixture finds none left."""
+    """The exception of the bot's command. It is removed, so that the fixture does not fail."""
     async with asyncio.timeout(discord.world.changes.patience):
         return await bot.errors.get()
 

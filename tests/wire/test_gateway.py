@@ -1,4 +1,4 @@
-"""The gateway: drops, RESUME, invalid sessions, reconnects and refusals, with a real discord.py on the line."""
+"""The gateway with the real discord.py: drops, RESUME, invalid sessions, reconnects and refusals."""
 
 from __future__ import annotations
 

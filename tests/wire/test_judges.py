@@ -1,4 +1,4 @@
-"""The judges: what Discord would not take is found, named and refused."""
+"""The judges: requests that Discord would not accept are recorded and refused."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_messages_at_their_limits() -> None:
 
 @pytest.fixture
 def before(discord: Discord, channel: Channel) -> Message:
-    """A message with Components V2 and one picture."""
+    """A message with Components V2 and one image."""
     world = discord.world
     attachment = new_attachment(world, channel, IMAGE)
     components = tuple(settle([gallery("0.png")], [attachment], world.ids.next))
@@ -128,7 +128,7 @@ def test_edits_beyond_a_limit(before: Message) -> None:
     assert "cannot be taken off" in faults({"flags": 0, "components": [row(button())]})[0]
     assert "has no content" in faults({"content": "hello"})[0]
     assert "0.png is not there" in faults({"components": [gallery("0.png")], "attachments": []}, keep=False)[0]
-    # Without a list the new file is a plain attachment, which no component can name.
+    # Without a list, the new file is a plain attachment, to which no component can refer.
     assert "new.png is not there" in faults({"components": [gallery("new.png")]}, (new,))[0]
 
 
@@ -190,7 +190,7 @@ def test_choices_beyond_a_limit() -> None:
 
 
 def samples() -> list[tuple[str, str, Any]]:
-    """What discord.py makes for the requests in which it differs."""
+    """The requests of discord.py that differ from the schema."""
     with handle_message_parameters(
         attachments=pictures(1),
         view=card("hello", 1),
@@ -271,7 +271,7 @@ async def test_violations_are_recorded_and_refused(
     discord: Discord, channel: Channel, sent: dict[str, Any], rule: str
 ) -> None:
     if rule == "schema" and discord.server.schema is None:
-        pytest.skip("the OpenAPI file is not there")
+        pytest.skip("the OpenAPI file does not exist")
     headers = {"Authorization": f"Bot {discord.token}"} | sent.pop("headers", {})
     url = f"{discord.url}/channels/{channel.id}/messages"
     async with aiohttp.ClientSession() as session, session.post(url, headers=headers, **sent) as answer:

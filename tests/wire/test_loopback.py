@@ -1,4 +1,4 @@
-"""The loopback Discord proves itself with a small bot on the real discord.py."""
+"""The loopback Discord, tested with a small bot on the real discord.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bot as a process of its own, from outside: on a Discord that checks everything, with all its doors used."""
+"""The bot as a separate process, seen from outside, on a Discord that checks every request."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from fakes.discord.requests import Call
 from fakes.discord.seen import Seen
 from fakes.services import StandIn, flat
 
-# Each test starts a process, several of them more than one.
+# Each test starts at least one process.
 pytestmark = pytest.mark.slow
 
 AI_CLIENT = "ai-client/stable-diffusion-xl-1024-v0-9"
 ENGINES = (AI_CLIENT, "aithriving/sd-1.6", "aithriving/core")
 QUICK, QUICK_ROUTE = "aithriving/core", "aithriving.core"
-"""An engine that answers at once with the picture, so that no test waits for a poll."""
+"""An engine that responds with the image at once, so that no test waits for a poll."""
 PROMPT = "a lighthouse of glass"
 COMMANDS = "/applications/{application_id}/commands"
 
 
 @pytest.fixture
 async def services() -> AsyncIterator[StandIn]:
-    """The image services; a picture is ready when the test says so."""
+    """The image services; images are ready on the test's command."""
     async with StandIn(seconds=None, painter=flat) as stand_in:
         yield stand_in
 
 
 @pytest.fixture
 async def easel(discord: Discord, channel: Channel, services: StandIn, tmp_path: Path) -> AsyncIterator[BotProcess]:
-    """The bot, at work. Whatever a test does, no secret and no prompt may stand in what it writes."""
+    """The running bot. Its output must contain no secret and no prompt."""
     async with BotProcess(discord, tmp_path / "data", services.url) as process:
         await process.ready()
         yield process
@@ -70,7 +70,7 @@ async def imagine(person: Person, where: Channel, engine: str = QUICK, **options
 
 
 async def painted(person: Person, where: Channel, services: StandIn, **options: Any) -> Seen:
-    """The result of a job from beginning to end."""
+    """Run a job from beginning to end, and return its result."""
     asked = await imagine(person, where, **options)
     await services.called(QUICK_ROUTE, len(services.calls_to(QUICK_ROUTE)) + 1)
     services.finish_all()
@@ -298,7 +298,7 @@ async def test_a_token_revoked_between_login_and_gateway(discord: Discord, easel
 async def test_an_unreachable_gateway_is_reported_in_one_line(discord: Discord, easel: BotProcess) -> None:
     await easel.killed()
     asked = itertools.count()
-    # The log-in asks for it too.
+    # The login requests it too.
     discord.fail("GET", "/gateway/bot", status=503, times=None, match=lambda _: next(asked) > 0)
     await easel.start()
     assert await easel.ended() == 1

@@ -1,4 +1,4 @@
-"""Discord and the image services behind a proxy, in a network that knows no other way out."""
+"""Discord and the image services behind a proxy, in a network without another way out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fakes.discord.model import Channel
 from fakes.services import StandIn, flat
 from tests.wire.house import ADDRESSES, CORE, CORE_ROUTE, PROMPT, HouseClock
 
-# Names that nobody but the proxy can look up.
+# Names that only the proxy can resolve.
 DISCORD, SERVICES = "discord.invalid", "services.invalid"
 
 
@@ -70,7 +70,7 @@ async def test_the_bot_works_through_a_proxy_from_login_to_image(
             asked = await discord.user("ada").slash(channel, "imagine", prompt=PROMPT, engine=CORE)
             result = await asked.until(lambda seen: bool(seen.pictures))
             assert len(result.files) == 1
-        # Also after an invalid session, which reconnects to the gateway's own address.
+        # The same holds after an invalid session, which reconnects to the gateway's own address.
         discord.gateway.invalidate()
         await discord.gateway.ready(2)
         await client.close()
@@ -89,7 +89,7 @@ async def test_the_doctor_uses_the_proxy(
     assert "proxy" in {finding.subject for finding in findings}
     assert proxy.names() == {DISCORD, SERVICES}
     assert not any("swordfish" in str(finding) for finding in findings)
-    # Without it neither can be reached, as when the bot runs.
+    # Without the proxy, neither can be reached, as in a running bot.
     settings = config.load(environ(discord, proxy, tmp_path, NO_PROXY="*"), env_file=None)
     wrong = [finding async for finding in doctor.examine(settings) if finding.level is doctor.Level.TO_DO]
     assert len(wrong) == 2
@@ -97,7 +97,7 @@ async def test_the_doctor_uses_the_proxy(
 
 
 async def test_an_unreachable_or_refusing_proxy_sent_nothing(proxy: ForwardProxy) -> None:
-    """What is paid for is not taken for sent."""
+    """The paid request was certainly not sent, so it is no unknown outcome."""
     for wrong in ("http://localhost:1", f"http://localhost:{proxy.port}"):
         through = {"https://elsewhere.invalid/paint": wrong}.get
         service = Service("Painter", "https://elsewhere.invalid", secret="made-up-secret", proxy=through)
@@ -107,7 +107,7 @@ async def test_an_unreachable_or_refusing_proxy_sent_nothing(proxy: ForwardProxy
 
 
 async def test_a_request_lost_behind_a_proxy_may_have_been_executed(proxy: ForwardProxy) -> None:
-    """It took the request, and no answer comes."""
+    """The proxy forwarded the request, and no response arrives."""
     proxy.cutting = True
     through = f"http://localhost:{proxy.port}"
     service = Service("Painter", f"http://{SERVICES}", secret="made-up-secret", proxy=lambda _: through)

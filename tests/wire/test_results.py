@@ -1,4 +1,4 @@
-"""What follows a result, against a Discord that checks every request: prices, growing cards, forms, shares."""
+"""Proposals, growing cards, forms and shares, on a Discord that checks every request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def result(home: House, ada: Person, *, private: bool = False) -> Seen:
 
 
 def finish(home: House, word: str) -> None:
-    """Let the picture with this word in its prompt be finished."""
+    """Finish the image with this word in its prompt."""
     (work,) = [work for work in home.services.renderings.by_guid.values() if word in work.plates[0].picture.prompt]
     home.services.finish(work.guid)
 
@@ -41,7 +41,7 @@ async def test_a_growing_card_uploads_each_image_once(home: House, ada: Person, 
         finish(home, colour)
         await ada.watches(card, lambda seen: len(seen.pictures) == number)  # noqa: B023 - awaited before it changes
     edits = [call for call in home.discord.called("PATCH") if has_files(call)]
-    assert [len(call.files) for call in edits] == [1, 1], "what stands in the card is kept, not sent again"
+    assert [len(call.files) for call in edits] == [1, 1], "the card's images are retained, not sent again"
     await home.done()
     grown = await ada.watches(card, lambda seen: "Again" in seen.labels)
     assert [picture.description for picture in grown.pictures] == [

@@ -1,4 +1,4 @@
-"""Share and Delete over the wire: once, whatever dies in between, and while Discord still owes an answer."""
+"""Share and Delete over the wire: each happens once, in spite of crashes and pending responses."""
 
 from __future__ import annotations
 
