@@ -1,3 +1,3 @@
-"""Easel, a Discord bot that makes pictures."""
+"""Easel, a Discord bot that makes images."""
 
 __version__ = "0.1.0"

@@ -31,7 +31,7 @@ Command: TypeAlias = Callable[[Settings, argparse.Namespace], Awaitable[int]]
 log = structlog.get_logger("bot.command_line")
 
 DEMO_REMEMBERED = 1_000
-"""Calls, bills and threads that the stand-in of DEMO_PROVIDER remembers."""
+"""How many calls, bills and threads the stand-in of DEMO_PROVIDER keeps in memory."""
 NOT_INSTALLED = message(
     "command_line.not_installed", "The playground is not installed. Its packages are in requirements/playground.txt."
 )
@@ -209,7 +209,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 async def _carry_out(command: Command, settings: Settings, arguments: argparse.Namespace) -> int:
-    """Carry out the command. Errors that the operator can act on become a sentence; a bug of ours goes to the log.
+    """Carry out the command. Print an error that the operator can act on as one sentence; log any other error.
 
     Raises SettingsError.
     """
@@ -224,7 +224,7 @@ async def _carry_out(command: Command, settings: Settings, arguments: argparse.N
             raise
         return _complain(NOT_INSTALLED, 1)
     except Exception:
-        # The last place that can log it without secrets; Python would print it as it is.
+        # The log removes secrets. If this error went further, Python would print it with them.
         log.critical("crashed", exc_info=True)
         return 1
 
@@ -272,7 +272,7 @@ def _require_token(settings: Settings) -> None:
 
 
 def _stop_on_signals() -> asyncio.Event:
-    """An event that the first SIGTERM or SIGINT sets; a second one ends the process at once."""
+    """Return an event that the first SIGTERM or SIGINT sets. A second signal ends the process at once."""
     stop = asyncio.Event()
 
     def asked(number: signal.Signals) -> None:
@@ -288,7 +288,7 @@ def _stop_on_signals() -> asyncio.Event:
 
 @asynccontextmanager
 async def _demo(settings: Settings) -> AsyncIterator[Settings]:
-    """With DEMO_PROVIDER, the settings for a stand-in of the image services that runs meanwhile."""
+    """With DEMO_PROVIDER, run a stand-in for the image services within the block, and yield its settings."""
     if not settings.demo_provider:
         yield settings
         return

@@ -1,6 +1,6 @@
-"""What a running bot is made of: puts the parts together in the order in which they need each other, and runs them.
+"""Assembles a running bot: creates the parts in the order of their dependencies, and runs them.
 
-This is the one place that knows all parts. Each of them is handed what it needs.
+This is the only module that knows all parts. It passes each part what it needs.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 130.0
-"""How long a stop waits for paid requests that are under way: longer than a provider's own time-out."""
+"""How long a shutdown waits for paid requests in flight: longer than a provider's own time-out."""
 
 NO_PROVIDER = message(
     "app.no_provider",
@@ -101,7 +101,7 @@ NO_SUCH_DEFAULT_ENGINE = message(
     "settings.no_such_default_engine", "DEFAULT_ENGINE is set to an unknown engine. Set one of {engines:or}."
 )
 _CLOSE_CODES = {4004: WRONG_TOKEN, 4013: WRONG_INTENTS, 4014: WRONG_INTENTS}
-"""The gateway's close codes that are about the settings."""
+"""The gateway's close codes that are caused by wrong settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Runtime:
 
     @asynccontextmanager
     async def working(self, grace: float = GRACE_SECONDS) -> AsyncIterator[None]:
-        """Take up unfinished jobs and work; at the end wait ``grace`` seconds at most for paid requests."""
+        """Resume unfinished jobs and start the worker; at the end, wait at most ``grace`` seconds for paid requests."""
         ages = _ages(self.settings)
         retention = run_retention(self.database, self.files, self.previews, self.clock, ages, self.reference)
         beside = [
@@ -152,10 +152,10 @@ class Runtime:
 
 @asynccontextmanager
 async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bool = True) -> AsyncIterator[Runtime]:
-    """Open everything and put the parts together, without any request to Discord or a provider; close it at the end.
+    """Open everything and assemble the parts, without any request to Discord or a provider; close them at the end.
 
-    ``alone`` False opens the data beside a running bot, which keeps the lock and alone migrates the database.
-    Raises SettingsError if the settings do not make a bot, and StorageError if the data cannot be used.
+    ``alone`` False opens the data while another bot runs. That bot keeps the lock, and only it migrates the database.
+    Raises SettingsError if the settings are not enough for a bot, and StorageError if the data cannot be used.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
@@ -237,7 +237,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
 
 
 def _client(settings: Settings, reference: ReferenceClock) -> Easel:
-    # The library would warn that it cannot speak in voice channels, which this bot never does.
+    # The library would warn that voice is unavailable. This bot does not use voice.
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     trace = tries_of_requests()
     trace.on_request_end.append(_records_dates(reference))
@@ -303,7 +303,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
 
 
 def _records_dates(reference: ReferenceClock) -> Callable[[Any, Any, aiohttp.TraceRequestEndParams], Awaitable[None]]:
-    """Record what time it is at Discord, with every answer."""
+    """Return a trace callback that records the time of each of Discord's responses in the reference clock."""
 
     async def answered(_session: object, _context: object, end: aiohttp.TraceRequestEndParams) -> None:
         at = http_date(end.response.headers.get("Date"))
@@ -318,7 +318,7 @@ def _ages(settings: Settings) -> Ages:
 
 
 def configured(settings: Settings) -> dict[str, Provider]:
-    """The providers that have a key, marked where they only paint. Raises SettingsError."""
+    """The providers that have a key; those of DEMO_PROVIDER are labelled "(demo)". Raises SettingsError."""
     try:
         providers = configure(settings.reader)
     except WrongSetting as error:
@@ -337,7 +337,7 @@ def configured(settings: Settings) -> dict[str, Provider]:
 async def logged_in(runtime: Runtime) -> AsyncIterator[Easel]:
     """Log the bot in to Discord, which also brings the commands up to date; log it out at the end.
 
-    Raises SettingsError where the token is missing or refused, and UserError where Discord cannot be reached.
+    Raises SettingsError if the token is missing or refused, and UserError if Discord cannot be reached.
     """
     token, api = runtime.settings.discord_token, runtime.settings.discord_api_url
     if token is None:
@@ -347,7 +347,7 @@ async def logged_in(runtime: Runtime) -> AsyncIterator[Easel]:
         with _in_sentences(api):
             await client.login(token)
             if api != DISCORD_API:
-                # After an invalid session the library connects to its default gateway, not to the one the API named.
+                # After an invalid session the library reconnects to its default gateway, not to the API's gateway.
                 _, gateway, _ = await client.http.get_bot_gateway()
                 DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
         yield client
@@ -355,7 +355,7 @@ async def logged_in(runtime: Runtime) -> AsyncIterator[Easel]:
 
 @contextmanager
 def _in_sentences(api: str) -> Iterator[None]:
-    """Turn what Discord or the network refuses for good into SettingsError or UserError."""
+    """Turn permanent errors of Discord or the network into SettingsError or UserError."""
     try:
         yield
     except discord.PrivilegedIntentsRequired:
@@ -365,7 +365,7 @@ def _in_sentences(api: str) -> Iterator[None]:
             raise SettingsError(_CLOSE_CODES[error.code]) from None
         raise UserError(CLOSED(code=error.code)) from None
     except (discord.LoginFailure, discord.HTTPException, discord.GatewayNotFound) as error:
-        # The gateway is asked for after the log-in, and what was the matter then is behind the library's own error.
+        # The library requests the gateway's address after the login, and wraps an error of that request in its own.
         answer = error.__cause__ if isinstance(error, discord.GatewayNotFound) else error
         status = answer.status if isinstance(answer, discord.HTTPException) else None
         if isinstance(error, discord.LoginFailure) or status == 401:
@@ -376,10 +376,10 @@ def _in_sentences(api: str) -> Iterator[None]:
 
 
 async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
-    """Be the bot until ``stop`` is set; then take no new work, wait for what was paid for, and finish the uploads.
+    """Run the bot until ``stop`` is set; then accept no new work, wait for paid requests, and finish the uploads.
 
-    Raises what logging in raises, and also if Discord ends the connection for good: SettingsError where it no longer
-    knows the token or refuses the intents, UserError for any other reason.
+    Raises what ``logged_in`` raises. If Discord closes the connection for good, raises SettingsError if the token is
+    no longer valid or the intents are refused, and UserError for any other reason.
     """
     async with AsyncExitStack() as stack:
         client = await _unless(stop, stack.enter_async_context(logged_in(runtime)))
@@ -395,7 +395,7 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """Do the work and return what it gives, or drop it and return None as soon as ``stop`` is set."""
+    """Do the work and return its result. As soon as ``stop`` is set, cancel it and return None."""
     doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,8 +1,8 @@
-"""Clocks, passed in as an argument, so that tests need not wait.
+"""Clocks. They are passed as arguments, so that tests need not wait.
 
-Durations are measured with the monotonic clock: patience, backoff, a place in the queue, how long a job took. The wall
-clock can be wrong and can be set at any moment, so it only says when something happened, for records, for people and
-for the periods of limits. Durations that began before this process are a guess: see :class:`Elapsed`.
+Durations are measured with the monotonic clock: time-outs, backoff, queue time, how long a job took. The wall
+clock can be wrong and can be set at any moment. It only gives timestamps: for records, for people and for the periods
+of limits. A duration that began before this process is an estimate: see :class:`Elapsed`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for so many seconds."""
+        """Wait for this many seconds."""
         ...
 
 
@@ -58,8 +58,8 @@ async def wait_at_most(event: asyncio.Event, clock: Clock, seconds: float | None
 class Elapsed:
     """How many seconds ago something began.
 
-    ``before`` is how long it had lasted when this process first saw it: a guess by the wall clock, which alone is never
-    a reason to give up, to pay again or to delete.
+    ``before`` is how long it had lasted when this process first saw it. That is an estimate from the wall clock, and by
+    itself never a reason to give up, to pay again or to delete.
     """
 
     __slots__ = ("_before", "_clock", "_since")
@@ -81,12 +81,12 @@ class Elapsed:
 
     @property
     def total(self) -> float:
-        """Seconds since it began: measured, and guessed for the time before this process."""
+        """Seconds since it began: measured in this process, estimated before it."""
         return self._before + self.here
 
     @property
     def guessed(self) -> bool:
-        """Whether a part of the total is a guess."""
+        """Whether part of the total is an estimate."""
         return self._before > 0
 
 
@@ -98,11 +98,11 @@ class ReferenceClock:
         self._latest: tuple[int, float] | None = None
 
     def record(self, at: int) -> None:
-        """Record that the other clock shows ``at``, Unix milliseconds, now."""
+        """Record that the other clock reads ``at``, in Unix milliseconds, now."""
         self._latest = at, self._clock.monotonic()
 
     def ahead(self) -> float | None:
-        """By how many seconds the wall clock is ahead of the other one; None if that is not known yet."""
+        """Seconds by which the wall clock is ahead of the other one; None if nothing was recorded yet."""
         if self._latest is None:
             return None
         at, recorded = self._latest

@@ -1,7 +1,7 @@
 """The settings: read from the environment and ``.env``, checked and typed.
 
-This is the only module that reads the environment. A wrong value raises SettingsError, which names the setting and what
-it must be, and never repeats the value, because somebody may have pasted a token into the wrong line.
+This is the only module that reads the environment. A wrong value raises SettingsError. The error names the setting and
+says what it must be. It never repeats the value, because somebody may have pasted a token into the wrong line.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ KNOWN = frozenset(
 )
 """The names of all settings."""
 
-# How similar a name must be to that of a setting to count as a misspelling: in the file, where every name should be a
-# setting, and in the environment, which is full of other programs' names.
+# How similar a name must be to the name of a setting to count as a misspelling. The file should hold settings only; the
+# environment is full of other programs' names.
 _IN_THE_FILE, _IN_THE_ENVIRONMENT = 0.6, 0.85
 _SQLITE = "sqlite+aiosqlite:///"
 _QUOTES = "\"'`“”„‘’"
@@ -249,10 +249,10 @@ class UnknownName:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The bot's own settings. The providers read theirs through ``reader``.
+    """The bot's own settings. The providers read their settings through ``reader``.
 
-    The three limits are in millicredits; None means no limit. ``default_engine`` is None if none is named, and
-    ``named_database`` if the database is in ``data_dir``. ``unknown`` are names that are not settings.
+    The three limits are in millicredits; None means no limit. ``default_engine`` is None if none is set.
+    ``named_database`` is None if the database is in ``data_dir``. ``unknown`` are names that are not settings.
     """
 
     discord_token: str | None = field(repr=False)
@@ -281,7 +281,7 @@ class Settings:
         """The address of the database."""
         if self.named_database is not None:
             return self.named_database
-        # Imported late: loading it takes longer than the commands that need no database.
+        # Imported late, because the import takes longer than the commands that need no database.
         from storage.database import database_url
 
         return database_url(self.data_dir / "easel.db")
@@ -290,7 +290,7 @@ class Settings:
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")) -> Settings:
     """Read the settings; the environment takes precedence over the file. Raises SettingsError with every problem.
 
-    ``environ`` replaces the environment in tests, ``env_file`` None ignores the file; a missing file is fine.
+    ``environ`` replaces the environment in tests. ``env_file`` None ignores the file. A missing file is no error.
     """
     file = {} if env_file is None else _read_file(env_file)
     environ = os.environ if environ is None else environ
@@ -302,7 +302,7 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(
             return read()
         except SettingsError as error:
             problems.extend(error.problems)
-            # It is never used: the problems are raised below.
+            # A placeholder that is never used: the problems are raised below.
             return cast("T", None)
 
     api_url = checked(lambda: _api_url(reader)) or DISCORD_API
@@ -313,7 +313,7 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(
         named_database=checked(lambda: _named_database(reader)),
         data_dir=checked(lambda: reader.path("DATA_DIR", "data")),
         image_days=checked(lambda: reader.whole("IMAGE_DAYS", 7, low=1, high=3650)),
-        # What a server spent in a month is counted with the jobs of that month.
+        # A server's monthly spending is counted from that month's jobs.
         job_days=checked(lambda: reader.whole("JOB_DAYS", 365, low=32, high=36_500)),
         preview_days=checked(lambda: reader.whole("PREVIEW_DAYS", 90, low=1, high=36_500)),
         default_engine=checked(lambda: reader.text("DEFAULT_ENGINE")) or None,
@@ -373,7 +373,7 @@ def _named_database(reader: Reader) -> str | None:
     path = url.removeprefix(_SQLITE)
     if not url:
         return None
-    # Nothing is expanded in an address: ~ would be a folder of that name.
+    # An address is not expanded: ~ would be a folder of that name.
     if path == url or path in {"", ":memory:"} or "?" in path or "$" in path or path.startswith("~"):
         raise _invalid("DATABASE_URL", DATABASE(start=_SQLITE))
     return url

@@ -1,4 +1,4 @@
-"""Checks everything that the bot needs, and says what to do about anything that is wrong."""
+"""Checks everything that the bot needs, and says how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ PERMISSIONS = discord.Permissions(
     attach_files=True,
     read_message_history=True,
 )
-"""The permissions in the invitation: what the bot needs to post a result that is too late for an interaction."""
+"""The permissions in the invitation: the bot needs them to post a result after the interaction's token has expired."""
 
 LEAST_FREE_GIB = 1.0
-# What the bot makes in its data folder, and the suffixes of the database's files.
+# The files and folders that the bot creates in its data folder, and the suffixes of the database's files.
 _OURS = ("images", BACKUPS, "cache")
 _BESIDE = ("", "-wal", "-shm")
 PATIENCE_SECONDS = 15.0
@@ -107,13 +107,13 @@ class Level(StrEnum):
 
     FINE = "fine"
     NOTE = "note"
-    """The operator should know it, but need not do anything."""
+    """The operator should know about it, but need not act."""
     TO_DO = "TO DO"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check: what was checked, and what is right or what to do."""
+    """The result of one check: its subject, and what is fine or what to do."""
 
     subject: str
     text: Text
@@ -124,7 +124,7 @@ class Finding:
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """Check everything in turn."""
+    """Run all checks, one after the other."""
     providers, findings = settings_checked(settings)
     for finding in findings:
         yield finding
@@ -132,7 +132,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield await database(settings.database_url)
     for finding in (*await apart(rights, settings), *sqlite_library(), *proxies(settings)):
         yield finding
-    # Which services are set up is unknown while the settings are invalid.
+    # While the settings are invalid, it is unknown which services are set up.
     if providers is not None:
         async for finding in services(settings, providers):
             yield finding
@@ -146,7 +146,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
 
 
 def settings_checked(settings: Settings) -> tuple[Mapping[str, Provider] | None, list[Finding]]:
-    """The providers that are set up, or None if their settings are invalid, and what to say about the settings."""
+    """The configured providers, or None if their settings are invalid; and the findings about the settings."""
     unknown = [
         Finding("settings", t("{problem} Correct the name or remove the line.", problem=name.problem), Level.TO_DO)
         for name in settings.unknown
@@ -159,7 +159,7 @@ def settings_checked(settings: Settings) -> tuple[Mapping[str, Provider] | None,
 
 
 def invalid(error: SettingsError) -> Iterator[Finding]:
-    """What is wrong with the settings."""
+    """A finding for each problem in the settings."""
     for problem in error.problems:
         yield Finding("settings", problem, Level.TO_DO)
 
@@ -184,9 +184,9 @@ def sqlite_library(version: tuple[int, ...] = sqlite.VERSION) -> Iterator[Findin
 
 
 def data_folder(folder: Path) -> Finding:
-    """Whether files can be written there, and whether there is space. Blocks on the disk."""
+    """Whether files can be written to the data folder, and whether there is space. Blocks on the disk."""
     home = folder
-    # A missing folder is made at the first start, if its nearest existing parent allows it.
+    # The first start creates a missing folder, if its nearest existing parent is writable.
     while not home.exists() and home != home.parent:
         home = home.parent
     try:
@@ -209,7 +209,7 @@ def rights(settings: Settings) -> list[Finding]:
         known = [folder, *(folder / name for name in _OURS), *(path.with_name(path.name + end) for end in _BESIDE)]
         found = open_to_others(known)
     except (OSError, StorageError):
-        return []  # The checks of the folder and the database say so.
+        return []  # The checks of the folder and the database report this.
     paths = list(map(str, found))
     text = t("Others on this machine can read {paths}. Remove their access with chmod -R go-rwx.", paths=paths)
     return [Finding("rights", text, Level.TO_DO)] if found else []
@@ -230,7 +230,7 @@ async def database(url: str) -> Finding:
 
 
 async def services(settings: Settings, providers: Mapping[str, Provider]) -> AsyncIterator[Finding]:
-    """Whether a key is set, whether each service can be reached with it, and what waits for a setting."""
+    """Whether a key is set, whether each service accepts it, and which requests wait for a setting."""
     if settings.demo_provider:
         yield Finding("image services", t("DEMO_PROVIDER is on: all images are painted here, and no service is used."))
     elif not providers:
@@ -248,18 +248,18 @@ async def services(settings: Settings, providers: Mapping[str, Provider]) -> Asy
 
 
 def image_sources(hosts: Sequence[str]) -> Finding:
-    """From where images are downloaded, and which setting adds hosts."""
+    """The hosts from which images are downloaded, and the setting that adds hosts."""
     return Finding("images", IMAGE_SOURCES(hosts=[t("the services' own hosts"), *hosts]))
 
 
 async def waiting(url: str, providers: Collection[str]) -> AsyncIterator[Finding]:
-    """What was paid for and waits until a setting is corrected, one finding for each setting."""
+    """Paid requests that wait until a setting is corrected; one finding for each setting."""
     try:
         if not await apart(database_path(url).exists):
             return
         opened = await Database.open(url)
     except StorageError:
-        return  # The check of the database says so.
+        return  # The check of the database reports this.
     try:
         async with opened.read() as connection:
             found = await reports.waiting(connection, providers)
@@ -275,7 +275,7 @@ async def waiting(url: str, providers: Collection[str]) -> AsyncIterator[Finding
 
 
 async def command_names() -> set[str]:
-    """The names of the bot's commands, from a bot that is put together with made-up keys in an empty folder."""
+    """The names of the bot's commands, from a bot that is assembled with made-up keys in an empty folder."""
     folder = await apart(tempfile.mkdtemp)
     made_up = load({"DATA_DIR": folder, "AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"}, env_file=None)
     try:
@@ -287,7 +287,7 @@ async def command_names() -> set[str]:
 
 
 async def application(settings: Settings) -> Finding:
-    """Whether Discord accepts the token, and whether the application is set up so that commands arrive here."""
+    """Whether Discord accepts the token, and whether the application is set up to send its commands to the bot."""
     if settings.discord_token is None:
         return Finding("Discord", NO_TOKEN(), Level.TO_DO)
     try:
@@ -298,7 +298,7 @@ async def application(settings: Settings) -> Finding:
 
 
 async def registered(settings: Settings, ours: set[str]) -> AsyncIterator[Finding]:
-    """Where Discord has our commands, where it does not allow them, and where old ones are left over."""
+    """Where Discord has the bot's commands, where it does not allow them, and where old ones are left over."""
     try:
         async with _asking(settings) as asking:
             told = await asking.get("/applications/@me")
@@ -327,7 +327,7 @@ class _Asking:
     api: str
 
     async def get(self, path: str) -> Any:
-        """The answer. Raises _Refused for a status other than 200, and what aiohttp and json raise."""
+        """The JSON of the response. Raises _Refused for a status other than 200, and what aiohttp and json raise."""
         async with self.session.get(f"{self.api}{path}", allow_redirects=False) as answer:
             if answer.status == 200:
                 return await answer.json()
@@ -359,7 +359,7 @@ def _not_read(error: Exception) -> Text:
 
 
 async def _places(asking: _Asking, application_id: int, settings: Settings, ours: set[str]) -> AsyncIterator[Finding]:
-    """Where the commands are that belong there, and where some are that do not."""
+    """The places where the commands are registered correctly, and the places with leftover commands."""
     wanted = [str(guild) for guild in settings.command_guilds]
     everywhere = await _names(asking, f"/applications/{application_id}/commands")
     for guild in wanted:

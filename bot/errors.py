@@ -1,4 +1,4 @@
-"""Errors whose text is meant for the person who caused them."""
+"""Errors whose text is shown to the person who caused them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TypeAlias
 from bot.text import Message, Text, message
 
 Problem: TypeAlias = Text | Message
-"""What a person is told about something that is not possible."""
+"""A text that tells a person why something is not possible."""
 
 
 class UserError(Exception):
     """Something a person did wrong or can act on.
 
     Its ``problems`` are one or more texts that are safe to show: what happened, what it cost, what to do. They never
-    hold a token, a traceback or another person's data.
+    contain a token, a traceback or another person's data.
     """
 
     def __init__(self, *problems: Problem) -> None:
@@ -44,4 +44,4 @@ STORAGE_FAILS = message(
     "The bot can't use its database at the moment. Nothing was changed or charged. Try again in a few minutes; if it "
     "keeps happening, tell the bot's operator.",
 )
-"""What a person is told when the disk or the database fails. Writes are all or nothing, so nothing was changed."""
+"""The text for a failure of the disk or the database. Writes are all or nothing, so nothing was changed."""

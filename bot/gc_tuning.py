@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Switch the collector off within the block, and freeze what exists at its end.
+    """Switch the collector off within the block, and freeze all objects that exist at its end.
 
     It is used while modules are imported. Nearly all of their objects live until the process ends. Collections would
     take a sixth of the time of the imports, and each later full collection would block the event loop.
@@ -23,7 +23,7 @@ def uncollected() -> Iterator[None]:
 
 
 async def settle(ready: Awaitable[object]) -> None:
-    """Freeze what the start has created, and, once the bot is ``ready``, every cached server and channel.
+    """Freeze the objects that the start created, and, once the bot is ``ready``, all cached servers and channels.
 
     Reference cycles of a server that the bot leaves later are never freed.
     """

@@ -1,6 +1,6 @@
 """The heartbeat: a running bot touches a file in the data folder, and the health command checks the file's age.
 
-It is a module of its own because health checks run all the time and should load nothing else.
+It is a separate module because health checks run often and should import nothing else.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ IN_THE_FUTURE = message("health.in_the_future", "The bot's last heartbeat is {ah
 async def beating(data_dir: Path, pulse: float = PULSE_SECONDS) -> AsyncIterator[None]:
     """Touch the file every ``pulse`` seconds while the event loop runs; remove it at the end."""
     path = data_dir / HEARTBEAT
-    # A thread of its own, so that it does not wait for other work.
+    # It has its own thread, so that it does not wait for other work.
     thread = Pool("heartbeat", 1)
     beat = asyncio.create_task(_beat(path, pulse, thread), name="heartbeat")
     try:
@@ -43,14 +43,14 @@ async def beating(data_dir: Path, pulse: float = PULSE_SECONDS) -> AsyncIterator
 
 
 def problem(data_dir: Path, now: float) -> Text | None:
-    """What is wrong with the bot that uses this folder, or None. ``now`` is in Unix seconds. Blocks."""
+    """The problem of the bot that uses this folder, or None if it is healthy. ``now`` is in Unix seconds. Blocks."""
     try:
         last = (data_dir / HEARTBEAT).stat().st_mtime
     except FileNotFoundError:
         return NOT_RUNNING(folder=str(data_dir))
     age = now - last
     if age < -STALE_SECONDS:
-        # The clock was set back; a running bot touches the file again in a moment.
+        # The clock was set back. A running bot soon touches the file again.
         return IN_THE_FUTURE(ahead=-age)
     return STALE(age=age) if age > STALE_SECONDS else None
 
@@ -60,6 +60,6 @@ async def _beat(path: Path, pulse: float, thread: Pool) -> None:
         try:
             await thread.run(path.touch, mode=0o600)
         except OSError as error:
-            # A full disk must not stop the bot; the health check notices the old file.
+            # A full disk must not stop the bot. The health check reports that the file is old.
             log.warning("heartbeat.failed", error=str(error))
         await asyncio.sleep(pulse)

@@ -1,7 +1,7 @@
-"""The log: one line per event, as text or JSON, with the ids of the job and the submission that it is about.
+"""The log: one line per event, as text or JSON, with the ids of the event's job and submission.
 
-Secrets are removed from the finished line, which includes tracebacks and messages of other libraries. Prompts are
-private: they may be logged at level debug only.
+Secrets are removed from the finished line, with its tracebacks and the messages of other libraries. Prompts are
+private: they may only be logged at level debug.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 OURS = ("bot", "cogs", "storage", "playground")
-"""The packages that LOG_LEVEL applies to; debug lines of other libraries hold tokens and whole payloads."""
+"""The packages that LOG_LEVEL applies to. Debug lines of other libraries contain tokens and whole payloads."""
 
 _FIRST = ("timestamp", "level", "logger", "event", "job", "submission")
 
@@ -32,7 +32,7 @@ _SHARED: tuple[Processor, ...] = (
 )
 
 _PATTERNS = (
-    # An interaction's token is in the path of every response to it.
+    # The path of every response to an interaction contains its token.
     (re.compile(r"(/(?:webhooks|interactions)/\d+/)[^/\s?\"'\\]+"), r"\1***"),
     (re.compile(r"\b(Bearer|Bot|Basic) +[A-Za-z0-9._~+/=-]{16,}"), r"\1 ***"),
     (re.compile(r"\b[\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,}"), "***"),
@@ -47,13 +47,13 @@ _PATTERNS = (
 
 
 def bound(*, job: int | None = None, submission: int | None = None) -> AbstractContextManager[None]:
-    """Add these ids to every line that is logged inside, also by tasks and threads that are started there."""
+    """Add these ids to every line that is logged within the block, also by tasks and threads that it starts."""
     ids = {name: value for name, value in (("job", job), ("submission", submission)) if value is not None}
     return structlog.contextvars.bound_contextvars(**ids)
 
 
 def through_logging() -> None:
-    """Send structlog's events to the standard library's loggers, so that all lines take the same way."""
+    """Send structlog's events to the standard library's loggers, so that all lines are processed alike."""
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -63,15 +63,15 @@ def through_logging() -> None:
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        # A second set-up must also apply to loggers that modules made at import.
+        # A second set-up must also apply to loggers that modules created on import.
         cache_logger_on_first_use=False,
     )
 
 
 def set_up(level: str, form: str, secrets: AbstractSet[str], stream: TextIO | None = None) -> None:
-    """Write every line to ``stream`` (default: standard error) as ``form``, which is "text" or "json".
+    """Write every line to ``stream`` (default: standard error). ``form`` is "text" or "json".
 
-    ``secrets`` may grow afterwards: what it holds when a line is written is removed from that line.
+    ``secrets`` may grow afterwards: each line is stripped of the secrets known when it is written.
     """
     through_logging()
     threshold = logging.getLevelNamesMapping()[level.upper()]
@@ -86,17 +86,17 @@ def set_up(level: str, form: str, secrets: AbstractSet[str], stream: TextIO | No
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.INFO), force=True)
     for name in OURS:
         logging.getLogger(name).setLevel(threshold)
-    # It logs every plug-in that it loads.
+    # At lower levels, Alembic logs every plug-in that it loads.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     for name in ("discord.client", "discord.shard"):
         logging.getLogger(name).addFilter(_reconnects_are_no_errors)
     logging.captureWarnings(capture=True)
-    # The logging package would report a line that it cannot format with a traceback that may hold secrets.
+    # For a line that it cannot format, the logging package would print a traceback, which may contain secrets.
     logging.raiseExceptions = False
 
 
 def _reconnects_are_no_errors(record: logging.LogRecord) -> bool:
-    """A lost connection to the gateway is restored by the library, so it is a warning without a traceback."""
+    """Log a lost gateway connection as a warning without a traceback: the library reconnects by itself."""
     if isinstance(record.msg, str) and record.msg.startswith("Attempting a reconnect"):
         record.levelno, record.levelname = logging.WARNING, "WARNING"
         if isinstance(record.exc_info, tuple) and record.exc_info[0] is not None:
@@ -106,7 +106,7 @@ def _reconnects_are_no_errors(record: logging.LogRecord) -> bool:
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):
-    """Removes secrets at the last place that every line passes."""
+    """Formats each line and removes secrets. Every line passes here last."""
 
     def __init__(
         self, secrets: AbstractSet[str], *, processors: list[Processor], foreign_pre_chain: list[Processor]
@@ -126,18 +126,18 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
 
 
 def _spellings(secret: str) -> list[str]:
-    """The secret as it is, in a quoted value, and in a quoted list of values; the longest first."""
+    """The spellings of a secret: as it is, in a quoted value, and in a quoted list of values; longest first."""
     once = {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]}
     return sorted(once | {json.dumps(spelling)[1:-1] for spelling in once}, key=len, reverse=True)
 
 
 def _can_be_told_apart(secret: str) -> bool:
-    # A short made-up key, as in a demo, is part of ordinary words.
+    # A short made-up key, as in a demo, occurs in ordinary words.
     return len(secret) >= 8
 
 
 def _short_traceback(exc_info: ExcInfo) -> str:
-    """The whole chain in one line: each exception with the calls that led to it, the innermost first."""
+    """The exception chain in one line: each exception with the calls that led to it, innermost first."""
     parts: list[str] = []
     error: BaseException | None = exc_info[1]
     while error is not None and len(parts) < 8:
@@ -162,13 +162,13 @@ def _as_text(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
 
 
 def _value(value: object) -> str:
-    # Not LogfmtRenderer: it drops a line whose key has a space, and leaves control characters in.
+    # LogfmtRenderer would drop a line whose key has a space, and would keep control characters.
     text = str(value)
     return _one_line(text) if text and not set(text) & set(' "=') else json.dumps(_one_line(text), ensure_ascii=False)
 
 
 def _one_line(text: str) -> str:
-    """Nobody can forge a line of the log, or control a terminal, with what they type."""
+    """Escape control characters, so that typed text cannot forge a log line or control a terminal."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 

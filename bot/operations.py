@@ -69,9 +69,9 @@ DIFFER = message("reconcile.differ", "The books differ in {count} place.", "The 
 
 
 async def back_up(settings: Settings, to: Path | None, now: datetime) -> Path:
-    """Copy the database, which may be in use. Returns the new file: ``to``, or one in ``to`` if that is a folder.
+    """Copy the database, which may be in use. Returns the new file: ``to``, or a file in ``to`` if that is a folder.
 
-    Without ``to`` it is made in ``backups`` in the data folder. Raises StorageError.
+    Without ``to``, the copy is made in ``backups`` in the data folder. Raises StorageError.
     """
     path = database_path(settings.database_url)
 
@@ -85,12 +85,12 @@ async def back_up(settings: Settings, to: Path | None, now: datetime) -> Path:
 
 
 async def put_back(settings: Settings, copy: Path, now: datetime) -> list[Text]:
-    """Restore the database from a copy. Returns what that changed. Raises StorageError, also while the bot runs."""
+    """Restore the database from a copy. Returns a summary. Raises StorageError, also if the bot is running."""
     path = database_path(settings.database_url)
     aside = backups.dated(path, settings.data_dir / BACKUPS, now, "-replaced")
     async with InstanceLock(settings.database_url):
         replaced = await apart(path.exists)
-        # The real file, so that a link to it stays a link.
+        # Resolve links, so that a link to the database remains a link.
         real = await apart(path.resolve)
         problems = as_stored(LOST_IN_RESTORE())
         restored = await restore(real, copy, aside=aside, problems=problems, at=milliseconds(now))
@@ -108,10 +108,10 @@ def _changes(restored: Restored, path: Path, copy: Path, aside: Path | None) -> 
 
 
 async def ask_again(settings: Settings, providers: Collection[str], now: datetime) -> list[Text]:
-    """Reopen requests whose outcome became unknown, if these providers can still look them up.
+    """Reopen requests with an unknown outcome, if these providers can still look them up.
 
-    They are looked up at the next start and never sent again. Returns what changed. Raises StorageError, also while the
-    bot runs.
+    The next start looks them up; they are never sent again. Returns a summary. Raises StorageError, also if the bot is
+    running.
     """
     url = settings.database_url
     async with InstanceLock(url), Database.opened(url) as database, database.write() as tx:
@@ -121,7 +121,7 @@ async def ask_again(settings: Settings, providers: Collection[str], now: datetim
 
 
 async def books(settings: Settings) -> tuple[list[Text], bool]:
-    """What the ledger says, line by line, and whether it agrees with the submissions. Raises StorageError."""
+    """The check of the ledger, line by line: open and unknown requests, and differences. Raises StorageError."""
     async with Database.opened(settings.database_url) as database, database.read() as connection:
         found = await reconcile.reconcile(connection)
     return list(_lines(found)), not found.differences

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 EVERY_SECONDS = 3600.0
 TRUSTED_WITHIN = 300.0
-"""Seconds by which the clock may differ from Discord's; beyond that no age can be trusted."""
+"""Seconds by which the clock may differ from Discord's. With a larger difference, ages cannot be trusted."""
 DOUBTED_SECONDS = 900.0
 """Seconds until an unconfirmed clock is checked again."""
 # Rows in one transaction: few, so that other writers need not wait.
@@ -28,10 +28,10 @@ AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """Retention in days: of image files and previews since they were made, of jobs since they ended.
+    """Retention in days: image files and previews from when they were made, jobs from when they ended.
 
-    A job stays at least as long as its files, and previews no longer than the job. An undelivered result keeps its
-    files as long as its job. Ledger entries stay forever.
+    A job is kept at least as long as its files. Previews are kept no longer than the job. The files of an undelivered
+    result are kept as long as its job. Ledger entries are kept forever.
     """
 
     image_days: int
@@ -40,7 +40,7 @@ class Ages:
 
     @property
     def undelivered_days(self) -> int:
-        """Retention of an undelivered job with its files, since it ended."""
+        """Retention of an undelivered job and its files, from when it ended."""
         return max(self.image_days, self.job_days)
 
 
@@ -56,7 +56,7 @@ class Deleted:
 async def apply_retention(
     database: Database, files: ImageFiles, previews: Previews, clock: Clock, ages: Ages
 ) -> Deleted:
-    """Delete what is old enough, except what has not been shown yet. Raises StorageError."""
+    """Delete everything that is old enough, except results that are still to be shown. Raises StorageError."""
     now = clock.now()
     async with database.write() as tx:
         tokens = await retention.erase_tokens(tx, now)
@@ -65,10 +65,10 @@ async def apply_retention(
     try:
         await previews.make_all(old)
     except StorageError as error:
-        # On a full disk, freeing the space of the files matters more than their previews.
+        # On a full disk, freeing the files' space matters more than keeping their previews.
         log.warning("retention.previews_not_made", reason=str(error))
     gone = await _forget_images(database, files, old, now - ages.undelivered_days * DAY)
-    # A preview is never deleted before its file, or it would be made again.
+    # A preview is never deleted before its file, because it would be made again.
     await _forget_previews(database, files, now - max(ages.preview_days, ages.image_days) * DAY)
     while await _forget_lapsed(database, now - DAY):
         pass
@@ -76,7 +76,7 @@ async def apply_retention(
     while count := await _forget_jobs(database, now - ages.job_days * DAY):
         jobs += count
     await anonymise_due(database, now)
-    # Last, because by now the database lists every file that stays.
+    # This comes last: by now the database lists every file that is kept.
     async with database.read() as connection:
         known = await images.image_files(connection)
     await remove_files(database, files, await files.strays(known, old))
@@ -86,9 +86,9 @@ async def apply_retention(
 async def run_retention(
     database: Database, files: ImageFiles, previews: Previews, clock: Clock, ages: Ages, reference: ReferenceClock
 ) -> None:
-    """Delete what is old now and every hour, forever; errors are logged, and the next run tries again.
+    """Apply retention now and every hour, forever. Errors are logged, and the next run tries again.
 
-    Nothing is deleted by age while the ``reference`` does not confirm the clock.
+    Nothing is deleted by age unless the ``reference`` confirms the clock.
     """
     doubted = False
     while True:
@@ -106,25 +106,25 @@ async def run_retention(
                         "retention.clock_not_confirmed", ahead_of_discord=None if ahead is None else round(ahead)
                     )
                 doubted = True
-                # What people deleted themselves depends on no clock.
+                # Deletions that people requested do not depend on the clock.
                 await remove_due_files(database, files)
                 await compact_if_due(database)
         except StorageError as error:
             log.error("retention.failed", reason=str(error))  # noqa: TRY400 - the reason says it all
         except Exception:
-            # This loop must outlive a fault of ours, or nothing would be deleted any more.
+            # This loop must survive a bug, or nothing would be deleted any more.
             log.exception("retention.failed")
         await clock.sleep(wait)
 
 
 async def _forget_images(database: Database, files: ImageFiles, before: int, kept_before: int) -> int:
-    """Delete the files of images made before ``before`` (Unix milliseconds); returns the number of images.
+    """Delete the files of images made before ``before`` (Unix milliseconds). Returns the number of images.
 
-    Undelivered results go if their job ended before ``kept_before``.
+    The files of an undelivered result are deleted if its job ended before ``kept_before``.
     """
     count = 0
     while True:
-        # The record first: a file without a record is removed later, a record without a file would be wrong.
+        # Delete the record first: a file without a record is removed later, but a record without a file would be wrong.
         async with database.write() as tx:
             old = await images.old_images(tx, before, kept_before=kept_before, limit=AT_ONCE)
             await images.forget_files(tx, [image.id for image in old])

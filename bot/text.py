@@ -3,10 +3,9 @@
     NO_CREDITS = message("limits.no_credits", "This needs up to {needed:credits}; you have {left:credits} left.")
     raise UserError(NO_CREDITS(needed=4000, left=3000))
 
-A message has a code, which programs and tests decide by, and which is stored with the values where a text must be kept.
-Words that nothing decides by, like the label of a button, need no code: ``t("Cancel")``. Both become words only when
-they are shown, by ``str()``, in the language that ``reading_in`` set. ``make messages`` collects all of them for
-translators.
+A message has a code. Programs and tests compare codes, and a text is stored as its code and values. Words that are only
+displayed, like the label of a button, need no code: ``t("Cancel")``. ``str()`` renders both when they are shown, in the
+language that ``read_in`` set. ``make messages`` collects all of them for translators.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from pathlib import Path
 from typing import Any, TypeAlias, Union
 
 DOMAIN = "easel"
-"""The name of the catalogues' files."""
+"""The file name of the catalogues."""
 FOLDER = Path(__file__).with_name("locale")
-"""Where the catalogues are: ``<language>/LC_MESSAGES/easel.mo`` in here."""
+"""The folder of the catalogues; each is ``<language>/LC_MESSAGES/easel.mo``."""
 ENGLISH = "en"
 
 Value: TypeAlias = Union[str, int, float, "Text", "Message", Sequence["Value"]]
@@ -37,8 +36,8 @@ CATALOGUE: dict[str, Message] = {}
 class Message:
     """One sentence or word for people, in English. Call it with its values to get a ``Text``.
 
-    ``english`` names its values in braces, each with a format of ``Words`` if it is no plain word. ``plural`` is the
-    English for every ``count`` but 1. Without a ``code`` it can be shown, and neither be stored nor decided by.
+    ``english`` names its values in braces, each with a format of ``Words`` unless it is a plain word. ``plural`` is the
+    English for every ``count`` but 1. A message without a ``code`` can be shown, but not stored or compared.
     """
 
     code: str
@@ -54,7 +53,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A message with its values. ``str()`` puts it into words."""
+    """A message with its values. ``str()`` renders it."""
 
     message: Message
     values: Mapping[str, Value] = field(default_factory=dict, hash=False)
@@ -68,7 +67,7 @@ class Text:
 
 
 def message(code: str, english: str, plural: str | None = None) -> Message:
-    """Define a message, at the top of a module. Raises ValueError if there is one with its code."""
+    """Define a message, at the top of a module. Raises ValueError if another message has this code."""
     if code in CATALOGUE:
         raise ValueError(f"two messages have the code {code}")
     CATALOGUE[code] = defined = Message(code, english, plural)
@@ -76,19 +75,19 @@ def message(code: str, english: str, plural: str | None = None) -> Message:
 
 
 def t(english: str, /, **values: Value) -> Text:
-    """Words that nothing decides by."""
+    """Words without a code."""
     return Text(Message("", english), values)
 
 
 def plural(one: str, many: str, count: int, /, **values: Value) -> Text:
-    """Words that nothing decides by, for one and for any other number; ``{count}`` is that number."""
+    """Words without a code, for one and for any other number; ``{count}`` is that number."""
     return Text(Message("", one, many), {**values, "count": count})
 
 
 VERBATIM = message("text.verbatim", "{words}")
-"""Words that are not ours: a service's own, or those that an older version stored."""
+"""Words that are shown as they are: a service's own, or words that an older version stored."""
 GONE = message("text.gone", "The reason is no longer known.")
-"""In place of a stored message that no longer exists."""
+"""Replaces a stored message that no longer exists."""
 _LIST_AND = message("text.list.and", "{some} and {last}")
 _LIST_OR = message("text.list.or", "{some} or {last}")
 _CREDITS = message("text.credits", "{number} credit", "{number} credits")
@@ -109,7 +108,7 @@ def credits_text(millicredits: int) -> str:
 
 
 def listed(items: Iterable[Value], joined: Message = _LIST_AND) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
+    """A list in words: ``a``, ``a and b``, ``a, b and c``."""
     words = [str(item) for item in items]
     if len(words) < 2:
         return "".join(words)
@@ -127,11 +126,11 @@ def lasted(seconds: float) -> str:
 class Words(string.Formatter):
     """Puts values into a message. Their formats:
 
-    * none: words as they are, numbers with their thousands apart, a list as ``a, b and c``;
+    * none: words as they are, numbers with thousands separators, a list as ``a, b and c``;
     * ``or``: a list as ``a, b or c``;
     * ``credits``: millicredits as ``1.5 credits``; ``amount``: the same without the unit;
     * ``duration``: seconds as ``1 min 5 s``;
-    * ``plain``: a number without anything between its digits: years, ids, pixels.
+    * ``plain``: a number without thousands separators: years, ids, pixels.
     """
 
     def format_field(self, value: Any, format_spec: str) -> str:
@@ -161,14 +160,14 @@ _WORDS = Words()
 
 
 def stored(text: Text) -> dict[str, Any]:
-    """The text as JSON can hold it: its code and its values. Raises ValueError for one without a code."""
+    """The text in a form for JSON: its code and its values. Raises ValueError if it has no code."""
     if not text.code:
         raise ValueError("only a message with a code can be stored")
     return {"code": text.code, "values": {name: _stored_value(value) for name, value in text.values.items()}}
 
 
 def read_stored(kept: Mapping[str, Any]) -> Text:
-    """The text that ``stored`` made this of, perhaps in another version; ``GONE`` if its message is no more."""
+    """The text that ``stored`` wrote, perhaps in another version; ``GONE`` if its message no longer exists."""
     known = CATALOGUE.get(kept["code"])
     if known is None:
         return GONE()
@@ -202,17 +201,17 @@ _READ_IN: ContextVar[gettext.NullTranslations] = ContextVar("read_in", default=_
 
 
 def read_in(locale: str) -> None:
-    """Set the language of this task's texts to that of ``locale`` (``de``, ``pt-BR``), or to English."""
+    """Set the language of this task's texts to that of ``locale`` (``de``, ``pt-BR``), or else to English."""
     _READ_IN.set(_catalogue(locale))
 
 
 def languages() -> tuple[str, ...]:
-    """The languages that texts have been translated into, English among them."""
+    """The languages of the catalogues, including English."""
     return tuple(_LANGUAGES)
 
 
 def translation(english: str, locale: str) -> str | None:
-    """These words, which have no code, in the language of ``locale``; None if nobody has translated them."""
+    """The translation of words without a code into the language of ``locale``; None if there is none."""
     found = _catalogue(locale).gettext(english)
     return None if found == english else found
 
@@ -224,7 +223,7 @@ def _catalogue(locale: str) -> gettext.NullTranslations:
 
 @contextmanager
 def reading_in(translations: gettext.NullTranslations) -> Iterator[None]:
-    """Within the block this task's texts come from ``translations``."""
+    """Take this task's texts from ``translations`` within the block."""
     before = _READ_IN.set(translations)
     try:
         yield

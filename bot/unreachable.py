@@ -19,7 +19,7 @@ BROKEN = message("network.broken", "the connection broke")
 
 
 def unreachable(error: BaseException) -> Text:
-    """The reason, as part of a sentence. Its only value is the status that a proxy answered with."""
+    """The reason, as part of a sentence. Its only value is the status of a proxy's response."""
     match error:
         case aiohttp.ClientHttpProxyError():
             return PROXY_ANSWERS(status=error.status)

@@ -1,1 +1,1 @@
-"""The slash commands, one file a family."""
+"""The slash commands, one file for each family."""

@@ -1,4 +1,4 @@
-"""Registers the buttons of cards, so that those on older messages work as well."""
+"""Registers the buttons of cards, so that buttons on older messages work too."""
 
 from __future__ import annotations
 

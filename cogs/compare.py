@@ -21,7 +21,7 @@ ENGINES_AT_MOST = 600
 
 
 class Compare(commands.Cog):
-    """Shows how engines differ."""
+    """The command that compares engines."""
 
     def __init__(self, service: JobService, starter: JobStarter, suggestions: Suggestions) -> None:
         self._service = service
@@ -61,7 +61,7 @@ class Compare(commands.Cog):
     @compare.autocomplete("engines")
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        """The engines that are named already, each time with another one."""
+        """Suggest the engines that are typed already, each time with one more."""
         service = self._service
         named, _, last = current.rpartition(",")
         before = [name.strip() for name in named.split(",") if name.strip()]
@@ -73,7 +73,7 @@ class Compare(commands.Cog):
     @compare.autocomplete("size")
     @calmly
     async def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        """The sizes of all engines; each engine uses its own nearest size."""
+        """Suggest the sizes of all engines; each engine uses its own nearest size."""
         typed = current.strip().lower()
         sizes = dict.fromkeys(size for engine in self._service.engines.values() for size in engine.sizes)
         names = {str(size): f"{size} · {ratio_name(size)}" for size in sizes}
@@ -81,7 +81,7 @@ class Compare(commands.Cog):
 
 
 def _shown(before: list[str], name: str) -> str:
-    """The engines that are named already, as far as there is room, and one more."""
+    """The engines that are typed already, shortened to fit, and one more."""
     if not before:
         return name[:NAME_AT_MOST]
     shown = ", ".join(engine.rpartition("/")[2] for engine in before)

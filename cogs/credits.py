@@ -1,4 +1,4 @@
-"""/credits: what one has spent, what is on hold and what is left."""
+"""/credits: what a person has spent, what is on hold and what is left."""
 
 from __future__ import annotations
 

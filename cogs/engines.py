@@ -1,4 +1,4 @@
-"""/engines: which engines there are, what they take and what they cost."""
+"""/engines: the engines, their options and their prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/history: everything a person has made, to search and to continue from."""
+"""/history: search a person's jobs and continue from them."""
 
 from __future__ import annotations
 

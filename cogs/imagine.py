@@ -1,4 +1,4 @@
-"""/imagine: from a prompt and its options to a job with a card."""
+"""/imagine: turns a prompt and its options into a job with a card."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _suggest_names(option: Option) -> None:
     async def suggest(cog: Imagine, interaction: Interaction, current: str) -> list[Choice[str]]:
         return cog.suggestions.names(interaction, option, current)
 
-    # The library tells a method from a function by this.
+    # The library uses this to tell a method from a function.
     suggest.__qualname__ = f"{Imagine.__name__}.{option.name}"
     Imagine.imagine.autocomplete(option.name)(calmly(suggest))
 

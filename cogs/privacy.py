@@ -1,4 +1,4 @@
-"""/privacy: everything stored about a person, as a file or deleted."""
+"""/privacy: exports or deletes everything that is stored about a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/quota: how much a server's members may spend, set by its managers."""
+"""/quota: limits on what a server's members may spend, set by its managers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ EVERY = [
 class QuotaCog(
     commands.GroupCog, group_name="quota", group_description=locale_str("Limits in this server (Manage Server)")
 ):
-    """Limits. ``Servers`` checks who may set them, because a server can show the commands to everybody."""
+    """Limits. ``Servers`` checks who may set them, because server admins can show the commands to everybody."""
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
@@ -168,7 +168,7 @@ class QuotaCog(
         *,
         or_else: Subject | None,
     ) -> tuple[Subject, int]:
-        """Who a limit is for. Raises UserError if that is unclear or not in this server."""
+        """The subject of a limit. Raises UserError if the options name none or several, or a role of another server."""
         if sum(each is not None for each in (whom, role, user)) > 1:
             raise UserError(ONLY_ONE)
         if role is not None:

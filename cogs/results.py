@@ -25,7 +25,7 @@ class Results(commands.Cog):
         self._results = results
         self._buttons = buttons
         self._forms = forms
-        # discord.py does not take a context menu as a method of a cog.
+        # discord.py does not support context menus that are methods of a cog.
         self._menus = (
             app_commands.ContextMenu(name=locale_str("Use this prompt"), callback=self.use_this_prompt),
             app_commands.ContextMenu(name=locale_str("Details"), callback=self.details),

@@ -57,7 +57,7 @@ CLEAR = [
     Choice(name=locale_str("refused words"), value="refused"),
     Choice(name=locale_str("restricted words"), value="restricted"),
 ]
-# Empty lists, which allow everything.
+# Lists that allow everything while they are empty.
 _ALL = {"channels", "roles", "engines"}
 
 
@@ -68,7 +68,7 @@ _ALL = {"channels", "roles", "engines"}
 class Server(
     commands.GroupCog, group_name="server", group_description=locale_str("Rules of this server (Manage Server)")
 ):
-    """Rules. ``Servers`` checks who may set them, because a server can show the commands to everybody."""
+    """Rules. ``Servers`` checks who may set them, because server admins can show the commands to everybody."""
 
     def __init__(self, servers: Servers, service: JobService, suggestions: Suggestions) -> None:
         self._servers = servers
@@ -207,7 +207,7 @@ def _roles(typed: str, guild: discord.Guild) -> tuple[int, ...]:
 def _picked(
     typed: str, every: Iterable[Any], get: Callable[[int], Any], sign: str, problem: Message
 ) -> tuple[int, ...]:
-    """The ids of typed mentions, numbers or names. Raises UserError for those that are not in this server."""
+    """The ids of typed mentions, numbers or names. Raises UserError if one of them is not in this server."""
     by_name = {f"{sign}{each.name.lstrip(sign)}".lower(): each.id for each in every}
     found, unknown = dict[int, None](), list[str]()
     for word in typed.replace(",", " ").split():

@@ -1,4 +1,4 @@
-"""/settings: what one sets for oneself, so that it need not be typed each time."""
+"""/settings: a person's defaults, so that they need not be typed each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/thread: a person's lines of work."""
+"""/thread: groups a person's jobs into threads."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _WHICH_OR_CURRENT = locale_str("Which of your threads; default: the current one"
 
 
 class Threads(commands.GroupCog, group_name="thread", group_description=locale_str("Your lines of work")):
-    """Groups what a person makes. Every answer is private."""
+    """The commands for threads. Every answer is private."""
 
     def __init__(self, threads: verbs.Threads, suggestions: Suggestions) -> None:
         self._threads = threads

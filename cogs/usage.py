@@ -37,7 +37,7 @@ Period = Range[str, 1, 40]
 class Usage(
     commands.GroupCog, group_name="usage", group_description=locale_str("What this server spends (Manage Server)")
 ):
-    """Reports. ``Reports`` checks who may see them, because a server can show the commands to everybody."""
+    """Reports. ``Reports`` checks who may see them, because server admins can show the commands to everybody."""
 
     def __init__(self, reports: Reports, pages: ReportPages) -> None:
         self._reports = reports
@@ -54,7 +54,7 @@ class Usage(
         everywhere: bool = False,
     ) -> None:
         asker_of(interaction, everywhere=everywhere).server_id()
-        # A chart takes longer than the first answer may.
+        # Drawing a chart takes longer than Discord waits for the first answer.
         await answer_later(interaction)
         await fill(interaction, await self._pages.report(interaction, period, By(by), 1, everywhere=everywhere))
 

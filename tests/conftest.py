@@ -1,4 +1,4 @@
-"""What holds for every test: no other machine is reached, the event loop is never blocked, no clock decides."""
+"""Fixtures for all tests: they forbid requests to other machines and blocking calls on the event loop."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ from storage.database import migrate
 from storage.pools import Pools
 from tests.doubles.texts import MadeUpLanguage
 
-# How fast a machine is must not decide whether a test passes; the same run in CI must give the same result twice.
+# The machine's speed must not decide whether a test passes. Runs in CI must be repeatable.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Twice as many as there are cores, since much of the time goes by waiting for the disk."""
+    """Use two workers per core, since tests often wait for the disk."""
     return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_way_for_all_lines() -> None:
-    """What structlog is told arrives in ``caplog`` too."""
+    """Send structlog's events to ``caplog`` too."""
     through_logging()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def loopback_only() -> Iterator[None]:
-    """Fail a test that reaches for another machine. Names under ``.invalid`` do not resolve, as is their purpose."""
+    """Fail a test that contacts another machine. Names under ``.invalid`` do not resolve, as intended."""
     with pytest.MonkeyPatch.context() as patch:
         connect, resolve = socket.socket.connect, socket.getaddrinfo
 
         def connect_here(sock: socket.socket, address: Any) -> None:
             if sock.family in {socket.AF_INET, socket.AF_INET6} and not _is_here(address[0]):
-                pytest.fail(f"this test reaches for {address}")
+                pytest.fail(f"this test connects to {address}")
             connect(sock, address)
 
         def resolve_here(host: str | bytes | None, *args: Any, **kwargs: Any) -> Any:
@@ -60,7 +60,7 @@ def loopback_only() -> Iterator[None]:
             if name and name.endswith(".invalid"):
                 raise socket.gaierror(socket.EAI_NONAME, "this name is not meant to exist")
             if name and not _is_here(name):
-                pytest.fail(f"this test looks up {name}")
+                pytest.fail(f"this test resolves {name}")
             return resolve(host, *args, **kwargs)
 
         patch.setattr(socket.socket, "connect", connect_here)
@@ -69,7 +69,7 @@ def loopback_only() -> Iterator[None]:
 
 
 class Blocked(BlockingError):
-    """Remembers every blocking call, since the code that made it may well catch the exception and carry on."""
+    """Records every blocking call, since the calling code may catch the exception and continue."""
 
     seen: ClassVar[list[str]] = []
 
@@ -81,15 +81,15 @@ class Blocked(BlockingError):
 
 @pytest.fixture(scope="session")
 def blocking_detector(loopback_only: None) -> Iterator[None]:
-    """Raise where code of ours, or a library that it called, blocks the event loop."""
+    """Raise an error if our code, or a library called by it, blocks the event loop."""
     detector = BlockBuster([bot, cogs, playground, storage])
-    # Whether a lock is held at that very moment is a matter of luck, and such a test would fail now and then; the
-    # current folder is asked of the kernel and not of the disk.
+    # Whether a lock is held at a given moment is random, so tests would be flaky. The current folder is read from the
+    # kernel, not from the disk.
     for name in ("threading.Lock.acquire", "threading.Lock.acquire_lock", "os.getcwd"):
         del detector.functions[name]
-    # It asks the process for its folder and touches no disk.
+    # This reads the current folder of the process, not the disk.
     del detector.functions["os.path.abspath"]
-    # A line of the log goes to standard error, which counts as quick; pytest also listens with a file of its own.
+    # Writing log lines to standard error counts as fast. pytest also captures them in a file.
     for name in ("io.TextIOWrapper.write", "io.BufferedWriter.write"):
         detector.functions[name].can_block_in("logging/__init__.py", {"emit", "flush"})
     with pytest.MonkeyPatch.context() as patch:
@@ -101,7 +101,7 @@ def blocking_detector(loopback_only: None) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_blocking_on_the_loop(blocking_detector: None) -> Iterator[list[str]]:
-    """Fail a test in which the event loop was blocked; the test itself may look at what was seen, and clear it."""
+    """Fail a test in which the event loop was blocked. The test may inspect the recorded calls and clear them."""
     Blocked.seen.clear()
     yield Blocked.seen
     assert not Blocked.seen, f"these calls blocked the event loop: {Blocked.seen}"
@@ -109,7 +109,7 @@ def no_blocking_on_the_loop(blocking_detector: None) -> Iterator[list[str]]:
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of an empty database that is up to date. Tests copy it: to migrate takes longer than most of them do."""
+    """The file of an empty, migrated database. Tests copy it, since a migration takes longer than most of them."""
     path = tmp_path_factory.mktemp("template") / "easel.db"
     asyncio.run(migrate(f"sqlite+aiosqlite:///{path}"))
     return path
@@ -117,7 +117,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def pools() -> Iterator[Pools]:
-    """The threads in which files are read and written, and pictures decoded."""
+    """The thread pools for reading and writing files and for decoding images."""
     made = Pools()
     yield made
     made.pictures.shutdown()
@@ -133,7 +133,7 @@ def _is_here(host: str) -> bool:
 
 @pytest.fixture
 def made_up_language(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every text is shown in a made-up language with accents, a third longer than English."""
+    """Show every text in a made-up language with accents, a third longer than English."""
     language = MadeUpLanguage()
     monkeypatch.setattr(text, "_LANGUAGES", {text.ENGLISH: language})
     monkeypatch.setattr(text, "_READ_IN", ContextVar("made_up", default=language))
@@ -141,6 +141,6 @@ def made_up_language(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["English", "a made-up language"])
 def any_language(request: pytest.FixtureRequest) -> None:
-    """The test runs in English and in a made-up language."""
+    """Run the test in English and in a made-up language."""
     if request.param != "English":
         request.getfixturevalue("made_up_language")

@@ -1,4 +1,4 @@
-"""The settings: what is taken, what is refused and in which words."""
+"""The settings: accepted values, refused values and the messages about them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECRET = "MTIz.secret-token_that.nobody/may+see="
 
 
 def names_of(error: SettingsError) -> list[object]:
-    """The names of the settings that it says are invalid."""
+    """The names of the settings that the error calls invalid."""
     assert set(codes(error)) == {INVALID.code}
     return [problem.values["name"] for problem in error.problems]
 
@@ -43,7 +43,7 @@ def test_nothing_set_gives_the_defaults() -> None:
     assert not settings.demo_provider
 
 
-def test_everything_can_be_set() -> None:
+def test_every_setting_is_read() -> None:
     settings = load(
         {
             "DISCORD_TOKEN": SECRET,
@@ -79,7 +79,7 @@ def test_everything_can_be_set() -> None:
     assert (settings.log_level, settings.log_format) == ("debug", "json")
 
 
-def test_the_database_stands_in_the_data_folder_unless_it_is_told_otherwise() -> None:
+def test_the_database_is_in_the_data_folder_by_default() -> None:
     assert load({"DATA_DIR": "/srv/easel"}, None).database_url == "sqlite+aiosqlite:////srv/easel/easel.db"
 
 
@@ -116,14 +116,14 @@ def test_the_database_stands_in_the_data_folder_unless_it_is_told_otherwise() ->
         ("DATA_DIR", "a\0b"),
     ],
 )
-def test_a_wrong_value_is_named_in_one_line(name: str, value: str) -> None:
+def test_a_wrong_value_is_reported_in_one_line(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load({name: value}, env_file=None)
     assert names_of(caught.value) == [name]
     assert "\n" not in str(caught.value)
 
 
-def test_every_wrong_value_is_named_at_once() -> None:
+def test_all_wrong_values_are_reported_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         load({"IMAGE_DAYS": "x", "DISCORD_API_URL": "x", "LOG_LEVEL": "loud"}, env_file=None)
     assert names_of(caught.value) == ["DISCORD_API_URL", "IMAGE_DAYS", "LOG_LEVEL"]
@@ -142,7 +142,7 @@ def test_a_token_in_the_wrong_line_is_not_repeated(name: str) -> None:
     assert SECRET not in str(caught.value)
 
 
-def test_what_a_provider_reads() -> None:
+def test_providers_read_their_own_settings() -> None:
     reader: SettingsReader = read(
         A_KEY=f" {SECRET} ", A_URL="http://localhost:1/x/", A_RATE="2.5", SOME=" b, a  b,", A_TEXT=" Token "
     )
@@ -160,7 +160,7 @@ def test_what_a_provider_reads() -> None:
     assert caught.value.problems == (INVALID(name="A_RATE", wanted=NUMBER(low=3, high=5)),)
 
 
-def test_a_secret_is_remembered_and_never_shown() -> None:
+def test_a_secret_is_collected_and_never_shown() -> None:
     settings = load({"DISCORD_TOKEN": SECRET, "A_KEY": "other-secret"}, env_file=None)
     settings.reader.secret("A_KEY")
     assert settings.reader.secrets == {SECRET, "other-secret"}
@@ -168,7 +168,7 @@ def test_a_secret_is_remembered_and_never_shown() -> None:
     assert "other-secret" not in repr(settings)
 
 
-def test_a_layer_on_top_comes_first_and_shares_the_secrets() -> None:
+def test_an_added_layer_takes_precedence_and_shares_the_secrets() -> None:
     below = read(A_URL="https://example.com", A_KEY="below")
     above = below.but({"A_KEY": "above-secret"})
     assert above.secret("A_KEY") == "above-secret"
@@ -176,7 +176,7 @@ def test_a_layer_on_top_comes_first_and_shares_the_secrets() -> None:
     assert "above-secret" in below.secrets
 
 
-def test_the_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
+def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(
         "\ufeff# a comment\nIMAGE_DAYS=3 # days\nexport DATA_DIR='some where'\nJOBS_PER_USER=9\n"
@@ -191,14 +191,14 @@ def test_the_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
     assert settings.discord_token == "a${b}c$d"
 
 
-def test_a_blank_value_in_the_environment_switches_the_files_off(tmp_path: Path) -> None:
+def test_a_blank_value_in_the_environment_overrides_the_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("DISCORD_TOKEN=secret-in-the-file\n")
     assert load({}, file).discord_token == "secret-in-the-file"
     assert load({"DISCORD_TOKEN": " "}, file).discord_token is None
 
 
-def test_a_file_that_is_not_there_is_no_mistake(tmp_path: Path) -> None:
+def test_a_missing_file_is_no_error(tmp_path: Path) -> None:
     assert load({}, tmp_path / ".env").image_days == 7
 
 
@@ -206,7 +206,7 @@ def test_a_file_that_is_not_there_is_no_mistake(tmp_path: Path) -> None:
     ("content", "wanted"),
     [(b"IMAGE_DAYS=7\nDISCORD_TOKEN secret words\n", BAD_LINE), (b"IMAGE_DAYS=\xff\xfe\n", UNREADABLE)],
 )
-def test_a_file_that_cannot_be_read_says_where(tmp_path: Path, content: bytes, wanted: Message) -> None:
+def test_an_error_in_the_file_names_its_line(tmp_path: Path, content: bytes, wanted: Message) -> None:
     file = tmp_path / ".env"
     file.write_bytes(content)
     with pytest.raises(SettingsError) as caught:
@@ -239,15 +239,13 @@ def test_any_text_gives_a_value_or_one_plain_line(values: dict[str, str], name: 
         assert refusal is None or (names_of(refusal) == [name] and str(refusal).isprintable())
 
 
-# --- what people write otherwise than it is meant --------------------------------------------------------------------
+# --- common mistakes --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "folder", ["a%20b", "a b", "a?b", "a#b", "a%b", "a+b", "~", "mal~", "Bücher", "a;b&c=d", "a@b:c", "a'b", "%"]
 )
-async def test_database_pictures_and_backups_are_in_one_folder_whatever_is_in_its_name(
-    tmp_path: Path, folder: str
-) -> None:
+async def test_the_data_folder_may_have_any_name(tmp_path: Path, folder: str) -> None:
     settings = load({"DATA_DIR": str(tmp_path / folder)}, None)
     await migrate(settings.database_url)
     opened = await Database.open(settings.database_url)
@@ -271,7 +269,7 @@ async def test_database_pictures_and_backups_are_in_one_folder_whatever_is_in_it
         ("./~", "~"),
     ],
 )
-def test_a_path_is_filled_in_as_a_shell_does(monkeypatch: pytest.MonkeyPatch, value: str, folder: str) -> None:
+def test_a_path_is_expanded_as_in_a_shell(monkeypatch: pytest.MonkeyPatch, value: str, folder: str) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     assert load({"DATA_DIR": value, "HOME": "/home/ada", "WHO": "ada"}, None).data_dir == Path(folder)
 
@@ -288,7 +286,7 @@ def test_a_path_is_filled_in_as_a_shell_does(monkeypatch: pytest.MonkeyPatch, va
         ("DATABASE_URL", "sqlite+aiosqlite:///${HOME}/easel.db"),
     ],
 )
-def test_a_path_that_cannot_be_filled_in_is_refused(name: str, value: str) -> None:
+def test_a_path_that_cannot_be_expanded_is_refused(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load({name: value}, None)
     assert names_of(caught.value) == [name]
@@ -298,7 +296,7 @@ def test_a_path_that_cannot_be_filled_in_is_refused(name: str, value: str) -> No
 @pytest.mark.parametrize(
     ("name", "value"), [("DISCORD_TOKEN", SECRET), ("AITHRIVING_KEY", SECRET), ("DATA_DIR", "/x"), ("IMAGE_DAYS", "3")]
 )
-def test_quotes_that_somebody_passed_on_are_named(name: str, value: str, quoted: str) -> None:
+def test_quotation_marks_in_a_value_are_reported(name: str, value: str, quoted: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load({name: quoted.format(value)}, None).reader.secret(name)
     assert caught.value.problems == (INVALID(name=name, wanted=UNQUOTED),)
@@ -306,7 +304,7 @@ def test_quotes_that_somebody_passed_on_are_named(name: str, value: str, quoted:
 
 
 @pytest.mark.parametrize("typed", [f"Bot {SECRET}", f"Bearer {SECRET}", f"{SECRET[:9]}\n{SECRET[9:]}"])
-def test_a_token_stands_alone_and_in_one_line(typed: str) -> None:
+def test_a_token_must_be_a_single_word(typed: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load({"DISCORD_TOKEN": typed}, None)
     assert caught.value.problems == (INVALID(name="DISCORD_TOKEN", wanted=TOKEN),)
@@ -314,7 +312,7 @@ def test_a_token_stands_alone_and_in_one_line(typed: str) -> None:
 
 
 @pytest.mark.parametrize("around", [f"{SECRET}  ", f"\t{SECRET}\r", f"{SECRET}\n"])
-def test_what_cannot_be_seen_around_a_token_is_not_part_of_it(around: str) -> None:
+def test_invisible_characters_around_a_token_are_removed(around: str) -> None:
     assert load({"DISCORD_TOKEN": around}, None).discord_token == SECRET
 
 
@@ -329,7 +327,7 @@ def test_what_cannot_be_seen_around_a_token_is_not_part_of_it(around: str) -> No
         ("SOMETHING_ELSE", None),
     ],
 )
-def test_a_name_in_the_file_that_sets_nothing_is_named(tmp_path: Path, name: str, meant: str | None) -> None:
+def test_an_unknown_name_in_the_file_is_reported(tmp_path: Path, name: str, meant: str | None) -> None:
     file = tmp_path / ".env"
     file.write_text(f"{name}=5\nIMAGE_DAYS=3\nCOMPOSE_PROJECT_NAME=easel\nhttps_proxy=\n")
     (unknown,) = load({}, file).unknown
@@ -339,11 +337,11 @@ def test_a_name_in_the_file_that_sets_nothing_is_named(tmp_path: Path, name: str
         assert unknown.meant == meant
 
 
-def test_the_environment_is_full_of_other_peoples_names() -> None:
+def test_names_of_other_programs_in_the_environment_are_ignored() -> None:
     others = {"PATH": "/bin", "HOME": "/", "LOG_FILE": "x", "DISCORD_WEBHOOK": "x", "DATA": "x", "ALL_PROXY": "x"}
     ours = {"USER_DAILY_CREDIT": "5", "DATABASE_URI": "x"}
     assert [one.name for one in load({**others, **ours}, None).unknown] == list(ours)
-    # Where the right name is set too, the other one is somebody else's.
+    # If the right name is set too, the other one belongs to another program.
     assert load({"DATABASE_URI": "x", "DATABASE_URL": "sqlite+aiosqlite:////x/y.db"}, None).unknown == ()
 
 
@@ -366,7 +364,7 @@ PROXY = "http://ben:swordfish@proxy.example.com:3128"
         ({}, "https://discord.com", False),
     ],
 )
-def test_a_proxy_is_used_for_what_it_is_for(environ: dict[str, str], url: str, through: bool) -> None:
+def test_a_proxy_is_used_only_for_its_scheme_and_hosts(environ: dict[str, str], url: str, through: bool) -> None:
     settings = load(environ, None)
     assert settings.reader.proxy(url) == (PROXY if through else None)
     assert ("swordfish" in settings.reader.secrets) == bool(environ)
@@ -374,7 +372,7 @@ def test_a_proxy_is_used_for_what_it_is_for(environ: dict[str, str], url: str, t
 
 
 @pytest.mark.parametrize("wrong", ["socks5://127.0.0.1:1080", "http://", "http://host:99999", "a b"])
-def test_a_proxy_of_another_kind_is_refused(wrong: str) -> None:
+def test_an_unsupported_kind_of_proxy_is_refused(wrong: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load({"http_proxy": wrong}, None)
     assert names_of(caught.value) == ["HTTP_PROXY"]

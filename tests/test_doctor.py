@@ -1,4 +1,4 @@
-"""What the doctor checks, one thing at a time, and what it says."""
+"""The doctor's checks, one by one, and their findings."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def discord() -> AsyncIterator[Callable[..., Awaitable[str]]]:
-    """Serve one answer as Discord and return the address to set."""
+    """Serve one response in place of Discord, and return its address."""
     runners = []
 
     async def serve(told: Any, status: int = 200) -> str:
@@ -94,13 +94,13 @@ def found(finding: Finding) -> tuple[Level, str]:
     return finding.level, finding.text.code
 
 
-def test_a_data_folder_that_is_fine(tmp_path: Path) -> None:
+def test_a_usable_data_folder(tmp_path: Path) -> None:
     assert found(data_folder(tmp_path)) == (Level.FINE, FOLDER_FINE.code)
     assert found(data_folder(tmp_path / "not" / "yet")) == (Level.FINE, FOLDER_MISSING.code)
-    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+    assert list(tmp_path.iterdir()) == [], "no file remains"
 
 
-def test_a_data_folder_that_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "file"
     file.touch()
     for folder in (file, file / "below"):
@@ -116,7 +116,7 @@ async def test_a_database_before_and_after_the_first_start(tmp_path: Path) -> No
     assert (await database(url)).level is Level.FINE
 
 
-async def test_a_database_that_is_none(tmp_path: Path) -> None:
+async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "easel.db").write_bytes(b"a letter to my aunt " * 100)
     finding = await database(f"sqlite+aiosqlite:///{tmp_path}/easel.db")
     assert finding.level is Level.TO_DO
@@ -124,7 +124,7 @@ async def test_a_database_that_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hosts", [(), ("cdn.lan:9000",)])
-def test_it_says_that_a_port_has_to_be_named(hosts: tuple[str, ...]) -> None:
+def test_the_note_on_image_hosts_mentions_ports(hosts: tuple[str, ...]) -> None:
     finding = image_sources(hosts)
     assert finding.level is Level.FINE
     assert str(finding).count("cdn.lan:9000") == len(hosts) + 1
@@ -143,7 +143,7 @@ async def test_services(settings: Settings) -> None:
     assert painted.level is Level.FINE
 
 
-async def test_a_service_that_cannot_be_reached(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unreachable_service(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     async def check(self: ScriptedProvider) -> ProviderError:
         return Unreachable()
 
@@ -152,7 +152,7 @@ async def test_a_service_that_cannot_be_reached(settings: Settings, monkeypatch:
     assert (finding.level, str(finding.text)) == (Level.TO_DO, str(TEXTS[Reason.UNREACHABLE](label="Scripted")))
 
 
-async def test_what_waits_for_a_setting(tmp_path: Path) -> None:
+async def test_requests_that_wait_for_a_setting(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/easel.db"
     providers = {"ai-client": ScriptedProvider()}
     assert [finding async for finding in waiting(url, providers)] == []
@@ -182,7 +182,7 @@ async def test_what_waits_for_a_setting(tmp_path: Path) -> None:
     assert "python -m bot retry" in str(findings[0])
 
 
-async def test_an_application_that_is_fine_comes_with_its_invitation(
+async def test_a_working_application_is_shown_with_its_invitation(
     settings: Settings, discord: Callable[..., Awaitable[str]]
 ) -> None:
     url = await discord(
@@ -205,26 +205,26 @@ async def test_an_application_that_is_fine_comes_with_its_invitation(
         ({"name": "no id"}, 200, DISCORD_ODD),
     ],
 )
-async def test_an_application_that_is_not(
+async def test_a_misconfigured_application(
     settings: Settings, discord: Callable[..., Awaitable[str]], told: Any, status: int, wanted: Message
 ) -> None:
     finding = await application(replace(settings, discord_api_url=await discord(told, status)))
     assert found(finding) == (Level.TO_DO, wanted.code)
 
 
-async def test_a_token_that_is_missing_or_wrong(settings: Settings, discord: Callable[..., Awaitable[str]]) -> None:
+async def test_a_missing_or_wrong_token(settings: Settings, discord: Callable[..., Awaitable[str]]) -> None:
     missing = await application(replace(settings, discord_token=None))
     assert found(missing) == (Level.TO_DO, NO_TOKEN.code)
     wrong = await application(replace(settings, discord_token="another", discord_api_url=await discord({})))
     assert found(wrong) == (Level.TO_DO, TOKEN_UNKNOWN.code)
 
 
-async def test_a_discord_that_is_away(settings: Settings) -> None:
+async def test_discord_is_unreachable(settings: Settings) -> None:
     finding = await application(replace(settings, discord_api_url="http://127.0.0.1:1/api/v10"))
     assert (finding.level, finding.text) == (Level.TO_DO, DISCORD_AWAY(reason=REFUSED()))
 
 
-async def test_everything_in_turn(settings: Settings, discord: Callable[..., Awaitable[str]]) -> None:
+async def test_all_checks_run_in_order(settings: Settings, discord: Callable[..., Awaitable[str]]) -> None:
     ready = replace(settings, discord_api_url=await discord({"id": "42", "name": "Easel"}), demo_provider=True)
     findings = [finding async for finding in examine(ready)]
     assert [finding.subject for finding in findings if finding.subject != "SQLite"] == [
@@ -242,11 +242,11 @@ async def test_everything_in_turn(settings: Settings, discord: Callable[..., Awa
     findings = [finding async for finding in examine(wrong)]
     assert findings[0].level is Level.TO_DO
     assert "AI_CLIENT_RATE" in str(findings[0])
-    assert [finding for finding in findings[1:] if finding.level is Level.TO_DO] == [], "each fault is named once"
+    assert [finding for finding in findings[1:] if finding.level is Level.TO_DO] == [], "each problem is reported once"
     assert conclusion(findings) == NEXT_FIX(count=1)
 
 
-async def test_it_knows_the_names_of_our_commands() -> None:
+async def test_the_names_of_the_commands_are_complete() -> None:
     assert await command_names() >= {"imagine", "credits", "usage", "engines", "help"}
 
 
@@ -265,7 +265,7 @@ async def test_it_knows_the_names_of_our_commands() -> None:
         ((4, 0, 0), True),
     ],
 )
-def test_an_sqlite_with_the_fault_is_named_and_is_no_task(version: tuple[int, ...], sound: bool) -> None:
+def test_a_faulty_sqlite_is_a_note(version: tuple[int, ...], sound: bool) -> None:
     findings = list(sqlite_library(version))
     assert [finding.level for finding in findings] == ([] if sound else [Level.NOTE])
     assert sound or ".".join(map(str, version)) in str(findings[0])

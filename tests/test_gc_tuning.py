@@ -1,4 +1,4 @@
-"""Loading with the garbage collector off: what is loaded is not scanned afterwards."""
+"""Imports with the garbage collector off: the imported objects are not scanned later."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def as_it_was() -> Iterator[None]:
 
 
 def scanned(made: object) -> bool:
-    """Whether the collector would look at it."""
+    """Whether the collector would scan the object."""
     return any(each is made for each in gc.get_objects())
 
 
-def test_what_is_loaded_is_not_scanned_and_the_collector_is_on_again() -> None:
+def test_loaded_objects_are_frozen_and_the_collector_is_on_again() -> None:
     with uncollected():
         assert not gc.isenabled()
         loaded: list[list[int]] = [[]]
@@ -31,13 +31,13 @@ def test_what_is_loaded_is_not_scanned_and_the_collector_is_on_again() -> None:
     assert not scanned(loaded)
 
 
-def test_it_is_on_again_when_loading_fails() -> None:
+def test_the_collector_is_on_again_if_loading_fails() -> None:
     with pytest.raises(ImportError), uncollected():
         raise ImportError
     assert gc.isenabled()
 
 
-async def test_what_a_start_has_made_is_not_scanned() -> None:
+async def test_objects_created_by_a_start_are_frozen() -> None:
     ready = asyncio.Event()
     before: list[list[int]] = [[]]
     settling = asyncio.create_task(settle(ready.wait()))

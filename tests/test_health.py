@@ -1,4 +1,4 @@
-"""The heartbeat file, and what the health command makes of it."""
+"""The heartbeat file, and the health check of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from bot.health import HEARTBEAT, IN_THE_FUTURE, NOT_RUNNING, STALE, STALE_SECONDS, beating, problem
 
 
-async def test_a_running_bot_is_well_and_a_stopped_one_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_running_bot_is_healthy_and_a_stopped_one_removes_the_file(tmp_path: Path) -> None:
     async with beating(tmp_path, pulse=0):
         while not await asyncio.to_thread((tmp_path / HEARTBEAT).exists):
             await asyncio.sleep(0)
@@ -21,7 +21,7 @@ async def test_a_running_bot_is_well_and_a_stopped_one_leaves_nothing(tmp_path: 
     assert await asyncio.to_thread(problem, tmp_path, time.time()) == NOT_RUNNING(folder=str(tmp_path))
 
 
-async def test_it_goes_on_beating(tmp_path: Path) -> None:
+async def test_the_heartbeat_continues(tmp_path: Path) -> None:
     path = tmp_path / HEARTBEAT
     async with beating(tmp_path, pulse=0):
         for _ in range(3):
@@ -30,7 +30,7 @@ async def test_it_goes_on_beating(tmp_path: Path) -> None:
                 await asyncio.sleep(0)
 
 
-def test_an_old_heartbeat_is_an_problem(tmp_path: Path) -> None:
+def test_an_old_heartbeat_is_a_problem(tmp_path: Path) -> None:
     path = tmp_path / HEARTBEAT
     path.touch()
     os.utime(path, (1000, 1000))
@@ -46,7 +46,7 @@ def test_a_heartbeat_from_the_future_is_a_problem(tmp_path: Path) -> None:
     assert problem(tmp_path, 999 - STALE_SECONDS) == IN_THE_FUTURE(ahead=1 + STALE_SECONDS), "the clock was set back"
 
 
-async def test_a_folder_that_cannot_be_written_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unwritable_folder_does_not_stop_the_bot(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with beating(tmp_path / "gone", pulse=0):
         while not caplog.records:
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The laws of the house, read from the source of every file: which folder may import which, and where text is made."""
+"""Rules of the architecture, checked in the source of every file: imports between folders, and texts."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ROOMS = ("bot", "cogs", "storage", "fakes", "playground", "benchmarks", "chaos")
 FILES = sorted(path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 OURS = {*ROOMS, "tests"}
 ORDER = ({"providers"}, {"domain"}, {"jobs"}, {"people", "servers"}, {"ui"})
-"""The folders of bot. Each may import those before it."""
+"""The folders of bot. Each may import the ones before it."""
 FOR_ALL = {"bot.clock", "bot.errors", "bot.logs", "bot.text", "bot.unreachable"}
-"""What every folder of bot but the providers may import beside them."""
+"""Modules that every folder of bot except the providers may import as well."""
 COMPOSES = "bot.app"
-"""The one module that knows all parts, the cogs too."""
+"""The only module that may import all parts, including the cogs."""
 MAY_IMPORT = {"cogs": {"cogs", "bot", "storage"}, "bot": {"bot", "storage"}, "storage": {"storage"}, "fakes": {"fakes"}}
 
 
@@ -34,7 +34,7 @@ def name_of(file: Path) -> str:
 
 @cache
 def imports(file: Path) -> frozenset[tuple[str, bool]]:
-    """Each module that the file imports, and whether it does so at once or only inside a function."""
+    """Each module that the file imports, and whether on import of the file or only inside a function."""
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     late = {id(inner) for function in functions for inner in ast.walk(function)}
@@ -44,7 +44,7 @@ def imports(file: Path) -> frozenset[tuple[str, bool]]:
             if isinstance(node, ast.Import):
                 yield from ((alias.name, id(node) not in late) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
-                assert node.level == 0, f"{file}: imports of ours name the whole path"
+                assert node.level == 0, f"{file}: use absolute imports"
                 yield from ((f"{node.module}.{alias.name}", id(node) not in late) for alias in node.names)
 
     return frozenset(found())
@@ -55,7 +55,7 @@ def within(module: str, *rooms: str) -> bool:
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
-def test_each_file_keeps_the_law(file: Path) -> None:
+def test_each_file_imports_only_what_its_folder_may(file: Path) -> None:
     room, name = file.parts[0], name_of(file)
     for module, at_once in imports(file):
         top = module.partition(".")[0]
@@ -65,9 +65,11 @@ def test_each_file_keeps_the_law(file: Path) -> None:
             lazily = name == "bot.__main__" and top in {"playground", "fakes", "benchmarks"} and not at_once
             assert lazily, f"{file} imports {module}"
         if within(name, "bot.providers") and top in OURS:
-            assert within(module, "bot.providers"), f"{file} imports {module}: a provider knows nothing of ours"
+            assert within(module, "bot.providers"), (
+                f"{file} imports {module}: providers are independent"
+            )
         if top in {"sqlalchemy", "alembic", "aiosqlite", "sqlite3"}:
-            assert room == "storage", f"{file} imports {module}: SQL lives in storage"
+            assert room == "storage", f"{file} imports {module}: SQL belongs in storage"
         if within(name, "storage.migrations.versions"):
             assert not within(module, "storage.tables"), f"{file}: a migration does not depend on today's tables"
         if module in {"os.environ", "os.getenv", "os.putenv"} or top == "dotenv":
@@ -79,7 +81,7 @@ def test_each_file_keeps_the_law(file: Path) -> None:
 
 
 def ours(file: Path) -> set[str]:
-    """The modules of ours that a file imports, for types too; of a package the modules that are imported out of it."""
+    """The project's modules that a file imports, including imports for types; for a package, the imported modules."""
     modules = {name_of(each) for each in FILES}
     found = set()
     for module, _ in imports(file):
@@ -87,9 +89,9 @@ def ours(file: Path) -> set[str]:
     return (found & modules) - {name_of(file)}
 
 
-def test_no_imports_run_in_a_circle() -> None:
+def test_there_are_no_circular_imports() -> None:
     left = {name_of(file): ours(file) for file in FILES}
-    # What imports nothing that is left, or is imported by nothing that is left, is in no circle.
+    # A module that imports none of the rest, or that none of the rest imports, is in no circle.
     while True:
         imported = {module for modules in left.values() for module in modules}
         free = {name for name, modules in left.items() if not modules or name not in imported}
@@ -99,7 +101,7 @@ def test_no_imports_run_in_a_circle() -> None:
     assert not left, "these modules import each other"
 
 
-def test_the_folders_of_bot_keep_their_order() -> None:
+def test_the_folders_of_bot_import_only_earlier_ones() -> None:
     found = set()
     ranks = {folder: rank for rank, folders in enumerate(ORDER) for folder in folders}
     for file in FILES:
@@ -116,8 +118,8 @@ def test_the_folders_of_bot_keep_their_order() -> None:
     assert not found
 
 
-def test_no_part_is_reached_through_the_client() -> None:
-    """Each part is handed what it needs. What is left of a client is the library's and the class's own."""
+def test_parts_are_not_reached_through_the_client() -> None:
+    """Parts are passed what they need. Only attributes of the library and of the class itself are used on a client."""
     for file in FILES:
         if file.parts[0] not in {"bot", "cogs"} or name_of(file) == COMPOSES:
             continue
@@ -130,7 +132,7 @@ def test_no_part_is_reached_through_the_client() -> None:
                 assert hasattr(Easel, node.attr) or node.attr == "http", f"{file}:{node.lineno}: client.{node.attr}"
 
 
-def test_the_work_knows_neither_discord_nor_http() -> None:
+def test_lower_folders_import_neither_discord_nor_aiohttp() -> None:
     modules = {name_of(file): file for file in FILES}
     work = ("domain", "jobs", "people", "servers")
     waiting = {name for name in modules if within(name, *(f"bot.{part}" for part in work))}
@@ -140,14 +142,16 @@ def test_the_work_knows_neither_discord_nor_http() -> None:
         name = waiting.pop()
         seen.add(name)
         for module, _ in imports(modules[name]):
-            assert not within(module, "discord", "aiohttp"), f"{name} imports {module} and is needed by the work"
-            # Importing a.b.c runs a and a.b too; what is imported out of a module may be a module itself.
+            assert not within(module, "discord", "aiohttp"), (
+                f"{name} imports {module}, below bot.ui"
+            )
+            # Importing a.b.c runs a and a.b too. A name that is imported from a module may be a module itself.
             parts = module.split(".")
             waiting |= {".".join(parts[:end]) for end in range(1, len(parts) + 1)} & modules.keys() - seen
 
 
 def test_every_button_of_a_card_is_in_the_table() -> None:
-    """Cards make no buttons: they take them from ``bot.ui.cards.buttons``, where each has its name, label and style."""
+    """Cards use the buttons of ``bot.ui.cards.buttons``, which defines the name, label and style of each."""
     for file in FILES:
         if within(name_of(file), "bot.ui.cards", "bot.ui.delivery", "cogs") and name_of(file) != "bot.ui.cards.buttons":
             for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
@@ -157,8 +161,8 @@ def test_every_button_of_a_card_is_in_the_table() -> None:
                 assert getattr(made, "attr", None) != "Button", f"{file}:{node.lineno}"
 
 
-def test_nothing_of_ours_runs_in_the_default_executor() -> None:
-    """Names are looked up there: a picture that is decoded there would make every service unreachable meanwhile."""
+def test_the_default_executor_is_not_used() -> None:
+    """It resolves host names. If it decoded images too, all services would be unreachable meanwhile."""
     for file in FILES:
         if file.parts[0] not in {"bot", "cogs", "storage"}:
             continue
@@ -172,13 +176,13 @@ def test_nothing_of_ours_runs_in_the_default_executor() -> None:
                 assert not (isinstance(into, ast.Constant) and into.value is None), f"{file}:{node.lineno}"
 
 
-def test_rooms_have_telling_names_and_files_a_bearable_size() -> None:
+def test_folders_have_clear_names_and_files_are_not_too_long() -> None:
     tests = (path.relative_to(ROOT) for path in (ROOT / "tests").rglob("*.py"))
     for file in (*FILES, *tests):
         assert not {part.removesuffix(".py") for part in file.parts} & {"utils", "util", "helpers", "common", "misc"}, (
             file
         )
-        assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= 450, f"{file} is asking to be two"
+        assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= 450, f"{file} is too long: split it"
 
 
 # --- text for people ----------------------------------------------------------------------------------------------
@@ -188,7 +192,7 @@ FAULTS = {"AssertionError", "ChartFailed", "KeyError", "LookupError", "NotImplem
 FAULTS |= {"TypeError", "Undecodable", "Undelivered", "ValueError"}
 LOGS = {"log", "logger", "_log"}
 NOT_TEXT = {"re", "discord"}
-# What people type: flags, commands and their names, periods.
+# Words that people type: flags, commands and their names, periods.
 SAID_TO_US = re.compile(
     r"(--\w+ \S+ ?)+|(settings|privacy|thread|usage|quota|server) [a-z]+|`?/\w+ \w+:.*|(this|last) \w+|all time"
 )
@@ -199,14 +203,14 @@ TEXT_FOLDERS = ("domain", "jobs", "people", "servers", "ui")
 
 
 def sentences(file: Path) -> list[str]:
-    """Each string of two words or more that is no text, no docstring, no log line, no fault of ours and no pattern."""
+    """Each string of two or more words that is no text, docstring, log line, internal error or pattern."""
     if str(file) in NO_WORDS:
         return []
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     fine: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            fine.add(id(node.value))  # A docstring, of whatever.
+            fine.add(id(node.value))  # A docstring.
         elif isinstance(node, ast.Call) and _takes_no_text(node.func):
             fine |= {id(inner) for inner in ast.walk(node)}
         elif isinstance(node, ast.keyword) and node.arg == "png_name":
@@ -246,12 +250,12 @@ def _takes_no_text(function: ast.expr) -> bool:
     [file for file in FILES if within(name_of(file), "cogs", *(f"bot.{part}" for part in TEXT_FOLDERS))],
     ids=str,
 )
-def test_no_sentence_is_written_past_the_catalogue(file: Path) -> None:
+def test_every_sentence_is_in_the_catalogue(file: Path) -> None:
     assert not sentences(file)
 
 
 def messages_of(file: Path) -> dict[str, Message]:
-    """The messages that the file defines or imports, by the names that they have there."""
+    """The messages that the file defines or imports, by their names in the file."""
     return {
         name: found for name, found in vars(importlib.import_module(name_of(file))).items() if type(found) is Message
     }
@@ -273,7 +277,7 @@ def test_every_message_is_used() -> None:
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.parts[0] in {"bot", "cogs"}], ids=str)
-def test_a_message_is_called_with_the_values_that_it_names(file: Path) -> None:
+def test_messages_are_called_with_the_values_they_name(file: Path) -> None:
     known = messages_of(file) if file.name not in {"__main__.py", "chart_process.py"} else {}
     for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in known:
@@ -283,6 +287,6 @@ def test_a_message_is_called_with_the_values_that_it_names(file: Path) -> None:
         fields = {field for form in forms for _, field, _, _ in string.Formatter().parse(form) if field is not None}
         given = {keyword.arg for keyword in node.keywords}
         if None in given:
-            continue  # Values that come as a whole.
+            continue  # Values that are passed as a mapping.
         assert fields - given == set(), f"line {node.lineno}: {called.code}"
         assert given - fields - ({"count"} if called.plural is not None else set()) == set(), f"line {node.lineno}"

@@ -1,4 +1,4 @@
-"""The log: one line an event, the ids of the work on it, and no secret in it."""
+"""The log: one line per event, with the ids of its work and without secrets."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ KEY = 'sk-"quoted"\\and-slashed'
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., io.StringIO]]:
-    """Set the log up on a stream, and put back afterwards what pytest itself listens with."""
+    """Set up the log on a stream, and restore pytest's own handlers afterwards."""
     root = logging.getLogger()
     handlers, level, raising = root.handlers[:], root.level, logging.raiseExceptions
-    # A simulated Discord that ran before in this process has set up the library's own log.
+    # An earlier simulated Discord in this process may have set up the library's own log.
     library = logging.getLogger("discord")
     theirs, their_level, library.handlers = library.handlers, library.level, []
     library.setLevel(logging.NOTSET)
@@ -42,7 +42,7 @@ def start() -> Iterator[Callable[..., io.StringIO]]:
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
-async def test_the_ids_are_on_every_line_of_their_work_and_on_no_other(start: Callable[..., io.StringIO]) -> None:
+async def test_bound_ids_are_on_exactly_the_lines_of_their_block(start: Callable[..., io.StringIO]) -> None:
     stream = start("json")
 
     async def work(job: int) -> None:
@@ -66,7 +66,7 @@ async def test_the_ids_are_on_every_line_of_their_work_and_on_no_other(start: Ca
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_an_event_is_one_line_even_with_a_traceback(form: str, start: Callable[..., io.StringIO]) -> None:
+def test_an_event_with_a_traceback_is_one_line(form: str, start: Callable[..., io.StringIO]) -> None:
     stream = start(form)
 
     def fail() -> None:
@@ -94,7 +94,7 @@ def test_an_event_is_one_line_even_with_a_traceback(form: str, start: Callable[.
         assert all(line.isprintable() for line in lines)
 
 
-def test_a_line_of_text_holds_everything(start: Callable[..., io.StringIO]) -> None:
+def test_a_text_line_contains_all_fields(start: Callable[..., io.StringIO]) -> None:
     stream = start("text")
     with logs.bound(submission=8), logs.bound(job=7, submission=None):
         logging.getLogger("bot.x").warning("took %d", 3, extra={"why": "rate limit"})
@@ -114,7 +114,7 @@ def test_a_line_of_text_holds_everything(start: Callable[..., io.StringIO]) -> N
         '{{"op": 2, "d": {{"token": "{}"}}}}',
     ],
 )
-def test_no_secret_gets_into_the_log(form: str, said: str, start: Callable[..., io.StringIO]) -> None:
+def test_secrets_are_removed_from_the_log(form: str, said: str, start: Callable[..., io.StringIO]) -> None:
     secret = KEY if said == KEY else "aW50ZXJhY3Rpb246MTIzNDU2Nzg5"
     secrets: set[str] = set()
     stream = start(form, secrets=secrets)
@@ -134,13 +134,13 @@ def test_no_secret_gets_into_the_log(form: str, said: str, start: Callable[..., 
         assert spelling not in written
 
 
-def test_a_key_of_a_few_letters_does_not_blot_out_ordinary_words(start: Callable[..., io.StringIO]) -> None:
+def test_a_short_key_is_not_removed_from_ordinary_words(start: Callable[..., io.StringIO]) -> None:
     stream = start("text", secrets={"demo"})
     logging.getLogger("bot").info("the demo begins")
     assert "the demo begins" in stream.getvalue()
 
 
-def test_the_level_holds_for_us_and_debug_never_for_libraries(start: Callable[..., io.StringIO]) -> None:
+def test_the_level_applies_to_our_loggers_and_libraries_never_log_debug(start: Callable[..., io.StringIO]) -> None:
     stream = start("text", level="debug")
     logging.getLogger("bot.x").debug("ours")
     structlog.get_logger("cogs.x").debug("ours too")
@@ -154,7 +154,7 @@ def test_the_level_holds_for_us_and_debug_never_for_libraries(start: Callable[..
     assert stream.getvalue() == ""
 
 
-def test_a_gateway_that_is_gone_is_a_warning_without_a_traceback(start: Callable[..., io.StringIO]) -> None:
+def test_a_lost_gateway_is_a_warning_without_a_traceback(start: Callable[..., io.StringIO]) -> None:
     stream = start("text")
     try:
         raise ConnectionRefusedError("nobody there")

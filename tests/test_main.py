@@ -1,4 +1,4 @@
-"""The command line: exit statuses, and that whatever is wrong is one plain line."""
+"""The command line: exit statuses, and errors as one plain line."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Ended:
 def easel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Ended]]:
-    """Run a command in an empty folder with these settings and no others."""
+    """Run a command in an empty folder with only these settings."""
     monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
     for name in list(os.environ):
         if name.startswith(("DISCORD_", "AI_CLIENT_", "AITHRIVING_", "LOG_")) or name in {"DATA_DIR", "DATABASE_URL"}:
@@ -82,7 +82,7 @@ def easel(
         ),
     ],
 )
-def test_a_missing_or_wrong_setting_ends_the_bot_with_one_line(
+def test_a_missing_or_wrong_setting_is_reported_in_one_line(
     easel: Callable[..., Ended], tmp_path: Path, settings: dict[str, str], names: list[str]
 ) -> None:
     ended = easel("run", **settings)
@@ -91,10 +91,10 @@ def test_a_missing_or_wrong_setting_ends_the_bot_with_one_line(
     assert ended.err.count("\n") == 1
     assert all(name in ended.err for name in names)
     assert TOKEN not in ended.err
-    assert list(tmp_path.iterdir()) == [], "nothing was begun"
+    assert list(tmp_path.iterdir()) == [], "nothing was started"
 
 
-def test_every_wrong_setting_is_a_line(easel: Callable[..., Ended]) -> None:
+def test_each_wrong_setting_is_reported_in_its_own_line(easel: Callable[..., Ended]) -> None:
     ended = easel("run", IMAGE_DAYS="many", LOG_LEVEL="loud")
     assert ended.status == 2
     first, second = ended.err.splitlines()
@@ -102,9 +102,7 @@ def test_every_wrong_setting_is_a_line(easel: Callable[..., Ended]) -> None:
     assert second.startswith("easel: LOG_LEVEL ")
 
 
-def test_a_name_that_sets_nothing_is_named_with_the_one_that_was_meant(
-    easel: Callable[..., Ended], tmp_path: Path
-) -> None:
+def test_an_unknown_name_is_reported_with_the_most_similar_setting(easel: Callable[..., Ended], tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("USER_DAILY_CREDIT=5\n")
     away = {"DISCORD_TOKEN": TOKEN, "AITHRIVING_KEY": "key", "DISCORD_API_URL": "http://127.0.0.1:1/api/v10"}
     ran = easel("run", **away, BOT_DAILY_CREDIT="7")
@@ -116,7 +114,7 @@ def test_a_name_that_sets_nothing_is_named_with_the_one_that_was_meant(
     assert "fine   settings" not in looked.out
 
 
-def test_a_token_in_quotes_is_told_from_one_that_is_unknown(easel: Callable[..., Ended]) -> None:
+def test_a_token_in_quotation_marks_has_its_own_error(easel: Callable[..., Ended]) -> None:
     for command, status in (("run", 2), ("sync", 2), ("doctor", 1)):
         ended = easel(command, DISCORD_TOKEN=f'"{TOKEN}"', AITHRIVING_KEY="key")
         assert ended.status == status
@@ -124,7 +122,7 @@ def test_a_token_in_quotes_is_told_from_one_that_is_unknown(easel: Callable[...,
         assert TOKEN not in ended.err + ended.out
 
 
-def test_without_a_token_the_playground_takes_its_place_if_that_is_wanted(
+def test_run_starts_the_playground_without_a_token_if_requested(
     easel: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "playground.page", None)
@@ -133,7 +131,7 @@ def test_without_a_token_the_playground_takes_its_place_if_that_is_wanted(
     assert (ended.status, ended.err) == (1, f"easel: {command_line.NOT_INSTALLED}\n")
 
 
-def test_a_second_bot_on_the_same_data_is_refused(easel: Callable[..., Ended], tmp_path: Path) -> None:
+def test_a_second_bot_on_the_same_data_does_not_start(easel: Callable[..., Ended], tmp_path: Path) -> None:
     lock = InstanceLock(f"sqlite+aiosqlite:///{tmp_path}/data/easel.db")
     asyncio.run(lock.__aenter__())
     try:
@@ -145,10 +143,8 @@ def test_a_second_bot_on_the_same_data_is_refused(easel: Callable[..., Ended], t
     assert ended.err.count("\n") == 1
 
 
-def test_a_second_bot_on_the_same_pictures_is_refused_whatever_its_database(
-    easel: Callable[..., Ended], tmp_path: Path
-) -> None:
-    """Each would take the other's pictures for nobody's."""
+def test_a_second_bot_on_the_same_images_does_not_start(easel: Callable[..., Ended], tmp_path: Path) -> None:
+    """Each would delete the other's images as unused files."""
     (tmp_path / "link").symlink_to("data")
     lock = InstanceLock(database_url(tmp_path / "elsewhere" / "easel.db"), tmp_path / "data")
     asyncio.run(lock.__aenter__())
@@ -163,7 +159,7 @@ def test_a_second_bot_on_the_same_pictures_is_refused_whatever_its_database(
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only there a process sees its own open files")
 def test_sqlite_keeps_its_temporary_files_in_the_data_folder(tmp_path: Path) -> None:
-    """Compacting writes the whole database once more, and the usual folder may have no room for that."""
+    """Compacting writes a copy of the whole database, and the usual folder may be too small for it."""
     script = """
 import os, sys
 from pathlib import Path
@@ -197,7 +193,7 @@ print([name for name in seen if "etilqs" in name])
 
 
 @pytest.mark.parametrize("command", ["run", "sync"])
-def test_a_discord_that_is_away_is_one_line(easel: Callable[..., Ended], command: str) -> None:
+def test_an_unreachable_discord_is_reported_in_one_line(easel: Callable[..., Ended], command: str) -> None:
     easel("migrate")
     ended = easel(command, DISCORD_TOKEN=TOKEN, AITHRIVING_KEY="key", DISCORD_API_URL="http://127.0.0.1:1/api/v10")
     assert (ended.status, ended.out) == (1, "")
@@ -206,7 +202,7 @@ def test_a_discord_that_is_away_is_one_line(easel: Callable[..., Ended], command
     assert TOKEN not in ended.err
 
 
-def test_migrate_makes_the_database_and_says_so_again(easel: Callable[..., Ended], tmp_path: Path) -> None:
+def test_migrate_creates_the_database_and_can_be_repeated(easel: Callable[..., Ended], tmp_path: Path) -> None:
     for _ in range(2):
         ended = easel("migrate")
         assert (ended.status, ended.err) == (0, "")
@@ -223,7 +219,7 @@ def test_health(easel: Callable[..., Ended], tmp_path: Path) -> None:
     assert easel("health").status == 1
 
 
-def test_the_doctor_ends_with_1_while_there_is_something_to_do(easel: Callable[..., Ended]) -> None:
+def test_the_doctor_exits_with_1_if_there_is_something_to_do(easel: Callable[..., Ended]) -> None:
     ended = easel("doctor")
     assert ended.status == 1
     assert ended.out.splitlines()[-1] == str(NEXT_FIX(count=2))
@@ -233,7 +229,7 @@ def test_the_doctor_ends_with_1_while_there_is_something_to_do(easel: Callable[.
     assert broken.out.startswith("TO DO  settings: LOG_FORMAT ")
 
 
-def test_a_fault_of_ours_is_logged_and_not_thrown_at_the_terminal(
+def test_a_bug_is_logged_and_not_printed_as_a_traceback(
     easel: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def burst(*_: object) -> int:
@@ -248,13 +244,13 @@ def test_a_fault_of_ours_is_logged_and_not_thrown_at_the_terminal(
 
 
 @pytest.mark.parametrize("words", [(), ("paint",), ("run", "--fast")])
-def test_words_that_mean_nothing_end_with_2(easel: Callable[..., Ended], words: tuple[str, ...]) -> None:
+def test_unknown_arguments_exit_with_2(easel: Callable[..., Ended], words: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as caught:
         easel(*words)
     assert caught.value.code == 2
 
 
-async def test_painted_pictures_are_marked(tmp_path: Path) -> None:
+async def test_demo_images_are_labelled(tmp_path: Path) -> None:
     keys = {"AI_CLIENT_TOKEN": "demo", "AITHRIVING_KEY": "demo"}
     for demo in ("0", "1"):
         for provider in configured(load({**keys, "DEMO_PROVIDER": demo}, None)).values():
@@ -262,7 +258,7 @@ async def test_painted_pictures_are_marked(tmp_path: Path) -> None:
             assert marks == {demo == "1"}
 
 
-async def test_a_bot_without_an_image_service_is_not_put_together(tmp_path: Path) -> None:
+async def test_a_bot_without_an_image_service_is_not_assembled(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="AI_CLIENT_TOKEN"):
         async with assembled(load({"DATA_DIR": str(tmp_path)}, None)):
             pass

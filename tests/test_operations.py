@@ -1,4 +1,4 @@
-"""What the operator sees: backups, restoring them, the books, and a sentence for everything that is wrong."""
+"""The operator's commands: backup, restore, retry, reconcile, and a sentence for each error."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from tests.test_main import TOKEN, Ended
 
 easel = test_main.easel
 
-# Each command that opens the database, and what else it needs to come as far as that.
+# Each command that opens the database, with the arguments and settings it needs to get there.
 OPENING = {
     "run": {"DISCORD_TOKEN": TOKEN, "AITHRIVING_KEY": "key"},
     "sync": {"DISCORD_TOKEN": TOKEN, "AITHRIVING_KEY": "key"},
@@ -54,14 +54,14 @@ WRITING = ("run", "sync", "retry", "reconcile")
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """The database of the folder in which the commands run, up to date."""
+    """The migrated database in the folder of the commands."""
     path = tmp_path / "data" / "easel.db"
     asyncio.run(migrate(address(path)))
     return path
 
 
 async def put(path: Path, amount: int = 6000) -> None:
-    """A submission that is queued, with its hold."""
+    """Add a queued submission with its hold."""
     database = await Database.open(address(path))
     async with database.write() as tx:
         id_ = await add_submission(tx, await add_job(tx, status=JobStatus.WORKING))
@@ -70,7 +70,7 @@ async def put(path: Path, amount: int = 6000) -> None:
 
 
 def of(fault: Fault) -> str:
-    """What the operator reads about the database of the folder in which the commands run."""
+    """The error message for a fault of the database in the folder of the commands."""
     return str(StorageError(fault, path="data/easel.db"))
 
 
@@ -81,10 +81,10 @@ def in_one_line(ended: Ended, words: str) -> None:
     assert ended.err.count("\n") == 1
 
 
-# --- copies and the books ---------------------------------------------------------------------------------------------
+# --- backups and the ledger -------------------------------------------------------------------------------------------
 
 
-def test_a_copy_is_made_beside_the_running_bot_and_put_back_when_it_stands(
+def test_a_backup_is_made_while_the_bot_runs_and_restored_when_it_is_stopped(
     easel: Callable[..., Ended], path: Path, tmp_path: Path
 ) -> None:
     asyncio.run(put(path))
@@ -115,9 +115,7 @@ def test_a_copy_is_made_beside_the_running_bot_and_put_back_when_it_stands(
     assert shows(books.out, AGREE)
 
 
-def test_a_copy_is_put_back_behind_a_link_which_stays_one(
-    easel: Callable[..., Ended], path: Path, tmp_path: Path
-) -> None:
+def test_restoring_through_a_link_keeps_the_link(easel: Callable[..., Ended], path: Path, tmp_path: Path) -> None:
     real = tmp_path / "real" / "easel.db"
     real.parent.mkdir()
     path.rename(real)
@@ -131,7 +129,7 @@ def test_a_copy_is_put_back_behind_a_link_which_stays_one(
 
 
 @pytest.mark.parametrize("named", ["copy.db", "here"])
-def test_a_copy_can_be_named_or_put_into_a_folder(
+def test_a_backup_can_go_to_a_file_or_a_folder(
     easel: Callable[..., Ended], path: Path, tmp_path: Path, named: str
 ) -> None:
     (tmp_path / "here").mkdir()
@@ -142,7 +140,7 @@ def test_a_copy_can_be_named_or_put_into_a_folder(
     in_one_line(again, str(StorageError(Fault.FILE_EXISTS, path=made[0])))
 
 
-def test_the_books_name_what_is_open_and_what_differs(easel: Callable[..., Ended], path: Path) -> None:
+def test_reconcile_lists_open_requests_and_differences(easel: Callable[..., Ended], path: Path) -> None:
     asyncio.run(put(path, amount=1500))
     books = easel("reconcile")
     assert (books.status, books.err) == (0, "")
@@ -161,7 +159,7 @@ def test_the_books_name_what_is_open_and_what_differs(easel: Callable[..., Ended
     assert (totals_line, last) == (str(totals), str(DIFFER(count=3)))
 
 
-def test_what_is_unknown_is_asked_for_again_while_the_bot_does_not_run(easel: Callable[..., Ended], path: Path) -> None:
+def test_retry_reopens_unknown_requests_while_the_bot_is_stopped(easel: Callable[..., Ended], path: Path) -> None:
     async def put_unknown() -> None:
         database = await Database.open(address(path))
         async with database.write() as tx:
@@ -201,7 +199,7 @@ def test_what_is_unknown_is_asked_for_again_while_the_bot_does_not_run(easel: Ca
     assert str(BEYOND(submission=two, status="unknown", charged=5000, captured=0)) in lines
 
 
-def test_what_cannot_be_put_back_is_one_line(easel: Callable[..., Ended], path: Path, tmp_path: Path) -> None:
+def test_a_failed_restore_gives_one_line(easel: Callable[..., Ended], path: Path, tmp_path: Path) -> None:
     (tmp_path / "letter.db").write_text("a letter to my aunt " * 100)
     before = path.read_bytes()
     for name, fault in (("letter.db", Fault.NOT_A_DATABASE), ("missing.db", Fault.FILE_MISSING)):
@@ -211,7 +209,7 @@ def test_what_cannot_be_put_back_is_one_line(easel: Callable[..., Ended], path: 
     assert path.read_bytes() == before
 
 
-# --- what is wrong with the file or the disk -------------------------------------------------------------------------
+# --- errors of the file or the disk ----------------------------------------------------------------------------------
 
 
 def letter(path: Path) -> None:
@@ -245,21 +243,21 @@ def folder(path: Path) -> None:
         (folder, Fault.CANNOT_OPEN),
     ],
 )
-def test_a_file_that_is_not_ours_is_one_line_and_left_alone(
+def test_a_foreign_file_gives_one_line_and_stays_unchanged(
     easel: Callable[..., Ended], path: Path, command: str, spoil: Callable[[Path], None], fault: Fault
 ) -> None:
     spoil(path)
     before = path.read_bytes() if path.is_file() else None
     in_one_line(easel(command, **OPENING[command]), of(fault))
     assert before == (path.read_bytes() if path.is_file() else None)
-    assert not list((path.parent / "backups").glob("*")), "nothing half made is left"
+    assert not list((path.parent / "backups").glob("*")), "no incomplete file remains"
     ill = easel("doctor")
     assert f"TO DO  database: {of(fault)}" in ill.out
 
 
 @pytest.fixture
 def locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Another program writes, and nobody has the patience to wait for it."""
+    """Another program holds a write lock, and the time-out is short."""
     monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -267,7 +265,7 @@ def locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("command", [*WRITING, "doctor"])
-def test_a_locked_database_is_one_line(easel: Callable[..., Ended], locked: None, command: str) -> None:
+def test_a_locked_database_gives_one_line(easel: Callable[..., Ended], locked: None, command: str) -> None:
     ended = easel(command, **OPENING.get(command, {}))
     if command == "doctor":
         assert f"TO DO  database: {of(Fault.LOCKED)}" in ended.out
@@ -276,7 +274,7 @@ def test_a_locked_database_is_one_line(easel: Callable[..., Ended], locked: None
 
 
 @pytest.mark.parametrize("command", [*WRITING, "doctor"])
-def test_a_read_only_database_is_one_line(easel: Callable[..., Ended], path: Path, command: str) -> None:
+def test_a_read_only_database_gives_one_line(easel: Callable[..., Ended], path: Path, command: str) -> None:
     make_read_only(path)
     ended = easel(command, **OPENING.get(command, {}))
     if command == "doctor":
@@ -286,7 +284,7 @@ def test_a_read_only_database_is_one_line(easel: Callable[..., Ended], path: Pat
 
 
 def outdated(path: Path) -> None:
-    """The database as the first version made it, with something in the way of the next step."""
+    """A database of the first version, whose next migration fails."""
     from sqlalchemy import create_engine
 
     from storage.migrations import upgrade
@@ -300,7 +298,7 @@ def outdated(path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "migrate"])
-def test_an_update_that_fails_half_way_is_one_line_and_changes_nothing(
+def test_a_failed_migration_gives_one_line_and_changes_nothing(
     easel: Callable[..., Ended], path: Path, command: str
 ) -> None:
     outdated(path)
@@ -315,7 +313,7 @@ def test_an_update_that_fails_half_way_is_one_line_and_changes_nothing(
 
 
 @pytest.mark.parametrize("command", ["sync", "retry", "reconcile", "doctor"])
-def test_who_may_not_update_the_database_says_that_it_is_needed(
+def test_commands_that_may_not_migrate_report_an_outdated_database(
     easel: Callable[..., Ended], path: Path, command: str
 ) -> None:
     outdated(path)
@@ -325,7 +323,7 @@ def test_who_may_not_update_the_database_says_that_it_is_needed(
     assert "Traceback" not in ended.err
 
 
-def test_a_full_disk_is_one_line(easel: Callable[..., Ended], path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_gives_one_line(easel: Callable[..., Ended], path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.unlink()
     monkeypatch.setattr(sqlite, "MIGRATOR", ("PRAGMA max_page_count = 8", *sqlite.MIGRATOR))
     for command in ("run", "migrate"):
@@ -334,7 +332,9 @@ def test_a_full_disk_is_one_line(easel: Callable[..., Ended], path: Path, monkey
 
 
 @pytest.mark.parametrize("command", [*OPENING, "restore"])
-def test_a_folder_that_cannot_be_made_is_one_line(easel: Callable[..., Ended], tmp_path: Path, command: str) -> None:
+def test_a_folder_that_cannot_be_created_gives_one_line(
+    easel: Callable[..., Ended], tmp_path: Path, command: str
+) -> None:
     (tmp_path / "file").touch()
     words = (command, "file") if command == "restore" else (command,)
     settings = OPENING.get(command, {}) | {"DATA_DIR": str(tmp_path / "file" / "data")}

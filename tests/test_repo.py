@@ -1,4 +1,4 @@
-"""What the files beside the code say is true: paths and commands exist, settings and dependencies are all named."""
+"""Checks of the files besides the code: paths and commands exist, settings and dependencies are documented."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMPOSE = (ROOT / "compose.yaml").read_text(encoding="utf-8")
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
 
-# Made in two halves, since this file is searched as well.
+# Joined from two halves, since this file is searched too.
 FOREIGN = [
     "files.python" + "hosted.org",
     "pypi" + ".org",
@@ -42,7 +42,7 @@ FOREIGN = [
 
 
 def tracked() -> list[Path]:
-    """Every file that git knows or would add, and that is there."""
+    """Every existing file that git tracks or would add."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - whichever git made the clone
         cwd=ROOT,
@@ -54,7 +54,7 @@ def tracked() -> list[Path]:
 
 
 class Recording(Mapping[str, str]):
-    """Settings that remember which of them were asked for."""
+    """Settings that record which of them were read."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self.values_ = values
@@ -75,14 +75,16 @@ class Recording(Mapping[str, str]):
 
 
 def example() -> dict[str, tuple[str, str]]:
-    """Each setting of .env.example: its default, and the line that explains it."""
+    """Each setting in .env.example: its default, and the comment above it."""
     found = re.findall(r"^# (.+)\n#?([A-Z][A-Z0-9_]*)=(.*)$", EXAMPLE, re.MULTILINE)
-    assert len(found) == len(re.findall(r"^#?[A-Z][A-Z0-9_]*=", EXAMPLE, re.MULTILINE)), "each has one line above it"
+    assert len(found) == len(re.findall(r"^#?[A-Z][A-Z0-9_]*=", EXAMPLE, re.MULTILINE)), (
+        "one comment line per setting"
+    )
     return {name: (default, text) for text, name, default in found}
 
 
 def table_under(heading: str) -> list[list[str]]:
-    """The cells of the first table behind a heading of the README, without its head."""
+    """The cells of the first table after a heading of the README, without its header."""
     lines = README.partition(f"\n{heading}\n")[2].splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("| ---"))
     rows = []
@@ -93,14 +95,14 @@ def table_under(heading: str) -> list[list[str]]:
     return rows
 
 
-def test_every_setting_that_is_read_is_explained_and_no_other() -> None:
+def test_the_example_explains_exactly_the_settings_that_are_read() -> None:
     keys = Recording({"AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"})
     configure(load(keys, env_file=None).reader)
-    # Proxies are named in lower case as well.
+    # Proxies also have lower-case names.
     assert set(example()) == {name for name in keys.asked if name.isupper()} == KNOWN
 
 
-def test_the_defaults_of_the_example_are_the_programs(tmp_path: Path) -> None:
+def test_the_defaults_in_the_example_are_correct(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(re.sub(r"^#(?=[A-Z])", "", EXAMPLE, flags=re.MULTILINE))
     stated, default = load({}, file), load({}, env_file=None)
@@ -116,7 +118,7 @@ def test_the_defaults_of_the_example_are_the_programs(tmp_path: Path) -> None:
         assert (ours.rate, ours.jobs, ours.credit_value) == (theirs.rate, theirs.jobs, theirs.credit_value)
 
 
-def test_the_readmes_settings_are_those_of_the_example() -> None:
+def test_the_readme_and_the_example_list_the_same_settings() -> None:
     rows = [[name.strip("`"), default.strip("`"), text] for name, default, text in table_under("## Settings")]
     assert rows == [[name, default, text] for name, (default, text) in example().items()]
 
@@ -132,7 +134,7 @@ def test_the_readme_names_each_dependency_once() -> None:
         assert [row[0].strip("`") for row in table_under(heading)] == wanted
 
 
-def test_what_is_asked_for_is_pinned_with_hashes() -> None:
+def test_all_requirements_are_pinned_with_hashes() -> None:
     for name in ("run", "playground", "dev"):
         wanted = (ROOT / "requirements" / f"{name}.in").read_text().splitlines()
         pinned = (ROOT / "requirements" / f"{name}.txt").read_text()
@@ -146,10 +148,10 @@ def test_what_is_asked_for_is_pinned_with_hashes() -> None:
             assert f"{pin} " in larger, f"{pin} differs between {name}.txt and dev.txt: make lock"
 
 
-def test_the_invitation_asks_for_exactly_what_is_needed() -> None:
+def test_the_invitation_requests_exactly_the_needed_permissions() -> None:
     assert f"permissions={PERMISSIONS.value}\n" in README
     assert {name for name, granted in PERMISSIONS if granted} == {
-        "read_messages",  # View Channel by its older name
+        "read_messages",  # the older name of View Channel
         "send_messages",
         "send_messages_in_threads",
         "attach_files",
@@ -157,7 +159,7 @@ def test_the_invitation_asks_for_exactly_what_is_needed() -> None:
     }
 
 
-def test_each_command_that_is_named_exists() -> None:
+def test_each_command_in_the_documents_exists() -> None:
     texts = (README, MAKEFILE, DOCKERFILE, COMPOSE, EXAMPLE, (ROOT / ".ci" / "run").read_text())
     assert {
         name for text in texts for name in re.findall(r"(?:python|\$\(PY\)) -m bot ([a-z]+)", text)
@@ -168,7 +170,7 @@ def test_each_command_that_is_named_exists() -> None:
     assert made <= TARGETS
 
 
-def test_each_path_that_is_named_exists() -> None:
+def test_each_path_in_the_documents_exists() -> None:
     for path in re.findall(
         r"`((?:bot|cogs|storage|fakes|playground|chaos|benchmarks|tests|requirements|docs|\.ci)/[\w./*-]*)`", README
     ):
@@ -188,7 +190,7 @@ def test_each_path_that_is_named_exists() -> None:
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
-def test_each_path_that_a_document_for_developers_names_exists(name: str) -> None:
+def test_each_path_in_a_document_for_developers_exists(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     paths = re.findall(r"`([\w.]+/[\w./]*|[\w.]+\.py)`", text)
     assert len(paths) > 20
@@ -198,8 +200,8 @@ def test_each_path_that_a_document_for_developers_names_exists(name: str) -> Non
         assert (ROOT / name).parent.joinpath(link).is_file(), f"{name} links to {link}"
 
 
-def test_each_station_of_one_imagine_exists() -> None:
-    """The table of docs/architecture.md names a file and what is defined in it."""
+def test_each_step_in_the_architecture_table_exists() -> None:
+    """The table in docs/architecture.md names files and functions or classes in them."""
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     stations = re.findall(r"^\| (\d+) \| `([\w/.]+)` \| `([\w.]+)` \|", text, re.MULTILINE)
     assert [int(number) for number, _, _ in stations] == list(range(1, len(stations) + 1))
@@ -220,7 +222,7 @@ def defined_in(file: Path) -> set[str]:
     return found
 
 
-def test_the_image_holds_what_the_bot_imports() -> None:
+def test_the_docker_image_contains_all_imported_modules() -> None:
     copied = set(re.findall(r"^COPY (\w+) \w+$", DOCKERFILE, re.MULTILINE))
     assert copied == {"bot", "cogs", "storage"}
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
@@ -229,7 +231,9 @@ def test_the_image_holds_what_the_bot_imports() -> None:
         assert f"!{source}" in ignored
     stages = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     assert len(set(stages)) == 1
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", stages[0]), "pinned to the very image"
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", stages[0]), (
+        "not pinned by digest"
+    )
     assert DOCKERFILE.index("USER easel") < DOCKERFILE.index("ENTRYPOINT")
     entry, command, health = (
         re.search(pattern, DOCKERFILE, re.MULTILINE)[1]  # type: ignore[index]  # a missing line fails the test too
@@ -240,7 +244,7 @@ def test_the_image_holds_what_the_bot_imports() -> None:
     assert shlex.split(health.strip("[]").replace(",", "")) == ["python", "-m", "bot", "health"]
 
 
-def test_the_image_has_an_sqlite_that_can_be_trusted() -> None:
+def test_the_docker_image_has_a_fixed_sqlite() -> None:
     name = r"sqlite-autoconf-(\d)(\d\d)(\d\d)00\.tar\.gz"
     source = re.search(rf"^ADD --checksum=sha256:[0-9a-f]{{64}} \S+/{name} ", DOCKERFILE, re.MULTILINE)
     assert source is not None

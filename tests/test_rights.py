@@ -1,4 +1,4 @@
-"""Prompts and pictures are for their owner alone: what the bot makes, nobody else on the machine can read."""
+"""File permissions: other users of the machine cannot read the bot's files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(autouse=True)
 def generous() -> Iterator[None]:
-    """The usual mask, which lets everybody read."""
+    """Set the usual umask, which lets everybody read."""
     before = os.umask(0o022)
     yield
     os.umask(before)
@@ -40,17 +40,17 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def modes(folder: Path) -> dict[str, int]:
-    """The rights of a folder and of all in it."""
+    """The modes of a folder and everything in it."""
     return {str(path.relative_to(folder)): stat.S_IMODE(path.stat().st_mode) for path in [folder, *folder.rglob("*")]}
 
 
 def private(folder: Path) -> dict[str, int]:
-    """What they should be."""
+    """The expected modes."""
     return {str(path.relative_to(folder)): 0o700 if path.is_dir() else 0o600 for path in [folder, *folder.rglob("*")]}
 
 
 @pytest.mark.slow
-def test_what_commands_make_from_nothing(tmp_path: Path) -> None:
+def test_files_created_by_commands_are_private(tmp_path: Path) -> None:
     environment = {"DATA_DIR": str(tmp_path / "data"), "PYTHONPATH": str(ROOT), "AITHRIVING_KEY": "made-up"}
     for words in (["migrate"], ["backup"], ["backup", str(tmp_path / "elsewhere" / "copy.db")]):
         subprocess.run([sys.executable, "-m", "bot", *words], cwd=tmp_path, env=environment, check=True)  # noqa: S603 - our own program
@@ -61,7 +61,7 @@ def test_what_commands_make_from_nothing(tmp_path: Path) -> None:
     assert modes(tmp_path / "data") == private(tmp_path / "data")
 
 
-def test_what_the_parts_make_whoever_uses_them(settings: Settings, pools: Pools) -> None:
+def test_files_created_by_the_parts_are_private(settings: Settings, pools: Pools) -> None:
     async def live() -> dict[str, int]:
         async with assembled(settings) as runtime:
             async with runtime.files.writing("1.png") as aside:
@@ -81,7 +81,7 @@ def test_what_the_parts_make_whoever_uses_them(settings: Settings, pools: Pools)
     assert modes(settings.data_dir) == private(settings.data_dir)
 
 
-async def test_a_copy_before_an_update_is_no_exception(tmp_path: Path, pools: Pools) -> None:
+async def test_the_backup_before_a_migration_is_private(tmp_path: Path, pools: Pools) -> None:
     folder = tmp_path / "data"
     await pools.files.run(make_folder, folder)
     await pools.files.run(made_at, folder / "easel.db", "0001")
@@ -90,7 +90,7 @@ async def test_a_copy_before_an_update_is_no_exception(tmp_path: Path, pools: Po
     assert await pools.files.run(modes, folder) == await pools.files.run(private, folder)
 
 
-async def test_a_picture_that_was_written_with_more_rights_loses_them(tmp_path: Path, pools: Pools) -> None:
+async def test_an_image_written_with_wider_permissions_becomes_private(tmp_path: Path, pools: Pools) -> None:
     files = ImageFiles(tmp_path / "images", pools)
     await files.prepare()
     async with files.writing("1.png") as aside:
@@ -100,7 +100,7 @@ async def test_a_picture_that_was_written_with_more_rights_loses_them(tmp_path: 
 
 
 @pytest.mark.parametrize(("name", "mode"), [(".", 0o755), ("images", 0o750), ("backups", 0o701), ("easel.db", 0o644)])
-def test_the_doctor_names_what_an_older_version_left_open(settings: Settings, name: str, mode: int) -> None:
+def test_the_doctor_lists_readable_files_of_an_older_version(settings: Settings, name: str, mode: int) -> None:
     asyncio.run(migrate(settings.database_url))
     for folder in ("images", "backups"):
         make_folder(settings.data_dir / folder)
@@ -112,5 +112,5 @@ def test_the_doctor_names_what_an_older_version_left_open(settings: Settings, na
     assert str(settings.data_dir / name) in str(found)
 
 
-def test_what_is_not_there_yet_is_open_to_nobody(settings: Settings) -> None:
+def test_missing_files_are_not_listed_as_readable(settings: Settings) -> None:
     assert rights(settings) == []

@@ -40,7 +40,7 @@ def every_message() -> list[Message]:
 
 
 def values_of(wanted: Message) -> dict[str, str | int | tuple[str, ...]]:
-    """Something for each of its values, of the kind that its format takes."""
+    """An example for each value of the message, of the type that its format requires."""
     kinds: dict[str, str | int | tuple[str, ...]] = {
         "or": ("one", "two"),
         "credits": 1500,
@@ -53,7 +53,7 @@ def values_of(wanted: Message) -> dict[str, str | int | tuple[str, ...]]:
     return {name: 2 if name == "count" else kinds.get(form, "word") for name, form in named.items()}
 
 
-def test_values_stand_where_the_message_names_them() -> None:
+def test_values_are_inserted_where_the_message_names_them() -> None:
     assert str(FOUND(count=1, who="Ada")) == "1 job of Ada"
     assert str(FOUND(count=2000, who="Ada")) == "2,000 jobs of Ada"
     assert str(OR(engines=["a", "b", "c"])) == "Take a, b or c."
@@ -63,17 +63,17 @@ def test_values_stand_where_the_message_names_them() -> None:
     assert str(t("In {year:plain}", year=2026)) == "In 2026"
 
 
-def test_a_value_may_be_a_text_and_may_hold_braces() -> None:
+def test_a_value_may_be_a_text_and_may_contain_braces() -> None:
     assert str(t("{inner}: {words}", inner=FOUND(count=1, who="Ada"), words="{count}")) == "1 job of Ada: {count}"
 
 
 @pytest.mark.parametrize("english", [VERBATIM.english, "Something else."])
-def test_one_code_is_one_message(english: str) -> None:
+def test_a_code_belongs_to_one_message(english: str) -> None:
     with pytest.raises(ValueError, match=VERBATIM.code):
         message(VERBATIM.code, english)
 
 
-def test_the_running_bot_knows_every_message_that_a_submission_may_hold() -> None:
+def test_every_message_of_a_submission_is_defined_in_the_running_bot() -> None:
     kept = {each.code for each in every_message() if each.code.startswith(("submission.", "provider."))}
     program = "import bot.app; from bot.text import CATALOGUE; print(*CATALOGUE)"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603 - our own program
@@ -81,29 +81,29 @@ def test_the_running_bot_knows_every_message_that_a_submission_may_hold() -> Non
 
 
 @given(st.text(), st.integers(), st.lists(st.text(), min_size=1))
-def test_what_is_stored_reads_the_same(words: str, number: int, some: list[str]) -> None:
+def test_a_stored_text_reads_the_same(words: str, number: int, some: list[str]) -> None:
     text = VERBATIM(words=VERBATIM(words=words), number=number, some=some)
     again = read_stored(json.loads(json.dumps(stored(text))))
     assert again == text
     assert str(again) == str(text)
 
 
-def test_a_stored_message_that_is_no_more_is_still_a_text() -> None:
+def test_a_removed_message_is_replaced_when_read() -> None:
     assert read_stored({"code": "no.such.message", "values": {"who": "Ada"}}) == GONE()
 
 
-def test_what_has_no_code_cannot_be_stored() -> None:
+def test_a_message_without_a_code_cannot_be_stored() -> None:
     with pytest.raises(ValueError, match="code"):
         stored(t("Cancel"))
 
 
-def test_an_error_holds_codes_and_values() -> None:
+def test_an_error_contains_codes_and_values() -> None:
     error = UserError(VERBATIM(words="first"), GONE)
     assert codes(error) == [VERBATIM.code, GONE.code]
     assert error.problems[0].values == {"words": "first"}
 
 
-def test_texts_become_words_in_the_language_of_whoever_reads() -> None:
+def test_texts_are_rendered_in_the_readers_language() -> None:
     text = FOUND(count=3, who="Ada")
     with reading_in(MadeUpLanguage()):
         assert str(text).startswith("3 jöbš öf Ada")
@@ -113,7 +113,7 @@ def test_texts_become_words_in_the_language_of_whoever_reads() -> None:
     assert not shows(str(text), FOUND(count=4, who="Ada"))
 
 
-def test_every_message_can_be_said_in_another_language() -> None:
+def test_every_message_can_be_translated() -> None:
     for wanted in every_message():
         values = values_of(wanted)
         words = str(Text(wanted, values))
@@ -126,7 +126,7 @@ def fields(*forms: str | None) -> set[str]:
 
 
 def said_in(module: ModuleType) -> Iterator[tuple[ast.Call, set[str]]]:
-    """Each call of this module that gives a message its values, and the names that the message has for them."""
+    """Each call in this module that passes values to a message, with the names of the message's values."""
     for call in ast.walk(ast.parse(inspect.getsource(module))):
         if not isinstance(call, ast.Call) or any(keyword.arg is None for keyword in call.keywords):
             continue
@@ -137,11 +137,13 @@ def said_in(module: ModuleType) -> Iterator[tuple[ast.Call, set[str]]]:
             said = getattr(getattr(module, call.func.value.id, None), call.func.attr, None)
         if isinstance(said, Message):
             yield call, fields(said.english, said.plural) | ({"count"} if said.plural else set())
-        elif said in (t, plural) and call.keywords:  # Without any, a table holds it, and gives the values later.
+        elif (
+            said in (t, plural) and call.keywords
+        ):  # Tables pass the values later.
             yield call, fields(*(str(each.value) for each in call.args if isinstance(each, ast.Constant)))
 
 
-def test_every_message_is_given_the_values_that_it_names() -> None:
+def test_every_message_is_called_with_its_values() -> None:
     every_message()
     seen = 0
     for name, module in sorted(sys.modules.items()):
@@ -154,7 +156,7 @@ def test_every_message_is_given_the_values_that_it_names() -> None:
     assert seen > 300
 
 
-def test_the_catalogue_for_translators_is_as_the_code_is(tmp_path: Path) -> None:
+def test_the_catalogue_template_is_up_to_date(tmp_path: Path) -> None:
     if shutil.which("make") is None:
         pytest.skip("needs make")
     made = tmp_path / "easel.pot"

@@ -1,1 +1,1 @@
-"""Everything that speaks Discord."""
+"""The Discord user interface."""

@@ -1,4 +1,4 @@
-"""What admins use: report pages, announcements of changes, and a check of what is missing in a server."""
+"""Tools for admins: report pages, announcements of changes, and a check of a server's setup."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ PRIVATE_CHANNEL = message("usage.private_channel", "a channel you can't see")
 
 
 def asker_of(interaction: Interaction, *, everywhere: bool = False) -> Asker:
-    """The person who asks, as Discord describes them in this interaction."""
+    """The person who sent this interaction, as Discord describes them."""
     owner = interaction.client.runs_the_bot(interaction.user.id)
     return Asker(origin_of(interaction), owner=owner, everywhere=everywhere)
 
 
 async def drawn(charts: Charts, chart: ChartSpec | None) -> tuple[tuple[str, bytes], ...]:
-    """The chart as the file CHART; nothing if there is none or it cannot be drawn, since the card says the same."""
+    """The chart as the file CHART. Empty without a chart or if drawing fails: the card contains the same figures."""
     if chart is None:
         return ()
     try:
@@ -88,7 +88,7 @@ async def drawn(charts: Charts, chart: ChartSpec | None) -> tuple[tuple[str, byt
 
 
 class ReportPages:
-    """Makes the pages of reports, afresh for the person who asks."""
+    """Makes the pages of reports. Each page is made for the person who requests it."""
 
     def __init__(
         self, *, reports: Reports, servers: Servers, engines: Collection[Engine], charts: Charts, cards: JobCards
@@ -106,7 +106,7 @@ class ReportPages:
         place = self._servers.place(origin_of(interaction))
 
         def channel(channel_id: int) -> str:
-            """For a chart, where a mention cannot hide the name of a private channel."""
+            """The channel's name for a chart. Charts have no mentions, which would hide private names."""
             if everywhere and (found := client.get_channel(channel_id)) is not None:
                 return f"#{getattr(found, 'name', channel_id)}"
             return place.channel(channel_id) or str(PRIVATE_CHANNEL)
@@ -122,21 +122,21 @@ class ReportPages:
         return Sheet(report_card(report, names, chart=chart if files else None), files)
 
     async def turned(self, interaction: Interaction, page: int, rest: str) -> Sheet:
-        """The page that a report's button leads to."""
+        """The page of a report's button."""
         match = re.fullmatch(r"(?P<by>user|engine|day|channel):(?P<all>[01]):(?P<period>.{1,40})", rest)
         if match is None:
             raise UserError(OLD_LIST)
         return await self.report(interaction, match["period"], By(match["by"]), page, everywhere=match["all"] == "1")
 
     async def cancelled(self, interaction: Interaction, page: int, rest: str) -> Sheet:
-        """Cancel the job of a button, and show what still runs."""
+        """Cancel the job of a button, and show the jobs that are still running."""
         match = re.fullmatch(r"(?P<all>[01]):(?P<job>[0-9]{1,18})", rest)
         if match is None:
             raise UserError(OLD_LIST)
         return await self.cancel(interaction, int(match["job"]), everywhere=match["all"] == "1")
 
     async def cancel(self, interaction: Interaction, job_id: int, *, everywhere: bool) -> Sheet:
-        """Cancel somebody's job, update its card, and show what still runs. Raises UserError."""
+        """Cancel a member's job, update its card, and show the jobs that are still running. Raises UserError."""
         asker = asker_of(interaction, everywhere=everywhere)
         said = await self._reports.cancel(asker, job_id)
         try:
@@ -150,7 +150,7 @@ class ReportPages:
 
 
 async def announce(interaction: Interaction, *sentences: Words, log_channel: int | None) -> None:
-    """Tell the admin what was changed, and post it in the server's log channel. The sentences must be safe already."""
+    """Show the change to the admin, and post it in the server's log channel. The sentences must be escaped already."""
     logged = log_channel is None or await _logged(interaction, sentences, log_channel)
     await tell(interaction, notice(*sentences, *([] if logged else [NOT_LOGGED])))
 
@@ -169,7 +169,7 @@ async def _logged(interaction: Interaction, sentences: tuple[Words, ...], channe
 
 
 def missing_in(guild: discord.Guild, rules: Rules, engines: Mapping[str, Engine]) -> Iterator[Text]:
-    """What keeps people from making images in this server, or keeps the rules from working."""
+    """The problems that keep people from making images in this server, or that make a rule ineffective."""
     yield from contradictions(rules, engines)
     named = [(channel_id, guild.get_channel(channel_id)) for channel_id in rules.channels]
     for channel_id, channel in named:

@@ -1,4 +1,4 @@
-"""Answers with files. If Discord does not take the files, the same answer is sent without them and says why."""
+"""Answers with files. If Discord refuses the files, the answer is sent again without them and says why."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 _ATTACHED = "attachment://"
-# The message is gone, the bot may not send it, or it sent too much at once.
+# The token is invalid, the message is gone, or the bot hit a rate limit.
 _NOT_ABOUT_FILES = frozenset({401, 404, 429})
 _EXPLICIT = 20009
 _TOO_LARGE = 40005
@@ -32,14 +32,14 @@ FILES_REFUSED = message("files.refused", "Discord did not accept the files here.
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A card with the small files that it shows, as pairs of name and content."""
+    """A card and the small files that it shows, as pairs of name and content."""
 
     card: Card
     files: tuple[tuple[str, bytes], ...] = ()
 
 
 async def answer_later(interaction: Interaction) -> None:
-    """Defer the answer: the private list whose button was pressed, or else a new private message."""
+    """Defer the answer: an update of the private list whose button was pressed, or else a new private message."""
     pressed = interaction.message
     if pressed is not None and pressed.flags.ephemeral:
         await interaction.response.defer()
@@ -57,9 +57,9 @@ async def fill(interaction: Interaction, sheet: Sheet) -> None:
 
 
 async def put(send: Callable[[Card, list[discord.File]], Awaitable[T]], sheet: Sheet) -> T:
-    """Send the sheet; if Discord does not take its files, send it without them.
+    """Send the sheet. If Discord refuses its files, send it without them.
 
-    Raises discord.HTTPException if the files are not the reason.
+    Raises discord.HTTPException if Discord refuses it for another reason.
     """
     try:
         return await send(sheet.card, uploads(sheet.files))
@@ -72,7 +72,7 @@ async def put(send: Callable[[Card, list[discord.File]], Awaitable[T]], sheet: S
 
 
 def refused_files(error: discord.HTTPException) -> Message | None:
-    """Why Discord did not take the files of a request; None if the error is not about files."""
+    """Why Discord refused the files of a request; None if the error is not about files."""
     if error.code == _TOO_LARGE or error.status == 413:
         return FILES_TOO_LARGE
     if error.code == _EXPLICIT:
@@ -83,12 +83,12 @@ def refused_files(error: discord.HTTPException) -> Message | None:
 
 
 def uploads(files: Sequence[tuple[str, bytes]]) -> list[discord.File]:
-    """The files as the library sends them."""
+    """The files as ``discord.File`` objects."""
     return [discord.File(io.BytesIO(data), filename=name) for name, data in files]
 
 
 def _without_files(card: Card, why: Message) -> Card:
-    """The same texts and buttons, and why the files are missing."""
+    """A card with the same texts and buttons and the reason why the files are missing."""
     items = [item for part in card.parts for item in _plain(part)]
     return Card(*items, text(quiet(why)), accent=card.accent)
 

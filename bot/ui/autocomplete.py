@@ -33,9 +33,9 @@ Suggest: TypeAlias = Callable[[_Cog, Interaction, str], Coroutine[Any, Any, list
 
 
 def calmly(suggest: Suggest[_Cog]) -> Suggest[_Cog]:
-    """Make an autocomplete that fails or takes too long return no choices, and log the error."""
+    """Wrap an autocomplete: if it fails or takes too long, log the error and return no choices."""
 
-    @functools.wraps(suggest)  # The library tells a method by its name.
+    @functools.wraps(suggest)  # The library uses the qualified name to tell a method from a function.
     async def suggesting(self: _Cog, interaction: Interaction, current: str) -> list[Choice[str]]:
         try:
             async with asyncio.timeout(PATIENCE):
@@ -44,7 +44,7 @@ def calmly(suggest: Suggest[_Cog]) -> Suggest[_Cog]:
             log.warning("autocomplete.too_slow", of=suggest.__name__)
             return []
         except Exception:
-            # The command can be typed without suggestions.
+            # People can type the command without suggestions.
             log.exception("autocomplete.failed", of=suggest.__name__)
             return []
 
@@ -52,7 +52,7 @@ def calmly(suggest: Suggest[_Cog]) -> Suggest[_Cog]:
 
 
 def matching(entries: Iterable[tuple[str, str]], current: str) -> list[Choice[str]]:
-    """The choices, pairs of name and value, that contain the typed text; those that begin with it come first."""
+    """The choices, pairs of name and value, that contain the typed text. Choices that begin with it come first."""
     typed = current.strip().lower()
     found = [(name, value) for name, value in entries if typed in name.lower() or typed in value.lower()]
     found.sort(key=lambda entry: not entry[0].lower().startswith(typed))
@@ -65,7 +65,7 @@ def period_choices(current: str) -> list[Choice[str]]:
 
 
 class Suggestions:
-    """What is suggested for options that several commands have."""
+    """The suggestions for options that several commands share."""
 
     def __init__(self, service: JobService, threads: Threads) -> None:
         self._service = service
@@ -82,7 +82,7 @@ class Suggestions:
         return matching(entries, current)
 
     def engines_here(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        """The engines that may be used here."""
+        """The engines that this server allows."""
         return self.engines(current, self._service.offered(origin_of(interaction)))
 
     def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
@@ -93,7 +93,7 @@ class Suggestions:
         ]
 
     def names(self, interaction: Interaction, option: Option, current: str) -> list[Choice[str]]:
-        """The names that the engine that would be used has for an option: its styles, its samplers."""
+        """The values of an option on the engine that would be used, for example its styles or samplers."""
         return matching(((name, name) for name in option.names(self._engine(interaction))), current)
 
     async def threads(self, interaction: Interaction, current: str) -> list[Choice[str]]:
@@ -103,7 +103,7 @@ class Suggestions:
         return [Choice(name=plain(each.title, NAME_AT_MOST) or untitled, value=str(each.id)) for each in found]
 
     def _engine(self, interaction: Interaction) -> Engine:
-        """The engine that was typed, or the one that would be used."""
+        """The typed engine, or else the default that would be used."""
         service = self._service
         chosen = service.engines.get(getattr(interaction.namespace, "engine", None) or "")
         return chosen or service.engines[service.engine_by_default(origin_of(interaction))]

@@ -1,4 +1,4 @@
-"""What the buttons of a job do. Discord finds them by their custom ids, so they outlive a restart."""
+"""The actions of a job's buttons. They are found by their custom ids, so they work after a restart."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class JobButtons:
         }
 
     async def details(self, interaction: Interaction, job_id: int) -> None:
-        """Show everything that is known of a job, to the person who asked."""
+        """Show all details of a job, privately."""
         await promise(interaction)
         found = await self._results.detailed(origin_of(interaction), job_id)
         await tell(interaction, details_card(found))
@@ -108,7 +108,7 @@ class JobButtons:
         await self._cards.show(job_id)
 
     async def _again(self, interaction: Interaction, job_id: int, *, new_seed: bool = False) -> None:
-        # The job decides whether everybody sees the answer.
+        # The original job's privacy decides whether everybody sees the answer.
         plan = await looked_up(interaction, self._service.plan_again(origin_of(interaction), job_id, new_seed=new_seed))
         if interaction.response.is_done():
             raise UserError(TOO_SLOW)
@@ -121,7 +121,7 @@ class JobButtons:
         await self._again(interaction, job_id, new_seed=True)
 
     async def _confirm(self, interaction: Interaction, job_id: int) -> None:
-        """Accept the price. From here on the card is edited by the token of this press."""
+        """Accept the price. From now on, the token of this interaction edits the card."""
         origin, card = origin_of(interaction), pressed_card(interaction, self._clock)
         await interaction.response.defer()
         missing = missing_permissions(interaction, private=False)
@@ -130,7 +130,7 @@ class JobButtons:
 
     async def _refresh(self, interaction: Interaction, job_id: int) -> None:
         card = pressed_card(interaction, self._clock)
-        # Deferred as a change of the card, so that this interaction's token can edit it.
+        # Deferred as an update of the card, so that this interaction's token can edit it.
         await interaction.response.defer()
         job = await self._service.refresh(origin_of(interaction), job_id, card)
         if job.status is JobStatus.DELIVERED:
@@ -141,7 +141,7 @@ class JobButtons:
             await self._cards.show(job_id)
 
     async def _delete(self, interaction: Interaction, job_id: int) -> None:
-        # The answer to this press stays bound to the card, so that it can delete the card, private or not.
+        # Deferring as an update lets this interaction's token delete the card, even a private one.
         await interaction.response.defer()
         origin = origin_of(interaction)
         try:
@@ -149,7 +149,7 @@ class JobButtons:
         except UserError:
             if not await self._results.may_clear(origin, job_id, asked_by=_asked_by(interaction)):
                 raise
-            # The job was deleted elsewhere, and this message could not be.
+            # The job was deleted from elsewhere, but this message could not be deleted.
             await interaction.delete_original_response()
             return
 
@@ -167,8 +167,8 @@ class JobButtons:
         await question.ask(interaction)
 
     async def _deleted(self, interaction: Interaction, job_id: int, *, pressed: Interaction) -> None:
-        """Delete a job, then the messages that show it. ``pressed`` can delete the card whose button was pressed."""
-        # People may see its images already, although Discord has not confirmed the request.
+        """Delete a job, then the messages that show it. The interaction ``pressed`` can delete its own card."""
+        # People may see the images already, although Discord has not confirmed the request.
         await self._cards.settled(job_id)
         view = await self._results.delete(origin_of(interaction), job_id)
         try:
@@ -186,7 +186,7 @@ class JobButtons:
 
 
 def _asked_by(interaction: Interaction) -> int | None:
-    """Who ran the command that this message answers. A direct message answers the person who reads it."""
+    """The person who ran the command that this message answers. In a direct message, that is its reader."""
     if interaction.message is None:
         return None
     metadata = interaction.message.interaction_metadata
@@ -196,11 +196,11 @@ def _asked_by(interaction: Interaction) -> int | None:
 
 
 def job_button_item(handlers: Mapping[str, Handler]) -> type[ui.DynamicItem[ui.Button[Any]]]:
-    """The class by which discord.py recognises the buttons of jobs, with these handlers."""
+    """Return the class that discord.py matches to the buttons of jobs; it calls these handlers."""
 
     class JobButtonItem(
         ui.DynamicItem[ui.Button[Any]],
-        # Ids of jobs are below 2^63; anything longer is forged.
+        # Job ids are below 2^63; anything longer is forged.
         template=r"easel:(?P<action>[a-z-]{1,20}):(?P<job>[0-9]{1,18})",
     ):
         def __init__(self, action: str, job_id: int) -> None:

@@ -1,7 +1,7 @@
-"""The process that draws charts: a line of JSON in, an image out, until nothing is asked for a while.
+"""The process that draws charts: it reads a line of JSON, writes an image, and ends when idle for a while.
 
-It is run as a file and imports nothing of the bot. An answer is a letter (P for a PNG, E for an error), its length in
-four bytes, and its content.
+It is run as a file and imports no module of the bot. A response is a letter (P for a PNG, E for an error), the length
+of the content in four bytes, and the content.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
-# A dark panel with a frame, which is readable on a dark and on a light page.
+# A dark panel with a frame is readable on dark and on light pages.
 PANEL, FRAME = "#1f2329", "#3a414b"
 WORDS, QUIET, GRID = "#f2f4f7", "#aeb6c2", "#353c46"
 BARS = ("#6fb1e8", "#f0b56a", "#8fd19a", "#d79be0")
 LINE = "#ff8f7a"
 WIDTH, HEIGHT, DOTS = 7.0, 4.0, 170
 LABELS_AT_MOST = 9
-# Up to so many bars show their values; of more bars only the highest one does.
+# Up to this many bars, each shows its value; with more, only the highest bar does.
 BARS_WITH_VALUES = 8
-# A few bars take no more width than they would among so many.
+# A chart has at least this many slots, so that a few bars do not become too wide.
 PLACES_AT_LEAST = 7
-# A line higher than this many times the highest bar is left out.
+# A line higher than this many times the highest bar is omitted.
 DWARFS = 3
 
 
 def main() -> None:
-    """Answer until standard input ends, or nothing is asked for as many seconds as the command says."""
+    """Answer requests until standard input ends, or until it is idle for the seconds in the command's argument."""
     idle = float(sys.argv[1])
     while request := _next_line(sys.stdin.buffer, idle):
         try:
@@ -59,7 +59,7 @@ def _next_line(stream: BinaryIO, idle: float) -> bytes:
 
 
 def draw(spec: dict[str, Any]) -> bytes:
-    """The chart of a ChartSpec as a PNG with transparent corners."""
+    """Draw a ChartSpec as a PNG with transparent corners."""
     rcParams["hatch.linewidth"] = 1.6
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DOTS)
     FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""Charts as images, drawn by a subprocess, so that the plotting library costs the bot no memory."""
+"""Charts as images. A subprocess draws them, so that the plotting library uses none of the bot's memory."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from storage.pools import Pool
 
 PROCESS = Path(__file__).with_name("chart_process.py")
 IDLE_SECONDS = 120.0
-"""Seconds after the last chart until the process ends. To load the plotting library again takes half a second."""
+"""Seconds after the last chart until the process ends. Loading the plotting library again takes half a second."""
 TIME_LIMIT = 60.0
-"""Seconds that one chart may take before the process is killed."""
+"""Seconds after which the process is killed if a chart is not finished."""
 
 
 class ChartFailed(Exception):
@@ -28,7 +28,7 @@ class ChartFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One kind of bars: its name, and a value for each label. ``hatched`` marks uncertain values."""
+    """A series of bars: its name, and a value for each label. ``hatched`` marks uncertain values."""
 
     name: str
     values: tuple[float, ...]
@@ -37,10 +37,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class ChartSpec:
-    """A stacked bar chart. ``labels`` are short and stand below the bars.
+    """A stacked bar chart. ``labels`` are short texts below the bars.
 
-    ``title`` says what is counted. ``line`` marks a height, such as a limit, with the name ``line_name``; it is left
-    out if it would dwarf the bars.
+    ``title`` says what is counted. ``line`` marks a height, such as a limit, with the name ``line_name``. It is omitted
+    if it would dwarf the bars.
     """
 
     title: str
@@ -55,7 +55,7 @@ class ChartSpec:
 
 
 def in_words(spec: ChartSpec, limit: int) -> str:
-    """The chart as alt text of at most ``limit`` characters. If it is too long, the first bars are left out."""
+    """The chart as alt text of at most ``limit`` characters. If the text is too long, the first bars are omitted."""
     sums = [sum(values) for values in zip(*(series.values for series in spec.series), strict=True)]
     tail = [f"{spec.line_name} {spec.line:,g}"] if spec.line is not None else []
     unsure = [series for series in spec.series if series.hatched and any(series.values)]
@@ -80,24 +80,24 @@ class Charts:
         self._idle = idle
         self._time_limit = time_limit
         self._turn = asyncio.Lock()
-        # Its thread waits for the subprocess, so it is shared with nothing else.
+        # The pool's thread waits for the subprocess, so nothing else uses this pool.
         self._pool = Pool("charts", 1)
         self._process: subprocess.Popen[bytes] | None = None
 
     async def png(self, spec: ChartSpec) -> bytes:
-        """The chart as a PNG. Raises ChartFailed."""
+        """Draw the chart as a PNG. Raises ChartFailed."""
         request = json.dumps(asdict(spec)).encode() + b"\n"
         async with self._turn:
             return await self._pool.run(self._draw, request)
 
     async def close(self) -> None:
-        """Wait for the chart that is being drawn, and end the process."""
+        """Wait for the current chart, then end the process."""
         async with self._turn:
             await self._pool.run(self._end)
             await self._pool.close()
 
     def _draw(self, request: bytes) -> bytes:
-        # The process may have ended since the last chart: then a new one is started, once.
+        # The process may have ended since the last chart. In that case, start a new one, once.
         chart = None if self._process is None else self._ask(self._process, request)
         if chart is None:
             self._end()
@@ -109,12 +109,12 @@ class Charts:
         return chart
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # None of our environment: it holds tokens.
+        # Do not pass the bot's environment: it contains tokens.
         environment = {"MPLCONFIGDIR": str(self._cache.absolute())}
         command = [sys.executable, "-I", str(PROCESS), str(self._idle)]
         try:
             make_folder(self._cache)
-            # A session of its own, so that Ctrl-C in the terminal does not interrupt a chart.
+            # A separate session, so that Ctrl-C in the terminal does not interrupt a chart.
             return subprocess.Popen(  # noqa: S603 - our own file, by our own Python
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True
             )
@@ -122,7 +122,7 @@ class Charts:
             raise ChartFailed(f"the process cannot be started: {error.strerror}") from error
 
     def _ask(self, process: subprocess.Popen[bytes], request: bytes) -> bytes | None:
-        """The chart, or None if the process is gone. Raises ChartFailed if it says what went wrong."""
+        """Request a chart from the process. Returns None if the process has ended. Raises ChartFailed on an error."""
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the process was started with pipes")
         time_limit = Timer(self._time_limit, process.kill)
@@ -150,7 +150,7 @@ class Charts:
         process.kill()
         process.wait()
         for pipe in (process.stdin, process.stdout):
-            # What was written and never read is lost with it.
+            # Data that the process has not read is lost with it.
             with contextlib.suppress(OSError):
                 if pipe is not None:
                     pipe.close()

@@ -1,4 +1,4 @@
-"""The bot's connection to Discord. It knows no feature: the cogs that it is handed bring them."""
+"""The bot's connection to Discord. All features come from the cogs that are passed to it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ NOT_THIS_SERVER = message(
 
 
 class Easel(commands.AutoShardedBot):
-    """The bot's account.
+    """The Discord client of the bot.
 
     ``tree_cls``: the class of its command tree. ``allowed_guilds``: the servers that may use the bot; all if empty.
-    If some are named, direct messages are not allowed either. ``http_trace``: follows each request to Discord.
+    If it is not empty, direct messages are not allowed either. ``http_trace``: traces each request to Discord.
     ``proxy``: used for Discord's API and its gateway. ``shard_count`` None: as many as Discord recommends.
     """
 
@@ -44,7 +44,7 @@ class Easel(commands.AutoShardedBot):
             command_prefix=commands.when_mentioned,
             help_command=None,
             tree_cls=tree_cls,
-            # Everywhere, unless a command says otherwise.
+            # Commands are allowed everywhere unless they declare otherwise.
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
             intents=discord.Intents(guilds=True),
@@ -61,7 +61,7 @@ class Easel(commands.AutoShardedBot):
         self._after_login: tuple[Callable[[], Awaitable[object]], ...] = ()
 
     def install(self, cogs: Iterable[commands.Cog], *after_login: Callable[[], Awaitable[object]]) -> None:
-        """Set which cogs the bot adds when it has logged in, and what it calls after that, in this order."""
+        """Set the cogs that the bot adds after the login, and the functions that it then calls, in this order."""
         self._cogs_to_add = tuple(cogs)
         self._after_login = after_login
 
@@ -81,7 +81,7 @@ class Easel(commands.AutoShardedBot):
             raise UserError(NOT_THIS_SERVER)
 
     def runs_the_bot(self, user_id: int) -> bool:
-        """Whether this person owns the application, or is in its team as an admin or developer, as of the login."""
+        """Whether, at the login, this person owned the application or was an admin or developer of its team."""
         if self.application is None:
             return False
         team = self.application.team
@@ -98,4 +98,4 @@ class Easel(commands.AutoShardedBot):
 
 
 Interaction: TypeAlias = discord.Interaction[Easel]
-"""A command that was typed, a button that was pressed or a form that was sent."""
+"""An interaction with the bot: a typed command, a pressed button or a submitted form."""

@@ -1,4 +1,4 @@
-"""The question "are you sure?" before something is deleted for good."""
+"""The question "Are you sure?" before something is deleted for good."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MINUTES_TO_CONFIRM = 5
 
 
 class Confirmation(ui.LayoutView):
-    """A private message that asks and has one button to go on. It lives for a few minutes and in memory only.
+    """A private message with a question and a button to confirm. It works for a few minutes and is kept in memory only.
 
-    ``confirmed`` is called with the press of that button; ``doing`` names it in the log. ``further`` are buttons of
-    cards, which show something else in place of the question.
+    ``confirmed`` is called with the interaction of that button; ``doing`` names it in the log. ``further`` are more
+    buttons; each shows something else in place of the question.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Confirmation(ui.LayoutView):
         self.add_item(ui.Container(*content, ui.ActionRow(button, *further), accent_colour=WARM))
 
     async def ask(self, interaction: Interaction) -> None:
-        """Ask the person alone. The interaction has been deferred."""
+        """Ask the person privately. The interaction must be deferred already."""
         self._message = await interaction.followup.send(view=self, ephemeral=True, wait=True)
 
     async def _pressed(self, interaction: Interaction) -> None:
@@ -56,11 +56,11 @@ class Confirmation(ui.LayoutView):
         await handle(interaction, go_on, doing=self._doing, job_id=self._job_id)
 
     async def _replaced(self, _interaction: Interaction) -> None:
-        # The button's own handler answers. What it shows must not be deleted when this question times out.
+        # The button's own handler answers. Its answer must not be deleted when this question times out.
         self.stop()
 
     async def on_timeout(self) -> None:
         if self._message is not None:
-            # It may have been dismissed: in both cases nobody is asked any more.
+            # The person may have dismissed it already. The question is gone in both cases.
             with contextlib.suppress(discord.HTTPException):
                 await self._message.delete()

@@ -1,4 +1,4 @@
-"""The form by which a job is changed and made again."""
+"""The form that edits a job and runs it as a new one."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from bot.ui.interactions import handle, looked_up, origin_of, tell
 from bot.ui.job_starter import JobStarter
 
 FORM_SECONDS = 30 * 60
-"""How long a form can be sent, or the offer to open one can be taken."""
+"""Seconds for which a form can be submitted, or an offered form can be opened."""
 _SELECT_AT_MOST = 25
 _TEXT_AT_MOST = 4000
 
 
 class EditForm(ui.Modal):
-    """The prompt and the main settings of a job, to be changed and made as a job of one's own."""
+    """A form with the prompt and the main settings of a job. Submitting it starts a new job of the person."""
 
     def __init__(
         self, draft: Draft, engines: Mapping[str, Engine], starter: JobStarter, *, job_id: int, title: str
@@ -73,7 +73,7 @@ class EditForm(ui.Modal):
         try:
             plan = await self._starter.planned(interaction, draft.options(), complete=True)
         except UserError as error:
-            # What was typed took a while: it is offered again together with what is wrong with it.
+            # Typing took the person some time, so offer the same input again together with the problems.
             problems = [safe(str(problem), 1000) for problem in error.problems[:3]]
             form = EditForm(draft, self._engines, self._starter, job_id=self.job_id, title=self.title)
             await tell(interaction, FormOffer(problems, form, label=t("Edit again"), accent=WARM))
@@ -81,7 +81,7 @@ class EditForm(ui.Modal):
         await self._starter.start(interaction, plan, parent_id=self.job_id)
 
     def copy(self) -> EditForm:
-        """The same form, filled in the same way: a form can be sent only once."""
+        """A new form with the same input, since a form can be submitted only once."""
         return EditForm(self._draft, self._engines, self._starter, job_id=self.job_id, title=self.title)
 
     def _changed(self) -> Draft:
@@ -99,7 +99,7 @@ class EditForm(ui.Modal):
 
 
 class FormOffer(ui.LayoutView):
-    """Why there is no form yet, with a button that opens it. It lives for a while and in memory only."""
+    """A card that says why no form was opened, with a button to open it. It is kept in memory for a limited time."""
 
     def __init__(self, sentences: Iterable[Words], form: EditForm, *, label: Words, accent: discord.Colour) -> None:
         super().__init__(timeout=FORM_SECONDS)
@@ -116,18 +116,18 @@ class FormOffer(ui.LayoutView):
 
 
 class EditForms:
-    """Opens forms with a job in them."""
+    """Opens forms that are filled from a job."""
 
     def __init__(self, *, service: JobService, starter: JobStarter) -> None:
         self._service = service
         self._starter = starter
 
     async def edit(self, interaction: Interaction, job_id: int) -> None:
-        """Open the form with the job in it."""
+        """Open the form with the job's prompt and settings."""
         await self._open(interaction, _known(job_id), prompt_alone=False)
 
     async def use_prompt(self, interaction: Interaction, job: int | Coroutine[Any, Any, int]) -> None:
-        """Open the form with the job's prompt and the defaults for everything else. ``job`` may look the job up."""
+        """Open the form with the job's prompt and defaults otherwise. ``job`` may be a coroutine for the id."""
         await self._open(interaction, _known(job) if isinstance(job, int) else job, prompt_alone=True)
 
     async def _open(self, interaction: Interaction, job: Coroutine[Any, Any, int], *, prompt_alone: bool) -> None:
@@ -137,9 +137,9 @@ class EditForms:
             job_id = await job
             return job_id, await self._service.draft(origin, job_id, prompt_alone=prompt_alone)
 
-        # A form has to be the first answer, and cannot be deferred.
+        # A form has to be the first answer and cannot be deferred.
         job_id, draft = await looked_up(interaction, drafted())
-        # If a server allows none of the engines that exist, its rules say so when the form is sent.
+        # If the server allows none of the existing engines, its rules refuse the form when it is submitted.
         engines = {engine.id: engine for engine in self._service.offered(origin)} or self._service.engines
         title = t("Use this prompt") if prompt_alone else t("Edit job {job:plain}", job=job_id)
         form = EditForm(draft, engines, self._starter, job_id=job_id, title=str(title))
@@ -156,7 +156,7 @@ async def _known(job_id: int) -> int:
 
 def _engine_select(draft: Draft, engines: Mapping[str, Engine]) -> ui.Select[Any]:
     chosen = draft.engines if draft.engines is not None else (draft.engine,)
-    # Chosen engines come first, as there may be more than fit.
+    # Chosen engines come first, since there may be more engines than fit.
     ordered = sorted(engines.values(), key=lambda engine: engine.id not in chosen)[:_SELECT_AT_MOST]
     shown = [engine for engine in engines.values() if engine in ordered]
     options = [
@@ -170,13 +170,13 @@ def _engine_select(draft: Draft, engines: Mapping[str, Engine]) -> ui.Select[Any
     ]
     if draft.engines is not None:
         return ui.Select(options=options, min_values=min(2, len(options)), max_values=len(options))
-    # If the prompt itself names the engine, none has to be chosen.
+    # If the prompt itself names the engine, no choice is required.
     required = draft.engine is not None and len(engines) <= _SELECT_AT_MOST
     return ui.Select(options=options, required=required, placeholder=str(t("As the prompt says")))
 
 
 def _more_engines(engines: Mapping[str, Engine]) -> Text | None:
-    """How to use an engine for which there is no room in the list."""
+    """A hint on how to use an engine that does not fit in the list."""
     more = len(engines) - _SELECT_AT_MOST
     if more <= 0:
         return None

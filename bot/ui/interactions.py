@@ -1,8 +1,8 @@
-"""One interaction with Discord: who asks and from where, the first answer, and what a person is told if it fails.
+"""Handling of one interaction: its person and place, the first answer, and the message if it fails.
 
-Discord waits three seconds for the first answer to a command or a button, so it never waits for anything slow. Most
-answers are deferred at once and filled in later. A form cannot be deferred: what it needs is looked up first, but only
-for a short time.
+Discord waits three seconds for the first answer to a command or a button, so the first answer never depends on slow
+work. Most answers are deferred at once and filled in later. A form cannot be deferred: the data for it is looked up
+first, with a short time-out.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 LOOKUP_TIMEOUT = 1.5
-"""Seconds for which something is looked up before the first answer."""
+"""The time-out in seconds for a lookup before the first answer."""
 
 UNKNOWN_INTERACTION = 10062
 
-# It is too late to answer, the interaction was answered before (perhaps by an earlier try of the same request), the
-# thread was archived, or the token is over. These are not faults of ours, and nobody can be told.
+# It is too late to answer, the interaction was answered before (perhaps by an earlier attempt of the same request), the
+# thread was archived, or the token has expired. These are not bugs, and there is no way to tell the person.
 _ANSWER_NOT_TAKEN = frozenset({UNKNOWN_INTERACTION, 40060, 50083, 10015, 50027})
 _NOBODY_THERE = _ANSWER_NOT_TAKEN | {10008}
 
@@ -74,11 +74,11 @@ REPORT = message(
 )
 
 
-# --- who asks, and from where -------------------------------------------------------------------------------------
+# --- person and place ---------------------------------------------------------------------------------------------
 
 
 def origin_of(interaction: Interaction) -> Origin:
-    """Who asks and from where, as Discord says in this interaction. It is computed once for each interaction."""
+    """The person and the place of this interaction, according to Discord. Computed once for each interaction."""
     found = interaction.extras.get("origin")
     if isinstance(found, Origin):
         return found
@@ -103,10 +103,10 @@ def origin_of(interaction: Interaction) -> Origin:
 
 
 def role_ids(user: discord.Member | discord.User) -> frozenset[int]:
-    """The ids of a person's roles as Discord sent them in this interaction, with the role of everybody.
+    """The ids of a person's roles as Discord sent them in this interaction, including @everyone.
 
-    ``Member.roles`` has only the roles in the cache, and none while the server is not cached. Limits and rules for
-    roles would not count then.
+    ``Member.roles`` has only cached roles, and none while the server is not cached. Limits and rules for roles would
+    then be ignored.
     """
     if not isinstance(user, discord.Member):
         return frozenset()
@@ -114,14 +114,14 @@ def role_ids(user: discord.Member | discord.User) -> frozenset[int]:
 
 
 def pressed_card(interaction: Interaction, clock: Clock) -> CardAddress:
-    """The card whose button was pressed, with the token of this interaction. Raises UserError if there is no card."""
+    """The address of the pressed button's card, with this interaction's token. Raises UserError without a card."""
     if interaction.message is None:
         raise UserError(NO_CARD)
     return card_address(interaction, clock, interaction.message.channel.id, interaction.message.id)
 
 
 def card_address(interaction: Interaction, clock: Clock, channel_id: int, message_id: int | None) -> CardAddress:
-    """The address of a message that this interaction's token can edit, as long as the token lives."""
+    """The address of a message that this interaction's token can edit until it expires."""
     return CardAddress(
         channel_id=channel_id,
         message_id=message_id,
@@ -131,10 +131,10 @@ def card_address(interaction: Interaction, clock: Clock, channel_id: int, messag
 
 
 def missing_permissions(interaction: Interaction, *, private: bool) -> list[Problem]:
-    """Why the bot may not show images here; empty if it may.
+    """The reasons why the bot may not show images here; empty if it may.
 
-    A private answer needs no permissions. In direct messages and where the bot is installed for the user only, there
-    are none that it could lack.
+    A private answer needs no permissions. Neither do direct messages and places where only the user has installed the
+    bot.
     """
     origin = origin_of(interaction)
     if private or origin.server_id is None or not origin.bot_present:
@@ -156,7 +156,7 @@ def _channel_id(interaction: Interaction) -> int:
 
 
 def _age_restricted(interaction: Interaction) -> bool:
-    """Whether only adults see the channel; a thread is restricted if its channel is."""
+    """Whether the channel is age-restricted; a thread is if its channel is."""
     channel = interaction.channel
     if isinstance(channel, discord.Thread):
         channel = channel.parent
@@ -164,7 +164,7 @@ def _age_restricted(interaction: Interaction) -> bool:
 
 
 def _bot_present(interaction: Interaction) -> bool:
-    """Whether the bot itself is a member here: then it can edit and post without an interaction's token."""
+    """Whether the bot is a member here. If so, it can edit and post without an interaction's token."""
     if interaction.guild_id is None:
         return bool(interaction.context.dm_channel)
     return interaction.is_guild_integration() or interaction.client.get_guild(interaction.guild_id) is not None
@@ -174,13 +174,13 @@ def _bot_present(interaction: Interaction) -> bool:
 
 
 async def promise(interaction: Interaction) -> None:
-    """Defer a private answer, unless there was an answer: what is told next takes its place."""
+    """Defer a private answer, unless there was an answer already. The next ``tell`` replaces it."""
     if not interaction.response.is_done():
         await interaction.response.defer(ephemeral=True, thinking=True)
 
 
 async def looked_up(interaction: Interaction, work: Coroutine[Any, Any, T]) -> T:
-    """Return what ``work`` finds. If it takes longer than a first answer may, defer a private answer meanwhile."""
+    """Return the result of ``work``. If it is too slow for the first answer, defer a private answer meanwhile."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait({task}, timeout=LOOKUP_TIMEOUT)
@@ -192,7 +192,7 @@ async def looked_up(interaction: Interaction, work: Coroutine[Any, Any, T]) -> T
 
 
 async def tell(interaction: Interaction, card: discord.ui.LayoutView) -> None:
-    """Show this to the person who asked, and to nobody else."""
+    """Show the card privately to the person of the interaction."""
     if interaction.response.is_done():
         await interaction.followup.send(view=card, ephemeral=True)
     else:
@@ -200,15 +200,15 @@ async def tell(interaction: Interaction, card: discord.ui.LayoutView) -> None:
 
 
 async def take_back(interaction: Interaction, error: UserError, *, private: bool, said: Words = NOT_STARTED) -> None:
-    """Replace a deferred answer, whose card will not come, by a private refusal.
+    """Replace a deferred answer by a private refusal.
 
-    A public one says ``said`` for a moment. If the private refusal fails, the public answer shows the refusal.
+    A public answer shows ``said`` for a moment. If the private refusal fails, the public answer shows the refusal.
     """
     if private:
         await interaction.edit_original_response(view=refusal(error.problems))
         return
-    # While the first answer is deferred, a follow-up takes its place and is as public. If it is deleted while it is
-    # deferred, Discord takes no follow-up at all. So it is filled in, followed by the refusal, and then deleted.
+    # A follow-up to a deferred answer replaces it and is public like it. If the deferred answer is deleted, Discord
+    # accepts no follow-up at all. So fill in the answer, send the refusal as a follow-up, and then delete the answer.
     await interaction.edit_original_response(view=notice(said))
     try:
         await interaction.followup.send(view=refusal(error.problems), ephemeral=True)
@@ -219,7 +219,7 @@ async def take_back(interaction: Interaction, error: UserError, *, private: bool
         await interaction.delete_original_response()
 
 
-# --- what can go wrong --------------------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------------------------
 
 
 async def handle(
@@ -229,10 +229,10 @@ async def handle(
     doing: str,
     job_id: int | None = None,
 ) -> None:
-    """Do what a button or a form is for, in the person's language; tell and log whatever goes wrong.
+    """Run the action of a button or a form in the person's language; report and log errors.
 
-    Every callback of a component or a form runs through here, as every command runs through the tree. ``doing`` names
-    it in the log.
+    All callbacks of components and forms call this function, as all commands go through the tree. ``doing`` names the
+    action in the log.
     """
     with bound(job=job_id):
         try:
@@ -244,9 +244,9 @@ async def handle(
 
 
 async def explain(interaction: Interaction, error: BaseException, *, doing: str, job_id: int | None = None) -> None:
-    """Say what went wrong: a UserError by its own texts, anything else by an apology with a number for the log.
+    """Report an error: a UserError with its own texts, any other error with an apology and a number from the log.
 
-    ``doing`` names in the log what was asked for. Never raises: if this fails as well, nobody can be told.
+    ``doing`` names the action in the log. Does not raise: if the report fails too, the failure is only logged.
     """
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
     if isinstance(cause, discord.HTTPException) and cause.code in _ANSWER_NOT_TAKEN:
@@ -274,6 +274,6 @@ async def explain(interaction: Interaction, error: BaseException, *, doing: str,
 
 
 def apology(number: str, job_id: int | None) -> Card:
-    """What people see of a fault of ours: enough to report it, and nothing of its cause."""
+    """The card for a bug of ours: enough to report it, but nothing about its cause."""
     what: Text = APOLOGY() if job_id is None else APOLOGY_FOR_JOB(job=job_id)
     return notice(what, REPORT(number=number), accent=WARM)

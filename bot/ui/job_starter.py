@@ -1,4 +1,4 @@
-"""From a command or a form to a job with a card. In a burst, all commands are acknowledged before any is worked on."""
+"""Starts jobs from commands and forms. In a burst, all commands are acknowledged before any is processed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from bot.ui.delivery.progress import JobCards
 from bot.ui.interactions import card_address, missing_permissions, origin_of, promise, take_back
 
 ACKNOWLEDGE_TIMEOUT = 1.0
-"""Seconds for which work waits until the other commands of a burst are acknowledged."""
+"""The time-out in seconds for a command that waits until the others of a burst are acknowledged."""
 
 
 class AckFirst:
     """Acknowledges every command of a burst before any of them is processed.
 
-    Without it, 500 commands in the same instant would be checked one after the other in a single turn of the event
-    loop, and the first of them would be acknowledged after the last one was checked.
+    Without it, 500 simultaneous commands would be checked one after the other in a single turn of the event loop, and
+    the first acknowledgement would be sent after the last check.
     """
 
     def __init__(self, timeout: float = ACKNOWLEDGE_TIMEOUT) -> None:
@@ -37,7 +37,7 @@ class AckFirst:
 
     @contextmanager
     def unacknowledged(self) -> Iterator[None]:
-        """Within the block a command has no first answer yet."""
+        """Count a command as not yet acknowledged within the block."""
         self._unacknowledged += 1
         self._all_acknowledged.clear()
         try:
@@ -52,12 +52,12 @@ class AckFirst:
         await _one_per_turn(self._entrance)
 
     async def wait(self) -> None:
-        """Return when every command is acknowledged, or after the timeout; one caller per turn of the event loop."""
+        """Wait until every command is acknowledged, or for the timeout. One caller returns per loop turn."""
         if self._unacknowledged:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._timeout):
                     await self._all_acknowledged.wait()
-            # A lock of its own: commands that are to be checked do not queue behind these.
+            # A separate lock, so that new commands do not queue behind these.
             await _one_per_turn(self._exit)
 
     async def defer(self, interaction: Interaction, *, private: bool) -> int:
@@ -75,7 +75,7 @@ async def _one_per_turn(lock: asyncio.Lock) -> None:
 
 
 class JobStarter:
-    """Checks what was asked for, acknowledges it, and starts the job."""
+    """Checks a request, acknowledges it, and starts the job."""
 
     def __init__(self, *, service: JobService, cards: JobCards, ack_first: AckFirst, clock: Clock) -> None:
         self._service = service
@@ -84,10 +84,10 @@ class JobStarter:
         self._clock = clock
 
     async def planned(self, interaction: Interaction, options: ImagineOptions, *, complete: bool = False) -> Plan:
-        """Turn the options into requests. Raises UserError with everything that is wrong, at once.
+        """Turn the options into requests. Raises UserError with all problems at once.
 
-        Options that are not ``complete`` are completed from the person's defaults. Only if they are refused, limits
-        are read from the database.
+        Options that are not ``complete`` are completed from the person's defaults. Limits are read from the database
+        only if the options are refused.
         """
         with self._ack_first.unacknowledged():
             await self._ack_first.enter()
@@ -101,18 +101,18 @@ class JobStarter:
             else:
                 if not problems:
                     return plan
-            # Only the person who asked is told why.
+            # The refusal is private.
             await promise(interaction)
             raise await self._service.with_limits(origin, options, problems, plan)
 
     async def start(self, interaction: Interaction, plan: Plan, *, parent_id: int | None = None) -> None:
         """Acknowledge at once, store the job, and show its card.
 
-        A limit that is found after the first answer is told privately, in place of the card.
+        If a limit is reached after the first answer, a private refusal replaces the card.
         """
         origin = origin_of(interaction)
         private = plan.options.private
-        # The token's life begins before the first answer.
+        # The token's lifetime begins before the first answer.
         address = card_address(interaction, self._clock, origin.channel_id, None)
         card = replace(address, message_id=await self._ack_first.defer(interaction, private=private))
         try:

@@ -1,4 +1,4 @@
-"""What the buttons of lists do: each leads to a page, which is made afresh for the person who presses it."""
+"""The actions of lists' buttons. Each shows a page that is made for the person who presses the button."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from bot.ui.interactions import handle, origin_of
 from storage.jobs import JobFilter
 
 PageMaker: TypeAlias = Callable[[Interaction, int, str], Awaitable[Sheet]]
-"""Makes a page for the person who asks, from its number and the rest of the button's custom id."""
+"""Makes a page for the person of the interaction, from the page number and the rest of the custom id."""
 
 ENGINE_GONE = message("lists.engine_gone", "That engine is no longer available here. Run /history again without it.")
 DELETED = message("lists.thread_deleted", "Deleted: {title}.")
@@ -82,7 +82,7 @@ class ListPages:
 
 
 def wanted_of(rest: str, engines: Iterable[str]) -> JobFilter:
-    """Read what ``history_rest`` wrote. Raises UserError."""
+    """Parse the output of ``history_rest``. Raises UserError."""
     match = re.fullmatch(r"(?P<thread>[0-9]{0,18}):(?P<engine>[0-9a-f]{0,8}):(?P<words>.*)", rest)
     if match is None:
         raise UserError(OLD_LIST)
@@ -95,7 +95,7 @@ def wanted_of(rest: str, engines: Iterable[str]) -> JobFilter:
 
 
 def list_button_item(handlers: Mapping[str, PageMaker]) -> type[ui.DynamicItem[ui.Button[Any]]]:
-    """The class by which discord.py recognises the buttons of lists, with these handlers."""
+    """Return the class that discord.py matches to the buttons of lists; it calls these handlers."""
 
     class ListButtonItem(
         ui.DynamicItem[ui.Button[Any]],

@@ -1,4 +1,4 @@
-"""Slash command parameters that are made from the option table."""
+"""Generates slash command parameters from the option table."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bot.domain.options import Option
 from bot.text import Text
 
 Callback: TypeAlias = Callable[..., Coroutine[Any, Any, None]]
-# The library's type checking stub takes no values here.
+# The library's type stub does not accept values here.
 _RANGE: Any = app_commands.Range
 
 
 def takes(options: Iterable[Option], *, after: str = "", **descriptions: Text) -> Callable[[Callback], Any]:
-    """Replace a command's ``**`` parameter by one parameter for each option, placed behind the one called ``after``.
+    """Replace a command's ``**`` parameter by one parameter for each option, placed after the parameter ``after``.
 
-    ``descriptions`` replace those of the table.
+    ``descriptions`` override those of the table.
     """
 
     def decorate(callback: Callback) -> Any:
@@ -38,7 +38,7 @@ def takes(options: Iterable[Option], *, after: str = "", **descriptions: Text) -
 
 
 def command_text(words: Text) -> locale_str:
-    """Words for a command's description, to be translated when commands are registered."""
+    """Text for a command's description. It is translated when commands are registered."""
     return locale_str(words.message.english)
 
 

@@ -1,9 +1,9 @@
-"""Keeps the commands that are registered at Discord up to date: reads what Discord has, and sends what differs.
+"""Keeps the commands that are registered at Discord up to date: reads Discord's copy and sends the differences.
 
-The commands are registered in certain servers or globally. Each place is synced by itself, and temporary failures are
-retried while the bot runs. In all other places the commands are removed, or people would see them twice. Commands of
-other kinds, such as the Entry Point of an application with an Activity, stay as they are: Discord does not allow an
-update without it.
+The commands are registered in certain servers or globally. Each place is synced separately, and temporary failures are
+retried while the bot runs. The commands are removed from all other places, or people would see them twice. Commands of
+other kinds, such as the Entry Point of an application with an Activity, stay as they are: Discord refuses an update
+without it.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ Json: TypeAlias = Mapping[str, Any]
 log = structlog.get_logger(__name__)
 
 OURS = frozenset({1, 2, 3})
-"""The kinds of commands that are synced: slash commands, and those in the menus of a user and of a message."""
+"""The kinds of commands that are synced: slash commands, and commands in the menus of users and messages."""
 LOOKED_AT = 200
-"""The number of the bot's servers in which leftover commands are looked for."""
+"""The maximum number of servers that are searched for leftover commands."""
 FIRST_WAIT, LONGEST_WAIT = 15.0, 900.0
-"""Seconds before a failed sync is retried, at first and at most."""
+"""Seconds before a failed sync is retried: the first and the maximum delay."""
 
 _STATE = "commands"
 _EVERYWHERE = "everywhere"
@@ -55,14 +55,14 @@ _KEPT_AS_IT_IS = (
 
 
 class Trouble(StrEnum):
-    """Why the commands of one place could not be synced."""
+    """The reason why the commands of one place could not be synced."""
 
     NOT_LET_IN = "not_let_in"
-    """The bot may not have commands there: it is not in that server, or was invited without them."""
+    """The bot may not have commands there: it is not in that server, or was invited without the commands scope."""
     REFUSED = "refused"
-    """Discord refuses them, and will until they change."""
+    """Discord refuses the commands, and will do so until they change."""
     AWAY = "away"
-    """Discord did not answer, or the bot is rate limited."""
+    """Discord did not respond, or the bot is rate limited."""
 
 
 TROUBLES: Mapping[Trouble, Message] = {
@@ -75,12 +75,12 @@ TROUBLES: Mapping[Trouble, Message] = {
     ),
     Trouble.AWAY: message("commands.away", "Discord isn't answering, or limits the bot's requests. Try again later."),
 }
-"""What the operator can do about each kind of trouble."""
+"""The advice to the operator for each kind of trouble."""
 
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """The outcome: the scopes that were registered again, and those that failed, each with the reason.
+    """The outcome of a sync: the scopes that were registered, and those that failed, each with the reason.
 
     A scope is a server's id, ``everywhere``, or ``servers`` if the list of the bot's servers could not be read.
     """
@@ -90,9 +90,9 @@ class Synced:
 
 
 class CommandSync:
-    """Keeps the commands registered in ``guilds``, or globally if there are none.
+    """Keeps the commands registered in ``guilds``, or globally if ``guilds`` is empty.
 
-    For each scope the database holds the hash of what was sent, and the ids and versions that Discord returned. If
+    For each scope, the database stores the hash of the last request and the ids and versions that Discord returned. If
     Discord still has these versions, nothing has to be sent.
     """
 
@@ -108,12 +108,12 @@ class CommandSync:
         self._last = Synced((), {})
 
     async def ensure(self) -> Synced:
-        """Register what has changed, before the first command arrives. ``run`` retries what fails."""
+        """Register changed commands before the first command arrives. ``run`` retries failures."""
         self._last = await self.sync(elsewhere=False)
         return self._last
 
     async def run(self) -> None:
-        """Do what ``ensure`` left: remove leftovers from other servers, and retry temporary failures."""
+        """Do what ``ensure`` leaves: remove leftovers from other servers, and retry temporary failures."""
         wait, looked = FIRST_WAIT, False
         while not looked or Trouble.AWAY in self._last.troubles.values():
             if self._last.troubles:
@@ -126,14 +126,14 @@ class CommandSync:
             looked = True
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
-        """Register the commands of a server that the bot has joined, which Discord may have refused before."""
+        """Register the commands of a server that the bot has joined. Discord may have refused them before."""
         if guild.id in self._guilds:
             await self.sync(elsewhere=False)
 
     async def sync(self, *, force: bool = False, elsewhere: bool = True) -> Synced:
-        """Register what differs from what Discord has (with ``force`` everything), and remove it from other places.
+        """Register the commands that differ from Discord's (with ``force`` all), and remove them from other places.
 
-        ``elsewhere`` False skips servers where the bot never registered commands.
+        ``elsewhere`` False skips servers in which the bot never registered commands.
         """
         async with self._turn:
             async with self._database.read() as connection:
@@ -149,23 +149,23 @@ class CommandSync:
                     told = log.warning if trouble is Trouble.AWAY else log.error
                     told("commands.not_synced", scope=scope, trouble=trouble.value, **_answer(error))
                 self._ids[scope] = known.get(scope, {}).get("ids", {})
-            # While they are registered in none of their places, leftovers elsewhere are better than nothing.
+            # If no place has the commands yet, leftovers elsewhere are better than none.
             if any(scope not in troubles for scope in self._wanted()):
                 troubles |= await self._clear_elsewhere(known, look=elsewhere)
             return Synced(tuple(done), troubles)
 
     def mention(self, command: str) -> str:
-        """The command as a clickable mention if its id is known, or else its name."""
+        """The command as a clickable mention if its id is known, else its name."""
         scopes = self._wanted()
         id_ = self._ids.get(scopes[0], {}).get(command.partition(" ")[0])
-        # In several servers a command has several ids, each valid in its own server only.
+        # A command that is registered in several servers has an id for each, which is valid only there.
         return f"</{command}:{id_}>" if id_ is not None and len(scopes) < 2 else f"`/{command}`"
 
     def _wanted(self) -> tuple[str, ...]:
         return tuple(str(guild) for guild in self._guilds) or (_EVERYWHERE,)
 
     async def _register(self, scope: str, known: dict[str, dict[str, Any]], *, force: bool) -> bool:
-        """Sync one scope. Returns whether something had to be sent; raises what discord.py raises."""
+        """Sync one scope. Returns whether an update was sent. Raises what discord.py raises."""
         there = await self._read(scope)
         definition = await self._definition()
         digest = _digest(self._application, definition)
@@ -185,7 +185,7 @@ class CommandSync:
         return True
 
     async def _clear_elsewhere(self, known: dict[str, dict[str, Any]], *, look: bool) -> dict[str, Trouble]:
-        """Remove the commands wherever they do not belong."""
+        """Remove the commands from all places where they do not belong."""
         troubles: dict[str, Trouble] = {}
         scopes = dict.fromkeys([_EVERYWHERE, *known])
         if look:
@@ -201,7 +201,7 @@ class CommandSync:
                     await self._write(scope, _kept(there))
                     log.info("commands.taken_away", scope=scope)
             except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-                # If the bot may not have commands there, there are none.
+                # If the bot may not have commands there, there are none to remove.
                 if (trouble := _trouble(error)) is not Trouble.NOT_LET_IN:
                     log.warning("commands.left_over", scope=scope, trouble=trouble.value, **_answer(error))
                     troubles[scope] = trouble
@@ -218,7 +218,7 @@ class CommandSync:
         return id_
 
     async def _definition(self) -> list[dict[str, Any]]:
-        """The commands as they are sent to Discord, with the descriptions in all languages."""
+        """The commands as they are sent to Discord, with descriptions in all languages."""
         tree, translator = self._tree, self._tree.translator
         if translator is None:
             return [command.to_dict(tree) for command in tree.get_commands()]
@@ -229,7 +229,7 @@ class CommandSync:
         if scope != _EVERYWHERE:
             path = "/applications/{application_id}/guilds/{guild_id}/commands"
             route = Route("GET", path, application_id=self._application, guild_id=int(scope))
-        # With the localizations, so that the commands of other kinds are sent back complete.
+        # Request the localizations too, so that the commands of other kinds are sent back complete.
         there: list[dict[str, Any]] = await self._tree.client.http.request(route, params={"with_localizations": "true"})
         return there
 
@@ -248,7 +248,7 @@ class CommandSync:
 
 
 def _digest(application_id: int, definition: list[dict[str, Any]]) -> str:
-    """The hash of everything that is sent to Discord, and of the application."""
+    """The hash of all data that is sent to Discord, and of the application's id."""
     return hashlib.sha256(json.dumps([application_id, definition], sort_keys=True).encode()).hexdigest()
 
 
@@ -257,7 +257,7 @@ def _versions(commands: Sequence[Json]) -> dict[str, str]:
 
 
 def _kept(there: Sequence[Json]) -> list[dict[str, Any]]:
-    """The commands of other kinds, in the form that leaves them unchanged when it is sent back."""
+    """The commands of other kinds, in a form that leaves them unchanged when it is sent back."""
     kept = []
     for command in there:
         if command["type"] not in OURS:

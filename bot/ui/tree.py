@@ -12,7 +12,7 @@ from bot.ui.interactions import explain
 
 
 class Tree(app_commands.CommandTree[Easel]):
-    """The commands, with the one place that answers if one of them fails."""
+    """The command tree; ``on_error`` reports the errors of all commands."""
 
     async def interaction_check(self, interaction: Interaction, /) -> bool:
         read_in(interaction.locale.value)
@@ -31,7 +31,7 @@ class Tree(app_commands.CommandTree[Easel]):
 class Translator(app_commands.Translator):
     """Looks up the descriptions of commands and options in the catalogues of ``bot.text``.
 
-    Names that people type are not translated, since the bot's texts mention them.
+    Names that people type are not translated, because the bot's texts mention them.
     """
 
     async def translate(

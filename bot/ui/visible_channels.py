@@ -1,4 +1,4 @@
-"""Which channels a person may see, so that no text names a hidden one. Reads the cache only."""
+"""Determines which channels a person may see, so that no text names a hidden one. Reads only the cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNKNOWN = Place(lambda _: None, lambda _: True, lambda _: True)
 
 
 def place_of(client: discord.Client, origin: Origin) -> Place:
-    """The server where the person asks, as they see it. While it is not cached, everything is assumed to exist."""
+    """The person's server as they see it. If the server is not cached, everything is assumed to exist."""
     guild = client.get_guild(origin.server_id) if origin.server_id is not None else None
     if guild is None or guild.unavailable:
         return UNKNOWN
@@ -28,7 +28,7 @@ def place_of(client: discord.Client, origin: Origin) -> Place:
 
 
 def may_see(origin: Origin, channel: discord.abc.GuildChannel) -> bool:
-    """Whether the person may see the channel, with the roles that their interaction brought."""
+    """Whether the person may see the channel, given the roles from their interaction."""
     guild = channel.guild
     if origin.user_id == guild.owner_id:
         return True
@@ -36,7 +36,7 @@ def may_see(origin: Origin, channel: discord.abc.GuildChannel) -> bool:
     if any(role.permissions.administrator for role in known):
         return True
     seen = any(role.permissions.view_channel for role in known)
-    # Overwrites for everybody come first, then those for roles, then those for the person.
+    # Overwrites for everybody apply first, then those for roles, then those for the person.
     everybody = channel.overwrites_for(guild.default_role).view_channel
     of_roles = {channel.overwrites_for(role).view_channel for role in known if role != guild.default_role}
     by_roles = True if True in of_roles else False if False in of_roles else None

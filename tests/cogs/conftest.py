@@ -1,19 +1,19 @@
-"""Studio: the whole bot on SimCord, a Discord in memory, with the real worker and the image services' stand-in.
+"""Studio: the whole bot on SimCord, an in-memory Discord, with the real worker and the services' stand-in.
 
-Use it for commands, buttons, forms and cards: what a person does, and what they see.
+Use it to test commands, buttons, forms and cards as a person uses and sees them.
 
     async def test_again(studio: Studio) -> None:
         result = await studio.imagine(prompt="a fox")          # ada runs /imagine; studio.ben, studio.admin: others
-        await studio.finish()                                  # until the worker has nothing left to do
+        await studio.finish()                                  # wait until the worker is idle
         again = await studio.press(studio.ben, card(result), "Again")
         assert told(again).private
 
-* ``card(result)`` is the message that answers, ``told(result)`` the private notice; both give ``text``, ``labels`` and
+* ``card(result)`` is the answer's message, ``told(result)`` the private notice; both have ``text``, ``labels`` and
   ``images``. ``person.slash(channel, name, **options)`` runs any command.
 * ``slow_studio``: the services render until ``studio.stand_in.finish_all()``. ``make_studio(NAME="value")``: settings.
-* ``studio.env.inject_error(method, path, status=…)`` lets Discord refuse; ``studio.restart()`` is a new process.
+* ``studio.env.inject_error(method, path, status=…)`` makes Discord refuse; ``studio.restart()`` simulates a new process.
 * ``studio.clock`` skips waiting; ``studio.clock.advance(seconds)`` lets time pass.
-* ``forge`` presses a button that nobody was offered.
+* ``forge`` presses a button that the bot did not offer.
 * The fixture fails the test if anything but a UserError was raised.
 """
 
@@ -41,14 +41,14 @@ from fakes.services import StandIn, flat
 from storage.records import Job
 from tests.doubles.clock import SkippingClock
 
-# Where the clock of this Discord stands; tokens end by it. It moves only when a test moves it.
+# The initial time of this Discord. Its tokens expire by this clock, which only tests advance.
 THE_BEGINNING = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
 CONFIRM = "Confirm"
 CORE, BASIC = "aithriving/core", "aithriving/sd-1.6"
 
 
 class PatientClock(SkippingClock):
-    """Skips the waiting of the work, but not that of the hourly chores: nothing else would ever be waited for."""
+    """Skips the waits of jobs, but not those of hourly tasks. Otherwise hourly tasks would run all the time."""
 
     async def sleep(self, seconds: float) -> None:
         if seconds > 600:
@@ -58,7 +58,7 @@ class PatientClock(SkippingClock):
 
 @dataclass
 class Shown:
-    """A card as somebody sees it."""
+    """A card as a person sees it."""
 
     raw: simcord.ResponseMessage
 
@@ -93,7 +93,7 @@ class Shown:
 
 @dataclass
 class Studio:
-    """A server with a channel, two members and an admin, the bot in it, and what a person does there."""
+    """A server with a channel, two members, an admin and the bot, and the actions of people there."""
 
     env: simcord.Env
     stand_in: StandIn
@@ -123,28 +123,28 @@ class Studio:
     async def confirmed(
         self, person: simcord.MemberActor | None = None, /, prompt: str = "a {red, blue} car", **options: Any
     ) -> simcord.InteractionResult:
-        """Ask for something whose price has to be confirmed, and confirm it."""
+        """Run /imagine with a prompt that needs a confirmation, and confirm it."""
         result = await self.imagine(person, prompt, **options)
         await self.press(person or self.ada, card(result), CONFIRM)
         return result
 
     async def press(self, person: simcord.MemberActor, card: Shown, label: str) -> simcord.InteractionResult:
-        """Press the button of this label, or the one whose label begins so."""
+        """Press the button with this label, or else the one whose label begins with it."""
         (found,) = [each for each in card.labels if each == label] or [
             each for each in card.labels if each.startswith(label)
         ]
         return await person.click(card.raw, label=found)
 
     async def finish(self) -> None:
-        """Until the worker has nothing left to do; what it still has to show is shown."""
+        """Wait until the worker is idle. It then has delivered all results."""
         await self.runtime.worker.idle()
 
     async def begun(self, route: str = "aithriving.core", count: int = 1) -> None:
-        """Until the image service has been called."""
+        """Wait until the image service has been called."""
         await self.stand_in.called(route, count)
 
     async def until(self, says: Callable[[], bool]) -> None:
-        """Until a card says it."""
+        """Wait until the condition is true."""
         while not says():
             await asyncio.sleep(0.005)
 
@@ -152,7 +152,7 @@ class Studio:
         return await self.runtime.jobs.job(job_id)
 
     async def restart(self) -> None:
-        """The bot's process ends, and another one begins on the same data."""
+        """End the bot's process and start another one on the same data."""
         await self.parts.aclose()
         self.runtime = await self.parts.enter_async_context(assembled(settings(self.environ), clock=self.clock))
         await self.env.restart_bot(self.runtime.client)
@@ -165,20 +165,20 @@ def settings(environ: Mapping[str, str]) -> config.Settings:
 
 
 def card(result: simcord.InteractionResult) -> Shown:
-    """What the answer says now."""
-    assert result.response is not None, "there is no such message any more"
+    """The current content of the answer."""
+    assert result.response is not None, "the message no longer exists"
     return Shown(result.response)
 
 
 def told(result: simcord.InteractionResult) -> Shown:
-    """The private notice: the answer, or what followed an answer that was taken back."""
+    """The private notice: the answer, or the follow-up after a deleted answer."""
     found = Shown(result.followups[-1]) if result.followups else card(result)
     assert found.private
     return found
 
 
 async def stand(studio: Studio, action: str, *job_ids: int | str, channel_id: int | None = None) -> discord.Message:
-    """One of the bot's own messages with the buttons of jobs, made by hand."""
+    """Send a message as the bot with forged buttons of jobs."""
     view = discord.ui.LayoutView(timeout=None)
     buttons = [discord.ui.Button[Any](label="Forged", custom_id=f"easel:{action}:{job_id}") for job_id in job_ids]
     view.add_item(discord.ui.ActionRow(*buttons))
@@ -190,7 +190,7 @@ async def stand(studio: Studio, action: str, *job_ids: int | str, channel_id: in
 async def forge(
     studio: Studio, person: simcord.MemberActor, action: str, job_id: int | str, *, on: Shown | None = None
 ) -> simcord.InteractionResult:
-    """Press a button that stands on one of the bot's own messages, made by hand."""
+    """Press a forged button on a message of the bot."""
     message = await stand(studio, action, job_id, channel_id=on.raw.channel_id if on is not None else None)
     return await person.click(message, label="Forged")
 
@@ -200,7 +200,7 @@ MakeStudio = Callable[..., Awaitable[Studio]]
 
 @pytest.fixture
 async def make_studio(migrated: Path, tmp_path: Path) -> AsyncIterator[MakeStudio]:
-    """Makes the studio with further settings, and asks at the end whether anything went wrong that nobody was told."""
+    """Creates a studio with further settings. At the end, checks that only UserErrors were raised."""
     made: list[tuple[Studio, AsyncExitStack]] = []
 
     async def make(*, seconds: tuple[float, float] | None = (0, 0), **further: str) -> Studio:
@@ -248,7 +248,7 @@ async def studio(make_studio: MakeStudio) -> Studio:
 
 @pytest.fixture
 async def slow_studio(make_studio: MakeStudio) -> Studio:
-    """Here the image services finish when the test says so."""
+    """A studio whose image services finish on the test's command."""
     return await make_studio(seconds=None)
 
 

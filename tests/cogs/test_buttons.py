@@ -1,4 +1,4 @@
-"""Every button, pressed by everybody who can see it."""
+"""Every button, pressed by each kind of person who can see it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def finished(studio: Studio, **options: Any) -> simcord.InteractionResult:
 
 
 async def waiting(studio: Studio, **options: Any) -> simcord.InteractionResult:
-    """A job with one request sent and a second one waiting for its turn."""
+    """A job with one sent request and one queued request."""
     result = await studio.confirmed(**options)
     await studio.begun()
     await studio.until(lambda: f"{cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]}: 1" in card(result).text)
@@ -42,14 +42,14 @@ async def waiting(studio: Studio, **options: Any) -> simcord.InteractionResult:
 
 @pytest.fixture
 async def narrow_studio(make_studio: MakeStudio) -> Studio:
-    """One request at a time, and the image services finish when the test says so."""
+    """A studio with one request at a time, whose image services finish on the test's command."""
     return await make_studio(seconds=None, AITHRIVING_JOBS="1")
 
 
 # --- Again --------------------------------------------------------------------------------------------------------
 
 
-async def test_again_runs_as_the_job_of_whoever_presses_it(studio: Studio) -> None:
+async def test_again_starts_a_job_of_the_person_who_presses_it(studio: Studio) -> None:
     first = await finished(studio, prompt="a fox", seed=7)
     again = await studio.press(studio.ben, card(first), "Again")
     await studio.finish()
@@ -61,7 +61,7 @@ async def test_again_runs_as_the_job_of_whoever_presses_it(studio: Studio) -> No
     assert (job.user_id, job.parent_id) == (studio.ben.id, 1)
 
 
-async def test_new_seed_differs_in_the_seed_alone(studio: Studio) -> None:
+async def test_new_seed_changes_only_the_seed(studio: Studio) -> None:
     first = await finished(studio, prompt="a fox", seed=7, style="anime")
     again = await studio.press(studio.ada, card(first), "New seed")
     await studio.finish()
@@ -73,7 +73,7 @@ async def test_new_seed_differs_in_the_seed_alone(studio: Studio) -> None:
     assert "New seed" in card(again).labels
 
 
-async def test_again_of_a_private_job_is_for_its_author_alone(studio: Studio) -> None:
+async def test_only_the_author_can_repeat_a_private_job(studio: Studio) -> None:
     first = await finished(studio, private=True)
     again = await studio.press(studio.ada, card(first), "Again")
     await studio.finish()
@@ -84,20 +84,20 @@ async def test_again_of_a_private_job_is_for_its_author_alone(studio: Studio) ->
 
 
 @pytest.mark.parametrize("private", [True, False])
-async def test_again_of_somebody_elses_result_is_as_private_as_ones_own(studio: Studio, private: bool) -> None:
+async def test_again_on_another_persons_result_uses_ones_own_privacy_default(studio: Studio, private: bool) -> None:
     first = card(await finished(studio, prompt="a fox", seed=7))
     await studio.ben.slash(studio.channel, "settings set", private=private)
     for label in ("Again", "New seed"):
         again = await studio.press(studio.ben, first, label)
         await studio.finish()
         assert card(again).private is private
-    # What its author typed themselves counts more than what they set.
+    # The author's typed options override their settings.
     await studio.ada.slash(studio.channel, "settings set", private=True)
     assert not card(await studio.press(studio.ada, first, "Again")).private
     await studio.finish()
 
 
-async def test_again_of_somebody_elses_result_follows_the_server(studio: Studio) -> None:
+async def test_again_on_another_persons_result_follows_the_server_rules(studio: Studio) -> None:
     first = card(await finished(studio, prompt="a fox"))
     await studio.admin.slash(studio.channel, "server set", private="forbidden")
     await studio.ben.slash(studio.channel, "settings set", private=True)
@@ -118,7 +118,7 @@ async def test_again_after_a_failure(studio: Studio) -> None:
 # --- Cancel -------------------------------------------------------------------------------------------------------
 
 
-async def test_cancel_drops_what_was_not_sent_and_the_rest_is_shown(narrow_studio: Studio) -> None:
+async def test_cancel_drops_unsent_requests_and_shows_the_others(narrow_studio: Studio) -> None:
     studio = narrow_studio
     result = await waiting(studio)
     said = told(await studio.press(studio.ada, card(result), "Cancel"))
@@ -134,7 +134,7 @@ async def test_cancel_drops_what_was_not_sent_and_the_rest_is_shown(narrow_studi
     assert len(studio.stand_in.bills) == 1
 
 
-async def test_cancelling_before_anything_was_sent_is_free(narrow_studio: Studio) -> None:
+async def test_cancelling_before_any_request_was_sent_is_free(narrow_studio: Studio) -> None:
     studio = narrow_studio
     await waiting(studio)
     second = await studio.imagine(studio.ben, "a fox")
@@ -154,7 +154,7 @@ async def test_only_the_author_or_a_moderator_may_cancel(narrow_studio: Studio) 
     assert shows(allowed.text, service.PARTLY_CANCELLED)
 
 
-async def test_too_late_to_cancel_is_an_answer(studio: Studio) -> None:
+async def test_cancelling_too_late_is_reported(studio: Studio) -> None:
     result = await finished(studio)
     said = told(await forge(studio, studio.ada, "cancel", 1))
     assert shows(said.text, service.ALREADY_ENDED)
@@ -164,14 +164,14 @@ async def test_too_late_to_cancel_is_an_answer(studio: Studio) -> None:
 # --- Details ------------------------------------------------------------------------------------------------------
 
 
-async def test_details_are_for_everybody_who_sees_the_card(studio: Studio) -> None:
+async def test_everybody_who_sees_the_card_can_open_its_details(studio: Studio) -> None:
     result = await finished(studio, prompt="a fox", seed=7, engine=BASIC, steps=30)
     details = told(await studio.press(studio.ben, card(result), "Details"))
     for words in ("a fox", "30 steps", "seed 7", "(estimate)", str(cards.SUBMISSION_STATUS[SubmissionStatus.DONE])):
         assert words in details.text
 
 
-async def test_details_of_a_job_of_another_channel_are_not_told(studio: Studio) -> None:
+async def test_details_of_a_job_in_another_channel_are_refused(studio: Studio) -> None:
     await finished(studio)
     elsewhere = studio.server.create_text_channel("elsewhere")
     result = await studio.ada.slash(elsewhere, "imagine", prompt="mine")
@@ -183,7 +183,7 @@ async def test_details_of_a_job_of_another_channel_are_not_told(studio: Studio) 
 # --- Delete -------------------------------------------------------------------------------------------------------
 
 
-async def test_delete_asks_and_then_takes_card_and_files_away(studio: Studio) -> None:
+async def test_delete_asks_and_then_removes_card_and_files(studio: Studio) -> None:
     result = await finished(studio, images=2)
     question = told(await studio.press(studio.ada, card(result), "Delete"))
     assert shows(question.text, DELETE_IMAGES(count=2))
@@ -199,7 +199,7 @@ async def test_delete_asks_and_then_takes_card_and_files_away(studio: Studio) ->
     assert [image.file for image in images] == [None, None]
 
 
-async def test_a_private_card_can_be_deleted_too(studio: Studio) -> None:
+async def test_a_private_card_can_be_deleted(studio: Studio) -> None:
     result = await finished(studio, private=True)
     question = told(await studio.press(studio.ada, card(result), "Delete"))
     await studio.press(studio.ada, question, "Delete for good")
@@ -216,7 +216,7 @@ async def test_only_the_author_or_a_moderator_may_delete(studio: Studio) -> None
     assert result.response is None
 
 
-async def test_deleting_twice_says_that_it_is_gone(studio: Studio) -> None:
+async def test_deleting_twice_reports_that_the_job_is_gone(studio: Studio) -> None:
     result = await finished(studio)
     first, second = [told(await studio.press(studio.ada, card(result), "Delete")) for _ in range(2)]
     await studio.press(studio.ada, first, "Delete for good")
@@ -224,7 +224,7 @@ async def test_deleting_twice_says_that_it_is_gone(studio: Studio) -> None:
     assert shows(told(said).text, store.GONE)
 
 
-async def test_a_card_that_somebody_took_away_meanwhile_is_no_error(studio: Studio) -> None:
+async def test_a_card_that_was_deleted_meanwhile_is_no_error(studio: Studio) -> None:
     result = await finished(studio)
     question = told(await studio.press(studio.ada, card(result), "Delete"))
     await studio.admin.delete(card(result).raw)
@@ -232,7 +232,7 @@ async def test_a_card_that_somebody_took_away_meanwhile_is_no_error(studio: Stud
     assert shows(card(said).text, DELETED_BEFORE)
 
 
-async def test_a_card_that_discord_will_not_let_go_of_is_said(studio: Studio) -> None:
+async def test_a_card_that_discord_refuses_to_delete_is_reported(studio: Studio) -> None:
     result = await finished(studio)
     question = told(await studio.press(studio.ada, card(result), "Delete"))
     studio.env.inject_error("DELETE", "/webhooks/*/*/messages/@original", status=500)
@@ -240,7 +240,7 @@ async def test_a_card_that_discord_will_not_let_go_of_is_said(studio: Studio) ->
     assert shows(card(said).text, MESSAGE_LEFT)
 
 
-async def test_a_question_that_nobody_answers_goes_away(studio: Studio) -> None:
+async def test_an_unanswered_question_disappears(studio: Studio) -> None:
     result = await finished(studio)
     pressed = await studio.press(studio.ada, card(result), "Delete")
     assert len(pressed.followups) == 1
@@ -257,20 +257,20 @@ async def test_an_unfinished_job_cannot_be_deleted(slow_studio: Studio) -> None:
     assert shows(told(said).text, store.NOT_FINISHED)
 
 
-# --- what must not happen -----------------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("job_id", ["999", "0", "9" * 18])
-async def test_a_job_that_is_not_there(studio: Studio, job_id: str) -> None:
+async def test_a_button_of_a_missing_job_is_refused(studio: Studio, job_id: str) -> None:
     for action in JOB_ACTIONS:
         assert shows(told(await forge(studio, studio.ada, action, job_id)).text, store.GONE)
 
 
-async def test_a_button_of_another_version(studio: Studio) -> None:
+async def test_a_button_of_another_version_is_refused(studio: Studio) -> None:
     assert shows(told(await forge(studio, studio.ada, "upscale", 1)).text, OLD_BUTTON)
 
 
-async def test_what_goes_wrong_is_apologised_for_with_the_job_and_logged_once(
+async def test_an_error_is_answered_with_an_apology_and_logged_once(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     result = await finished(studio, prompt="a secret prompt")
@@ -293,7 +293,7 @@ async def test_what_goes_wrong_is_apologised_for_with_the_job_and_logged_once(
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, 10062), (400, 40060), (400, 50083), (401, 50027)])
-async def test_a_press_whose_answer_is_not_taken_is_left_alone(
+async def test_a_press_whose_answer_discord_refuses_is_ignored(
     studio: Studio, caplog: pytest.LogCaptureFixture, status: int, code: int
 ) -> None:
     result = await finished(studio)
@@ -317,8 +317,8 @@ async def test_buttons_work_after_a_restart(studio: Studio) -> None:
     assert len(card(again).images) == 1
 
 
-async def test_a_job_that_a_restart_cut_off_is_shown_by_the_next_start(studio: Studio) -> None:
-    """Sent, never answered: on this service nobody can say what became of it, so it is free and offered again."""
+async def test_a_job_interrupted_by_a_restart_is_shown_after_it(studio: Studio) -> None:
+    """The request was sent without a response. This service has no lookup, so the job is free and can be repeated."""
     studio.stand_in.renderings.seconds = None
     result = await studio.imagine(prompt="a fox")
     await studio.begun()
@@ -329,7 +329,7 @@ async def test_a_job_that_a_restart_cut_off_is_shown_by_the_next_start(studio: S
     assert "Again" in shown.labels
 
 
-async def test_many_presses_make_as_many_jobs_and_no_mix_up(studio: Studio) -> None:
+async def test_each_of_many_presses_starts_its_own_job(studio: Studio) -> None:
     result = await finished(studio, prompt="a fox")
     everybody = (studio.ada, studio.ben, studio.admin)
     presses = [await studio.press(person, card(result), "Again") for person in everybody]
@@ -347,7 +347,7 @@ async def test_the_library_keeps_no_card_in_memory(studio: Studio) -> None:
     assert store._synced_message_views == {}
 
 
-async def test_nothing_that_is_sent_may_ping(studio: Studio) -> None:
+async def test_no_message_pings_anybody(studio: Studio) -> None:
     result = await finished(studio)
     await studio.press(studio.ben, card(result), "Details")
     sent = [each.json for each in studio.env.http_requests if isinstance(each.json, dict)]
@@ -356,11 +356,11 @@ async def test_nothing_that_is_sent_may_ping(studio: Studio) -> None:
     assert all(body["allowed_mentions"] == {"parse": []} for body in bodies)
 
 
-# --- what is left after Delete ------------------------------------------------------------------------------------
+# --- data after Delete --------------------------------------------------------------------------------------------
 
 
 async def stored(studio: Studio) -> str:
-    """Everything that is stored, as text."""
+    """All stored data as text."""
     async with studio.runtime.database.read() as connection:
         found = [(await connection.execute(select(table))).all() for table in tables.metadata.sorted_tables]
     return repr([[tuple(row) for row in rows] for rows in found])
@@ -371,7 +371,7 @@ async def delete_for_good(studio: Studio, shown: Shown) -> None:
     await studio.press(studio.ada, question, "Delete for good")
 
 
-async def test_delete_leaves_nothing_of_what_was_asked_for(studio: Studio) -> None:
+async def test_delete_erases_the_prompt_from_the_database(studio: Studio) -> None:
     secrets = ("heliotrope", "marmalade", "31415926", "anime")
     first = card(
         await finished(studio, prompt="a heliotrope --no marmalade", seed=31415926, style="anime", private=True)
@@ -381,14 +381,14 @@ async def test_delete_leaves_nothing_of_what_was_asked_for(studio: Studio) -> No
     await delete_for_good(studio, first)
     after = await stored(studio)
     assert [secret for secret in secrets if secret in after] == []
-    assert CORE in after, "what was spent on which engine stays counted"
-    # How long such a request takes can still be learnt by a start.
+    assert CORE in after, "spending by engine is still counted"
+    # A start can still learn the duration of such requests.
     await studio.restart()
     (engine,) = [one for one in studio.runtime.service.engines.values() if one.id == CORE]
     await studio.runtime.jobs.durations.of(ImageRequest(CORE, (WeightedText("a fox"),), engine.default_size))
 
 
-async def test_delete_leaves_nothing_of_what_a_service_repeated(studio: Studio) -> None:
+async def test_delete_erases_a_prompt_that_a_service_repeated(studio: Studio) -> None:
     studio.stand_in.keys = frozenset({"another"})
     failed = card(await finished(studio, prompt="a heliotrope"))
     async with studio.runtime.database.write() as tx:
@@ -399,7 +399,7 @@ async def test_delete_leaves_nothing_of_what_a_service_repeated(studio: Studio) 
     assert "heliotrope" not in await stored(studio)
 
 
-async def test_delete_takes_the_title_that_came_from_the_prompt(studio: Studio) -> None:
+async def test_delete_erases_a_title_taken_from_the_prompt(studio: Studio) -> None:
     first = card(await finished(studio, prompt="a heliotrope"))
     second = card(await finished(studio, prompt="a fox"))
     async with studio.runtime.database.read() as connection:

@@ -1,4 +1,4 @@
-"""The bot itself: what it asks of Discord at the start, where it works, and what it says when it fails."""
+"""The client: its requests to Discord at the start, its allowed places, and its apologies."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def syncs(studio: Studio) -> list[str]:
     return [each.path for each in studio.env.http_requests if each.method == "PUT" and "/commands" in each.path]
 
 
-async def test_it_asks_for_no_privileged_intent(studio: Studio) -> None:
+async def test_the_bot_requests_no_privileged_intent(studio: Studio) -> None:
     assert studio.runtime.client.intents == discord.Intents(guilds=True)
 
 
-async def test_commands_are_synced_when_their_definition_changed_and_only_then(studio: Studio) -> None:
+async def test_commands_are_synced_only_when_their_definition_changed(studio: Studio) -> None:
     assert len(syncs(studio)) == 1
     await studio.restart()
     assert len(syncs(studio)) == 1
@@ -35,12 +35,12 @@ async def test_commands_are_synced_when_their_definition_changed_and_only_then(s
     assert len(syncs(studio)) == 3
 
 
-async def test_commands_can_be_kept_to_some_servers(studio: Studio) -> None:
+async def test_commands_can_be_limited_to_some_servers(studio: Studio) -> None:
     client, commands = studio.runtime.client, studio.env.backend.commands
     studio.runtime.commands._guilds = (studio.server.id,)
     with studio.env.time_context():
         assert (await studio.runtime.commands.sync()).done == (str(studio.server.id),)
-    # What stood everywhere is taken back, or else each command would be shown twice.
+    # The global commands are removed, or each command would be shown twice.
     assert commands[None] == {}
     ours = {command.name for command in client.tree.get_commands()}
     assert {each["name"] for each in commands[studio.server.id].values()} == ours
@@ -51,7 +51,7 @@ async def test_commands_can_be_kept_to_some_servers(studio: Studio) -> None:
     assert len(commands[None]) == len(ours)
 
 
-async def test_commands_stand_everywhere_but_those_for_admins(studio: Studio) -> None:
+async def test_only_commands_for_admins_are_limited_to_servers(studio: Studio) -> None:
     everywhere, in_servers = ([0, 1, 2], [0, 1]), ([0], [0])
     for command in studio.env.backend.commands[None].values():
         where = everywhere if command["default_member_permissions"] is None else in_servers
@@ -72,7 +72,7 @@ async def test_a_sync_that_discord_refuses_does_not_stop_the_bot(
     assert studio.runtime.commands.mention("imagine") == "`/imagine`"
 
 
-async def test_it_works_only_where_the_operator_lets_it(make_studio: MakeStudio) -> None:
+async def test_the_bot_works_only_in_allowed_servers(make_studio: MakeStudio) -> None:
     studio = await make_studio(ALLOWED_GUILDS="123")
     refused = told(await studio.imagine())
     assert shows(refused.text, NOT_THIS_SERVER)
@@ -88,7 +88,7 @@ async def test_it_works_only_where_the_operator_lets_it(make_studio: MakeStudio)
     assert shows(told(pressed).text, NOT_THIS_SERVER)
 
 
-async def test_a_fault_of_ours_is_an_apology_with_a_number_that_the_log_knows(
+async def test_a_bug_is_answered_with_an_apology_and_an_error_id_from_the_log(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(*_: object) -> None:
@@ -107,7 +107,7 @@ async def test_a_fault_of_ours_is_an_apology_with_a_number_that_the_log_knows(
     studio.env._errors.clear()
 
 
-async def test_a_fault_after_the_card_was_promised_stands_in_its_place(
+async def test_an_apology_replaces_a_deferred_card(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(*_: object, **__: object) -> None:
@@ -122,12 +122,12 @@ async def test_a_fault_after_the_card_was_promised_stands_in_its_place(
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, 10062), (400, 40060), (400, 50083)])
-async def test_an_answer_that_is_not_taken_any_more_is_no_fault_of_ours(
+async def test_an_answer_after_the_deadline_is_not_logged_as_a_bug(
     studio: Studio, caplog: pytest.LogCaptureFixture, status: int, code: int
 ) -> None:
     studio.env.inject_error("POST", "/interactions/*/callback", status=status, code=code)
     result = await studio.imagine()
-    # The second try would have been taken.
+    # A second attempt would succeed, so there was none.
     assert not result.acknowledged
     assert "interaction.answer_not_taken" in caplog.text
     assert not [record for record in caplog.records if record.levelname == "ERROR" and record.name.startswith("bot.ui")]

@@ -1,4 +1,4 @@
-"""/compare as a person does it."""
+"""/compare as a person uses it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_the_price_of_each_engine_is_shown_first(studio: Studio) -> None:
     assert studio.stand_in.calls == []
 
 
-async def test_all_engines_stand_side_by_side_with_time_and_price(studio: Studio) -> None:
+async def test_all_engines_are_shown_side_by_side_with_time_and_price(studio: Studio) -> None:
     result = await compare(studio, seed=7)
     await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
@@ -68,7 +68,7 @@ async def test_all_engines_stand_side_by_side_with_time_and_price(studio: Studio
     assert [body["seed"] for body in bodies if isinstance(body, dict)] == [7, 7]
 
 
-async def test_what_an_engine_does_not_take_is_not_sent_and_said(studio: Studio) -> None:
+async def test_unsupported_options_are_not_sent_and_are_listed(studio: Studio) -> None:
     result = await compare(studio, "a fox::2 snow::-1 --no people --steps 20", size="1000x500")
     await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
@@ -106,12 +106,12 @@ async def test_engines_can_be_chosen(studio: Studio) -> None:
         ({"prompt": "a fox --stepps 4"}, FAULT_AT),
     ],
 )
-async def test_what_is_no_comparison_is_said_at_once(studio: Studio, options: dict[str, Any], said: Message) -> None:
+async def test_an_invalid_comparison_is_refused_at_once(studio: Studio, options: dict[str, Any], said: Message) -> None:
     assert shows(told(await compare(studio, **options)).text, said)
     assert studio.stand_in.calls == []
 
 
-async def test_one_that_fails_is_named_and_free(studio: Studio) -> None:
+async def test_a_failed_engine_is_named_and_free(studio: Studio) -> None:
     studio.stand_in.misbehave(Fault("aithriving.core", Status(200, {"code": -1, "message": "Not these words"})))
     result = await compare(studio)
     await studio.press(studio.ada, card(result), CONFIRM)
@@ -122,7 +122,7 @@ async def test_one_that_fails_is_named_and_free(studio: Studio) -> None:
     assert shows(shown.text, cards.FREE_FAILURE)
 
 
-async def test_it_fills_up_while_it_is_worked_on(make_studio: MakeStudio) -> None:
+async def test_images_appear_as_engines_finish(make_studio: MakeStudio) -> None:
     studio = await make_studio(seconds=None, AITHRIVING_JOBS="1")
     result = await compare(studio, engines=f"{CORE}, {BASIC}")
     await studio.press(studio.ada, card(result), CONFIRM)
@@ -138,7 +138,7 @@ async def test_it_fills_up_while_it_is_worked_on(make_studio: MakeStudio) -> Non
     assert len(card(result).images) == 2
 
 
-async def test_a_comparison_can_be_repeated_edited_and_looked_into(studio: Studio) -> None:
+async def test_again_edit_and_details_work_on_a_comparison(studio: Studio) -> None:
     result = await compare(studio, seed=7, engines=f"{CORE}, {BASIC}")
     await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()

@@ -1,4 +1,4 @@
-"""/credits as people ask for it: what was spent, on what, what is left, and the chart of it."""
+"""/credits as people use it: spending by engine, the rest of each limit, and the chart."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DAY = 86_400
 
 
 def chart_of(step: Step, first: tuple[int, int, int], last: tuple[int, int, int] | None = None) -> str:
-    """The title of the chart over this time, to these days or months."""
+    """The title of the chart over this period, by days or months."""
     form = MONTH_AND_YEAR if step is Step.MONTH else DAY_AND_MONTH
     begin = date_text(datetime(*first, tzinfo=UTC), form)
     end = begin if last is None else date_text(datetime(*last, tzinfo=UTC), form)
@@ -42,11 +42,11 @@ def chart_of(step: Step, first: tuple[int, int, int], last: tuple[int, int, int]
 
 
 def left(kind: LimitKind, left: int, limit: int, period: Period, resets: str = "") -> Text:
-    """The line of one limit; without ``resets`` up to where that stands."""
+    """The line of one limit; without ``resets``, the line up to the time of the reset."""
     return LEFT[kind](left=left, limit=limit, period=period.this, resets=resets)
 
 
-async def test_credits_show_what_was_spent_and_what_is_in_flight(studio: Studio) -> None:
+async def test_credits_show_spent_and_held_amounts(studio: Studio) -> None:
     await studio.imagine(prompt="a lighthouse", engine=CORE)
     await studio.imagine(prompt="a fox", engine=BASIC)
     await studio.finish()
@@ -74,7 +74,7 @@ async def test_credits_show_what_was_spent_and_what_is_in_flight(studio: Studio)
     assert shown["description"].endswith(" 0.9")
 
 
-async def test_what_others_spent_is_none_of_it(studio: Studio) -> None:
+async def test_other_peoples_spending_is_not_included(studio: Studio) -> None:
     await studio.imagine(studio.ada)
     await studio.finish()
     result = await studio.ben.slash(studio.channel, "credits")
@@ -82,7 +82,7 @@ async def test_what_others_spent_is_none_of_it(studio: Studio) -> None:
     assert not told(result).raw.attachments
 
 
-async def test_credits_say_what_is_left_and_when_it_renews(make_studio: MakeStudio) -> None:
+async def test_credits_show_what_is_left_and_when_it_renews(make_studio: MakeStudio) -> None:
     studio = await make_studio(USER_DAILY_CREDITS="20")
     await studio.imagine()
     await studio.finish()
@@ -97,7 +97,7 @@ async def test_credits_say_what_is_left_and_when_it_renews(make_studio: MakeStud
     assert later.images[0]["description"] == f"{chart}: 1 Jan 6; {DAILY_LIMIT} 20"
 
 
-async def test_what_the_admins_set_and_gave_is_told_where_it_holds(make_studio: MakeStudio) -> None:
+async def test_limits_and_grants_are_shown_in_their_server_only(make_studio: MakeStudio) -> None:
     studio = await make_studio(SERVER_MONTHLY_CREDITS="500")
     admin, channel = studio.admin, studio.channel
     await admin.slash(channel, "quota set", user=studio.ada, credits=20, images=4, jobs=3, period="week")
@@ -132,7 +132,7 @@ async def test_what_the_admins_set_and_gave_is_told_where_it_holds(make_studio: 
         ("2026-01", 6000, f"{chart_of(Step.DAY, (2026, 1, 1), (2026, 1, 31))}: 1 Jan 6"),
     ],
 )
-async def test_any_period_can_be_asked_for(studio: Studio, period: str, spent: int, chart: str) -> None:
+async def test_any_period_can_be_shown(studio: Studio, period: str, spent: int, chart: str) -> None:
     await studio.imagine()
     await studio.finish()
     studio.clock.advance(50 * DAY)
@@ -146,13 +146,13 @@ async def test_any_period_can_be_asked_for(studio: Studio, period: str, spent: i
     assert told(result).images[0]["description"].startswith(chart)
 
 
-async def test_what_is_no_period_is_refused(studio: Studio) -> None:
+async def test_an_invalid_period_is_refused(studio: Studio) -> None:
     assert shows(told(await studio.ada.slash(studio.channel, "credits", period="soon")).text, NOT_A_PERIOD)
     offered = await studio.ada.autocomplete(studio.channel, "credits", "period", "last")
     assert [choice["value"] for choice in offered] == ["last week", "last month", "last year"]
 
 
-async def test_without_a_chart_the_words_are_there_all_the_same(
+async def test_the_text_is_shown_without_a_chart(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("bot.ui.charts.PROCESS", "/nowhere/at/all.py")
@@ -164,7 +164,7 @@ async def test_without_a_chart_the_words_are_there_all_the_same(
     assert "chart.failed" in caplog.text
 
 
-async def test_it_is_the_same_in_a_direct_message(studio: Studio) -> None:
+async def test_credits_work_in_direct_messages(studio: Studio) -> None:
     await studio.imagine()
     await studio.finish()
     said = told(await studio.ada.user.slash("credits")).text

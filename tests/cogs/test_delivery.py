@@ -1,4 +1,4 @@
-"""Results that come late, through the real library, in a Discord whose tokens end after fifteen minutes."""
+"""Late results, with the real library and a Discord whose tokens expire after fifteen minutes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIXTEEN_MINUTES = 16 * 60
 
 
 async def late(studio: Studio, **options: Any) -> simcord.InteractionResult:
-    """A job that is finished after the interaction's token was over."""
+    """An unfinished job whose interaction's token has expired."""
     result = await studio.imagine(prompt="a fox", **options)
     await studio.begun()
     await studio.until(lambda: "Sent" in card(result).text)
@@ -37,7 +37,7 @@ def in_channel(studio: Studio, channel: simcord.ChannelHandle) -> list[Shown]:
     return [Shown(simcord.ResponseMessage(studio.env, each)) for each in messages]
 
 
-async def test_a_public_card_is_edited_by_the_bot_itself(slow_studio: Studio) -> None:
+async def test_a_public_card_is_edited_with_the_bots_own_token(slow_studio: Studio) -> None:
     result = await late(slow_studio)
     await done(slow_studio)
     assert len(card(result).images) == 1
@@ -46,7 +46,7 @@ async def test_a_public_card_is_edited_by_the_bot_itself(slow_studio: Studio) ->
     assert job.delivery_reasons == (DeliveryReason.TOKEN_EXPIRED,)
 
 
-async def test_a_token_that_ends_earlier_than_said_is_no_obstacle(slow_studio: Studio) -> None:
+async def test_a_token_may_expire_early(slow_studio: Studio) -> None:
     result = await late(slow_studio)
     slow_studio.clock.advance(-SIXTEEN_MINUTES)
     await done(slow_studio)
@@ -54,7 +54,7 @@ async def test_a_token_that_ends_earlier_than_said_is_no_obstacle(slow_studio: S
     assert (await slow_studio.job()).status is JobStatus.DELIVERED
 
 
-async def test_a_private_result_goes_to_its_author_alone(slow_studio: Studio) -> None:
+async def test_a_private_result_is_sent_only_to_its_author(slow_studio: Studio) -> None:
     await late(slow_studio, private=True)
     await done(slow_studio)
     (message,) = in_channel(slow_studio, slow_studio.ada.user.dm_channel)
@@ -64,7 +64,7 @@ async def test_a_private_result_goes_to_its_author_alone(slow_studio: Studio) ->
     assert (await slow_studio.job()).status is JobStatus.DELIVERED
 
 
-async def test_a_card_that_was_deleted_is_not_posted_again(slow_studio: Studio) -> None:
+async def test_a_deleted_card_is_not_posted_again(slow_studio: Studio) -> None:
     result = await slow_studio.imagine()
     await slow_studio.begun()
     await slow_studio.admin.delete(card(result).raw)
@@ -74,7 +74,7 @@ async def test_a_card_that_was_deleted_is_not_posted_again(slow_studio: Studio) 
     assert in_channel(slow_studio, slow_studio.channel) == []
 
 
-async def test_a_channel_that_is_gone_leaves_the_direct_message(slow_studio: Studio) -> None:
+async def test_the_result_is_sent_as_a_direct_message_if_the_channel_is_gone(slow_studio: Studio) -> None:
     await late(slow_studio)
     slow_studio.env.backend.delete_channel(slow_studio.channel.id)
     await slow_studio.env.settle()
@@ -83,11 +83,11 @@ async def test_a_channel_that_is_gone_leaves_the_direct_message(slow_studio: Stu
     assert len(message.images) == 1
 
 
-async def test_a_new_message_is_found_again_and_not_posted_twice(
+async def test_a_posted_message_is_found_and_not_posted_twice(
     slow_studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await late(slow_studio)
-    # The card cannot be edited by the bot, and Discord fails after it has taken the new message.
+    # The bot cannot edit the card, and Discord responds with an error after posting the new message.
     slow_studio.env.inject_error("PATCH", "/channels/*/messages/*", status=403, code=50005, times=None)
     monkeypatch.setattr(slow_studio.runtime.jobs, "delivered", _failing_once(slow_studio))
     await done(slow_studio)

@@ -1,4 +1,4 @@
-"""Details: everything about a job, and the way up and down its line."""
+"""Details: everything about a job, and buttons to its parent and children."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def details(studio: Studio, person: simcord.MemberActor, shown: Shown) -> 
     return told(await studio.press(person, shown, "Details"))
 
 
-async def test_everything_that_is_known_is_there(studio: Studio) -> None:
+async def test_details_show_everything_about_the_job(studio: Studio) -> None:
     result = await finished(studio, prompt="a fox --steps 20", engine=XL, style="anime", images=2)
     shown = await details(studio, studio.ada, card(result))
     async with studio.runtime.database.read() as connection:
@@ -50,14 +50,14 @@ async def test_everything_that_is_known_is_there(studio: Studio) -> None:
     assert shown.labels == []
 
 
-async def test_an_estimate_is_called_one(studio: Studio) -> None:
+async def test_an_estimated_price_is_marked(studio: Studio) -> None:
     result = await finished(studio, prompt="a fox", engine=BASIC, seed=7)
     shown = await details(studio, studio.ben, card(result))
     assert "(estimate)" in shown.text
     assert "seed 7" in shown.text
 
 
-async def test_the_line_is_walked_up_and_down_in_one_card(studio: Studio) -> None:
+async def test_parents_and_children_are_shown_in_the_same_card(studio: Studio) -> None:
     first = await finished(studio, prompt="a fox", seed=7)
     second = await studio.press(studio.ada, card(first), "Again")
     await studio.finish()
@@ -76,7 +76,7 @@ async def test_the_line_is_walked_up_and_down_in_one_card(studio: Studio) -> Non
     assert card(further).labels == ["Made from job 2"]
 
 
-async def test_kin_that_others_may_not_see_are_counted_and_not_named(studio: Studio) -> None:
+async def test_hidden_related_jobs_are_only_counted(studio: Studio) -> None:
     public = await finished(studio, prompt="a fox")
     await finished(studio, prompt="hidden", private=True)
     async with studio.runtime.database.write() as tx:
@@ -87,11 +87,11 @@ async def test_kin_that_others_may_not_see_are_counted_and_not_named(studio: Stu
     theirs = await details(studio, studio.ben, card(public))
     assert theirs.labels == []
     assert shows(theirs.text, details_cards.HIDDEN(count=1))
-    assert not shows(theirs.text, details_cards.THREAD), "a thread can be called after a prompt that was private"
+    assert not shows(theirs.text, details_cards.THREAD), "a thread's title may be taken from a private prompt"
     assert shows(told(await forge(studio, studio.ben, "walk", 2)).text, job_view.PRIVATE_JOB)
 
 
-async def test_a_deleted_parent_is_no_way_up(studio: Studio) -> None:
+async def test_a_deleted_parent_has_no_button(studio: Studio) -> None:
     first = await finished(studio, prompt="a fox")
     second = await studio.press(studio.ada, card(first), "Again")
     await studio.finish()
@@ -100,7 +100,7 @@ async def test_a_deleted_parent_is_no_way_up(studio: Studio) -> None:
     assert (await details(studio, studio.ada, card(second))).labels == []
 
 
-async def test_details_of_what_is_only_proposed_or_was_never_begun(studio: Studio) -> None:
+async def test_details_of_proposals_and_lapsed_jobs(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     asked = told(await forge(studio, studio.ben, "details", 1))
     assert shows(asked.text, cards.JOB_STATUS[JobStatus.PROPOSED])
@@ -111,7 +111,7 @@ async def test_details_of_what_is_only_proposed_or_was_never_begun(studio: Studi
     assert shows(lapsed.text, details_cards.NOT_STARTED(reason=LAPSED[LapseReason.CANCELLED]))
 
 
-async def test_what_is_public_is_for_everybody_and_what_is_private_for_its_author(studio: Studio) -> None:
+async def test_only_the_author_sees_details_of_a_private_job(studio: Studio) -> None:
     public = await finished(studio, prompt="a fox")
     for person in (studio.ada, studio.ben, studio.admin):
         assert "**Job 1**" in (await details(studio, person, card(public))).text

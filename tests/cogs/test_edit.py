@@ -1,4 +1,4 @@
-"""Editing: a form with what there was, and a job of one's own from what was made of it."""
+"""Editing: a form filled from a job, and a new job from the submitted form."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def finished(studio: Studio, **options: Any) -> simcord.InteractionResult:
     return result
 
 
-async def test_the_form_holds_what_was_typed_in_fields_and_flags(studio: Studio) -> None:
+async def test_the_form_contains_the_prompt_and_options(studio: Studio) -> None:
     result = await finished(studio, prompt="a fox::2 snow::0.5 --ar 16:9 --steps 20", engine=XL, style="anime")
     shown = await studio.press(studio.ada, card(result), "Edit")
     assert filled(shown) == {
@@ -37,7 +37,7 @@ async def test_the_form_holds_what_was_typed_in_fields_and_flags(studio: Studio)
     }
 
 
-async def test_the_form_holds_the_prompt_as_it_was_typed_and_words_are_added_again(studio: Studio) -> None:
+async def test_the_form_shows_the_typed_prompt_without_default_words(studio: Studio) -> None:
     await studio.ada.slash(studio.channel, "settings set", text="in oil")
     result = await finished(studio, prompt="a fox --seed 7")
     shown = await studio.press(studio.ada, card(result), "Edit")
@@ -46,10 +46,10 @@ async def test_the_form_holds_the_prompt_as_it_was_typed_and_words_are_added_aga
     await studio.finish()
     assert card(edited).text.startswith("a hen, in oil\n")
     theirs = await studio.press(studio.ben, card(result), "Edit")
-    assert filled(theirs)["Prompt"] == "a fox, in oil", "somebody else sees all that they ask for"
+    assert filled(theirs)["Prompt"] == "a fox, in oil", "another person sees the whole prompt"
 
 
-async def test_a_new_seed_of_an_edited_job_is_in_its_form_and_in_its_command(studio: Studio) -> None:
+async def test_form_and_command_show_a_new_seed(studio: Studio) -> None:
     await studio.ada.slash(studio.channel, "settings set", text="in oil")
     result = await finished(studio, prompt="a fox --seed 7")
     pressed = await studio.press(studio.ada, card(result), "New seed")
@@ -62,7 +62,7 @@ async def test_a_new_seed_of_an_edited_job_is_in_its_form_and_in_its_command(stu
     assert f"/imagine prompt:a fox, in oil --seed {seed}" in details.text
 
 
-async def test_an_edit_is_a_job_of_its_own_that_knows_its_parent(studio: Studio) -> None:
+async def test_an_edit_starts_a_child_job(studio: Studio) -> None:
     result = await finished(studio, prompt="a fox", seed=7)
     shown = await studio.press(studio.ada, card(result), "Edit")
     edited = await send(studio.ada, shown, Prompt="a red fox", Leave_out="snow", More_settings="--seed 9 --images 2")
@@ -73,11 +73,11 @@ async def test_an_edit_is_a_job_of_its_own_that_knows_its_parent(studio: Studio)
     assert [body["negative_prompt"] for body in bodies if isinstance(body, dict)] == ["snow", "snow"]
     job = await studio.job(2)
     assert (job.parent_id, job.user_id, job.status) == (1, studio.ada.id, JobStatus.DELIVERED)
-    assert len(card(result).images) == 1, "the first result stays as it is"
+    assert len(card(result).images) == 1, "the first result is unchanged"
 
 
 @pytest.mark.parametrize("private", [True, False])
-async def test_an_edit_of_somebody_elses_result_is_as_private_as_ones_own(studio: Studio, private: bool) -> None:
+async def test_editing_another_persons_result_uses_the_editors_privacy_default(studio: Studio, private: bool) -> None:
     result = await finished(studio, prompt="a fox")
     await studio.ben.slash(studio.channel, "settings set", private=private)
     shown = await studio.press(studio.ben, card(result), "Edit")
@@ -96,18 +96,18 @@ async def test_the_engine_can_be_changed(studio: Studio) -> None:
     assert "Stable Diffusion 1.6" in card(edited).text
 
 
-async def test_only_engines_that_the_server_uses_are_offered(studio: Studio) -> None:
+async def test_only_engines_that_the_server_allows_are_offered(studio: Studio) -> None:
     result = await finished(studio, prompt="a fox")
     await studio.admin.slash(studio.channel, "server set", engines=f"{BASIC}, {XL}")
     shown = await studio.press(studio.ada, card(result), "Edit")
     assert offered(shown)["Engine"] == [XL, BASIC]
-    assert filled(shown)["Engine"] == [], "what it was made with is no longer used here"
+    assert filled(shown)["Engine"] == [], "the job's own engine is no longer allowed here"
     edited = await send(studio.ada, shown, Engine=[BASIC])
     await studio.finish()
     assert "Stable Diffusion 1.6" in card(edited).text
 
 
-async def test_everybody_edits_what_is_public_as_their_own(studio: Studio) -> None:
+async def test_everybody_can_edit_a_public_job_as_their_own(studio: Studio) -> None:
     result = await finished(studio, prompt="a fox")
     for person in (studio.ben, studio.admin):
         edited = await send(person, await studio.press(person, card(result), "Edit"), Prompt="a blue fox")
@@ -115,7 +115,7 @@ async def test_everybody_edits_what_is_public_as_their_own(studio: Studio) -> No
         assert f"for <@{person.id}>" in card(edited).text
 
 
-async def test_nobody_else_edits_what_is_private(studio: Studio) -> None:
+async def test_only_the_author_can_edit_a_private_job(studio: Studio) -> None:
     await finished(studio, prompt="a secret", private=True)
     for person in (studio.ben, studio.admin):
         refused = await forge(studio, person, "edit", 1)
@@ -123,7 +123,7 @@ async def test_nobody_else_edits_what_is_private(studio: Studio) -> None:
         assert shows(told(refused).text, job_view.PRIVATE_JOB)
 
 
-async def test_an_edit_of_something_private_is_private(studio: Studio) -> None:
+async def test_an_edit_of_a_private_job_is_private(studio: Studio) -> None:
     result = await finished(studio, prompt="a secret", private=True)
     edited = await send(studio.ada, await studio.press(studio.ada, card(result), "Edit"), Prompt="another")
     await studio.finish()
@@ -139,7 +139,7 @@ async def test_it_works_in_direct_messages(studio: Studio) -> None:
     assert len(card(edited).images) == 1
 
 
-async def test_what_is_wrong_is_said_with_the_way_back_and_nothing_typed_is_lost(studio: Studio) -> None:
+async def test_a_refused_form_can_be_reopened_with_the_same_input(studio: Studio) -> None:
     result = await finished(studio, prompt="a fox")
     shown = await studio.press(studio.ada, card(result), "Edit")
     refused = await send(studio.ada, shown, Prompt="a very long thought", Size="3x3", More_settings="--stepps 3")
@@ -155,7 +155,7 @@ async def test_what_is_wrong_is_said_with_the_way_back_and_nothing_typed_is_lost
     assert (await studio.job(2)).parent_id == 1
 
 
-async def test_choices_stay_choices_and_ask_for_the_price(studio: Studio) -> None:
+async def test_choices_in_an_edit_need_a_confirmation(studio: Studio) -> None:
     result = await studio.confirmed(prompt="a {red, blue} fox", style="anime")
     await studio.finish()
     shown = await studio.press(studio.ada, card(result), "Edit")
@@ -166,7 +166,7 @@ async def test_choices_stay_choices_and_ask_for_the_price(studio: Studio) -> Non
     assert "a green fox · 6 credits" in card(edited).text
 
 
-async def test_a_failure_in_a_form_is_apologised_for(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_in_a_form_is_answered_with_an_apology(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     result = await finished(studio, prompt="a fox")
     shown = await studio.press(studio.ada, card(result), "Edit")
 

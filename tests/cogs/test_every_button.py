@@ -15,7 +15,7 @@ WHO = ("author", "member", "admin", "direct message")
 
 
 async def pressed(studio: Studio, who: str, label: str) -> tuple[simcord.InteractionResult, simcord.InteractionResult]:
-    """A result with a fixed seed, and what came of the press."""
+    """Press a button on a result with a fixed seed; returns the outcome."""
     person: simcord.MemberActor | simcord.UserHandle
     if who == "direct message":
         person = studio.ada.user
@@ -31,7 +31,7 @@ async def pressed(studio: Studio, who: str, label: str) -> tuple[simcord.Interac
 
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("label", ["Again", "New seed"])
-async def test_again_and_new_seed_are_for_everybody(studio: Studio, who: str, label: str) -> None:
+async def test_everybody_can_use_again_and_new_seed(studio: Studio, who: str, label: str) -> None:
     result, answer = await pressed(studio, who, label)
     assert card(answer).raw.id != card(result).raw.id
     assert len(card(answer).images) == 1
@@ -40,19 +40,19 @@ async def test_again_and_new_seed_are_for_everybody(studio: Studio, who: str, la
 
 
 @pytest.mark.parametrize("who", WHO)
-async def test_edit_is_for_everybody(studio: Studio, who: str) -> None:
+async def test_everybody_can_edit(studio: Studio, who: str) -> None:
     _, answer = await pressed(studio, who, "Edit")
     assert answer.modal is not None
 
 
 @pytest.mark.parametrize("who", WHO)
-async def test_details_are_for_everybody_and_seen_by_nobody_else(studio: Studio, who: str) -> None:
+async def test_everybody_can_open_details_privately(studio: Studio, who: str) -> None:
     _, answer = await pressed(studio, who, "Details")
     assert str(JOB_STATUS[JobStatus.DELIVERED]) in told(answer).text
 
 
 @pytest.mark.parametrize("who", WHO)
-async def test_delete_is_for_the_author_and_moderators(studio: Studio, who: str) -> None:
+async def test_only_the_author_and_moderators_can_delete(studio: Studio, who: str) -> None:
     result, answer = await pressed(studio, who, "Delete")
     if who == "member":
         assert shows(told(answer).text, DELETE_NOT_ALLOWED)

@@ -1,4 +1,4 @@
-"""Lists that are reached for by hand: nothing of one person is shown to another, and nothing private in public."""
+"""Forged buttons of lists: they show no data of another person, and nothing private in public."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.cogs.test_threads import forge, made, run, seen_by
 from tests.doubles.texts import shows
 
 
-async def test_nothing_of_ones_own_is_reached_by_another(studio: Studio) -> None:
+async def test_forged_lists_show_nothing_of_another_person(studio: Studio) -> None:
     await made(studio, "a secret fox", private=True)
     for name, options in (("use", {}), ("show", {}), ("rename", {"title": "mine"}), ("delete", {})):
         for wanted in ("1", "a secret fox"):
@@ -38,12 +38,12 @@ async def test_nothing_of_ones_own_is_reached_by_another(studio: Studio) -> None
 
 
 @pytest.mark.parametrize("wanted", ["9" * 18, "9" * 19, "-1", "0", "1 OR 1=1", "%", "", "１"])
-async def test_ids_that_are_none(studio: Studio, wanted: str) -> None:
+async def test_invalid_ids_are_refused(studio: Studio, wanted: str) -> None:
     await made(studio, "a fox")
     assert "no such thread" in told(await forge(studio, studio.ada, f"page:gallery:1:{wanted}")).text
 
 
-async def test_a_list_of_another_version(studio: Studio) -> None:
+async def test_a_list_of_another_version_is_refused(studio: Studio) -> None:
     assert shows(told(await forge(studio, studio.ada, "page:nothing:1")).text, OLD_LIST)
 
 
@@ -55,7 +55,7 @@ async def test_a_list_never_appears_in_a_public_message(studio: Studio) -> None:
     assert "secret" not in seen_by(studio, studio.ben)
 
 
-async def test_what_goes_wrong_in_a_list_is_told(
+async def test_an_error_in_a_list_is_reported(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(*_: object) -> None:
@@ -67,7 +67,7 @@ async def test_what_goes_wrong_in_a_list_is_told(
     caplog.clear()
 
 
-async def test_work_goes_on_where_previews_cannot_be_made(
+async def test_jobs_continue_if_previews_cannot_be_made(
     make_studio: MakeStudio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("bot.jobs.image_files.small", lambda _: 1 / 0)

@@ -1,4 +1,4 @@
-"""While every thread for pictures and for files is taken, the rest of the bot goes on."""
+"""The rest of the bot works while all threads for images and files are busy."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from storage.pools import FILES_AT_ONCE, PICTURES_AT_ONCE, Pools
 from tests.cogs.conftest import Studio, card
 
 MORE = 60
-"""Pieces of work that wait beside those that hold the threads: more than any default executor has threads."""
+"""The number of queued tasks behind the busy threads: more than the threads of any default executor."""
 
 
 @pytest.fixture
 async def full(studio: Studio) -> AsyncIterator[Pools]:
-    """The bot's pools, whose threads all wait for the end of the test, with a queue before each."""
+    """The bot's pools. All their threads wait until the end of the test, and each pool has a queue."""
     pools, over = studio.runtime.files.pools, threading.Event()
     works = [
         asyncio.ensure_future(pool.run(over.wait))
@@ -33,11 +33,11 @@ async def full(studio: Studio) -> AsyncIterator[Pools]:
     await asyncio.gather(*works)
 
 
-async def test_a_name_is_looked_up(full: Pools) -> None:
+async def test_a_host_name_is_resolved(full: Pools) -> None:
     assert await asyncio.get_running_loop().getaddrinfo("localhost", 80)
 
 
-async def test_the_heart_beats(full: Pools, tmp_path: Path) -> None:
+async def test_the_heartbeat_continues(full: Pools, tmp_path: Path) -> None:
     path = tmp_path / HEARTBEAT
     loop = asyncio.get_running_loop()
     async with beating(tmp_path, pulse=0):
@@ -63,8 +63,8 @@ async def test_neither_pool_waits_for_the_other(pools: Pools) -> None:
     await asyncio.gather(*decoding)
 
 
-async def test_no_more_pictures_are_decoded_at_once_than_there_are_threads(pools: Pools) -> None:
-    """What bounds the memory: all of them together take so many threads."""
+async def test_concurrent_decoding_is_limited_to_the_number_of_threads(pools: Pools) -> None:
+    """This limits the memory, as all decoding shares these threads."""
     meet, taken = threading.Barrier(PICTURES_AT_ONCE), set()
 
     def decode() -> None:

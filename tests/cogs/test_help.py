@@ -1,4 +1,4 @@
-"""/help and /engines: every command to click on, every subject with examples that work."""
+"""/help and /engines: clickable commands, and subjects with valid examples."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ def lines_of(subject: Subject) -> list[str]:
 
 
 def commands_of(studio: Studio) -> set[str]:
-    """What can be typed, without the groups."""
+    """All commands without the groups."""
     every = studio.runtime.client.tree.walk_commands()
     return {command.qualified_name for command in every if isinstance(command, app_commands.Command)}
 
 
 def clickable(studio: Studio, shown: Shown) -> set[str]:
-    """The commands that are there to click on, each with the id under which Discord knows it."""
+    """The clickable commands with their ids at Discord."""
     ids = {each["name"]: each["id"] for each in studio.env.backend.commands[None].values()}
     found = re.findall(r"</([a-z ]+):(\d+)>", shown.text)
     assert all(ids[name.split()[0]] == number for name, number in found)
     return {name for name, _ in found}
 
 
-async def test_help_names_every_command_to_click_on_and_no_other(studio: Studio) -> None:
+async def test_help_has_a_clickable_mention_of_every_command(studio: Studio) -> None:
     shown = told(await studio.admin.slash(studio.channel, "help"))
     assert shown.private
     assert clickable(studio, shown) == commands_of(studio)
 
 
-async def test_the_readme_names_every_command_and_no_other(studio: Studio) -> None:
+async def test_the_readme_lists_exactly_the_commands(studio: Studio) -> None:
     text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     table = text.partition("\n## Commands\n")[2].partition("\n\nUnder a result")[0]
     named = set()
     for row in re.findall(r"^\| (`/[^|]*)\|", table, re.MULTILINE):
-        # The first in full, further commands of the same group by their last word.
+        # The first command in full, more commands of the same group by their last word.
         first, *others = re.findall(r"`/?([a-z ]+)`", row)
         named |= {first, *(f"{first.split()[0]} {other}" for other in others)}
     assert named == commands_of(studio)
 
 
-async def test_what_somebody_is_not_offered_is_not_there_to_click_on(studio: Studio) -> None:
+async def test_unavailable_commands_are_not_clickable(studio: Studio) -> None:
     shown = told(await studio.ada.slash(studio.channel, "help"))
     assert clickable(studio, shown) == commands_of(studio) - set(SUBJECTS["admins"].commands)
     explained = told(await studio.ada.slash(studio.channel, "help", about="admins"))
@@ -69,7 +69,7 @@ async def test_each_subject_is_explained(studio: Studio, about: str) -> None:
     assert clickable(studio, shown) >= set(SUBJECTS[about].commands)
 
 
-async def test_the_examples_can_be_typed(studio: Studio) -> None:
+async def test_the_examples_are_valid(studio: Studio) -> None:
     commands = {command.qualified_name: command for command in studio.runtime.client.tree.walk_commands()}
     for subject in SUBJECTS.values():
         for line in lines_of(subject):
@@ -83,7 +83,7 @@ async def test_the_examples_can_be_typed(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("mark", re.findall(r"`(--[^`…]+|a [^`]+)`", " ".join(lines_of(SUBJECTS["prompts"]))))
-async def test_the_marks_mean_something_to_some_engine(studio: Studio, mark: str) -> None:
+async def test_an_engine_supports_each_mark(studio: Studio, mark: str) -> None:
     prompt = mark if mark.startswith("a ") else f"a fox {mark}"
     service = studio.runtime.service
     refusals = []
@@ -95,7 +95,7 @@ async def test_the_marks_mean_something_to_some_engine(studio: Studio, mark: str
     assert len(refusals) < len(service.engines), refusals
 
 
-async def test_engines_are_listed_with_their_price(studio: Studio) -> None:
+async def test_engines_are_listed_with_prices(studio: Studio) -> None:
     shown = told(await studio.ada.slash(studio.channel, "engines"))
     for engine in studio.runtime.service.engines.values():
         assert f"**{engine.name}**" in shown.text
@@ -108,7 +108,7 @@ async def test_engines_are_listed_with_their_price(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("name", [CORE, BASIC, "stable diffusion 1.6"])
-async def test_one_engine_is_shown_with_everything_it_takes(studio: Studio, name: str) -> None:
+async def test_one_engine_is_shown_with_all_its_options(studio: Studio, name: str) -> None:
     shown = told(await studio.ada.slash(studio.channel, "engines", engine=name))
     engine = studio.runtime.service.engines[CORE if name == CORE else BASIC]
     assert f"**{engine.name}**" in shown.text
@@ -117,7 +117,7 @@ async def test_one_engine_is_shown_with_everything_it_takes(studio: Studio, name
     assert "credits an image" in shown.text
 
 
-async def test_an_engine_that_is_not_there_is_refused_with_those_that_are(studio: Studio) -> None:
+async def test_an_unknown_engine_is_refused_with_a_list_of_engines(studio: Studio) -> None:
     said = told(await studio.ada.slash(studio.channel, "engines", engine="nonsense")).text
     assert "no engine “nonsense”" in said
     assert CORE in said

@@ -1,4 +1,4 @@
-"""``/history`` as a person uses it: looking through what one made, and taking it up again."""
+"""``/history`` as a person uses it: browsing their jobs and continuing from them."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ def thumbnails(shown: Shown) -> list[dict[str, Any]]:
     return found
 
 
-# --- looking ------------------------------------------------------------------------------------------------------
+# --- browsing -----------------------------------------------------------------------------------------------------
 
 
-async def test_there_is_nothing_at_first(studio: Studio) -> None:
+async def test_the_history_is_empty_at_first(studio: Studio) -> None:
     shown = await looked(studio)
     assert shows(shown.text, history_cards.NOTHING_YET)
     assert shown.labels == []
     assert shows((await looked(studio, search="fox")).text, history_cards.NOTHING_MATCHES)
 
 
-async def test_the_latest_come_first_with_picture_price_and_link(studio: Studio) -> None:
+async def test_newest_jobs_come_first_with_image_price_and_link(studio: Studio) -> None:
     await made(studio, "a fox", images=2)
     await made(studio, "an owl", engine=BASIC, spoiler=True)
     shown = await looked(studio)
@@ -74,7 +74,7 @@ async def test_the_latest_come_first_with_picture_price_and_link(studio: Studio)
     assert shown.labels == ["Again", "Use this prompt", "Go to it"] * 2
 
 
-async def test_pages_are_turned_with_the_search_and_after_a_restart(studio: Studio) -> None:
+async def test_page_buttons_keep_the_search_and_survive_a_restart(studio: Studio) -> None:
     for number in range(JOBS_A_PAGE + 2):
         await made(studio, f"a Fuchs auf der Straße, number {number}", engine=BASIC)
         await made(studio, f"an owl, number {number}")
@@ -105,16 +105,14 @@ async def test_pages_are_turned_with_the_search_and_after_a_restart(studio: Stud
         ("wool", ["100% wool"]),
     ],
 )
-async def test_signs_that_mean_something_to_the_database_are_only_signs(
-    studio: Studio, search: str, found: list[str]
-) -> None:
+async def test_sql_wildcards_are_searched_literally(studio: Studio, search: str, found: list[str]) -> None:
     for prompt in ("100% wool", "snake_case", "back\\\\slash", "plain"):
         await made(studio, prompt, engine=BASIC)
     shown = await looked(studio, search=search)
     assert shown.text.startswith(f"**{history_cards.TITLE}**\n-# {JOBS(count=len(found))} ")
 
 
-async def test_a_search_is_bounded(studio: Studio) -> None:
+async def test_a_search_that_is_too_long_or_empty_is_refused(studio: Studio) -> None:
     longest = "x" * 50
     await made(studio, longest)
     assert "1 job" in (await looked(studio, search=longest)).text
@@ -124,7 +122,7 @@ async def test_a_search_is_bounded(studio: Studio) -> None:
     assert len(list_id("history", 999_999, history_rest(wanted))) <= 100
 
 
-async def test_engine_and_thread_narrow_it(studio: Studio) -> None:
+async def test_engine_and_thread_filter_the_history(studio: Studio) -> None:
     await made(studio, "a fox")
     await studio.ada.slash(studio.channel, "thread new", title="Owls")
     await made(studio, "an owl", engine=BASIC)
@@ -140,7 +138,7 @@ async def test_engine_and_thread_narrow_it(studio: Studio) -> None:
     assert "nobody" in (await looked(studio, engine="nobody/nothing")).text
 
 
-async def test_it_is_the_same_history_everywhere(studio: Studio) -> None:
+async def test_the_history_is_the_same_everywhere(studio: Studio) -> None:
     await made(studio, "a fox")
     await studio.ada.user.slash("imagine", prompt="an owl in a direct message")
     await studio.finish()
@@ -157,7 +155,7 @@ async def test_a_private_answer_has_no_link(studio: Studio) -> None:
     assert urls(shown) == []
 
 
-async def test_what_is_worked_on_and_what_failed_is_there_too(slow_studio: Studio) -> None:
+async def test_unfinished_and_failed_jobs_are_listed(slow_studio: Studio) -> None:
     studio = slow_studio
     await studio.imagine(prompt="a fox")
     await studio.begun()
@@ -171,7 +169,7 @@ async def test_what_is_worked_on_and_what_failed_is_there_too(slow_studio: Studi
     assert shows(shown, history_cards.NO_IMAGE)
 
 
-async def test_what_was_deleted_is_not_there(studio: Studio) -> None:
+async def test_deleted_jobs_are_not_listed(studio: Studio) -> None:
     result = await studio.imagine(prompt="a fox")
     await studio.finish()
     question = told(await studio.press(studio.ada, card(result), "Delete"))
@@ -181,7 +179,7 @@ async def test_what_was_deleted_is_not_there(studio: Studio) -> None:
     assert await asyncio.to_thread(lambda: list(folder.iterdir())) == []
 
 
-async def test_one_history_is_not_anothers(studio: Studio) -> None:
+async def test_people_see_only_their_own_history(studio: Studio) -> None:
     await made(studio, "a secret fox", private=True)
     await made(studio, "a public fox")
     for person in (studio.ben, studio.admin):
@@ -223,15 +221,15 @@ async def test_a_forged_button_shows_nothing_of_others(studio: Studio, custom_id
         (f"page:history:1:{'9' * 18}::", NO_SUCH_THREAD),
     ],
 )
-async def test_a_button_that_was_never_made(studio: Studio, custom_id: str, said: Message) -> None:
+async def test_an_invalid_button_is_refused(studio: Studio, custom_id: str, said: Message) -> None:
     await made(studio, "a fox")
     assert shows(told(await forge(studio, studio.ada, custom_id)).text, said)
 
 
-# --- taking it up again -------------------------------------------------------------------------------------------
+# --- continuing from a job ----------------------------------------------------------------------------------------
 
 
-async def test_again_from_the_history_is_a_job_of_its_own(studio: Studio) -> None:
+async def test_again_from_the_history_starts_a_job(studio: Studio) -> None:
     await made(studio, "a fox", seed=7)
     again = await studio.press(studio.ada, await looked(studio), "Again")
     await studio.finish()
@@ -248,7 +246,7 @@ async def test_use_this_prompt_opens_the_form_with_it(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize(("action", "refusal"), [("use", PRIVATE_JOB), ("show", store.NOT_YOURS)])
-async def test_what_a_button_does_is_for_the_author_alone(studio: Studio, action: str, refusal: Message) -> None:
+async def test_only_the_author_can_use_the_buttons(studio: Studio, action: str, refusal: Message) -> None:
     await made(studio, "a secret fox", private=True)
     for person in (studio.ben, studio.admin):
         said = told(await forge(studio, person, f"easel:{action}:1"))

@@ -1,4 +1,4 @@
-"""``/imagine`` as a person does it, from the command to the finished images."""
+"""``/imagine`` as a person uses it, from the command to the finished images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
 
 @pytest.mark.parametrize("engine", [XL, BASIC, CORE])
-async def test_the_finished_images_stand_where_the_card_stood(studio: Studio, engine: str) -> None:
+async def test_the_finished_images_replace_the_waiting_card(studio: Studio, engine: str) -> None:
     result = await studio.imagine(prompt="a lighthouse on a cliff", engine=engine, images=2)
     waiting = card(result)
     assert waiting.text.startswith("a lighthouse on a cliff\n")
@@ -35,7 +35,7 @@ async def test_the_finished_images_stand_where_the_card_stood(studio: Studio, en
     assert (await studio.job()).status is JobStatus.DELIVERED
 
 
-async def test_the_card_follows_the_work(slow_studio: Studio) -> None:
+async def test_the_card_shows_progress(slow_studio: Studio) -> None:
     result = await slow_studio.imagine(prompt="a fox", style="anime", seed=7)
     await slow_studio.begun()
     await slow_studio.until(lambda: shows(card(result).text, cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]))
@@ -50,7 +50,7 @@ async def test_the_card_follows_the_work(slow_studio: Studio) -> None:
     assert card(result).labels == ["Again", "New seed", "Edit", "Details", "Delete"]
 
 
-async def test_what_is_wrong_is_said_privately_at_once_and_all_of_it(studio: Studio) -> None:
+async def test_all_problems_are_reported_privately_at_once(studio: Studio) -> None:
     result = await studio.imagine(prompt="a fox", engine=CORE, sampler="DDIM", steps=30, size="100x100")
     notice = told(result)
     assert result.response is not None
@@ -60,12 +60,12 @@ async def test_what_is_wrong_is_said_privately_at_once_and_all_of_it(studio: Stu
     assert studio.stand_in.calls == []
 
 
-async def test_a_prompt_that_cannot_be_read_shows_the_place(studio: Studio) -> None:
+async def test_a_prompt_error_shows_its_position(studio: Studio) -> None:
     notice = told(await studio.imagine(prompt="a {red, blue car"))
     assert "never closed" in notice.text
 
 
-async def test_private_stays_private_all_through(studio: Studio) -> None:
+async def test_a_private_job_stays_private(studio: Studio) -> None:
     result = await studio.imagine(private=True)
     assert card(result).private
     await studio.finish()
@@ -82,7 +82,7 @@ async def test_a_spoiler_hides_the_images(studio: Studio) -> None:
     assert all(image["spoiler"] for image in card(result).images)
 
 
-async def test_permutations_are_one_card(studio: Studio) -> None:
+async def test_permutations_share_one_card(studio: Studio) -> None:
     result = await studio.confirmed(prompt="a {red, blue} car")
     await studio.finish()
     shown = card(result)
@@ -103,7 +103,7 @@ async def test_prompts_cannot_ping_or_break_the_card(studio: Studio) -> None:
     assert "[link](https://" not in card(result).text
 
 
-async def test_a_failure_says_that_it_was_free(studio: Studio) -> None:
+async def test_a_failure_is_reported_as_free(studio: Studio) -> None:
     studio.stand_in.keys = frozenset({"another"})
     result = await studio.imagine()
     await studio.finish()
@@ -114,18 +114,18 @@ async def test_a_failure_says_that_it_was_free(studio: Studio) -> None:
     assert shown.images == []
 
 
-async def test_a_limit_is_told_privately_and_leaves_nothing_behind(make_studio: MakeStudio) -> None:
+async def test_a_limit_is_reported_privately_and_leaves_no_card(make_studio: MakeStudio) -> None:
     studio = await make_studio(USER_DAILY_CREDITS="5")
     result = await studio.imagine()
     notice = told(result)
     assert shows(notice.text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
-    assert result.response is None, "the card that was promised is taken back"
+    assert result.response is None, "the deferred card is deleted"
     private = await studio.imagine(private=True)
     assert shows(told(private).text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
     assert studio.stand_in.calls == []
 
 
-async def test_where_the_bot_may_not_show_images_it_says_so_before_anything(studio: Studio) -> None:
+async def test_missing_permissions_are_reported_before_any_request(studio: Studio) -> None:
     quiet = studio.server.create_text_channel(
         "quiet", overwrites={studio.server.default_role: discord.PermissionOverwrite(attach_files=False)}
     )
@@ -143,7 +143,7 @@ async def test_it_works_in_direct_messages(studio: Studio) -> None:
     assert len(card(result).images) == 1
 
 
-async def test_several_jobs_of_several_people_do_not_mix(slow_studio: Studio) -> None:
+async def test_jobs_of_several_people_do_not_mix(slow_studio: Studio) -> None:
     results = {
         prompt: await slow_studio.imagine(person, prompt)
         for person, prompt in ((slow_studio.ada, "one"), (slow_studio.ben, "two"), (slow_studio.ada, "three"))
@@ -164,14 +164,14 @@ async def suggested(studio: Studio, option: str, typed: str = "", **filled: str)
     return {choice["value"]: choice["name"] for choice in choices}
 
 
-async def test_engines_are_offered_with_their_price(studio: Studio) -> None:
+async def test_engines_are_suggested_with_prices(studio: Studio) -> None:
     engines = await suggested(studio, "engine")
     assert list(engines) == list(studio.runtime.service.engines)
     assert "6 credits" in engines[CORE]
     assert list(await suggested(studio, "engine", "1.6")) == [BASIC]
 
 
-async def test_sizes_styles_and_samplers_are_those_of_the_chosen_engine(studio: Studio) -> None:
+async def test_sizes_styles_and_samplers_match_the_chosen_engine(studio: Studio) -> None:
     assert (await suggested(studio, "size", engine=XL))["1024x1024"] == "1024x1024 · square"
     assert "16:9" in (await suggested(studio, "size", "1344", engine=XL))["1344x768"]
     assert list(await suggested(studio, "style", "neon")) == ["neon-punk"]
@@ -183,7 +183,7 @@ async def test_sizes_styles_and_samplers_are_those_of_the_chosen_engine(studio: 
 @pytest.mark.parametrize(
     "wanted", ["9223372036854775807", "9223372036854775808", "9" * 100, "٣", "²", "-1", "0", "no such title", " "]
 )
-async def test_a_thread_that_is_not_there_is_refused_in_private(studio: Studio, wanted: str) -> None:
+async def test_an_unknown_thread_is_refused_privately(studio: Studio, wanted: str) -> None:
     refused = told(await studio.imagine(prompt="a fox", thread=wanted))
     assert shows(refused.text, NO_SUCH_THREAD)
     assert studio.stand_in.calls == []
@@ -201,7 +201,7 @@ async def test_a_thread_can_be_named_by_its_title(studio: Studio, wanted: str) -
     await studio.finish()
     job = await studio.job()
     assert (job.thread_id, job.options["thread"]) == (1, "1")
-    # What is asked for again stays in its thread, whatever it is called by then.
+    # A repeated job stays in its thread, even if the thread has been renamed.
     await studio.ada.slash(studio.channel, "thread rename", title="Vixens", thread="Foxes")
     await studio.press(studio.ada, card(result), "Again")
     await studio.finish()
@@ -210,7 +210,7 @@ async def test_a_thread_can_be_named_by_its_title(studio: Studio, wanted: str) -
     assert (await studio.job(3)).thread_id == 2
 
 
-async def test_threads_are_ones_own(studio: Studio) -> None:
+async def test_people_can_use_only_their_own_threads(studio: Studio) -> None:
     await studio.imagine(prompt="a lighthouse")
     await studio.finish()
     threads = await suggested(studio, "thread")
@@ -224,7 +224,7 @@ async def test_threads_are_ones_own(studio: Studio) -> None:
     assert shows(refused.text, NO_SUCH_THREAD)
 
 
-async def test_a_list_that_cannot_be_made_is_empty_and_logged(
+async def test_a_failed_autocomplete_is_empty_and_logged(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(Threads, "matching", None)

@@ -1,4 +1,4 @@
-"""Fifty jobs of ten people at once, before image services that answer out of order."""
+"""Fifty concurrent jobs of ten people, with image services that respond out of order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PEOPLE, EACH = 10, 5
 
 @pytest.mark.slow
 async def test_everybody_gets_exactly_their_own_images() -> None:
-    # Real time here: the services need longer for some jobs than for others, so later ones overtake earlier ones.
+    # This test uses real time: some jobs take longer than others, so later jobs overtake earlier ones.
     services = StandIn(seconds=(0.0, 1.5), seed=5, painter=flat)
     async with open_studio(config.load({"JOBS_PER_USER": str(EACH)}, env_file=None), services) as studio:
         env, channel = studio.world.env, studio.world.channel
@@ -35,7 +35,7 @@ async def test_everybody_gets_exactly_their_own_images() -> None:
         await studio.runtime.worker.idle()
 
         order = list(dict.fromkeys(bill.prompt for bill in services.bills))
-        assert order != [prompt for prompt, _, _ in asked], "nobody overtook anybody, so this shows nothing"
+        assert order != [prompt for prompt, _, _ in asked], "no job overtook another, so the test proves nothing"
         for prompt, images, result in asked:
             shown = card(result)
             attachments = env.backend.get_message(channel.id, shown.raw.id).attachments
@@ -46,7 +46,7 @@ async def test_everybody_gets_exactly_their_own_images() -> None:
 
 
 def _whose(picture: bytes) -> str:
-    """The prompt for which the stand-in made the picture: it stands in the file."""
+    """The prompt of an image from the stand-in. The file contains it."""
     found = re.search(rb"Description\0\0\0\0\0(.*?) \[", picture)
-    assert found is not None, "this is no picture of the stand-in's"
+    assert found is not None, "the image is not from the stand-in"
     return found[1].decode()

@@ -1,4 +1,4 @@
-"""A right click on one of the bot's messages."""
+"""The commands in the context menu of the bot's messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def click(studio: Studio, person: simcord.MemberActor, name: str, target: 
     return await person.context_menu(studio.channel, name, target)
 
 
-async def test_details_of_any_result_that_one_sees(studio: Studio) -> None:
+async def test_details_of_a_visible_result(studio: Studio) -> None:
     result = await studio.imagine(prompt="a fox")
     await studio.finish()
     for person in (studio.ada, studio.ben, studio.admin):
@@ -29,7 +29,7 @@ async def test_details_of_any_result_that_one_sees(studio: Studio) -> None:
         assert "**Job 1**" in shown.text
 
 
-async def test_details_of_a_card_that_is_worked_on(slow_studio: Studio) -> None:
+async def test_details_of_an_unfinished_job(slow_studio: Studio) -> None:
     result = await slow_studio.imagine(prompt="a fox")
     await slow_studio.begun()
     await slow_studio.until(lambda: shows(card(result).text, SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]))
@@ -38,7 +38,7 @@ async def test_details_of_a_card_that_is_worked_on(slow_studio: Studio) -> None:
     assert f"**Job 1** · {JOB_STATUS[JobStatus.WORKING]}" in shown.text
 
 
-async def test_using_a_prompt_takes_its_words_and_nothing_else(studio: Studio) -> None:
+async def test_using_a_prompt_copies_only_its_words(studio: Studio) -> None:
     result = await studio.imagine(prompt="a fox --no snow", seed=7, size="16:9", style="anime")
     await studio.finish()
     shown = await click(studio, studio.ben, USE, card(result).raw)
@@ -56,20 +56,20 @@ async def test_using_a_prompt_takes_its_words_and_nothing_else(studio: Studio) -
     assert (job.user_id, job.parent_id) == (studio.ben.id, 1)
 
 
-async def test_messages_that_show_no_job(studio: Studio) -> None:
+async def test_messages_without_a_job_are_refused(studio: Studio) -> None:
     theirs = await studio.ada.send(studio.channel, "hello")
     for name in (USE, DETAILS):
         assert shows(told(await click(studio, studio.ada, name, theirs)).text, NO_JOB_IN_MESSAGE)
 
 
-async def test_a_shared_result_is_found_by_the_message_it_stands_in(studio: Studio) -> None:
+async def test_a_shared_result_is_found_by_its_message(studio: Studio) -> None:
     result = await studio.imagine(prompt="a surprise", private=True)
     await studio.finish()
     shared = card(await studio.press(studio.ada, card(result), "Share"))
     assert "**Job 1**" in told(await click(studio, studio.ben, DETAILS, shared.raw)).text
 
 
-async def test_what_one_may_not_see_is_not_told(studio: Studio) -> None:
+async def test_jobs_that_the_person_may_not_see_are_refused(studio: Studio) -> None:
     await studio.imagine(prompt="a secret", private=True)
     await studio.finish()
     standing = await stand(studio, "again", 1)
@@ -79,7 +79,7 @@ async def test_what_one_may_not_see_is_not_told(studio: Studio) -> None:
     assert "a secret" in told(await forge(studio, studio.ada, "details", 1)).text
 
 
-async def test_a_message_of_several_jobs_is_not_guessed_at(studio: Studio) -> None:
+async def test_a_message_with_several_jobs_is_refused(studio: Studio) -> None:
     for prompt in ("one", "two"):
         await studio.imagine(prompt=prompt)
     await studio.finish()

@@ -1,4 +1,4 @@
-"""A database of the version before is migrated and goes on: nothing is lost or sent twice, and old buttons work."""
+"""The migration of an older version's database: nothing is lost or sent twice, and old buttons work."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ IMAGE, PNG = "1-0-0.png", flat(Picture("a fox", "", "", 1, 64, 64))
 
 @dataclass
 class OldWorld:
-    """The studio, and what the old version left in it: messages on Discord, then rows in the database."""
+    """The studio with data of the old version: messages on Discord and rows in the database."""
 
     studio: Studio
     data: Path
 
     async def message(self, job_id: int, buttons: tuple[str, ...], *, picture: bool = False) -> discord.Message:
-        """A message of the bot with the old version's buttons. The bot must be running."""
+        """Send a message as the bot with the old version's buttons. The bot must be running."""
         view = discord.ui.LayoutView(timeout=None)
         files = []
         if picture:
@@ -47,21 +47,21 @@ class OldWorld:
             return await channel.send(view=view, files=files)
 
     def database(self) -> Version0008:
-        """What the old version stored: nothing yet."""
+        """An empty database of the old version."""
         studio = self.studio
         return Version0008(
             user_id=studio.ada.id, server_id=studio.server.id, channel_id=studio.channel.id, at=studio.clock.now()
         )
 
     async def go_on(self, database: Version0008) -> None:
-        """Stop the bot, put the old data in the place of its own, start it again and let it finish its work."""
+        """Stop the bot, replace its data by the old data, start it again and wait until it is idle."""
         await self.studio.parts.aclose()
         await asyncio.to_thread(self._replace, database)
         await self.studio.restart()
         await self.finish()
 
     async def finish(self) -> None:
-        """Let the image services finish what they have, and the bot what it does, until nothing is left."""
+        """Let the image services and the bot finish all work."""
         finishing = asyncio.create_task(self.studio.finish())
         while not finishing.done():
             self.studio.stand_in.finish_all()
@@ -81,7 +81,7 @@ class OldWorld:
         return self.data / "images" / IMAGE
 
     def message_of(self, job_id: int) -> Shown:
-        """The one message that shows the result of a job."""
+        """The only message with the result of a job."""
         (found,) = self.messages_of(job_id)
         return found
 
@@ -98,7 +98,7 @@ class OldWorld:
         return [each for each in shown if f"easel:details:{job_id}" in custom_ids(each)]
 
     async def spent(self) -> int:
-        """What the ledger captured, in millicredits, once nothing is held any more."""
+        """The captured millicredits in the ledger, once nothing is held any more."""
         return await asyncio.to_thread(self._spent)
 
     def _spent(self) -> int:
@@ -116,11 +116,11 @@ def custom_ids(shown: Shown) -> list[str]:
 
 @pytest.fixture
 async def old(make_studio: MakeStudio, tmp_path: Path) -> OldWorld:
-    """The image services finish when the test says so."""
+    """The old world; its image services finish on the test's command."""
     return OldWorld(await make_studio(seconds=None), tmp_path)
 
 
-async def test_what_was_never_sent_is_sent_once_and_shown(old: OldWorld) -> None:
+async def test_an_unsent_request_is_sent_once_and_shown(old: OldWorld) -> None:
     waiting = await old.message(1, WAITING)
     database = old.database()
     database.submission(database.job("working", message_id=waiting.id), "queued")
@@ -132,7 +132,7 @@ async def test_what_was_never_sent_is_sent_once_and_shown(old: OldWorld) -> None
     assert await old.spent() == 6000
 
 
-async def test_what_was_being_rendered_is_fetched_and_not_sent_again(old: OldWorld) -> None:
+async def test_a_rendering_request_is_fetched_and_not_sent_again(old: OldWorld) -> None:
     studio = old.studio
     result = await studio.imagine(engine=AI_CLIENT, private=True)
     await studio.stand_in.called("ai-client.entries")
@@ -149,7 +149,7 @@ async def test_what_was_being_rendered_is_fetched_and_not_sent_again(old: OldWor
     assert await old.spent() == 5000
 
 
-async def test_a_lost_answer_of_a_service_that_cannot_be_asked_is_free_and_not_sent_again(old: OldWorld) -> None:
+async def test_a_lost_response_of_a_service_without_lookup_is_free(old: OldWorld) -> None:
     waiting = await old.message(1, WAITING)
     database = old.database()
     job = database.job("working", message_id=waiting.id)
@@ -160,7 +160,7 @@ async def test_a_lost_answer_of_a_service_that_cannot_be_asked_is_free_and_not_s
     assert await old.spent() == 0
 
 
-async def test_a_result_that_no_one_has_seen_is_shown_once(old: OldWorld) -> None:
+async def test_a_finished_result_is_shown_once(old: OldWorld) -> None:
     waiting = await old.message(1, WAITING)
     database = old.database()
     database.submission(database.job("ready", message_id=waiting.id), "done", file=IMAGE)
@@ -171,8 +171,8 @@ async def test_a_result_that_no_one_has_seen_is_shown_once(old: OldWorld) -> Non
     assert await old.spent() == 6000
 
 
-async def test_a_new_message_that_had_been_sent_is_not_sent_again(old: OldWorld) -> None:
-    """The old version recorded that it began to post; the post arrived, and then the process died."""
+async def test_a_new_message_is_not_sent_again(old: OldWorld) -> None:
+    """The old version recorded the attempt and posted the message, then the process died."""
     waiting = await old.message(1, WAITING)
     posted = await old.message(1, RESULT, picture=True)
     database = old.database()
@@ -185,8 +185,8 @@ async def test_a_new_message_that_had_been_sent_is_not_sent_again(old: OldWorld)
     assert link in str(card(await old.studio.ada.slash(old.studio.channel, "history")).raw.components)
 
 
-async def test_an_edit_that_had_arrived_is_recognised(old: OldWorld) -> None:
-    """The card shows the result, with the old version's buttons; the record of that was lost with the process."""
+async def test_a_successful_edit_is_recognised(old: OldWorld) -> None:
+    """The card shows the result with the old version's buttons, but the process died before recording it."""
     shown = await old.message(1, RESULT, picture=True)
     database = old.database()
     database.submission(database.job("ready", message_id=shown.id), "done", file=IMAGE)
@@ -196,7 +196,7 @@ async def test_an_edit_that_had_arrived_is_recognised(old: OldWorld) -> None:
     assert "easel:show:1" not in custom_ids(card(await old.studio.ada.slash(old.studio.channel, "history")))
 
 
-async def test_what_could_not_be_shown_waits_in_the_history(old: OldWorld) -> None:
+async def test_an_undelivered_result_is_in_the_history(old: OldWorld) -> None:
     studio = old.studio
     database = old.database()
     job = database.job("kept", message_id=4711, note="kept: the card was deleted")
@@ -208,7 +208,7 @@ async def test_what_could_not_be_shown_waits_in_the_history(old: OldWorld) -> No
     assert "easel:show:1" not in custom_ids(card(await studio.ada.slash(studio.channel, "history")))
 
 
-async def test_a_late_private_result_comes_as_a_direct_message_unless_these_were_turned_off(old: OldWorld) -> None:
+async def test_a_late_private_result_respects_the_direct_message_setting(old: OldWorld) -> None:
     for setting, messages in (("never", 0), ("late results", 1)):
         database = old.database()
         database.submission(database.job("ready", message_id=4711, private=True), "done", file=IMAGE)
@@ -217,7 +217,7 @@ async def test_a_late_private_result_comes_as_a_direct_message_unless_these_were
         assert len(old.messages_of(1)) == messages
 
 
-async def test_a_rule_of_the_server_stays_in_force(old: OldWorld) -> None:
+async def test_server_rules_still_apply(old: OldWorld) -> None:
     database = old.database()
     database.server_settings({"privacy": "always private"})
     await old.go_on(database)
@@ -268,7 +268,7 @@ async def test_an_old_proposal_can_be_confirmed(old: OldWorld) -> None:
     assert await old.spent() == 12_000
 
 
-async def test_a_proposal_that_lapsed_stays_so(old: OldWorld) -> None:
+async def test_a_lapsed_proposal_stays_lapsed(old: OldWorld) -> None:
     proposal = await old.message(1, ("confirm", "cancel"))
     database = old.database()
     database.job("lapsed", message_id=proposal.id, planned=("a fox",), note="its price was not confirmed in time")
@@ -279,7 +279,7 @@ async def test_a_proposal_that_lapsed_stays_so(old: OldWorld) -> None:
 
 
 @pytest.mark.parametrize("arrived", [True, False])
-async def test_a_share_that_had_begun_is_not_posted_twice(old: OldWorld, arrived: bool) -> None:
+async def test_an_unfinished_share_is_not_posted_twice(old: OldWorld, arrived: bool) -> None:
     studio = old.studio
     private = await old.message(1, PRIVATE_RESULT)
     begun = await old.message(1, RESULT if arrived else (), picture=True)
@@ -305,8 +305,8 @@ async def test_a_share_that_had_begun_is_not_posted_twice(old: OldWorld, arrived
         assert str(begun.id) in told(pressed).text
 
 
-async def test_a_job_of_each_end_keeps_its_details(old: OldWorld) -> None:
-    """What failed, was cancelled or became unknown can still be looked up, and costs nothing."""
+async def test_details_of_unsuccessful_jobs_remain(old: OldWorld) -> None:
+    """Details of failed, cancelled and unknown requests can still be opened, and they cost nothing."""
     cards = [await old.message(number, RESULT) for number in (1, 2, 3)]
     database = old.database()
     for status, shown in zip(("failed", "cancelled", "unknown"), cards, strict=True):

@@ -1,4 +1,4 @@
-"""/privacy as people use it: all of it in a file, and all of it gone."""
+"""/privacy as people use it: the export and the deletion of all their data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECRET, OTHER = "a turquoise walrus", "an orange heron"
 
 
 def stored(studio: Studio) -> bytes:
-    """Every byte of the database's files."""
+    """All bytes of the database's files."""
     path = database_path(studio.runtime.settings.database_url)
     return b"".join(file.read_bytes() for file in sorted(path.parent.glob(f"{path.name}*")) if file.suffix != ".lock")
 
@@ -57,7 +57,7 @@ def summary(form: Message, *, jobs: int, images: int, threads: int) -> Text:
     return form(jobs=JOBS(count=jobs), images=STORED_IMAGES(count=images), threads=THREADS(count=threads))
 
 
-async def test_the_export_holds_all_that_is_stored_and_nothing_of_others(studio: Studio) -> None:
+async def test_the_export_contains_all_of_a_persons_data_and_no_other(studio: Studio) -> None:
     await studio.imagine(prompt=SECRET, engine=BASIC, images=2)
     await studio.imagine(studio.ben, prompt=OTHER)
     await studio.finish()
@@ -76,7 +76,7 @@ async def test_the_export_holds_all_that_is_stored_and_nothing_of_others(studio:
     assert "interaction_token" not in text
 
 
-async def test_after_a_delete_no_byte_of_it_is_left(studio: Studio) -> None:
+async def test_a_delete_leaves_no_trace_in_the_database(studio: Studio) -> None:
     for number in range(12):
         await studio.imagine(prompt=f"{SECRET} {number}", private=number % 2 == 0)
         await studio.imagine(studio.ben, prompt=f"{OTHER} {number}")
@@ -92,7 +92,7 @@ async def test_after_a_delete_no_byte_of_it_is_left(studio: Studio) -> None:
     theirs_in_all = summary(SUMMARY_WITH_SETTINGS, jobs=12, images=12, threads=1)
     assert shows(told(question).text, PERMANENT(stored=theirs_in_all))
     assert shows(told(question).text, LIMITS_STAY)
-    assert stored(studio).count(SECRET.encode()), "asking deletes nothing"
+    assert stored(studio).count(SECRET.encode()), "the question deletes nothing"
     assert shows((await confirm(studio.ada, question)).text, DELETED(stored=theirs_in_all))
     after = stored(studio)
     assert SECRET.encode() not in after
@@ -102,13 +102,13 @@ async def test_after_a_delete_no_byte_of_it_is_left(studio: Studio) -> None:
     assert not [name for name in left if name.startswith(theirs)]
     assert (await everything_of(studio, studio.ada))["jobs"] == []
     assert studio.runtime.personal.of(studio.ada.id).text is None
-    # Others' jobs are as they were, and the bot goes on.
+    # Other people's jobs are unchanged, and the bot still works.
     again = await studio.imagine(prompt="a fox")
     await studio.finish()
     assert len(card(again).images) == 1
 
 
-async def test_it_is_refused_while_a_job_runs(slow_studio: Studio) -> None:
+async def test_deletion_is_refused_while_a_job_runs(slow_studio: Studio) -> None:
     studio = slow_studio
     running = await studio.imagine(prompt=SECRET)
     await studio.begun()
@@ -118,7 +118,7 @@ async def test_it_is_refused_while_a_job_runs(slow_studio: Studio) -> None:
     question = await ask_to_delete(studio, studio.ada)
     await studio.imagine(prompt="another one")
     await studio.begun(count=2)
-    # One that was begun after the question was asked counts as well.
+    # A job that was started after the question counts too.
     pressed = await studio.ada.click(told(question).raw, label="Delete everything")
     assert shows(told(pressed).text, JOBS_UNFINISHED(count=1))
     studio.stand_in.finish_all()
@@ -127,7 +127,7 @@ async def test_it_is_refused_while_a_job_runs(slow_studio: Studio) -> None:
     assert SECRET.encode() in stored(studio)
 
 
-async def test_what_waits_to_be_confirmed_goes_as_well(studio: Studio) -> None:
+async def test_proposals_are_deleted_too(studio: Studio) -> None:
     proposed = await studio.imagine(prompt="a {red, blue} walrus")
     (confirm_it,) = (label for label in card(proposed).labels if label != "Cancel")
     await confirm(studio.ada, await ask_to_delete(studio, studio.ada))
@@ -138,7 +138,7 @@ async def test_what_waits_to_be_confirmed_goes_as_well(studio: Studio) -> None:
     assert b"walrus" not in stored(studio)
 
 
-async def test_nobody_gets_round_a_limit_by_it(make_studio: MakeStudio) -> None:
+async def test_deletion_does_not_reset_a_limit(make_studio: MakeStudio) -> None:
     studio = await make_studio(USER_DAILY_CREDITS="10")
     await studio.imagine()
     await studio.finish()
@@ -155,16 +155,16 @@ async def test_nobody_gets_round_a_limit_by_it(make_studio: MakeStudio) -> None:
     async with studio.runtime.database.read() as connection:
         assert await ledger.totals(connection) == before
         assert (await ledger.totals(connection, user_id=studio.ada.id)).captures == 0
-    # As SQLite keeps an integer of this size.
+    # The encoding of an integer of this size in SQLite.
     assert studio.ada.id.to_bytes(8, "big") not in stored(studio)
     assert (await everything_of(studio, studio.ada))["ledger"] == []
 
 
-async def test_nothing_stored_is_said(studio: Studio) -> None:
+async def test_an_empty_export_is_reported(studio: Studio) -> None:
     assert shows(told(await ask_to_delete(studio, studio.ada)).text, NOTHING_STORED)
 
 
-async def test_a_file_that_cannot_be_removed_keeps_nothing_else_from_going(
+async def test_a_file_that_cannot_be_removed_does_not_stop_the_deletion(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):
@@ -190,10 +190,10 @@ async def test_a_file_that_cannot_be_removed_keeps_nothing_else_from_going(
     await apply_retention(
         runtime.database, runtime.files, runtime.previews, studio.clock, Ages(image_days=7, job_days=365)
     )
-    assert pictures(studio) == set(), "an hour later it is tried again"
+    assert pictures(studio) == set(), "the deletion is retried an hour later"
 
 
-async def test_what_a_crash_left_between_the_records_and_the_files_goes_at_the_next_start(
+async def test_files_left_by_a_crash_are_removed_at_the_next_start(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await studio.imagine(prompt=SECRET, private=True)

@@ -1,4 +1,4 @@
-"""/quota as an admin uses it, what it means for people, and what members are told."""
+"""/quota as an admin uses it, its effect on people, and the refusals for members."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SERVER = {"for": Subject.SERVER.value}
 
 
 def too_much(limit: int, left: int, period: Period = Period.MONTH) -> Text:
-    """The refusal of one image by a person's limit here; months end with January, weeks with its first Sunday."""
+    """The refusal of one image by a personal limit. The month ends with January, the week on its first Sunday."""
     resets = t("{day:plain} {month}", day=5, month=MONTHS[0])
     if period is Period.MONTH:
         resets = t("{day:plain} {month}", day=1, month=MONTHS[1])
@@ -50,22 +50,22 @@ async def quota(studio: Studio, name: str, **options: Any) -> str:
 
 
 async def asked(studio: Studio, person: simcord.MemberActor, **options: Any) -> str:
-    """Ask for an image, and what was said to it in the end."""
+    """Run /imagine and return the final answer."""
     result = await studio.imagine(person, **options)
     await studio.finish()
     return told(result).text if result.followups else card(result).text
 
 
-async def test_the_limit_of_everybody_holds_and_says_what_is_left(studio: Studio) -> None:
+async def test_the_default_limit_applies_and_reports_what_is_left(studio: Studio) -> None:
     said = await quota(studio, "set", credits=10, period="week")
     quota_set = Quota(Subject.DEFAULT, credits=10_000)
     assert shows(said, LIMIT_SET(who=subject_text(quota_set), limits=limits_text(quota_set, Period.WEEK)))
     assert "6 credits" in await asked(studio, studio.ada)
     assert await asked(studio, studio.ada) == str(too_much(10_000, 4000, Period.WEEK))
-    assert "6 credits" in await asked(studio, studio.ben), "it is each person's own"
+    assert "6 credits" in await asked(studio, studio.ben), "each person has their own limit"
 
 
-async def test_a_persons_own_limit_comes_before_the_best_of_the_roles_and_the_default(studio: Studio) -> None:
+async def test_a_personal_limit_overrides_role_limits_and_the_default(studio: Studio) -> None:
     artists = studio.server.create_role("Artists")
     masters = studio.server.create_role("Masters")
     both = studio.server.add_member(studio.env.create_user("both"), roles=[artists, masters])
@@ -93,7 +93,7 @@ async def test_the_server_as_a_whole_has_a_limit(studio: Studio) -> None:
     assert shows(report, USED[LimitKind.SERVER](used=6000, limit=8000, period=Period.MONTH.this, percent=75))
 
 
-async def test_images_a_job_are_refused_at_once_with_everything_else_that_is_wrong(studio: Studio) -> None:
+async def test_too_many_images_are_reported_with_the_other_problems(studio: Studio) -> None:
     await quota(studio, "set", images=2)
     result = await studio.imagine(studio.ada, images=3, steps=30)
     assert not result.deferred
@@ -106,7 +106,7 @@ async def test_images_a_job_are_refused_at_once_with_everything_else_that_is_wro
     assert studio.stand_in.calls == []
 
 
-async def test_credits_and_jobs_are_named_together_with_everything_else_that_is_wrong(studio: Studio) -> None:
+async def test_credit_and_job_limits_are_reported_with_the_other_problems(studio: Studio) -> None:
     await quota(studio, "set", credits=7)
     await asked(studio, studio.ada)
     await studio.admin.slash(studio.channel, "server set", refused_words="ugly")
@@ -123,7 +123,7 @@ async def test_unfinished_jobs_are_counted(slow_studio: Studio) -> None:
     assert shows(refused, TOO_MANY_JOBS_HERE(count=1, most=1))
 
 
-async def test_a_grant_pays_for_what_is_beyond_the_limit_and_for_nothing_else(studio: Studio) -> None:
+async def test_a_grant_pays_only_for_spending_above_the_limit(studio: Studio) -> None:
     await quota(studio, "set", credits=8)
     said = await quota(studio, "grant", user=studio.ada.user, credits=7, note="for the poster")
     ada = f"<@{studio.ada.id}>"
@@ -143,7 +143,7 @@ async def test_a_grant_pays_for_what_is_beyond_the_limit_and_for_nothing_else(st
     assert shows(await quota(studio, "grant", user=studio.ada.user, credits=-1), TOO_LITTLE_LEFT(left=0))
 
 
-async def test_a_grant_is_left_alone_by_what_failed(slow_studio: Studio) -> None:
+async def test_failed_jobs_do_not_use_a_grant(slow_studio: Studio) -> None:
     studio = slow_studio
     await quota(studio, "set", credits=0)
     await quota(studio, "grant", user=studio.ada.user, credits=6)
@@ -183,14 +183,14 @@ async def test_limits_are_shown_and_cleared(studio: Studio) -> None:
         ({"credits": 1, "for": Subject.DEFAULT.value, "user": True}, ONLY_ONE),
     ],
 )
-async def test_what_makes_no_sense_is_explained(studio: Studio, options: dict[str, Any], said: Message) -> None:
+async def test_invalid_options_are_explained(studio: Studio, options: dict[str, Any], said: Message) -> None:
     if "user" in options:
         options = {**options, "user": studio.ada.user}
     assert shows(await quota(studio, "set", **options), said)
     assert shows(await quota(studio, "clear"), NOT_CHOSEN)
 
 
-async def test_limits_are_a_servers_own(studio: Studio) -> None:
+async def test_limits_apply_only_in_their_server(studio: Studio) -> None:
     await quota(studio, "set", credits=0)
     elsewhere = studio.env.create_guild("Elsewhere")
     there = elsewhere.create_text_channel("pictures")
@@ -212,7 +212,7 @@ async def test_limits_are_a_servers_own(studio: Studio) -> None:
         ("show", {"user": True}),
     ],
 )
-async def test_members_are_refused_even_where_discord_shows_the_commands(
+async def test_members_are_refused_even_if_discord_shows_the_commands(
     studio: Studio, name: str, options: dict[str, Any]
 ) -> None:
     commands = studio.env.backend.commands[None].values()
@@ -225,7 +225,7 @@ async def test_members_are_refused_even_where_discord_shows_the_commands(
     assert await quota(studio, name, **options) != refused
 
 
-async def test_notes_and_names_have_no_power_over_cards(studio: Studio) -> None:
+async def test_notes_and_names_are_escaped(studio: Studio) -> None:
     await quota(
         studio, "grant", user=studio.ada.user, credits=1, note="@everyone <@1> [x](https://evil.example)\n# big"
     )
@@ -235,7 +235,7 @@ async def test_notes_and_names_have_no_power_over_cards(studio: Studio) -> None:
     assert "\n# big" not in noted
 
 
-async def test_the_log_says_in_words_what_was_changed(studio: Studio) -> None:
+async def test_the_log_describes_changes(studio: Studio) -> None:
     await quota(studio, "set", period="week")
     await quota(studio, "set", credits=2.5, images=1, jobs=3)
     await quota(studio, "grant", user=studio.ada.user, credits=4, note="for the poster")

@@ -1,4 +1,4 @@
-"""Where Discord takes an answer but not its files, the same answer comes without them, and says why."""
+"""If Discord accepts an answer but not its files, the answer is sent without them and says why."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ask(studio: Studio, command: str) -> simcord.MemberActor:
 @pytest.mark.parametrize(("status", "code"), REFUSALS)
 @pytest.mark.parametrize("command", ["history", "thread show", "credits", "usage report"])
 @pytest.mark.slow
-async def test_the_same_answer_comes_without_pictures(studio: Studio, command: str, status: int, code: int) -> None:
+async def test_the_answer_is_sent_again_without_images(studio: Studio, command: str, status: int, code: int) -> None:
     await studio.imagine(prompt="a fox")
     await studio.finish()
     whole = told(await ask(studio, command).slash(studio.channel, command))
@@ -40,7 +40,7 @@ async def test_the_same_answer_comes_without_pictures(studio: Studio, command: s
 
 
 @pytest.mark.parametrize("command", ["usage export", "privacy export"])
-async def test_where_the_file_is_the_answer_it_says_why_there_is_none(studio: Studio, command: str) -> None:
+async def test_a_missing_file_is_explained_if_it_is_the_answer(studio: Studio, command: str) -> None:
     await studio.imagine(prompt="a fox")
     await studio.finish()
     studio.env.inject_error("PATCH", ANSWER, status=403, code=50013)
@@ -49,7 +49,7 @@ async def test_where_the_file_is_the_answer_it_says_why_there_is_none(studio: St
     assert shows(plain.text, FILES_REFUSED)
 
 
-async def test_turning_a_page_is_no_different(studio: Studio) -> None:
+async def test_the_same_applies_to_turning_a_page(studio: Studio) -> None:
     for number in range(5):
         await studio.imagine(prompt=f"a fox {number}")
         await studio.finish()
@@ -62,7 +62,7 @@ async def test_turning_a_page_is_no_different(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, 20009), (403, 50013)])
-async def test_a_kept_result_stays_kept_and_its_card_says_why(slow_studio: Studio, status: int, code: int) -> None:
+async def test_an_undelivered_result_stays_so_and_says_why(slow_studio: Studio, status: int, code: int) -> None:
     studio = slow_studio
     await keep(studio)
     shown = await looked(studio)

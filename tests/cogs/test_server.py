@@ -1,4 +1,4 @@
-"""/server as an admin uses it, what it means for people, and what members are told."""
+"""/server as an admin uses it, its effect on people, and the refusals for members."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ async def server(studio: Studio, name: str, **options: Any) -> str:
 
 
 async def refusal(studio: Studio, **options: Any) -> str:
-    """What is said at once to somebody who asks for an image."""
+    """The immediate answer to /imagine."""
     result = await studio.imagine(studio.ada, **options)
     assert not result.deferred
     return told(result).text
 
 
-async def test_images_are_made_in_the_allowed_channels_and_their_threads(studio: Studio) -> None:
+async def test_only_allowed_channels_and_their_threads_can_be_used(studio: Studio) -> None:
     art = studio.server.create_text_channel("art")
     assert f"Channels: <#{art.id}>" in await server(studio, "set", channels="#art")
     assert shows(await refusal(studio), OTHER_CHANNELS(channels=["#art"]))
@@ -72,7 +72,7 @@ async def test_images_are_made_in_the_allowed_channels_and_their_threads(studio:
     await studio.finish()
 
 
-async def test_images_are_made_by_the_allowed_roles(studio: Studio) -> None:
+async def test_only_allowed_roles_can_make_images(studio: Studio) -> None:
     artists = studio.server.create_role("Artists")
     artist = studio.server.add_member(studio.env.create_user("vincent"), roles=[artists])
     assert f"Roles: <@&{artists.id}>" in await server(studio, "set", roles=f"<@&{artists.id}>")
@@ -82,7 +82,7 @@ async def test_images_are_made_by_the_allowed_roles(studio: Studio) -> None:
     assert len(card(result).images) == 1
 
 
-async def test_engines_are_allowed_and_one_is_the_default(studio: Studio) -> None:
+async def test_only_allowed_engines_can_be_used_and_one_is_the_default(studio: Studio) -> None:
     await server(studio, "set", engines=f"{BASIC}, {XL}", default_engine=BASIC, default_size="512x512")
     allowed = few([BASIC, XL])
     assert shows(await refusal(studio, engine=CORE), ENGINE_NOT_ALLOWED(wrong=few([CORE]), allowed=allowed))
@@ -96,10 +96,12 @@ async def test_engines_are_allowed_and_one_is_the_default(studio: Studio) -> Non
     await server(studio, "set", clear="engine")
     await studio.imagine(studio.ada)
     await studio.finish()
-    assert (await studio.runtime.jobs.view(2)).submissions[0].record.engine in {BASIC, XL}, "the bot's is not allowed"
+    assert (await studio.runtime.jobs.view(2)).submissions[0].record.engine in {BASIC, XL}, (
+        "the bot's own default is not allowed"
+    )
 
 
-async def test_private_is_forced_or_forbidden(studio: Studio) -> None:
+async def test_private_answers_can_be_forced_or_forbidden(studio: Studio) -> None:
     await server(studio, "set", private=Privacy.FORCED.value)
     result = await studio.imagine(studio.ada)
     assert card(result).private
@@ -112,7 +114,7 @@ async def test_private_is_forced_or_forbidden(studio: Studio) -> None:
     assert not card(result).private
 
 
-async def test_words_are_refused_and_others_run_in_age_restricted_channels_alone(
+async def test_words_can_be_refused_or_limited_to_age_restricted_channels(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await server(studio, "set", refused_words="ugly, bl*d", restricted_words="nude*")
@@ -121,14 +123,14 @@ async def test_words_are_refused_and_others_run_in_age_restricted_channels_alone
     assert shows(said, WORD_REFUSED(word="bl\\*d"))
     assert shows(said, WORD_RESTRICTED(word="nude\\*"))
     adults = studio.server.create_text_channel("adults")
-    # This Discord has no age-restricted channels.
+    # SimCord has no age-restricted channels.
     monkeypatch.setattr(interactions, "_age_restricted", lambda interaction: interaction.channel_id == adults.id)
     result = await studio.ada.slash(adults, "imagine", prompt="a nude study")
     await studio.finish()
     assert len(card(result).images) == 1
 
 
-async def test_everything_that_is_wrong_is_named_at_once(studio: Studio) -> None:
+async def test_all_problems_are_reported_at_once(studio: Studio) -> None:
     await server(
         studio,
         "set",
@@ -144,7 +146,7 @@ async def test_everything_that_is_wrong_is_named_at_once(studio: Studio) -> None
     assert studio.stand_in.calls == []
 
 
-async def test_the_rules_hold_for_again_as_well(studio: Studio) -> None:
+async def test_the_rules_apply_to_again(studio: Studio) -> None:
     result = await studio.imagine(studio.ada, prompt="an ugly fox")
     await studio.finish()
     await server(studio, "set", refused_words="ugly")
@@ -152,7 +154,7 @@ async def test_the_rules_hold_for_again_as_well(studio: Studio) -> None:
     assert shows(said, WORD_REFUSED(word="ugly"))
 
 
-async def test_the_rules_hold_for_sharing_as_well(studio: Studio) -> None:
+async def test_the_rules_apply_to_sharing(studio: Studio) -> None:
     result = await studio.imagine(studio.ada, prompt="an ugly fox", private=True)
     await studio.finish()
     await server(studio, "set", refused_words="ugly", private=Privacy.FORCED.value)
@@ -161,7 +163,7 @@ async def test_the_rules_hold_for_sharing_as_well(studio: Studio) -> None:
     assert shows(said, ALWAYS_PRIVATE)
 
 
-async def test_show_names_what_is_missing(studio: Studio) -> None:
+async def test_show_lists_the_problems_of_the_setup(studio: Studio) -> None:
     assert shows(await server(studio, "show"), NOTHING_MISSING)
     client = studio.runtime.client
     assert client.user is not None
@@ -191,7 +193,7 @@ async def test_show_names_what_is_missing(studio: Studio) -> None:
     assert f"Roles: <@&{role.id}>" in said
 
 
-async def test_a_log_channel_that_cannot_be_written_is_said(studio: Studio) -> None:
+async def test_an_unwritable_log_channel_is_reported(studio: Studio) -> None:
     client = studio.runtime.client
     assert client.user is not None
     closed = studio.server.create_text_channel(
@@ -200,7 +202,7 @@ async def test_a_log_channel_that_cannot_be_written_is_said(studio: Studio) -> N
     assert shows(await server(studio, "set", log_channel=closed), NOT_LOGGED)
 
 
-async def test_the_log_has_every_change_and_its_channel_too(studio: Studio) -> None:
+async def test_every_change_is_in_the_log_and_the_log_channel(studio: Studio) -> None:
     diary = studio.server.create_text_channel("diary")
     await server(studio, "set", log_channel=diary)
     await server(studio, "set", refused_words="ugly, @everyone")
@@ -218,7 +220,7 @@ async def test_the_log_has_every_change_and_its_channel_too(studio: Studio) -> N
 
 
 @pytest.mark.parametrize("nothing", ["none", " None. ", "-", "——", "clear", "no", "“none”"])
-async def test_what_means_nothing_clears(studio: Studio, nothing: str) -> None:
+async def test_the_word_none_clears_a_rule(studio: Studio, nothing: str) -> None:
     role = studio.server.create_role("Artists")
     options = {
         "channels": f"<#{studio.channel.id}>",
@@ -236,7 +238,7 @@ async def test_what_means_nothing_clears(studio: Studio, nothing: str) -> None:
     assert rules(studio.server.id) == NO_RULES
 
 
-async def test_all_is_what_holds_where_nothing_is_named(studio: Studio) -> None:
+async def test_the_value_all_removes_a_restriction(studio: Studio) -> None:
     await server(studio, "set", engines=BASIC, channels="#pictures")
     await server(studio, "set", engines="all", channels="All")
     assert studio.runtime.servers.rules(studio.server.id) == NO_RULES
@@ -244,20 +246,20 @@ async def test_all_is_what_holds_where_nothing_is_named(studio: Studio) -> None:
     assert studio.runtime.servers.rules(studio.server.id).refused == ("all",)
 
 
-async def test_a_list_of_nothing_that_can_be_seen_changes_nothing(studio: Studio) -> None:
+async def test_a_list_of_invisible_characters_changes_nothing(studio: Studio) -> None:
     await server(studio, "set", refused_words="ugly")
     await server(studio, "set", refused_words="\u3164, \u2800")
     assert studio.runtime.servers.rules(studio.server.id).refused == ("ugly",)
 
 
-async def test_further_engines_are_offered_behind_those_that_are_named(studio: Studio) -> None:
+async def test_more_engines_are_suggested_after_the_typed_ones(studio: Studio) -> None:
     offered = await studio.admin.autocomplete(studio.channel, "server set", "engines", f"{BASIC} core")
     assert [choice["value"] for choice in offered] == [f"{BASIC} {CORE}"]
     offered = await studio.admin.autocomplete(studio.channel, "server set", "engines", f"{BASIC}, ")
     assert {choice["value"] for choice in offered} == {f"{BASIC} {CORE}", f"{BASIC} {XL}"}
 
 
-async def test_what_is_gone_is_said_to_be_gone(studio: Studio) -> None:
+async def test_deleted_channels_and_roles_are_marked(studio: Studio) -> None:
     admin = Origin(
         user_id=studio.admin.id,
         user_name="grace",
@@ -275,7 +277,7 @@ async def test_what_is_gone_is_said_to_be_gone(studio: Studio) -> None:
     assert "130000000000000" not in said
 
 
-async def test_what_is_set_outlives_a_restart(studio: Studio) -> None:
+async def test_rules_survive_a_restart(studio: Studio) -> None:
     await server(studio, "set", refused_words="ugly")
     await studio.restart()
     assert shows(await refusal(studio, prompt="an ugly fox"), WORD_REFUSED(word="ugly"))
@@ -297,7 +299,7 @@ async def test_what_is_set_outlives_a_restart(studio: Studio) -> None:
         ({"refused_words": "ugly", "clear": "refused"}, SET_AND_CLEARED(rule=TITLES["refused"])),
     ],
 )
-async def test_what_makes_no_sense_is_explained_and_changes_nothing(
+async def test_invalid_options_are_explained_and_change_nothing(
     studio: Studio, options: dict[str, Any], said: Message | Text | str
 ) -> None:
     shown = await server(studio, "set", **options)
@@ -305,12 +307,12 @@ async def test_what_makes_no_sense_is_explained_and_changes_nothing(
     assert shows(await server(studio, "log"), NO_CHANGES)
 
 
-async def test_a_channel_of_another_server_is_none_here(studio: Studio) -> None:
+async def test_a_channel_of_another_server_is_refused(studio: Studio) -> None:
     elsewhere = studio.env.create_guild("Elsewhere").create_text_channel("secret")
     assert shows(await server(studio, "set", channels=f"<#{elsewhere.id}>"), NO_SUCH_CHANNEL)
 
 
-async def test_what_one_server_sets_is_nothing_to_another(studio: Studio) -> None:
+async def test_rules_apply_only_in_their_server(studio: Studio) -> None:
     await server(studio, "set", refused_words="ugly")
     elsewhere = studio.env.create_guild("Elsewhere")
     there = elsewhere.create_text_channel("pictures")
@@ -321,7 +323,7 @@ async def test_what_one_server_sets_is_nothing_to_another(studio: Studio) -> Non
 
 
 @pytest.mark.parametrize(("name", "options"), [("set", {"refused_words": "ugly"}), ("show", {}), ("log", {})])
-async def test_members_are_refused_even_where_discord_shows_the_commands(
+async def test_members_are_refused_even_if_discord_shows_the_commands(
     studio: Studio, name: str, options: dict[str, Any]
 ) -> None:
     commands = studio.env.backend.commands[None].values()

@@ -1,4 +1,4 @@
-"""/settings as people use it: set, used by the next command, shown, taken back."""
+"""/settings as people use it: setting, using, showing and clearing defaults."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def chosen(studio: Studio, job_id: int) -> dict[str, object]:
     return (await studio.job(job_id)).options
 
 
-async def test_what_is_set_is_used_where_nothing_is_typed(studio: Studio) -> None:
+async def test_settings_are_used_for_options_that_are_not_typed(studio: Studio) -> None:
     said = told(
         await studio.ada.slash(
             studio.channel, "settings set", engine=BASIC, size="16:9", images=2, private=True, text="in oil"
@@ -54,7 +54,7 @@ async def test_what_is_set_is_used_where_nothing_is_typed(studio: Studio) -> Non
     assert (await chosen(studio, 2))["engine"] is None
 
 
-async def test_what_is_typed_counts_more(studio: Studio) -> None:
+async def test_typed_options_override_settings(studio: Studio) -> None:
     await studio.ada.slash(
         studio.channel, "settings set", engine=BASIC, size="16:9", style="anime", images=2, private=True
     )
@@ -66,7 +66,7 @@ async def test_what_is_typed_counts_more(studio: Studio) -> None:
     assert (options["engine"], options["style"], options["size"], options["images"]) == (CORE, "cinematic", None, None)
 
 
-async def test_a_default_that_the_engine_does_not_take_is_left_out(studio: Studio) -> None:
+async def test_a_default_that_the_engine_does_not_support_is_ignored(studio: Studio) -> None:
     said = told(await studio.ada.slash(studio.channel, "settings set", size="320x320", style="anime")).text
     assert "**320x320**" in said
     result = await studio.imagine(engine=XL)
@@ -76,7 +76,7 @@ async def test_a_default_that_the_engine_does_not_take_is_left_out(studio: Studi
 
 
 @pytest.mark.parametrize("nothing", ["none", "-", "Clear"])
-async def test_what_means_nothing_takes_it_back(studio: Studio, nothing: str) -> None:
+async def test_the_word_none_clears_a_setting(studio: Studio, nothing: str) -> None:
     chosen = {"engine": BASIC, "size": "16:9", "style": "anime", "text": "in oil"}
     await studio.ada.slash(studio.channel, "settings set", **chosen)
     await studio.ada.slash(studio.channel, "settings set", **dict.fromkeys(chosen, nothing))
@@ -84,12 +84,12 @@ async def test_what_means_nothing_takes_it_back(studio: Studio, nothing: str) ->
 
 
 @pytest.mark.parametrize("name", ["text", "style", "size", "engine"])
-async def test_what_cannot_be_seen_is_no_setting(studio: Studio, name: str) -> None:
+async def test_invisible_characters_are_not_stored(studio: Studio, name: str) -> None:
     await studio.ada.slash(studio.channel, "settings set", **{name: "\u3164"})
     assert studio.runtime.personal.of(studio.ada.id) == UserSettings()
 
 
-async def test_what_no_engine_takes_is_refused_by_name_and_nothing_is_set(studio: Studio) -> None:
+async def test_an_invalid_value_is_refused_and_nothing_is_set(studio: Studio) -> None:
     result = await studio.ada.slash(
         studio.channel,
         "settings set",
@@ -105,7 +105,7 @@ async def test_what_no_engine_takes_is_refused_by_name_and_nothing_is_set(studio
     assert studio.runtime.personal.of(studio.ada.id) == UserSettings()
 
 
-async def test_settings_outlive_a_restart_and_can_be_taken_back(studio: Studio) -> None:
+async def test_settings_survive_a_restart_and_can_be_cleared(studio: Studio) -> None:
     await studio.ada.slash(
         studio.channel, "settings set", engine=BASIC, png_text=False, messages=Messages.LONG_JOBS.value, ask_above=7.5
     )
@@ -124,24 +124,22 @@ async def test_settings_outlive_a_restart_and_can_be_taken_back(studio: Studio) 
     assert studio.runtime.personal.of(studio.ada.id) == UserSettings()
 
 
-async def test_what_is_suggested_fits_the_engine(studio: Studio) -> None:
+async def test_suggestions_fit_the_engine(studio: Studio) -> None:
     offered = await studio.ada.autocomplete(studio.channel, "settings set", "engine", "core")
     assert [choice["value"] for choice in offered] == [CORE]
     sizes = await studio.ada.autocomplete(studio.channel, "settings set", "size", "16:9", engine=XL)
     assert "1344x768" in [choice["value"] for choice in sizes]
     await studio.ada.slash(studio.channel, "settings set", engine=XL)
-    # The engine that was set is the one that is suggested for from now on.
+    # From now on, suggestions are for the engine that was set.
     mine = await studio.ada.autocomplete(studio.channel, "imagine", "size", "")
     assert {choice["value"] for choice in mine} == {str(size) for size in engine(studio, XL).sizes}
 
 
-async def test_the_database_is_not_asked_before_the_first_answer(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_first_answer_does_not_wait_for_the_database(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     await studio.ada.slash(studio.channel, "settings set", engine=BASIC, private=True, text="in oil")
 
     def asked(*_: object) -> None:
-        raise AssertionError("somebody waits for the database before the first answer")
+        raise AssertionError("the database was read before the first answer")
 
     monkeypatch.setattr(Database, "read", asked)
     monkeypatch.setattr(Database, "write", asked)
@@ -153,12 +151,12 @@ async def test_the_database_is_not_asked_before_the_first_answer(
     monkeypatch.undo()
 
 
-async def test_setting_nothing_says_so(studio: Studio) -> None:
+async def test_a_command_without_options_is_reported(studio: Studio) -> None:
     assert shows(told(await studio.ada.slash(studio.channel, "settings set")).text, NOTHING_TO_SET)
 
 
 @pytest.mark.parametrize("again", ["Again", "New seed"])
-async def test_again_makes_what_was_made_and_not_what_is_set_now(studio: Studio, again: str) -> None:
+async def test_again_ignores_the_current_settings(studio: Studio, again: str) -> None:
     result = await studio.imagine(prompt="a fox", engine=CORE, seed=7)
     await studio.finish()
     await studio.ada.slash(studio.channel, "settings set", size="512x512", text="in oil", private=True)
@@ -170,7 +168,7 @@ async def test_again_makes_what_was_made_and_not_what_is_set_now(studio: Studio,
 
 
 async def long_job(studio: Studio, *, seconds: float = 90, **options: Any) -> list[str]:
-    """A job that takes so long; what its author then reads in their direct messages."""
+    """Run a job that takes this long. Returns the author's direct messages."""
     before = len(studio.stand_in.calls_to("aithriving.core"))
     await studio.imagine(prompt="a fox", **options)
     await studio.begun(count=before + 1)
@@ -181,7 +179,7 @@ async def long_job(studio: Studio, *, seconds: float = 90, **options: Any) -> li
     return [Shown(simcord.ResponseMessage(studio.env, each)).text for each in messages]
 
 
-async def test_who_wants_to_know_is_told_of_a_long_job(slow_studio: Studio) -> None:
+async def test_a_notice_is_sent_about_a_long_job(slow_studio: Studio) -> None:
     studio = slow_studio
     assert await long_job(studio) == []
     await studio.ada.slash(studio.channel, "settings set", messages=Messages.LONG_JOBS.value)
@@ -194,7 +192,7 @@ async def test_who_wants_to_know_is_told_of_a_long_job(slow_studio: Studio) -> N
     assert shows(private, PRIVATE_CARD(channel=studio.channel.id))
 
 
-async def test_that_a_message_is_refused_changes_nothing(slow_studio: Studio) -> None:
+async def test_a_refused_notice_changes_nothing(slow_studio: Studio) -> None:
     studio = slow_studio
     await studio.ada.slash(studio.channel, "settings set", messages=Messages.LONG_JOBS.value)
     studio.env.inject_error("POST", "/users/@me/channels", status=403, code=50007)
@@ -202,7 +200,7 @@ async def test_that_a_message_is_refused_changes_nothing(slow_studio: Studio) ->
     assert (await studio.job(1)).status is JobStatus.DELIVERED
 
 
-async def test_no_messages_means_none(slow_studio: Studio) -> None:
+async def test_no_notice_is_sent_if_messages_are_off(slow_studio: Studio) -> None:
     studio = slow_studio
     await studio.ada.slash(studio.channel, "settings set", messages="never")
     await studio.imagine(private=True)
@@ -215,9 +213,7 @@ async def test_no_messages_means_none(slow_studio: Studio) -> None:
     assert not studio.env.backend.messages[studio.ada.user.dm_channel.id]
 
 
-async def test_settings_that_cannot_be_read_are_left_out_of_the_log(
-    studio: Studio, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_unreadable_settings_are_not_logged(studio: Studio, caplog: pytest.LogCaptureFixture) -> None:
     async with studio.runtime.database.write() as tx:
         await settings.set_user(tx, studio.ada.id, {"text": ["heliotrope"], "images": 2}, at=1)
         await settings.set_server(tx, studio.server.id, {"refused": "heliotrope"}, at=1)
@@ -228,7 +224,7 @@ async def test_settings_that_cannot_be_read_are_left_out_of_the_log(
     assert not [record for record in caplog.records if "heliotrope" in str(record.exc_info)]
 
 
-async def test_a_damaged_job_says_nothing_of_its_prompt(studio: Studio, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_about_a_damaged_job_hides_its_prompt(studio: Studio, caplog: pytest.LogCaptureFixture) -> None:
     result = await studio.imagine(prompt="a fox")
     await studio.finish()
     async with studio.runtime.database.write() as tx:

@@ -1,4 +1,4 @@
-"""Several images at once: the price first, then one card in which they appear as they finish."""
+"""Several images at once: a proposal with the price, then one card that shows them as they finish."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ async def test_choices_show_their_price_first_and_nothing_is_held_or_sent(studio
     assert (await studio.job()).status is JobStatus.PROPOSED
 
 
-async def test_one_prompt_asks_nothing(studio: Studio) -> None:
+async def test_a_single_prompt_needs_no_confirmation(studio: Studio) -> None:
     result = await studio.imagine(prompt="a car", images=3)
     await studio.finish()
     assert len(card(result).images) == 3
 
 
-async def test_confirming_makes_what_was_shown_in_the_same_card(studio: Studio) -> None:
+async def test_confirming_runs_the_proposal_in_the_same_card(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     asked = card(result)
     await studio.press(studio.ada, asked, CONFIRM)
@@ -56,7 +56,7 @@ async def test_confirming_makes_what_was_shown_in_the_same_card(studio: Studio) 
     assert len(studio.stand_in.bills) == 2
 
 
-async def test_only_the_author_confirms(studio: Studio) -> None:
+async def test_only_the_author_can_confirm(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     for person in (studio.ben, studio.admin):
         refused = told(await studio.press(person, card(result), CONFIRM))
@@ -66,7 +66,7 @@ async def test_only_the_author_confirms(studio: Studio) -> None:
     assert CONFIRM in card(result).labels[0]
 
 
-async def test_who_may_cancel_a_price(studio: Studio) -> None:
+async def test_only_the_author_and_moderators_can_cancel_a_proposal(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     refused = told(await studio.press(studio.ben, card(result), "Cancel"))
     assert shows(refused.text, service.CANCEL_NOT_ALLOWED)
@@ -96,7 +96,7 @@ CLEARED = {"private": "privacy", "refused_words": "refused", "restricted_words":
     ],
     ids=lambda change: next(iter(change)),
 )
-async def test_confirm_looks_at_the_rules_again(studio: Studio, change: dict[str, str]) -> None:
+async def test_confirm_checks_the_rules_again(studio: Studio, change: dict[str, str]) -> None:
     studio.server.create_text_channel("elsewhere")
     result = await studio.imagine(prompt="a {red, blue} car")
     await studio.admin.slash(studio.channel, "server set", **change)
@@ -118,7 +118,7 @@ async def test_confirm_looks_at_the_rules_again(studio: Studio, change: dict[str
     assert len(card(result).images) == 2
 
 
-async def test_what_was_private_is_confirmed_where_all_is_private_now(studio: Studio) -> None:
+async def test_a_private_proposal_can_be_confirmed_after_private_became_mandatory(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car", private=True)
     await studio.admin.slash(studio.channel, "server set", private="forced")
     await studio.press(studio.ada, card(result), CONFIRM)
@@ -126,7 +126,7 @@ async def test_what_was_private_is_confirmed_where_all_is_private_now(studio: St
     assert len(card(result).images) == 2
 
 
-async def test_a_price_can_be_confirmed_after_a_restart(studio: Studio) -> None:
+async def test_a_proposal_can_be_confirmed_after_a_restart(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     await studio.restart()
     await studio.press(studio.ada, card(result), CONFIRM)
@@ -134,7 +134,7 @@ async def test_a_price_can_be_confirmed_after_a_restart(studio: Studio) -> None:
     assert len(card(result).images) == 2
 
 
-async def test_a_price_that_nobody_confirms_lapses_and_the_card_says_so(studio: Studio) -> None:
+async def test_an_unconfirmed_proposal_lapses_and_the_card_says_so(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     studio.clock.advance(15 * 60 - 14)
     await studio.runtime.service.lapse_due()
@@ -151,12 +151,12 @@ async def test_a_late_press_confirms_nothing(studio: Studio) -> None:
     said = told(await studio.press(studio.ada, card(result), CONFIRM))
     assert shows(said.text, service.EXPIRED)
     await studio.until(lambda: shows(card(result).text, NEVER_STARTED))
-    # Whether or not the bot has noticed by itself meanwhile.
+    # It does not matter whether the bot has noticed the expiry meanwhile.
     assert shows(told(await forge(studio, studio.ada, "confirm", 1)).text, service.EXPIRED)
     assert studio.stand_in.calls == []
 
 
-async def test_two_presses_make_it_once(studio: Studio) -> None:
+async def test_two_presses_run_the_job_once(studio: Studio) -> None:
     result = await studio.confirmed()
     second = told(await forge(studio, studio.ada, "confirm", 1))
     assert shows(second.text, service.NOT_WAITING)
@@ -164,27 +164,27 @@ async def test_two_presses_make_it_once(studio: Studio) -> None:
     assert len(card(result).images) == len(studio.stand_in.bills) == 2
 
 
-async def test_a_limit_counts_when_it_is_confirmed(make_studio: MakeStudio) -> None:
+async def test_limits_are_checked_on_confirmation(make_studio: MakeStudio) -> None:
     studio = await make_studio(USER_DAILY_CREDITS="15", JOBS_PER_USER="2")
     result = await studio.imagine(prompt="a {red, blue} car")
     other = await studio.imagine(prompt="a {green, white} car")
     await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
-    assert len(card(result).images) == 2, "the job itself does not count against the number of jobs"
+    assert len(card(result).images) == 2, "the job itself does not count towards the limit of jobs"
     refused = told(await studio.press(studio.ada, card(other), CONFIRM))
     assert shows(refused.text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
-    assert CONFIRM in card(other).labels[0], "it still waits, in case that there is room later"
+    assert CONFIRM in card(other).labels[0], "the proposal remains, in case the limit allows it later"
     assert (await studio.job(2)).status is JobStatus.PROPOSED
 
 
-async def test_what_can_never_be_paid_for_is_not_even_proposed(make_studio: MakeStudio) -> None:
+async def test_an_unaffordable_job_is_not_proposed(make_studio: MakeStudio) -> None:
     studio = await make_studio(USER_DAILY_CREDITS="11")
     result = await studio.imagine(prompt="a {red, blue} car")
     assert shows(told(result).text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
     assert result.response is None
 
 
-async def test_a_price_above_ones_own_is_asked_about(studio: Studio) -> None:
+async def test_a_price_above_the_persons_threshold_needs_a_confirmation(studio: Studio) -> None:
     await studio.runtime.personal.set(studio.ada.id, {"ask_above": 6000})
     cheap = await studio.imagine(prompt="a car")
     dear = await studio.imagine(prompt="a car", images=2)
@@ -195,7 +195,7 @@ async def test_a_price_above_ones_own_is_asked_about(studio: Studio) -> None:
     assert len(card(others).images) == 2
 
 
-async def test_in_private_and_in_direct_messages_it_is_the_same(studio: Studio) -> None:
+async def test_proposals_work_privately_and_in_direct_messages(studio: Studio) -> None:
     private = await studio.imagine(prompt="a {red, blue} car", private=True)
     direct = await studio.ada.user.slash("imagine", prompt="a {red, blue} car")
     for result, person in ((private, studio.ada), (direct, studio.ada.user)):
@@ -206,7 +206,7 @@ async def test_in_private_and_in_direct_messages_it_is_the_same(studio: Studio) 
         assert card(result).private is shown.private
 
 
-# --- as they finish -----------------------------------------------------------------------------------------------
+# --- progress -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -241,7 +241,7 @@ async def test_images_appear_as_they_finish(one_by_one: Studio) -> None:
     assert (await studio.job()).status is JobStatus.DELIVERED
 
 
-async def test_what_failed_is_named_and_free(studio: Studio) -> None:
+async def test_failed_requests_are_named_and_free(studio: Studio) -> None:
     refusal = Status(200, {"code": -1, "message": "These words are not allowed"})
     blue = Fault("aithriving.core", refusal, match=lambda call: "blue" in str(call.body))
     studio.stand_in.misbehave(blue)
@@ -255,7 +255,7 @@ async def test_what_failed_is_named_and_free(studio: Studio) -> None:
     assert len(studio.stand_in.bills) == 2
 
 
-async def test_cancel_drops_what_was_not_sent_and_keeps_what_stands(one_by_one: Studio) -> None:
+async def test_cancel_drops_unsent_requests_and_keeps_finished_images(one_by_one: Studio) -> None:
     studio = one_by_one
     result = await studio.confirmed(prompt="a {red, blue, green} car")
     await studio.begun()
@@ -274,7 +274,7 @@ async def test_cancel_drops_what_was_not_sent_and_keeps_what_stands(one_by_one: 
     assert len(studio.stand_in.bills) == 2
 
 
-async def test_after_a_restart_what_is_ready_stands_in_the_card_again(one_by_one: Studio) -> None:
+async def test_finished_images_are_shown_again_after_a_restart(one_by_one: Studio) -> None:
     studio = one_by_one
     result = await studio.confirmed(prompt="a {red, blue} car")
     await studio.begun()

@@ -1,4 +1,4 @@
-"""Sharing: a private result, by its author alone, and never by itself."""
+"""Sharing: only the author can share a private result."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_the_author_shares_a_private_result(studio: Studio) -> None:
     assert shared.labels == ["Again", "New seed", "Edit", "Details", "Delete"]
     assert shows(told(pressed).text, SHARED)
     job = await studio.job()
-    assert job.private, "what was asked for is not rewritten"
+    assert job.private, "the job's options do not change"
     assert job.status is JobStatus.DELIVERED
     assert (job.share_state, job.share_channel_id, job.share_message_id) == (
         ShareState.POSTED,
@@ -49,7 +49,7 @@ async def test_the_author_shares_a_private_result(studio: Studio) -> None:
     assert len(studio.stand_in.bills) == 2, "sharing makes no new image"
 
 
-async def test_what_is_shared_can_be_used_by_everybody(studio: Studio) -> None:
+async def test_everybody_can_use_a_shared_result(studio: Studio) -> None:
     result = await secret(studio)
     shared = card(await studio.press(studio.ada, card(result), "Share"))
     again = await studio.press(studio.ben, shared, "Again")
@@ -61,34 +61,34 @@ async def test_what_is_shared_can_be_used_by_everybody(studio: Studio) -> None:
     assert "no longer exists" in told(await studio.press(studio.ada, card(result), "Details")).text
 
 
-async def test_it_is_shared_once(studio: Studio) -> None:
+async def test_a_result_is_shared_once(studio: Studio) -> None:
     result = await secret(studio)
     await studio.press(studio.ada, card(result), "Share")
     second = told(await studio.press(studio.ada, card(result), "Share"))
     assert shows(second.text, results.PUBLIC_ALREADY)
 
 
-async def test_nobody_else_shares_it(studio: Studio) -> None:
+async def test_only_the_author_can_share(studio: Studio) -> None:
     await secret(studio)
     for person in (studio.ben, studio.admin):
         assert shows(told(await forge(studio, person, "share", 1)).text, results.SHARE_NOT_ALLOWED)
     assert (await studio.job()).share_state is None
 
 
-async def test_a_public_result_has_nothing_to_share(studio: Studio) -> None:
+async def test_a_public_result_has_no_share_button(studio: Studio) -> None:
     result = await studio.imagine()
     await studio.finish()
     assert "Share" not in card(result).labels
     assert shows(told(await forge(studio, studio.ada, "share", 1)).text, results.PUBLIC_ALREADY)
 
 
-async def test_in_direct_messages_there_is_nobody_to_share_it_with(studio: Studio) -> None:
+async def test_a_result_in_direct_messages_cannot_be_shared(studio: Studio) -> None:
     result = await studio.ada.user.slash("imagine", prompt="a surprise", private=True)
     await studio.finish()
     assert "Share" not in card(result).labels
 
 
-async def test_what_is_unfinished_or_failed_cannot_be_shared(slow_studio: Studio) -> None:
+async def test_unfinished_and_failed_jobs_cannot_be_shared(slow_studio: Studio) -> None:
     studio = slow_studio
     result = await studio.imagine(private=True)
     await studio.begun()
@@ -103,7 +103,7 @@ async def test_what_is_unfinished_or_failed_cannot_be_shared(slow_studio: Studio
     assert shows(told(await forge(studio, studio.ada, "share", 2)).text, results.NO_IMAGES)
 
 
-async def test_where_the_bot_may_not_show_images_it_shares_nothing(studio: Studio) -> None:
+async def test_missing_permissions_prevent_sharing(studio: Studio) -> None:
     quiet = studio.server.create_text_channel(
         "quiet", overwrites={studio.server.default_role: discord.PermissionOverwrite(attach_files=False)}
     )
@@ -114,7 +114,7 @@ async def test_where_the_bot_may_not_show_images_it_shares_nothing(studio: Studi
     assert (await studio.job()).share_state is None
 
 
-async def test_files_that_are_gone_are_said(studio: Studio) -> None:
+async def test_missing_files_are_reported(studio: Studio) -> None:
     result = await secret(studio)
     async with studio.runtime.database.read() as connection:
         (image,) = await images.images_of(connection, 1)
@@ -122,7 +122,7 @@ async def test_files_that_are_gone_are_said(studio: Studio) -> None:
     await studio.runtime.files.remove(image.file)
     pressed = await studio.press(studio.ada, card(result), "Share")
     assert shows(told(pressed).text, NO_IMAGES)
-    assert pressed.response is None, "nothing stays behind in the channel"
+    assert pressed.response is None, "no message remains in the channel"
     assert (await studio.job()).share_state is None
 
 
@@ -140,18 +140,18 @@ async def test_a_share_that_discord_refuses_leaves_nothing_and_can_be_tried_agai
     assert len(card(again).images) == 1
 
 
-async def test_what_is_too_large_is_shared_smaller(studio: Studio) -> None:
+async def test_a_result_that_is_too_large_is_reencoded(studio: Studio) -> None:
     result = await secret(studio)
     studio.env.inject_error("PATCH", "/webhooks/*/*/messages/@original", status=413, code=40005)
     shared = card(await studio.press(studio.ada, card(result), "Share"))
     assert len(shared.images) == 1
 
 
-# --- deleting what was shared -------------------------------------------------------------------------------------
+# --- deleting shared results --------------------------------------------------------------------------------------
 
 
 async def deleted(studio: Studio, person: simcord.MemberActor, shown: Shown) -> Shown:
-    """Delete it for good, and what is said then."""
+    """Delete the job for good, and return the answer."""
     pressed = await studio.press(person, shown, "Delete")
     return card(await studio.press(person, told(pressed), "Delete for good"))
 
@@ -160,7 +160,7 @@ def there(studio: Studio, shown: Shown) -> bool:
     return shown.raw.id in studio.env.backend.messages[studio.channel.id]
 
 
-async def test_deleting_the_private_card_takes_the_shared_one_away(studio: Studio) -> None:
+async def test_deleting_the_private_card_deletes_the_shared_message(studio: Studio) -> None:
     result = await secret(studio)
     private = card(result)
     shared = card(await studio.press(studio.ada, private, "Share"))
@@ -169,7 +169,7 @@ async def test_deleting_the_private_card_takes_the_shared_one_away(studio: Studi
     assert not there(studio, shared)
 
 
-async def test_a_shared_one_that_cannot_be_taken_away_is_named_and_can_be_deleted_by_itself(studio: Studio) -> None:
+async def test_an_undeletable_shared_message_is_named_and_can_be_deleted_later(studio: Studio) -> None:
     result = await secret(studio)
     private = card(result)
     shared = card(await studio.press(studio.ada, private, "Share"))
@@ -177,7 +177,7 @@ async def test_a_shared_one_that_cannot_be_taken_away_is_named_and_can_be_delete
     said = await deleted(studio, studio.ada, private)
     assert f"/{studio.server.id}/{studio.channel.id}/{shared.raw.id}" in said.text
     assert there(studio, shared)
-    # Nobody else may take it away, but a moderator or its author may.
+    # Only a moderator or the author may delete it.
     assert "no longer exists" in told(await studio.press(studio.ben, shared, "Delete")).text
     assert there(studio, shared)
     await studio.press(studio.ada, shared, "Delete")
@@ -185,7 +185,7 @@ async def test_a_shared_one_that_cannot_be_taken_away_is_named_and_can_be_delete
 
 
 @pytest.mark.parametrize("forgotten", [False, True])
-async def test_a_card_that_is_left_of_a_deleted_job_can_be_taken_away(studio: Studio, forgotten: bool) -> None:
+async def test_a_leftover_card_of_a_deleted_job_can_be_deleted(studio: Studio, forgotten: bool) -> None:
     first = card(await secret(studio))
     shared = card(await studio.press(studio.ada, first, "Share"))
     async with studio.runtime.database.write() as tx:
@@ -198,17 +198,17 @@ async def test_a_card_that_is_left_of_a_deleted_job_can_be_taken_away(studio: St
     assert not there(studio, shared)
 
 
-async def test_a_moderator_who_deletes_the_shared_one_cannot_touch_the_private_one(studio: Studio) -> None:
+async def test_a_moderator_can_delete_only_the_shared_message(studio: Studio) -> None:
     private = card(await secret(studio))
     shared = card(await studio.press(studio.ada, private, "Share"))
     assert (await deleted(studio, studio.admin, shared)).text == "Deleted."
     assert "no longer exists" in told(await studio.press(studio.ada, private, "Details")).text
-    # What is left of it can be taken away by its reader.
+    # Its reader can delete the remaining card.
     pressed = await studio.press(studio.ada, private, "Delete")
     assert not pressed.followups
 
 
-async def test_a_kept_result_that_was_shared_has_its_link(slow_studio: Studio) -> None:
+async def test_an_undelivered_result_that_was_shared_has_a_link(slow_studio: Studio) -> None:
     studio = slow_studio
     result = await studio.imagine(prompt="a fox", private=True)
     await studio.begun()
@@ -223,11 +223,11 @@ async def test_a_kept_result_that_was_shared_has_its_link(slow_studio: Studio) -
     assert (job.status, job.share_state) == (JobStatus.DELIVERED, ShareState.POSTED)
     assert jump_url(job) == f"https://discord.com/channels/{studio.server.id}/{studio.channel.id}/{shared.raw.id}"
     assert job.delivered_by is DeliveryMethod.SHARE
-    assert job.delivery_reasons == (), "why it could not be shown before is no reason to share it"
+    assert job.delivery_reasons == (), "the reasons of the failed delivery are cleared"
 
 
-async def test_a_failed_share_that_may_stand_is_looked_at_before_another(studio: Studio) -> None:
-    """Discord put the images into the message, said that it failed, and then took no other request."""
+async def test_a_failed_share_is_checked_before_another(studio: Studio) -> None:
+    """Discord put the images into the message, responded with an error, and then refused all requests."""
     private = card(await secret(studio))
     shared = card(await studio.press(studio.ada, private, "Share"))
     async with studio.runtime.database.write() as tx:
@@ -238,7 +238,7 @@ async def test_a_failed_share_that_may_stand_is_looked_at_before_another(studio:
     assert (await studio.job()).share_state is ShareState.POSTED
 
 
-async def test_a_share_that_never_came_to_be_is_made_anew(studio: Studio) -> None:
+async def test_a_share_whose_message_is_missing_is_repeated(studio: Studio) -> None:
     private = card(await secret(studio))
     async with studio.runtime.database.write() as tx:
         place, message_id = studio.channel.id, 12345
@@ -250,7 +250,7 @@ async def test_a_share_that_never_came_to_be_is_made_anew(studio: Studio) -> Non
     assert (await studio.job()).share_message_id == shared.raw.id
 
 
-async def test_a_share_that_nobody_can_look_at_is_not_made_again(studio: Studio) -> None:
+async def test_a_share_that_cannot_be_checked_is_not_repeated(studio: Studio) -> None:
     private = card(await secret(studio))
     async with studio.runtime.database.write() as tx:
         place, message_id = studio.channel.id, 12345

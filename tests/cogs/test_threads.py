@@ -1,4 +1,4 @@
-"""``/thread`` as a person uses it: begin, list, show, rename and delete one's lines of work."""
+"""``/thread`` as a person uses it: starting, listing, showing, renaming and deleting threads."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
 
 async def made(studio: Studio, prompt: str, person: simcord.MemberActor | None = None, **options: Any) -> int:
-    """A finished image; the id of its job."""
+    """Make an image. Returns the id of its job."""
     await studio.imagine(person, prompt, **options)
     await studio.finish()
     return await latest(studio)
@@ -59,7 +59,7 @@ async def run(studio: Studio, name: str, person: simcord.MemberActor | None = No
 
 
 def current(title: str) -> str:
-    """How the list and the gallery show the title of the current thread."""
+    """The title of the current thread as the list and the gallery show it."""
     return f"**{title}** · {CURRENT}"
 
 
@@ -68,7 +68,7 @@ def totals(jobs: int, images: int, spent: int) -> Text:
 
 
 def seen_by(studio: Studio, person: simcord.MemberActor) -> str:
-    """All that this person can see in the channel."""
+    """The texts that this person can see in the channel."""
     messages = studio.channel.history(viewer=person)
     return str([component.to_dict() for message in messages for component in message.components])
 
@@ -78,7 +78,7 @@ async def press(studio: Studio, person: simcord.MemberActor, shown: Shown, label
 
 
 async def forge(studio: Studio, person: simcord.MemberActor, custom_id: str) -> simcord.InteractionResult:
-    """Press a button that stands on a public message of the bot's, made by hand."""
+    """Press a forged button on a public message of the bot."""
     view = discord.ui.LayoutView(timeout=None)
     view.add_item(discord.ui.ActionRow(discord.ui.Button(label="Forged", custom_id=custom_id)))
     view.stop()
@@ -87,10 +87,10 @@ async def forge(studio: Studio, person: simcord.MemberActor, custom_id: str) -> 
     return await person.click(message, label="Forged")
 
 
-# --- beginning one ------------------------------------------------------------------------------------------------
+# --- starting a thread --------------------------------------------------------------------------------------------
 
 
-async def test_the_first_prompt_names_a_thread(studio: Studio) -> None:
+async def test_the_first_prompt_becomes_a_threads_title(studio: Studio) -> None:
     assert shows((await run(studio, "list")).text, NO_THREADS)
     await made(studio, "a lighthouse on a cliff::2 fog::-0.5", engine=XL)
     listed = (await run(studio, "list")).text
@@ -98,7 +98,7 @@ async def test_the_first_prompt_names_a_thread(studio: Studio) -> None:
     assert f"{JOBS(count=1)} · {IMAGES(count=1)} · " in listed
 
 
-async def test_a_new_thread_without_a_title_takes_the_next_prompts(studio: Studio) -> None:
+async def test_a_new_thread_without_a_title_uses_the_next_prompt(studio: Studio) -> None:
     await made(studio, "a lighthouse")
     assert shows((await run(studio, "new")).text, NEXT_IMAGE)
     assert shows((await run(studio, "list")).text, NO_CURRENT)
@@ -120,30 +120,30 @@ async def test_a_new_thread_with_a_title_is_current_at_once(studio: Studio) -> N
 
 
 @pytest.mark.parametrize("title", ["🪿", "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"])
-async def test_an_emoji_is_a_title(studio: Studio, title: str) -> None:
+async def test_an_emoji_is_a_valid_title(studio: Studio, title: str) -> None:
     assert f"**{title}**" in (await run(studio, "new", title=title)).text
     offered = await studio.ada.autocomplete(studio.channel, "thread use", "thread", "")
     assert [choice["name"] for choice in offered] == [title]
 
 
-async def test_a_title_that_nobody_can_see_is_refused(studio: Studio) -> None:
+async def test_an_invisible_title_is_refused(studio: Studio) -> None:
     for title in ("\u200b\u200b", "\u3164", "\u2800 \u0301"):
         assert shows((await run(studio, "new", title=title)).text, TITLE_EMPTY)
     await run(studio, "new", title="a thread")
     assert shows((await run(studio, "rename", title="\u2060")).text, TITLE_EMPTY)
 
 
-async def test_threads_have_a_bound(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_threads_is_limited(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verbs, "THREADS_AT_MOST", 1)
     await run(studio, "new", title="one")
     assert shows((await run(studio, "new", title="two")).text, TOO_MANY(limit=1))
     assert not shows((await run(studio, "list")).text, NO_CURRENT)
 
 
-# --- going on with one --------------------------------------------------------------------------------------------
+# --- selecting a thread -------------------------------------------------------------------------------------------
 
 
-async def test_use_goes_back_to_a_thread_by_choice_or_by_title(studio: Studio) -> None:
+async def test_use_selects_a_thread_by_choice_or_by_title(studio: Studio) -> None:
     await run(studio, "new", title="Foxes")
     await run(studio, "new", title="Boats")
     choices = await studio.ada.autocomplete(studio.channel, "thread use", "thread", "fox")
@@ -162,7 +162,7 @@ async def test_each_place_has_its_own_threads(studio: Studio) -> None:
     assert shows(told(await studio.ada.user.slash("thread use", thread="1")).text, NO_SUCH_THREAD)
 
 
-async def test_rename_takes_the_current_one_or_another(studio: Studio) -> None:
+async def test_rename_works_for_the_current_thread_and_others(studio: Studio) -> None:
     await run(studio, "new", title="Foxes")
     await run(studio, "new", title="Boats")
     assert shows((await run(studio, "rename", title="Ships")).text, RENAMED(before="Boats", title="Ships"))
@@ -175,12 +175,12 @@ async def test_rename_takes_the_current_one_or_another(studio: Studio) -> None:
     assert "Foxes" not in listed
 
 
-async def test_without_a_current_thread_one_is_asked_for(studio: Studio) -> None:
+async def test_a_thread_is_required_if_none_is_current(studio: Studio) -> None:
     assert shows((await run(studio, "show")).text, NONE_CURRENT)
     assert shows((await run(studio, "rename", title="x")).text, NONE_CURRENT)
 
 
-# --- looking ------------------------------------------------------------------------------------------------------
+# --- lists --------------------------------------------------------------------------------------------------------
 
 
 async def test_the_list_has_pages(studio: Studio) -> None:
@@ -198,7 +198,7 @@ async def test_the_list_has_pages(studio: Studio) -> None:
     assert str(page_of(1, 2)) in back.text
 
 
-async def test_the_gallery_shows_small_pictures_with_prompt_price_and_link(studio: Studio) -> None:
+async def test_the_gallery_shows_previews_with_prompt_price_and_link(studio: Studio) -> None:
     await made(studio, "a fox", images=2)
     await made(studio, "a [boat]", spoiler=True)
     await made(studio, "an owl", private=True)
@@ -215,13 +215,13 @@ async def test_the_gallery_shows_small_pictures_with_prompt_price_and_link(studi
     job = await studio.job(1)
     where = f"https://discord.com/channels/{studio.server.id}/{studio.channel.id}/{job.message_id}"
     assert f"**3–4** · [a fox]({where}) · 12 credits" in shown.text
-    assert "**1** · an owl · 6 credits" in shown.text, "nothing leads to a private answer"
+    assert "**1** · an owl · 6 credits" in shown.text, "there is no link to a private answer"
     for attachment in shown.raw.attachments:
         assert attachment.size <= 20 * 1024
         assert attachment.filename.startswith("preview-")
 
 
-async def test_the_gallery_has_pages_and_leads_back_to_the_list(studio: Studio) -> None:
+async def test_the_gallery_has_pages_and_a_button_back_to_the_list(studio: Studio) -> None:
     await made(studio, "a fox", images=10)
     await run(studio, "new", title="empty")
     listed = await run(studio, "list")
@@ -243,14 +243,14 @@ async def test_the_gallery_has_pages_and_leads_back_to_the_list(studio: Studio) 
     assert shows(empty.text, NO_IMAGES)
 
 
-async def test_pages_that_are_not_there_lead_to_the_nearest(studio: Studio) -> None:
+async def test_a_missing_page_shows_the_nearest_one(studio: Studio) -> None:
     await made(studio, "a fox")
     for page in ("0", "999999"):
         assert "a fox" in told(await forge(studio, studio.ada, f"page:gallery:{page}:1")).text
         assert "a fox" in told(await forge(studio, studio.ada, f"page:threads:{page}")).text
 
 
-async def test_a_preview_outlives_its_file_and_what_is_gone_is_said(studio: Studio) -> None:
+async def test_a_preview_outlives_its_file_and_missing_images_are_reported(studio: Studio) -> None:
     await made(studio, "a fox", images=2)
     assert len((await run(studio, "show")).images) == 2
     async with studio.runtime.database.write() as tx:
@@ -263,7 +263,7 @@ async def test_a_preview_outlives_its_file_and_what_is_gone_is_said(studio: Stud
     assert shows(shown.text, NO_LONGER_STORED(count=1))
 
 
-async def test_a_missing_preview_is_made_when_it_is_looked_for(studio: Studio) -> None:
+async def test_a_missing_preview_is_made_on_demand(studio: Studio) -> None:
     await made(studio, "a fox")
     await run(studio, "show")
     async with studio.runtime.database.read() as connection:
@@ -274,7 +274,7 @@ async def test_a_missing_preview_is_made_when_it_is_looked_for(studio: Studio) -
     assert await asyncio.to_thread(studio.runtime.files.path(image.preview).is_file)
 
 
-async def test_lists_go_on_after_a_restart(studio: Studio) -> None:
+async def test_lists_work_after_a_restart(studio: Studio) -> None:
     await made(studio, "a fox", images=10)
     shown = await run(studio, "show")
     await studio.restart()
@@ -308,26 +308,26 @@ async def test_delete_asks_and_the_ledger_keeps_its_entries(studio: Studio) -> N
     assert await asyncio.to_thread(lambda: list(folder.iterdir())) == []
 
 
-async def test_keeping_it_leads_to_its_images(studio: Studio) -> None:
+async def test_the_keep_button_shows_the_gallery(studio: Studio) -> None:
     await made(studio, "a fox")
     question = await run(studio, "delete", thread="a fox")
     kept = await press(studio, studio.ada, question, "Keep it")
     assert len(kept.images) == 1
     store = studio.runtime.client._connection._view_store
-    assert store._views == {}, "the question is over, so its time-out does not delete what took its place"
+    assert store._views == {}, "the question is answered, so its time-out does not delete the gallery"
 
 
-async def test_the_buttons_of_what_was_deleted_say_so(studio: Studio) -> None:
+async def test_buttons_of_a_deleted_thread_report_the_deletion(studio: Studio) -> None:
     result = await studio.imagine(prompt="a fox")
     await studio.finish()
     question = await run(studio, "delete", thread="1")
     await press(studio, studio.ada, question, "Delete for good")
-    assert len(card(result).images) == 1, "messages stay where they are"
+    assert len(card(result).images) == 1, "messages on Discord remain"
     assert "no longer exists" in told(await studio.press(studio.ada, card(result), "Details")).text
     assert shows(told(await forge(studio, studio.ada, "page:delete:1:1")).text, NO_SUCH_THREAD)
 
 
-async def test_an_unfinished_job_keeps_its_thread(slow_studio: Studio) -> None:
+async def test_a_thread_with_an_unfinished_job_cannot_be_deleted(slow_studio: Studio) -> None:
     studio = slow_studio
     await studio.imagine(prompt="a fox")
     await studio.begun()

@@ -1,4 +1,4 @@
-"""What could not be shown in time is shown in the history, on request and to its author alone."""
+"""Undelivered results are in the history and can be shown privately to their author."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.doubles.texts import shows
 
 
 async def keep(studio: Studio, prompt: str = "a fox", **options: Any) -> int:
-    """A finished job that could not be shown: its card was taken away."""
+    """A finished job that is undelivered because its card was deleted."""
     result = await studio.imagine(prompt=prompt, **options)
     await studio.begun(count=options.get("images", 1))
     await studio.admin.delete(card(result).raw)
@@ -33,12 +33,12 @@ async def keep(studio: Studio, prompt: str = "a fox", **options: Any) -> int:
 
 
 def until(job: Job) -> int:
-    """When its files go: Unix seconds."""
+    """The time at which its files are deleted, in Unix seconds."""
     assert job.ended_at is not None
     return (job.ended_at + 365 * DAY) // 1000
 
 
-async def test_what_could_not_be_shown_stays_as_long_as_its_job(slow_studio: Studio) -> None:
+async def test_an_undelivered_result_is_kept_as_long_as_its_job(slow_studio: Studio) -> None:
     studio = slow_studio
     await keep(studio)
     runtime, ages = studio.runtime, Ages(image_days=7, job_days=365)
@@ -58,7 +58,7 @@ async def test_what_could_not_be_shown_stays_as_long_as_its_job(slow_studio: Stu
     assert not await stored(after_days=2)
 
 
-async def test_what_is_never_asked_for_goes_with_its_job(slow_studio: Studio) -> None:
+async def test_a_result_that_is_never_shown_is_deleted_with_its_job(slow_studio: Studio) -> None:
     studio = slow_studio
     await keep(studio)
     runtime, ages = studio.runtime, Ages(image_days=7, job_days=365)
@@ -71,7 +71,7 @@ async def test_what_is_never_asked_for_goes_with_its_job(slow_studio: Studio) ->
     assert not await asyncio.to_thread(runtime.files.path(image.file).exists)
 
 
-async def test_what_could_not_be_shown_is_shown_on_request(slow_studio: Studio) -> None:
+async def test_an_undelivered_result_is_shown_on_request(slow_studio: Studio) -> None:
     studio = slow_studio
     await keep(studio, images=2)
     shown = await looked(studio)
@@ -85,13 +85,13 @@ async def test_what_could_not_be_shown_is_shown_on_request(slow_studio: Studio) 
     job = await studio.job(1)
     assert (job.status, job.delivered_by) == (JobStatus.DELIVERED, DeliveryMethod.HISTORY)
     after = await looked(studio)
-    assert after.labels == ["Again", "Use this prompt"], "no message of it stands anywhere"
+    assert after.labels == ["Again", "Use this prompt"], "no message shows it"
     once_more = told(await forge(studio, studio.ada, "easel:show:1"))
     assert shows(once_more.text, SHOWN_BEFORE)
     assert "a fox" not in seen_by(studio, studio.ben)
 
 
-async def test_where_no_pictures_are_taken_it_stays_kept(slow_studio: Studio) -> None:
+async def test_a_result_stays_undelivered_if_discord_refuses_images(slow_studio: Studio) -> None:
     studio = slow_studio
     await keep(studio)
     shown = await looked(studio)
@@ -103,14 +103,14 @@ async def test_where_no_pictures_are_taken_it_stays_kept(slow_studio: Studio) ->
     assert len(told(await studio.press(studio.ada, shown, "Show")).images) == 1
 
 
-async def test_it_is_shown_after_a_restart_too(slow_studio: Studio) -> None:
+async def test_an_undelivered_result_is_shown_after_a_restart(slow_studio: Studio) -> None:
     await keep(slow_studio)
     shown = await looked(slow_studio)
     await slow_studio.restart()
     assert len(told(await slow_studio.press(slow_studio.ada, shown, "Show")).images) == 1
 
 
-async def test_a_kept_failure_is_told(slow_studio: Studio) -> None:
+async def test_an_undelivered_failure_is_shown(slow_studio: Studio) -> None:
     studio = slow_studio
     studio.stand_in.keys = frozenset({"another"})
     await studio.imagine(prompt="a fox")
@@ -124,7 +124,7 @@ async def test_a_kept_failure_is_told(slow_studio: Studio) -> None:
     assert (await studio.job(1)).status is JobStatus.DELIVERED
 
 
-async def test_too_large_once_is_tried_smaller(slow_studio: Studio) -> None:
+async def test_an_image_that_is_too_large_is_reencoded(slow_studio: Studio) -> None:
     studio = slow_studio
     await keep(studio)
     shown = await looked(studio)
@@ -133,7 +133,7 @@ async def test_too_large_once_is_tried_smaller(slow_studio: Studio) -> None:
     assert (await studio.job(1)).status is JobStatus.DELIVERED
 
 
-async def test_what_never_fits_stays_kept(slow_studio: Studio) -> None:
+async def test_a_result_that_never_fits_stays_undelivered(slow_studio: Studio) -> None:
     studio = slow_studio
     await keep(studio)
     shown = await looked(studio)
@@ -144,7 +144,7 @@ async def test_what_never_fits_stays_kept(slow_studio: Studio) -> None:
     assert (await studio.job(1)).status is JobStatus.UNDELIVERED
 
 
-async def test_what_is_no_longer_stored_is_not_offered(slow_studio: Studio) -> None:
+async def test_a_result_that_is_no_longer_stored_is_not_offered(slow_studio: Studio) -> None:
     studio = slow_studio
     await keep(studio)
     async with studio.runtime.database.write() as tx:

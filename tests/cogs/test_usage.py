@@ -1,4 +1,4 @@
-"""/usage as an admin asks for it, and as a member who should not."""
+"""/usage as an admin uses it, and the refusals for members."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ COMMANDS = ("usage report", "usage export", "usage jobs")
 
 
 def show_to_all(studio: Studio, name: str) -> None:
-    """What a server's owner can do: let everybody see a command."""
+    """Show a command to everybody, as a server's owner can."""
     commands = studio.env.backend.commands[None].values()
     next(each for each in commands if each["name"] == name)["default_member_permissions"] = None
 
@@ -75,7 +75,7 @@ def file_of(studio: Studio, result: simcord.InteractionResult) -> tuple[str, byt
 
 
 @pytest.mark.parametrize("period", ["today", "this month", "30 days", "2026", "1500..2026", "0001..9999", "all time"])
-async def test_a_report_tells_an_admin_who_spent_what(studio: Studio, period: str) -> None:
+async def test_a_report_shows_spending_by_person(studio: Studio, period: str) -> None:
     await studio.imagine(studio.ada, engine=BASIC)
     await studio.imagine(studio.ben, images=2)
     await studio.finish()
@@ -102,7 +102,7 @@ async def test_a_report_tells_an_admin_who_spent_what(studio: Studio, period: st
         ("channel", "<#{channel}>: 12.9 credits"),
     ],
 )
-async def test_a_report_by_something_else(studio: Studio, by: str, line: str) -> None:
+async def test_a_report_can_be_grouped_otherwise(studio: Studio, by: str, line: str) -> None:
     await studio.imagine(studio.ada, engine=BASIC)
     await studio.imagine(studio.ben, images=2)
     await studio.finish()
@@ -110,7 +110,7 @@ async def test_a_report_by_something_else(studio: Studio, by: str, line: str) ->
     assert line.format(channel=studio.channel.id) in said
 
 
-async def test_failures_holds_and_what_is_in_flight_stand_apart(slow_studio: Studio) -> None:
+async def test_failures_and_holds_are_listed_separately(slow_studio: Studio) -> None:
     studio = slow_studio
     await studio.imagine(studio.ada, images=2)
     await studio.begun(count=2)
@@ -133,7 +133,7 @@ async def test_the_buttons_of_a_report_work_after_a_restart(studio: Studio) -> N
     "custom_id",
     ["page:usage:1:user:0:all time", "page:usageby:1:user:0:all time", "page:drop:1:0:1"],
 )
-async def test_a_forged_button_is_refused_to_members(slow_studio: Studio, custom_id: str) -> None:
+async def test_members_cannot_use_a_forged_button(slow_studio: Studio, custom_id: str) -> None:
     studio = slow_studio
     await studio.imagine(studio.ada)
     await studio.begun()
@@ -146,14 +146,14 @@ async def test_a_forged_button_is_refused_to_members(slow_studio: Studio, custom
     "custom_id",
     ["page:usage:1:user:1:all time", "page:drop:1:1:1", "page:usage:1:user:0:" + "x" * 41, "page:drop:1:0:x"],
 )
-async def test_a_forged_button_leads_nowhere_else(studio: Studio, custom_id: str) -> None:
+async def test_a_forged_button_does_not_reach_other_servers(studio: Studio, custom_id: str) -> None:
     await studio.ada.user.slash("imagine", prompt="in a direct message")
     await studio.finish()
     said = told(await forged(studio, studio.admin, custom_id)).text
     assert shows(said, OPERATOR_ONLY) or shows(said, OLD_LIST)
 
 
-async def test_many_lines_are_pages(studio: Studio) -> None:
+async def test_a_long_report_has_pages(studio: Studio) -> None:
     async with studio.runtime.database.write() as tx:
         for number in range(1, 24):
             at = studio.clock.now()
@@ -177,7 +177,7 @@ async def test_usage_is_counted_by_server(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "usage user"])
-async def test_all_of_it_is_refused_to_members_even_where_discord_shows_it(studio: Studio, name: str) -> None:
+async def test_members_are_refused_even_if_discord_shows_the_commands(studio: Studio, name: str) -> None:
     show_to_all(studio, "usage")
     options = {"user": studio.ada.user} if name == "usage user" else {}
     refused = told(await studio.ben.slash(studio.channel, name, **options)).text
@@ -186,12 +186,12 @@ async def test_all_of_it_is_refused_to_members_even_where_discord_shows_it(studi
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-async def test_all_servers_are_for_whoever_runs_the_bot(studio: Studio, name: str) -> None:
+async def test_only_the_operator_can_see_all_servers(studio: Studio, name: str) -> None:
     refused = told(await studio.admin.slash(studio.channel, name, everywhere=True)).text
     assert shows(refused, OPERATOR_ONLY)
 
 
-async def test_whoever_runs_the_bot_sees_all_servers_with_the_figures_of_the_command_line(studio: Studio) -> None:
+async def test_the_report_for_all_servers_matches_the_command_line(studio: Studio) -> None:
     own_the_bot(studio, studio.admin)
     await studio.imagine(studio.ada)
     await studio.ada.user.slash("imagine", prompt="in a direct message")
@@ -212,7 +212,7 @@ def own_the_bot(studio: Studio, person: simcord.MemberActor) -> None:
     application.owner = discord.Object(person.id)  # type: ignore[assignment]  # of an owner the id alone is looked at
 
 
-async def test_one_person_without_a_word_of_their_prompts(studio: Studio) -> None:
+async def test_a_report_on_a_person_does_not_contain_prompts(studio: Studio) -> None:
     await studio.imagine(studio.ada, prompt="my secret garden", private=True)
     await studio.finish()
     said = told(await studio.admin.slash(studio.channel, "usage user", user=studio.ada.user)).text
@@ -224,8 +224,8 @@ async def test_one_person_without_a_word_of_their_prompts(studio: Studio) -> Non
 
 
 @pytest.mark.parametrize("private", [True, False])
-async def test_what_a_service_says_of_a_private_job_is_its_author_s(studio: Studio, private: bool) -> None:
-    """A service may repeat the prompt in words that cannot be recognised."""
+async def test_a_service_error_of_a_private_job_is_shown_only_to_its_author(studio: Studio, private: bool) -> None:
+    """A service may repeat the prompt in a form that cannot be recognised."""
     says = Status(422, {"code": -1, "message": "MOON: we draw no gardens"})
     studio.stand_in.misbehave(Fault("aithriving.core", says))
     await studio.imagine(studio.ada, prompt="my secret garden", private=private)
@@ -244,7 +244,7 @@ async def test_what_a_service_says_of_a_private_job_is_its_author_s(studio: Stud
     ],
     ids=["500", "its fault", "key"],
 )
-async def test_why_a_service_rests_is_told_in_our_own_words(studio: Studio, says: Act) -> None:
+async def test_the_reason_of_an_outage_is_in_our_own_words(studio: Studio, says: Act) -> None:
     studio.stand_in.misbehave(Fault("aithriving.core", says, times=FAILURES))
     people = (studio.ada, studio.ben, studio.admin)
     assert len(people) >= FAILURES
@@ -259,7 +259,7 @@ async def test_why_a_service_rests_is_told_in_our_own_words(studio: Studio, says
     assert "garden" not in said
 
 
-async def test_the_export_opens_in_a_spreadsheet_and_its_sums_are_those_of_the_books(studio: Studio) -> None:
+async def test_the_export_is_safe_in_a_spreadsheet_and_matches_the_ledger(studio: Studio) -> None:
     await studio.imagine(studio.ada, engine=BASIC)
     await studio.imagine(studio.ben, images=2)
     await studio.finish()
@@ -284,7 +284,7 @@ async def test_the_export_opens_in_a_spreadsheet_and_its_sums_are_those_of_the_b
             assert not cell.startswith("-") or re.fullmatch(r"-[0-9.]+", cell), cell
 
 
-async def test_an_export_that_is_too_large_is_packed(studio: Studio) -> None:
+async def test_a_large_export_is_compressed(studio: Studio) -> None:
     await studio.imagine(studio.ada)
     await studio.finish()
     reports = studio.runtime.reports
@@ -300,7 +300,7 @@ async def test_an_export_that_is_too_large_is_packed(studio: Studio) -> None:
     assert gzip.decompress(packed) == plain
 
 
-async def test_what_runs_now_and_how_it_is_cancelled(make_studio: MakeStudio) -> None:
+async def test_running_jobs_are_listed_and_can_be_cancelled(make_studio: MakeStudio) -> None:
     studio = await make_studio(seconds=None, AITHRIVING_JOBS="1")
     await studio.imagine(studio.ada, prompt="a secret", private=True)
     await studio.imagine(studio.ben, prompt="another one")
@@ -326,7 +326,7 @@ async def test_what_runs_now_and_how_it_is_cancelled(make_studio: MakeStudio) ->
     assert f"**/usage cancel** <@{studio.ben.id}>" in noted
 
 
-async def test_a_job_of_another_server_is_none_here(slow_studio: Studio) -> None:
+async def test_a_job_of_another_server_is_refused(slow_studio: Studio) -> None:
     studio = slow_studio
     await studio.ada.user.slash("imagine", prompt="in a direct message")
     await studio.begun()
@@ -335,6 +335,6 @@ async def test_a_job_of_another_server_is_none_here(slow_studio: Studio) -> None
         assert shows(told(result).text, NOT_IN_THIS_SERVER)
 
 
-async def test_a_period_that_is_none_is_explained(studio: Studio) -> None:
+async def test_an_invalid_period_is_explained(studio: Studio) -> None:
     said = told(await studio.admin.slash(studio.channel, "usage report", period="next `week`")).text
     assert said == str(NOT_A_PERIOD)

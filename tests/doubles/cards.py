@@ -1,4 +1,4 @@
-"""Reads cards, and holds them against the limits of Discord."""
+"""Reads cards, and checks them against Discord's limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMPONENTS_V2 = 1 << 15
 
 
 def everything(card: Card) -> list[dict[str, Any]]:
-    """Every component of the card, as it is sent."""
+    """All components of the card, as they are sent."""
 
     def walk(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for component in components:
@@ -35,7 +35,7 @@ def labels(card: Card) -> list[str]:
 
 
 def check(card: Card) -> None:
-    """Discord would take it."""
+    """Assert that Discord would accept the card."""
     parts = everything(card)
     assert len(parts) <= 40
     texts = [part["content"] for part in parts if part["type"] == 10]

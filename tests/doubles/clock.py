@@ -8,10 +8,10 @@ from itertools import count
 
 
 class SkippingClock:
-    """Time passes only when somebody waits for it, and then at once.
+    """A clock whose time passes only when a task sleeps, and then at once.
 
-    The earliest sleeper is woken first, and everything that can run has run before the next one is woken, so the order
-    of things is that of real time whatever the machine's speed.
+    The earliest sleeper is woken first. Before the next one is woken, all runnable tasks have run. So the order of
+    events is the same as in real time, at any speed of the machine.
     """
 
     def __init__(self, now: int = 1_790_000_000_000) -> None:
@@ -28,11 +28,11 @@ class SkippingClock:
         return self.milliseconds / 1000
 
     def advance(self, seconds: float) -> None:
-        """Let time pass at once, waking nobody early."""
+        """Advance the time at once, without waking sleepers."""
         self.milliseconds += seconds * 1000
 
     def set_wall(self, seconds: float) -> None:
-        """Somebody sets the wall clock so many seconds ahead, or back: no time passes."""
+        """Set the wall clock ahead by ``seconds``, or back if negative. No time passes."""
         self._set_by += seconds * 1000
 
     async def sleep(self, seconds: float) -> None:
@@ -47,7 +47,7 @@ class SkippingClock:
 
     async def _drive(self) -> None:
         while self._sleepers:
-            # Files, database and sockets answer through threads and the selector: give them their turn first.
+            # Results of files, database and sockets arrive through threads and the selector: handle these first.
             for _ in range(20):
                 await asyncio.sleep(0.0005)
                 if not self._sleepers:

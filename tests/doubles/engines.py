@@ -1,4 +1,4 @@
-"""Three engines that differ as the real ones do: in what they take, their sizes and the images of one request."""
+"""Three engines that differ like real ones: in options, sizes and images per request."""
 
 from __future__ import annotations
 

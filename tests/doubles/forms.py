@@ -1,4 +1,4 @@
-"""A person before a form: what stands in it, and sending it with some of it changed."""
+"""Reads forms and submits them with changes, as a person would."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def fields(shown: simcord.InteractionResult) -> dict[str, dict[str, Any]]:
 
 
 def filled(shown: simcord.InteractionResult) -> dict[str, Any]:
-    """What stands in the form, by labels."""
+    """The form's current values by their labels."""
     values: dict[str, Any] = {}
     for label, component in fields(shown).items():
         chosen = [option["value"] for option in component.get("options", ()) if option.get("default")]
@@ -25,7 +25,7 @@ def filled(shown: simcord.InteractionResult) -> dict[str, Any]:
 
 
 def offered(shown: simcord.InteractionResult) -> dict[str, list[str]]:
-    """What can be chosen, by labels."""
+    """The form's choices by their labels."""
     return {
         label: [option["value"] for option in component["options"]]
         for label, component in fields(shown).items()
@@ -36,7 +36,7 @@ def offered(shown: simcord.InteractionResult) -> dict[str, list[str]]:
 async def send(
     person: simcord.MemberActor | simcord.UserHandle, shown: simcord.InteractionResult, **changes: Any
 ) -> simcord.InteractionResult:
-    """Send the form with these fields changed, spaces in their labels as underscores; the others stay as they are."""
+    """Submit the form with these fields changed. The names are the labels with underscores for spaces."""
     before = filled(shown)
     values = {
         part["custom_id"]: changes.pop(label.replace(" ", "_"), before[label]) for label, part in fields(shown).items()

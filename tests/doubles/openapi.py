@@ -1,4 +1,4 @@
-"""Discord's OpenAPI file, which is not part of the repository: requests are checked against it where it is there."""
+"""Discord's OpenAPI file. It is not part of the repository; requests are checked against it if it exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs that are over, for what can be learnt from them."""
+"""Finished jobs, for tests of code that learns from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from storage.records import JobStatus, SubmissionStatus
 
 
 async def done(database: Database, request: ImageRequest, took: Sequence[int]) -> None:
-    """Let there be submissions of this request that took so many milliseconds, oldest first."""
+    """Store finished submissions of this request with these durations in milliseconds, oldest first."""
     async with database.write() as tx:
         job_id = await rows.add_job(
             tx,

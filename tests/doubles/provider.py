@@ -1,4 +1,4 @@
-"""A provider that does as it is told and remembers what it was asked."""
+"""A scripted provider that records its calls."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def finished(*, images: int = 1, millicredits: int = 5000, exact: bool = True) -
 
 
 class ScriptedProvider(Provider):
-    """Each call takes the next answer that was put in with :meth:`enqueue`, or does the simplest right thing.
+    """A provider whose calls return the answers from :meth:`enqueue` in order, or else a simple success.
 
-    An answer is a value to return, an exception to raise, or an event to wait for before going on.
+    An answer is a value to return, an exception to raise, or an event to wait for before the next answer.
     """
 
     name = "scripted"
@@ -103,7 +103,7 @@ class ScriptedProvider(Provider):
         return sum(name == call for name, _ in self.history)
 
     async def called(self, call: str) -> None:
-        """Come back once this has been called."""
+        """Wait until this method has been called."""
         await self._called[call].wait()
 
     async def _next(self, call: str, handle: Handle | None) -> object | None:

@@ -1,4 +1,4 @@
-"""Finds texts by their messages in what people were shown, so that no test quotes a sentence."""
+"""Finds texts by their messages in the output for people, so that no test quotes a sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from storage.errors import Fault, StorageError
 
 
 def shows(words: str, wanted: Message | Text) -> bool:
-    """Whether these words say this: a Text with exactly its values, a Message with any."""
+    """Whether ``words`` contain the text: a Text with exactly its values, a Message with any values."""
     if isinstance(wanted, Text):
         return str(wanted) in words
     forms = (wanted.english, wanted.plural) if wanted.plural is not None else (wanted.english,)
@@ -23,12 +23,12 @@ def shows(words: str, wanted: Message | Text) -> bool:
 
 
 def codes(error: UserError) -> list[str]:
-    """The codes of its problems, in order."""
+    """The codes of the error's problems, in order."""
     return [problem.code for problem in error.problems]
 
 
 def fails(fault: Fault, words: str = "") -> pytest.RaisesExc[StorageError]:
-    """The block fails for this reason; ``words`` are part of a value, like the name of a file."""
+    """Expect the block to fail with this fault. ``words`` are part of a value, like the name of a file."""
     return pytest.raises(StorageError, check=lambda error: error.fault is fault and words in str(error))
 
 
@@ -38,11 +38,11 @@ def _pattern(form: str) -> str:
 
 
 MARK = "~"
-"""What every message of the made-up language ends in."""
+"""The ending of every message in the made-up language."""
 
 
 class MadeUpLanguage(gettext.NullTranslations):
-    """Every message with accents and a third longer, its values in their places: shows what was never translated."""
+    """Every message with accents, a third longer, and with its values. It reveals untranslated texts."""
 
     _ACCENTS: Mapping[int, int] = str.maketrans("aeiouyAEIOUYcnsz", "áéíöůýÁÉÍÖŮÝçñšž")
 

@@ -1,4 +1,4 @@
-"""What Discord gets of an image that is sent."""
+"""The content that Discord receives for an upload."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from bot.ui.delivery.attachments import Upload
 
 
 def sent(upload: Upload) -> bytes:
-    """All of the file's bytes."""
+    """All bytes of the upload."""
     return upload.file().fp.read()

@@ -1,4 +1,4 @@
-"""Jobs as a card is shown them, made without a database."""
+"""Job views for cards, created without a database."""
 
 from __future__ import annotations
 

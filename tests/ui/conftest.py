@@ -1,4 +1,4 @@
-"""A delivery on real jobs, files and a database, before a Discord that answers as it is told."""
+"""Deliveries with real jobs, files and a database, and a scripted Discord."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ADA = Origin(user_id=1, user_name="ada", server_id=10, channel_id=100, file_limi
 
 
 def refused(status: int, code: int = 0) -> discord.HTTPException:
-    """What discord.py raises for an answer of this status with this code."""
+    """The exception that discord.py raises for this status and code."""
     kind = {403: discord.Forbidden, 404: discord.NotFound}.get(status, discord.HTTPException)
     kind = discord.DiscordServerError if status >= 500 else kind
     response = SimpleNamespace(status=status, reason="refused", headers={})
@@ -50,7 +50,7 @@ def refused(status: int, code: int = 0) -> discord.HTTPException:
 
 @dataclass
 class Sent:
-    """One request that Discord took."""
+    """One request that Discord accepted."""
 
     way: str
     job: Job
@@ -65,7 +65,7 @@ class Sent:
 
 @dataclass
 class Answers(Messages):
-    """Takes every request, unless an answer was put in for this way: an error, or an event to wait for first."""
+    """Accepts every request, unless an answer was enqueued for its method: an error, or an event to wait for first."""
 
     taken: list[Sent] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
@@ -136,7 +136,7 @@ def message(number: int, channel: int) -> discord.Message:
 
 @dataclass
 class Post:
-    """A delivery with everything around it. The worker runs only where a test starts it."""
+    """A delivery and its parts. The worker runs only if a test starts it."""
 
     database: Database
     files: ImageFiles
@@ -152,7 +152,7 @@ class Post:
     delivering: bool = True
 
     async def start(self) -> None:
-        """The worker begins, and its deliveries are this one's."""
+        """Start the worker with this delivery."""
         await self.worker.start(changed=self.delivery.changed, deliver=self._deliver)
 
     async def _deliver(self, job_id: int) -> None:
@@ -160,7 +160,7 @@ class Post:
             await self.delivery.deliver(job_id)
 
     async def imagine(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
-        """A job whose token lasts for so many seconds; 0: Discord has refused it."""
+        """A job whose token expires after this many seconds; 0 means that Discord has refused it."""
         plan = self.service.check(origin, ImagineOptions(**{"prompt": "a lighthouse", **options}))
         card = CardAddress(origin.channel_id, 1000, "aToken", self.clock.now() + int(seconds * 1000))
         job_id = await self.service.imagine(origin, plan, card)
@@ -169,7 +169,7 @@ class Post:
         return job_id
 
     async def ready(self, origin: Origin = ADA, *, seconds: float = 900, **options: Any) -> int:
-        """A job whose work is done and that nobody has been shown."""
+        """A finished job that has not been delivered."""
         job_id = await self.imagine(origin, seconds=seconds, **options)
         self.delivering = False
         await self.start()

@@ -1,4 +1,4 @@
-"""The cards of spending, limits and rules: within Discord's limits at their fullest, and harmless."""
+"""The cards of spending, limits and rules: the longest ones fit Discord's limits, and texts are escaped."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ NAMES = Names("*" * 200, {"aithriving/core": NAUGHTY}, lambda number: f"#{number
 
 
 def fits(card: LayoutView) -> None:
-    """Discord would take it, and the bot its buttons."""
+    """Assert that Discord would accept the card, and the bot its buttons."""
     parts = everything(card)  # type: ignore[arg-type]  # any view has components
     assert len(parts) <= 40
     texts = [part["content"] for part in parts if part["type"] == 10]
@@ -86,7 +86,7 @@ def report(by: By, lines: tuple[Line, ...], name: str = "2026-01-15..2026-02-14"
 
 
 @pytest.mark.usefixtures("any_language")
-def test_a_report_fits_at_its_fullest() -> None:
+def test_the_longest_report_fits() -> None:
     keys: dict[By, list[int | str | None]] = {
         By.USER: [2**62 + number for number in range(10)],
         By.ENGINE: ["aithriving/core", "e" * 300, *(f"{number}" * 90 for number in range(8))],
@@ -105,7 +105,7 @@ def test_a_report_fits_at_its_fullest() -> None:
     assert shows(said(report_card(empty, NAMES, chart=None)), NOTHING_MADE())
 
 
-def test_somebody_who_left_is_no_mention() -> None:
+def test_a_deleted_person_is_not_mentioned() -> None:
     assert f"{DELETED_USER}: " in said(report_card(report(By.USER, (Line(-5, FIGURES),)), NAMES, chart=None))
 
 
@@ -129,7 +129,7 @@ def request(number: int, status: SubmissionStatus) -> Request:
 
 
 @pytest.mark.usefixtures("any_language")
-def test_what_runs_and_what_failed_fits_at_its_fullest() -> None:
+def test_the_longest_lists_of_running_and_failed_jobs_fit() -> None:
     requests = tuple(request(number, list(SubmissionStatus)[number % 3]) for number in range(500))
     outages = tuple(Outage("p", NAUGHTY, 60.0, 10**12, 5, Reason.BROKEN) for _ in range(9))
     card = running_card(Running(requests, outages, requests[:10], everywhere=True, now=5), NAUGHTY)
@@ -150,7 +150,7 @@ def test_what_runs_and_what_failed_fits_at_its_fullest() -> None:
 
 
 @pytest.mark.usefixtures("any_language")
-def test_limits_and_rules_fit_at_their_fullest() -> None:
+def test_the_longest_limits_and_rules_fit() -> None:
     quotas = [Quota(Subject.SERVER, credits=HUGE), *(Quota(Subject.USER, 2**62 + n, HUGE, 10, 9) for n in range(999))]
     fits(quotas_card(quotas, Period.MONTH, Limits(HUGE, HUGE, HUGE)))
     limits = tuple(CreditLimit(kind, HUGE, Period.DAY) for kind in (LimitKind.SERVER_USER, LimitKind.SERVER))
@@ -173,7 +173,7 @@ def test_limits_and_rules_fit_at_their_fullest() -> None:
 
 
 @pytest.mark.usefixtures("any_language")
-def test_the_log_fits_at_its_fullest_and_has_no_power() -> None:
+def test_the_longest_log_fits_and_is_escaped() -> None:
     details = {"subject": "user", "id": str(2**62), "amount": HUGE, "note": NAUGHTY * 9}
     acts = [AdminAct(number, 1, 2**62, "quota grant", details, 10**12) for number in range(20)]
     ids = [2**62 + number for number in range(50)]
@@ -185,7 +185,7 @@ def test_the_log_fits_at_its_fullest_and_has_no_power() -> None:
     assert str(everyone) in said(log_card([AdminAct(1, 1, 1, "quota set", {"subject": "default", "credits": 5}, 5)]))
 
 
-def test_credits_are_shown_with_what_is_left() -> None:
+def test_credits_are_shown_with_the_rest_of_each_limit() -> None:
     report = CreditsReport(
         span=Span(None, None, ALL_TIME),
         totals=Figures(exact=18_000, estimated=1200),
@@ -221,7 +221,7 @@ def test_credits_are_shown_with_what_is_left() -> None:
     assert credits_chart(nothing) is None
 
 
-def test_a_limit_a_day_is_drawn_only_across_days() -> None:
+def test_a_daily_limit_is_drawn_only_over_days() -> None:
     daily = (LimitUse(CreditLimit(LimitKind.SERVER_USER, 20_000, Period.DAY), 0, DAY),)
     for step, line in ((Step.HOUR, None), (Step.DAY, 20), (Step.MONTH, None)):
         report = CreditsReport(

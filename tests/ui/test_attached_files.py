@@ -1,4 +1,4 @@
-"""When an answer is sent again without its files, and when not."""
+"""Answers with files, and when they are sent again without them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHEET = Sheet(
 
 
 class Answers:
-    """Takes what is sent, after so many errors."""
+    """Accepts answers after raising these errors."""
 
     def __init__(self, *errors: discord.HTTPException) -> None:
         self.errors = list(errors)
@@ -36,20 +36,20 @@ class Answers:
         return len(self.sent)
 
 
-async def test_what_is_taken_is_sent_once() -> None:
+async def test_an_accepted_answer_is_sent_once() -> None:
     answers = Answers()
     assert await put(answers, SHEET) == 1
     assert answers.sent == [(SHEET.card, ["1.webp"])]
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, 20009), (400, 50035), (403, 50013), (413, 0), (400, 40005)])
-async def test_what_is_refused_is_sent_again_in_words(status: int, code: int) -> None:
+async def test_refused_files_are_replaced_by_text(status: int, code: int) -> None:
     answers = Answers(refused(status, code))
     assert await put(answers, SHEET) == 2
     card, files = answers.sent[1]
     assert not files
     assert "attachment://" not in card.content
-    assert "cdn.invalid" in card.content, "a picture that stands elsewhere stays"
+    assert "cdn.invalid" in card.content, "an image from elsewhere stays"
     for words in ("words", "beside a picture", "Discord"):
         assert words in card.content
 
@@ -64,9 +64,7 @@ async def test_what_is_refused_is_sent_again_in_words(status: int, code: int) ->
         (Sheet(Card(text("words"))), [refused(400, 50035)]),
     ],
 )
-async def test_what_the_files_have_nothing_to_do_with_goes_on(
-    sheet: Sheet, errors: list[discord.HTTPException]
-) -> None:
+async def test_errors_that_are_not_about_files_are_raised(sheet: Sheet, errors: list[discord.HTTPException]) -> None:
     answers = Answers(*errors)
     with pytest.raises(discord.HTTPException) as caught:
         await put(answers, sheet)

@@ -1,4 +1,4 @@
-"""Every card is within what Discord takes, whatever people and services wrote, and says what it has to say."""
+"""Every card fits Discord's limits for any text of people and services, and shows what it should."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ prompts = st.one_of(
 
 
 def many(prompt: str, sentence: str) -> JobView:
-    """The most there can be: ten requests of different words and fates, everything else at its longest."""
+    """The largest job: ten requests with different prompts and outcomes, everything else at its maximum length."""
     statuses = [*SubmissionStatus, SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN]
     submissions = [
         submission(
@@ -138,13 +138,13 @@ def test_the_fullest_cards_are_within_the_limits(prompt: str, sentence: str) -> 
 
 
 @given(prompts)
-def test_what_was_typed_never_ends_the_line_it_stands_in(prompt: str) -> None:
+def test_typed_text_cannot_break_a_line(prompt: str) -> None:
     card = waiting_card(view(submission(asked=request(prompt)), prompt=prompt))
     first = said(card).split("\n")
     assert first[1].startswith("-# Brush")
 
 
-def test_a_waiting_card_says_place_price_and_who_asked() -> None:
+def test_a_waiting_card_shows_queue_place_price_and_author() -> None:
     card = waiting_card(view(submission(held=6000), progress=Progress(queue_position=3)))
     first, settings, happening, price = said(card).split("\n")
     assert (first, settings) == ("a lighthouse", "-# Brush · 512x512")
@@ -169,20 +169,20 @@ def test_a_waiting_card_says_place_price_and_who_asked() -> None:
         (SubmissionStatus.RENDERING, Progress(fetching=True), cards.FETCHING()),
     ],
 )
-def test_progress_is_said_in_words(status: SubmissionStatus, progress: Progress, words: Text | str) -> None:
+def test_progress_is_shown_in_words(status: SubmissionStatus, progress: Progress, words: Text | str) -> None:
     card = waiting_card(view(submission(status=status, held=6000), progress=progress))
     assert str(words) in said(card)
     assert labels(card) == (["Cancel"] if status is SubmissionStatus.QUEUED else [])
 
 
-def test_what_was_sent_before_does_not_wait_as_if_it_was_not() -> None:
+def test_a_request_that_was_sent_before_is_not_shown_as_queued() -> None:
     lost = submission(status=SubmissionStatus.QUEUED, held=6000, sendings=1)
     spoken = said(waiting_card(view(lost)))
     assert shows(spoken, cards.SENT_AGAIN)
     assert not shows(spoken, cards.SUBMISSION_STATUS[SubmissionStatus.QUEUED])
 
 
-def test_a_job_whose_provider_is_not_set_up_says_so_and_can_be_cancelled() -> None:
+def test_a_job_of_an_unconfigured_provider_says_so_and_can_be_cancelled() -> None:
     sent = replace(submission(status=SubmissionStatus.RENDERING, held=6000), provider_missing=True)
     card = waiting_card(view(sent))
     assert shows(said(card), cards.PROVIDER_MISSING)
@@ -190,18 +190,18 @@ def test_a_job_whose_provider_is_not_set_up_says_so_and_can_be_cancelled() -> No
     assert labels(card) == ["Cancel"]
 
 
-def test_once_it_is_rendered_nothing_is_guessed_any_more() -> None:
+def test_no_estimate_is_shown_after_rendering() -> None:
     rendering = submission(status=SubmissionStatus.RENDERING, held=6000)
     spoken = said(waiting_card(view(rendering, progress=Progress(percent=99, expected_at=NOW, fetching=True))))
     assert f"**{cards.FETCHING}**\n-#" in spoken
 
 
-def test_a_provider_that_is_busy_is_named_as_the_reason_to_wait() -> None:
+def test_a_busy_provider_is_named_as_the_reason_to_wait() -> None:
     waiting = submission(status=SubmissionStatus.QUEUED, attempts=1, next_attempt_at=NOW + 5000)
     assert shows(said(waiting_card(view(waiting))), cards.RETRY(when=f"<t:{NOW // 1000 + 5}:R>"))
 
 
-def test_several_requests_are_counted_by_what_became_of_them() -> None:
+def test_several_requests_are_counted_by_status() -> None:
     card = waiting_card(
         view(
             submission(1, SubmissionStatus.DONE, captured=6000),
@@ -226,7 +226,7 @@ def test_an_estimate_is_marked_before_and_after() -> None:
     assert cost_text(done) in said(result_card(done, []))
 
 
-def test_a_restart_is_not_hidden() -> None:
+def test_a_restart_is_mentioned() -> None:
     assert shows(said(waiting_card(view(of=job(resumed_at=NOW)))), cards.RESUMED)
 
 
@@ -244,7 +244,7 @@ def result_view(**known: Any) -> JobView:
     return view(done, of=job(JobStatus.READY, **known))
 
 
-def test_a_result_shows_the_images_with_what_they_are_and_cost() -> None:
+def test_a_result_shows_images_settings_and_cost() -> None:
     shown = result_view(spoiler=True)
     card = result_card(shown, [ShownImage(shown.images[0], "easel-12-1.png")])
     facts = f"Brush · 512x512 · plain · seed 7 · 9 s · 6 credits · {cards.FOR(person='<@7>')}"
@@ -256,12 +256,12 @@ def test_a_result_shows_the_images_with_what_they_are_and_cost() -> None:
     assert (item["description"], item["spoiler"]) == ("a lighthouse", True)
 
 
-def test_a_new_seed_is_offered_only_where_one_was_fixed() -> None:
+def test_a_new_seed_is_offered_only_if_one_was_fixed() -> None:
     shown = result_view(asked=request())
     assert labels(result_card(shown, [])) == ["Again", "Edit", "Details", "Delete"]
 
 
-def test_what_was_done_to_the_images_is_said() -> None:
+def test_reencoded_images_are_mentioned() -> None:
     shown = result_view(images=[image(1), image(2, filtered=True)], told=MISSING_IMAGES(count=1, asked=3))
     first, second = shown.images
     spoken = said(result_card(shown, [ShownImage(first, "1.webp", reencoded=True), ShownImage(second, "2.png")]))
@@ -270,7 +270,7 @@ def test_what_was_done_to_the_images_is_said() -> None:
     assert shows(spoken, cards.REENCODED(count=1, numbers=["1"]))
 
 
-def test_a_partly_failed_job_says_what_failed_and_that_it_was_free() -> None:
+def test_a_partly_failed_job_shows_free_failures() -> None:
     done = submission(1, SubmissionStatus.DONE, images=[image(1)], captured=6000)
     failed = [submission(number, SubmissionStatus.FAILED, told="The words were refused.") for number in (2, 3)]
     dropped = submission(4, SubmissionStatus.CANCELLED, told=CANCELLED())
@@ -280,7 +280,7 @@ def test_a_partly_failed_job_says_what_failed_and_that_it_was_free() -> None:
     assert shows(spoken, cards.SOME_CANCELLED(number=1, requests=requests))
 
 
-def test_alt_text_is_the_prompt_of_that_very_image() -> None:
+def test_the_alt_text_is_the_images_own_prompt() -> None:
     parts = (WeightedText("a **red** car"), WeightedText("fog", -0.5))
     red = submission(1, SubmissionStatus.DONE, asked=request(prompts=parts), images=[image(1, submission_id=1)])
     blue = submission(2, SubmissionStatus.DONE, asked=request("a blue car"), images=[image(2, submission_id=2)])
@@ -290,7 +290,7 @@ def test_alt_text_is_the_prompt_of_that_very_image() -> None:
     assert said(waiting_card(shown)).startswith("a {\\*\\*red\\*\\*, blue} car\n")
 
 
-def test_a_failure_says_what_happened_and_that_it_was_free_once() -> None:
+def test_a_failure_says_once_that_it_was_free() -> None:
     failed = submission(status=SubmissionStatus.FAILED, told="The service is away.")
     assert f"The service is away.\n{cards.NOT_CHARGED}" in said(failure_card(view(failed)))
     assert labels(failure_card(view(failed))) == ["Again", "Edit", "Details", "Delete"]
@@ -330,14 +330,14 @@ def test_details_show_settings_cost_requests_and_steps() -> None:
     assert shows(spoken, headline)
 
 
-def test_an_engine_that_is_gone_is_named_by_its_id() -> None:
+def test_a_removed_engine_is_shown_by_its_id() -> None:
     assert "scripted/brush" in said(waiting_card(replace(view(), engines=())))
 
 
 # --- lists --------------------------------------------------------------------------------------------------------
 
 
-def test_the_engines_are_listed_with_what_they_take_and_cost() -> None:
+def test_the_engines_are_listed_with_options_and_prices() -> None:
     card = engines_card(ENGINES.values(), lambda _: Price(400, 2000, exact=False), default="pencil/core")
     check(card)
     spoken = said(card)
@@ -347,7 +347,7 @@ def test_the_engines_are_listed_with_what_they_take_and_cost() -> None:
     assert "1024x1024 (square)" in spoken
 
 
-def test_a_form_says_how_to_name_an_engine_for_which_there_is_no_room() -> None:
+def test_a_form_explains_how_to_use_an_unlisted_engine() -> None:
     crowd = {f"scripted/{number}": replace(ENGINE, id=f"scripted/{number}") for number in range(60)}
     draft = draft_of(ImagineOptions("a fox"), engine="scripted/59")
     form = json.dumps(EditForm(draft, crowd, cast("JobStarter", None), job_id=1, title="Edit").to_dict())
@@ -359,7 +359,7 @@ def test_a_form_says_how_to_name_an_engine_for_which_there_is_no_room() -> None:
     assert "--engine" not in few.replace("--images", "")
 
 
-def test_a_long_list_of_a_rule_ends_with_how_many_more_there_are() -> None:
+def test_a_long_list_ends_with_the_number_of_omitted_values() -> None:
     text = value_text("engines", [f"scripted/number-{number}" for number in range(60)], 400)
     assert units(text) <= 400
     shown, more = re.findall(r"scripted/number-\d+", text), re.search(r"and (\d+) more$", text)
@@ -376,7 +376,7 @@ def test_a_long_list_of_a_rule_ends_with_how_many_more_there_are() -> None:
         ((submission(1, SubmissionStatus.FAILED),), "not charged"),
     ],
 )
-def test_a_cost_is_told_before_during_and_after(submissions: tuple[SubmissionView, ...], told: str) -> None:
+def test_the_cost_is_shown_before_during_and_after(submissions: tuple[SubmissionView, ...], told: str) -> None:
     assert cost_text(view(*submissions)) == told
 
 
@@ -392,20 +392,20 @@ def test_help_fits_with_the_longest_ids() -> None:
 
 
 @pytest.mark.usefixtures("any_language")
-def test_one_engine_fits_with_all_that_it_takes() -> None:
+def test_an_engine_with_all_options_fits() -> None:
     check(engine_card(ENGINES["easel/xl"], Price(400, 2000, exact=False), default=True))
     crowded = replace(ENGINE, name="*" * 200, styles=("x" * 90,) * 400, samplers=("_" * 90,) * 400)
     check(engine_card(crowded, Price(1, 2, exact=True), default=False))
 
 
 @given(st.lists(st.text(min_size=1, max_size=50), max_size=40), st.integers(min_value=20, max_value=500))
-def test_lines_that_do_not_fit_are_counted(lines: list[str], room: int) -> None:
+def test_omitted_lines_are_counted(lines: list[str], room: int) -> None:
     kept = within(lines, room)
     assert units("\n".join(kept)) <= room
     if kept != lines:
         assert kept[-1] == f"… and {len(lines) - len(kept) + 1} more."
 
 
-def test_a_card_is_compared_by_what_it_says() -> None:
+def test_cards_are_compared_by_content() -> None:
     assert Card(text("a")).content == Card(text("a")).content != Card(text("b")).content
     assert Card(text("a")).is_finished()

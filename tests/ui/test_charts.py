@@ -1,4 +1,4 @@
-"""Charts: drawn by a subprocess that comes back when it is gone, and described in words."""
+"""Charts: drawn by a subprocess that is restarted when it has ended, and described in words."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPEC = ChartSpec(
     line=20.0,
     line_name="limit of a day",
 )
-# What Discord's pages look like, and what a card looks like on them.
+# The colours of Discord's pages and of cards on them.
 PAGES = {"dark": (49, 51, 56), "light": (255, 255, 255)}
 
 
@@ -41,7 +41,7 @@ async def picture(artist: Charts, spec: ChartSpec = SPEC) -> Image.Image:
 
 
 def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
-    """How well one colour is read on another, from 1 to 21, as the web's accessibility guidelines count it."""
+    """The contrast of two colours, from 1 to 21, as defined by the Web Content Accessibility Guidelines."""
 
     def luminance(colour: tuple[int, ...]) -> float:
         parts = [part / 255 for part in colour[:3]]
@@ -53,20 +53,20 @@ def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_a_chart_is_read_on_either_page(artist: Charts, page: str) -> None:
+async def test_a_chart_is_readable_on_dark_and_light_pages(artist: Charts, page: str) -> None:
     chart = await picture(artist)
     seen = Image.new("RGBA", chart.size, PAGES[page])
     seen.alpha_composite(chart)
     colours = {colour: count for count, colour in seen.getcolors(maxcolors=2**24) or []}
     panel = max(colours, key=colours.__getitem__)
-    # The panel covers all but the corners, so what stands on it reads alike on every page.
+    # The panel covers everything except the corners, so its content looks the same on every page.
     assert colours[panel] > 0.5 * seen.width * seen.height
     assert seen.getpixel((0, 0))[:3] == PAGES[page]  # type: ignore[index]  # a pixel of an RGBA image is a tuple
     words = max(colours, key=lambda colour: contrast(colour, panel))  # type: ignore[arg-type]  # as above
     assert contrast(words, panel) > 7  # type: ignore[arg-type]  # as above
 
 
-async def test_every_sort_of_chart_is_drawn(artist: Charts) -> None:
+async def test_every_kind_of_chart_is_drawn(artist: Charts) -> None:
     alone = ChartSpec("One", ("today",), (Series("exact", (3.25,)),))
     nothing = ChartSpec("Nothing", ("a", "b"), (Series("exact", (0.0, 0.0)),), line=5.0)
     crowd = ChartSpec(
@@ -80,7 +80,7 @@ async def test_every_sort_of_chart_is_drawn(artist: Charts) -> None:
 
 
 @pytest.mark.slow
-async def test_one_process_draws_all_of_them_and_comes_back_when_it_is_gone(artist: Charts) -> None:
+async def test_one_process_draws_all_charts_and_is_restarted_when_gone(artist: Charts) -> None:
     await artist.png(SPEC)
     first = artist._process
     assert first is not None
@@ -93,7 +93,7 @@ async def test_one_process_draws_all_of_them_and_comes_back_when_it_is_gone(arti
 
 
 @pytest.mark.slow
-async def test_it_ends_when_no_chart_is_asked_for_any_more(tmp_path: Path) -> None:
+async def test_the_process_ends_when_idle(tmp_path: Path) -> None:
     artist = Charts(tmp_path, idle=0.05)
     await artist.png(SPEC)
     process = artist._process
@@ -104,19 +104,19 @@ async def test_it_ends_when_no_chart_is_asked_for_any_more(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-async def test_many_at_once_wait_for_each_other(artist: Charts) -> None:
+async def test_concurrent_charts_are_drawn_one_by_one(artist: Charts) -> None:
     drawn = await asyncio.gather(*(artist.png(SPEC) for _ in range(5)))
     assert len(set(drawn)) == 1
 
 
-async def test_what_cannot_be_drawn_is_said_and_the_next_one_is_drawn(artist: Charts) -> None:
+async def test_after_an_error_the_next_chart_is_drawn(artist: Charts) -> None:
     broken = ChartSpec("x", ("a",), (Series("exact", ("no number",)),))  # type: ignore[arg-type]  # that is the point
     with pytest.raises(ChartFailed, match="Error"):
         await artist.png(broken)
     assert (await artist.png(SPEC)).startswith(b"\x89PNG")
 
 
-async def test_a_process_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deaf = tmp_path / "deaf.py"
     deaf.write_text("import time\ntime.sleep(600)\n")
     monkeypatch.setattr(charts, "PROCESS", deaf)
@@ -126,15 +126,15 @@ async def test_a_process_that_never_answers_is_given_up(tmp_path: Path, monkeypa
     await artist.close()
 
 
-async def test_a_process_that_cannot_be_started_is_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_that_cannot_be_started_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     with pytest.raises(ChartFailed, match="cannot be started"):
         await Charts(tmp_path).png(SPEC)
 
 
 @pytest.mark.slow
-def test_the_bot_itself_never_loads_the_plotting_library() -> None:
-    # In a process of its own: in this one another test may have plotted something.
+def test_the_bot_does_not_import_the_plotting_library() -> None:
+    # Use a separate process, since another test may have imported the library in this one.
     loaded = "import sys, bot.app, bot.ui.charts; sys.exit('matplotlib' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, check=False)  # noqa: S603 - our own words
     assert ended.returncode == 0
@@ -155,6 +155,6 @@ def test_a_chart_is_described_in_words() -> None:
     assert len(in_words(replace(long, title="T" * 400), 300)) == 300
 
 
-def test_a_chart_whose_parts_do_not_match_is_refused() -> None:
+def test_a_chart_with_missing_values_is_refused() -> None:
     with pytest.raises(ValueError, match="labels"):
         ChartSpec("T", ("a", "b"), (Series("exact", (1.0,)),))

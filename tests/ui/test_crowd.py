@@ -1,4 +1,4 @@
-"""Many cards at once: all of them are edited, and only a few at the same time."""
+"""Many changed cards: all of them are edited, but only a few concurrently."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.ui.delivery.progress import EDITS_AT_ONCE, JobCards
 from tests.doubles.clock import SkippingClock
 
 
-async def test_a_thousand_cards_after_a_restart_do_not_crowd_out_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_thousand_cards_after_a_restart_do_not_delay_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = cast("Any", None)
     delivery = JobCards(jobs=nothing, files=nothing, clock=SkippingClock(), view=nothing, settings_of=nothing)
     begun: list[int] = []

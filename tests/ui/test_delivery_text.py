@@ -31,29 +31,29 @@ IN_DMS = "https://discord.com/channels/@me/100/1000"
         ({"status": JobStatus.UNDELIVERED, "delivered_by": DeliveryMethod.BOT_EDIT}, LINK),
     ],
 )
-def test_a_link_leads_to_the_result_or_there_is_none(known: dict[str, Any], url: str | None) -> None:
+def test_the_link_leads_to_the_result(known: dict[str, Any], url: str | None) -> None:
     assert jump_url(job(**{"status": JobStatus.DELIVERED, **known})) == url
 
 
-def test_every_code_has_words() -> None:
+def test_every_method_and_reason_has_a_text() -> None:
     assert set(METHODS) == set(DeliveryMethod)
     assert set(REASONS) == set(DeliveryReason)
     assert set(LAPSED) == set(LapseReason)
 
 
-def test_an_ordinary_delivery_is_not_worth_a_line() -> None:
+def test_an_ordinary_delivery_is_not_mentioned() -> None:
     assert delivery_text(job()) is None
     assert delivery_text(job(delivered_by=DeliveryMethod.TOKEN)) is None
 
 
 @pytest.mark.parametrize("status", [JobStatus.DELIVERED, JobStatus.UNDELIVERED])
 @pytest.mark.parametrize("by", [None, *DeliveryMethod])
-def test_anything_else_is(status: JobStatus, by: DeliveryMethod | None) -> None:
+def test_other_deliveries_are_mentioned(status: JobStatus, by: DeliveryMethod | None) -> None:
     reasons = (DeliveryReason.TOKEN_EXPIRED, DeliveryReason.NO_DMS)
     assert delivery_text(job(status=status, delivered_by=by, delivery_reasons=reasons)) is not None
 
 
-def test_images_that_are_all_missing_can_be_found_in_the_history() -> None:
+def test_missing_images_have_a_hint_to_the_history() -> None:
     assert missing_images(shown=2, gone=0, unfit=0, kept_until=NOW) == []
     assert len(missing_images(shown=1, gone=1, unfit=1, kept_until=NOW)) == 2
     assert len(missing_images(shown=0, gone=0, unfit=2, kept_until=NOW)) == 2

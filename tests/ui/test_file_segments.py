@@ -1,4 +1,4 @@
-"""Files made of pieces: whatever is read of them, and how they go over the wire."""
+"""Files that consist of pieces: reading and uploading them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def whole(pieces: list[Piece]) -> bytes:
     pieces=st.lists(PLACES | st.binary(max_size=40), max_size=6),
     steps=st.lists(st.tuples(st.none() | st.integers(0, 5000), st.integers(-1, 3000)), max_size=8),
 )
-def test_it_reads_like_one_file(stored: Path, pieces: list[Piece], steps: list[tuple[int | None, int]]) -> None:
+def test_the_pieces_read_like_one_file(stored: Path, pieces: list[Piece], steps: list[tuple[int | None, int]]) -> None:
     spliced, plain = Spliced(stored, pieces, THREADS), io.BytesIO(whole(pieces))
     for place, size in steps:
         if place is not None:
@@ -48,7 +48,7 @@ def test_it_reads_like_one_file(stored: Path, pieces: list[Piece], steps: list[t
     assert spliced.size == len(plain.getvalue())
 
 
-def test_places_count_from_either_end_and_from_where_reading_stands(stored: Path) -> None:
+def test_seek_works_from_start_end_and_current_position(stored: Path) -> None:
     spliced = Spliced(stored, [b"head", range(10)], THREADS)
     assert spliced.seek(-3, os.SEEK_END) == 11
     assert spliced.seek(1, os.SEEK_CUR) == 12
@@ -57,7 +57,7 @@ def test_places_count_from_either_end_and_from_where_reading_stands(stored: Path
     assert spliced.read() == b""
 
 
-def test_a_file_that_is_gone_or_shorter_is_not_sent_as_if_it_were_whole(tmp_path: Path) -> None:
+def test_a_missing_or_shorter_file_raises_an_error(tmp_path: Path) -> None:
     file = tmp_path / "1.png"
     file.write_bytes(b"12345")
     spliced = Spliced(file, [range(10)], THREADS)
@@ -68,7 +68,7 @@ def test_a_file_that_is_gone_or_shorter_is_not_sent_as_if_it_were_whole(tmp_path
         spliced.read()
 
 
-async def test_it_is_sent_whole_with_its_length_and_again_from_the_start(tmp_path: Path) -> None:
+async def test_each_upload_has_a_length_and_starts_at_the_beginning(tmp_path: Path) -> None:
     file = tmp_path / "1.png"
     file.write_bytes(os.urandom(3 * 2**20))
     bodies: list[tuple[bytes, bool]] = []

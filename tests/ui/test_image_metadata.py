@@ -1,4 +1,4 @@
-"""The text in the files: where the common tools look for it, and every other byte as it was."""
+"""The embedded text: it is where the common tools read it, and all other bytes are unchanged."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def pieces(data: bytes, text: str) -> tuple[Piece, ...]:
 
 
 def with_text(data: bytes, text: str, media_type: str = "image/png") -> bytes:
-    """The whole file that the pieces make."""
+    """The whole file, joined from its pieces."""
     return b"".join(_bytes(piece, data) for piece in image_metadata.with_text(io.BytesIO(data), media_type, text))
 
 
@@ -69,7 +69,7 @@ def read(data: bytes) -> str:
 
 
 def comment(data: bytes) -> str:
-    """What stands as the user comment."""
+    """The content of the user comment."""
     with Image.open(io.BytesIO(data)) as opened:
         found = opened.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment]
     assert found[:8] == b"UNICODE\0"
@@ -77,7 +77,7 @@ def comment(data: bytes) -> str:
 
 
 def frames(data: bytes) -> list[tuple[str, bytes]]:
-    """All that can be seen."""
+    """The pixels of all frames."""
     with Image.open(io.BytesIO(data)) as opened:
         found = []
         for number in range(getattr(opened, "n_frames", 1)):
@@ -88,12 +88,12 @@ def frames(data: bytes) -> list[tuple[str, bytes]]:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), min_size=1, max_size=300))
-def test_any_text_comes_back_and_the_picture_is_untouched(text: str) -> None:
+def test_any_text_round_trips_and_the_pixels_stay_the_same(text: str) -> None:
     data = png(3)
     made = with_text(data, text)
     assert read(made) == text
     start = data.index(b"IDAT") - 4
-    assert made.endswith(data[start:]), "not one byte of the picture differs"
+    assert made.endswith(data[start:]), "all bytes of the image data are the same"
 
 
 def test_the_checksums_are_right() -> None:
@@ -110,7 +110,7 @@ def test_the_checksums_are_right() -> None:
     assert kinds == [b"IHDR", b"iTXt", b"IDAT", b"IEND"]
 
 
-def test_what_stood_there_under_this_name_is_replaced_and_the_rest_stays() -> None:
+def test_an_earlier_text_is_replaced_and_other_chunks_stay() -> None:
     info = with_text(with_text(png(), "the first"), "the second")
     assert info.count(b"parameters\0") == 1
     assert read(info) == "the second"
@@ -121,23 +121,23 @@ def test_what_stood_there_under_this_name_is_replaced_and_the_rest_stays() -> No
 @pytest.mark.parametrize(
     "broken", [b"", b"\xff\xd8\xff\xe0 a jpeg", png()[:8], png()[:30], png()[:-3], png()[:8] + b"x" * 40]
 )
-def test_what_is_no_whole_png_is_refused(broken: bytes) -> None:
+def test_an_incomplete_png_is_refused(broken: bytes) -> None:
     with pytest.raises(ValueError, match="PNG"):
         with_text(broken, "words")
 
 
-def test_only_the_text_is_new_and_what_stands_together_is_one_piece() -> None:
+def test_only_the_text_is_new_and_adjacent_ranges_are_merged() -> None:
     data = with_text(png(), "the first")
     header, text, picture = image_metadata.with_text(io.BytesIO(data), "image/png", "the second")
     assert (header, picture) == (range(33), range(data.index(b"IDAT") - 4, len(data)))
     assert isinstance(text, bytes)
 
 
-def test_bytes_behind_the_end_are_left_out() -> None:
+def test_bytes_after_the_end_are_dropped() -> None:
     assert with_text(png() + b"behind the end", "words") == with_text(png(), "words")
 
 
-# --- the others ---------------------------------------------------------------------------------------------------
+# --- JPEG and WebP ------------------------------------------------------------------------------------------------
 
 OTHERS = [kind for kind in KINDS if kind != "png"]
 
@@ -148,7 +148,7 @@ def media_type(kind: str) -> str:
 
 @pytest.mark.parametrize("kind", OTHERS)
 @pytest.mark.parametrize("text", ["a fox", "ein Bär, 熊 🦊", "x" * 4001])
-def test_others_carry_it_as_their_user_comment_and_look_as_before(kind: str, text: str) -> None:
+def test_other_types_get_a_user_comment_and_look_the_same(kind: str, text: str) -> None:
     data = drawn(kind)
     made = with_text(data, text, media_type(kind))
     assert comment(made) == text
@@ -160,7 +160,7 @@ def test_others_carry_it_as_their_user_comment_and_look_as_before(kind: str, tex
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_the_picture_itself_is_not_touched(kind: str) -> None:
+def test_the_image_data_stays_the_same(kind: str) -> None:
     data = drawn(kind)
     found = image_metadata.with_text(io.BytesIO(data), media_type(kind), "a fox")
     untouched = sum(len(piece) for piece in found if isinstance(piece, range))
@@ -169,16 +169,16 @@ def test_the_picture_itself_is_not_touched(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_a_second_text_takes_the_place_of_the_first(kind: str) -> None:
+def test_a_second_text_replaces_the_first(kind: str) -> None:
     data = drawn(kind)
     once = with_text(data, "the first", media_type(kind))
     again = with_text(once, "the second", media_type(kind))
     assert comment(again) == "the second"
-    assert again == with_text(data, "the second", media_type(kind)), "nothing is left of the first"
+    assert again == with_text(data, "the second", media_type(kind)), "the first text is gone"
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_what_else_was_in_the_block_stays(kind: str) -> None:
+def test_other_exif_fields_stay(kind: str) -> None:
     block = Image.Exif()
     block[ExifTags.Base.Orientation] = 6
     block[ExifTags.Base.Make] = "a maker"
@@ -195,38 +195,38 @@ def test_what_else_was_in_the_block_stays(kind: str) -> None:
 
 @pytest.mark.parametrize("block", [b"Exif\0\0nonsense", b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"])
 @pytest.mark.parametrize("kind", ["jpeg", "webp"])
-def test_a_block_that_nobody_can_read_gives_way(kind: str, block: bytes) -> None:
+def test_an_unreadable_block_is_replaced(kind: str, block: bytes) -> None:
     assert comment(with_text(drawn(kind, exif=block), "a fox", media_type(kind))) == "a fox"
 
 
-def test_a_jpeg_without_the_mark_of_its_kind_carries_it_too() -> None:
+def test_a_jpeg_without_a_jfif_header_gets_the_text() -> None:
     data = drawn("jpeg")
     assert data[2:4] == b"\xff\xe0"
     bare = data[:2] + data[4 + int.from_bytes(data[4:6]) :]
     assert comment(with_text(bare, "a fox", "image/jpeg")) == "a fox"
 
 
-def test_bytes_that_only_fill_do_no_harm() -> None:
+def test_fill_bytes_are_accepted() -> None:
     data = drawn("jpeg")
     filled = data[:2] + b"\xff\xff\xff" + data[2:]
     assert comment(with_text(filled, "a fox", "image/jpeg")) == "a fox"
 
 
-def test_a_text_without_room_is_refused() -> None:
+def test_a_text_that_is_too_long_is_refused() -> None:
     with pytest.raises(ValueError, match="long"):
         with_text(drawn("jpeg"), "x" * 40_000, "image/jpeg")
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "webp", "webp-alpha"])
 @pytest.mark.parametrize("cut", [0, 1, 3, 11, 12, 15, 20, 30, 40])
-def test_what_is_no_whole_image_is_refused_or_keeps_its_bytes(kind: str, cut: int) -> None:
+def test_an_incomplete_image_is_refused_or_keeps_its_bytes(kind: str, cut: int) -> None:
     data = drawn(kind)[:cut]
     with pytest.raises(ValueError, match=r"JPEG|WebP"):
         with_text(data, "words", media_type(kind))
 
 
 @given(data=st.binary(max_size=200), kind=st.sampled_from(["image/png", "image/jpeg", "image/webp"]))
-def test_no_bytes_do_more_than_be_refused(data: bytes, kind: str) -> None:
+def test_any_bytes_are_handled_or_refused(data: bytes, kind: str) -> None:
     head = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff", "image/webp": b"RIFF\x64\0\0\0WEBP"}
     with contextlib.suppress(ValueError):
         with_text(head[kind] + data, "words", kind)
@@ -238,7 +238,7 @@ def test_the_block_of_a_new_image() -> None:
     assert comment(stream.getvalue()) == "a fox, 熊"
 
 
-def test_prompt_negative_and_settings_are_the_three_lines_that_tools_read() -> None:
+def test_prompt_negative_prompt_and_settings_are_three_lines() -> None:
     asked = request(
         "a fox",
         engine=BASIC.id,
@@ -257,7 +257,7 @@ def test_prompt_negative_and_settings_are_the_three_lines_that_tools_read() -> N
     )
 
 
-def test_what_was_not_given_is_the_engines_own_where_it_is_known() -> None:
+def test_missing_settings_are_the_engines_defaults_if_known() -> None:
     asked = request("a fox", engine=BASIC.id)
     line = "Steps: 30, Sampler: unknown, CFG scale: 7, Seed: 1, Size: 512x512, Model: basic-1.6, Version: Easel"
     assert parameters(asked, image(1), BASIC) == f"a fox\n{line}"
@@ -272,7 +272,7 @@ def test_what_was_not_given_is_the_engines_own_where_it_is_known() -> None:
     assert "Steps" not in parameters(asked, image(1), unknown)
 
 
-def test_weights_are_written_as_those_tools_write_them() -> None:
+def test_weights_use_the_syntax_of_the_tools() -> None:
     parts = (
         WeightedText("a fox"),
         WeightedText("snow (deep)", 0.5),

@@ -7,7 +7,7 @@ import asyncio
 from bot.ui.job_starter import AckFirst
 
 
-async def test_work_waits_until_all_are_answered() -> None:
+async def test_work_waits_until_all_commands_are_acknowledged() -> None:
     ack_first, seen, answers = AckFirst(timeout=60), list[str](), [asyncio.Event() for _ in range(5)]
 
     async def one(answer: asyncio.Event) -> None:
@@ -26,20 +26,20 @@ async def test_work_waits_until_all_are_answered() -> None:
     assert seen == ["answered"] * 5 + ["worked on"] * 5
 
 
-async def test_it_waits_no_longer_than_its_patience() -> None:
+async def test_the_wait_ends_after_the_timeout() -> None:
     ack_first = AckFirst(timeout=0)
     with ack_first.unacknowledged():
         await ack_first.wait()
 
 
-async def test_who_is_alone_does_not_wait() -> None:
+async def test_a_single_command_does_not_wait() -> None:
     ack_first = AckFirst()
     with ack_first.unacknowledged():
         await ack_first.enter()
     await ack_first.wait()
 
 
-async def test_an_answer_that_fails_holds_up_nobody() -> None:
+async def test_a_failed_acknowledgement_delays_nobody() -> None:
     ack_first = AckFirst(timeout=60)
     try:
         with ack_first.unacknowledged():

@@ -1,4 +1,4 @@
-"""The cards of threads and of the history hold what Discord takes, whatever people wrote; links lead where it is."""
+"""The cards of threads and of the history fit Discord's limits for any text; links lead to the results."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def walk(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def judged(sheet: Sheet) -> list[dict[str, Any]]:
-    """The parts of the card, which Discord would take."""
+    """The parts of the card, after a check that Discord would accept it."""
     parts = list(walk(sheet.card.to_components()))  # type: ignore[no-untyped-call]  # the library leaves it untyped
     assert len(parts) <= 40
     assert sum(units(part.get("content", "")) for part in parts) <= 4000
@@ -76,7 +76,7 @@ def entry(number: int, prompt: str, status: JobStatus = JobStatus.DELIVERED, **k
 
 
 @pytest.mark.usefixtures("any_language")
-def test_many_engines_are_all_there_by_pages_with_their_ids() -> None:
+def test_pages_list_all_engines_with_their_ids() -> None:
     crowd = [
         replace(ENGINE, id=f"scripted/number-{number:02}-of-many", name="*" * 200, styles=("x" * 90,) * 40)
         for number in range(60)
@@ -145,17 +145,17 @@ def test_a_full_gallery_fits(prompt: str) -> None:
         JobFilter(words="Straße", engine="a/b", thread_id=10**17),
     ],
 )
-def test_a_button_carries_what_is_wanted(wanted: JobFilter) -> None:
+def test_a_button_contains_the_search(wanted: JobFilter) -> None:
     assert wanted_of(history_rest(wanted), ["a/a", "a/b"]) == wanted
 
 
-def test_what_was_never_made_is_refused() -> None:
+def test_an_invalid_search_is_refused() -> None:
     for rest in ("", "1", "x::", ":zz:", f":{engine_digest('gone')}:"):
         with pytest.raises(UserError):
             wanted_of(rest, ["a/b"])
 
 
-def test_a_page_is_always_one_that_there_is() -> None:
+def test_a_page_number_is_always_in_range() -> None:
     assert Page.of(0, things=0, at_once=4) == Page(1, 1)
     assert Page.of(9, things=8, at_once=4) == Page(2, 2)
     assert Page.of(2, things=9, at_once=4) == Page(2, 3)

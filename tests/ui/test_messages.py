@@ -1,4 +1,4 @@
-"""A message that shows a result is told from every other card of the job."""
+"""Results are distinguished from all other cards of a job."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DONE = SubmissionStatus.DONE
 
 
 def sent(card: Card, *, mark: int | None = None) -> discord.Message:
-    """The card as a message that Discord gives back; ``mark`` replaces its container's id."""
+    """The card as a message from Discord; ``mark`` replaces its container's id."""
     components: Any = card.to_components()  # type: ignore[no-untyped-call]  # the library leaves it untyped
     if mark is not None:
         components[0]["id"] = mark
@@ -52,32 +52,32 @@ def others() -> list[Card]:
 
 
 @pytest.mark.parametrize("card", results())
-def test_a_result_is_known_by_its_mark(card: Card) -> None:
+def test_a_result_is_recognised_by_its_mark(card: Card) -> None:
     assert is_result(sent(card), 12)
     assert not is_result(sent(card), 13), "another job's"
     assert jobs_named(sent(card)) == {12}
 
 
 @pytest.mark.parametrize("card", others())
-def test_no_other_card_passes_for_one(card: Card) -> None:
+def test_no_other_card_is_taken_for_a_result(card: Card) -> None:
     assert not is_result(sent(card), 12)
 
 
-def test_a_button_on_a_waiting_card_means_nothing() -> None:
+def test_a_button_does_not_make_a_waiting_card_a_result() -> None:
     details = discord.ui.ActionRow[Any](DETAILS.on(12))
     assert not is_result(sent(Card(text("Rendering"), details)), 12)
     assert is_result(sent(Card(text("a fox"), details, mark=RESULT)), 12)
 
 
 @pytest.mark.parametrize("card", results())
-def test_results_of_versions_without_marks_are_known_by_their_button(card: Card) -> None:
+def test_results_of_versions_without_marks_are_recognised_by_a_button(card: Card) -> None:
     assert is_result(sent(card, mark=1), 12)
 
 
 @pytest.mark.parametrize("card", others())
-def test_other_cards_of_versions_without_marks_are_none(card: Card) -> None:
+def test_other_cards_of_versions_without_marks_are_no_results(card: Card) -> None:
     assert not is_result(sent(card, mark=1), 12)
 
 
-def test_the_marks_are_numbers_that_discord_takes() -> None:
+def test_the_marks_are_valid_component_ids() -> None:
     assert 1 < CARD < RESULT < 2**31

@@ -1,4 +1,4 @@
-"""Each answer of Discord's leads to the delivery method that the design says."""
+"""Discord's errors and the fallbacks after each."""
 
 from __future__ import annotations
 
@@ -56,16 +56,16 @@ def test_a_refusal_has_a_reason(method: DeliveryMethod, status: int, code: int, 
         (DeliveryReason.MAYBE_POSTED, []),
     ],
 )
-def test_a_reason_leaves_these_methods(why: DeliveryReason, left: list[DeliveryMethod]) -> None:
+def test_each_reason_has_its_fallbacks(why: DeliveryReason, left: list[DeliveryMethod]) -> None:
     later = methods.PUBLIC[1:]
     assert [method for method in later if method in NEXT_AFTER[why]] == left
 
 
-def test_every_reason_that_a_method_can_fail_for_is_in_the_table() -> None:
+def test_every_reason_of_a_failure_is_in_the_table() -> None:
     assert set(NEXT_AFTER) == set(DeliveryReason) - {DeliveryReason.RESTORED, DeliveryReason.OTHER}
 
 
-def test_what_is_private_never_goes_to_a_channel() -> None:
+def test_a_private_result_is_never_posted_in_a_channel() -> None:
     assert methods.methods_of(job(private=True)) == (TOKEN, DIRECT_MESSAGE)
     assert methods.methods_of(job()) == methods.PUBLIC
 
@@ -74,7 +74,7 @@ def test_what_is_private_never_goes_to_a_channel() -> None:
     ("method", "known", "why"),
     [
         (TOKEN, job(), None),
-        # Whether it is over is for Discord to say: its clock and the machine's need not agree.
+        # Discord decides whether the token has expired: its clock and the machine's may differ.
         (TOKEN, job(token_expires_at=NOW - 900_000), None),
         (TOKEN, job(interaction_token=None), DeliveryReason.TOKEN_EXPIRED),
         (TOKEN, job(message_id=None), DeliveryReason.MESSAGE_UNKNOWN),
@@ -86,7 +86,5 @@ def test_what_is_private_never_goes_to_a_channel() -> None:
         (DIRECT_MESSAGE, job(bot_present=False, message_id=None, interaction_token=None), None),
     ],
 )
-def test_a_method_that_is_known_to_fail_is_not_tried(
-    method: DeliveryMethod, known: Job, why: DeliveryReason | None
-) -> None:
+def test_an_unavailable_method_is_not_tried(method: DeliveryMethod, known: Job, why: DeliveryReason | None) -> None:
     assert methods.unavailable(method, known) is why

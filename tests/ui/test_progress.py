@@ -1,4 +1,4 @@
-"""A card is kept up to date while its job is worked on, with the images that are ready."""
+"""A card is kept up to date while its job is in progress, with the images that are ready."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ async def test_many_changes_become_one_edit_every_two_seconds(post: Post) -> Non
     await post.worker.idle()
     progress = [sent for sent in post.discord.taken if not sent.uploads]
     assert 3 <= len(progress) <= 33
-    assert len({sent.says for sent in progress}) == len(progress), "each edit says something new"
-    # The result is not progress: it need not wait.
+    assert len({sent.says for sent in progress}) == len(progress), "each edit has new content"
+    # The limit on progress edits does not delay the result.
     gaps = [later - earlier for earlier, later in itertools.pairwise(times[:-1])]
-    assert min(gaps) >= EDIT_EVERY - 0.000_001  # the clock counts in floats
+    assert min(gaps) >= EDIT_EVERY - 0.000_001  # the clock uses floats
     assert post.discord.taken[-1].uploads
     assert (await post.job(job_id)).status is JobStatus.DELIVERED
 
 
-async def test_a_card_that_says_it_already_is_not_edited(post: Post) -> None:
+async def test_an_unchanged_card_is_not_edited(post: Post) -> None:
     job_id = await post.imagine()
     await post.delivery.show(job_id)
     await post.delivery.show(job_id)
@@ -63,7 +63,7 @@ async def test_a_finished_job_is_never_shown_as_unfinished(post: Post) -> None:
     assert post.delivery._followed == {}
 
 
-async def test_what_changed_before_the_result_was_shown_is_not_looked_at_after_it(post: Post) -> None:
+async def test_earlier_changes_are_ignored_after_the_result(post: Post) -> None:
     job_id, looked = await post.ready(), list[int]()
     view = post.delivery._view
 
@@ -80,8 +80,8 @@ async def test_what_changed_before_the_result_was_shown_is_not_looked_at_after_i
     assert looked == [job_id]
 
 
-async def test_an_edit_on_its_way_is_waited_for_by_the_result(post: Post) -> None:
-    """Otherwise the slow one would overwrite the images."""
+async def test_the_result_waits_for_an_edit_in_flight(post: Post) -> None:
+    """Otherwise the slow edit would overwrite the images."""
     held = asyncio.Event()
     job_id = await post.imagine()
     post.discord.enqueue("token", held)
@@ -97,7 +97,7 @@ async def test_an_edit_on_its_way_is_waited_for_by_the_result(post: Post) -> Non
     assert [bool(sent.uploads) for sent in post.discord.taken] == [False, True]
 
 
-async def test_progress_goes_on_by_the_bot_when_the_token_is_over(post: Post) -> None:
+async def test_the_bot_edits_progress_after_the_token_has_expired(post: Post) -> None:
     job_id = await post.imagine(seconds=0)
     await post.delivery.show(job_id)
     private = await post.imagine(seconds=0, **PRIVATE)
@@ -105,7 +105,7 @@ async def test_progress_goes_on_by_the_bot_when_the_token_is_over(post: Post) ->
     assert ways(post) == ["bot"]
 
 
-async def test_a_card_that_was_deleted_is_left_alone(post: Post) -> None:
+async def test_a_deleted_card_is_not_edited(post: Post) -> None:
     post.discord.enqueue("token", refused(404, 10008))
     job_id = await post.imagine()
     for _ in range(3):
@@ -113,7 +113,7 @@ async def test_a_card_that_was_deleted_is_left_alone(post: Post) -> None:
     assert post.discord.tried == ["token"]
 
 
-async def test_a_progress_edit_that_fails_stops_nothing(post: Post) -> None:
+async def test_a_failed_progress_edit_does_not_stop_the_job(post: Post) -> None:
     post.run()
     post.discord.enqueue("token", refused(500), OSError("no network"))
     job_id = await post.imagine()
@@ -159,7 +159,7 @@ async def test_a_card_does_not_name_a_time_that_has_passed(post: Post) -> None:
 
 
 async def growing(post: Post, monkeypatch: pytest.MonkeyPatch, number: int = 3) -> tuple[int, dict[int, asyncio.Event]]:
-    """A job of so many requests; each ends when its event is set."""
+    """A job with this many requests; each ends when its event is set."""
     ends = {place: asyncio.Event() for place in range(number)}
 
     async def submit(_: Handle, request: ImageRequest) -> Finished:
@@ -174,7 +174,7 @@ async def growing(post: Post, monkeypatch: pytest.MonkeyPatch, number: int = 3) 
 
 
 async def ended(post: Post, job_id: int, end: asyncio.Event) -> None:
-    """One more request has ended, and the card was told."""
+    """End one more request, and wait until the card knows."""
     before = len((await post.jobs.view(job_id)).images)
     end.set()
     while len((await post.jobs.view(job_id)).images) == before:
@@ -199,7 +199,7 @@ async def test_each_image_is_sent_once_and_the_others_are_kept(post: Post, monke
     assert len(post.discord.taken[-1].uploads) == 3
 
 
-async def test_words_alone_keep_the_images(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_text_edit_retains_the_images(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id, ends = await growing(post, monkeypatch)
     await ended(post, job_id, ends[0])
     await post.jobs.note(job_id, resumed_at=1)
@@ -210,7 +210,7 @@ async def test_words_alone_keep_the_images(post: Post, monkeypatch: pytest.Monke
     assert len(last.kept) == 1
 
 
-async def test_where_files_cannot_be_kept_they_are_sent_anew(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_images_that_cannot_be_retained_are_uploaded_again(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id, ends = await growing(post, monkeypatch)
     await ended(post, job_id, ends[0])
     post.discord.enqueue("token", refused(400, 50035))
@@ -222,7 +222,7 @@ async def test_where_files_cannot_be_kept_they_are_sent_anew(post: Post, monkeyp
 
 
 @pytest.mark.parametrize(("status", "code"), [(413, 40005), (403, 50013), (403, 400001), (400, 20009)])
-async def test_where_no_images_are_taken_the_words_go_on_and_the_result_has_them(
+async def test_if_images_are_refused_the_card_shows_text_until_the_result(
     post: Post, monkeypatch: pytest.MonkeyPatch, status: int, code: int
 ) -> None:
     job_id, ends = await growing(post, monkeypatch)
@@ -241,13 +241,13 @@ async def test_where_no_images_are_taken_the_words_go_on_and_the_result_has_them
     assert len(post.discord.taken[-1].uploads) == 3
 
 
-async def test_one_request_with_several_images_waits_for_its_result(post: Post) -> None:
+async def test_a_single_request_shows_its_images_in_the_result(post: Post) -> None:
     job_id = await post.ready(images=4)
     await post.delivery.show(job_id)
     assert [sent for sent in post.discord.taken if sent.uploads] == []
 
 
-async def test_no_image_has_more_than_its_share(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_image_is_limited_to_its_share(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id, ends = await growing(post, monkeypatch, number=10)
     await ended(post, job_id, ends[0])
     (sent,) = [sent for sent in post.discord.taken if sent.uploads]

@@ -1,4 +1,4 @@
-"""What other tools read of the files that are sent: a common reader, and the rules of the form itself."""
+"""The embedded text as other tools read it: with a common reader, and by the rules of the format."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TYPES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
 def full(engine: Engine) -> ImageRequest:
-    """A request with all that the engine takes."""
+    """A request with all options of the engine."""
     takes: dict[Ability, dict[str, Any]] = {
         Ability.NEGATIVE: {"negative": "snow, fog"},
         Ability.STYLE: {"style": engine.styles[0] if engine.styles else None},
@@ -47,12 +47,12 @@ def full(engine: Engine) -> ImageRequest:
 
 
 def bare(engine: Engine) -> ImageRequest:
-    """A request with a prompt and nothing else."""
+    """A request with only a prompt."""
     return request("a fox, in the snow", engine=engine.id)
 
 
 def uploaded(folder: Path, pools: Pools, picture: StoredImage, text: str, *, refitted: bool) -> bytes:
-    """The file that is sent of a picture of this type."""
+    """The uploaded file for an image of this type."""
     file = folder / str(picture.file)
     further = {"lossless": True} if picture.media_type == "image/webp" else {}
     Image.effect_noise((96, 64), 90).convert("RGB").save(file, picture.media_type[6:], **further)
@@ -64,7 +64,7 @@ def uploaded(folder: Path, pools: Pools, picture: StoredImage, text: str, *, ref
 
 
 def text_in(data: bytes) -> str:
-    """The text where tools look for it."""
+    """The text from the place where tools read it."""
     with Image.open(io.BytesIO(data)) as opened:
         opened.load()
         if opened.format == "PNG":
@@ -74,7 +74,7 @@ def text_in(data: bytes) -> str:
 
 
 def by_the_rules(text: str) -> tuple[str, str, dict[str, str]]:
-    """Prompt, negative prompt and settings: the last line holds settings if there are three or more in it."""
+    """Parse prompt, negative prompt and settings. The last line contains settings if it has three or more."""
     *lines, last = text.strip().split("\n")
     found = re.findall(r'(\w[\w /-]*): ("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)', last)
     assert len(found) >= 3
@@ -95,7 +95,7 @@ def test_each_engine_and_type_is_recognised(
     tmp_path: Path, pools: Pools, engine: Engine, asked: Any, media_type: str, refitted: bool
 ) -> None:
     wanted = asked(engine)
-    # The service may not say which seed it took.
+    # The service may not report the seed.
     seed = wanted.seed
     picture = image(1, file=f"1.{TYPES[media_type]}", media_type=media_type, seed=seed)
     text = parameters(wanted, picture, engine)
@@ -120,7 +120,7 @@ def test_each_engine_and_type_is_recognised(
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.id)
-def test_so_is_what_an_engine_made_that_is_no_longer_offered(tmp_path: Path, pools: Pools, engine: Engine) -> None:
+def test_images_of_a_removed_engine_are_recognised(tmp_path: Path, pools: Pools, engine: Engine) -> None:
     text = parameters(bare(engine), image(1, seed=None), None)
     data = uploaded(tmp_path, pools, image(1), text, refitted=False)
     assert by_the_rules(text)[2]["Sampler"] == "unknown"
@@ -139,7 +139,7 @@ def test_so_is_what_an_engine_made_that_is_no_longer_offered(tmp_path: Path, poo
     ],
 )
 @pytest.mark.parametrize("negative", [None, "snow", "Negative prompt: snow"])
-def test_words_that_look_like_the_form_are_words(
+def test_prompt_words_that_look_like_the_format_are_kept(
     tmp_path: Path, pools: Pools, prompt: str, negative: str | None
 ) -> None:
     asked = replace(full(ENGINES[0]), prompts=(WeightedText(prompt),), negative=negative)

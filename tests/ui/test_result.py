@@ -1,4 +1,4 @@
-"""A card is edited when it has something new to say; a result finds a way, and is shown once."""
+"""A result is delivered by the first method that works, and is shown once."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ async def test_a_failure_is_delivered_like_a_result(post: Post) -> None:
 
 
 PUBLIC_WAYS = [
-    # What Discord answers, way by way; which ways are tried; whether it is shown in the end.
+    # Discord's answer to each method, the methods that are tried, and whether the result is shown.
     ({"token": refused(401, 50027)}, ["token", "bot"], True),
     ({"token": refused(404, 10015)}, ["token", "bot"], True),
     ({"token": refused(404, 10008)}, ["token"], False),
     ({"token": refused(401, 50027), "bot": refused(404, 10008)}, ["token", "bot"], False),
     ({"token": refused(401, 50027), "bot": refused(404, 10003)}, ["token", "bot", "dm"], True),
     ({"token": refused(401, 50027), "bot": refused(403, 50001)}, ["token", "bot", "dm"], True),
-    # What has a message of its own is told in the card too, which still waits.
+    # After a new message was sent, the waiting card is updated too.
     ({"token": refused(401, 50027), "bot": refused(403, 50005)}, ["token", "bot", "post", "bot"], True),
     (
         {"token": refused(401, 50027), "bot": refused(403, 50005), "post": refused(403, 50013)},
@@ -114,7 +114,7 @@ async def test_a_private_result_never_goes_to_a_channel(
     assert (await post.job(job_id)).status is (JobStatus.DELIVERED if shown else JobStatus.UNDELIVERED)
 
 
-async def test_a_token_that_discord_has_refused_is_not_tried_again(post: Post) -> None:
+async def test_a_refused_token_is_not_used_again(post: Post) -> None:
     job_id = await post.ready(seconds=0)
     await post.delivery.deliver(job_id)
     assert post.discord.tried == ["bot"]
@@ -123,8 +123,8 @@ async def test_a_token_that_discord_has_refused_is_not_tried_again(post: Post) -
     assert job.delivery_reasons == (DeliveryReason.TOKEN_EXPIRED,)
 
 
-async def test_a_clock_that_is_ahead_ends_no_token(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The token was good for 15 minutes by the time that Discord has, and the machine's is 16 minutes ahead."""
+async def test_a_token_is_used_although_the_clock_is_ahead(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token is valid for 15 minutes by Discord's clock, and the machine's clock is 16 minutes ahead."""
     job_id = await post.ready(**PRIVATE)
     monkeypatch.setattr(post.clock, "now", lambda: round(post.clock.milliseconds) + 16 * 60_000)
     await post.delivery.deliver(job_id)
@@ -132,7 +132,7 @@ async def test_a_clock_that_is_ahead_ends_no_token(post: Post, monkeypatch: pyte
     assert (await post.job(job_id)).status is JobStatus.DELIVERED
 
 
-async def test_a_refused_token_is_not_tried_again_when_the_delivery_is(post: Post) -> None:
+async def test_a_retried_delivery_does_not_use_a_refused_token(post: Post) -> None:
     post.discord.enqueue("token", refused(401, 50027))
     post.discord.enqueue("dm", OSError("no network"))
     job_id = await post.ready(**PRIVATE)
@@ -143,7 +143,7 @@ async def test_a_refused_token_is_not_tried_again_when_the_delivery_is(post: Pos
 
 
 @pytest.mark.parametrize("jump", [-3600, 3600])
-async def test_a_fresh_token_is_offered_by_the_clock_that_never_jumps(
+async def test_refresh_is_offered_by_the_monotonic_clock(
     post: Post, monkeypatch: pytest.MonkeyPatch, jump: int
 ) -> None:
     post.run()
@@ -154,11 +154,11 @@ async def test_a_fresh_token_is_offered_by_the_clock_that_never_jumps(
     assert "refresh" not in post.discord.taken[-1].says
     while "refresh" not in post.discord.taken[-1].says:
         await asyncio.sleep(0.001)
-    # The reminder came 13 minutes after the interaction, whatever time of day the machine says it is.
+    # The reminder came 13 minutes after the interaction, in spite of the jump of the wall clock.
     assert 780 <= post.clock.monotonic() - 1_790_000_000 < 790
 
 
-async def test_where_the_bot_is_only_user_installed_only_the_author_can_be_told(post: Post) -> None:
+async def test_with_only_a_user_install_the_result_is_sent_to_the_author(post: Post) -> None:
     guest = type(ADA)(**{**{name: getattr(ADA, name) for name in ADA.__slots__}, "bot_present": False})
     job_id = await post.ready(guest, seconds=0)
     await post.delivery.deliver(job_id)
@@ -166,7 +166,7 @@ async def test_where_the_bot_is_only_user_installed_only_the_author_can_be_told(
     assert f"<#{guest.channel_id}>" in post.discord.taken[0].says
 
 
-async def test_a_new_message_mentions_its_author_and_is_remembered(post: Post) -> None:
+async def test_a_new_message_mentions_its_author_and_is_recorded(post: Post) -> None:
     post.discord.enqueue("bot", refused(403, 50005))
     job_id = await post.ready(seconds=0)
     await post.delivery.deliver(job_id)
@@ -175,8 +175,8 @@ async def test_a_new_message_mentions_its_author_and_is_remembered(post: Post) -
     assert (job.message_id, job.delivered_by) == (2000, DeliveryMethod.NEW_MESSAGE)
 
 
-async def test_a_message_that_may_have_been_posted_is_looked_for_first(post: Post) -> None:
-    """Discord answered with a fault after it had posted: what is there is not posted again."""
+async def test_a_message_that_may_have_been_posted_is_searched_first(post: Post) -> None:
+    """Discord responded with an error after posting the message: it is not posted again."""
     post.discord.enqueue("bot", refused(403, 50005), refused(403, 50005))
     post.discord.enqueue("post", refused(502))
     job_id = await post.ready(seconds=0)
@@ -200,7 +200,7 @@ async def test_a_message_that_is_not_found_is_sent_again(post: Post) -> None:
     assert post.discord.tried == ["bot", "post", "look", "bot", "post", "bot"]
 
 
-async def test_where_the_place_is_gone_by_now_there_is_nothing_to_find(post: Post) -> None:
+async def test_a_deleted_channel_is_not_searched_for_the_message(post: Post) -> None:
     post.discord.enqueue("bot", refused(403, 50005), refused(404, 10003))
     post.discord.enqueue("post", refused(502))
     post.discord.enqueue("look", refused(404, 10003))
@@ -211,7 +211,7 @@ async def test_where_the_place_is_gone_by_now_there_is_nothing_to_find(post: Pos
     assert post.discord.tried == ["bot", "post", "look", "bot", "dm"]
 
 
-async def test_a_way_that_opens_again_meanwhile_does_not_show_it_twice(post: Post) -> None:
+async def test_a_method_that_works_again_does_not_show_the_result_twice(post: Post) -> None:
     post.discord.enqueue("bot", refused(403, 50001))
     post.discord.enqueue("dm", OSError("no network"))
     job_id = await post.ready(seconds=0)
@@ -225,7 +225,7 @@ async def test_a_way_that_opens_again_meanwhile_does_not_show_it_twice(post: Pos
     assert job.delivery_reasons == (DeliveryReason.TOKEN_EXPIRED, DeliveryReason.NOT_ALLOWED)
 
 
-async def test_what_cannot_be_looked_for_is_kept_rather_than_shown_twice(post: Post) -> None:
+async def test_a_message_that_cannot_be_searched_leaves_the_result_undelivered(post: Post) -> None:
     post.discord.enqueue("bot", refused(403, 50005), refused(403, 50005))
     post.discord.enqueue("post", refused(502))
     post.discord.enqueue("look", refused(403, 50001))
@@ -237,7 +237,7 @@ async def test_what_cannot_be_looked_for_is_kept_rather_than_shown_twice(post: P
     assert ways(post) == []
 
 
-async def test_what_may_pass_is_tried_again_by_the_same_way(post: Post) -> None:
+async def test_temporary_errors_are_retried_by_the_same_method(post: Post) -> None:
     post.discord.enqueue("token", refused(500), refused(429), OSError("no network"))
     job_id = await post.ready()
     post.worker.wake(ready=job_id)
@@ -246,7 +246,7 @@ async def test_what_may_pass_is_tried_again_by_the_same_way(post: Post) -> None:
     assert (await post.job(job_id)).status is JobStatus.DELIVERED
 
 
-async def test_what_discord_finds_too_large_is_made_smaller_once(post: Post) -> None:
+async def test_a_result_that_is_too_large_is_reencoded_once(post: Post) -> None:
     post.discord.enqueue("token", refused(413))
     job_id = await post.ready()
     await post.delivery.deliver(job_id)
@@ -254,7 +254,7 @@ async def test_what_discord_finds_too_large_is_made_smaller_once(post: Post) -> 
     assert (await post.job(job_id)).status is JobStatus.DELIVERED
 
 
-async def test_what_stays_too_large_is_said_and_kept(post: Post) -> None:
+async def test_a_result_that_stays_too_large_is_reported_and_kept(post: Post) -> None:
     post.discord.enqueue("token", refused(413), refused(400, 40005))
     job_id = await post.ready()
     await post.delivery.deliver(job_id)
@@ -266,7 +266,7 @@ async def test_what_stays_too_large_is_said_and_kept(post: Post) -> None:
     assert (job.status, job.delivered_by) == (JobStatus.UNDELIVERED, DeliveryMethod.TOKEN)
 
 
-# --- a card that takes words, but no pictures -----------------------------------------------------------------------
+# --- a card that accepts text, but no images -----------------------------------------------------------------------
 
 NO_PICTURES = [(403, 400001), (403, 50013), (400, 20009), (400, 50035)]
 ROW = re.compile(r"easel:([a-z-]+):")
@@ -274,9 +274,7 @@ ROW = re.compile(r"easel:([a-z-]+):")
 
 @pytest.mark.parametrize("private", [False, True])
 @pytest.mark.parametrize(("status", "code"), NO_PICTURES)
-async def test_a_card_that_takes_no_pictures_says_where_they_are(
-    post: Post, status: int, code: int, private: bool
-) -> None:
+async def test_a_card_without_images_links_to_them(post: Post, status: int, code: int, private: bool) -> None:
     for way in ("token", "bot", "post"):
         post.discord.enqueue(way, refused(status, code))
     job_id = await post.ready(private=private)
@@ -291,7 +289,7 @@ async def test_a_card_that_takes_no_pictures_says_where_they_are(
 
 
 @pytest.mark.parametrize(("status", "code"), NO_PICTURES)
-async def test_a_card_that_takes_no_pictures_offers_what_is_kept(post: Post, status: int, code: int) -> None:
+async def test_a_card_without_images_offers_an_undelivered_result(post: Post, status: int, code: int) -> None:
     for way in ("token", "bot", "post"):
         post.discord.enqueue(way, refused(status, code))
     post.discord.enqueue("dm", refused(403, 50007))
@@ -302,7 +300,7 @@ async def test_a_card_that_takes_no_pictures_offers_what_is_kept(post: Post, sta
     assert (await post.job(job_id)).status is JobStatus.UNDELIVERED
 
 
-async def test_a_card_whose_token_is_over_is_told_by_the_bot(post: Post) -> None:
+async def test_the_bot_updates_a_card_whose_token_has_expired(post: Post) -> None:
     post.discord.enqueue("token", refused(401, 50027))
     post.discord.enqueue("bot", refused(403, 400001))
     job_id = await post.ready()
@@ -310,8 +308,8 @@ async def test_a_card_whose_token_is_over_is_told_by_the_bot(post: Post) -> None
     assert post.discord.tried == ["token", "bot", "dm", "bot"]
 
 
-async def test_a_card_that_could_not_be_told_is_told_by_the_next_try(post: Post) -> None:
-    """Otherwise a crash in between would leave it waiting for ever."""
+async def test_a_failed_card_update_is_repeated_by_the_next_attempt(post: Post) -> None:
+    """Otherwise, after a crash in between, the card would stay in its waiting state."""
     post.discord.enqueue("token", refused(403, 400001), refused(500))
     job_id = await post.ready()
     with pytest.raises(Undelivered):
@@ -320,11 +318,11 @@ async def test_a_card_that_could_not_be_told_is_told_by_the_next_try(post: Post)
     post.discord.there = message(3000, 300)
     await post.delivery.deliver(job_id)
     assert post.discord.tried == ["token", "dm", "token", "look", "token"]
-    assert [sent.way for sent in post.discord.taken] == ["dm", "token"], "the pictures were sent once"
+    assert [sent.way for sent in post.discord.taken] == ["dm", "token"], "the images were sent once"
     assert (await post.job(job_id)).status is JobStatus.DELIVERED
 
 
-async def test_a_card_that_may_show_the_pictures_is_not_overwritten(post: Post) -> None:
+async def test_a_card_that_may_show_the_images_is_not_overwritten(post: Post) -> None:
     post.discord.unclear = True
     post.discord.enqueue("token", refused(403, 400001))
     job_id = await post.ready(**PRIVATE)
@@ -333,7 +331,7 @@ async def test_a_card_that_may_show_the_pictures_is_not_overwritten(post: Post) 
     assert (await post.job(job_id)).status is JobStatus.UNDELIVERED
 
 
-async def test_an_image_whose_file_is_gone_is_named(post: Post) -> None:
+async def test_a_missing_image_file_is_mentioned(post: Post) -> None:
     job_id = await post.ready(images=2)
     view = await post.jobs.view(job_id)
     assert view.images[0].file is not None
@@ -345,11 +343,11 @@ async def test_an_image_whose_file_is_gone_is_named(post: Post) -> None:
     assert "(image 2 of 2)" in json.loads(sent.says)[0]["components"][1]["items"][0]["description"]
 
 
-# --- a job that is asked for again after it was shown -----------------------------------------------------------------
+# --- a job that is reopened after its delivery -----------------------------------------------------------------------
 
 
 async def shown_as_lost(post: Post, **options: Any) -> int:
-    """A job whose picture could not be fetched, as its author was told a while ago; it is asked for again."""
+    """A reopened job whose image could not be fetched and whose failure was delivered a while ago."""
     post.provider.enqueue("fetch", Refused(said="Not from there.", setting="IMAGE_HOSTS"))
     job_id = await post.ready(**options)
     await post.delivery.deliver(job_id)
@@ -368,7 +366,7 @@ async def shown_as_lost(post: Post, **options: Any) -> int:
 
 
 @pytest.mark.parametrize(("options", "expected"), [({}, ["bot", "dm"]), (PRIVATE, ["dm"])], ids=["public", "private"])
-async def test_its_pictures_are_shown_by_the_usual_ways_and_told_of(
+async def test_new_images_of_a_reopened_job_are_shown_and_announced(
     post: Post, options: dict[str, Any], expected: list[str]
 ) -> None:
     job_id = await shown_as_lost(post, **options)
@@ -379,7 +377,7 @@ async def test_its_pictures_are_shown_by_the_usual_ways_and_told_of(
 
 
 @pytest.mark.parametrize(("options", "expected"), [({}, ["bot"]), (PRIVATE, [])], ids=["public", "private"])
-async def test_where_nothing_new_came_nobody_is_told_twice(
+async def test_a_reopened_job_without_new_images_notifies_nobody(
     post: Post, options: dict[str, Any], expected: list[str]
 ) -> None:
     job_id = await shown_as_lost(post, **options)

@@ -19,7 +19,7 @@ from tests.doubles.texts import MadeUpLanguage
 @app_commands.command(name="paint", description=locale_str("Make images from words"))
 @app_commands.describe(size=locale_str("The size"))
 async def paint(interaction: Interaction, size: str) -> None:
-    """Stands for any command."""
+    """An example of a command."""
 
 
 async def payload(command: Any) -> dict[str, Any]:
@@ -44,7 +44,7 @@ async def test_entries_of_menus_are_translated(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(text._LANGUAGES, "de", MadeUpLanguage())
 
     async def details(interaction: Interaction, message: discord.Message) -> None:
-        """Stands for any entry."""
+        """An example of a menu entry."""
 
     told = await payload(app_commands.ContextMenu(name=locale_str("Details"), callback=details))
     assert told["name_localizations"].keys() == {"de"}

@@ -1,4 +1,4 @@
-"""What people type reads the same on a card and has no power there."""
+"""Typed text looks the same on a card and has no effect there."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HOSTILE = (
     "![image](https://evil.example/x.png)",
     "| a | b |\n|---|---|\n| 1 | 2 |",
 )
-# Text like what a person with bad intentions puts together.
+# Text as an attacker might write it.
 nasty = st.one_of(
     st.text(max_size=400),
     st.lists(st.sampled_from([*HOSTILE, "<", ">", "@", "\\", "*", "\n", "/", ":", "-#", "#", "`", "1", "."])).map(
@@ -46,7 +46,7 @@ nasty = st.one_of(
 
 
 def parsed(markdown: str) -> list[Any]:
-    """The tokens that a reader of Markdown with Discord's own marks finds in it."""
+    """The tokens that a parser of Discord's Markdown finds in the text."""
     from simcord.preview._markdown import _FIELD_POLICIES, _markdown_parser
 
     everybody = {str(number): "somebody" for number in (123,)}
@@ -56,7 +56,7 @@ def parsed(markdown: str) -> list[Any]:
 
 
 @given(nasty)
-def test_what_people_type_is_words_and_nothing_else(text: str) -> None:
+def test_typed_text_contains_no_markup(text: str) -> None:
     shown = safe(text, 4000)
     kinds = {token.type for token in parsed(shown)}
     assert kinds <= {"paragraph_open", "inline", "text", "text_special", "paragraph_close"}, shown
@@ -65,15 +65,15 @@ def test_what_people_type_is_words_and_nothing_else(text: str) -> None:
 
 
 @given(nasty)
-def test_it_reads_as_it_was_typed(text: str) -> None:
+def test_escaped_text_is_shown_as_it_was_typed(text: str) -> None:
     read = "".join(token.content for token in parsed(safe(text, 10_000)) if token.type in {"text", "text_special"})
     assert read == plain(text, 10_000)
 
 
 @given(nasty)
-def test_no_pattern_that_discord_itself_looks_for_is_left(text: str) -> None:
+def test_no_pattern_of_discords_own_remains(text: str) -> None:
     shown = safe(text, 4000)
-    # A mark that stands behind an odd number of backslashes is taken as text.
+    # A mark after an odd number of backslashes is plain text.
     bare = re.sub(r"\\.", "", shown)
     assert not re.search(r"[*_~`|<>\[\]@]", bare)
     assert "://" not in re.sub(r"\\/", "", shown)
@@ -81,7 +81,7 @@ def test_no_pattern_that_discord_itself_looks_for_is_left(text: str) -> None:
 
 
 @given(nasty, st.integers(min_value=1, max_value=300))
-def test_it_is_as_long_as_allowed_at_most_and_is_never_cut_inside_a_mark(text: str, limit: int) -> None:
+def test_the_length_is_limited_and_no_escape_is_cut(text: str, limit: int) -> None:
     shown = safe(text, limit)
     assert units(shown) <= limit
     trailing = len(shown.removesuffix("…")) - len(shown.removesuffix("…").rstrip("\\"))
@@ -90,22 +90,22 @@ def test_it_is_as_long_as_allowed_at_most_and_is_never_cut_inside_a_mark(text: s
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_no_invisible_signs_are_left(text: str) -> None:
+def test_invisible_characters_are_removed(text: str) -> None:
     assert all(sign.isprintable() or sign in "\u200c\u200d" for sign in plain(text, 4000))
 
 
-def test_emoji_made_of_several_signs_stay_whole() -> None:
+def test_composed_emoji_stay_whole() -> None:
     assert safe("a 👩‍🚀 on the moon", 100) == "a 👩‍🚀 on the moon"
     assert units("👩‍🚀") == 5
 
 
-def test_ordinary_words_are_left_alone() -> None:
+def test_ordinary_words_are_unchanged() -> None:
     assert safe("a sci-fi city, 35mm (film), 1980s; 50% off!", 100) == "a sci-fi city, 35mm (film), 1980s; 50% off!"
     assert safe("x" * 20, 10) == "xxxxxxxxx…"
     assert safe("anything", 0) == ""
 
 
-def test_numbers_and_times_are_said_plainly() -> None:
+def test_numbers_and_times_are_readable() -> None:
     assert [listed([]), listed("a"), listed("ab"), listed("abc")] == ["", "a", "a and b", "a, b and c"]
     assert [lasted(0.2), lasted(9.4), lasted(60), lasted(65)] == ["1 s", "9 s", "1 min", "1 min 5 s"]
     assert moment(1_700_000_000_999) == "<t:1700000000:R>"

@@ -1,4 +1,4 @@
-"""The loopback Discord as a fixture. A test that leaves violations behind fails."""
+"""The loopback Discord as a fixture. A test fails if it causes violations."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def channel(discord: Discord) -> Channel:
 
 @pytest.fixture
 async def bot(discord: Discord, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SmallBot]:
-    """The small bot, connected to the loopback Discord with nothing but its two addresses moved."""
+    """The small bot, connected to the loopback Discord. Only its two addresses of Discord are changed."""
     monkeypatch.setattr(Route, "BASE", discord.url)
     monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(discord.world.gateway_url))
     library.utils.setup_logging(level=30, root=False)
@@ -66,7 +66,7 @@ async def home(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> AsyncIterator[House]:
-    """The bot at work. Whatever Discord does to it, it writes no ERROR of its own."""
+    """The running bot. It must log no ERROR of its own, whatever Discord does."""
     for owner, name in ADDRESSES:
         monkeypatch.setattr(owner, name, getattr(owner, name))
     shutil.copy(migrated, tmp_path / "easel.db")

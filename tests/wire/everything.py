@@ -1,4 +1,4 @@
-"""Everything that can be typed and pressed: each command with its options, and the buttons of all lists."""
+"""All commands with their options, and the buttons of all lists."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TYPED: dict[str, list[dict[str, Any]]] = {
     "server show": [{}],
     "server log": [{}],
 }
-"""The options of each command; several where they take different ways to the database. None is a person."""
+"""The options of each command; several sets if they use the database differently. None stands for a person."""
 MENUS = {"Use this prompt", "Details"}
 """The commands in the menu of a message."""
 PAGES = {
@@ -58,7 +58,7 @@ PAGES = {
     "drop": f"page:drop:1:0:{JOB}",
     "engines": "page:engines:1",
 }
-"""The custom id of a button of each list."""
+"""The custom id of one button of each list."""
 
 
 async def result_of(home: House, person: Person) -> Message:
@@ -69,7 +69,7 @@ async def result_of(home: House, person: Person) -> Message:
 
 
 async def stand(home: House, *custom_ids: str) -> list[Message]:
-    """Messages of the bot's with buttons of these ids."""
+    """Send messages as the bot with buttons of these ids."""
     made = []
     for custom_id in custom_ids:
         view = library.ui.LayoutView(timeout=None)
@@ -81,7 +81,7 @@ async def stand(home: House, *custom_ids: str) -> list[Message]:
 
 
 async def filled(handle: Handle) -> Seen | None:
-    """What was promised comes once the database answers; None if the answer is no message."""
+    """The message that fills the deferred answer once the database responds; None if the answer is no message."""
     if await handle.acknowledged() in {Answer.MODAL, Answer.DEFERRED_UPDATE, Answer.CHOICES}:
         return None
     said = await handle.answered()

@@ -1,8 +1,8 @@
 """House: the real bot in the test's process, on the loopback Discord, with the image services' stand-in.
 
-Use it for whatever depends on what Discord really does: rate limits, lost answers, cut connections, order of events,
-requests that Discord would refuse. It is the slowest harness in one process; where Discord only has to be there, take
-the Studio of tests/cogs.
+Use it for tests that depend on Discord's real behaviour: rate limits, lost responses, cut connections, order of events,
+refused requests. It is the slowest harness in one process. For tests that only need some Discord, use the Studio of
+tests/cogs.
 
     async def test_a_card_that_was_deleted(home: House, ada: Person) -> None:
         asked = await home.begun(ada)                # ada ran /imagine, the service has it, the card says so
@@ -46,14 +46,14 @@ from storage.records import DeliveryMethod, DeliveryReason, Job, JobStatus, Subm
 from tests.doubles.clock import SkippingClock
 
 CORE, CORE_ROUTE = "aithriving/core", "aithriving.core"
-"""An engine that is never polled: its one call ends when the test says so."""
+"""An engine that is never polled: its only call ends on the test's command."""
 PROMPT = "a lighthouse of glass"
 
 
 class HouseClock(SkippingClock):
-    """Skips the waiting of the work, but waits for ever for what is far away, such as an hourly chore.
+    """Skips the waits of jobs, but not long ones, such as those of hourly tasks.
 
-    What is waited for longer than ``patient_for`` seconds comes when a test calls ``reach``.
+    A wait of more than ``patient_for`` seconds ends only when a test calls ``reach``.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class HouseClock(SkippingClock):
         await come.wait()
 
     def reach(self, seconds: float) -> None:
-        """Let this much time pass, and wake the waits that end within it."""
+        """Advance the time, and end the waits that are due."""
         self.advance(seconds)
         for at, come in self._far:
             if at <= self.milliseconds:
@@ -79,7 +79,7 @@ class HouseClock(SkippingClock):
 
 @dataclass
 class House:
-    """The bot with everything around it, and what can be seen from outside."""
+    """The bot with its surroundings, and helpers that observe it from outside."""
 
     discord: Discord
     channel: Channel
@@ -88,7 +88,7 @@ class House:
     runtime: Runtime
 
     async def ask(self, person: Person, where: Channel | None = None, **options: Any) -> Handle:
-        """A job that was sent to the image service, whatever its card says."""
+        """Run /imagine and wait until the image service has the request."""
         before = len(self.services.calls_to(CORE_ROUTE))
         asked = await person.slash(where or self.channel, "imagine", prompt=PROMPT, engine=CORE, **options)
         await asked.acknowledged()
@@ -96,36 +96,36 @@ class House:
         return asked
 
     async def begun(self, person: Person, where: Channel | None = None, **options: Any) -> Handle:
-        """A job that was sent to the image service, and whose card says so."""
+        """Run /imagine and wait until the image service has the request and the card says so."""
         asked = await self.ask(person, where, **options)
         await asked.until(lambda seen: str(SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]) in seen.text)
         return asked
 
     def later(self, seconds: float) -> None:
-        """So much time passes, for the bot and for what Discord says of the age of interactions."""
+        """Advance the time for the bot and for the age of interactions at Discord."""
         self.discord.world.age_of_interactions -= seconds
         self.clock.reach(seconds)
 
     async def done(self, number: int = 1) -> Job:
-        """The pictures are finished, and everything that can be shown is shown. Returns job ``number``."""
+        """Finish the images and wait until the bot has delivered everything. Returns job ``number``."""
         self.services.finish_all()
         async with asyncio.timeout(self.discord.world.changes.patience):
             await self.runtime.worker.idle()
         return await self.runtime.jobs.job(number)
 
     def shown(self) -> list[Seen]:
-        """Every message anywhere that shows pictures now."""
+        """All messages that show images now."""
         said = [look_at(one) for one in self.discord.world.everything_said() if not one.deleted]
         return [seen for seen in said if seen.pictures]
 
     @property
     def only(self) -> Seen:
-        """The one message that shows pictures."""
+        """The only message that shows images."""
         (seen,) = self.shown()
         return seen
 
     def tried(self, method: str, ending: str = "") -> list[int | None]:
-        """What Discord answered to the requests of this kind."""
+        """The statuses of Discord's responses to requests of this kind."""
         return [call.status for call in self.discord.called(method, ending)]
 
 
@@ -133,7 +133,7 @@ class House:
 async def at_discord(
     discord: Discord, folder: Path, more: Mapping[str, str] | None = None, clock: Clock | None = None
 ) -> AsyncIterator[Runtime]:
-    """The bot, logged in but not connected. The caller has to restore its two addresses of Discord."""
+    """The bot, logged in but not connected. The caller has to restore the bot's two addresses of Discord."""
     environ = {
         "DISCORD_TOKEN": discord.token,
         "DISCORD_API_URL": discord.url,
@@ -149,7 +149,7 @@ async def at_discord(
 
 @asynccontextmanager
 async def house(discord: Discord, channel: Channel, folder: Path) -> AsyncIterator[House]:
-    """The bot at work. The caller has to restore its two addresses of Discord."""
+    """The running bot. The caller has to restore the bot's two addresses of Discord."""
     clock = HouseClock()
     async with (
         StandIn(seconds=None, painter=flat) as services,
@@ -164,7 +164,7 @@ async def house(discord: Discord, channel: Channel, folder: Path) -> AsyncIterat
 
 
 ADDRESSES = ((Route, "BASE"), (DiscordWebSocket, "DEFAULT_GATEWAY"))
-"""What the bot moves when it logs in to another Discord than Discord's own."""
+"""The attributes that the bot changes when it logs in to another API than Discord's own."""
 
 BY_TOKEN, BY_BOT, BY_POST, BY_DM = (
     DeliveryMethod.TOKEN,
@@ -181,5 +181,5 @@ def has_files(call: Call) -> bool:
 
 
 def how(job: Job) -> tuple[JobStatus, DeliveryMethod | None, tuple[DeliveryReason, ...]]:
-    """What became of a delivery: the job's status, the method, and why other methods could not be used."""
+    """The outcome of a delivery: the job's status, the method, and the reasons why other methods failed."""
     return job.status, job.delivered_by, job.delivery_reasons

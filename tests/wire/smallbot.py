@@ -1,4 +1,4 @@
-"""A small bot on the real discord.py, with which the loopback Discord proves itself."""
+"""A small bot on the real discord.py, for the tests of the loopback Discord."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(8) + (512).to_bytes(4) + (256).to_bytes(4)
 
 
 def picture(number: int, size: int = 60_000) -> bytes:
-    """Bytes that begin as a PNG of 512x256 and differ by number."""
+    """Bytes that begin like a PNG of 512x256 and differ by number."""
     return PNG + bytes([number]) * size
 
 
 class Again(ui.DynamicItem[ui.Button[ui.LayoutView]], template=r"small:again:(?P<number>\d+)"):
-    """A button that outlives a restart."""
+    """A button that works after a restart."""
 
     def __init__(self, number: int) -> None:
         super().__init__(ui.Button(label="Again", custom_id=f"small:again:{number}"))
@@ -55,7 +55,7 @@ class Card(ui.LayoutView):
 
 
 def card(text: str, files: int = 0) -> Card:
-    """A card with a text, a gallery of ``files`` pictures and the button."""
+    """A card with a text, a gallery of ``files`` images and the button."""
     view = Card()
     box: ui.Container[Card] = ui.Container(ui.TextDisplay(text), accent_colour=0x336699)
     if files:
@@ -91,7 +91,7 @@ class SmallBot(commands.AutoShardedBot):
         await self.tree.sync()
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Does not wait, as discord.py would before each IDENTIFY but the first."""
+        """Skip the wait of discord.py before each IDENTIFY except the first."""
 
     async def on_tree_error(self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError) -> None:
         self.errors.put_nowait(getattr(error, "original", error))

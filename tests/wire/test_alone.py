@@ -1,4 +1,4 @@
-"""The loopback Discord in a process of its own."""
+"""The loopback Discord in a separate process."""
 
 from __future__ import annotations
 

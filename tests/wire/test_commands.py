@@ -1,4 +1,4 @@
-"""Keeping Discord's copy of the commands like ours, whatever else Discord has and however it answers."""
+"""The sync of commands with Discord, for any other commands that Discord has and any errors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Login = Callable[..., AbstractAsyncContextManager[Runtime]]
 
 @pytest.fixture
 async def login(discord: Discord, channel: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Login:
-    """The bot, logged in with commands in these servers, and at work where that is wanted."""
+    """Log the bot in with commands in these servers."""
     for owner, name in ADDRESSES:
         monkeypatch.setattr(owner, name, getattr(owner, name))
 
@@ -64,7 +64,7 @@ def sync_of(runtime: Runtime) -> CommandSync:
     return runtime.commands
 
 
-async def test_an_entry_point_command_is_sent_back_as_it_is(discord: Discord, login: Login) -> None:
+async def test_an_entry_point_command_is_sent_back_unchanged(discord: Discord, login: Login) -> None:
     discord.world.commands[None] = [dict(LAUNCH)]
     async with login() as runtime:
         assert {"launch", "imagine"} <= names(discord)
@@ -77,19 +77,19 @@ async def test_an_entry_point_command_is_sent_back_as_it_is(discord: Discord, lo
         assert len(discord.called("PUT", EVERYWHERE)) == 1
 
 
-async def test_it_stays_where_the_commands_go_to_a_server(discord: Discord, channel: Channel, login: Login) -> None:
+async def test_an_entry_point_stays_with_commands_in_a_server(discord: Discord, channel: Channel, login: Login) -> None:
     assert channel.guild is not None
     discord.world.commands[None] = [dict(LAUNCH), dict(OLD)]
     async with login(channel.guild.id) as runtime:
         assert names(discord) == {"launch"}
         assert "imagine" in names(discord, channel.guild.id)
-        # What is left there is no reason to clear it again.
+        # The remaining entry point does not cause another update.
         assert (await sync_of(runtime).sync()).troubles == {}
         assert len(discord.called("PUT", EVERYWHERE)) == 1
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0)])
-async def test_each_server_is_seen_to_by_itself(
+async def test_each_server_is_synced_separately(
     discord: Discord, channel: Channel, login: Login, order: tuple[int, ...]
 ) -> None:
     good, left, unknown = discord.guild("good").id, discord.guild("left", bot_present=False).id, 4711
@@ -98,14 +98,14 @@ async def test_each_server_is_seen_to_by_itself(
         assert "imagine" in names(discord, good)
         last = await sync_of(runtime).sync()
         assert dict(last.troubles) == {str(left): Trouble.NOT_LET_IN, str(unknown): Trouble.NOT_LET_IN}
-        # Who is let in later gets them then.
+        # A server that the bot joins later gets the commands then.
         discord.world.guilds[left].bot_present = True
         await sync_of(runtime).on_guild_join(cast("Guild", SimpleNamespace(id=left)))
         assert "imagine" in names(discord, left)
 
 
 @pytest.mark.parametrize("fault", ["503", "cut", "429", "read"])
-async def test_what_passes_is_tried_again_while_the_bot_runs(
+async def test_temporary_failures_are_retried_while_the_bot_runs(
     discord: Discord, channel: Channel, tmp_path: Path, login: Login, fault: str
 ) -> None:
     if fault == "cut":
@@ -122,7 +122,7 @@ async def test_what_passes_is_tried_again_while_the_bot_runs(
         assert "</imagine:" in home.runtime.commands.mention("imagine")
 
 
-async def test_a_refusal_is_not_tried_for_ever(discord: Discord, login: Login) -> None:
+async def test_a_refusal_is_not_retried_forever(discord: Discord, login: Login) -> None:
     discord.fail("PUT", "/applications/*/commands", status=400, code=50035, times=None)
     async with login() as runtime:
         await sync_of(runtime).run()
@@ -130,7 +130,7 @@ async def test_a_refusal_is_not_tried_for_ever(discord: Discord, login: Login) -
         assert len(discord.called("PUT", EVERYWHERE)) == 2
 
 
-async def test_what_another_data_folder_left_everywhere_is_taken_away(
+async def test_global_leftovers_of_another_data_folder_are_removed(
     discord: Discord, channel: Channel, login: Login
 ) -> None:
     assert channel.guild is not None
@@ -141,20 +141,20 @@ async def test_what_another_data_folder_left_everywhere_is_taken_away(
         assert "imagine" in names(discord, channel.guild.id)
 
 
-async def test_what_another_data_folder_left_in_servers_is_taken_away(
+async def test_server_leftovers_of_another_data_folder_are_removed(
     discord: Discord, channel: Channel, tmp_path: Path, login: Login
 ) -> None:
     first, second, foreign = (discord.guild(name).id for name in ("first", "second", "foreign"))
     async with login(first, second, folder="first"):
         assert "imagine" in names(discord, second)
     async with house(discord, channel, tmp_path / "second"):
-        await discord.until(lambda: not names(discord, first) | names(discord, second), "no command to stand twice")
+        await discord.until(lambda: not names(discord, first) | names(discord, second), "no duplicate commands")
         assert "imagine" in names(discord)
         put = [call.number("guild_id") for call in discord.called("PUT", IN_A_SERVER)]
-        assert sorted(put) == sorted([first, second] * 2), f"nothing is taken away in {foreign}, which had none"
+        assert sorted(put) == sorted([first, second] * 2), f"{foreign} had no commands, so none are removed there"
 
 
-async def test_a_server_that_is_taken_out_of_the_settings_loses_them(discord: Discord, login: Login) -> None:
+async def test_commands_are_removed_from_a_server_that_left_the_settings(discord: Discord, login: Login) -> None:
     first, second = (discord.guild(name).id for name in ("first", "second"))
     async with login(first, second):
         pass
@@ -164,10 +164,10 @@ async def test_a_server_that_is_taken_out_of_the_settings_loses_them(discord: Di
     discord.world.guilds[second].bot_present = False
     async with login() as runtime:
         assert "imagine" in names(discord)
-        assert (await sync_of(runtime).sync()).troubles == {}, "a server that the bot has left is none to see to"
+        assert (await sync_of(runtime).sync()).troubles == {}, "a server that the bot has left is not synced"
 
 
-async def test_what_somebody_else_changed_is_put_right(discord: Discord, login: Login) -> None:
+async def test_foreign_changes_are_corrected(discord: Discord, login: Login) -> None:
     async with login():
         pass
     discord.world.commands[None] = [dict(OLD)]
@@ -176,14 +176,14 @@ async def test_what_somebody_else_changed_is_put_right(discord: Discord, login: 
         assert "old" not in names(discord)
 
 
-async def test_commands_that_are_in_step_are_only_read(discord: Discord, login: Login) -> None:
+async def test_unchanged_commands_are_only_read(discord: Discord, login: Login) -> None:
     for _ in range(3):
         async with login() as runtime:
             await sync_of(runtime).run()
     assert len(discord.called("PUT")) == 1
 
 
-async def test_while_no_server_takes_them_those_that_are_there_stay(discord: Discord, login: Login) -> None:
+async def test_global_commands_stay_while_no_server_accepts_them(discord: Discord, login: Login) -> None:
     async with login():
         pass
     async with login(4711) as runtime:
@@ -191,7 +191,7 @@ async def test_while_no_server_takes_them_those_that_are_there_stay(discord: Dis
         assert "imagine" in names(discord)
 
 
-# --- what the doctor says of it --------------------------------------------------------------------------------------
+# --- the doctor's findings -------------------------------------------------------------------------------------------
 
 
 async def looked_at(discord: Discord, *guilds: int) -> list[doctor.Finding]:
@@ -204,7 +204,7 @@ async def looked_at(discord: Discord, *guilds: int) -> list[doctor.Finding]:
     return [finding async for finding in doctor.registered(config.load(environ, None), ours)]
 
 
-async def test_the_doctor_says_where_they_are(discord: Discord, login: Login) -> None:
+async def test_the_doctor_shows_where_the_commands_are(discord: Discord, login: Login) -> None:
     discord.world.commands[None] = [dict(LAUNCH)]
     (before,) = await looked_at(discord)
     assert before.level is doctor.Level.NOTE
@@ -213,7 +213,7 @@ async def test_the_doctor_says_where_they_are(discord: Discord, login: Login) ->
         assert after.level is doctor.Level.FINE
 
 
-async def test_the_doctor_says_which_server_lets_them_not_in(discord: Discord, channel: Channel, login: Login) -> None:
+async def test_the_doctor_names_a_server_without_permission(discord: Discord, channel: Channel, login: Login) -> None:
     assert channel.guild is not None
     good = channel.guild.id
     async with login(4711, good):
@@ -223,7 +223,7 @@ async def test_the_doctor_says_which_server_lets_them_not_in(discord: Discord, c
         assert str(good) in str(fine)
 
 
-async def test_the_doctor_says_where_they_stand_twice(discord: Discord, channel: Channel, login: Login) -> None:
+async def test_the_doctor_names_duplicate_commands(discord: Discord, channel: Channel, login: Login) -> None:
     assert channel.guild is not None
     other = discord.guild("other").id
     async with login(other, folder="first"):
@@ -235,10 +235,10 @@ async def test_the_doctor_says_where_they_stand_twice(discord: Discord, channel:
     assert str(other) in str(told[-1])
     places = told[-1].text.values["places"]
     assert isinstance(places, list)
-    assert len(places) == 2, "everywhere, and in the other server"
+    assert len(places) == 2, "global commands, and those of the other server"
 
 
-async def test_the_doctor_asks_on_only_where_discord_answers(discord: Discord) -> None:
+async def test_the_doctor_stops_if_discord_does_not_respond(discord: Discord) -> None:
     discord.fail("GET", "/applications/*/commands", status=503)
     (finding,) = await looked_at(discord)
     assert finding.level is doctor.Level.TO_DO

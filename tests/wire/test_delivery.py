@@ -1,4 +1,4 @@
-"""A result finds its way whatever people did meanwhile, and is shown once: the real bot, over the wire."""
+"""Deliveries of the real bot over the wire: each result is shown once, whatever people do meanwhile."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOKEN_EDIT = "{webhook_token}/messages/{message_id}"
 # --- the interaction's token --------------------------------------------------------------------------------------
 
 
-async def test_the_token_is_over_before_the_first_edit(home: House, ada: Person) -> None:
+async def test_the_token_expires_before_the_first_edit(home: House, ada: Person) -> None:
     gate = home.discord.hold("POST", "/interactions/*", when="after")
     asked = await ada.slash(home.channel, "imagine", prompt="a fox")
     await gate.reached()
@@ -31,13 +31,13 @@ async def test_the_token_is_over_before_the_first_edit(home: House, ada: Person)
     job = await home.done()
     assert how(job) == (JobStatus.DELIVERED, BY_BOT, (OVER,))
     assert home.only.id == (await asked.message()).id
-    # What Discord refuses too often makes it refuse everything: it was asked once.
+    # Discord bans bots after too many refused requests, so the token is used only once.
     assert home.tried("PATCH", TOKEN_EDIT) == [401]
 
 
 @pytest.mark.parametrize("ahead", [16 * 60, -16 * 60, 24 * 3600])
-async def test_a_machine_whose_clock_is_not_that_of_discord(home: House, ada: Person, ahead: int) -> None:
-    """Neither the card nor the result waits for anything, and nothing is offered before it is time."""
+async def test_the_machines_clock_differs_from_discords(home: House, ada: Person, ahead: int) -> None:
+    """Card and result are not delayed, and Refresh is not offered too early."""
     home.discord.world.age_of_interactions = ahead
     ada.user.dms_open = False
     asked = await home.begun(ada, private=True)
@@ -47,7 +47,7 @@ async def test_a_machine_whose_clock_is_not_that_of_discord(home: House, ada: Pe
     assert home.only.id == (await asked.message()).id
 
 
-async def test_the_token_ends_during_the_upload(home: House, ada: Person) -> None:
+async def test_the_token_expires_during_the_upload(home: House, ada: Person) -> None:
     gate = home.discord.hold("PATCH", "/webhooks/*", match=has_files)
     asked = await home.begun(ada)
     home.services.finish_all()
@@ -59,18 +59,18 @@ async def test_the_token_ends_during_the_upload(home: House, ada: Person) -> Non
     assert home.only.id == (await asked.message()).id
 
 
-async def test_private_and_over_goes_to_the_author_alone(home: House, ada: Person) -> None:
+async def test_a_private_result_with_an_expired_token_is_sent_to_its_author(home: House, ada: Person) -> None:
     await home.begun(ada, private=True)
     home.discord.expire_tokens()
     job = await home.done()
     assert how(job) == (JobStatus.DELIVERED, BY_DM, (OVER,))
     assert home.only.message.channel is ada.dm
     assert home.discord.user("ben").sees(home.channel) == []
-    # Not even tried: neither the bot's own edit nor a new message.
+    # The bot tries neither its own edit nor a new message.
     assert not [call for call in home.discord.calls if call.path.startswith(f"/channels/{home.channel.id}/")]
 
 
-async def test_private_and_over_and_no_direct_messages_wanted(home: House, ada: Person) -> None:
+async def test_a_private_result_with_an_expired_token_and_direct_messages_off(home: House, ada: Person) -> None:
     await home.runtime.personal.set(ada.id, {"messages": Messages.NEVER})
     await home.begun(ada, private=True)
     home.discord.expire_tokens()
@@ -84,7 +84,7 @@ async def test_private_and_over_and_no_direct_messages_wanted(home: House, ada: 
 
 
 async def near_its_end(home: House, person: Person) -> Seen:
-    """A private card whose token will be over in two minutes."""
+    """A private card whose token expires in two minutes."""
     asked = await home.begun(person, private=True)
     assert "Refresh" not in (await asked.message()).labels
     home.later(13 * 60 + 1)
@@ -96,7 +96,7 @@ async def test_a_private_card_offers_a_fresh_token(home: House, ada: Person) -> 
     assert shows(card.text, REFRESH_OR_DM)
     await ada.press(card, "Refresh")
     await ada.watches(card, lambda seen: "Refresh" not in seen.labels)
-    # The first token is over; the one of the press is not.
+    # The first token has expired; the token of the press has not.
     first = next(iter(home.discord.world.interactions.values()))
     first.over = True
     job = await home.done()
@@ -105,7 +105,7 @@ async def test_a_private_card_offers_a_fresh_token(home: House, ada: Person) -> 
     assert home.only.private
 
 
-async def test_a_press_after_the_end_helps_as_well(home: House, ada: Person) -> None:
+async def test_refresh_works_after_the_token_has_expired(home: House, ada: Person) -> None:
     card = await near_its_end(home, ada)
     home.discord.expire_tokens()
     home.later(3 * 60)
@@ -116,7 +116,7 @@ async def test_a_press_after_the_end_helps_as_well(home: House, ada: Person) -> 
     assert home.only.id == card.id
 
 
-async def test_what_was_kept_is_shown_by_refresh(home: House, ada: Person) -> None:
+async def test_refresh_shows_an_undelivered_result(home: House, ada: Person) -> None:
     card = await near_its_end(home, ada)
     home.discord.expire_tokens()
     ada.user.dms_open = False
@@ -128,7 +128,7 @@ async def test_what_was_kept_is_shown_by_refresh(home: House, ada: Person) -> No
     assert home.only.id == card.id
 
 
-async def test_what_was_sent_already_is_not_shown_again_by_refresh(home: House, ada: Person) -> None:
+async def test_refresh_does_not_show_a_delivered_result_again(home: House, ada: Person) -> None:
     card = await near_its_end(home, ada)
     home.discord.expire_tokens()
     assert (await home.done()).status is JobStatus.DELIVERED
@@ -139,7 +139,7 @@ async def test_what_was_sent_already_is_not_shown_again_by_refresh(home: House, 
     assert home.only.message.channel is ada.dm
 
 
-async def test_nobody_else_can_bring_a_token(home: House, ada: Person) -> None:
+async def test_only_the_author_can_refresh(home: House, ada: Person) -> None:
     ben = home.discord.user("ben")
     his = await home.begun(ben)
     await home.done()
@@ -150,7 +150,7 @@ async def test_nobody_else_can_bring_a_token(home: House, ada: Person) -> None:
     assert (await home.runtime.jobs.job(2)).interaction_token == before is not None
 
 
-async def test_confirm_looks_at_what_the_bot_may_do_by_now(home: House, ada: Person) -> None:
+async def test_confirm_checks_the_bots_current_permissions(home: House, ada: Person) -> None:
     asked = await ada.slash(home.channel, "imagine", prompt="a {red, blue} car", engine=CORE)
     card = await asked.until(lambda seen: "Cancel" in seen.labels)
     home.discord.forbid(home.channel, Permission.ATTACH_FILES)
@@ -213,7 +213,7 @@ async def test_the_bot_can_no_longer_write_there(home: House, ada: Person, happe
 
 
 @pytest.mark.parametrize("happens", [permission_lost, bot_removed, user_left])
-async def test_as_long_as_the_token_holds_none_of_that_matters(home: House, ada: Person, happens: Happens) -> None:
+async def test_a_valid_token_works_in_spite_of_lost_permissions(home: House, ada: Person, happens: Happens) -> None:
     asked = await home.begun(ada)
     happens(home)
     assert how(await home.done()) == (JobStatus.DELIVERED, BY_TOKEN, ())
@@ -223,7 +223,7 @@ async def test_as_long_as_the_token_holds_none_of_that_matters(home: House, ada:
 async def test_the_user_left(home: House, ada: Person) -> None:
     asked = await home.begun(ada)
     user_left(home)
-    # Without a server in common Discord takes no direct message either.
+    # Without a common server, Discord accepts no direct message either.
     ada.user.dms_open = False
     home.discord.expire_tokens()
     job = await home.done()
@@ -231,7 +231,7 @@ async def test_the_user_left(home: House, ada: Person) -> None:
     assert home.only.id == (await asked.message()).id
 
 
-async def test_every_way_is_closed(home: House, ada: Person) -> None:
+async def test_every_method_fails(home: House, ada: Person) -> None:
     await home.begun(ada)
     ada.user.dms_open = False
     bot_removed(home)
@@ -244,7 +244,7 @@ async def test_every_way_is_closed(home: House, ada: Person) -> None:
     assert home.runtime.files.path(image.file).is_file()
 
 
-async def test_where_only_the_user_installed_the_app(home: House) -> None:
+async def test_only_the_user_has_installed_the_app(home: House) -> None:
     guest = home.discord.user("guest", installed_app=True)
     elsewhere = home.discord.guild("Elsewhere", bot_present=False).channel("lounge")
     asked = await home.begun(guest, elsewhere)

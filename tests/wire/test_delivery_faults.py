@@ -1,4 +1,4 @@
-"""A result is shown, once, whatever Discord itself does meanwhile and wherever the bot dies: over the wire."""
+"""Deliveries over the wire with faults of Discord and crashes of the bot: each result is shown once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_too_large_once(home: House, ada: Person) -> None:
     assert len(home.only.files) == 1
 
 
-async def test_too_large_however_small(home: House, ada: Person) -> None:
+async def test_too_large_at_any_size(home: House, ada: Person) -> None:
     home.discord.fail("PATCH", "/webhooks/*", status=413, code=40005, match=has_files, times=None)
     asked = await home.begun(ada)
     job = await home.done()
@@ -57,7 +57,7 @@ async def test_too_large_however_small(home: House, ada: Person) -> None:
 
 @pytest.mark.parametrize(("status", "code"), [(403, 400001), (403, 50013), (400, 20009)])
 @pytest.mark.parametrize("private", [False, True])
-async def test_a_channel_that_takes_words_but_no_files(
+async def test_a_channel_that_accepts_text_but_no_files(
     home: House, ada: Person, status: int, code: int, private: bool
 ) -> None:
     home.discord.fail("PATCH", "/webhooks/*", status=status, code=code, match=has_files, times=None)
@@ -71,7 +71,7 @@ async def test_a_channel_that_takes_words_but_no_files(
     assert f"/@me/{ada.dm.id}/{home.only.id}" in card.text
 
 
-async def test_a_channel_that_takes_no_files_and_a_person_that_takes_no_messages(home: House, ada: Person) -> None:
+async def test_a_channel_without_files_and_a_person_without_direct_messages(home: House, ada: Person) -> None:
     home.discord.fail("PATCH", "/webhooks/*", status=403, code=400001, match=has_files, times=2)
     ada.user.dms_open = False
     asked = await home.begun(ada)
@@ -84,7 +84,7 @@ async def test_a_channel_that_takes_no_files_and_a_person_that_takes_no_messages
     assert shown.private
 
 
-async def test_a_file_that_goes_while_it_is_sent(
+async def test_a_file_is_deleted_during_its_upload(
     home: House, ada: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = Spliced.read
@@ -120,7 +120,7 @@ async def test_a_rate_limit_at_the_upload(home: House, ada: Person, scope: str, 
     assert home.only.id == (await asked.message()).id
 
 
-async def test_a_ban_by_the_proxy_is_waited_out(home: House, ada: Person, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_ban_by_the_proxy(home: House, ada: Person, caplog: pytest.LogCaptureFixture) -> None:
     home.discord.limit("PATCH", "/webhooks/*", via=False, match=has_files, times=3)
     asked = await home.begun(ada)
     job = await home.done()
@@ -129,7 +129,7 @@ async def test_a_ban_by_the_proxy_is_waited_out(home: House, ada: Person, caplog
     assert "Discord answered 429" in caplog.text
 
 
-async def test_an_edit_that_was_made_though_discord_failed(home: House, ada: Person) -> None:
+async def test_a_successful_edit_with_an_error_response(home: House, ada: Person) -> None:
     home.discord.fail("PATCH", "/webhooks/*", status=503, when="after", match=has_files)
     asked = await home.begun(ada)
     job = await home.done()
@@ -138,7 +138,7 @@ async def test_an_edit_that_was_made_though_discord_failed(home: House, ada: Per
 
 
 @pytest.mark.parametrize("remembered", [True, False], ids=["soon", "after the nonce was forgotten"])
-async def test_a_new_message_that_was_posted_though_discord_failed(home: House, ada: Person, remembered: bool) -> None:
+async def test_a_posted_direct_message_with_an_error_response(home: House, ada: Person, remembered: bool) -> None:
     await home.begun(ada, private=True)
     home.discord.expire_tokens()
     home.discord.fail("POST", "/channels/*/messages", status=503, when="after", match=has_files)
@@ -150,7 +150,7 @@ async def test_a_new_message_that_was_posted_though_discord_failed(home: House, 
     assert len(home.tried("POST", POST)) == 1
 
 
-async def test_a_new_message_in_the_channel_that_was_posted_though_discord_failed(home: House, ada: Person) -> None:
+async def test_a_posted_channel_message_with_an_error_response(home: House, ada: Person) -> None:
     await home.begun(ada)
     home.discord.expire_tokens()
     home.discord.fail("PATCH", "/channels/*", status=403, code=50005, times=None)
@@ -163,14 +163,14 @@ async def test_a_new_message_in_the_channel_that_was_posted_though_discord_faile
     assert job.message_id == home.only.id
 
 
-async def test_the_gateway_is_gone_for_two_minutes(home: House, ada: Person) -> None:
+async def test_a_gateway_outage_of_two_minutes(home: House, ada: Person) -> None:
     asked = await home.begun(ada)
     home.discord.gateway.shut()
     home.discord.gateway.drop()
     await home.discord.gateway.silence()
     home.later(120)
     home.discord.gateway.forget_sessions()
-    # Results need no gateway.
+    # Results do not need the gateway.
     job = await home.done()
     assert how(job) == (JobStatus.DELIVERED, BY_TOKEN, ())
     assert home.only.id == (await asked.message()).id
@@ -210,7 +210,7 @@ async def test_killed_between_posting_and_recording_it(
 
 
 def shown_unheard(home: House) -> None:
-    """The card is edited, and the answer to that is the last that its token brings."""
+    """The card is edited with the result, but the response is lost and the token has expired."""
     home.discord.at("PATCH", "/webhooks/*", home.discord.expire_tokens, when="after", match=has_files)
     home.discord.fail("PATCH", "/webhooks/*", status=503, when="after", match=has_files)
 
@@ -218,7 +218,7 @@ def shown_unheard(home: House) -> None:
 MAYBE = DeliveryReason.MAYBE_SHOWN
 
 
-async def test_what_a_token_may_have_shown_is_not_shown_elsewhere(home: House, ada: Person) -> None:
+async def test_a_result_that_a_token_may_have_shown_is_not_sent_elsewhere(home: House, ada: Person) -> None:
     asked = await home.begun(ada, private=True)
     shown_unheard(home)
     job = await home.done()
@@ -226,7 +226,7 @@ async def test_what_a_token_may_have_shown_is_not_shown_elsewhere(home: House, a
     assert how(job) == (JobStatus.UNDELIVERED, None, (OVER, MAYBE))
 
 
-async def test_a_public_card_is_looked_at_before_it_is_shown_elsewhere(home: House, ada: Person) -> None:
+async def test_a_public_card_is_checked_before_a_fallback(home: House, ada: Person) -> None:
     asked = await home.begun(ada)
     shown_unheard(home)
     home.discord.fail("PATCH", "/channels/*", status=403, code=50005, times=None)
@@ -235,7 +235,7 @@ async def test_a_public_card_is_looked_at_before_it_is_shown_elsewhere(home: Hou
     assert how(job) == (JobStatus.DELIVERED, DeliveryMethod.FOUND_IN_CARD, ())
 
 
-async def test_a_public_card_that_nobody_can_look_at_is_not_shown_elsewhere(home: House, ada: Person) -> None:
+async def test_an_unreadable_public_card_prevents_a_fallback(home: House, ada: Person) -> None:
     asked = await home.begun(ada)
     shown_unheard(home)
     home.discord.at("PATCH", "/channels/*", lambda: home.discord.forbid(home.channel, Permission.VIEW_CHANNEL))
@@ -245,7 +245,7 @@ async def test_a_public_card_that_nobody_can_look_at_is_not_shown_elsewhere(home
     assert how(job) == (JobStatus.UNDELIVERED, None, (OVER, DeliveryReason.NOT_ALLOWED, MAYBE))
 
 
-async def test_a_public_card_that_was_not_edited_is_followed_by_a_new_message(home: House, ada: Person) -> None:
+async def test_an_unedited_public_card_is_followed_by_a_new_message(home: House, ada: Person) -> None:
     await home.begun(ada)
     home.discord.at("PATCH", "/webhooks/*", home.discord.expire_tokens, match=has_files)
     home.discord.fail("PATCH", "/webhooks/*", status=503, match=has_files)
@@ -255,7 +255,7 @@ async def test_a_public_card_that_was_not_edited_is_followed_by_a_new_message(ho
     assert home.only.id == job.message_id
 
 
-async def test_images_that_are_ready_out_of_turn(home: House, ada: Person) -> None:
+async def test_images_that_finish_out_of_order(home: House, ada: Person) -> None:
     asked = await ada.slash(home.channel, "imagine", prompt=PROMPT, engine=CORE, images=3)
     await home.services.called(CORE_ROUTE, 3)
     first, second, third = home.services.renderings.by_guid
@@ -268,7 +268,7 @@ async def test_images_that_are_ready_out_of_turn(home: House, ada: Person) -> No
     assert len({one.filename for one in home.only.files}) == 3
 
 
-async def test_killed_after_an_upload_whose_token_ends_meanwhile(
+async def test_killed_after_an_upload_with_a_token_that_expires(
     discord: Discord, channel: Channel, ada: Person, tmp_path: Path
 ) -> None:
     async with (

@@ -1,4 +1,4 @@
-"""Where the commands can be used, and by whom: servers, direct messages, groups, and apps that a user installed."""
+"""The places and people of the commands: servers, direct messages, groups, and apps installed by a user."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def home(
 
 @pytest.fixture
 def ada(discord: Discord) -> Person:
-    """She installed the app for herself."""
+    """A person who has installed the app for herself."""
     return discord.user("ada", installed_app=True)
 
 
@@ -64,7 +64,7 @@ def finished(seen: Seen) -> bool:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("private", [False, True])
-async def test_pictures_are_made_everywhere(
+async def test_images_can_be_made_everywhere(
     home: House, ada: Person, place: Callable[[House, Person], Channel], private: bool
 ) -> None:
     where = place(home, ada)
@@ -82,7 +82,7 @@ async def test_pictures_are_made_everywhere(
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.slow
-async def test_every_question_is_answered_everywhere(
+async def test_every_command_works_everywhere(
     home: House, ada: Person, place: Callable[[House, Person], Channel]
 ) -> None:
     where = place(home, ada)
@@ -98,7 +98,7 @@ async def test_every_question_is_answered_everywhere(
 
 @pytest.mark.parametrize("place", [direct, group, elsewhere])
 @pytest.mark.parametrize("command", FOR_ADMINS)
-async def test_what_is_for_admins_is_offered_in_servers_of_the_bot_alone(
+async def test_commands_for_admins_are_offered_only_in_the_bots_servers(
     home: House, ada: Person, place: Callable[[House, Person], Channel], command: str
 ) -> None:
     with pytest.raises(NotOfferedError):
@@ -106,7 +106,7 @@ async def test_what_is_for_admins_is_offered_in_servers_of_the_bot_alone(
 
 
 @pytest.mark.parametrize("place", [group, elsewhere])
-async def test_who_did_not_install_it_cannot_call_it_where_it_is_not(
+async def test_without_an_install_commands_are_not_available(
     home: House, ada: Person, place: Callable[[House, Person], Channel]
 ) -> None:
     ben = home.discord.user("ben")
@@ -114,7 +114,7 @@ async def test_who_did_not_install_it_cannot_call_it_where_it_is_not(
         await ben.slash(place(home, ada), "help")
 
 
-async def test_others_may_press_what_they_see(home: House, ada: Person) -> None:
+async def test_others_can_press_visible_buttons(home: House, ada: Person) -> None:
     ben = home.discord.user("ben")
     where = elsewhere(home, ada)
     asked = await home.begun(ada, where)
@@ -129,14 +129,14 @@ async def test_others_may_press_what_they_see(home: House, ada: Person) -> None:
 
 
 def not_cached(home: House) -> None:
-    """As at a start, after a session that could not be resumed, or where the bot was taken out of the server."""
+    """Remove the server from the cache, as at a start, after a lost session, or after the bot was removed."""
     guild = home.channel.guild
     assert guild is not None
     home.runtime.client._connection._guilds.pop(guild.id)
 
 
 @pytest.mark.parametrize("cached", [True, False])
-async def test_roles_count_whether_or_not_the_server_is_in_the_cache(home: House, ada: Person, cached: bool) -> None:
+async def test_roles_count_with_and_without_a_cached_server(home: House, ada: Person, cached: bool) -> None:
     guild = home.channel.guild
     assert guild is not None
     painters = guild.role("painters")
@@ -149,17 +149,17 @@ async def test_roles_count_whether_or_not_the_server_is_in_the_cache(home: House
     await servers.set_quota(manager, Subject.ROLE, painters.id, images=1)
     if not cached:
         not_cached(home)
-    # The role lets her in, and its limit holds.
+    # The role gives her access, and its limit applies.
     refused = await (await ada.slash(home.channel, "imagine", prompt="a fox", images=2)).answered()
     assert shows(refused.text, TOO_MANY_IMAGES(images=2, count=1))
     await home.begun(ada)
-    # The cache does not know the role, which came after the connection: either way it is one that he has not.
+    # The role was created after the connection, so the cache does not know it. He does not have it in either case.
     told = (await (await ben.slash(home.channel, "imagine", prompt="a fox")).answered()).text
     assert shows(told, ROLES_GONE if cached else NOT_YOUR_ROLE)
 
 
 @pytest.mark.parametrize("cached", [True, False])
-async def test_the_role_of_everybody_counts_too(home: House, ada: Person, cached: bool) -> None:
+async def test_the_everyone_role_counts(home: House, ada: Person, cached: bool) -> None:
     guild = home.channel.guild
     assert guild is not None
     manager = Origin(1, "a manager", server_id=guild.id, channel_id=1, file_limit=1, manage_server=True)

@@ -1,4 +1,4 @@
-"""Each fault that a test can place does to a real discord.py what Discord would do to it."""
+"""Each injectable fault affects the real discord.py as Discord would."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def has_files(call: Any) -> bool:
 
 
 async def failure(bot: SmallBot, discord: Discord) -> Any:
-    """What the bot's command ended with; taken away, so that the fixture finds none left."""
+    """The exception of the bot's command. It is removed, so that the fixture does not fail."""
     async with asyncio.timeout(discord.world.changes.patience):
         return await bot.errors.get()
 
 
 @pytest.mark.parametrize("when", ["headers", "body", "before"])
 @pytest.mark.parametrize("scope", ["user", "shared"])
-async def test_a_limit_in_the_middle_of_an_upload(
+async def test_a_rate_limit_during_an_upload(
     discord: Discord, bot: SmallBot, channel: Channel, when: str, scope: str
 ) -> None:
     limit = discord.limit("PATCH", ORIGINAL, when=when, scope=scope, match=has_files)
@@ -42,7 +42,7 @@ async def test_a_limit_in_the_middle_of_an_upload(
     assert [call.status for call in uploads] == [429, 200]
 
 
-async def test_a_global_limit(discord: Discord, bot: SmallBot, channel: Channel) -> None:
+async def test_a_global_rate_limit(discord: Discord, bot: SmallBot, channel: Channel) -> None:
     ada, ben = discord.user("ada"), discord.user("ben")
     discord.limit("POST", "/channels/*/messages", scope="global")
     asked = await ada.slash(channel, "whisper", to=ben)
@@ -50,15 +50,13 @@ async def test_a_global_limit(discord: Discord, bot: SmallBot, channel: Channel)
     assert [call.status for call in discord.called("POST", "/messages")] == [429, 200]
 
 
-async def test_a_limit_that_looks_like_a_ban_is_not_tried_again(
-    discord: Discord, bot: SmallBot, channel: Channel
-) -> None:
+async def test_a_limit_that_looks_like_a_ban_is_not_retried(discord: Discord, bot: SmallBot, channel: Channel) -> None:
     discord.limit("PATCH", ORIGINAL, via=False)
     await discord.user("ada").slash(channel, "paint", prompt="a fox")
     assert (await failure(bot, discord)).status == 429
 
 
-async def test_an_edit_that_was_done_before_the_error_is_only_repeated(
+async def test_an_edit_that_succeeded_before_the_error_is_repeated(
     discord: Discord, bot: SmallBot, channel: Channel
 ) -> None:
     discord.fail("PATCH", ORIGINAL, status=502, when="after", match=has_files)
@@ -69,7 +67,7 @@ async def test_an_edit_that_was_done_before_the_error_is_only_repeated(
     assert len(discord.user("ada").sees(channel)) == 1
 
 
-async def test_a_post_that_was_done_before_the_error_stands_twice(
+async def test_a_post_that_succeeded_before_the_error_is_duplicated(
     discord: Discord, bot: SmallBot, channel: Channel
 ) -> None:
     discord.fail("POST", "/webhooks/*", status=503, when="after", match=has_files)
@@ -109,7 +107,7 @@ async def test_a_held_request_is_dropped(discord: Discord, bot: SmallBot, channe
     assert (await asked.message()).text == "painting a fox"
 
 
-async def test_something_happens_at_a_request(discord: Discord, bot: SmallBot, channel: Channel) -> None:
+async def test_a_callback_runs_at_a_request(discord: Discord, bot: SmallBot, channel: Channel) -> None:
     ada = discord.user("ada")
     discord.at("PATCH", ORIGINAL, lambda: discord.delete(ada.sees(channel)[0]), match=has_files)
     await ada.slash(channel, "paint", prompt="a fox")
@@ -118,7 +116,7 @@ async def test_something_happens_at_a_request(discord: Discord, bot: SmallBot, c
     assert ada.sees(channel) == []
 
 
-async def test_the_token_is_over(discord: Discord, bot: SmallBot, channel: Channel) -> None:
+async def test_an_expired_token(discord: Discord, bot: SmallBot, channel: Channel) -> None:
     gate = discord.hold("PATCH", ORIGINAL, match=has_files)
     asked = await discord.user("ada").slash(channel, "paint", prompt="a fox")
     await gate.reached()
@@ -159,7 +157,7 @@ async def test_an_interaction_that_looks_old(discord: Discord, bot: SmallBot, ch
         (lambda discord, channel: discord.fail("POST", "/channels/*", status=413, code=40005), 40005),
     ],
 )
-async def test_where_the_bot_cannot_write(
+async def test_a_channel_where_the_bot_cannot_write(
     discord: Discord, bot: SmallBot, channel: Channel, spoil: Any, code: int
 ) -> None:
     spoil(discord, channel)
@@ -169,7 +167,7 @@ async def test_where_the_bot_cannot_write(
     assert caught.value.code == code
 
 
-async def test_a_nonce_posts_once_while_it_is_remembered(discord: Discord, bot: SmallBot, channel: Channel) -> None:
+async def test_a_nonce_prevents_a_duplicate_while_stored(discord: Discord, bot: SmallBot, channel: Channel) -> None:
     place = bot.get_partial_messageable(channel.id)
     first = await place.send("hello", nonce=7)
     assert (await place.send("hello", nonce=7)).id == first.id
@@ -178,7 +176,7 @@ async def test_a_nonce_posts_once_while_it_is_remembered(discord: Discord, bot: 
     assert [one.content async for one in place.history()] == ["hello", "hello"]
 
 
-async def test_files_above_the_limit_of_the_place(discord: Discord, bot: SmallBot, channel: Channel) -> None:
+async def test_files_above_the_limit_of_the_server(discord: Discord, bot: SmallBot, channel: Channel) -> None:
     assert channel.guild is not None
     channel.guild.file_limit = 60_023
     await discord.user("ada").slash(channel, "paint", prompt="a fox")
@@ -186,7 +184,7 @@ async def test_files_above_the_limit_of_the_place(discord: Discord, bot: SmallBo
     assert (error.status, error.code) == (413, 40005)
 
 
-async def test_five_followups_where_only_a_user_installed_the_app(discord: Discord, bot: SmallBot) -> None:
+async def test_five_followups_with_only_a_user_install(discord: Discord, bot: SmallBot) -> None:
     ada = discord.user("ada", installed_app=True)
     asked = await ada.slash(discord.group(ada), "paint", prompt="a fox", count=1)
     await asked.until(lambda one: bool(one.pictures))
@@ -206,7 +204,7 @@ async def test_answering_twice(discord: Discord, bot: SmallBot, channel: Channel
         assert (answer.status, (await answer.json())["code"]) == (400, 40060)
 
 
-async def test_the_answer_comes_late(discord: Discord, bot: SmallBot, channel: Channel) -> None:
+async def test_a_late_answer(discord: Discord, bot: SmallBot, channel: Channel) -> None:
     gate = discord.hold("POST", "/interactions/*", when="after")
     asked = await discord.user("ada").slash(channel, "paint", prompt="a fox")
     await gate.reached()
@@ -216,7 +214,7 @@ async def test_the_answer_comes_late(discord: Discord, bot: SmallBot, channel: C
     await asked.until(lambda one: bool(one.pictures))
 
 
-async def test_requests_of_many_are_held_at_once(discord: Discord, bot: SmallBot, channel: Channel) -> None:
+async def test_requests_of_several_people_are_held_at_once(discord: Discord, bot: SmallBot, channel: Channel) -> None:
     gate = discord.hold("PATCH", ORIGINAL, times=None, match=has_files)
     people = [discord.user(f"user{number}") for number in range(5)]
     asked = [await one.slash(channel, "paint", prompt="x") for one in people]

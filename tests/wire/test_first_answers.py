@@ -1,4 +1,4 @@
-"""Everything that can be typed or pressed is answered while the database answers nothing; filled once it does."""
+"""All commands and buttons are answered while the database is locked, and filled when it is free."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.wire.house import CORE_ROUTE, House
 
 
 class Held:
-    """A database that lets nobody at it while it is held, as another program can hold it."""
+    """A database that can be locked, as by another program."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.free = asyncio.Event()
@@ -42,14 +42,14 @@ class Held:
 
 @pytest.fixture
 async def held(home: House, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Held]:
-    # No test waits for what the bot waits for before it promises an answer.
+    # Shorten the time-out after which the bot defers an answer.
     monkeypatch.setattr(interactions, "LOOKUP_TIMEOUT", 0)
     monkeypatch.setattr(autocomplete, "PATIENCE", 0)
     held = Held(monkeypatch)
     yield held
     held.free.set()
     home.services.finish_all()
-    # What was typed and pressed is worked on to its end before the bot is closed.
+    # Finish all interactions before the bot is closed.
     under_way = [task for task in asyncio.all_tasks() if task.get_name().startswith(("discord-ui", "CommandTree"))]
     await asyncio.gather(*under_way, return_exceptions=True)
 
@@ -116,7 +116,7 @@ async def test_the_menu_of_a_message_is_answered_while_the_database_is_held(
         await filled(handle)
 
 
-async def test_a_form_that_was_looked_up_too_long_is_offered(home: House, admin: Person, held: Held) -> None:
+async def test_a_form_with_a_slow_lookup_is_offered_by_a_button(home: House, admin: Person, held: Held) -> None:
     (message,) = await stand(home, f"easel:edit:{JOB}")
     await result_of(home, admin)
     held.free.clear()
@@ -155,7 +155,7 @@ async def test_the_deletion_of_everything_is_answered_while_the_database_is_held
     await admin.watches(question, lambda seen: "Deleted" in seen.text)
 
 
-async def test_suggestions_come_in_time_while_the_database_is_held(home: House, admin: Person, held: Held) -> None:
+async def test_autocomplete_answers_in_time_while_the_database_is_held(home: House, admin: Person, held: Held) -> None:
     await result_of(home, admin)
     asked = []
     held.free.clear()
@@ -176,10 +176,10 @@ async def test_suggestions_come_in_time_while_the_database_is_held(home: House, 
     held.free.set()
 
 
-async def test_a_result_may_be_shared_once_the_database_answers(
+async def test_a_result_can_be_shared_once_the_database_responds(
     home: House, discord: Discord, admin: Person, held: Held
 ) -> None:
-    """Nothing becomes public in a way that was not looked up."""
+    """Nothing becomes public before the check of the database."""
     await home.begun(admin, private=True)
     await home.done()
     before = len(home.channel.messages)

@@ -1,4 +1,4 @@
-"""The gateway: drops, RESUME, invalid sessions, reconnects and refusals, with a real discord.py on the line."""
+"""The gateway with the real discord.py: drops, RESUME, invalid sessions, reconnects and refusals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def works(discord: Discord, channel: Channel) -> None:
     assert seen.text == "between us"
 
 
-async def test_what_happened_during_a_drop_is_replayed(discord: Discord, bot: SmallBot, channel: Channel) -> None:
+async def test_events_during_a_drop_are_replayed(discord: Discord, bot: SmallBot, channel: Channel) -> None:
     await works(discord, channel)
     discord.gateway.shut()
     discord.gateway.drop()
@@ -70,7 +70,7 @@ async def test_an_invalid_session_that_can_be_resumed(discord: Discord, bot: Sma
     await works(discord, channel)
 
 
-async def test_a_session_that_was_forgotten(discord: Discord, bot: SmallBot, channel: Channel) -> None:
+async def test_an_expired_session(discord: Discord, bot: SmallBot, channel: Channel) -> None:
     discord.gateway.shut()
     discord.gateway.drop()
     await discord.gateway.silence()
@@ -80,7 +80,7 @@ async def test_a_session_that_was_forgotten(discord: Discord, bot: SmallBot, cha
     await works(discord, channel)
 
 
-async def test_refused_for_a_while(discord: Discord, bot: SmallBot, channel: Channel) -> None:
+async def test_temporary_refusals(discord: Discord, bot: SmallBot, channel: Channel) -> None:
     discord.gateway.refusing = True
     discord.gateway.drop()
     await discord.until(lambda: discord.gateway.refused, "a refusal")
@@ -112,7 +112,7 @@ async def test_privileged_intents_are_refused(discord: Discord, bot: SmallBot) -
             await client.start(discord.token)
 
 
-async def test_a_closed_session_is_gone(discord: Discord, bot: SmallBot) -> None:
+async def test_a_closed_session_cannot_be_resumed(discord: Discord, bot: SmallBot) -> None:
     assert len(discord.gateway.sessions) == 1
     await bot.close()
     await discord.gateway.silence()
@@ -141,7 +141,7 @@ async def test_hello_heartbeat_and_compression(discord: Discord, asked: str | No
         assert line.close_code == 4004
 
 
-async def test_a_compression_that_is_not_there(discord: Discord) -> None:
+async def test_an_unsupported_compression(discord: Discord) -> None:
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await session.ws_connect(discord.world.gateway_url, params={"compress": "pigeon"})

@@ -1,4 +1,4 @@
-"""The judges: what Discord would not take is found, named and refused."""
+"""The judges: requests that Discord would not accept are recorded and refused."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_messages_at_their_limits() -> None:
 
 @pytest.fixture
 def before(discord: Discord, channel: Channel) -> Message:
-    """A message with Components V2 and one picture."""
+    """A message with Components V2 and one image."""
     world = discord.world
     attachment = new_attachment(world, channel, IMAGE)
     components = tuple(settle([gallery("0.png")], [attachment], world.ids.next))
@@ -128,7 +128,7 @@ def test_edits_beyond_a_limit(before: Message) -> None:
     assert "cannot be taken off" in faults({"flags": 0, "components": [row(button())]})[0]
     assert "has no content" in faults({"content": "hello"})[0]
     assert "0.png is not there" in faults({"components": [gallery("0.png")], "attachments": []}, keep=False)[0]
-    # Without a list the new file is a plain attachment, which no component can name.
+    # Without a list, the new file is a plain attachment, to which no component can refer.
     assert "new.png is not there" in faults({"components": [gallery("new.png")]}, (new,))[0]
 
 
@@ -190,7 +190,7 @@ def test_choices_beyond_a_limit() -> None:
 
 
 def samples() -> list[tuple[str, str, Any]]:
-    """What discord.py makes for the requests in which it differs."""
+    """The requests of discord.py that differ from the schema."""
     with handle_message_parameters(
         attachments=pictures(1),
         view=card("hello", 1),
@@ -222,7 +222,7 @@ def faults_of(judge: Schema) -> list[str]:
 
 
 @needs_file
-def test_what_discord_py_sends_differs_only_where_it_is_known() -> None:
+def test_requests_of_discord_py_differ_only_in_known_ways() -> None:
     judge = discord_schema()
     assert judge is not None
     assert faults_of(judge) == []
@@ -251,7 +251,7 @@ def test_each_known_difference_is_still_needed(
         ("/no/such/route", {}, None, "has no POST"),
     ],
 )
-def test_the_schema_names_what_is_wrong(template: str, query: dict[str, str], body: Any, fault: str) -> None:
+def test_the_schema_names_violations(template: str, query: dict[str, str], body: Any, fault: str) -> None:
     judge = discord_schema()
     assert judge is not None
     assert any(fault in found for found in judge.faults("POST", template, "application/json", body, query))
@@ -267,11 +267,11 @@ def test_the_schema_names_what_is_wrong(template: str, query: dict[str, str], bo
         ({"data": b"--x\r\n", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, "wire"),
     ],
 )
-async def test_what_is_wrong_is_noted_and_refused(
+async def test_violations_are_recorded_and_refused(
     discord: Discord, channel: Channel, sent: dict[str, Any], rule: str
 ) -> None:
     if rule == "schema" and discord.server.schema is None:
-        pytest.skip("the OpenAPI file is not there")
+        pytest.skip("the OpenAPI file does not exist")
     headers = {"Authorization": f"Bot {discord.token}"} | sent.pop("headers", {})
     url = f"{discord.url}/channels/{channel.id}/messages"
     async with aiohttp.ClientSession() as session, session.post(url, headers=headers, **sent) as answer:
@@ -281,7 +281,7 @@ async def test_what_is_wrong_is_noted_and_refused(
     discord.violations.clear()
 
 
-async def test_a_route_that_is_not_played_is_noted(discord: Discord) -> None:
+async def test_an_unsupported_route_is_recorded(discord: Discord) -> None:
     async with aiohttp.ClientSession() as session, session.get(discord.url + "/guilds/1/bans") as answer:
         assert answer.status == 400
     assert "does not play" in discord.violations.pop().text

@@ -1,4 +1,4 @@
-"""The loopback Discord proves itself with a small bot on the real discord.py."""
+"""The loopback Discord, tested with a small bot on the real discord.py."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_a_dynamic_button_drops_the_files(discord: Discord, bot: SmallBot,
         await ada.press(after, "Again")
 
 
-async def test_modal_only_for_those_who_may(discord: Discord, bot: SmallBot, channel: Channel) -> None:
+async def test_a_modal_only_for_permitted_people(discord: Discord, bot: SmallBot, channel: Channel) -> None:
     ada, eve = discord.user("ada"), discord.user("eve")
     assert channel.guild is not None
     channel.guild.member(ada.user).permissions |= Permission.MANAGE_SERVER
@@ -88,7 +88,7 @@ async def test_autocomplete(discord: Discord, bot: SmallBot, channel: Channel) -
     assert (await chosen.message()).text == "picked red"
 
 
-async def test_ephemeral_is_seen_by_one(discord: Discord, bot: SmallBot, channel: Channel) -> None:
+async def test_an_ephemeral_message_is_seen_by_one_person(discord: Discord, bot: SmallBot, channel: Channel) -> None:
     ada, ben = discord.user("ada"), discord.user("ben")
     seen = await (await ada.slash(channel, "secret")).message()
     assert seen.private
@@ -127,7 +127,7 @@ async def test_direct_messages(discord: Discord, bot: SmallBot, channel: Channel
     assert (await asked.answered()).text == "refused with 50007"
 
 
-async def test_where_the_app_is_only_installed_by_a_user(discord: Discord, bot: SmallBot) -> None:
+async def test_an_app_that_only_a_user_has_installed(discord: Discord, bot: SmallBot) -> None:
     ada, ben = discord.user("ada", installed_app=True), discord.user("ben")
     group = discord.group(ada, ben)
     elsewhere = discord.guild("Elsewhere", bot_present=False).channel("general")
@@ -157,9 +157,7 @@ async def test_a_forged_button(discord: Discord, bot: SmallBot, channel: Channel
     await forged.until(lambda one: one.text == "again 77")
 
 
-async def test_updating_a_message_at_once_drops_the_files_that_are_not_listed(
-    discord: Discord, bot: SmallBot, channel: Channel
-) -> None:
+async def test_a_message_update_drops_unlisted_files(discord: Discord, bot: SmallBot, channel: Channel) -> None:
     ada = discord.user("ada")
     result = await (await ada.slash(channel, "paint", prompt="x")).until(lambda one: bool(one.pictures))
     pressed = await ada.forge(result, "Again", "small:again:0")
@@ -168,7 +166,7 @@ async def test_updating_a_message_at_once_drops_the_files_that_are_not_listed(
     assert (after.text, after.files) == ("again at once", ())
 
 
-async def test_a_client_does_not_send_what_is_not_offered(discord: Discord, bot: SmallBot, channel: Channel) -> None:
+async def test_a_client_sends_only_offered_commands(discord: Discord, bot: SmallBot, channel: Channel) -> None:
     ada = discord.user("ada")
     for options in ({}, {"prompt": "x", "count": 11}, {"prompt": "x", "other": 1}, {"prompt": 5}):
         with pytest.raises(AssertionError):

@@ -1,6 +1,6 @@
-"""In a language a third longer than English, all that can be typed and pressed is still within Discord's limits.
+"""In a language a third longer than English, all commands and buttons stay within Discord's limits.
 
-The loopback Discord holds each message, form and list of choices against those limits.
+The loopback Discord checks each message, form and list of choices against those limits.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.wire.house import House
 pytestmark = pytest.mark.usefixtures("made_up_language")
 
 STILL_ENGLISH = ("engines",)
-"""The first words of commands whose cards are not all texts yet."""
+"""The first words of commands whose cards are not fully translated yet."""
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ async def home(made_up_language: None, home: House) -> House:
 
 
 def said(seen: Seen) -> Iterator[str]:
-    """The labels of all buttons, and all texts but the heading of a job, which is its prompt and its engine."""
+    """The labels of all buttons, and all texts except the heading of a job with its prompt and engine."""
     for component in walk(seen.message.history[-1].components):
         if component["type"] == Component.BUTTON:
             yield component["label"]
@@ -43,7 +43,7 @@ def said(seen: Seen) -> Iterator[str]:
 async def test_every_command(home: House, admin: Person) -> None:
     await result_of(home, admin)
     typed = TYPED | {"help": [{}, *({"about": subject} for subject in SUBJECTS)]}
-    # What deletes comes last, so that the other commands find something to show.
+    # Commands that delete come last, so that the other commands have something to show.
     for name in sorted(typed, key=lambda name: "delete" in name):
         for options in typed[name]:
             values = {option: admin if value is None else value for option, value in options.items()}

@@ -1,4 +1,4 @@
-"""The bot as a process of its own, from outside: on a Discord that checks everything, with all its doors used."""
+"""The bot as a separate process, seen from outside, on a Discord that checks every request."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from fakes.discord.requests import Call
 from fakes.discord.seen import Seen
 from fakes.services import StandIn, flat
 
-# Each test starts a process, several of them more than one.
+# Each test starts at least one process.
 pytestmark = pytest.mark.slow
 
 AI_CLIENT = "ai-client/stable-diffusion-xl-1024-v0-9"
 ENGINES = (AI_CLIENT, "aithriving/sd-1.6", "aithriving/core")
 QUICK, QUICK_ROUTE = "aithriving/core", "aithriving.core"
-"""An engine that answers at once with the picture, so that no test waits for a poll."""
+"""An engine that responds with the image at once, so that no test waits for a poll."""
 PROMPT = "a lighthouse of glass"
 COMMANDS = "/applications/{application_id}/commands"
 
 
 @pytest.fixture
 async def services() -> AsyncIterator[StandIn]:
-    """The image services; a picture is ready when the test says so."""
+    """The image services; images are ready on the test's command."""
     async with StandIn(seconds=None, painter=flat) as stand_in:
         yield stand_in
 
 
 @pytest.fixture
 async def easel(discord: Discord, channel: Channel, services: StandIn, tmp_path: Path) -> AsyncIterator[BotProcess]:
-    """The bot, at work. Whatever a test does, no secret and no prompt may stand in what it writes."""
+    """The running bot. Its output must contain no secret and no prompt."""
     async with BotProcess(discord, tmp_path / "data", services.url) as process:
         await process.ready()
         yield process
@@ -70,7 +70,7 @@ async def imagine(person: Person, where: Channel, engine: str = QUICK, **options
 
 
 async def painted(person: Person, where: Channel, services: StandIn, **options: Any) -> Seen:
-    """The result of a job from beginning to end."""
+    """Run a job from beginning to end, and return its result."""
     asked = await imagine(person, where, **options)
     await services.called(QUICK_ROUTE, len(services.calls_to(QUICK_ROUTE)) + 1)
     services.finish_all()
@@ -99,7 +99,7 @@ async def test_from_login_to_two_images(
     assert len(services.bills) == 1
 
 
-async def test_the_engines_that_answer_at_once(
+async def test_engines_that_respond_immediately(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
 ) -> None:
     services.renderings.seconds = (0.0, 0.0)
@@ -112,7 +112,7 @@ async def test_the_engines_that_answer_at_once(
     assert {f"{bill.provider}/{bill.engine}" for bill in services.bills} == set(ENGINES[1:])
 
 
-async def test_commands_are_synced_when_they_changed(discord: Discord, easel: BotProcess, channel: Channel) -> None:
+async def test_changed_commands_are_synced(discord: Discord, easel: BotProcess, channel: Channel) -> None:
     assert len(discord.called("PUT", COMMANDS)) == 1
     await easel.restart()
     await (await discord.user("ada").slash(channel, "help")).message()
@@ -142,7 +142,7 @@ async def test_buttons_after_a_restart(
     assert (await again.until(finished)).id != result.id
 
 
-async def test_killed_while_the_service_works(
+async def test_killed_while_the_service_renders(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
 ) -> None:
     asked = await imagine(discord.user("ada"), channel, AI_CLIENT)
@@ -157,7 +157,7 @@ async def test_killed_while_the_service_works(
 
 
 @pytest.mark.parametrize("when", ["headers", "before", "after"])
-async def test_killed_at_the_upload(
+async def test_killed_during_the_upload(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn, when: str
 ) -> None:
     services.renderings.seconds = (0.0, 0.0)
@@ -184,7 +184,7 @@ async def test_direct_messages_and_private_answers(
     assert refused.private
 
 
-async def test_what_is_asked_during_a_drop_is_done(
+async def test_commands_during_a_drop_are_executed(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
 ) -> None:
     ada, ben = discord.user("ada"), discord.user("ben")
@@ -215,7 +215,7 @@ async def test_an_invalid_session(discord: Discord, easel: BotProcess, channel: 
 
 
 @pytest.mark.parametrize("scope", ["user", "global"])
-async def test_a_rate_limit_in_the_middle_of_an_upload(
+async def test_a_rate_limit_during_an_upload(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn, scope: str
 ) -> None:
     services.renderings.seconds = (0.0, 0.0)
@@ -228,7 +228,7 @@ async def test_a_rate_limit_in_the_middle_of_an_upload(
 
 
 @pytest.mark.parametrize("when", ["body", "after"])
-async def test_a_connection_that_is_cut_at_the_upload(
+async def test_a_connection_that_is_cut_during_an_upload(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn, when: str
 ) -> None:
     easel.errors_expected = True
@@ -240,7 +240,7 @@ async def test_a_connection_that_is_cut_at_the_upload(
     assert len(discord.user("ada").sees(channel)) == 1
 
 
-async def test_sigterm_waits_for_what_was_paid_for(
+async def test_sigterm_waits_for_paid_requests(
     discord: Discord, easel: BotProcess, channel: Channel, services: StandIn
 ) -> None:
     asked = await imagine(discord.user("ada"), channel)
@@ -275,7 +275,7 @@ async def test_sigint_and_a_second_signal(
     ("code", "status", "words"),
     [(4004, 2, "DISCORD_TOKEN"), (4013, 2, "intents"), (4014, 2, "intents"), (4011, 1, "4011")],
 )
-async def test_a_connection_that_discord_ends_for_good_is_one_line(
+async def test_a_permanently_closed_connection_is_reported_in_one_line(
     discord: Discord, easel: BotProcess, code: int, status: int, words: str
 ) -> None:
     since = len(easel.lines)
@@ -286,9 +286,7 @@ async def test_a_connection_that_discord_ends_for_good_is_one_line(
     assert words in line
 
 
-async def test_a_token_that_is_taken_back_between_the_login_and_the_gateway(
-    discord: Discord, easel: BotProcess
-) -> None:
+async def test_a_token_revoked_between_login_and_gateway(discord: Discord, easel: BotProcess) -> None:
     await easel.killed()
     easel.errors_expected = True
     discord.at("GET", "/gateway/bot", lambda: setattr(discord.world, "token", "another"), when="after")
@@ -297,17 +295,17 @@ async def test_a_token_that_is_taken_back_between_the_login_and_the_gateway(
     assert f"easel: {WRONG_TOKEN}" in easel.lines[-1]
 
 
-async def test_a_gateway_that_is_away_is_one_line(discord: Discord, easel: BotProcess) -> None:
+async def test_an_unreachable_gateway_is_reported_in_one_line(discord: Discord, easel: BotProcess) -> None:
     await easel.killed()
     asked = itertools.count()
-    # The log-in asks for it too.
+    # The login requests it too.
     discord.fail("GET", "/gateway/bot", status=503, times=None, match=lambda _: next(asked) > 0)
     await easel.start()
     assert await easel.ended() == 1
     assert f"easel: {REFUSED(status='503')}" in easel.lines[-1]
 
 
-async def test_sync_does_what_can_be_done_and_says_what_cannot(
+async def test_sync_registers_what_it_can_and_reports_the_rest(
     discord: Discord, channel: Channel, services: StandIn, tmp_path: Path
 ) -> None:
     assert channel.guild is not None

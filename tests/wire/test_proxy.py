@@ -1,4 +1,4 @@
-"""Discord and the image services behind a proxy, in a network that knows no other way out."""
+"""Discord and the image services behind a proxy, in a network without another way out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fakes.discord.model import Channel
 from fakes.services import StandIn, flat
 from tests.wire.house import ADDRESSES, CORE, CORE_ROUTE, PROMPT, HouseClock
 
-# Names that nobody but the proxy can look up.
+# Names that only the proxy can resolve.
 DISCORD, SERVICES = "discord.invalid", "services.invalid"
 
 
@@ -52,7 +52,7 @@ def environ(discord: Discord, proxy: ForwardProxy, folder: Path, **more: str) ->
 
 
 @pytest.mark.slow
-async def test_the_bot_works_through_it_from_the_login_to_the_picture(
+async def test_the_bot_works_through_a_proxy_from_login_to_image(
     discord: Discord,
     channel: Channel,
     services: StandIn,
@@ -70,7 +70,7 @@ async def test_the_bot_works_through_it_from_the_login_to_the_picture(
             asked = await discord.user("ada").slash(channel, "imagine", prompt=PROMPT, engine=CORE)
             result = await asked.until(lambda seen: bool(seen.pictures))
             assert len(result.files) == 1
-        # Also after an invalid session, which reconnects to the gateway's own address.
+        # The same holds after an invalid session, which reconnects to the gateway's own address.
         discord.gateway.invalidate()
         await discord.gateway.ready(2)
         await client.close()
@@ -80,7 +80,7 @@ async def test_the_bot_works_through_it_from_the_login_to_the_picture(
     assert proxy.credentials == {f"Basic {base64.b64encode(b'ada:swordfish').decode()}"}
 
 
-async def test_the_doctor_goes_the_same_way(
+async def test_the_doctor_uses_the_proxy(
     discord: Discord, services: StandIn, proxy: ForwardProxy, tmp_path: Path
 ) -> None:
     settings = config.load(environ(discord, proxy, tmp_path), env_file=None)
@@ -89,15 +89,15 @@ async def test_the_doctor_goes_the_same_way(
     assert "proxy" in {finding.subject for finding in findings}
     assert proxy.names() == {DISCORD, SERVICES}
     assert not any("swordfish" in str(finding) for finding in findings)
-    # Without it neither can be reached, as when the bot runs.
+    # Without the proxy, neither can be reached, as in a running bot.
     settings = config.load(environ(discord, proxy, tmp_path, NO_PROXY="*"), env_file=None)
     wrong = [finding async for finding in doctor.examine(settings) if finding.level is doctor.Level.TO_DO]
     assert len(wrong) == 2
     assert wrong[1].text == doctor.DISCORD_AWAY(reason=NO_SUCH_NAME())
 
 
-async def test_a_proxy_that_is_away_or_refuses_has_done_nothing(proxy: ForwardProxy) -> None:
-    """What is paid for is not taken for sent."""
+async def test_an_unreachable_or_refusing_proxy_sent_nothing(proxy: ForwardProxy) -> None:
+    """The paid request was certainly not sent, so it is no unknown outcome."""
     for wrong in ("http://localhost:1", f"http://localhost:{proxy.port}"):
         through = {"https://elsewhere.invalid/paint": wrong}.get
         service = Service("Painter", "https://elsewhere.invalid", secret="made-up-secret", proxy=through)
@@ -106,8 +106,8 @@ async def test_a_proxy_that_is_away_or_refuses_has_done_nothing(proxy: ForwardPr
         await service.close()
 
 
-async def test_what_is_lost_behind_a_proxy_may_have_been_done(proxy: ForwardProxy) -> None:
-    """It took the request, and no answer comes."""
+async def test_a_request_lost_behind_a_proxy_may_have_been_executed(proxy: ForwardProxy) -> None:
+    """The proxy forwarded the request, and no response arrives."""
     proxy.cutting = True
     through = f"http://localhost:{proxy.port}"
     service = Service("Painter", f"http://{SERVICES}", secret="made-up-secret", proxy=lambda _: through)

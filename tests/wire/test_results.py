@@ -1,4 +1,4 @@
-"""What follows a result, against a Discord that checks every request: prices, growing cards, forms, shares."""
+"""Proposals, growing cards, forms and shares, on a Discord that checks every request."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ async def result(home: House, ada: Person, *, private: bool = False) -> Seen:
 
 
 def finish(home: House, word: str) -> None:
-    """Let the picture with this word in its prompt be finished."""
+    """Finish the image with this word in its prompt."""
     (work,) = [work for work in home.services.renderings.by_guid.values() if word in work.plates[0].picture.prompt]
     home.services.finish(work.guid)
 
 
 @pytest.mark.parametrize("private", [False, True])
-async def test_a_card_grows_and_sends_each_picture_once_before_the_end(home: House, ada: Person, private: bool) -> None:
+async def test_a_growing_card_uploads_each_image_once(home: House, ada: Person, private: bool) -> None:
     card = await asked_price(home, ada, private=private)
     await ada.press(card, card.labels[0])
     for number in range(1, 4):
@@ -41,7 +41,7 @@ async def test_a_card_grows_and_sends_each_picture_once_before_the_end(home: Hou
         finish(home, colour)
         await ada.watches(card, lambda seen: len(seen.pictures) == number)  # noqa: B023 - awaited before it changes
     edits = [call for call in home.discord.called("PATCH") if has_files(call)]
-    assert [len(call.files) for call in edits] == [1, 1], "what stands in the card is kept, not sent again"
+    assert [len(call.files) for call in edits] == [1, 1], "the card's images are retained, not sent again"
     await home.done()
     grown = await ada.watches(card, lambda seen: "Again" in seen.labels)
     assert [picture.description for picture in grown.pictures] == [
@@ -51,7 +51,7 @@ async def test_a_card_grows_and_sends_each_picture_once_before_the_end(home: Hou
     assert grown.private is private
 
 
-async def test_a_price_lapses_on_its_card_before_the_token_is_over(home: House, ada: Person) -> None:
+async def test_a_proposal_lapses_before_its_token_expires(home: House, ada: Person) -> None:
     card = await asked_price(home, ada, private=True)
     home.later(15 * 60 - 15)
     lapsed = await ada.watches(card, lambda seen: shows(seen.text, NEVER_STARTED))
@@ -59,7 +59,7 @@ async def test_a_price_lapses_on_its_card_before_the_token_is_over(home: House, 
     assert (await home.runtime.jobs.job(1)).status is JobStatus.LAPSED
 
 
-async def test_a_form_is_filled_in_and_makes_a_job(home: House, ada: Person) -> None:
+async def test_a_submitted_form_starts_a_job(home: House, ada: Person) -> None:
     card = await result(home, ada)
     form = await ada.press(card, "Edit")
     edited = await ada.submit(form, Prompt="a lighthouse of stone", Size="16:9")
@@ -70,7 +70,7 @@ async def test_a_form_is_filled_in_and_makes_a_job(home: House, ada: Person) -> 
     assert (await home.runtime.jobs.job(2)).parent_id == 1
 
 
-async def test_a_form_that_cannot_be_taken_opens_again(home: House, ada: Person) -> None:
+async def test_a_refused_form_can_be_reopened(home: House, ada: Person) -> None:
     card = await result(home, ada)
     refused = await (await ada.submit(await ada.press(card, "Edit"), Prompt="a long thought", Size="3x3")).answered()
     assert refused.private
@@ -79,7 +79,7 @@ async def test_a_form_that_cannot_be_taken_opens_again(home: House, ada: Person)
     assert fields[0]["value"] == "a long thought"
 
 
-async def test_sharing_is_an_answer_for_all_to_see(home: House, ada: Person) -> None:
+async def test_sharing_is_a_public_answer(home: House, ada: Person) -> None:
     card = await result(home, ada, private=True)
     shared = await (await ada.press(card, "Share")).until(lambda seen: bool(seen.pictures))
     assert not shared.private
@@ -89,7 +89,7 @@ async def test_sharing_is_an_answer_for_all_to_see(home: House, ada: Person) -> 
     assert "Job 1" in details.text
 
 
-async def test_the_line_is_walked_in_the_details(home: House, ada: Person) -> None:
+async def test_related_jobs_can_be_opened_in_the_details(home: House, ada: Person) -> None:
     card = await result(home, ada)
     again = await ada.press(card, "Again")
     await again.until(lambda seen: "Sent" in seen.text)
@@ -101,7 +101,7 @@ async def test_the_line_is_walked_in_the_details(home: House, ada: Person) -> No
     assert walked.labels == ("Made from job 1",)
 
 
-async def test_message_commands_stand_on_every_result(home: House, ada: Person) -> None:
+async def test_message_commands_work_on_every_result(home: House, ada: Person) -> None:
     card = await result(home, ada)
     ben = home.discord.user("ben")
     details = await (await ben.context(card, "Details")).answered()
@@ -113,7 +113,7 @@ async def test_message_commands_stand_on_every_result(home: House, ada: Person) 
     assert (await home.runtime.jobs.job(2)).user_id == ben.id
 
 
-async def test_by_its_answers_the_bot_knows_what_time_it_is_at_discords(home: House, ada: Person) -> None:
+async def test_the_bot_reads_discords_time_from_responses(home: House, ada: Person) -> None:
     await home.begun(ada)
     ahead = home.runtime.reference.ahead()
     assert ahead is not None

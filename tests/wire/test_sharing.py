@@ -1,4 +1,4 @@
-"""Share and Delete over the wire: once, whatever dies in between, and while Discord still owes an answer."""
+"""Share and Delete over the wire: each happens once, in spite of crashes and pending responses."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_killed_between_posting_and_recording_it(
         assert [seen for seen in public(ada, channel) if seen.loading] == []
 
 
-async def test_share_waits_for_what_discord_says_of_the_result(home: House, ada: Person) -> None:
+async def test_share_waits_for_discords_response_to_the_delivery(home: House, ada: Person) -> None:
     gate = home.discord.hold("PATCH", "/webhooks/*", when="after", match=has_files)
     asked = await home.begun(ada, private=True)
     home.services.finish_all()
@@ -61,7 +61,7 @@ async def test_share_waits_for_what_discord_says_of_the_result(home: House, ada:
     assert len([seen for seen in public(ada, home.channel) if seen.pictures]) == 1
 
 
-async def test_delete_waits_for_what_discord_says_of_the_result(home: House, ada: Person) -> None:
+async def test_delete_waits_for_discords_response_to_the_delivery(home: House, ada: Person) -> None:
     gate = home.discord.hold("PATCH", "/webhooks/*", when="after", match=has_files)
     asked = await home.begun(ada)
     home.services.finish_all()
@@ -76,7 +76,7 @@ async def test_delete_waits_for_what_discord_says_of_the_result(home: House, ada
     assert home.shown() == []
 
 
-async def test_whoever_waits_too_long_is_told_what_is_so(
+async def test_a_wait_that_takes_too_long_is_reported(
     home: House, ada: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(JobCards, "settled", partialmethod(JobCards.settled, patience=0))
@@ -98,7 +98,7 @@ async def test_whoever_waits_too_long_is_told_what_is_so(
     await pressed.until(lambda seen: bool(seen.pictures))
 
 
-async def test_a_share_whose_answer_is_lost_is_one_message(home: House, ada: Person) -> None:
+async def test_a_share_with_a_lost_response_is_not_duplicated(home: House, ada: Person) -> None:
     asked = await home.begun(ada, private=True)
     await home.done()
     home.discord.fail("PATCH", "/webhooks/*", status=503, when="after", match=has_files)

@@ -1,1 +1,1 @@
-"""Cards: data in, layout out."""
+"""Cards: functions that turn data into message layouts."""

@@ -1,8 +1,8 @@
-"""The table of buttons: everything that can be pressed on a card, and what its custom id looks like.
+"""The table of buttons: every button of a card, and the format of its custom id.
 
-A custom id outlives a restart, and every version of the bot has to understand it. It holds no person's data: each press
-is authorised afresh, so a forged id shows nothing but what is one's own. The handlers are in ``ui.buttons`` (the
-buttons of a job) and ``ui.list_buttons`` (those of lists), by the names in this table.
+A custom id outlives a restart, and every version of the bot has to understand it. It contains no personal data. Each
+press is authorised again, so a forged id only shows a person their own data. The handlers are in ``ui.buttons`` (for
+jobs) and ``ui.list_buttons`` (for lists), by the names in this table.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OLD_BUTTON = message(
 )
 OLD_LIST = message("buttons.old_list", "This button is from another version of the bot. Run the command again.")
 
-_DIGEST = 4  # Bytes: enough to tell a few dozen engines apart.
+_DIGEST = 4  # In bytes: enough to distinguish a few dozen engines.
 
 
 # --- the buttons of a job -----------------------------------------------------------------------------------------
@@ -34,9 +34,9 @@ _DIGEST = 4  # Bytes: enough to tell a few dozen engines apart.
 
 @dataclass(frozen=True, slots=True)
 class JobButton:
-    """A button of a job. ``name`` is what its custom id and its handler are called.
+    """A button of a job. ``name`` is used in its custom id and for its handler.
 
-    ``shown`` says whether it fits the state of a job; cards that offer it in any state do not ask.
+    ``shown`` says whether the button fits a job's state. Cards that offer it in any state do not call it.
     """
 
     name: str
@@ -45,7 +45,7 @@ class JobButton:
     shown: Callable[[JobView], bool] = lambda _: True
 
     def on(self, job_id: int, **values: Value) -> ui.Button[Any]:
-        """The button for this job; ``values`` are those of its label."""
+        """The button for this job; ``values`` are the values of its label."""
         return ui.Button(label=str(self.label(**values)), style=self.style, custom_id=custom_id(self.name, job_id))
 
 
@@ -92,16 +92,16 @@ JOB_BUTTONS = (
     CHILD,
 )
 JOB_ACTIONS = tuple(dict.fromkeys(button.name for button in JOB_BUTTONS))
-"""What the buttons of a job do: each name has a handler."""
+"""The buttons of a job by name; each name has a handler."""
 
 
 def job_row(view: JobView, *buttons: JobButton) -> list[ui.ActionRow[Any]]:
-    """Those of these buttons that fit the job's state, in a row; no row if there are none."""
+    """A row of those of the buttons that fit the job's state; no row if none fits."""
     return job_rows(view, buttons)
 
 
 def job_rows(view: JobView, *groups: Sequence[JobButton]) -> list[ui.ActionRow[Any]]:
-    """Those of these buttons that fit the job's state: in one row if there is room, else a row for each group."""
+    """Those of the buttons that fit the job's state: in one row if there is room, else one row for each group."""
     fitting = [[button for button in group if button.shown(view)] for group in groups]
     if sum(map(len, fitting)) <= BUTTONS_IN_A_ROW:
         fitting = [[button for group in fitting for button in group]]
@@ -113,9 +113,9 @@ def job_rows(view: JobView, *groups: Sequence[JobButton]) -> list[ui.ActionRow[A
 
 @dataclass(frozen=True, slots=True)
 class ListButton:
-    """A button that leads to a page of a list, or changes something and then shows the list.
+    """A button that opens a page of a list, or changes something and then shows the list.
 
-    ``name`` is what its custom id and its handler are called.
+    ``name`` is used in its custom id and for its handler.
     """
 
     name: str
@@ -123,7 +123,7 @@ class ListButton:
     style: discord.ButtonStyle = discord.ButtonStyle.secondary
 
     def to(self, page: int = 1, rest: str | int = "", *, disabled: bool = False, **values: Value) -> ui.Button[Any]:
-        """The button for this page. ``rest`` is what else the list needs; ``values`` are those of the label."""
+        """The button for this page. ``rest`` is the list's own state; ``values`` are the values of the label."""
         label = str(self.label(**values))
         return ui.Button(label=label, style=self.style, disabled=disabled, custom_id=list_id(self.name, page, rest))
 
@@ -181,11 +181,11 @@ LIST_BUTTONS = (
     CANCEL_JOB,
 )
 LISTS = tuple(dict.fromkeys(button.name for button in LIST_BUTTONS))
-"""What the buttons of lists lead to: each name has a handler."""
+"""The buttons of lists by name; each name has a handler."""
 
 
 class Paged(Protocol):
-    """A page of a list: its number, from 1, and how many there are."""
+    """A page of a list: its number, from 1, and the number of pages."""
 
     @property
     def number(self) -> int: ...
@@ -195,7 +195,7 @@ class Paged(Protocol):
 
 
 def turning(page: Paged, back: ListButton, on: ListButton, rest: str | int = "") -> list[ui.Button[Any]]:
-    """The two buttons that turn the page of a list; none if there is only one page."""
+    """The buttons for the previous and the next page of a list; none if there is only one page."""
     if page.pages == 1:
         return []
     return [
@@ -205,11 +205,11 @@ def turning(page: Paged, back: ListButton, on: ListButton, rest: str | int = "")
 
 
 def history_rest(wanted: JobFilter) -> str:
-    """What a button of the history holds of a search, whose words have at most 50 letters so that they fit."""
+    """A search of the history as part of a custom id. The search words have at most 50 letters, so that they fit."""
     engine = "" if wanted.engine is None else engine_digest(wanted.engine)
     return f"{wanted.thread_id or ''}:{engine}:{wanted.words or ''}"
 
 
 def engine_digest(engine_id: str) -> str:
-    """A few hexadecimal digits that stand for an engine, whose id is too long for a custom id."""
+    """A few hexadecimal digits that identify an engine. Its id is too long for a custom id."""
     return hashlib.blake2s(engine_id.encode(), digest_size=_DIGEST).hexdigest()

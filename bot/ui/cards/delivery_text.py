@@ -1,4 +1,4 @@
-"""How a job was delivered, in words, and the link to where its result is. Pure."""
+"""Texts about a job's delivery, and the link to its result. Pure functions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ METHODS: Mapping[DeliveryMethod, Message] = {
     DeliveryMethod.SHARE: message("delivery.method.share", "by sharing it"),
     DeliveryMethod.OTHER: message("delivery.method.other", "by an older version of the bot"),
 }
-"""Each continues "Shown"."""
+"""Each text continues "Shown"."""
 
 REASONS: Mapping[DeliveryReason, Message] = {
     DeliveryReason.TOKEN_EXPIRED: message("delivery.reason.token_expired", "the interaction had expired"),
@@ -39,7 +39,7 @@ REASONS: Mapping[DeliveryReason, Message] = {
     ),
     DeliveryReason.OTHER: message("delivery.reason.other", "of something that only an older version knew"),
 }
-"""Each continues "because"."""
+"""Each text continues "because"."""
 
 NO_LONGER_STORED = message(
     "delivery.no_longer_stored",
@@ -60,12 +60,12 @@ IN_HISTORY = message("delivery.in_history", "You can find what is stored in /his
 
 
 def reasons_text(reasons: Iterable[DeliveryReason]) -> list[Message]:
-    """The reasons as a value of a text: ``a, b and c``."""
+    """The reasons as a value for a text: ``a, b and c``."""
     return [REASONS[reason] for reason in reasons]
 
 
 def delivery_text(job: Job) -> Text | None:
-    """How the job was shown or why it was not, if that is worth a line."""
+    """How the job was shown or why it was not; None for an ordinary delivery."""
     how, why = job.delivered_by, reasons_text(job.delivery_reasons)
     if how is None:
         return t("Not shown, because {reasons}", reasons=why) if why else None
@@ -79,7 +79,7 @@ def delivery_text(job: Job) -> Text | None:
 def missing_images(
     *, shown: int, gone: int, unfit: int, kept_until: int, reason: DeliveryReason = DeliveryReason.TOO_LARGE
 ) -> Sequence[Text]:
-    """What to say about the images that are not with their card: no longer stored, or not sent for this reason."""
+    """The texts about images that are missing in their card: no longer stored, or not sent for this reason."""
     notes = []
     if gone:
         notes.append(NO_LONGER_STORED(count=gone))
@@ -92,7 +92,7 @@ def missing_images(
 
 
 def jump_url(job: Job) -> str | None:
-    """The link to the message that shows the job; None if no lasting one does: a private answer, a deleted card."""
+    """The link to the message that shows the job; None for a private answer or a deleted card."""
     if job.share_state is ShareState.POSTED:
         return message_url(job.share_server_id, job.share_channel_id, job.share_message_id)
     if job.message_id is None or job.delivered_by is DeliveryMethod.HISTORY:

@@ -1,4 +1,4 @@
-"""The card behind the Details button: everything about a job, for people who may see it."""
+"""The card of the Details button: everything about a job, for people who may see it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from bot.ui.cards.wording import moment, safe, units
 from storage.records import Event, EventReason, JobStatus, SubmissionStatus
 
 LINE_AT_MOST = 1400
-"""The longest command line that is shown."""
+"""The maximum length of the command line that is shown."""
 BUTTONS_AT_MOST = 5
 
 _RENDERING = SubmissionStatus.RENDERING
-# The keys of a provider's handle that name something on its side.
+# The keys of a provider's handle that are ids of the provider.
 _IDS = frozenset({"thread", "request"})
-# Reasons that every job has, which only repeat its status.
+# Reasons that occur in every job and only repeat its status.
 _EXPECTED = frozenset(
     {
         EventReason.ASKED,
@@ -116,7 +116,7 @@ def _facts(found: JobDetails) -> list[str]:
         SETTINGS(settings=settings_text(view)),
         (EXACT_COST if exact else COST)(cost=cost_text(view)),
     ]
-    # A thread's title can come from a prompt that others may not see.
+    # A thread's title may be taken from a prompt that others may not see.
     if view.thread_title is not None and found.mine:
         lines.append(THREAD(title=safe(view.thread_title, 200)))
     if job.lapse_reason is not None:
@@ -131,7 +131,7 @@ def _facts(found: JobDetails) -> list[str]:
 
 
 def _related(found: JobDetails) -> ui.ActionRow[Any] | None:
-    """Buttons to the parent and to the latest children; they change this card."""
+    """Buttons for the parent and the latest children; they replace the content of this card."""
     buttons: list[ui.Button[Any]] = []
     if found.parent is not None:
         buttons.append(PARENT.on(found.parent, job=found.parent))
@@ -156,7 +156,7 @@ def _requests(found: JobDetails) -> Iterator[str]:
 
 
 def _stages(submission: SubmissionView, events: Sequence[Event]) -> Iterator[str]:
-    """How long it waited, how long the service took, and how long the download of its files took."""
+    """The time in the queue, the time of the service, and the time of the downloads."""
     record = submission.record
     accepted = next(
         (event.at for event in events if event.submission_id == record.id and event.new_status is _RENDERING), None
@@ -176,7 +176,7 @@ def _short(milliseconds: int) -> str:
 
 
 def _provider_ids(submission: SubmissionView) -> str:
-    """The provider's names for it: its thread and its request, if it has such."""
+    """The provider's ids for the request and its thread, if there are any."""
     handle = submission.record.handle or {}
     ids = [f"{name} {safe(value, 80)}" for name, value in handle.items() if name in _IDS and isinstance(value, str)]
     return f"{safe(submission.record.provider, 40)}: {', '.join(ids)}" if ids else ""
@@ -201,7 +201,7 @@ def _steps(view: JobView, events: Sequence[Event]) -> list[str]:
 
 
 def _step(event: Event) -> str:
-    """The new status, with the reason if that says more."""
+    """The new status, with the reason if it adds information."""
     status = SUBMISSION_STATUS[event.new_status]
     why = None if event.why in _EXPECTED else _WHY.get(event.why)
     return str(status) if why is None else f"{status}: {why}"

@@ -1,4 +1,4 @@
-"""The cards of the engines: all of them at a glance, or one with everything it takes."""
+"""The cards of the engines: a list of all engines, and the options of one."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ TAKES = message("engines_card.takes", "Options: {options}")
 _SIZES_SHOWN = 9
 _STYLES_SHOWN = 8
 _LIST_AT_MOST = 900
-# A card has at most 40 components, and an engine with a section of its own takes two.
+# A card has at most 40 components, and an engine's own section uses two.
 _ENGINES_APART = 16
 _ENGINES_A_PAGE = 15
 _ROOM = TEXT_AT_MOST - 300
 
 
 def engines_card(engines: Iterable[Engine], price: Callable[[str], Price], *, default: str, page: int = 1) -> Card:
-    """What each engine takes and costs. Many engines get a line each, on pages."""
+    """The options and the price of each engine. If there are many, each gets one line, on pages."""
     every = list(engines)
     if len(every) > _ENGINES_APART:
         return _engines_page(every, price, default=default, page=page)
@@ -64,12 +64,12 @@ def _engines_page(engines: list[Engine], price: Callable[[str], Price], *, defau
 def _line(engine: Engine, price: Price, *, default: bool, room: int) -> str:
     costs = f" · {_price(price)}{_default_mark(default)}"
     name = safe(engine.name, 60)
-    # People type the id, so it is never cut to make room for the name.
+    # People have to type the id, so it is never cut to make room for the name.
     return f"**{name}** · {safe(engine.id, max(40, room - units(costs) - units(name) - 10))}{costs}"
 
 
 def engine_card(engine: Engine, price: Price, *, default: bool) -> Card:
-    """Everything that one engine takes, and what it costs."""
+    """All options of one engine, and its price."""
     facts = [
         t("Price: {price}", price=_price(price)),
         TAKES(options=[SIZE.label, *_takes(engine)]),
@@ -110,7 +110,7 @@ def _default_mark(default: bool) -> str:
 def _price(price: Price) -> Text:
     if price.exact:
         return EXACT_PRICE(price=str(price))
-    # A single price that is not exact says "about" by itself.
+    # The text of an estimated price contains "about" already.
     if price.low == price.high:
         return SINGLE_PRICE(price=str(price))
     return ESTIMATED_PRICE(price=str(price))
@@ -155,13 +155,13 @@ def _engine(engine: Engine, price: Price, *, default: bool, room: int) -> str:
 
 
 def _takes(engine: Engine) -> list[Text]:
-    """The options that the engine takes, with their ranges."""
+    """The options that the engine supports, with their ranges."""
     return [_option(feature, engine) for feature in features() if feature.taken_by(engine)]
 
 
 def _option(feature: Feature, engine: Engine) -> Text:
     bounds = feature.bounds(engine)
-    # The range of seeds and weights is of little interest.
+    # The ranges of seeds and weights are omitted: few people need them.
     if bounds is None or not isinstance(feature, Option) or feature is SEED:
         return feature.label
     return t("{label} {range}", label=feature.label, range=_range(bounds))

@@ -10,7 +10,7 @@ from bot.text import Text, t
 from bot.ui.cards.layout import Card, heading, quiet, rule, text
 
 Mention: TypeAlias = Callable[[str], str]
-"""Turns the name of a command into a mention that people can click."""
+"""Turns the name of a command into a clickable mention."""
 FOR_ADMINS = "admins"
 
 
@@ -18,8 +18,8 @@ FOR_ADMINS = "admins"
 class Subject:
     """One subject: its commands, a summary, and the lines of its own card.
 
-    In the lines, ``{imagine}`` or ``{thread_new}`` is the mention of a command. Lines that are str are examples to
-    copy, which are the same in every language.
+    In the lines, ``{imagine}`` or ``{thread_new}`` is the mention of a command. Lines of type str are examples to copy;
+    they are the same in every language.
     """
 
     title: Text
@@ -141,7 +141,7 @@ SUBJECTS: Mapping[str, Subject] = {
 
 
 def help_card(mention: Mention, *, manages: bool) -> Card:
-    """All subjects with their commands; those for admins only if the person ``manages`` the server."""
+    """All subjects with their commands. Subjects for admins are shown only if the person ``manages`` the server."""
     listed = []
     for name, subject in SUBJECTS.items():
         offered = manages or name != FOR_ADMINS
@@ -161,14 +161,14 @@ def help_card(mention: Mention, *, manages: bool) -> Card:
 
 
 def subject_card(name: str, mention: Mention, *, manages: bool) -> Card:
-    """One subject with examples to copy. Nobody is given commands to click that they may not use."""
+    """One subject with examples to copy. Commands that the person may not use are not clickable."""
     subject = SUBJECTS[name]
     shown = mention if manages or name != FOR_ADMINS else "`/{}`".format
     return Card(text(heading(subject.title)), rule(), text(*explained(subject, shown)))
 
 
 def explained(subject: Subject, mention: Mention) -> Iterator[Text | str]:
-    """The lines of a subject with the mentions of their commands."""
+    """The lines of a subject, with mentions in place of the names of commands."""
     mentions = {command.replace(" ", "_"): mention(command) for command in (*subject.commands, "settings set")}
     for line in subject.lines:
         yield line if isinstance(line, str) else line.message(**mentions)

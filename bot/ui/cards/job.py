@@ -108,9 +108,9 @@ class ShownImage:
 
 
 def waiting_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: Words | None = None) -> Card:
-    """Progress, price, the images so far, and Cancel while something can be cancelled.
+    """The card of a job in progress: progress, price, the images so far, and Cancel while that is possible.
 
-    ``ending`` says that the interaction's token is about to expire; it comes with Refresh.
+    ``ending`` says that the interaction's token is about to expire; with it, the card offers Refresh.
     """
     parts: list[ui.Item[Any]] = heading(view)
     parts += [_gallery(view, shown)] if shown else [rule()]
@@ -128,7 +128,7 @@ def waiting_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: Wor
 def result_card(
     view: JobView, shown: Sequence[ShownImage], *, notes: Iterable[Words] = (), shareable: bool = True
 ) -> Card:
-    """The images with their settings and their cost, after ``notes``. Not ``shareable``: nobody else could see it."""
+    """The card of a result: ``notes``, then the images with settings and cost. ``shareable`` False omits Share."""
     parts: list[ui.Item[Any]] = [text(prompt_text(view))]
     if shown:
         parts.append(_gallery(view, shown))
@@ -145,7 +145,7 @@ def result_card(
 
 
 def failure_card(view: JobView, *, notes: Iterable[Words] = ()) -> Card:
-    """What happened and what was charged, if anything; the job can be repeated."""
+    """The card of a job without images: what happened, the cost, and a button to repeat the job."""
     cancelled = all(each.record.status is SubmissionStatus.CANCELLED for each in view.submissions)
     reasons = [] if cancelled else [reason for reason, _ in _failures(view).most_common()]
     charged = CHARGED(price=view.captured) if view.captured else NOT_CHARGED()
@@ -163,9 +163,9 @@ def failure_card(view: JobView, *, notes: Iterable[Words] = ()) -> Card:
 def elsewhere_card(
     view: JobView, *, sent: DeliveryMethod | None, url: str | None, reasons: Sequence[DeliveryReason]
 ) -> Card:
-    """The job's own card when the result is not in it: where it was sent, and why.
+    """The job's own card if it does not contain the result: where the result was sent, and why.
 
-    ``sent`` is None if it is undelivered: its author can have it shown.
+    ``sent`` is None if the result is undelivered. Its author can then have it shown.
     """
     job = view.job
     if sent is None:
@@ -187,12 +187,12 @@ def elsewhere_card(
 
 
 def heading(view: JobView) -> list[ui.Item[Any]]:
-    """The prompt and the settings, at the top of a card without a result."""
+    """The prompt and the settings, for the top of a card without a result."""
     return [text(prompt_text(view), quiet(settings_text(view)))]
 
 
 def for_author(view: JobView) -> Text:
-    """Whose job it is."""
+    """A text that names the job's author."""
     return FOR(person=f"<@{view.job.user_id}>")
 
 
@@ -211,7 +211,7 @@ def _gallery(view: JobView, shown: Sequence[ShownImage]) -> ui.MediaGallery[Any]
 
 
 def _numbers(view: JobView) -> dict[int, int]:
-    """The number of each image by its id; while more images are to come, their places are counted too."""
+    """The number of each image by its id. While more images are expected, their places are counted too."""
     if not view.waiting:
         return {image.id: number for number, image in enumerate(view.images, 1)}
     numbers: dict[int, int] = {}
@@ -237,7 +237,7 @@ def _happening(view: JobView) -> list[str]:
     missing = dict.fromkeys(each.record.provider for each in view.submissions if each.provider_missing)
     if missing:
         more.append(str(PROVIDER_OFF(providers=[safe(name, 100) for name in missing])))
-    if not progress.fetching:  # Once rendering is over, so are its progress and its estimate.
+    if not progress.fetching:  # After rendering, its progress and its estimate no longer apply.
         if progress.percent is not None:
             filled = _BAR * max(0, min(100, progress.percent)) // 100
             more.append(f"{'▰' * filled}{'▱' * (_BAR - filled)} {progress.percent} %")
@@ -259,7 +259,7 @@ def _stage(submission: SubmissionView, progress: Progress) -> Message:
 
 
 def _place(view: JobView, progress: Progress) -> Words | None:
-    """When something that waits is tried again, or its place in the queue."""
+    """The time of the next retry, or the place in the queue."""
     if progress.outage_until is not None:
         return OUTAGE(when=moment(progress.outage_until))
     retries = [
@@ -281,7 +281,7 @@ def _done(view: JobView) -> Text:
 
 
 def _tally(view: JobView) -> Iterator[Text]:
-    """How many submissions are in each status but done; those that ended are free."""
+    """The number of submissions in each status but done. Submissions that ended otherwise are free."""
     numbers = Counter(each.record.status for each in view.submissions)
     for status, words in SUBMISSION_STATUS.items():
         if numbers[status] and status is not SubmissionStatus.DONE:
@@ -291,7 +291,7 @@ def _tally(view: JobView) -> Iterator[Text]:
 
 
 def _rounded(milliseconds: int) -> int:
-    """To five seconds: a small change of the estimate is not worth an edit of the card."""
+    """Round to five seconds: a small change of the estimate is not worth an edit of the card."""
     return round(milliseconds / 5000) * 5000
 
 
@@ -304,7 +304,7 @@ def _price(view: JobView) -> str:
 
 
 def cost_text(view: JobView) -> str:
-    """What the job costs: what was spent, marked if it is an estimate, and what is still held."""
+    """The cost of the job: the amount spent, marked if it is an estimate, and the amount still held."""
     held = t("{held:credits} held", held=view.held) if view.held else None
     if not view.captured:
         return str(held or t("not charged"))
@@ -314,7 +314,7 @@ def cost_text(view: JobView) -> str:
 
 
 def took(view: JobView) -> float | None:
-    """Seconds from the first request that was sent to the last answer."""
+    """Seconds from the first request to the last response."""
     sent = [each.record.sent_at for each in view.submissions if each.record.sent_at is not None]
     finished = [each.record.finished_at for each in view.submissions if each.record.finished_at is not None]
     return (max(finished) - min(sent)) / 1000 if sent and finished else None
@@ -326,7 +326,7 @@ def _outcome(view: JobView) -> str:
     seconds = took(view)
     duration = None if seconds is None else lasted(seconds)
     if view.options.engines is not None:
-        # The lines above say the rest for each engine.
+        # The lines above give the rest for each engine.
         total = t("{requests} together: {cost}", requests=REQUESTS(count=len(requests)), cost=cost_text(view))
         return facts(total, duration, for_author(view))
     return facts(
@@ -355,7 +355,7 @@ def _remarks(view: JobView, shown: Sequence[ShownImage]) -> Iterator[Words]:
 
 
 def _not_made(view: JobView) -> Iterator[Text]:
-    """Which requests failed and why, and which were cancelled, with what tells them from the others."""
+    """The failed requests with their reasons and the cancelled ones, each with its label."""
     requests = REQUESTS(count=len(view.submissions))
     for reason, times in _failures(view).most_common():
         failed = [each for each in view.submissions if each.record.status in _FAILED and _reason(each) == reason]
@@ -374,7 +374,7 @@ def _names(view: JobView, submissions: Iterable[SubmissionView]) -> str:
 
 
 def _failures(view: JobView) -> Counter[str]:
-    """How many requests failed, by reason."""
+    """The number of failed requests for each reason."""
     return Counter(_reason(each) for each in view.submissions if each.record.status in _FAILED)
 
 
@@ -386,13 +386,13 @@ def _reason(submission: SubmissionView) -> str:
 
 
 def comparison_lines(view: JobView) -> Iterator[str]:
-    """A line for each request, and a quiet one for the options that its engine does not support."""
+    """A line for each request, and a line in small print for options that its engine does not support."""
     ignored = ignored_texts(view)
     made = 0
     for submission in view.submissions:
         engine_id = submission.request.engine
         numbers = range(made + 1, made + len(submission.images) + 1)
-        # While the job is in progress, images that are to come are counted too.
+        # While the job is in progress, expected images are counted too.
         made += submission.request.images if view.waiting else len(numbers)
         which = [str(number) for number in numbers]
         images = plural("Image {numbers}", "Images {numbers}", len(which), numbers=which) if which else None

@@ -1,4 +1,4 @@
-"""A job in words: its prompt, its settings, its alt texts, and a label for each of several requests."""
+"""Texts of a job: its prompt, its settings, its alt texts, and a label for each of several requests."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def prompt_text(view: JobView, limit: int = PROMPT_AT_MOST) -> str:
 
 
 def settings_text(view: JobView) -> str:
-    """The options of all requests except their words, in one line."""
+    """The options of all requests except their prompts, in one line."""
     requests = view.requests
-    # What can be long comes last.
+    # Settings that can be long come last.
     facts = [_setting(view, option, requests) for option in sorted(OPTIONS.values(), key=lambda row: row.several_words)]
     return safe(" · ".join(fact for fact in facts if fact), SETTINGS_AT_MOST)
 
 
 def _setting(view: JobView, option: Option, requests: Iterable[ImageRequest]) -> str:
-    """One option of the requests, or nothing if it is not set."""
+    """One option of the requests, or an empty string if it is not set."""
     values = [value for request in requests if (value := getattr(request, option.name)) is not None]
     if option is ENGINE:
         return either(_name(view, engine) for engine in values)
@@ -51,9 +51,9 @@ def _setting(view: JobView, option: Option, requests: Iterable[ImageRequest]) ->
 
 
 def alt_text(view: JobView, image: StoredImage, number: int) -> str:
-    """The alt text of an image: the prompt it was made from."""
+    """The alt text of an image: its prompt."""
     request = next(each.request for each in view.submissions if each.record.id == image.submission_id)
-    # More images follow while the job is worked on.
+    # While the job is in progress, more images follow.
     total = sum(each.images for each in view.requests) if view.waiting else len(view.images)
     tail = str(t(" (image {number} of {total})", number=number, total=total)) if total > 1 else ""
     if view.options.engines is not None:
@@ -66,7 +66,7 @@ def words(view: JobView) -> str:
     prompts = {request.prompts for request in view.requests}
     if len(prompts) == 1:
         return weighted(prompts.pop())
-    # The prompts come from choices, which are shown as they were typed.
+    # The prompts differ by choices. Show the choices as they were typed.
     typed, added = view.options.prompt, view.options.added
     return typed if added is None else str(t("{prompt} (plus “{added}”)", prompt=typed, added=added))
 
@@ -77,12 +77,12 @@ def weighted(prompts: Iterable[WeightedText]) -> str:
 
 
 def either(values: Iterable[str | None]) -> str:
-    """The value that all share, or a list of the different ones."""
+    """The common value, or a list of the different values."""
     return listed(dict.fromkeys(value for value in values if value))
 
 
 def seeds(numbers: Iterable[int]) -> str:
-    """``seed 7``, ``seeds 7 and 8``, or nothing."""
+    """Seeds in words: ``seed 7``, ``seeds 7 and 8``, or an empty string."""
     different = list(dict.fromkeys(numbers))
     if len(different) > _SEEDS_AT_MOST:
         return str(t("seeds {first:plain} and {more} more", first=different[0], more=len(different) - 1))
@@ -101,7 +101,7 @@ def _name(view: JobView, engine_id: str) -> str:
 
 
 def label(view: JobView, request: ImageRequest) -> str:
-    """What tells this request from the others of its job: its engine, its words or its seed. Empty if nothing does."""
+    """How this request differs from the others of its job: by engine, prompt or seed. Empty if it does not differ."""
     requests = view.requests
     parts = []
     if len({each.engine for each in requests}) > 1:

@@ -1,4 +1,4 @@
-"""The building blocks of every card. Pure: data in, layout out; what buttons do is in ``buttons``."""
+"""The building blocks of every card. Pure functions from data to layout; the buttons are in ``buttons``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bot.text import Message, Text, plural, t
 from bot.ui.cards.wording import safe, units
 
 Words: TypeAlias = Text | Message | str
-"""What a card can say: text that becomes words here, or words that are not translated, like a name."""
+"""The texts of a card: a Text, which is rendered here, or a str that is not translated, like a name."""
 
 TEXT_AT_MOST = 4000
-"""Discord's limit on the text of one message, all parts together."""
+"""Discord's limit on the characters of one message, all parts together."""
 
 CARD, RESULT = 1_700_000_000, 1_800_000_000
-"""Component ids of a card's container. A result, or the reason why there is none, has one of its own."""
+"""Component ids of a card's container. A result or a failure has its own id, so that it can be recognised."""
 
 CALM = discord.Colour(0x5B8FB9)
 WARM = discord.Colour(0xC98A4B)
@@ -35,7 +35,7 @@ class Card(ui.LayoutView):
         self.add_item(ui.Container(*items, accent_colour=accent, id=mark))
 
     def is_finished(self) -> bool:
-        """Always true: the library need not remember the card, since buttons are found by their custom ids."""
+        """Always True: the library need not keep the card in memory, since buttons are found by their custom ids."""
         return True
 
     @property
@@ -61,12 +61,12 @@ def quiet(line: Words) -> str:
 
 
 def facts(*each: Words | None) -> str:
-    """Short facts in one line with dots between them; None is left out."""
+    """Short facts in one line, separated by dots. None is omitted."""
     return " · ".join(str(fact) for fact in each if fact is not None)
 
 
 def page_of(number: int, pages: int) -> Text | None:
-    """Which page this is; None if there is only one."""
+    """The page number in words; None if there is only one page."""
     return t("page {number} of {pages}", number=number, pages=pages) if pages > 1 else None
 
 
@@ -81,18 +81,18 @@ def notice(*sentences: Words, accent: discord.Colour = CALM) -> Card:
 
 
 def refusal(problems: Iterable[Words]) -> Card:
-    """Why something is not possible. The sentences may quote what a person typed, so they are made safe here."""
+    """The card of a refusal. The sentences may quote what a person typed, so they are escaped here."""
     return notice(*(safe(str(problem), 1500) for problem in problems), accent=WARM)
 
 
 def within(lines: Iterable[str], room: int) -> list[str]:
-    """As many of the lines as fit; the last one then says how many were left out."""
+    """As many of the lines as fit. If some do not fit, the last line says how many were omitted."""
     every = list(lines)
     kept: list[str] = []
     for place, line in enumerate(every):
         left = len(every) - place
         rest = str(plural("… and {count} more.", "… and {count} more.", left))
-        # Unless this is the last line, leave room to say how many follow.
+        # Unless this is the last line, leave room for the number of omitted lines.
         spare = units(rest) + 1 if left > 1 else 0
         if units(line) + 1 + spare > room:
             return [*kept, rest]

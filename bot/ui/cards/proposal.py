@@ -31,7 +31,7 @@ LAPSED: Mapping[LapseReason, Message] = {
 
 
 def unfinished_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: Words | None = None) -> Card:
-    """The card of a job in whichever of these states it is."""
+    """The card of a job in any of these states."""
     if view.job.status is JobStatus.PROPOSED:
         return proposal_card(view)
     if view.job.status is JobStatus.LAPSED:
@@ -40,7 +40,7 @@ def unfinished_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: 
 
 
 def proposal_card(view: JobView) -> Card:
-    """What it would make, its price, and until when it can be confirmed."""
+    """The card of a proposal: what it would make, its price, and the time until which it can be confirmed."""
     images = IMAGES(count=sum(request.images for request in view.planned))
     parts: list[ui.Item[Any]] = [*heading(view), rule()]
     parts.append(text(PROPOSAL(images=images, price=str(view.price))))
@@ -53,7 +53,7 @@ def proposal_card(view: JobView) -> Card:
 
 
 def lapsed_card(view: JobView) -> Card:
-    """It never started: why, and how to ask again."""
+    """The card of a job that never started: why, and how to run it again."""
     why = LAPSED[view.job.lapse_reason or LapseReason.EXPIRED]
     return Card(
         *heading(view),
@@ -65,7 +65,7 @@ def lapsed_card(view: JobView) -> Card:
 
 
 def _each(view: JobView) -> Iterator[str]:
-    """The requests one by one, if they differ."""
+    """A line for each request, if they differ."""
     compared = view.options.engines is not None
     ignored = ignored_texts(view) if compared else {}
     for request, price in zip(view.planned, view.prices, strict=True):

@@ -1,4 +1,4 @@
-"""The cards of /server and /quota: a server's rules, its limits, and what its admins changed."""
+"""The cards of /server and /quota: a server's rules, its limits, and the log of changes."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ _SUBJECTS = {
 
 
 def rules_card(rules: Rules, missing: Iterable[Words]) -> Card:
-    """The rules of a server, and what is missing there."""
+    """The rules of a server, and the problems of its setup."""
     lines = changes_text({name: getattr(rules, name) for name in TITLES}, 400)
     problems = [f"⚠ {problem}" for problem in missing]
     return Card(
@@ -91,7 +91,7 @@ def rules_card(rules: Rules, missing: Iterable[Words]) -> Card:
 
 
 def changes_text(changes: Mapping[str, Any], limit: int = 600) -> list[str]:
-    """Rules with their values, a line each."""
+    """Rules with their values, one line each."""
     return [
         str(CHANGE(rule=TITLES.get(name, safe(name, 40)), value=value_text(name, value, limit)))
         for name, value in changes.items()
@@ -99,7 +99,7 @@ def changes_text(changes: Mapping[str, Any], limit: int = 600) -> list[str]:
 
 
 def value_text(name: str, value: Any, limit: int = 600) -> str:
-    """A rule's value for people, at most ``limit`` long."""
+    """A rule's value in words, at most ``limit`` characters long."""
     if value is None or value in ((), []):
         return str(_UNSET.get(name, _NONE))
     if name in {"channels", "log_channel", "roles"}:
@@ -113,7 +113,7 @@ def value_text(name: str, value: Any, limit: int = 600) -> str:
 
 
 def _listed(values: Sequence[Any], limit: int) -> str:
-    """As many of the values as fit, and how many more there are."""
+    """As many of the values as fit, and the number of omitted ones."""
     shown: list[str] = []
     room = limit - _MORE_AT_MOST
     for value in values:
@@ -148,7 +148,7 @@ def quotas_card(quotas: list[Quota], period: Period, operator: Limits) -> Card:
 
 
 def member_card(user_id: int, member: MemberLimits) -> Card:
-    """The limits of one member of a server, and what is left of them."""
+    """The limits of one member of a server, and how much of them is left."""
     limits, period = member.limits, member.period.this
     resets = moment(member.renews_at)
     lines: list[Words] = []
@@ -168,7 +168,7 @@ def member_card(user_id: int, member: MemberLimits) -> Card:
 
 
 def subject_text(quota: Quota) -> Words:
-    """Who a limit is for."""
+    """The subject of a limit in words."""
     if quota.subject is Subject.ROLE:
         return f"<@&{quota.subject_id}>"
     return person(quota.subject_id) if quota.subject is Subject.USER else _SUBJECTS[quota.subject]
@@ -210,7 +210,7 @@ def _operators(limits: Limits) -> list[ui.Item[Any]]:
 
 
 def log_card(acts: list[AdminAct]) -> Card:
-    """What admins changed, newest first."""
+    """The log of admins' changes, newest first."""
     lines = [f"{moment(act.at, 'f')} {person(act.user_id)} · **/{safe(act.what, 40)}** {_details(act)}" for act in acts]
     card = [text(t("**Changes by admins**")), text(*within(lines or [str(NO_CHANGES)], 3400))]
     if acts:

@@ -22,7 +22,7 @@ NO = message("settings.no", "no")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How one setting is shown: its title, and what applies while it is not set."""
+    """A setting on the card: its title, and what applies while it is not set."""
 
     title: Text
     default: Text | str
@@ -54,9 +54,9 @@ def settings_card(
     changed: Collection[str],
     mention: Callable[[str], str],
 ) -> Card:
-    """What the person set. ``changed`` names what was just set; ``misfits`` say which settings have no effect.
+    """A person's settings. ``changed`` names those just set; ``misfits`` say which settings have no effect.
 
-    ``mention`` turns the name of a command into a mention that people can click.
+    ``mention`` turns the name of a command into a clickable mention.
     """
     title = t("Your settings were changed") if changed else t("Your settings")
     lines = [line(name, settings, engines, changed=name in changed and len(changed) < len(NAMES)) for name in NAMES]

@@ -107,7 +107,7 @@ def gallery_card(found: ThreadGallery) -> Sheet:
 
 
 def deletion_text(view: ThreadView) -> ui.TextDisplay[Any]:
-    """What is lost if the thread is deleted."""
+    """A text that says what is lost if the thread is deleted."""
     totals = view.totals
     sentences: list[Text | str] = [heading(DELETE_QUESTION(title=safe(view.thread.title, _TITLE)))]
     if totals.jobs:
@@ -138,7 +138,7 @@ def _totals(totals: ThreadTotals) -> str:
 
 
 def _lines(found: ThreadGallery) -> list[str]:
-    """For each job on the page: the numbers of its images in the thread, its prompt and its price."""
+    """A line for each job on the page: the numbers of its images in the thread, its prompt and its price."""
     places: dict[int, list[int]] = {}
     gone: dict[int, int] = {}
     unreadable: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""The cards of /usage and /credits with their charts: what was spent, by whom and on what, and what runs now."""
+"""The cards of /usage and /credits with their charts: spending by person, engine, day or channel, and running jobs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from storage.records import SubmissionStatus
 from storage.reports import DAY, By, Figures, Line, Request, Spent
 
 CHART = "chart.png"
-"""The name of the file that a card shows as its chart."""
+"""The file name of a card's chart."""
 ALT_AT_MOST = 1024
 _JOBS_SHOWN = 12
 _BUTTONS = 5
 _ROOM = 2200
-# A day's number is far below any of Discord's ids.
+# Numbers below this are days; Discord's ids are far larger.
 _DAYS_BELOW = 10**10
 
 TITLE = message("usage.title", "**Spending in {place}** · {period}")
@@ -139,7 +139,7 @@ class Names:
 
 
 def report_card(report: UsageReport, names: Names, *, chart: ChartSpec | None) -> Card:
-    """A page of a report. ``chart`` is the one in the file CHART."""
+    """A page of a report. ``chart`` is the chart in the file CHART."""
     page = report.page
     lines = [f"{_line(line, report.by, names)}: {_figures(line.figures)}" for line in page.lines]
     parts: list[ui.Item[Any]] = [text(TITLE(place=names.where, period=report.span.text))]
@@ -162,7 +162,7 @@ def report_chart(report: UsageReport, names: Names) -> ChartSpec | None:
 
 
 def timeline_chart(timeline: Timeline | None, *, daily_limit: int | None = None) -> ChartSpec | None:
-    """What was spent over time, with a person's limit a day if the bars are days; None if there is no timeline."""
+    """The chart of spending over time; with the daily limit if the bars are days. None without a timeline."""
     if timeline is None:
         return None
     labels = [_bar_label(bar, timeline) for bar in timeline.bars]
@@ -215,7 +215,7 @@ def _shown(chart: ChartSpec | None) -> list[ui.Item[Any]]:
 
 def _buttons(report: UsageReport) -> list[ui.Item[Any]]:
     def rest(by: By) -> str:
-        """What a report's button holds of it. The period has at most 40 characters, so that it fits."""
+        """The report's state in the custom id of its button. The period has at most 40 characters, so that it fits."""
         return f"{by.value}:{int(report.everywhere)}:{report.span.name}"
 
     tabs = [button.to(1, rest(by), disabled=by is report.by) for by, button in TABS.items()]
@@ -224,7 +224,7 @@ def _buttons(report: UsageReport) -> list[ui.Item[Any]]:
 
 
 def spent_text(figures: Figures) -> Text:
-    """What was spent, and how much of it is estimated."""
+    """The amount spent, and how much of it is estimated."""
     if figures.estimated:
         return SPENT_ESTIMATED(spent=figures.spent, estimated=figures.estimated)
     return SPENT(spent=figures.spent)
@@ -268,7 +268,7 @@ def _line(line: Line, by: By, names: Names) -> str:
 
 
 def person(user_id: int) -> str:
-    """A mention, which does not ping in a private answer. A negative id stands for a person who deleted everything."""
+    """A mention; in a private answer it does not ping. A negative id is a person who deleted their data."""
     return f"<@{user_id}>" if user_id > 0 else str(DELETED_USER)
 
 
@@ -284,9 +284,9 @@ def _name(line: Line, names: Names) -> str:
 
 
 def person_card(report: PersonReport, names: Names) -> Card:
-    """What one person spent and what failed, for an admin.
+    """One person's spending and failures, for an admin.
 
-    Jobs may be private, so they are shown by number. A failure of a private job is shown by its status.
+    Jobs may be private, so only their numbers are shown. For a failed private job, only its status is shown.
     """
     lines = _totals(report.totals)
     if report.grants is not None and report.grants.given:
@@ -312,7 +312,7 @@ def _job_number(request: Request) -> Text:
 
 
 def credits_card(report: CreditsReport, *, names: Mapping[str, str], chart: ChartSpec | None) -> Card:
-    """What a person spent, for themselves. ``names`` are the engines' by id, ``chart`` is the one in the file CHART."""
+    """A person's own spending. ``names`` are the engines' names by id, ``chart`` is the chart in the file CHART."""
     lines: list[Words] = [f"**{spent_text(report.totals)}**"]
     if report.in_flight:
         lines.append(ON_HOLD(held=report.in_flight))
@@ -334,7 +334,7 @@ def credits_card(report: CreditsReport, *, names: Mapping[str, str], chart: Char
 
 
 def credits_chart(report: CreditsReport) -> ChartSpec | None:
-    """The chart of what a person spent; None if they spent nothing."""
+    """The chart of a person's spending; None if they spent nothing."""
     daily = (
         use.limit.credits
         for use in report.limits
@@ -357,7 +357,7 @@ def _amount(name: str, spent: int) -> str:
 
 
 def running_card(running: Running, *said: Words) -> Card:
-    """What is unfinished, the services with an outage, and unknown outcomes; ``said`` tells what was just done."""
+    """Unfinished jobs, services with an outage, and unknown outcomes. ``said`` reports an action just taken."""
     jobs: dict[int, list[Request]] = {}
     for request in running.requests:
         jobs.setdefault(request.job_id, []).append(request)

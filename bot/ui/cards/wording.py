@@ -1,4 +1,4 @@
-"""Words for cards: people's text made harmless, counts and times. Everything here is pure."""
+"""Words for cards: escaped text, counts and times. Pure functions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ACCENTS_AT_MOST = 4
 
 
 def units(text: str) -> int:
-    """The length as Discord counts it: UTF-16 code units."""
+    """The length in UTF-16 code units, as Discord counts it."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
@@ -33,7 +33,7 @@ def plain(text: str, limit: int) -> str:
 
 
 def safe(text: str, limit: int) -> str:
-    """The text with all markup escaped: it cannot format, link, mention, show a time or break a line.
+    """Escape all markup: the text cannot format, link, mention, show a time or break a line.
 
     The result is at most ``limit`` long, backslashes included, and ends in ``…`` if it was cut.
     """
@@ -42,7 +42,7 @@ def safe(text: str, limit: int) -> str:
     parts = []
     for place, sign in enumerate(line):
         in_front = lead is not None and place == lead.start("mark")
-        # Two slashes turn an address into a link.
+        # Two slashes would turn an address into a link.
         after_slash = sign == "/" and place > 0 and line[place - 1] == "/"
         parts.append(f"\\{sign}" if sign in _MARKS or in_front or after_slash else sign)
     return _cut(parts, limit)
@@ -59,7 +59,7 @@ def _one_line(text: str) -> str:
 
 
 def _cut(parts: Iterable[str], limit: int) -> str:
-    """Join the parts, or as many as fit with an ellipsis."""
+    """Join the parts; if they do not fit, join as many as possible and an ellipsis."""
     whole = list(parts)
     text = "".join(whole)
     if units(text) <= limit:

@@ -1,7 +1,7 @@
-"""A job's images as the attachments of a message: named, labelled, fitted to Discord's limits, sent.
+"""Sends a job's images as attachments: names them, adds metadata, and fits them to Discord's limits.
 
-What is too large is re-encoded at the best quality that fits. The stored originals are only read. Everything slow is
-done in threads: those for files, and those for decoding.
+An image that is too large is re-encoded at the best quality that fits. The stored originals are only read. Slow work is
+done in two thread pools: one for files, one for decoding.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 FILES_AT_MOST = 10
-"""Files that Discord takes in one message."""
+"""The maximum number of files in one message."""
 REQUEST_LIMIT = 25 * 2**20
-"""Bytes of one request to Discord, text and all."""
+"""The maximum size of one request to Discord in bytes, including its text."""
 REQUEST_SPARE = 256 * 2**10
 """Bytes of a request that are reserved for its text and its headers."""
 STEM_AT_MOST = 40
-"""Characters of a file's name that are taken from the prompt."""
+"""The maximum number of characters from the prompt in a file's name."""
 
 _GAPS = re.compile(r"[^a-z0-9]+")
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
@@ -49,13 +49,13 @@ _QUALITIES = range(50, 97)
 # Encoding a large image takes seconds.
 _FEW_QUALITIES = (50, 65, 80, 92)
 _SCALES = (1.0, 0.8, 0.65, 0.5, 0.35, 0.25, 0.15)
-# Lossless WebP is rarely smaller than this part of a PNG: below that it is not worth trying.
+# Lossless WebP is rarely smaller than this fraction of a PNG. For a smaller limit it is not worth trying.
 _LOSSLESS_PART = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """An image to be sent: the name of its file without the extension, and the text to put into it."""
+    """An image to be sent: its file name without the extension, and the text to embed."""
 
     image: StoredImage
     stem: str
@@ -64,27 +64,27 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload(ShownImage):
-    """An image as it goes into a message."""
+    """An image as it is attached to a message."""
 
     stored: Path
     pieces: tuple[Piece, ...] = field(repr=False)
-    """What is sent: new bytes, and ranges of the stored file."""
+    """The content: new bytes, and ranges of the stored file."""
     threads: Executor = field(repr=False, compare=False)
-    """Where the file is read while it is sent."""
+    """The pool whose threads read the file while it is sent."""
 
     @property
     def size(self) -> int:
-        """Bytes that are sent."""
+        """The size in bytes."""
         return sum(map(len, self.pieces))
 
     def file(self) -> discord.File:
-        """The file as the library sends it; each is good for one message."""
+        """A new ``discord.File``, which can be sent once."""
         return discord.File(Spliced(self.stored, self.pieces, self.threads), filename=self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """A job's images, ready to be sent; and how many are not, because they are gone or cannot be made to fit."""
+    """A job's images: those ready to be sent, and the numbers of those that are gone or cannot be made to fit."""
 
     ready: tuple[Upload, ...]
     gone: int = 0
@@ -99,16 +99,16 @@ class ImageSender:
     """Sends a job's images, fitted to what Discord accepts."""
 
     def __init__(self, view: JobView, files: ImageFiles, *, with_text: bool) -> None:
-        """``with_text`` puts prompt and settings into the files."""
+        """``with_text`` embeds prompt and settings in the files."""
         self._view = view
         self._files = files
         self._with_text = with_text
         self._fitted: dict[tuple[int, int], Uploads] = {}
 
     async def send(self, send: Callable[[Uploads], Awaitable[None]], *, file_limit: int) -> Uploads:
-        """Call ``send`` with all images; if they are too large, with half the bytes; then with none of them.
+        """Call ``send`` with all images; if they are too large, with half the bytes; then without images.
 
-        Returns what was sent. Raises Refused if ``send`` did for any other reason.
+        Returns the uploads that were sent. Raises Refused if ``send`` raises it for another reason than the size.
         """
         for part in (1, 2):
             uploads = await self._fit(file_limit // part, REQUEST_LIMIT // part)
@@ -145,9 +145,9 @@ async def pack(
     with_text: bool = True,
     without: Collection[int] = (),
 ) -> Uploads:
-    """The job's images in order, each within ``file_limit`` and all within ``request_limit``, in bytes.
+    """Prepare the job's images in order: each within ``file_limit`` and all within ``request_limit``, in bytes.
 
-    ``with_text`` puts prompt and settings into the files; images whose ids are in ``without`` are left out.
+    ``with_text`` embeds prompt and settings in the files. Images whose ids are in ``without`` are omitted.
     """
     wanted = [each for each in labelled(view, with_text=with_text) if each.image.id not in without]
     first, rest = wanted[:FILES_AT_MOST], wanted[FILES_AT_MOST:]
@@ -156,17 +156,17 @@ async def pack(
 
 
 def labelled(view: JobView, *, with_text: bool) -> list[Labelled]:
-    """Every image of the job with the name of its file and, if wanted, the text to put into it."""
+    """Every image of the job with its file name and, if ``with_text``, the text to embed."""
     engines = {engine.id: engine for engine in view.engines}
     found = []
     before = 0
     for submission in view.submissions:
         request = submission.request
         for image in submission.images:
-            # Numbered by position: a card takes images as they come, and names must not collide.
+            # Numbered by position, because a card adds images one by one, and names must not collide.
             number = str(before + min(image.position + 1, request.images))
             if image.position >= request.images:
-                # More than requested: the request arrived twice.
+                # There are more images than requested: the request arrived twice.
                 number += f"-{image.position + 1}"
             text = image_metadata.parameters(request, image, engines.get(request.engine)) if with_text else None
             found.append(Labelled(image, _stem(view.job.id, request, number), text))
@@ -175,13 +175,13 @@ def labelled(view: JobView, *, with_text: bool) -> list[Labelled]:
 
 
 def _stem(job_id: int, request: ImageRequest, number: str) -> str:
-    """Words of the prompt, the job and a number: names that sort and that any file system takes."""
+    """A name of prompt, job and number. Such names sort well and are valid on any file system."""
     words = slug(" ".join(part.text for part in request.prompts if part.weight > 0))
     return f"{words}-{job_id}-{number}"
 
 
 def slug(text: str) -> str:
-    """The first words of a text in small Latin letters and digits; ``easel`` where there are none."""
+    """The first words of a text in lower-case Latin letters and digits; ``easel`` if it has none."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     words = _GAPS.sub("-", plain).strip("-")
     if len(words) > STEM_AT_MOST:
@@ -197,7 +197,7 @@ async def prepare(
     planned = await pools.files.run(_plan, images, files, file_limit, request_limit)
     ready = []
     for each in planned:
-        # One after the other, so that people waiting for theirs take turns.
+        # One after the other, so that people who wait for their images take turns.
         upload = await decoding.in_turn(pools, each.weight, each.made) if isinstance(each, _Refit) else each
         if upload is not None:
             ready.append(upload)
@@ -205,7 +205,7 @@ async def prepare(
 
 
 def shares(sizes: Sequence[int], file_limit: int, total: int) -> list[int]:
-    """Bytes for each image: small ones keep their size, large ones share what is left."""
+    """Divide ``total`` bytes: small images keep their size, large ones share the rest equally."""
     left = total
     level = file_limit
     ascending = sorted(sizes)
@@ -229,7 +229,7 @@ class _Refit:
     threads: Executor
 
     def made(self) -> Upload | None:
-        """The image to send, or None if it cannot be made to fit. Blocks."""
+        """Re-encode the image. Returns None if it cannot be made to fit. Blocks."""
         data = refit(self.stored, self.budget, self.labelled.text)
         if data is None:
             return None
@@ -241,7 +241,7 @@ class _Refit:
 def _plan(
     images: Sequence[Labelled], files: ImageFiles, file_limit: int, request_limit: int
 ) -> list[Upload | _Refit | None]:
-    """For each image whose file exists: how it is sent, or what must be done first, or None for neither. Blocks."""
+    """For each image whose file exists: its upload, or the re-encoding it needs, or None if it cannot fit. Blocks."""
     threads = files.pools.files
     there = [
         (each, path)
@@ -257,7 +257,7 @@ def _plan(
 
 
 def _whole(each: Labelled, path: Path, threads: Executor) -> Upload:
-    """The image as it was received, with the text in it."""
+    """The image as it was received, with the text embedded."""
     name = f"{each.stem}.{_EXTENSIONS[each.image.media_type]}"
     return Upload(each.image, name, stored=path, pieces=_pieces(each, path), threads=threads)
 
@@ -266,7 +266,7 @@ def _refit(each: Labelled, path: Path, budget: int, threads: Executor) -> _Refit
     try:
         weight = decoding.weight_of(path)
     except Undecodable as error:
-        # The file stays as it is, and the card says that it is not shown.
+        # The file is kept as it is, and the card says that the image is not shown.
         log.warning("image.undecodable", file=path.name, reason=str(error))
         return None
     return _Refit(each, path, weight, budget, threads)
@@ -278,17 +278,17 @@ def _pieces(each: Labelled, file: Path) -> tuple[Piece, ...]:
             try:
                 return image_metadata.with_text(stream, each.image.media_type, each.text)
             except ValueError as error:
-                # The image is what was paid for: send it without the text.
+                # The image was paid for: send it, without the text.
                 log.warning("image.without_text", file=each.image.file, reason=str(error))
         return (range(stream.seek(0, io.SEEK_END)),)
 
 
 def refit(file: Path, limit: int, text: str | None = None) -> bytes | None:
-    """The image as WebP of at most ``limit`` bytes, at the best quality that fits, scaled down only if it must be.
+    """Encode the image as WebP of at most ``limit`` bytes, at the best quality that fits. Scale down only if needed.
 
-    ``text`` is put into it. None if no size fits or the file cannot be decoded.
+    ``text`` is embedded. Returns None if no size fits or the file cannot be decoded.
     """
-    # Pillow is slow to import, and most images never need it.
+    # Pillow is slow to import, and most images do not need it.
     from PIL import Image
 
     try:
@@ -313,10 +313,10 @@ def refit(file: Path, limit: int, text: str | None = None) -> bytes | None:
 
 
 def _best(picture: Image, exif: bytes, limit: int, qualities: Sequence[int]) -> bytes | None:
-    """The image at the highest of the ascending qualities that fits, or None if none does."""
+    """Encode the image at the highest of the ascending qualities that fits; None if none fits."""
     best = None
     low, high = 0, len(qualities) - 1
-    # Try the lowest first: if that fails, so do the others.
+    # Try the lowest quality first: if it does not fit, no other does.
     place = low
     while low <= high:
         data = _encoded(picture, exif, lossless=False, quality=qualities[place])

@@ -1,4 +1,4 @@
-"""Uploads that are put together from new bytes and segments of a file, and read in parts while they are sent."""
+"""Uploads that consist of new bytes and segments of a file, and that are read in chunks while they are sent."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from aiohttp.abc import AbstractStreamWriter
 Piece: TypeAlias = bytes | range
 """Bytes, or a range of positions in a file."""
 
-# Bytes that are read at a time.
+# The size of a chunk in bytes.
 _PART = 2**17
 
 
 class Spliced(io.BufferedIOBase):
-    """Reads the pieces in order, as if they were one file; ranges are positions in ``file``.
+    """A read-only file of several pieces. Ranges are positions in ``file``.
 
-    The file is open only while it is read from, so nothing has to be closed, and it can be read again from the start.
-    Reading raises OSError if the file is gone or shorter than it was.
+    The file is open only during a read, so it need not be closed, and it can be read again from the start.
+    Reading raises OSError if the file is gone or has become shorter.
     """
 
     def __init__(self, file: Path, pieces: Sequence[Piece], threads: Executor) -> None:
-        """``threads`` is the pool in which it is read while it is sent."""
+        """``threads`` is the pool that reads the file while it is sent."""
         self.threads = threads
         self._file = file
         self._pieces = pieces
@@ -77,7 +77,7 @@ class Spliced(io.BufferedIOBase):
 
 
 class _SplicedPayload(aiohttp.payload.Payload):
-    """Sent in parts, with its length known in advance, and from the start each time."""
+    """A payload that is sent in chunks, has a known length, and starts again from the beginning for each request."""
 
     _value: Spliced
 
@@ -89,7 +89,7 @@ class _SplicedPayload(aiohttp.payload.Payload):
         raise TypeError("an image is not text")
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        # The library would read it in the default executor, where host names are looked up.
+        # The library would read it in the default executor, which also resolves host names.
         loop = asyncio.get_running_loop()
         self._value.seek(0)
         while part := await loop.run_in_executor(self._value.threads, self._value.read, _PART):

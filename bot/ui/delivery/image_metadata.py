@@ -1,7 +1,7 @@
-"""Prompt and settings of an image as text, put into its file where Stable Diffusion tools read them.
+"""Embeds prompt and settings of an image in its file, where Stable Diffusion tools read them.
 
 A PNG gets a text chunk; a JPEG and a WebP get an Exif block with the text as its user comment. All other bytes stay the
-same: nothing is decoded or re-encoded. Everything that takes a stream blocks.
+same: nothing is decoded or re-encoded. Functions that read a stream block.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ log = structlog.get_logger(__name__)
 KEYWORD = "parameters"
 """The key of the PNG chunk that those tools read."""
 UNKNOWN = "unknown"
-"""For a value that is not known and that readers require."""
+"""Replaces an unknown value that readers require."""
 
-# Readers expect these first, in this order.
+# Readers expect these settings first, in this order.
 _FIRST = ("steps", "sampler", "guidance", "seed", "size")
 # Readers end the prompt at these words.
 _NEGATIVE = re.compile(r"(negative prompt)(:)", re.IGNORECASE)
-# The names of the samplers in those tools.
+# The samplers' names in those tools.
 _SAMPLERS: Mapping[str, str] = {
     "K_DPMPP_2M": "DPM++ 2M",
     "K_DPMPP_2S_ANCESTRAL": "DPM++ 2S a",
@@ -56,9 +56,9 @@ _HAS_ALPHA, _HAS_EXIF = 0x10, 0x08
 
 
 def parameters(request: ImageRequest, image: StoredImage, engine: Engine | None) -> str:
-    """Prompt, negative prompt and settings of an image, in the lines that the common tools read.
+    """Prompt, negative prompt and settings of an image, in the line format of the common tools.
 
-    ``engine`` is None if it is no longer offered; its defaults are unknown then.
+    ``engine`` is None if it is no longer offered. Its defaults are then unknown.
     """
     wanted = [_part(part) for part in request.prompts if part.weight > 0]
     unwanted = [
@@ -106,7 +106,7 @@ def _settings(request: ImageRequest, image: StoredImage, engine: Engine | None) 
 
 
 def _plain(text: str) -> str:
-    """The text without words that readers would take for the next line."""
+    """Remove words that readers would mistake for the next line."""
     return _NEGATIVE.sub(r"\1 \2", text)
 
 
@@ -115,15 +115,15 @@ def _quoted(value: str) -> str:
 
 
 def with_text(stream: BinaryIO, media_type: str, text: str) -> tuple[Piece, ...]:
-    """The image with the text in it, replacing any it had there: new bytes and ranges of the stream.
+    """Embed the text in the image, replacing an earlier one. Returns new bytes and ranges of the stream.
 
-    Raises ValueError if the stream is not such an image, or has no room for the text.
+    Raises ValueError if the stream is no valid image of this type, or has no room for the text.
     """
     return {"image/png": _png, "image/jpeg": _jpeg, "image/webp": _webp}[media_type](stream, text)
 
 
 def exif(text: str, before: bytes = b"") -> bytes:
-    """An Exif block with the text as its user comment; everything else in the block ``before`` is retained."""
+    """An Exif block with the text as its user comment. All other fields of the block ``before`` are retained."""
     from PIL import Image
 
     block = Image.Exif()
@@ -159,7 +159,7 @@ def _text_chunk(text: str) -> bytes:
     try:
         kind, body = b"tEXt", _NAME + text.encode("latin-1")
     except UnicodeEncodeError:
-        # Uncompressed, without language or translated keyword.
+        # The text is uncompressed, without language or translated keyword.
         kind, body = b"iTXt", _NAME + b"\0\0\0\0" + text.encode()
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
@@ -170,7 +170,7 @@ def _jpeg(stream: BinaryIO, text: str) -> tuple[Piece, ...]:
         if marker == _APP1 and read(stream, places[4:10]) == _EXIF_HEAD:
             before = before or read(stream, places)[4:]
             continue
-        # The JFIF header stays in front.
+        # The JFIF header must come first.
         if marker == _APP0 and places.start == 2:
             first = places.stop
         else:
@@ -215,7 +215,7 @@ def _extended_header(stream: BinaryIO, kind: bytes, places: range) -> bytes:
 
 
 def _joined(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
-    """The same pieces, adjacent ones merged."""
+    """Merge adjacent pieces."""
     joined: list[Piece] = []
     for piece in pieces:
         last = joined[-1] if joined else b""

@@ -17,16 +17,16 @@ from bot.ui.cards.layout import CARD, RESULT, Card
 from bot.ui.delivery.attachments import Upload
 from storage.records import Job
 
-# How many of the latest messages are searched for one that may have been sent.
+# The number of recent messages that are searched for a message that may have been sent.
 _LOOK_BACK = 100
 _BUTTON = re.compile(r"easel:[a-z-]{1,20}:(?P<job>[0-9]{1,18})")
 
-# The status of each attempt of the request that this task makes; 0 if there was no answer.
+# The status of each attempt of this task's current request; 0 if there was no response.
 _TRIES: ContextVar[list[int] | None] = ContextVar("tries", default=None)
 
 
 def tries_of_requests() -> aiohttp.TraceConfig:
-    """Lets :class:`Messages` see the retries that the library makes by itself; pass it to the client."""
+    """Return a trace for the client. It lets :class:`Messages` see the retries that the library makes by itself."""
 
     async def answered(_session: object, _context: object, end: aiohttp.TraceRequestEndParams) -> None:
         if (tries := _TRIES.get()) is not None:
@@ -43,10 +43,10 @@ def tries_of_requests() -> aiohttp.TraceConfig:
 
 
 class Messages:
-    """Sends cards as ``client``. Every method lets discord.HTTPException through."""
+    """Sends cards as ``client``. Every method may raise discord.HTTPException."""
 
     unclear = False
-    """Whether the last edit was retried after an attempt without a clear answer, which may have succeeded."""
+    """Whether the last edit was retried after an attempt without a clear response, which may have succeeded."""
 
     def __init__(self, client: discord.Client) -> None:
         self._client = client
@@ -54,15 +54,15 @@ class Messages:
     async def edit_by_token(
         self, job: Job, card: Card, uploads: Sequence[Upload] = (), retained: Collection[int] = ()
     ) -> dict[str, int]:
-        """Edit the job's message with the interaction's token; its attachments with ids in ``retained`` remain.
+        """Edit the job's message with the interaction's token. Attachments with ids in ``retained`` remain.
 
-        Returns the ids of the attachments that the message has now, by their names.
+        Returns the ids of the message's attachments by their names.
         """
         application_id, token, message_id = self._client.application_id, job.interaction_token, job.message_id
         if application_id is None or token is None or message_id is None:
             raise ValueError("the card has no token or no message, or the bot has not logged in")
         webhook = discord.Webhook.partial(application_id, token, client=self._client)
-        # The library does not set it here.
+        # The library does not set the proxy here.
         webhook.proxy = self._client.http.proxy
         with self._watched():
             message = await webhook.edit_message(
@@ -73,7 +73,7 @@ class Messages:
     async def edit_by_bot(
         self, job: Job, card: Card, uploads: Sequence[Upload] = (), retained: Collection[int] = ()
     ) -> dict[str, int]:
-        """The same with the bot's own token."""
+        """Edit the job's message like ``edit_by_token``, but with the bot's own token."""
         if job.message_id is None:
             raise ValueError("the card has no message")
         channel = self._client.get_partial_messageable(job.channel_id)
@@ -86,7 +86,7 @@ class Messages:
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        """Record whether the library retried, and how the attempts before the last one ended."""
+        """Set ``unclear``: whether the library retried an attempt that may have succeeded."""
         tries: list[int] = []
         before = _TRIES.set(tries)
         try:
@@ -96,14 +96,14 @@ class Messages:
             self.unclear = any(status == 0 or status >= 500 for status in tries[:-1])
 
     async def in_card(self, job: Job) -> Collection[str] | None:
-        """The names of the attachments in the job's card if it shows the result, else None; the bot must see it."""
+        """The names of the attachments in the job's card if it shows the result, else None. The bot needs access."""
         if job.message_id is None:
             raise ValueError("the card has no message")
         message = await self._client.get_partial_messageable(job.channel_id).fetch_message(job.message_id)
         return _attachments(message) if is_result(message, job.id) else None
 
     async def post(self, job: Job, card: Card, uploads: Sequence[Upload], nonce: str) -> discord.Message:
-        """Post a new message in the job's channel that mentions its author alone."""
+        """Post a new message in the job's channel that mentions only the job's author."""
         channel = self._client.get_partial_messageable(job.channel_id)
         return await self._send(channel, card, uploads, nonce, mention=job.user_id)
 
@@ -113,13 +113,13 @@ class Messages:
         return await self._send(channel, card, uploads, nonce, mention=job.user_id)
 
     async def posted(self, job: Job, *, dm: bool) -> discord.Message | None:
-        """The new message that was sent with the result, if there is one: in the job's channel or its author's DMs."""
+        """Find the new message that was sent with the result, in the job's channel or its author's DMs."""
         channel: discord.abc.Messageable = (
             await self._client.create_dm(discord.Object(job.user_id))
             if dm
             else self._client.get_partial_messageable(job.channel_id)
         )
-        # By id rather than by time: Discord's clock may differ from ours.
+        # Compare ids rather than times, since Discord's clock may differ from ours.
         card = discord.Object(job.message_id) if job.message_id is not None else None
         async for message in channel.history(limit=_LOOK_BACK, after=card, oldest_first=False):
             if (
@@ -144,7 +144,7 @@ class Messages:
 
 
 class _Retained:
-    """An attachment that an edit leaves in its message: its id is enough."""
+    """An attachment that an edit leaves in its message. Its id is enough."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -154,12 +154,12 @@ class _Retained:
 
 
 def _retained(ids: Collection[int]) -> list[discord.Attachment]:
-    # The library calls no other method of those that remain.
+    # The library calls no other method of retained attachments.
     return cast("list[discord.Attachment]", [_Retained(number) for number in ids])
 
 
 def _attachments(message: discord.Message) -> dict[str, int]:
-    """The attachments' ids by their names; Discord lists one that a component shows only in that component."""
+    """The attachments' ids by name. Discord lists an attachment that a component shows only in that component."""
     found = {attachment.filename: attachment.id for attachment in message.attachments}
     for component in _walk(message.components):
         for item in getattr(component, "items", ()):
@@ -169,17 +169,17 @@ def _attachments(message: discord.Message) -> dict[str, int]:
 
 
 def jobs_named(message: discord.Message) -> frozenset[int]:
-    """The jobs that the buttons of a message belong to."""
+    """The ids of the jobs whose buttons the message has."""
     ids = (_BUTTON.fullmatch(custom) for custom in _custom_ids(message))
     return frozenset(int(found["job"]) for found in ids if found is not None)
 
 
 def is_result(message: discord.Message, job_id: int) -> bool:
-    """Whether the message shows what came of the job, and not only that it is being worked on."""
+    """Whether the message shows the job's outcome, not only its progress."""
     marks = {getattr(component, "id", None) for component in message.components}
     if marks & {CARD, RESULT}:
         return RESULT in marks and job_id in jobs_named(message)
-    # Sent by a version before there were marks: of its cards only results had this button.
+    # A message from a version without marks. In that version only results had this button.
     return custom_id("details", job_id) in _custom_ids(message)
 
 

@@ -1,4 +1,4 @@
-"""The delivery methods of a result, and the fallbacks that are left after each kind of failure. Pure tables."""
+"""The delivery methods of a result, and the fallbacks after each kind of failure. Pure tables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DIRECT_MESSAGE = frozenset({DIRECT_MESSAGE})
 
 NEXT_AFTER: Mapping[DeliveryReason, frozenset[DeliveryMethod]] = {
     DeliveryReason.TOKEN_EXPIRED: _ANY,
-    # Somebody did not want to see it there: that is an answer.
+    # Somebody deleted the card on purpose, so do not send it again.
     DeliveryReason.MESSAGE_GONE: _NONE,
     DeliveryReason.MESSAGE_UNKNOWN: _ANY,
     DeliveryReason.PLACE_GONE: _DIRECT_MESSAGE,
@@ -39,10 +39,10 @@ NEXT_AFTER: Mapping[DeliveryReason, frozenset[DeliveryMethod]] = {
     DeliveryReason.TOO_LARGE: _NONE,
     DeliveryReason.REFUSED: _ANY,
 }
-"""The methods that may still be tried after a failure, if they come later in the job's order."""
+"""The fallbacks after a failure, as far as they come later in the job's order."""
 
 WORDS_MAY_DO = frozenset({DeliveryReason.NO_FILES, DeliveryReason.REFUSED, DeliveryReason.TOO_LARGE})
-"""Reasons for which a card with images was refused, although the same card without them may be accepted."""
+"""Reasons for refusing a card with images; the same card without images may be accepted."""
 
 MISSING_PERMISSIONS = 50013
 _CODES: Mapping[int, DeliveryReason] = {
@@ -54,7 +54,7 @@ _CODES: Mapping[int, DeliveryReason] = {
     10004: DeliveryReason.PLACE_GONE,
     50001: DeliveryReason.NOT_ALLOWED,
     MISSING_PERMISSIONS: DeliveryReason.NOT_ALLOWED,
-    # The server's uploads are limited; the image is too explicit for the channel.
+    # The server limits uploads; or the image is too explicit for the channel.
     400001: DeliveryReason.NO_FILES,
     20009: DeliveryReason.NO_FILES,
     50007: DeliveryReason.NO_DMS,
@@ -65,7 +65,7 @@ _CODES: Mapping[int, DeliveryReason] = {
 
 
 class Refused(Exception):
-    """Discord refused a request, or a method cannot be used, for this reason."""
+    """Discord refused a request, or a method is unavailable, for this reason."""
 
     def __init__(self, reason: DeliveryReason) -> None:
         super().__init__(reason.value)
@@ -73,7 +73,7 @@ class Refused(Exception):
 
 
 def methods_of(job: Job) -> tuple[DeliveryMethod, ...]:
-    """The job's delivery methods in the order in which they are tried. A private result never goes to a channel."""
+    """The job's delivery methods in the order of the attempts. A private result is never posted in a channel."""
     return PRIVATE if job.private else PUBLIC
 
 
@@ -83,10 +83,10 @@ def needs_token(job: Job) -> bool:
 
 
 def unavailable(method: DeliveryMethod, job: Job, *, takes_dms: bool = True) -> DeliveryReason | None:
-    """Why the method need not be tried, from what is stored; ``takes_dms``: the author left direct messages on.
+    """Why the method cannot work, according to the stored job. ``takes_dms``: the author allows direct messages.
 
-    No clock decides whether a token has expired: Discord's and ours may differ. A token that Discord refused is erased,
-    and every other token is tried.
+    The clock does not decide whether a token has expired, because Discord's clock and ours may differ. A token that
+    Discord refused is erased; every other token is tried.
     """
     if method is TOKEN:
         if job.message_id is None:
@@ -102,17 +102,17 @@ def unavailable(method: DeliveryMethod, job: Job, *, takes_dms: bool = True) -> 
 
 
 def reason_of(method: DeliveryMethod, error: discord.HTTPException) -> DeliveryReason | None:
-    """Why Discord refused this method; None if the failure may pass, so that the same method is worth another try."""
+    """Why Discord refused this method; None if the failure is temporary, so that the method is worth a retry."""
     if error.status >= 500 or error.status == 429:
         return None
     if error.status == 413:
         return DeliveryReason.TOO_LARGE
     if error.status == 401:
-        # For a webhook it is the interaction's token; otherwise it is the bot's own, which an operator has to fix.
+        # For a webhook, 401 is about the interaction's token. Otherwise the operator has to fix the bot's own token.
         return DeliveryReason.TOKEN_EXPIRED if method is TOKEN else None
     known = _CODES.get(error.code)
     if known is DeliveryReason.NOT_ALLOWED and error.code == MISSING_PERMISSIONS and method in EDITS:
-        # The bot may edit its own message without any permission: only the files need one.
+        # The bot needs no permission to edit its own message; only attaching files needs one.
         return DeliveryReason.NO_FILES
     if method is DIRECT_MESSAGE and error.status in (403, 404) and known is not DeliveryReason.MESSAGE_GONE:
         return DeliveryReason.NO_DMS
@@ -121,7 +121,7 @@ def reason_of(method: DeliveryMethod, error: discord.HTTPException) -> DeliveryR
 
 @contextmanager
 def refusals(method: DeliveryMethod, among: Collection[DeliveryReason] = frozenset(DeliveryReason)) -> Iterator[None]:
-    """Within the block, Discord's refusals for reasons ``among`` these become Refused; other errors pass."""
+    """Turn Discord's refusals for reasons ``among`` these into Refused within the block; other errors pass."""
     try:
         yield
     except discord.HTTPException as error:

@@ -39,11 +39,11 @@ EDIT_EVERY = 2.0
 PATIENCE = 60.0
 """Seconds for which a button waits for Discord's answer to an edit of the same card."""
 EDITS_AT_ONCE = 32
-"""Cards that are edited at the same time: after a restart a thousand of them must not hold up the work itself."""
+"""The maximum number of concurrent edits, so that a thousand cards after a restart do not hold up other work."""
 PASSED = 5.0
-"""Seconds after the expected time of a job when its card stops naming that time."""
+"""Seconds after a job's expected time at which its card stops showing that time."""
 REFRESH_BEFORE = 120.0
-"""Seconds before the expiry of a token that only a press can replace when the card offers Refresh."""
+"""Seconds before the expiry of a token at which the card offers Refresh, if only a press can replace the token."""
 
 REFRESH_OR_DM = message(
     "progress.refresh_or_dm",
@@ -58,9 +58,9 @@ REFRESH_OR_HISTORY = message(
 
 @dataclass(slots=True)
 class PartialImages:
-    """The images that a waiting card shows already, with the ids of their attachments, which each edit must retain.
+    """The images that a waiting card shows already. Each edit must retain the ids of their attachments.
 
-    After one refused edit every edit uploads all images again; after a second one the card shows text only until the
+    After one refused edit, every edit uploads all images again. After a second one, the card shows only text until the
     result is delivered.
     """
 
@@ -74,11 +74,11 @@ class PartialImages:
         return [attachment for _, attachment in self._shown.values()]
 
     async def new(self, view: JobView, files: ImageFiles, *, with_text: bool) -> tuple[Upload, ...]:
-        """The images that are ready and not in the card yet; none for a job of a single request."""
+        """The images that are ready and not in the card yet. Empty for a job with a single request."""
         new = [image for image in view.images if image.id not in self._shown]
         if self._text_only or not new or len(view.submissions) == 1:
             return ()
-        # In the end all of them share one message, so each is limited to its share.
+        # At the end one message contains all images, so each is limited to its share.
         share = REQUEST_LIMIT // sum(request.images for request in view.requests)
         packed = await pack(
             view,
@@ -90,21 +90,21 @@ class PartialImages:
         return packed.ready
 
     def shown(self, view: JobView, uploads: Iterable[Upload]) -> list[ShownImage]:
-        """The card's images once these are added, in the job's order."""
+        """The card's images including these uploads, in the job's order."""
         order = {image.id: place for place, image in enumerate(view.images)}
         every: list[ShownImage] = [shown for shown, _ in self._shown.values()]
         return sorted([*every, *uploads], key=lambda each: order.get(each.image.id, 0))
 
     def add(self, attachments: Mapping[str, int], uploads: Iterable[Upload]) -> None:
-        """The edit was made; ``attachments`` are the ids of the message's attachments by their names."""
+        """Record a successful edit. ``attachments`` are the ids of the message's attachments by their names."""
         for upload in uploads:
             if upload.name in attachments and not self._upload_all:
-                # Without the bytes that were sent.
+                # Do not keep the bytes in memory.
                 shown = ShownImage(upload.image, upload.name, upload.reencoded)
                 self._shown[upload.image.id] = (shown, attachments[upload.name])
 
     def refused(self) -> None:
-        """The edit was refused, perhaps because of its images."""
+        """Record a refused edit. The images may be the reason."""
         self._text_only = self._upload_all or not self._shown
         self._upload_all = True
         self._shown.clear()
@@ -112,7 +112,7 @@ class PartialImages:
 
 @dataclass(slots=True)
 class _Followed:
-    """A card that changes: what it says, when it was last edited, and whether it still can be."""
+    """The state of a changing card: its content, its last edit, and whether it can still be edited."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     says: str | None = None
@@ -120,15 +120,15 @@ class _Followed:
     unreachable: bool = False
     token: str | None = field(default=None, repr=False)
     token_ends: float = 0.0
-    """When the token expires, by the monotonic clock."""
+    """The expiry of the token by the monotonic clock."""
     images: PartialImages = field(default_factory=PartialImages)
 
 
 class JobCards:
-    """Edits cards. The worker calls ``changed`` and ``deliver``; :meth:`run` must run beside it.
+    """Edits cards. The worker calls ``changed`` and ``deliver``; :meth:`run` must run at the same time.
 
-    ``view`` gives everything there is to show of a job now, ``settings_of`` a person's own settings. Nothing is sent
-    before :meth:`attach`, so the worker may start before the bot has logged in.
+    ``view`` returns the current state of a job, ``settings_of`` a person's settings. Nothing is sent before
+    :meth:`attach`, so the worker may start before the bot has logged in.
     """
 
     def __init__(
@@ -151,23 +151,23 @@ class JobCards:
         self._stale: set[int] = set()
         self._updating: dict[int, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(EDITS_AT_ONCE)
-        # Jobs whose delivery was attempted: an edit without an answer may have shown them.
+        # Jobs with an earlier delivery attempt: an edit without a response may have shown the result.
         self._tried: set[int] = set()
-        # When a card must be updated again, in whole seconds of the monotonic clock, and the tasks that wait for it.
+        # When cards must be updated again, in whole seconds of the monotonic clock, and the tasks that wait until then.
         self._to_remind: dict[int, int] = {}
         self._remind_at: dict[int, int] = {}
         self._reminders: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
 
     def attach(self, client: discord.Client) -> None:
-        """The bot has logged in and can make requests."""
+        """Set the client, once it has logged in and can make requests."""
         self._client = client
         self._attached.set()
 
     # --- progress -----------------------------------------------------------------------------------------------
 
     def changed(self, job_id: int) -> None:
-        """Something about this job has changed. Several calls become one edit."""
+        """Note that this job has changed. Several calls become one edit."""
         self._stale.add(job_id)
         self._wake.set()
 
@@ -197,12 +197,12 @@ class JobCards:
                 await self._clock.sleep(followed.edited_at + EDIT_EVERY - self._clock.monotonic())
             async with self._room:
                 if job_id not in self._stale:
-                    return  # It was delivered meanwhile.
-                # This edit may miss any later change.
+                    return  # It has been delivered meanwhile.
+                # A later change marks the card stale again, since this edit may miss it.
                 self._stale.discard(job_id)
                 await self.show(job_id)
         except Exception:
-            # Nobody waits for this task. The next change edits the card again.
+            # Nothing awaits this task's result. The next change edits the card again.
             log.exception("card.not_edited", job=job_id)
         finally:
             del self._updating[job_id]
@@ -210,7 +210,7 @@ class JobCards:
                 self._wake.set()
 
     async def show(self, job_id: int) -> None:
-        """Update the card of an unfinished job if it does not say so already."""
+        """Update the card of an unfinished job if its content has changed."""
         client = await self._bot()
         followed = self._followed.setdefault(job_id, _Followed())
         async with followed.lock:
@@ -219,7 +219,7 @@ class JobCards:
             except UserError:
                 view = None  # Deleted meanwhile, with its card.
             except StorageError as error:
-                # The job goes on, and its card is edited at the next change.
+                # The job continues, and the next change edits its card.
                 log.warning("card.not_read", job=job_id, reason=str(error))
                 return
             if view is None or not (view.waiting or view.job.status is JobStatus.LAPSED):
@@ -233,7 +233,7 @@ class JobCards:
                 self._forget(job_id, followed)
 
     async def _say(self, followed: _Followed, view: JobView, client: discord.Client) -> None:
-        """Edit the card if anything is new, with the images that are ready so far."""
+        """Edit the card if its content is new, with the images that are ready so far."""
         with_text = self._settings_of(view.job.user_id).writes_png_text
         uploads = await followed.images.new(view, self._files, with_text=with_text)
         ending = self._ending(followed, view.job)
@@ -258,11 +258,11 @@ class JobCards:
                 followed.images.refused()
                 self.changed(job.id)
                 return
-            # The work goes on; the result has other delivery methods.
+            # The job continues. Its result has other delivery methods.
             log.info("card.not_edited", job=job.id, status=error.status, code=error.code, reason=reason)
             followed.unreachable = reason is not None and not methods.NEXT_AFTER[reason]
             if reason is DeliveryReason.TOKEN_EXPIRED:
-                # Too many refused requests make Discord refuse everything.
+                # Erase the token: after too many refused requests, Discord bans the bot for a while.
                 await self._jobs.token_over(job)
                 await self._edit(followed, replace(job, interaction_token=None), card, messages, uploads)
         except (aiohttp.ClientError, OSError) as error:
@@ -274,8 +274,8 @@ class JobCards:
     def _token_left(self, followed: _Followed, job: Job) -> float | None:
         """Seconds until the expiry of a token that only a press can replace; None if there is no such token.
 
-        The wall clock counts once, when the token is first seen: an earlier process may have stored it. From then on
-        the monotonic clock counts.
+        The wall clock is used once, when the token is first seen, because an earlier process may have stored it. From
+        then on the monotonic clock is used.
         """
         if job.interaction_token is None or job.token_expires_at is None or not methods.needs_token(job):
             return None
@@ -285,7 +285,7 @@ class JobCards:
         return followed.token_ends - self._clock.monotonic()
 
     def _ending(self, followed: _Followed, job: Job) -> Text | None:
-        """What to say about a token that is about to expire and that only a press can replace."""
+        """The text about a token that is about to expire and that only a press can replace; None if there is none."""
         left, expires_at = self._token_left(followed, job), job.token_expires_at
         if left is None or expires_at is None or left > REFRESH_BEFORE:
             return None
@@ -293,7 +293,7 @@ class JobCards:
         return (REFRESH_OR_DM if takes_dms else REFRESH_OR_HISTORY)(time=moment(expires_at))
 
     def _remind(self, followed: _Followed, view: JobView) -> None:
-        """Update the card again when its token is about to expire or its expected time has passed."""
+        """Schedule an update of the card for when its token is about to expire or its expected time has passed."""
         job, now, waits = view.job, self._clock.monotonic(), []
         if (left := self._token_left(followed, job)) is not None:
             waits.append(left - REFRESH_BEFORE)
@@ -301,12 +301,12 @@ class JobCards:
             waits.append((view.progress.expected_at - self._clock.now()) / 1000 + PASSED)
         wait = min((wait for wait in waits if wait > 0), default=None)
         if wait is not None and self._remind_at.get(job.id) != (at := ceil(now + wait)):
-            # ``run`` starts it, since it must not end with the command or button that shows the card.
+            # ``run`` starts the task, since it must outlive the command or button that shows the card.
             self._to_remind[job.id] = self._remind_at[job.id] = at
             self._wake.set()
 
     async def _reminded(self, job_id: int, at: int) -> None:
-        # Counted from here: the task may start much later than it was requested.
+        # Compute the delay here: the task may start much later than it was scheduled.
         await self._clock.sleep(at - self._clock.monotonic())
         self._remind_at.pop(job_id, None)
         self.changed(job_id)
@@ -328,12 +328,12 @@ class JobCards:
     # --- for buttons that are pressed meanwhile --------------------------------------------------------------------
 
     def busy_with(self, job_id: int) -> bool:
-        """Whether a request to Discord about the job's card is under way."""
+        """Whether a request to Discord about the job's card is in flight."""
         followed = self._followed.get(job_id)
         return followed is not None and followed.lock.locked()
 
     async def settled(self, job_id: int, *, patience: float = PATIENCE) -> None:
-        """Wait until no request about the card is under way and its outcome is stored, or for ``patience`` seconds."""
+        """Wait until no request about the card is in flight and the outcome is stored, at most ``patience`` seconds."""
         if (followed := self._followed.get(job_id)) is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience), followed.lock:
@@ -342,10 +342,10 @@ class JobCards:
     # --- the result ---------------------------------------------------------------------------------------------
 
     async def deliver(self, job_id: int) -> None:
-        """Deliver a job that is ready by the first method that works, or mark it undelivered.
+        """Deliver a finished job by the first method that works, or mark it undelivered.
 
-        Raises Undelivered if Discord could not be reached, so that a later attempt may work. What was shown is never
-        shown again.
+        Raises Undelivered if Discord could not be reached, so that a later attempt may work. A result that was shown is
+        never shown again.
         """
         client = await self._bot()
         followed = self._followed.setdefault(job_id, _Followed())
@@ -369,7 +369,7 @@ class JobCards:
                     raise Undelivered(f"Discord answered {error.status} (code {error.code})") from error
                 except (aiohttp.ClientError, OSError) as error:
                     raise Undelivered(f"the request failed ({type(error).__name__})") from error
-                # Nobody looks again at a card that said long ago that there is no result.
+                # The author no longer looks at a card that said long ago that there is no result.
                 late = view.job.delivered_at is not None and theirs.takes_late_results
                 if not delivery.told and (theirs.told_of_long_jobs or late):
                     await tell_if_long(self._jobs, job_id, Messages(client))

@@ -1,4 +1,4 @@
-"""Delivers a finished job: tries each delivery method in order and marks the job undelivered if all of them fail."""
+"""Delivers a finished job: tries each delivery method in order, and marks the job undelivered if all fail."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from storage.records import DeliveryMethod, DeliveryReason, Job, JobStatus
 log = structlog.get_logger(__name__)
 
 PLAIN_FILE_LIMIT = 10 * 2**20
-"""Bytes of one file where no interaction allows more."""
+"""The size limit of one file in bytes, without an interaction that allows more."""
 LONG = 60_000
-"""Milliseconds between the command and its result after which a person has probably looked away."""
+"""Milliseconds from the command to its result after which the person has probably stopped waiting."""
 
 LATE = message("delivery.late", "<@{user:plain}>, this took longer than its first card could wait.")
 INSTEAD_OF = message("delivery.instead_of", "This could not be shown in <#{channel:plain}>.")
 LONG_JOB_DONE = message("delivery.long_job_done", "Your job {job:plain} is done. It took {time:duration}.")
 PRIVATE_CARD = message("delivery.private_card", "See its private card in <#{channel:plain}>, or use /history.")
 
-# The card is gone, or it may be showing the result, which must not be overwritten by words.
+# The card is gone, or it may show the result, which must not be replaced by text.
 _LEAVE_CARD_ALONE = frozenset({DeliveryReason.MESSAGE_GONE, DeliveryReason.PLACE_GONE, DeliveryReason.MAYBE_SHOWN})
-# For the nonce of a new message, which has to be short.
+# Short names for the nonce of a new message, whose length is limited.
 _NONCES = {NEW_MESSAGE: "post", DIRECT_MESSAGE: "dm"}
 
 
@@ -54,26 +54,26 @@ class ResultDelivery:
         with_text: bool = True,
         again: bool = False,
     ) -> None:
-        """``again``: an earlier attempt may have edited the card without getting an answer."""
+        """``again``: an earlier attempt may have edited the card without getting a response."""
         self._view = view
         self._job = view.job
         self._jobs = jobs
         self._messages = messages
         self._takes_dms = takes_dms
         self._images = ImageSender(view, files, with_text=with_text)
-        # Whether the card may show the result already. Before a new message was begun, this was ruled out.
+        # Whether the card may show the result already. This was ruled out before any attempt to send a new message.
         begun = self._job.attempting
         self._unsure = begun is TOKEN if methods.needs_token(self._job) else again and begun is None
         before = self._job.delivered_at
         self.told = before is not None and not any(image.created_at > before for image in view.images)
-        """The job was delivered before and was reopened, but nothing new came: nobody is notified twice."""
+        """The job was delivered, then reopened, and has no new images: do not notify the author twice."""
         self._closed: dict[DeliveryMethod, DeliveryReason] = {}
         self._reasons: list[DeliveryReason] = []
-        # The channel and the message of a result that is not in its card.
+        # The channel and the message of a result that was sent as a new message.
         self._where: JobColumns = {}
 
     async def run(self) -> None:
-        """Deliver the job or mark it undelivered. Raises what Discord or the network raises if a retry may help."""
+        """Deliver the job or mark it undelivered. Raises errors of Discord or the network if a retry may help."""
         try:
             arrived = await self._sent_before()
         except Refused as refused:
@@ -87,16 +87,16 @@ class ResultDelivery:
             await self._succeed(arrived, whole=True)
 
     async def _sent_before(self) -> DeliveryMethod | None:
-        """The method whose new message an earlier attempt has sent, if it did. Raises Refused if that is unknowable."""
+        """The method by which an earlier attempt sent a new message, or None. Raises Refused if that is unknown."""
         begun = self._job.attempting
         if begun not in SENDS:
-            return None  # It is in the card, or nowhere.
+            return None  # That attempt can only have changed the card.
         try:
             found = await self._messages.posted(self._job, dm=begun is DIRECT_MESSAGE)
         except discord.Forbidden as error:
             raise Refused(DeliveryReason.MAYBE_POSTED) from error
         except discord.NotFound:
-            found = None  # The channel is gone, and its messages with it.
+            found = None  # The channel is gone, together with its messages.
         if found is None:
             return None
         self._where = {"channel_id": found.channel.id, "message_id": found.id}
@@ -134,10 +134,10 @@ class ResultDelivery:
             log.warning("delivery.undelivered", reasons=[reason.value for reason in self._reasons])
 
     async def _tell_card(self, sent: DeliveryMethod | None) -> None:
-        """Make the card, which is still waiting, say where the result was sent, or that it is undelivered (None).
+        """Update the waiting card: it says where the result was sent, or that it is undelivered (None).
 
-        This comes before the job's new state is stored, so that it is repeated after a crash. Raises what Discord or
-        the network raises if a retry may help.
+        This happens before the job's new state is stored, so that it is repeated after a crash. Raises errors of
+        Discord or the network if a retry may help.
         """
         if self._unsure or not _LEAVE_CARD_ALONE.isdisjoint(self._closed.values()):
             return
@@ -162,14 +162,14 @@ class ResultDelivery:
         await self._store(method, whole=whole)
 
     async def _store(self, method: DeliveryMethod, *, whole: bool) -> None:
-        # The message is stored together with the new state: a restart in between would look for it elsewhere.
+        # Store the message together with the new state: after a restart in between, it would be searched elsewhere.
         finish = self._jobs.delivered if whole else self._jobs.undelivered
         moved = await finish(self._job.id, by=method, reasons=self._reasons, **self._where)
         reasons = [reason.value for reason in self._reasons]
         log.info("delivery.done", method=method.value, reasons=reasons, whole=whole, first=moved)
 
     async def _try(self, method: DeliveryMethod) -> bool:
-        """Use this method; False if there are images and none could be sent. Raises Refused."""
+        """Deliver by this method. Returns False if there are images and none could be sent. Raises Refused."""
 
         async def send(uploads: Uploads) -> None:
             await self._send(method, uploads)
@@ -191,28 +191,28 @@ class ResultDelivery:
                     await self._send_new(method, card, uploads)
         except Refused as refused:
             if refused.reason is DeliveryReason.TOKEN_EXPIRED:
-                # Too many refused requests make Discord refuse everything: the next attempt starts without it.
+                # Erase the token: after too many refused requests, Discord bans the bot for a while.
                 await self._jobs.token_over(self._job)
-            # The library retries only edits by itself.
+            # Of these requests, the library retries only edits.
             self._unsure |= method in EDITS and self._messages.unclear
             raise
 
     async def _send_new(self, method: DeliveryMethod, card: Card, uploads: Uploads) -> None:
-        """Send a new message, recorded first, so that another attempt looks for it."""
+        """Send a new message. Record the attempt first, so that a later attempt searches for the message."""
         await self._jobs.note(self._job.id, attempting=method, delivery_reasons=list(self._reasons))
         send = self._messages.dm if method is DIRECT_MESSAGE else self._messages.post
-        # The message of an earlier delivery must not pass for this one.
+        # The message of an earlier delivery must not be mistaken for this one.
         again = "-again" if self._job.delivered_at is not None else ""
         sent = await send(self._job, card, uploads.ready, f"{self._job.id}-{_NONCES[method]}{again}")
         self._where = {"channel_id": sent.channel.id, "message_id": sent.id}
 
     async def _note_token(self) -> None:
-        """If only a token can look at the card, its edit is recorded first, like a new message."""
+        """Record the edit in advance, like a new message, if the bot cannot read the card to check it later."""
         if methods.needs_token(self._job) and self._job.attempting is not TOKEN:
             await self._jobs.note(self._job.id, attempting=TOKEN)
 
     async def _found_in_card(self) -> bool:
-        """Whether an edit without an answer has shown the result already; stores it then. Raises Refused."""
+        """Whether an edit without a response has shown the result. If so, store the delivery. Raises Refused."""
         if methods.needs_token(self._job):
             raise Refused(DeliveryReason.MAYBE_SHOWN)
         try:
@@ -220,7 +220,7 @@ class ResultDelivery:
         except discord.NotFound as error:
             if methods.reason_of(BOT_EDIT, error) is DeliveryReason.MESSAGE_GONE:
                 raise Refused(DeliveryReason.MESSAGE_GONE) from error
-            files = None  # The channel is gone, and the card with it.
+            files = None  # The channel is gone, together with the card.
         except discord.Forbidden as error:
             raise Refused(DeliveryReason.MAYBE_SHOWN) from error
         if files is None:
@@ -245,9 +245,9 @@ class ResultDelivery:
 
 
 async def tell_if_long(jobs: JobStore, job_id: int, messages: Messages) -> None:
-    """Notify the author of a job that was just delivered by a direct message, if it took long and nothing else did.
+    """Send the author a direct message about a delivered job, if the job took long and nothing else notified them.
 
-    Never raises: the result is delivered, and this is only a notice about it.
+    Does not raise: the result is delivered, and this is only a notice about it.
     """
     try:
         job = await jobs.job(job_id)

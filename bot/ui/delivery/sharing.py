@@ -1,4 +1,4 @@
-"""Shares a private result in its channel when its author presses Share, and removes the messages of a deleted job."""
+"""Shares a private result in its channel when its author presses Share, and deletes the messages of a deleted job."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ MESSAGE_LEFT_AT = message("delete.message_left_at", "I couldn't delete another m
 class Sharing:
     """Posts private results in channels, each at most once.
 
-    The empty message is posted first, then recorded, and only then filled with the images. What was recorded and never
-    confirmed is looked for before anything is posted again. ``defer`` defers a public answer and returns the id of its
+    An empty message is posted, then recorded, and then filled with the images. If an earlier message was recorded but
+    never confirmed, it is checked before another is posted. ``defer`` defers a public answer and returns the id of its
     message.
     """
 
@@ -70,7 +70,7 @@ class Sharing:
         self._under_way: set[int] = set()
 
     async def share(self, interaction: Interaction, job_id: int) -> None:
-        """Share the result in this channel. Raises UserError if this person may not, or not here."""
+        """Share the result in this channel. Raises UserError if the person may not share it, or not here."""
         origin = origin_of(interaction)
         if missing := missing_permissions(interaction, private=False):
             raise UserError(*missing)
@@ -79,13 +79,13 @@ class Sharing:
         self._under_way.add(job_id)
         try:
             if not self._cards.busy_with(job_id):
-                # The answer is public, or private if it cannot be shared.
+                # The answer is public; it is private if the result cannot be shared.
                 view = await looked_up(interaction, self._results.shareable(origin, job_id))
                 if interaction.response.is_done():
                     raise UserError(TOO_SLOW)
                 await self._answer(interaction, origin, view, await self._defer(interaction))
                 return
-            # The images are visible already, but Discord has not answered yet.
+            # The images are visible already, but Discord has not responded yet.
             message_id = await self._defer(interaction)
             await self._cards.settled(job_id)
             try:
@@ -98,11 +98,11 @@ class Sharing:
             self._under_way.discard(job_id)
 
     async def _answer(self, interaction: Interaction, origin: Origin, view: JobView, message_id: int) -> None:
-        """Fill the answer, which exists already: the library retries slow requests, and a second edit is harmless."""
+        """Fill the existing answer. The library retries slow requests; a second edit is harmless."""
         job_id = view.job.id
         try:
             await self._refuse_second(interaction, view.job)
-            # Always a server: elsewhere a result is not shareable.
+            # Results can only be shared in servers.
             place = {"server_id": origin.server_id or 0, "channel_id": origin.channel_id}
             if not await self._store.begin_share(job_id, message_id=message_id, **place):
                 raise UserError(UNDER_WAY)
@@ -121,7 +121,7 @@ class Sharing:
             await interaction.delete_original_response()
 
     async def _fill(self, interaction: Interaction, view: JobView) -> str:
-        """Put the images into the answer; returns its address. Raises UserError if Discord does not accept them."""
+        """Put the images into the answer and return its link. Raises UserError if Discord does not accept them."""
         public = replace(view, job=replace(view.job, private=False))
         url = ""
 
@@ -141,7 +141,7 @@ class Sharing:
         return url
 
     async def _failed(self, interaction: Interaction, error: Exception, job_id: int, message_id: int) -> None:
-        """Clear the answer, and allow sharing again only if it is certainly empty."""
+        """Clear the answer. Allow sharing again only if the answer is certainly empty."""
         try:
             await interaction.edit_original_response(view=notice(NOT_SHARED), attachments=[])
             empty = True
@@ -163,7 +163,7 @@ class Sharing:
                 log.info("share.notice_not_removed", status=failure.status, code=failure.code)
 
     async def _refuse_second(self, interaction: Interaction, job: Job) -> None:
-        """Raise UserError if an earlier press without an outcome has shared it or may have."""
+        """Raise UserError if an earlier press, whose outcome is unknown, shared the result or may have shared it."""
         if job.share_state is not ShareState.POSTING or job.share_channel_id is None or job.share_message_id is None:
             return
         url = message_url(job.share_server_id, job.share_channel_id, job.share_message_id)
@@ -190,7 +190,7 @@ async def _take_back(interaction: Interaction, error: UserError) -> None:
 
 
 async def withdraw(interaction: Interaction, job: Job, *, besides: int | None) -> list[Text]:
-    """Delete the messages that show a deleted job, except ``besides``; returns what to say of those that remain."""
+    """Delete the messages of a deleted job, except ``besides``. Returns texts about those that remain."""
     shown = dict.fromkeys([(job.share_channel_id, job.share_message_id), (job.channel_id, job.message_id)])
     left = []
     for channel_id, message_id in shown:
@@ -200,7 +200,7 @@ async def withdraw(interaction: Interaction, job: Job, *, besides: int | None) -
         try:
             await other.delete()
         except discord.NotFound:
-            continue  # Deleted already, or a private card, which only its reader can remove.
+            continue  # It is deleted already, or it is a private card, which only its reader can remove.
         except (discord.HTTPException, aiohttp.ClientError, OSError) as failure:
             log.info("delete.message_left", job=job.id, kind=type(failure).__name__)
             url = jump_url(job)

@@ -1,4 +1,4 @@
-"""Shows an undelivered result to its author alone, in the answer to their press of Show."""
+"""Shows an undelivered result privately to its author after a press of Show."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class UndeliveredResults:
         self._settings_of = settings_of
 
     async def show(self, interaction: Interaction, job_id: int) -> None:
-        """Show the result with its images in this answer; that delivers it unless none of its images could be sent."""
+        """Show the result with its images in this answer. That counts as delivery if any image could be sent."""
         origin = origin_of(interaction)
         await promise(interaction)
         job = await self._results.own(origin, job_id)
