@@ -77,7 +77,7 @@ class Answer(IntEnum):
 
 
 class Ids:
-    """Generates snowflakes: unique, increasing, and with a timestamp, from which a bot computes an interaction's age."""
+    """Generates snowflakes: unique, increasing ids whose timestamp tells a bot an interaction's age."""
 
     def __init__(self) -> None:
         self._last = 0

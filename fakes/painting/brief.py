@@ -129,7 +129,7 @@ WET = frozenset({"boat", "whale", "bridge"})
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What to paint. ``tint`` colours the whole picture, ``colours`` the named things; ``key`` seeds the composition."""
+    """What to paint. ``tint`` colours everything, ``colours`` the named things; ``key`` seeds the composition."""
 
     hour: str
     features: frozenset[str]

@@ -45,7 +45,7 @@ class Controlled(Protocol):
 
 
 class Control:
-    """``GET /_control`` returns calls and bills; ``POST /_control`` takes an object of commands, all of them optional."""
+    """``GET /_control`` returns calls and bills; ``POST /_control`` takes an object of optional commands."""
 
     def __init__(self, stand_in: Controlled) -> None:
         self._stand_in = stand_in

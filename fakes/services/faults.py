@@ -198,7 +198,7 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class Spoil:
-    """Carries out the request and changes the image in the response, in a download or as base64; see image_variants.py."""
+    """Carries out the request and changes the image, in a download or as base64; see image_variants.py."""
 
     alter: Alteration
     content_type: str | None = None

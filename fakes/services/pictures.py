@@ -65,7 +65,7 @@ def flat(picture: Picture) -> bytes:
 
 
 def noise(picture: Picture) -> bytes:
-    """A valid PNG of noise: three bytes a pixel, since noise does not compress. It is as slow to encode as any picture."""
+    """A valid PNG of noise: three bytes a pixel, since noise does not compress. As slow to encode as any picture."""
     rows, length = bytearray(), 3 * picture.width
     chance = random.Random(picture.seed)
     for _ in range(picture.height):
