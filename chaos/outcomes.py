@@ -100,7 +100,7 @@ def accepted_entries(services: StandIn) -> Counter[int]:
 
 
 def fate(ask: Ask, its: Traces, *, called: bool, in_history: bool = False) -> Fate:
-    """How a command ended. ``called``: an image service received a request; ``in_history``: its author finds it there."""
+    """How a command ended. ``called``: a service received a request; ``in_history``: its author finds it there."""
     if its.shown:
         return Fate.DELIVERED
     if its.failed:
