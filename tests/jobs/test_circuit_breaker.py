@@ -1,6 +1,4 @@
-"""The circuit breaker: a failing provider is paused. New jobs are refused, queued ones wait, and a single trial tests
-the provider.
-"""
+"""The circuit breaker: a failing provider is paused, new jobs are refused, and a single trial tests the provider."""
 
 from __future__ import annotations
 
