@@ -1,4 +1,4 @@
-"""Defaults of a command: typed options override the user's, which override the place's; unsupported ones are dropped."""
+"""Defaults of a command: typed options override the user's, which override the place's; others are dropped."""
 
 from __future__ import annotations
 
