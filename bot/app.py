@@ -344,7 +344,7 @@ async def logged_in(runtime: Runtime) -> AsyncIterator[Easel]:
         with _in_sentences(api):
             await client.login(token)
             if api != DISCORD_API:
-                # After an invalid session the library reconnects to its default gateway, not to the one that the API named.
+                # After an invalid session the library connects to its default gateway, not to the one the API named.
                 _, gateway, _ = await client.http.get_bot_gateway()
                 DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
         yield client

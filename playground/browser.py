@@ -118,6 +118,11 @@ class Visitor:
         """The messages that contain this text."""
         return self.messages.filter(has_text=text)
 
+    async def reply(self, before: int) -> Locator:
+        """Wait for a message after the first ``before`` ones, and return it."""
+        await expect(self.messages).to_have_count(before + 1)
+        return self.messages.last
+
     async def press(self, message: Locator, label: str) -> None:
         """Press a message's button."""
         await message.locator(".message-components").get_by_role("button", name=label, exact=True).click()

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from playwright.async_api import Locator, expect
 
 from bot import config, logs
+from bot.ui.cards.buttons import DETAILS
+from bot.ui.cards.job import NOT_CHARGED, SUBMISSION_STATUS
 from fakes.services import Fault, StandIn
 from fakes.services.faults import Status
 from playground.studio import Studio, open_studio
+from storage.records import SubmissionStatus
 
 if TYPE_CHECKING:
     from playground.browser import Visitor
@@ -44,8 +47,9 @@ async def take() -> None:
             await _several(visitor, studio, keep)
             await _compared(visitor, studio, keep)
             await _failed(visitor, studio, keep)
+            before = await visitor.messages.count()
             await visitor.run("credits", {})
-            spent = visitor.message("Your credits").last
+            spent = await visitor.reply(before)
             await visitor.pictures(spent, 1)
             await keep(spent, "credits")
             await visitor.run("thread show", {})
@@ -57,24 +61,24 @@ async def _one(visitor: Visitor, studio: Studio, keep: Keep) -> None:
     await visitor.run("imagine", {"prompt": RESULT, "images": "2", "size": "1216x832"})
     await studio.services.called("ai-client.entry")
     card = visitor.message(RESULT).first
-    await expect(card).to_contain_text("Rendering")
+    await expect(card).to_contain_text(str(SUBMISSION_STATUS[SubmissionStatus.RENDERING]))
     await keep(card, "waiting")
     studio.services.finish_all()
     await visitor.pictures(card, 2)
     await keep(card, "result")
-    await visitor.press(card, "Details")
-    details = visitor.message("finished and shown").last
-    await expect(details).to_be_visible()
-    await keep(details, "details")
+    before = await visitor.messages.count()
+    await visitor.press(card, str(DETAILS.label))
+    await keep(await visitor.reply(before), "details")
 
 
 async def _several(visitor: Visitor, studio: Studio, keep: Keep) -> None:
     services = studio.services
     await visitor.run("imagine", {"prompt": SEVERAL})
     card = visitor.message("red, blue, green").last
-    await expect(card).to_contain_text("This makes")
+    confirm = card.locator(".message-components").get_by_role("button").first
+    await expect(confirm).to_be_visible()
     await keep(card, "price")
-    await card.locator(".message-components").get_by_role("button").first.click()
+    await confirm.click()
     await services.called("aithriving.core", 3)
     for work in [work for work in services.renderings.by_guid.values() if not work.over][:2]:
         services.finish(work.guid)
@@ -87,7 +91,6 @@ async def _several(visitor: Visitor, studio: Studio, keep: Keep) -> None:
 async def _compared(visitor: Visitor, studio: Studio, keep: Keep) -> None:
     await visitor.run("compare", {"prompt": COMPARED, "seed": "7"})
     card = visitor.message("a castle in the mist").last
-    await expect(card).to_contain_text("This makes")
     await card.locator(".message-components").get_by_role("button").first.click()
     await studio.services.called("aithriving.core", 4)
     await studio.services.called("aithriving.basic")
@@ -101,7 +104,7 @@ async def _failed(visitor: Visitor, studio: Studio, keep: Keep) -> None:
     studio.services.misbehave(Fault("aithriving.core", Status(402)))
     await visitor.run("imagine", {"prompt": "a quiet lake", "engine": "aithriving/core"})
     card = visitor.message("a quiet lake").last
-    await expect(card).to_contain_text("Nothing was charged")
+    await expect(card).to_contain_text(str(NOT_CHARGED))
     await keep(card, "failure")
 
 
