@@ -1,6 +1,6 @@
-# The tag says which image this is, the digest that it is no other. Change both together.
+# The tag names the image for readers, and the digest pins it. Change both together.
 FROM python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS build
-# Debian's SQLite has the WAL-reset bug, by which a database can be damaged. The bot brings one that has not.
+# Debian's SQLite has the WAL-reset bug, which can damage a database. This image builds a fixed version.
 ADD --checksum=sha256:0e9483900e92cd5de8fd48d16bf9200145a61f7fd5be542a5ac81d8a9516eb9c https://www.sqlite.org/2026/sqlite-autoconf-3530400.tar.gz /tmp/sqlite.tar.gz
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends gcc libc6-dev \

@@ -1,4 +1,4 @@
-# Every target that needs Python sets it up first; the second time that takes no time at all.
+# Every target that needs Python sets up the virtual environment first; later runs find it ready.
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -55,7 +55,7 @@ lock: $(VENV)/.dev ## pin what requirements/*.in ask for, with hashes, for every
 	    --no-header $(LOCK) requirements/$$set.in --output-file requirements/$$set.txt || exit 1; \
 	done
 
-# Collected are the arguments of `message`, `t` and `plural` in bot/text.py, and of discord.py's `locale_str`.
+# Babel collects the arguments of `message`, `t` and `plural` from bot/text.py, and of discord.py's `locale_str`.
 MESSAGES := bot/locale/easel.pot
 messages: $(VENV)/.dev ## collect every text for people into bot/locale/easel.pot, for translators
 	@$(PY) -m babel.messages.frontend --quiet extract --no-default-keywords \
@@ -76,7 +76,7 @@ $(PY):
 	done; \
 	echo "Easel needs Python 3.11 or newer. Install it, or name it: make PYTHON=/path/to/python3" >&2; exit 1
 
-# The second pip of a set finds nothing to do where the larger set is already there.
+# For a smaller set, pip has nothing to do if a larger set is already installed.
 $(VENV)/.playground $(VENV)/.dev: $(VENV)/.%: requirements/%.txt | $(PY)
 	@echo "Installing the pinned requirements ($*) …"
 	@$(PIP) --require-hashes --requirement $<

@@ -1,6 +1,6 @@
 """``make bench``: measures the real bot between the loopback Discord and the image services' stand-in.
 
-The whole takes about half an hour; ``--short`` under a minute, and its figures say no more than that it works.
+A full run takes about half an hour. ``--short`` takes less than a minute and only shows that the benchmarks work.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MEASURES = ("burst", "lateness", "cost", "throughput", "delivery", "restart", "r
 
 
 def whole(seed: int, jobs: int) -> Mapping[str, Sequence[Step]]:
-    """The steps of each measurement."""
+    """The steps of each benchmark."""
     return {
         "burst": [lambda: burst(100, 5, seed), lambda: burst(500, 3, seed)],
         "lateness": [partial(lateness.lateness, load, seed) for load in lateness.loads(jobs)],
@@ -41,7 +41,7 @@ def whole(seed: int, jobs: int) -> Mapping[str, Sequence[Step]]:
 
 
 def short(seed: int) -> Mapping[str, Sequence[Step]]:
-    """The same, as small as possible."""
+    """The same steps, as small as possible."""
     load = lateness.Load("1–2 s", (1, 2), 4, gap=0.2)
     return {
         "burst": [lambda: burst(10, 1, seed, after=1.0)],
@@ -56,7 +56,7 @@ def short(seed: int) -> Mapping[str, Sequence[Step]]:
 
 
 async def run(measures: Mapping[str, Sequence[Step]], results: Results, out: Path) -> None:
-    """Run the measurements one after another, and write the results after each."""
+    """Run the benchmarks one after another, and write the results after each."""
     for name, steps in measures.items():
         for step in steps:
             sys.stderr.write(f"measuring: {name} …\n")

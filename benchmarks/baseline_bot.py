@@ -1,4 +1,4 @@
-"""A bot on discord.py that only defers, to measure the library alone: ``python -m benchmarks.baseline_bot``."""
+"""A bot on discord.py that only defers, to measure the library on its own: ``python -m benchmarks.baseline_bot``."""
 
 from __future__ import annotations
 

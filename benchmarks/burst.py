@@ -23,12 +23,14 @@ class Outcome:
 
 
 async def burst(size: int, rounds: int, seed: int, after: float = 5.0) -> list[Figure]:
-    """The figures of ``size`` commands at once, of Easel and of a bot that only defers.
+    """Compare ``size`` simultaneous commands on Easel and on a bot that only defers.
+
+    The loop is watched for ``after`` seconds after the last acknowledgement.
 
     The loop is watched for ``after`` seconds after the last acknowledgement.
     """
     bare, easel = Outcome(), Outcome()
-    # In turns, so that whatever else the machine does meets both.
+    # The bots take turns, so that other load on the machine affects both.
     for each in range(rounds):
         await _round(bare, Program.BARE, size, seed + each, after)
         await _round(easel, Program.WATCHED, size, seed + each, after)
@@ -51,7 +53,7 @@ async def _round(outcome: Outcome, program: Program, size: int, seed: int, after
             await harness.at_work()
         await harness.warm_up()
         traces = [await harness.imagine(user, f"a fox, number {user}") for user in range(size)]
-        # They are on their way when the loop goes on from here.
+        # The commands are on their way once the loop continues here.
         asked = time.time()
         await harness.until_acknowledged(traces)
         ended = max(trace.acknowledged for trace in traces)

@@ -1,8 +1,7 @@
-"""Many large images are delivered while others run commands: time to acknowledge, and the longest stall.
+"""Large deliveries while others run commands: time to acknowledge, and the longest stall.
 
-Each large picture has to be made smaller before Discord takes it, which is a second of a core's time. Meanwhile many
-ask for more at once, in a server whose admin refuses as many words as can be refused, and some with prompts that are
-as long as can be.
+Each large image has to be made smaller for Discord, which takes a second on one core. Meanwhile many people run
+commands at once, some with the longest possible prompt, in a server with the longest possible lists of refused words.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ from fakes.discord.constants import EVERYTHING
 FILE_LIMIT = 3 << 19
 """File size limit of this server, in bytes: half of a large image."""
 LETTERS = "abcdefghijk"
-"""The words of refused phrases and long prompts."""
+"""The words in refused phrases and long prompts."""
 PEOPLE = 1000
 """The number of the first person whose images are delivered."""
 PROMPT, PHRASES, PHRASE, CHOICES = 2000, 100, 40, 10
-"""Characters of the longest prompt, how many phrases a list holds, their characters, and pictures of one command."""
+"""Characters of the longest prompt, phrases per list, characters per phrase, and images per command."""
 LONG_PROMPTS = 10
-"""How many of those who ask have such a prompt; or half of them, where they are few."""
+"""How many of the commands have such a prompt; half of them if there are few."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """Milliseconds of acknowledgements and of each round's longest stalls; seconds until the pictures were shown."""
+    """Milliseconds of acknowledgements and of each round's longest stalls; seconds until the images were shown."""
 
     acknowledged: list[float] = field(default_factory=list)
     during: list[float] = field(default_factory=list)
@@ -40,7 +39,7 @@ class Outcome:
 
 
 async def delivery(people: int, images: int, size: int, rounds: int, seed: int) -> list[Figure]:
-    """The figures of ``size`` commands at once while so many ``people`` deliver so many large ``images`` each."""
+    """Measure ``size`` commands at once while ``people`` people each receive ``images`` large images."""
     outcome = Outcome()
     for each in range(rounds):
         await _round(outcome, people, images, size, seed + each)
@@ -84,7 +83,7 @@ async def _round(outcome: Outcome, people: int, images: int, size: int, seed: in
 
 
 async def refuse_words(harness: Harness) -> None:
-    """Let an admin set the longest possible lists of refused words, none of them in any prompt here."""
+    """Let an admin set the longest possible lists of refused words, none of which occurs in a prompt here."""
     guild = harness.channel.guild
     assert guild is not None
     admin = harness.discord.user("admin")

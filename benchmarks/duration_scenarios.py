@@ -1,4 +1,4 @@
-"""Made-up job durations: from engines that are easy to predict to one that cannot be predicted at all."""
+"""Synthetic job durations: from engines that are easy to predict to one that cannot be predicted at all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Scenario:
     foretells: bool = False
 
     def durations(self, jobs: int, seed: int) -> list[float]:
-        """Durations of so many jobs, in seconds; the same for the same seed."""
+        """Durations of ``count`` jobs, in seconds; the same for the same seed."""
         return list(islice(self.make(Random(f"{self.name} {seed}")), jobs))
 
 
@@ -42,7 +42,7 @@ def two_humps(chance: Random) -> Iterator[float]:
 
 
 def heavy_tail(chance: Random) -> Iterator[float]:
-    """Most take 8 to 16 s; occasionally one takes minutes."""
+    """Most jobs take 8 to 16 s; occasionally one takes minutes."""
     while True:
         yield min(500.0, 8 * chance.paretovariate(1.5))
 
@@ -56,7 +56,7 @@ def drifting(chance: Random) -> Iterator[float]:
 
 
 def stepping(chance: Random) -> Iterator[float]:
-    """Every 80 jobs the provider moves to other machines."""
+    """The provider moves to other machines every 80 jobs."""
     while True:
         usual = chance.choice((8, 12, 20, 35))
         for _ in range(80):

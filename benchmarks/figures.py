@@ -1,4 +1,4 @@
-"""Results as a table and as JSON, with the machine they were measured on."""
+"""Results as a table and as JSON, with a description of the machine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Figure:
 
 
 def figure(measure: str, name: str, unit: str, values: Sequence[float], goal: str = "") -> Figure:
-    """The row of these values (at least one); the worst is the largest."""
+    """Summarise these values (at least one) as a row; the worst is the largest."""
     ordered = sorted(values)
     p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
     middle = statistics.median(ordered)
@@ -43,9 +43,9 @@ def figure(measure: str, name: str, unit: str, values: Sequence[float], goal: st
 
 @dataclass(slots=True)
 class Results:
-    """All figures of a run. ``load_before`` is the machine's load over the last minute when the run began.
+    """All figures of a run. ``load_before`` is the machine's load average over the last minute when the run began.
 
-    ``paces`` are the machine's own at the beginning and after each measure: see :func:`pace`.
+    ``paces`` are the machine's speed at the start and after each benchmark: see :func:`pace`.
     """
 
     seed: int
@@ -85,7 +85,7 @@ def _short(value: float) -> str:
 
 
 def pace() -> float:
-    """Milliseconds of processor time for a million additions: on a shared machine it may double from hour to hour."""
+    """Milliseconds of processor time for a million additions. On a shared machine it may double from hour to hour."""
     took = []
     for _ in range(5):
         began, total = time.process_time(), 0
@@ -96,7 +96,7 @@ def pace() -> float:
 
 
 def machine() -> dict[str, str]:
-    """What the figures were measured on."""
+    """The machine that the figures were measured on."""
     cpu = next(
         (line.partition(":")[2].strip() for line in _read("/proc/cpuinfo") if line.startswith("model name")),
         platform.machine(),
@@ -111,7 +111,7 @@ def machine() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Of Easel, of Python and of the libraries that matter."""
+    """The versions of Easel, Python and the main libraries."""
     try:
         asked = ["git", "-C", str(REPOSITORY), "rev-parse", "--short", "HEAD"]
         commit = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603 - fixed words

@@ -1,7 +1,7 @@
 """The benchmarks' harness: a loopback Discord in this process, the bot and the image services each in their own.
 
 Everything is measured from outside. Discord records when a command arrived, when it was acknowledged, each edit, and
-when the images were shown; the services record when a job was done and each poll.
+when the images were shown. The services record when a job was done, and each poll.
 
     async with Harness(Conditions(seconds=(8, 13))) as harness:
         await harness.start()
@@ -38,7 +38,7 @@ ENGINE = "ai-client/stable-diffusion-xl-1024-v0-9"
 PATIENCE = 600.0
 WARM = 1_000_000
 """The id of a user who is not measured."""
-# Discord's limit: so many edits per interaction token in so many seconds.
+# Discord's rate limit on edits: requests per interaction token, and seconds.
 _EDITS, _EDITS_SECONDS = 5, 2.0
 
 
@@ -68,7 +68,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What the services recorded: when each job was done, by prompt, and the times of the polls of each thread."""
+    """The services' records: when each job was done, by prompt, and the times of the polls of each thread."""
 
     done: dict[str, float]
     polls: dict[str, list[float]]
@@ -104,7 +104,7 @@ class DiscordTiming(Faults):
 
 
 class Program(StrEnum):
-    """What runs: the bot, the bot with a monitor of its event loop, or a bot on discord.py that only defers."""
+    """The program to run: the bot, the bot with an event loop monitor, or a bot on discord.py that only defers."""
 
     PLAIN = "bot"
     WATCHED = "benchmarks.measured_bot"
@@ -195,10 +195,10 @@ class Harness:
         assert line, "the image services did not start"
         return line.decode().strip()
 
-    # --- doing ------------------------------------------------------------------------------------------------------
+    # --- actions ----------------------------------------------------------------------------------------------------
 
     async def start(self) -> float:
-        """Start the bot; returns the seconds until the gateway sent READY."""
+        """Start the bot; return the seconds until the gateway sent READY."""
         began = time.perf_counter()
         await self.bot.ready()
         return time.perf_counter() - began
@@ -208,19 +208,19 @@ class Harness:
         await self.bot.said("worker.resumed")
 
     async def imagine(self, user: int, prompt: str, *, images: int = 1) -> Trace:
-        """Let a user run /imagine."""
+        """Run /imagine as a user."""
         person = self.discord.user(f"user{user}")
         handle = await person.slash(self.channel, "imagine", prompt=prompt, engine=ENGINE, images=images)
         trace = self.traces[handle.interaction.id] = Trace(prompt, time.time())
         return trace
 
     async def warm_up(self) -> None:
-        """Let it answer one command first, so that it is measured as a bot that has run for a while."""
+        """Run one command first, so that the bot is measured as one that has run for a while."""
         await self.until_acknowledged([await self.imagine(WARM, "a warm-up")])
         await asyncio.sleep(0.5)
 
     async def until_shown(self, count: int) -> None:
-        """Wait until the images of so many commands are shown."""
+        """Wait until the images of ``count`` commands are shown."""
         await self.discord.until(lambda: self.shown >= count, f"{count} results; there are {self.shown}")
 
     async def until_acknowledged(self, traces: Sequence[Trace]) -> None:
@@ -244,10 +244,10 @@ class Harness:
                 self.shown += 1
                 trace.over.set()
 
-    # --- asking -----------------------------------------------------------------------------------------------------
+    # --- results ----------------------------------------------------------------------------------------------------
 
     async def served(self) -> Served:
-        """What the services recorded so far."""
+        """The services' records so far."""
         async with self.http.get(f"{self.services}/_control") as answer:
             told: Any = await answer.json()
         polls: dict[str, list[float]] = {}
@@ -257,7 +257,7 @@ class Harness:
         return Served({bill["prompt"]: bill["at"] / 1000 for bill in told["bills"]}, polls)
 
     async def calls(self) -> Counter[str]:
-        """How often each route of the services was called so far."""
+        """The number of calls to each route of the services so far."""
         async with self.http.get(f"{self.services}/_control") as answer:
             told: Any = await answer.json()
         return Counter(call["route"] for call in told["calls"])

@@ -1,4 +1,4 @@
-"""What a job costs the bot in processor time, and what jobs in flight cost it in memory."""
+"""The processor time of a job, and the memory of jobs in flight."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from benchmarks.process_usage import cpu_seconds, resident_mib
 from benchmarks.services import Pictures
 
 SETTLED = 2.0
-"""Seconds that the bot is left alone before its memory is read."""
+"""Seconds for which the bot is left idle before its memory is read."""
 
 
 async def processor(jobs: int, rounds: int, seed: int) -> list[Figure]:
-    """Processor time of the whole process for each job: two pictures, heavy ones and ones of next to no bytes."""
+    """Processor time of the whole process per job: two images, either heavy ones or tiny ones."""
     lines = []
     kinds = (("of 1.4 MB", Pictures.HEAVY, ""), ("of next to no bytes", Pictures.SMALL, "≤ 20"))
     for name, pictures, goal in kinds:
@@ -42,14 +42,14 @@ async def processor(jobs: int, rounds: int, seed: int) -> list[Figure]:
 
 
 async def _idle(harness: Harness) -> float:
-    """The processor time that the bot takes for itself, a second."""
+    """The processor time that the idle bot uses per second."""
     before = cpu_seconds(harness.bot.pid)
     await asyncio.sleep(SETTLED)
     return (cpu_seconds(harness.bot.pid) - before) / SETTLED
 
 
 async def memory(flights: tuple[int, ...], seed: int) -> list[Figure]:
-    """Resident memory with so many jobs in flight."""
+    """Resident memory with a given number of jobs in flight."""
     lines = []
     async with Harness(Conditions(seconds=(3600, 3600), rate=None, seed=seed), program=Program.PLAIN) as harness:
         await harness.start()
@@ -68,7 +68,7 @@ async def memory(flights: tuple[int, ...], seed: int) -> list[Figure]:
 
 
 async def fill(harness: Harness, flying: int, wanted: int) -> None:
-    """Bring the jobs in flight from ``flying`` up to ``wanted``: all of them accepted by the services."""
+    """Raise the number of jobs in flight from ``flying`` to ``wanted``; the services have accepted all of them."""
     for number in range(flying, wanted):
         trace = await harness.imagine(number, f"a harbour, number {number}")
         if number % 20 == 19:

@@ -1,7 +1,7 @@
-"""How late finished pictures are shown, and what that costs in polls and edits, under several ways of polling.
+"""How late finished images are shown, and what that costs in polls and edits, under several poll policies.
 
-All ways have the same work at the same time, each with a harness of its own, so that other load on the machine affects
-all of them.
+All policies have the same work at the same time, each in its own harness, so that other load on the machine affects all
+of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from benchmarks.poll_policies import POLICIES
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Jobs that take from and to so many seconds, ``gap`` apart in the mean or so many at a time.
+    """Jobs with durations in a range of seconds, ``gap`` seconds apart on average or a fixed number at a time.
+
+    ``goals`` are the targets for the lateness, the polls and the edits.
 
     ``goals`` are those of the lateness, of the polls and of the edits.
     """
@@ -31,7 +33,7 @@ class Load:
 
 
 def loads(jobs: int) -> tuple[Load, ...]:
-    """The three loads, of so many jobs each."""
+    """The three loads, with a given number of jobs each."""
     return (
         Load("8–13 s, one a second", (8, 13), jobs, gap=1.0, goals=("≤ 0.4, p95 ≤ 1.0", "mean ≤ 5", "mean ≤ 4")),
         Load("20–60 s, two in 3 s", (20, 60), jobs, gap=1.5, goals=("≤ 1.3, p95 ≤ 3.0", "mean ≤ 8", "")),
@@ -40,11 +42,11 @@ def loads(jobs: int) -> tuple[Load, ...]:
 
 
 async def lateness(load: Load, seed: int, policies: tuple[str, ...] = POLICIES) -> list[Figure]:
-    """The figures of a load under each way of polling."""
+    """Measure a load under each poll policy."""
     conditions = Conditions(seconds=load.seconds, seed=seed)
     outcomes = await asyncio.gather(*(_run(load, conditions, policy) for policy in policies))
     lines: list[Figure] = []
-    # Nobody can show a picture before it was fetched from the one and sent to the other.
+    # An image cannot be shown before it was downloaded from the service and uploaded to Discord.
     stated = conditions.provider_latency + conditions.discord_latency
     for policy, (traces, served) in zip(policies, outcomes, strict=True):
         late = [trace.shown - served.done[trace.prompt] - stated for trace in traces]

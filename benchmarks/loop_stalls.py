@@ -1,4 +1,4 @@
-"""How long an event loop stands still: noted by a task inside of the measured process, read from outside."""
+"""Event loop stalls: recorded by a task inside the measured process, read from outside."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 _EVERY = 0.002
-# What is shorter is no stall but the grain of the clock.
+# Shorter delays are the resolution of the clock, not stalls.
 _LEAST = 0.005
 
 
 async def note_stalls(path: Path) -> None:
-    """Write a line for each time the loop came late: when (Unix seconds), and how late in seconds."""
+    """Write a line for each late wake-up of the loop: when (Unix seconds), and how late in seconds."""
     with path.open("a", encoding="ascii", buffering=1) as notes:
         while True:
             due = time.perf_counter() + _EVERY

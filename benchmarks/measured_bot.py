@@ -20,7 +20,7 @@ with uncollected():
 
 
 async def run(settings: Settings, stalls: Path, profile: cProfile.Profile | None = None) -> None:
-    """What ``python -m bot run`` does, watched; the profile leaves the start out."""
+    """Run ``python -m bot run`` with the monitor. The profile leaves out the start."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -56,7 +56,7 @@ def main() -> None:
     if chosen.profile is None:
         asyncio.run(run(settings, chosen.stalls))
         return
-    # Processor time, so that a machine that is busy with other things shows the same picture.
+    # Processor time, so that other load on the machine does not change the profile.
     profile = cProfile.Profile(time.thread_time)
     asyncio.run(run(settings, chosen.stalls, profile))
     profile.disable()

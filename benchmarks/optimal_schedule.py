@@ -1,8 +1,8 @@
 """``python -m benchmarks.optimal_schedule``: the best that any poll schedule can reach if it knows the distribution.
 
-It does not know when a job will end, only how durations are distributed. Dynamic programming from the end finds, for
-each age of an open job, the next poll with the lowest cost. Polls have a price, chosen so that the schedule makes as
-many polls as Easel does in the simulation.
+The schedule knows how durations are distributed, but not when a job will end. Dynamic programming from the end finds,
+for each age of an open job, the next poll with the lowest cost. The price of a poll is chosen so that the schedule
+makes as many polls as Easel does in the simulation.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ STEP = 0.1
 LONGEST = 200.0
 """Longest duration in seconds; longer ones are cut to this."""
 SAMPLES = 40_000
-# Below this probability of still being open, a job is no longer followed.
+# A job is no longer polled once its probability of being open is below this.
 _FEW = 1e-5
 
 
 def schedule(durations: list[float]) -> Callable[[float], tuple[float, float]]:
-    """A function from the price of a poll, in seconds, to the mean polls and the mean lateness in seconds of a job."""
+    """A function from the price of a poll, in seconds, to a job's mean number of polls and mean lateness in seconds."""
     cells = np.minimum(np.ceil(np.minimum(durations, LONGEST) / STEP).astype(int), int(LONGEST / STEP))
     last = int(LONGEST / STEP)
     ends = np.bincount(cells, minlength=last + 1) / len(cells)

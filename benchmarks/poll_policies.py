@@ -1,4 +1,4 @@
-"""The poll policies that are measured, and the duration of each made-up job."""
+"""The poll policies that are measured, and the duration of each synthetic job."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Scheduled(PollSchedule):
 
 
 def takes(prompt: str, low: float, high: float, seed: int) -> float:
-    """Seconds that the job with this prompt takes: the same in every process and for every policy."""
+    """The duration in seconds of the job with this prompt: the same in every process and for every policy."""
     return Random(f"{seed} {prompt}").uniform(low, high)
 
 
@@ -46,7 +46,7 @@ def adopt(policy: str, *, low: float, high: float, seed: int, latency: float) ->
 
         def oracle(*given: Any, **named: Any) -> PollSchedule:
             prompt = ", ".join(part.text for part in _request.get().prompts)
-            # A submit arrives by so much later than it was sent, and so does the poll.
+            # A submit arrives half the response time after it was sent, and so does the poll.
             at = takes(prompt, low, high, seed) + latency / 2
             return Scheduled(*given, first=at, then=named["shortest"], **named)
 

@@ -1,4 +1,4 @@
-"""Simulates polling: the worker's own code on a virtual clock, with a provider that is only numbers."""
+"""Simulates polling: the worker's own code on a virtual clock, with a provider that only has durations."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from bot.providers.ai_client import AiClient
 from bot.providers.base import Waiting
 from fakes.clock import VirtualClock
 
-# Requests that each job needs besides its polls: its thread and its submit.
+# Requests per job besides its polls: opening the thread and the submit.
 CALLS = 2
 
 Watching: TypeAlias = Callable[[float], Callable[..., PollSchedule]]
-"""The poll schedule of a job, by its true duration in seconds. Only the oracle looks at that."""
+"""The poll schedule of a job, from its true duration in seconds. Only the oracle uses the duration."""
 
 Says: TypeAlias = Callable[[float, float], Waiting]
-"""What the provider answers at an age of a job, by its true duration in seconds."""
+"""The provider's answer at an age of a job, from its true duration in seconds."""
 
 
 class Scheduled(PollSchedule):
@@ -42,12 +42,12 @@ class Scheduled(PollSchedule):
         return self._first if self._polled is None else self._polled + self._then
 
     def _value(self) -> float:
-        """If the rate limit is short, first come, first served."""
+        """All polls have the same value, so a scarce rate limit is first come, first served."""
         return 0.0
 
 
 def nothing(_age: float, _takes: float) -> Waiting:
-    """A provider that only says that it is not done."""
+    """A provider that only reports that the job is not done."""
     return Waiting()
 
 
@@ -57,7 +57,7 @@ def easel(_: float) -> Callable[..., PollSchedule]:
 
 
 def priced(part: float) -> Watching:
-    """As the worker does it under load, with the price of a poll multiplied by ``part``."""
+    """The worker's schedule under load, with the price of a poll multiplied by ``part``."""
 
     def price(usual: float, _: float) -> float:
         return part * polling.price(usual, polling.MANY)
@@ -70,7 +70,7 @@ def every(seconds: float) -> Watching:
 
 
 def oracle(duration: float) -> Callable[..., PollSchedule]:
-    """Polls once, at the very end."""
+    """Polls once, at the exact end."""
     return partial(Scheduled, first=duration, then=AiClient.shortest_poll)
 
 
@@ -84,7 +84,7 @@ class Outcome:
 
     @classmethod
     def together(cls, outcomes: Sequence[Outcome]) -> Outcome:
-        """All jobs of several outcomes."""
+        """Combine the jobs of several outcomes."""
         return cls(
             [each for outcome in outcomes for each in outcome.durations],
             [each for outcome in outcomes for each in outcome.lateness],
@@ -100,17 +100,17 @@ class Outcome:
         return statistics.fmean(self.polls)
 
     def late(self, part: float) -> float:
-        """The quantile of the lateness."""
+        """A quantile of the lateness."""
         return sorted(self.lateness)[min(len(self.lateness) - 1, int(part * len(self.lateness)))]
 
     def after(self, jobs: int) -> Outcome:
-        """Without the first jobs."""
+        """The outcome without the first jobs."""
         return Outcome(self.durations[jobs:], self.lateness[jobs:], self.polls[jobs:])
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The worker's schedule compared with the fixed interval that makes as many polls."""
+    """The worker's schedule compared with a fixed interval that makes as many polls."""
 
     ours: Outcome
     fixed: Outcome
@@ -121,7 +121,7 @@ class Compared:
 
 
 def at_fixed_interval(durations: Sequence[float], polls_a_job: float) -> Outcome:
-    """The outcome of the fixed interval that makes as many polls, without any rate limit."""
+    """The outcome of a fixed interval that makes as many polls, without a rate limit."""
     short, long = 0.01, 10 * max(durations)
     for _ in range(60):
         interval = math.sqrt(short * long)
@@ -155,7 +155,7 @@ async def _simulate(
                     await schedule.turn()
                     outcome.polls[number] += 1
                     age = sent.here
-                    # A wait may end that much early.
+                    # A wait may end this much early.
                     if age > durations[number] - 0.001:
                         break
                     schedule.still_waiting(says(age, durations[number]))
@@ -180,7 +180,9 @@ def simulate(
     says: Says = nothing,
     seed: int = 0,
 ) -> Outcome:
-    """Let these jobs arrive ``gap`` seconds apart on average, at a provider that allows ``rate`` requests a second.
+    """Simulate jobs that arrive ``gap`` seconds apart on average, at a provider with ``rate`` requests per second.
+
+    At most ``at_once`` of them run concurrently.
 
     At most ``at_once`` of them run side by side.
     """

@@ -35,18 +35,18 @@ from bot.providers.base import Waiting
 from storage import submissions
 from storage.database import Database
 
-# Jobs of a comparison, and how many of them come first and only teach.
+# Jobs per comparison, and how many of them come first and are only learned from.
 JOBS, TAUGHT = 400, 100
-# So many jobs are open at a time in the mean, in the comparison at equal polls.
+# The mean number of open jobs in the comparison at equal polls.
 OPEN = 4
-# What a poll costs along the curves of the plot, as parts of its price under load.
+# The price of a poll along the curves of the plot, as fractions of its price under load.
 PRICES = (0.1, 0.2, 0.4, 1.0, 2.0, 4.0)
-# A recorded kind of job with fewer durations than this says nothing.
+# A recorded kind of job with fewer durations than this is left out.
 RECORDED_AT_LEAST = 50
 
 
 def compare(scenario: Scenario, seeds: Sequence[int], *, price: float = 1.0, says: Says = nothing) -> Compared:
-    """Poll its jobs with ``price`` times the usual price of a poll, without a rate limit."""
+    """Poll the scenario's jobs with ``price`` times the usual price of a poll, without a rate limit."""
     runs = []
     for seed in seeds:
         durations = scenario.durations(JOBS, seed)
@@ -57,13 +57,13 @@ def compare(scenario: Scenario, seeds: Sequence[int], *, price: float = 1.0, say
 
 
 def percent(age: float, takes: float) -> Waiting:
-    """A provider that says its progress in steps of 10 %."""
+    """A provider that reports its progress in steps of 10 %."""
     return Waiting(percent=int(10 * age / takes) * 10)
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Jobs at 10 requests a second: ``gap`` seconds apart on average, or so many at a time."""
+    """Jobs at 10 requests per second: ``gap`` seconds apart on average, or a fixed number at a time."""
 
     name: str
     scenario: Scenario
@@ -72,7 +72,7 @@ class Load:
     jobs: int = 200
 
     def run(self, watching: Watching, seeds: Sequence[int], *, past: int) -> Outcome:
-        """``past`` more jobs run before these, to learn from."""
+        """Run the jobs; ``past`` more jobs run first, to learn from."""
         runs = []
         for seed in seeds:
             durations = self.scenario.durations(past + self.jobs, seed)
@@ -112,7 +112,7 @@ def comparison(scenarios: Sequence[Scenario], seeds: Sequence[int]) -> Iterator[
 
 
 def under_load(seeds: Sequence[int]) -> Iterator[str]:
-    """The table of jobs that share 10 requests a second."""
+    """The table of jobs that share 10 requests per second."""
     yield f"{'at 10 requests a second':28}{'':18}{'polls':>7}{'median':>8}{'p95':>8}{'worst':>8}"
     for load in LOADS:
         for name, watching, past in WAYS:
@@ -130,7 +130,7 @@ def curves(scenarios: Sequence[Scenario], seeds: Sequence[int]) -> Iterator[tupl
 
 
 async def recorded(url: str) -> list[Scenario]:
-    """Real durations of each kind of job from a database, oldest first, if there are enough."""
+    """Real durations of each kind of job in a database, oldest first, if there are enough."""
     kinds: dict[DurationKey, list[float]] = {}
     database = await Database.open(url)
     try:

@@ -26,7 +26,7 @@ OURS, FIXED, ORACLE = "#1f6feb", "#8b949e", "#1a7f37"
 def draw(curves: Mapping[str, Sequence[Compared]], file: Path) -> None:
     """Mean lateness over polls per job, one panel for each scenario; the file's suffix decides the format."""
     count = math.ceil(len(curves) / COLUMNS)
-    # The same picture from the same figures: no times, no random names in it.
+    # The same figures give the same file: no timestamps, no random names.
     with mpl.rc_context(
         {"svg.hashsalt": "easel", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
     ):

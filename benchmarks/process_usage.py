@@ -10,7 +10,7 @@ _TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 def cpu_seconds(pid: int) -> float:
     """The processor time that a process has used so far, in seconds."""
-    # The name in brackets may hold anything; the fields after it are counted from its end.
+    # The process name in brackets may contain anything, so the fields are counted from the closing bracket.
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * _TICK
 

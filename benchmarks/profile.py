@@ -1,5 +1,7 @@
 """``python -m benchmarks.profile``: profiles the bot's event loop.
 
+The profiler makes small functions look more expensive than they are: trust the order more than the times.
+
 The profiler makes small functions look dearer than they are: the order tells more than the times.
 """
 
@@ -16,7 +18,7 @@ from benchmarks.harness import Conditions, Harness
 
 
 async def profiled(jobs: int, images: int, gap: float, path: Path) -> None:
-    """Run so many jobs under the profiler, ``gap`` seconds apart."""
+    """Run ``jobs`` jobs under the profiler, ``gap`` seconds apart."""
     async with Harness(Conditions(), profile=path) as harness:
         await harness.start()
         await harness.at_work()

@@ -1,6 +1,6 @@
 """``python -m benchmarks.reports``: how long reports over a large ledger take.
 
-It makes a database with a million entries of five thousand users, keeps it for the next time, and runs the queries of
+It creates a database with a million entries of five thousand users, keeps it for the next run, and runs the queries of
 ``/usage report`` and ``/credits``. All entries belong to one server, which is the worst case.
 """
 
@@ -34,7 +34,7 @@ FAILURES = 0.05
 AT_ONCE = 20_000
 
 FOLDER = Path(tempfile.gettempdir()) / "easel-benchmark"
-"""Databases are kept here for the next time."""
+"""The folder where databases are kept for the next run."""
 
 Ask = Callable[[AsyncConnection], Awaitable[Any]]
 
@@ -79,12 +79,12 @@ def entries(number: int, *, seed: int = 7) -> Iterator[dict[str, Any]]:
 
 
 def database_file(folder: Path, number: int) -> Path:
-    """The database with so many entries, of the current schema."""
+    """The file of the database with ``count`` entries, in the current schema."""
     return folder / f"reports-{known_versions()[-1]}-{number}.db"
 
 
 async def make(path: Path, number: int) -> None:
-    """Make the database."""
+    """Create the database."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
@@ -101,7 +101,7 @@ async def make(path: Path, number: int) -> None:
 
 
 def questions(user: int) -> dict[str, Ask]:
-    """What is timed, by name: each is all queries of one answer."""
+    """The timed operations by name: each one runs all queries of one answer."""
     found: dict[str, Ask] = {}
     for period in ("this month", "last month", "all time"):
         asked = span(period, NOW - DAY)
@@ -131,14 +131,14 @@ def first_page(by: By, scope: Scope) -> Ask:
 
 
 async def biggest_spender(database: Database) -> int:
-    """The user with the largest number of entries to add up."""
+    """The user with the most entries to add up."""
     async with database.read() as conn:
         (line,) = (await reports.report(conn, By.USER, Scope(SERVER), limit=1)).lines
     return int(line.key or 0)
 
 
 async def milliseconds_of(database: Database, ask: Ask) -> float:
-    """The time of one call."""
+    """The duration of one call."""
     start = time.perf_counter()
     async with database.read() as conn:
         await ask(conn)
@@ -163,7 +163,7 @@ async def report_figures(entries: int, rounds: int) -> list[Figure]:
 
 
 def _group(question: str) -> str:
-    """Reports over the same period are one line, except those by user, which take longest."""
+    """Merge reports over the same period into one line, except those by user, which take longest."""
     if not question.startswith("/usage report"):
         return question
     command, by, place, period = question.split(", ")
@@ -189,7 +189,7 @@ async def run(path: Path, rounds: int) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Make the database if there is none yet, and time its reports."""
+    """Create the database if it is missing, and time its reports."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=ENTRIES)
     parser.add_argument("--rounds", type=int, default=15)

@@ -37,7 +37,7 @@ async def restart(jobs: int, rounds: int, seed: int) -> list[Figure]:
 
 
 async def _first_polls(harness: Harness, since: float) -> list[float]:
-    """When each job was first polled after a time."""
+    """The time of each job's first poll after a given time."""
     polls = (await harness.served()).polls.values()
     later = ([at for at in times if at >= since] for times in polls)
     return [min(times) for times in later if times]

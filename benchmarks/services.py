@@ -1,7 +1,7 @@
-"""The image services' stand-in as a process, with jobs and pictures made for measuring.
+"""The image services' stand-in as a process, with jobs and images made for benchmarks.
 
 The prompt decides how long a job takes (:func:`benchmarks.poll_policies.takes`), so every policy has the same work.
-Pictures are small and of one colour; ``--pictures`` chooses painted ones of about 1.4 MB, or noise.
+Images are small and of one colour; ``--pictures`` chooses painted ones of about 1.4 MB, or noise.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _END = 12
 def heavy(seed: int) -> Painter:
     """A painter that paints one image of realistic size and adds the seed to each copy."""
     once = painted(Picture("a lighthouse in a storm, oil painting", "", "", seed, 1024, 1024))
-    # A painted one may be smaller; what is added to it is noise in a chunk that nobody reads.
+    # A painted image may be smaller; it is padded with noise in a chunk that decoders ignore.
     plain = once[:-_END] + _chunk(b"noIs", Random(seed).randbytes(max(0, HEAVY - len(once))))
 
     def paint(picture: Picture) -> bytes:
@@ -50,7 +50,7 @@ def heavy(seed: int) -> Painter:
 
 
 def painter(pictures: Pictures, seed: int) -> Painter:
-    """The painter of such images."""
+    """The painter of this kind of images."""
     if pictures is Pictures.HEAVY:
         return heavy(seed)
     return noise if pictures is Pictures.NOISE else flat
@@ -61,7 +61,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def as_foretold(low: float, high: float, seed: int) -> Act:
-    """Lets the prompt decide how long a job takes."""
+    """Let the prompt decide how long a job takes."""
 
     async def act(exchange: Exchange) -> web.StreamResponse:
         prompt = exchange.form.get("prompts[0][text]", "")

@@ -11,11 +11,11 @@ from benchmarks.harness import Conditions, Harness, Program
 from benchmarks.process_usage import cpu_seconds, keep_to_core
 
 AT_ONCE = 60
-"""Users; each runs the next command as soon as the last result is shown."""
+"""Number of users; each runs the next command as soon as the last result is shown."""
 
 
 async def throughput(seconds: float, seed: int) -> list[Figure]:
-    """Jobs shown in each second, without rate limits, and with the bot pinned to one core."""
+    """Jobs shown per second, without rate limits, and with the bot pinned to one core."""
     conditions = Conditions(seconds=(0.5, 1.5), rate=None, provider_latency=0.01, discord_latency=0.01, seed=seed)
     async with Harness(conditions, program=Program.PLAIN) as harness:
         await harness.start()
@@ -41,7 +41,7 @@ async def throughput(seconds: float, seed: int) -> list[Figure]:
             lasted = time.monotonic() - began
             used = (cpu_seconds(harness.bot.pid) - before) / lasted
             rate = (shown[-1] - shown[0]) / lasted
-            # Those that are still on their way are shown too: nothing may be lost.
+            # Jobs still in progress must be shown too: nothing may be lost.
             await harness.until_shown(len(harness.traces))
         finally:
             for task in asking:

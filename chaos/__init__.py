@@ -1,1 +1,1 @@
-"""The bot as a process of its own, killed again and again under load, and counted from the outside afterwards."""
+"""Runs the bot as a process, kills it again and again under load, and audits the result from outside."""

@@ -1,4 +1,4 @@
-"""``python -m chaos``: kill the bot under load, and count afterwards whether anything was lost or paid for twice."""
+"""``python -m chaos``: kill the bot under load, then count what was lost or paid for twice."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def arguments(words: Sequence[str] | None = None) -> tuple[Size, Path | None, Pa
 
 
 def kinds(text: str) -> frozenset[Kind]:
-    """The kinds of faults that are named. Raises ValueError."""
+    """The kinds of faults with these names. Raises ValueError."""
     return frozenset(Kind(name) for name in text.split(",") if name)
 
 
 async def history(crowd: Crowd, asks: Sequence[Ask]) -> set[int]:
-    """Which of these numbers their authors find in /history."""
+    """Return the numbers, of these, that their authors find in /history."""
     found = set()
     for ask in asks:
         try:
@@ -67,7 +67,7 @@ async def history(crowd: Crowd, asks: Sequence[Ask]) -> set[int]:
 
 
 async def chaos(size: Size, folder: Path, *, log: Path | None = None, openapi: Path | None = None) -> bool:
-    """One run; True if its table is right. The bot's log is written to the file ``log``."""
+    """Run once; return True if the table is right. The bot's log is written to the file ``log``."""
     began = time.monotonic()
     async with runs.discord(openapi) as discord, runs.services(size) as services:
         with Conditions(folder / "conditions") as conditions:
@@ -87,7 +87,7 @@ async def chaos(size: Size, folder: Path, *, log: Path | None = None, openapi: P
 
 
 def tell(run: Run, table: Table, ending: Ending, bot: BotProcess, seconds: float, log: Path | None) -> None:
-    """Print what came of the run."""
+    """Print the result of the run."""
     if log is not None:
         log.write_text("\n".join(bot.lines) + "\n", encoding="utf-8")
     print(f"\nseed {run.size.seed}, {seconds:.0f} s, {bot.starts} lives\n")
@@ -108,7 +108,7 @@ def tell(run: Run, table: Table, ending: Ending, bot: BotProcess, seconds: float
 
 def main() -> int:
     size, log, openapi = arguments()
-    # The bot dies in the middle of its requests, which the servers here find worth a traceback each.
+    # The bot dies in the middle of its requests, and the servers here log a traceback for each.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     print(f"seed {size.seed}: {size.jobs} jobs, {size.kills} kills", flush=True)
     with tempfile.TemporaryDirectory(prefix="easel-chaos-") as folder:

@@ -1,4 +1,4 @@
-"""The count at the end: what the users and the image services saw, held against the ledger."""
+"""The final audit: what the users and the image services saw, compared with the ledger."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from storage.records import JobStatus, SubmissionStatus
 
 @dataclass(slots=True)
 class Booked:
-    """What the ledger says of one number, in millicredits; ``raw`` is in the provider's own."""
+    """The ledger's entries for one number, in millicredits; ``raw`` is in the provider's own."""
 
     captured: int = 0
     raw: int = 0
     gone: int = 0
-    """Pictures of jobs that nobody deleted whose files are no longer there, though all of them are new."""
+    """Missing image files of jobs that nobody deleted, though all of the files are recent."""
     beyond: int = 0
-    """What ``reconcile`` names as charged and not captured, in the provider's own."""
+    """What ``reconcile`` reports as charged but not captured, in the provider's own millicredits."""
     unknown: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
-    """How its submissions ended and what is told of that, where there is something to tell."""
+    """The final status of each submission, with its problem codes if there are any."""
     steps: list[str] = field(default_factory=list)
-    """The reasons of each step of the submissions of unknown outcome, with their times in Unix milliseconds."""
+    """The reason of each step of the unknown submissions, with its time in Unix milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table; ``wanted`` None: any number will do."""
+    """A line of the table. ``wanted`` None: any number is right."""
 
     words: str
     number: int
@@ -56,7 +56,7 @@ class Table:
         return all(row.right for row in self.rows)
 
     def must(self, words: str, wrong: Collection[str]) -> None:
-        """A line that must be 0; what is wrong is named."""
+        """Add a line that must be 0, and list the items that are wrong."""
         self.rows.append(Row(words, len(wrong), 0))
         self.notes += [f"{words}: {one}" for one in wrong]
 
@@ -69,7 +69,7 @@ class Table:
 
 @dataclass(slots=True)
 class Books:
-    """What the bot wrote down. ``held`` is still held for anything; ``open`` names the jobs that are not over."""
+    """The contents of the bot's database. ``held`` is the sum of open holds; ``open`` names the unfinished jobs."""
 
     of: dict[int, Booked] = field(default_factory=lambda: defaultdict(Booked))
     held: int = 0
@@ -80,7 +80,7 @@ BRIEF = frozenset({SubmissionStatus.DONE, SubmissionStatus.UNKNOWN})
 
 
 async def booked(database_url: str) -> Books:
-    """What stands in the database at the end."""
+    """Read the database after the run."""
     found = Books()
     database = await Database.open(database_url)
     try:
@@ -119,7 +119,7 @@ async def booked(database_url: str) -> Books:
 
 
 def bills(services: StandIn) -> dict[int, list[int]]:
-    """What the image services charged, by number."""
+    """The amounts that the image services charged, by number."""
     found: dict[int, list[int]] = defaultdict(list)
     for bill in services.bills:
         if (number := number_in(bill.prompt)) is not None:
@@ -128,7 +128,7 @@ def bills(services: StandIn) -> dict[int, list[int]]:
 
 
 def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -> Table:
-    """Everything in one table."""
+    """Check everything and return the table."""
     asks, table = run.crowd.asks, Table()
     every, called, charged = traces(run.discord), paid_calls(run.services), bills(run.services)
     fates = {
@@ -140,7 +140,7 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     taken = len(asks) - by_fate[Fate.NEVER_TAKEN] - by_fate[Fate.REFUSED]
     table.rows.append(Row("accepted", taken))
     table.rows += [Row(one.value, by_fate[one]) for one in Fate if one is not Fate.OPEN]
-    # What counts nothing is never wrong.
+    # A check that counted nothing would always pass.
     answered = taken + by_fate[Fate.REFUSED]
     table.must("answered less than was to be", [str(answered)] if answered < run.size.jobs else [])
     known = {ask.number for ask in asks}
@@ -169,7 +169,7 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
         "ai-client requests above two a submission",
         [_told(ask) for ask in asks if ask.engine == AI_CLIENT and called[ask.number].total() > 2],
     )
-    # If the bot died during a request, it is unknown whether it was sent; and without a key nothing can be sent.
+    # If the bot died during a request, it may not have been sent; without a key, none can be sent.
     excused = {ask for ask in asks if ask.keyless or books.of[ask.number].unknown}
     unsent = [ask for ask in _unsent(fates, called) if ask not in excused]
     table.must(
@@ -206,19 +206,19 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
 
 
 def _to_its_author(ask: Ask, its: Traces) -> list[Seen]:
-    """Where the result was shown; of a private one, where it was shown without having been shared."""
+    """The messages that show the result. For a private one, only those that were not shared."""
     return [seen for seen in its.shown if not (ask.private and is_public(seen))]
 
 
 def _unsent(fates: Mapping[Ask, Fate], called: Mapping[int, Counter[str]]) -> list[Ask]:
-    """Those that failed by themselves without any paid request: no run is long enough to believe a 404."""
+    """Commands that failed by themselves without any paid request: no run is long enough to believe a 404."""
     return [ask for ask, one in fates.items() if one is Fate.FAILED and not called[ask.number] and not ask.cancelled]
 
 
 def _compare(table: Table, asks: list[Ask], books: dict[int, Booked], charged: dict[int, list[int]]) -> None:
-    """The providers' bills beside the ledger: they may differ by what nobody heard of, and by nothing else.
+    """Compare the providers' bills with the ledger. They may differ only by requests whose answer was lost.
 
-    What ai-client finished can be asked for as often as it takes, so it is no excuse that nobody heard of that.
+    ai-client's results can be polled again and again, so a lost answer is no excuse there.
     """
     wrong: list[str] = []
     unheard: list[str] = []

@@ -1,7 +1,7 @@
 """The real bot on a faulty machine: ``python -m chaos.bot CONDITIONS run`` instead of ``python -m bot run``.
 
-The wall clock, name lookups and the syncing of files follow the :class:`~chaos.conditions.Conditions` in the file. The
-monotonic clock is the machine's own, as it is where an operator or NTP sets the time.
+The wall clock, DNS lookups and fsync follow the :class:`~chaos.conditions.Conditions` in the file. The monotonic clock
+is the machine's own: an operator or NTP that sets the time does not change it either.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the driver changes about the machine on which the bot runs: its clock, its name lookups, its disk.
+"""The conditions of the bot's machine that the driver changes: its clock, its DNS lookups, its disk.
 
-The conditions are three numbers in a file that both processes map into memory, so that a change holds at once.
+The conditions are three numbers in a file that both processes map into memory, so a change takes effect at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _NUMBERS = struct.Struct("<qqq")
 
 
 class Conditions:
-    """The conditions in the file ``path``, which is made if it is not there. One side changes them, the other reads."""
+    """The conditions in the file ``path``, which is created if missing. One process writes them, the other reads."""
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
@@ -34,7 +34,7 @@ class Conditions:
 
     @property
     def clock(self) -> int:
-        """Milliseconds by which the wall clock is ahead of the true time; below 0: behind it."""
+        """Milliseconds by which the wall clock is ahead of the true time; negative: behind."""
         return self._read(0)
 
     @clock.setter
@@ -43,7 +43,7 @@ class Conditions:
 
     @property
     def slow_names(self) -> int:
-        """Milliseconds that each lookup of a name takes longer."""
+        """Extra milliseconds for each DNS lookup."""
         return self._read(1)
 
     @slow_names.setter
@@ -52,7 +52,7 @@ class Conditions:
 
     @property
     def disk_full(self) -> bool:
-        """Whether no file can be brought onto the disk; the database is not concerned."""
+        """Whether image files cannot be written. The database is not affected."""
         return bool(self._read(2))
 
     @disk_full.setter

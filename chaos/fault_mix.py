@@ -15,7 +15,7 @@ from fakes.services import Fate, Fault, StandIn, deploy, malformed
 from fakes.services.faults import Half, Reset, Slow, Status
 
 PAID = ("ai-client.entry", "aithriving.basic", "aithriving.core")
-# A service that did the work does not say itself that it failed; what stands before it may.
+# A service that carried out the request does not report a failure, but a proxy in front of it may.
 PROXY = Status(502, "<h1>502 Bad Gateway</h1>", content_type="text/html", after_doing=True)
 
 
@@ -24,12 +24,12 @@ def has_files(call: Call) -> bool:
 
 
 class Kind(StrEnum):
-    """The kinds of faults. Each can be chosen alone."""
+    """The kinds of faults. Each can be chosen separately."""
 
     COMMON = "common"
-    """Errors, cut connections and rate limits of the services and of Discord; a gateway that disconnects."""
+    """Errors, dropped connections and rate limits of the services and of Discord; a gateway that disconnects."""
     MALFORMED = "malformed"
-    """ai-client sends malformed answers, or 404, to any call."""
+    """ai-client responds to any call with malformed answers, or with 404."""
     LOST = "lost"
     """The answer to a paid request is lost, repeatedly, or the request arrives only after that."""
     CLOCK = "clock"
@@ -39,13 +39,13 @@ class Kind(StrEnum):
     POOL = "pool"
     """Images that take long to encode, and slow DNS."""
     DISK = "disk"
-    """No file can be written."""
+    """No image file can be written."""
     ECHO = "echo"
     """A service repeats the prompt in its refusals."""
     SHARE = "share"
     """Private results are shared, more than once."""
     KEY = "key"
-    """A start without a provider's key while its jobs are being rendered."""
+    """The bot starts without a provider's key while that provider renders its jobs."""
 
 
 class FaultMix:
@@ -60,7 +60,7 @@ class FaultMix:
         self.kinds = frozenset(kinds)
         self._chance = chance
         self.faults: Counter[str] = Counter()
-        """How many were placed, by name."""
+        """How many faults were placed, by name."""
         common: tuple[tuple[str, Callable[[], object]], ...] = (
             ("service: 429", self._busy),
             ("service: 5xx, not done", lambda: self._service(Status(chance.choice((500, 502, 503))))),
@@ -100,7 +100,7 @@ class FaultMix:
         self._begin()
 
     def phrases(self) -> list[str]:
-        """Words that some prompts contain to trigger a fault."""
+        """Words that trigger a fault if a prompt contains them."""
         return [*(ECHOED if Kind.ECHO in self.kinds else ()), *((NOISE,) if Kind.POOL in self.kinds else ())]
 
     def change(self) -> None:
@@ -111,7 +111,7 @@ class FaultMix:
             place()
 
     async def clear(self) -> None:
-        """Remove all faults, except those that always hold and the time of day."""
+        """Remove all faults, except the permanent ones and the changed time of day."""
         self._discord.faults.clear()
         self._services.behave()
         await self._machine.clear()
@@ -126,7 +126,7 @@ class FaultMix:
         self._services.misbehave(Fault(route, act, times=times))
 
     def _malformed(self, *, after_doing: bool) -> None:
-        # What says that nothing was done may not have done it.
+        # An answer that denies the request must not come from one that was carried out.
         bodies = [name for name in BODIES if not (after_doing and name in REFUSALS)]
         route = self._chance.choice(("ai-client.thread", "ai-client.entry", "ai-client.entries"))
         self._service(malformed(self._chance.choice(bodies), after_doing=after_doing), route=route)

@@ -24,7 +24,7 @@ from fakes.services.exchange import Exchange
 from fakes.services.faults import cut
 
 AROUND_A_COMMIT = 0.06
-"""Seconds within which the result of an answer is committed, or just about to be."""
+"""Seconds within which the bot commits the result of an answer, or is about to."""
 
 
 class Side(StrEnum):
@@ -38,10 +38,10 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A call that the bot makes. ``method`` is empty for one to an image service, whose route is ``pattern``.
+    """A call that the bot makes. For a call to an image service, ``method`` is empty and ``pattern`` is the route.
 
-    ``files``: only with files, or only without them. ``late``: made only where the interaction's token is over.
-    ``sharing``: made only where somebody shares a result.
+    ``files``: only with files, or only without them. ``late``: made only after the interaction's token has expired.
+    ``sharing``: made only when a user shares a result.
     """
 
     name: str
@@ -85,13 +85,13 @@ PLACES = (
     Place("aithriving: the paid request (core)", "", "aithriving.core"),
 )
 LOOKING = Place("Discord: looking for a lost message", "GET", "/channels/*/messages")
-"""Rare, so the trap is set for many lives and not for one."""
+"""A rare call, so its trap stays set for many lives."""
 POINTS = tuple((place, side) for place in PLACES for side in place.sides)
 
 
 @dataclass(slots=True)
 class _Trap:
-    """Waits for a call that fits, after skipping the first ``skip`` of them."""
+    """Waits for a matching call, after skipping the first ``skip`` of them."""
 
     place: Place
     world: World
@@ -99,7 +99,7 @@ class _Trap:
     armed: bool = True
 
     def springs(self) -> bool:
-        """A call that fits has arrived."""
+        """Count a matching call; return whether it is the one to kill at."""
         if not self.armed:
             return False
         self.skip -= 1
@@ -134,7 +134,7 @@ class Killer:
         return self.where.total()
 
     def strike(self, where: str) -> None:
-        """``kill -9``, unless it is dead already."""
+        """Kill the bot with ``kill -9``, unless it is already dead."""
         if self.struck.is_set() or not self._bot.running:
             return
         self.struck.set()
@@ -176,7 +176,7 @@ class Killer:
                 self.strike(name)
                 return cut(exchange.request, reset=True)
             if side is Side.UNHEARD:
-                # What has arrived is done whether or not anybody is there to hear of it.
+                # The service carries out a request that has arrived, even if the client is gone.
                 self.strike(name)
                 return await exchange.proceed()
             answer = await exchange.proceed()

@@ -1,6 +1,6 @@
-"""The bot's last life: nobody kills it, and the slow scenarios run in it.
+"""The bot's last life: it is not killed, and the slow scenarios run in it.
 
-Beside them, bystanders run ordinary commands. What they see is recorded: no fault of others may affect them.
+Meanwhile, bystanders run ordinary commands and what they see is recorded: the faults of others must not affect them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fakes.discord.people import NotOfferedError, Person
 from fakes.services import Call, Fate, Fault, StandIn
 
 FIRST_ANSWER = 3.0
-"""Seconds that Discord allows for the first answer."""
+"""Seconds that Discord allows for the first response."""
 HELD_UP = 20.0
 """Seconds after which a bystander counts as held up; their images take two."""
 EVERY = 0.4
@@ -35,23 +35,23 @@ FOR = 8.0
 DEPLOY = 6.0
 """Seconds for which a service sends malformed answers during a deployment."""
 LOCKED = 4.0
-"""Seconds for which another program holds the database: longer than Discord waits for a first answer."""
+"""Seconds for which another program holds the database: longer than Discord waits for a first response."""
 
 
 @dataclass(slots=True)
 class Noted:
-    """What was seen in the last life. ``unconcerned`` are the commands of bystanders."""
+    """The observations from the last life. ``unconcerned`` are the commands of bystanders."""
 
     unconcerned: list[Ask] = field(default_factory=list)
     shown_after: dict[Ask, float] = field(default_factory=dict)
     """Seconds from the command to the images in its card."""
     charged_twice: list[Ask] = field(default_factory=list)
-    """Commands that had to be sent again though they had arrived: two bills are unavoidable."""
+    """Commands whose request had to be sent again though it had arrived: two bills are unavoidable."""
     unanswered: list[str] = field(default_factory=list)
-    """Commands and presses without an answer within three seconds."""
+    """Commands and presses without a response within three seconds."""
 
     def waiting(self, now: float) -> list[Ask]:
-        """Commands of bystanders that may still be shown in time; ``now`` is of the monotonic clock."""
+        """Commands of bystanders that can still be shown in time; ``now`` is from the monotonic clock."""
         due = [ask for ask in self.unconcerned if ask not in self.shown_after]
         return [ask for ask in due if now < ask.asked_at + HELD_UP]
 
@@ -91,7 +91,7 @@ class LastLife:
         self.noted = Noted()
 
     async def happen(self) -> None:
-        """Run them all concurrently."""
+        """Run all scenarios concurrently."""
         happenings: dict[Kind, Callable[[], Awaitable[None]]] = {
             Kind.MALFORMED: self._malformed,
             Kind.LOST: self._losses,
@@ -120,7 +120,7 @@ class LastLife:
             await asyncio.sleep(0.1)
 
     async def end(self) -> None:
-        """Press Share again on what was shared; then wait until every answer that is due has come or is late."""
+        """Press Share again on each shared result, then wait until every due response has arrived or is late."""
         if Kind.SHARE in self._kinds:
             for ask in [ask for ask in self._crowd.shareable() if ask.shared]:
                 await self._crowd.share(ask)
@@ -175,7 +175,7 @@ class LastLife:
         spite = Spite(self._services, len(self._crowd.asks) + 1)
         spite.holds_the_request()
         self.noted.charged_twice.append(await self._ask())
-        # A third one in a row would be a reason to let the service rest.
+        # A third failure in a row would open the circuit breaker.
         await self._success()
         spite = Spite(self._services, len(self._crowd.asks) + 1)
         spite.loses_the_answer(late=LATE, silent_for=LOST_AFTER + 2.0)
@@ -185,13 +185,13 @@ class LastLife:
         """Let ai-client succeed once."""
         asked = await self._ask()
         self.noted.unconcerned.append(asked)
-        with contextlib.suppress(TimeoutError):  # that nothing came is seen by the count
+        with contextlib.suppress(TimeoutError):  # the audit notices a missing result
             async with asyncio.timeout(HELD_UP):
                 await asked.handle.until(lambda seen: bool(seen.pictures))
 
     async def _clock(self) -> None:
         for _ in range(4):
-            # They are being made while the clock is set.
+            # These are rendering while the clock is set.
             slowly = Fault("ai-client.entry", Fate(seconds=3.0), match=_with_number(len(self._crowd.asks) + 1))
             self._services.misbehave(slowly)
             self.noted.unconcerned.append(await self._ask())
@@ -225,7 +225,7 @@ class LastLife:
         await locked
 
     async def _pool(self) -> None:
-        # Where files have to be small, so that each picture is encoded again and again.
+        # In a server with a low file size limit, so that each image is encoded again and again.
         where = self._crowd.guilds[-1].channel("pictures")
         for _ in range(6):
             await self._ask(images=self._heavy, words=NOISE, where=where)
@@ -234,7 +234,7 @@ class LastLife:
 
     async def _disk(self) -> None:
         await asyncio.sleep(1.0)
-        # Shorter than the first wait, so that the second try finds room.
+        # Shorter than the first backoff, so that the second attempt succeeds.
         await self._machine.fill_disk(1.2)
 
     async def _echoes(self) -> None:

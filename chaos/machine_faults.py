@@ -17,11 +17,11 @@ STEPS = (2 * SECOND, 120 * SECOND, 16 * MINUTE, DAY)
 YEARS = 400 * DAY
 """Milliseconds by which a clock may be wrong when a machine starts: longer than any retention period."""
 FURTHEST = 2 * DAY
-"""Milliseconds by which the clock is wrong, at most."""
+"""The maximum error of the clock, in milliseconds."""
 
 
 class Machine:
-    """Carries out the faults, now or some seconds later. ``close`` ends those in progress."""
+    """Applies the faults, now or some seconds later. ``close`` ends those in progress."""
 
     def __init__(self, conditions: Conditions, database_url: str, chance: random.Random) -> None:
         self.conditions = conditions
@@ -34,7 +34,7 @@ class Machine:
         self.conditions.clock += milliseconds
 
     def set_clock_anyhow(self) -> None:
-        """Set it forward or back, by a little or a lot."""
+        """Set the clock forward or back, by a little or a lot."""
         step = self._chance.choice(STEPS) * self._chance.choice((-1, 1))
         self.set_clock(step if abs(self.conditions.clock + step) <= FURTHEST else -step)
 
@@ -43,14 +43,14 @@ class Machine:
         try:
             database = await Database.open(self._database_url)
         except StorageError:
-            return  # It is not there yet.
+            return  # The database does not exist yet.
         try:
             async with database.write() as tx:
-                # The lock is taken by the first statement.
+                # The first statement takes the lock.
                 await ledger.totals(tx)
                 await asyncio.sleep(seconds)
         except StorageError:
-            return  # The bot itself wrote all the time.
+            return  # The bot itself held the lock all the time.
         finally:
             await database.close()
 

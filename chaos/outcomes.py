@@ -1,4 +1,4 @@
-"""What became of each command, from what the users see and from what the image services saw."""
+"""How each command ended, from what the users see and from the calls to the image services."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.doubles.texts import shows
 
 _NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})", re.IGNORECASE)
 OVER = frozenset({JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.LAPSED, JobStatus.DELETED})
-"""What a job is on which nothing is done any more."""
+"""The statuses of jobs that are not being worked on."""
 PAID = ("ai-client.entry", "aithriving.basic", "aithriving.core")
 
 
 def number_in(words: str) -> int | None:
-    """The number of a command in words that come from its prompt."""
+    """The number of a command, from text that contains its prompt."""
     match = _NUMBERED.search(words)
     return None if match is None else int(match[1])
 
@@ -41,7 +41,7 @@ class Fate(StrEnum):
 
 @dataclass(slots=True)
 class Traces:
-    """What is to be seen of one number anywhere."""
+    """All messages about one number."""
 
     shown: list[Seen] = field(default_factory=list)
     failed: list[Seen] = field(default_factory=list)
@@ -50,9 +50,9 @@ class Traces:
 
 
 def traces(discord: Discord) -> dict[int, Traces]:
-    """All messages that speak of a number, as they stand at the end; for one that was deleted, as it stood before.
+    """All messages about each number, in their final version; for a deleted message, the version before.
 
-    Lists that somebody asked for do not count: they show again what was shown, and what is undelivered.
+    Answers to /history do not count: they only repeat results that were shown or are undelivered.
     """
     found: dict[int, Traces] = defaultdict(Traces)
     for message in discord.world.everything_said():
@@ -76,12 +76,12 @@ def traces(discord: Discord) -> dict[int, Traces]:
 
 
 def is_public(seen: Seen) -> bool:
-    """Whether everybody in a channel sees it."""
+    """Whether everybody in a channel can see it."""
     return not seen.private and seen.message.channel.guild is not None
 
 
 def paid_calls(services: StandIn) -> dict[int, Counter[str]]:
-    """For each number how often each paid route was reached and did not say that nothing was accepted."""
+    """For each number, the calls to each paid route that may have been accepted."""
     found: dict[int, Counter[str]] = defaultdict(Counter)
     for call in services.calls:
         turned_away = call.status == 429 or (call.status in {404, 410} and not call.accepted)
@@ -91,7 +91,7 @@ def paid_calls(services: StandIn) -> dict[int, Counter[str]]:
 
 
 def accepted_entries(services: StandIn) -> Counter[int]:
-    """For each number how many requests ai-client took."""
+    """For each number, how many requests ai-client accepted."""
     found: Counter[int] = Counter()
     for call in services.calls_to("ai-client.entry"):
         if call.accepted and (number := number_in(str(call.body))) is not None:
@@ -100,7 +100,7 @@ def accepted_entries(services: StandIn) -> Counter[int]:
 
 
 def fate(ask: Ask, its: Traces, *, called: bool, in_history: bool = False) -> Fate:
-    """How it ended; ``called``: an image service was asked for it; ``in_history``: its author finds it there."""
+    """How a command ended. ``called``: a service received a request; ``in_history``: its author finds it there."""
     if its.shown:
         return Fate.DELIVERED
     if its.failed:
@@ -116,6 +116,6 @@ def fate(ask: Ask, its: Traces, *, called: bool, in_history: bool = False) -> Fa
 
 
 def unsettled(asks: Iterable[Ask], discord: Discord, services: StandIn) -> list[Ask]:
-    """Those that are taken and not ended."""
+    """The commands that were accepted and have not ended."""
     every, called = traces(discord), paid_calls(services)
     return [ask for ask in asks if fate(ask, every[ask.number], called=ask.number in called) is Fate.OPEN]

@@ -49,15 +49,15 @@ SMALL_FILES = 3 << 19
 """File size limit of one of the servers, in bytes: large images have to be made smaller there."""
 FINISHED_WITHIN = 300.0
 OVER_SINCE = 3.0
-"""After this many seconds without a request, the database's word that nothing is unfinished is enough."""
+"""After this many seconds without a request, trust the database if it says that nothing is unfinished."""
 RESTS = re.compile(r"\bprovider\.(rests|outage) ")
 """Log lines that say that a circuit breaker is open."""
 MOST = 30
 """Maximum number of commands in one life."""
 AT_ONCE = 3
-"""Commands at the same time."""
+"""Commands sent at the same time."""
 QUIET = 20.0
-"""After this many seconds without a request, what has not been shown is undelivered or lost."""
+"""After this many seconds without a request, a result that has not been shown is undelivered or lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How the last life ended: the exit status of the bot, and what ``reconcile`` said.
+    """How the last life ended: the exit status of the bot, and the output of ``reconcile``.
 
-    ``noted`` is what people saw in it, ``rests`` are the lines of its log that say that a provider is rested, and
-    ``aside`` the files that were begun in the folder of the images and neither finished nor removed.
+    ``noted`` is what people saw in it. ``rests`` are the lines of its log about an open circuit breaker. ``aside`` are
+    files in the images folder that were started, but neither finished nor removed.
     """
 
     status: int
@@ -126,18 +126,18 @@ class Run:
             life += 1
             if life % 20 == 0:
                 self._tell()
-        # Whatever the dice said: once a start without a key while its jobs are made, a share that nobody noted, and a
-        # clock that is ahead by more than anything is kept.
+        # Independent of the random choices: one start without a key while jobs of that provider are rendering, one
+        # share that was not recorded, and one clock that is ahead by more than any retention period.
         wanted = {Kind.KEY, Kind.SHARE, Kind.CLOCK} & self.size.kinds
         if wanted and life:
             ahead = YEARS if Kind.CLOCK in wanted else 0
             self.machine.set_clock(ahead)
-            # Where nothing is shared nobody walks into the trap, and the life is as long as one can be.
+            # If nothing is shared, the trap never springs, and the life lasts as long as it can.
             await self._life((SHARED, Side.UNHEARD), without=next(iter(KEYS)) if Kind.KEY in wanted else None)
             self.machine.set_clock(-ahead)
 
     async def _life(self, point: tuple[Place, Side] | None = None, *, without: str | None = None) -> None:
-        """A life that ends at this ``point``, or at a random one; ``without`` is a setting that is missing."""
+        """Run one life, which ends at this ``point`` or at a random one; ``without`` is a missing setting."""
         place, side = point if point is not None else self._next_point()
         at_random = point is None and self._chance.random() < AT_RANDOM
         skip = 0 if place.seldom else self._chance.choice((0, 1, 2, 4, 6))
@@ -152,7 +152,7 @@ class Run:
         await self._buried()
 
     async def _born(self, *, without: str | None = None) -> bool:
-        """Start the bot, ``without`` a setting; False if it dies before it is connected."""
+        """Start the bot, ``without`` a setting; return False if it dies before it is connected."""
         number = self.discord.gateway.identified + 1
         self.killer.struck.clear()
         if without is not None:
@@ -177,9 +177,9 @@ class Run:
         self.crowd.give_up_unanswered()
 
     async def _load(self, *, late: bool, sharing: bool) -> None:
-        """What people do in one life: an equal share of all jobs, in two bursts."""
+        """Do what people do in one life: an equal share of all jobs, in two bursts."""
         lives_left = max(1, self.size.kills - self.killer.kills)
-        # A part of them is asked of a bot that is about to die, and is never taken.
+        # Some of the commands reach a bot that is about to die and are never accepted.
         share = min(MOST, math.ceil(1.5 * max(0, self.size.jobs - self.crowd.taken) / lives_left))
         for burst in (share - share // 2, share // 2):
             for number in range(burst):
@@ -214,7 +214,7 @@ class Run:
     # --- the last life ------------------------------------------------------------------------------------------
 
     async def begin_last_life(self, unsettled: Callable[[], list[Ask]]) -> None:
-        """Run the slow scenarios; then, without faults, everything that was accepted is finished."""
+        """Run the slow scenarios; then, without faults, wait until everything that was accepted is finished."""
         self._tell()
         await self.fault_mix.clear()
         if Kind.CLOCK in self.size.kinds:
@@ -233,7 +233,7 @@ class Run:
 
     async def _quiet(self, unsettled: Callable[[], list[Ask]]) -> None:
         deadline = time.monotonic() + FINISHED_WITHIN
-        # What was taken but never shown has to come up by itself.
+        # A job that was accepted but never shown has to appear without help.
         await asyncio.sleep(1.0)
         seen, since = -1, time.monotonic()
         database = await Database.open(self.bot.environment["DATABASE_URL"])
@@ -244,7 +244,7 @@ class Run:
                 if now != seen:
                     seen, since = now, time.monotonic()
                 elif not self._last.waits and time.monotonic() > since + OVER_SINCE and await _all_over(database):
-                    # What is kept is never shown by itself, so there is nothing to wait for.
+                    # An undelivered result is never shown without a user's action, so there is nothing to wait for.
                     break
         finally:
             await database.close()
@@ -308,8 +308,8 @@ def discord(openapi: Path | None) -> Discord:
 
 
 def bot(size: Size, discord: Discord, services: StandIn, folder: Path, conditions: Conditions) -> BotProcess:
-    """The bot's process. It may write errors: they are counted, and do not end the run."""
-    # By its name, so that looking it up is part of each new connection.
+    """The bot's process. Errors in its log are counted and do not end the run."""
+    # By host name, so that each new connection includes a lookup.
     services.services.url = services.url.replace("127.0.0.1", "localhost")
     program = ("chaos.bot", str(conditions.path), "run")
     made = BotProcess(discord, folder / "bot", services.url, more=settings(size), program=program)

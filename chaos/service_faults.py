@@ -1,4 +1,4 @@
-"""Faults of the image services for single commands, across lives of the bot; and the painter of a run."""
+"""Faults of the image services for single commands, which persist across lives of the bot; and the painter of a run."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from fakes.services.pictures import noise
 NOISE = "static"
 """A prompt with this word is painted as noise, which gives the largest files and is slowest to encode."""
 ECHOED = ("too many requests", "invalid api key", "not enough credits")
-"""Prompts with these words are refused in a sentence that repeats them."""
+"""Prompts with these words are refused with a sentence that repeats them."""
 BODIES = tuple(name for name in MALFORMED if name != "list")
-"""Malformed answers, without the empty list: for a thread with a request in it, that would be a lie."""
+"""Malformed answers, without the empty list: for a thread with a request in it, that would be false."""
 REFUSALS = ("404", "410")
-"""Those that say that nothing was done."""
+"""The answers that report that nothing was done."""
 LOST_AFTER = 5
 """Seconds for which the bot looks for a lost request here; its own default would outlast the whole run."""
 LATE = 3.5
-"""Seconds after which a request that waited in front of a service arrives, at most: well before it counts as lost."""
+"""Maximum seconds until a delayed request reaches the service: well before it counts as lost."""
 
 
 def paint(picture: Picture) -> bytes:
-    """Noise if the prompt asks for it, otherwise one colour."""
+    """Paint noise if the prompt asks for it, otherwise one colour."""
     return noise(picture) if NOISE in picture.prompt else flat(picture)
 
 
 def echoes(services: StandIn) -> None:
-    """Refuse the prompts in :data:`ECHOED`, for as long as the service does not behave."""
+    """Refuse the prompts in :data:`ECHOED` until the service's faults are removed."""
 
     def echoed(call: Call) -> bool:
         return any(words in str(call.body) for words in ECHOED)
@@ -67,7 +67,7 @@ class Late:
 
 
 class Spite:
-    """Faults for the ai-client calls of one command: the one with ``number`` in its prompt."""
+    """Faults for the ai-client calls of one command, whose prompt contains ``number``."""
 
     def __init__(self, services: StandIn, number: int) -> None:
         self._services = services
@@ -76,7 +76,7 @@ class Spite:
         self._sent_at = 0.0
 
     def loses_each_request(self) -> None:
-        """Never carry it out and never answer."""
+        """Never carry out the request and never answer."""
         self._services.misbehave(Fault("ai-client.entry", Reset(), times=None, match=self._is_request))
 
     def loses_the_answer(self, *, late: float, silent_for: float) -> None:
@@ -98,7 +98,7 @@ class Spite:
             if not held:
                 held.append(exchange)
                 return cut(exchange.request, reset=True)
-            # The first one is over before the second, so that its bill can be seen with the second's answer.
+            # The first one ends before the second, so that its bill is visible with the second's answer.
             held[0].fate, exchange.fate = Fate(seconds=0.1), Fate(seconds=1.5)
             await held[0].proceed()
             return await exchange.proceed()
@@ -106,7 +106,9 @@ class Spite:
         self._services.misbehave(Fault("ai-client.entry", act, times=2, match=self._is_request))
 
     def answers_oddly(self, *names: str, times: int | None = None, lasting: float = 3600.0) -> None:
-        """Polls are answered oddly, so many ``times`` or for so many seconds after the first of them.
+        """Answer polls with malformed bodies: ``times`` of them, or for some seconds after the first.
+
+        The bodies are of all kinds, or of the named ones.
 
         Odd are all kinds of bodies, or the named ones.
         """
@@ -119,7 +121,7 @@ class Spite:
             until[:] = until or [self._now() + lasting]
             return self._now() <= until[0]
 
-        # Long enough to be asked for more than once.
+        # Long enough for several polls.
         slowly = Fault("ai-client.entry", Fate(seconds=3.0), match=self._is_request)
         self._services.misbehave(slowly, Fault("ai-client.entries", act, times=times, match=in_time))
 

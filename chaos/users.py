@@ -1,4 +1,4 @@
-"""The users: what they ask for, and what else they do meanwhile."""
+"""The users: the commands that they run, and what else they do meanwhile."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ ENGINES = (AI_CLIENT, BASIC, CORE)
 
 PEOPLE = 24
 HERMITS = 3
-"""How many of them take no direct messages."""
+"""How many of them do not accept direct messages."""
 NUMBER = 5
-"""Digits of the number that stands in each prompt."""
+"""Digits of the number in each prompt."""
 SHARED_AT_ONCE = 3
 FILTERED = "nsfw"
-"""The content filter of the services minds this word."""
+"""A word that the services' content filter refuses."""
 
 
 @dataclass(eq=False, slots=True)
 class Ask:
-    """One command of somebody: ``number`` stands in its prompt and in no other."""
+    """One command by a user. ``number`` is in its prompt and in no other."""
 
     number: int
     person: Person
@@ -42,7 +42,7 @@ class Ask:
     handle: Handle = field(repr=False)
     asked_at: float = field(default_factory=time.monotonic)
     deleted: bool = False
-    """Its author took the card away."""
+    """Its author deleted the card."""
     cancelled: bool = False
     """Its author pressed Cancel."""
     shared: bool = False
@@ -52,32 +52,32 @@ class Ask:
 
     @property
     def card(self) -> Seen | None:
-        """The message that answers, as it stands now; None where nothing came."""
+        """The responding message in its current version; None if there is none."""
         original = self.handle.interaction.original
         return None if original is None else look_at(original)
 
     @property
     def unfinished(self) -> bool:
-        """Whether its card says that it is still worked on, or nothing at all."""
+        """Whether its card shows that it is still in progress, or nothing at all."""
         card = self.card
         return card is None or (not card.message.deleted and not is_over(card))
 
 
 def is_over(seen: Seen) -> bool:
-    """Whether this card is final: a result, or another card of a job that is offered again."""
+    """Whether this card is final: a result, or a card that offers to run the job again."""
     return is_result(seen) or any((button.custom_id or "").startswith("easel:again:") for button in seen.buttons)
 
 
 def is_result(seen: Seen) -> bool:
-    """Whether this card says what came of a job: its images, or why there are none."""
+    """Whether this card shows the outcome of a job: its images, or why there are none."""
     return any(component.get("id") == RESULT for component in seen.message.history[-1].components)
 
 
 class Crowd:
-    """Asks for pictures and does what people do. All of it is drawn by ``chance``."""
+    """Runs commands and behaves as people do. ``chance`` makes all choices."""
 
     def __init__(self, discord: Discord, chance: random.Random, phrases: Sequence[str] = ()) -> None:
-        """Some prompts hold one of the ``phrases``."""
+        """Some prompts contain one of the ``phrases``."""
         self._discord = discord
         self._chance = chance
         self._phrases = phrases
@@ -90,7 +90,7 @@ class Crowd:
 
     @property
     def taken(self) -> int:
-        """How many commands have a card that says so, at least."""
+        """How many commands have been accepted, at least, judging by their cards."""
         originals = [ask.handle.interaction.original for ask in self.asks]
         return sum(original is not None and not original.loading for original in originals)
 
@@ -102,7 +102,7 @@ class Crowd:
         words: str | None = None,
         where: Channel | None = None,
     ) -> Ask:
-        """One more command, from anybody, anywhere, for anything that is not named; ``words`` stand in its prompt."""
+        """Run one more command. Arguments that are not given are random; ``words`` are part of its prompt."""
         chance = self._chance
         number = len(self.asks) + 1
         person = chance.choice(self._people)
@@ -125,7 +125,7 @@ class Crowd:
         return self._chance.choice(self._phrases) if self._phrases and chance < 0.08 else "paper"
 
     async def meddle(self) -> None:
-        """Somebody takes a card away, presses Cancel, or is so slow that the fifteen minutes of a token are over."""
+        """Let some users delete a card, press Cancel, or respond only after their token's fifteen minutes."""
         chance = self._chance
         for ask in [ask for ask in self.asks[-60:] if ask.unfinished]:
             card = ask.card
@@ -141,37 +141,37 @@ class Crowd:
                 ask.cancelled = await _pressed(ask.person, card, "Cancel") is not None
 
     def shareable(self) -> Iterator[Ask]:
-        """The private results that their authors can show to the others, also those that were shared."""
+        """The private results that their authors can share, including those already shared."""
         for ask in self.asks:
             card = ask.card
             if ask.private and ask.where.guild and card and not card.message.deleted and "Share" in card.labels:
                 yield ask
 
     async def share(self, ask: Ask) -> None:
-        """Its author presses Share, whether or not it was shared before."""
+        """Press Share as the author, even if it was shared before."""
         if ask.card is not None:
             ask.shared |= await _pressed(ask.person, ask.card, "Share") is not None
 
     async def share_new(self) -> None:
-        """A few people press Share who have not done so before."""
+        """Let a few people press Share who have not done so before."""
         for ask in [ask for ask in self.shareable() if not ask.shared][:SHARED_AT_ONCE]:
             await self.share(ask)
 
     async def share_some(self) -> None:
-        """A few people press Share, most of them once more."""
+        """Let a few people press Share, most of them once more."""
         for ask in list(self.shareable())[-20:]:
             if self._chance.random() < (0.2 if ask.shared else 0.05):
                 await self.share(ask)
 
     def give_up_unanswered(self) -> None:
-        """Three seconds are over for whatever nobody answered before the bot died."""
+        """Let the three seconds pass for every command that the bot did not answer before it died."""
         for interaction in self._discord.world.interactions.values():
             if interaction.answer is None:
                 interaction.late = True
 
 
 async def _pressed(person: Person, card: Seen, label: str) -> Handle | None:
-    """Press a button; None where a real client would not have let them."""
+    """Press a button; return None if a real client would not have offered it."""
     try:
         return await person.press(card, label)
     except NotOfferedError:

@@ -1,4 +1,4 @@
-"""A clock for simulations: time passes as soon as everybody waits for it."""
+"""A clock for simulations: time advances as soon as every task is waiting."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Coroutine
 from heapq import heappop, heappush
 from itertools import count
 
-# How often everything that can go on is let go on before time passes: longer than any chain of wake-ups.
+# How often all runnable tasks may run before time advances: longer than any chain of wake-ups.
 _ROUNDS = 8
 
 
 class VirtualClock:
-    """Wakes the earliest sleeper when nobody has anything else to do. Nothing may wait for the world outside."""
+    """Wakes the earliest sleeper when no task can run. Nothing may wait for real I/O."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -31,7 +31,7 @@ class VirtualClock:
         await woken
 
     async def run(self, *jobs: Coroutine[None, None, None]) -> None:
-        """Let time pass until all of these are done."""
+        """Advance time until all of these are done."""
         everything = asyncio.gather(*jobs)
         while not everything.done():
             for _ in range(_ROUNDS):

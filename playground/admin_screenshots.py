@@ -24,12 +24,12 @@ FOLDER = Path("docs")
 DAY = 86_400_000
 CORE, BASIC, XL = "aithriving/core", "aithriving/sd-1.6", "ai-client/stable-diffusion-xl-1024-v0-9"
 ENGINES = ((CORE, 6000, True), (BASIC, 900, False), (XL, 5000, True))
-# So high that a whole report is to be seen.
+# Tall enough for a whole report.
 HEIGHT = 1400
 
 
 async def live_through_a_month(studio: Studio) -> None:
-    """What people did in the previous weeks."""
+    """Simulate what people did in the previous weeks."""
     chance = random.Random(5)
     now = studio.runtime.clock.now()
     people = [person.id for person in studio.world.people]
@@ -42,7 +42,7 @@ async def live_through_a_month(studio: Studio) -> None:
 async def live_once(
     tx: AsyncConnection, studio: Studio, user_id: int, at: int, engine: str, price: int, exact: bool, number: int
 ) -> None:
-    """One job with one request; some fail."""
+    """Run one job with one request; some fail."""
     server_id, channel_id = studio.world.server.id, studio.world.channel.id
     job_id = await rows.add_job(
         tx,
@@ -78,7 +78,7 @@ async def keep(visitor: Visitor, message: Locator, name: str) -> None:
 
 
 async def take() -> None:
-    """A report, a limit, and the refusal of somebody who reached it."""
+    """Take a report, a limit, and the refusal of a user who reached it."""
     settings = config.load({"LOG_LEVEL": "warning"}, env_file=None)
     logs.set_up(settings.log_level, settings.log_format, settings.reader.secrets)
     async with open_studio(settings, StandIn(seconds=None)) as studio:

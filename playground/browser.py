@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.async_api import Locator, Page, async_playwright, expect
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# As root there is no sandbox; the rest keeps it from calling anybody.
+# Running as root rules out the sandbox; the other flags keep Chromium from contacting other servers.
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -23,7 +23,7 @@ FLAGS = (
     "--disable-sync",
     "--hide-scrollbars",
 )
-# How long anything may take to appear, in milliseconds. It is waited for as long only where something is broken.
+# How long anything may take to appear, in milliseconds. Only a broken page takes this long.
 PATIENCE = 30_000
 
 
@@ -34,7 +34,7 @@ def chromium() -> str | None:
 
 @asynccontextmanager
 async def visit(address: str, *, width: int = 1180, height: int = 900) -> AsyncIterator[Visitor]:
-    """Open the page in its own window. Raises LookupError if there is no Chromium."""
+    """Open the page in a new window. Raises LookupError if there is no Chromium."""
     path = await asyncio.to_thread(chromium)
     if path is None:
         raise LookupError("there is no Chromium on this machine")
@@ -90,8 +90,8 @@ class Visitor:
             await self._suggestion(offered).click()
 
     async def send(self) -> None:
-        """Run the command that was typed."""
-        # While the page fetches suggestions it drops everything else without a word, and people press once more.
+        """Run the typed command."""
+        # While the page fetches suggestions, it silently ignores other actions, so a person would press again.
         for _ in range(3):
             await self.page.locator("#send-message").click()
             await self.idle()
@@ -107,7 +107,7 @@ class Visitor:
         await self.send()
 
     def option(self, name: str) -> Locator:
-        """The field of a command's option that is being typed."""
+        """The input field of a command's option."""
         return self.page.locator(f'.command-option-input[data-option="{name}"]')
 
     def offered(self, command: str) -> Locator:
@@ -128,7 +128,7 @@ class Visitor:
         await message.locator(".message-components").get_by_role("button", name=label, exact=True).click()
 
     async def pictures(self, message: Locator, number: int) -> list[tuple[int, int]]:
-        """Wait until so many images of a message are drawn; returns their width and height in pixels."""
+        """Wait until ``count`` images of a message are drawn; return their width and height in pixels."""
         images = message.locator(".component-gallery img")
         await expect(images).to_have_count(number)
         sizes = []

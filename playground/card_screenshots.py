@@ -29,7 +29,7 @@ COMPARED = "a castle in the mist --no people"
 
 
 async def take() -> None:
-    """One of each, from a waiting card to the gallery of a thread."""
+    """Take one screenshot of each card, from a waiting card to the gallery of a thread."""
     settings = config.load({"LOG_LEVEL": "error"}, env_file=None)
     logs.set_up(settings.log_level, settings.log_format, settings.reader.secrets)
     await asyncio.to_thread(FOLDER.mkdir, parents=True, exist_ok=True)

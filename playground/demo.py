@@ -1,7 +1,7 @@
-"""``python -m bot demo``: the whole path without a browser; prints what people would see as it happens.
+"""``python -m bot demo``: the whole path without a browser. It prints what people would see, as it happens.
 
-A member asks each engine for pictures, an admin asks what was spent. The pictures are downloaded from the messages as a
-person would do it, looked at, and the money is counted once more from the outside.
+A member requests images from each engine, and an admin asks for the usage. The images are downloaded from the messages,
+as a person would do it, and checked; the money is counted independently.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 OUT = Path("out")
 TRANSCRIPT = "transcript.txt"
-# How long a picture takes here, from and to, and how long everything may take together, in seconds.
+# The range of durations of an image here, and the time limit of the whole demo, in seconds.
 PAINTING = (4.0, 7.0)
 PATIENCE = 55.0
 
-# Only a card whose job is over has this button.
+# Only a finished job's card has this button.
 _OVER = re.compile(re.escape(custom_id("details", 0)).removesuffix("0") + r"(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the member asks of an engine, and the expected result."""
+    """What the member requests from an engine, and the expected result."""
 
     engine: str
     options: Mapping[str, str | int]
@@ -75,7 +75,7 @@ ORDERS = (
 async def play(
     settings: Settings, *, services: StandIn | None = None, clock: Clock | None = None, out: Path = OUT
 ) -> int:
-    """Run the demo and save what is delivered in the folder ``out``. Returns 0 if everything was right."""
+    """Run the demo and save the delivered files in the folder ``out``. Returns 0 if everything was right."""
     services = services or StandIn(seconds=PAINTING)
     await asyncio.to_thread(_empty, out)
     with _without_chatter():
@@ -116,7 +116,7 @@ class _Card:
 
 
 class _Show:
-    """One run. Everything printed goes to the transcript too."""
+    """One run. Everything printed is also written to the transcript."""
 
     def __init__(self, studio: Studio, out: Path) -> None:
         self.said: list[str] = []
@@ -199,7 +199,7 @@ class _Show:
         return await self._cost(message.components, order)
 
     async def _cost(self, components: Any, order: Order) -> int:
-        """Compare what the bot counted for the job with what the service charged, where that is exact."""
+        """Compare what the bot counted for the job with what the service charged, if that is exact."""
         job_id = _job_id(components)
         if job_id is None:
             return 0
@@ -212,7 +212,7 @@ class _Show:
         return view.captured
 
     async def _ask_for_the_usage(self, spent: int) -> None:
-        """Let the admin get a report, and check that it equals the cost of all jobs."""
+        """Let the admin run a report, and check that it equals the cost of all jobs."""
         admin = self._world.admin
         self.say(f"\n{self._names[admin.id]} types /usage report")
         result = await admin.slash(self._world.channel, "usage report")
@@ -232,7 +232,7 @@ def _job_id(components: object) -> int | None:
 
 
 def _size(data: bytes) -> tuple[int, int] | None:
-    """Width and height of an image that can be decoded to its end, otherwise None."""
+    """The width and height of a completely decodable image, otherwise None."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.load()

@@ -1,11 +1,11 @@
 """SimCord's page, updating by itself.
 
-The page shows what was last published, and publishes when a person does something in it. Here it also publishes
-whenever something happens in the world, so that a card moves while the bot works on it. Everything that reaches into
-SimCord's own parts stands in this file; the version is pinned.
+The page shows the last published state and publishes when a person does something in it. Here it also publishes
+whenever something happens in the world, so that a card updates while the bot works on it. All code that uses SimCord's
+private parts is in this file; SimCord's version is pinned.
 """
 
-# ruff: noqa: SLF001  SimCord offers no public way to do what this file is for
+# ruff: noqa: SLF001 SimCord has no public API for what this file does
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from playground.world import World
 
 log = structlog.get_logger(__name__)
 
-# A burst of events, such as several cards that move at once, is one publication, in seconds.
+# In seconds. Events within this time, such as updates of several cards, are published together.
 PAUSE = 0.1
 REMEMBERED = 500
-# The page keeps the files of the messages in its window; the budget that SimCord sets is about forty pictures.
+# The page keeps the files of the messages in its window; SimCord's own limit is about forty images.
 MEDIA_BYTES = 1024**3
-# A page in the background, or on a machine that sleeps, is not forgotten for so many seconds.
+# Seconds for which the server keeps a page that is in the background, or on a machine that sleeps.
 LEASE = 7 * 24 * 3600.0
 OUR_FILES = {"page.js": "application/javascript", "page.css": "text/css", "icon.svg": "image/svg+xml"}
 OUR_WORDS = {
@@ -52,12 +52,15 @@ STATIC = Path(__file__).parent / "static"
 class Media(MediaWorker):
     """Serves still images to the page unchanged.
 
+    SimCord decodes and re-encodes every file in a separate process with a queue of eight, which is wise for untrusted
+    files. These come only from the bot.
+
     SimCord decodes and re-encodes every file in a process of its own, eight waiting at most, which is wise with files
     from anywhere. These come from the bot alone.
     """
 
     async def validate(self, key: str, blob: bytes, *, media_time: float | None = None) -> MediaInfo:
-        """The file's media type; anything but a still image is left to SimCord."""
+        """The file's media type. SimCord handles everything except still images."""
         try:
             with Image.open(io.BytesIO(blob)) as image:
                 kind, (width, height), frames = image.format, image.size, getattr(image, "n_frames", 1)
@@ -65,12 +68,12 @@ class Media(MediaWorker):
             return await super().validate(key, blob, media_time=media_time)
         if kind not in {"PNG", "JPEG", "WEBP"} or frames != 1 or media_time is not None:
             return await super().validate(key, blob, media_time=media_time)
-        # "Limited" means that no process of its own was needed to bound the memory.
+        # "Limited" means that the memory is bounded without a separate process.
         return MediaInfo(kind, width, height, 1, width * height * 4, blob, Image.MIME[kind], memory_limited=True)
 
 
 class Server(PreviewServer):
-    """The page's server, with our title and what the page lacks."""
+    """The page's server, with our title and our additions to the page."""
 
     _STATIC_FILES: ClassVar[dict[str, str]] = {
         **PreviewServer._STATIC_FILES,
@@ -135,10 +138,10 @@ async def open_page(world: World, *, port: int) -> AsyncIterator[Preview]:
 
 
 def _take_turns(preview: Preview) -> None:
-    """Serialise the actions of several windows, and let none fail because a card has just changed.
+    """Serialise the actions of several windows, and do not reject an action because a card has just changed.
 
-    A page says with each action which publication it was looking at, and an older one is refused. In Discord a button
-    can be pressed while its message changes; that it is still there is checked anyway.
+    A page sends with each action the publication that it displayed, and SimCord refuses outdated ones. In Discord a
+    button can be pressed while its message changes. A separate check ensures that the button still exists.
     """
     turn = asyncio.Lock()
     act = preview._action
@@ -156,8 +159,8 @@ def _take_turns(preview: Preview) -> None:
 class Happenings(deque[tuple[str, str, Any]]):
     """SimCord's record of traffic between bot and Discord, kept short, with an event for news.
 
-    Events alone would not do: there are none of messages that only one person sees. Of requests those count that
-    change messages; what a person does makes the page publish anyway.
+    Events alone are not enough: there are none for ephemeral messages. Of the requests, only those that change messages
+    count; the page publishes after a person's action anyway.
     """
 
     def __init__(self) -> None:

@@ -23,6 +23,8 @@ PORT = 8750
 async def serve(settings: Settings, stop: asyncio.Event, *, port: int = PORT) -> int:
     """Serve the page until ``stop`` is set or somebody ends the session in the page. Returns the exit status.
 
+    If ``port`` is in use, another one is taken.
+
     Another port is taken where ``port`` is in use.
     """
     async with (
@@ -43,8 +45,8 @@ async def serve(settings: Settings, stop: asyncio.Event, *, port: int = PORT) ->
 
 @asynccontextmanager
 async def free_port(world: World, port: int) -> AsyncIterator[Preview]:
-    """Open the page on this port, or say that it is in use and take another."""
-    # SimCord is not imported before the studio has done so.
+    """Open the page on this port. If it is in use, print that and take another."""
+    # The studio must import SimCord first.
     from playground.live_page import open_page
 
     async with AsyncExitStack() as stack:

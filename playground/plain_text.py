@@ -16,7 +16,7 @@ _ESCAPED = re.compile(r"\\(?=[^\w\s])")
 _MENTION = re.compile(r"<@!?(\d+)>")
 _COMMAND = re.compile(r"<(/[^:>]+):\d+>")
 _TIME = re.compile(r"<t:(\d+)(?::([tTdDfFR]))?>")
-# How Discord's styles of a time look here; R counts from now.
+# How Discord's timestamp styles look here; R is relative to now.
 _STYLES = {"t": "%H:%M", "T": "%H:%M:%S", "d": "%Y-%m-%d", "D": "%Y-%m-%d"}
 _WHOLE = "%Y-%m-%d %H:%M"
 
@@ -46,7 +46,7 @@ def words(markdown: str, *, now: float, names: Mapping[int, str]) -> str:
     text = _MENTION.sub(lambda found: f"@{names.get(int(found[1]), 'somebody')}", text)
     text = _COMMAND.sub(lambda found: found[1], text)
     text = _TIME.sub(lambda found: _moment(int(found[1]), found[2] or "f", now), text)
-    # The marks go first: a mark that is escaped is one that is meant to be read.
+    # The formatting marks are removed before unescaping: an escaped mark is literal text.
     return _ESCAPED.sub("", _MARKS.sub("", text))
 
 

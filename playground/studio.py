@@ -31,7 +31,7 @@ from fakes.services import StandIn
 if TYPE_CHECKING:
     from playground.world import World
 
-# Nobody pays for what is dropped here, so a stop need not wait for it long.
+# Work that is dropped here costs nobody money, so a stop need not wait long.
 GRACE_SECONDS = 1.0
 
 
@@ -48,6 +48,8 @@ class Studio:
 async def open_studio(settings: Settings, services: StandIn, *, clock: Clock | None = None) -> AsyncIterator[Studio]:
     """Start everything, on loopback and in a temporary folder.
 
+    Only the limits in ``settings`` are used. Keys and data of the real bot are not touched.
+
     Of ``settings`` the limits count. Keys and data of the real bot are not touched.
     """
     _meet_simcord()
@@ -62,8 +64,9 @@ async def open_studio(settings: Settings, services: StandIn, *, clock: Clock | N
                 open_world(runtime.client) as world,
                 AsyncExitStack() as stack,
             ):
-                # Tasks that start in here belong to the program and not to the bot, so nobody's action waits for them;
-                # their requests go to this world all the same.
+                # Tasks that start in here belong to the program and not to the bot: a person's action does not wait for
+                # them,
+                # but their requests still go to this world.
                 with world.env.time_context():
                     await stack.enter_async_context(runtime.working(GRACE_SECONDS))
                 yield Studio(runtime, world, services)
@@ -74,7 +77,7 @@ async def open_studio(settings: Settings, services: StandIn, *, clock: Clock | N
 
 
 def _meet_simcord() -> None:
-    """Import SimCord without the warnings that discord.py logs meanwhile."""
+    """Import SimCord, and suppress the warnings that discord.py logs meanwhile."""
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     state = logging.getLogger("discord.state")
     before = state.level
@@ -86,7 +89,7 @@ def _meet_simcord() -> None:
 
 
 def _own(settings: Settings, folder: Path, url: str) -> Settings:
-    """Settings that point at the stand-in and at the folder."""
+    """Settings that point at the stand-in and the folder."""
     environ = {
         "DATA_DIR": str(folder),
         "AI_CLIENT_TOKEN": "playground",

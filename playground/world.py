@@ -1,7 +1,7 @@
 """The world of the playground: a server with a channel, two members, an admin and the bot.
 
-SimCord plays Discord. Its clock stands still and moves by hand, which suits tests; people who look at a page want
-the time of day, so the world here runs on a clock of its own.
+SimCord plays Discord. SimCord's clock only moves when told to, which suits tests. People who look at a page expect the
+real time, so the world here has a real clock.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ SERVER_NAME = "The Studio"
 CHANNEL_NAME = "pictures"
 TOPIC = "Type /imagine and say what you would like to see."
 
-# How long one action of a person may wait for the bot to be done with it, in seconds. The worker is not waited for.
+# How long a person's action may wait for the bot to process it, in seconds. The worker is not waited for.
 PATIENCE = 10.0
 AVATAR_SIZE = 96
 CDN = "https://cdn.simcord.invalid"
 
 
 class WallClock:
-    """The time of day for SimCord, plus what it was told to skip."""
+    """The time of day for SimCord, plus the skipped time."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
@@ -47,7 +47,7 @@ class WallClock:
         return datetime.now(UTC) + timedelta(seconds=self._skipped)
 
     def advance(self, seconds: float) -> None:
-        """Skip so many seconds."""
+        """Skip this many seconds."""
         self._skipped += seconds
 
 
@@ -87,7 +87,10 @@ class World:
 
 @asynccontextmanager
 async def open_world(client: discord.Client) -> AsyncIterator[World]:
-    """Log the bot in to a new world and let people join. The bot's own tasks are cancelled at the end."""
+    """Log the bot in to a new world and let people join.
+
+    The bot's own tasks are cancelled at the end.
+    """
     shards = 1 if isinstance(client, discord.AutoShardedClient) else None
     env = simcord.Env(client, check_errors=False, settle_timeout=PATIENCE, shard_count=shards)
     env.backend.clock = WallClock()  # type: ignore[assignment]  # it has all of the clock's methods, not its class
@@ -102,7 +105,10 @@ async def open_world(client: discord.Client) -> AsyncIterator[World]:
 
 
 def _answers_are_no_failures(env: simcord.Env) -> None:
-    """SimCord counts every exception in a command as a failure of the bot, and its page says so.
+    """Keep a UserError from counting as a failure.
+
+    SimCord counts every exception in a command as a failure of the bot and shows it in its page. A UserError is how the
+    bot refuses; the person has already received the message.
 
     A UserError is how the bot says no; the person has its answer already.
     """

@@ -1,6 +1,6 @@
 """The loopback Discord by itself: ``python -m fakes.discord [--port N] [--openapi FILE]``.
 
-It prints what the bot needs to know, then one line of JSON for each message that is made or changed. Each line of
+It prints the bot's settings, then one line of JSON for each message that is posted or edited. Each line of
 JSON on its standard input is something that a user does, in the channel #pictures or, with ``"dm": true``, in direct
 messages:
 
@@ -25,13 +25,13 @@ from fakes.discord.seen import look_at
 
 
 def tell(**what: object) -> None:
-    """Writes one line of JSON."""
+    """Write one line of JSON."""
     sys.stdout.write(json.dumps(what, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
 async def carry_out(discord: Discord, channel: Channel, order: Json) -> None:
-    """Lets a user do what an order says. Raises AssertionError or KeyError for what cannot be done."""
+    """Carry out a user's action. Raises AssertionError or KeyError if it is impossible."""
     person = discord.user(order["user"])
     where = person.dm if order.get("dm") else channel
     if "slash" in order:
@@ -42,7 +42,7 @@ async def carry_out(discord: Discord, channel: Channel, order: Json) -> None:
 
 
 async def follow(discord: Discord) -> None:
-    """Tells of each message each time it changes."""
+    """Report each message each time it changes."""
     told: dict[Message, int] = {}
 
     def news() -> list[Message]:
@@ -56,7 +56,7 @@ async def follow(discord: Discord) -> None:
 
 
 async def serve(port: int, openapi: Path | None) -> None:
-    """Serves until the standard input ends."""
+    """Serve until standard input ends."""
     discord = await Discord(schema=None if openapi is None else read_schema(openapi)).start(port)
     discord.world.changes.patience = float("inf")
     channel = discord.guild("Studio").channel("pictures")

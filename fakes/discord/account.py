@@ -12,7 +12,7 @@ from fakes.discord.requests import Call, Reply
 from fakes.discord.routes import route
 
 ENTRY_POINT = 4
-"""The kind of the command that opens an application's Activity; everywhere alone, and one at most."""
+"""The type of the command that opens an application's Activity. It is always global, and there is at most one."""
 
 
 @route("GET", "/users/@me")
@@ -112,7 +112,7 @@ def _guild(world: World, call: Call) -> Guild:
 
 
 def _told(commands: list[Json], call: Call) -> list[Json]:
-    """The commands; with their names in other languages only for who asks for these."""
+    """The commands. Localised names are included only if requested."""
     if call.query.get("with_localizations") == "true":
         return commands
     hidden = {"name_localizations", "description_localizations"}
@@ -120,7 +120,7 @@ def _told(commands: list[Json], call: Call) -> list[Json]:
 
 
 def _sync(world: World, guild_id: int | None, call: Call) -> list[Json]:
-    """Puts a whole set of commands in the place of the old one; a command that keeps its name keeps its id."""
+    """Replace the whole set of commands. A command that keeps its name keeps its id."""
     if faults := command_faults(call.json):
         raise UnsoundMessageError(faults)
     old = {(one["type"], one["name"]): one["id"] for one in world.commands.get(guild_id, [])}

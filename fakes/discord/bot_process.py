@@ -25,15 +25,15 @@ from fakes.discord.loopback import Discord
 REPOSITORY = Path(__file__).resolve().parents[2]
 ERROR = re.compile(r"\b(ERROR|CRITICAL)\b|^Traceback ")
 TAIL = 60
-"""Lines of output that an error shows."""
+"""Lines of output that an error message includes."""
 
 
 class BotProcess:
     """``python -m bot run`` against the loopback Discord and a stand-in for the image services.
 
-    ``services`` is the stand-in's address; ``more`` are further settings; ``program`` is run in the place of
-    ``bot run``. The process sees no other environment, and
-    no ``.env``. A process that ends without having been told to ends all waiting on the loopback Discord.
+    ``services`` is the stand-in's address; ``more`` are further settings; ``program`` is run instead of ``bot run``.
+    The process sees no other environment, and no ``.env``. If the process ends unexpectedly, every wait on the
+    loopback Discord fails.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class BotProcess:
         """All lines of its output, from all its lives."""
         self.starts = 0
         self.errors_expected = False
-        """If False, a line of level ERROR or above ends all waiting."""
+        """If False, a log line of level ERROR or above fails every wait."""
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[int] | None = None
         self._told_to_end = False
@@ -79,9 +79,9 @@ class BotProcess:
         return self._process is not None and self._process.returncode is None
 
     async def start(self) -> Self:
-        """Starts it; to wait until it is at work, wait for the gateway (``ready``)."""
+        """Start the process. To wait until the bot works, wait for the gateway (``ready``)."""
         if self._watcher is not None:
-            assert not self.running, "the bot runs already"
+            assert not self.running, "the bot is already running"
             await self._watcher
         self.folder.mkdir(parents=True, exist_ok=True)
         self._told_to_end = False
@@ -100,56 +100,56 @@ class BotProcess:
         return self
 
     async def ready(self) -> Self:
-        """Starts it and waits until it has identified itself at the gateway."""
+        """Start the process and wait until the bot has identified at the gateway."""
         number = self._discord.gateway.identified + 1
         await self.start()
         await self._discord.gateway.ready(number)
         return self
 
     async def said(self, text: str, *, since: int = 0) -> str:
-        """Waits for a line of its output that holds ``text``, and returns it."""
+        """Wait for a line of output that contains ``text``, and return it."""
         return await self._discord.world.changes.until(
             lambda: next((line for line in self.lines[since:] if text in line), None), f"the bot to say {text!r}"
         )
 
     def kill(self) -> None:
-        """``kill -9``. It may have ended already, since a placed fault may come late."""
+        """Kill the process with ``kill -9``. It may have ended already, since a placed fault may come late."""
         self._signal(signal.SIGKILL)
 
     def terminate(self) -> None:
-        """SIGTERM: please stop."""
+        """Send SIGTERM: stop gracefully."""
         self._signal(signal.SIGTERM)
 
     def interrupt(self) -> None:
-        """SIGINT, as Ctrl+C sends it."""
+        """Send SIGINT, as Ctrl+C does."""
         self._signal(signal.SIGINT)
 
     def _signal(self, number: signal.Signals) -> None:
         self._told_to_end = True
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):  # it was quicker
+            with contextlib.suppress(ProcessLookupError):  # it has already ended
                 self._process.send_signal(number)
 
     async def ended(self) -> int:
-        """Waits until it has ended, and returns its exit status (-9 after a kill)."""
+        """Wait until the process has ended, and return its exit status (-9 after a kill)."""
         self._told_to_end = True
         assert self._watcher is not None
         async with asyncio.timeout(self._discord.world.changes.patience):
             return await asyncio.shield(self._watcher)
 
     async def killed(self) -> None:
-        """Kills it and waits until it is gone and the gateway knows."""
+        """Kill the process; wait until it has ended and the gateway has noticed."""
         self.kill()
         await self.ended()
         await self._discord.gateway.silence()
 
     async def restart(self) -> None:
-        """Kills it and starts it again, on the same data."""
+        """Kill the process and start it again on the same data."""
         await self.killed()
         await self.ready()
 
     async def close(self) -> None:
-        """Makes sure that nothing of it is left."""
+        """Kill the process if it still runs, and release everything."""
         self.kill()
         if self._watcher is not None:
             await self._watcher
@@ -161,7 +161,7 @@ class BotProcess:
         await self.close()
 
     def tail(self) -> str:
-        """The end of its output."""
+        """The last lines of the output."""
         return "\n".join(self.lines[-TAIL:])
 
     async def _watch(self, process: asyncio.subprocess.Process) -> int:

@@ -112,7 +112,7 @@ _ANSWERS = {
 
 
 def focused_type(data: Json) -> int:
-    """The type of the option that is being typed."""
+    """The type of the option that the user is typing."""
     for option in data.get("options", ()):
         if option.get("focused"):
             return int(option["type"])

@@ -1,4 +1,4 @@
-"""Waits for conditions on the world, woken by each change: no sleeping, no polling."""
+"""Waits for conditions on the world. Each change wakes the waiters: no sleeping, no polling."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Changes:
         self._broken: str | None = None
 
     def notify(self) -> None:
-        """Something changed: all waiters check again."""
+        """Make all waiters check again."""
         for waiter in list(self._waiting):
             if not waiter.done():
                 waiter.set_result(None)
 
     def give_up(self, reason: str) -> None:
-        """Let all waiters, now and later, fail with an AssertionError with this ``reason``, such as "the bot died"."""
+        """Make all waits, now and later, fail with an AssertionError with this ``reason``, such as "the bot died"."""
         self._broken = reason
         self.notify()
 
@@ -34,7 +34,8 @@ class Changes:
         self._broken = None
 
     async def until(self, look: Callable[[], T | None], what: Callable[[], str] | str) -> T:
-        """Wait until ``look`` returns something true, and return that.
+        """Wait until ``look`` returns something true, and return it. Raises AssertionError with ``what`` after the time
+        limit.
 
         Raises AssertionError with ``what`` when nothing came.
         """

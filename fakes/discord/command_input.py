@@ -24,7 +24,7 @@ _PYTHON: dict[int, type | tuple[type, ...]] = {
 
 
 def option_values(world: World, where: Channel, options: Json) -> tuple[Json, Json]:
-    """The values as they go over the wire (users and the like as ids), and what Discord resolves beside them."""
+    """The values as they are sent (users and the like as ids), and the objects that Discord resolves for them."""
     resolved: dict[str, Json] = {}
     values = {name: _wire(world, where, value, resolved) for name, value in options.items()}
     return values, resolved
@@ -54,7 +54,7 @@ def _wire(world: World, where: Channel, value: Any, resolved: dict[str, Json]) -
 
 
 def typed_options(command: Json, path: list[str], values: Json, focused: str | None) -> list[Json]:
-    """The options as an interaction brings them. Raises AssertionError for what a client would not send."""
+    """The options as an interaction carries them. Raises AssertionError for input that a client would not send."""
     if path:
         name, *rest = path
         part = _named(command.get("options", ()), name)

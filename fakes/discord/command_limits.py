@@ -1,4 +1,4 @@
-"""Discord's limits on commands and autocomplete that its schema cannot say, written by hand."""
+"""Discord's limits on commands and autocomplete that its schema cannot express, written by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fakes.discord.constants import Json
 
 NAME = re.compile(r"[-_'\w]{1,32}")
 COMMANDS = {1: 100, 2: 15, 3: 15, 4: 1}
-"""How many commands of a type (typed, on users, on messages, for an Activity) an application may have."""
+"""How many commands of each type (slash, user, message, Activity) an application may have."""
 OPTIONS = 25
 CHOICES = 25
 TEXT = 100
@@ -21,7 +21,7 @@ SUBCOMMAND, GROUP, STRING_OPTION, INTEGER, NUMBER = 1, 2, 3, 4, 10
 
 
 def command_faults(commands: list[Json]) -> list[str]:
-    """What is wrong with a whole set of commands."""
+    """The faults of a whole set of commands."""
     found: list[str] = []
     for kind, most in COMMANDS.items():
         number = sum(1 for one in commands if (one.get("type") or 1) == kind)
@@ -97,7 +97,7 @@ def _one_option_faults(option: Json) -> Iterator[str]:
 
 
 def choice_faults(choices: list[Json], kind: int) -> list[str]:
-    """What is wrong with the choices of an option of this type, or with those that autocomplete offers."""
+    """The faults in the choices of an option of this type, or in its autocomplete suggestions."""
     found = []
     if len(choices) > CHOICES:
         found.append(f"{len(choices)} choices, {CHOICES} at most")

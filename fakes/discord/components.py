@@ -76,7 +76,7 @@ def walk(components: Iterable[Json]) -> Iterator[Json]:
 
 
 def media_of(component: Json) -> list[Json]:
-    """The media items that this very component names: dicts with a ``url``."""
+    """The media items of this component itself: dicts with a ``url``."""
     kind = component.get("type")
     if kind == Component.GALLERY:
         return [item["media"] for item in component.get("items", ()) if "media" in item]
@@ -88,7 +88,7 @@ def media_of(component: Json) -> list[Json]:
 
 
 def references(components: Iterable[Json]) -> list[str]:
-    """The file names that the components name as ``attachment://…``, in their order."""
+    """The file names that the components reference as ``attachment://…``, in order."""
     return [
         media["url"].removeprefix(REFERENCE)
         for component in walk(components)

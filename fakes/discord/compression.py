@@ -1,4 +1,4 @@
-"""The gateway's transport compression, as the client asked for it."""
+"""The gateway's transport compression, as requested by the client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ Squeeze = Callable[[bytes], bytes]
 
 
 def compressor(asked: str | None) -> Squeeze | None:
-    """Makes the function that squeezes each payload of one connection; None where no compression was asked for.
+    """The function that compresses each payload of one connection; None without compression.
+
+    Raises ValueError for a compression that the gateway does not have.
 
     Raises ValueError for a compression that the gateway does not have.
     """
@@ -30,7 +32,7 @@ def _zlib() -> Squeeze:
 
 
 def _zstd() -> Squeeze:
-    """discord.py asks for zstd where it finds one of these two modules, so one of them is there."""
+    """discord.py requests zstd only if it finds one of these two modules, so one of them is installed."""
     try:
         library: Any = importlib.import_module("compression.zstd")
     except ModuleNotFoundError:

@@ -77,17 +77,17 @@ class Answer(IntEnum):
 
 
 class Ids:
-    """Makes snowflakes: unique, increasing, and with the time in them, from which a bot reads an interaction's age."""
+    """Generates snowflakes: unique, increasing ids whose timestamp tells a bot an interaction's age."""
 
     def __init__(self) -> None:
         self._last = 0
 
     def next(self, *, age: float = 0.0) -> int:
-        """A new id; ``age`` is in seconds: an id that looks as old as that."""
+        """A new id that looks ``age`` seconds old."""
         self._last = max(self._last + 1, (int(time.time() * 1000) - DISCORD_EPOCH) << 22)
         return max(self._last - (int(age * 1000) << 22), 1)
 
 
 def created_ms(snowflake: int) -> int:
-    """The time in an id, in Unix milliseconds."""
+    """The timestamp of an id, in Unix milliseconds."""
     return (snowflake >> 22) + DISCORD_EPOCH

@@ -6,7 +6,7 @@ from fakes.discord.constants import Json
 
 
 class Refusal(Exception):
-    """An error response: HTTP status, Discord's code and message."""
+    """An error response: HTTP status, Discord's error code and message."""
 
     def __init__(self, status: int, code: int, message: str, **more: object) -> None:
         super().__init__(message)

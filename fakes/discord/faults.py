@@ -1,8 +1,8 @@
-"""Faults placed at requests: limits, errors, cuts, holds and kills, each by one line in a test.
+"""Faults injected into requests: rate limits, errors, dropped connections, holds and kills, one line each in a test.
 
-A fault waits for a request by method and path (with ``*`` as in file names; the path without the API's base) and acts
-at one of four moments: ``headers`` (the body has not been read), ``body`` (the first piece of it was read),
-``before`` (all was read and judged, nothing done), ``after`` (it was done, no answer given).
+A fault matches requests by method and path (with ``*`` as in file names; the path without the API's base). It acts at
+one of four moments: ``headers`` (the body has not been read), ``body`` (the first chunk has been read), ``before`` (the
+request has been read and validated, but not carried out), ``after`` (it has been carried out, but not answered).
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Moment(StrEnum):
 
 
 class Cut(Exception):
-    """The connection is cut without an answer."""
+    """Raised to drop the connection without a response."""
 
 
 @dataclass(eq=False)
 class Fault:
-    """Something that happens to requests; ``times`` is how many more, None for all."""
+    """Something that happens to requests. ``times`` is how many more requests it affects; None: all."""
 
     method: str
     pattern: str
@@ -53,13 +53,13 @@ class Fault:
         )
 
     def withdraw(self) -> None:
-        """It affects no more requests."""
+        """Affect no more requests."""
         self.times = 0
 
 
 @dataclass(eq=False)
 class Gate:
-    """Requests that were stopped. They continue after ``release`` or end with ``drop``."""
+    """Requests that are held. They continue after ``release`` or end with ``drop``."""
 
     changes: Changes
     what: str
@@ -68,16 +68,16 @@ class Gate:
     _dropped: bool = False
 
     async def reached(self, count: int = 1) -> Call:
-        """Waits until ``count`` requests have been stopped and returns the latest."""
+        """Wait until ``count`` requests have been held, and return the latest."""
         await self.changes.until(lambda: len(self.calls) >= count, f"{self.what} to be reached")
         return self.calls[-1]
 
     def release(self) -> None:
-        """Let the stopped requests continue, and stop no later ones."""
+        """Let the held requests continue, and hold no more."""
         self._opened.set()
 
     def drop(self) -> None:
-        """Cuts the connections of the stopped requests, which are not carried out if the gate is before that."""
+        """Drop the connections of the held requests. A gate before execution prevents them from being carried out."""
         self._dropped = True
         self._opened.set()
 
@@ -100,7 +100,7 @@ class Faults:
         self._placed: list[Fault] = []
 
     async def at(self, moment: Moment, call: Call) -> Reply | None:
-        """Applies the faults that fit; the first answer that one of them returns counts. Raises Cut."""
+        """Apply the matching faults and return the first response that one of them gives. Raises Cut."""
         for fault in list(self._placed):
             if not fault.fits(call, moment):
                 continue
@@ -113,7 +113,7 @@ class Faults:
         return None
 
     def clear(self) -> None:
-        """Removes all faults; requests that are held stay held."""
+        """Remove all faults. Held requests stay held."""
         self._placed.clear()
 
     def place(
@@ -131,7 +131,7 @@ class Faults:
         return fault
 
     def hold(self, method: str, pattern: str, **place: Any) -> Gate:
-        """Stops requests at a moment until the test lets them go."""
+        """Hold requests at a moment until the test releases them."""
         gate = Gate(self._changes, f"{method} {pattern}")
         self.place(method, pattern, gate.stop, **place)
         return gate
@@ -148,7 +148,7 @@ class Faults:
         body: Any = None,
         **place: Any,
     ) -> Fault:
-        """Answers with an error. With ``when="after"`` the request was carried out all the same."""
+        """Respond with an error. With ``when="after"`` the request is carried out anyway."""
 
         async def act(call: Call) -> Reply:
             return Reply(status, body if body is not None else {"message": message, "code": code}, headers or {})
@@ -165,7 +165,7 @@ class Faults:
         via: bool = True,
         **place: Any,
     ) -> Fault:
-        """Answers 429. ``scope`` is user, shared or global; without ``via`` it looks like a ban by Cloudflare."""
+        """Respond with 429. ``scope`` is user, shared or global; without ``via`` it looks like a ban by Cloudflare."""
         everywhere = scope == "global"
         headers = {"Retry-After": str(math.ceil(retry_after)), "X-RateLimit-Scope": scope}
         if via:
@@ -182,7 +182,7 @@ class Faults:
         return self.fail(method, pattern, status=429, headers=headers, body=body, **place)
 
     def cut(self, method: str, pattern: str, **place: Any) -> Fault:
-        """Cuts the connection without an answer."""
+        """Drop the connection without a response."""
 
         async def act(call: Call) -> Reply | None:
             raise Cut
@@ -190,7 +190,7 @@ class Faults:
         return self.place(method, pattern, act, **place)
 
     def at_request(self, method: str, pattern: str, action: Callable[[], Any], **place: Any) -> Fault:
-        """Runs ``action`` (a kill, a deletion, …) at that moment; then the request continues."""
+        """Run ``action`` (a kill, a deletion, …) at that moment, then let the request continue."""
 
         async def act(call: Call) -> Reply | None:
             result = action()

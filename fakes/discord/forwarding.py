@@ -1,4 +1,4 @@
-"""A forward proxy on loopback, for host names that only it can resolve."""
+"""A forward proxy on loopback. Only the proxy can resolve its host names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 
 class ForwardProxy:
-    """Passes requests for ``hosts`` (names and the loopback origins they stand for) on, by GET and by CONNECT alike."""
+    """Forwards requests to ``hosts`` (names, and the loopback origins behind them), for both GET and CONNECT."""
 
     def __init__(self, hosts: Mapping[str, str]) -> None:
         self._ports = {name: urlsplit(origin).port for name, origin in hosts.items()}
@@ -19,7 +19,7 @@ class ForwardProxy:
         """The first line of each connection."""
         self.credentials: set[str] = set()
         self.cutting = False
-        """While True it takes requests, and passes none on."""
+        """While True, the proxy accepts requests but forwards none."""
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -37,7 +37,7 @@ class ForwardProxy:
         await asyncio.gather(*self._open, return_exceptions=True)
 
     def names(self) -> set[str]:
-        """The hosts that were asked for."""
+        """The hosts that clients requested."""
         return {urlsplit(words[1] if "://" in words[1] else f"//{words[1]}").hostname or "" for words in self._words()}
 
     def _words(self) -> list[list[str]]:
@@ -73,7 +73,7 @@ class ForwardProxy:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
                 path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-                # The servers behind it answer to their own names alone.
+                # The servers behind the proxy accept only their own host names.
                 rest = re.sub(rb"(?im)^host:[^\r\n]*", f"Host: 127.0.0.1:{port}".encode(), rest)
                 back.write(f"{method} {path} {version}\r\n".encode() + rest)
             both = [asyncio.create_task(_pour(reader, back)), asyncio.create_task(_pour(there, writer))]

@@ -1,4 +1,4 @@
-"""The gateway: sessions over a websocket, events in order, RESUME, and every way to lose a connection."""
+"""The gateway: sessions over a websocket, events in order, RESUME, and every kind of disconnection."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Op(IntEnum):
 
 @dataclass(eq=False)
 class Session:
-    """What outlives a connection: the events so far, and the one that carries them now."""
+    """A session, which outlives its connections: the events so far, and the current connection."""
 
     id: str
     intents: int
@@ -73,14 +73,14 @@ class Line:
     async def write(self) -> None:
         while (payload := await self.queue.get()) is not None:
             text = json.dumps(payload)
-            with contextlib.suppress(ConnectionError):  # a client that is gone has no use for it; RESUME brings it
+            with contextlib.suppress(ConnectionError):  # The client has disconnected; RESUME will send the event again.
                 if self.squeeze is None:
                     await self.socket.send_str(text)
                 else:
                     await self.socket.send_bytes(self.squeeze(text.encode()))
 
     def cut(self) -> None:
-        """The network fails: no closing handshake."""
+        """Drop the connection as a network failure does: no closing handshake."""
         if self.session is not None:
             self.session.line = None
         if self.request.transport is not None:
@@ -88,16 +88,16 @@ class Line:
 
 
 class Gateway:
-    """The sessions of the bot. Counts what the client did, so that a test can wait for it."""
+    """The bot's sessions. Counts what the client did, so that a test can wait for it."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.refusing = False
-        """While True new connections are refused with 503. discord.py starts a fresh session after that."""
+        """While True, new connections are refused with 503. discord.py then starts a new session."""
         self._doors = asyncio.Event()
         self._doors.set()
         self.mute = False
-        """While True heartbeats are not acknowledged."""
+        """While True, heartbeats are not acknowledged."""
         self.privileged_allowed = False
         self.sessions: dict[str, Session] = {}
         self.lines: set[Line] = set()
@@ -107,47 +107,47 @@ class Gateway:
         self.heartbeats = 0
         self.last_identify: Json = {}
 
-    # What tests do
+    # Controls for tests
 
     async def ready(self, count: int = 1) -> None:
-        """Waits until the bot has identified ``count`` times since the start."""
+        """Wait until the bot has identified ``count`` times since the start."""
         await self.world.changes.until(lambda: self.identified >= count, f"IDENTIFY number {count}")
 
     async def resumes(self, count: int = 1) -> None:
-        """Waits until the bot has resumed ``count`` times since the start."""
+        """Wait until the bot has resumed ``count`` times since the start."""
         await self.world.changes.until(lambda: self.resumed >= count, f"RESUME number {count}")
 
     async def silence(self) -> None:
-        """Waits until no connection is left."""
+        """Wait until no connection is left."""
         await self.world.changes.until(lambda: not self.lines, "all connections to be gone")
 
     def shut(self) -> None:
-        """New connections wait until ``reopen``."""
+        """Make new connections wait until ``reopen``."""
         self._doors.clear()
 
     def reopen(self) -> None:
-        """Lets those in that wait, and all later ones."""
+        """Let waiting and new connections in."""
         self._doors.set()
 
     def drop(self) -> None:
-        """Cuts all connections as a failing network does; the sessions can be resumed."""
+        """Drop all connections as a network failure does. The sessions can be resumed."""
         for line in list(self.lines):
             line.cut()
 
     async def close(self, code: int) -> None:
-        """Closes all connections with a close code."""
+        """Close all connections with a close code."""
         for line in list(self.lines):
             if line.session is not None:
                 line.session.line = None
             await line.socket.close(code=code)
 
     def ask_to_reconnect(self) -> None:
-        """Op 7: please reconnect and resume."""
+        """Send op 7 (Reconnect): the client must reconnect and resume."""
         for line in list(self.lines):
             line.send({"op": Op.RECONNECT, "d": None, "s": None, "t": None})
 
     def invalidate(self, *, resumable: bool = False) -> None:
-        """Op 9: the sessions are invalid; unless ``resumable`` they are forgotten."""
+        """Send op 9 (Invalid Session). Unless ``resumable``, the sessions are deleted."""
         for line in list(self.lines):
             if not resumable and line.session is not None:
                 self.sessions.pop(line.session.id, None)
@@ -155,16 +155,16 @@ class Gateway:
             line.send({"op": Op.INVALID_SESSION, "d": resumable, "s": None, "t": None})
 
     def forget_sessions(self) -> None:
-        """Sessions that nobody carries any more can no longer be resumed."""
+        """Delete the sessions without a connection, so that they cannot be resumed."""
         self.sessions = {key: session for key, session in self.sessions.items() if session.line is not None}
 
-    # What the world does
+    # Events from the world
 
     def interaction(self, interaction: Interaction) -> None:
         self._dispatch("INTERACTION_CREATE", interaction_json(self.world, interaction), interaction.channel.guild, 0)
 
     def tell(self, event: str, channel: Channel | None, guild: Guild | None, message: Message | None) -> None:
-        """Dispatches what happened to a channel, a server or a message to those who asked for such events."""
+        """Dispatch an event about a channel, a server or a message to the sessions with the matching intents."""
         if message is not None:
             self._tell_message(event, message)
         elif channel is not None and channel.guild is not None:
@@ -192,7 +192,7 @@ class Gateway:
             if session.hears_of(guild) and (not intent or session.intents & intent):
                 session.add(event, data)
 
-    # What the client does
+    # Messages from the client
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         await self._doors.wait()

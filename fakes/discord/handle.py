@@ -1,4 +1,4 @@
-"""The answer to one thing that a user did, as that user sees it."""
+"""The response to one user action, as that user sees it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fakes.discord.seen import Seen, look_at
 
 
 class Handle:
-    """An interaction in progress. All waiting here is for changes, never for time."""
+    """An interaction in progress. Every wait is for a change, never for time."""
 
     def __init__(self, world: World, interaction: Interaction) -> None:
         self._world = world
@@ -22,48 +22,48 @@ class Handle:
         return f"{self.interaction.user.name}'s {data.get('name') or data.get('custom_id')}"
 
     async def acknowledged(self) -> Answer:
-        """Waits for the first answer and returns its type."""
+        """Wait for the first response and return its type."""
         return await self._world.changes.until(lambda: self.interaction.answer, f"an answer to {self.what}")
 
     async def message(self) -> Seen:
-        """The message that answers, as it is now; "thinking…" counts (``loading``)."""
+        """The message that responds, in its current state; "thinking…" counts (``loading``)."""
         await self.acknowledged()
         return look_at(self._original())
 
     async def until(self, predicate: Callable[[Seen], bool]) -> Seen:
-        """Waits until the message that answers fulfils ``predicate``, and returns it as it was then."""
+        """Wait until the responding message satisfies ``predicate``, and return that version of it."""
         await self.acknowledged()
         message = self._original()
         return await watch(self._world, message, predicate, self.what)
 
     async def answered(self) -> Seen:
-        """Waits until the answer no longer says "thinking…"."""
+        """Wait until the response no longer says "thinking…"."""
         return await self.until(lambda seen: not seen.loading)
 
     async def followup(self, number: int = 1) -> Seen:
-        """Waits for follow-up ``number`` (1 is the first)."""
+        """Wait for follow-up ``number`` (1 is the first)."""
         followups = self.interaction.followups
         await self._world.changes.until(lambda: len(followups) >= number, f"follow-up {number} to {self.what}")
         return look_at(followups[number - 1])
 
     async def modal(self) -> Json:
-        """Waits for the answer, which must be a modal."""
+        """Wait for the response, which must be a modal."""
         answer = await self.acknowledged()
         assert self.interaction.modal is not None, f"{self.what} was answered with {answer.name}, no modal"
         return self.interaction.modal
 
     async def choices(self) -> list[Json]:
-        """Waits for what autocomplete offers."""
+        """Wait for the autocomplete suggestions."""
         await self.acknowledged()
         assert self.interaction.kind is Kind.AUTOCOMPLETE
         return self.interaction.choices or []
 
     def expire(self) -> None:
-        """Let the token expire."""
+        """Expire the token."""
         self.interaction.over = True
 
     def miss(self) -> None:
-        """Let the three seconds pass; the user reads that the application did not respond."""
+        """Let the three seconds pass; the user sees that the application did not respond."""
         self.interaction.late = True
 
     def _original(self) -> Message:
@@ -73,7 +73,7 @@ class Handle:
 
 
 async def watch(world: World, message: Message, predicate: Callable[[Seen], bool], what: str) -> Seen:
-    """Waits until a message fulfils ``predicate``. Versions between two checks count too."""
+    """Wait until a message satisfies ``predicate``. Versions between two checks count too."""
     looked = 0
     last: Seen | None = None
 

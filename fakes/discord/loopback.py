@@ -1,4 +1,4 @@
-"""The loopback Discord: a Discord server in this process, which the real bot talks to over HTTP and a websocket.
+"""The loopback Discord: a Discord server in this process. The real bot talks to it over HTTP and a websocket.
 
 How to use it:
 
@@ -12,13 +12,13 @@ How to use it:
             await ada.press(card, "Details")
     assert discord.violations == []
 
-* **People** (``discord.user(name)``) run commands, press buttons and fill in forms; a ``Handle`` is what became of one
-  such thing, and ``Seen`` is a message as its reader sees it.
+* **People** (``discord.user(name)``) run commands, press buttons and fill in forms; a ``Handle`` is the response to
+  one such action, and ``Seen`` is a message as a user sees it.
 * **Faults** are one line each: ``hold``, ``fail``, ``limit``, ``cut`` and ``at`` (run something at a request).
-* **Checks**: every request is checked against the limits that Discord documents in words (``limits.py``,
-  ``command_limits.py``) and, if a ``schema`` is given, against Discord's OpenAPI file. What Discord would refuse is
-  refused and listed in ``violations``.
-* **Waiting** is by ``discord.until(condition, "what for")``, which is woken by each change and never polls.
+* **Checks**: every request is checked against the limits in Discord's documentation (``limits.py``,
+  ``command_limits.py``) and, if a ``schema`` is given, against Discord's OpenAPI file. A request that Discord would
+  refuse is refused and listed in ``violations``.
+* **Waiting**: ``discord.until(condition, "what for")`` checks again after each change and never polls.
 
 ``python -m fakes.discord`` runs it on its own.
 """
@@ -42,7 +42,7 @@ from fakes.discord.server import BASE, Server, Violation
 
 
 class Discord:
-    """A Discord on 127.0.0.1 with one bot account, which checks requests against ``schema`` if there is one."""
+    """A Discord on 127.0.0.1 with one bot account. It checks requests against ``schema`` if there is one."""
 
     def __init__(self, token: str | None = None, *, schema: Schema | None = None) -> None:
         self.world = World(token or f"loopback.{secrets.token_urlsafe(24)}")
@@ -67,17 +67,17 @@ class Discord:
 
     @property
     def url(self) -> str:
-        """What DISCORD_API_URL must be."""
+        """The value for DISCORD_API_URL."""
         return self.server.origin + BASE
 
     @property
     def token(self) -> str:
-        """What DISCORD_TOKEN must be."""
+        """The value for DISCORD_TOKEN."""
         return self.world.token
 
     @property
     def violations(self) -> list[Violation]:
-        """Everything that the bot sent and Discord would have refused."""
+        """Every request by the bot that Discord would have refused."""
         return self.server.violations
 
     @property
@@ -86,17 +86,17 @@ class Discord:
         return self.server.calls
 
     def called(self, method: str, ending: str = "") -> list[Call]:
-        """The requests so far of a method whose route ends like this: ``called("PUT", "/commands")``."""
+        """The requests so far with this method whose route ends like this: ``called("PUT", "/commands")``."""
         return [one for one in self.calls if one.method == method and (one.template or one.path).endswith(ending)]
 
     async def until(self, look: Callable[[], Any], what: str) -> Any:
-        """Waits until ``look`` returns something true, and returns that."""
+        """Wait until ``look`` returns something true, and return it."""
         return await self.world.changes.until(look, what)
 
-    # Who and where
+    # Users and places
 
     def user(self, name: str, *, installed_app: bool = False) -> Person:
-        """The user of this name; created if new."""
+        """The user with this name; created if missing."""
         if name not in self._people:
             user = User(self.world.ids.next(), name, name.capitalize(), installed_app=installed_app)
             self.world.users[user.id] = user
@@ -104,7 +104,7 @@ class Discord:
         return self._people[name]
 
     def guild(self, name: str, *, bot_present: bool = True) -> Guild:
-        """The server of this name; created if new."""
+        """The server with this name; created if missing."""
         for guild in self.world.guilds.values():
             if guild.name == name:
                 return guild
@@ -115,7 +115,7 @@ class Discord:
         return guild
 
     def group(self, *people: Person) -> Channel:
-        """A group DM without the bot, where only an app that a user installed can be used."""
+        """A group DM without the bot, where only user-installed apps work."""
         channel = Channel(
             self.world.ids.next(),
             "group",
@@ -126,10 +126,10 @@ class Discord:
         self.world.channels[channel.id] = channel
         return channel
 
-    # What happens to messages and places
+    # Changes to messages and places
 
     def delete(self, what: Seen | Message | Channel) -> None:
-        """A person deletes a message or a channel."""
+        """Delete a message or a channel, as a user does."""
         if isinstance(what, Channel):
             what.deleted = True
             self.world.say("CHANNEL_DELETE", channel=what)
@@ -137,41 +137,41 @@ class Discord:
             delete(self.world, what.message if isinstance(what, Seen) else what)
 
     def remove_bot(self, guild: Guild) -> None:
-        """The bot is removed from a server."""
+        """Remove the bot from a server."""
         guild.bot_present = False
         self.world.say("GUILD_DELETE", guild=guild)
 
     def forbid(self, channel: Channel, permissions: Permission) -> None:
-        """Takes permissions away from the bot in a channel."""
+        """Revoke the bot's permissions in a channel."""
         channel.bot_permissions &= ~permissions
 
     def forget_nonces(self) -> None:
-        """Let the minutes pass in which a nonce prevents a duplicate message."""
+        """Forget all nonces, as after the minutes in which a nonce prevents a duplicate message."""
         self.world.nonces_from = self.world.ids.next()
 
     def expire_tokens(self) -> None:
-        """Let the tokens of all interactions so far expire."""
+        """Expire the tokens of all interactions so far."""
         for interaction in self.world.interactions.values():
             interaction.over = True
 
-    # Faults; the keywords when, times and match are those of Faults.place
+    # Faults. The keywords when, times and match are those of Faults.place.
 
     def hold(self, method: str, pattern: str, **place: Any) -> Gate:
-        """Stops a request until the test releases it: ``gate = discord.hold("PATCH", "/webhooks/*", when="after")``."""
+        """Hold a request until the test releases it: ``gate = discord.hold("PATCH", "/webhooks/*", when="after")``."""
         return self.faults.hold(method, pattern, **place)
 
     def fail(self, method: str, pattern: str, *, status: int, **more: Any) -> Fault:
-        """Answers a request with an error; with ``when="after"`` it was carried out all the same."""
+        """Respond to a request with an error. With ``when="after"`` the request is carried out anyway."""
         return self.faults.fail(method, pattern, status=status, **more)
 
     def limit(self, method: str, pattern: str, **more: Any) -> Fault:
-        """Answers a request with 429 (``retry_after``, ``scope``, ``via``)."""
+        """Respond to a request with 429 (``retry_after``, ``scope``, ``via``)."""
         return self.faults.limit(method, pattern, **more)
 
     def cut(self, method: str, pattern: str, **place: Any) -> Fault:
-        """Resets the connection of a request."""
+        """Reset the connection of a request."""
         return self.faults.cut(method, pattern, **place)
 
     def at(self, method: str, pattern: str, action: Callable[[], Any], **place: Any) -> Fault:
-        """Runs something at a request: ``discord.at("PATCH", "/webhooks/*", bot.kill, when="after")``."""
+        """Run an action at a request: ``discord.at("PATCH", "/webhooks/*", bot.kill, when="after")``."""
         return self.faults.at_request(method, pattern, action, **place)

@@ -1,4 +1,4 @@
-"""Whom a message pings: the mentions in its text that ``allowed_mentions`` allows."""
+"""Who is pinged by a message: the mentions in its text that ``allowed_mentions`` allows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _EVERYONE = re.compile(r"@(?:everyone|here)\b")
 
 
 def pinged(payload: Json) -> frozenset[str]:
-    """Ids of users, ids of roles with a ``&`` before them, and ``everyone``.
+    """Ids of users, ids of roles prefixed with ``&``, and ``everyone``.
+
+    Without ``allowed_mentions`` every mention pings, as on Discord.
 
     Without ``allowed_mentions`` everything that is named is pinged, as on Discord.
     """

@@ -1,6 +1,6 @@
-"""Discord's limits on messages and modals that its schema cannot say, written by hand.
+"""Discord's limits on messages and modals that its schema cannot express, written by hand.
 
-Each function returns what is wrong, in sentences; empty if nothing is.
+Each function returns a list of sentences, one for each fault.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ INPUT = 4000
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A message about to be made or edited. ``kept`` are the files that an edit keeps."""
+    """A message about to be posted or edited. ``kept`` are the files that an edit keeps."""
 
     payload: Json
     files: tuple[Upload, ...]
@@ -52,18 +52,18 @@ class Draft:
 
     @property
     def shown(self) -> set[str]:
-        """The names of the files that the message can show."""
+        """The names of the files that the message can display."""
         listed = self.payload.get("attachments")
         names = {one.filename for one in self.kept}
         if listed is None:
-            # An edit that does not list its new files gets them as plain attachments, which no component can name.
+            # If an edit does not list its new files, they become plain attachments that no component can reference.
             return names if self.before is not None else names | {upload.filename for upload in self.files}
         numbers = {int(one["id"]) for one in listed}
         return names | {upload.filename for upload in self.files if upload.index in numbers}
 
 
 def message_faults(draft: Draft) -> list[str]:
-    """What is wrong with a message, apart from the size of its files."""
+    """The faults of a message, apart from the size of its files."""
     return [*_kind_faults(draft), *_file_faults(draft), *component_faults(draft.components), *_other_faults(draft)]
 
 
@@ -137,7 +137,7 @@ def _embed_length(embed: Json) -> int:
 
 
 def component_faults(components: list[Json]) -> Iterator[str]:
-    """What is wrong with a tree of components, of a message or of a modal."""
+    """The faults of a component tree, of a message or of a modal."""
     everything = list(walk(components))
     if len(everything) > COMPONENTS:
         yield f"{len(everything)} components in all, {COMPONENTS} at most"
@@ -230,7 +230,7 @@ _FAULTS: dict[int, Callable[[Json], Iterator[str]]] = {
 
 
 def modal_faults(modal: Json) -> list[str]:
-    """What is wrong with a modal."""
+    """The faults of a modal."""
     found = list(component_faults(modal.get("components") or []))
     if len(modal.get("title") or "") > MODAL_TITLE:
         found.append(f"a modal's title of {len(modal['title'])} characters, {MODAL_TITLE} at most")

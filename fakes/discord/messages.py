@@ -1,4 +1,4 @@
-"""Making, editing and deleting messages as Discord does, whichever route asked for it."""
+"""Posts, edits and deletes messages as Discord does, for every route."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EDITABLE = MessageFlag.COMPONENTS_V2
 
 
 class UnsoundMessageError(Exception):
-    """The bot sent what Discord does not take; ``faults`` says what."""
+    """The bot sent an invalid message; ``faults`` lists why."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
@@ -38,7 +38,7 @@ def post(
     only_for: User | None = None,
     interaction: Interaction | None = None,
 ) -> Message:
-    """A new message of the bot's. Raises UnsoundMessageError, or Refusal where Discord has a code of its own."""
+    """Post a new message by the bot. Raises UnsoundMessageError, or Refusal if Discord has its own error code."""
     draft = Draft(payload, tuple(call.files))
     _check(draft, call, file_limit)
     flags = MessageFlag(payload.get("flags") or 0) & (MessageFlag.EPHEMERAL | EDITABLE)
@@ -60,7 +60,7 @@ def post(
 
 
 def thinking(world: World, interaction: Interaction, *, only_for: User | None) -> Message:
-    """The message that stands for a deferred answer: "Easel is thinking…"."""
+    """The placeholder message of a deferred response: "Easel is thinking…"."""
     flags = MessageFlag.LOADING | (MessageFlag.EPHEMERAL if only_for is not None else NO_FLAG)
     message = Message(
         world.ids.next(),
@@ -78,7 +78,10 @@ def thinking(world: World, interaction: Interaction, *, only_for: User | None) -
 def edit(
     world: World, message: Message, call: Call, payload: Json, *, file_limit: int, drop_files: bool = False
 ) -> None:
-    """Edits a message; what the payload does not name stays.
+    """Edit a message. Fields that are not in the payload keep their values.
+
+    ``drop_files``: remove files that are not listed, even if nothing is listed, as when a button's response updates its
+    message. Raises UnsoundMessageError or Refusal.
 
     ``drop_files``: files that are not listed go even if nothing is listed, as when a button's answer updates its
     message. Raises UnsoundMessageError or Refusal.
@@ -149,7 +152,7 @@ def _attach(world: World, channel: Channel, upload: Upload, told: Json) -> Attac
 
 
 def new_attachment(world: World, channel: Channel, upload: Upload, description: str | None = None) -> Attachment:
-    """A file as Discord keeps it, with the address from which it is downloaded."""
+    """A file as Discord stores it, with its download URL."""
     number = world.ids.next()
     width, height = _png_size(upload.data)
     return Attachment(

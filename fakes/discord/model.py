@@ -58,7 +58,7 @@ class Member:
 
 @dataclass(eq=False)
 class Guild:
-    """A server. ``file_limit`` is in bytes, as Discord tells it with each interaction."""
+    """A server. ``file_limit`` is in bytes, as in each interaction."""
 
     id: int
     name: str
@@ -70,10 +70,10 @@ class Guild:
     roles: dict[str, Role] = field(default_factory=dict, repr=False)
     channels: dict[str, Channel] = field(default_factory=dict, repr=False)
     opened_commands: set[str] = field(default_factory=set)
-    """Commands that the owner opened to everybody, whatever their default permissions say."""
+    """Commands that the owner opened to everybody, overriding their default permissions."""
 
     def channel(self, name: str, *, age_restricted: bool = False) -> Channel:
-        """The text channel of this name; made if it is not there."""
+        """The text channel with this name; created if missing."""
         if name not in self.channels:
             channel = Channel(self.world.ids.next(), name, Place.TEXT, guild=self, age_restricted=age_restricted)
             self.channels[name] = channel
@@ -82,13 +82,13 @@ class Guild:
         return self.channels[name]
 
     def role(self, name: str, permissions: Permission = NO_PERMISSION) -> Role:
-        """The role of this name; made if it is not there."""
+        """The role with this name; created if missing."""
         if name not in self.roles:
             self.roles[name] = Role(self.world.ids.next(), name, permissions)
         return self.roles[name]
 
     def member(self, user: User) -> Member:
-        """The member that ``user`` is here; they join if they had not."""
+        """The member for ``user``; the user joins if necessary."""
         if user.id not in self.members:
             self.members[user.id] = Member(user)
         return self.members[user.id]
@@ -96,7 +96,7 @@ class Guild:
 
 @dataclass(eq=False)
 class Channel:
-    """A place with messages: a text channel, the direct messages of a user, or a group of users without the bot."""
+    """A place with messages: a text channel, the direct messages with a user, or a group of users without the bot."""
 
     id: int
     name: str
@@ -111,7 +111,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file as it came in: ``index`` is the n of its ``files[n]``."""
+    """An uploaded file. ``index`` is the n of its ``files[n]``."""
 
     index: int
     filename: str
@@ -120,7 +120,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that a message holds. ``data`` is None where the world does not keep the bytes."""
+    """A file of a message. ``data`` is None if the world does not keep the bytes."""
 
     id: int
     filename: str
@@ -136,7 +136,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a message said at one moment, its components as Discord gives them back."""
+    """The content of a message at one moment, with its components as Discord returns them."""
 
     content: str
     embeds: tuple[Json, ...]
@@ -144,12 +144,12 @@ class Body:
     attachments: tuple[Attachment, ...]
     flags: MessageFlag
     pings: frozenset[str] = frozenset()
-    """Whom this very post or edit named so that they are pinged; see ``mentions.pinged``."""
+    """Who was pinged by this post or edit; see ``mentions.pinged``."""
 
 
 @dataclass(eq=False)
 class Message:
-    """A message with all that it ever said: ``history[-1]`` is what stands there now."""
+    """A message with all its versions: ``history[-1]`` is the current one."""
 
     id: int
     channel: Channel
@@ -175,7 +175,7 @@ class Message:
 
 @dataclass(eq=False)
 class Interaction:
-    """One thing that a user did with the bot, and what the bot made of it."""
+    """One user action and the bot's response."""
 
     id: int
     token: str
@@ -186,12 +186,12 @@ class Interaction:
     file_limit: int
     message: Message | None = None
     told_message: Json | None = None
-    """The message as the bot is told of it, where that is not how it stands."""
+    """The message as it is sent to the bot, if that differs from the stored one."""
     answer: Answer | None = None
     late: bool = False
-    """Nobody answered within the three seconds."""
+    """The bot did not respond within three seconds."""
     over: bool = False
-    """The fifteen minutes of the token are over."""
+    """The token's fifteen minutes are over."""
     original: Message | None = None
     followups: list[Message] = field(default_factory=list)
     choices: list[Json] | None = None
@@ -199,7 +199,7 @@ class Interaction:
 
     @property
     def bot_present(self) -> bool:
-        """False where the bot is only there because the user installed it."""
+        """False if the bot is only available because the user installed it."""
         if self.channel.guild is not None:
             return self.channel.guild.bot_present
         return self.channel.place is Place.DM
@@ -228,7 +228,7 @@ class World:
         self.keep_files = True
         """False: only digests of files are kept, for long runs with many images."""
         self.nonces_from = 0
-        """Messages up to this id no longer stop others with the same nonce."""
+        """Nonces of messages up to this id are no longer checked for duplicates."""
         self.file_limit = DEFAULT_FILE_LIMIT
         """``attachment_size_limit`` outside of servers, in bytes."""
         self.age_of_interactions = 0.0
@@ -246,17 +246,17 @@ class World:
         guild: Guild | None = None,
         message: Message | None = None,
     ) -> None:
-        """Sends an event to the gateway, and wakes all waiters."""
+        """Send an event to the gateway, and wake all waiters."""
         self.tell(event, channel, guild, message)
         self.changes.notify()
 
     def everything_said(self) -> Iterator[Message]:
-        """All messages of all channels, the deleted ones too, oldest first in each channel."""
+        """All messages of all channels, including deleted ones, oldest first in each channel."""
         for channel in self.channels.values():
             yield from channel.messages.values()
 
     def dm(self, user: User) -> Channel:
-        """The direct messages between the bot and ``user``; opened if they were not."""
+        """The direct messages between the bot and ``user``; opened if necessary."""
         for channel in self.channels.values():
             if channel.place is Place.DM and user in channel.people:
                 return channel

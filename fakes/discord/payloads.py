@@ -96,7 +96,7 @@ def channel_json(channel: Channel) -> Json:
 
 
 def guild_json(guild: Guild, bot: User) -> Json:
-    """A server as GUILD_CREATE tells it to a bot that asked for no privileged intent."""
+    """A server as in GUILD_CREATE for a bot without privileged intents."""
     everyone = Role(guild.id, "@everyone", MEMBER)
     roles = [everyone, *guild.roles.values()]
     return {
@@ -160,7 +160,7 @@ def attachment_json(attachment: Attachment, *, ephemeral: bool = False) -> Json:
 
 
 def message_json(message: Message) -> Json:
-    """A message. As on Discord, files that components show are not among its attachments."""
+    """A message. As on Discord, files that components display are not listed as attachments."""
     body = message.body
     made: Json = {
         "id": str(message.id),
@@ -192,7 +192,7 @@ def message_json(message: Message) -> Json:
 
 
 def _message_type(message: Message) -> int:
-    """0 for an ordinary message, 20 and 23 for the answers to commands that are typed or picked from a menu."""
+    """0 for an ordinary message, 20 and 23 for responses to slash commands and context menu commands."""
     asked = message.interaction
     if asked is None or asked.kind is not Kind.COMMAND:
         return 0
@@ -214,7 +214,7 @@ def _metadata(interaction: Interaction) -> Json:
 
 
 def owners(interaction: Interaction) -> Json:
-    """Who installed the app where the interaction happened: "0" by server, "1" by user."""
+    """Who authorised the app where the interaction happened: "0" by server, "1" by user."""
     made: Json = {}
     guild = interaction.channel.guild
     if guild is not None and guild.bot_present:
@@ -227,7 +227,7 @@ def owners(interaction: Interaction) -> Json:
 
 
 def interaction_json(world: World, interaction: Interaction) -> Json:
-    """The interaction as INTERACTION_CREATE brings it."""
+    """The interaction as in INTERACTION_CREATE."""
     channel = interaction.channel
     guild = channel.guild
     made: Json = {

@@ -21,7 +21,7 @@ class NotOfferedError(AssertionError):
 
 
 class Person:
-    """A user at their client. They see only what this user can see."""
+    """A user at their client, limited to what this user can see."""
 
     def __init__(self, world: World, gateway: Gateway, user: User) -> None:
         self._world = world
@@ -38,36 +38,36 @@ class Person:
         return self._world.dm(self.user)
 
     def sees(self, channel: Channel) -> list[Seen]:
-        """All messages of a channel that this user sees, oldest first."""
+        """All messages of a channel that this user can see, oldest first."""
         said = channel.messages.values()
         return [look_at(one) for one in said if not one.deleted and one.only_for in (None, self.user)]
 
     async def sees_in(self, channel: Channel, predicate: Callable[[Seen], bool]) -> Seen:
-        """Waits until a message in the channel fulfils ``predicate``, and returns it."""
+        """Wait until a message in the channel satisfies ``predicate``, and return it."""
         return await self._world.changes.until(
             lambda: next((one for one in self.sees(channel) if predicate(one)), None),
             lambda: f"a message to {self.user.name}; there are {[one.text for one in self.sees(channel)]}",
         )
 
     async def watches(self, seen: Seen | Message, predicate: Callable[[Seen], bool]) -> Seen:
-        """Waits until this message fulfils ``predicate``."""
+        """Wait until this message satisfies ``predicate``."""
         message = seen.message if isinstance(seen, Seen) else seen
         return await watch(self._world, message, predicate, f"message {message.id}")
 
-    # What the user does
+    # User actions
 
     async def slash(self, where: Channel, command: str, /, **options: Any) -> Handle:
-        """Types a slash command; subcommands after a space ("usage report"). Returns at once."""
+        """Run a slash command; subcommands after a space ("usage report"). Returns at once."""
         data = self._command(where, command, options)
         return self._interact(Kind.COMMAND, where, data)
 
     async def autocomplete(self, where: Channel, command: str, option: str, typed: object, /, **others: Any) -> Handle:
-        """Types ``typed`` into an option, with the other options as given."""
+        """Type ``typed`` into an option, with the other options as given."""
         data = self._command(where, command, {**others, option: typed}, focused=option)
         return self._interact(Kind.AUTOCOMPLETE, where, data)
 
     async def context(self, seen: Seen | Message, command: str) -> Handle:
-        """Picks a command from the menu of a message."""
+        """Run a command from a message's context menu."""
         message = self._visible(seen)
         definition = self._offered(message.channel, command, kind=3)
         data = {
@@ -80,7 +80,7 @@ class Person:
         return self._interact(Kind.COMMAND, message.channel, data)
 
     async def press(self, seen: Seen | Message, label: str | None = None, *, custom_id: str | None = None) -> Handle:
-        """Presses a button of a message as it stands now."""
+        """Press a button in the current version of a message."""
         message = self._visible(seen)
         button = look_at(message).button(label, custom_id=custom_id)
         if button.disabled or button.custom_id is None:
@@ -89,7 +89,7 @@ class Person:
         return self._interact(Kind.COMPONENT, message.channel, data, message)
 
     async def choose(self, seen: Seen | Message, *values: str, custom_id: str | None = None) -> Handle:
-        """Chooses values in the choice of a message."""
+        """Select values in a select menu of the message."""
         message = self._visible(seen)
         fitting = [one for one in look_at(message).choices if custom_id in (None, one["custom_id"])]
         if not fitting:
@@ -104,7 +104,7 @@ class Person:
         return self._interact(Kind.COMPONENT, message.channel, data, message)
 
     async def submit(self, asked: Handle, **values: str) -> Handle:
-        """Fills in and sends the modal that answered ``asked``; fields by label or custom_id, the rest as offered."""
+        """Fill in and submit the modal that answered ``asked``; fields by label or custom_id, the others unchanged."""
         modal = await asked.modal()
         parts = [_filled(part, values) for part in modal["components"]]
         data = {"custom_id": modal["custom_id"], "components": parts}
@@ -114,7 +114,7 @@ class Person:
         return self._interact(Kind.MODAL, before.channel, data, before.message)
 
     async def forge(self, seen: Seen | Message, label: str, custom_id: str) -> Handle:
-        """Presses a button as if it carried another custom_id, which no message offers."""
+        """Press a button with a forged custom_id, which no message offers."""
         message = self._visible(seen)
         told = copy.deepcopy(message_json(message))
         true = look_at(message).button(label).custom_id
@@ -124,7 +124,7 @@ class Person:
         data = {"custom_id": custom_id, "component_type": int(Component.BUTTON)}
         return self._interact(Kind.COMPONENT, message.channel, data, message, told)
 
-    # How it reaches the bot
+    # How an action reaches the bot
 
     def _interact(
         self, kind: Kind, where: Channel, data: Json, message: Message | None = None, told: Json | None = None
@@ -193,7 +193,7 @@ class Person:
 
 
 def _filled(part: Json, values: Json) -> Json:
-    """One part of a modal as it is sent back; takes what it uses out of ``values``."""
+    """One component of a submitted modal; removes the used values from ``values``."""
     if part["type"] == Component.TEXT:
         return {"type": part["type"], "id": part.get("id", 0), "content": part["content"]}
     label = part.get("label")

@@ -1,4 +1,4 @@
-"""One HTTP request to the loopback Discord: its parts, its parsed body and the answer."""
+"""One HTTP request to the loopback Discord: its parts, its parsed body and the response."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _FILE_FIELD = re.compile(r"files\[(\d+)\]")
 
 
 class MalformedBodyError(Exception):
-    """The body cannot be read as what its Content-Type says."""
+    """The body does not match its Content-Type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: the status and the JSON (None for no body)."""
+    """A response: the status and the JSON (None for no body)."""
 
     status: int = 200
     json: Any = None
@@ -33,7 +33,7 @@ class Reply:
 
 @dataclass(eq=False)
 class Call:
-    """A request. ``template`` is the route as the OpenAPI file writes it, None where no route fits."""
+    """A request. ``template`` is the route as the OpenAPI file writes it; None if no route matches."""
 
     method: str
     path: str
@@ -48,19 +48,19 @@ class Call:
     size: int = 0
     status: int | None = None
     code: int | None = None
-    """Discord's error code, where the answer was an error."""
+    """Discord's error code, if the response was an error."""
     request: web.Request | None = field(default=None, repr=False)
 
     @property
     def payload(self) -> Json:
-        """The JSON object of the body; empty where there is none."""
+        """The JSON object of the body; empty if there is none."""
         return self.json if isinstance(self.json, dict) else {}
 
     def number(self, name: str) -> int:
         return int(self.params[name])
 
     def parse(self) -> None:
-        """Parses the raw body. Raises MalformedBodyError."""
+        """Parse the raw body. Raises MalformedBodyError."""
         self.size = len(self.raw)
         if not self.raw:
             return

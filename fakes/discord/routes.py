@@ -1,4 +1,4 @@
-"""The table of routes, written as the OpenAPI file writes them."""
+"""The table of routes, in the OpenAPI file's notation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TEXT = r"[^/]+"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route and what answers it; ``by_token`` routes are opened by the token in the path, not by the bot's."""
+    """A route and its handler. ``by_token`` routes are authorised by the token in the path, not by the bot's."""
 
     method: str
     template: str
@@ -30,7 +30,7 @@ _TABLE: list[Route] = []
 
 
 def route(method: str, template: str, *, by_token: bool = False) -> Callable[[Handler], Handler]:
-    """Enters the function that answers ``method template``."""
+    """Register the handler of ``method template``."""
     pattern = _FIELD.sub(lambda field: f"(?P<{field[1]}>{_TEXT if 'token' in field[1] else _NUMBER})", template)
 
     def enter(handler: Handler) -> Handler:
@@ -41,7 +41,7 @@ def route(method: str, template: str, *, by_token: bool = False) -> Callable[[Ha
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-    """The route of a path (without the API's base) and its parameters, or None."""
+    """The route that matches a path (without the API's base) and its parameters, or None."""
     for one in _TABLE:
         if one.method == method and (match := one.pattern.fullmatch(path)):
             return one, match.groupdict()

@@ -1,4 +1,4 @@
-"""Validates requests, and the loopback Discord's own answers, against Discord's OpenAPI file."""
+"""Validates requests, and the loopback Discord's own responses, against Discord's OpenAPI file."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _by_type(validator: Any, branches: list[Json], instance: Any, schema: Json) 
 
 
 def _pinned(validator: Any, branch: Json, otherwise: object) -> list[object]:
-    """The values that a branch allows for ``type``; ``otherwise`` alone if it allows any."""
+    """The values that a branch allows for ``type``; only ``otherwise`` if it allows any."""
     target = branch
     if "$ref" in branch:
         target = validator._resolver.lookup(branch["$ref"]).contents  # noqa: SLF001 - the library has no public way
@@ -60,14 +60,14 @@ _Judge: Any = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"on
 
 
 def _close(schemas: Json) -> None:
-    """Reject properties that the schema does not name. Discord ignores them; here they are mistakes."""
+    """Reject properties that are not in the schema. Discord ignores them; here they count as mistakes."""
     for schema in schemas.values():
         if schema.get("type") == "object" and "properties" in schema and "allOf" not in schema:
             schema.setdefault("additionalProperties", False)
 
 
 class Schema:
-    """Validators for every route, each compiled when it is first needed."""
+    """Validators for every route, each compiled on first use."""
 
     def __init__(self, document: Json) -> None:
         self._paths: Json = document["paths"]
@@ -88,7 +88,7 @@ class Schema:
         return method.lower() in self._paths.get(template, {})
 
     def faults(self, method: str, template: str, content_type: str, body: Any, query: dict[str, str]) -> list[str]:
-        """What is wrong with a request; empty if nothing is."""
+        """The faults of a request; empty if it is valid."""
         if not self.knows(method, template):
             return [f"the OpenAPI file has no {method} {template}"]
         found = list(self._query_faults(method, template, query))
@@ -103,7 +103,7 @@ class Schema:
         return found
 
     def answer_faults(self, method: str, template: str, status: int, body: Any) -> list[str]:
-        """What is wrong with an answer of the loopback Discord; empty if nothing is."""
+        """The faults of a response by the loopback Discord; empty if it is valid."""
         responses = self._paths[template][method.lower()]["responses"]
         if str(status) not in responses:
             return [f"the OpenAPI file has no {status} for {method} {template}"]

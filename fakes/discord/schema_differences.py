@@ -1,6 +1,6 @@
 """The known differences between discord.py's requests and Discord's OpenAPI file, and why each is harmless.
 
-This is the one place for them. Each loosens one spot of the schema; a test shows that each is still needed.
+Each one relaxes one part of the schema. A test checks that each is still needed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _NUMBER = {"type": "integer", "minimum": 0}
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One place in the schema (keys below ``components.schemas``) and what else is accepted there."""
+    """One place in the schema (keys below ``components.schemas``) and what is also accepted there."""
 
     where: tuple[str | int, ...]
     also: Json
@@ -62,7 +62,7 @@ DIFFERENCES = (
 
 
 def loosen(schemas: Json) -> None:
-    """Writes the differences into the schemas, in place."""
+    """Apply the differences to the schemas, in place."""
     for difference in DIFFERENCES:
         parent: Any = schemas
         for key in difference.where[:-1]:

@@ -1,4 +1,4 @@
-"""What a user sees: a message at one moment."""
+"""A message as a user sees it, at one moment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture in a gallery or beside a text. ``attachment`` is None where it comes from a foreign address."""
+    """A picture in a gallery or beside a text. ``attachment`` is None if it comes from an external address."""
 
     url: str
     description: str | None
@@ -30,7 +30,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A message at one moment. ``text`` is all that can be read in it, a line a component."""
+    """A message at one moment. ``text`` is all its readable text, one line per component."""
 
     id: int
     text: str
@@ -46,11 +46,11 @@ class Seen:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels of the buttons that can be pressed."""
+        """The labels of the enabled buttons."""
         return tuple(button.label for button in self.buttons if not button.disabled)
 
     def button(self, label: str | None = None, *, custom_id: str | None = None) -> Button:
-        """The button with this label or custom_id. Raises AssertionError, naming those that are there."""
+        """The button with this label or custom_id. Raises AssertionError with the available ones."""
         for button in self.buttons:
             if label in (None, button.label) and custom_id in (None, button.custom_id):
                 return button

@@ -1,4 +1,4 @@
-"""The HTTP side of the loopback Discord: reads, checks, carries out and answers each request, with faults."""
+"""The HTTP side of the loopback Discord: reads, validates, executes and answers each request, with faults."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROUTES_FROM = (account, callbacks, channels, webhooks)
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Something that the bot sent and Discord would refuse. ``rule`` is schema, limits or wire."""
+    """A request by the bot that Discord would refuse. ``rule`` is schema, limits or wire."""
 
     rule: str
     method: str
@@ -41,7 +41,7 @@ class Violation:
 
 
 class Server:
-    """Listens on loopback. Knows nothing of people; the world does."""
+    """The HTTP server on loopback. It does not know about people; the world does."""
 
     def __init__(self, world: World, gateway: Gateway, faults: Faults, schema: Schema | None) -> None:
         self.world = world
@@ -49,23 +49,23 @@ class Server:
         self.faults = faults
         self.schema = schema
         self.strict = False
-        """True: a violation ends all waiting at once, so that a test fails early."""
+        """True: a violation fails every wait at once, so that a test fails early."""
         self.judge_answers = False
-        """True: the loopback Discord's own answers are checked against the schema too."""
+        """True: the loopback Discord's own responses are validated against the schema too."""
         self.calls: list[Call] = []
         self.violations: list[Violation] = []
         self._runner: web.AppRunner | None = None
         self.origin = ""
 
     async def start(self, port: int = 0) -> None:
-        """Listens on 127.0.0.1; port 0 takes any free one."""
+        """Listen on 127.0.0.1; port 0 takes any free one."""
         app = web.Application(client_max_size=0)
         app.router.add_get("/gateway/", self.gateway.handle)
         app.router.add_get("/attachments/{channel}/{number}/{name}", self._download)
         app.router.add_route("*", BASE + "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0)
         await self._runner.setup()
-        # A burst of more connections than this would be waiting for the system to try them again, a second later.
+        # In a larger burst of connections, the kernel would make the rest retry a second later.
         site = web.TCPSite(self._runner, "127.0.0.1", port, backlog=1024)
         await site.start()
         port = self._runner.addresses[0][1]
@@ -74,7 +74,7 @@ class Server:
         self.world.gateway_url = f"ws://127.0.0.1:{port}/gateway/"
 
     async def stop(self) -> None:
-        """Cuts all connections and stops listening."""
+        """Drop all connections and stop listening."""
         self.gateway.refusing = True
         self.gateway.reopen()
         self.gateway.drop()
@@ -113,13 +113,13 @@ class Server:
         return _response(call, reply)
 
     def _put_away(self, call: Call) -> None:
-        """Drops what is not needed of a finished call."""
+        """Release what a finished call no longer needs."""
         call.request = None
         if not self.world.keep_files:
             call.files = [Upload(upload.index, upload.filename, b"") for upload in call.files]
 
     async def _reply(self, call: Call, route: Route | None) -> Reply:
-        """Handles the moments of a request in order. Raises Cut."""
+        """Process a request through its moments in order. Raises Cut."""
         reply = await self.faults.at(Moment.HEADERS, call) or await self._read(call)
         if reply is None:
             complaint = self._judge(call, route)
@@ -131,7 +131,7 @@ class Server:
         return reply
 
     async def _read(self, call: Call) -> Reply | None:
-        """Reads the body, with the moment BODY after its first piece."""
+        """Read the body, with the moment BODY after its first chunk."""
         assert call.request is not None
         content = call.request.content
         try:
@@ -141,13 +141,13 @@ class Server:
             while piece := await content.readany():
                 pieces.append(piece)
         except (aiohttp.ClientError, OSError):
-            # The client closed the connection; half a request is dropped.
+            # The client closed the connection; the incomplete request is dropped.
             raise Cut from None
         call.raw = b"".join(pieces)
         return None
 
     def _judge(self, call: Call, route: Route | None) -> Reply | None:
-        """Records what is wrong with a request; returns Discord's error response, or None if it is valid."""
+        """Record the faults of a request; return Discord's error response, or None if it is valid."""
         found: list[tuple[str, str]] = []
         try:
             call.parse()
@@ -185,7 +185,7 @@ class Server:
             self.world.changes.give_up(str(violation))
 
     def _cut(self, request: web.Request) -> None:
-        """Resets the connection, as a dying host or a killed proxy does."""
+        """Reset the connection, as a crashed host or a killed proxy does."""
         if request.transport is None:
             return
         raw: socket.socket | None = request.transport.get_extra_info("socket")
@@ -209,7 +209,7 @@ def _response(call: Call, reply: Reply) -> web.Response:
     }
     if reply.json is None:
         return web.Response(status=reply.status, headers=headers)
-    # Exactly this Content-Type: with a charset discord.py would take the answer for a text.
+    # Exactly this Content-Type: with a charset, discord.py would treat the response as text.
     headers.setdefault("Content-Type", "application/json")
     body = reply.json if isinstance(reply.json, bytes) else json.dumps(reply.json).encode()
     return web.Response(status=reply.status, body=body, headers=headers)

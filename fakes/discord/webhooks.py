@@ -1,4 +1,4 @@
-"""Routes authorised by an interaction's token: its first answer and its follow-ups."""
+"""Routes authorised by an interaction's token: its first response and its follow-ups."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def follow_up(world: World, call: Call) -> Reply:
     interaction = _interaction(world, call)
     original = interaction.original
     if original is not None and original.loading and not original.deleted and original is not interaction.message:
-        # The first follow-up to a deferred answer takes its place, and is as private as that was.
+        # The first follow-up to a deferred response replaces it and keeps its visibility.
         edit(world, original, call, call.payload, file_limit=interaction.file_limit)
         return Reply(json=message_json(original))
     if not interaction.bot_present and len(interaction.followups) >= USER_INSTALL_FOLLOWUPS:

@@ -1,4 +1,4 @@
-"""Paints a picture for a prompt: not what a model would make of it, but one that follows its words."""
+"""Paints a picture for a prompt. It is no model: it draws what the prompt's words name."""
 
 from fakes.painting.painter import paint
 

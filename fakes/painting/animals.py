@@ -11,7 +11,7 @@ from fakes.painting.vehicles import mirror
 
 
 def _sitting(scene: Scene, x: float, y: float, size: float, coat: Colour, chest: Colour, kind: str) -> None:
-    """An animal that sits and looks at us; the kinds differ in ears, muzzle and tail."""
+    """A sitting animal that faces us; the kinds differ in ears, muzzle and tail."""
     light, flip = scene.light, scene.light.side
     fur, soft = light.on(coat), light.on(chest)
     deep = mix(fur * 0.6, light.dark, 0.2)
@@ -214,7 +214,7 @@ def birds(scene: Scene, paint: Colour | None) -> None:
 
 
 def whale(scene: Scene, x: float, y: float, size: float, paint: Colour | None) -> None:
-    """The tail of a whale that dives, water running from it."""
+    """The tail of a diving whale, with water running off it."""
     light, chance = scene.light, scene.chance("whale")
     before = scene.picture.copy()
     skin = light.on(paint if paint is not None else colour("46586a"))

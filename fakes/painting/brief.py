@@ -1,4 +1,4 @@
-"""What a prompt asks the painter for: its words turned into things, places, hours, weathers and colours."""
+"""What a prompt asks the painter for: its words mapped to things, places, hours, weathers and colours."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "witch": ("person", "2c2438"),
     "autumn": ("tree", "cc6a26"),
 }
-"""Words that name a thing's colour without saying it."""
+"""Words that imply a colour."""
 
 HOURS = ("sunset", "dawn", "dusk", "night", "day")
 GROUNDS = ("sea", "hill", "forest", "mountain", "desert", "city")
@@ -129,7 +129,7 @@ WET = frozenset({"boat", "whale", "bridge"})
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What to paint. ``tint`` colours it all, ``colours`` the things named, and ``key`` seeds the composition."""
+    """What to paint. ``tint`` colours everything, ``colours`` the named things; ``key`` seeds the composition."""
 
     hour: str
     features: frozenset[str]
@@ -143,7 +143,7 @@ class Brief:
 
 
 def meanings(text: str) -> list[str]:
-    """The words of a text, plain and in the singular where that makes them known."""
+    """The words of a text, in the singular if only the singular is known."""
     found = []
     for word in re.findall(r"[a-z]+", text.lower()):
         shorter = [word, word.removesuffix("s"), word.removesuffix("es")]
@@ -154,7 +154,7 @@ def meanings(text: str) -> list[str]:
 
 
 def read(prompt: str, negative: str, seed: int) -> Brief:
-    """Understand a prompt. What is not understood still decides the composition, together with the seed."""
+    """Understand a prompt. Unknown words still affect the composition, together with the seed."""
     words = meanings(prompt)
     unwanted = {WORDS.get(word, word) for word in meanings(negative)}
     key = int.from_bytes(hashlib.blake2b(" ".join([*words, str(seed)]).encode(), digest_size=8).digest(), "big")
@@ -182,7 +182,7 @@ def read(prompt: str, negative: str, seed: int) -> Brief:
 
 
 def _complete(features: set[str], things: tuple[str, ...], unwanted: set[str], key: int) -> None:
-    """Give the picture a ground to stand on, and something to look at."""
+    """Add ground and a subject if the prompt names none."""
     if features & {"lighthouse", "cliff"}:
         features |= {"cliff", "sea"}
     if features & WET:

@@ -1,4 +1,4 @@
-"""What people build: lighthouse, house, castle, temple, pyramid, bridge, clock, and the city."""
+"""Buildings: lighthouse, house, castle, temple, pyramid."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def lighthouse(scene: Scene, x: float, y: float, size: float, paint: Colour | No
 
 
 def _sag(ring: list[Point], depth: float = 0.012, points: int = 7) -> list[Point]:
-    """A band around a tower: its edges bend as seen from below."""
+    """A band around a tower: its edges curve as seen from below."""
     (x0, y0), (x1, y1), _, _ = ring
     turns = np.linspace(0, np.pi, points)
     upper = [(x1 * float(np.cos(t)), y1 + depth * float(np.sin(t))) for t in turns]

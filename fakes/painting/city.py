@@ -1,4 +1,4 @@
-"""The city: towers in the haze, lit windows, a wet street; and the bridge and the clock."""
+"""The city: towers in the haze, lit windows, a wet street, the bridge and the clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NEON = ("ff4fa3", "39d5ff", "ffb03a", "8a5bff", "4dffb8", "ff5a4d")
 
 
 def paint_skyline(scene: Scene) -> None:
-    """Rows of towers on the horizon, each nearer one taller, darker and sharper."""
+    """Rows of towers on the horizon: the nearer, the taller, darker and sharper."""
     light, unit = scene.light, scene.unit
     dark = light.level < 0.9
     shine = np.zeros_like(scene.picture)

@@ -79,7 +79,7 @@ def comic_book(picture: Field, chance: Chance) -> Field:
 
 
 def isometric(picture: Field, chance: Chance) -> Field:
-    """Built of cubes seen from a corner, each in the colour of its place."""
+    """Isometric cubes, each in the colour of its place."""
     height, width = picture.shape[:2]
     side = max(6.0, min(width, height) / 58)
     bright = saturated(contrasted(picture, 1.1), 1.3)
@@ -102,7 +102,7 @@ def isometric(picture: Field, chance: Chance) -> Field:
 
 
 def tile_texture(picture: Field, chance: Chance) -> Field:
-    """A tile that joins itself on every side, four times."""
+    """A seamless tile, repeated four times."""
     height, width = picture.shape[:2]
     half = from_image(
         to_image(saturated(picture, 1.15)).resize((width - width // 2, height - height // 2), Image.Resampling.LANCZOS)

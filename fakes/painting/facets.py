@@ -12,7 +12,7 @@ Triangle = tuple[Point, Point, Point]
 
 
 def _triangles(picture: Field, chance: Chance, step: float) -> list[Triangle]:
-    """A net of triangles over the picture, its knots drawn to where the picture changes."""
+    """A mesh of triangles over the picture, with its vertices moved to where the picture changes."""
     height, width = picture.shape[:2]
     columns, rows = int(width / step) + 3, int(height / step) + 3
     grey = soften(luminance(picture), 2)
@@ -71,7 +71,7 @@ def _drawn(picture: Field, chance: Chance, step: float, swing: float, crease: bo
 
 
 def low_poly(picture: Field, chance: Chance) -> Field:
-    """Small triangles, each of one colour."""
+    """Small triangles, each in one colour."""
     step = min(picture.shape[:2]) / 46
     vivid = np.clip((picture - 0.5) * 1.12 + 0.53, 0, 1)
     return _drawn(vivid, chance, step, 0.028, crease=False)

@@ -1,4 +1,4 @@
-"""Noise and colour: the arrays everything is painted with.
+"""Noise and colour: the arrays that everything is painted with.
 
 Pictures are float32 arrays of height x width x 3, red, green and blue from 0 to 1. Fields are height x width.
 """
@@ -22,19 +22,19 @@ def colour(text: str) -> Colour:
 
 
 def clipped(picture: Field) -> Field:
-    """With nothing below 0 or above 1."""
+    """The array, limited to 0 to 1."""
     return np.asarray(np.clip(picture, 0, 1), dtype=np.float32)
 
 
 def mix(first: Field, second: Field, share: Field | float) -> Field:
-    """From the first to the second as ``share`` goes from 0 to 1; a field as the share is spread over the colours."""
+    """Blend from the first to the second as ``share`` goes from 0 to 1; a field as the share applies to all colours."""
     if isinstance(share, np.ndarray) and share.ndim == 2 and (first.ndim == 3 or first.ndim == 1):
         share = share[..., None]
     return np.asarray(first + (second - first) * share, dtype=np.float32)
 
 
 def ramp(values: Field, low: Field | float, high: Field | float) -> Field:
-    """0 below ``low``, 1 above ``high``, and smooth between; downwards where ``high`` is the lesser."""
+    """0 below ``low``, 1 above ``high``, and smooth between; descending if ``high`` is less than ``low``."""
     t = np.clip((values - low) / (high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
 
@@ -64,7 +64,7 @@ def tile(chance: Chance, side: int, lumps: int, octaves: int = 5) -> Field:
 
 
 def clouds(chance: Chance, width: int, height: int, across: float, down: float, octaves: int = 5) -> Field:
-    """Noise in finer and finer grains, 0 to 1 and about 0.5 in the middle."""
+    """Noise in finer and finer grains, 0 to 1 with a mean of about 0.5."""
     total = np.zeros((height, width), dtype=np.float32)
     share, whole = 1.0, 0.0
     for _ in range(octaves):
@@ -79,7 +79,7 @@ def clouds(chance: Chance, width: int, height: int, across: float, down: float, 
 
 
 def profile(chance: Chance, width: int, lumps: float, octaves: int = 6, *, sharp: bool = False) -> Field:
-    """A line of heights, 0 to 1, over the width: round hills, or ridges where ``sharp``."""
+    """A line of heights, 0 to 1, across the width: round hills, or ridges if ``sharp``."""
     places = np.linspace(0, 1, width, dtype=np.float32)
     total = np.zeros(width, dtype=np.float32)
     share, whole = 1.0, 0.0
@@ -99,7 +99,7 @@ def profile(chance: Chance, width: int, lumps: float, octaves: int = 6, *, sharp
 
 
 def soften(picture: Field, radius: float) -> Field:
-    """A blurred copy; ``radius`` in pixels. A wide blur is done on a smaller copy, which nobody can tell apart."""
+    """A blurred copy; ``radius`` in pixels. A wide blur works on a smaller copy, with no visible difference."""
     return from_image(_blurred(to_image(picture), radius))
 
 
@@ -113,7 +113,7 @@ def _blurred(image: Image.Image, radius: float) -> Image.Image:
 
 
 def to_image(picture: Field) -> Image.Image:
-    """As a Pillow image with whole numbers."""
+    """The picture as a Pillow image with integer values."""
     return Image.fromarray(np.asarray(np.clip(picture * 255 + 0.5, 0, 255), dtype=np.uint8))
 
 
@@ -122,7 +122,7 @@ def from_image(image: Image.Image) -> Field:
 
 
 def screen(picture: Field, light: Field) -> Field:
-    """The picture with light thrown on it, which never gets brighter than white."""
+    """The picture with light added (screen blend), which never exceeds white."""
     return np.asarray(1 - (1 - np.clip(picture, 0, 1)) * (1 - np.clip(light, 0, 1)), dtype=np.float32)
 
 

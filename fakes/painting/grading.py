@@ -1,4 +1,4 @@
-"""What the styles are made with: contrast, saturation, edges, brush strokes."""
+"""Helpers for the styles: contrast, saturation, edges, brush strokes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fakes.painting.fields import Field, clipped, colour, from_image, luminance,
 
 
 def edges(picture: Field, radius: float = 1.0) -> Field:
-    """How sharply the picture changes at each place, from 0."""
+    """The strength of the edges at each pixel, from 0."""
     grey = soften(luminance(picture), radius)
     down, across = np.gradient(grey)
     return np.asarray(np.hypot(across, down), dtype=np.float32)
@@ -26,7 +26,7 @@ def contrasted(picture: Field, by: float) -> Field:
 
 
 def toned(picture: Field, *stops: str) -> Field:
-    """The brightness of the picture told in other colours, from the darkest to the lightest."""
+    """The picture's brightness mapped to other colours, from the darkest to the lightest."""
     grey = luminance(picture)
     places = np.linspace(0, 1, len(stops))
     tones = [colour(stop) for stop in stops]
@@ -36,13 +36,13 @@ def toned(picture: Field, *stops: str) -> Field:
 
 
 def flattened(picture: Field, size: int) -> Field:
-    """Brush strokes in the place of fine detail; done small, for the filter is slow."""
+    """Brush strokes instead of fine detail; computed on a smaller copy, because the filter is slow."""
     height, width = picture.shape[:2]
     image = to_image(picture).resize((width // 2, height // 2), Image.Resampling.BOX)
     return from_image(image.filter(ImageFilter.ModeFilter(size)).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def unit(picture: Field) -> float:
-    """What the size of strokes and dots is measured by, in pixels: 1 where the picture is 1024x1024."""
+    """The unit for the size of strokes and dots, in pixels: 1 in a picture of 1024x1024."""
     height, width = picture.shape[:2]
     return math.sqrt(height * width) / 1024

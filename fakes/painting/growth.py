@@ -1,4 +1,4 @@
-"""What grows: forests, single trees, palms, flowers, mushrooms."""
+"""Plants: forests, single trees, palms, flowers, mushrooms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PETALS = ("e8483f", "f2b632", "f4f0e6", "d964a8", "8f62d6", "f08a3c")
 
 
 def paint_forest(scene: Scene, lines: list[Field], nearest: float = 1.0) -> None:
-    """Pines on these lines of land, the farthest first, lost in the haze; ``nearest`` 1 is at our feet."""
+    """Pines on these lines of land, the farthest first, faded by the haze; ``nearest`` 1 is at our feet."""
     light, unit = scene.light, scene.unit
     for layer, line in enumerate(lines):
         near = nearest * (layer + 1) / len(lines)
@@ -110,7 +110,7 @@ def _ragged(chance: Chance, points: int = 11) -> list[Point]:
 
 
 def bushes(scene: Scene, x: float, y: float, size: float) -> None:
-    """Low green at the foot of a building, so that it stands in the land and not on it."""
+    """Low bushes at the foot of a building, so that it stands in the land and not on it."""
     chance, light = scene.chance(f"bushes{int(x)}"), scene.light
     base = colour("e8eef4") if scene.brief.has("snow") else colour("56793c")
     spots = []

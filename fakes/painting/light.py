@@ -1,4 +1,4 @@
-"""The light of an hour: the colours of the sky, of what the light falls on, and of the distance."""
+"""The light of an hour: the colours of the sky, of lit things, and of the distance."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from fakes.painting.fields import Chance, Colour, colour, mix
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """Colours as hexadecimal digits: the sky from the top to the horizon, the light, clouds in light and in shade,
-    the haze of the distance, the shade on things near, and deep water. ``level`` is how bright things are lit."""
+    """Colours as hexadecimal digits: the sky from the top to the horizon, the light, clouds in light and in shade, the
+    distant haze, the shade on near things, and deep water. ``level`` is how bright things are lit.
+    """
 
     sky: tuple[str, ...]
     sun: str
@@ -73,7 +74,7 @@ HOURS: Mapping[str, Hour] = {
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """The colours of an :class:`Hour`, and where the sun or moon stands, as shares of the width and the height."""
+    """The colours of an :class:`Hour` and the position of the sun or moon, as fractions of the width and the height."""
 
     sky: tuple[Colour, ...]
     sun: Colour
@@ -89,11 +90,11 @@ class Light:
 
     @property
     def side(self) -> float:
-        """-1 where the light comes from the left, 1 where from the right."""
+        """-1 if the light comes from the left, 1 if from the right."""
         return -1.0 if self.at[0] < 0.5 else 1.0
 
     def on(self, base: Colour, depth: float = 0.0) -> Colour:
-        """A thing's own colour in this light; ``depth`` 0 is near, 1 is lost in the haze."""
+        """A thing's own colour in this light; ``depth`` 0 is near, 1 is hidden by the haze."""
         lit = base * (0.35 + 0.65 * self.level)
         warm = lit * mix(np.ones(3, dtype=np.float32), self.sun, 0.45)
         return mix(mix(warm, self.dark, 0.25 * (1 - self.level)), self.haze, depth)

@@ -1,4 +1,4 @@
-"""From a prompt to a PNG: what is painted where, and in which order."""
+"""From a prompt to a PNG: what is painted where, and in what order."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ON_LAND: Mapping[str, tuple[Thing, float]] = {
     "fox": (fox, 0.42),
     "cat": (cat, 0.42),
 }
-"""What stands on the ground, and how tall it is in units; the first are painted first, behind the others."""
+"""What stands on the ground, and its height in units. The first are painted first, behind the others."""
 
 BUILDINGS = frozenset({"castle", "temple", "pyramid", "house", "lighthouse"})
 
@@ -53,8 +53,8 @@ def paint(
 ) -> bytes:
     """Paint a picture of ``size`` (width, height) in pixels, as the bytes of a PNG.
 
-    It shows what the words of the prompt name, leaves out what the negative names, in the manner of one of the
-    services' styles. The same arguments always give the same bytes; another seed is another composition.
+    It shows what the prompt names and leaves out what the negative prompt names, in one of the services' styles. The
+    same arguments always give the same bytes; another seed gives another composition.
     """
     width, height = size
     brief = read(prompt, negative, seed)
@@ -95,7 +95,7 @@ def _world(scene: Scene) -> None:
 
 
 def _ground(scene: Scene) -> list[Field]:
-    """Whatever fills the picture below the horizon; returns the lines of the land, if it is land."""
+    """Paint the picture below the horizon; return the lines of the land, if it is land."""
     brief = scene.brief
     if brief.has("sea"):
         if brief.has("forest", "hill") and not brief.has("cliff"):
@@ -122,7 +122,7 @@ def _ground(scene: Scene) -> list[Field]:
 
 
 def _things(scene: Scene, spot: tuple[float, float] | None, lines: list[Field]) -> None:
-    """Everything the prompt names that stands, flies or floats."""
+    """Paint everything in the prompt that stands, flies or floats."""
     for place in (_in_the_air, _on_the_water):
         place(scene, scene.chance(place.__name__))
     standing = [thing for thing in ON_LAND if thing in scene.brief.things]
@@ -179,7 +179,7 @@ def _on_the_water(scene: Scene, chance: Chance) -> None:
 
 
 def _foot(scene: Scene, lines: list[Field], x: float, *, far: bool) -> float:
-    """The row on which something stands at this share of the width."""
+    """The row where a thing at this fraction of the width stands."""
     column = int(min(scene.width - 1, max(0, x * scene.width)))
     if lines and far:
         line = lines[len(lines) // 2] if len(lines) > 1 else lines[0]
@@ -191,7 +191,7 @@ def _foot(scene: Scene, lines: list[Field], x: float, *, far: bool) -> float:
 
 
 def _finish(scene: Scene) -> Field:
-    """A little bloom, and darker corners."""
+    """Add a little bloom, and darken the corners."""
     picture = np.clip(scene.picture, 0, 1)
     bright = np.clip(picture - 0.72, 0, 1)
     picture = screen(picture, soften(bright * 2, scene.unit * 0.03) * 0.28)
@@ -209,7 +209,7 @@ def _encoded(picture: Field, style: str, chance: np.random.Generator) -> bytes:
 
 
 def _grain(picture: Field, style: str, chance: np.random.Generator) -> Field:
-    """The fine noise of film; it also keeps smooth skies free of bands."""
+    """Add fine film noise; it also keeps smooth skies free of bands."""
     deviation = {"analog-film": 6.0, "photographic": 2.2, "cinematic": 2.6, "line-art": 0.8}.get(style, 1.3)
     grain = chance.standard_normal(picture.shape, dtype=np.float32)
     return np.asarray(grain * np.float32(deviation / 255), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Those who stand upright: person, astronaut, robot."""
+"""Standing figures: person, astronaut, robot."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from fakes.painting.scene import Point, Scene, around, disc, smooth, stroke
 
 
 def shadow(scene: Scene, x: float, y: float, size: float) -> None:
-    """What lies on the ground under something that stands on it."""
+    """The shadow on the ground under a standing thing."""
     lies = smooth([(-0.36, 0.0), (0, 0.03), (0.36, 0.0), (0, -0.05)])
     scene.shapes([around(x - scene.light.side * 0.08 * size, y, size, lies)], scene.light.dark, opacity=0.4)
 
 
 def person(scene: Scene, x: float, y: float, size: float, paint: Colour | None) -> None:
-    """Somebody in a long coat who looks into the distance."""
+    """A person in a long coat who looks into the distance."""
     light, flip = scene.light, scene.light.side
     coat = light.on(paint if paint is not None else colour("4a4f63"))
     dark = mix(light.on(colour("2a2428")), light.dark, 0.3)
@@ -92,7 +92,7 @@ def astronaut(scene: Scene, x: float, y: float, size: float, paint: Colour | Non
 
 
 def robot(scene: Scene, x: float, y: float, size: float, paint: Colour | None) -> None:
-    """A friendly robot with eyes that shine."""
+    """A friendly robot with glowing eyes."""
     light, flip = scene.light, scene.light.side
     metal = light.on(paint if paint is not None else colour("8fa3ad"))
     dark, glow_tone = mix(light.on(colour("2b3238")), light.dark, 0.3), colour("6ff0ff")

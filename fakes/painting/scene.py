@@ -1,4 +1,4 @@
-"""The picture while it is being painted, with what all its parts need to know."""
+"""The picture while it is being painted, and the state that all painters share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Point = tuple[float, float]
 
 @dataclass(slots=True, eq=False)
 class Scene:
-    """``unit`` is the length in pixels that things are measured by, ``horizon`` the row where the ground begins."""
+    """``unit`` is the length in pixels that sizes are measured in, ``horizon`` the row where the ground begins."""
 
     picture: Field
     brief: Brief
@@ -39,19 +39,19 @@ class Scene:
 
     @property
     def sun(self) -> Point:
-        """Where the sun or moon stands, in pixels."""
+        """The position of the sun or moon, in pixels."""
         return self.light.at[0] * self.width, self.light.at[1] * self.horizon
 
     def chance(self, part: str) -> Chance:
-        """Random numbers for one part of the picture, so that no part depends on what else is painted."""
+        """Random numbers for one part of the picture, independent of all other parts."""
         return np.random.default_rng([self.brief.key & 0xFFFFFFFF, self.brief.key >> 32, zlib.crc32(part.encode())])
 
     def own_colour(self, thing: str) -> Colour | None:
-        """The colour that the prompt gives a thing, if it does."""
+        """The colour that the prompt gives a thing, if any."""
         return colour(self.brief.colours[thing]) if thing in self.brief.colours else None
 
     def lay(self, mask: Field, paint: Field, top: int = 0, left: int = 0) -> None:
-        """Lay paint (a colour or a picture) where the mask is, its corner at ``top`` and ``left``."""
+        """Lay paint (a colour or a picture) through the mask, with its corner at ``top`` and ``left``."""
         y0, x0 = max(0, top), max(0, left)
         y1, x1 = min(self.height, top + mask.shape[0]), min(self.width, left + mask.shape[1])
         if y1 <= y0 or x1 <= x0:
@@ -70,7 +70,7 @@ class Scene:
         rough: float = 0.06,
         opacity: float = 1.0,
     ) -> None:
-        """Fill an outline of pixels with a colour that is lit from the sun's side.
+        """Fill an outline, in pixels, with a colour lit from the sun's side.
 
         ``round_by`` makes it look like a cylinder, ``shade`` darkens its far side, ``rough`` gives it a grain.
         """
@@ -120,12 +120,12 @@ class Scene:
         self.lay(mask, paint, top, left)
 
     def shine(self, x: float, y: float, reach: float, tone: Colour, power: float) -> None:
-        """Throw light around a place; it fades over ``reach`` pixels."""
+        """Add a glow at a place; it fades over ``reach`` pixels."""
         window, away = self._around(x, y, reach)
         window[:] = screen(window, (away * power)[..., None] * tone)
 
     def puff(self, x: float, y: float, reach: float, tone: Colour, opacity: float) -> None:
-        """Lay something soft at a place, like smoke; it fades over ``reach`` pixels."""
+        """Add something soft at a place, like smoke; it fades over ``reach`` pixels."""
         window, away = self._around(x, y, reach)
         window[:] = mix(window, np.broadcast_to(tone, window.shape), away * opacity)
 
@@ -143,13 +143,13 @@ class Scene:
 
 
 def disc(x: float, y: float, radius: float, squash: float = 1.0, points: int = 28) -> list[Point]:
-    """The outline of a circle, or of an ellipse that is ``squash`` as tall as wide."""
+    """The outline of a circle, or of an ellipse whose height is ``squash`` times its width."""
     turns = np.linspace(0, 2 * np.pi, points, endpoint=False)
     return [(x + radius * float(np.cos(t)), y + radius * squash * float(np.sin(t))) for t in turns]
 
 
 def smooth(points: Sequence[Point], steps: int = 6) -> list[Point]:
-    """A closed outline that runs through these points without a corner."""
+    """A smooth closed outline through these points."""
     ring = np.asarray(points, dtype=np.float64)
     before, after, beyond = np.roll(ring, 1, 0), np.roll(ring, -1, 0), np.roll(ring, -2, 0)
     first, second, third = (
@@ -162,7 +162,7 @@ def smooth(points: Sequence[Point], steps: int = 6) -> list[Point]:
 
 
 def stroke(points: Sequence[Point], widths: Sequence[float]) -> list[Point]:
-    """The outline of a line through these points that is as wide as told at each."""
+    """The outline of a line through these points, with a width for each."""
     line = np.asarray(points, dtype=np.float64)
     along = np.gradient(line, axis=0)
     length = np.maximum(1e-9, np.hypot(along[:, 0], along[:, 1]))
@@ -172,5 +172,5 @@ def stroke(points: Sequence[Point], widths: Sequence[float]) -> list[Point]:
 
 
 def around(x: float, y: float, size: float, outline: Sequence[Point], flip: float = 1.0) -> list[Point]:
-    """An outline drawn in its own measure, put at a place: x to the right, y upwards, 1 is ``size`` pixels."""
+    """An outline in its own units, placed in the picture: x to the right, y upwards, 1 is ``size`` pixels."""
     return [(x + px * size * flip, y - py * size) for px, py in outline]

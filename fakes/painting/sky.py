@@ -1,4 +1,4 @@
-"""Everything above the horizon that is not land: colour, sun, moon, stars, clouds, aurora, rainbow, lightning."""
+"""Everything above the horizon except land: colour, sun, moon, stars, clouds, aurora, rainbow, lightning."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def paint_sky(scene: Scene) -> None:
 
 
 def _distance(scene: Scene) -> Field:
-    """How far each pixel is from the sun, in units of the shorter side."""
+    """The distance of each pixel from the sun, in units of the shorter side."""
     x, y = scene.sun
     across = (np.arange(scene.width, dtype=np.float32) - x) / scene.unit
     down = (np.arange(scene.height, dtype=np.float32) - y) / scene.unit

@@ -1,4 +1,4 @@
-"""The manners in which a finished picture can be shown: one function for each of the services' styles."""
+"""One function for each of the services' styles; each restyles a finished picture."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Style = Callable[[Field, Chance], Field]
 
 
 def styled(picture: Field, style: str, chance: Chance) -> Field:
-    """The picture in this style; as it is where the style is empty or not known."""
+    """The picture in this style; unchanged if the style is empty or unknown."""
     manner = STYLES.get(style)
     return picture if manner is None else np.clip(manner(picture, chance), 0, 1)
 
@@ -143,7 +143,7 @@ def fantasy_art(picture: Field, chance: Chance) -> Field:
 
 
 def clay(picture: Field, chance: Chance) -> Field:
-    """Modelled in clay: soft lumps, lit from above, with the prints of fingers."""
+    """Modelled in clay: soft lumps, lit from above, with fingerprints."""
     height, width = picture.shape[:2]
     scale = unit(picture)
     soft = soften(flattened(saturated(picture, 1.25), 11), 3 * scale)
@@ -155,7 +155,7 @@ def clay(picture: Field, chance: Chance) -> Field:
 
 
 def model(picture: Field, chance: Chance) -> Field:
-    """Rendered: smooth surfaces, a soft light from the side, a gloss on what is bright."""
+    """A 3D rendering: smooth surfaces, a soft light from the side, a gloss on bright parts."""
     scale = unit(picture)
     smooth = mix(soften(picture, 1.8 * scale), flattened(picture, 7), 0.5)
     relief = soften(luminance(smooth), 3 * scale) * 20 * scale

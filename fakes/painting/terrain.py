@@ -14,7 +14,7 @@ SAND = colour("d9a566")
 
 
 def ground_colour(scene: Scene) -> Colour:
-    """What the land near us is covered with."""
+    """The colour of the near ground."""
     if scene.brief.has("snow"):
         return SNOW
     if scene.brief.has("desert"):
@@ -23,7 +23,7 @@ def ground_colour(scene: Scene) -> Colour:
 
 
 def paint_mountains(scene: Scene, share: float = 1.0) -> None:
-    """Ranges of mountains, each nearer one lower and darker; ``share`` scales their height."""
+    """Mountain ranges: the nearer, the lower and darker; ``share`` scales their height."""
     layers = 3
     for layer in range(layers):
         chance = scene.chance(f"mountain{layer}")
@@ -32,7 +32,7 @@ def paint_mountains(scene: Scene, share: float = 1.0) -> None:
 
 
 def _range(scene: Scene, chance: Chance, tall: float, layer: int, depth: float) -> None:
-    """One range: some peaks, the highest near the middle, each with a side in the light and one in the shade."""
+    """One range: some peaks, the highest near the middle, each with a lit and a shaded side."""
     light, width, unit = scene.light, scene.width, scene.unit
     columns = np.arange(width, dtype=np.float32)
     count = max(3, round((3.2 + 2.2 * layer) * width / unit))
@@ -82,7 +82,7 @@ def _smooth(line: Field, window: int) -> Field:
 
 
 def paint_hills(scene: Scene, count: int = 3) -> list[Field]:
-    """Rolling land from the horizon to our feet; returns the line of each hill, the farthest first."""
+    """Rolling land from the horizon to our feet. Returns the line of each hill, the farthest first."""
     light, lines = scene.light, []
     base = ground_colour(scene)
     for layer in range(count):
@@ -123,7 +123,7 @@ def _hill(scene: Scene, tops: Field, base: Colour, depth: float, layer: int, sid
 
 
 def paint_dunes(scene: Scene) -> list[Field]:
-    """Dunes with a sharp crest: one side in the light, the other in shadow, ripples on the near ones."""
+    """Dunes with a sharp crest: one side lit, the other in shadow, with ripples on the near ones."""
     light, count, lines = scene.light, 4, []
     for layer in range(count):
         chance = scene.chance(f"dune{layer}")
@@ -154,7 +154,7 @@ def paint_dunes(scene: Scene) -> list[Field]:
 
 
 def paint_bank(scene: Scene, *, far: bool) -> Field:
-    """A strip of land: the other shore on the horizon, or our own at the bottom of the picture; returns its line."""
+    """A strip of land: the far shore on the horizon, or the near one at the bottom edge. Returns its line."""
     chance, unit = scene.chance(f"bank{far}"), scene.unit
     line = profile(chance, scene.width, 1.3 * scene.width / unit, 3)
     if far:
@@ -171,7 +171,7 @@ def paint_bank(scene: Scene, *, far: bool) -> Field:
 
 
 def paint_cliff(scene: Scene) -> tuple[float, float]:
-    """A headland that falls into the sea; returns the place on its top where something may stand."""
+    """A headland that falls into the sea. Returns the place on its top where something can stand."""
     chance, light, unit = scene.chance("cliff"), scene.light, scene.unit
     width, height = scene.width, scene.height
     right = light.at[0] < 0.5
@@ -222,7 +222,7 @@ def _edge(depth: Field, limit: Field) -> Field:
 
 
 def _rock(scene: Scene, below: Field, tall: int) -> Field:
-    """The face of a cliff: buttresses, ledges between the layers of stone, and cracks."""
+    """The face of a cliff: buttresses, ledges between the rock layers, and cracks."""
     chance, light, unit, width = scene.chance("rock"), scene.light, scene.unit, scene.width
     bulk = clouds(chance, width, tall, 7 * width / unit, 2.6 * tall / unit, 3)
     lumps = clouds(chance, width, tall, 16 * width / unit, 11 * tall / unit, 6)
@@ -246,7 +246,7 @@ def _rock(scene: Scene, below: Field, tall: int) -> Field:
 
 
 def _surf(scene: Scene, base: Field, inside: Field, *, behind: bool) -> None:
-    """White water where the cliff meets the sea."""
+    """White water at the foot of the cliff."""
     chance, unit = scene.chance("surf" if behind else "foam"), scene.unit
     top = int(base[inside > -0.14].min() - 0.06 * unit)
     tall = min(scene.height - top, int(0.3 * unit))

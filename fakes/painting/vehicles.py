@@ -1,4 +1,4 @@
-"""What carries people: boat, car, balloon, rocket."""
+"""Vehicles: boat, car, balloon, rocket."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fakes.painting.scene import Point, Scene, around, disc, smooth, stroke
 
 
 def boat(scene: Scene, x: float, y: float, size: float, paint: Colour | None) -> None:
-    """A sailing boat under full sail, with its mirror image in the water."""
+    """A sailing boat under full sail, with its reflection in the water."""
     light, side = scene.light, scene.light.side
     before = scene.picture.copy()
     hull = light.on(paint if paint is not None else colour("7a4630"))
@@ -47,7 +47,7 @@ def boat(scene: Scene, x: float, y: float, size: float, paint: Colour | None) ->
 
 
 def mirror(scene: Scene, before: np.ndarray, line: float, tall: float, x: float, half: float) -> None:
-    """Let what was just painted above the water line be seen in the water below it."""
+    """Mirror what was just painted above the water line in the water below it."""
     top, left, right = int(line), max(0, int(x - half)), min(scene.width, int(x + half))
     rows = np.arange(min(int(tall), scene.height - top), dtype=np.float32)
     if len(rows) < 2 or right <= left:
@@ -63,7 +63,7 @@ def mirror(scene: Scene, before: np.ndarray, line: float, tall: float, x: float,
 
 
 def car(scene: Scene, x: float, y: float, size: float, paint: Colour | None) -> None:
-    """A low wedge of a car, its lamps on, its shadow and its shine on the ground."""
+    """A low, wedge-shaped car with its lights on, its shadow, and its reflection on the ground."""
     light, flip = scene.light, scene.light.side
     body = light.on(paint if paint is not None else colour("aab2bb"))
     dark, glass = mix(light.on(colour("1d2026")), light.dark, 0.4), mix(light.sky[0], colour("16202c"), 0.5)
@@ -143,7 +143,7 @@ def balloon(scene: Scene, x: float, y: float, size: float, paint: Colour | None)
 
 
 def rocket(scene: Scene, x: float, y: float, size: float, paint: Colour | None) -> None:
-    """A rocket on its flame, with the smoke it leaves."""
+    """A rocket on its flame, with its trail of smoke."""
     light, chance = scene.light, scene.chance("rocket")
     white, red = light.on(colour("eef0f2")), light.on(paint if paint is not None else colour("c8372c"))
     open_space = scene.brief.has("space") and scene.horizon == scene.height

@@ -1,4 +1,4 @@
-"""Water: a mirror of what stands above it, broken by waves that grow towards us."""
+"""Water: a mirror of the scene above it, broken by waves that are larger nearby."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TEXTURE = 512
 
 
 def paint_water(scene: Scene) -> None:
-    """Fill everything below the horizon with water. What is above it must be finished."""
+    """Fill everything below the horizon with water. Everything above it must be finished."""
     light, chance = scene.light, scene.chance("water")
     height, width, horizon = scene.height, scene.width, scene.horizon
     rows = np.arange(height - horizon, dtype=np.float32)
@@ -47,7 +47,7 @@ def paint_water(scene: Scene) -> None:
 
 
 def _sample(texture: Field, u: Field, v: Field) -> Field:
-    """Look a repeating texture up, between its points as well: the nearest waves are large."""
+    """Sample a repeating texture with interpolation, since the nearest waves are large."""
     u, v = np.broadcast_arrays(u, v)
     x, y = np.floor(u).astype(np.int32), np.floor(v).astype(np.int32)
     fx, fy = (u - x).astype(np.float32), (v - y).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What lies between us and the picture: fog, rain, falling snow, fireflies; and the world under water."""
+"""Weather in front of the picture: fog, rain, falling snow, fireflies; and the underwater world."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def paint_weather(scene: Scene) -> None:
 
 
 def paint_fog(scene: Scene, strength: float) -> None:
-    """Fog over all that is painted so far, thickest at the horizon."""
+    """Fog over everything painted so far, thickest at the horizon."""
     chance, unit = scene.chance("fog"), scene.unit
     lumps = clouds(chance, scene.width, scene.height, 2.4 * scene.width / unit, 7 * scene.height / unit, 5)
     rows = np.arange(scene.height, dtype=np.float32)[:, None]

@@ -1,4 +1,4 @@
-"""A stand-in for the image services on loopback HTTP: it renders, charges, and misbehaves when told to.
+"""A stand-in for the image services on loopback HTTP: it renders, charges, and misbehaves on request.
 
     async with StandIn(seconds=(0, 0), painter=flat) as services:      # no time, images of one colour
         settings = {"AITHRIVING_URL": services.url, "AI_CLIENT_URL": f"{services.url}/api/v1", …}
@@ -7,10 +7,10 @@
     assert len(services.calls_to("aithriving.core")) == 3              # what arrived
     assert [bill.amount for bill in services.bills] == [6_000]         # what was charged, in millicredits
 
-* ``seconds=None``: a rendering takes until ``finish_all()`` or ``finish(guid)``; ``services.renderings`` has them all.
+* ``seconds=None``: a rendering ends at ``finish_all()`` or ``finish(guid)``; ``services.renderings`` lists them all.
 * Acts of a ``Fault``: Status, Reset, Hang, Half, Slow, Endless, Rewrite (``answer_edits.py``), Spoil
   (``image_variants.py``), a ``Fate`` (how the rendering goes), ``malformed(name)``, ``Echo``, ``InTurn``.
-* ``python -m fakes.services`` runs it as a process, which takes the same faults as JSON at ``/_control``.
+* ``python -m fakes.services`` runs it as a process. It accepts the same faults as JSON at ``/_control``.
 """
 
 from fakes.services.call_log import Bill, Call

@@ -1,4 +1,4 @@
-"""Run the stand-in by itself: ``python -m fakes.services --port 8100``."""
+"""Run the stand-in as a process: ``python -m fakes.services --port 8100``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fakes.services.pictures import flat, painted
 from fakes.services.server import StandIn
 
 REMEMBERED = 100_000
-"""Calls and bills, so that it may run for months."""
+"""The number of calls and bills to keep, so that the process can run for months."""
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:

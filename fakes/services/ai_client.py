@@ -1,6 +1,6 @@
-"""The thread service: a thread is opened, an entry is posted as a form, and the entries are polled.
+"""The thread service: the client opens a thread, posts an entry as a form, and polls the entries.
 
-Field names, wrapping and times are those of the provider's own page.
+Field names, wrapping and times follow the provider's documentation page.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Thread:
 
 @dataclass(slots=True)
 class Entry:
-    """A request entry, the rendering that answers it, and the fixed parts of the response entry."""
+    """A request entry, its rendering, and the fixed parts of the response entry."""
 
     guid: str
     response_guid: str
@@ -43,14 +43,14 @@ class Entry:
 
 @dataclass(slots=True)
 class Stored:
-    """An image that can be downloaded, after so many downloads that do not find it yet."""
+    """An image that can be downloaded, after some downloads that are answered 404."""
 
     plate: Plate
     misses: int
 
 
 def timestamp(seconds: float) -> str:
-    """Unix seconds as the service writes a time: to the second, with six zeros."""
+    """Unix seconds as the service formats a time: to the second, with six zeros."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
 
 
@@ -229,7 +229,7 @@ def request_entry(thread: Thread, entry: Entry, *, waiting: bool) -> dict[str, J
 
 def shrink(data: bytes) -> bytes:
     """A small JPEG of a picture."""
-    from PIL import Image  # slow to import, and seldom asked for
+    from PIL import Image  # slow to import, and rarely needed
 
     with Image.open(BytesIO(data)) as picture:
         small = picture.convert("RGB")
@@ -248,7 +248,7 @@ def missing() -> web.Response:
 
 
 def invalid(errors: dict[str, list[str]]) -> web.Response:
-    """Say what is wrong with a form, in the manner of the service's framework."""
+    """Report the faults of a form in the format of the service's framework."""
     first = next(iter(errors.values()))[0]
     more = len(errors) - 1
     rest = f" (and {more} more error{'s' if more > 1 else ''})" if more else ""

@@ -94,13 +94,13 @@ class Aithriving:
 
 
 def refuse(request: web.Request, reason: str, status: int = 200) -> web.Response:
-    """Say no as the page prints it: the code -1 and the reason."""
+    """Refuse as documented: the code -1 and the reason."""
     request[REFUSED] = True
     return web.json_response({"code": -1, "message": reason, "data": None}, status=status)
 
 
 def wrong_basics(body: dict[str, Json], prompt_limit: int) -> list[str]:
-    """What is wrong with the fields that both services share, a sentence each."""
+    """The faults in the fields that both services share, a sentence each."""
     wrong = []
     prompt = body.get("prompt")
     if not isinstance(prompt, str) or not prompt.strip():
@@ -118,7 +118,7 @@ def wrong_basics(body: dict[str, Json], prompt_limit: int) -> list[str]:
 
 
 def wrong_diffusion(body: dict[str, Json]) -> list[str]:
-    """What is wrong with the fields that the basic service has of its own."""
+    """The faults in the fields that only the basic service has."""
     return [
         *wrong_number(body, "cfg_scale", 0, 35, whole=False),
         *wrong_number(body, "steps", STEPS.start, STEPS.stop - 1, whole=True),

@@ -1,4 +1,4 @@
-"""Edits of a JSON answer: shapes that services are known to send, or may send."""
+"""Edits of a JSON response: shapes that services send, or may send."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Change = Callable[[Json], Json]
 
 
 def each_object(change: Callable[[dict[str, Json]], dict[str, Json]]) -> Change:
-    """A change of every object in the answer, the innermost first."""
+    """Apply a change to every object in the response, innermost first."""
 
     def apply(answer: Json) -> Json:
         if isinstance(answer, list):
@@ -24,36 +24,36 @@ def each_object(change: Callable[[dict[str, Json]], dict[str, Json]]) -> Change:
 
 
 def unwrapped(answer: Json) -> Json:
-    """Without the ``data`` around it."""
+    """Remove the ``data`` wrapper."""
     return answer["data"] if isinstance(answer, dict) and "data" in answer else answer
 
 
 def error_is(value: Json) -> Change:
-    """With this in every ``error`` field."""
+    """Set every ``error`` field to this."""
     return each_object(lambda item: item | {"error": value} if "error" in item else item)
 
 
 def request_error_is(value: Json) -> Change:
-    """With this in the ``error`` field of the request entries, which no longer wait."""
+    """Set the ``error`` field of the request entries to this, and end their waiting."""
     return each_object(
         lambda item: item | {"error": value, "waiting_response": False} if item.get("type") == "request" else item
     )
 
 
 def response_error_is(value: Json) -> Change:
-    """With this in the ``error`` field of the response entries, which cost nothing."""
+    """Set the ``error`` field of the response entries, which cost nothing, to this."""
     return each_object(
         lambda item: item | {"error": value, "content": [], "credits": 0} if item.get("type") == "response" else item
     )
 
 
 def without(*names: str) -> Change:
-    """Without these fields, wherever they stand."""
+    """Remove these fields everywhere."""
     return each_object(lambda item: {name: value for name, value in item.items() if name not in names})
 
 
 def numbers_as_strings(answer: Json) -> Json:
-    """With every number as a text."""
+    """Turn every number into a string."""
     if isinstance(answer, list):
         return [numbers_as_strings(item) for item in answer]
     if isinstance(answer, dict):
@@ -62,7 +62,7 @@ def numbers_as_strings(answer: Json) -> Json:
 
 
 def content_as_object(answer: Json) -> Json:
-    """With the images of a response inside ``{state, percent, images}``."""
+    """Put the images of a response inside ``{state, percent, images}``."""
     return each_object(
         lambda item: (
             item | {"content": {"state": "done", "percent": 100, "images": item["content"]}}
@@ -73,7 +73,7 @@ def content_as_object(answer: Json) -> Json:
 
 
 def content_as_one_image(answer: Json) -> Json:
-    """With a response's first image standing alone, not in a list."""
+    """Put a response's first image in place of the list."""
     return each_object(
         lambda item: (
             item | {"content": item["content"][0]}
@@ -84,12 +84,12 @@ def content_as_one_image(answer: Json) -> Json:
 
 
 def waiting(kind: str) -> Change:
-    """With the entries of this type (``request`` or ``response``) still waiting."""
+    """Keep the entries of this type (``request`` or ``response``) waiting."""
     return each_object(lambda item: item | {"waiting_response": True} if item.get("type") == kind else item)
 
 
 def without_entries(kind: str) -> Change:
-    """Without the entries of this type."""
+    """Remove the entries of this type."""
 
     def apply(answer: Json) -> Json:
         if isinstance(answer, dict):
@@ -102,7 +102,7 @@ def without_entries(kind: str) -> Change:
 
 
 def first_images(count: int) -> Change:
-    """With only so many images in each response."""
+    """Keep only this many images in each response."""
     return each_object(
         lambda item: (
             item | {"content": item["content"][:count]}
@@ -113,12 +113,12 @@ def first_images(count: int) -> Change:
 
 
 def images_at(url: str) -> Change:
-    """With every image at this URL."""
+    """Point every image at this URL."""
     return each_object(lambda item: item | {"url": url, "thumbnail_url": url} if "url" in item else item)
 
 
 def image_text(change: Callable[[str], str]) -> Change:
-    """With this change to the base64 text of the image."""
+    """Apply this change to the base64 text of the image."""
 
     def apply(item: dict[str, Json]) -> dict[str, Json]:
         image = item.get("image")
@@ -128,30 +128,30 @@ def image_text(change: Callable[[str], str]) -> Change:
 
 
 def data_url(media_type: str = "image/png") -> Change:
-    """With ``data:…;base64,`` before the image."""
+    """Put ``data:…;base64,`` before the image."""
     return image_text(lambda text: f"data:{media_type};base64,{text}")
 
 
 def base64_in_lines(answer: Json) -> Json:
-    """With the base64 text broken into lines."""
+    """Break the base64 text into lines."""
     return image_text(lambda text: encodebytes(b64decode(text)).decode())(answer)
 
 
 def not_base64(answer: Json) -> Json:
-    """With a letter in the base64 text that does not belong there."""
+    """Insert a character that base64 does not allow."""
     return image_text(lambda text: "*" + text[1:])(answer)
 
 
 def code_is(code: Json) -> Change:
-    """With this ``code``."""
+    """Set the ``code``."""
     return each_object(lambda item: item | {"code": code} if "code" in item else item)
 
 
 def refused(message: str) -> Change:
-    """With the code -1, this reason, and no data."""
+    """Return the code -1, this reason, and no data."""
     return lambda answer: {"code": -1, "message": message}
 
 
 def replaced(answer: Json) -> Change:
-    """This answer, whatever the true one was."""
+    """Replace the response."""
     return lambda _: answer

@@ -1,4 +1,4 @@
-"""The log of calls and bills: what was requested and what was charged, seen from outside."""
+"""The log of calls and bills: what was requested and what was charged, recorded by the service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def drop_oldest(kept: list[T], most: int | None) -> list[T]:
-    """Leave only the latest ``most`` of a list (None: all), and return the others."""
+    """Keep only the latest ``most`` of a list (None: all), and return the others."""
     dropped = kept[: len(kept) - most] if most is not None and len(kept) > most else []
     del kept[: len(dropped)]
     return dropped
@@ -22,8 +22,8 @@ class Call:
     """One HTTP request that reached the stand-in.
 
     ``body`` is the form as a dictionary, the decoded JSON, or None. ``at`` is Unix milliseconds. ``accepted``: the
-    service did what was asked, whether or not the client ever heard of it. ``status`` is None where no answer was
-    finished. ``fault`` names what the stand-in was told to do to this call.
+    service carried out the request, whether or not the client received the response. ``status`` is None if the
+    response was not completed. ``fault`` names the fault that was applied to this call.
     """
 
     number: int
@@ -46,7 +46,7 @@ class Call:
         return self.headers.get("Authorization")
 
     def to_json(self) -> dict[str, Json]:
-        """Everything but the headers, which may hold a key."""
+        """Everything except the headers, which may contain a key."""
         return {
             "number": self.number,
             "route": self.route,
@@ -63,7 +63,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """One success that was charged: ``amount`` in millicredits, ``rendering`` is the guid of what was made."""
+    """One charge for one success: ``amount`` in millicredits, ``rendering`` is the guid of the rendering."""
 
     provider: str
     engine: str

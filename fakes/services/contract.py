@@ -35,5 +35,5 @@ def basic_price(width: int, height: int, steps: int) -> int:
 
 
 def fits_grid(side: object) -> bool:
-    """Whether this is a side in pixels that the version 1 engines take."""
+    """Whether the version 1 engines accept this side length, in pixels."""
     return isinstance(side, int) and not isinstance(side, bool) and side in SIDES

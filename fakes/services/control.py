@@ -1,6 +1,6 @@
-"""The control endpoint of a stand-in that runs in a process of its own: set faults, read calls and bills.
+"""The control endpoint of a stand-in that runs as a process: set faults, read calls and bills.
 
-It needs no key, so it is for tests and local use only. The stand-in that serves the demo does not have it.
+It needs no key, so it is for tests and local use only. The demo's stand-in does not have it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fakes.services.rendering import Renderings
 
 
 class Controlled(Protocol):
-    """What the control endpoint uses of a stand-in."""
+    """The part of a stand-in that the control endpoint uses."""
 
     calls: list[Call]
     latency: tuple[float, float]
@@ -45,7 +45,7 @@ class Controlled(Protocol):
 
 
 class Control:
-    """``GET /_control`` returns calls and bills; ``POST /_control`` takes an object of orders, all of them optional."""
+    """``GET /_control`` returns calls and bills; ``POST /_control`` takes an object of optional commands."""
 
     def __init__(self, stand_in: Controlled) -> None:
         self._stand_in = stand_in
@@ -55,7 +55,7 @@ class Control:
         router.add_post("/_control", self.command)
 
     async def show(self, request: web.Request) -> web.Response:
-        """Everything seen so far; with ``?since=N`` only the calls after the call with that number."""
+        """Return everything recorded so far; with ``?since=N`` only the calls after call number N."""
         since = request.query.get("since", "0")
         if not since.isdecimal():
             raise web.HTTPBadRequest(text="since must be the number of a call")
@@ -71,12 +71,14 @@ class Control:
         )
 
     async def command(self, request: web.Request) -> web.Response:
-        """Carry out the orders, in the order of this method; 400 says which one is not understood.
+        """Carry out the commands, in the order of this method.
+
+        An unknown command is answered 400 and named; a body that is not JSON is answered 415.
 
         A body of another type is answered 415.
         """
         if request.content_type != "application/json":
-            # A page of the web may send a form or plain text anywhere, but JSON only where it is let.
+            # A web page can send a form or plain text to any host, but JSON only with permission (CORS).
             raise web.HTTPUnsupportedMediaType(text="orders are application/json")
         try:
             orders = await request.json()

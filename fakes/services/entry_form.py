@@ -16,7 +16,7 @@ _PROMPT_FIELD = re.compile(r"prompts\[(\d{1,3})\]\[(text|weight)\]")
 
 
 def read_entry(form: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, list[str]]]:
-    """The content of a request entry as the service echoes it, and what is wrong with the form, field by field."""
+    """The content of a request entry as the service echoes it, and the faults of the form by field."""
     errors: dict[str, list[str]] = {}
     prompts = _read_prompts(form, errors)
     images = _whole(form, "images", IMAGES, 1, errors)

@@ -1,4 +1,4 @@
-"""One request in the stand-in, and the state that its services share."""
+"""One request to the stand-in, and the state that its services share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ FILTERED_WORDS = frozenset({"gore", "nsfw"})
 
 @dataclass(slots=True)
 class Services:
-    """What the services of one stand-in have in common. ``url`` is known once the server listens.
+    """The shared state of one stand-in's services.
+
+    ``url`` is known once the server listens. ``remember`` is how many threads are kept; None: all.
 
     ``remember`` is how many threads are kept; None: all.
     """
@@ -60,7 +62,7 @@ class RateLimit:
         self._at: float | None = None
 
     def wait(self, now: float) -> int:
-        """0 if a request is allowed (and counted); otherwise the whole seconds to wait."""
+        """Whole seconds to wait; 0 if the request is allowed, and then it is counted."""
         if self._at is not None:
             self._left = min(self._full, self._left + (now - self._at) * self.rate)
         self._at = now

@@ -86,10 +86,10 @@ def fault_from(order: Json) -> Fault:
     """Read a fault: ``{"route": …, "times": 1, "skip": 0, "act": "status", "code": 500}``.
 
     Beside the acts by name there are ``{"act": "rewrite", "shape": "without", "with": ["created_at"]}``,
-    ``{"act": "spoil", "picture": "truncated"}`` and ``{"act": "fate", "error": "…"}``, whose picture, if one is named,
-    alters what is made. ``{"act": "malformed", "body": "busy"}`` is an answer of malformed_answers.py, and
-    ``{"act": "in turn", "of": […]}`` one act after the other. ``match`` is a text that the path must hold.
-    Raises ValueError, TypeError or KeyError.
+    ``{"act": "spoil", "picture": "truncated"}`` and ``{"act": "fate", "error": "…"}``, whose picture, if given, alters
+    the result. ``{"act": "malformed", "body": "busy"}`` is an answer of malformed_answers.py, and ``{"act": "in turn",
+    "of": […]}`` one act after the other. ``match`` is a text that the path must contain. Raises ValueError, TypeError
+    or KeyError.
     """
     if not isinstance(order, dict):
         raise TypeError("a fault must be a JSON object")

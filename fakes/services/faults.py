@@ -1,7 +1,7 @@
 """Faults of the stand-in.
 
-A :class:`Fault` says where and how often; its act says what happens there. An act with ``after_doing`` first does
-what was asked (and charges for it), and only then goes wrong.
+A :class:`Fault` says where and how often; its act says what happens there. An act with ``after_doing`` first carries
+out the request (and charges for it), and then fails.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Change = Callable[[Json], Json]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong, and at which calls.
+    """A failure and the calls that it affects.
 
     ``route`` is a route's name, with ``*`` for any text: ``ai-client.entry``, ``aithriving.*``. ``act`` is one of the
-    classes below, any callable that is handed the exchange, or a :class:`Fate` for the rendering that the call starts.
-    ``times`` is how many calls it hits (None: all), after the first ``skip`` ones. ``match`` narrows the calls.
-    Of several faults for a call the one that was added first acts, alone.
+    classes below, any callable that takes the exchange, or a :class:`Fate` for the rendering that the call starts.
+    ``times`` is how many calls it hits (None: all), after the first ``skip`` ones. ``match`` narrows the calls. If
+    several faults match a call, only the one added first acts.
     """
 
     route: str
@@ -48,7 +48,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The connection is reset and there is no answer."""
+    """Resets the connection without a response."""
 
     after_doing: bool = False
 
@@ -60,7 +60,7 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """No answer until the stand-in is released or stopped; then the connection is reset."""
+    """Sends no response until the stand-in is released or stopped; then resets the connection."""
 
     after_doing: bool = False
 
@@ -73,7 +73,7 @@ class Hang:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """An answer with this status, and this body: JSON, or text as it is."""
+    """Responds with this status and this body: JSON, or text as it is."""
 
     code: int
     body: Json = None
@@ -91,7 +91,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """A redirect; by default to the page where people log in."""
+    """Redirects; by default to a login page."""
 
     location: str = "/login"
     code: int = 302
@@ -105,7 +105,7 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """It is done, and answered with the status 200, but with this body in place of the true one."""
+    """Carries out the request and responds with status 200, but with this body instead of the real one."""
 
     body: bytes | str
     content_type: str = "application/json"
@@ -118,7 +118,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Half:
-    """It is done, and the answer ends in the middle: the promised length never comes."""
+    """Carries out the request and sends half of the response: less than its Content-Length."""
 
     reset: bool = False
 
@@ -137,7 +137,9 @@ class Half:
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """It is done and answered rightly, but after ``seconds``; with ``pieces`` the body drips, as long between drops."""
+    """Carries out the request and responds correctly, but after ``seconds``. With ``pieces`` the body is sent in
+    pieces, with an equal pause between them.
+    """
 
     seconds: float
     pieces: int = 0
@@ -162,7 +164,7 @@ class Slow:
 
 @dataclass(frozen=True, slots=True)
 class Endless:
-    """A body that goes on for ``limit`` bytes, which begins like a PNG; its length is told only with ``declared``."""
+    """Sends a body of ``limit`` bytes that begins like a PNG; a Content-Length only with ``declared``."""
 
     limit: int = 200_000_000
     declared: bool = False
@@ -184,7 +186,7 @@ class Endless:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """It is done, and the JSON of the answer is changed: see shapes.py for changes that services are known for."""
+    """Carries out the request and edits the JSON of the response; see answer_edits.py for known edits."""
 
     change: Change
     status: int | None = None
@@ -196,7 +198,7 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class Spoil:
-    """It is done, and the image in the answer is changed, in a download or as base64: see image_variants.py."""
+    """Carries out the request and changes the image, in a download or as base64; see image_variants.py."""
 
     alter: Alteration
     content_type: str | None = None
@@ -213,7 +215,7 @@ class Spoil:
 
 
 def cut(request: web.Request, *, reset: bool) -> web.StreamResponse:
-    """End the connection now: with a reset, or as if the answer were complete."""
+    """End the connection now: with a reset, or as if the response were complete."""
     transport = request.transport
     if transport is not None:
         if reset:
@@ -225,7 +227,7 @@ def cut(request: web.Request, *, reset: bool) -> web.StreamResponse:
 
 
 def error_body(provider: str, code: int, message: str | None = None) -> Json:
-    """What a service says with this status, or this message in place of its usual one."""
+    """The body of a service's error with this status, or with this message instead of the usual one."""
     says = {
         400: "Bad Request",
         401: "Unauthenticated.",

@@ -17,12 +17,12 @@ SVG = (
 
 
 def truncated(data: bytes) -> bytes:
-    """The first half."""
+    """The first half of the file."""
     return data[: len(data) // 2]
 
 
 def cut_at_the_end(data: bytes) -> bytes:
-    """All but the last bytes: a PNG whose end marker is missing."""
+    """The file without its last bytes: a PNG whose end marker is missing."""
     return data[:-8]
 
 
@@ -32,12 +32,12 @@ def html(data: bytes) -> bytes:
 
 
 def svg(data: bytes) -> bytes:
-    """A drawing with a script in it."""
+    """An SVG drawing that contains a script."""
     return SVG
 
 
 def noise(data: bytes) -> bytes:
-    """As many bytes, none of them an image."""
+    """As many random bytes, which are no image."""
     return b"\x00\x11\x22\x33" * (len(data) // 4)
 
 
@@ -46,7 +46,7 @@ def empty(data: bytes) -> bytes:
 
 
 def bomb(data: bytes) -> bytes:
-    """A PNG of a few kilobytes that says it is 60000x60000 and would need gigabytes when opened."""
+    """A PNG of a few kilobytes that claims 60000x60000 pixels and would need gigabytes to decode."""
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     packed = zlib.compress(bytes(1_000_000), 9)
     chunks = ((b"IHDR", header), (b"IDAT", packed), (b"IEND", b""))
@@ -57,7 +57,7 @@ def bomb(data: bytes) -> bytes:
 
 
 def padded(length: int) -> Alteration:
-    """The image with so many bytes behind its end."""
+    """The image with this many bytes after its end."""
     return lambda data: data + bytes(length)
 
 
@@ -74,8 +74,8 @@ def gif(data: bytes) -> bytes:
 
 
 def blurred(data: bytes) -> bytes:
-    """The image as a content filter gives it back."""
-    from PIL import Image, ImageFilter  # slow to import, and seldom asked for
+    """The image as a content filter blurs it."""
+    from PIL import Image, ImageFilter  # slow to import, and rarely needed
 
     with Image.open(BytesIO(data)) as picture:
         soft = picture.convert("RGB").filter(ImageFilter.GaussianBlur(max(picture.size) / 24))
@@ -85,10 +85,10 @@ def blurred(data: bytes) -> bytes:
 
 
 def resized(width: int, height: int) -> Alteration:
-    """The image in another size than was asked for."""
+    """The image in a different size than requested."""
 
     def alter(data: bytes) -> bytes:
-        from PIL import Image  # slow to import, and seldom asked for
+        from PIL import Image  # slow to import, and rarely needed
 
         with Image.open(BytesIO(data)) as picture:
             other = picture.convert("RGB").resize((width, height))
@@ -100,7 +100,7 @@ def resized(width: int, height: int) -> Alteration:
 
 
 def _saved(data: bytes, kind: str) -> bytes:
-    from PIL import Image  # slow to import, and seldom asked for
+    from PIL import Image  # slow to import, and rarely needed
 
     with Image.open(BytesIO(data)) as picture:
         whole = picture.convert("RGB")

@@ -1,4 +1,4 @@
-"""Malformed answers, as from a service during deployment or overload, and answers that echo the prompt.
+"""Malformed responses, as from a service during deployment or overload, and responses that echo the prompt.
 
 They come singly or in a run: ``stand_in.misbehave(deploy(times=8))`` spoils the next eight calls to ai-client's API,
 and ``Fault("ai-client.entries", MALFORMED["busy"], times=3)`` three polls.
@@ -19,7 +19,7 @@ from fakes.services.exchange import Exchange
 from fakes.services.faults import Act, Fault, Status, error_body
 
 API = "/api/v1/"
-"""What the paths of ai-client's API begin with; its images have others."""
+"""The prefix of the paths of ai-client's API; its images have other paths."""
 
 MALFORMED: Mapping[str, Status] = {
     "busy": Status(200, {"message": "Server busy"}),
@@ -35,7 +35,7 @@ MALFORMED: Mapping[str, Status] = {
     "404": Status(404, {"message": "Not Found"}),
     "410": Status(410, {"message": "Gone"}),
 }
-"""By name. For ai-client's entries ``list`` is a true list of a thread to which nothing was posted."""
+"""By name. For ai-client's entries, ``list`` is a valid list of a thread without requests."""
 
 HOW: Mapping[str, Callable[[str], str]] = {
     "whole": lambda text: text,
@@ -43,18 +43,18 @@ HOW: Mapping[str, Callable[[str], str]] = {
     "cut": lambda text: f"{text[: max(1, len(text) * 2 // 3)]}…",
     "escaped": lambda text: json.dumps(text)[1:-1],
 }
-"""In which way an echo repeats the prompt."""
+"""The ways in which an echo repeats the prompt."""
 
 _TEXT_FIELD = re.compile(r"prompts\[\d+\]\[text\]")
 
 
 def malformed(body: str, *, after_doing: bool = False) -> Status:
-    """The malformed answer of this name. With ``after_doing`` the request is carried out, and charged for, first."""
+    """The malformed response with this name. With ``after_doing`` the request is carried out, and charged, first."""
     return replace(MALFORMED[body], after_doing=after_doing)
 
 
 class InTurn:
-    """These acts, one for each call, and again from the first."""
+    """These acts, one for each call, in a cycle."""
 
     def __init__(self, *acts: Act) -> None:
         if not acts:
@@ -72,7 +72,7 @@ class InTurn:
 def deploy(
     *bodies: str, route: str = "ai-client.*", times: int | None = 6, skip: int = 0, after_doing: bool = False
 ) -> Fault:
-    """``times`` malformed answers in a row to calls to ai-client's API: of all kinds, or those that are named."""
+    """``times`` consecutive malformed responses to calls to ai-client's API: of all kinds, or of the named ones."""
     acts = [malformed(body, after_doing=after_doing) for body in bodies or MALFORMED]
     return Fault(route, InTurn(*acts), times, skip, match=lambda call: call.path.startswith(API))
 
@@ -81,7 +81,7 @@ def deploy(
 class Echo:
     """A refusal or an error that repeats the prompt: ``{prompt}`` in ``says``, in one of the ways of :data:`HOW`.
 
-    A call that has no prompt of its own, such as a poll, repeats the one that the true answer holds.
+    A call without a prompt of its own, such as a poll, repeats the prompt in the real response.
     """
 
     code: int = 400
@@ -99,7 +99,7 @@ class Echo:
 
 
 def prompt_of(call: Call) -> str | None:
-    """The prompt in the body of a call; None where it has none."""
+    """The prompt in the body of a call; None if there is none."""
     if not isinstance(call.body, dict):
         return None
     if "prompt" in call.body:

@@ -1,4 +1,4 @@
-"""The images: what was requested, the painter, and the gallery for downloads."""
+"""The images: the requested picture, the painters, and the gallery for downloads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture as it was asked for; width and height in pixels."""
+    """A requested picture; width and height in pixels."""
 
     prompt: str
     negative: str
@@ -28,14 +28,14 @@ class Picture:
 
 
 Painter: TypeAlias = Callable[[Picture], bytes]
-"""Makes the bytes of a PNG. Called in a thread; the same picture must give the same bytes."""
+"""Makes the bytes of a PNG. It runs in a thread; the same picture must give the same bytes."""
 
 Alteration: TypeAlias = Callable[[bytes], bytes]
-"""Turns a good picture into what is served in its place."""
+"""Turns a good picture into the bytes that are served instead."""
 
 
 def painted(picture: Picture) -> bytes:
-    """Paint it well; about a second for 1024x1024."""
+    """Paint the picture well; about a second for 1024x1024."""
     from fakes.painting import paint
 
     return paint(
@@ -48,7 +48,7 @@ def painted(picture: Picture) -> bytes:
 
 
 def flat(picture: Picture) -> bytes:
-    """A true PNG of one colour, in about a millisecond; its text ``Description`` holds the prompt and the seed."""
+    """A valid PNG in one colour, in about a millisecond; its text ``Description`` contains the prompt and the seed."""
     told = f"{picture.prompt} [{picture.seed}]".encode()
     colour = hashlib.blake2b(repr(picture).encode(), digest_size=3).digest()
     header = struct.pack(">IIBBBBB", picture.width, picture.height, 8, 3, 0, 0, 0)
@@ -65,7 +65,7 @@ def flat(picture: Picture) -> bytes:
 
 
 def noise(picture: Picture) -> bytes:
-    """A true PNG of noise: three bytes a pixel, for noise cannot be packed, and as slow to encode as pictures get."""
+    """A valid PNG of noise: three bytes a pixel, since noise does not compress. As slow to encode as any picture."""
     rows, length = bytearray(), 3 * picture.width
     chance = random.Random(picture.seed)
     for _ in range(picture.height):
@@ -92,16 +92,16 @@ def _blank_rows(width: int, height: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """A picture and what is to be done to its bytes before anybody sees them."""
+    """A picture and the change to make to its bytes before it is served."""
 
     picture: Picture
     alter: Alteration | None = None
 
 
 class Gallery:
-    """Paints in threads and keeps the latest results, at most ``budget`` bytes of them.
+    """Paints in threads and keeps the latest results, at most ``budget`` bytes.
 
-    What was dropped is simply painted again when it is asked for: the same plate always gives the same bytes.
+    A dropped result is painted again on demand: the same plate always gives the same bytes.
     """
 
     def __init__(self, painter: Painter, executor: Executor, budget: int = 256_000_000) -> None:

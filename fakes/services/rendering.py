@@ -18,10 +18,10 @@ class Fate:
     """How a rendering goes. By default it succeeds.
 
     ``error``: it fails with this text, in which ``{prompt}`` stands for the prompt, and is free. ``never``: it never
-    ends by itself. ``images``: so many are made, whatever was asked for. ``silent`` (ai-client): the request ends
-    without any response entry. ``early`` (ai-client): the response entry stands there from the start, with a
-    percentage. ``alter`` changes the bytes of each image. ``misses``: so many downloads of each image are answered 404
-    before it is there. ``seconds`` replaces how long it takes. ``finish_reason`` (aithriving) is told beside the image.
+    ends by itself. ``images``: this many are made, whatever the request says. ``silent`` (ai-client): the request ends
+    without any response entry. ``early`` (ai-client): the response entry exists from the start, with a percentage.
+    ``alter`` changes the bytes of each image. ``misses``: this many downloads of each image are answered 404 first.
+    ``seconds`` replaces its duration. ``finish_reason`` (aithriving) is sent with the image.
     """
 
     error: str | None = None
@@ -38,6 +38,9 @@ class Fate:
 @dataclass(slots=True, eq=False)
 class Rendering:
     """One accepted request for pictures.
+
+    ``price`` is in millicredits per image; ``started`` is the loop's time; ``lengths`` are the sizes of the images in
+    bytes.
 
     ``price`` is millicredits an image; ``started`` is the loop's time; ``lengths`` are the bytes of each image made.
     """
@@ -63,22 +66,22 @@ class Rendering:
 
     @property
     def credits(self) -> int:
-        """What was charged, in millicredits: 0 until it is over, and 0 for a failure."""
+        """The charge in millicredits: 0 until it is over, and 0 for a failure."""
         return self.price * len(self.lengths)
 
     def percent(self, now: float) -> int:
-        """Its progress by the clock, 0 to 99."""
+        """Its progress by elapsed time, 0 to 99."""
         if not self.seconds:
             return 0
         return max(0, min(99, int(100 * (now - self.started) / self.seconds)))
 
 
 class Renderings:
-    """Starts renderings, ends them when their time has come, and writes the bills.
+    """Starts renderings, ends them when their time is over, and writes the bills.
 
-    ``seconds`` is the range of how long one takes; None: until :meth:`finish` or :meth:`finish_all` is called.
+    ``seconds`` is the range of durations; None: each lasts until :meth:`finish` or :meth:`finish_all` is called.
     ``remember`` is how many bills and finished renderings are kept. ``most_at_once`` is the highest number of
-    renderings that a provider had at the same time.
+    concurrent renderings at one provider.
     """
 
     def __init__(
@@ -111,7 +114,7 @@ class Renderings:
         return self.chance.randint(1, 4_294_967_294)
 
     def start(self, provider: str, engine: str, pictures: tuple[Picture, ...], price: int, fate: Fate) -> Rendering:
-        """Begin to render these pictures. The price is millicredits for each that succeeds."""
+        """Begin to render these pictures. ``price`` is in millicredits per success."""
         count = len(pictures) if fate.images is None else fate.images
         loop = asyncio.get_running_loop()
         rendering = Rendering(
@@ -180,13 +183,13 @@ class Renderings:
         return self.balance is None or self.balance >= amount
 
     async def settle(self, rendering: Rendering) -> bool:
-        """True if it is over. If its time has come but it is still being painted, wait for the painter first."""
+        """Whether it is over. If its time is over but the painter is still at work, wait for the painter first."""
         if rendering.due.is_set():
             await self.ended(rendering)
         return rendering.over
 
     async def ended(self, rendering: Rendering) -> None:
-        """Wait until it is over, however long that takes."""
+        """Wait until it is over, without a time limit."""
         task = self._tasks.get(rendering)
         if task is not None:
             await asyncio.shield(task)
@@ -197,7 +200,7 @@ class Renderings:
         self.by_guid[guid].due.set()
 
     def finish_all(self, which: Callable[[Rendering], bool] = lambda rendering: True) -> int:
-        """End all unfinished renderings now, also those that would never end; returns how many."""
+        """End all unfinished renderings now, including those that would never end; return how many."""
         waiting = [rendering for rendering in self.by_guid.values() if not rendering.due.is_set() and which(rendering)]
         for rendering in waiting:
             rendering.due.set()

@@ -30,12 +30,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 FREE_ROUTES = frozenset({"ai-client.image", "ai-client.thumbnail", "ai-client.login"})
-"""Routes that want no key and count towards no rate."""
+"""Routes that need no key and are not rate-limited."""
 
 
 @dataclass(slots=True)
 class Armed:
-    """A fault waiting for calls; ``left`` is None if it never stops."""
+    """A fault waiting for calls; ``left`` is None if it affects all."""
 
     fault: Fault
     skip: int
@@ -53,12 +53,12 @@ def host_of(request: web.Request) -> str | None:
 class StandIn:
     """All three image services on one loopback port.
 
-    ``seconds`` is how long a picture takes, from and to, drawn by ``seed``; (0, 0): no time at all; None: until
-    :meth:`finish` or :meth:`finish_all` says so. ``latency`` is how long any answer takes, in seconds, from and to.
-    ``rate`` is how many API requests a second each provider takes before it answers 429. ``keys`` are the keys that
-    are accepted; None: any. ``balance`` is the account's millicredits; None: no end of them. ``painter`` makes the
-    pictures; :func:`~fakes.services.flat` is the quick one for tests. ``control``: whether orders are taken over
-    HTTP. ``remember`` is how many of the latest calls, bills, renderings and threads it keeps; None: all, for tests
+    ``seconds`` is the range of durations of a picture, drawn with ``seed``; (0, 0): no time at all; None: until
+    :meth:`finish` or :meth:`finish_all` is called. ``latency`` is the range of response times in seconds. ``rate`` is
+    how many API requests per second each provider accepts before it answers 429. ``keys`` are the keys that are
+    accepted; None: any. ``balance`` is the account's millicredits; None: unlimited. ``painter`` makes the
+    pictures; :func:`~fakes.services.flat` is the quick one for tests. ``control``: whether the control endpoint is
+    open. ``remember`` is how many of the latest calls, bills, renderings and threads it keeps; None: all, for tests
     that count them.
     """
 
@@ -96,7 +96,7 @@ class StandIn:
         self._news = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
-    # -- what a test or a demo asks of it
+    # -- controls for a test or a demo
 
     @property
     def url(self) -> str:
@@ -105,22 +105,22 @@ class StandIn:
 
     @property
     def bills(self) -> list[Bill]:
-        """Everything that was charged, in order."""
+        """All bills, in order."""
         return self._services.renderings.bills
 
     @property
     def renderings(self) -> Renderings:
-        """What is being made and what was made."""
+        """The current and past renderings."""
         return self._services.renderings
 
     @property
     def services(self) -> Services:
-        """What can be set while it runs: the default fate and the filtered words."""
+        """The settings that can change while it runs: the default fate and the filtered words."""
         return self._services
 
     @property
     def charged(self) -> int:
-        """All bills together, in millicredits."""
+        """The sum of all bills, in millicredits."""
         return self.renderings.charged
 
     def calls_to(self, route: str) -> list[Call]:
@@ -129,6 +129,8 @@ class StandIn:
 
     async def called(self, route: str, count: int = 1, *, within: float = 30.0) -> list[Call]:
         """Wait until a route has been called ``count`` times, and return these calls.
+
+        Raises TimeoutError after ``within`` seconds.
 
         Raises TimeoutError if that takes more than ``within`` seconds.
         """
@@ -142,7 +144,7 @@ class StandIn:
         self._armed += [Armed(fault, fault.skip, fault.times) for fault in faults]
 
     def behave(self) -> None:
-        """Remove all faults and release what hangs."""
+        """Remove all faults and release the hanging calls."""
         self._armed.clear()
         self.release()
 
@@ -156,7 +158,7 @@ class StandIn:
         self.renderings.finish(guid)
 
     def finish_all(self) -> int:
-        """End all unfinished renderings; returns how many."""
+        """End all unfinished renderings; return how many."""
         return self.renderings.finish_all()
 
     # -- running it
@@ -170,7 +172,7 @@ class StandIn:
             Control(self).add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        # A burst of more connections than this would be waiting for the system to try them again, a second later.
+        # In a larger burst of connections, the kernel would make the rest retry a second later.
         site = web.TCPSite(self._runner, host, port, backlog=1024)
         await site.start()
         bound = self._runner.addresses[0]
@@ -199,7 +201,7 @@ class StandIn:
 
     @web.middleware
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        # A page of the web may have its own name lead here, and then read and order what it likes.
+        # By DNS rebinding, a web page could point its own name here and then read and control everything.
         if host_of(request) not in self._hosts:
             raise web.HTTPMisdirectedRequest
         resource = request.match_info.route.resource
@@ -234,7 +236,7 @@ class StandIn:
             form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
             body = dict(form)
         elif request.can_read_body:
-            # Whatever the content type says: one of the pages' own programs sends JSON without any.
+            # Whatever the content type: a program in the provider's documentation sends JSON without one.
             try:
                 body = json.loads(await request.text())
             except ValueError:
@@ -276,7 +278,7 @@ class StandIn:
         return None
 
     def _refusal(self, request: web.Request, call: Call) -> web.Response | None:
-        """Why a service does not even look at this request: no key, or too many requests."""
+        """The reason why a service refuses this request unread: no key, or too many requests."""
         if call.route in FREE_ROUTES:
             return None
         if not self._has_key(call):
@@ -305,7 +307,7 @@ class StandIn:
             scheme, _, key = (call.authorization or "").partition(" ")
             key = key if scheme == "Bearer" else ""
         else:
-            # The page's table names one header and its examples another; a scheme may stand before the key.
+            # The page's table names one header and its examples another; a scheme may precede the key.
             told = call.authorization or call.headers.get("Authentication") or ""
             key = told.rpartition(" ")[2]
         return bool(key) and (self.keys is None or key in self.keys)

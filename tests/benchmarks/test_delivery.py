@@ -1,4 +1,4 @@
-"""What the measuring of deliveries asks for is as large as it says."""
+"""The load of the delivery benchmark is as large as it claims."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.domain.word_filter import LENGTH_AT_MOST, WORDS_AT_MOST, WordList, type
 from fakes.services.pictures import Picture, noise
 
 
-def test_a_picture_of_noise_is_a_true_one_and_larger_than_a_file_may_be() -> None:
+def test_a_noise_image_is_valid_and_larger_than_the_file_limit() -> None:
     data = noise(Picture("", "", "", 1, 1024, 1024))
     with Image.open(io.BytesIO(data)) as picture:
         picture.load()
@@ -21,7 +21,7 @@ def test_a_picture_of_noise_is_a_true_one_and_larger_than_a_file_may_be() -> Non
     assert data == noise(Picture("", "", "", 1, 1024, 1024))
 
 
-def test_the_lists_are_the_longest_that_can_be_set_and_no_prompt_holds_their_words() -> None:
+def test_the_lists_have_the_maximum_size_and_no_prompt_contains_their_words() -> None:
     entries = typed_list(phrases(0))
     assert (len(entries), WORDS_AT_MOST, LENGTH_AT_MOST) == (PHRASES, PHRASES, PHRASE)
     assert min(map(len, entries)) > PHRASE - 6
@@ -29,5 +29,5 @@ def test_the_lists_are_the_longest_that_can_be_set_and_no_prompt_holds_their_wor
     assert (found.entries, found.whole) == ((), True)
 
 
-def test_a_long_prompt_is_as_long_as_one_can_be() -> None:
+def test_a_long_prompt_has_the_maximum_length() -> None:
     assert PROMPT - 2 <= len(long_prompt(1)) <= PROMPT

@@ -1,4 +1,4 @@
-"""What the polling promises, held in the simulation: the same jobs and the same figures on every machine."""
+"""The promises of the poll schedule, checked in the simulation: the same figures on every machine."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from bot.providers.base import ImageRequest, Size, WeightedText
 from storage.database import Database, migrate
 from tests.doubles.past import done
 
-# A poll's price with few jobs, as a part of its price with many.
+# A poll's price with few jobs, as a fraction of its price with many.
 IDLE = 0.25
 
 
 def hold(scenario: Scenario, seeds: Sequence[int], price: float) -> None:
     compared = polling.compare(scenario, seeds, price=price)
     assert compared.fixed.polls_a_job == pytest.approx(compared.ours.polls_a_job, rel=0.05)
-    # What may end at any moment, however old it is, looks as if it hung: there the few polls cost a tenth.
+    # A job that may end at any moment, however old it is, looks as if it hangs: there, few polls cost a tenth.
     assert compared.ratio <= (0.5 if scenario.foretells else 1.12)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_at_equal_polls_it_is_half_as_late_as_a_fixed_interval_or_at_least_not_later(scenario: Scenario) -> None:
+def test_at_equal_polls_the_lateness_is_half_that_of_a_fixed_interval_or_at_least_not_more(scenario: Scenario) -> None:
     hold(scenario, [2], 1.0)
 
 
@@ -42,7 +42,7 @@ def test_the_same_holds_with_more_jobs_and_with_the_cheap_polls_of_an_idle_rate(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("says", [polling.percent])
-def test_what_the_provider_says_halves_the_waiting_where_the_past_says_little(says: Says) -> None:
+def test_a_providers_progress_halves_the_lateness_if_durations_are_unpredictable(says: Says) -> None:
     heavy = next(each for each in SCENARIOS if each.name == "heavy tail")
     assert polling.compare(heavy, [1], says=says).ratio <= 0.5
 
@@ -57,20 +57,20 @@ def test_few_jobs_are_noticed_at_once_and_many_with_few_polls() -> None:
     assert many.polls_a_job < 5.3
 
 
-def test_when_polls_are_scarce_they_go_where_they_help_most() -> None:
+def test_scarce_polls_go_where_they_help_most() -> None:
     load = polling.Load("too many", polling.SHORT, gap=0.4, jobs=120)
     ours, fixed = (load.run(watching, [1], past=50) for watching in (easel, every(1)))
     assert ours.polls_a_job <= 1.1 * fixed.polls_a_job
     assert ours.mean < 0.5 * fixed.mean
 
 
-def test_the_oracle_asks_once_and_is_never_late() -> None:
+def test_the_oracle_polls_once_and_is_never_late() -> None:
     outcome = simulate(SCENARIOS[0].durations(50, seed=1), oracle, rate=1000, gap=3)
     assert outcome.polls_a_job == 1
     assert outcome.late(1) < 0.01
 
 
-def test_the_fixed_interval_that_it_is_compared_with_makes_as_many_polls() -> None:
+def test_the_fixed_interval_for_comparison_makes_as_many_polls() -> None:
     fixed = at_fixed_interval([10.0, 20.0, 30.0], 4)
     assert fixed.polls_a_job == pytest.approx(4, abs=0.4)
     assert all(0 <= late <= 8 for late in fixed.lateness)
@@ -82,7 +82,7 @@ def test_the_same_seed_gives_the_same_figures() -> None:
     assert SCENARIOS[3].durations(60, seed=2) != SCENARIOS[3].durations(60, seed=3)
 
 
-def test_an_outcome_can_be_cut_and_put_together() -> None:
+def test_an_outcome_can_be_sliced_and_combined() -> None:
     outcome = Outcome([1.0, 2.0, 3.0], [0.1, 0.3, 0.2], [1, 2, 3])
     assert outcome.after(1) == Outcome([2.0, 3.0], [0.3, 0.2], [2, 3])
     assert Outcome.together([outcome, outcome.after(2)]).polls == [1, 2, 3, 3]
@@ -109,7 +109,7 @@ def test_it_prints_a_table_and_draws_a_plot(
     assert "</svg>" in plot.read_text(encoding="utf-8")
 
 
-async def test_recorded_durations_come_from_the_database_in_their_order(tmp_path: Path) -> None:
+async def test_recorded_durations_come_from_the_database_in_order(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'easel.db'}"
     await migrate(url, None)
     database = await Database.open(url)

@@ -1,4 +1,4 @@
-"""The count at the end of a chaos run sees each thing that must not be."""
+"""The audit of a chaos run detects every kind of violation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROUTES = {AI_CLIENT: "ai-client.entry", CORE: "aithriving.core"}
 
 
 class Story:
-    """A run that went well, told by hand, until a test changes something in it."""
+    """A successful run, written by hand; each test changes something in it."""
 
     def __init__(self) -> None:
         self.discord = Discord()
@@ -79,14 +79,14 @@ class Story:
         its.ended.append("done")
 
     def pays_twice(self) -> None:
-        """The first command was sent again though it was not lost, and the books name the second bill."""
+        """Simulate a first command that was sent again though it was not lost, with the second bill in the books."""
         self.call(1)
         self.bill(1)
         self.ending.noted.charged_twice.append(self.asks[0])
         self.books.of[1].beyond = PRICES[AI_CLIENT]
 
     def fails(self, number: int) -> None:
-        """Its card says that nothing came of it."""
+        """Simulate a failure: the card says that there is no result."""
         original = self.asks[number - 1].handle.interaction.original
         assert original is not None
         del original.history[1:]
@@ -116,7 +116,7 @@ def wrong(table: Table) -> list[str]:
     return [row.words for row in table.rows if not row.right]
 
 
-def test_a_run_that_went_well() -> None:
+def test_a_successful_run_passes() -> None:
     assert wrong(Story().told()) == []
 
 
@@ -273,13 +273,13 @@ def it_crashed_at_the_end(story: Story) -> None:
         (it_crashed_at_the_end, "exit status of the bot when asked to stop"),
     ],
 )
-def test_what_must_not_be_is_seen(spoil: Callable[[Story], None], words: str) -> None:
+def test_every_violation_is_detected(spoil: Callable[[Story], None], words: str) -> None:
     story = Story()
     spoil(story)
     assert words in wrong(story.told())
 
 
-def test_a_bill_for_an_unknown_outcome_is_listed_and_no_difference() -> None:
+def test_a_bill_for_an_unknown_outcome_is_listed_and_is_no_difference() -> None:
     story = Story()
     story.books.of[2] = Booked(unknown=[CORE])
     story.fails(2)
@@ -288,7 +288,7 @@ def test_a_bill_for_an_unknown_outcome_is_listed_and_no_difference() -> None:
     assert [note for note in table.notes if note.startswith("billed, but unknown: number 2")]
 
 
-def test_a_private_result_may_be_shared_once_and_a_cancelled_command_was_not_given_up() -> None:
+def test_a_private_result_may_be_shared_once_and_a_cancelled_command_may_stay_unsent() -> None:
     story = Story()
     shared = story.asks[1]
     shared.private = shared.shared = True
@@ -302,7 +302,7 @@ def test_a_private_result_may_be_shared_once_and_a_cancelled_command_was_not_giv
     assert wrong(story.told()) == []
 
 
-def test_a_list_of_what_was_made_shows_nothing_twice() -> None:
+def test_a_history_list_does_not_count_as_a_second_delivery() -> None:
     story = Story()
     listed = story.message()
     listed.interaction = story.asks[0].handle.interaction
@@ -311,7 +311,7 @@ def test_a_list_of_what_was_made_shows_nothing_twice() -> None:
     assert wrong(story.told()) == []
 
 
-def test_a_second_bill_that_could_not_be_helped_is_named() -> None:
+def test_an_unavoidable_second_bill_is_reported() -> None:
     story = Story()
     story.pays_twice()
     assert wrong(story.told()) == []

@@ -1,4 +1,4 @@
-"""What the driver changes holds in the bot's process at once, and nothing of it stays."""
+"""The conditions take effect in the bot's process at once, and end with it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_both_sides_of_the_file_see_a_change_at_once(tmp_path: Path) -> None:
         assert (bot.clock, bot.slow_names, bot.disk_full) == (-DAY, 1500, True)
 
 
-def test_the_time_of_day_is_set_and_the_monotonic_clock_is_not(tmp_path: Path) -> None:
+def test_the_wall_clock_is_set_and_the_monotonic_clock_is_not(tmp_path: Path) -> None:
     with Conditions(tmp_path / "conditions") as conditions, subject_to(conditions):
         true, monotonic = time.time(), time.monotonic()
         conditions.clock = 16 * DAY
@@ -33,7 +33,7 @@ def test_the_time_of_day_is_set_and_the_monotonic_clock_is_not(tmp_path: Path) -
     assert abs(time.time() - true) < 60
 
 
-def test_a_full_disk_takes_no_picture(tmp_path: Path) -> None:
+def test_a_full_disk_rejects_image_files(tmp_path: Path) -> None:
     aside, path = tmp_path / "aside", tmp_path / "picture"
     aside.write_bytes(b"a picture")
     with Conditions(tmp_path / "conditions") as conditions, subject_to(conditions):
@@ -45,7 +45,7 @@ def test_a_full_disk_takes_no_picture(tmp_path: Path) -> None:
     assert path.read_bytes() == b"a picture"
 
 
-def test_names_are_looked_up_slowly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dns_lookups_are_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     with Conditions(tmp_path / "conditions") as conditions, subject_to(conditions):

@@ -1,4 +1,4 @@
-"""The faults that follow one command meet its calls and nobody else's."""
+"""Faults for one command affect its calls and no others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FORM = {
 
 
 class Client:
-    """Asks ai-client as the bot does."""
+    """Makes the same calls to ai-client as the bot."""
 
     def __init__(self, stand_in: StandIn, http: aiohttp.ClientSession) -> None:
         self.stand_in = stand_in
@@ -35,7 +35,7 @@ class Client:
             return guid
 
     async def send(self, thread: str, prompt: str) -> int | None:
-        """The status, or None where there was no answer."""
+        """Send a request; return the status, or None if there was no response."""
         form = {**FORM, "prompts[0][text]": prompt}
         try:
             async with self._http.post(self._path(thread, "entry"), data=form, headers=self._key) as answer:
@@ -71,7 +71,7 @@ async def test_one_command_loses_each_request_and_another_none(client: Client) -
     assert [call.accepted for call in client.stand_in.calls_to("ai-client.entry")] == [False, False, False, True]
 
 
-async def test_a_lost_request_is_done_later_and_looked_for_in_vain_before(client: Client) -> None:
+async def test_a_delayed_request_is_carried_out_later_and_not_found_before(client: Client) -> None:
     Spite(client.stand_in, 7).loses_the_answer(late=0.0, silent_for=3600.0)
     mine, other = await client.open(), await client.open()
     assert await client.send(mine, prompt(7)) is None
@@ -81,7 +81,7 @@ async def test_a_lost_request_is_done_later_and_looked_for_in_vain_before(client
     assert all(call.accepted for call in client.stand_in.calls_to("ai-client.entry"))
 
 
-async def test_a_held_request_is_done_when_it_is_sent_again(client: Client) -> None:
+async def test_a_held_request_is_carried_out_when_it_is_sent_again(client: Client) -> None:
     Spite(client.stand_in, 7).holds_the_request()
     thread = await client.open()
     assert await client.send(thread, prompt(7)) is None
@@ -90,7 +90,7 @@ async def test_a_held_request_is_done_when_it_is_sent_again(client: Client) -> N
     assert (await client.entries(thread))[1].count('"request"') == 2
 
 
-async def test_the_polls_of_one_command_are_answered_oddly_for_a_while(client: Client) -> None:
+async def test_the_polls_of_one_command_get_malformed_answers_for_a_while(client: Client) -> None:
     Spite(client.stand_in, 7).answers_oddly("404", times=2)
     mine, other = await client.open(), await client.open()
     await client.send(mine, prompt(7))
@@ -99,7 +99,7 @@ async def test_the_polls_of_one_command_are_answered_oddly_for_a_while(client: C
     assert (await client.entries(other))[0] == 200
 
 
-async def test_odd_answers_end_with_their_time(client: Client) -> None:
+async def test_malformed_answers_end_in_time(client: Client) -> None:
     Spite(client.stand_in, 7).answers_oddly("410", lasting=-1.0)
     thread = await client.open()
     await client.send(thread, prompt(7))

@@ -1,4 +1,4 @@
-"""What is text, what can be seen: decided by ranges of code points, so that what is new to this Python counts too."""
+"""What is text, and what is visible: decided by ranges of code points, to cover characters newer than this Python."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEPT = (
     "🏳\ufe0f\u200d🌈",
     "1\ufe0f\u20e3",
     "👋🏿",
-    "\u0600",  # A sign of Arabic numbers, which formats and is seen.
+    "\u0600",  # A sign of Arabic numbers: a format character, but visible.
     "\U000323b0",  # An ideograph of Unicode 15.
     "می\u200cخواهم",
 )
@@ -47,7 +47,7 @@ GONE = (
 
 
 @pytest.mark.parametrize("sign", KEPT)
-def test_what_people_see_stays_everywhere(sign: str) -> None:
+def test_visible_characters_are_kept_everywhere(sign: str) -> None:
     text = f"a {sign} goose"
     assert clean(text) == text
     assert typed(f"  {text} ") == text
@@ -59,7 +59,7 @@ def test_what_people_see_stays_everywhere(sign: str) -> None:
 
 
 @pytest.mark.parametrize("sign", GONE)
-def test_what_is_no_text_goes_everywhere(sign: str) -> None:
+def test_non_text_characters_are_removed_everywhere(sign: str) -> None:
     assert clean(f"a{sign}b") == "a b"
     assert plain(f"a{sign}b", 100) in {"ab", "a b"}
     assert typed(sign) is None
@@ -80,13 +80,13 @@ def test_what_is_no_text_goes_everywhere(sign: str) -> None:
         "\u3164 \u0301 \u200e",
     ],
 )
-def test_what_cannot_be_seen_is_no_text(text: str) -> None:
+def test_invisible_characters_are_not_text(text: str) -> None:
     assert not visible(text)
     assert typed(text) is None
     assert visible(f"{text}a{text}")
 
 
-def test_every_code_point_of_these_kinds_is_named_and_none_that_is_a_letter() -> None:
+def test_the_ranges_cover_all_of_these_code_points_and_no_letters() -> None:
     for number in range(sys.maxunicode + 1):
         sign = chr(number)
         category = unicodedata.category(sign)

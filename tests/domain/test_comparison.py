@@ -1,4 +1,4 @@
-"""One prompt on several engines: each gets what it takes, and what it does not take is named."""
+"""One prompt on several engines: each gets the options that it supports, and the others are listed."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def missing(prompt: str = "a fox", **options: object) -> dict[str, tuple[Text, .
     return left_out(wanted, ENGINES.values())
 
 
-def test_a_seed_goes_to_those_that_take_one() -> None:
+def test_a_seed_goes_to_the_engines_that_take_one() -> None:
     found = compared(seed=7)
     assert {engine: request.seed for engine, request in found.items()} == {XL.id: None, BASIC.id: 7, CORE.id: 7}
     assert missing(seed=7) == {XL.id: (SEED.noun,), BASIC.id: (), CORE.id: ()}
 
 
-def test_weights_become_words_and_what_is_unwanted_is_not_asked_for() -> None:
+def test_weights_become_words_and_negative_parts_are_dropped() -> None:
     found = compared("a fox::2 deep snow people::-1")
     assert [part.text for part in found[XL.id].prompts] == ["a fox", "deep snow people"]
     assert len(found[CORE.id].prompts) == 1
@@ -59,7 +59,7 @@ def test_weights_become_words_and_what_is_unwanted_is_not_asked_for() -> None:
     assert missing("a fox::2 people::-1")[CORE.id] == (WEIGHTS.noun,)
 
 
-def test_a_size_that_an_engine_does_not_make_is_the_nearest_of_its_shape() -> None:
+def test_an_unsupported_size_becomes_the_nearest_of_its_shape() -> None:
     found = compared(size="512x512")
     assert {engine: request.size for engine, request in found.items()} == {
         XL.id: Size(1024, 1024),
@@ -72,7 +72,7 @@ def test_a_size_that_an_engine_does_not_make_is_the_nearest_of_its_shape() -> No
     assert compared(size="0x0")[XL.id].size == XL.default_size
 
 
-def test_values_out_of_bounds_and_unknown_names_are_left_out_by_engine() -> None:
+def test_values_out_of_range_and_unknown_names_are_left_out_by_engine() -> None:
     found = compared("a fox --style cinematic --steps 60 --guidance 50")
     assert found[CORE.id].style == "cinematic"
     assert found[XL.id].style is None
@@ -82,7 +82,7 @@ def test_values_out_of_bounds_and_unknown_names_are_left_out_by_engine() -> None
     assert compared("a fox --sampler ddim")[BASIC.id].sampler == "DDIM"
 
 
-def test_engines_are_named_in_any_way_and_once() -> None:
+def test_engines_may_be_named_in_any_way_and_count_once() -> None:
     found = comparison(ImagineOptions("a fox", engines=("core", "Easel XL", "pencil/core")))
     assert found.options.engines == (CORE.id, XL.id)
     assert engines_named(" core ,, xl ", ENGINES) == ("core", "xl")
@@ -95,7 +95,7 @@ def refusal(options: ImagineOptions) -> list[str]:
     return codes(caught.value)
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     wrong = ImagineOptions("a fox --images 0 --engine core", engines=("core", "nobody"), size="big")
     assert set(refusal(wrong)) == {
         WRONG_NUMBER_OF_IMAGES.code,
@@ -108,7 +108,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert refusal(ImagineOptions("a {red, blue} fox", engines=ALL)) == [NO_CHOICES_IN_COMPARISON.code]
 
 
-def test_it_survives_being_stored_and_makes_its_own_line() -> None:
+def test_a_stored_comparison_gives_its_command_line() -> None:
     options = ImagineOptions("a fox", seed=7, engines=(CORE.id, XL.id))
     assert ImagineOptions.from_json(options.to_json()) == options
     assert command_line(options) == f"/compare prompt:a fox seed:7 engines:{CORE.id}, {XL.id}"

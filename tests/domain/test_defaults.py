@@ -1,4 +1,4 @@
-"""What completes a command: options before mine, mine before the place's, and what does not fit is left out."""
+"""Defaults of a command: typed options override the user's, which override the place's; others are dropped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MINE = Defaults(engine=BASIC.id, size="512x512", style="anime", images=3, text="
 PLACE = Defaults(engine=XL.id, size="1344x768", style="pixel-art", images=2, text="on canvas")
 
 
-def test_mine_count_more_than_those_of_the_place() -> None:
+def test_the_users_defaults_override_those_of_the_place() -> None:
     assert complete(FOX, MINE, PLACE) == ImagineOptions(
         prompt="a fox", engine=BASIC.id, size="512x512", style="anime", images=3, added="in oil"
     )
@@ -44,7 +44,7 @@ def test_mine_count_more_than_those_of_the_place() -> None:
         ImagineOptions("a fox {--ar 1:1, --ar 1:1} --engine easel/xl --style neon-punk --images 1"),
     ],
 )
-def test_what_was_typed_counts_most_in_a_field_or_as_a_flag(typed: ImagineOptions) -> None:
+def test_typed_options_override_defaults_as_field_or_flag(typed: ImagineOptions) -> None:
     whole = complete(typed, replace(MINE, text=None), PLACE)
     requests = plan(read_command(replace(whole, added=None)), ENGINES, BASIC.id).requests
     assert {(each.engine, str(each.size), each.style, each.images) for each in requests} == {
@@ -53,7 +53,7 @@ def test_what_was_typed_counts_most_in_a_field_or_as_a_flag(typed: ImagineOption
     assert replace(whole, added=None) == typed
 
 
-def test_where_mine_does_not_fit_that_of_the_place_is_tried() -> None:
+def test_if_the_users_default_does_not_fit_that_of_the_place_is_tried() -> None:
     mine = Defaults(engine="gone/away", size="320x320", style="cinematic", images=10)
     whole = complete(ImagineOptions(prompt="a {red, blue} fox"), mine, PLACE)
     assert whole == ImagineOptions(
@@ -66,7 +66,7 @@ def test_where_mine_does_not_fit_that_of_the_place_is_tried() -> None:
     )
 
 
-def test_each_of_several_engines_has_to_take_it() -> None:
+def test_every_one_of_several_engines_must_take_a_default() -> None:
     both = ImagineOptions(prompt="a fox --engine {easel/xl, pencil/core}")
     assert complete(both, Defaults(style="pixel-art", size="16:9")).style is None
     assert complete(both, Defaults(style="anime", size="16:9")).style == "anime"
@@ -91,12 +91,12 @@ def test_a_comparison_keeps_its_engines_and_has_one_image_of_each() -> None:
         ("a fox, {in oil, made in oil}", XL.id),
     ],
 )
-def test_words_that_do_not_fit_or_are_there_already_are_not_added(prompt: str, engine: str) -> None:
+def test_added_words_are_dropped_if_too_long_or_already_there(prompt: str, engine: str) -> None:
     assert complete(ImagineOptions(prompt=prompt, engine=engine), Defaults(text="in oil")).added is None
 
 
 @pytest.mark.parametrize("prompt", ["a {red fox", "a fox --nonsense", "a fox --engine no-such-engine"])
-def test_a_command_that_cannot_be_read_is_returned_as_it_is(prompt: str) -> None:
+def test_an_invalid_command_is_returned_unchanged(prompt: str) -> None:
     assert complete(ImagineOptions(prompt=prompt), MINE) == ImagineOptions(prompt=prompt)
 
 
@@ -140,7 +140,7 @@ def test_defaults_never_make_a_command_fail(options: ImagineOptions, mine: Defau
     assert bool(together) == bool(alone)
 
 
-def test_whether_it_is_private_is_known_from_the_nearest_that_says() -> None:
+def test_privacy_comes_from_the_most_specific_setting() -> None:
     assert not private_by_default([NOTHING, NOTHING])
     assert private_by_default([NOTHING, Defaults(private=True)])
     assert not private_by_default([Defaults(private=False), Defaults(private=True)])

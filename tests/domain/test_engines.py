@@ -1,4 +1,4 @@
-"""Which engine is meant, and what is said of everything that an engine does not take."""
+"""Finding the engine by name, and the messages about unsupported options."""
 
 from __future__ import annotations
 
@@ -87,17 +87,17 @@ def test_many_engines_are_not_listed_in_a_sentence() -> None:
         ("core", CORE),
     ],
 )
-def test_an_engine_goes_by_its_id_its_model_or_its_name(text: str, engine: Engine) -> None:
+def test_an_engine_is_found_by_its_id_its_model_or_its_name(text: str, engine: Engine) -> None:
     assert find_engine(text, ENGINES) is engine
 
 
-def test_an_unknown_engine_is_answered_with_the_ones_there_are() -> None:
+def test_an_unknown_engine_is_answered_with_the_available_ones() -> None:
     with pytest.raises(UserError) as caught:
         find_engine("zzz", ENGINES)
     assert list(caught.value.problems) == [UNKNOWN_ENGINE(text="zzz", engines=named(*ENGINES.values()))]
 
 
-def test_a_model_that_two_providers_have_is_answered_with_both() -> None:
+def test_a_model_of_two_providers_is_answered_with_both() -> None:
     other = replace(CORE, id="brush/core", name="Brush Core")
     engines = {**ENGINES, other.id: other}
     with pytest.raises(UserError) as caught:
@@ -127,7 +127,7 @@ def test_no_engine_at_all() -> None:
         (spec((*CAT, WeightedText("a dog", -1.0))), BASIC, WEIGHTS, [XL]),
     ],
 )
-def test_an_option_that_is_not_taken_is_refused_by_name(
+def test_an_unsupported_option_is_refused_by_name(
     wanted: ImageSpec, engine: Engine, feature: Feature, able: list[Engine]
 ) -> None:
     problems = refusal(wanted, engine)
@@ -137,13 +137,13 @@ def test_an_option_that_is_not_taken_is_refused_by_name(
     assert problems[-1] == TAKES(engine=engine.name, features=[t("a prompt"), SIZE.noun, *takes])
 
 
-def test_what_no_engine_takes_is_said() -> None:
+def test_an_option_that_no_engine_supports_is_refused_as_such() -> None:
     with pytest.raises(UserError) as caught:
         request_for(spec(CAT, seed=7), XL, {XL.id: XL})
     assert caught.value.problems[0] == NOT_TAKEN_BY_ANY(engine=XL.name, feature=SEED.noun)
 
 
-def test_a_weight_below_0_is_led_to_the_negative_prompt_where_there_is_one() -> None:
+def test_a_negative_weight_is_referred_to_the_negative_prompt_if_there_is_one() -> None:
     wanted = spec((*CAT, WeightedText("a dog", -1.0)))
     assert USE_NO_FLAG(engine=CORE.name) in refusal(wanted, CORE)
     assert USE_NO_FLAG(engine=BASIC.name) not in refusal(wanted, BASIC)
@@ -200,14 +200,14 @@ def out_of_range(name: str, engine: Engine, low: str, high: str, value: str) -> 
         (spec((WeightedText("x" * 2001),)), XL, PROMPT_TOO_LONG(engine=XL.name, limit=2000, length=2001)),
     ],
 )
-def test_a_value_that_is_not_taken_is_answered_with_those_that_are(
+def test_an_unsupported_value_is_answered_with_the_supported_ones(
     wanted: ImageSpec, engine: Engine, problem: Message | Text
 ) -> None:
     (found,) = refusal(wanted, engine)
     assert problem == (found if isinstance(problem, Text) else found.message)
 
 
-def test_everything_is_named_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     wanted = spec(CAT, size=Size(1, 1), style="x", steps=1, seed=1, guidance=1.0, sampler="x")
     features = [
         problem.values.get("feature") or problem.values.get("label") or problem.values.get("size")
@@ -221,7 +221,7 @@ def test_everything_is_named_at_once() -> None:
     ]
 
 
-def test_names_are_turned_into_the_engines_own() -> None:
+def test_names_are_mapped_to_the_engines_own() -> None:
     assert request_for(spec(CAT, style="Neon Punk"), XL, ENGINES).style == "neon-punk"
     assert request_for(spec(CAT, sampler="k-euler"), BASIC, ENGINES).sampler == "K_EULER"
 
@@ -230,7 +230,7 @@ def test_an_engine_without_a_list_of_styles_takes_any() -> None:
     assert request_for(spec(CAT, style="Whatever"), BASIC, ENGINES).style == "Whatever"
 
 
-def test_what_is_taken_becomes_the_request() -> None:
+def test_supported_options_become_the_request() -> None:
     wanted = spec(CAT, images=3, size=Ratio(16, 9), steps=20, seed=4, guidance=0.0, sampler="DDIM", style="plain")
     request = request_for(wanted, BASIC, ENGINES)
     assert (request.engine, request.prompts, request.size, request.images) == (BASIC.id, CAT, Size(1344, 768), 3)

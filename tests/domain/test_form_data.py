@@ -1,4 +1,4 @@
-"""What a form shows of a job, and what it makes of it again."""
+"""The form's fields for a job, and the options from a submitted form."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def planned(options: ImagineOptions) -> object:
     ],
     ids=str,
 )
-def test_a_form_that_is_sent_as_it_stands_asks_for_the_same(options: ImagineOptions) -> None:
+def test_an_unchanged_form_gives_the_same_requests(options: ImagineOptions) -> None:
     requests = plan(read_command(options), ENGINES, DEFAULT).requests
     used = {request.engine for request in requests}
     draft = draft_of(options, engine=used.pop() if len(used) == 1 else None)
@@ -47,7 +47,7 @@ def test_a_form_that_is_sent_as_it_stands_asks_for_the_same(options: ImagineOpti
 
 @given(st.text(max_size=60), st.none() | st.text(max_size=30), st.none() | st.integers(1, 10**9))
 @pytest.mark.slow
-def test_nothing_that_was_accepted_is_lost_on_the_way(prompt: str, negative: str | None, seed: int | None) -> None:
+def test_no_accepted_option_is_lost_on_the_way(prompt: str, negative: str | None, seed: int | None) -> None:
     options = ImagineOptions(prompt, engine=CORE.id, negative=negative, seed=seed)
     try:
         requests = plan(read_command(options), ENGINES, DEFAULT).requests
@@ -56,7 +56,7 @@ def test_nothing_that_was_accepted_is_lost_on_the_way(prompt: str, negative: str
     assert planned(draft_of(options, engine=CORE.id).options()) == requests
 
 
-def test_flags_and_fields_stand_where_the_form_has_them() -> None:
+def test_flags_and_fields_go_to_their_fields_in_the_form() -> None:
     options = ImagineOptions("a fox --ar 16:9 --no snow --steps 20", engine="xl", style="anime", private=True)
     draft = draft_of(options, engine=XL.id)
     assert (draft.prompt, draft.engine, draft.size, draft.negative) == ("a fox", XL.id, "16:9", "snow")
@@ -64,13 +64,13 @@ def test_flags_and_fields_stand_where_the_form_has_them() -> None:
     assert draft.options().private
 
 
-def test_where_the_prompt_names_the_engine_by_choice_the_form_does_not() -> None:
+def test_the_engine_field_is_empty_if_the_prompt_chooses_between_engines() -> None:
     draft = draft_of(ImagineOptions("a fox --engine {core, xl}"), engine=None)
     assert draft.engine is None
     assert draft.prompt == "a fox --engine {core, xl}"
 
 
-def test_a_prompt_alone_brings_its_words_and_what_to_leave_out() -> None:
+def test_a_reused_prompt_brings_its_words_and_its_negative_prompt() -> None:
     options = ImagineOptions("a fox::2 snow --no rain --seed 7", engine=XL.id, size="16:9", private=True)
     draft = draft_of_prompt(ImagineOptions("x"), options, engine=CORE.id)
     assert (draft.prompt, draft.engine, draft.negative) == ("a fox::2 snow", CORE.id, "rain")
@@ -78,20 +78,20 @@ def test_a_prompt_alone_brings_its_words_and_what_to_leave_out() -> None:
     assert not draft.options().private
 
 
-def test_a_comparison_stays_one() -> None:
+def test_a_comparison_stays_a_comparison() -> None:
     options = ImagineOptions("a fox", engines=(CORE.id, XL.id))
     draft = draft_of(options, engine=None)
     assert draft.engines == (CORE.id, XL.id)
     assert replace(draft, engines=(CORE.id, BASIC.id)).options().engines == (CORE.id, BASIC.id)
 
 
-def test_words_that_are_added_are_not_in_the_form_and_are_added_again() -> None:
+def test_added_words_are_not_in_the_form_and_are_added_again() -> None:
     draft = draft_of(ImagineOptions("a fox", engine=CORE.id, added="in oil"), engine=CORE.id)
     assert draft.prompt == "a fox"
     assert replace(draft, prompt="a hen").options().added == "in oil"
 
 
-def test_a_seed_that_is_changed_in_the_form_counts() -> None:
+def test_a_seed_changed_in_the_form_counts() -> None:
     options = ImagineOptions("a fox --seed 3", engine=CORE.id, new_seed=9)
     draft = draft_of(options, engine=CORE.id)
     assert draft.further == "--seed 9"
@@ -102,7 +102,7 @@ def test_a_seed_that_is_changed_in_the_form_counts() -> None:
     assert [request.seed for request in plan(read_command(changed), ENGINES, DEFAULT).requests] == [5, 6]
 
 
-def test_a_prompt_alone_brings_the_words_that_were_added() -> None:
+def test_a_reused_prompt_includes_the_added_words() -> None:
     base = ImagineOptions("x")
     draft = draft_of_prompt(base, ImagineOptions("a fox", added="in oil"), engine=CORE.id)
     assert draft.prompt == "a fox, in oil"

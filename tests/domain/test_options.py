@@ -64,7 +64,7 @@ STRENGTH = Option(
 
 @pytest.fixture
 def two_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table with two rows more."""
+    """The table with two additional rows."""
     for option in (MOOD, STRENGTH):
         monkeypatch.setitem(OPTIONS, option.name, option)
         for flag in option.flags:
@@ -94,7 +94,7 @@ def test_a_row_is_enough_for_the_checks() -> None:
 
 
 @pytest.mark.usefixtures("two_more")
-def test_a_row_is_enough_for_what_a_comparison_leaves_out() -> None:
+def test_a_row_is_enough_for_the_left_out_list_of_a_comparison() -> None:
     spec = ImageSpec((WeightedText("a fox"),), merged(ImagineOptions("a fox"), {"mood": "grim", "strength": 2.0}, []))
     assert [each.feature for each in misfits(spec, BASIC)] == [STRENGTH]
     fit, left_out = fitted(spec, XL)
@@ -108,7 +108,7 @@ def test_a_row_is_enough_for_the_card_of_an_engine() -> None:
     assert str(MOOD.label) not in said(engine_card(XL, Price(400, 2000, exact=False), default=False))
 
 
-def test_every_row_can_be_stored_sent_and_set_by_default() -> None:
+def test_every_option_can_be_stored_sent_and_set_as_a_default() -> None:
     assert OPTIONS.keys() <= {field.name for field in fields(ImagineOptions)}
     assert OPTIONS.keys() <= {field.name for field in fields(ImageRequest)}
     for holder in (Defaults, UserSettings):
@@ -117,7 +117,7 @@ def test_every_row_can_be_stored_sent_and_set_by_default() -> None:
         }
 
 
-def test_every_flag_is_of_one_option() -> None:
+def test_every_flag_belongs_to_one_option() -> None:
     assert [flag for option in OPTIONS.values() for flag in option.flags] == list(FLAGS)
 
 
@@ -130,12 +130,12 @@ def test_numbers_are_written_as_people_write_them(value: float, text: str) -> No
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.5", "-1", "1" * 13, "٣", "1_0"])
-def test_what_is_no_whole_number(text: str) -> None:
+def test_invalid_integers(text: str) -> None:
     with pytest.raises(ValueError):
         whole_number(text)
 
 
 @pytest.mark.parametrize("text", ["none", " No ", "-", "—", "“nothing”", "Clear"])
-def test_what_clears_a_setting(text: str) -> None:
+def test_values_that_clear_a_setting(text: str) -> None:
     assert means_nothing(text)
     assert not means_nothing(f"{text} cats")

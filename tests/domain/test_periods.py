@@ -93,7 +93,7 @@ def test_all_time_has_no_ends() -> None:
         "=1",
     ],
 )
-def test_what_is_no_period(typed: str) -> None:
+def test_invalid_periods(typed: str) -> None:
     with pytest.raises(UserError) as refused:
         span(typed, NOW)
     assert codes(refused.value) == [NOT_A_PERIOD.code]
@@ -112,7 +112,7 @@ def test_what_is_no_period(typed: str) -> None:
         ("2026-03-01", NOT_BEGUN),
     ],
 )
-def test_a_period_in_which_nothing_can_be_says_why(typed: str, why: Message) -> None:
+def test_an_impossible_period_is_refused_with_the_reason(typed: str, why: Message) -> None:
     with pytest.raises(UserError) as refused:
         span(typed, NOW)
     assert codes(refused.value) == [why.code]
@@ -122,7 +122,7 @@ def test_a_period_in_which_nothing_can_be_says_why(typed: str, why: Message) -> 
     st.text("0123456789-. days", max_size=24)
     | st.from_regex(r"\d{4}(-\d\d){0,2}(\.\.\d{4}(-\d\d){0,2})?", fullmatch=True)
 )
-def test_every_period_is_short_enough_to_be_gone_through(typed: str) -> None:
+def test_every_period_is_short_enough_to_iterate(typed: str) -> None:
     try:
         found = span(typed, NOW)
     except UserError:
@@ -133,7 +133,7 @@ def test_every_period_is_short_enough_to_be_gone_through(typed: str) -> None:
 
 
 @given(st.text(max_size=40))
-def test_anything_typed_is_a_period_or_refused(typed: str) -> None:
+def test_any_text_is_a_period_or_refused(typed: str) -> None:
     try:
         found = span(typed, NOW)
     except UserError:
@@ -142,20 +142,20 @@ def test_anything_typed_is_a_period_or_refused(typed: str) -> None:
 
 
 @given(st.sampled_from(Period), st.integers(0, 4_000_000_000_000))
-def test_a_period_holds_its_moment_and_ends_where_the_next_begins(period: Period, now: int) -> None:
+def test_a_period_contains_its_moment_and_ends_where_the_next_begins(period: Period, now: int) -> None:
     start, end = current(period, now)
     assert milliseconds(start) <= now < milliseconds(end)
     assert current(period, milliseconds(end))[0] == end
     assert end - start <= timedelta(days=31)
 
 
-def test_whatever_is_suggested_is_one_and_has_its_name() -> None:
+def test_every_suggestion_is_a_valid_period_with_that_name() -> None:
     for typed, name in SUGGESTED.items():
         assert (span(typed, NOW).name, span(typed, NOW).text) == (typed, name)
     assert [period.this for period in Period] == [SUGGESTED[name] for name in ("today", "this week", "this month")]
 
 
-def test_a_date_is_made_of_its_parts() -> None:
+def test_a_date_is_built_from_its_parts() -> None:
     assert date_text(moment_of(NOW)).values == {"day": 28, "month": MONTHS[1], "year": 2026}
     assert str(date_text(moment_of(NOW))) == "28 Feb 2026"
     assert str(date_text(moment_of(NOW), MONTH_AND_YEAR)) == "Feb 2026"

@@ -1,4 +1,4 @@
-"""The prompt's syntax: what each odd text means or which place of it is wrong, and that nothing is lost in printing."""
+"""The prompt's syntax: the meaning of unusual texts, the position of faults, and lossless printing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Parts = list[tuple[str, float]]
 
 
 def says(error: PromptError, position: int, wanted: Message | Text) -> bool:
-    """Whether this fault is found at this place; a Message matches any values."""
+    """Whether this fault is found at this position; a Message matches any values."""
     found = [fault.problem for fault in error.faults if fault.position == position]
     return wanted in (found if isinstance(wanted, Text) else [problem.message for problem in found])
 
@@ -223,13 +223,13 @@ def test_faults(text: str, position: int, wanted: Message | Text) -> None:
     assert says(caught.value, position, wanted)
 
 
-def test_all_that_is_wrong_with_the_braces_is_named() -> None:
+def test_all_faults_of_the_braces_are_reported() -> None:
     with pytest.raises(PromptError) as caught:
         expand("a } {red|blue} {x, , y} {b")
     assert [fault.position for fault in caught.value.faults] == [2, 4, 19, 24]
 
 
-def test_an_error_names_all_faults_from_left_to_right_and_shows_their_places() -> None:
+def test_an_error_lists_all_faults_from_left_to_right_with_their_positions() -> None:
     text = "a::2x fox in the deep snow of a long winter --sed 7 --images many --style"
     with pytest.raises(PromptError) as caught:
         parse(text)
@@ -248,7 +248,7 @@ def test_an_error_names_all_faults_from_left_to_right_and_shows_their_places() -
     assert "…" in str(error.problems[2]).partition("👉")[0]
 
 
-def test_many_faults_are_counted_instead_of_told() -> None:
+def test_many_faults_are_counted_instead_of_listed() -> None:
     with pytest.raises(PromptError) as caught:
         parse("a " + "--b " * 400)
     assert len(caught.value.faults) == 400
@@ -272,7 +272,7 @@ def test_many_faults_are_counted_instead_of_told() -> None:
         ("", [""]),
     ],
 )
-def test_choices_are_written_out(text: str, texts: list[str]) -> None:
+def test_choices_are_expanded(text: str, texts: list[str]) -> None:
     assert list(expand(text)) == texts
 
 
@@ -296,7 +296,7 @@ def test_choices_are_written_out(text: str, texts: list[str]) -> None:
         ("{a,b}" * 400, 0, TOO_MANY_PROMPTS),
     ],
 )
-def test_choices_that_are_refused(text: str, position: int, wanted: Message | Text) -> None:
+def test_invalid_choices_are_refused(text: str, position: int, wanted: Message | Text) -> None:
     with pytest.raises(PromptError) as caught:
         expand(text)
     assert caught.value.position == position
@@ -315,7 +315,7 @@ def test_choices_that_are_refused(text: str, position: int, wanted: Message | Te
         ("a fox, In Oil", [("a fox, In Oil", 1)]),
     ],
 )
-def test_words_are_added_to_the_text_and_not_to_the_flags(prompt: str, parts: Parts) -> None:
+def test_added_words_go_to_the_text_and_not_to_the_flags(prompt: str, parts: Parts) -> None:
     longer = parse(prompt).with_words("in oil")
     assert parts_of(longer) == parts
     assert longer.options == parse(prompt).options
@@ -332,7 +332,7 @@ def test_words_are_added_to_the_text_and_not_to_the_flags(prompt: str, parts: Pa
         ("  ", EMPTY_PROMPT),
     ],
 )
-def test_words_that_are_added_must_be_plain(text: str, wanted: Message) -> None:
+def test_added_words_must_be_plain(text: str, wanted: Message) -> None:
     with pytest.raises(UserError) as caught:
         plain_words(text)
     assert codes(caught.value) == [wanted.code]

@@ -1,4 +1,4 @@
-"""What holds for every prompt: printed and read again it is the same, and the work grows with its length alone."""
+"""Properties of every prompt: a printed prompt parses to the same result, and the work is linear in its length."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def prompts(draw: st.DrawFn) -> ParsedPrompt:
 
 @given(prompts())
 @example(ParsedPrompt((WeightedText("a:", 2.0), WeightedText(":b\\", 0.5), WeightedText("--no"))))
-def test_what_is_printed_reads_the_same_again(prompt: ParsedPrompt) -> None:
+def test_a_printed_prompt_parses_to_the_same_result(prompt: ParsedPrompt) -> None:
     assert parse(prompt.text()) == prompt
     assert expand(prompt.text()) == (prompt.text(),)
 
@@ -100,7 +100,7 @@ def read(text: str) -> list[ParsedPrompt] | PromptError:
 @example("::")
 @example("{")
 @example("{,")
-def test_any_text_is_a_prompt_or_an_error_that_points_at_a_place(text: str) -> None:
+def test_any_text_is_a_prompt_or_an_error_with_a_position(text: str) -> None:
     found = read(text)
     if isinstance(found, PromptError):
         assert 0 <= found.position <= len(text)
@@ -115,7 +115,7 @@ def test_any_text_is_a_prompt_or_an_error_that_points_at_a_place(text: str) -> N
 
 
 @given(prompts(), words)
-def test_words_that_are_added_change_nothing_else(prompt: ParsedPrompt, added: str) -> None:
+def test_added_words_change_nothing_else(prompt: ParsedPrompt, added: str) -> None:
     longer = prompt.with_words(added)
     assert longer.options == prompt.options
     assert longer.parts[-1].text.casefold().endswith(added.casefold())
@@ -125,7 +125,7 @@ def test_words_that_are_added_change_nothing_else(prompt: ParsedPrompt, added: s
 
 
 def lines_run(work: Callable[[str], object], text: str) -> int:
-    """How many lines of Python the work takes: the same on a slow machine as on a quick one."""
+    """The number of Python lines that the work executes: the same on a slow machine as on a fast one."""
     count = 0
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
@@ -139,7 +139,7 @@ def lines_run(work: Callable[[str], object], text: str) -> int:
     try:
         work(text)
     except PromptError:
-        pass  # refusing must be as quick as reading
+        pass  # refusing must be as fast as parsing
     finally:
         sys.settrace(before)
     return count
@@ -147,7 +147,7 @@ def lines_run(work: Callable[[str], object], text: str) -> int:
 
 @pytest.mark.parametrize("work", [read, parse], ids=["read", "parse"])
 @pytest.mark.parametrize("piece", HOSTILE)
-def test_the_work_grows_with_the_text_and_no_faster(piece: str, work: Callable[[str], object]) -> None:
+def test_the_work_is_linear_in_the_text(piece: str, work: Callable[[str], object]) -> None:
     short, long = (lines_run(work, (piece * length)[:length]) for length in (1000, 2000))
     assert long <= 2.2 * short + 100
     assert long < 100_000

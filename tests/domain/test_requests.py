@@ -1,4 +1,4 @@
-"""From the command's fields to paid requests: what is merged, refused and split, and what comes back from storage."""
+"""From the command's fields to paid requests: merging, refusals, splitting, and loading from storage."""
 
 from __future__ import annotations
 
@@ -90,11 +90,11 @@ def test_a_prompt_alone_is_one_request_of_the_default_engine() -> None:
         ),
     ],
 )
-def test_a_field_and_its_flag_say_the_same(typed: dict[str, Any], flags: str) -> None:
+def test_a_field_and_its_flag_are_equivalent(typed: dict[str, Any], flags: str) -> None:
     assert made(**typed).requests == made(f"a cat {flags}").requests
 
 
-def test_empty_fields_are_not_given() -> None:
+def test_empty_fields_count_as_missing() -> None:
     assert made(engine=" ", size="", negative="\n", style="", sampler=" ").requests == made().requests
 
 
@@ -134,19 +134,19 @@ def test_an_option_given_as_flag_and_field_is_refused(flag: str, typed: dict[str
         ("a --images {6, 5}", {}, TOO_MANY_IMAGES_OF_PROMPTS(images=11, prompts=2, most=10)),
     ],
 )
-def test_what_no_engine_takes(prompt: str, typed: dict[str, Any], wanted: Message | Text) -> None:
+def test_options_that_no_engine_takes(prompt: str, typed: dict[str, Any], wanted: Message | Text) -> None:
     (problem,) = refusal(prompt, **typed).problems
     assert wanted == (problem if isinstance(wanted, Text) else problem.message)
 
 
-def test_all_problems_are_named_at_once_and_each_once() -> None:
+def test_all_problems_are_reported_at_once_and_each_once() -> None:
     error = refusal("a {b, c} --seed 7", size="1x1", steps=5, style="nope", images=6, seed=8)
     for wanted in (GIVEN_TWICE, NOT_TAKEN, SIZE_NOT_LISTED, OUT_OF_RANGE, UNKNOWN_NAME, TOO_MANY_IMAGES_OF_PROMPTS):
         assert codes(error).count(wanted.code) == 1
     assert NAME_MISSPELT.code not in codes(error)
 
 
-def test_a_prompt_that_cannot_be_read_keeps_its_place() -> None:
+def test_an_invalid_prompt_is_reported_with_its_position() -> None:
     with pytest.raises(PromptError) as caught:
         made("a cat --sed 7")
     assert caught.value.position == 6
@@ -155,17 +155,17 @@ def test_a_prompt_that_cannot_be_read_keeps_its_place() -> None:
     assert caught.value.position == 6
 
 
-def test_what_no_engine_decides_is_judged_in_any_case() -> None:
+def test_checks_that_need_no_engine_always_run() -> None:
     error = refusal("a cat --sed 7", size="huge", images=0)
     assert codes(error) == [FAULT_AT.code, NOT_A_SIZE.code, WRONG_NUMBER_OF_IMAGES.code]
 
 
-def test_with_the_engine_in_its_field_the_other_fields_are_judged_too() -> None:
+def test_with_an_engine_field_the_other_fields_are_checked_too() -> None:
     error = refusal("a cat --sed 7", engine="easel/xl", seed=5, images=11)
     assert {FAULT_AT.code, NOT_TAKEN.code, TOO_MANY_IMAGES.code} <= set(codes(error))
 
 
-def test_choices_may_change_anything() -> None:
+def test_choices_may_change_any_option() -> None:
     found = made("a {red, blue} cat --engine {core, xl} --ar 1:1")
     assert [(request.engine, request.prompts[0].text, request.size) for request in found.requests] == [
         (CORE.id, "a red cat", Size(512, 512)),
@@ -187,7 +187,7 @@ def test_choices_may_change_anything() -> None:
         ({"engine": "core", "images": 2, "seed": 0}, [1, 1], [None, None]),
     ],
 )
-def test_images_are_split_into_requests_and_a_seed_goes_up(
+def test_images_are_split_into_requests_with_increasing_seeds(
     typed: dict[str, Any], images: list[int], seeds: list[int | None]
 ) -> None:
     found = made(**typed)
@@ -196,7 +196,7 @@ def test_images_are_split_into_requests_and_a_seed_goes_up(
     assert found.images == sum(images)
 
 
-def test_an_engine_of_many_images_counts_its_seed_by_images() -> None:
+def test_seeds_increase_by_the_images_of_each_request() -> None:
     many = replace(CORE, images_per_submission=4)
     found = plan(read_command(ImagineOptions("a cat", images=6, seed=10)), {many.id: many}, many.id)
     assert [(request.images, request.seed) for request in found.requests] == [(4, 10), (2, 14)]
@@ -234,7 +234,7 @@ def test_titles(prompt: str, title: str) -> None:
         (ImagineOptions("{a --seed 1, b}"), [9, None], ImagineOptions("{a --seed 9, b}")),
     ],
 )
-def test_a_new_seed_takes_the_place_of_the_old_ones(
+def test_a_new_seed_replaces_the_old_ones(
     options: ImagineOptions, seeds: list[int | None], typed: ImagineOptions
 ) -> None:
     again = replace(options, new_seed=9)
@@ -254,7 +254,7 @@ def test_a_new_seed_takes_the_place_of_the_old_ones(
         ImagineOptions("a fox {--seed 1, --seed 2}", engine=CORE.id, new_seed=4),
     ],
 )
-def test_the_command_to_repeat_a_job_has_the_words_that_were_added(options: ImagineOptions) -> None:
+def test_the_command_that_repeats_a_job_includes_the_added_words(options: ImagineOptions) -> None:
     with_words = replace(options, added="in {oil}, on canvas")
     requests = plan(read_command(with_words), ENGINES, XL.id).requests
     assert all(request.prompts[-1].text.endswith("in {oil}, on canvas") for request in requests)
@@ -265,7 +265,7 @@ def test_the_command_to_repeat_a_job_has_the_words_that_were_added(options: Imag
     assert f"prompt:{typed.prompt}" in command_line(with_words)
 
 
-def test_a_job_of_an_older_version_has_the_words_in_its_prompt_and_gets_them_once() -> None:
+def test_an_older_job_with_added_words_in_its_prompt_gets_them_once() -> None:
     stored: dict[str, Any] = {"prompt": "a fox, in oil --seed 4", "engine": CORE.id, "private": False}
     options = ImagineOptions.from_json(stored)
     assert plan(read_command(options), ENGINES, XL.id).requests[0].prompts == (WeightedText("a fox, in oil"),)
@@ -289,11 +289,11 @@ def test_a_job_of_an_older_version_has_the_words_in_its_prompt_and_gets_them_onc
         (ImagineOptions("a", guidance=7.0, seed=0), "/imagine prompt:a seed:0 guidance:7"),
     ],
 )
-def test_the_line_that_makes_it_again(options: ImagineOptions, line: str) -> None:
+def test_the_command_line_of_a_job(options: ImagineOptions, line: str) -> None:
     assert command_line(options) == line
 
 
-def test_another_person_gets_everything_but_the_thread_and_the_secrecy() -> None:
+def test_another_persons_job_copies_everything_except_thread_and_privacy() -> None:
     assert FULL.private
     assert for_another_person(FULL, private=False) == replace(FULL, thread=None, private=False)
     assert for_another_person(FULL, private=True) == replace(FULL, thread=None, private=True)
@@ -307,18 +307,18 @@ def test_another_person_gets_everything_but_the_thread_and_the_secrecy() -> None
 @pytest.mark.parametrize(
     "options", [ImagineOptions("a cat"), FULL, ImagineOptions("a", added="b", new_seed=4, engines=("x", "y"))]
 )
-def test_options_come_back_from_json(options: ImagineOptions) -> None:
+def test_options_are_read_back_from_json(options: ImagineOptions) -> None:
     assert ImagineOptions.from_json(json.loads(json.dumps(options.to_json()))) == options
 
 
-def test_options_of_another_version_come_back() -> None:
+def test_unknown_options_of_another_version_are_ignored() -> None:
     assert ImagineOptions.from_json({"prompt": "a cat", "mood": "grim"}) == ImagineOptions("a cat")
 
 
 @pytest.mark.parametrize(
     "data", [{}, {"prompt": None}, {"prompt": "a", "images": "many"}, {"prompt": "a", "size": [1]}]
 )
-def test_options_that_are_wrong_are_not_taken(data: dict[str, Any]) -> None:
+def test_invalid_options_are_rejected(data: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         ImagineOptions.from_json(data)
 
@@ -339,12 +339,12 @@ requests = st.builds(
 
 
 @given(requests)
-def test_requests_come_back_from_json(request: ImageRequest) -> None:
+def test_requests_are_read_back_from_json(request: ImageRequest) -> None:
     assert decode_request(json.loads(json.dumps(encode_request(request)))) == request
 
 
 @pytest.mark.parametrize("data", [{}, {"engine": "a", "prompts": [], "size": "big"}, {"engine": 1}])
-def test_requests_that_are_wrong_are_not_taken(data: dict[str, Any]) -> None:
+def test_invalid_requests_are_rejected(data: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         decode_request(data)
 
@@ -377,7 +377,7 @@ typed_options = st.builds(
 
 
 @given(typed_options, st.sampled_from(list(ENGINES)))
-def test_anything_typed_is_a_plan_within_the_engines_bounds_or_a_refusal(options: ImagineOptions, default: str) -> None:
+def test_any_input_is_a_valid_plan_or_a_refusal(options: ImagineOptions, default: str) -> None:
     try:
         found = plan(read_command(options), ENGINES, default)
     except UserError:
@@ -409,7 +409,7 @@ SECRET = "helio" + "trope"
         (Rules.from_json, {"refused": SECRET}),
     ],
 )
-def test_what_cannot_be_read_says_nothing_of_what_is_in_it(
+def test_an_error_about_unreadable_data_does_not_quote_it(
     read: Callable[[dict[str, Any]], object], stored: dict[str, Any]
 ) -> None:
     with pytest.raises(Unreadable) as caught:

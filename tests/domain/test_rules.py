@@ -1,4 +1,4 @@
-"""What a refusal says of rules that name what is no longer there."""
+"""Refusals by rules that name deleted channels, roles or engines."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ PLACE = Place(
         ((HIDDEN, GONE), NOT_THIS_CHANNEL()),
     ],
 )
-def test_only_channels_that_are_there_are_named(channels: tuple[int, ...], problem: Text) -> None:
+def test_only_existing_channels_are_named(channels: tuple[int, ...], problem: Text) -> None:
     (said,) = Rules(channels=channels).problems_of_place(HERE, PLACE)
     assert (said.code, str(said)) == (problem.code, str(problem))
     assert str(GONE) not in str(said)
 
 
 @pytest.mark.parametrize(("roles", "problem"), [((ARTISTS, GONE), NOT_YOUR_ROLE), ((GONE,), ROLES_GONE)])
-def test_roles_that_are_gone_are_said_to_be(roles: tuple[int, ...], problem: Message) -> None:
+def test_deleted_roles_are_reported_as_deleted(roles: tuple[int, ...], problem: Message) -> None:
     assert Rules(roles=roles).problems_of_place(HERE, PLACE) == [problem()]
 
 
-def test_what_is_not_known_is_not_gone() -> None:
+def test_unknown_is_not_the_same_as_deleted() -> None:
     assert Rules(channels=(GONE,)).problems_of_place(HERE, ANY_PLACE)[0].code == OTHER_CHANNELS.code
     assert Rules(roles=(GONE,)).problems_of_place(HERE, ANY_PLACE) == [NOT_YOUR_ROLE()]
 
 
-def test_only_engines_that_are_offered_are_named() -> None:
+def test_only_available_engines_are_named() -> None:
     options = ImagineOptions("a fox", engine=CORE.id)
     made = plan(read_command(options), ENGINES, CORE.id)
 

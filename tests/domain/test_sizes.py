@@ -1,4 +1,4 @@
-"""What a shape is called and which size of an engine is meant by it."""
+"""The names of shapes, and the engine's size for a shape."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_shapes(text: str, shape: Size | Ratio) -> None:
 @pytest.mark.parametrize(
     "text", ["", "x", ":", "16:", "16:9:1", "0:1", "1:0", "-1:2", "1.5:1", "٣:٢", "1:12345", "wide"]
 )
-def test_texts_that_are_no_shape(text: str) -> None:
+def test_invalid_shapes(text: str) -> None:
     with pytest.raises(ValueError):
         parse_shape(text)
 
@@ -58,7 +58,7 @@ def test_the_name_of_a_shape(size: str, name: str) -> None:
 
 
 @given(sides, sides)
-def test_a_shape_on_its_side_has_the_name_turned_round(width: int, height: int) -> None:
+def test_a_rotated_shape_has_the_reversed_name(width: int, height: int) -> None:
     name, turned = ratio_name(Size(width, height)), ratio_name(Size(height, width))
     assert turned == ":".join(reversed(name.split(":")))
 
@@ -90,9 +90,7 @@ def test_the_nearest_size_of_a_ratio(engine: Engine, ratio: str, size: str | Non
 
 
 @given(st.integers(1, 9999), st.integers(1, 9999), st.sampled_from([XL, BASIC, CORE]))
-def test_a_ratio_gives_a_size_that_the_engine_takes_and_about_that_shape_or_none(
-    width: int, height: int, engine: Engine
-) -> None:
+def test_a_ratio_gives_a_supported_size_of_about_that_shape_or_none(width: int, height: int, engine: Engine) -> None:
     ratio = Ratio(width, height)
     size = nearest_size(engine, ratio)
     if size is None:
@@ -106,7 +104,7 @@ def test_a_ratio_gives_a_size_that_the_engine_takes_and_about_that_shape_or_none
 
 
 @given(sides, sides)
-def test_every_size_a_grid_engine_takes_is_reached_by_typing_it(width: int, height: int) -> None:
+def test_every_size_of_a_grid_engine_can_be_typed(width: int, height: int) -> None:
     assert sizes_for(BASIC, f"{width}x{height}")[0] == Size(width, height)
 
 
@@ -135,7 +133,7 @@ def test_sizes_to_suggest(engine: Engine, text: str, sizes: str) -> None:
 
 
 @given(st.text(max_size=12))
-def test_any_text_suggests_sizes_that_the_engine_takes(text: str) -> None:
+def test_any_text_suggests_only_supported_sizes(text: str) -> None:
     for engine in (XL, BASIC):
         found = sizes_for(engine, text)
         assert len(found) <= 25

@@ -1,4 +1,4 @@
-"""Refused words are found however they are written, and nothing else is; in bounded time."""
+"""Refused words are found in every spelling, with no false matches and in bounded time."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_word_is_found(entry: str, text: str) -> None:
         ("ab cd", "ab\ncd"[:2]),
     ],
 )
-def test_something_else_is_not(entry: str, text: str) -> None:
+def test_other_words_do_not_match(entry: str, text: str) -> None:
     assert found(WordList([entry]), text) == []
 
 
@@ -119,7 +119,7 @@ def found(entries: WordList, *texts: str) -> list[str]:
     return list(seen.entries)
 
 
-def test_words_of_two_texts_do_not_make_one() -> None:
+def test_a_word_never_matches_across_two_texts() -> None:
     assert found(WordList(["red cross", "red*cross", "裸照"]), "a red", "cross 裸", "照") == []
 
 
@@ -127,17 +127,17 @@ letters = st.text("ab", max_size=12)
 
 
 @given(st.text("ab*", min_size=1, max_size=8), letters)
-def test_a_star_is_what_it_is_everywhere(pattern: str, word: str) -> None:
+def test_a_star_means_the_same_everywhere(pattern: str, word: str) -> None:
     wanted = re.fullmatch(fnmatch.translate(pattern), word) is not None and bool(pattern.strip("*"))
     assert bool(found(WordList([pattern]), word)) == wanted
 
 
 @given(st.lists(st.text(max_size=20), max_size=5), st.text(max_size=200))
-def test_any_text_is_judged(entries: list[str], text: str) -> None:
+def test_any_text_can_be_checked(entries: list[str], text: str) -> None:
     assert set(WordList(entries).found_in([text]).entries) <= set(entries)
 
 
-def test_a_list_is_tidied_and_checked() -> None:
+def test_a_list_is_normalised_and_validated() -> None:
     assert typed_list(" ugly ,, Red  Cross, ugly") == ("ugly", "Red Cross")
     assert typed_list("裸, *裸*、똥，🙂, 🪿🪿, เปลือย") == ("裸", "*裸*", "똥", "🙂", "🪿🪿", "เปลือย")
     assert typed_list("ugly, \u3164, \u2800") == ("ugly",)
@@ -159,7 +159,7 @@ def test_a_list_is_tidied_and_checked() -> None:
     assert refused.value.problems == (TOO_MANY_WORDS(words=101, most=WORDS_AT_MOST),)
 
 
-def test_words_are_letters_and_numbers() -> None:
+def test_words_consist_of_letters_and_numbers() -> None:
     assert compared_forms("Don't  stop—me, 2 times!", symbols=False) == ("don t stop me 2 times",)
 
 
@@ -167,11 +167,11 @@ def test_words_are_letters_and_numbers() -> None:
 
 HERE = Origin(user_id=1, user_name="ada", server_id=10, channel_id=100, file_limit=2**20)
 LINES_AT_MOST = 8 * STEPS_AT_MOST
-"""Lines of Python that one check runs at most: some for each place of the text, and some for each step."""
+"""Maximum of Python lines per check: some for each position of the text, and some for each step."""
 
 
 def lines_run(work: Callable[[], object]) -> int:
-    """How many lines of Python the work takes: the same on a slow machine as on a quick one."""
+    """The number of Python lines that the work executes: the same on a slow machine as on a fast one."""
     count = 0
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
@@ -189,12 +189,12 @@ def lines_run(work: Callable[[], object]) -> int:
 
 
 def numbered(pattern: str) -> list[str]:
-    """Two lists of as many words as they hold, each as long as it may be."""
+    """Two lists with the maximum number of words of the maximum length."""
     return [pattern.replace("#", chr(0x61 + number % 26) + chr(0x61 + number // 26)) for number in range(200)]
 
 
 def longest(text: str) -> Plan | None:
-    """The longest prompt made of the text with the most choices."""
+    """The longest prompt that consists of the text with the most choices."""
     choices = " {0,1,2,3,4,5,6,7,8,9}"
     prompt = (text * PROMPT_LIMIT)[: PROMPT_LIMIT - len(choices)] + choices
     made = plan(read_command(ImagineOptions(prompt)), ENGINES, XL.id)
@@ -219,7 +219,7 @@ HOSTILE: dict[str, tuple[Iterable[str], str]] = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_the_whole_check_is_bounded(kind: str) -> None:
-    """What it must never do again is to go through every word for every place of every text."""
+    """The check must never again go through every word for every position of every text."""
     entries, text = HOSTILE[kind]
     every = [entry[:LENGTH_AT_MOST].strip() for entry in entries]
     rules = Rules(refused=tuple(every[:WORDS_AT_MOST]), restricted=tuple(every[WORDS_AT_MOST:]))
@@ -231,7 +231,7 @@ def test_the_whole_check_is_bounded(kind: str) -> None:
     assert lines_run(lambda: rules.problems_of_words(HERE, texts)) < LINES_AT_MOST
 
 
-def test_the_longest_prompt_with_the_most_choices_is_seen_whole() -> None:
+def test_the_longest_prompt_with_the_most_choices_is_checked_completely() -> None:
     for text in ("a fox jumps over the dog ", "一张照片在森林里", "большой лес у реки "):
         made = longest(text)
         assert made is not None
@@ -240,7 +240,7 @@ def test_the_longest_prompt_with_the_most_choices_is_seen_whole() -> None:
 
 
 @pytest.mark.parametrize("bound", ["STEPS_AT_MOST", "SIGNS_AT_MOST"])
-def test_what_cannot_be_seen_whole_is_refused_and_says_so(bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prompt_too_long_to_check_is_refused_with_the_reason(bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(word_filter, bound, 20)
     rules = Rules(refused=("a fox*x b",), restricted=("ugly",))
     assert rules.problems_of_words(HERE, ["a fox and a fox and a fox"]) == [PROMPT_TOO_LONG()]

@@ -1,4 +1,4 @@
-"""For tests of the image services' stand-in: a running one that takes no time, and a client."""
+"""Fixtures for tests of the image services' stand-in: a running one without rendering time, and a client."""
 
 from __future__ import annotations
 

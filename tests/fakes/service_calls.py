@@ -1,4 +1,4 @@
-"""The calls that a client of the services makes, one function each."""
+"""A client's calls to the services, one function each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What takes how long, what it costs, and what the stand-in remembers of it."""
+"""How long requests take, what they cost, and what the stand-in records."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.fakes.service_calls import (
 )
 
 
-async def test_a_request_waits_until_its_time_has_come(http: aiohttp.ClientSession) -> None:
+async def test_a_request_waits_until_its_time_is_over(http: aiohttp.ClientSession) -> None:
     async with StandIn(seconds=None, painter=flat) as stand_in:
         thread = await open_thread(http, stand_in)
         _, answer = await post_entry(http, stand_in, thread)
@@ -38,7 +38,7 @@ async def test_a_request_waits_until_its_time_has_come(http: aiohttp.ClientSessi
         assert [bill.amount for bill in stand_in.bills] == [10_000]
 
 
-async def test_answers_come_in_the_order_in_which_they_are_finished(http: aiohttp.ClientSession) -> None:
+async def test_responses_come_in_the_order_of_completion(http: aiohttp.ClientSession) -> None:
     async with StandIn(seconds=None, painter=flat) as stand_in:
         threads = [await open_thread(http, stand_in) for _ in range(3)]
         guids = [(await post_entry(http, stand_in, thread))[1]["data"]["guid"] for thread in threads]
@@ -49,7 +49,7 @@ async def test_answers_come_in_the_order_in_which_they_are_finished(http: aiohtt
         assert stand_in.renderings.most_at_once == {"ai-client": 3}
 
 
-async def test_time_passes_by_itself_where_a_length_is_set(http: aiohttp.ClientSession) -> None:
+async def test_renderings_end_by_themselves_after_the_given_time(http: aiohttp.ClientSession) -> None:
     async with StandIn(seconds=(0.01, 0.02), painter=flat) as stand_in:
         _, answer = await generate(http, stand_in, "core", CORE)
         assert answer["code"] == 0
@@ -72,14 +72,14 @@ async def test_prices(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     assert stand_in.charged == 21_700
 
 
-def test_the_basic_price_goes_from_04_to_2_in_steps_of_01() -> None:
+def test_the_basic_price_ranges_from_04_to_2_in_steps_of_01() -> None:
     assert basic_price(320, 320, 10) == 400
-    assert basic_price(320, 320, 11) == 500  # anything more is rounded up
+    assert basic_price(320, 320, 11) == 500  # any excess is rounded up
     assert basic_price(1024, 1024, 30) == 900
     assert basic_price(1536, 1536, 50) == 2_000
 
 
-async def test_too_many_requests_are_told_to_come_again(http: aiohttp.ClientSession) -> None:
+async def test_too_many_requests_get_a_retry_after(http: aiohttp.ClientSession) -> None:
     async with StandIn(seconds=(0, 0), painter=flat, rate=0.001) as stand_in:
         thread = await open_thread(http, stand_in)
         async with http.get(f"{stand_in.url}/api/v1/threads/{thread}/entries", headers=BEARER) as response:
@@ -91,7 +91,7 @@ async def test_too_many_requests_are_told_to_come_again(http: aiohttp.ClientSess
         assert len(stand_in.bills) == 1
 
 
-async def test_an_account_can_run_dry(http: aiohttp.ClientSession) -> None:
+async def test_an_account_can_run_out_of_credits(http: aiohttp.ClientSession) -> None:
     async with StandIn(seconds=(0, 0), painter=flat, balance=11_000) as stand_in:
         _, answer = await generate(http, stand_in, "core", CORE)
         assert answer["code"] == 0
@@ -115,7 +115,7 @@ async def test_filtered_words_are_refused_and_free(stand_in: StandIn, http: aioh
     assert stand_in.bills == []
 
 
-async def test_work_goes_on_and_is_charged_when_nobody_listens_any_more(http: aiohttp.ClientSession) -> None:
+async def test_work_continues_and_is_charged_after_the_client_has_gone(http: aiohttp.ClientSession) -> None:
     async with StandIn(seconds=None, painter=flat) as stand_in:
         call = asyncio.create_task(generate(http, stand_in, "core", CORE))
         await stand_in.called("aithriving.core")
@@ -127,7 +127,7 @@ async def test_work_goes_on_and_is_charged_when_nobody_listens_any_more(http: ai
         assert [bill.amount for bill in stand_in.bills] == [6_000]
 
 
-async def test_everything_that_was_asked_is_on_record(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_all_requests_are_recorded(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     thread = await open_thread(http, stand_in)
     await post_entry(http, stand_in, thread)
     await post_entry(http, stand_in, thread, steps="1")
@@ -143,7 +143,7 @@ async def test_everything_that_was_asked_is_on_record(stand_in: StandIn, http: a
     assert "a-token" not in repr(stand_in.calls) + json.dumps([call.to_json() for call in stand_in.calls])
 
 
-async def test_a_fate_can_be_set_for_everything(http: aiohttp.ClientSession) -> None:
+async def test_a_default_fate_applies_to_all_requests(http: aiohttp.ClientSession) -> None:
     async with StandIn(seconds=None, painter=flat, fate=Fate(early=True)) as stand_in:
         thread = await open_thread(http, stand_in)
         await post_entry(http, stand_in, thread)
@@ -156,7 +156,7 @@ async def test_a_fate_can_be_set_for_everything(http: aiohttp.ClientSession) -> 
         assert finished["waiting_response"] is False
 
 
-async def test_pictures_that_were_dropped_for_room_are_painted_again() -> None:
+async def test_evicted_images_are_painted_again() -> None:
     painted: list[int] = []
 
     def painter(picture: Picture) -> bytes:
@@ -171,7 +171,7 @@ async def test_pictures_that_were_dropped_for_room_are_painted_again() -> None:
     assert painted == [0, 1, 2, 0]
 
 
-async def test_stopping_lets_go_of_what_is_unfinished(http: aiohttp.ClientSession) -> None:
+async def test_stopping_cancels_unfinished_work(http: aiohttp.ClientSession) -> None:
     async with StandIn(seconds=None, painter=flat) as stand_in:
         call = asyncio.create_task(generate(http, stand_in, "core", CORE))
         await stand_in.called("aithriving.core")

@@ -1,4 +1,4 @@
-"""A stand-in in a process of its own is told what to do, and asked what it saw, over HTTP."""
+"""A stand-in in its own process is controlled and queried over HTTP."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ORDERS: list[tuple[dict[str, Json], Act | Fate]] = [
 
 
 @pytest.mark.parametrize(("order", "act"), ORDERS, ids=[str(order["act"]) for order, _ in ORDERS])
-async def test_every_act_can_be_ordered_in_json(
+async def test_every_act_can_be_set_in_json(
     stand_in: StandIn, http: aiohttp.ClientSession, order: dict[str, Json], act: Act | Fate
 ) -> None:
     orders = {"misbehave": order | {"route": "aithriving.core", "times": None, "match": "core"}}
@@ -61,13 +61,13 @@ async def test_every_act_can_be_ordered_in_json(
     assert [armed.fault.act for armed in stand_in._armed] == [act, act]
 
 
-async def test_a_shape_with_values_can_be_ordered(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_an_edit_with_arguments_can_be_set(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     order = {"route": "aithriving.core", "act": "rewrite", "shape": "code_is", "with": ["0"]}
     assert (await control(http, stand_in.url, {"misbehave": [order]}))[0] == 200
     assert (await core(http, stand_in))["code"] == "0"
 
 
-async def test_everything_can_be_set_and_asked_for_over_http(http: aiohttp.ClientSession) -> None:
+async def test_everything_can_be_set_and_queried_over_http(http: aiohttp.ClientSession) -> None:
     async with StandIn(seconds=(0, 0), painter=flat) as stand_in:
         orders = {"seconds": None, "latency": [0, 0.001], "rate": 99, "keys": ["a-token"], "balance": 7_000}
         assert await control(http, stand_in.url, orders) == (200, {"ok": True})
@@ -106,21 +106,19 @@ async def test_everything_can_be_set_and_asked_for_over_http(http: aiohttp.Clien
         {"misbehave": ["reset"]},
     ],
 )
-async def test_orders_that_make_no_sense_are_told_so(
-    stand_in: StandIn, http: aiohttp.ClientSession, orders: object
-) -> None:
+async def test_invalid_commands_are_rejected(stand_in: StandIn, http: aiohttp.ClientSession, orders: object) -> None:
     status, text = await control(http, stand_in.url, orders)
     assert status == 400
     assert text.startswith("not understood")
     assert stand_in._armed == []
 
 
-# --- who may ask ------------------------------------------------------------------------------------------------------
+# --- access -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8100", "127.0.0.1.evil.example", "169.254.169.254", ""])
 @pytest.mark.parametrize("path", ["/_control", "/api/v1/threads/x/entries", "/storage/x.png", "/nowhere"])
-async def test_a_name_of_the_web_that_leads_here_gets_nothing(
+async def test_a_foreign_host_name_gets_no_access(
     stand_in: StandIn, http: aiohttp.ClientSession, host: str, path: str
 ) -> None:
     async with http.get(f"{stand_in.url}{path}", headers=HEADERS | {"Host": host}) as response:
@@ -131,21 +129,21 @@ async def test_a_name_of_the_web_that_leads_here_gets_nothing(
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:1", "[::1]:8100"])
-async def test_this_machine_gets_it(stand_in: StandIn, http: aiohttp.ClientSession, host: str) -> None:
+async def test_this_machine_gets_access(stand_in: StandIn, http: aiohttp.ClientSession, host: str) -> None:
     async with http.get(f"{stand_in.url}/_control", headers={"Host": host}) as response:
         assert response.status == 200
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
-async def test_a_page_of_the_web_cannot_post_orders(stand_in: StandIn, http: aiohttp.ClientSession, kind: str) -> None:
-    """These are the types that a page may send anywhere without being asked."""
+async def test_a_web_page_cannot_post_commands(stand_in: StandIn, http: aiohttp.ClientSession, kind: str) -> None:
+    """A page may send these content types to any host without a preflight request."""
     stand_in.misbehave(Fault("x", Reset()))
     async with http.post(f"{stand_in.url}/_control", data=b'{"behave": true}', headers={"Content-Type": kind}) as no:
         assert no.status == 415
     assert len(stand_in._armed) == 1
 
 
-async def test_the_control_can_be_closed(http: aiohttp.ClientSession) -> None:
+async def test_the_control_endpoint_can_be_disabled(http: aiohttp.ClientSession) -> None:
     async with StandIn(seconds=(0, 0), painter=flat, control=False) as stand_in:
         async with http.get(f"{stand_in.url}/_control") as response:
             assert response.status == 404
@@ -153,7 +151,7 @@ async def test_the_control_can_be_closed(http: aiohttp.ClientSession) -> None:
         assert stand_in.keys is None
 
 
-async def test_the_demo_takes_no_orders_and_no_key_but_its_own(http: aiohttp.ClientSession) -> None:
+async def test_the_demo_takes_no_commands_and_no_key_but_its_own(http: aiohttp.ClientSession) -> None:
     async with _demo(load({"DEMO_PROVIDER": "1"}, env_file=None)) as settings:
         url = settings.reader.url("AITHRIVING_URL", "")
         async with http.get(f"{url}/_control") as response:
@@ -166,7 +164,7 @@ async def test_the_demo_takes_no_orders_and_no_key_but_its_own(http: aiohttp.Cli
                 assert response.status == status
 
 
-# --- what is kept -----------------------------------------------------------------------------------------------------
+# --- retention --------------------------------------------------------------------------------------------------------
 
 
 async def test_only_the_latest_are_kept_and_everything_is_counted(http: aiohttp.ClientSession) -> None:
@@ -197,7 +195,7 @@ async def test_only_the_latest_are_kept_and_everything_is_counted(http: aiohttp.
         assert seen["charged"] == stand_in.charged
 
 
-async def test_what_is_still_made_is_never_forgotten(http: aiohttp.ClientSession) -> None:
+async def test_unfinished_renderings_are_never_dropped(http: aiohttp.ClientSession) -> None:
     async with StandIn(seconds=None, painter=flat, remember=2) as stand_in:
         calls = [asyncio.create_task(core(http, stand_in)) for _ in range(5)]
         await stand_in.called("aithriving.core", 2)
@@ -207,7 +205,7 @@ async def test_what_is_still_made_is_never_forgotten(http: aiohttp.ClientSession
         assert [(await call)["code"] for call in calls] == [0] * 5
 
 
-def test_it_runs_by_itself() -> None:
+def test_it_runs_as_a_program() -> None:
     command = [sys.executable, "-m", "fakes.services", "--port", "0", "--flat", "--seconds", "0", "0"]
     root = Path(__file__).parents[2]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own

@@ -1,4 +1,4 @@
-"""Odd answers in a row at every call of ai-client, and services that repeat the prompt."""
+"""Runs of malformed answers at every call of ai-client, and services that repeat the prompt."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROMPT = ENTRY["prompts[0][text]"]
 
 
 async def each_call(http: aiohttp.ClientSession, stand_in: StandIn, thread: str) -> list[tuple[int, str, str]]:
-    """Status, type and text of what opening a thread, submitting and listing the entries are answered with."""
+    """Status, type and text of the responses to opening a thread, submitting and listing the entries."""
     base = f"{stand_in.url}/api/v1/threads"
     seen = []
     for method, url, form in (
@@ -31,7 +31,7 @@ async def each_call(http: aiohttp.ClientSession, stand_in: StandIn, thread: str)
 
 @pytest.mark.parametrize("name", MALFORMED)
 @pytest.mark.parametrize("after_doing", [False, True])
-async def test_every_call_can_be_answered_oddly(
+async def test_every_call_can_get_a_malformed_answer(
     stand_in: StandIn, http: aiohttp.ClientSession, name: str, after_doing: bool
 ) -> None:
     thread = await open_thread(http, stand_in)
@@ -40,14 +40,12 @@ async def test_every_call_can_be_answered_oddly(
     text = expected.body if isinstance(expected.body, str) else json.dumps(expected.body)
     assert await each_call(http, stand_in, thread) == [(expected.code, expected.content_type, text)] * 3
     assert [call.accepted for call in stand_in.calls[1:]] == [after_doing] * 3
-    # The run is over; what was done during it is there.
+    # The run is over; the requests carried out during it are there.
     kinds = [entry["type"] for entry in await list_entries(http, stand_in, thread)]
     assert kinds == (["request", "response"] if after_doing else [])
 
 
-async def test_a_deploy_spoils_a_run_of_calls_and_leaves_the_images_alone(
-    stand_in: StandIn, http: aiohttp.ClientSession
-) -> None:
+async def test_a_deploy_spoils_a_run_of_calls_except_images(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     thread = await open_thread(http, stand_in)
     await post_entry(http, stand_in, thread, images="1")
     (_, response) = await list_entries(http, stand_in, thread)
@@ -62,7 +60,7 @@ async def test_a_deploy_spoils_a_run_of_calls_and_leaves_the_images_alone(
     assert len(await list_entries(http, stand_in, thread)) == 2
 
 
-async def test_a_run_can_be_ordered_over_http(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_a_run_can_be_set_over_http(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     thread = await open_thread(http, stand_in)
     acts = [{"act": "malformed", "body": "404"}, {"act": "status", "code": 503}, {"act": "echo", "says": "no"}]
     order = {"route": "ai-client.*", "match": "/api/v1/", "times": 3, "act": "in turn", "of": acts}
@@ -72,13 +70,13 @@ async def test_a_run_can_be_ordered_over_http(stand_in: StandIn, http: aiohttp.C
 
 
 @pytest.mark.parametrize("of", [None, [], [{"act": "fate"}], [{"act": "malformed", "body": "no such"}]])
-async def test_a_run_that_makes_no_sense_is_told_so(stand_in: StandIn, http: aiohttp.ClientSession, of: Any) -> None:
+async def test_an_invalid_run_is_rejected(stand_in: StandIn, http: aiohttp.ClientSession, of: Any) -> None:
     order = {"route": "*", "act": "in turn", "of": of}
     async with http.post(f"{stand_in.url}/_control", json={"misbehave": order}) as response:
         assert response.status == 400
 
 
-async def test_acts_take_turns(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_acts_alternate(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     stand_in.misbehave(Fault("aithriving.core", InTurn(Status(500), malformed("page")), times=3))
     seen = []
     for _ in range(4):
@@ -101,7 +99,7 @@ async def test_acts_take_turns(stand_in: StandIn, http: aiohttp.ClientSession) -
         ("escaped", r"A \"red\" caf\u00e9, too many requests"),
     ],
 )
-async def test_a_prompt_is_repeated_in_a_refusal(
+async def test_a_refusal_can_repeat_the_prompt(
     stand_in: StandIn, http: aiohttp.ClientSession, how: str, repeated: str
 ) -> None:
     prompt = 'A "red" café, too many requests'
@@ -114,7 +112,7 @@ async def test_a_prompt_is_repeated_in_a_refusal(
     assert stand_in.bills == []
 
 
-async def test_a_prompt_is_repeated_in_the_error_of_a_poll(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_the_error_of_a_poll_can_repeat_the_prompt(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     thread = await open_thread(http, stand_in)
     await post_entry(http, stand_in, thread)
     stand_in.misbehave(Fault("ai-client.entries", Echo(500, "Cannot list {prompt}")))
@@ -122,7 +120,7 @@ async def test_a_prompt_is_repeated_in_the_error_of_a_poll(stand_in: StandIn, ht
         assert (response.status, await response.json()) == (500, {"message": f"Cannot list {PROMPT}"})
 
 
-async def test_a_prompt_is_repeated_in_the_error_of_a_work(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_the_error_of_a_rendering_can_repeat_the_prompt(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     stand_in.misbehave(Fault("*", Fate(error="No: {prompt}"), times=None))
     thread = await open_thread(http, stand_in)
     await post_entry(http, stand_in, thread)

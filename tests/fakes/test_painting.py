@@ -1,4 +1,4 @@
-"""The painted pictures: true PNGs that follow prompt, style and seed."""
+"""The painted images: valid PNGs that follow prompt, style and seed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fakes.painting.brief import GROUNDS, HOURS, THINGS, WORDS, read
 from fakes.painting.styles import STYLES
 from fakes.services import contract
 
-# Each picture takes most of a second to paint.
+# Each image takes most of a second to paint.
 pytestmark = pytest.mark.slow
 
 SMALL = (160, 160)
@@ -29,7 +29,7 @@ PROMPT = "a lighthouse on a cliff"
 
 
 def pixels(prompt: str = PROMPT, **options: object) -> NDArray[np.float64]:
-    """A small picture of this prompt as numbers from 0 to 1."""
+    """A small image for this prompt as numbers from 0 to 1."""
     data = paint(prompt, **({"size": SMALL} | options))  # type: ignore[arg-type]  # the options are named in each test
     with Image.open(BytesIO(data)) as picture:
         return np.asarray(picture.convert("RGB"), dtype=np.float64) / 255
@@ -40,13 +40,13 @@ def difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> float
 
 
 @pytest.mark.parametrize("size", [(320, 320), (640, 384), (320, 1536), (1536, 320)])
-def test_a_png_of_the_size_asked_for(size: tuple[int, int]) -> None:
+def test_the_png_has_the_requested_size(size: tuple[int, int]) -> None:
     with Image.open(BytesIO(paint(PROMPT, size=size))) as picture:
         picture.load()
         assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", size)
 
 
-def test_a_large_picture_weighs_what_the_services_pictures_weigh() -> None:
+def test_a_large_image_is_as_large_a_file_as_the_services_images() -> None:
     data = paint(PROMPT, seed=1, size=(1024, 1024))
     assert 1_000_000 < len(data) < 2_000_000
 
@@ -71,16 +71,16 @@ def test_the_same_request_gives_the_same_bytes_in_another_process_too() -> None:
     assert there.stdout.strip() == hashlib.sha256(here).hexdigest()
 
 
-def test_another_seed_is_another_composition() -> None:
+def test_another_seed_gives_another_composition() -> None:
     pictures = [pixels(seed=seed) for seed in range(4)]
     assert min(difference(pictures[i], pictures[j]) for i in range(4) for j in range(i)) > 0.04
 
 
-def test_unknown_words_too_decide_what_is_seen() -> None:
+def test_unknown_words_also_affect_the_picture() -> None:
     assert difference(pixels("zorp blubble"), pixels("zorp frumious")) > 0.04
 
 
-def test_every_style_of_the_services_is_its_own() -> None:
+def test_every_style_looks_different() -> None:
     assert set(STYLES) == set(contract.STYLES)
     pictures = {style: pixels(style=style) for style in ("", *STYLES)}
     near = [
@@ -97,7 +97,7 @@ def test_an_unknown_style_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("thing", THINGS)
-def test_what_the_prompt_names_is_in_the_picture_and_what_the_negative_names_is_not(thing: str) -> None:
+def test_things_in_the_prompt_are_painted_and_those_in_the_negative_prompt_are_not(thing: str) -> None:
     word = next(word for word, meaning in WORDS.items() if meaning == thing)
     prompt = f"{word} by day"
     with_it, without = read(prompt, "", 3), read(prompt, word, 3)
@@ -108,14 +108,14 @@ def test_what_the_prompt_names_is_in_the_picture_and_what_the_negative_names_is_
 
 
 @pytest.mark.parametrize("feature", [*GROUNDS, "cliff", "space", "moon", "aurora", "storm", "rain", "fog", "snow"])
-def test_places_and_weathers_can_be_seen(feature: str) -> None:
+def test_places_and_weathers_are_visible(feature: str) -> None:
     word = next(word for word, meaning in WORDS.items() if meaning == feature)
     assert read(word, "", 1).has(feature)
     plain = pixels("a hill at night") if feature != "hill" else pixels("a desert at night")
     assert difference(pixels(f"a hill at night, {word}" if feature != "hill" else "a hill at night"), plain) > 0.004
 
 
-def test_hours_have_their_light() -> None:
+def test_each_hour_has_its_own_light() -> None:
     light = {hour: float(pixels(f"a lake, {hour}").mean()) for hour in HOURS}
     assert light["night"] < light["dusk"] < light["sunset"] < light["day"]
     red, _, blue = pixels("a lake, sunset").mean(axis=(0, 1))
@@ -124,7 +124,7 @@ def test_hours_have_their_light() -> None:
     assert blue > red
 
 
-def test_a_colour_without_a_thing_tints_the_whole_and_with_one_only_that() -> None:
+def test_a_colour_tints_its_thing_or_else_the_whole_picture() -> None:
     assert read("a red sky over hills", "", 1).tint is not None
     boat = read("a red boat", "", 1)
     assert boat.tint is None
@@ -133,19 +133,19 @@ def test_a_colour_without_a_thing_tints_the_whole_and_with_one_only_that() -> No
     assert green[..., 1].mean() - green[..., 0].mean() > plain[..., 1].mean() - plain[..., 0].mean()
 
 
-def test_what_comes_with_a_thing_is_left_out_too_where_it_is_unwanted() -> None:
+def test_implied_things_can_be_excluded_too() -> None:
     assert read("a lighthouse", "", 1).has("sea")
     assert not read("a lighthouse", "the sea", 1).has("sea")
 
 
-def test_words_are_known_in_the_plural_too() -> None:
+def test_plurals_are_understood_too() -> None:
     assert read("foxes and cliffs, daisies", "", 1).has("fox")
     assert read("daisies", "", 1).has("flower")
     assert read("lighthouses", "", 1).has("cliff", "sea")
 
 
 @given(st.text(), st.text(), st.integers(min_value=0, max_value=4_294_967_294))
-def test_any_text_can_be_understood_somehow(prompt: str, negative: str, seed: int) -> None:
+def test_any_text_gives_a_brief(prompt: str, negative: str, seed: int) -> None:
     brief = read(prompt, negative, seed)
     assert brief.hour in (*HOURS, "storm", "fog")
     assert brief == read(prompt, negative, seed)

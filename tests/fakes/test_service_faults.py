@@ -1,4 +1,4 @@
-"""Each way in which the stand-in can be told to misbehave, as a client sees it."""
+"""Every fault of the stand-in, as a client sees it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def core(http: aiohttp.ClientSession, stand_in: StandIn, **changes: object
 
 
 async def entries(http: aiohttp.ClientSession, stand_in: StandIn) -> Any:
-    """Open a thread, post an entry to it, and list the entries: the whole answer."""
+    """Open a thread, post an entry to it, and list the entries; return the whole response."""
     base = f"{stand_in.url}/api/v1/threads"
     async with http.post(base, data={"ai_version_code": "stablediffusion_text2img"}, headers=HEADERS) as response:
         guid = (await response.json())["data"]["guid"]
@@ -51,7 +51,7 @@ async def first_image(http: aiohttp.ClientSession, stand_in: StandIn) -> str:
 
 
 @pytest.mark.parametrize(("after_doing", "charged"), [(False, 0), (True, 6_000)])
-async def test_a_reset_leaves_no_answer_and_a_bill_only_if_it_was_done(
+async def test_a_reset_gives_no_response_and_a_bill_only_if_it_was_carried_out(
     stand_in: StandIn, http: aiohttp.ClientSession, after_doing: bool, charged: int
 ) -> None:
     stand_in.misbehave(Fault("aithriving.core", Reset(after_doing=after_doing)))
@@ -65,7 +65,7 @@ async def test_a_reset_leaves_no_answer_and_a_bill_only_if_it_was_done(
 
 
 @pytest.mark.parametrize(("after_doing", "charged"), [(False, 0), (True, 6_000)])
-async def test_what_hangs_is_let_go_of_with_a_reset(
+async def test_a_released_hang_ends_with_a_reset(
     stand_in: StandIn, http: aiohttp.ClientSession, after_doing: bool, charged: int
 ) -> None:
     stand_in.misbehave(Fault("aithriving.core", Hang(after_doing=after_doing), times=None))
@@ -83,7 +83,7 @@ async def test_what_hangs_is_let_go_of_with_a_reset(
 
 
 @pytest.mark.parametrize("code", [400, 401, 402, 403, 404, 413, 422, 429, 500, 503])
-async def test_any_status_can_be_answered(stand_in: StandIn, http: aiohttp.ClientSession, code: int) -> None:
+async def test_any_status_can_be_returned(stand_in: StandIn, http: aiohttp.ClientSession, code: int) -> None:
     stand_in.misbehave(Fault("*", Status(code, headers={"Retry-After": "7"}), times=2))
     async with http.post(f"{stand_in.url}/api/v1/threads", headers=HEADERS) as response:
         assert (response.status, response.headers["Retry-After"]) == (code, "7")
@@ -93,9 +93,7 @@ async def test_any_status_can_be_answered(stand_in: StandIn, http: aiohttp.Clien
     assert stand_in.bills == []
 
 
-async def test_a_gateways_page_and_a_redirect_to_where_people_log_in(
-    stand_in: StandIn, http: aiohttp.ClientSession
-) -> None:
+async def test_a_gateways_error_page_and_a_redirect_to_a_login(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     page = "<h1>502 Bad Gateway</h1>"
     stand_in.misbehave(
         Fault("aithriving.core", Status(502, page, content_type="text/html", after_doing=True)),
@@ -118,19 +116,19 @@ async def test_a_gateways_page_and_a_redirect_to_where_people_log_in(
 
 
 @pytest.mark.parametrize("reset", [False, True])
-async def test_an_answer_can_end_in_the_middle(stand_in: StandIn, http: aiohttp.ClientSession, reset: bool) -> None:
+async def test_a_response_can_end_in_the_middle(stand_in: StandIn, http: aiohttp.ClientSession, reset: bool) -> None:
     stand_in.misbehave(Fault("aithriving.core", Half(reset=reset)))
     with pytest.raises(aiohttp.ClientError):
         await core(http, stand_in)
     assert stand_in.charged == 6_000
 
 
-async def test_an_answer_can_drip(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_a_response_can_be_slow(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     stand_in.misbehave(Fault("aithriving.core", Slow(0, pieces=9)), Fault("aithriving.core", Slow(0)))
     assert [(await core(http, stand_in))["code"] for _ in range(2)] == [0, 0]
 
 
-async def test_another_body_can_stand_in_for_the_true_one(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_another_body_can_replace_the_real_one(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     stand_in.misbehave(Fault("aithriving.core", Body('{"code": 0, ')))
     with pytest.raises(json.JSONDecodeError):
         await core(http, stand_in)
@@ -138,7 +136,7 @@ async def test_another_body_can_stand_in_for_the_true_one(stand_in: StandIn, htt
 
 
 @pytest.mark.parametrize("declared", [False, True])
-async def test_a_body_can_go_on_and_on(stand_in: StandIn, http: aiohttp.ClientSession, declared: bool) -> None:
+async def test_a_body_can_be_endless(stand_in: StandIn, http: aiohttp.ClientSession, declared: bool) -> None:
     url = await first_image(http, stand_in)
     stand_in.misbehave(Fault("ai-client.image", Endless(limit=300_001, declared=declared)))
     async with http.get(url) as response:
@@ -148,7 +146,7 @@ async def test_a_body_can_go_on_and_on(stand_in: StandIn, http: aiohttp.ClientSe
     assert data.startswith(b"\x89PNG")
 
 
-async def test_faults_act_in_order_so_often_and_only_where_they_match(
+async def test_faults_apply_in_order_the_given_number_of_times_to_matching_calls(
     stand_in: StandIn, http: aiohttp.ClientSession
 ) -> None:
     def about_cats(call: Any) -> bool:
@@ -211,7 +209,7 @@ def first(answer: Any, kind: str) -> Any:
         (answer_edits.replaced([1]), lambda answer: answer == [1]),
     ],
 )
-async def test_shapes_of_a_list_of_entries(
+async def test_edits_of_a_list_of_entries(
     stand_in: StandIn, http: aiohttp.ClientSession, change: Callable[[Json], Json], told: Callable[[Any], bool]
 ) -> None:
     stand_in.misbehave(Fault("ai-client.entries", Rewrite(change)))
@@ -229,14 +227,14 @@ async def test_shapes_of_a_list_of_entries(
         (answer_edits.refused("no"), lambda answer: answer == {"code": -1, "message": "no"}),
     ],
 )
-async def test_shapes_of_an_image(
+async def test_edits_of_an_image(
     stand_in: StandIn, http: aiohttp.ClientSession, change: Callable[[Json], Json], told: Callable[[Any], bool]
 ) -> None:
     stand_in.misbehave(Fault("aithriving.core", Rewrite(change)))
     assert told(await core(http, stand_in))
 
 
-async def test_a_status_can_go_with_another_shape(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_a_status_can_be_combined_with_an_edit(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     stand_in.misbehave(Fault("aithriving.core", Rewrite(answer_edits.refused("no"), status=400)))
     async with http.post(f"{stand_in.url}/api/generate/core", json=CORE, headers=HEADERS) as response:
         assert response.status == 400
@@ -251,7 +249,7 @@ def kind_of(data: bytes) -> str | None:
 @pytest.mark.parametrize(
     ("alter", "kind"), [(image_variants.jpeg, "JPEG"), (image_variants.webp, "WEBP"), (image_variants.gif, "GIF")]
 )
-async def test_images_of_other_kinds(
+async def test_images_of_other_formats(
     stand_in: StandIn, http: aiohttp.ClientSession, alter: Callable[[bytes], bytes], kind: str
 ) -> None:
     stand_in.misbehave(Fault("aithriving.core", Fate(alter=alter)))
@@ -269,9 +267,7 @@ async def test_images_of_other_kinds(
         image_variants.bomb,
     ],
 )
-async def test_what_is_no_good_image(
-    stand_in: StandIn, http: aiohttp.ClientSession, alter: Callable[[bytes], bytes]
-) -> None:
+async def test_broken_images(stand_in: StandIn, http: aiohttp.ClientSession, alter: Callable[[bytes], bytes]) -> None:
     url = await first_image(http, stand_in)
     stand_in.misbehave(Fault("ai-client.image", Spoil(alter)), Fault("aithriving.core", Spoil(alter)))
     async with http.get(url) as response:
@@ -290,14 +286,14 @@ async def _good(http: aiohttp.ClientSession, url: str) -> bytes:
         return await response.read()
 
 
-async def test_images_in_another_size_and_with_a_tail() -> None:
+async def test_images_in_another_size_and_with_trailing_bytes() -> None:
     good = flat_picture()
     with Image.open(BytesIO(image_variants.resized(64, 32)(good))) as small:
         assert small.size == (64, 32)
     assert len(image_variants.padded(1_000)(good)) == len(good) + 1_000
     assert kind_of(image_variants.padded(1_000)(good)) == "PNG"
     assert kind_of(image_variants.blurred(good)) == "PNG"
-    # Pillow opens this one all the same, which is why the end of a file has to be looked at.
+    # Pillow opens this one anyway, so the end of a file has to be checked.
     assert good.endswith(image_variants.cut_at_the_end(good)[-8:] + good[-8:])
     assert b"IEND" in good[-8:]
 
@@ -306,7 +302,7 @@ def flat_picture() -> bytes:
     return flat(Picture("x", "", "", 1, 320, 320))
 
 
-async def test_work_that_fails_costs_nothing(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_a_failed_rendering_costs_nothing(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     stand_in.misbehave(Fault("ai-client.entry", Fate(error="no luck")), Fault("aithriving.core", Fate(error="no luck")))
     (request,) = (await entries(http, stand_in))["data"]
     assert (request["error"], request["waiting_response"]) == ("no luck", False)
@@ -314,7 +310,7 @@ async def test_work_that_fails_costs_nothing(stand_in: StandIn, http: aiohttp.Cl
     assert stand_in.bills == []
 
 
-async def test_work_that_never_ends_until_it_is_told_to(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_a_rendering_that_never_ends_until_it_is_finished(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     stand_in.misbehave(Fault("*", Fate(never=True), times=None))
     (request,) = (await entries(http, stand_in))["data"]
     assert request["waiting_response"] is True
@@ -343,7 +339,7 @@ async def test_a_request_that_ends_without_a_response(stand_in: StandIn, http: a
     assert stand_in.bills == []
 
 
-async def test_images_that_come_late(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_images_that_are_not_found_at_first(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     stand_in.misbehave(Fault("ai-client.entry", Fate(misses=2)))
     url = await first_image(http, stand_in)
     seen = []
@@ -353,6 +349,6 @@ async def test_images_that_come_late(stand_in: StandIn, http: aiohttp.ClientSess
     assert seen == [404, 404, 200]
 
 
-async def test_a_blurred_image_is_told_of(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_a_blurred_image_is_marked(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     stand_in.misbehave(Fault("aithriving.core", Fate(alter=image_variants.blurred, finish_reason="CONTENT_FILTERED")))
     assert (await core(http, stand_in))["data"]["finish_reason"] == "CONTENT_FILTERED"

@@ -1,4 +1,4 @@
-"""The stand-in against the providers' own pages: the documented steps, the rules, the bills."""
+"""The stand-in against the providers' documentation: the documented steps, the rules, the bills."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
-def test_the_pages_thread_program_runs_with_only_the_address_changed(stand_in_thread: str) -> None:
-    """Plain blocking calls in the order of the page: open, post, read until it is done, download."""
+def test_the_documented_thread_program_runs_with_only_the_address_changed(stand_in_thread: str) -> None:
+    """Blocking calls in the order of the documentation: open, post, read until it is done, download."""
 
     def call(path: str, form: dict[str, object] | None = None) -> Any:
         data = urllib.parse.urlencode(form).encode() if form is not None else None
@@ -85,7 +85,7 @@ def test_the_pages_thread_program_runs_with_only_the_address_changed(stand_in_th
 
 @pytest.fixture
 async def stand_in_thread() -> AsyncIterator[str]:
-    """The address of a stand-in that runs in a thread of its own, so that a test may block."""
+    """The address of a stand-in in its own thread, so that a test may block."""
     ready: asyncio.Queue[str] = asyncio.Queue()
     done = asyncio.Event()
     here = asyncio.get_running_loop()
@@ -103,7 +103,7 @@ async def stand_in_thread() -> AsyncIterator[str]:
     there.close()
 
 
-async def test_the_pages_basic_program_which_sends_json_without_a_content_type(
+async def test_the_documented_basic_program_which_sends_json_without_a_content_type(
     stand_in: StandIn, http: aiohttp.ClientSession
 ) -> None:
     url = f"{stand_in.url}/api/generate/basic/textToImage"
@@ -117,14 +117,14 @@ async def test_the_pages_basic_program_which_sends_json_without_a_content_type(
     assert (picture.format, picture.size) == ("PNG", (1024, 1024))
 
 
-async def test_the_pages_core_program(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_the_documented_core_program(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     status, answer = await generate(http, stand_in, "core", CORE)
     assert (status, answer["code"], answer["message"]) == (200, 0, "success")
     assert 0 < answer["data"]["seed"] <= 4_294_967_294
     assert Image.open(BytesIO(base64.b64decode(answer["data"]["image"]))).size == (1024, 1024)
 
 
-async def test_a_wrong_form_is_refused_field_by_field(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_an_invalid_form_is_refused_field_by_field(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     thread = await open_thread(http, stand_in)
     status, answer = await post_entry(
         http, stand_in, thread, resolution="1000x1000", steps="9", images="11", style="no-such", type=None
@@ -150,7 +150,7 @@ async def test_a_wrong_form_is_refused_field_by_field(stand_in: StandIn, http: a
         ({"images": "1.5"}, "images"),
     ],
 )
-async def test_what_the_engine_does_not_take_is_refused(
+async def test_options_that_the_engine_does_not_take_are_refused(
     stand_in: StandIn, http: aiohttp.ClientSession, changes: dict[str, str | None], field: str
 ) -> None:
     thread = await open_thread(http, stand_in)
@@ -158,7 +158,7 @@ async def test_what_the_engine_does_not_take_is_refused(
     assert (status, list(answer["errors"])) == (422, [field])
 
 
-async def test_weights_are_echoed_as_the_numbers_they_are(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_weights_are_echoed_as_numbers(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     thread = await open_thread(http, stand_in)
     changes = {"prompts[0][weight]": "1.50", "prompts[1][weight]": "-0.5", "style": None, "steps": None}
     _, answer = await post_entry(http, stand_in, thread, **changes)
@@ -189,7 +189,7 @@ async def test_weights_are_echoed_as_the_numbers_they_are(stand_in: StandIn, htt
         ("basic/textToImage", {"clip_guidance_preset": "NO"}, "clip_guidance_preset"),
     ],
 )
-async def test_a_wrong_field_gives_the_code_minus_one_and_the_reason(
+async def test_an_invalid_field_gives_the_code_minus_one_and_the_reason(
     stand_in: StandIn, http: aiohttp.ClientSession, path: str, changes: dict[str, object], word: str
 ) -> None:
     _, answer = await generate(http, stand_in, path, CORE | changes)
@@ -199,7 +199,7 @@ async def test_a_wrong_field_gives_the_code_minus_one_and_the_reason(
     assert [call.accepted for call in stand_in.calls] == [False]
 
 
-async def test_a_body_that_is_no_object_is_refused(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_a_body_that_is_not_an_object_is_refused(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     for body in ("[1]", "{", ""):
         async with http.post(f"{stand_in.url}/api/generate/core", data=body, headers=KEY) as response:
             assert (await response.json())["code"] == -1
@@ -217,7 +217,7 @@ async def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
     assert len(set(images.values())) == 4
 
 
-async def test_a_missing_key_is_answered_in_the_manner_of_each_service(
+async def test_a_missing_key_is_answered_in_each_services_own_format(
     stand_in: StandIn, http: aiohttp.ClientSession
 ) -> None:
     threads = f"{stand_in.url}/api/v1/threads"
@@ -230,7 +230,7 @@ async def test_a_missing_key_is_answered_in_the_manner_of_each_service(
         assert (await response.json())["code"] == -1
 
 
-async def test_only_the_keys_that_are_set_are_taken(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_only_the_configured_keys_are_accepted(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     stand_in.keys = frozenset({"right"})
     url = f"{stand_in.url}/api/generate/core"
     expected = {"right": 0, "Bearer right": 0, "wrong": -1}
@@ -242,14 +242,14 @@ async def test_only_the_keys_that_are_set_are_taken(stand_in: StandIn, http: aio
             assert response.status == 401
 
 
-async def test_a_thread_that_is_not_there(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+async def test_a_missing_thread(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
     status, _ = await post_entry(http, stand_in, "11111111-2222-4333-8444-555555555555")
     assert status == 404
     async with http.get(f"{stand_in.url}/api/v1/threads/none/entries", headers=BEARER) as response:
         assert response.status == 404
 
 
-async def test_images_are_served_without_a_key_and_with_a_small_one_beside(
+async def test_images_are_served_without_a_key_and_with_a_thumbnail(
     stand_in: StandIn, http: aiohttp.ClientSession
 ) -> None:
     thread = await open_thread(http, stand_in)

@@ -1,7 +1,7 @@
 """Workshop: the real job service, worker, database and files, with a scripted provider and a clock that skips waiting.
 
-Use it for what happens to a job between the command and its delivery: there is no Discord in it. It is the quickest
-harness that runs the worker.
+Use it to test a job between the command and its delivery: there is no Discord in it. It is the fastest harness that
+runs the worker.
 
     async def test_a_busy_provider(workshop: Workshop) -> None:
         workshop.provider.enqueue("submit", Busy("Later."))     # tests/doubles/provider.py: what a call answers
@@ -10,9 +10,10 @@ harness that runs the worker.
         assert workshop.delivered == [job_id]
         assert await workshop.steps(job_id) == ["queued", "submitting", …]
 
-* ``make_workshop(provider, …, limits=…)`` takes other providers; ``open_workshop`` has a real adapter and the stand-in.
-* ``workshop.restart()`` is what a new process would be; ``start_until_ready`` leaves a job ready and not delivered.
-* ``workshop.clock`` moves only when somebody waits, or by ``advance``.
+* ``make_workshop(provider, …, limits=…)`` takes other providers; ``open_workshop`` takes a real adapter and the
+  stand-in.
+* ``workshop.restart()`` simulates a new process; ``start_until_ready`` leaves a job ready but undelivered.
+* ``workshop.clock`` advances only when a task waits, or by ``advance``.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ BEN = Origin(user_id=2, user_name="ben", server_id=10, channel_id=100, file_limi
 
 @dataclass
 class Workshop:
-    """Everything behind the cogs. :meth:`restart` is what a new process would be."""
+    """The whole bot below the cogs. :meth:`restart` simulates a new process."""
 
     database: Database
     files: ImageFiles
@@ -66,7 +67,7 @@ class Workshop:
     changes: dict[int, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
     def __post_init__(self) -> None:
-        # An attribute, so that a test may put a worse delivery in its place.
+        # An attribute, so that a test can replace the delivery with a failing one.
         self.deliver: Callable[[int], Awaitable[None]] = self._deliver
         self._compose()
 
@@ -98,11 +99,11 @@ class Workshop:
         )
 
     async def start(self) -> None:
-        """The worker begins, and its deliveries come here."""
+        """Start the worker, with deliveries recorded here."""
         await self.worker.start(changed=self.changed_card, deliver=self._delivered)
 
     def changed_card(self, job_id: int) -> None:
-        """A job has something new to show."""
+        """Record that a job's card has changed."""
         self.changes[job_id].set()
 
     async def _delivered(self, job_id: int) -> None:
@@ -113,7 +114,7 @@ class Workshop:
             self.delivered.append(job_id)
 
     async def start_until_ready(self, job_id: int) -> None:
-        """Start the worker and come back when the job is ready and its delivery hangs, as before a crash."""
+        """Start the worker and return when the job is ready and its delivery hangs, as before a crash."""
         hanging = asyncio.Event()
 
         async def hang(_: int) -> None:
@@ -137,7 +138,7 @@ class Workshop:
         return await self.service.imagine(origin, plan, card)
 
     async def changed(self, job_id: int) -> None:
-        """Come back once there was something new to show of the job."""
+        """Wait until the job's card has changed."""
         await self.changes[job_id].wait()
 
     async def finish(self) -> None:
@@ -147,7 +148,7 @@ class Workshop:
         await self.worker.idle()
 
     async def restart(self) -> None:
-        """The process is gone; a new one starts on the same files."""
+        """Simulate a crash: a new process starts on the same files."""
         await self.worker.stop(0)
         self._compose()
         await self.start()
@@ -202,7 +203,7 @@ async def workshop(make_workshop: MakeWorkshop) -> Workshop:
 
 @pytest.fixture
 async def open_workshop(migrated: Path, tmp_path: Path, pools: Pools) -> AsyncIterator[MakeWorkshop]:
-    """Opens workshops with real providers, which are closed in the end."""
+    """Open workshops with real providers; they are closed at the end."""
     made: list[Workshop] = []
 
     async def open_one(*providers: Provider) -> Workshop:
@@ -228,14 +229,14 @@ async def open_workshop(migrated: Path, tmp_path: Path, pools: Pools) -> AsyncIt
 
 @pytest.fixture
 async def stand_in() -> AsyncIterator[StandIn]:
-    """The image services, which need no time."""
+    """The image services, with no rendering time."""
     async with StandIn(seconds=(0, 0), painter=flat) as server:
         yield server
 
 
 @pytest.fixture
 async def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Move the loop's clock on by so many seconds: every time-out that falls in between is due at once."""
+    """Advance the loop's clock by ``seconds``: every timeout in between is due at once."""
     loop = asyncio.get_running_loop()
     true_time = loop.time
     ahead = 0.0

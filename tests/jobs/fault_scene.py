@@ -1,4 +1,4 @@
-"""Where the faults happen: the real adapters, and what can be seen of a job from the outside."""
+"""The scene for faults: the real adapters, and a job's visible outcome."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ OpenWorkshop = Callable[..., Awaitable[Workshop]]
 
 @contextmanager
 def dead_address(where: str) -> Iterator[str]:
-    """An address where nobody listens (``closed``), or where nobody ever takes a connection (``deaf``)."""
+    """An address where nobody listens (``closed``), or that never accepts a connection (``deaf``)."""
     with closing(socket.socket()) as door, closing(socket.socket()) as filler:
         door.bind(("127.0.0.1", 0))
         if where == "deaf":
@@ -70,7 +70,7 @@ async def ask(workshop: Workshop, engine: str, **options: Any) -> int:
 
 
 def card_of(view: JobView) -> str:
-    """All that stands on the card in the end."""
+    """All texts on the final card."""
     card = result_card(view, []) if view.images else failure_card(view)
     return json.dumps(card.to_components(), ensure_ascii=False)  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
@@ -87,6 +87,6 @@ def keeps_quiet(text: str) -> None:
 
 
 def stored(database: Path) -> str:
-    """Everything in the database, the prompt aside."""
+    """Everything in the database except the prompt."""
     with closing(sqlite3.connect(database)) as connection:
         return "\n".join(connection.iterdump())

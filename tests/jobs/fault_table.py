@@ -1,7 +1,7 @@
-"""What providers do wrong, and for each of it: what the user reads, what it costs, what the log says, what is repeated.
+"""The table of provider faults: for each, what the user reads, what it costs, what is logged and what is retried.
 
-``polled`` is the engine of ai-client, which is asked again until it is done; ``direct`` are the two of AI Thriving,
-which answer with the picture. None stands where an engine has no such thing.
+``polled`` is the engine of ai-client, which is polled until it is done; ``direct`` are the two of AI Thriving, which
+respond with the image. None means that the fault cannot occur on that engine.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Says(NamedTuple):
 
 
 def saying(reason: Reason, said: str) -> Says:
-    """The message where the service says this."""
+    """The message that quotes this text by the service."""
     return Says(SAYING[reason], said)
 
 
@@ -51,7 +51,7 @@ OUTAGE = ("provider.outage_for_one", "warning")
 
 @dataclass(frozen=True)
 class TimesOut:
-    """No answer comes, and with the call begun so much time passes that nobody waits for it any longer."""
+    """Does not respond; the clock advances past the call's timeout."""
 
     pass_time: Callable[[float], None]
     after_doing: bool = False
@@ -66,11 +66,11 @@ class TimesOut:
 
 @dataclass(frozen=True)
 class Case:
-    """A fault and all that must come of it.
+    """A fault and its expected outcome.
 
     ``calls`` is how often the paid route was called. ``charged`` and ``billed`` count images: what the user pays for,
-    and what the service took money for. ``says`` must stand on the card, ``logs`` must be in the log, ``seconds`` must
-    at least have passed.
+    and what the service charged. ``says`` must be on the card, ``logs`` must be in the log, ``seconds`` must at least
+    have passed.
     """
 
     status: SubmissionStatus
@@ -98,7 +98,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that goes wrong. ``where`` is the network: up, closed (refuses) or deaf (takes no connection)."""
+    """One fault. ``where`` is the network: up, closed (refuses connections) or deaf (accepts none)."""
 
     name: str
     polled: Case | None
@@ -111,12 +111,12 @@ def never(seconds: float) -> None:
 
 
 def fine(calls: int = 1, says: Message | Text | Says | None = None, **changes: Any) -> Case:
-    """It ends well, with one image that is paid for."""
+    """Success, with one image that is paid for."""
     return Case(DONE, says, calls, **{"charged": 1, "billed": 1, **changes})
 
 
 def no(says: Message | Text | Says | None, act: Act, *logs: tuple[str, str], **changes: Any) -> Case:
-    """A clear no: free, told, not repeated."""
+    """A clear refusal: free, shown to the user, not retried."""
     return Case(FAILED, says, 1, act, logs=(REFUSED, *logs), **changes)
 
 
@@ -131,12 +131,12 @@ def lost(
     billed: int = 1,
     **changes: Any,
 ) -> Case:
-    """Taken, and nothing came of it that can be shown: free for the user, and on the list of the admins."""
+    """Accepted, but without a usable result: free for the user, and listed for the admins."""
     return Case(UNKNOWN, says, 1, act, billed=billed, logs=logs, **changes)
 
 
 def spoilt(name: str, says: Message | Text | Says | None, act: Spoil) -> Row:
-    """Something else in an image's place, for good."""
+    """Permanently something other than an image."""
     return Row(
         name,
         lost(says, LOST, FOR_NOTHING, act=act, at=IMAGE, times=EVER),
@@ -145,7 +145,7 @@ def spoilt(name: str, says: Message | Text | Says | None, act: Spoil) -> Row:
 
 
 def silence(name: str, act: Act, *, done: bool) -> Row:
-    """The request was sent and no usable answer came."""
+    """The request was sent and no usable response arrived."""
     seconds = 0 if done else 60
     return Row(
         name,
@@ -199,7 +199,7 @@ ROWS = (
     silence("502 with HTML", Status(502, HTML.decode(), content_type="text/html"), done=False),
     silence("502 with HTML, done", Status(502, HTML.decode(), content_type="text/html", after_doing=True), done=True),
     both(no(TEXTS[Reason.REDIRECTED], Redirect(), OPERATOR), "a redirect to a login page"),
-    # --- answers
+    # --- responses
     silence("invalid JSON", Body("{]"), done=True),
     silence("JSON of the wrong shape", Body("[1, 2]"), done=True),
     Row(
@@ -260,7 +260,7 @@ ROWS = (
         fine(act=Slow(0.02, pieces=4), at="*", times=EVER),
         fine(act=Slow(0.02, pieces=4), at="*", times=EVER),
     ),
-    # --- how many
+    # --- the number of images
     Row(
         "charged for, and no images",
         lost(TEXTS[Reason.NOTHING_MADE], FOR_NOTHING, act=Rewrite(first_images(0)), at=POLL, times=EVER),
@@ -297,7 +297,7 @@ ROWS = (
             logs=(LOST, FOR_NOTHING),
         ),
     ),
-    # --- the free calls around it
+    # --- the free calls before and after the paid one
     Row("no thread for a moment", fine(act=Status(500), at=THREAD, times=2, logs=(REFUSED,), seconds=7), None),
     Row(
         "no thread while a deploy answers with 404",

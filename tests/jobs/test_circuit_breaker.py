@@ -1,4 +1,4 @@
-"""A provider that fails again and again is rested: new jobs are told, queued ones wait, one shows how things are."""
+"""The circuit breaker: a failing provider is paused, new jobs are refused, and a single trial tests the provider."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NOBODYS_FAULT: tuple[ProviderError, ...] = (Refused(said="The words were filtere
 class Bench:
     """One provider's circuit breaker, on a clock that is moved by hand.
 
-    Each submission is of a person of its own, whose id is the same, unless the person is named.
+    Each submission belongs to a different person with the same id, unless ``user`` is given.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Bench:
             self.breaker.record_failure(id_, user or id_, Reason.UNREACHABLE)
 
     def seconds(self) -> float | None:
-        """How long it is out still, for everybody."""
+        """The remaining seconds of the outage, for everybody."""
         outage = self.breaker.outage
         return None if outage is None else outage.seconds
 
@@ -72,7 +72,7 @@ def bench() -> Bench:
 
 
 @pytest.mark.parametrize("error", DOWN, ids=lambda error: error.reason)
-def test_nothing_is_sent_after_some_failures_in_a_row(bench: Bench, error: ProviderError) -> None:
+def test_consecutive_failures_start_an_outage(bench: Bench, error: ProviderError) -> None:
     for id_ in range(FAILURES):
         assert bench.allows()
         bench.breaker.record_error(id_, id_, error)
@@ -82,14 +82,14 @@ def test_nothing_is_sent_after_some_failures_in_a_row(bench: Bench, error: Provi
 
 
 @pytest.mark.parametrize("error", NOBODYS_FAULT, ids=lambda error: error.reason)
-def test_what_one_person_did_and_a_request_to_wait_are_no_failures(bench: Bench, error: ProviderError) -> None:
+def test_a_persons_own_errors_and_rate_limits_do_not_count(bench: Bench, error: ProviderError) -> None:
     for id_ in range(100):
         bench.breaker.record_error(id_, id_, error)
     assert bench.allows()
 
 
 @pytest.mark.parametrize("error", DOWN, ids=lambda error: error.reason)
-def test_one_persons_failures_hold_back_that_person_alone(bench: Bench, error: ProviderError) -> None:
+def test_one_persons_failures_pause_only_that_person(bench: Bench, error: ProviderError) -> None:
     for id_ in range(50):
         bench.breaker.record_error(id_, ADA.user_id, error)
     assert bench.breaker.outage is None
@@ -102,13 +102,13 @@ def test_one_persons_failures_hold_back_that_person_alone(bench: Bench, error: P
     bench.clock.advance(SHORTEST)
     assert bench.allows(ADA.user_id)
     bench.breaker.record_start(60, ADA.user_id)
-    assert not bench.allows(ADA.user_id), "one alone shows how things are"
+    assert not bench.allows(ADA.user_id), "only one trial at a time"
     bench.breaker.record_success(60, ADA.user_id)
     assert bench.allows(ADA.user_id)
     assert bench.woken == 1
 
 
-def test_a_persons_outages_grow_as_well(bench: Bench) -> None:
+def test_a_persons_outages_get_longer_too(bench: Bench) -> None:
     bench.fail(*range(FAILURES), user=ADA.user_id)
     lengths = []
     for id_ in range(100, 104):
@@ -121,35 +121,35 @@ def test_a_persons_outages_grow_as_well(bench: Bench) -> None:
     assert bench.allows(BEN.user_id)
 
 
-def test_one_person_cannot_keep_everybody_back_by_being_the_first_to_try(bench: Bench) -> None:
+def test_one_persons_failed_trial_does_not_block_others(bench: Bench) -> None:
     bench.fail(1, 2, user=ADA.user_id)
     bench.fail(3, user=BEN.user_id)
     assert not bench.allows()
     bench.clock.advance(SHORTEST)
     bench.fail(4, user=ADA.user_id)
     assert not bench.allows(ADA.user_id)
-    assert bench.allows(SOMEBODY), "it is another one's turn to try"
+    assert bench.allows(SOMEBODY), "somebody else may run the next trial"
     bench.breaker.record_start(5, SOMEBODY)
     bench.breaker.record_success(5, SOMEBODY)
     assert bench.allows(BEN.user_id)
     assert not bench.allows(ADA.user_id)
 
 
-def test_a_success_in_between_starts_the_count_anew(bench: Bench) -> None:
+def test_a_success_resets_the_count(bench: Bench) -> None:
     bench.fail(*range(FAILURES - 1))
     bench.breaker.record_success(50, 50)
     bench.fail(*range(FAILURES - 1))
     assert bench.allows()
 
 
-def test_being_taken_is_no_success(bench: Bench) -> None:
+def test_an_accepted_request_is_not_yet_a_success(bench: Bench) -> None:
     for id_ in range(FAILURES):
         bench.breaker.record_accepted(id_, id_)
         bench.breaker.record_failure(id_, id_, Reason.NO_IMAGES)
     assert bench.breaker.outage is not None
 
 
-def test_each_outage_is_twice_as_long_up_to_the_longest(bench: Bench) -> None:
+def test_each_outage_is_twice_as_long_up_to_the_maximum(bench: Bench) -> None:
     bench.fail(*range(FAILURES))
     lengths = []
     for id_ in range(100, 116, 2):
@@ -162,7 +162,7 @@ def test_each_outage_is_twice_as_long_up_to_the_longest(bench: Bench) -> None:
     assert lengths[-1] == LONGEST
 
 
-def test_one_alone_is_sent_when_the_outage_is_over(bench: Bench) -> None:
+def test_only_one_trial_is_sent_after_an_outage(bench: Bench) -> None:
     bench.fail(*range(FAILURES))
     bench.clock.advance(SHORTEST)
     assert bench.breaker.outage is None
@@ -174,7 +174,7 @@ def test_one_alone_is_sent_when_the_outage_is_over(bench: Bench) -> None:
     assert bench.woken == 1
 
 
-def test_what_was_sent_before_an_outage_says_nothing_of_it(bench: Bench) -> None:
+def test_results_of_requests_sent_before_an_outage_do_not_change_it(bench: Bench) -> None:
     for id_ in (90, 91):
         bench.breaker.record_start(id_, id_)
     bench.fail(*range(FAILURES))
@@ -184,7 +184,7 @@ def test_what_was_sent_before_an_outage_says_nothing_of_it(bench: Bench) -> None
     assert bench.seconds() == seconds
 
 
-def test_failures_soon_after_an_outage_are_enough_for_a_longer_one(bench: Bench) -> None:
+def test_failures_soon_after_an_outage_start_a_longer_one(bench: Bench) -> None:
     bench.fail(*range(FAILURES))
     bench.clock.advance(SHORTEST)
     bench.breaker.record_start(100, 100)
@@ -204,7 +204,7 @@ def test_after_a_success_the_next_outage_is_short_again(bench: Bench) -> None:
     assert bench.seconds() == SHORTEST
 
 
-def test_one_that_shows_nothing_makes_room_for_another(bench: Bench) -> None:
+def test_an_inconclusive_trial_allows_another(bench: Bench) -> None:
     bench.fail(*range(FAILURES))
     bench.clock.advance(SHORTEST)
     bench.breaker.record_start(100, 100)
@@ -213,7 +213,7 @@ def test_one_that_shows_nothing_makes_room_for_another(bench: Bench) -> None:
     assert bench.woken == 1
 
 
-def test_the_refusal_says_for_how_long_and_what_else_there_is() -> None:
+def test_the_refusal_names_the_duration_and_other_engines() -> None:
     outage = Outage("easel", "Easel", 30, 10**12, 3, Reason.UNREACHABLE)
     with pytest.raises(UserError) as refused:
         refuse_outages([XL.id], [outage], ENGINES)
@@ -227,7 +227,7 @@ def test_the_refusal_says_for_how_long_and_what_else_there_is() -> None:
 # --- in the worker ------------------------------------------------------------------------------------------------
 
 
-async def test_new_jobs_are_told_and_queued_ones_wait_for_one_to_go_ahead(make_workshop: MakeWorkshop) -> None:
+async def test_new_jobs_are_refused_and_queued_ones_wait_for_a_trial(make_workshop: MakeWorkshop) -> None:
     provider = ScriptedProvider(polled=False)
     provider.jobs = 1
     workshop = await make_workshop(provider)
@@ -266,7 +266,7 @@ async def test_new_jobs_are_told_and_queued_ones_wait_for_one_to_go_ahead(make_w
     await workshop.imagine(ADA, "and now")
 
 
-async def test_a_provider_that_stays_away_is_asked_ever_more_seldom(make_workshop: MakeWorkshop) -> None:
+async def test_the_backoff_grows_while_a_provider_is_down(make_workshop: MakeWorkshop) -> None:
     provider = ScriptedProvider(polled=False)
     workshop = await make_workshop(provider)
     provider.enqueue("prepare", *(Unreachable() for _ in range(500)))
@@ -274,11 +274,11 @@ async def test_a_provider_that_stays_away_is_asked_ever_more_seldom(make_worksho
     await workshop.finish()
     assert {(await workshop.submission(job)).status for job in jobs} == {SubmissionStatus.FAILED}
     assert (await workshop.totals()).in_flight == 0
-    # Five at once, and then one of each of the two after each outage.
+    # Five at once, then one for each of the two people after each outage.
     assert provider.calls("prepare") < 30
 
 
-async def test_one_that_never_comes_to_be_sent_does_not_hold_up_the_others(make_workshop: MakeWorkshop) -> None:
+async def test_a_trial_that_is_never_sent_does_not_block_others(make_workshop: MakeWorkshop) -> None:
     provider = ScriptedProvider(polled=False)
     workshop = await make_workshop(provider)
     provider.enqueue("submit", *(OutcomeUnknown() for _ in range(FAILURES)))
@@ -303,7 +303,7 @@ async def test_one_that_never_comes_to_be_sent_does_not_hold_up_the_others(make_
     assert (await workshop.submission(other)).status is SubmissionStatus.DONE
 
 
-async def test_prompts_that_are_refused_never_rest_it(workshop: Workshop) -> None:
+async def test_refused_prompts_never_start_an_outage(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", *(Refused(said="The words were filtered.") for _ in range(3)))
     workshop.provider.enqueue("poll", *(Failed(Reason.REFUSED, "The words were filtered.") for _ in range(3)))
     for _ in range(6):
@@ -312,7 +312,7 @@ async def test_prompts_that_are_refused_never_rest_it(workshop: Workshop) -> Non
     assert workshop.worker.outages() == []
 
 
-async def test_pictures_that_are_held_back_are_no_failures_even_if_they_are_charged_for(workshop: Workshop) -> None:
+async def test_withheld_images_are_not_failures_even_if_charged(workshop: Workshop) -> None:
     workshop.provider.enqueue(
         "poll", *(Failed(Reason.REFUSED, "It was filtered.", charged=5000) for _ in range(FAILURES))
     )
@@ -328,7 +328,7 @@ async def test_pictures_that_are_held_back_are_no_failures_even_if_they_are_char
         assert workshop.worker.outages(origin.user_id) == []
 
 
-async def test_what_one_person_sends_never_holds_up_another(workshop: Workshop) -> None:
+async def test_one_persons_failures_never_delay_others(workshop: Workshop) -> None:
     fault = Refused(said="Invalid API key, it says.", operator=True)
     workshop.provider.enqueue("submit", *(fault for _ in range(FAILURES)))
     for _ in range(FAILURES):
@@ -344,7 +344,7 @@ async def test_what_one_person_sends_never_holds_up_another(workshop: Workshop) 
     assert len(workshop.worker.outages(ADA.user_id)) == 1
 
 
-async def test_what_a_person_has_in_the_queue_waits_for_the_end_of_their_outage(make_workshop: MakeWorkshop) -> None:
+async def test_a_persons_queued_jobs_wait_for_the_end_of_their_outage(make_workshop: MakeWorkshop) -> None:
     provider = ScriptedProvider(polled=False)
     provider.jobs = 1
     workshop = await make_workshop(provider)
@@ -356,7 +356,7 @@ async def test_what_a_person_has_in_the_queue_waits_for_the_end_of_their_outage(
     assert workshop.clock.monotonic() - began >= SHORTEST
 
 
-async def test_one_that_takes_everything_and_gives_nothing_is_rested(workshop: Workshop) -> None:
+async def test_a_provider_that_accepts_but_never_delivers_is_paused(workshop: Workshop) -> None:
     workshop.provider.enqueue("fetch", *(Refused(said="That is no picture.") for _ in range(FAILURES)))
     for origin in (ADA, ADA, BEN):
         await workshop.imagine(origin)

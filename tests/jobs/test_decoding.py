@@ -1,4 +1,4 @@
-"""Pictures are decoded as people see them, and none takes more memory than it may."""
+"""Images are decoded as people see them, and within a memory limit."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def claiming(path: Path, side: int, *, depth: int, colour: int) -> Path:
 
 
 def pixels(picture: Image.Image) -> list[Any]:
-    """From left to right, from top to bottom."""
+    """Pixels from left to right, from top to bottom."""
     return [picture.getpixel((x, y)) for y in range(picture.height) for x in range(picture.width)]
 
 
@@ -69,7 +69,7 @@ def exif(orientation: int) -> Image.Exif:
 
 
 def swapped_profile() -> bytes:
-    """sRGB, but that red and green have changed places."""
+    """sRGB, but with red and green swapped."""
     data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     count = int.from_bytes(data[128:132])
     table = data[132 : 132 + 12 * count]
@@ -79,14 +79,14 @@ def swapped_profile() -> bytes:
     return data[:132] + renamed + data[132 + 12 * count :]
 
 
-# --- how much -----------------------------------------------------------------------------------------------------
+# --- memory -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("side", "depth", "colour"),
     [(6300, 16, COLOURS), (6300, 8, COLOURS), (4096, 16, COLOURS), (4096, 8, COLOURS_ALPHA), (4200, 16, GREY)],
 )
-def test_a_picture_that_claims_too_many_bytes_is_kept_and_not_decoded(
+def test_an_image_that_claims_too_many_bytes_is_kept_but_not_decoded(
     tmp_path: Path, pools: Pools, monkeypatch: pytest.MonkeyPatch, side: int, depth: int, colour: int
 ) -> None:
     monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("it is not even opened"))
@@ -101,11 +101,11 @@ def test_a_picture_that_claims_too_many_bytes_is_kept_and_not_decoded(
     assert path.read_bytes() == before
 
 
-def test_what_the_largest_engines_make_is_decoded(tmp_path: Path) -> None:
+def test_images_of_the_largest_engines_are_decoded(tmp_path: Path) -> None:
     assert weight_of(claiming(tmp_path / "1.png", 4096, depth=8, colour=COLOURS)) == DECODED_AT_MOST
 
 
-async def test_large_pictures_are_decoded_one_at_a_time_and_small_ones_beside_them(pools: Pools) -> None:
+async def test_large_images_are_decoded_one_at_a_time_with_small_ones_beside_them(pools: Pools) -> None:
     begun, over = threading.Event(), threading.Event()
 
     def slow() -> None:
@@ -115,15 +115,15 @@ async def test_large_pictures_are_decoded_one_at_a_time_and_small_ones_beside_th
     first = asyncio.ensure_future(in_turn(pools, LARGE + 1, slow))
     await pools.files.run(begun.wait)
     second = asyncio.ensure_future(in_turn(pools, LARGE + 1, over.is_set))
-    assert not await in_turn(pools, LARGE, over.is_set), "there is a thread left for a small one"
+    assert not await in_turn(pools, LARGE, over.is_set), "a thread is left for a small one"
     assert not second.done()
     over.set()
     await first
-    assert await second, "it was not begun before the first one was over"
+    assert await second, "it must not start before the first one has ended"
 
 
 @pytest.mark.parametrize("kind", ["iCCP", "zTXt", "iTXt", "tEXt", "eXIf", "acTL", "junk"])
-def test_what_else_is_in_a_png_is_not_unpacked(tmp_path: Path, kind: str) -> None:
+def test_ancillary_png_chunks_are_not_decompressed(tmp_path: Path, kind: str) -> None:
     bomb = zlib.compress(bytes(4 * 2**20), 9)
     body = {
         "iCCP": b"profile\0\0" + bomb,
@@ -135,18 +135,18 @@ def test_what_else_is_in_a_png_is_not_unpacked(tmp_path: Path, kind: str) -> Non
     assert pixels(decode(path)) == [RED]
 
 
-def test_the_librarys_own_alarm_is_an_answer_and_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pillows_bomb_warning_counts_as_a_refusal_not_a_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = png(tmp_path / "1.png", [bytes(RED * 2)] * 2, (2, 2))
-    for most in (3, 1):  # The first is only a warning of the library's, which a program may have turned into an error.
+    for most in (3, 1):  # The first is only a warning by Pillow, which a program may have turned into an error.
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
         with pytest.warns(Image.DecompressionBombWarning) if most == 3 else pytest.raises(Undecodable):
             decode(path)
 
 
-# --- how it looks -------------------------------------------------------------------------------------------------
+# --- appearance ---------------------------------------------------------------------------------------------------
 
 
-def test_16_bits_of_grey_are_scaled_and_not_cut_off(tmp_path: Path) -> None:
+def test_16_bit_grey_is_scaled_not_truncated(tmp_path: Path) -> None:
     row = struct.pack(">4H", 0, 0x4000, 0x8000, 0xFFFF)
     path = png(tmp_path / "1.png", [row], (4, 1), depth=16, colour=GREY)
     wanted = [(0,) * 3, (64,) * 3, (128,) * 3, (255,) * 3]
@@ -169,7 +169,7 @@ def test_16_bits_of_grey_are_scaled_and_not_cut_off(tmp_path: Path) -> None:
         (16, GREY_ALPHA, struct.pack(">4H", 5, 0, 5, 0xFFFF), b"", [0, 255]),
     ],
 )
-def test_what_can_be_seen_through_can(
+def test_transparency_is_kept(
     tmp_path: Path, depth: int, colour: int, row: bytes, transparent: bytes, wanted: list[int]
 ) -> None:
     more = chunk(b"PLTE", bytes(RED + BLUE)) if colour == PALETTE else b""
@@ -178,14 +178,14 @@ def test_what_can_be_seen_through_can(
     assert pixels(decode(path).getchannel("A")) == wanted
 
 
-def test_the_colours_of_a_palette_are_its_own(tmp_path: Path) -> None:
+def test_palette_colours_are_kept(tmp_path: Path) -> None:
     path = png(tmp_path / "1.png", [b"\0\1"], (2, 1), colour=PALETTE, more=chunk(b"PLTE", bytes(RED + BLUE)))
     assert pixels(decode(path)) == [RED, BLUE]
     assert pixels(opened(refit(path, 10_000)).convert("RGB")) == [RED, BLUE]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "PNG"])
-def test_it_is_turned_upright(tmp_path: Path, kind: str) -> None:
+def test_exif_orientation_is_applied(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "1"
     picture = Image.new("RGB", (64, 32), RED)
     picture.paste(BLUE, (0, 0, 32, 32))
@@ -196,11 +196,11 @@ def test_it_is_turned_upright(tmp_path: Path, kind: str) -> None:
         (top, bottom) = (seen.convert("RGB").getpixel((16, y)) for y in (8, 56))
         assert isinstance(top, tuple)
         assert isinstance(bottom, tuple)
-        assert top[2] > 200 > 50 > bottom[2], "what was on the left is above"
+        assert top[2] > 200 > 50 > bottom[2], "the left side is now the top"
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_way_of_holding_a_camera_is_undone(tmp_path: Path, orientation: int) -> None:
+def test_every_exif_orientation_is_undone(tmp_path: Path, orientation: int) -> None:
     from PIL import ImageOps
 
     rows = [bytes((10, 0, 0, 20, 0, 0, 30, 0, 0)), bytes((40, 0, 0, 50, 0, 0, 60, 0, 0))]
@@ -211,13 +211,13 @@ def test_every_way_of_holding_a_camera_is_undone(tmp_path: Path, orientation: in
 
 
 @pytest.mark.parametrize("block", [b"", b"MM\0*", b"II*\0\xff\xff\xff\xff", b"Exif\0\0nonsense", b"\0" * 40])
-def test_a_block_that_cannot_be_read_turns_nothing(tmp_path: Path, block: bytes) -> None:
+def test_an_unreadable_exif_block_is_ignored(tmp_path: Path, block: bytes) -> None:
     path = png(tmp_path / "1.png", [bytes(RED)], (1, 1), more=chunk(b"eXIf", block))
     assert pixels(decode(path)) == [RED]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_the_colours_are_those_that_the_profile_says(tmp_path: Path, kind: str) -> None:
+def test_the_colour_profile_is_applied(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "1"
     further = {"lossless": True} if kind == "WEBP" else {"quality": 100} if kind == "JPEG" else {}
     Image.new("RGB", (32, 32), RED).save(path, kind, icc_profile=swapped_profile(), **further)
@@ -226,45 +226,45 @@ def test_the_colours_are_those_that_the_profile_says(tmp_path: Path, kind: str) 
         assert green > 200 > 100 > red
 
 
-def test_a_profile_leaves_alone_what_can_be_seen_through(tmp_path: Path) -> None:
+def test_a_colour_profile_does_not_change_transparency(tmp_path: Path) -> None:
     Image.new("RGBA", (4, 4), (255, 0, 0, 40)).save(tmp_path / "1.png", icc_profile=swapped_profile())
     red, green, _, alpha = pixels(decode(tmp_path / "1.png"))[0]
     assert (green > 200 > 100 > red, alpha) == (True, 40)
 
 
 @pytest.mark.parametrize("profile", [b"", b"no profile", swapped_profile()[:200], b"\0" * 16 + b"CMYK" + b"\0" * 200])
-def test_a_profile_that_cannot_be_used_is_left_out(tmp_path: Path, profile: bytes) -> None:
+def test_an_unusable_profile_is_ignored(tmp_path: Path, profile: bytes) -> None:
     more = chunk(b"iCCP", b"profile\0\0" + zlib.compress(profile))
     assert pixels(decode(png(tmp_path / "1.png", [bytes(RED)], (1, 1), more=more))) == [RED]
 
 
-def test_print_colours_become_those_of_a_screen(tmp_path: Path) -> None:
+def test_cmyk_is_converted_to_rgb(tmp_path: Path) -> None:
     Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "1.jpg", "JPEG", quality=100)
     red, green, blue = pixels(decode(tmp_path / "1.jpg"))[0]
     assert red > 200 > 50 > max(green, blue)
 
 
-def test_of_what_moves_the_first_picture_is_taken(tmp_path: Path) -> None:
+def test_only_the_first_frame_of_an_animation_is_used(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
     for kind, further in (("PNG", {}), ("WEBP", {"lossless": True})):
         frames[0].save(tmp_path / "1", kind, save_all=True, append_images=frames[1:], **further)
         assert set(pixels(decode(tmp_path / "1").convert("RGB"))) == {RED}
 
 
-def test_an_interlaced_picture_is_decoded(tmp_path: Path) -> None:
-    # A picture of 2 × 2 has three of the seven passes: one pixel, the one on its right, and the row below.
+def test_an_interlaced_image_is_decoded(tmp_path: Path) -> None:
+    # An image of 2 × 2 has three of the seven passes: one pixel, the one on its right, and the row below.
     passes = [bytes((1, 0, 0)), bytes((2, 0, 0)), bytes((3, 0, 0, 4, 0, 0))]
     path = png(tmp_path / "1.png", passes, (2, 2), interlaced=True)
     assert pixels(decode(path)) == [(1, 0, 0), (2, 0, 0), (3, 0, 0), (4, 0, 0)]
 
 
-def test_what_is_none_of_the_three_kinds_is_not_opened_whatever_it_is(tmp_path: Path) -> None:
+def test_other_formats_are_never_opened(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "1.png", "GIF")
     with pytest.raises(Undecodable):
         decode(tmp_path / "1.png")
 
 
-def test_the_size_is_what_the_decoder_says_and_not_only_the_header(
+def test_the_size_comes_from_the_decoder_not_only_from_the_header(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = png(tmp_path / "1.png", [bytes(RED * 2)] * 2, (2, 2))

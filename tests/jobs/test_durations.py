@@ -1,4 +1,4 @@
-"""What is learnt of how long jobs take."""
+"""Learning how long jobs take."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def learnt(durations: Sequence[float], model: DurationModel | None = None) -> Du
 
 
 def likely(model: DurationModel, low: float, high: float) -> float:
-    """The chance that the next one takes between these times."""
+    """The probability that the next job takes a time in this range."""
     distribution = model.distribution()
     return distribution.still_open(low) - distribution.still_open(high)
 
 
-def test_without_a_model_anything_from_seconds_to_minutes_is_expected() -> None:
+def test_without_data_anything_from_seconds_to_minutes_is_expected() -> None:
     distribution = DurationModel().distribution()
     assert 8 < distribution.usual < 25
     assert 0.05 < distribution.still_open(60) < 0.4
     assert distribution.still_open(600) > 0.001
 
 
-def test_a_few_jobs_say_most_of_what_there_is_to_know() -> None:
+def test_a_few_jobs_teach_most_of_it() -> None:
     assert likely(learnt([40.0, 42.0, 41.0, 39.0, 43.0]), 30, 55) > 0.7
 
 
@@ -49,7 +49,7 @@ def test_a_steady_engine_gets_a_narrow_distribution() -> None:
     assert likely(learnt([chance.gauss(12, 0.3) for _ in range(100)]), 11, 13) > 0.9
 
 
-def test_two_humps_stay_two() -> None:
+def test_two_humps_stay_separate() -> None:
     chance = Random(2)
     model = learnt([chance.gauss(9, 0.5) if chance.random() < 0.6 else chance.gauss(32, 1) for _ in range(150)])
     assert likely(model, 7.5, 10.5) > 0.45
@@ -58,25 +58,25 @@ def test_two_humps_stay_two() -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [(10.0, 30.0), (30.0, 10.0)])
-def test_a_change_is_followed_within_a_dozen_jobs(before: float, after: float) -> None:
+def test_a_change_is_learned_within_a_dozen_jobs(before: float, after: float) -> None:
     chance = Random(3)
     model = learnt([before * chance.gauss(1, 0.05) for _ in range(200)])
     learnt([after * chance.gauss(1, 0.05) for _ in range(12)], model)
     assert likely(model, after * 0.7, after * 1.4) > 0.6
 
 
-def test_a_change_and_back_is_not_forgotten_by_a_long_memory() -> None:
+def test_a_temporary_change_is_remembered() -> None:
     model = learnt([*[10.0] * 100, *[30.0] * 10, *[10.0] * 20])
     assert likely(model, 9, 11) > 0.6
     assert likely(model, 25, 36) > 0.02
 
 
-def test_a_job_judges_what_was_said_when_it_was_sent() -> None:
-    """A short memory looks clever if it may have seen the jobs that ended meanwhile."""
+def test_predictions_are_scored_with_what_was_known_when_the_job_was_sent() -> None:
+    """A short memory would score too well if it had seen the jobs that ended in the meantime."""
     chance = Random(4)
     told, peeking = DurationModel(), DurationModel()
     usual, marks = 15.0, []
-    # What jobs take goes up and down at random, and each is sent ten jobs before it ends.
+    # Durations go up and down at random, and each job is sent ten jobs before it ends.
     for number in range(200):
         usual = min(60.0, max(5.0, usual * math.exp(chance.gauss(0, 0.2))))
         marks.append(told.mark())
@@ -88,7 +88,7 @@ def test_a_job_judges_what_was_said_when_it_was_sent() -> None:
     assert honest[1] / honest[0] > 1.5 * vain[1] / vain[0]
 
 
-def test_a_new_kind_begins_as_its_engines_model_and_goes_its_own_way() -> None:
+def test_a_new_kind_starts_from_its_engines_model_and_then_diverges() -> None:
     engine = DurationModel()
     learnt([10.0 + number % 3 for number in range(60)], DurationModel(engine))
     new = DurationModel(engine)
@@ -98,7 +98,7 @@ def test_a_new_kind_begins_as_its_engines_model_and_goes_its_own_way() -> None:
     assert likely(DurationModel(engine), 45, 60) > 0.05
 
 
-def test_those_that_were_never_seen_open_are_counted_until_one_is() -> None:
+def test_jobs_never_seen_open_are_counted_until_one_is() -> None:
     model = DurationModel()
     for _ in range(3):
         model.add(10, blind=True)
@@ -109,7 +109,7 @@ def test_those_that_were_never_seen_open_are_counted_until_one_is() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(0, 100_000), max_size=60))
-def test_whatever_comes_there_are_chances(durations: list[float]) -> None:
+def test_any_durations_give_a_distribution(durations: list[float]) -> None:
     model = DurationModel(DurationModel())
     for seconds in durations:
         model.add(seconds)
@@ -118,13 +118,13 @@ def test_whatever_comes_there_are_chances(durations: list[float]) -> None:
     assert distribution.when(0, 0.1) > 0
 
 
-def test_kinds_are_told_apart_by_what_takes_time_and_by_nothing_else() -> None:
+def test_kinds_differ_only_by_what_affects_the_duration() -> None:
     def kind(**said: object) -> DurationKey:
         given: dict[str, object] = {"engine": "e", "prompts": (WeightedText("a"),), "size": Size(1024, 1024)}
         return DurationKey.of(ImageRequest(**given | said))  # type: ignore[arg-type]  # the fields of a test
 
     assert kind() == kind(prompts=(WeightedText("b"),), seed=7, style="plain")
-    # The sizes of one engine that have about as many pixels take about as long.
+    # Sizes of one engine with about as many pixels take about as long.
     assert kind(size=Size(1344, 768)) == kind()
     assert kind(steps=31) == kind(steps=39)
     others = [kind(), kind(engine="f"), kind(size=Size(512, 512)), kind(steps=30), kind(steps=50), kind(images=4)]
@@ -134,7 +134,7 @@ def test_kinds_are_told_apart_by_what_takes_time_and_by_nothing_else() -> None:
 # --- in the database ----------------------------------------------------------------------------------------------
 
 
-async def test_the_model_is_read_once_however_many_ask(
+async def test_concurrent_requests_read_the_model_once(
     make_workshop: MakeWorkshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workshop = await make_workshop()
@@ -164,7 +164,7 @@ async def test_another_kind_of_the_same_engine_gets_the_engines_model(make_works
     assert likely(await durations.of(large), 36, 44) > 0.8
 
 
-async def test_what_the_worker_sees_is_known_at_once_and_after_a_restart(workshop: Workshop) -> None:
+async def test_observed_durations_count_at_once_and_after_a_restart(workshop: Workshop) -> None:
     for _ in range(3):
         await workshop.imagine()
         await workshop.finish()

@@ -1,4 +1,4 @@
-"""Everything that a provider can do wrong, on all engines: the real adapters, jobs, worker and database."""
+"""Every provider fault in the table, on all engines, with the real adapters, jobs, worker and database."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_the_table(
 
     view = await workshop.view(job_id)
     card, records = card_of(view), [submission.record for submission in view.submissions]
-    # What the user reads, and that it was shown at all.
+    # What the user reads, and that it was shown.
     assert workshop.delivered == [job_id]
     assert case.status in {record.status for record in records}
     if isinstance(case.says, Says):
@@ -74,17 +74,17 @@ async def test_the_table(
         assert case.says.words in card
     elif case.says is not None:
         assert shows(card, case.says)
-    # What is charged, and by whom.
+    # What is charged, to whom.
     totals = await workshop.totals()
     assert totals.in_flight == 0
     assert totals.spent == (view.captured or 0) == case.charged * PRICES[engine]
     assert stand_in.charged == case.billed * PRICES[engine]
     assert (credits_text(totals.spent) if case.charged else str(NOT_CHARGED)) in card
     assert len(view.images) == (1 if case.status is DONE else 0)
-    # Whether it is repeated, and when.
+    # Whether it is retried, and when.
     assert len(stand_in.calls_to(ROUTES[engine]["paid"])) == case.calls
     assert workshop.clock.now() - began >= case.seconds * 1000
-    # What the log says, and what neither it nor the database does.
+    # What is logged, and what must be neither in the log nor in the database.
     assert set(case.logs) <= logged(caplog)
     if case.status is DONE and not case.logs:
         assert all(record.levelno == logging.INFO for record in caplog.records)
@@ -94,7 +94,7 @@ async def test_the_table(
     assert TOKEN not in dump
 
 
-# --- a lost answer, and what is then listed ---------------------------------------------------------------------------
+# --- a lost response, and the list of requests after it --------------------------------------------------------------
 
 LIST, PAID = ROUTES[XL]["poll"], ROUTES[XL]["paid"]
 MALFORMED = {
@@ -118,7 +118,7 @@ async def sent_and_lost(stand_in: StandIn, open_workshop: OpenWorkshop, *faults:
 
 
 @pytest.mark.parametrize("malformed", MALFORMED.values(), ids=MALFORMED)
-async def test_what_proves_nothing_is_no_reason_to_pay_again(
+async def test_an_inconclusive_answer_never_causes_a_second_payment(
     stand_in: StandIn, open_workshop: OpenWorkshop, malformed: Act
 ) -> None:
     workshop, job_id = await sent_and_lost(stand_in, open_workshop, Fault(LIST, malformed, times=20))
@@ -128,7 +128,7 @@ async def test_what_proves_nothing_is_no_reason_to_pay_again(
 
 
 @pytest.mark.parametrize("malformed", MALFORMED.values(), ids=MALFORMED)
-async def test_where_nothing_is_ever_proved_it_is_unknown(
+async def test_without_conclusive_answers_the_outcome_is_unknown(
     stand_in: StandIn, open_workshop: OpenWorkshop, malformed: Act
 ) -> None:
     workshop, job_id = await sent_and_lost(stand_in, open_workshop, Fault(LIST, malformed, times=None))
@@ -138,7 +138,7 @@ async def test_where_nothing_is_ever_proved_it_is_unknown(
     assert len(stand_in.calls_to(PAID)) == 1
 
 
-async def test_a_request_that_arrives_late_is_charged_to_nobody_and_named(
+async def test_a_late_arrival_is_not_charged_to_the_user_and_is_reported(
     stand_in: StandIn, open_workshop: OpenWorkshop
 ) -> None:
     empty = Fault(LIST, Body('{"data": []}'), times=None, match=lambda _: len(stand_in.calls_to(PAID)) < 2)

@@ -1,4 +1,4 @@
-"""What a service says is shown and has no power over card and log; and secrets stay where they are."""
+"""A service's text is shown but cannot affect the card or the log, and secrets do not leak."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def texts(card: str) -> list[str]:
 
 
 def said(card: str) -> str:
-    """The line that shows the service's words."""
+    """The line that quotes the service."""
     lines = [line for content in texts(card) for line in content.split("\n") if "MOON" in line]
-    assert len(lines) == 1, "the words broke out of their line, or are not shown"
+    assert len(lines) == 1, "the text broke out of its line, or is missing"
     return lines[0]
 
 
@@ -74,7 +74,7 @@ def harmless(line: str) -> None:
 
 @pytest.mark.parametrize("words", NASTY.values(), ids=NASTY)
 @pytest.mark.parametrize(("engine", "way"), [*((XL, way) for way in WAYS), (CORE, "status")])
-async def test_a_service_s_words_are_shown_and_have_no_power(
+async def test_a_services_text_is_shown_and_harmless(
     words: str, engine: str, way: str, stand_in: StandIn, open_workshop: OpenWorkshop, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -85,14 +85,14 @@ async def test_a_service_s_words_are_shown_and_have_no_power(
     await workshop.finish()
     assert (await workshop.submission(job_id)).status is SubmissionStatus.FAILED
     harmless(said(card_of(await workshop.view(job_id))))
-    # A service may repeat what it was told; the log has neither its words nor ours.
+    # A service may repeat the request, so the log contains neither its text nor ours.
     for secret in ("MOON", "kraken", SECRET, TOKEN):
         assert secret not in caplog.text
     assert "\n" not in "".join(record.getMessage() for record in caplog.records)
 
 
 @pytest.mark.parametrize("model", [Opened, Ticket, Reply])
-def test_an_answer_that_does_not_fit_is_not_repeated_in_the_error(model: Any) -> None:
+def test_an_error_about_an_invalid_answer_does_not_quote_it(model: Any) -> None:
     answer = SECRET if model is Reply else {"guid": {"a": SECRET}, "thread": {"a": SECRET}}
     with pytest.raises(ValidationError) as error:
         model.model_validate(answer)
@@ -107,7 +107,7 @@ def test_an_answer_that_does_not_fit_is_not_repeated_in_the_error(model: Any) ->
         "UPDATE jobs SET interaction_token = :token, channel_id = NULL",
     ],
 )
-async def test_a_statement_that_fails_does_not_tell_what_it_held(
+async def test_the_error_of_a_failed_statement_does_not_show_its_values(
     statement: str, stand_in: StandIn, open_workshop: OpenWorkshop
 ) -> None:
     workshop = await open_workshop(provider_at(stand_in.url, XL))
@@ -120,7 +120,7 @@ async def test_a_statement_that_fails_does_not_tell_what_it_held(
     assert TOKEN not in told
 
 
-async def test_an_error_of_our_own_tells_neither_the_key_nor_the_token_nor_the_prompt(
+async def test_an_internal_error_shows_neither_key_nor_token_nor_prompt(
     stand_in: StandIn, open_workshop: OpenWorkshop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -142,7 +142,7 @@ async def test_an_error_of_our_own_tells_neither_the_key_nor_the_token_nor_the_p
             assert secret not in line
 
 
-async def test_the_parts_do_not_print_what_they_keep(stand_in: StandIn, open_workshop: OpenWorkshop) -> None:
+async def test_reprs_do_not_show_secrets(stand_in: StandIn, open_workshop: OpenWorkshop) -> None:
     workshop = await open_workshop(provider_at(stand_in.url, XL))
     job_id = await ask(workshop, XL)
     for provider in workshop.providers.values():

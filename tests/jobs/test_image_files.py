@@ -1,4 +1,4 @@
-"""Small previews: made when they are looked for or when the files go, and gone with what they show."""
+"""Previews: created on demand or when the image file goes, and deleted with their job."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def opened(data: bytes | None) -> Image.Image:
     return image
 
 
-# --- one picture --------------------------------------------------------------------------------------------------
+# --- one image ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -44,25 +44,25 @@ def test_the_longer_side_is_bounded(tmp_path: Path, size: tuple[int, int], expec
     assert opened(small(picture(tmp_path / "x.png", size))).size == expected
 
 
-def test_a_small_picture_stays_as_large_as_it_is(tmp_path: Path) -> None:
+def test_a_small_image_keeps_its_size(tmp_path: Path) -> None:
     assert opened(small(picture(tmp_path / "x.png", (64, 32)))).size == (64, 32)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_even_noise_becomes_few_bytes(tmp_path: Path, kind: str) -> None:
+def test_even_noise_gives_a_small_file(tmp_path: Path, kind: str) -> None:
     data = small(picture(tmp_path / "x", (1024, 1024), kind=kind, noise=True))
     assert max(opened(data).size) == SIDE_AT_MOST
     assert len(data or b"") <= BYTES_AT_MOST
 
 
-def test_what_can_be_seen_through_stays_so(tmp_path: Path) -> None:
+def test_transparency_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     Image.new("RGBA", (600, 600), (0, 128, 128, 40)).save(path)
     assert opened(small(path)).mode == "RGBA"
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_picture_has_none(tmp_path: Path, data: bytes) -> None:
+def test_a_file_that_is_no_image_has_no_preview(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(data)
     assert small(path) is None
@@ -70,7 +70,7 @@ def test_what_is_no_picture_has_none(tmp_path: Path, data: bytes) -> None:
 
 @pytest.fixture
 async def previews(workshop: Workshop) -> Previews:
-    """Those of a workshop whose provider makes pictures that can be decoded."""
+    """The previews of a workshop whose provider returns decodable images."""
     await workshop.files.prepare()
     made = Previews(workshop.database, workshop.files)
     real_keep = workshop.files.keep
@@ -93,10 +93,10 @@ async def tidied(workshop: Workshop, previews: Previews, ages: Ages, *, after_da
     await apply_retention(workshop.database, workshop.files, previews, workshop.clock, ages)
 
 
-# --- when they are made -------------------------------------------------------------------------------------------
+# --- creation -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_finished_job_has_none_until_somebody_looks(workshop: Workshop, previews: Previews) -> None:
+async def test_a_finished_job_has_no_preview_until_somebody_looks(workshop: Workshop, previews: Previews) -> None:
     job_id = await workshop.imagine(images=2)
     await workshop.finish()
     before = await images(workshop, job_id)
@@ -109,20 +109,20 @@ async def test_a_finished_job_has_none_until_somebody_looks(workshop: Workshop, 
     ]
 
 
-async def test_what_nobody_looked_at_gets_its_preview_before_the_file_goes(
+async def test_an_image_without_a_preview_gets_one_before_its_file_is_deleted(
     workshop: Workshop, previews: Previews
 ) -> None:
     job_id = await workshop.imagine(images=2)
     await workshop.finish()
     await tidied(workshop, previews, AGES, after_days=6)
-    assert [image.preview for image in await images(workshop, job_id)] == [None, None], "its file is still there"
+    assert [image.preview for image in await images(workshop, job_id)] == [None, None], "its file must still exist"
     await tidied(workshop, previews, AGES, after_days=2)
     for image in await images(workshop, job_id):
         assert image.file is None
         assert max(opened(await previews.of(image)).size) == SIDE_AT_MOST
 
 
-async def test_one_that_cannot_be_made_keeps_no_other_from_being_made(
+async def test_a_failing_preview_does_not_block_the_others(
     workshop: Workshop, previews: Previews, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     job_id = await workshop.imagine(images=3)
@@ -141,7 +141,7 @@ async def test_one_that_cannot_be_made_keeps_no_other_from_being_made(
     assert "preview.not_made" in caplog.text
 
 
-async def test_a_full_disk_gets_its_room_all_the_same(
+async def test_files_are_deleted_even_if_the_disk_is_too_full_for_previews(
     workshop: Workshop, previews: Previews, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     job_id = await workshop.imagine()
@@ -158,7 +158,7 @@ async def test_a_full_disk_gets_its_room_all_the_same(
 
 
 @pytest.mark.parametrize("error", [StorageError("The disk is full."), MemoryError(), ZeroDivisionError("a bug")])
-async def test_who_looks_gets_it_later_when_it_could_not_be_made(
+async def test_a_preview_that_failed_is_retried_at_the_next_look(
     workshop: Workshop,
     previews: Previews,
     monkeypatch: pytest.MonkeyPatch,
@@ -178,7 +178,7 @@ async def test_who_looks_gets_it_later_when_it_could_not_be_made(
     assert await previews.of(image) is not None
 
 
-async def test_a_picture_that_cannot_be_decoded_has_none(
+async def test_an_undecodable_image_has_no_preview(
     workshop: Workshop, previews: Previews, caplog: pytest.LogCaptureFixture
 ) -> None:
     job_id = await workshop.imagine()
@@ -189,7 +189,7 @@ async def test_a_picture_that_cannot_be_decoded_has_none(
     assert "preview.undecodable" in caplog.text
 
 
-async def test_two_who_look_at_once_make_one_file(workshop: Workshop, previews: Previews) -> None:
+async def test_two_concurrent_looks_create_one_file(workshop: Workshop, previews: Previews) -> None:
     job_id = await workshop.imagine()
     await workshop.finish()
     (image,) = await images(workshop, job_id)
@@ -200,10 +200,10 @@ async def test_two_who_look_at_once_make_one_file(workshop: Workshop, previews: 
     assert names == [f"{job_id}-0-0-small.webp", f"{job_id}-0-0.png"]
 
 
-# --- gone with what they show -------------------------------------------------------------------------------------
+# --- deletion -----------------------------------------------------------------------------------------------------
 
 
-async def test_nothing_stays_of_what_was_deleted_meanwhile(
+async def test_a_preview_of_a_job_deleted_meanwhile_leaves_nothing(
     workshop: Workshop, previews: Previews, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = await workshop.imagine()
@@ -221,7 +221,7 @@ async def test_nothing_stays_of_what_was_deleted_meanwhile(
     assert await asyncio.to_thread(lambda: list(folder.iterdir())) == []
 
 
-async def test_delete_takes_the_preview_too(workshop: Workshop, previews: Previews) -> None:
+async def test_delete_removes_the_preview_too(workshop: Workshop, previews: Previews) -> None:
     job_id = await workshop.imagine()
     await workshop.finish()
     assert await previews.of((await images(workshop, job_id))[0]) is not None
@@ -230,7 +230,7 @@ async def test_delete_takes_the_preview_too(workshop: Workshop, previews: Previe
     assert await asyncio.to_thread(lambda: list(folder.iterdir())) == []
 
 
-async def test_a_preview_outlives_its_file_and_goes_by_its_own_age(workshop: Workshop, previews: Previews) -> None:
+async def test_a_preview_outlives_its_file_and_expires_by_its_own_age(workshop: Workshop, previews: Previews) -> None:
     job_id = await workshop.imagine()
     await workshop.finish()
     await tidied(workshop, previews, AGES, after_days=8)
@@ -245,7 +245,7 @@ async def test_a_preview_outlives_its_file_and_goes_by_its_own_age(workshop: Wor
     assert await asyncio.to_thread(lambda: list(folder.iterdir())) == []
 
 
-async def test_a_preview_is_not_forgotten_before_its_file(workshop: Workshop, previews: Previews) -> None:
+async def test_a_preview_is_not_deleted_before_its_file(workshop: Workshop, previews: Previews) -> None:
     job_id = await workshop.imagine()
     await workshop.finish()
     await previews.of((await images(workshop, job_id))[0])
@@ -254,5 +254,5 @@ async def test_a_preview_is_not_forgotten_before_its_file(workshop: Workshop, pr
     assert image.preview is not None
 
 
-def test_the_files_of_previews_have_names_that_the_folder_takes(pools: Pools) -> None:
+def test_preview_names_are_valid_file_names_in_the_folder(pools: Pools) -> None:
     assert ImageFiles(Path("/x"), pools).path("1-0-0-small.webp").name == "1-0-0-small.webp"

@@ -1,4 +1,4 @@
-"""Every kind of limit holds while a hundred jobs are asked for at once, and grants are exact under any sequence."""
+"""Every kind of limit holds for a hundred concurrent jobs, and grants are exact under any sequence of events."""
 
 from __future__ import annotations
 
@@ -74,10 +74,12 @@ def person(user_id: int, *roles: int) -> Origin:
         "images fit",
     ],
 )
-async def test_a_hundred_at_once(tmp_path: Path, quota: Quota, people: list[int], images: int, allowed: int) -> None:
+async def test_limits_hold_for_a_hundred_concurrent_jobs(
+    tmp_path: Path, quota: Quota, people: list[int], images: int, allowed: int
+) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'easel.db'}"
     await migrate(url)
-    # Two connections that write, as of two processes: what holds must hold in the database itself.
+    # Two writing connections, as of two processes: the database itself must enforce the limit.
     databases = [await Database.open(url) for _ in range(2)]
     clock, provider = SkippingClock(), ScriptedProvider()
     stores = [JobStore(database, {"scripted": provider}, clock, kept_days=365) for database in databases]
@@ -103,7 +105,7 @@ async def test_a_hundred_at_once(tmp_path: Path, quota: Quota, people: list[int]
         await database.close()
 
 
-async def test_a_grant_is_not_spent_twice_by_a_hundred_at_once(tmp_path: Path) -> None:
+async def test_a_hundred_concurrent_jobs_do_not_spend_a_grant_twice(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'easel.db'}"
     await migrate(url)
     databases = [await Database.open(url) for _ in range(2)]
@@ -116,7 +118,9 @@ async def test_a_grant_is_not_spent_twice_by_a_hundred_at_once(tmp_path: Path) -
     wanted = plan(read_command(ImagineOptions(prompt="a lighthouse")), stores[0].engines, "scripted/brush")
     asked = (crowd[number % 2].add(person(1), wanted, CARD) for number in range(100))
     answers = await asyncio.gather(*asked, return_exceptions=True)
-    assert sum(isinstance(answer, int) for answer in answers) == 5, "2.2 of the period's own, and 3 of the grant"
+    assert sum(isinstance(answer, int) for answer in answers) == 5, (
+        "2.2 within the period's limit, and 3 from the grant"
+    )
     balance = await servers.balance(GRACE, 1)
     assert balance.left == 3 * PRICE - (5 * PRICE - 2 * PRICE - 1000) == 1000
     for database in databases:
@@ -124,7 +128,7 @@ async def test_a_grant_is_not_spent_twice_by_a_hundred_at_once(tmp_path: Path) -
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=10), st.data())
-def test_what_grants_pay_is_shared_out_exactly(holds: list[int], data: st.DataObject) -> None:
+def test_spending_from_grants_is_split_exactly(holds: list[int], data: st.DataObject) -> None:
     granted = data.draw(st.integers(0, sum(holds)))
     parts = from_grants(granted, holds)
     assert sum(parts) == granted
@@ -136,7 +140,9 @@ quotas = st.builds(Quota, st.sampled_from(Subject), st.integers(0, 3), credits=l
 
 
 @given(st.lists(quotas, unique_by=lambda quota: (quota.subject, quota.subject_id)), st.frozensets(st.integers(1, 3)))
-def test_a_persons_own_then_the_best_role_then_the_default(every: list[Quota], roles: frozenset[int]) -> None:
+def test_a_personal_limit_comes_before_the_best_role_before_the_default(
+    every: list[Quota], roles: frozenset[int]
+) -> None:
     limits = in_force(FREELY, user_id=1, role_ids=roles, server_id=SERVER, quotas=every)
     own = next((quota.credits for quota in every if (quota.subject, quota.subject_id) == (Subject.USER, 1)), None)
     theirs = [
@@ -150,7 +156,7 @@ def test_a_persons_own_then_the_best_role_then_the_default(every: list[Quota], r
 
 
 class QuotaMachine(RuleBasedStateMachine):
-    """Limits, grants and jobs in any order on the real database: the balance is what a few lines say it is."""
+    """Limits, grants and jobs in any order on the real database. The balance must match a simple model."""
 
     template: ClassVar[Path]
 
@@ -238,7 +244,7 @@ class QuotaMachine(RuleBasedStateMachine):
             for user, given in self.given.items():
                 balance = await ledger.balance(conn, user_id=user, server_id=SERVER)
                 assert balance.given == given
-                assert 0 <= balance.used <= given, "nobody takes more than they were given"
+                assert 0 <= balance.used <= given, "nobody spends more than their limits and grants"
                 jobs = await rows.jobs_with_status(conn, list(JobStatus))
                 entries = [
                     entry

@@ -1,4 +1,4 @@
-"""A paid call whose answer was lost: it is looked for, sent once more at most, and never given up as unsent."""
+"""A paid call whose response was lost: it is looked for, sent again at most once, and never ends as unsent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.doubles.provider import ScriptedProvider
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
 
 
-async def test_a_lost_answer_is_found_and_never_sent_again(workshop: Workshop) -> None:
+async def test_a_request_that_is_found_is_never_sent_again(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown())
     workshop.provider.enqueue("find", None, "found")
     workshop.provider.enqueue("find", "found")
@@ -26,7 +26,7 @@ async def test_a_lost_answer_is_found_and_never_sent_again(workshop: Workshop) -
     assert (await workshop.view(job_id)).job.status is JobStatus.DELIVERED
 
 
-async def test_a_lost_submit_is_looked_for_twice_over_a_minute_before_it_is_sent_again(workshop: Workshop) -> None:
+async def test_a_lost_submit_is_looked_for_twice_over_a_minute_before_a_resend(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown())
     job_id = await workshop.imagine()
     began = workshop.clock.now()
@@ -39,7 +39,7 @@ async def test_a_lost_submit_is_looked_for_twice_over_a_minute_before_it_is_sent
     assert (await workshop.view(job_id)).captured == 5000
 
 
-async def test_a_look_that_proves_nothing_is_made_again(workshop: Workshop) -> None:
+async def test_an_inconclusive_lookup_is_repeated(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown())
     workshop.provider.enqueue("find", None, *(Unreachable() for _ in range(20)), None, Unreachable())
     job_id = await workshop.imagine()
@@ -49,7 +49,7 @@ async def test_a_look_that_proves_nothing_is_made_again(workshop: Workshop) -> N
     assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
 
 
-async def test_what_is_neither_found_nor_surely_absent_is_unknown_and_not_sent_again(workshop: Workshop) -> None:
+async def test_a_request_neither_found_nor_provably_absent_ends_as_unknown(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown())
     workshop.provider.enqueue("find", None, *(Unreachable() for _ in range(1000)))
     began = workshop.clock.now()
@@ -72,7 +72,7 @@ async def listed_as_unknown(workshop: Workshop) -> list[int]:
     return told
 
 
-async def test_a_submit_whose_answer_is_always_lost_is_sent_twice_and_then_unknown(workshop: Workshop) -> None:
+async def test_a_submit_whose_response_is_always_lost_is_sent_twice_and_then_unknown(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", *(OutcomeUnknown() for _ in range(20)))
     job_id = await workshop.imagine()
     await workshop.finish()
@@ -81,9 +81,9 @@ async def test_a_submit_whose_answer_is_always_lost_is_sent_twice_and_then_unkno
     assert await listed_as_unknown(workshop) == [job_id]
 
 
-async def test_after_the_last_sending_it_is_looked_for_longer(workshop: Workshop) -> None:
+async def test_the_lookup_after_the_last_resend_lasts_longer(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown(), OutcomeUnknown())
-    # It is not there when the first minute after the second sending is over, and there two minutes later.
+    # A minute after the resend it is still missing; two minutes later it is there.
     workshop.provider.enqueue("find", *(None for _ in range(9)), "found")
     job_id = await workshop.imagine()
     await workshop.finish()
@@ -101,7 +101,7 @@ async def test_after_the_last_sending_it_is_looked_for_longer(workshop: Workshop
     ],
     ids=["refused", "not found", "away", "busy"],
 )
-async def test_what_was_sent_once_never_ends_as_not_sent(workshop: Workshop, answers: list[Exception]) -> None:
+async def test_a_request_that_was_sent_never_ends_as_unsent(workshop: Workshop, answers: list[Exception]) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown(), *answers)
     job_id = await workshop.imagine()
     await workshop.finish()
@@ -111,7 +111,7 @@ async def test_what_was_sent_once_never_ends_as_not_sent(workshop: Workshop, ans
     assert await listed_as_unknown(workshop) == [job_id]
 
 
-async def test_what_was_sent_once_is_not_cancelled_as_unsent(workshop: Workshop) -> None:
+async def test_a_request_that_was_sent_is_not_cancelled_as_unsent(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown(), Busy(retry_after=600.0))
     job_id = await workshop.imagine()
     await workshop.start()
@@ -121,7 +121,7 @@ async def test_what_was_sent_once_is_not_cancelled_as_unsent(workshop: Workshop)
     await workshop.finish()
     submission = await workshop.submission(job_id)
     assert submission.status is SubmissionStatus.UNKNOWN
-    assert submission.handle is None, "what its author gave up is not asked for again"
+    assert submission.handle is None, "a cancelled request is not looked for again"
     assert await listed_as_unknown(workshop) == [job_id]
     assert (await workshop.totals()).in_flight == 0
 
@@ -129,7 +129,7 @@ async def test_what_was_sent_once_is_not_cancelled_as_unsent(workshop: Workshop)
 @pytest.mark.parametrize(
     "refused", [[], [Refused(said="The key is wrong.", operator=True)]], ids=["at once", "after a refused look"]
 )
-async def test_what_arrives_before_it_is_sent_again_is_taken(workshop: Workshop, refused: list[Exception]) -> None:
+async def test_a_request_that_arrives_before_the_resend_is_taken(workshop: Workshop, refused: list[Exception]) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown())
     job_id = await workshop.imagine()
 
@@ -146,7 +146,7 @@ async def test_what_arrives_before_it_is_sent_again_is_taken(workshop: Workshop,
     assert workshop.provider.calls("submit") == 1
 
 
-async def test_a_lost_answer_of_an_engine_that_cannot_look_is_unknown_and_free(make_workshop: MakeWorkshop) -> None:
+async def test_a_lost_response_of_an_engine_without_lookup_is_unknown_and_free(make_workshop: MakeWorkshop) -> None:
     workshop = await make_workshop(ScriptedProvider(polled=False))
     workshop.provider.enqueue("submit", OutcomeUnknown())
     job_id = await workshop.imagine()

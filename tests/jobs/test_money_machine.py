@@ -1,4 +1,4 @@
-"""Money under any sequence of events: whatever happens to jobs, nobody is overcharged and the books agree."""
+"""Money under any sequence of events: nobody is overcharged, and the ledger is consistent."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ Result = TypeVar("Result")
 QUEUED, SUBMITTING, RENDERING = SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING
 FAILED, UNKNOWN = SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN
 
-# An image costs 5 credits: so a job or two reach each of these. One at a time, or the narrowest would hide the others.
+# An image costs 5 credits, so a job or two reach each limit. One limit at a time, or the lowest would hide the others.
 LIMITS = (
     Limits(user_daily=12_000, jobs_per_user=100),
     Limits(server_monthly=17_000, jobs_per_user=100),
@@ -76,7 +76,7 @@ outcomes = st.sampled_from((FAILED, UNKNOWN))
 
 
 class MoneyMachine(RuleBasedStateMachine):
-    """The real jobs on a real database. Which submission a step is about is picked from those that can take it."""
+    """The real jobs on a real database. Each step picks from the submissions that it can apply to."""
 
     template: ClassVar[Path]
 
@@ -90,7 +90,7 @@ class MoneyMachine(RuleBasedStateMachine):
         self.provider = ScriptedProvider(images_per_submission=1)
         self.limits = LIMITS[-1]
         self.open()
-        # What each submission cost that is done.
+        # The cost of each submission that is done.
         self.captured: dict[int, int] = {}
         self.copies = 0
 
@@ -109,14 +109,14 @@ class MoneyMachine(RuleBasedStateMachine):
         for origin in crowd:
             self.submit(origin, number=2)
 
-    # --- what people do -----------------------------------------------------------------------------------------
+    # --- user actions -------------------------------------------------------------------------------------------
 
     @rule(origin=st.sampled_from(PLACES), number=st.integers(min_value=1, max_value=3))
     def submit(self, origin: Origin, number: int) -> None:
         wanted = plan(
             read_command(ImagineOptions(prompt="a lighthouse", images=number)), self.jobs.engines, "scripted/brush"
         )
-        # A limit may be reached; what holds then is looked at after every step.
+        # A limit may be reached; the invariants are checked after every step.
         with suppress(UserError):
             self.run(self.new_jobs.add(origin, wanted, CARD))
 
@@ -159,7 +159,7 @@ class MoneyMachine(RuleBasedStateMachine):
         if job := self.pick_job(pick, JobStatus.DELIVERED, JobStatus.UNDELIVERED):
             self.run(self.jobs.delete(job.id))
 
-    # --- what becomes of a submission ---------------------------------------------------------------------------
+    # --- events of a submission ---------------------------------------------------------------------------------
 
     @rule(pick=picks)
     def send(self, pick: int) -> None:
@@ -194,7 +194,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule(pick=picks, status=st.sampled_from(sorted(UNFINISHED)))
     def come_too_late(self, pick: int, status: SubmissionStatus) -> None:
-        """A stale reference to an ended submission changes nothing."""
+        """Apply a stale reference to an ended submission; it must change nothing."""
         if submission := self.pick(pick, *ENDED):
             believed = replace(submission, status=status)
             assert not self.run(self.jobs.ended_free(believed, FAILED, why="too late", problems=[]))
@@ -214,7 +214,7 @@ class MoneyMachine(RuleBasedStateMachine):
             if paid:
                 self.captured[submission.id] = 6_000
 
-    # --- what becomes of a job, and of everything ---------------------------------------------------------------
+    # --- events of a job, and of the process --------------------------------------------------------------------
 
     @rule(pick=picks, kept=st.booleans())
     def show(self, pick: int, kept: bool) -> None:
@@ -242,7 +242,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule(gone=st.booleans())
     def restart(self, gone: bool) -> None:
-        """The process is killed; the next one may lack the provider."""
+        """Kill the process; the next one may lack the provider."""
         self.run(self.database.close())
         self.open()
         if gone:
@@ -253,7 +253,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule()
     def ask_again(self) -> None:
-        """The operator has whatever is unknown asked for again."""
+        """Let the operator retry all unknown requests."""
 
         async def reopen() -> None:
             async with self.database.write() as tx:
@@ -280,7 +280,7 @@ class MoneyMachine(RuleBasedStateMachine):
         self.open()
         assert not [one for one in self.run(self.all_submissions()) if one.status in UNFINISHED]
 
-    # --- what always holds --------------------------------------------------------------------------------------
+    # --- invariants ---------------------------------------------------------------------------------------------
 
     @invariant()
     def the_books_are_right(self) -> None:
@@ -294,16 +294,16 @@ class MoneyMachine(RuleBasedStateMachine):
             submissions = (await conn.execute(holding)).scalars().all()
             jobs = (await conn.execute(select(tables.jobs.c.status, tables.jobs.c.user_id))).all()
         captures = {entry.submission_id: entry.amount for entry in entries if entry.kind == "capture"}
-        assert captures == self.captured, "each once, whatever was tried"
+        assert captures == self.captured, "each entry exists once"
         in_flight = sum(entry.amount for entry in entries if entry.kind in {"hold", "release"})
         open_ones = sum(status in UNFINISHED for status in submissions)
-        assert in_flight == 5_000 * open_ones, "whatever has ended holds nothing"
+        assert in_flight == 5_000 * open_ones, "an ended submission holds nothing"
         self.check_limits(entries)
         for user in (1, 2):
             assert sum(job.user_id == user and job.status == "working" for job in jobs) <= self.limits.jobs_per_user
 
     def check_limits(self, entries: Sequence[Row[Any]]) -> None:
-        """Nothing is spent and held beyond a limit, except what was captured above its hold."""
+        """Check that spending and holds stay within the limit, except for captures above their hold."""
         today = datetime.fromtimestamp(self.clock.now() / 1000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         day, month = (int(moment.timestamp() * 1000) for moment in (today, today.replace(day=1)))
         ours = [entry for entry in entries if entry.submission_id is not None]
@@ -321,7 +321,7 @@ class MoneyMachine(RuleBasedStateMachine):
         self.runner.close()
         self.folder.cleanup()
 
-    # --- picking ------------------------------------------------------------------------------------------------
+    # --- choosing submissions -----------------------------------------------------------------------------------
 
     async def all_submissions(self) -> list[Submission]:
         async with self.database.read() as conn:
@@ -347,7 +347,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
-def test_nobody_is_overcharged_whatever_happens(migrated: Path) -> None:
+def test_nobody_is_overcharged_under_any_sequence(migrated: Path) -> None:
     MoneyMachine.template = migrated
     run_state_machine_as_test(
         MoneyMachine,

@@ -1,4 +1,4 @@
-"""A prompt that a service repeats in its refusals costs its author a picture, and nobody else anything."""
+"""A prompt that a service repeats in its refusal affects only its own job."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def ask(workshop: Workshop, engine: str, prompt: str) -> int:
 
 @pytest.mark.parametrize("prompt", TRICKS.values(), ids=TRICKS)
 @pytest.mark.parametrize(("engine", "act"), WAYS.values(), ids=WAYS)
-async def test_a_repeated_prompt_is_refused_once_and_concerns_nobody_else(
+async def test_a_repeated_prompt_is_refused_once_and_affects_nobody_else(
     prompt: str,
     engine: str,
     act: Act | Fate,
@@ -63,5 +63,5 @@ async def test_a_repeated_prompt_is_refused_once_and_concerns_nobody_else(
     other = await workshop.imagine(BEN, engine=engine)
     await workshop.finish()
     assert (await workshop.submission(other)).status is SubmissionStatus.DONE
-    # Neither a rest nor a pause of an hour was waited for.
+    # There was neither an outage nor an hour's pause.
     assert workshop.clock.now() - began < SHORTEST * 1000

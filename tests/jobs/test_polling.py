@@ -1,4 +1,4 @@
-"""When a submission is polled, whatever the distribution says; what the answers mean; and how the worker uses both."""
+"""When a submission is polled for any distribution; what the answers mean; and how the worker uses both."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Says = Callable[[float], Waiting | None]
 
 @dataclass
 class Post:
-    """One submission, sent at second 1000, and when it was asked for."""
+    """One submission, sent at second 1000, and the ages at which it was polled."""
 
     durations: list[float] = field(default_factory=lambda: [8 + 0.25 * (number % 20) for number in range(100)])
     per_second: float = 10
@@ -61,12 +61,12 @@ class Post:
                     schedule.still_waiting(answer)
 
     async def follow(self, schedule: PollSchedule, *, until: float, says: Says = lambda _: Waiting()) -> list[float]:
-        """The ages at which it is asked for until it is found over; ``says`` answers before, None if it does not."""
+        """The ages at which it is polled until it has ended. ``says`` gives the earlier answers; None: no response."""
         await self.clock.run(self._follow(schedule, until, says))
         return self.ages
 
 
-async def test_it_is_asked_for_when_such_jobs_end_and_seldom_when_it_is_overdue() -> None:
+async def test_polls_are_dense_when_such_jobs_end_and_sparse_when_overdue() -> None:
     post = Post()
     ages = await post.follow(post.schedule(), until=600)
     assert ages[0] > 5
@@ -84,42 +84,42 @@ QUICK = [2 + 0.05 * (number % 4) for number in range(24)]
     [[], QUICK[:5], QUICK, [8 + 0.25 * (number % 20) for number in range(24)], [20.0 + number for number in range(40)]],
     ids=["no past", "five quick ones", "quick", "usual", "slow"],
 )
-async def test_one_that_hangs_is_asked_for_ever_more_seldom(durations: list[float]) -> None:
+async def test_a_hanging_job_is_polled_less_and_less_often(durations: list[float]) -> None:
     post = Post(durations=durations)
     ages = await post.follow(post.schedule(), until=600)
     minutes = [sum(60 * minute <= age < 60 * (minute + 1) for age in ages) for minute in range(10)]
     assert minutes[0] <= 55
     assert len(ages) <= 90
     assert all(number <= 10 for number in minutes[2:])
-    assert max(b - a for a, b in pairwise(ages)) < 75, "nor is it forgotten"
+    assert max(b - a for a, b in pairwise(ages)) < 75, "it must not be forgotten either"
 
 
-async def test_after_many_quick_ones_a_slow_one_takes_few_polls() -> None:
+async def test_a_slow_job_after_many_quick_ones_takes_few_polls() -> None:
     post = Post(durations=QUICK)
     assert len(await post.follow(post.schedule(), until=9)) <= 15
 
 
-async def test_three_that_hang_leave_the_rate_to_the_others() -> None:
+async def test_three_hanging_jobs_leave_the_rate_to_others() -> None:
     post = Post(durations=QUICK)
     schedules = [post.schedule() for _ in range(3)]
     await post.clock.run(*(post._follow(schedule, 60, lambda _: Waiting()) for schedule in schedules))
     assert len(post.ages) < 0.2 * 60 * post.per_second
 
 
-async def test_two_polls_are_never_closer_than_the_provider_allows() -> None:
+async def test_polls_keep_the_providers_minimum_interval() -> None:
     post = Post(durations=[10.0] * 50, shortest=3.0)
     ages = await post.follow(post.schedule(), until=40)
     assert all(b - a >= 2.999 for a, b in pairwise(ages))
 
 
-async def test_a_crowd_makes_polls_dear() -> None:
+async def test_many_open_jobs_make_polls_expensive() -> None:
     alone = await (post := Post()).follow(post.schedule(), until=13)
     post = Post()
     post.rate.watched = 100
     assert len(await post.follow(post.schedule(), until=13)) < 0.7 * len(alone)
 
 
-async def test_all_that_are_watched_are_counted_even_if_one_breaks_off() -> None:
+async def test_open_jobs_are_counted_even_if_one_is_aborted() -> None:
     post = Post()
     with post.schedule(), post.schedule():
         assert post.rate.watched == 2
@@ -128,20 +128,20 @@ async def test_all_that_are_watched_are_counted_even_if_one_breaks_off() -> None
     assert post.rate.watched == 0
 
 
-async def test_one_that_nobody_watched_for_a_while_is_asked_for_at_once() -> None:
+async def test_a_resumed_job_is_polled_at_once() -> None:
     post = Post()
     ages = await post.follow(post.schedule(sent_ago=3, at_once=True), until=12)
     assert ages[0] == 3
     assert ages[1] > 7
 
 
-async def test_a_poll_without_an_answer_waits_longer_each_time_and_teaches_nothing() -> None:
+async def test_failed_polls_back_off_and_teach_nothing() -> None:
     post = Post()
     ages = await post.follow(post.schedule(sent_ago=12), until=100, says=lambda _: None)
     assert [b - a for a, b in pairwise(ages)][:5] == pytest.approx([2, 5, 15, 30, 30], abs=0.2)
 
 
-async def test_a_percentage_counts_the_more_the_nearer_it_is_to_the_end() -> None:
+async def test_a_percentage_counts_more_near_the_end() -> None:
     post = Post(durations=[40.0 + number % 9 for number in range(100)])
     early = await post.follow(post.schedule(sent_ago=9), until=40, says=lambda _: Waiting(percent=2))
     post = Post(durations=[40.0 + number % 9 for number in range(100)])
@@ -150,13 +150,13 @@ async def test_a_percentage_counts_the_more_the_nearer_it_is_to_the_end() -> Non
 
 
 @pytest.mark.parametrize("percent", [0, 100, 250])
-async def test_a_percentage_that_says_nothing_changes_nothing(percent: int) -> None:
+async def test_a_meaningless_percentage_changes_nothing(percent: int) -> None:
     plain = await (post := Post()).follow(post.schedule(), until=13)
     post = Post()
     assert await post.follow(post.schedule(), until=13, says=lambda _: Waiting(percent=percent)) == plain
 
 
-async def test_how_long_it_took_lies_between_the_last_two_looks() -> None:
+async def test_the_estimated_duration_lies_between_the_last_two_polls() -> None:
     post = Post()
     schedule = post.schedule()
     ages = await post.follow(schedule, until=11)
@@ -164,7 +164,7 @@ async def test_how_long_it_took_lies_between_the_last_two_looks() -> None:
     assert not schedule.never_seen_open
 
 
-async def test_one_that_was_never_seen_open_makes_the_next_one_be_looked_at_earlier() -> None:
+async def test_a_job_never_seen_open_makes_the_next_first_poll_earlier() -> None:
     post = Post(durations=[30.0 + number % 7 for number in range(100)])
     post.rate.watched = 100
     schedule = post.schedule()
@@ -177,7 +177,7 @@ async def test_one_that_was_never_seen_open_makes_the_next_one_be_looked_at_earl
     assert (await post.follow(post.schedule(), until=60))[0] < first / 2
 
 
-# --- what the answers mean ------------------------------------------------------------------------------------------
+# --- the meaning of answers -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def status(clock: SkippingClock) -> PollStatus:
     return PollStatus(ScriptedProvider(), Rate(10, clock), clock)
 
 
-def test_an_error_changes_nothing_about_the_latest_answer(status: PollStatus) -> None:
+def test_an_error_does_not_change_the_latest_answer(status: PollStatus) -> None:
     assert status.waiting(Waiting(percent=40))
     assert not status.waiting(Waiting(percent=40))
     status.failed(Unreachable())
@@ -207,7 +207,7 @@ async def test_a_busy_provider_is_not_polled_for_a_while(
     assert paused <= clock.monotonic() - began < paused + 1
 
 
-def test_it_may_be_given_up_while_calls_succeed_or_after_they_failed_for_long(
+def test_a_job_may_be_given_up_while_polls_succeed_or_after_long_failure(
     status: PollStatus, clock: SkippingClock
 ) -> None:
     may = [status.may_give_up]
@@ -223,18 +223,18 @@ def test_it_may_be_given_up_while_calls_succeed_or_after_they_failed_for_long(
     assert status.given_up(10) == [TIMED_OUT(minutes=10)]
 
 
-def test_a_doubtful_answer_counts_by_time_and_by_looks(clock: SkippingClock) -> None:
+def test_an_inconclusive_answer_counts_only_after_time_and_several_polls(clock: SkippingClock) -> None:
     doubt = Doubt(clock)
     many = [doubt.seen() for _ in range(100)]
     clock.advance(DOUBTED_FOR - 1)
     many.append(doubt.seen())
-    assert not any(many), "a number of looks alone"
+    assert not any(many), "several polls are not enough"
     clock.advance(1)
     assert doubt.seen()
     doubt.over()
     assert not doubt.seen()
     clock.advance(10 * DOUBTED_FOR)
-    assert not doubt.seen(), "time alone"
+    assert not doubt.seen(), "time is not enough"
 
 
 def test_an_error_in_between_does_not_end_the_doubt(status: PollStatus, clock: SkippingClock) -> None:
@@ -245,7 +245,7 @@ def test_an_error_in_between_does_not_end_the_doubt(status: PollStatus, clock: S
     assert status.doubted()
 
 
-def test_the_operator_is_told_once_of_each_trouble(status: PollStatus) -> None:
+def test_the_operator_is_notified_once_of_each_problem(status: PollStatus) -> None:
     wrong_key, no_credits = (Refused(each, operator=True) for each in (Reason.WRONG_KEY, Reason.NO_CREDITS))
     with capture_logs() as lines:
         for error in (wrong_key, wrong_key, no_credits):
@@ -259,7 +259,7 @@ def test_the_operator_is_told_once_of_each_trouble(status: PollStatus) -> None:
 
 
 class TimedProvider(ScriptedProvider):
-    """A provider whose jobs take so many seconds on the workshop's clock; it notes when it was asked for each."""
+    """A provider whose jobs take a given time on the workshop's clock. It records the times of the polls."""
 
     shortest_poll = 0.25
 
@@ -285,7 +285,7 @@ class TimedProvider(ScriptedProvider):
         return finished() if self.now() - began >= self.seconds * 1000 else Waiting()
 
 
-async def test_after_a_restart_each_is_asked_for_at_once_but_at_the_providers_rate(make_workshop: MakeWorkshop) -> None:
+async def test_after_a_restart_each_job_is_polled_at_once_within_the_rate(make_workshop: MakeWorkshop) -> None:
     provider = TimedProvider(seconds=1000)
     workshop = await make_workshop(provider, limits=Limits(jobs_per_user=100))
     provider.workshop = workshop
@@ -301,13 +301,13 @@ async def test_after_a_restart_each_is_asked_for_at_once_but_at_the_providers_ra
         await asyncio.sleep(0.001)
     asked = provider.asked[:12]
     assert {number for number, _ in asked} == set(range(1, 13))
-    # At most two come ahead of their even time.
+    # At most two requests come ahead of the even schedule.
     assert all(later - at >= 100 for (_, at), (_, later) in zip(asked, asked[3:], strict=False))
-    # The clock may skip what the database takes on a busy machine.
+    # The clock may skip the time that the database takes on a busy machine.
     assert asked[-1][1] - asked[0][1] <= 5000
 
 
-async def test_when_it_was_finished_is_judged_by_the_polls(make_workshop: MakeWorkshop) -> None:
+async def test_the_end_is_estimated_from_the_polls(make_workshop: MakeWorkshop) -> None:
     provider = TimedProvider(seconds=20)
     workshop = await make_workshop(provider)
     provider.workshop = workshop
@@ -320,7 +320,7 @@ async def test_when_it_was_finished_is_judged_by_the_polls(make_workshop: MakeWo
     assert before <= submission.finished_at <= last
 
 
-async def test_trouble_while_polling_slows_down_and_then_goes_on(make_workshop: MakeWorkshop) -> None:
+async def test_polling_slows_down_during_trouble_and_then_recovers(make_workshop: MakeWorkshop) -> None:
     workshop = await make_workshop()
     workshop.provider.enqueue("poll", Unreachable(), Unreachable(), Busy(retry_after=60))
     began = workshop.clock.now()
@@ -334,7 +334,9 @@ HOUR = 3600.0
 
 
 def held(workshop: Workshop, above: float) -> asyncio.Event:
-    """What waits for longer than so many seconds waits for the event first: the clock must not skip it too early."""
+    """Make waits of more than this many seconds wait for the event first, so that the clock does not skip them too
+    early.
+    """
     come, real = asyncio.Event(), workshop.clock.sleep
 
     async def sleep(seconds: float) -> None:
@@ -347,9 +349,7 @@ def held(workshop: Workshop, above: float) -> asyncio.Event:
 
 
 @pytest.mark.parametrize("call", ["prepare", "submit"])
-async def test_an_hour_that_a_service_asks_for_before_it_takes_more_holds_up_nothing_paid(
-    workshop: Workshop, call: str
-) -> None:
+async def test_an_hours_retry_after_for_new_work_does_not_delay_paid_work(workshop: Workshop, call: str) -> None:
     rendering, hour = asyncio.Event(), held(workshop, HOUR / 2)
     workshop.provider.enqueue("poll", rendering, Waiting(), Waiting())
     paid = await workshop.imagine()
@@ -369,7 +369,7 @@ async def test_an_hour_that_a_service_asks_for_before_it_takes_more_holds_up_not
     assert workshop.clock.monotonic() - began >= HOUR
 
 
-async def test_an_hour_that_a_poll_is_told_holds_up_polls_for_a_minute_and_no_new_work(workshop: Workshop) -> None:
+async def test_an_hours_retry_after_for_a_poll_pauses_polls_for_a_minute_and_no_new_work(workshop: Workshop) -> None:
     workshop.provider.enqueue("poll", Busy(retry_after=HOUR))
     minute = held(workshop, 30)
     began = workshop.clock.monotonic()
@@ -386,7 +386,7 @@ async def test_an_hour_that_a_poll_is_told_holds_up_polls_for_a_minute_and_no_ne
     assert workshop.clock.monotonic() - began < 120
 
 
-async def test_what_is_looked_for_does_not_wait_until_more_may_be_sent(workshop: Workshop) -> None:
+async def test_a_lookup_does_not_wait_for_the_pause_of_new_work(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown())
     workshop.provider.enqueue("find", None, "found")
     lost = await workshop.imagine()

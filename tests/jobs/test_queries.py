@@ -1,4 +1,4 @@
-"""No query in a loop: many requests, images or jobs take as many statements as a single one."""
+"""No query in a loop: many requests, images or jobs take as many statements as one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLENTY = 6
 
 @contextmanager
 def statements() -> Iterator[Counter[str]]:
-    """Counts what goes to any database meanwhile, by kind and table."""
+    """Count the statements to any database meanwhile, by kind and table."""
     found: Counter[str] = Counter()
 
     def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -49,7 +49,7 @@ async def again(workshop: Workshop, parent: int) -> int:
     return await workshop.service.imagine(ADA, plan, card, parent_id=parent)
 
 
-async def test_a_job_of_many_requests_is_written_like_one_of_a_single_request(workshop: Workshop) -> None:
+async def test_writing_many_requests_takes_as_many_statements_as_one(workshop: Workshop) -> None:
     await workshop.imagine(prompt="opens the thread")
     choices = ", ".join(f"c{number}" for number in range(PLENTY))
     one = await counted(lambda: workshop.imagine(prompt="a red car"))
@@ -58,7 +58,7 @@ async def test_a_job_of_many_requests_is_written_like_one_of_a_single_request(wo
     assert len((await workshop.view(3)).submissions) == PLENTY
 
 
-async def test_many_requests_are_cancelled_like_a_single_one(workshop: Workshop) -> None:
+async def test_cancelling_many_requests_takes_as_many_statements_as_one(workshop: Workshop) -> None:
     choices = ", ".join(f"c{number}" for number in range(PLENTY))
     single, several = await workshop.imagine(prompt="a car"), await workshop.imagine(prompt=f"a {{{choices}}} car")
     one = await counted(lambda: workshop.jobs.cancel(single))
@@ -75,7 +75,7 @@ async def test_images_are_recorded_together(workshop: Workshop, images: int) -> 
     assert found["INSERT images"] == 1
 
 
-async def test_a_page_of_many_jobs_is_read_like_one_of_a_single_job(workshop: Workshop) -> None:
+async def test_reading_a_page_of_jobs_takes_as_many_statements_as_one_job(workshop: Workshop) -> None:
     await workshop.imagine()
     await workshop.finish()
     await workshop.results.page(ADA, JobFilter())
@@ -88,7 +88,7 @@ async def test_a_page_of_many_jobs_is_read_like_one_of_a_single_job(workshop: Wo
     assert many == one
 
 
-async def test_the_kin_of_a_job_is_looked_at_together(workshop: Workshop) -> None:
+async def test_related_jobs_are_read_together(workshop: Workshop) -> None:
     parent = await workshop.imagine()
     await again(workshop, parent)
     one = await counted(lambda: workshop.results.detailed(ADA, parent))

@@ -1,4 +1,4 @@
-"""The queue is read for each provider by itself and fairly by person, however much waits for another."""
+"""The queue is read separately for each provider and fairly by person, however many submissions wait elsewhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def crowd(workshop: Workshop, provider: str, users: list[int]) -> list[int]:
-    """Queued submissions of these people, in this order; the jobs' ids."""
+    """Queue submissions of these people, in this order; return the jobs' ids."""
     plan = workshop.service.check(ADA, ImagineOptions(prompt="a lighthouse", engine=f"{provider}/brush"))
     (request,) = plan.requests
     options, now, ids = plan.options.to_json(), workshop.clock.now(), []
@@ -42,7 +42,7 @@ async def crowd(workshop: Workshop, provider: str, users: list[int]) -> list[int
 
 
 async def blocked(make_workshop: MakeWorkshop) -> tuple[Workshop, ScriptedProvider, asyncio.Event]:
-    """Two providers that make one picture at a time; the first one's picture comes when the event is set."""
+    """Two providers that make one image at a time; the first one's image arrives when the event is set."""
     busy, idle = (ScriptedProvider(polled=False, name=name) for name in ("busy", "idle"))
     busy.jobs = idle.jobs = 1
     gate = asyncio.Event()
@@ -51,7 +51,7 @@ async def blocked(make_workshop: MakeWorkshop) -> tuple[Workshop, ScriptedProvid
 
 
 @pytest.mark.slow
-async def test_what_waits_for_one_provider_holds_up_nobody_at_another(make_workshop: MakeWorkshop) -> None:
+async def test_a_backlog_at_one_provider_does_not_delay_others(make_workshop: MakeWorkshop) -> None:
     workshop, busy, gate = await blocked(make_workshop)
     jobs = await crowd(workshop, "busy", list(range(100, 103)) * AT_ONCE)
     await workshop.start()
@@ -68,7 +68,7 @@ async def test_what_waits_for_one_provider_holds_up_nobody_at_another(make_works
 
 
 @pytest.mark.slow
-async def test_what_one_person_asked_for_holds_up_nobody_else(make_workshop: MakeWorkshop) -> None:
+async def test_one_persons_backlog_does_not_delay_others(make_workshop: MakeWorkshop) -> None:
     workshop, busy, gate = await blocked(make_workshop)
     await crowd(workshop, "busy", [ADA.user_id] * 3 * AT_ONCE)
     (other,) = await crowd(workshop, "busy", [BEN.user_id])
@@ -79,7 +79,7 @@ async def test_what_one_person_asked_for_holds_up_nobody_else(make_workshop: Mak
     assert workshop.delivered.index(other) <= 1
 
 
-async def test_the_place_in_the_queue_is_that_at_its_own_provider(make_workshop: MakeWorkshop) -> None:
+async def test_the_position_in_the_queue_is_per_provider(make_workshop: MakeWorkshop) -> None:
     workshop, busy, gate = await blocked(make_workshop)
     idle = workshop.providers["idle"]
     assert isinstance(idle, ScriptedProvider)
@@ -98,7 +98,7 @@ async def test_the_place_in_the_queue_is_that_at_its_own_provider(make_workshop:
 
 
 @pytest.mark.slow
-async def test_a_long_queue_is_read_again_when_half_of_what_was_read_is_gone(
+async def test_a_long_queue_is_read_again_when_half_of_the_batch_is_done(
     make_workshop: MakeWorkshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workshop, _, gate = await blocked(make_workshop)
@@ -117,7 +117,7 @@ async def test_a_long_queue_is_read_again_when_half_of_what_was_read_is_gone(
     assert reads["queue"] <= 10
 
 
-async def test_of_each_provider_the_first_of_everybody_come_first(workshop: Workshop) -> None:
+async def test_each_persons_first_submission_at_a_provider_comes_first(workshop: Workshop) -> None:
     first = await crowd(workshop, "scripted", [1, 1, 1, 2, 3])
     async with workshop.database.read() as connection:
         found = await rows.queued(connection, due=(), limit=3)

@@ -1,4 +1,4 @@
-"""A provider's rate is kept, whatever comes, and what is worth most goes first."""
+"""A provider's rate limit always holds, and the most valuable request goes first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fakes.clock import VirtualClock
 
 
 class Desk:
-    """Those who wait, and when each had their turn."""
+    """A queue of waiting requests, and the time of each one's turn."""
 
     def __init__(self, per_second: float = 10) -> None:
         self.clock = VirtualClock()
@@ -44,7 +44,7 @@ async def test_a_restart_does_not_begin_with_a_burst() -> None:
     assert desk.times == [0, 0.1, 0.2, 0.3, 0.4]
 
 
-async def test_two_may_come_ahead_after_a_quiet_while_and_no_more_after_an_hour() -> None:
+async def test_two_requests_may_come_early_after_a_quiet_time_but_no_more() -> None:
     desk = Desk()
     await desk.clock.run(*(desk.ask("a", at=3600) for _ in range(6)))
     assert [round(at - 3600, 6) for at in desk.times] == [0, 0, 0, 0.1, 0.2, 0.3]
@@ -56,7 +56,7 @@ async def test_two_may_come_ahead_after_a_quiet_while_and_no_more_after_an_hour(
     st.lists(st.tuples(st.floats(0, 5), st.sampled_from(["call", "poll", "gives up"])), max_size=60),
     st.lists(st.tuples(st.floats(0, 5), st.floats(0, 3), st.booleans()), max_size=3),
 )
-def test_the_rate_is_kept_and_everybody_has_their_turn(
+def test_the_rate_holds_and_every_request_gets_its_turn(
     per_second: float, comers: list[tuple[float, str]], pauses: list[tuple[float, float, bool]]
 ) -> None:
     async def scene() -> Desk:
@@ -90,7 +90,9 @@ def test_the_rate_is_kept_and_everybody_has_their_turn(
 
 
 @pytest.mark.parametrize("worth", [None, lambda: 1.0], ids=["calls", "polls"])
-async def test_a_pause_holds_all_of_its_kind_and_ends_without_a_burst(worth: Callable[[], float] | None) -> None:
+async def test_a_pause_holds_all_requests_of_its_kind_and_ends_without_a_burst(
+    worth: Callable[[], float] | None,
+) -> None:
     desk = Desk()
     desk.rate.pause(30, polls=worth is not None)
     await desk.clock.run(*(desk.ask("a", worth=worth) for _ in range(3)))
@@ -113,7 +115,7 @@ async def test_a_pause_of_one_kind_does_not_hold_the_other(polls: bool) -> None:
     assert max(free) < 1
 
 
-async def test_polls_are_never_paused_for_long_and_what_is_sent_is_as_asked() -> None:
+async def test_polls_are_paused_briefly_and_submits_as_long_as_requested() -> None:
     desk = Desk()
     desk.rate.pause(3600, polls=True)
     desk.rate.pause(3600, polls=False)
@@ -126,7 +128,7 @@ async def test_polls_are_never_paused_for_long_and_what_is_sent_is_as_asked() ->
     ]
 
 
-async def test_a_pause_while_they_wait_holds_them_too() -> None:
+async def test_a_pause_holds_requests_that_already_wait() -> None:
     desk = Desk()
 
     async def pause() -> None:
@@ -137,15 +139,15 @@ async def test_a_pause_while_they_wait_holds_them_too() -> None:
     assert desk.times == [0, 0.1, 10.15, 10.25]
 
 
-async def test_what_is_worth_most_goes_first_as_it_is_then_worth() -> None:
+async def test_the_most_valuable_request_at_the_time_goes_first() -> None:
     desk = Desk()
     worths = {"late": lambda: desk.clock.seconds * 100, "low": lambda: 1.0, "high": lambda: 5.0, "mid": lambda: 3.0}
     await desk.clock.run(desk.ask("first"), *(desk.ask(name, worth=worth) for name, worth in worths.items()))
-    # At first "late" is worth nothing; what it is worth is looked at again after a quarter of a second.
+    # At first "late" is worth nothing; its value is computed again after a quarter of a second.
     assert desk.order == ["first", "high", "mid", "late", "low"]
 
 
-async def test_polls_and_all_others_take_turns() -> None:
+async def test_polls_and_other_requests_alternate() -> None:
     desk = Desk()
     polls = [desk.ask(f"poll {number}", worth=lambda: 100.0) for number in range(4)]
     calls = [desk.ask(f"call {number}") for number in range(4)]
@@ -155,7 +157,7 @@ async def test_polls_and_all_others_take_turns() -> None:
     assert [name for name in desk.order if name.startswith("call")] == [f"call {number}" for number in range(4)]
 
 
-async def test_whoever_leaves_while_watching_the_clock_leaves_it_to_another() -> None:
+async def test_a_cancelled_request_hands_the_timer_to_another() -> None:
     desk = Desk()
     tasks = [asyncio.create_task(desk.ask(str(number))) for number in range(4)]
 
@@ -171,7 +173,7 @@ async def test_whoever_leaves_while_watching_the_clock_leaves_it_to_another() ->
     assert desk.turns == [(0, "0"), (0.1, "2"), (0.2, "3")]
 
 
-def test_the_crowd_is_those_who_are_watched_for_each_request_a_second() -> None:
+def test_the_crowd_is_the_open_jobs_per_request_a_second() -> None:
     desk = Desk(4)
     desk.rate.watched = 10
     assert desk.rate.crowd == 2.5

@@ -1,4 +1,4 @@
-"""A restart takes up whatever is unfinished: all of it, oldest first, in a handful of transactions."""
+"""A restart resumes all unfinished work, oldest first, in a few transactions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LONG = 24 * 3600.0
 
 
 async def left_behind(workshop: Workshop, ages: list[int], status: SubmissionStatus) -> list[int]:
-    """What a killed process leaves: a submission for each age in seconds. Their ids, in that order."""
+    """Create a killed process's submissions, one for each age in seconds; return their ids in that order."""
     plan = workshop.service.check(ADA, ImagineOptions(prompt="a lighthouse"))
     request = plan.requests[0]
     provider = request.engine.partition("/")[0]
@@ -54,7 +54,7 @@ async def left_behind(workshop: Workshop, ages: list[int], status: SubmissionSta
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Workshop], Counter[str]]:
-    """Counts the transactions of a workshop's database from now on."""
+    """Count the transactions of a workshop's database from now on."""
 
     def count(workshop: Workshop) -> Counter[str]:
         seen: Counter[str] = Counter()
@@ -78,7 +78,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Workshop], Counter[str
 
 @pytest.mark.parametrize("number", [3, 60])
 @pytest.mark.parametrize("status", [SUBMITTING, RENDERING])
-async def test_all_are_taken_up_oldest_first_in_one_transaction(
+async def test_everything_is_resumed_oldest_first_in_one_transaction(
     workshop: Workshop, counted: Callable[[Workshop], Counter[str]], number: int, status: SubmissionStatus
 ) -> None:
     # Not in the order of their ids: the older of two may have been written later.
@@ -86,14 +86,14 @@ async def test_all_are_taken_up_oldest_first_in_one_transaction(
     ids = await left_behind(workshop, ages, status)
     seen = counted(workshop)
     await workshop.start()
-    assert seen == {"write": 1}, "however many there are"
+    assert seen == {"write": 1}, "independent of their number"
     oldest_first = [id_ for _, id_ in sorted(zip(ages, ids, strict=True), reverse=True)]
     (lane,) = workshop.worker._slots.values()
     assert list(lane.running) == oldest_first
     async with workshop.database.read() as connection:
         marked = await rows.jobs_with_status(connection, (JobStatus.WORKING,))
     assert {job.resumed_at for job in marked} == {workshop.clock.now()}
-    assert all(workshop.changes[job.id].is_set() for job in marked), "the cards say so"
+    assert all(workshop.changes[job.id].is_set() for job in marked), "the cards show it"
 
 
 async def test_the_queue_is_read_at_once_and_started_oldest_first(
@@ -111,7 +111,7 @@ async def test_the_queue_is_read_at_once_and_started_oldest_first(
     assert [submission.id for submission in workshop.worker._queue.waiting] == ids[::-1][20:]
 
 
-async def test_the_queue_is_not_read_again_for_what_ends(
+async def test_the_queue_is_not_read_again_after_each_job(
     workshop: Workshop, counted: Callable[[Workshop], Counter[str]]
 ) -> None:
     workshop.provider.jobs = 1
@@ -131,7 +131,7 @@ async def test_the_queue_is_not_read_again_for_what_ends(
     assert seen["read"] == 2
 
 
-async def test_what_goes_on_after_a_restart_keeps_to_the_rate(workshop: Workshop) -> None:
+async def test_resumed_work_keeps_to_the_rate(workshop: Workshop) -> None:
     workshop.provider.rate = 10.0
     ids = await left_behind(workshop, list(range(100, 140)), RENDERING)
     times: list[int] = []
@@ -151,7 +151,7 @@ async def test_what_goes_on_after_a_restart_keeps_to_the_rate(workshop: Workshop
 
 
 async def with_one_gone(make_workshop: MakeWorkshop, *statuses: SubmissionStatus) -> tuple[Workshop, list[int]]:
-    """A workshop that is started without a provider to which jobs in these statuses were sent."""
+    """A workshop that starts without a provider that has jobs in these statuses."""
     here, gone = ScriptedProvider(name="here"), ScriptedProvider(name="gone")
     workshop = await make_workshop(here, gone)
     jobs = [await workshop.imagine(engine="gone/brush") for _ in statuses]
@@ -173,7 +173,7 @@ async def with_one_gone(make_workshop: MakeWorkshop, *statuses: SubmissionStatus
     return workshop, jobs
 
 
-async def test_what_a_provider_that_is_gone_was_never_sent_ends_free_and_is_told(make_workshop: MakeWorkshop) -> None:
+async def test_unsent_work_of_a_missing_provider_ends_free_with_a_message(make_workshop: MakeWorkshop) -> None:
     workshop, (sent,) = await with_one_gone(make_workshop, RENDERING)
     workshop.providers = {"here": ScriptedProvider(name="here"), "gone": ScriptedProvider(name="gone")}
     workshop._compose()
@@ -192,7 +192,7 @@ async def test_what_a_provider_that_is_gone_was_never_sent_ends_free_and_is_told
 
 
 @pytest.mark.parametrize("status", [QUEUED, SUBMITTING, RENDERING])
-async def test_what_a_provider_that_is_gone_was_sent_waits_for_it(
+async def test_sent_work_of_a_missing_provider_waits_for_it(
     make_workshop: MakeWorkshop, status: SubmissionStatus
 ) -> None:
     workshop, (job_id,) = await with_one_gone(make_workshop, status)
@@ -218,7 +218,7 @@ async def test_what_a_provider_that_is_gone_was_sent_waits_for_it(
 
 
 @pytest.mark.parametrize("status", [QUEUED, SUBMITTING, RENDERING])
-async def test_whoever_does_not_want_to_wait_for_it_can_cancel(
+async def test_work_that_waits_for_a_missing_provider_can_be_cancelled(
     make_workshop: MakeWorkshop, status: SubmissionStatus
 ) -> None:
     workshop, (job_id,) = await with_one_gone(make_workshop, status)
@@ -232,7 +232,7 @@ async def test_whoever_does_not_want_to_wait_for_it_can_cancel(
     assert (await workshop.totals()).in_flight == 0
 
 
-# --- one that was cut off at each of its steps --------------------------------------------------------------------
+# --- a crash at each step -----------------------------------------------------------------------------------------
 
 
 async def test_a_restart_while_queued_sends_it_once(workshop: Workshop) -> None:
@@ -244,7 +244,7 @@ async def test_a_restart_while_queued_sends_it_once(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize("arrived", [True, False])
-async def test_a_restart_while_submitting_looks_before_it_sends_again(workshop: Workshop, arrived: bool) -> None:
+async def test_a_restart_while_submitting_looks_before_a_resend(workshop: Workshop, arrived: bool) -> None:
     never = asyncio.Event()
     workshop.provider.enqueue("submit", never)
     job_id = await workshop.imagine()
@@ -261,7 +261,7 @@ async def test_a_restart_while_submitting_looks_before_it_sends_again(workshop: 
     assert view.captured == 5000
 
 
-async def test_a_restart_while_submitting_to_an_engine_that_cannot_look_is_unknown(
+async def test_a_restart_while_submitting_to_an_engine_without_lookup_is_unknown(
     make_workshop: MakeWorkshop,
 ) -> None:
     workshop = await make_workshop(ScriptedProvider(polled=False))
@@ -276,7 +276,7 @@ async def test_a_restart_while_submitting_to_an_engine_that_cannot_look_is_unkno
     assert workshop.delivered == [job_id]
 
 
-async def test_a_restart_while_rendering_polls_on(workshop: Workshop) -> None:
+async def test_a_restart_while_rendering_continues_to_poll(workshop: Workshop) -> None:
     workshop.provider.enqueue("poll", asyncio.Event())
     job_id = await workshop.imagine()
     await workshop.start()
@@ -295,7 +295,7 @@ async def test_a_restart_before_the_delivery_delivers(workshop: Workshop) -> Non
     assert workshop.delivered == [job_id]
 
 
-async def test_stopping_waits_for_a_paid_call_and_keeps_its_answer(make_workshop: MakeWorkshop) -> None:
+async def test_stopping_waits_for_a_paid_call_and_keeps_its_response(make_workshop: MakeWorkshop) -> None:
     workshop = await make_workshop(ScriptedProvider(polled=False))
     release = asyncio.Event()
     workshop.provider.enqueue("submit", release)
@@ -311,7 +311,7 @@ async def test_stopping_waits_for_a_paid_call_and_keeps_its_answer(make_workshop
     assert view.job.status is JobStatus.READY
 
 
-async def test_restarts_do_not_add_to_the_sendings(workshop: Workshop) -> None:
+async def test_restarts_do_not_add_resends(workshop: Workshop) -> None:
     job_id = await workshop.imagine()
     for sending in (1, 2, 2, 2):
         workshop.provider.enqueue("submit", asyncio.Event())
@@ -319,7 +319,7 @@ async def test_restarts_do_not_add_to_the_sendings(workshop: Workshop) -> None:
         while workshop.provider.calls("submit") < sending:
             await asyncio.sleep(0)
         assert (await workshop.submission(job_id)).sendings == sending
-        # Each time the process dies before the answer comes, or while it looks for it.
+        # Each time the process dies before the response arrives, or while it looks for the request.
     await workshop.finish()
     assert workshop.provider.calls("submit") == 2
     submission = await workshop.submission(job_id)
@@ -327,7 +327,7 @@ async def test_restarts_do_not_add_to_the_sendings(workshop: Workshop) -> None:
     assert submission.handle is not None
 
 
-async def test_a_sending_that_was_refused_before_a_restart_does_not_count(workshop: Workshop) -> None:
+async def test_a_submit_that_was_refused_before_a_restart_does_not_count(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", *(Busy(retry_after=60) for _ in range(5)))
     job_id = await workshop.imagine()
     await workshop.start()
@@ -340,7 +340,7 @@ async def test_a_sending_that_was_refused_before_a_restart_does_not_count(worksh
     assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
 
 
-# --- after a long absence -----------------------------------------------------------------------------------------
+# --- after a long downtime ----------------------------------------------------------------------------------------
 
 
 async def test_a_lost_submit_is_looked_for_however_long_ago_it_was_sent(workshop: Workshop) -> None:
@@ -358,14 +358,14 @@ async def test_a_lost_submit_is_looked_for_however_long_ago_it_was_sent(workshop
     assert workshop.provider.calls("submit") == 1
 
 
-async def test_an_absence_is_no_time_of_looking(workshop: Workshop) -> None:
+async def test_downtime_does_not_count_as_looking(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", asyncio.Event())
     await workshop.imagine()
     await workshop.start()
     await workshop.provider.called("submit")
     await workshop.worker.stop(0)
     workshop.clock.advance(LONG)
-    # It was written down by the service a while after the bot came back.
+    # The service listed it only a while after the bot came back.
     workshop.provider.enqueue("find", None, None, "found")
     began = workshop.clock.now()
     await workshop.restart()
@@ -374,7 +374,7 @@ async def test_an_absence_is_no_time_of_looking(workshop: Workshop) -> None:
     assert workshop.clock.now() - began >= workshop.provider.lost_after * 1000
 
 
-async def test_what_was_rendered_during_a_long_absence_is_fetched(workshop: Workshop) -> None:
+async def test_a_result_rendered_during_a_long_downtime_is_fetched(workshop: Workshop) -> None:
     workshop.provider.enqueue("poll", asyncio.Event())
     job_id = await workshop.imagine()
     await workshop.start()
@@ -387,7 +387,7 @@ async def test_what_was_rendered_during_a_long_absence_is_fetched(workshop: Work
     assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
 
 
-async def test_a_service_that_stays_away_after_an_absence_is_given_up(workshop: Workshop) -> None:
+async def test_work_at_a_service_that_stays_down_after_a_downtime_is_given_up(workshop: Workshop) -> None:
     workshop.provider.enqueue("poll", asyncio.Event())
     job_id = await workshop.imagine()
     await workshop.start()

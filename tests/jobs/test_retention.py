@@ -1,4 +1,4 @@
-"""Retention: by age, in the right order, and whatever goes wrong is a line in the log and no end of the bot."""
+"""Retention: by age and in the right order. Errors are logged and never stop the bot."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def made_long_ago(path: Path, milliseconds: int) -> None:
     await asyncio.to_thread(os.utime, path, (milliseconds / 1000,) * 2)
 
 
-async def test_files_go_first_and_jobs_later_and_the_ledger_stays(workshop: Workshop) -> None:
+async def test_files_expire_first_and_jobs_later_while_the_ledger_stays(workshop: Workshop) -> None:
     job_id = await workshop.imagine(images=2)
     await workshop.finish()
     file = workshop.files.path((await workshop.view(job_id)).images[0].file or "")
@@ -62,7 +62,7 @@ async def test_a_job_stays_as_long_as_its_files(workshop: Workshop) -> None:
     assert (await tidied(workshop, after_days=51, ages=Ages(image_days=100, job_days=40))).jobs == 1
 
 
-async def test_what_was_not_shown_yet_stays_however_old(workshop: Workshop) -> None:
+async def test_jobs_not_yet_shown_stay_whatever_their_age(workshop: Workshop) -> None:
     async def hang(job_id: int) -> None:
         await asyncio.Event().wait()
 
@@ -75,11 +75,11 @@ async def test_what_was_not_shown_yet_stays_however_old(workshop: Workshop) -> N
     queued = await workshop.imagine()
     assert await tidied(workshop, after_days=5000) == Deleted(images=0, jobs=0, tokens=0)
     assert (await workshop.view(ready)).images[0].file is not None
-    # The clock may be wrong, and the token the only way to show it: whether it is over is for Discord to say.
+    # The clock may be wrong, and the token the only way to show the result: only Discord knows whether it has expired.
     assert (await workshop.view(queued)).job.interaction_token is not None
 
 
-async def test_tokens_that_are_over_are_erased(workshop: Workshop) -> None:
+async def test_expired_tokens_are_erased(workshop: Workshop) -> None:
     job_id = await workshop.imagine()
     async with workshop.database.write() as tx:
         await jobs.move_job(tx, job_id, JobStatus.WORKING, JobStatus.LAPSED, at=1, interaction_token="token")
@@ -91,7 +91,7 @@ async def test_tokens_that_are_over_are_erased(workshop: Workshop) -> None:
     assert (await workshop.view(job_id)).job.interaction_token is None
 
 
-async def test_strays_go_when_they_are_as_old_as_images(workshop: Workshop) -> None:
+async def test_strays_expire_at_the_age_of_images(workshop: Workshop) -> None:
     await workshop.files.prepare()
     now = workshop.clock.now()
     for name, days in (("old.png", 8), ("new.png", 6)):
@@ -105,7 +105,7 @@ async def test_strays_go_when_they_are_as_old_as_images(workshop: Workshop) -> N
     ]
 
 
-async def test_many_go_a_few_at_a_time(workshop: Workshop) -> None:
+async def test_many_deletions_run_in_small_batches(workshop: Workshop) -> None:
     count = 2 * AT_ONCE + 1
     async with workshop.database.write() as tx:
         for number in range(count):
@@ -127,7 +127,7 @@ async def test_many_go_a_few_at_a_time(workshop: Workshop) -> None:
         assert await jobs.jobs_with_status(connection, list(JobStatus)) == []
 
 
-async def test_a_file_that_cannot_be_removed_holds_up_nothing_else_and_goes_an_hour_later(
+async def test_a_file_that_cannot_be_deleted_blocks_nothing_and_is_retried_after_an_hour(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stubborn, other = await workshop.imagine(), await workshop.imagine()
@@ -148,7 +148,7 @@ async def test_a_file_that_cannot_be_removed_holds_up_nothing_else_and_goes_an_h
     assert not await asyncio.to_thread(workshop.files.path(f"{other}-0-0.png").exists)
     assert await asyncio.to_thread(left.exists)
     await tidied(workshop, after_days=0, ages=ages)
-    assert not await asyncio.to_thread(left.exists), "although it is young, and no record speaks of it any more"
+    assert not await asyncio.to_thread(left.exists), "although it is young, since no record refers to it any more"
     async with workshop.database.read() as connection:
         assert await images.pending_removals(connection, limit=10) == []
 
@@ -158,12 +158,12 @@ async def retention(workshop: Workshop, reference: ReferenceClock) -> None:
     await run_retention(workshop.database, workshop.files, previews, workshop.clock, AGES, reference)
 
 
-# --- a clock that nobody can rely on ------------------------------------------------------------------------------
+# --- an unreliable clock ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("step", [400 * 86_400.0, TRUSTED_WITHIN + 5, -TRUSTED_WITHIN - 5])
 @pytest.mark.parametrize("heard", [True, False], ids=["Discord says otherwise", "nobody confirms it"])
-async def test_nothing_is_forgotten_by_a_clock_that_is_not_confirmed(
+async def test_nothing_expires_by_an_unconfirmed_clock(
     workshop: Workshop,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -198,7 +198,7 @@ async def test_nothing_is_forgotten_by_a_clock_that_is_not_confirmed(
     assert sum("retention.clock_not_confirmed" in record.getMessage() for record in caplog.records) == 1
 
 
-async def test_a_clock_that_was_set_right_is_believed_soon(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_corrected_clock_is_soon_trusted(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = await workshop.imagine()
     await workshop.finish()
     workshop.clock.advance(8 * 86_400)
@@ -224,7 +224,7 @@ async def test_a_clock_that_was_set_right_is_believed_soon(workshop: Workshop, m
 
 
 @pytest.mark.parametrize("error", [StorageError("The disk is full."), RuntimeError("a bug")])
-async def test_what_goes_wrong_is_logged_and_tried_again_an_hour_later(
+async def test_an_error_is_logged_and_the_chore_retried_after_an_hour(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     times: list[float] = []
@@ -243,11 +243,11 @@ async def test_what_goes_wrong_is_logged_and_tried_again_an_hour_later(
     assert [after - before for before, after in pairwise(times)] == pytest.approx([3600] * 2)
     failures = [record for record in caplog.records if "retention.failed" in record.getMessage()]
     assert len(failures) == 2
-    # What is wrong with the disk is a sentence; only a fault of ours has a traceback.
+    # Disk trouble is logged as a sentence; only a bug of ours has a traceback.
     assert [record.exc_info is not None for record in failures] == [isinstance(error, RuntimeError)] * 2
 
 
-async def test_a_small_preview_is_no_stray(workshop: Workshop) -> None:
+async def test_a_preview_is_not_a_stray(workshop: Workshop) -> None:
     job_id = await workshop.imagine()
     await workshop.finish()
     (image,) = (await workshop.view(job_id)).images
@@ -259,4 +259,4 @@ async def test_a_small_preview_is_no_stray(workshop: Workshop) -> None:
     await tidied(workshop, after_days=8)
     assert await asyncio.to_thread(preview.is_file)
     await tidied(workshop, after_days=40)
-    assert not await asyncio.to_thread(preview.exists), "its job is gone, so nobody needs it"
+    assert not await asyncio.to_thread(preview.exists), "its job is gone"

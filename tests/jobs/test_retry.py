@@ -1,4 +1,4 @@
-"""What an operator can mend is not given up: it is asked for again when it is mended, and never sent again."""
+"""``retry``: requests that failed for a reason that the operator can fix are fetched again and never sent again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STORED = Finished(
 
 
 async def lost(workshop: Workshop, *errors: Exception) -> int:
-    """A job whose picture could not be fetched, as it was shown to its author."""
+    """A job whose image could not be fetched; its card shows the outcome."""
     workshop.provider.enqueue("poll", STORED)
     workshop.provider.enqueue("fetch", *errors)
     job_id = await workshop.imagine()
@@ -38,7 +38,7 @@ async def lost(workshop: Workshop, *errors: Exception) -> int:
 
 
 async def retry(workshop: Workshop) -> Reopened:
-    """The bot is stopped, the operator mends it and has it ask again, and the bot is started."""
+    """Stop the bot, run retry as the operator, and start the bot."""
     await workshop.worker.stop(0)
     async with workshop.database.write() as tx:
         reopened = await rows.reopen(tx, ["scripted"], at=workshop.clock.now())
@@ -50,7 +50,7 @@ async def retry(workshop: Workshop) -> Reopened:
     return reopened
 
 
-def test_what_is_known_of_a_result_is_stored_and_read() -> None:
+def test_a_results_details_are_stored_and_read() -> None:
     encoded = encode_result(STORED, why="a host")
     assert encoded is not None
     assert decode_result(encoded) == STORED
@@ -66,7 +66,7 @@ def test_what_is_known_of_a_result_is_stored_and_read() -> None:
     ],
     ids=["host", "size", "away"],
 )
-async def test_a_picture_that_could_not_be_fetched_comes_once_that_is_mended(
+async def test_an_image_is_delivered_once_the_cause_is_fixed(
     workshop: Workshop, errors: list[Exception], setting: str | None, details: tuple[str, ...]
 ) -> None:
     job_id = await lost(workshop, *errors)
@@ -99,7 +99,7 @@ async def test_a_report_counts_it_once(workshop: Workshop) -> None:
     assert (after.failed, after.jobs, after.spent, after.in_flight) == (0, 1, 5000, 0)
 
 
-async def test_how_long_it_lay_unknown_says_nothing_of_the_engine(workshop: Workshop) -> None:
+async def test_time_spent_as_unknown_does_not_count_as_a_duration(workshop: Workshop) -> None:
     job_id = await lost(workshop, ELSEWHERE)
     workshop.clock.advance(3 * 86_400)
     await retry(workshop)
@@ -107,7 +107,7 @@ async def test_how_long_it_lay_unknown_says_nothing_of_the_engine(workshop: Work
         assert await rows.durations(connection, (await workshop.submission(job_id)).engine) == []
 
 
-async def test_where_the_service_forgot_it_the_picture_is_still_where_it_was(workshop: Workshop) -> None:
+async def test_an_image_is_fetched_by_its_address_if_the_service_forgot_the_request(workshop: Workshop) -> None:
     job_id = await lost(workshop, ELSEWHERE)
     workshop.provider.enqueue("poll", *[Gone()] * 1000)
     await retry(workshop)
@@ -119,7 +119,7 @@ async def test_where_the_service_forgot_it_the_picture_is_still_where_it_was(wor
     assert (beyond.charged, beyond.captured) == (6000, 5000)
 
 
-async def test_what_fails_again_is_unknown_again_and_can_be_asked_for_again(workshop: Workshop) -> None:
+async def test_a_second_failure_is_unknown_again_and_can_be_retried(workshop: Workshop) -> None:
     job_id = await lost(workshop, ELSEWHERE)
     for _ in range(2):
         workshop.provider.enqueue("poll", STORED)
@@ -132,7 +132,7 @@ async def test_what_fails_again_is_unknown_again_and_can_be_asked_for_again(work
     assert (await workshop.submission(job_id)).status is DONE
 
 
-async def test_a_lost_request_that_is_found_after_all(workshop: Workshop) -> None:
+async def test_a_lost_request_can_be_found_later(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown())
     workshop.provider.enqueue("find", *[Unreachable()] * 200)
     job_id = await workshop.imagine()
@@ -143,7 +143,7 @@ async def test_a_lost_request_that_is_found_after_all(workshop: Workshop) -> Non
     assert workshop.provider.calls("submit") == 1
 
 
-async def test_what_cannot_or_must_not_be_asked_for_stays(make_workshop: MakeWorkshop) -> None:
+async def test_requests_that_cannot_or_must_not_be_retried_stay_unknown(make_workshop: MakeWorkshop) -> None:
     one = ScriptedProvider(images_per_submission=1)
     workshop = await make_workshop(one, ScriptedProvider(polled=False, name="other"))
     deleted = await lost(workshop, ELSEWHERE)
@@ -161,7 +161,7 @@ async def test_what_cannot_or_must_not_be_asked_for_stays(make_workshop: MakeWor
     assert (await workshop.submission(elsewhere)).status is UNKNOWN
 
 
-async def test_of_several_only_the_lost_one_is_asked_for(make_workshop: MakeWorkshop) -> None:
+async def test_only_the_lost_one_of_several_is_retried(make_workshop: MakeWorkshop) -> None:
     workshop = await make_workshop(ScriptedProvider(images_per_submission=1))
     workshop.provider.enqueue("fetch", ELSEWHERE)
     workshop.provider.enqueue("poll", STORED)

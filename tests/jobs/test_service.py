@@ -1,4 +1,4 @@
-"""The job service: a proposal waits for its author alone and lapses by itself; long commands go to a thread."""
+"""The job service: a proposal belongs to its author and lapses by itself; long prompts are checked in a thread."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CARD = CardAddress(100, 2000, "a fresh token", 2**50)
 
 
 class Watched:
-    """The proposals of a workshop, which lapse while :meth:`JobService.run` runs beside it."""
+    """The proposals of a workshop, which lapse while :meth:`JobService.run` runs."""
 
     def __init__(self, workshop: Workshop) -> None:
         self.workshop = workshop
@@ -44,7 +44,7 @@ class Watched:
 
     @property
     def changed(self) -> list[int]:
-        """The jobs whose cards have something new to say."""
+        """The jobs whose cards have changed."""
         return [job_id for job_id, change in self.workshop.changes.items() if change.is_set()]
 
     async def propose(self, prompt: str = "a {red, blue} car") -> int:
@@ -69,8 +69,8 @@ async def running(watched: Watched) -> AsyncIterator[Watched]:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_proposal_of_somebody_whose_requests_fail_waits_with_them(watched: Watched) -> None:
-    """What the person could not ask for at this moment cannot be confirmed either."""
+async def test_a_proposal_cannot_be_confirmed_during_its_authors_outage(watched: Watched) -> None:
+    """A request that the person could not make now cannot be confirmed either."""
     workshop = watched.workshop
     job_id = await watched.propose()
     fault = Refused(said="Invalid API key, it says.", operator=True)
@@ -96,7 +96,7 @@ async def test_a_proposal_shows_its_price_and_holds_nothing(watched: Watched) ->
     assert watched.workshop.provider.history == []
 
 
-async def test_confirmed_it_becomes_a_job_like_any_other(watched: Watched) -> None:
+async def test_a_confirmed_proposal_becomes_a_job_like_any_other(watched: Watched) -> None:
     job_id = await watched.propose()
     await watched.service.confirm(ADA, job_id, CARD)
     job = await watched.workshop.jobs.job(job_id)
@@ -108,7 +108,7 @@ async def test_confirmed_it_becomes_a_job_like_any_other(watched: Watched) -> No
     assert await watched.status(job_id) is JobStatus.DELIVERED
 
 
-async def test_nobody_else_confirms_it(watched: Watched) -> None:
+async def test_only_the_author_can_confirm(watched: Watched) -> None:
     job_id = await watched.propose()
     with pytest.raises(UserError) as refused:
         await watched.service.confirm(BEN, job_id, CARD)
@@ -116,7 +116,7 @@ async def test_nobody_else_confirms_it(watched: Watched) -> None:
     assert await watched.status(job_id) is JobStatus.PROPOSED
 
 
-async def test_of_many_confirmations_at_once_one_counts(watched: Watched) -> None:
+async def test_of_many_concurrent_confirmations_one_counts(watched: Watched) -> None:
     job_id = await watched.propose()
     answers = await asyncio.gather(
         *(watched.service.confirm(ADA, job_id, CARD) for _ in range(5)), return_exceptions=True
@@ -126,7 +126,7 @@ async def test_of_many_confirmations_at_once_one_counts(watched: Watched) -> Non
     assert (await watched.workshop.totals()).in_flight == 10_000
 
 
-async def test_a_limit_that_is_passed_by_then_leaves_it_waiting(make_workshop: MakeWorkshop) -> None:
+async def test_a_confirmation_over_the_limit_leaves_the_proposal_waiting(make_workshop: MakeWorkshop) -> None:
     watched = Watched(await make_workshop(limits=Limits(user_daily=12_000, jobs_per_user=2)))
     first, second = await watched.propose(), await watched.propose()
     await watched.service.confirm(ADA, first, CARD)
@@ -140,7 +140,7 @@ async def test_a_limit_that_is_passed_by_then_leaves_it_waiting(make_workshop: M
     assert TOO_MANY_JOBS.code in codes(refused.value)
 
 
-async def test_it_lapses_in_time_and_is_said_to(running: Watched) -> None:
+async def test_a_proposal_lapses_in_time_and_its_card_shows_it(running: Watched) -> None:
     began = running.workshop.clock.monotonic()
     job_id = await running.propose()
     while not running.changed:
@@ -148,11 +148,11 @@ async def test_it_lapses_in_time_and_is_said_to(running: Watched) -> None:
     assert running.changed == [job_id]
     job = await running.workshop.jobs.job(job_id)
     assert (job.status, job.lapse_reason) == (JobStatus.LAPSED, LapseReason.EXPIRED)
-    assert job.interaction_token == "token", "by which the card is told"
+    assert job.interaction_token == "token", "this updates the card"
     assert CONFIRMABLE / 1000 <= running.workshop.clock.monotonic() - began < 900
 
 
-async def test_what_lapsed_while_nobody_ran_lapses_soon_after_the_start(watched: Watched) -> None:
+async def test_a_proposal_that_expired_while_the_bot_was_down_lapses_soon_after_the_start(watched: Watched) -> None:
     job_id = await watched.propose()
     watched.workshop.clock.advance(3600)
     began = watched.workshop.clock.monotonic()
@@ -162,10 +162,10 @@ async def test_what_lapsed_while_nobody_ran_lapses_soon_after_the_start(watched:
         await asyncio.sleep(0)
     task.cancel()
     assert await watched.status(job_id) is JobStatus.LAPSED
-    assert 60 <= watched.workshop.clock.monotonic() - began < 90, "how long it really waited is only guessed"
+    assert 60 <= watched.workshop.clock.monotonic() - began < 90, "the bot can only guess how long it really waited"
 
 
-async def test_too_late_is_too_late_even_if_nobody_noticed(watched: Watched) -> None:
+async def test_an_expired_proposal_cannot_be_confirmed_even_before_it_lapses(watched: Watched) -> None:
     watched.service._changed = watched.workshop.changed_card
     job_id = await watched.propose()
     watched.workshop.clock.advance(CONFIRMABLE / 1000)
@@ -179,7 +179,7 @@ async def test_too_late_is_too_late_even_if_nobody_noticed(watched: Watched) -> 
     assert codes(refused.value) == [jobs_service.EXPIRED.code]
 
 
-async def test_an_engine_that_is_gone_cannot_be_confirmed(watched: Watched) -> None:
+async def test_a_proposal_for_a_removed_engine_cannot_be_confirmed(watched: Watched) -> None:
     job_id = await watched.propose()
     watched.workshop.jobs.engines.clear()
     with pytest.raises(UserError) as refused:
@@ -188,7 +188,7 @@ async def test_an_engine_that_is_gone_cannot_be_confirmed(watched: Watched) -> N
     assert await watched.status(job_id) is JobStatus.PROPOSED
 
 
-async def test_a_database_that_fails_for_a_while_stops_nothing(
+async def test_a_failing_database_stops_nothing(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     job_id = await watched.propose()
@@ -210,7 +210,7 @@ async def test_a_database_that_fails_for_a_while_stops_nothing(
     assert "a made-up fault" in caplog.text
 
 
-async def test_a_provider_whose_key_is_gone_makes_no_card_fail(make_workshop: MakeWorkshop) -> None:
+async def test_a_missing_provider_key_breaks_no_card(make_workshop: MakeWorkshop) -> None:
     workshop = await make_workshop(ScriptedProvider())
     watched = Watched(workshop)
     job_id = await watched.propose()
@@ -221,25 +221,25 @@ async def test_a_provider_whose_key_is_gone_makes_no_card_fail(make_workshop: Ma
 
 
 async def everything(workshop: Workshop) -> str:
-    """All that is stored of jobs and threads."""
+    """Everything that is stored about jobs and threads."""
     async with workshop.database.read() as connection:
         found = [(await connection.execute(select(table))).all() for table in (tables.jobs, tables.threads)]
     return repr([[tuple(row) for row in rows] for rows in found])
 
 
-async def test_proposals_that_are_cancelled_again_and_again_do_not_pile_up(watched: Watched) -> None:
+async def test_repeatedly_cancelled_proposals_do_not_pile_up(watched: Watched) -> None:
     sizes, job_id = [], 0
     for number in range(30):
         job_id = await watched.propose(f"a {{red, blue}} car {number} {'x' * 1000}")
         assert await watched.service.cancel(ADA, job_id) == jobs_service.CANCELLED()
         sizes.append(len(await everything(watched.workshop)))
     assert max(sizes[10:]) <= max(sizes[:11]) + 100
-    # The latest can still be taken up again by its buttons.
+    # The latest can still be reopened with its buttons.
     assert await watched.status(job_id) is JobStatus.LAPSED
     assert "car 0 " not in await everything(watched.workshop)
 
 
-async def test_nothing_is_kept_of_what_lapsed_beyond_a_day(watched: Watched) -> None:
+async def test_nothing_of_a_lapsed_proposal_is_kept_beyond_a_day(watched: Watched) -> None:
     workshop = watched.workshop
     kept = await workshop.imagine(prompt="a fox")
     await workshop.finish()
@@ -253,7 +253,7 @@ async def test_nothing_is_kept_of_what_lapsed_beyond_a_day(watched: Watched) -> 
     assert "heliotrope" in await everything(workshop)
     await tidied(workshop, hours=2)
     left = await everything(workshop)
-    assert "heliotrope" not in left, "not even as the title of the thread that was opened for it"
+    assert "heliotrope" not in left, "not even the title of the thread that it opened"
     assert "car" not in left
     assert await watched.status(kept) is JobStatus.DELIVERED
     async with workshop.database.read() as connection:
@@ -262,7 +262,7 @@ async def test_nothing_is_kept_of_what_lapsed_beyond_a_day(watched: Watched) -> 
 
 
 async def tidied(workshop: Workshop, *, hours: float) -> None:
-    """So many hours later the hourly chore comes by."""
+    """Run the hourly chore after this many hours."""
     workshop.clock.advance(hours * 3600)
     ages = Ages(image_days=7, job_days=365)
     await apply_retention(
@@ -270,12 +270,12 @@ async def tidied(workshop: Workshop, *, hours: float) -> None:
     )
 
 
-# --- long commands ----------------------------------------------------------------------------------------------------
+# --- long prompts -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def looks(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The thread of each look at the server's rules, which may take long."""
+    """The thread of each check of the server's rules, which may take long."""
     seen: list[int] = []
 
     def problems(*_: Any, **__: Any) -> list[Problem]:
@@ -288,7 +288,7 @@ def looks(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize("complete", [True, False])
 async def test_a_long_prompt_is_checked_in_a_thread(workshop: Workshop, looks: list[int], complete: bool) -> None:
-    """So that the event loop does not stop, whatever the prompt and the lists of refused words contain."""
+    """The event loop must not block, whatever the prompt and the lists of refused words contain."""
     for prompt in ("a" * CHECKED_AT_ONCE, "a" * PROMPT_LIMIT, "ﷺ" * CHECKED_AT_ONCE):
         await workshop.service.checked(ADA, ImagineOptions(prompt), complete=complete)
     assert [each == threading.get_ident() for each in looks] == [True, False, False]

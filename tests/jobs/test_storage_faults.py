@@ -1,4 +1,4 @@
-"""A disk or a database that fails in the middle of the work: a sentence for who asks, and nothing paid is lost."""
+"""A disk or database that fails in the middle of the work: the user gets a message, and nothing paid is lost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.storage.rows import count
 
 
 class Ailing:
-    """Lets the next transactions of a database fail, as a full disk does."""
+    """Makes the next transactions of a database fail, as a full disk does."""
 
     def __init__(self, workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
         self.failing = {"write": 0, "read": 0}
@@ -56,10 +56,10 @@ async def agrees(workshop: Workshop) -> bool:
         return (await reconcile.reconcile(connection)).differences == []
 
 
-async def test_who_asks_while_the_disk_is_full_reads_a_sentence_and_nothing_is_half_written(
+async def test_a_full_disk_gives_a_message_and_leaves_nothing_half_written(
     workshop: Workshop, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A disk that is really full, as far as SQLite can tell."""
+    """To SQLite, the disk is really full."""
     async with workshop.database.write() as tx:
         pages = (await tx.exec_driver_sql("PRAGMA page_count")).scalar_one()
         await tx.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
@@ -82,7 +82,7 @@ async def test_who_asks_while_the_disk_is_full_reads_a_sentence_and_nothing_is_h
     assert (await workshop.view(job_id)).job.status is JobStatus.DELIVERED
 
 
-async def test_what_cannot_be_written_before_it_is_sent_is_not_sent(
+async def test_a_submission_that_cannot_be_recorded_is_not_sent(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ailing = Ailing(workshop, monkeypatch)
@@ -90,7 +90,7 @@ async def test_what_cannot_be_written_before_it_is_sent_is_not_sent(
     ailing.failing["write"] = 1
     with fails(Fault.DISK_FULL):
         await workshop.start()
-    assert workshop.provider.history == [], "a start that cannot write is no start"
+    assert workshop.provider.history == [], "a start that cannot write must fail"
     with caplog.at_level(logging.ERROR):
         await workshop.start()
         ailing.failing["write"] = 6
@@ -98,12 +98,12 @@ async def test_what_cannot_be_written_before_it_is_sent_is_not_sent(
     assert ailing.failed == 7
     assert (workshop.provider.calls("prepare"), workshop.provider.calls("submit")) == (1, 1)
     assert workshop.delivered == [job_id]
-    assert {record.exc_info for record in caplog.records} == {None}, "the disk's sentence, and no traceback"
+    assert {record.exc_info for record in caplog.records} == {None}, "the disk error as a sentence, without a traceback"
     assert len(caplog.records) == 6
     assert await agrees(workshop)
 
 
-async def test_an_answer_that_cannot_be_written_down_is_kept_in_mind(
+async def test_a_response_that_cannot_be_stored_is_kept_in_memory(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ailing = Ailing(workshop, monkeypatch)
@@ -121,7 +121,7 @@ async def test_an_answer_that_cannot_be_written_down_is_kept_in_mind(
     assert await agrees(workshop)
 
 
-async def test_a_refusal_that_cannot_be_written_down_is_told_later(
+async def test_a_refusal_that_cannot_be_stored_is_shown_later(
     make_workshop: MakeWorkshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workshop = await make_workshop(ScriptedProvider(polled=False))
@@ -142,7 +142,7 @@ async def test_a_refusal_that_cannot_be_written_down_is_told_later(
 
 @pytest.mark.parametrize("polled", [True, False])
 @pytest.mark.parametrize("step", ["fetch", "keep"])
-async def test_a_picture_that_finds_no_room_waits_for_it(
+async def test_an_image_waits_for_disk_space(
     make_workshop: MakeWorkshop, monkeypatch: pytest.MonkeyPatch, polled: bool, step: str
 ) -> None:
     workshop = await make_workshop(ScriptedProvider(polled=polled))
@@ -161,7 +161,7 @@ async def test_a_picture_that_finds_no_room_waits_for_it(
     began = workshop.clock.now()
     job_id = await workshop.imagine()
     await workshop.finish()
-    assert workshop.clock.now() - began > 600_000, "longer than errors of our own are given"
+    assert workshop.clock.now() - began > 600_000, "longer than the limit for internal errors"
     view = await workshop.view(job_id)
     assert (view.job.status, len(view.images), view.captured) == (JobStatus.DELIVERED, 1, 5000)
     assert workshop.provider.calls("submit") == 1
@@ -169,7 +169,7 @@ async def test_a_picture_that_finds_no_room_waits_for_it(
 
 
 @pytest.mark.parametrize("step", ["write", "sync", "name"])
-async def test_no_try_on_a_full_disk_leaves_a_half_file(
+async def test_no_attempt_on_a_full_disk_leaves_a_partial_file(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     await workshop.files.prepare()
@@ -206,7 +206,7 @@ async def test_no_try_on_a_full_disk_leaves_a_half_file(
     assert await asyncio.to_thread(os.listdir, folder) == [f"{job_id}-0-0.png"]
 
 
-async def test_a_stop_waits_for_an_answer_that_is_not_written_down_yet(
+async def test_a_stop_waits_for_a_response_that_is_not_stored_yet(
     make_workshop: MakeWorkshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workshop = await make_workshop(ScriptedProvider(polled=False))
@@ -225,7 +225,7 @@ async def test_a_stop_waits_for_an_answer_that_is_not_written_down_yet(
     assert (view.submissions[0].record.status, view.captured) == (SubmissionStatus.DONE, 4000)
 
 
-async def test_what_is_ready_is_shown_although_it_could_not_be_read_at_first(
+async def test_a_ready_result_is_shown_although_the_first_read_failed(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ailing = Ailing(workshop, monkeypatch)
@@ -243,7 +243,7 @@ async def test_what_is_ready_is_shown_although_it_could_not_be_read_at_first(
     assert workshop.delivered == [job_id]
 
 
-async def test_what_is_ready_is_shown_as_soon_as_the_database_can_be_read_again(
+async def test_a_ready_result_is_shown_as_soon_as_the_database_works_again(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     tries = 0
@@ -263,7 +263,7 @@ async def test_what_is_ready_is_shown_as_soon_as_the_database_can_be_read_again(
     assert {record.exc_info for record in caplog.records} == {None}
 
 
-async def test_a_job_is_deleted_although_its_file_cannot_be(
+async def test_a_job_is_deleted_even_if_its_file_cannot_be(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     job_id = await workshop.imagine()

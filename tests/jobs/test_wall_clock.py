@@ -1,4 +1,4 @@
-"""The wall clock is set ahead or back at the worst moments: nothing is lost, paid twice or held up by it."""
+"""The wall clock is set ahead or back at the worst moments: nothing is lost, paid twice or delayed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EITHER_WAY = pytest.mark.parametrize("step", [15 * 60.0, -120.0, 400 * DAY, -400
 
 
 def when(provider: ScriptedProvider, call: str, act: Callable[[], None], *, number: int = 1) -> None:
-    """Do something at the moment at which the provider gets this call for the so many-th time."""
+    """Run an action when the provider gets the n-th of these calls."""
     real = provider._next
 
     async def _next(name: str, handle: object) -> object:
@@ -34,7 +34,7 @@ def when(provider: ScriptedProvider, call: str, act: Callable[[], None], *, numb
 
 
 async def left_rendering(workshop: Workshop, *, call: str = "poll") -> int:
-    """A job that was sent when the process ended."""
+    """A job that was sent before the process ended."""
     workshop.provider.enqueue(call, asyncio.Event())
     job_id = await workshop.imagine()
     await workshop.start()
@@ -43,11 +43,11 @@ async def left_rendering(workshop: Workshop, *, call: str = "poll") -> int:
     return job_id
 
 
-# --- while it runs ------------------------------------------------------------------------------------------------
+# --- while the bot runs -------------------------------------------------------------------------------------------
 
 
 @EITHER_WAY
-async def test_a_step_while_it_renders_neither_gives_it_up_nor_holds_it_up(workshop: Workshop, step: float) -> None:
+async def test_a_clock_change_while_rendering_neither_ends_nor_delays_the_job(workshop: Workshop, step: float) -> None:
     workshop.provider.enqueue("poll", Waiting(), Waiting())
     when(workshop.provider, "poll", lambda: workshop.clock.set_wall(step))
     job_id = await workshop.imagine()
@@ -58,11 +58,13 @@ async def test_a_step_while_it_renders_neither_gives_it_up_nor_holds_it_up(works
     assert workshop.clock.monotonic() - began < 60
     assert submission.sent_at is not None
     assert submission.finished_at is not None
-    assert 0 < submission.finished_at - submission.sent_at < 60_000, "what is learnt from it, now and at the next start"
+    assert 0 < submission.finished_at - submission.sent_at < 60_000, "the durations learned now and at the next start"
 
 
 @EITHER_WAY
-async def test_a_step_during_the_paid_call_teaches_no_wrong_duration(make_workshop: MakeWorkshop, step: float) -> None:
+async def test_a_clock_change_during_the_paid_call_teaches_no_wrong_duration(
+    make_workshop: MakeWorkshop, step: float
+) -> None:
     workshop = await make_workshop(ScriptedProvider(polled=False))
     when(workshop.provider, "submit", lambda: workshop.clock.set_wall(step))
     when(workshop.provider, "submit", lambda: workshop.clock.advance(7))
@@ -78,7 +80,9 @@ async def test_a_step_during_the_paid_call_teaches_no_wrong_duration(make_worksh
 
 
 @EITHER_WAY
-async def test_a_step_while_a_lost_submit_is_looked_for_pays_no_sooner(workshop: Workshop, step: float) -> None:
+async def test_a_clock_change_while_looking_for_a_lost_submit_causes_no_early_resend(
+    workshop: Workshop, step: float
+) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown())
     sent: list[float] = []
     real = workshop.provider.submit
@@ -97,7 +101,7 @@ async def test_a_step_while_a_lost_submit_is_looked_for_pays_no_sooner(workshop:
 
 
 @EITHER_WAY
-async def test_what_is_to_be_sent_again_is_sent_when_it_is_due(workshop: Workshop, step: float) -> None:
+async def test_a_clock_change_does_not_move_a_postponed_submit(workshop: Workshop, step: float) -> None:
     workshop.provider.enqueue("prepare", Busy(retry_after=30), Unreachable())
     when(workshop.provider, "prepare", lambda: None)
     job_id = await workshop.imagine()
@@ -115,7 +119,7 @@ async def test_what_is_to_be_sent_again_is_sent_when_it_is_due(workshop: Worksho
     assert 30 <= workshop.clock.monotonic() - began < 60
 
 
-async def test_a_clock_that_is_set_ahead_ends_no_wait_in_the_queue(workshop: Workshop) -> None:
+async def test_a_clock_set_ahead_does_not_end_the_wait_in_the_queue(workshop: Workshop) -> None:
     workshop.provider.enqueue("prepare", *(Unreachable() for _ in range(3)))
     job_id = await workshop.imagine()
     began = workshop.clock.monotonic()
@@ -126,7 +130,7 @@ async def test_a_clock_that_is_set_ahead_ends_no_wait_in_the_queue(workshop: Wor
     assert workshop.clock.monotonic() - began < 120
 
 
-async def test_a_clock_that_is_set_back_does_not_prolong_the_wait_in_the_queue(workshop: Workshop) -> None:
+async def test_a_clock_set_back_does_not_prolong_the_wait_in_the_queue(workshop: Workshop) -> None:
     workshop.provider.enqueue("prepare", *(Unreachable() for _ in range(1000)))
     job_id = await workshop.imagine()
     began = workshop.clock.monotonic()
@@ -138,7 +142,7 @@ async def test_a_clock_that_is_set_back_does_not_prolong_the_wait_in_the_queue(w
 
 
 @EITHER_WAY
-async def test_an_outage_lasts_as_long_as_it_should(make_workshop: MakeWorkshop, step: float) -> None:
+async def test_a_clock_change_does_not_affect_an_outages_duration(make_workshop: MakeWorkshop, step: float) -> None:
     provider = ScriptedProvider(polled=False)
     workshop = await make_workshop(provider)
     provider.enqueue("submit", *(Refused(said="The key is wrong.", operator=True) for _ in range(FAILURES)))
@@ -155,7 +159,7 @@ async def test_an_outage_lasts_as_long_as_it_should(make_workshop: MakeWorkshop,
 
 
 @EITHER_WAY
-async def test_what_is_expected_of_a_job_does_not_move_with_the_clock(workshop: Workshop, step: float) -> None:
+async def test_a_clock_change_does_not_move_the_expected_end(workshop: Workshop, step: float) -> None:
     held = asyncio.Event()
     workshop.provider.enqueue("poll", Waiting(), held)
     job_id = await workshop.imagine()
@@ -174,9 +178,7 @@ async def test_what_is_expected_of_a_job_does_not_move_with_the_clock(workshop: 
 
 
 @EITHER_WAY
-async def test_after_a_restart_a_wrong_clock_gives_up_nothing_that_is_rendering(
-    workshop: Workshop, step: float
-) -> None:
+async def test_after_a_restart_a_wrong_clock_does_not_end_rendering_jobs(workshop: Workshop, step: float) -> None:
     job_id = await left_rendering(workshop)
     workshop.clock.set_wall(step)
     workshop.provider.enqueue("poll", *(Waiting() for _ in range(5)))
@@ -184,10 +186,10 @@ async def test_after_a_restart_a_wrong_clock_gives_up_nothing_that_is_rendering(
     await workshop.restart()
     await workshop.finish()
     assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
-    assert workshop.clock.monotonic() - began < 120, "nor does it keep anybody waiting"
+    assert workshop.clock.monotonic() - began < 120, "nor does it delay anybody"
 
 
-async def test_after_a_restart_one_that_hangs_is_given_up_after_some_time_and_some_polls(workshop: Workshop) -> None:
+async def test_after_a_restart_a_hanging_job_is_given_up_after_some_time_and_polls(workshop: Workshop) -> None:
     job_id = await left_rendering(workshop)
     workshop.clock.advance(DAY)
     workshop.provider.enqueue("poll", *(Waiting() for _ in range(1000)))
@@ -199,7 +201,7 @@ async def test_after_a_restart_one_that_hangs_is_given_up_after_some_time_and_so
     assert 3 <= workshop.provider.calls("poll") - polls < 60
 
 
-async def test_after_a_restart_a_guess_that_cannot_be_teaches_nothing(workshop: Workshop) -> None:
+async def test_after_a_restart_an_impossible_duration_teaches_nothing(workshop: Workshop) -> None:
     job_id = await left_rendering(workshop)
     workshop.clock.set_wall(DAY)
     workshop.provider.enqueue("poll", Waiting(), Waiting(), finished())
@@ -224,7 +226,7 @@ async def test_after_a_restart_a_lost_submit_is_looked_for_over_real_time(worksh
 
 
 @EITHER_WAY
-async def test_after_a_restart_what_was_postponed_is_due_soon(workshop: Workshop, step: float) -> None:
+async def test_after_a_restart_a_postponed_submit_is_soon_due(workshop: Workshop, step: float) -> None:
     workshop.provider.enqueue("prepare", Busy(retry_after=50))
     job_id = await workshop.imagine()
     await workshop.start()
@@ -239,7 +241,7 @@ async def test_after_a_restart_what_was_postponed_is_due_soon(workshop: Workshop
     assert workshop.clock.monotonic() - began < 90
 
 
-async def test_after_a_restart_what_waits_in_the_queue_is_tried_before_it_is_given_up(workshop: Workshop) -> None:
+async def test_after_a_restart_a_queued_submission_is_tried_before_it_is_given_up(workshop: Workshop) -> None:
     job_id = await workshop.imagine()
     workshop.clock.set_wall(DAY)
     await workshop.restart()
@@ -247,7 +249,7 @@ async def test_after_a_restart_what_waits_in_the_queue_is_tried_before_it_is_giv
     assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
 
 
-async def test_after_a_restart_it_is_given_up_sooner_but_not_at_once(workshop: Workshop) -> None:
+async def test_after_a_restart_a_waiting_submission_is_given_up_sooner_but_not_at_once(workshop: Workshop) -> None:
     job_id = await workshop.imagine()
     workshop.clock.advance(DAY)
     workshop.provider.enqueue("prepare", *(Unreachable() for _ in range(1000)))
@@ -258,11 +260,11 @@ async def test_after_a_restart_it_is_given_up_sooner_but_not_at_once(workshop: W
     assert 500 < workshop.clock.monotonic() - began < HOUR
 
 
-async def test_after_a_restart_a_result_that_was_ready_before_is_looked_for(workshop: Workshop) -> None:
+async def test_after_a_restart_an_earlier_ready_result_is_looked_for(workshop: Workshop) -> None:
     job_id = await workshop.imagine()
     await workshop.start_until_ready(job_id)
     assert not workshop.jobs.ready_before(await workshop.jobs.job(job_id))
-    # The clock was ahead before, and is right now: the job seems to have become ready in this process.
+    # The clock was ahead before and is right now, so the job seems to have become ready in this process.
     workshop.clock.set_wall(-DAY)
     await workshop.restart()
     async with workshop.database.read() as connection:
@@ -276,7 +278,7 @@ async def test_after_a_restart_a_result_that_was_ready_before_is_looked_for(work
 # --- prices -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_price_can_be_confirmed_as_long_as_was_said(workshop: Workshop) -> None:
+async def test_a_price_can_be_confirmed_for_as_long_as_the_card_says(workshop: Workshop) -> None:
     from tests.jobs.test_service import CARD, Watched
 
     watched = Watched(workshop)
@@ -288,7 +290,7 @@ async def test_a_price_can_be_confirmed_as_long_as_was_said(workshop: Workshop) 
     await watched.service.lapse_due()
     await watched.service.confirm(ADA, job_id, CARD)
     assert await watched.status(job_id) is JobStatus.WORKING
-    # And no longer, where the clock was set back.
+    # And no longer, if the clock was set back.
     other = await watched.propose()
     while other not in watched.service.waiting:
         await asyncio.sleep(0.001)

@@ -1,4 +1,4 @@
-"""For tests of the playground: a clock that waits less, and settings that read no environment."""
+"""Fixtures for tests of the playground: a clock with shorter waits, and settings that ignore the environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HASTE = 40
 
 
 class HastyClock(SystemClock):
-    """The real clock, with short waits cut down; long waits stay long."""
+    """The real clock, with short waits shortened; long waits stay long."""
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds if seconds > 60 else seconds / HASTE))
@@ -27,5 +27,5 @@ def hasty() -> HastyClock:
 
 @pytest.fixture
 def settings() -> Settings:
-    """Settings of nobody: neither the environment nor a file."""
+    """Default settings, without the environment and without a file."""
     return config.load({}, env_file=None)

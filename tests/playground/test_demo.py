@@ -1,4 +1,4 @@
-"""The demo tells what it did, and its status can be trusted."""
+"""The demo reports what it did, and its exit status is reliable."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ async def test_an_engine_that_fails_is_a_failure(
 
     said = capsys.readouterr().out
     assert "WRONG: Stable Image Core brought 0 of 2 pictures." in said
-    # The others are there all the same.
+    # The others are still there.
     assert sizes(out) == sorted(order.size for order in ORDERS[:2] for _ in range(order.images))
 
 
 @pytest.mark.slow
-async def test_money_that_does_not_add_up_is_a_failure(
+async def test_wrong_amounts_are_a_failure(
     settings: Settings, hasty: HastyClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     services = quick()

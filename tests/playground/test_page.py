@@ -1,4 +1,4 @@
-"""The page, as somebody uses it in a browser: the real bot, the real adapters, a stand-in that paints."""
+"""The page, used in a browser: the real bot, the real adapters, a stand-in that paints."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ in_a_browser = pytest.mark.skipif(chromium() is None, reason="there is no Chromi
 
 @pytest.fixture
 async def studio(settings: Settings, hasty: HastyClock) -> AsyncIterator[Studio]:
-    """A studio whose pictures are finished when a test says so."""
+    """A studio whose images finish when a test says so."""
     async with open_studio(settings, StandIn(seconds=None, painter=flat), clock=hasty) as studio:
         yield studio
 
@@ -48,7 +48,7 @@ async def visitor(studio: Studio) -> AsyncIterator[Visitor]:
 
 @pytest.mark.slow
 @in_a_browser
-async def test_from_a_prompt_to_pictures_and_again(studio: Studio, visitor: Visitor) -> None:
+async def test_from_a_prompt_to_images_and_again(studio: Studio, visitor: Visitor) -> None:
     await visitor.start_command("imagine")
     await visitor.fill("prompt", "a lighthouse on a cliff")
     await visitor.fill("engine", "stable diff", offered="Stable Diffusion XL 0.9 · about 5 credits an image")
@@ -81,7 +81,7 @@ async def test_from_a_prompt_to_pictures_and_again(studio: Studio, visitor: Visi
 
 @pytest.mark.slow
 @in_a_browser
-async def test_a_card_that_moves_leaves_alone_what_is_typed(studio: Studio, visitor: Visitor) -> None:
+async def test_an_updating_card_does_not_disturb_typing(studio: Studio, visitor: Visitor) -> None:
     await visitor.run("imagine", {"prompt": "the first one"})
     await studio.services.called("ai-client.entry")
     await visitor.start_command("imagine")
@@ -100,7 +100,7 @@ async def test_a_card_that_moves_leaves_alone_what_is_typed(studio: Studio, visi
 
 @pytest.mark.slow
 @in_a_browser
-async def test_everybody_sees_what_is_theirs(studio: Studio, visitor: Visitor) -> None:
+async def test_everybody_sees_only_what_is_meant_for_them(studio: Studio, visitor: Visitor) -> None:
     await visitor.run("imagine", {"prompt": "a secret --size 3x3"})
     refusal = visitor.message("3x3")
     await expect(refusal).to_contain_text("Only you can see this")
@@ -128,7 +128,7 @@ async def test_everybody_sees_what_is_theirs(studio: Studio, visitor: Visitor) -
 
 @pytest.mark.slow
 @in_a_browser
-async def test_who_scrolls_away_is_left_there(studio: Studio, visitor: Visitor) -> None:
+async def test_scrolling_away_is_respected(studio: Studio, visitor: Visitor) -> None:
     await visitor.run("engines", {})
     await visitor.run("help", {})
     await visitor.run("imagine", {"prompt": "far below"})
@@ -146,7 +146,7 @@ async def test_who_scrolls_away_is_left_there(studio: Studio, visitor: Visitor) 
     await expect(first).to_be_in_viewport()
 
 
-async def test_the_page_is_ours_by_name() -> None:
+async def test_the_page_has_our_name() -> None:
     theirs = (Path(simcord.preview.__file__).parent / "static" / "index.html").read_text("utf-8")
     assert [words for words in OUR_WORDS if words not in theirs] == []
 
@@ -164,7 +164,7 @@ async def test_the_page_is_ours_by_name() -> None:
             assert answer.status == 403
 
 
-async def test_another_port_is_taken_where_one_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_another_port_is_taken_if_one_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as squatter:
         port = squatter.getsockname()[1]
         async with (
@@ -177,7 +177,7 @@ async def test_another_port_is_taken_where_one_is_in_use(capsys: pytest.CaptureF
 
 
 @pytest.mark.slow
-async def test_the_command_says_where_and_ends_when_told(tmp_path: Path) -> None:
+async def test_the_command_prints_the_address_and_ends_on_request(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -207,5 +207,5 @@ async def test_the_command_says_where_and_ends_when_told(tmp_path: Path) -> None
     assert process.returncode == 0
     assert b"The playground is closed" in rest
     assert b"Traceback" not in errors
-    # Nothing is left behind: neither data of the bot's nor anything else.
+    # Nothing is left behind: no data of the bot and no other files.
     assert await asyncio.to_thread(lambda: list(tmp_path.iterdir())) == []

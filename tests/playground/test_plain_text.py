@@ -45,9 +45,9 @@ def test_times_count_from_now_or_are_dates() -> None:
     assert said == "in 20 s, 100 s ago, in 150 min; 1970-01-02, 1970-01-02 00:00"
 
 
-def test_commands_and_strangers_have_names() -> None:
+def test_commands_and_unknown_people_have_names() -> None:
     assert words("</usage report:123> by <@8>", now=0, names=NAMES) == "/usage report by @somebody"
 
 
-def test_what_is_escaped_stays() -> None:
+def test_escaped_marks_stay() -> None:
     assert words(r"\*\*not bold\*\* and **bold**", now=0, names=NAMES) == "**not bold** and bold"

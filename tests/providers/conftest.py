@@ -1,4 +1,4 @@
-"""The adapters against the stand-in."""
+"""Fixtures: the adapters against the stand-in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def stand_in() -> AsyncIterator[StandIn]:
 
 @pytest.fixture
 async def slow_stand_in() -> AsyncIterator[StandIn]:
-    """One whose pictures are finished when the test says so."""
+    """A stand-in whose images finish when the test says so."""
     async with StandIn(seconds=None, painter=flat) as server:
         yield server
 
@@ -49,7 +49,7 @@ async def aithriving(stand_in: StandIn) -> AsyncIterator[Aithriving]:
 
 @pytest.fixture
 async def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Move the loop's clock on by so many seconds: every time-out that falls in between is due at once."""
+    """Advance the loop's clock by ``seconds``: every timeout in between is due at once."""
     loop = asyncio.get_running_loop()
     true_time = loop.time
     ahead = 0.0

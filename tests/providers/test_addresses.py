@@ -1,4 +1,4 @@
-"""An address that a service gave goes out as it was written, which a signed one has to."""
+"""A service's image URL is requested exactly as written, since a signed URL must not change."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TARGETS = [
     "/100%.png?a=%zz",
     "/x!$&'()*+,;=:@-._~.png",
 ]
-"""Request targets as services write them. All may be sent as they are."""
+"""Request targets as services write them. All can be sent unchanged."""
 QUOTED = [
     ("/a b.png?c=d e", "/a%20b.png?c=d%20e"),
     ("/fox \U0001f98a.png?name=ø%2F", "/fox%20%F0%9F%A6%8A.png?name=%C3%B8%2F"),
@@ -46,11 +46,11 @@ QUOTED = [
     ("/a\x00\x7f\x1b.png", "/a%00%7F%1B.png"),
     ("/x.png#part?a=b", "/x.png"),
 ]
-"""What no request line can hold, and what is sent in its place."""
+"""Characters that a request line cannot contain, and what is sent instead."""
 
 
 class Recorder:
-    """A server that notes the request targets as they came, and answers in turn: a Location, or None for an image."""
+    """A server that records the request targets and responds in turn: with a Location, or with an image for None."""
 
     def __init__(self) -> None:
         self.targets: list[str] = []
@@ -79,7 +79,7 @@ async def recorder() -> AsyncIterator[Recorder]:
 
 
 async def fetch(recorder: Recorder, url: str, folder: Path) -> list[str]:
-    """Fetch an image, and the targets that the server saw."""
+    """Fetch an image; return the targets that the server received."""
     service = Service("Painter", f"{recorder.url}/api", secret=SECRET)
     try:
         assert (await Downloads(service, pause=0).fetch(url, folder / "x")).bytes == len(PNG)
@@ -89,12 +89,12 @@ async def fetch(recorder: Recorder, url: str, folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-async def test_a_target_goes_out_byte_for_byte(recorder: Recorder, tmp_path: Path, target: str) -> None:
+async def test_a_target_is_sent_byte_for_byte(recorder: Recorder, tmp_path: Path, target: str) -> None:
     assert await fetch(recorder, f"{recorder.url}{target}", tmp_path) == [target]
 
 
 @pytest.mark.parametrize(("target", "sent"), QUOTED)
-async def test_what_no_request_line_holds_is_quoted_and_nothing_else(
+async def test_only_characters_that_a_request_line_cannot_contain_are_quoted(
     recorder: Recorder, tmp_path: Path, target: str, sent: str
 ) -> None:
     assert await fetch(recorder, f"{recorder.url}{target}", tmp_path) == [sent]
@@ -102,7 +102,7 @@ async def test_what_no_request_line_holds_is_quoted_and_nothing_else(
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("absolute", [True, False])
-async def test_so_does_one_that_a_redirect_names(
+async def test_the_target_of_a_redirect_is_sent_byte_for_byte_too(
     recorder: Recorder, tmp_path: Path, target: str, absolute: bool
 ) -> None:
     recorder.locations = [f"{recorder.url}{target}" if absolute else target]
@@ -120,14 +120,14 @@ async def test_so_does_one_that_a_redirect_names(
         ("ø.png", "/a%2Fb/c/%C3%B8.png"),
     ],
 )
-async def test_a_relative_redirect_keeps_what_it_does_not_name(
+async def test_a_relative_redirect_keeps_the_missing_parts(
     recorder: Recorder, tmp_path: Path, location: str, sent: str
 ) -> None:
     recorder.locations = [location]
     assert (await fetch(recorder, f"{recorder.url}/a%2Fb/c/x.png?a=%2F", tmp_path))[1:] == [sent]
 
 
-async def test_the_address_of_a_service_is_kept_as_it_was_set() -> None:
+async def test_the_configured_base_url_is_kept() -> None:
     recorder = Recorder()
     async with raw_server(recorder.talk) as url:
         service = Service("Painter", f"{url}/%7Eme/a%2Fb%3A", secret=SECRET)
@@ -149,7 +149,7 @@ async def test_the_address_of_a_service_is_kept_as_it_was_set() -> None:
         ("", "api.example"),
     ],
 )
-def test_hosts_are_read_as_ever(text: str, host: str) -> None:
+def test_hosts_are_parsed_as_before(text: str, host: str) -> None:
     address = as_written(text, BASE)
     assert address is not None
     assert (address.scheme, address.raw_host, address.port) == ("https", host, 443)
@@ -173,12 +173,12 @@ def test_hosts_are_read_as_ever(text: str, host: str) -> None:
         "/\ud800.png",
     ],
 )
-def test_what_is_no_address_of_an_image(text: str) -> None:
+def test_invalid_image_addresses(text: str) -> None:
     assert as_written(text, BASE) is None
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_an_address_that_fits_a_request_line_or_none(text: str) -> None:
+def test_any_text_gives_a_valid_request_target_or_none(text: str) -> None:
     for whole in (text, f"https://cdn.example/{text}", f"https://{text}/x"):
         address = as_written(whole, BASE)
         if address is not None:

@@ -1,4 +1,4 @@
-"""ai-client by the letter of its page, its images, and its check."""
+"""ai-client as documented, its images, and its check."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.providers.workbench import (
     sent,
 )
 
-# --- by the page ------------------------------------------------------------------------------------------------------
+# --- as documented ----------------------------------------------------------------------------------------------------
 
 
 async def test_a_job_from_the_thread_to_the_file(ai_client: AiClient, stand_in: StandIn, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ async def test_a_job_from_the_thread_to_the_file(ai_client: AiClient, stand_in: 
     assert stand_in.charged == 10_000
 
 
-async def test_calls_are_those_of_the_page(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_calls_follow_the_documentation(ai_client: AiClient, stand_in: StandIn) -> None:
     request = asked(
         prompts=(WeightedText("Delorean hacking time"), WeightedText("fog", 0.5)),
         negative="Clock",
@@ -81,7 +81,7 @@ async def test_calls_are_those_of_the_page(ai_client: AiClient, stand_in: StandI
         assert call.headers["Accept"] == "application/json"
 
 
-def test_what_is_not_documented_is_not_sent() -> None:
+def test_undocumented_fields_are_not_sent() -> None:
     form = dict(entry_form(asked(seed=7, guidance=7.5, sampler="DDIM")))
     assert not {"seed", "guidance", "cfg_scale", "sampler", "style"} & form.keys()
 
@@ -93,7 +93,7 @@ def test_weights_are_written_plainly(weight: float, text: str) -> None:
     assert dict(entry_form(asked(prompts=(WeightedText("x", weight),))))["prompts[0][weight]"] == text
 
 
-async def test_odd_letters_in_a_prompt_arrive(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_unusual_characters_in_a_prompt_arrive(ai_client: AiClient, stand_in: StandIn) -> None:
     await sent(ai_client, asked(prompts=(WeightedText("Ünï & =;+ 漢字 🎨 \ud83d\n"),)))
     body = stand_in.calls_to(ENTRY)[0].body
     assert isinstance(body, dict)
@@ -106,7 +106,7 @@ async def test_the_handle_is_plain_and_holds_no_secret(ai_client: AiClient) -> N
     assert set(handle) <= {"thread", "request", "images"}
 
 
-def test_the_engine_says_what_it_takes() -> None:
+def test_the_engine_declares_its_options() -> None:
     provider = make_ai_client("http://127.0.0.1:1")
     (engine,) = provider.engines
     assert engine.id == XL
@@ -119,7 +119,7 @@ def test_the_engine_says_what_it_takes() -> None:
     assert provider.quote(asked(images=3)) == Quote(15_000, 15_000, 15_000, exact=False)
 
 
-def test_an_engine_of_version_1_takes_the_grid() -> None:
+def test_a_version_1_engine_uses_the_grid_of_sizes() -> None:
     (engine,) = make_ai_client("http://127.0.0.1:1", models=("stable-diffusion-v1-6",)).engines
     assert engine.takes_size(Size(512, 768))
     assert engine.takes_size(Size(320, 1536))
@@ -127,15 +127,15 @@ def test_an_engine_of_version_1_takes_the_grid() -> None:
     assert not engine.takes_size(Size(1600, 320))
 
 
-# --- whose response ---------------------------------------------------------------------------------------------------
+# --- matching responses to requests -----------------------------------------------------------------------------------
 
 
-async def test_each_submission_opens_a_thread_of_its_own(ai_client: AiClient) -> None:
+async def test_each_submission_opens_its_own_thread(ai_client: AiClient) -> None:
     handles = [await ai_client.prepare(asked()) for _ in range(3)]
     assert len({str(handle["thread"]) for handle in handles}) == 3
 
 
-async def test_side_by_side_everybody_gets_their_own(
+async def test_concurrent_requests_get_their_own_images(
     slow_ai_client: AiClient, slow_stand_in: StandIn, tmp_path: Path
 ) -> None:
     prompts = [f"picture number {number}" for number in range(8)]
@@ -152,7 +152,7 @@ async def test_side_by_side_everybody_gets_their_own(
         assert prompt.encode() in path.read_bytes()
 
 
-async def test_the_response_is_the_one_after_our_request(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_the_response_is_the_entry_after_our_request(ai_client: AiClient, stand_in: StandIn) -> None:
     first = await ai_client.prepare(asked())
     one = await ai_client.submit(first, asked())
     two = await ai_client.submit(first, asked(images=2))
@@ -177,19 +177,19 @@ async def test_a_list_with_the_newest_entry_first(ai_client: AiClient, stand_in:
 # --- images -----------------------------------------------------------------------------------------------------------
 
 
-async def test_fewer_images_than_asked_are_delivered(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_fewer_images_than_requested_are_delivered(ai_client: AiClient, stand_in: StandIn) -> None:
     stand_in.services.fate = Fate(images=1)
     result = await finished(ai_client, asked(images=3))
     assert len(result.images) == 1
     assert result.cost == Cost(5_000, exact=True)
 
 
-async def test_more_images_than_asked_are_not(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_surplus_images_are_not_delivered(ai_client: AiClient, stand_in: StandIn) -> None:
     stand_in.services.fate = Fate(images=5)
     assert len((await finished(ai_client, asked(images=2))).images) == 2
 
 
-async def test_images_without_an_address_are_left_out(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_images_without_an_address_are_ignored(ai_client: AiClient, stand_in: StandIn) -> None:
     def first_only(item: dict[str, Json]) -> dict[str, Json]:
         content = item.get("content")
         if item.get("type") != "response" or not isinstance(content, list):
@@ -200,16 +200,14 @@ async def test_images_without_an_address_are_left_out(ai_client: AiClient, stand
     assert len((await finished(ai_client, asked(images=3))).images) == 1
 
 
-async def test_a_finished_job_without_any_image_is_a_failure_that_may_pass(
-    ai_client: AiClient, stand_in: StandIn
-) -> None:
+async def test_a_finished_job_without_images_is_a_temporary_failure(ai_client: AiClient, stand_in: StandIn) -> None:
     stand_in.misbehave(entries(first_images(0)))
     result = await polled(ai_client)
     assert isinstance(result, Failed)
     assert (result.sure, result.charged) == (False, 5_000)
 
 
-async def test_an_image_that_is_not_ready_yet_is_asked_for_again(
+async def test_an_image_that_is_not_ready_yet_is_requested_again(
     ai_client: AiClient, stand_in: StandIn, tmp_path: Path
 ) -> None:
     stand_in.services.fate = Fate(misses=2)
@@ -218,7 +216,9 @@ async def test_an_image_that_is_not_ready_yet_is_asked_for_again(
     assert len(stand_in.calls_to(IMAGE)) == 3
 
 
-async def test_an_image_that_stays_away_may_come_later(ai_client: AiClient, stand_in: StandIn, tmp_path: Path) -> None:
+async def test_an_image_that_stays_missing_may_come_later(
+    ai_client: AiClient, stand_in: StandIn, tmp_path: Path
+) -> None:
     stand_in.services.fate = Fate(misses=99)
     result = await finished(ai_client)
     assert isinstance(await refusal(ai_client.fetch(result.images[0], tmp_path / "x")), Unreachable)
@@ -292,6 +292,6 @@ async def test_check_finds_nothing_wrong(ai_client: AiClient, stand_in: StandIn)
     ],
     ids=["key", "down", "login", "reset", "address", "page"],
 )
-async def test_check_says_what_is_wrong(ai_client: AiClient, stand_in: StandIn, act: Any) -> None:
+async def test_check_reports_problems(ai_client: AiClient, stand_in: StandIn, act: Any) -> None:
     stand_in.misbehave(Fault(ENTRIES, act))
     assert await ai_client.check()

@@ -1,4 +1,4 @@
-"""ai-client's answers where its page is vague or wrong: errors, shapes, when it is done, what it cost."""
+"""ai-client's answers where the documentation is vague or wrong: errors, shapes, completion, cost."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_a_failure_as_the_service_really_reports_it(ai_client: AiClient, s
     assert stand_in.charged == 0
 
 
-async def test_the_key_is_not_shown_if_an_error_repeats_it(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_a_key_repeated_in_an_error_is_not_shown(ai_client: AiClient, stand_in: StandIn) -> None:
     stand_in.services.fate = Fate(error=f"your token {SECRET} is odd")
     result = await polled(ai_client)
     assert isinstance(result, Failed)
@@ -147,7 +147,7 @@ async def test_images_as_bare_addresses_each_counted_once(ai_client: AiClient, s
     assert len((await finished(ai_client, asked(images=2))).images) == 2
 
 
-# --- finished or not --------------------------------------------------------------------------------------------------
+# --- completion -------------------------------------------------------------------------------------------------------
 
 
 async def test_waiting_while_it_renders(slow_ai_client: AiClient, slow_stand_in: StandIn) -> None:
@@ -157,7 +157,7 @@ async def test_waiting_while_it_renders(slow_ai_client: AiClient, slow_stand_in:
     assert isinstance(await slow_ai_client.poll(handle), Finished)
 
 
-async def test_a_response_that_stands_there_before_it_is_finished(
+async def test_a_response_entry_that_exists_before_it_is_finished(
     slow_ai_client: AiClient, slow_stand_in: StandIn
 ) -> None:
     slow_stand_in.services.fate = Fate(early=True)
@@ -177,7 +177,7 @@ async def test_done_only_when_both_entries_say_so(ai_client: AiClient, stand_in:
 
 @pytest.mark.parametrize(("told", "shown"), [(40, 40), ("40", 40), ("40%", 40), (140, 100), ("half", None)])
 @pytest.mark.parametrize("where", ["entry", "content"])
-async def test_percent_is_shown_where_it_comes(
+async def test_progress_is_shown_if_the_service_reports_it(
     ai_client: AiClient, stand_in: StandIn, where: str, told: Json, shown: int | None
 ) -> None:
     def change(item: dict[str, Json]) -> dict[str, Json]:
@@ -192,7 +192,7 @@ async def test_percent_is_shown_where_it_comes(
     assert await polled(ai_client) == Waiting(percent=shown)
 
 
-async def test_a_request_that_is_over_without_a_response_is_a_failure_that_may_pass(
+async def test_a_finished_request_without_a_response_is_a_temporary_failure(
     ai_client: AiClient, stand_in: StandIn
 ) -> None:
     stand_in.services.fate = Fate(silent=True)
@@ -201,13 +201,17 @@ async def test_a_request_that_is_over_without_a_response_is_a_failure_that_may_p
         assert not result.sure
 
 
-async def test_a_response_that_comes_a_moment_after_the_request_is_over(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_a_response_that_arrives_a_moment_after_the_request_has_ended(
+    ai_client: AiClient, stand_in: StandIn
+) -> None:
     stand_in.misbehave(Fault(ENTRIES, Rewrite(without_entries("response")), times=20))
     said = await follow(ai_client, await sent(ai_client), 21)
     assert isinstance(said[-1], Finished)
 
 
-async def test_a_list_without_our_request_is_gone_or_what_is_left_in_it(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_a_list_without_our_request_means_gone_or_uses_the_remaining_entries(
+    ai_client: AiClient, stand_in: StandIn
+) -> None:
     handle = await sent(ai_client)
     stand_in.misbehave(Fault(ENTRIES, Rewrite(replaced({"data": []}))))
     assert await ai_client.poll(handle) == Gone()
@@ -217,7 +221,7 @@ async def test_a_list_without_our_request_is_gone_or_what_is_left_in_it(ai_clien
     assert not left.sure
 
 
-async def test_entries_of_another_thread_are_not_ours(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_entries_of_another_thread_are_ignored(ai_client: AiClient, stand_in: StandIn) -> None:
     stand_in.misbehave(entries(each_object(lambda item: item | {"thread_guid": "another"} if "type" in item else item)))
     handle = await sent(ai_client)
     for call in (ai_client.poll(handle), ai_client.find(handle)):
@@ -250,7 +254,7 @@ async def said_of(ai_client: AiClient, stand_in: StandIn, *listed: Item, own: st
 
 @pytest.mark.parametrize(("own", "image"), [("one", "a"), ("two", "b")])
 @pytest.mark.parametrize("order", [(FIRST, ONE, SECOND, TWO), (SECOND, TWO, FIRST, ONE)])
-async def test_each_request_has_its_own_answer_and_the_other_bill_is_told(
+async def test_each_request_gets_its_own_response_and_the_other_bill_is_reported(
     ai_client: AiClient, stand_in: StandIn, order: tuple[Item, ...], own: str, image: str
 ) -> None:
     result = await said_of(ai_client, stand_in, *order, own=own)
@@ -265,7 +269,7 @@ MIXED = pytest.mark.parametrize(
 
 
 @MIXED
-async def test_of_answers_that_cannot_be_told_apart_as_many_images_are_taken_as_were_asked_for(
+async def test_from_ambiguous_responses_only_the_requested_number_of_images_is_taken(
     ai_client: AiClient, stand_in: StandIn, order: tuple[Item, ...]
 ) -> None:
     result = await said_of(ai_client, stand_in, *order)
@@ -275,7 +279,7 @@ async def test_of_answers_that_cannot_be_told_apart_as_many_images_are_taken_as_
 
 
 @MIXED
-async def test_without_credits_the_estimate_is_for_the_images_that_are_taken(
+async def test_without_credits_the_estimate_counts_the_taken_images(
     ai_client: AiClient, stand_in: StandIn, order: tuple[Item, ...]
 ) -> None:
     unpriced = [{name: value for name, value in item.items() if name != "credits"} for item in order]
@@ -293,7 +297,7 @@ async def test_without_credits_the_estimate_is_for_the_images_that_are_taken(
     ],
     ids=["failed", "without an answer", "not over"],
 )
-async def test_where_its_own_answer_does_not_come_the_other_one_will_do(
+async def test_if_its_own_response_is_missing_the_other_one_is_used(
     ai_client: AiClient, stand_in: StandIn, own: Item, sure: bool
 ) -> None:
     result = await said_of(ai_client, stand_in, FIRST, ONE, own)
@@ -302,9 +306,7 @@ async def test_where_its_own_answer_does_not_come_the_other_one_will_do(
     assert (result.cost, result.beyond, result.sure) == (Cost(5_000, exact=True), 0, sure)
 
 
-async def test_what_was_charged_is_told_while_it_goes_on_and_when_it_fails(
-    ai_client: AiClient, stand_in: StandIn
-) -> None:
+async def test_charges_are_reported_while_waiting_and_on_failure(ai_client: AiClient, stand_in: StandIn) -> None:
     empty = ONE | {"content": []}
     going_on = await said_of(ai_client, stand_in, FIRST, empty, request_entry("two", waiting=True))
     assert going_on == Waiting(charged=5_000)
@@ -313,7 +315,7 @@ async def test_what_was_charged_is_told_while_it_goes_on_and_when_it_fails(
     assert (failed.charged, failed.sure) == (5_000, True)
 
 
-async def test_it_is_given_up_after_ten_minutes_or_as_configured() -> None:
+async def test_a_request_is_given_up_after_ten_minutes_or_as_configured() -> None:
     assert make_ai_client("http://127.0.0.1:1").patience == 600
     provider = AiClient.configure(reader(AI_CLIENT_TOKEN="x", AI_CLIENT_PATIENCE="90"))
     assert provider is not None
@@ -330,7 +332,7 @@ async def test_the_request_entrys_credits_are_not_the_price(ai_client: AiClient,
     assert (await finished(ai_client, asked(images=2))).cost == Cost(10_000, exact=True)
 
 
-async def test_several_response_entries_are_added_up(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_the_credits_of_several_response_entries_are_added(ai_client: AiClient, stand_in: StandIn) -> None:
     def doubled(answer: Json) -> Json:
         assert isinstance(answer, dict)
         listed = answer["data"]
@@ -343,6 +345,6 @@ async def test_several_response_entries_are_added_up(ai_client: AiClient, stand_
     assert (await finished(ai_client)).cost == Cost(7_500, exact=True)
 
 
-async def test_a_response_that_tells_no_credits_is_estimated(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_without_credits_in_the_response_the_cost_is_an_estimate(ai_client: AiClient, stand_in: StandIn) -> None:
     stand_in.misbehave(entries(without("credits")))
     assert (await finished(ai_client, asked(images=2))).cost == Cost(10_000, exact=False)

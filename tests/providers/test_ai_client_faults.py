@@ -1,4 +1,4 @@
-"""ai-client when it says no, or nothing at all."""
+"""ai-client: refusals and missing responses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.providers.workbench import (
     sent,
 )
 
-# --- a lost answer ----------------------------------------------------------------------------------------------------
+# --- a lost response --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ async def test_a_submit_that_times_out_is_found(
     assert await ai_client.find(handle) is not None
 
 
-async def test_nobody_listens_so_nothing_was_sent(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_a_refused_connection_means_that_nothing_was_sent(ai_client: AiClient, stand_in: StandIn) -> None:
     handle = await ai_client.prepare(asked())
     await stand_in.stop()
     assert isinstance(await refusal(ai_client.submit(handle, asked())), Unreachable)
@@ -107,7 +107,7 @@ async def test_an_empty_list_proves_that_nothing_arrived(ai_client: AiClient, st
     ],
     ids=str,
 )
-async def test_whatever_is_not_the_threads_list_proves_nothing(
+async def test_anything_but_the_threads_list_proves_nothing(
     ai_client: AiClient, stand_in: StandIn, answer: Json
 ) -> None:
     handle = await ai_client.prepare(asked())
@@ -116,9 +116,7 @@ async def test_whatever_is_not_the_threads_list_proves_nothing(
 
 
 @pytest.mark.parametrize("status", [404, 410])
-async def test_a_thread_that_we_opened_and_that_is_not_known_proves_nothing(
-    ai_client: AiClient, stand_in: StandIn, status: int
-) -> None:
+async def test_a_404_for_our_own_thread_proves_nothing(ai_client: AiClient, stand_in: StandIn, status: int) -> None:
     handle = await ai_client.prepare(asked())
     stand_in.misbehave(Fault(ENTRIES, Status(status), times=2))
     assert isinstance(await refusal(ai_client.find(handle)), Unreachable)
@@ -134,7 +132,7 @@ async def test_a_found_request_with_an_odd_guid_can_be_polled(ai_client: AiClien
     assert isinstance(await ai_client.poll(found), Finished)
 
 
-async def test_a_page_of_html_does_not_say_that_a_thread_is_gone(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_an_html_page_does_not_prove_that_a_thread_is_gone(ai_client: AiClient, stand_in: StandIn) -> None:
     handle = await sent(ai_client)
     stand_in.misbehave(Fault(ENTRIES, Status(404, "<h1>Not Found</h1>", content_type="text/html")))
     assert isinstance(await refusal(ai_client.poll(handle)), Refused)
@@ -162,7 +160,7 @@ async def test_a_page_of_html_does_not_say_that_a_thread_is_gone(ai_client: AiCl
     ids=lambda value: repr(value) if not isinstance(value, type | bool) else "",
 )
 @pytest.mark.parametrize("route", [THREAD, ENTRY])
-async def test_a_clear_no(
+async def test_a_clear_refusal(
     ai_client: AiClient, stand_in: StandIn, route: str, act: Any, kind: type[ProviderError], operator: bool | None
 ) -> None:
     stand_in.misbehave(Fault(route, act))
@@ -180,7 +178,7 @@ async def test_the_fields_of_a_422_are_named(ai_client: AiClient) -> None:
     assert "resolution" in error.said
 
 
-async def test_too_many_requests_say_when_to_come_again(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_too_many_requests_give_the_retry_after(ai_client: AiClient, stand_in: StandIn) -> None:
     stand_in.misbehave(Fault(ENTRY, Status(429, headers={"Retry-After": "17"})))
     error = await refusal(sent(ai_client))
     assert isinstance(error, Busy)
@@ -207,9 +205,7 @@ async def test_a_wrong_key(stand_in: StandIn, ai_client: AiClient) -> None:
     ],
     ids=["reset", "reset after", "half", "500", "html", "empty", "odd guid"],
 )
-async def test_opening_a_thread_is_free_and_may_be_tried_again(
-    ai_client: AiClient, stand_in: StandIn, act: Any
-) -> None:
+async def test_opening_a_thread_is_free_and_may_be_retried(ai_client: AiClient, stand_in: StandIn, act: Any) -> None:
     stand_in.misbehave(Fault(THREAD, act))
     assert isinstance(await refusal(ai_client.prepare(asked())), Unreachable)
     assert len(stand_in.calls_to(THREAD)) == 1
@@ -220,7 +216,7 @@ async def test_opening_a_thread_is_free_and_may_be_tried_again(
     [Reset(), Half(), Status(500), Body("<html>", "text/html"), Body("[1")],
     ids=["reset", "half", "500", "html", "json"],
 )
-async def test_a_poll_that_fails_is_simply_made_again(ai_client: AiClient, stand_in: StandIn, act: Any) -> None:
+async def test_a_failed_poll_may_be_repeated(ai_client: AiClient, stand_in: StandIn, act: Any) -> None:
     handle = await sent(ai_client)
     stand_in.misbehave(Fault(ENTRIES, act))
     assert isinstance(await refusal(ai_client.poll(handle)), Unreachable)
@@ -232,9 +228,7 @@ async def test_a_poll_that_fails_is_simply_made_again(ai_client: AiClient, stand
     [None, {}, 7, "text", [None, 7, []], {"data": None}, {"data": [{"type": "odd"}]}, {"message": "Server busy"}],
     ids=str,
 )
-async def test_a_poll_whose_answer_is_no_list_of_the_thread_failed(
-    ai_client: AiClient, stand_in: StandIn, answer: Json
-) -> None:
+async def test_a_poll_without_the_threads_list_has_failed(ai_client: AiClient, stand_in: StandIn, answer: Json) -> None:
     handle = await sent(ai_client)
     stand_in.misbehave(Fault(ENTRIES, Rewrite(replaced(answer))))
     assert isinstance(await refusal(ai_client.poll(handle)), Unreachable)
@@ -242,7 +236,7 @@ async def test_a_poll_whose_answer_is_no_list_of_the_thread_failed(
 
 
 @pytest.mark.parametrize("handle", [{}, {"thread": "../../x"}, {"thread": 7}, {"thread": "x", "request": "a/b"}])
-async def test_a_handle_of_somebody_elses(ai_client: AiClient, stand_in: StandIn, handle: Handle) -> None:
+async def test_another_providers_handle(ai_client: AiClient, stand_in: StandIn, handle: Handle) -> None:
     for call in (ai_client.poll(handle), ai_client.find(handle), ai_client.submit(handle, asked())):
         assert isinstance(await refusal(call), Refused)
     assert not stand_in.calls

@@ -1,4 +1,4 @@
-"""AI Thriving by the letter of its two pages: the calls, the prices, the check."""
+"""AI Thriving as documented on its two pages: the calls, the prices, the check."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tests.providers.workbench import (
     saying,
 )
 
-# --- by the pages -----------------------------------------------------------------------------------------------------
+# --- as documented ----------------------------------------------------------------------------------------------------
 
 
 @BOTH
-async def test_a_picture_from_the_call_to_the_file(
+async def test_an_image_from_the_call_to_the_file(
     aithriving: Aithriving, stand_in: StandIn, tmp_path: Path, engine: str
 ) -> None:
     result = await made(aithriving, asked(engine, size=Size(1152, 768), seed=1050625087))
@@ -42,7 +42,7 @@ async def test_a_picture_from_the_call_to_the_file(
     assert [bill.amount for bill in stand_in.bills] == [result.cost.millicredits]
 
 
-async def test_the_basic_call_is_that_of_the_page(aithriving: Aithriving, stand_in: StandIn) -> None:
+async def test_the_basic_call_follows_the_documentation(aithriving: Aithriving, stand_in: StandIn) -> None:
     await made(
         aithriving,
         asked(BASIC, steps=20, seed=7, guidance=7.0, sampler="K_HEUN", style="neon-punk", size=Size(640, 512)),
@@ -61,7 +61,7 @@ async def test_the_basic_call_is_that_of_the_page(aithriving: Aithriving, stand_
     }
 
 
-async def test_the_core_call_is_that_of_the_page(aithriving: Aithriving, stand_in: StandIn) -> None:
+async def test_the_core_call_follows_the_documentation(aithriving: Aithriving, stand_in: StandIn) -> None:
     await made(aithriving, asked(CORE, negative="fog", seed=7, style="anime"))
     (call,) = stand_in.calls
     assert (call.method, call.path) == ("POST", "/api/generate/core")
@@ -77,7 +77,7 @@ async def test_the_core_call_is_that_of_the_page(aithriving: Aithriving, stand_i
 
 
 @BOTH
-def test_what_was_not_asked_for_is_not_sent(engine: str) -> None:
+def test_options_that_were_not_given_are_not_sent(engine: str) -> None:
     assert set(body_of(asked(engine))) - {"aspect_ratio"} == {"prompt", "width", "height"}
 
 
@@ -90,7 +90,7 @@ def test_basic_is_sent_no_negative_prompt_and_no_ratio() -> None:
     assert not {"negative_prompt", "aspect_ratio"} & body_of(asked(BASIC, negative="fog")).keys()
 
 
-def test_a_seed_of_0_is_a_random_one_and_left_out() -> None:
+def test_a_seed_of_0_means_random_and_is_left_out() -> None:
     assert "seed" not in body_of(asked(BASIC, seed=0))
 
 
@@ -99,7 +99,7 @@ def test_whole_guidance_is_sent_as_an_integer(guidance: float, sent: str) -> Non
     assert str(body_of(asked(BASIC, guidance=guidance))["cfg_scale"]) == sent
 
 
-def test_the_engines_say_what_they_take() -> None:
+def test_the_engines_declare_their_options() -> None:
     basic, core = make_aithriving("http://127.0.0.1:1").engines
     assert basic.id == BASIC
     assert basic.abilities == {Ability.STYLE, Ability.STEPS, Ability.SEED, Ability.GUIDANCE, Ability.SAMPLER}
@@ -119,7 +119,7 @@ async def test_styles_are_configurable() -> None:
     assert provider.engines[0].styles == ("anime", "new-style")
 
 
-async def test_there_is_nothing_to_poll_or_to_find(aithriving: Aithriving, stand_in: StandIn) -> None:
+async def test_polling_and_lookup_are_not_supported(aithriving: Aithriving, stand_in: StandIn) -> None:
     handle = await aithriving.prepare(asked(CORE))
     assert not aithriving.finds_lost_submits
     assert await aithriving.poll(handle) == Gone()
@@ -156,7 +156,7 @@ def test_quotes() -> None:
 
 
 @pytest.mark.parametrize(("engine", "cost"), [(BASIC, Cost(900, exact=False)), (CORE, Cost(6_000, exact=True))])
-async def test_the_answer_holds_no_cost_so_it_is_known_or_marked_as_an_estimate(
+async def test_the_response_contains_no_cost_so_it_is_computed_or_estimated(
     aithriving: Aithriving, engine: str, cost: Cost
 ) -> None:
     assert (await made(aithriving, asked(engine))).cost == cost
@@ -171,7 +171,7 @@ async def test_the_bare_key_is_sent_in_authorization(aithriving: Aithriving, sta
     assert "Authentication" not in stand_in.calls[0].headers
 
 
-async def test_the_scheme_is_a_setting(stand_in: StandIn) -> None:
+async def test_the_auth_scheme_is_configurable(stand_in: StandIn) -> None:
     settings = reader(AITHRIVING_KEY=SECRET, AITHRIVING_URL=stand_in.url, AITHRIVING_AUTH_SCHEME="Bearer")
     provider = Aithriving.configure(settings)
     assert provider is not None
@@ -206,14 +206,14 @@ async def test_the_body_is_always_json(aithriving: Aithriving, stand_in: StandIn
         (Size(1024, 960), "1:1"),
     ],
 )
-def test_the_ratio_is_the_one_nearest_to_the_size(size: Size, ratio: str) -> None:
+def test_the_ratio_is_the_nearest_to_the_size(size: Size, ratio: str) -> None:
     assert nearest_ratio(size) == ratio
     assert body_of(asked(CORE, size=size)) | {"width": size.width, "height": size.height, "aspect_ratio": ratio} == (
         body_of(asked(CORE, size=size))
     )
 
 
-async def test_the_true_size_is_taken_from_the_image(aithriving: Aithriving, stand_in: StandIn, tmp_path: Path) -> None:
+async def test_the_real_size_is_read_from_the_image(aithriving: Aithriving, stand_in: StandIn, tmp_path: Path) -> None:
     stand_in.misbehave(Fault("aithriving.core", Spoil(image_variants.resized(960, 1024))))
     result = await made(aithriving, asked(CORE))
     assert (await aithriving.fetch(result.images[0], tmp_path / "x")).size == Size(960, 1024)
@@ -222,13 +222,13 @@ async def test_the_true_size_is_taken_from_the_image(aithriving: Aithriving, sta
 # --- check ------------------------------------------------------------------------------------------------------------
 
 
-async def test_check_is_free_and_keeps_the_key_to_itself(aithriving: Aithriving, stand_in: StandIn) -> None:
+async def test_check_is_free_and_does_not_reveal_the_key(aithriving: Aithriving, stand_in: StandIn) -> None:
     assert await aithriving.check() is None
     assert not stand_in.bills
     assert not [call for call in stand_in.calls if call.authorization]
 
 
-async def test_check_when_nobody_listens(aithriving: Aithriving, stand_in: StandIn) -> None:
+async def test_check_when_the_server_is_down(aithriving: Aithriving, stand_in: StandIn) -> None:
     await stand_in.stop()
     assert await aithriving.check()
 

@@ -1,4 +1,4 @@
-"""AI Thriving when it says no, or nothing at all."""
+"""AI Thriving: refusals and missing responses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.providers.workbench import (
 
 
 @pytest.mark.parametrize("code", [0, "0", 0.0, "0.0"])
-async def test_zero_in_its_spellings(aithriving: Aithriving, stand_in: StandIn, code: Json) -> None:
+async def test_code_0_in_all_its_spellings(aithriving: Aithriving, stand_in: StandIn, code: Json) -> None:
     stand_in.misbehave(Fault("aithriving.core", Rewrite(code_is(code))))
     assert len((await made(aithriving, asked(CORE))).images) == 1
 
@@ -37,7 +37,7 @@ async def test_zero_in_its_spellings(aithriving: Aithriving, stand_in: StandIn, 
 @pytest.mark.parametrize(
     "change", [without("code"), without("message"), code_is(None)], ids=["code", "message", "null"]
 )
-async def test_a_picture_without_a_word_beside_it(
+async def test_an_image_without_any_other_field(
     aithriving: Aithriving, stand_in: StandIn, change: Callable[[Json], Json]
 ) -> None:
     stand_in.misbehave(Fault("aithriving.core", Rewrite(change)))
@@ -46,7 +46,7 @@ async def test_a_picture_without_a_word_beside_it(
 
 @pytest.mark.parametrize("status", [200, 400, 403, 404, 422, 500, 502])
 @pytest.mark.parametrize("code", [-1, "-1", 7])
-async def test_code_minus_1_is_a_free_no_whatever_the_status(
+async def test_code_minus_1_is_a_free_refusal_whatever_the_status(
     aithriving: Aithriving, stand_in: StandIn, status: int, code: Json
 ) -> None:
     stand_in.misbehave(Fault("aithriving.core", Status(status, {"code": code, "message": "the moon is down"})))
@@ -60,7 +60,7 @@ async def test_code_minus_1_is_a_free_no_whatever_the_status(
     ("status", "kind", "operator"),
     [(401, Refused, True), (402, Refused, True), (429, Busy, None), (302, Refused, True)],
 )
-async def test_a_telling_status_counts_beside_code_minus_1(
+async def test_a_specific_status_counts_beside_code_minus_1(
     aithriving: Aithriving, stand_in: StandIn, status: int, kind: type[ProviderError], operator: bool | None
 ) -> None:
     stand_in.misbehave(Fault("aithriving.core", Status(status, {"code": -1, "message": "no"}, {"Retry-After": "9"})))
@@ -80,7 +80,7 @@ async def test_a_telling_status_counts_beside_code_minus_1(
         ("Failed to generate image", Refused, False),
     ],
 )
-async def test_messages_are_sorted_by_their_words(
+async def test_messages_are_classified_by_their_words(
     aithriving: Aithriving, stand_in: StandIn, message: str, kind: type[ProviderError], operator: bool | None
 ) -> None:
     stand_in.misbehave(Fault("aithriving.core", Rewrite(refused(message))))
@@ -89,7 +89,7 @@ async def test_messages_are_sorted_by_their_words(
     assert getattr(error, "operator", None) is operator
 
 
-async def test_no_credits_no_key_and_filtered_words_as_the_service_tells_them(
+async def test_no_credits_wrong_key_and_filtered_words_as_the_service_reports_them(
     aithriving: Aithriving, stand_in: StandIn
 ) -> None:
     stand_in.renderings.balance = 0
@@ -127,7 +127,7 @@ async def test_a_message_of_any_shape(aithriving: Aithriving, stand_in: StandIn,
         "success",
     ],
 )
-async def test_a_success_without_a_picture_is_never_taken_for_a_no(
+async def test_a_success_without_an_image_never_counts_as_a_refusal(
     aithriving: Aithriving, stand_in: StandIn, answer: Json
 ) -> None:
     stand_in.misbehave(Fault("aithriving.core", Rewrite(replaced(answer))))
@@ -143,7 +143,7 @@ async def test_data_as_a_list_of_one(aithriving: Aithriving, stand_in: StandIn) 
     assert len((await made(aithriving, asked(CORE))).images) == 1
 
 
-# --- silence, and what is no answer -----------------------------------------------------------------------------------
+# --- no response, or an unusable one ----------------------------------------------------------------------------------
 
 
 @BOTH
@@ -164,7 +164,9 @@ async def test_data_as_a_list_of_one(aithriving: Aithriving, stand_in: StandIn) 
     ],
     ids=["reset", "reset after", "half", "half reset", "html", "noise", "500", "502", "503", "504", "endless"],
 )
-async def test_what_was_sent_and_not_answered_is_never_sent_again(stand_in: StandIn, engine: str, act: Any) -> None:
+async def test_a_request_that_was_sent_but_not_answered_is_never_sent_again(
+    stand_in: StandIn, engine: str, act: Any
+) -> None:
     if isinstance(act, Status) and act.code == 503:
         act = Status(503, {"message": "Service Unavailable"}, {"Retry-After": "5"})
     provider = make_aithriving(stand_in.url)
@@ -189,12 +191,12 @@ async def test_a_slow_call_is_given_at_least_two_minutes(
     assert len(stand_in.calls) == 1
 
 
-async def test_nobody_listens_so_nothing_was_sent(aithriving: Aithriving, stand_in: StandIn) -> None:
+async def test_a_refused_connection_means_that_nothing_was_sent(aithriving: Aithriving, stand_in: StandIn) -> None:
     await stand_in.stop()
     assert isinstance(await fails(aithriving), Unreachable)
 
 
-async def test_too_many_requests_say_when_to_come_again(aithriving: Aithriving, stand_in: StandIn) -> None:
+async def test_too_many_requests_give_the_retry_after(aithriving: Aithriving, stand_in: StandIn) -> None:
     stand_in.misbehave(Fault("aithriving.core", Status(429, "slow down", {"Retry-After": "3"}, "text/plain")))
     error = await fails(aithriving)
     assert isinstance(error, Busy)

@@ -1,4 +1,4 @@
-"""The picture in an answer of AI Thriving, in all its disguises."""
+"""The image in a response of AI Thriving, in all its encodings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.providers.workbench import (
     refusal,
 )
 
-# --- the picture in the answer ----------------------------------------------------------------------------------------
+# --- the image in the response ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ from tests.providers.workbench import (
     [data_url(), data_url("image/jpeg"), base64_in_lines, image_text(lambda text: f"\r\n {text}\t\n")],
     ids=["data url", "another data url", "lines", "white space"],
 )
-async def test_base64_in_its_disguises(
+async def test_base64_in_all_its_variants(
     aithriving: Aithriving, stand_in: StandIn, tmp_path: Path, change: Callable[[Json], Json]
 ) -> None:
     stand_in.misbehave(Fault("aithriving.core", Rewrite(change)))
@@ -50,7 +50,7 @@ async def test_base64_in_its_disguises(
     [not_base64, image_text(lambda text: text[:-1]), image_text(lambda text: ""), image_text(lambda text: "data:")],
     ids=["a strange letter", "cut off", "empty", "only a prefix"],
 )
-async def test_what_is_no_base64_was_paid_for_and_is_no_picture(
+async def test_invalid_base64_was_paid_for_but_is_no_image(
     aithriving: Aithriving, stand_in: StandIn, change: Callable[[Json], Json]
 ) -> None:
     stand_in.misbehave(Fault("aithriving.core", Rewrite(change)))
@@ -81,7 +81,7 @@ def test_decode_image_is_strict(text: str) -> None:
     [(image_variants.jpeg, "image/jpeg"), (image_variants.webp, "image/webp")],
     ids=["jpeg", "webp"],
 )
-async def test_the_type_is_that_of_the_bytes(
+async def test_the_type_comes_from_the_bytes(
     aithriving: Aithriving, stand_in: StandIn, tmp_path: Path, alter: Callable[[bytes], bytes], media_type: str
 ) -> None:
     stand_in.services.fate = Fate(alter=alter)
@@ -114,7 +114,7 @@ async def test_an_image_without_bytes_is_refused(aithriving: Aithriving, tmp_pat
     assert isinstance(await refusal(aithriving.fetch(GeneratedImage(), tmp_path / "x")), Refused)
 
 
-async def test_a_large_picture_is_taken(aithriving: Aithriving, stand_in: StandIn, tmp_path: Path) -> None:
+async def test_a_large_image_is_accepted(aithriving: Aithriving, stand_in: StandIn, tmp_path: Path) -> None:
     stand_in.services.fate = Fate(alter=image_variants.padded(6_000_000))
     result = await made(aithriving, asked(CORE))
     assert (await aithriving.fetch(result.images[0], tmp_path / "x")).bytes > 6_000_000
@@ -137,7 +137,7 @@ async def test_a_large_picture_is_taken(aithriving: Aithriving, stand_in: StandI
         (7, False),
     ],
 )
-async def test_a_blurred_picture_is_marked(
+async def test_a_blurred_image_is_marked(
     aithriving: Aithriving, stand_in: StandIn, where: str, finish_reason: Json, filtered: bool
 ) -> None:
     told: dict[str, Json] = {"finish_reason": finish_reason}
@@ -159,7 +159,7 @@ async def test_the_seed_as_a_string_and_no_seed_at_all(aithriving: Aithriving, s
 
 @pytest.mark.parametrize("told", [-1, 2**32, 10**30, "random", 1.5, None])
 @pytest.mark.parametrize("seed", [77, None])
-async def test_a_seed_that_nobody_could_ask_for_again_is_none(
+async def test_a_seed_that_cannot_be_requested_again_is_dropped(
     aithriving: Aithriving, stand_in: StandIn, told: Json, seed: int | None
 ) -> None:
     stand_in.misbehave(

@@ -1,4 +1,4 @@
-"""The small readers of odd values, each with its table."""
+"""The readers of values in unexpected types, each with its table."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_an_error(value: object, text: str) -> None:
 
 
 @given(anything)
-def test_an_error_of_any_shape_has_words_or_is_none(value: Any) -> None:
+def test_an_error_of_any_shape_is_text_or_none(value: Any) -> None:
     found = answers.fault(value)
     assert found is None or found.strip()
 
@@ -222,7 +222,7 @@ def test_plain_text_is_one_printable_line(text: str) -> None:
     [b"", b"<html>", b"{", b"\xff\xfe\x00", b'{"a": }', b"[" * 100_000, b"1" * 5_000, b"\xff" * 9],
     ids=range(8),
 )
-def test_what_is_no_json_is_unreadable(body: bytes) -> None:
+def test_invalid_json_is_unreadable(body: bytes) -> None:
     with pytest.raises(Unreadable):
         parse_json(body)
 
@@ -264,6 +264,6 @@ def test_numbers_of_any_shape_are_finite_or_none(value: Any) -> None:
         ("", "no type"),
     ],
 )
-def test_what_is_logged_of_an_answer_has_no_word_of_it(kind: str, told: str) -> None:
+def test_the_logged_summary_of_an_answer_contains_none_of_its_text(kind: str, told: str) -> None:
     detail = Answer(400, {"Content-Type": kind}, b"a fox", "POST /x").detail
     assert detail == f"POST /x: HTTP 400, {told}, 5 bytes"

@@ -1,4 +1,4 @@
-"""Whatever a service answers, the adapters give a result or an error of ours, and nothing else."""
+"""For any answer of a service, the adapters return a result or raise an error of ours, and nothing else."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ bodies = st.binary(max_size=40) | (anything | thread | reply).map(lambda value: 
 
 
 class Told(Service):
-    """A service that has already answered."""
+    """A service with a prepared response."""
 
     def __init__(self, status: int, body: bytes) -> None:
         super().__init__("Painter", "http://painter.invalid", secret=SECRET)
@@ -131,6 +131,6 @@ async def test_aithriving(status: int, body: bytes, engine: str) -> None:
     "body", [b"[" * 100_000, b'{"data":' * 50_000, b"9" * 100_000, b"\x00" * 1_000_000], ids=range(4)
 )
 @pytest.mark.parametrize("make", [lambda s: AiClient(s, Downloads(s)), Aithriving], ids=["ai-client", "aithriving"])
-async def test_bodies_made_to_exhaust_a_decoder(make: Any, body: bytes) -> None:
+async def test_bodies_that_try_to_exhaust_the_decoder(make: Any, body: bytes) -> None:
     provider: Provider = make(Told(200, body))
     assert isinstance(await outcome(provider.submit({"thread": "x"}, asked(provider.engines[0].id))), OutcomeUnknown)

@@ -1,4 +1,4 @@
-"""What a service repeats of a request is not what it says itself."""
+"""Text that a service repeats from the request is not treated as its own."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def concerns_this_one_alone(error: ProviderError) -> bool:
     return isinstance(error, Refused) and not error.operator and not error.fault and error.reason is Reason.REFUSED
 
 
-# --- by words ---------------------------------------------------------------------------------------------------------
+# --- classification ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("prompt", TRICKS.values(), ids=TRICKS)
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("says", ["We cannot draw “{}”.", "{}", "{} is not possible", 'Bad prompt: "{}"', "[{}]"])
 @pytest.mark.parametrize("status", [200, 400, 403, 413, 422])
-def test_a_prompt_that_is_repeated_decides_nothing(prompt: str, how: str, says: str, status: int) -> None:
+def test_a_repeated_prompt_does_not_affect_the_classification(prompt: str, how: str, says: str, status: int) -> None:
     message = says.format(HOW[how](prompt))
     judge = about(prompt)
     error = judge.by_words(message) if status == 200 else judge.by_status(answer(status, message), paid=True)
@@ -53,12 +53,12 @@ def test_a_prompt_that_is_repeated_decides_nothing(prompt: str, how: str, says: 
 
 
 @pytest.mark.parametrize("field", ["negative", "style"])
-def test_so_does_whatever_else_was_written(field: str) -> None:
+def test_other_repeated_fields_do_not_affect_it_either(field: str) -> None:
     judge = about("a fox", **{field: "too many requests"})
     assert judge.reason_in("Not accepted: too many requests") is Reason.REFUSED
 
 
-def test_prompts_of_several_parts_are_repeated_as_one() -> None:
+def test_prompts_of_several_parts_are_recognised_as_one() -> None:
     parts = (WeightedText("a wall that says too many"), WeightedText("requests"))
     judge = Judge(SECRET).about(asked(CORE, prompts=parts))
     assert judge.reason_in("Cannot draw: a wall that says too many, requests") is Reason.REFUSED
@@ -76,12 +76,12 @@ def test_prompts_of_several_parts_are_repeated_as_one() -> None:
         ("too many requests", "Prompt “too many requests”: Invalid API key.", Reason.WRONG_KEY),
     ],
 )
-def test_what_the_service_says_itself_still_counts(prompt: str, message: str, reason: Reason) -> None:
+def test_the_services_own_words_still_count(prompt: str, message: str, reason: Reason) -> None:
     assert about(prompt).reason_in(message) is reason
 
 
 @pytest.mark.parametrize("prompt", ["too many requests", "a fox"])
-def test_the_status_goes_before_the_words(prompt: str) -> None:
+def test_the_status_comes_before_the_words(prompt: str) -> None:
     judge = about(prompt)
     assert isinstance(judge.by_status(answer(429, f"No more of {prompt}"), paid=True), Busy)
     assert judge.by_status(answer(402, prompt), paid=True).reason is Reason.NO_CREDITS
@@ -92,18 +92,18 @@ def test_the_status_goes_before_the_words(prompt: str) -> None:
 
 
 @pytest.mark.parametrize("words", ["Invalid API key", "Insufficient credits"])
-def test_words_about_a_field_are_not_about_the_account(words: str) -> None:
+def test_words_about_a_field_do_not_concern_the_account(words: str) -> None:
     assert concerns_this_one_alone(Judge(SECRET).by_status(answer(422, words), paid=True))
 
 
-def test_a_403_with_a_reason_of_its_own_is_not_about_the_key() -> None:
+def test_a_403_with_its_own_reason_does_not_concern_the_key() -> None:
     judge = Judge(SECRET)
     assert concerns_this_one_alone(judge.by_status(answer(403, "This prompt cannot be drawn"), paid=True))
     for bare in ("", "Forbidden", "Access denied.", "This action is unauthorized."):
         assert judge.by_status(answer(403, bare), paid=True).reason is Reason.WRONG_KEY
 
 
-# --- what is shown ----------------------------------------------------------------------------------------------------
+# --- display ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -116,16 +116,16 @@ def test_a_403_with_a_reason_of_its_own_is_not_about_the_key() -> None:
         ("a red fox in the long green grass", "Prompt a red fox in the lo… is wrong", f"Prompt {GAP}… is wrong"),
         ("狐狸在雪地里奔跑着", "不能画狐狸在雪地里奔跑着", "不能画狐狸在雪地里奔跑着"),
         ("狐狸在雪地里奔跑着", "不能画「狐狸在雪地里奔跑着」", f"不能画「{GAP}」"),
-        # One word, or a few that everybody uses, are as likely the service's own.
+        # One word, or a few common ones, are as likely the service's own.
         ("fox", "The word fox is not allowed", "The word fox is not allowed"),
         ("a picture of the sea at night", "This is a picture of the enemy", "This is a picture of the enemy"),
     ],
 )
-def test_a_repeated_prompt_is_a_gap(prompt: str, said: str, shown: str) -> None:
+def test_a_repeated_prompt_is_replaced_by_a_gap(prompt: str, said: str, shown: str) -> None:
     assert about(prompt).plain(said) == shown
 
 
-def test_the_words_behind_a_long_prompt_are_shown() -> None:
+def test_the_words_after_a_long_prompt_are_shown() -> None:
     prompt = " ".join(f"word{number}" for number in range(150))
     assert about(prompt).plain(f"Prompt “{prompt}” is too long.") == f"Prompt “{GAP}” is too long."
 
@@ -137,7 +137,7 @@ def test_any_text_can_be_compared(prompt: str, said: str) -> None:
     assert isinstance(judge.by_words(said + prompt), ProviderError)
 
 
-def test_only_so_much_is_compared() -> None:
+def test_the_compared_length_is_limited() -> None:
     assert len(OwnWords(request("a fox " * 10_000)).taken_out_of("x " * 10_000)) == LONGEST
 
 
@@ -146,7 +146,7 @@ def test_only_so_much_is_compared() -> None:
 
 @pytest.mark.parametrize("prompt", TRICKS.values(), ids=TRICKS)
 @pytest.mark.parametrize("code", [200, 400, 403, 422, 500])
-async def test_ai_thriving_s_refusal(aithriving: Aithriving, stand_in: StandIn, prompt: str, code: int) -> None:
+async def test_a_refusal_by_ai_thriving(aithriving: Aithriving, stand_in: StandIn, prompt: str, code: int) -> None:
     stand_in.misbehave(Fault("*", Echo(code)))
     error = await refusal(made(aithriving, request(prompt)))
     assert isinstance(error, Refused)
@@ -157,7 +157,7 @@ async def test_ai_thriving_s_refusal(aithriving: Aithriving, stand_in: StandIn, 
 
 @pytest.mark.parametrize("prompt", TRICKS.values(), ids=TRICKS)
 @pytest.mark.parametrize("code", [400, 403, 422])
-async def test_ai_client_s_refusal(ai_client: AiClient, stand_in: StandIn, prompt: str, code: int) -> None:
+async def test_a_refusal_by_ai_client(ai_client: AiClient, stand_in: StandIn, prompt: str, code: int) -> None:
     stand_in.misbehave(Fault("ai-client.entry", Echo(code)))
     error = await refusal(sent(ai_client, asked(prompts=(WeightedText(prompt),))))
     assert concerns_this_one_alone(error)
@@ -165,7 +165,7 @@ async def test_ai_client_s_refusal(ai_client: AiClient, stand_in: StandIn, promp
 
 
 @pytest.mark.parametrize("prompt", TRICKS.values(), ids=TRICKS)
-async def test_ai_client_s_polls(ai_client: AiClient, stand_in: StandIn, prompt: str) -> None:
+async def test_polls_of_ai_client(ai_client: AiClient, stand_in: StandIn, prompt: str) -> None:
     wanted = asked(prompts=(WeightedText(prompt),))
     stand_in.misbehave(Fault("ai-client.entry", Fate(error="Cannot draw “{prompt}”.")))
     handle = await sent(ai_client, wanted)
@@ -175,7 +175,7 @@ async def test_ai_client_s_polls(ai_client: AiClient, stand_in: StandIn, prompt:
     assert concerns_this_one_alone(await refusal(ai_client.poll(handle, wanted)))
 
 
-async def test_an_error_s_text_has_nothing_that_the_service_said(ai_client: AiClient, stand_in: StandIn) -> None:
+async def test_an_errors_text_contains_nothing_from_the_service(ai_client: AiClient, stand_in: StandIn) -> None:
     stand_in.misbehave(Fault("ai-client.entry", Echo(422, "MOON {prompt}")))
     error = await refusal(polled(ai_client))
     assert "MOON" in error.said

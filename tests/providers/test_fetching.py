@@ -1,4 +1,4 @@
-"""Bringing images into files."""
+"""Downloading images into files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Store:
-    """A place where images lie, which answers each request as the test has said."""
+    """A server for images that responds to each request as the test has set."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -37,7 +37,7 @@ class Store:
         self.answers: list[Answer] = []
 
     def then(self, *answers: Answer) -> None:
-        """These answers in turn; the last one from there on."""
+        """Respond with these in turn; the last one repeats."""
         self.answers += answers
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
@@ -65,7 +65,7 @@ def redirect(location: str, status: int = 302) -> Answer:
 
 
 def streaming(body: Callable[[], AsyncIterator[bytes]], length: int | None = None) -> Answer:
-    """Send what comes, after having promised so many bytes."""
+    """Stream these chunks, with this Content-Length."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         stream = web.StreamResponse()
@@ -119,7 +119,7 @@ async def failing(downloads: Downloads, url: str, path: Path, **expected: object
     [(bytes, "image/png"), (image_variants.jpeg, "image/jpeg"), (image_variants.webp, "image/webp")],
     ids=["png", "jpeg", "webp"],
 )
-async def test_an_image_is_written_and_known_by_its_bytes(
+async def test_an_image_is_written_and_its_type_comes_from_the_bytes(
     store: Store, downloads: Downloads, tmp_path: Path, alter: Callable[[bytes], bytes], media_type: str
 ) -> None:
     data = alter(PICTURE)
@@ -131,7 +131,7 @@ async def test_an_image_is_written_and_known_by_its_bytes(
     assert path.read_bytes() == data
 
 
-async def test_the_key_and_cookies_stay_at_home(store: Store, downloads: Downloads, tmp_path: Path) -> None:
+async def test_the_key_and_cookies_are_not_sent(store: Store, downloads: Downloads, tmp_path: Path) -> None:
     store.then(image())
     await downloads.fetch(f"{store.url}/x.png", tmp_path / "x")
     headers = store.asked[0].headers
@@ -141,7 +141,7 @@ async def test_the_key_and_cookies_stay_at_home(store: Store, downloads: Downloa
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 409, 425, 429, 500, 502, 503])
-async def test_what_is_not_ready_yet_is_asked_for_again(
+async def test_an_image_that_is_not_ready_yet_is_requested_again(
     store: Store, downloads: Downloads, tmp_path: Path, status: int
 ) -> None:
     store.then(image(b"<h1>Not yet</h1>", status, "text/html"), image())
@@ -150,7 +150,7 @@ async def test_what_is_not_ready_yet_is_asked_for_again(
 
 
 @pytest.mark.parametrize("status", [202, 204, 206, 304, 404, 500])
-async def test_what_stays_unready_may_come_later(
+async def test_an_image_that_stays_unready_may_come_later(
     store: Store, downloads: Downloads, tmp_path: Path, status: int
 ) -> None:
     store.then(bare(status))
@@ -158,7 +158,7 @@ async def test_what_stays_unready_may_come_later(
     assert len(store.asked) == ATTEMPTS
 
 
-async def test_what_is_gone_is_for_the_caller_to_doubt(store: Store, downloads: Downloads, tmp_path: Path) -> None:
+async def test_a_410_is_left_to_the_caller(store: Store, downloads: Downloads, tmp_path: Path) -> None:
     store.then(bare(410))
     assert isinstance(await failing(downloads, f"{store.url}/x.png", tmp_path / "x"), NotFound)
     assert len(store.asked) == 1
@@ -177,17 +177,13 @@ async def test_a_truncated_image_is_fetched_again(
     assert isinstance(await failing(downloads, f"{store.url}/x.png", tmp_path / "y"), Unreachable)
 
 
-async def test_a_page_in_place_of_an_image_is_refused_if_it_stays(
-    store: Store, downloads: Downloads, tmp_path: Path
-) -> None:
+async def test_a_persistent_html_page_is_refused(store: Store, downloads: Downloads, tmp_path: Path) -> None:
     store.then(image(image_variants.HTML))
     assert isinstance(await failing(downloads, f"{store.url}/x.png", tmp_path / "x"), Refused)
     assert len(store.asked) == ATTEMPTS
 
 
-async def test_a_page_in_place_of_an_image_may_give_way_to_it(
-    store: Store, downloads: Downloads, tmp_path: Path
-) -> None:
+async def test_an_html_page_may_be_replaced_by_the_image(store: Store, downloads: Downloads, tmp_path: Path) -> None:
     store.then(image(image_variants.HTML), image())
     assert (await downloads.fetch(f"{store.url}/x.png", tmp_path / "x")).size == SIZE
 
@@ -197,7 +193,7 @@ async def test_a_page_in_place_of_an_image_may_give_way_to_it(
     [image_variants.svg, image_variants.noise, image_variants.bomb, image_variants.gif],
     ids=lambda f: f.__name__,
 )
-async def test_what_is_no_picture_is_refused_at_once(
+async def test_other_content_is_refused_at_once(
     store: Store, downloads: Downloads, tmp_path: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
     store.then(image(spoil(PICTURE)))
@@ -206,9 +202,7 @@ async def test_what_is_no_picture_is_refused_at_once(
 
 
 @pytest.mark.parametrize("declared", [True, False])
-async def test_a_file_without_an_end_is_cut_off(
-    store: Store, downloads: Downloads, tmp_path: Path, declared: bool
-) -> None:
+async def test_an_endless_file_is_cut_off(store: Store, downloads: Downloads, tmp_path: Path, declared: bool) -> None:
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -223,7 +217,7 @@ async def test_a_file_without_an_end_is_cut_off(
     assert sent < 50_000_000
 
 
-async def test_the_length_is_compared_with_what_was_told(store: Store, downloads: Downloads, tmp_path: Path) -> None:
+async def test_the_length_is_compared_with_the_expected_one(store: Store, downloads: Downloads, tmp_path: Path) -> None:
     placeholder = flat(Picture("wait", "", "", 1, 64, 64))
     store.then(image(placeholder), image())
     fetched = await downloads.fetch(
@@ -233,7 +227,7 @@ async def test_the_length_is_compared_with_what_was_told(store: Store, downloads
     assert len(store.asked) == 2
 
 
-async def test_another_image_of_another_length_may_still_give_way(
+async def test_an_image_of_the_wrong_length_and_size_may_come_later(
     store: Store, downloads: Downloads, tmp_path: Path
 ) -> None:
     store.then(image(flat(Picture("wait", "", "", 1, 64, 64))))
@@ -243,7 +237,7 @@ async def test_another_image_of_another_length_may_still_give_way(
     assert isinstance(error, Unreachable)
 
 
-async def test_a_whole_image_of_the_right_size_is_taken_though_its_length_was_told_wrongly(
+async def test_a_complete_image_of_the_right_size_is_taken_despite_a_wrong_length(
     store: Store, downloads: Downloads, tmp_path: Path
 ) -> None:
     store.then(image())
@@ -270,7 +264,7 @@ async def test_redirects_are_followed_on_the_same_host(store: Store, downloads: 
         "//evil.example/x.png",
     ],
 )
-async def test_a_redirect_to_somewhere_else_is_refused(
+async def test_a_redirect_to_another_host_is_refused(
     store: Store, downloads: Downloads, tmp_path: Path, location: str
 ) -> None:
     store.then(redirect(location))
@@ -281,7 +275,7 @@ async def test_a_redirect_to_somewhere_else_is_refused(
 
 
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "http://[::1/broken", "http://user@127.0.0.1/x.png"])
-async def test_a_redirect_to_nowhere_is_refused_and_nobody_can_mend_it(
+async def test_a_redirect_to_an_invalid_address_is_refused_and_cannot_be_fixed(
     store: Store, downloads: Downloads, tmp_path: Path, location: str
 ) -> None:
     store.then(redirect(location))
@@ -292,8 +286,8 @@ async def test_a_redirect_to_nowhere_is_refused_and_nobody_can_mend_it(
 
 
 @pytest.mark.parametrize("named", [True, False])
-async def test_a_host_with_a_port_has_to_be_named_with_it(store: Store, tmp_path: Path, named: bool) -> None:
-    """Where it is not, the log says how, and the operator can mend it."""
+async def test_a_host_with_a_port_must_be_configured_with_it(store: Store, tmp_path: Path, named: bool) -> None:
+    """Otherwise the log names the setting, and the operator can fix it."""
     store.then(image())
     netloc = store.url.removeprefix("http://")
     host = netloc.partition(":")[0]
@@ -310,7 +304,7 @@ async def test_a_host_with_a_port_has_to_be_named_with_it(store: Store, tmp_path
     await service.close()
 
 
-async def test_an_image_above_the_limit_can_be_mended_too(store: Store, downloads: Downloads, tmp_path: Path) -> None:
+async def test_the_operator_can_also_raise_the_size_limit(store: Store, downloads: Downloads, tmp_path: Path) -> None:
     store.then(image(PICTURE + bytes(200_000)))
     error = await failing(downloads, f"{store.url}/x.png", tmp_path / "x")
     assert isinstance(error, Refused)
@@ -318,7 +312,7 @@ async def test_an_image_above_the_limit_can_be_mended_too(store: Store, download
     assert "IMAGE_MAX_MIB" in error.detail
 
 
-async def test_a_redirect_in_circles_ends(store: Store, downloads: Downloads, tmp_path: Path) -> None:
+async def test_a_redirect_loop_ends(store: Store, downloads: Downloads, tmp_path: Path) -> None:
     store.then(redirect("/x.png"))
     assert isinstance(await failing(downloads, f"{store.url}/x.png", tmp_path / "x"), Unreachable)
     assert len(store.asked) <= 6 * ATTEMPTS
@@ -327,7 +321,7 @@ async def test_a_redirect_in_circles_ends(store: Store, downloads: Downloads, tm
 @pytest.mark.parametrize(
     "url", ["http://evil.example/x.png", "http://127.0.0.1:1/x.png", "data:image/png;base64,AA", "http://[", ""]
 )
-async def test_an_address_on_another_host_is_not_even_asked(
+async def test_an_address_on_another_host_is_never_requested(
     downloads: Downloads, store: Store, tmp_path: Path, url: str
 ) -> None:
     store.then(image())
@@ -337,7 +331,7 @@ async def test_an_address_on_another_host_is_not_even_asked(
 
 
 @pytest.mark.parametrize(("host", "reached"), [("localhost", True), ("images.localhost", False)])
-async def test_a_subdomain_that_leads_into_a_private_network_is_not_reached(
+async def test_a_subdomain_that_resolves_to_a_private_network_is_not_reached(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, reached: bool
 ) -> None:
     class EveryNameIsHere(aiohttp.ThreadedResolver):
@@ -356,13 +350,15 @@ async def test_a_subdomain_that_leads_into_a_private_network_is_not_reached(
     assert bool(store.asked) is reached
 
 
-async def test_an_address_without_a_host_is_one_of_the_api(store: Store, downloads: Downloads, tmp_path: Path) -> None:
+async def test_an_address_without_a_host_is_resolved_against_the_api(
+    store: Store, downloads: Downloads, tmp_path: Path
+) -> None:
     store.then(image())
     assert (await downloads.fetch("/storage/x.png", tmp_path / "x")).size == SIZE
     assert store.asked[0].path == "/storage/x.png"
 
 
-async def test_a_connection_that_breaks_off_is_made_again(store: Store, downloads: Downloads, tmp_path: Path) -> None:
+async def test_a_dropped_connection_is_retried(store: Store, downloads: Downloads, tmp_path: Path) -> None:
     async def half() -> AsyncIterator[bytes]:
         yield PICTURE[:100]
 
@@ -371,7 +367,7 @@ async def test_a_connection_that_breaks_off_is_made_again(store: Store, download
     assert len(store.asked) == 2
 
 
-async def test_a_download_that_falls_silent_times_out(
+async def test_a_stalled_download_times_out(
     store: Store, downloads: Downloads, tmp_path: Path, pass_time: Callable[[float], None]
 ) -> None:
     silent = asyncio.Event()
@@ -405,14 +401,14 @@ async def test_a_cancelled_download_leaves_nothing_behind(store: Store, download
     assert not (tmp_path / "x").exists()
 
 
-async def test_a_disk_that_fails_is_not_the_services_fault(store: Store, downloads: Downloads, tmp_path: Path) -> None:
+async def test_a_disk_error_is_not_blamed_on_the_service(store: Store, downloads: Downloads, tmp_path: Path) -> None:
     store.then(image())
     with pytest.raises(OSError):
         await downloads.fetch(f"{store.url}/x.png", tmp_path / "no such folder" / "x")
     assert len(store.asked) == 1
 
 
-async def test_bytes_at_hand_are_written_and_checked(service: Service, tmp_path: Path) -> None:
+async def test_inline_bytes_are_written_and_checked(service: Service, tmp_path: Path) -> None:
     kept = await keep(service, PICTURE, tmp_path / "x")
     assert (kept.media_type, kept.size, kept.bytes) == ("image/png", SIZE, len(PICTURE))
     assert (tmp_path / "x").read_bytes() == PICTURE
@@ -430,7 +426,7 @@ async def test_bytes_at_hand_are_written_and_checked(service: Service, tmp_path:
     ],
     ids=["html", "svg", "bomb", "cut", "empty", "large"],
 )
-async def test_bytes_at_hand_that_are_no_image_are_refused(service: Service, tmp_path: Path, data: bytes) -> None:
+async def test_inline_bytes_that_are_no_image_are_refused(service: Service, tmp_path: Path, data: bytes) -> None:
     with pytest.raises(Refused):
         await keep(service, data, tmp_path / "x", largest=100_000)
     assert not (tmp_path / "x").exists()

@@ -1,4 +1,4 @@
-"""From where images are taken."""
+"""Which hosts images may be downloaded from."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_allowed(url: str) -> None:
         "https://user:word@app.ai-client.com/x.png",
         "https://app.ai-client.com:22/x.png",
         "https://example.com/x.png",
-        # The service is reached by https, and nobody named these with a port.
+        # The service is reached by https, and these were not configured with a port.
         "http://app.ai-client.com/x.png",
         "http://img.app.ai-client.com/x.png",
         "http://app.ai-client.com:443/x.png",
@@ -81,7 +81,7 @@ def test_the_port_of_the_api_is_allowed() -> None:
     assert not hosts.allow(URL("http://127.0.0.1/x.png"))
 
 
-def test_a_service_without_https_has_its_images_either_way() -> None:
+def test_a_service_without_https_may_have_its_images_on_http_or_https() -> None:
     hosts = Hosts(URL("http://painter.lan/api"), ("cdn.lan",))
     for url in ("http://painter.lan/x", "https://painter.lan/x", "http://cdn.lan/x", "https://eu.cdn.lan/x"):
         assert hosts.allow(URL(url))
@@ -102,7 +102,7 @@ def test_a_service_without_https_has_its_images_either_way() -> None:
         ("http://api.lan", "http://cdn.lan:9000/x", "cdn.lan:9000"),
     ],
 )
-def test_what_has_to_be_named_is_what_allows_it(base: str, url: str, entry: str) -> None:
+def test_the_named_setting_is_the_one_that_allows_the_host(base: str, url: str, entry: str) -> None:
     assert not Hosts(URL(base)).allow(URL(url))
     assert Hosts(URL(base)).to_allow(URL(url)) == entry
     assert Hosts(URL(base), (entry,)).allow(URL(url))
@@ -126,7 +126,7 @@ def test_hosts_in_the_settings(text: str, found: tuple[str, int | None]) -> None
 @pytest.mark.parametrize(
     "text", ["", "https://x.example", "x.example/y", "*.example.com", ".example.com", "a b", "x:99999", "u@x.example"]
 )
-def test_what_is_no_host(text: str) -> None:
+def test_invalid_hosts(text: str) -> None:
     with pytest.raises(ValueError):
         host_and_port(text)
 
@@ -142,7 +142,7 @@ def test_any_text_is_a_host_or_a_value_error(text: str) -> None:
 
 
 class Fixed(AbstractResolver):
-    """Answers every name with these addresses."""
+    """A resolver that returns these addresses for every name."""
 
     def __init__(self, *addresses: str) -> None:
         self.addresses = addresses
@@ -214,14 +214,14 @@ PUBLIC = [
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-async def test_a_subdomain_that_leads_into_a_private_network_is_not_followed(address: str) -> None:
+async def test_a_subdomain_that_resolves_to_a_private_network_is_not_followed(address: str) -> None:
     guarded = GuardedResolver(HOSTS, Fixed(address))
     with pytest.raises(OSError):
         await guarded.resolve("img.app.ai-client.com", 443)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-async def test_a_subdomain_may_lead_anywhere_else(address: str) -> None:
+async def test_a_subdomain_may_resolve_to_any_public_address(address: str) -> None:
     guarded = GuardedResolver(HOSTS, Fixed(*PRIVATE, address))
     assert [one["host"] for one in await guarded.resolve("img.app.ai-client.com", 443)] == [address]
 
@@ -231,12 +231,12 @@ async def test_only_the_public_ones_of_several_addresses_are_used() -> None:
     assert [one["host"] for one in await guarded.resolve("img.app.ai-client.com", 443)] == ["93.184.216.34"]
 
 
-async def test_a_host_that_is_configured_itself_may_stand_anywhere() -> None:
+async def test_a_configured_host_may_be_in_a_private_network() -> None:
     guarded = GuardedResolver(HOSTS, Fixed("10.0.0.1"))
     assert len(await guarded.resolve("app.ai-client.com", 443)) == 1
 
 
-async def test_closing_closes_what_is_guarded() -> None:
+async def test_closing_also_closes_the_wrapped_resolver() -> None:
     inner = Fixed()
     await GuardedResolver(HOSTS, inner).close()
     assert inner.closed

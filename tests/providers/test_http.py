@@ -1,4 +1,4 @@
-"""What a silence, a broken answer and a wrong address mean for a call that is free and for one that is paid."""
+"""What a timeout, a broken response or a wrong address means for a free call and for a paid one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAID = pytest.mark.parametrize("paid", [True, False], ids=["paid", "free"])
 
 
 def lost(*, paid: bool) -> type[ProviderError]:
-    """What it is when the request was sent and no answer came."""
+    """The error for a request that was sent and got no response."""
     return OutcomeUnknown if paid else Unreachable
 
 
@@ -48,20 +48,20 @@ async def failing(base: str, *, paid: bool, largest: int = 1 << 20) -> ProviderE
 
 
 @PAID
-async def test_refused_connection_surely_did_not_arrive(paid: bool) -> None:
+async def test_a_refused_connection_means_not_sent(paid: bool) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers, and nobody else can take it
+        taken.bind(("127.0.0.1", 0))  # Bound but not listening: nobody answers, and nobody else can take the port.
         error = await failing(f"http://127.0.0.1:{taken.getsockname()[1]}", paid=paid)
     assert type(error) is Unreachable
 
 
 @PAID
-async def test_a_name_that_does_not_exist_surely_did_not_arrive(paid: bool) -> None:
+async def test_an_unknown_host_name_means_not_sent(paid: bool) -> None:
     assert type(await failing("http://painter.invalid", paid=paid)) is Unreachable
 
 
 @PAID
-async def test_no_tls_on_the_other_side_surely_did_not_arrive(paid: bool) -> None:
+async def test_a_failed_tls_handshake_means_not_sent(paid: bool) -> None:
     async def talk(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
         await incoming.read(1)
         outgoing.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -72,11 +72,11 @@ async def test_no_tls_on_the_other_side_surely_did_not_arrive(paid: bool) -> Non
 
 
 @PAID
-async def test_connect_time_out_surely_did_not_arrive(paid: bool, pass_time: Callable[[float], None]) -> None:
+async def test_a_connect_timeout_means_not_sent(paid: bool, pass_time: Callable[[float], None]) -> None:
     connecting = asyncio.Event()
 
     async def talk(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
-        connecting.set()  # and says nothing, so that the TLS handshake never ends
+        connecting.set()  # The server sends nothing, so the TLS handshake never ends.
         await asyncio.Event().wait()
 
     async with raw_server(talk) as url:
@@ -96,7 +96,7 @@ async def test_reset_after_the_request_was_sent(stand_in: StandIn, paid: bool, a
 
 @PAID
 @pytest.mark.parametrize("after_doing", [False, True])
-async def test_time_out_after_the_request_was_sent(
+async def test_timeout_after_the_request_was_sent(
     stand_in: StandIn, pass_time: Callable[[float], None], paid: bool, after_doing: bool
 ) -> None:
     stand_in.misbehave(Fault(ROUTE, Hang(after_doing=after_doing), times=None))
@@ -109,7 +109,7 @@ async def test_time_out_after_the_request_was_sent(
 
 @PAID
 @pytest.mark.parametrize("reset", [False, True])
-async def test_an_answer_that_ends_in_the_middle(stand_in: StandIn, paid: bool, reset: bool) -> None:
+async def test_a_response_that_ends_in_the_middle(stand_in: StandIn, paid: bool, reset: bool) -> None:
     stand_in.misbehave(Fault(ROUTE, Half(reset=reset), times=None))
     assert type(await failing(stand_in.url, paid=paid)) is lost(paid=paid)
     assert len(stand_in.calls) == 1
@@ -117,13 +117,13 @@ async def test_an_answer_that_ends_in_the_middle(stand_in: StandIn, paid: bool, 
 
 @PAID
 @pytest.mark.parametrize("declared", [False, True])
-async def test_an_answer_that_is_far_too_large(stand_in: StandIn, paid: bool, declared: bool) -> None:
+async def test_a_response_that_is_far_too_large(stand_in: StandIn, paid: bool, declared: bool) -> None:
     stand_in.misbehave(Fault(ROUTE, Endless(declared=declared), times=None))
     assert type(await failing(stand_in.url, paid=paid, largest=100_000)) is lost(paid=paid)
 
 
 async def hang_up(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
-    """Take the connection and close it without reading a byte."""
+    """Accept the connection and close it without reading a byte."""
 
 
 @PAID
@@ -141,7 +141,7 @@ async def hang_up(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter
     ],
     ids=["closes", "silence", "noise", "status", "length", "header", "chunk", "gzip"],
 )
-async def test_an_answer_that_is_no_http(talk: Talk, paid: bool) -> None:
+async def test_a_response_that_is_not_http(talk: Talk, paid: bool) -> None:
     async with raw_server(talk) as url:
         assert type(await failing(url, paid=paid)) is lost(paid=paid)
 
@@ -155,7 +155,7 @@ async def test_a_free_call_is_not_repeated_either(service: Service, stand_in: St
 
 
 @pytest.mark.parametrize("status", [401, 422, 429])
-async def test_a_clear_no_counts_even_if_its_text_is_cut_off(status: int) -> None:
+async def test_a_clear_refusal_counts_even_if_its_text_is_cut_off(status: int) -> None:
     head = f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
     async with raw_server(saying(head.encode() + b'{"mess')) as url:
         service = Service("Painter", url, secret=SECRET)
@@ -165,7 +165,9 @@ async def test_a_clear_no_counts_even_if_its_text_is_cut_off(status: int) -> Non
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_an_answer_and_is_not_followed(service: Service, stand_in: StandIn, code: int) -> None:
+async def test_a_redirect_counts_as_a_response_and_is_not_followed(
+    service: Service, stand_in: StandIn, code: int
+) -> None:
     stand_in.misbehave(Fault(ROUTE, Redirect(code=code)))
     answer = await service.call("POST", PATH, paid=True, form=FORM)
     assert answer.status == code
@@ -173,13 +175,13 @@ async def test_a_redirect_is_an_answer_and_is_not_followed(service: Service, sta
 
 
 @pytest.mark.parametrize("code", [200, 404, 429, 500, 503])
-async def test_any_whole_answer_is_handed_over(service: Service, stand_in: StandIn, code: int) -> None:
+async def test_any_complete_response_is_returned(service: Service, stand_in: StandIn, code: int) -> None:
     stand_in.misbehave(Fault(ROUTE, Status(code, {"a": [1]})))
     answer = await service.call("POST", PATH, paid=True, form=FORM)
     assert (answer.status, await answer.json()) == (code, {"a": [1]})
 
 
-async def test_a_large_answer_is_decoded_too(service: Service, stand_in: StandIn) -> None:
+async def test_a_large_response_is_decoded_too(service: Service, stand_in: StandIn) -> None:
     stand_in.misbehave(Fault(ROUTE, Body('{"a": "' + "x" * 1_000_000 + '"}')))
     answer = await service.call("POST", PATH, paid=True, form=FORM)
     value = await answer.json()
@@ -198,7 +200,7 @@ async def test_headers_and_form(service: Service, stand_in: StandIn) -> None:
 
 
 async def test_cookies_are_not_kept(stand_in: StandIn) -> None:
-    # A jar takes cookies of names only, never of addresses, so an address would prove nothing here.
+    # A cookie jar accepts cookies from host names only, so an IP address would prove nothing here.
     service = Service("Painter", stand_in.url.replace("127.0.0.1", "localhost"), secret=SECRET)
     stand_in.misbehave(Fault(ROUTE, Status(200, {}, {"Set-Cookie": "session=1; Path=/"})))
     await service.call("POST", PATH, paid=False, form=FORM)
@@ -209,7 +211,7 @@ async def test_cookies_are_not_kept(stand_in: StandIn) -> None:
 
 
 class Keeping:
-    """A server that keeps its connections and closes each before it answers the third request on it."""
+    """A server with keep-alive that closes each connection before it answers the third request on it."""
 
     def __init__(self) -> None:
         self.opened = 0
@@ -227,7 +229,7 @@ class Keeping:
                 await outgoing.drain()
 
 
-async def test_each_call_that_may_change_something_has_a_connection_of_its_own() -> None:
+async def test_each_call_with_side_effects_has_its_own_connection() -> None:
     server = Keeping()
     async with raw_server(server.talk) as url:
         service = Service("Painter", url, secret=SECRET)
@@ -237,7 +239,7 @@ async def test_each_call_that_may_change_something_has_a_connection_of_its_own()
     assert (server.opened, server.asked) == (4, 4)
 
 
-async def test_calls_that_only_ask_share_a_connection_and_none_is_repeated_when_it_ends() -> None:
+async def test_read_only_calls_share_a_connection_and_are_not_repeated_when_it_closes() -> None:
     server = Keeping()
     async with raw_server(server.talk) as url:
         service = Service("Painter", url, secret=SECRET)
@@ -251,7 +253,7 @@ async def test_calls_that_only_ask_share_a_connection_and_none_is_repeated_when_
     assert (server.opened, server.asked) == (2, 4)
 
 
-async def test_the_session_is_opened_late_and_again_after_closing(stand_in: StandIn) -> None:
+async def test_the_session_is_opened_on_demand_and_again_after_closing(stand_in: StandIn) -> None:
     service = Service("Painter", stand_in.url, secret=SECRET)
     await service.close()
     first, asking = service.session, service.asking
@@ -263,7 +265,7 @@ async def test_the_session_is_opened_late_and_again_after_closing(stand_in: Stan
     await service.close()
 
 
-async def test_a_call_that_is_cancelled_is_cancelled(service: Service, stand_in: StandIn) -> None:
+async def test_a_cancelled_call_is_cancelled(service: Service, stand_in: StandIn) -> None:
     stand_in.misbehave(Fault(ROUTE, Hang()))
     call = asyncio.create_task(service.call("POST", PATH, paid=True, form=FORM))
     await stand_in.called(ROUTE)
@@ -272,7 +274,7 @@ async def test_a_call_that_is_cancelled_is_cancelled(service: Service, stand_in:
         await call
 
 
-def test_the_key_is_not_in_what_is_printed() -> None:
+def test_the_repr_does_not_show_the_key() -> None:
     service = Service("Painter", "https://painter.example", secret=SECRET, scheme="Bearer")
     assert SECRET not in f"{service!r} {service} {service.judge!r}"
 

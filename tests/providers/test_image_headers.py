@@ -1,4 +1,4 @@
-"""Type and size from the structure of a file, against files that another library wrote."""
+"""Type and size from a file's structure, checked against files written by another library."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KINDS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 def drawn(kind: str, size: tuple[int, int] = (96, 64)) -> bytes:
-    """A noisy picture, so that no part of the file is trivially short."""
+    """A noisy image, so that no part of the file is trivially short."""
     form, options, _ = KINDS[kind]
     options = dict(options)
     mode = options.pop("mode", "RGB")
@@ -45,7 +45,7 @@ FILES = {kind: drawn(kind) for kind in KINDS}
 
 
 def refusal(data: bytes) -> Reason:
-    """Why these bytes are no image for us."""
+    """The reason why these bytes are not accepted as an image."""
     with pytest.raises(NotAnImage) as caught:
         inspect(data)
     return caught.value.reason
@@ -64,7 +64,7 @@ def test_type_size_and_length(kind: str, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_file_that_ends_too_early_is_told_from_a_whole_one(kind: str) -> None:
+def test_a_truncated_file_is_distinguished_from_a_complete_one(kind: str) -> None:
     data = FILES[kind]
     for length in [*range(1, 200), *range(200, len(data) - 40, 97), *range(len(data) - 40, len(data) - 1)]:
         with pytest.raises(NotAnImage):
@@ -72,17 +72,17 @@ def test_a_file_that_ends_too_early_is_told_from_a_whole_one(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp-lossy"])
-def test_half_an_image_may_be_whole_the_next_time(kind: str) -> None:
+def test_half_an_image_may_be_complete_the_next_time(kind: str) -> None:
     assert refusal(image_variants.truncated(FILES[kind])) is Reason.IMAGE_CUT_SHORT
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp-lossy"])
-def test_some_bytes_behind_the_end_do_no_harm(kind: str) -> None:
+def test_trailing_bytes_do_no_harm(kind: str) -> None:
     assert inspect(FILES[kind] + b"\0" * 100).size == Size(96, 64)
 
 
 @given(st.sampled_from(sorted(KINDS)), st.integers(0, 400), st.binary(min_size=1, max_size=8))
-def test_damage_is_an_error_of_ours_or_harmless(kind: str, at: int, damage: bytes) -> None:
+def test_damage_gives_an_error_of_ours_or_is_harmless(kind: str, at: int, damage: bytes) -> None:
     data = FILES[kind]
     try:
         inspect(data[:at] + damage + data[at + len(damage) :])
@@ -91,7 +91,7 @@ def test_damage_is_an_error_of_ours_or_harmless(kind: str, at: int, damage: byte
 
 
 @given(st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\x10\0\0\0WEBP"]), st.binary(max_size=64))
-def test_any_bytes_are_an_error_of_ours_or_an_image(head: bytes, rest: bytes) -> None:
+def test_any_bytes_give_an_error_of_ours_or_an_image(head: bytes, rest: bytes) -> None:
     try:
         inspect(head + rest)
     except NotAnImage:
@@ -111,7 +111,7 @@ def test_any_bytes_are_an_error_of_ours_or_an_image(head: bytes, rest: bytes) ->
     ],
     ids=["svg", "bare svg", "svg with a mark", "gif", "bmp", "noise", "program"],
 )
-def test_what_is_no_picture_for_us(data: bytes) -> None:
+def test_unsupported_images(data: bytes) -> None:
     assert refusal(data) in {Reason.IMAGE_IS_SVG, Reason.IMAGE_OF_OTHER_TYPE}
 
 
@@ -120,11 +120,11 @@ def test_what_is_no_picture_for_us(data: bytes) -> None:
     [image_variants.HTML, b'{"message": "Not ready"}', b"[]", b"please wait", b"  \n", b"<!-- -->"],
     ids=range(6),
 )
-def test_a_page_of_text(data: bytes) -> None:
+def test_a_text_page(data: bytes) -> None:
     assert refusal(data) is Reason.IMAGE_IS_PAGE
 
 
-def test_nothing_at_all() -> None:
+def test_an_empty_file() -> None:
     assert refusal(b"") is Reason.IMAGE_CUT_SHORT
 
 
@@ -150,7 +150,7 @@ def test_the_bomb() -> None:
     ],
     ids=["no header", "no picture"],
 )
-def test_a_png_that_lacks_a_part(rest: bytes) -> None:
+def test_a_png_without_a_required_chunk(rest: bytes) -> None:
     with pytest.raises(NotAnImage):
         inspect(b"\x89PNG\r\n\x1a\n" + rest)
 
@@ -166,7 +166,7 @@ def test_a_png_that_lacks_a_part(rest: bytes) -> None:
     ],
     ids=["png", "jpeg", "jpeg filling"],
 )
-def test_a_file_of_endless_parts_is_given_up(data: bytes) -> None:
+def test_a_file_with_endless_chunks_is_given_up(data: bytes) -> None:
     with pytest.raises(NotAnImage):
         inspect(data)
 
@@ -189,9 +189,7 @@ def test_a_file_of_endless_parts_is_given_up(data: bytes) -> None:
         ("RGB", "WEBP", {"save_all": True, "append_images": [Image.new("RGB", (30, 20), "red")]}, 8),
     ],
 )
-def test_what_a_picture_takes_once_it_is_decoded(
-    mode: str, kind: str, further: dict[str, Any], pixel_bytes: int
-) -> None:
+def test_the_memory_for_decoding(mode: str, kind: str, further: dict[str, Any], pixel_bytes: int) -> None:
     stream = BytesIO()
     Image.new(mode, (30, 20)).save(stream, kind, **further)
     assert decoded_bytes(stream) == 30 * 20 * pixel_bytes

@@ -1,4 +1,4 @@
-"""From words and statuses to decisions."""
+"""Classifying refusals by their words and statuses."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def answer(status: int, body: object = None, **headers: str) -> Answer:
         ("Rate limit exceeded", Reason.BUSY),
         ("rate-limited, slow down", Reason.BUSY),
         ("Authentication: too many requests", Reason.BUSY),
-        # words that hold others
+        # words that contain others
         ("Failed to generate the image", Reason.REFUSED),
         ("moderately long prompts only", Reason.REFUSED),
         ("The prompt has too many tokens", Reason.REFUSED),
@@ -57,7 +57,7 @@ def answer(status: int, body: object = None, **headers: str) -> Answer:
         ("", Reason.REFUSED),
     ],
 )
-def test_words_are_sorted(text: str, kind: Reason) -> None:
+def test_words_are_classified(text: str, kind: Reason) -> None:
     assert reason_in(text) is kind
 
 
@@ -78,18 +78,18 @@ def test_words_decide(text: str, kind: type[ProviderError], operator: bool | Non
         assert error.operator is operator
 
 
-def test_unknown_words_are_shown_as_they_are() -> None:
+def test_unknown_words_are_shown_unchanged() -> None:
     error = JUDGE.by_words("the moon is down")
     assert (error.reason, error.said) == (Reason.REFUSED, "the moon is down.")
 
 
-def test_words_of_moderation_are_shown_too() -> None:
+def test_words_about_moderation_are_shown_too() -> None:
     error = JUDGE.by_words("Flagged: nsfw.")
     assert (error.reason, error.said) == (Reason.MODERATED, "Flagged: nsfw.")
 
 
 @pytest.mark.parametrize("text", ["", "   ", "<br>"])
-def test_a_refusal_without_words_says_nothing(text: str) -> None:
+def test_a_refusal_without_words_has_no_quote(text: str) -> None:
     error = JUDGE.by_words(text)
     assert (error.reason, error.said) == (Reason.REFUSED, "")
 
@@ -146,13 +146,13 @@ def test_the_status_decides(status: int, body: object, paid: type[ProviderError]
         (422, {"errors": {"size": ["bad"]}}, False),
     ],
 )
-def test_who_can_mend_a_refusal(status: int, body: object, operator: bool) -> None:
+def test_who_can_fix_a_refusal(status: int, body: object, operator: bool) -> None:
     error = JUDGE.by_status(answer(status, body), paid=True)
     assert isinstance(error, Refused)
     assert error.operator is operator
 
 
-def test_busy_takes_retry_after_by_the_clock_of_the_service() -> None:
+def test_retry_after_uses_the_clock_of_the_service() -> None:
     error = JUDGE.by_status(
         answer(429, Retry_After="Sun, 01 Jun 2025 12:00:30 GMT", Date="Sun, 01 Jun 2025 12:00:00 GMT"), paid=True
     )
@@ -167,13 +167,13 @@ def test_busy_with_and_without_a_usable_retry_after(value: str, seconds: float |
     assert error.retry_after == seconds
 
 
-def test_a_service_that_is_down_for_a_while_may_say_how_long() -> None:
+def test_a_service_in_an_outage_may_send_a_retry_after() -> None:
     error = JUDGE.by_status(answer(503, Retry_After="120"), paid=False)
     assert isinstance(error, Busy)
     assert error.retry_after == 120
 
 
-def test_a_paid_503_is_never_taken_for_a_no() -> None:
+def test_a_paid_503_never_counts_as_a_refusal() -> None:
     assert isinstance(JUDGE.by_status(answer(503, Retry_After="120"), paid=True), OutcomeUnknown)
 
 
@@ -189,13 +189,13 @@ def test_field_errors_are_shown() -> None:
     key=st.sampled_from(["message", "error", "detail"]),
 )
 @pytest.mark.slow
-def test_no_error_holds_the_key(status: int, words: str, paid: bool, key: str) -> None:
+def test_no_error_contains_the_key(status: int, words: str, paid: bool, key: str) -> None:
     error = JUDGE.by_status(answer(status, {key: f"{words} Bearer {SECRET} {words}"}), paid=paid)
     assert SECRET not in f"{error} {error.detail} {error.said} {error!r}"
     assert error.said.isprintable()
 
 
-def test_the_detail_tells_nothing_of_what_the_answer_says() -> None:
+def test_the_detail_contains_nothing_from_the_response() -> None:
     error = JUDGE.by_status(answer(422, {"message": "the prompt 'a secret garden' is too long"}), paid=True)
     assert "garden" in error.said
     assert "garden" not in error.detail

@@ -1,4 +1,4 @@
-"""Which providers there are, and that another one is one file and one line."""
+"""The registered providers, and that a new one takes one file and one line."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ BOTH_KEYS = {"AI_CLIENT_TOKEN": "sk-a", "AITHRIVING_KEY": "sk-b"}
 
 
 class Easels(Provider):
-    """The one new file: a service that draws at once and tells a place in its queue first."""
+    """The one new file: a service that draws at once and first reports a place in its queue."""
 
     name: ClassVar[str] = "easels"
     label = "Easels"
@@ -105,7 +105,7 @@ class Easels(Provider):
         await self.service.close()
 
 
-async def test_another_provider_is_one_file_and_one_line(tmp_path: Path) -> None:
+async def test_another_provider_takes_one_file_and_one_line(tmp_path: Path) -> None:
     providers = configure(reader(EASELS_KEY="sk-c", **BOTH_KEYS), (*PROVIDERS, Easels))
     assert list(providers) == ["ai-client", "aithriving", "easels"]
     provider = providers["easels"]
@@ -156,7 +156,7 @@ def test_an_engine_of_another_provider_is_a_mistake() -> None:
         configure(reader(EASELS_KEY="x"), (Stray,))
 
 
-def test_what_the_settings_say() -> None:
+def test_all_settings_are_applied() -> None:
     settings = reader(
         **BOTH_KEYS,
         AI_CLIENT_ENGINES="stable-diffusion-xl-1024-v1-0, stable-diffusion-v1-6",
@@ -178,7 +178,7 @@ def test_what_the_settings_say() -> None:
     assert (thriving.credit_value, thriving.rate, thriving.jobs) == (Decimal(3), 4.0, 8)
 
 
-async def test_the_version_code_is_a_setting() -> None:
+async def test_the_version_code_is_configurable() -> None:
     async with StandIn(seconds=(0, 0), painter=flat) as stand_in:
         provider = AiClient.configure(
             reader(AI_CLIENT_TOKEN="x", AI_CLIENT_URL=f"{stand_in.url}/api/v1", AI_CLIENT_VERSION_CODE="other")
@@ -191,7 +191,7 @@ async def test_the_version_code_is_a_setting() -> None:
 
 
 @pytest.mark.parametrize("largest", ["1", "2"])
-async def test_the_largest_image_is_a_setting(tmp_path: Path, largest: str) -> None:
+async def test_the_maximum_image_size_is_configurable(tmp_path: Path, largest: str) -> None:
     async with StandIn(seconds=(0, 0), painter=lambda picture: flat(picture) + bytes(1_200_000)) as stand_in:
         provider = Aithriving.configure(reader(AITHRIVING_KEY="x", AITHRIVING_URL=stand_in.url, IMAGE_MAX_MIB=largest))
         assert provider is not None
@@ -223,7 +223,7 @@ async def test_the_largest_image_is_a_setting(tmp_path: Path, largest: str) -> N
         ("IMAGE_MAX_MIB", "0"),
     ],
 )
-def test_a_wrong_setting_is_named_and_its_value_is_not(name: str, value: str) -> None:
+def test_an_invalid_setting_is_named_without_its_value(name: str, value: str) -> None:
     with pytest.raises((SettingsError, WrongSetting)) as caught:
         configure(Reader((BOTH_KEYS | {name: value},)))
     assert str(caught.value).startswith(name)

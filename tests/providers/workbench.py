@@ -1,4 +1,4 @@
-"""How the adapters are made and driven in these tests, and a server that sends whatever bytes it is told to."""
+"""Helpers to create and drive the adapters in these tests, and a server that sends arbitrary bytes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TRICKS = {
     "credits": "a beggar's café sign: not enough credits, please top up",
     "fault": "a door, server error, service unavailable, under maintenance",
 }
-"""Prompts that say what services say."""
+"""Prompts that resemble messages of the services."""
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -43,12 +43,12 @@ def asked(engine: str = XL, **changes: Any) -> ImageRequest:
 
 
 def reader(**values: str) -> Reader:
-    """The settings as the program reads them."""
+    """The settings reader that the program uses."""
     return Reader((values,))
 
 
 def make_ai_client(base: str, **options: Any) -> AiClient:
-    """ai-client at this base address; downloads are repeated without a pause."""
+    """ai-client at this base address, with no pause between download attempts."""
     service = Service("ai-client", f"{base}/api/v1", secret=SECRET, scheme="Bearer")
     return AiClient(service, Downloads(service, pause=0), **options)
 
@@ -58,7 +58,7 @@ def make_aithriving(base: str, **options: Any) -> Aithriving:
 
 
 async def sent(provider: AiClient, request: ImageRequest | None = None) -> Handle:
-    """Open a thread and submit; the handle to poll with."""
+    """Open a thread and submit; return the handle to poll with."""
     request = request or asked()
     handle = await provider.submit(await provider.prepare(request), request)
     assert not isinstance(handle, Finished)
@@ -66,7 +66,7 @@ async def sent(provider: AiClient, request: ImageRequest | None = None) -> Handl
 
 
 async def polled(provider: AiClient, request: ImageRequest | None = None) -> PollResult:
-    """Submit, and what the first poll says."""
+    """Submit, and return the result of the first poll."""
     return await provider.poll(await sent(provider, request))
 
 
@@ -80,7 +80,7 @@ THREAD, ENTRY, ENTRIES, IMAGE = "ai-client.thread", "ai-client.entry", "ai-clien
 
 
 def entries(change: Change) -> Fault:
-    """Every list of entries, changed in this way."""
+    """A fault that applies this edit to every list of entries."""
     return Fault(ENTRIES, Rewrite(change), times=None)
 
 
@@ -92,7 +92,7 @@ async def refusal(call: Any) -> ProviderError:
 
 
 async def follow(provider: AiClient, handle: Handle, polls: int) -> list[object]:
-    """What so many polls say, each going on with the handle that the last one gave."""
+    """Poll this many times, always with the latest handle; return all results."""
     said: list[object] = []
     for _ in range(polls):
         result = await provider.poll(handle)
@@ -116,7 +116,7 @@ async def fails(provider: Aithriving, engine: str = CORE) -> ProviderError:
 
 @asynccontextmanager
 async def raw_server(talk: Talk) -> AsyncIterator[str]:
-    """A server that does just this on each connection; its address."""
+    """Run a server that does just this on each connection; return its address."""
     served: set[asyncio.Task[None]] = set()
 
     async def serve(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
@@ -141,7 +141,7 @@ async def raw_server(talk: Talk) -> AsyncIterator[str]:
 
 
 def saying(data: bytes) -> Talk:
-    """Read the head of the request, send these bytes and hang up."""
+    """Read the head of the request, send these bytes and close the connection."""
 
     async def talk(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
         await incoming.readuntil(b"\r\n\r\n")

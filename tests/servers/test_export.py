@@ -1,4 +1,4 @@
-"""What somebody wrote is text in every spreadsheet program, whatever it looks like."""
+"""User input stays text in every spreadsheet program, whatever it looks like."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def entry(note: str | None = None, amount: int = 4500, user_id: int = 1) -> Ledg
 
 
 @pytest.mark.parametrize("sign", list("=+-@\t\r|%＝＠"))
-def test_a_formula_is_none(sign: str) -> None:
+def test_formulas_are_escaped(sign: str) -> None:
     assert cell(f"{sign}1+1")[0] == "'"
     assert cell(f"  {sign}=1+1")[0] == "'"
     assert cell(f"\u200d{sign}=1")[0] == "'"
@@ -47,13 +47,13 @@ def test_an_emoji_of_several_characters_stays_one() -> None:
 
 @given(st.text(max_size=60))
 @pytest.mark.slow
-def test_no_text_becomes_anything_else(note: str) -> None:
+def test_no_text_is_interpreted(note: str) -> None:
     table = Table(2**20)
     table.add([entry(note), entry("the next one")])
     _, data = table.finished("x")
     lines = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
     assert lines[0] == list(COLUMNS)
-    assert len(lines) == 3, "no text begins a line of its own"
+    assert len(lines) == 3, "no text may begin a line of its own"
     assert all(len(line) == len(COLUMNS) for line in lines)
     assert not lines[1][-1].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
     assert lines[2][-1] == "the next one"
@@ -68,7 +68,7 @@ def test_amounts_are_plain_numbers_and_ids_survive() -> None:
     assert line["counted_at"] == "2026-01-01 00:00:00"
 
 
-def test_what_is_too_large_for_anything_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_that_is_too_large_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     table = Table(300)
     table.add([entry(str(number**40)) for number in range(1, 200)])
     with pytest.raises(UserError) as refused:

@@ -1,4 +1,4 @@
-"""Pages of a report: every line is on one of them, and the bars of the chart add up to the totals."""
+"""Pages of a report: every line is on exactly one page, and the chart's bars add up to the totals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAGES = 3
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    """So many people, channels, engines and days: number n spent n times 100 millicredits on day n."""
+    """A given number of users, channels, engines and days: number n spent n times 100 millicredits on day n."""
     url = address(tmp_path / "easel.db")
     await migrate(url)
     opened = await Database.open(url)
@@ -44,9 +44,7 @@ async def page(database: Database, by: By, scope: Scope, number: int, now: int) 
 
 @pytest.mark.parametrize("by", list(By))
 @pytest.mark.parametrize("scope", [Scope(SERVER), Scope(), Scope(SERVER, None, NOW, NOW + 99 * DAY)])
-async def test_the_most_and_the_latest_come_first_and_each_stands_on_one_page(
-    database: Database, by: By, scope: Scope
-) -> None:
+async def test_lines_are_sorted_and_each_is_on_one_page(database: Database, by: By, scope: Scope) -> None:
     now = NOW + 99 * DAY
     pages = [await page(database, by, scope, number, now) for number in range(1, PAGES + 1)]
     lines = [line for each in pages for line in each.lines]
@@ -59,7 +57,7 @@ async def test_the_most_and_the_latest_come_first_and_each_stands_on_one_page(
 
 
 @pytest.mark.parametrize("by", list(By))
-async def test_where_nothing_was_spent_there_is_one_page(database: Database, by: By) -> None:
+async def test_without_spending_there_is_one_page(database: Database, by: By) -> None:
     found = await page(database, by, Scope(SERVER + 1), 7, NOW)
     assert (found.lines, found.count, found.number, found.pages, found.timeline) == ((), 0, 1, 1, None)
     assert found.totals.spent == 0
@@ -76,7 +74,7 @@ async def test_where_nothing_was_spent_there_is_one_page(database: Database, by:
     ],
     ids=["a day", "not yet over", "months", "from the first spending", "all"],
 )
-async def test_the_bars_add_up_to_what_was_spent(database: Database, scope: Scope, step: Step, bars: int) -> None:
+async def test_the_bars_add_up_to_the_total(database: Database, scope: Scope, step: Step, bars: int) -> None:
     found = await page(database, By.USER, scope, 1, NOW + 50 * DAY)
     assert found.timeline is not None
     assert (found.timeline.step, len(found.timeline.bars)) == (step, bars)
@@ -87,7 +85,7 @@ async def test_the_bars_add_up_to_what_was_spent(database: Database, scope: Scop
     assert starts[-1] < found.timeline.until <= NOW + 50 * DAY + 1
 
 
-async def test_a_named_time_is_the_same_by_all_kinds(database: Database) -> None:
+async def test_a_named_time_is_the_same_in_all_reports(database: Database) -> None:
     asked = span("2026-01", NOW + 60 * DAY)
     scope = Scope(SERVER, None, asked.since, asked.until)
     totals = {(await page(database, by, scope, 1, NOW + 60 * DAY)).totals for by in By}

@@ -14,19 +14,19 @@ from tests.storage.rows import address
 
 @pytest.fixture
 def path(tmp_path: Path, migrated: Path) -> Path:
-    """The file of a database that is up to date and empty."""
+    """The file of an empty database of the current version."""
     return Path(shutil.copy(migrated, tmp_path / "easel.db"))
 
 
 @pytest.fixture
 def url(path: Path) -> str:
-    """The address of a database that is up to date and empty."""
+    """The address of an empty database of the current version."""
     return address(path)
 
 
 @pytest.fixture
 async def database(url: str) -> AsyncIterator[Database]:
-    """A database that is up to date, empty and open."""
+    """An open, empty database of the current version."""
     opened = await Database.open(url)
     yield opened
     await opened.close()

@@ -1,4 +1,4 @@
-"""Database files to test with: made at an older version, filled, and read without the code under test."""
+"""Database files for tests: created at an older version, filled, and read without the code under test."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def add_step(steps: Path, body: str) -> None:
 
 
 def made_at(path: Path, wanted: str) -> None:
-    """A database as the program of that version made it."""
+    """Create a database at that version."""
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         upgrade(connection, to=wanted)
@@ -66,7 +66,7 @@ def made_at(path: Path, wanted: str) -> None:
 
 
 def fill_every_table(path: Path) -> dict[str, dict[str, Any]]:
-    """One row in each table, whatever tables that version has, with something in every column."""
+    """Insert one row into each table of that version, with a value in every column."""
     engine = create_engine(f"sqlite:///{path}")
     reflected = MetaData()
     reflected.reflect(engine)
@@ -100,14 +100,14 @@ def contents(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def rows_of_tables(connection: sqlite3.Connection) -> list[str]:
-    """The tables that have rows, without SQLite's and Alembic's own."""
+    """The tables that contain rows, without SQLite's and Alembic's own."""
     names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     ours = [name for name in names if name not in {"alembic_version", "sqlite_sequence"}]
     return [name for name in ours if connection.execute(f"SELECT 1 FROM {name}").fetchone()]  # noqa: S608 - names of ours
 
 
 async def read_everything(url: str) -> None:
-    """What the program reads of such a row is what it expects."""
+    """Check that the program reads such a row as expected."""
     database = await Database.open(url)
     async with database.read() as conn:
         job = await jobs.get_job(conn, 1)
@@ -123,7 +123,7 @@ async def read_everything(url: str) -> None:
 
 
 async def fill(url: str) -> None:
-    """A job with a submission, its event and its image."""
+    """Insert a job with a submission, its event and its image."""
     database = await Database.open(url)
     async with database.write() as tx:
         submission_id = await add_submission(tx, await add_job(tx))
@@ -154,7 +154,7 @@ def declared(path: Path) -> dict[str, str]:
 
 
 def differences(path: Path) -> list[Any]:
-    """Where the file's tables are not those that the program declares."""
+    """The differences between the file's tables and the declared ones."""
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})

@@ -1,4 +1,4 @@
-"""Rows to test with: only what a test is about has to be said."""
+"""Rows for tests. A test sets only the values that it depends on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def address(path: Path) -> str:
 
 
 async def add_job(tx: AsyncConnection, **said: Any) -> int:
-    """A job that works for USER in SERVER."""
+    """Add a job that works for USER in SERVER."""
     values: dict[str, Any] = {
         "thread_id": None,
         "parent_id": None,
@@ -43,7 +43,7 @@ async def add_job(tx: AsyncConnection, **said: Any) -> int:
 
 
 async def add_submission(tx: AsyncConnection, job_id: int, **said: Any) -> int:
-    """A queued submission of the job."""
+    """Add a queued submission of the job."""
     one: dict[str, Any] = {
         "engine": "aithriving/core",
         "provider": "aithriving",
@@ -58,7 +58,7 @@ async def add_submission(tx: AsyncConnection, job_id: int, **said: Any) -> int:
 
 
 async def add_done(tx: AsyncConnection, job_id: int, *, sent_at: int, finished_at: int, **said: Any) -> int:
-    """A submission of the job that went all the way."""
+    """Add a submission of the job that has succeeded."""
     submission_id = await add_submission(tx, job_id, **said)
     steps: tuple[tuple[SubmissionStatus, SubmissionStatus, dict[str, int]], ...] = (
         (SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, {"sent_at": sent_at}),
@@ -71,7 +71,7 @@ async def add_done(tx: AsyncConnection, job_id: int, *, sent_at: int, finished_a
 
 
 async def add_image(tx: AsyncConnection, submission_id: int, position: int = 0, **said: Any) -> int:
-    """An image of the submission."""
+    """Add an image of the submission."""
     values: dict[str, Any] = {
         "file": f"{submission_id}-{position}.png",
         "media_type": "image/png",
@@ -88,5 +88,5 @@ async def add_image(tx: AsyncConnection, submission_id: int, position: int = 0, 
 
 
 async def count(conn: AsyncConnection, table: Table) -> int:
-    """How many rows the table has."""
+    """The number of rows in the table."""
     return int((await conn.execute(select(func.count()).select_from(table))).scalar_one())

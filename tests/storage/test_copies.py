@@ -1,4 +1,4 @@
-"""Copies: whole although somebody writes meanwhile, checked, without tokens, never over another file."""
+"""Backups: complete despite concurrent writes, checked, without tokens, and never over another file."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ async def files(folder: Path) -> list[str]:
     return sorted(await asyncio.to_thread(lambda: [file.name for file in folder.iterdir()]))
 
 
-async def test_a_copy_of_a_database_in_use_is_whole_and_of_one_moment(
+async def test_a_copy_of_a_database_in_use_is_complete_and_consistent(
     database: Database, path: Path, tmp_path: Path
 ) -> None:
-    """Somebody writes all the time, and the copy is made in the middle of it."""
+    """A writer never stops, and the copy is made meanwhile."""
     async with database.write() as tx:
         await settings.set_state(tx, "first", 0)
         await settings.set_state(tx, "second", 0)
@@ -62,17 +62,15 @@ async def test_a_copy_of_a_database_in_use_is_whole_and_of_one_moment(
     assert written > 5
 
 
-async def test_what_stands_in_the_log_only_is_copied_into_one_file(
-    database: Database, path: Path, tmp_path: Path
-) -> None:
+async def test_data_in_the_wal_is_copied_into_the_one_file(database: Database, path: Path, tmp_path: Path) -> None:
     async with database.write() as tx:
         await add_job(tx, interaction_token=TOKEN)
     folder = tmp_path / "copies"
     await backup(path, folder / "copy.db")
     assert await files(folder) == ["copy.db"]
     data = await asyncio.to_thread((folder / "copy.db").read_bytes)
-    assert TOKEN.encode() not in data, "a copy that is kept for long holds no credentials"
-    assert data[18:20] == b"\x01\x01", "it can be read where nothing can be written beside it"
+    assert TOKEN.encode() not in data, "a long-lived copy must contain no credentials"
+    assert data[18:20] == b"\x01\x01", "it must be readable in a read-only folder"
     copy = await Database.open(address(folder / "copy.db"))
     async with copy.read() as conn:
         assert await count(conn, tables.jobs) == 1
@@ -91,7 +89,7 @@ async def test_no_file_is_overwritten(path: Path, tmp_path: Path) -> None:
     assert there.read_text() == "a letter"
 
 
-async def test_there_must_be_something_to_copy(tmp_path: Path) -> None:
+async def test_a_missing_database_cannot_be_copied(tmp_path: Path) -> None:
     for wrong, fault in (
         (tmp_path / "easel.db", Fault.NOTHING_TO_COPY),
         (tmp_path / "letter.db", Fault.NOT_A_DATABASE),
@@ -102,7 +100,7 @@ async def test_there_must_be_something_to_copy(tmp_path: Path) -> None:
     assert not (tmp_path / "copies").exists()
 
 
-async def test_a_damaged_database_makes_no_copy(path: Path, tmp_path: Path) -> None:
+async def test_a_damaged_database_gives_no_copy(path: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("INSERT INTO current_threads VALUES (1, 1, 12345)")
@@ -112,7 +110,7 @@ async def test_a_damaged_database_makes_no_copy(path: Path, tmp_path: Path) -> N
     assert await files(tmp_path / "copies") == []
 
 
-async def test_a_full_disk_leaves_no_half_copy(
+async def test_a_full_disk_leaves_no_partial_copy(
     database: Database, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with database.write() as tx:
@@ -131,13 +129,13 @@ async def test_a_full_disk_leaves_no_half_copy(
     assert await files(tmp_path / "copies") == []
 
 
-async def test_a_folder_that_cannot_be_made_is_said_plainly(path: Path, tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_created_is_reported(path: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with fails(Fault.FOLDER_UNUSABLE):
         await backup(path, tmp_path / "file" / "copy.db")
 
 
-async def test_a_lock_is_waited_for_and_not_for_ever(
+async def test_a_lock_is_waited_for_with_a_time_limit(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0)
@@ -155,14 +153,14 @@ async def test_a_lock_is_waited_for_and_not_for_ever(
     await asyncio.to_thread(other.close)
 
 
-def test_the_name_of_a_copy_tells_when_it_was_made(tmp_path: Path) -> None:
+def test_the_name_of_a_copy_contains_its_time(tmp_path: Path) -> None:
     at = datetime(2026, 1, 31, 12, 5, 9, tzinfo=UTC)
     name = backups.dated(Path("data/easel.db"), tmp_path, at).name
     assert name == "easel-2026-01-31T120509Z.db"
-    assert re.fullmatch(r"[\w.-]+", name), "a name that every file system takes"
+    assert re.fullmatch(r"[\w.-]+", name), "the name must be valid on every file system"
 
 
-async def test_a_copy_that_cannot_get_its_name_leaves_no_half(
+async def test_a_copy_that_cannot_be_renamed_leaves_no_partial_file(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -177,7 +175,7 @@ async def test_a_copy_that_cannot_get_its_name_leaves_no_half(
     assert await files(folder) == []
 
 
-async def test_what_a_kill_left_of_copies_goes_at_the_next_start(database: Database, path: Path) -> None:
+async def test_partial_copies_of_a_killed_process_are_removed_at_the_next_start(database: Database, path: Path) -> None:
     folder = path.parent / "backups"
 
     def leave() -> None:
@@ -190,5 +188,5 @@ async def test_what_a_kill_left_of_copies_goes_at_the_next_start(database: Datab
 
     await asyncio.to_thread(leave)
     await migrate(f"sqlite+aiosqlite:///{path}")
-    assert await files(folder) == ["easel-2.db.part", "easel-3.db"], "one may still be written"
+    assert await files(folder) == ["easel-2.db.part", "easel-3.db"], "a recent one may still be being written"
     assert not await asyncio.to_thread(path.with_name(f"{path.name}.restoring").exists)

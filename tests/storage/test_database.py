@@ -1,4 +1,4 @@
-"""Transactions: durable, in turns, whole or not at all, and plain sentences for what is wrong with a file."""
+"""Transactions: durable, serialised and atomic. Damaged or missing files are reported in plain sentences."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.doubles.texts import fails
 from tests.storage.rows import add_job, address, count
 
 
-async def test_the_connections_are_set_up_as_promised(database: Database) -> None:
+async def test_connections_are_configured_as_documented(database: Database) -> None:
     async with database.write() as tx:
         assert await pragma(tx, "journal_mode") == "wal"
         assert await pragma(tx, "synchronous") == 2  # FULL
@@ -35,7 +35,7 @@ async def test_the_connections_are_set_up_as_promised(database: Database) -> Non
             await settings.set_state(conn, "name", 1)
 
 
-async def test_a_transaction_is_kept_at_its_end_and_undone_by_an_exception(database: Database) -> None:
+async def test_a_transaction_is_committed_at_its_end_and_rolled_back_by_an_exception(database: Database) -> None:
     async with database.write() as tx:
         await settings.set_state(tx, "kept", {"a": [1, None, "ü"]})
 
@@ -51,7 +51,7 @@ async def test_a_transaction_is_kept_at_its_end_and_undone_by_an_exception(datab
         assert await settings.get_state(conn, "undone") is None
 
 
-async def test_readers_see_one_state_and_do_not_wait_for_the_writer(database: Database) -> None:
+async def test_readers_see_a_snapshot_and_do_not_wait_for_the_writer(database: Database) -> None:
     async with database.read() as conn:
         assert await settings.get_state(conn, "name") is None
         async with database.write() as tx:
@@ -76,7 +76,7 @@ async def test_writers_take_turns(database: Database) -> None:
         assert await settings.get_state(conn, "count") == 50
 
 
-async def test_a_write_within_a_write_is_refused_instead_of_waiting_for_ever(database: Database) -> None:
+async def test_a_nested_write_is_refused_instead_of_deadlocking(database: Database) -> None:
     async with database.write():
         with pytest.raises(RuntimeError):
             async with database.write():
@@ -85,7 +85,7 @@ async def test_a_write_within_a_write_is_refused_instead_of_waiting_for_ever(dat
         await settings.set_state(tx, "name", 1)
 
 
-async def test_a_cancelled_write_is_whole_or_not_there_wherever_it_was_cancelled(database: Database) -> None:
+async def test_a_cancelled_write_is_committed_completely_or_not_at_all(database: Database) -> None:
     async def write_two(name: str) -> None:
         async with database.write() as tx:
             await settings.set_state(tx, f"{name}-1", 1)
@@ -104,7 +104,7 @@ async def test_a_cancelled_write_is_whole_or_not_there_wherever_it_was_cancelled
         assert there in ([1, 2], [None, None]), f"half of it was kept when cancelled at step {step}"
         assert cancelled or there == [1, 2]
         whole += cancelled and there == [1, 2]
-    # Otherwise the loop above has not been everywhere: before the commit and within it.
+    # Otherwise the loop above has not covered everything: before the commit and within it.
     assert step > 5
     assert whole > 0
 
@@ -125,7 +125,7 @@ async def test_a_cancelled_read_leaves_the_connections_usable(database: Database
     assert step > 2
 
 
-async def test_a_writer_that_is_cancelled_while_it_waits_does_not_hold_up_the_next(database: Database) -> None:
+async def test_a_writer_that_is_cancelled_while_waiting_does_not_block_the_next(database: Database) -> None:
     inside, leave = asyncio.Event(), asyncio.Event()
 
     async def first() -> None:
@@ -151,7 +151,7 @@ async def test_a_writer_that_is_cancelled_while_it_waits_does_not_hold_up_the_ne
         assert await settings.get_state(tx, "first") == 1
 
 
-async def test_a_commit_that_fails_keeps_nothing_and_the_next_one_works(database: Database) -> None:
+async def test_a_failed_commit_changes_nothing_and_the_next_one_works(database: Database) -> None:
     async def fail() -> None:
         async with database.write() as tx:
             await tx.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
@@ -166,14 +166,14 @@ async def test_a_commit_that_fails_keeps_nothing_and_the_next_one_works(database
         assert await count(conn, tables.jobs) == 1
 
 
-async def test_an_error_does_not_tell_what_was_to_be_written(database: Database) -> None:
+async def test_an_error_does_not_show_the_values_to_write(database: Database) -> None:
     with pytest.raises(IntegrityError) as caught:
         async with database.write() as tx:
             await add_job(tx, thread_id=12345, interaction_token="a-secret-token")
     assert "a-secret-token" not in str(caught.value)
 
 
-async def test_a_full_disk_is_said_plainly_and_nothing_is_half_written(database: Database) -> None:
+async def test_a_full_disk_is_reported_and_nothing_is_half_written(database: Database) -> None:
     async def fill() -> None:
         async with database.write() as tx:
             pages = await pragma(tx, "page_count")
@@ -189,7 +189,7 @@ async def test_a_full_disk_is_said_plainly_and_nothing_is_half_written(database:
         await settings.set_state(tx, "large", "x" * 100_000)
 
 
-async def test_another_programs_lock_is_said_plainly(url: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_another_programs_lock_is_reported(url: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0)
     database = await Database.open(url)
     other = await asyncio.to_thread(locked, path)
@@ -210,20 +210,20 @@ async def test_another_programs_lock_is_said_plainly(url: str, path: Path, monke
     await database.close()
 
 
-async def test_a_read_only_file_is_said_plainly_at_the_start(url: str, path: Path) -> None:
+async def test_a_read_only_file_is_reported_at_the_start(url: str, path: Path) -> None:
     await asyncio.to_thread(make_read_only, path)
     with fails(Fault.READ_ONLY):
         await Database.open(url)
 
 
-async def test_a_file_that_is_not_a_database_is_said_plainly(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "easel.db"
     path.write_bytes(b"this is a letter to my aunt, " * 100)
     with fails(Fault.NOT_A_DATABASE):
         await Database.open(address(path))
 
 
-async def test_a_damaged_file_is_said_plainly(url: str, path: Path) -> None:
+async def test_a_damaged_file_is_reported(url: str, path: Path) -> None:
     await asyncio.to_thread(damage, path)
     database = await Database.open(url)
     with fails(Fault.DAMAGED):
@@ -232,7 +232,7 @@ async def test_a_damaged_file_is_said_plainly(url: str, path: Path) -> None:
     await database.close()
 
 
-async def test_a_missing_file_is_not_made_by_opening(tmp_path: Path) -> None:
+async def test_opening_does_not_create_a_missing_file(tmp_path: Path) -> None:
     with fails(Fault.OUTDATED):
         await Database.open(address(tmp_path / "easel.db"))
     assert await asyncio.to_thread(os.listdir, tmp_path) == []
@@ -241,7 +241,7 @@ async def test_a_missing_file_is_not_made_by_opening(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wrong", ["postgresql+asyncpg://here/easel", "sqlite:///easel.db", "sqlite+aiosqlite://", "easel.db", ""]
 )
-def test_an_address_of_another_kind_is_refused(wrong: str) -> None:
+def test_an_unsupported_database_url_is_refused(wrong: str) -> None:
     with fails(Fault.BAD_ADDRESS):
         database_path(wrong)
 
@@ -258,7 +258,7 @@ async def test_only_one_instance_runs_on_a_database(tmp_path: Path) -> None:
         pass
 
 
-async def test_a_database_has_one_lock_by_whatever_name_it_is_reached(path: Path, url: str, tmp_path: Path) -> None:
+async def test_a_database_has_one_lock_under_all_its_paths(path: Path, url: str, tmp_path: Path) -> None:
     other = tmp_path / "other"
 
     def link() -> None:
@@ -276,8 +276,8 @@ async def test_a_database_has_one_lock_by_whatever_name_it_is_reached(path: Path
                         pytest.fail(f"{name} was let in beside {held}")
 
 
-async def test_a_database_with_two_names_of_its_own_is_refused(path: Path, tmp_path: Path) -> None:
-    """Each would have a log beside it, and neither would be whole."""
+async def test_a_database_with_two_hard_links_is_refused(path: Path, tmp_path: Path) -> None:
+    """Each path would have its own log, and neither would be complete."""
     await asyncio.to_thread((tmp_path / "second.db").hardlink_to, path)
     for name in ("easel.db", "second.db"):
         with fails(Fault.SEVERAL_NAMES):
@@ -285,7 +285,7 @@ async def test_a_database_with_two_names_of_its_own_is_refused(path: Path, tmp_p
                 pytest.fail("it was let in")
 
 
-async def test_two_databases_cannot_share_one_folder_of_pictures(tmp_path: Path) -> None:
+async def test_two_databases_cannot_share_one_images_folder(tmp_path: Path) -> None:
     async with InstanceLock(address(tmp_path / "one.db"), tmp_path):
         with fails(Fault.ALREADY_RUNNING):
             async with InstanceLock(address(tmp_path / "two.db"), tmp_path):
@@ -296,7 +296,7 @@ async def test_two_databases_cannot_share_one_folder_of_pictures(tmp_path: Path)
         pass
 
 
-async def test_a_folder_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with fails(Fault.FOLDER_UNUSABLE):
         async with InstanceLock(address(tmp_path / "file" / "easel.db")):
@@ -316,7 +316,7 @@ def locked(path: Path) -> sqlite3.Connection:
 def make_read_only(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
-    # Permissions mean nothing to root, under which tests may run; a format that SQLite can only read does.
+    # Root ignores permissions, and tests may run as root; a format that SQLite can only read does the same.
     with path.open("rb+") as file:
         file.seek(18)
         file.write(b"\x03")
@@ -336,7 +336,7 @@ def damage(path: Path) -> None:
 
 
 async def cancelled_at(step: int, work: Coroutine[Any, Any, None]) -> None:
-    """Do the work, and cancel the task where it waits for the `step`-th time."""
+    """Do the work, and cancel the task at its ``step``-th wait."""
     await _stepwise(step, work)
 
 

@@ -1,4 +1,4 @@
-"""Steps of many at once keep to the rules of single ones: an event each, the hold back, the job ready at its last."""
+"""Bulk updates follow the rules of single ones: one event each, holds released, finished jobs ready."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOLD = [{"code": "told", "values": {}}]
 async def put(
     tx: AsyncConnection, *statuses: SubmissionStatus, provider: str = "aithriving", job: JobStatus = JobStatus.WORKING
 ) -> tuple[int, list[int]]:
-    """A job with submissions in these statuses, each held for, and its end as the ledger wants it."""
+    """Create a job with submissions in these statuses, each with a hold and the ledger entry of its status."""
     job_id = await add_job(tx, status=job)
     ids = []
     for position, status in enumerate(statuses):
@@ -49,7 +49,7 @@ async def job_status(tx: AsyncConnection, job_id: int) -> JobStatus:
     return job.status
 
 
-async def test_everything_unfinished_ends_with_its_event_and_its_hold_back(database: Database) -> None:
+async def test_all_unfinished_submissions_end_with_an_event_and_a_released_hold(database: Database) -> None:
     async with database.write() as tx:
         job_id, ids = await put(tx, QUEUED, SUBMITTING, RENDERING, DONE, FAILED)
         count = await submissions.end_free(tx, UNFINISHED, UNKNOWN, at=LATER, why="a fire", problems=TOLD)
@@ -89,7 +89,7 @@ async def test_everything_unfinished_ends_with_its_event_and_its_hold_back(datab
         (UNFINISHED, ["here", "gone"], {"here": [QUEUED, RENDERING], "gone": [QUEUED, RENDERING]}),
     ],
 )
-async def test_only_what_is_named_ends_and_a_job_goes_on_while_something_of_it_does(
+async def test_only_matching_submissions_end_and_a_job_continues_with_the_others(
     database: Database,
     old: set[SubmissionStatus],
     providers: list[str],
@@ -103,7 +103,7 @@ async def test_only_what_is_named_ends_and_a_job_goes_on_while_something_of_it_d
             assert await job_status(tx, job_id) is JobStatus.WORKING
 
 
-async def test_a_job_that_was_shown_or_deleted_is_not_made_ready(database: Database) -> None:
+async def test_a_job_that_was_shown_or_deleted_does_not_become_ready(database: Database) -> None:
     async with database.write() as tx:
         others = [status for status in JobStatus if status is not JobStatus.WORKING]
         made = [(await put(tx, DONE, job=status))[0] for status in others]
@@ -112,7 +112,7 @@ async def test_a_job_that_was_shown_or_deleted_is_not_made_ready(database: Datab
         assert [await job_status(tx, job_id) for job_id in made] == others
 
 
-async def test_nothing_else_than_an_end_of_unfinished_ones_is_done(database: Database) -> None:
+async def test_only_unfinished_submissions_can_be_ended(database: Database) -> None:
     async with database.write() as tx:
         with pytest.raises(ValueError, match="not an end"):
             await submissions.end_free(tx, {QUEUED}, RENDERING, at=NOW, why="", problems=[])
@@ -121,7 +121,7 @@ async def test_nothing_else_than_an_end_of_unfinished_ones_is_done(database: Dat
 
 
 @pytest.mark.parametrize(("sent", "ended"), [(True, [QUEUED, FAILED]), (False, [FAILED, QUEUED]), (None, [FAILED] * 2)])
-async def test_what_was_sent_is_told_from_what_was_not(
+async def test_sent_submissions_are_distinguished_from_unsent_ones(
     database: Database, sent: bool | None, ended: list[SubmissionStatus]
 ) -> None:
     async with database.write() as tx:
@@ -134,7 +134,7 @@ async def test_what_was_sent_is_told_from_what_was_not(
 
 
 @pytest.mark.parametrize("status", JobStatus)
-async def test_unknown_ones_with_a_handle_are_taken_up_again(database: Database, status: JobStatus) -> None:
+async def test_unknown_submissions_with_a_handle_are_reopened(database: Database, status: JobStatus) -> None:
     async with database.write() as tx:
         job_id, ids = await put(tx, UNKNOWN, UNKNOWN, FAILED, DONE, job=status)
         for id_ in (ids[0], ids[2]):
@@ -152,7 +152,7 @@ async def test_unknown_ones_with_a_handle_are_taken_up_again(database: Database,
             assert await submissions.reopen(tx, [], at=LATER) == (0, 0, 1)
 
 
-async def test_the_jobs_of_what_is_on_its_way_were_taken_up_again(database: Database) -> None:
+async def test_jobs_with_sent_submissions_are_marked_as_resumed(database: Database) -> None:
     async with database.write() as tx:
         marked = {(await put(tx, QUEUED, SUBMITTING))[0], (await put(tx, DONE, RENDERING))[0]}
         await put(tx, QUEUED)

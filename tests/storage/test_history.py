@@ -1,4 +1,4 @@
-"""What one person made: found by words in any script, by engine and by thread, and never what is another's."""
+"""A user's history: searchable in any script, by engine and by thread, and never including another user's jobs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def hold(tx: AsyncConnection, submission_id: int) -> None:
         ("'; drop table jobs; --", []),
     ],
 )
-async def test_jobs_are_found_by_words_of_their_prompt(database: Database, words: str, prompts: list[str]) -> None:
+async def test_jobs_are_found_by_words_in_their_prompt(database: Database, words: str, prompts: list[str]) -> None:
     async with database.write() as tx:
         for age, prompt in enumerate(PROMPTS):
             await add_job(tx, options={"prompt": prompt, "engine": "x"}, at=NOW + age)
@@ -63,7 +63,7 @@ OTHER_FORMS = ["a café in İstanbul", "a cafe\u0301 in I\u0307stanbul", "a Ｃ�
 @pytest.mark.parametrize(
     "words", ["café", "cafe\u0301", "CAFÉ", "cafe", "ｃａｆé", "istanbul", "İstanbul", "in ISTANBUL"]
 )
-async def test_words_are_found_in_each_form_of_unicode(database: Database, words: str) -> None:
+async def test_words_are_found_in_every_unicode_form(database: Database, words: str) -> None:
     async with database.write() as tx:
         for prompt in OTHER_FORMS:
             await add_job(tx, options={"prompt": prompt, "engine": "x"})
@@ -71,8 +71,8 @@ async def test_words_are_found_in_each_form_of_unicode(database: Database, words
 
 
 @pytest.mark.parametrize("words", ["café", "cafe\u0301", "CAFÉ", "istanbul", "İstanbul"])
-async def test_words_are_found_as_an_older_version_stored_them(database: Database, words: str) -> None:
-    """It changed letter case alone: accents stand there in the form in which they were typed."""
+async def test_words_are_found_in_rows_of_an_older_version(database: Database, words: str) -> None:
+    """The older version only folded case; accents are stored in the Unicode form in which they were typed."""
     async with database.write() as tx:
         for prompt in OTHER_FORMS[:2]:
             job_id = await add_job(tx, options={"prompt": prompt, "engine": "x"})
@@ -81,19 +81,19 @@ async def test_words_are_found_as_an_older_version_stored_them(database: Databas
     assert len(await found(database, words=words)) == 2
 
 
-def test_marks_that_are_letters_are_not_left_out() -> None:
+def test_combining_marks_that_are_letters_are_kept() -> None:
     assert folded("が") != folded("か")
     assert folded("กี") != folded("ก")
 
 
-def test_what_is_looked_for_is_bounded_and_escaped() -> None:
+def test_a_search_is_bounded_and_escaped() -> None:
     assert patterns("50%_\\") == ["%50\\%\\_\\\\%"]
     assert len(words_of({"prompt": "x" * 10_000})) == WORDS_AT_MOST
     assert all(len(each) <= 2 * WORDS_AT_MOST + 2 for each in patterns("%" * 10_000))
     assert words_of({}) == ""
 
 
-async def test_only_ones_own_jobs_that_are_still_there_the_latest_first(database: Database) -> None:
+async def test_only_the_users_own_existing_jobs_latest_first(database: Database) -> None:
     async with database.write() as tx:
         for prompt, said in (
             ("first", {}),
@@ -111,7 +111,7 @@ async def test_only_ones_own_jobs_that_are_still_there_the_latest_first(database
     assert [job.options["prompt"] for job in page] == ["private"]
 
 
-async def test_engine_and_thread_narrow_it(database: Database) -> None:
+async def test_engine_and_thread_filter_the_history(database: Database) -> None:
     async with database.write() as tx:
         thread = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="cats", at=NOW)
         both = await add_job(tx, options={"prompt": "both"}, thread_id=thread)
@@ -126,7 +126,7 @@ async def test_engine_and_thread_narrow_it(database: Database) -> None:
     assert await found(database, USER + 1, thread_id=thread) == []
 
 
-async def test_the_images_of_a_thread_come_by_job_and_as_on_its_card(database: Database) -> None:
+async def test_the_images_of_a_thread_come_by_job_in_the_order_of_the_card(database: Database) -> None:
     async with database.write() as tx:
         thread = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="cats", at=NOW)
         made = []
@@ -146,7 +146,7 @@ async def test_the_images_of_a_thread_come_by_job_and_as_on_its_card(database: D
         assert await images.images_of_thread(tx, USER + 1, thread, limit=100) == []
 
 
-async def test_the_work_of_threads_is_counted(database: Database) -> None:
+async def test_the_work_in_threads_is_counted(database: Database) -> None:
     async with database.write() as tx:
         one = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="cats", at=NOW)
         other = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="dogs", at=NOW)
@@ -175,7 +175,7 @@ async def test_the_work_of_threads_is_counted(database: Database) -> None:
     assert done[other] == ThreadTotals()
 
 
-async def test_a_thread_goes_with_its_jobs_and_the_ledger_stays(database: Database) -> None:
+async def test_a_thread_is_deleted_with_its_jobs_and_the_ledger_stays(database: Database) -> None:
     async with database.write() as tx:
         one = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="cats", at=NOW)
         other = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="dogs", at=NOW)
@@ -214,7 +214,7 @@ def test_older_jobs_are_found_by_their_words_too(tmp_path: Path) -> None:
     assert "0004" in known_versions()
 
 
-async def test_a_threads_title_is_changed_by_its_owner_alone(database: Database) -> None:
+async def test_only_the_owner_can_rename_a_thread(database: Database) -> None:
     async with database.write() as tx:
         one = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="cats", at=NOW)
         assert not await threads.rename(tx, one, USER + 1, "mine")
@@ -224,7 +224,7 @@ async def test_a_threads_title_is_changed_by_its_owner_alone(database: Database)
     assert thread.title == "dogs"
 
 
-async def test_threads_come_by_pages_and_one_can_leave_them(database: Database) -> None:
+async def test_threads_are_paged_and_a_user_can_leave_the_current_one(database: Database) -> None:
     async with database.write() as tx:
         for age in range(5):
             await threads.open_thread(tx, user_id=USER, place_id=SERVER, title=str(age), at=NOW + age)
@@ -250,7 +250,7 @@ async def test_a_preview_is_recorded_once_and_only_beside_its_file(database: Dat
         assert not await images.set_preview(tx, other, "other.webp")
         assert await images.without_preview(tx, (0, 0), before=NOW + 2, limit=9) == []
         assert await images.image_files(tx) == {f"{submission}-0.png", "one.webp"}
-        assert await images.old_previews(tx, NOW + 1, limit=9) == [], "it would only be made once more"
+        assert await images.old_previews(tx, NOW + 1, limit=9) == [], "otherwise it would be created twice"
         await images.forget_files(tx, [one])
         assert [image.id for image in await images.old_previews(tx, NOW + 1, limit=9)] == [one]
         assert await images.old_previews(tx, NOW, limit=9) == []

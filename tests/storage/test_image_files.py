@@ -1,4 +1,4 @@
-"""Image files: whole or not there, and never outside their folder."""
+"""Image files: complete or absent, and never outside their folder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def written(path: Path, data: bytes) -> Path:
     return path
 
 
-async def test_a_file_is_kept_under_its_name_once_it_is_whole(files: ImageFiles) -> None:
+async def test_a_file_gets_its_name_once_it_is_complete(files: ImageFiles) -> None:
     aside = files.aside("12-1-0.png")
     assert aside.parent == folder(files)
     assert aside != files.aside("12-1-0.png")
@@ -45,14 +45,14 @@ async def test_a_file_is_kept_under_its_name_once_it_is_whole(files: ImageFiles)
     assert await names(files) == ["12-1-0.png"]
 
 
-async def test_keeping_it_again_replaces_it(files: ImageFiles) -> None:
+async def test_storing_a_file_again_replaces_it(files: ImageFiles) -> None:
     for data in (b"first", b"second"):
         await files.keep(await written(files.aside("1.png"), data), "1.png")
     assert await asyncio.to_thread(files.path("1.png").read_bytes) == b"second"
     assert await names(files) == ["1.png"]
 
 
-async def test_a_file_is_on_the_disk_before_it_has_its_name(files: ImageFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_is_synced_before_it_gets_its_name(files: ImageFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     sync, replace = os.fsync, Path.replace
 
@@ -70,21 +70,21 @@ async def test_a_file_is_on_the_disk_before_it_has_its_name(files: ImageFiles, m
     assert done == ["sync", "rename", "sync"]
 
 
-async def test_a_start_clears_what_was_left_half_written(files: ImageFiles) -> None:
+async def test_a_start_removes_partial_files(files: ImageFiles) -> None:
     await written(files.aside("1.png"), b"half a pic")
     await files.keep(await written(files.aside("2.png"), b"a picture"), "2.png")
     await ImageFiles(folder(files), files.pools).prepare()
     assert await names(files) == ["2.png"]
 
 
-async def test_removing_what_is_gone_is_no_error(files: ImageFiles) -> None:
+async def test_removing_a_missing_file_is_no_error(files: ImageFiles) -> None:
     await files.keep(await written(files.aside("1.png"), b"a picture"), "1.png")
     await files.remove("1.png")
     await files.remove("1.png")
     assert await names(files) == []
 
 
-async def test_strays_are_old_files_that_no_record_knows(files: ImageFiles) -> None:
+async def test_strays_are_old_files_without_a_record(files: ImageFiles) -> None:
     for number, age in enumerate((1000, 1000, 3000)):
         name = f"{number}.png"
         kept = await files.keep(await written(files.aside(name), b"a picture"), name)
@@ -96,14 +96,14 @@ async def test_strays_are_old_files_that_no_record_knows(files: ImageFiles) -> N
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../1.png", "a/1.png", "/etc/passwd", ".hidden", "a\\1.png"])
-def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path, pools: Pools, name: str) -> None:
+def test_a_path_outside_the_folder_is_refused(tmp_path: Path, pools: Pools, name: str) -> None:
     with pytest.raises(ValueError, match="not the name"):
         ImageFiles(tmp_path, pools).path(name)
     with pytest.raises(ValueError, match="not the name"):
         ImageFiles(tmp_path, pools).aside(name)
 
 
-async def test_what_is_wrong_with_the_folder_is_said_plainly(tmp_path: Path, pools: Pools) -> None:
+async def test_problems_with_the_folder_are_reported(tmp_path: Path, pools: Pools) -> None:
     blocked = tmp_path / "images"
     await written(blocked, b"a file where the folder should be")
     with fails(Fault.FILES_UNUSABLE):

@@ -1,4 +1,4 @@
-"""Ids of images are never given twice: the name of a preview would speak of another person's picture."""
+"""Image ids are never reused: a preview's name would refer to another user's image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from storage.migrations import upgrade
 from tests.storage.rows import add_image, add_job, add_submission, address
 
 
-async def test_not_after_a_deletion(database: Database) -> None:
+async def test_ids_are_not_reused_after_a_deletion(database: Database) -> None:
     async with database.write() as tx:
         first = await add_image(tx, await add_submission(tx, await add_job(tx)))
         await tx.execute(delete(tables.jobs))
@@ -21,7 +21,7 @@ async def test_not_after_a_deletion(database: Database) -> None:
     assert again > first
 
 
-def test_nor_after_a_deletion_that_was_before_the_update(tmp_path: Path) -> None:
+def test_ids_are_not_reused_after_a_deletion_before_the_migration(tmp_path: Path) -> None:
     path = tmp_path / "easel.db"
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
@@ -67,7 +67,7 @@ def test_nor_after_a_deletion_that_was_before_the_update(tmp_path: Path) -> None
     assert asyncio.run(another()) > highest
 
 
-def test_what_people_hold_in_their_hands_has_an_id_of_its_own() -> None:
-    """Whatever a button, a command or the name of a file may speak of."""
+def test_everything_that_users_can_reference_has_ids_that_are_never_reused() -> None:
+    """Buttons, commands and file names refer to these ids."""
     for table in (tables.threads, tables.jobs, tables.submissions, tables.images):
         assert table.dialect_options["sqlite"]["autoincrement"], table.name

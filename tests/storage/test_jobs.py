@@ -1,4 +1,4 @@
-"""Jobs and submissions: what is put in comes back, and a status changes once only."""
+"""Jobs and submissions: stored values are read back, and a status changes only once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_record_has_one_field_for_each_column(record: type, table: object) -> 
     assert [field.name for field in fields(record)] == [column.name for column in table.columns]
 
 
-async def test_a_job_comes_back_as_it_was_written(database: Database) -> None:
+async def test_a_job_is_read_back_as_it_was_written(database: Database) -> None:
     options = {"prompt": "ein Leuchtturm, 灯台 🗼", "seed": 4_294_967_295, "size": None, "images": 2}
     async with database.write() as tx:
         first = await add_job(tx)
@@ -48,7 +48,7 @@ async def test_a_job_comes_back_as_it_was_written(database: Database) -> None:
         assert await jobs.get_job(conn, second + 1) is None
 
 
-async def test_a_record_does_not_show_its_token(database: Database) -> None:
+async def test_the_repr_of_a_record_does_not_show_its_token(database: Database) -> None:
     async with database.write() as tx:
         job = await jobs.get_job(tx, await add_job(tx, interaction_token="a-secret-token"))
     assert job is not None
@@ -56,7 +56,7 @@ async def test_a_record_does_not_show_its_token(database: Database) -> None:
     assert "a-secret-token" not in f"{job} {job!r}"
 
 
-async def test_a_submission_comes_back_as_it_was_written_with_its_first_event(database: Database) -> None:
+async def test_a_submission_is_read_back_with_its_first_event(database: Database) -> None:
     async with database.write() as tx:
         job_id = await add_job(tx)
         second = await add_submission(tx, job_id, position=1, at=NOW + 1)
@@ -81,7 +81,7 @@ async def test_a_job_has_no_two_submissions_at_one_position(database: Database) 
             await add_submission(tx, job_id)
 
 
-async def test_a_submission_goes_its_way_and_each_step_leaves_an_event(database: Database) -> None:
+async def test_each_step_of_a_submission_adds_an_event(database: Database) -> None:
     async with database.write() as tx:
         job_id = await add_job(tx)
         id_ = await add_submission(tx, job_id)
@@ -110,7 +110,7 @@ async def test_a_submission_goes_its_way_and_each_step_leaves_an_event(database:
         ]
 
 
-async def test_a_step_from_a_status_that_it_does_not_have_changes_nothing(database: Database) -> None:
+async def test_a_step_from_the_wrong_status_changes_nothing(database: Database) -> None:
     async with database.write() as tx:
         job_id = await add_job(tx)
         id_ = await add_submission(tx, job_id)
@@ -121,7 +121,7 @@ async def test_a_step_from_a_status_that_it_does_not_have_changes_nothing(databa
         assert await count(tx, tables.events) == 1
 
 
-async def test_of_many_who_claim_a_submission_one_gets_it(database: Database, url: str) -> None:
+async def test_one_of_many_concurrent_claims_gets_the_submission(database: Database, url: str) -> None:
     other = await Database.open(url)
     async with database.write() as tx:
         id_ = await add_submission(tx, await add_job(tx))
@@ -149,7 +149,7 @@ async def test_columns_can_be_set_under_the_guard_without_a_step(database: Datab
 
 
 @pytest.mark.parametrize("end", sorted(ENDED))
-async def test_nothing_comes_after_an_end(database: Database, end: SubmissionStatus) -> None:
+async def test_an_ended_submission_cannot_change(database: Database, end: SubmissionStatus) -> None:
     async with database.write() as tx:
         id_ = await add_submission(tx, await add_job(tx))
         assert await submissions.move_submission(tx, id_, QUEUED, end, at=NOW, why="a test")
@@ -157,7 +157,7 @@ async def test_nothing_comes_after_an_end(database: Database, end: SubmissionSta
             await submissions.move_submission(tx, id_, end, QUEUED, at=NOW, why="once more")
 
 
-async def test_a_guard_cannot_be_passed_round(database: Database) -> None:
+async def test_a_guard_cannot_be_bypassed(database: Database) -> None:
     async with database.write() as tx:
         job_id = await add_job(tx)
         id_ = await add_submission(tx, job_id)
@@ -169,7 +169,7 @@ async def test_a_guard_cannot_be_passed_round(database: Database) -> None:
             await jobs.update_job(tx, job_id, delivery_methods="misspelt")  # type: ignore[call-arg]  # the same
 
 
-async def test_a_job_moves_from_any_of_the_statuses_named(database: Database) -> None:
+async def test_a_job_moves_from_any_of_the_given_statuses(database: Database) -> None:
     async with database.write() as tx:
         job_id = await add_job(tx)
         assert not await jobs.move_job(tx, job_id, JobStatus.READY, JobStatus.DELIVERED, at=NOW + 1)
@@ -188,7 +188,7 @@ async def test_a_job_moves_from_any_of_the_statuses_named(database: Database) ->
         assert (job.interaction_token, job.delivered_by) == (None, DeliveryMethod.TOKEN)
 
 
-async def test_the_queue_gives_what_is_due_oldest_first(database: Database) -> None:
+async def test_the_queue_returns_due_submissions_oldest_first(database: Database) -> None:
     async with database.write() as tx:
         job_id = await add_job(tx)
         late = await add_submission(tx, job_id, position=0, at=NOW + 50)
@@ -210,7 +210,7 @@ async def test_the_queue_gives_what_is_due_oldest_first(database: Database) -> N
         assert [one.id for one in await submissions.with_status(conn, (QUEUED, SUBMITTING), limit=2)] == [waits, sent]
 
 
-async def test_unfinished_jobs_are_the_users_own_that_are_proposed_or_working(database: Database) -> None:
+async def test_unfinished_jobs_are_the_users_proposed_or_working_ones(database: Database) -> None:
     async with database.write() as tx:
         for status in JobStatus:
             await add_job(tx, status=status)
@@ -221,7 +221,7 @@ async def test_unfinished_jobs_are_the_users_own_that_are_proposed_or_working(da
         assert [job.status for job in ready] == [JobStatus.READY, JobStatus.UNDELIVERED]
 
 
-async def test_durations_are_those_of_the_latest_done_submissions_of_the_engine(database: Database) -> None:
+async def test_durations_come_from_the_latest_done_submissions_of_the_engine(database: Database) -> None:
     async with database.write() as tx:
         job_id = await add_job(tx)
         for position, took in enumerate((7000, 8000, 9000)):
@@ -244,7 +244,7 @@ async def test_durations_are_those_of_the_latest_done_submissions_of_the_engine(
         assert latest[0].request == (await submissions.submissions_of(conn, job_id))[2].request
 
 
-async def test_an_id_is_never_given_twice(database: Database) -> None:
+async def test_an_id_is_never_reused(database: Database) -> None:
     async with database.write() as tx:
         job_id = await add_job(tx)
         id_ = await add_submission(tx, job_id)
@@ -256,7 +256,7 @@ async def test_an_id_is_never_given_twice(database: Database) -> None:
         assert await add_submission(tx, again) > id_
 
 
-async def test_big_numbers_are_kept_whole(database: Database) -> None:
+async def test_large_integers_are_stored_exactly(database: Database) -> None:
     big = 2**63 - 1
     async with database.write() as tx:
         job = await jobs.get_job(tx, await add_job(tx, user_id=big, server_id=big - 1, message_id=big - 2))
@@ -279,7 +279,7 @@ async def test_images_come_in_the_order_of_the_card(database: Database) -> None:
         assert await image_rows.images_of(conn, job_id + 1) == []
 
 
-async def test_only_old_images_that_were_shown_are_cleared_away(database: Database) -> None:
+async def test_only_old_images_that_were_shown_are_deleted(database: Database) -> None:
     async with database.write() as tx:
         for status in JobStatus:
             id_ = await add_submission(tx, await add_job(tx, status=status))

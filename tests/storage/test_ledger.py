@@ -1,4 +1,4 @@
-"""The ledger: nothing is written twice, and the sums are those of the entries."""
+"""The ledger: nothing is written twice, and sums match the entries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def hold(
     await ledger.hold(tx, ledger.Hold(submission_id, engine, amount), user_id=user_id, server_id=server_id, at=at)
 
 
-async def test_a_capture_takes_the_hold_away_and_counts_when_the_hold_did(database: Database) -> None:
+async def test_a_capture_replaces_the_hold_and_counts_at_the_time_of_the_hold(database: Database) -> None:
     async with database.write() as tx:
         job_id = await add_job(tx)
         id_ = await add_submission(tx, job_id)
@@ -58,7 +58,7 @@ async def test_a_release_makes_it_free(database: Database) -> None:
     assert (entry.kind, entry.amount, entry.note) == (EntryKind.RELEASE, -5000, "refused by the provider")
 
 
-async def test_what_was_released_can_be_captured_once_if_it_was_reopened(database: Database) -> None:
+async def test_a_reopened_submission_can_be_captured_once_after_its_release(database: Database) -> None:
     async with database.write() as tx:
         job_id = await add_job(tx)
         id_ = await add_submission(tx, job_id)
@@ -81,9 +81,7 @@ async def test_what_was_released_can_be_captured_once_if_it_was_reopened(databas
 
 @pytest.mark.parametrize("first", ["capture", "release"])
 @pytest.mark.parametrize("second", ["capture", "release"])
-async def test_an_end_is_written_once_even_if_the_refusal_is_overlooked(
-    database: Database, first: str, second: str
-) -> None:
+async def test_a_submission_ends_once_even_if_the_error_is_ignored(database: Database, first: str, second: str) -> None:
     async def end(tx: AsyncConnection, how: str) -> None:
         if how == "capture":
             await ledger.capture(tx, 1, amount=4000, exact=True, raw_amount=None, at=NOW)
@@ -109,7 +107,7 @@ async def test_a_hold_is_written_once(database: Database) -> None:
         assert await ledger.spent_and_held(tx, since=0) == 5000
 
 
-async def test_nothing_ends_that_was_never_held(database: Database) -> None:
+async def test_a_submission_without_a_hold_cannot_end(database: Database) -> None:
     async with database.write() as tx:
         with pytest.raises(StorageError, match="no hold"):
             await ledger.capture(tx, 1, amount=1, exact=True, raw_amount=None, at=NOW)
@@ -118,7 +116,7 @@ async def test_nothing_ends_that_was_never_held(database: Database) -> None:
         assert await count(tx, tables.ledger) == 0
 
 
-async def test_amounts_below_zero_are_refused(database: Database) -> None:
+async def test_negative_amounts_are_refused(database: Database) -> None:
     async with database.write() as tx:
         with pytest.raises(ValueError, match="below zero"):
             await hold(tx, 1, -1)
@@ -130,19 +128,19 @@ async def test_amounts_below_zero_are_refused(database: Database) -> None:
             await ledger.grant(tx, user_id=USER, server_id=SERVER, amount=-1, note=None, at=NOW)
 
 
-async def test_grants_and_corrections_are_no_spending(database: Database) -> None:
+async def test_grants_and_adjustments_are_not_spending(database: Database) -> None:
     async with database.write() as tx:
         await ledger.grant(tx, user_id=USER, server_id=SERVER, amount=100_000, note="a prize", at=NOW)
         await ledger.adjust(tx, user_id=USER, server_id=SERVER, amount=-25_000, note="too much", at=NOW + 1)
         await hold(tx, 1, 5000)
         assert await ledger.spent_and_held(tx, since=0, user_id=USER) == 5000
         assert await ledger.totals(tx, user_id=USER) == Totals(0, 0, 0, 5000, 0)
-        # They are written all the same, for those who reckon a balance.
+        # They are still stored, for computing a balance.
         given = select(func.sum(tables.ledger.c.amount)).where(tables.ledger.c.submission_id.is_(None))
         assert (await tx.execute(given)).scalar_one() == 75_000
 
 
-async def test_sums_are_of_the_user_the_server_both_or_everybody(database: Database) -> None:
+async def test_sums_can_be_by_user_by_server_by_both_or_total(database: Database) -> None:
     async with database.write() as tx:
         await hold(tx, 1, 1_000)
         await hold(tx, 2, 20_000, server_id=ELSEWHERE)
@@ -161,7 +159,7 @@ async def test_sums_are_of_the_user_the_server_both_or_everybody(database: Datab
         assert (await ledger.totals(tx)).in_flight == 54_321_000
 
 
-async def test_totals_keep_exact_and_estimated_apart(database: Database) -> None:
+async def test_totals_keep_exact_and_estimated_amounts_apart(database: Database) -> None:
     async with database.write() as tx:
         for id_ in range(1, 6):
             await hold(tx, id_, 5000)

@@ -1,4 +1,4 @@
-"""The ledger under any sequence of events: its sums are always what a few lines of Python say they are."""
+"""The ledger under any sequence of events: its sums always match a simple model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ amounts = st.integers(min_value=0, max_value=10**9)
 
 @dataclass
 class Expected:
-    """What the ledger should say of one submission."""
+    """The model's expectation for one submission."""
 
     user_id: int
     server_id: int | None
@@ -43,7 +43,7 @@ class Expected:
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Holds, captures, releases and grants in any order, with restarts between them."""
+    """Holds, captures, releases and grants in any order, with restarts in between."""
 
     template: ClassVar[Path]
     opened = Bundle("opened")

@@ -1,4 +1,4 @@
-"""A limit is checked and the hold written in one transaction, so that a crowd cannot go beyond it."""
+"""The limit check and the hold share one transaction, so that concurrent requests cannot exceed the limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.storage.rows import NOW, SERVER, USER
 PRICE, LIMIT = 6_000, 60_000
 
 
-async def test_of_a_hundred_at_once_at_a_limit_for_ten_ten_get_through(url: str) -> None:
+async def test_of_a_hundred_concurrent_requests_at_a_limit_for_ten_ten_succeed(url: str) -> None:
     databases = [await Database.open(url) for _ in range(2)]
 
     async def ask(number: int) -> bool:

@@ -1,4 +1,4 @@
-"""Pools of threads: what runs in the background leaves the processor to the event loop."""
+"""Thread pools: background work leaves the processor to the event loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def priority() -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
-async def test_threads_in_the_background_have_the_lowest_priority_and_no_others() -> None:
+async def test_only_background_threads_have_the_lowest_priority() -> None:
     before = priority()
     quiet, other = Pool("quiet", 1, background=True), Pool("other", 1)
     assert await quiet.run(priority) == 19

@@ -1,4 +1,4 @@
-"""All that is stored on a person: found in every table, and gone without a trace in the files."""
+"""Everything stored about a user: found in every table, and deleted from the files without a trace."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LATER = NOW + 40 * 86_400_000
 
 
 async def live(tx: AsyncConnection, user_id: int, mark: str, number: int = 0) -> int:
-    """A job with all that belongs to one, in a thread, paid for and shown; the mark is in all that people wrote."""
+    """Insert a complete job in a thread, paid for and shown; the mark is in every text that users wrote."""
     thread_id = await threads.open_thread(tx, user_id=user_id, place_id=SERVER, title=f"{mark} {number}", at=NOW)
     job_id = await add_job(tx, user_id=user_id, thread_id=thread_id, options={"prompt": f"{mark} {'x' * number}"})
     request = {"prompts": [f"{mark} {secrets.token_hex(number % 700)}"]}
@@ -36,7 +36,7 @@ def written(path: Path) -> bytes:
     return b"".join(path.with_name(path.name + end).read_bytes() for end in ("", "-wal"))
 
 
-async def test_what_admins_did_about_a_person_is_theirs_to_know_and_by_whom_is_not(database: Database) -> None:
+async def test_an_export_contains_what_admins_did_about_a_user_but_not_who_did_it(database: Database) -> None:
     async with database.write() as tx:
         for about in (USER, OTHER):
             details = {"subject": "user", "id": str(about), "credits": 5}
@@ -47,7 +47,7 @@ async def test_what_admins_did_about_a_person_is_theirs_to_know_and_by_whom_is_n
         assert len((await privacy.everything(tx, OTHER))["admin_log"]) == 2
 
 
-async def test_everything_there_is_on_a_person_is_found(database: Database) -> None:
+async def test_everything_about_a_user_is_found(database: Database) -> None:
     async with database.write() as tx:
         await live(tx, USER, "walrus")
         await live(tx, OTHER, "heron")
@@ -55,7 +55,7 @@ async def test_everything_there_is_on_a_person_is_found(database: Database) -> N
         await ledger.grant(tx, user_id=USER, server_id=SERVER, amount=10, note="for the walrus", at=NOW)
     async with database.read() as connection:
         found = await privacy.everything(connection, USER)
-    # Whatever table there will be, somebody has to decide about it.
+    # If a table is added, somebody has to decide about it.
     of_nobody = {"state", "server_settings", "removals"}
     assert set(found) == {table.name for table in tables.metadata.sorted_tables} - of_nobody
     assert "heron" not in repr(found)
@@ -67,7 +67,7 @@ async def test_everything_there_is_on_a_person_is_found(database: Database) -> N
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_what_was_deleted_leaves_no_trace_in_the_files(database: Database, path: Path, seed: int) -> None:
+async def test_deleted_data_leaves_no_trace_in_the_files(database: Database, path: Path, seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(8):
         async with database.write() as tx:
@@ -98,7 +98,7 @@ async def test_what_was_deleted_leaves_no_trace_in_the_files(database: Database,
 
 
 @pytest.mark.slow
-async def test_a_reader_in_the_middle_of_something_keeps_it_due(database: Database, path: Path) -> None:
+async def test_a_concurrent_reader_keeps_the_compaction_due(database: Database, path: Path) -> None:
     async with database.write() as tx:
         await live(tx, USER, "walrus")
     async with database.read() as reader:
@@ -110,7 +110,7 @@ async def test_a_reader_in_the_middle_of_something_keeps_it_due(database: Databa
     assert b"walrus" not in written(path)
 
 
-async def test_a_deletion_during_the_compacting_stays_due(database: Database) -> None:
+async def test_a_deletion_during_the_compaction_keeps_it_due(database: Database) -> None:
     async with database.write() as tx:
         await privacy.delete_all(tx, USER, due_at=LATER)
         due = await privacy.compact_due(tx)
@@ -120,7 +120,7 @@ async def test_a_deletion_during_the_compacting_stays_due(database: Database) ->
         assert await privacy.compact_due(tx) not in (None, due)
 
 
-async def test_jobs_that_run_are_counted(database: Database) -> None:
+async def test_unfinished_jobs_are_counted(database: Database) -> None:
     async with database.write() as tx:
         for status in JobStatus:
             job_id = await add_job(tx, status=status)
@@ -128,7 +128,7 @@ async def test_jobs_that_run_are_counted(database: Database) -> None:
         assert (await privacy.summary(tx, USER)).unfinished == 2
 
 
-async def test_amounts_go_over_to_nobody_when_the_time_is_over(database: Database) -> None:
+async def test_amounts_are_anonymised_when_the_time_is_over(database: Database) -> None:
     async with database.write() as tx:
         await live(tx, USER, "walrus")
         await live(tx, OTHER, "heron")
@@ -136,7 +136,7 @@ async def test_amounts_go_over_to_nobody_when_the_time_is_over(database: Databas
         everybody = await ledger.totals(tx)
         assert await privacy.anonymise(tx, LATER - 1) == 0
         assert (await ledger.totals(tx, user_id=USER)).spent == 6000
-        # They came back before the time was over, which does not mix the two lives.
+        # The user came back before then; the two periods must not be mixed.
         await live(tx, USER, "newt")
         assert await privacy.anonymise(tx, LATER) == 1
         assert (await ledger.totals(tx, user_id=USER)).spent == 6000
@@ -148,7 +148,7 @@ async def test_amounts_go_over_to_nobody_when_the_time_is_over(database: Databas
         assert await privacy.anonymise(tx, LATER) == 0
 
 
-async def test_who_leaves_twice_is_forgotten_once_at_the_later_time(database: Database) -> None:
+async def test_a_user_who_leaves_twice_is_anonymised_once_at_the_later_time(database: Database) -> None:
     async with database.write() as tx:
         await live(tx, USER, "walrus")
         await privacy.delete_all(tx, USER, due_at=LATER)
@@ -159,7 +159,7 @@ async def test_who_leaves_twice_is_forgotten_once_at_the_later_time(database: Da
         assert (await ledger.totals(tx, user_id=USER)).captures == 0
 
 
-async def test_who_never_spent_anything_leaves_nothing_behind(database: Database) -> None:
+async def test_a_user_without_spending_leaves_nothing_behind(database: Database) -> None:
     async with database.write() as tx:
         await privacy.delete_all(tx, USER, due_at=LATER)
         assert await count(tx, tables.departures) == 0

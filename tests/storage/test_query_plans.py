@@ -1,4 +1,4 @@
-"""What is asked all the time is answered from an index, however many rows there are."""
+"""Frequent queries use an index, however many rows there are."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ IN_ORDER = {
 
 
 async def plan_of(database: Database, ask: Ask) -> list[str]:
-    """The steps that SQLite takes for all statements of the question."""
+    """The steps of SQLite's query plans for all statements of the operation."""
     asked: list[tuple[str, Any]] = []
 
     def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -145,10 +145,10 @@ async def plan_of(database: Database, ask: Ask) -> list[str]:
 
 
 @pytest.mark.parametrize("name", [*HOT, *MOVES])
-async def test_no_table_is_read_from_end_to_end(database: Database, name: str) -> None:
+async def test_no_table_is_scanned(database: Database, name: str) -> None:
     ask, expected = (HOT | MOVES)[name]
     plan = await plan_of(database, ask)
-    # What a part of the statement found is read from end to end; it is no table.
+    # A scan of a subquery's result is no table scan.
     found = ("SCAN (subquery", "SCAN anon_")
     assert not [step for step in plan if step.startswith("SCAN") and not step.startswith(found)], plan
     assert any(expected in step for step in plan), plan
@@ -156,6 +156,6 @@ async def test_no_table_is_read_from_end_to_end(database: Database, name: str) -
         assert not [step for step in plan if "TEMP B-TREE" in step], plan
 
 
-async def test_the_plans_are_really_looked_at(database: Database) -> None:
+async def test_the_plans_are_actually_examined(database: Database) -> None:
     plan = await plan_of(database, lambda conn: conn.exec_driver_sql("SELECT * FROM jobs WHERE file_limit = 1"))
     assert plan == ["SCAN jobs"]

@@ -1,4 +1,4 @@
-"""The books: right ones agree, and each way to be wrong is found and named in one line."""
+"""Reconciliation: correct books agree, and each kind of error is reported in one line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LEDGER = tables.ledger.c
 
 
 async def put(tx: AsyncConnection, status: SubmissionStatus, job: JobStatus, *, server_id: int | None = SERVER) -> int:
-    """A submission in this status, with the entries that it should have; its id is its job's too."""
+    """Insert a submission in this status, with the ledger entries that it should have; its id is also its job's."""
     job_id = await add_job(tx, status=job, server_id=server_id)
     id_ = await add_submission(tx, job_id)
     await ledger.hold(tx, ledger.Hold(id_, ENGINE, 6000), user_id=USER, server_id=server_id, at=NOW)
@@ -36,7 +36,7 @@ async def put(tx: AsyncConnection, status: SubmissionStatus, job: JobStatus, *, 
 
 
 async def put_one_of_each(tx: AsyncConnection) -> None:
-    """Submissions 1 to 5, each of a job of the same number."""
+    """Insert submissions 1 to 5, each of a job with the same number."""
     await put(tx, QUEUED, JobStatus.WORKING)
     await put(tx, RENDERING, JobStatus.WORKING, server_id=None)
     await put(tx, DONE, JobStatus.DELIVERED)
@@ -46,7 +46,7 @@ async def put_one_of_each(tx: AsyncConnection) -> None:
     await ledger.adjust(tx, user_id=USER, server_id=None, amount=-500, note=None, at=NOW)
 
 
-async def test_right_books_agree_and_what_is_open_or_unknown_is_listed(database: Database) -> None:
+async def test_correct_books_agree_and_open_or_unknown_requests_are_listed(database: Database) -> None:
     async with database.write() as tx:
         await put_one_of_each(tx)
     async with database.read() as conn:
@@ -61,20 +61,20 @@ async def test_right_books_agree_and_what_is_open_or_unknown_is_listed(database:
     ]
 
 
-async def test_what_a_service_charged_beyond_the_ledger_is_named_by_request(database: Database) -> None:
+async def test_a_charge_beyond_the_ledger_is_reported_by_request(database: Database) -> None:
     async with database.write() as tx:
         await put_one_of_each(tx)
-        # The service's own millicredits: those of 3 were captured. 1 and 2 are not over yet.
+        # In the service's own millicredits: those of 3 were captured. 1 and 2 are not over yet.
         for id_, charged in {1: 1000, 2: 1000, 3: 7500, 4: 0, 5: 6000}.items():
             await tx.execute(update(tables.submissions).where(tables.submissions.c.id == id_).values(charged=charged))
         assert (await reconcile.reconcile(tx)).beyond == [Beyond(5, 5, ENGINE, UNKNOWN, 6000, 0)]
         await tx.execute(update(tables.submissions).where(tables.submissions.c.id == 3).values(charged=15_000))
         books = await reconcile.reconcile(tx)
     assert books.beyond == [Beyond(3, 3, ENGINE, DONE, 15_000, 7500), Beyond(5, 5, ENGINE, UNKNOWN, 6000, 0)]
-    assert books.differences == [], "the books are right; the money is gone all the same"
+    assert books.differences == [], "the books agree although the money is lost"
 
 
-async def test_a_request_that_was_sent_twice_is_named_while_one_bill_alone_is_known(database: Database) -> None:
+async def test_a_request_that_was_sent_twice_is_reported_while_only_one_bill_is_known(database: Database) -> None:
     async with database.write() as tx:
         await put_one_of_each(tx)
         await tx.execute(update(tables.submissions).where(tables.submissions.c.id.in_([1, 3])).values(sendings=2))
@@ -84,13 +84,13 @@ async def test_a_request_that_was_sent_twice_is_named_while_one_bill_alone_is_kn
     assert books.differences == []
 
 
-async def test_books_without_anything_in_them_agree(database: Database) -> None:
+async def test_empty_books_agree(database: Database) -> None:
     async with database.read() as conn:
         books = await reconcile.reconcile(conn)
     assert (books.submissions, books.entries, books.standing, books.differences) == (0, 0, [], [])
 
 
-async def test_the_entries_of_what_was_forgotten_still_agree(database: Database) -> None:
+async def test_the_entries_of_deleted_jobs_still_agree(database: Database) -> None:
     async with database.write() as tx:
         await put_one_of_each(tx)
         await submissions.end_free(tx, UNFINISHED, UNKNOWN, at=NOW, why="", problems=[])
@@ -237,7 +237,7 @@ WRONGS: dict[str, tuple[Callable[[AsyncConnection], Awaitable[object]], list[tup
 
 
 @pytest.mark.parametrize("name", WRONGS)
-async def test_whatever_is_wrong_is_found(database: Database, name: str) -> None:
+async def test_every_error_is_found(database: Database, name: str) -> None:
     spoil, expected = WRONGS[name]
     async with database.write() as tx:
         await put_one_of_each(tx)
@@ -249,7 +249,7 @@ async def test_whatever_is_wrong_is_found(database: Database, name: str) -> None
         assert words in difference.wrong
 
 
-async def test_the_number_of_questions_does_not_depend_on_the_number_of_rows(database: Database) -> None:
+async def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(database: Database) -> None:
     async def statements(tx: AsyncConnection) -> int:
         asked: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Reports count from the ledger what a few lines of Python count from the same entries, and read indexes alone."""
+"""Reports match a simple count of the same ledger entries, and read only indexes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ENGINES = ("aithriving/core", "aithriving/sd-1.6")
 async def request(
     tx: AsyncConnection, job_id: int, position: int, status: SubmissionStatus, said: dict[str, Any], *, exact: bool
 ) -> None:
-    """A request of 6 credits, and 4 if it was finished."""
+    """A request for 6 credits, of which 4 are charged if it finished."""
     user, server, at = said["user_id"], said["server_id"], said["at"]
     id_ = await add_submission(tx, job_id, position=position, user_id=user, engine=said["engine"], at=at)
     await ledger.hold(tx, ledger.Hold(id_, said["engine"], 6000), user_id=user, server_id=server, at=at)
@@ -99,7 +99,7 @@ KEYS: dict[By, Callable[[dict[str, Any]], Any]] = {
     span=st.sampled_from(((None, None), (NOW, NOW + DAY), (NOW + DAY, None))),
 )
 @pytest.mark.slow
-def test_the_figures_are_those_of_the_entries(
+def test_the_figures_match_the_entries(
     migrated: Path,
     every: list[dict[str, Any]],
     server_id: int | None,
@@ -112,7 +112,7 @@ def test_the_figures_are_those_of_the_entries(
 
 
 def begun(step: int, one: dict[str, Any]) -> int:
-    """When the hour or day of this job began."""
+    """The start of the hour or day in which this job began."""
     return int(one["at"]) // step * step
 
 
@@ -179,7 +179,7 @@ async def test_the_figures_outlive_the_jobs(database: Database) -> None:
     assert before.totals == Figures(exact=4000, jobs=1, images=1, failed=1, given_back=6000)
 
 
-async def test_every_entry_is_exported_once_in_its_order(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_entry_is_exported_once_in_order(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "ENTRIES_AT_ONCE", 3)
     async with database.write() as tx:
         for number in range(1, 11):
@@ -213,11 +213,11 @@ async def walk(conn: AsyncConnection, scope: Scope) -> None:
 
 @pytest.mark.parametrize("by", list(By))
 @pytest.mark.parametrize("name", list(SCOPES))
-async def test_a_report_reads_indexes_alone(database: Database, name: str, by: By) -> None:
+async def test_a_report_reads_only_indexes(database: Database, name: str, by: By) -> None:
     plan = await plan_of(database, lambda conn: reports.report(conn, by, SCOPES[name]))
     read = [step for step in plan if " ledger " in step or " submissions " in step]
     assert not [step for step in read if step.startswith("SCAN")], plan
-    # Captures and releases from indexes that hold all that is counted; holds by their submissions, which are few.
+    # Captures and releases come from covering indexes; holds are found by their submissions, which are few.
     covered = [step for step in read if "COVERING INDEX" in step and " ledger " in step]
     assert len(covered) == 2, plan
     assert any("submission_id=?" in step for step in read), plan
@@ -244,8 +244,8 @@ ASKED: dict[str, Ask] = {
 
 
 @pytest.mark.parametrize("name", list(ASKED))
-async def test_nothing_else_is_read_from_end_to_end_either(database: Database, name: str) -> None:
+async def test_other_queries_do_not_scan_tables_either(database: Database, name: str) -> None:
     plan = await plan_of(database, ASKED[name])
-    # What a statement has made itself, such as the sums of each user, is not meant.
+    # Intermediate results of a statement, such as the sums of each user, do not count.
     scanned = {step.split()[1] for step in plan if step.startswith("SCAN")}
     assert not scanned & tables.metadata.tables.keys(), plan

@@ -1,4 +1,4 @@
-"""Putting a copy back: nothing in it is paid for again, everybody is told, and the present file is never lost."""
+"""Restoring a copy: nothing in it is paid for again, every author is notified, and the current file is never lost."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TOLD = [{"code": "told", "values": {}}]
 
 @pytest.fixture
 def copy(tmp_path: Path, path: Path) -> Path:
-    """A copy of the database, once `made` has been called."""
+    """A copy of the database, after ``made`` has been called."""
     return tmp_path / "copies" / "copy.db"
 
 
@@ -57,7 +57,7 @@ async def put(database: Database, job: JobStatus, *statuses: SubmissionStatus) -
 
 
 async def remember(path: Path, value: int) -> None:
-    """Something by which a database is told from another."""
+    """Write a marker by which the database can be recognised."""
     database = await Database.open(address(path))
     async with database.write() as tx:
         await settings.set_state(tx, "value", value)
@@ -85,7 +85,7 @@ async def test_nothing_in_an_old_copy_is_ever_paid_for_again(database: Database,
     ready = await put(database, JobStatus.READY, DONE)
     proposed = await put(database, JobStatus.PROPOSED)
     delivered = await put(database, JobStatus.DELIVERED, DONE)
-    # With the tokens, as a file that somebody copied by hand has them.
+    # With the tokens, as in a file that was copied by hand.
     await asyncio.to_thread(copy.parent.mkdir)
     await asyncio.to_thread(copies.duplicate, path, copy)
     await database.close()
@@ -107,17 +107,17 @@ async def test_nothing_in_an_old_copy_is_ever_paid_for_again(database: Database,
             delivered: JobStatus.DELIVERED,
         }
         assert {job.interaction_token for job in found.values()} == {None}
-        # What was shown since the copy was made is not written over.
+        # Results shown since the copy was made are not overwritten.
         assert found[working].message_id is None
         assert (found[ready].message_id, found[ready].delivery_reasons) == (77, (DeliveryReason.RESTORED,))
         assert (await reconcile.reconcile(conn)).differences == []
     await again.close()
 
 
-async def test_what_was_there_is_kept_with_what_stood_in_its_log_only(path: Path, copy: Path) -> None:
+async def test_the_current_database_is_kept_including_its_wal(path: Path, copy: Path) -> None:
     await remember(path, 1)
     await backup(path, copy)
-    # As a bot that was killed leaves it: the last commit is in the log.
+    # As a killed bot leaves it: the last commit is in the log.
     database = await Database.open(address(path))
     async with database.write() as tx:
         await settings.set_state(tx, "value", 2)
@@ -141,7 +141,7 @@ async def test_what_was_there_is_kept_with_what_stood_in_its_log_only(path: Path
         (lambda path: path.write_bytes(b"a letter to my aunt " * 100), ["aside.db", "aside.db-wal"]),
     ],
 )
-async def test_a_copy_takes_the_place_of_a_file_that_is_damaged(
+async def test_a_copy_replaces_a_damaged_file(
     path: Path, copy: Path, ruin: Callable[[Path], object], kept: list[str]
 ) -> None:
     await remember(path, 1)
@@ -154,11 +154,11 @@ async def test_a_copy_takes_the_place_of_a_file_that_is_damaged(
     backups = path.parent / "backups"
     assert await names(backups) == kept
     aside = await asyncio.to_thread((backups / "aside.db").read_bytes)
-    # Beyond the header, which tells whether there is a log.
+    # Beyond the header, which says whether there is a log.
     assert aside[100:] == ruined[100:]
 
 
-async def test_a_copy_is_put_back_where_there_is_nothing(path: Path, copy: Path, tmp_path: Path) -> None:
+async def test_a_copy_is_restored_into_an_empty_folder(path: Path, copy: Path, tmp_path: Path) -> None:
     await remember(path, 1)
     await backup(path, copy)
     other = tmp_path / "a new machine" / "easel.db"
@@ -167,7 +167,7 @@ async def test_a_copy_is_put_back_where_there_is_nothing(path: Path, copy: Path,
     assert await names(other.parent) == ["easel.db"]
 
 
-async def test_a_copy_of_an_older_version_is_brought_up_to_date(path: Path, tmp_path: Path) -> None:
+async def test_a_copy_of_an_older_version_is_migrated(path: Path, tmp_path: Path) -> None:
     old = tmp_path / "old.db"
     await asyncio.to_thread(made_by_the_first_version, old)
     before = await asyncio.to_thread(old.read_bytes)
@@ -213,7 +213,7 @@ def foreign(path: Path) -> None:
         (foreign, Fault.OTHER_PROGRAM),
     ],
 )
-async def test_a_copy_that_is_no_good_changes_nothing(
+async def test_an_unusable_copy_changes_nothing(
     path: Path, copy: Path, spoil: Callable[[Path], object], fault: Fault
 ) -> None:
     await remember(path, 1)
@@ -226,13 +226,13 @@ async def test_a_copy_that_is_no_good_changes_nothing(
     assert await names(path.parent) == ["copies", path.name]
 
 
-async def test_the_database_is_no_copy_of_itself(path: Path) -> None:
+async def test_the_database_is_not_accepted_as_its_own_copy(path: Path) -> None:
     with fails(Fault.COPY_IS_THE_DATABASE):
         await put_back(path, path)
 
 
 @pytest.mark.parametrize("step", ["_settle", "set_aside", "put_in_place"])
-async def test_whatever_fails_on_the_way_the_present_database_stays(
+async def test_if_any_step_fails_the_current_database_stays(
     path: Path, copy: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     await remember(path, 1)
@@ -250,7 +250,7 @@ async def test_whatever_fails_on_the_way_the_present_database_stays(
     assert await names(path.parent) in (["copies", path.name], ["backups", "copies", path.name])
 
 
-async def test_a_database_that_somebody_has_open_is_not_replaced(
+async def test_a_database_that_is_open_elsewhere_is_not_replaced(
     database: Database, path: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0)
@@ -264,9 +264,7 @@ async def test_a_database_that_somebody_has_open_is_not_replaced(
     assert await remembered(path) == 2
 
 
-async def test_ids_that_were_given_after_the_copy_are_not_given_again(
-    database: Database, path: Path, copy: Path
-) -> None:
+async def test_ids_assigned_after_the_copy_are_not_reused(database: Database, path: Path, copy: Path) -> None:
     await put(database, JobStatus.DELIVERED, DONE)
     async with database.write() as tx:
         await threads.open_thread(tx, user_id=1, place_id=1, title="cats", at=NOW)
@@ -302,14 +300,12 @@ def begun_anew(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [None, ruined, damage, without_a_trace, begun_anew])
-async def test_no_id_is_given_again_by_a_copy_that_never_had_any(
-    path: Path, copy: Path, spoil: Callable[[Path], object] | None
-) -> None:
-    """Cards of all the jobs since are still pressed, whatever became of the file that knew of them."""
+async def test_an_empty_copy_does_not_reuse_ids(path: Path, copy: Path, spoil: Callable[[Path], object] | None) -> None:
+    """Buttons of all later jobs still work, even if the database that knew those jobs is damaged or gone."""
     await backup(path, copy)
     database = await Database.open(address(path))
     async with database.write() as tx:
-        # As after many years, and more than any distance that goes without saying.
+        # As after many years: more than any fixed gap between ids.
         await tx.exec_driver_sql("INSERT INTO sqlite_sequence (name, seq) VALUES ('jobs', 30000000)")
     await database.close()
     before = await next_ids(path)
@@ -319,20 +315,20 @@ async def test_no_id_is_given_again_by_a_copy_that_never_had_any(
     await put_back(path, copy)
     after = await next_ids(path)
     assert all(later > earlier for earlier, later in zip(before, after, strict=True))
-    # The same copy once more: what was given between is not given again either, although it knows nothing of that.
+    # The same copy again: it does not know the ids assigned since, and still must not reuse them.
     await asyncio.to_thread(path.unlink)
     await restore.restore(path, copy, aside=path.parent / "backups" / "again.db", problems=TOLD, at=LATER + 86_400_000)
     assert all(later > earlier for earlier, later in zip(after, await next_ids(path), strict=True))
 
 
-async def test_a_clock_that_is_behind_gives_no_id_again_either(path: Path, copy: Path) -> None:
+async def test_a_clock_that_is_behind_causes_no_reuse_of_ids(path: Path, copy: Path) -> None:
     await backup(path, copy)
     before = await next_ids(path)
     await restore.restore(path, copy, aside=path.parent / "aside.db", problems=TOLD, at=0)
     assert all(later > earlier for earlier, later in zip(before, await next_ids(path), strict=True))
 
 
-async def test_no_id_is_given_again_by_a_copy_of_an_older_version(path: Path, tmp_path: Path) -> None:
+async def test_a_copy_of_an_older_version_causes_no_reuse_of_ids(path: Path, tmp_path: Path) -> None:
     before = await next_ids(path)
     old = tmp_path / "old.db"
     await asyncio.to_thread(made_by_the_first_version, old)
@@ -340,7 +336,7 @@ async def test_no_id_is_given_again_by_a_copy_of_an_older_version(path: Path, tm
     assert all(later > earlier for earlier, later in zip(before, await next_ids(path), strict=True))
 
 
-async def test_compacting_gives_no_id_again(path: Path) -> None:
+async def test_compaction_causes_no_reuse_of_ids(path: Path) -> None:
     before = await next_ids(path)
     database = await Database.open(address(path))
     async with database.write() as tx:
@@ -351,7 +347,7 @@ async def test_compacting_gives_no_id_again(path: Path) -> None:
     assert all(later > earlier for earlier, later in zip(before, await next_ids(path), strict=True))
 
 
-async def test_what_was_put_back_is_current(path: Path, copy: Path) -> None:
+async def test_a_restored_database_is_current(path: Path, copy: Path) -> None:
     await backup(path, copy)
     await put_back(path, copy)
     before = await asyncio.to_thread(path.read_bytes)

@@ -1,4 +1,4 @@
-"""Forgetting by age: what is over goes, whatever still waits stays, and the ledger keeps everything."""
+"""Retention by age: finished jobs are deleted, unfinished ones stay, and the ledger keeps everything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.storage.rows import NOW, SERVER, USER, add_done, add_image, add_job, 
 OVER = (JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.LAPSED, JobStatus.DELETED)
 
 
-async def test_tokens_are_forgotten_when_they_are_over(database: Database) -> None:
+async def test_expired_tokens_are_deleted(database: Database) -> None:
     async with database.write() as tx:
         for status in (JobStatus.LAPSED, JobStatus.WORKING):
             await add_job(tx, status=status, token_expires_at=NOW)
@@ -22,11 +22,11 @@ async def test_tokens_are_forgotten_when_they_are_over(database: Database) -> No
             for status in (JobStatus.LAPSED, JobStatus.WORKING)
         }
         assert tokens[JobStatus.LAPSED] == [None, "a-token"]
-        # A clock that is ahead must not take away the only way by which a private result can be shown.
+        # A clock that is ahead must not delete the only way to show a private result.
         assert tokens[JobStatus.WORKING] == ["a-token", "a-token"]
 
 
-async def test_jobs_that_ended_long_ago_go_with_all_that_belongs_to_them(database: Database) -> None:
+async def test_jobs_that_ended_long_ago_are_deleted_with_all_their_rows(database: Database) -> None:
     async with database.write() as tx:
         for status in JobStatus:
             job_id = await add_job(tx, status=status)
@@ -37,7 +37,7 @@ async def test_jobs_that_ended_long_ago_go_with_all_that_belongs_to_them(databas
             await add_image(tx, id_, 0)
         fresh = await add_job(tx, status=JobStatus.DELIVERED)
         await jobs.update_job(tx, fresh, ended_at=NOW)
-        # Their files are still there.
+        # Their files still exist.
         assert await retention.delete_jobs(tx, NOW, limit=100) == 0
         await images.forget_files(tx, [image.id for image in await images.old_images(tx, NOW + 1, kept_before=NOW)])
         assert await retention.delete_jobs(tx, NOW, limit=3) == 3
@@ -52,7 +52,7 @@ async def test_jobs_that_ended_long_ago_go_with_all_that_belongs_to_them(databas
         assert await count(tx, tables.ledger) == 3 * len(JobStatus)
 
 
-async def test_a_title_goes_with_the_job_whose_prompt_it_was(database: Database) -> None:
+async def test_a_title_is_deleted_with_the_job_whose_prompt_it_quotes(database: Database) -> None:
     async with database.write() as tx:
         thread = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="a heliotrope", at=NOW)
         job_id = await add_job(tx, status=JobStatus.DELIVERED, thread_id=thread)
@@ -62,7 +62,7 @@ async def test_a_title_goes_with_the_job_whose_prompt_it_was(database: Database)
         assert await threads.titles(tx, [thread]) == {thread: threads.UNTITLED}
 
 
-async def test_the_child_of_a_forgotten_job_stays(database: Database) -> None:
+async def test_the_child_of_a_deleted_job_stays(database: Database) -> None:
     async with database.write() as tx:
         parent = await add_job(tx, status=JobStatus.DELIVERED)
         await jobs.update_job(tx, parent, ended_at=NOW - 1)

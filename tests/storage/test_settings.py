@@ -1,4 +1,4 @@
-"""Settings of people and servers, limits, and the bot's state: written once for each key, and replaced."""
+"""Settings of users and servers, limits, and the bot's state: one value for each key, replaced by writing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from storage.settings import Quota, Subject
 from tests.storage.rows import NOW, SERVER, USER
 
 
-async def test_settings_are_stored_by_person_and_replaced_as_a_whole(database: Database) -> None:
+async def test_settings_are_stored_by_user_and_replaced_as_a_whole(database: Database) -> None:
     async with database.write() as tx:
         await settings.set_user(tx, USER, {"engine": "a/b", "images": 2}, at=NOW)
         await settings.set_user(tx, USER + 1, {"text": "in oil"}, at=NOW)
@@ -31,7 +31,7 @@ async def test_empty_settings_are_deleted(database: Database) -> None:
         assert await settings.of_server(tx, SERVER) == {}
 
 
-async def test_a_quota_replaces_that_of_its_subject_alone(database: Database) -> None:
+async def test_a_quota_replaces_only_that_of_its_subject(database: Database) -> None:
     first, second = Quota(Subject.ROLE, 7, credits=1000), Quota(Subject.USER, 7, images=2, jobs=3)
     async with database.write() as tx:
         for quota in (Quota(Subject.ROLE, 7, images=9), second, first):
@@ -42,7 +42,7 @@ async def test_a_quota_replaces_that_of_its_subject_alone(database: Database) ->
         assert await settings.quotas(tx) == {SERVER: [second]}
 
 
-async def test_the_state_is_replaced_and_outlives_a_restart(database: Database, url: str) -> None:
+async def test_the_state_is_replaced_and_survives_a_restart(database: Database, url: str) -> None:
     async with database.write() as tx:
         assert await settings.get_state(tx, "commands") is None
         await settings.set_state(tx, "commands", {"hash": "a"})
@@ -55,7 +55,7 @@ async def test_the_state_is_replaced_and_outlives_a_restart(database: Database, 
     await again.close()
 
 
-async def test_none_is_no_value(database: Database) -> None:
+async def test_none_is_not_a_valid_value(database: Database) -> None:
     async with database.write() as tx:
         with pytest.raises(ValueError, match="None"):
             await settings.set_state(tx, "commands", None)

@@ -1,4 +1,4 @@
-"""Threads: one is current in a place, and nobody reaches another's."""
+"""Threads: one is current in each place, and a user reaches only their own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_a_new_thread_is_the_current_one_of_its_place(database: Database) 
         assert await count(conn, tables.current_threads) == 2
 
 
-async def test_one_goes_back_to_an_earlier_thread_of_ones_own_in_that_place_only(database: Database) -> None:
+async def test_a_user_returns_to_an_earlier_thread_of_their_own_in_that_place_only(database: Database) -> None:
     async with database.write() as tx:
         first = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="lighthouses", at=NOW)
         second = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="cats", at=NOW)
@@ -78,7 +78,7 @@ async def test_threads_are_found_by_a_part_of_their_title(database: Database, te
         assert [thread.title for thread in await threads.find_threads(conn, USER, SERVER, text, limit=1)] == found[:1]
 
 
-async def test_the_thread_worked_on_last_comes_first(database: Database) -> None:
+async def test_the_most_recently_used_thread_comes_first(database: Database) -> None:
     async with database.write() as tx:
         first = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="lighthouses", at=NOW)
         await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="cats", at=NOW + 1)

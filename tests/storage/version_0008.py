@@ -1,6 +1,6 @@
 """Builds a database as the version with migration 0008 left it: the last one that stored sentences.
 
-Everything is plain SQL and the JSON of that version, so nothing of today's code is needed to read the past:
+Everything is plain SQL and the JSON of that version, so creating old rows needs no current code:
 
     old = Version0008(user_id=1, server_id=10, channel_id=100, at=now)
     job = old.job("working", message_id=7)
@@ -22,7 +22,7 @@ from tests.storage.database_files import made_at
 AI_CLIENT = "ai-client/stable-diffusion-xl-1024-v0-9"
 CORE = "aithriving/core"
 PRICES = {AI_CLIENT: 5000, CORE: 6000}
-# The events that lead to each status: (old status, new status, why).
+# The events that lead to each status: (old status, new status, reason).
 ASKED = (None, "queued", "asked for")
 SENT = ("queued", "submitting", "sent to the provider")
 PATHS: dict[str, tuple[tuple[str | None, str, str], ...]] = {
@@ -38,7 +38,7 @@ OPEN = frozenset({"queued", "submitting", "rendering"})
 
 
 class Version0008:
-    """One person's jobs in one channel. Ids count from 1 in the order of the calls."""
+    """One user's jobs in one channel. Ids count from 1 in the order of the calls."""
 
     def __init__(self, *, user_id: int, server_id: int, channel_id: int, at: int) -> None:
         self._rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -102,7 +102,7 @@ class Version0008:
         file: str | None = None,
         **columns: Any,
     ) -> int:
-        """One request with the events and ledger entries that belong to its status, and its image if it is done."""
+        """Add one request with the events and ledger entries of its status, and its image if it is done."""
         sent = any(new == "submitting" for _, new, _ in PATHS[status])
         position = sum(each["job_id"] == job_id for each in self._rows["submissions"])
         submission_id = self._insert(
@@ -148,7 +148,7 @@ class Version0008:
         self._insert("server_settings", server_id=self.server_id, settings=json.dumps(settings), updated_at=self.at)
 
     def write(self, path: Path) -> None:
-        """Make the database, with all of this in it."""
+        """Write the database file with all of this."""
         made_at(path, "0008")
         with closing(sqlite3.connect(path)) as connection, connection:
             for table, rows in self._rows.items():
