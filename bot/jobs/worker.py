@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 
 # Seconds between tries to deliver a job where the reason of the failure may pass; the last one is repeated.
 DELIVERY_BACKOFF = (2.0, 5.0, 15.0, 60.0, 300.0, 900.0)
-# A rendering submission is paid for, so it is retried after a crash before it ends. Where the disk or the database
-# fails, everything is retried after these waits, the last of them repeated.
+# What was sent may be paid for, so it is retried after a crash before it ends, where that costs nothing. Where the disk
+# or the database fails, everything is retried after these waits, the last of them repeated.
 CRASH_BACKOFF = (2.0, 10.0, 30.0, 120.0)
 
 
@@ -262,7 +262,7 @@ class Worker:
                     # A fault of ours, of any kind: this one is tried again or ended free of charge, the others go on.
                     log.exception("submission.crashed")
                     wait = next(waits, None)
-                    if wait is None or run.submission.status is not SubmissionStatus.RENDERING:
+                    if wait is None or not run.resumable:
                         await self._clock.sleep(CRASH_BACKOFF[0])
                         await self._until_stored(partial(self._jobs.crashed, run.submission))
                         break
