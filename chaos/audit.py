@@ -13,7 +13,7 @@ from fakes.discord.seen import Seen
 from fakes.services import StandIn
 from storage import images, jobs, ledger, reconcile, submissions
 from storage.database import Database
-from storage.records import JobStatus, SubmissionStatus
+from storage.records import EventReason, JobStatus, SubmissionStatus
 
 
 @dataclass(slots=True)
@@ -29,6 +29,8 @@ class Booked:
     unknown: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     """The final status of each submission, with its problem codes if there are any."""
+    cancelled: int = 0
+    """The number of unknown submissions that a person cancelled after they were sent."""
     steps: list[str] = field(default_factory=list)
     """The reason of each step of the unknown submissions, with its time in Unix milliseconds."""
 
@@ -106,9 +108,9 @@ async def booked(database_url: str) -> Books:
                     its.ended.append(submission.status.value + told)
                     if submission.status is SubmissionStatus.UNKNOWN:
                         its.unknown.append(submission.engine)
-                        its.steps += [
-                            f"{event.why} at {event.at}" for event in events if event.submission_id == submission.id
-                        ]
+                        steps = [event for event in events if event.submission_id == submission.id]
+                        its.cancelled += steps[-1].why == EventReason.CANCELLED
+                        its.steps += [f"{event.why} at {event.at}" for event in steps]
                 for entries in (await ledger.costs_of(connection, job.id)).values():
                     captures = [entry for entry in entries if entry.kind == "capture"]
                     its.captured += sum(entry.amount for entry in captures)
@@ -218,7 +220,8 @@ def _unsent(fates: Mapping[Ask, Fate], called: Mapping[int, Counter[str]]) -> li
 def _compare(table: Table, asks: list[Ask], books: dict[int, Booked], charged: dict[int, list[int]]) -> None:
     """Compare the providers' bills with the ledger. They may differ only by requests whose answer was lost.
 
-    ai-client's results can be polled again and again, so a lost answer is no excuse there.
+    ai-client's results can be polled again and again, so a lost answer is no excuse there. But a request that its
+    author cancelled, while the provider was not set up or while it waited to be sent again, is not polled any more.
     """
     wrong: list[str] = []
     unheard: list[str] = []
@@ -230,7 +233,8 @@ def _compare(table: Table, asks: list[Ask], books: dict[int, Booked], charged: d
             continue
         told = f"{_told(ask)}: billed {sum(bill)}, booked {its.raw}, ended {', '.join(its.ended)}"
         if ask.engine == AI_CLIENT and not its.raw and len(bill) == 1:
-            given_up.append(f"{told}; {', '.join(its.steps)}")
+            by_its_author = ask.cancelled and its.cancelled == len(its.unknown) > 0
+            (unheard if by_its_author else given_up).append(f"{told}; {', '.join(its.steps)}")
         elif ask.engine == AI_CLIENT or not 0 < difference <= len(its.unknown) * max(bill, default=0):
             wrong.append(told)
         else:

@@ -138,7 +138,7 @@ class Crowd:
             elif fate < 0.10:
                 ask.handle.expire()
             elif fate < 0.16 and "Cancel" in card.labels:
-                ask.cancelled = await _pressed(ask.person, card, "Cancel") is not None
+                ask.cancelled |= await _pressed(ask.person, card, "Cancel") is not None
 
     def shareable(self) -> Iterator[Ask]:
         """The private results that their authors can share, including those already shared."""

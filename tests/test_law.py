@@ -65,9 +65,7 @@ def test_each_file_imports_only_what_its_folder_may(file: Path) -> None:
             lazily = name == "bot.__main__" and top in {"playground", "fakes", "benchmarks"} and not at_once
             assert lazily, f"{file} imports {module}"
         if within(name, "bot.providers") and top in OURS:
-            assert within(module, "bot.providers"), (
-                f"{file} imports {module}: providers are independent"
-            )
+            assert within(module, "bot.providers"), f"{file} imports {module}: providers are independent"
         if top in {"sqlalchemy", "alembic", "aiosqlite", "sqlite3"}:
             assert room == "storage", f"{file} imports {module}: SQL belongs in storage"
         if within(name, "storage.migrations.versions"):
@@ -142,9 +140,7 @@ def test_lower_folders_import_neither_discord_nor_aiohttp() -> None:
         name = waiting.pop()
         seen.add(name)
         for module, _ in imports(modules[name]):
-            assert not within(module, "discord", "aiohttp"), (
-                f"{name} imports {module}, below bot.ui"
-            )
+            assert not within(module, "discord", "aiohttp"), f"{name} imports {module}, below bot.ui"
             # Importing a.b.c runs a and a.b too. A name that is imported from a module may be a module itself.
             parts = module.split(".")
             waiting |= {".".join(parts[:end]) for end in range(1, len(parts) + 1)} & modules.keys() - seen

@@ -77,9 +77,7 @@ class Recording(Mapping[str, str]):
 def example() -> dict[str, tuple[str, str]]:
     """Each setting in .env.example: its default, and the comment above it."""
     found = re.findall(r"^# (.+)\n#?([A-Z][A-Z0-9_]*)=(.*)$", EXAMPLE, re.MULTILINE)
-    assert len(found) == len(re.findall(r"^#?[A-Z][A-Z0-9_]*=", EXAMPLE, re.MULTILINE)), (
-        "one comment line per setting"
-    )
+    assert len(found) == len(re.findall(r"^#?[A-Z][A-Z0-9_]*=", EXAMPLE, re.MULTILINE)), "one comment line per setting"
     return {name: (default, text) for text, name, default in found}
 
 
@@ -231,9 +229,7 @@ def test_the_docker_image_contains_all_imported_modules() -> None:
         assert f"!{source}" in ignored
     stages = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     assert len(set(stages)) == 1
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", stages[0]), (
-        "not pinned by digest"
-    )
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", stages[0]), "not pinned by digest"
     assert DOCKERFILE.index("USER easel") < DOCKERFILE.index("ENTRYPOINT")
     entry, command, health = (
         re.search(pattern, DOCKERFILE, re.MULTILINE)[1]  # type: ignore[index]  # a missing line fails the test too

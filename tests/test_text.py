@@ -137,9 +137,7 @@ def said_in(module: ModuleType) -> Iterator[tuple[ast.Call, set[str]]]:
             said = getattr(getattr(module, call.func.value.id, None), call.func.attr, None)
         if isinstance(said, Message):
             yield call, fields(said.english, said.plural) | ({"count"} if said.plural else set())
-        elif (
-            said in (t, plural) and call.keywords
-        ):  # Tables pass the values later.
+        elif said in (t, plural) and call.keywords:  # Tables pass the values later.
             yield call, fields(*(str(each.value) for each in call.args if isinstance(each, ast.Constant)))
 
 

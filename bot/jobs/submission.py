@@ -85,6 +85,10 @@ class SubmissionRun:
         self._calling = False
         # The response to the paid call and the seconds it took, until it is stored.
         self._answer: tuple[Handle | Finished | ProviderError, float] | None = None
+        # Since a lost submit was found. It may have arrived only just before.
+        self._found: Elapsed | None = None
+        # Why it cannot be sent again. Recorded as its end if the earlier call cannot be found either.
+        self._no_retry: tuple[EventReason, Text] | None = None
         self._jobs = jobs
         self._provider = provider
         self._rate = rate
@@ -104,6 +108,12 @@ class SubmissionRun:
         """Whether a paid call is in progress or its response is not stored yet. Then shutdown should wait for it."""
         return self._calling or self._answer is not None
 
+    @property
+    def resumable(self) -> bool:
+        """Whether it can continue after a bug: its outcome is known or can be looked up free of charge."""
+        known = self._answer is not None or self.submission.status is SubmissionStatus.RENDERING
+        return known or (self.submission.sendings > 0 and self._provider.finds_lost_submits)
+
     async def run(self) -> None:
         """Run until the submission has ended or was postponed, or the program stops. Raises StorageError."""
         if self._answer is not None:
@@ -121,7 +131,8 @@ class SubmissionRun:
         submission = self.submission
         if self._waited.total > QUEUED_AT_MOST and self._waited.here > QUEUED_HERE:
             if self._lost:
-                await self._end(SubmissionStatus.UNKNOWN, EventReason.NOT_SENT_AGAIN, UNKNOWN())
+                self._no_retry = EventReason.NOT_SENT_AGAIN, UNKNOWN()
+                await self._find_or_give_up()
             else:
                 await self._end(SubmissionStatus.FAILED, EventReason.QUEUED_TOO_LONG, QUEUED_TOO_LONG())
             return
@@ -157,7 +168,6 @@ class SubmissionRun:
         except OutcomeUnknown as error:
             log.warning("submit.unknown", provider=self._provider.name, detail=error.detail)
             self._breaker.record_failure(self.submission.id, self.submission.user_id, error.reason)
-            self._calling = False
             await self._find_or_give_up()
             return
         except ProviderError as error:
@@ -186,9 +196,13 @@ class SubmissionRun:
             self._not_found.over()
         if isinstance(error, Refused) and not passing:
             alarm(self._provider, error)
-            # An earlier call may have arrived.
-            status = SubmissionStatus.UNKNOWN if self._lost else SubmissionStatus.FAILED
-            await self._end(status, EventReason.REFUSED, provider_text(self._provider.label, error))
+            problem = provider_text(self._provider.label, error)
+            if self._lost:
+                # An earlier call may have arrived.
+                self._no_retry = EventReason.REFUSED, problem
+                await self._find_or_give_up()
+            else:
+                await self._end(SubmissionStatus.FAILED, EventReason.REFUSED, problem)
             return
         seconds = BACKOFF[min(self.submission.attempts, len(BACKOFF) - 1)]
         why = EventReason.NOT_FOUND if passing else EventReason.UNREACHABLE
@@ -203,20 +217,20 @@ class SubmissionRun:
     # --- a submit whose response was lost -----------------------------------------------------------------------
 
     async def _find_or_give_up(self) -> None:
+        """Look for it. If it certainly did not arrive, send it once more, unless it was resent already or cannot be."""
+        # The database already knows that it was sent, so nothing is lost if this is interrupted.
+        self._calling, self._answer = False, None
         handle = self.submission.handle
         if not self._provider.finds_lost_submits or handle is None:
-            await self._end(SubmissionStatus.UNKNOWN, EventReason.NO_ANSWER, UNKNOWN())
+            await self._end_unknown(EventReason.NO_ANSWER)
             return
         looked = 0
         # Only time in this run counts: downtime or a clock that jumps must not be a reason to pay again.
         began = Elapsed(self._clock)
-        last = self.submission.sendings >= MOST_SENDINGS
+        last = self._no_retry is not None or self.submission.sendings >= MOST_SENDINGS
         lost_after = self._provider.lost_after * (LAST_LOOK if last else 1)
         patience = max(self._provider.patience, 2 * lost_after)
         while not self.stopping:
-            if began.here > patience:
-                await self._end(SubmissionStatus.UNKNOWN, EventReason.NOT_LOOKED_FOR, UNKNOWN())
-                return
             try:
                 await self._rate.turn(at_once)
                 looked_for = began.here
@@ -224,25 +238,32 @@ class SubmissionRun:
                 looked += 1
             except ProviderError as error:
                 self.polls.failed(error)
+                if began.here > patience:
+                    await self._end_unknown(EventReason.NOT_LOOKED_FOR)
+                    return
                 await self._clock.sleep(FIND_EVERY)
                 continue
             self.polls.answered()
             if found is not None:
-                if await self._jobs.accepted(self.submission, found, why=EventReason.FOUND):
-                    self._moved(SubmissionStatus.RENDERING, handle=found)
+                await self._take(found)
                 return
             if looked >= 2 and looked_for >= lost_after:
-                await self._did_not_arrive()
+                await self._did_not_arrive(last=last)
                 return
             pause = min(lost_after - looked_for, self._provider.lost_after)
             await self._clock.sleep(FIND_EVERY if looked < 2 else max(FIND_EVERY, pause))
 
-    async def _did_not_arrive(self) -> None:
-        """Send a submission again that the provider certainly does not have, or end it as unknown after that."""
-        if self.submission.sendings >= MOST_SENDINGS:
-            await self._end(SubmissionStatus.UNKNOWN, EventReason.LOST_TWICE, UNKNOWN())
+    async def _did_not_arrive(self, *, last: bool) -> None:
+        """Send again what the provider certainly does not have, or end it as unknown after the ``last`` look."""
+        if last:
+            await self._end_unknown(EventReason.LOST_TWICE)
         elif await self._jobs.postpone(self.submission, seconds=0, why=EventReason.NOT_ARRIVED, lost=True):
             self._moved(SubmissionStatus.QUEUED)
+
+    async def _end_unknown(self, why: EventReason) -> None:
+        """End it as unknown: for the reason why it could not be sent again if there is one, else for ``why``."""
+        why, problem = self._no_retry or (why, UNKNOWN())
+        await self._end(SubmissionStatus.UNKNOWN, why, problem)
 
     async def _arrived_late(self, handle: Handle) -> bool:
         """Search a last time before it is sent again, because it may have waited for a while. Raises ProviderError."""
@@ -254,9 +275,14 @@ class SubmissionRun:
             raise Unreachable(error.reason, said=error.said, detail=error.detail, values=error.values) from error
         if found is None:
             return False
-        if await self._jobs.accepted(self.submission, found, why=EventReason.FOUND):
-            self._moved(SubmissionStatus.RENDERING, handle=found)
+        await self._take(found)
         return True
+
+    async def _take(self, found: Handle) -> None:
+        """Store that the provider has it."""
+        if await self._jobs.accepted(self.submission, found, why=EventReason.FOUND):
+            self._found = Elapsed(self._clock)
+            self._moved(SubmissionStatus.RENDERING, handle=found)
 
     @property
     def _lost(self) -> bool:
@@ -310,6 +336,8 @@ class SubmissionRun:
     def _long_enough(self, sent: Elapsed, polls: int) -> bool:
         """Return whether it may be given up after this time and this number of polls that found it open."""
         patience = self._provider.patience
+        if self._found is not None and self._found.here <= patience:
+            return False
         if sent.guessed and (polls < RESUMED_POLLS or sent.here <= min(patience, RESUMED_PATIENCE)):
             return False
         return sent.total > patience

@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 
 # Seconds between attempts to deliver a job after a temporary failure; the last value is repeated.
 DELIVERY_BACKOFF = (2.0, 5.0, 15.0, 60.0, 300.0, 900.0)
-# The backoff in seconds after a crash: a rendering submission is paid for, so it is retried before it is ended. Also
-# the backoff for everything while the disk or the database fails; then the last value is repeated.
+# The backoff in seconds after a crash: a submission that was sent may be paid for, so it is retried before it is ended
+# if that is free. Also the backoff for everything while the disk or the database fails; the last value is repeated.
 CRASH_BACKOFF = (2.0, 10.0, 30.0, 120.0)
 
 
@@ -255,7 +255,7 @@ class Worker:
                     # A bug of any kind: this submission is retried or ended free of charge, and the others continue.
                     log.exception("submission.crashed")
                     wait = next(waits, None)
-                    if wait is None or run.submission.status is not SubmissionStatus.RENDERING:
+                    if wait is None or not run.resumable:
                         await self._clock.sleep(CRASH_BACKOFF[0])
                         await self._until_stored(partial(self._jobs.crashed, run.submission))
                         break

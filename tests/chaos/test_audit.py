@@ -173,6 +173,16 @@ def given_up_too_early(story: Story) -> None:
     story.fails(1)
 
 
+def given_up_by_nobody(story: Story) -> None:
+    given_up_too_early(story)
+    story.books.of[1].cancelled = 1
+
+
+def given_up_though_it_was_not_the_cancelling(story: Story) -> None:
+    given_up_too_early(story)
+    story.asks[0].cancelled = True
+
+
 def sent_again_and_again(story: Story) -> None:
     for _ in range(2):
         story.call(1, accepted=False)
@@ -256,6 +266,8 @@ def it_crashed_at_the_end(story: Story) -> None:
         (picture_deleted, "jobs or pictures of today that were deleted for their age"),
         (job_deleted, "jobs or pictures of today that were deleted for their age"),
         (given_up_too_early, "given up, though ai-client finished it"),
+        (given_up_by_nobody, "given up, though ai-client finished it"),
+        (given_up_though_it_was_not_the_cancelling, "given up, though ai-client finished it"),
         (sent_again_and_again, "ai-client requests above two a submission"),
         (failed_without_being_sent, "given up, though nothing was sent"),
         (shared_twice, "shared twice"),
@@ -300,6 +312,15 @@ def test_a_private_result_may_be_shared_once_and_a_cancelled_command_may_stay_un
     story.fails(3)
     story.asks[2].cancelled = True
     assert wrong(story.told()) == []
+
+
+def test_a_sent_request_that_its_author_cancelled_was_not_given_up() -> None:
+    story = Story()
+    given_up_by_nobody(story)
+    story.asks[0].cancelled = True
+    table = story.told()
+    assert wrong(table) == []
+    assert [note for note in table.notes if note.startswith("billed, but unknown: number 1 ")]
 
 
 def test_a_history_list_does_not_count_as_a_second_delivery() -> None:

@@ -11,7 +11,7 @@ Use it to test commands, buttons, forms and cards as a person uses and sees them
 * ``card(result)`` is the answer's message, ``told(result)`` the private notice; both have ``text``, ``labels`` and
   ``images``. ``person.slash(channel, name, **options)`` runs any command.
 * ``slow_studio``: the services render until ``studio.stand_in.finish_all()``. ``make_studio(NAME="value")``: settings.
-* ``studio.env.inject_error(method, path, status=…)`` makes Discord refuse; ``studio.restart()`` simulates a new process.
+* ``studio.env.inject_error(method, path, status=…)`` makes Discord refuse; ``studio.restart()`` is a new process.
 * ``studio.clock`` skips waiting; ``studio.clock.advance(seconds)`` lets time pass.
 * ``forge`` presses a button that the bot did not offer.
 * The fixture fails the test if anything but a UserError was raised.

@@ -17,6 +17,7 @@ from bot.text import VERBATIM
 from bot.ui.buttons import DELETE_IMAGES, DELETED, DELETED_BEFORE, MESSAGE_LEFT
 from bot.ui.cards import job as cards
 from bot.ui.cards.buttons import JOB_ACTIONS, OLD_BUTTON
+from bot.ui.cards.wording import REQUESTS
 from bot.ui.interactions import APOLOGY_FOR_JOB
 from storage import images as image_rows
 from storage import jobs as rows
@@ -122,13 +123,13 @@ async def test_cancel_drops_unsent_requests_and_shows_the_others(narrow_studio: 
     studio = narrow_studio
     result = await waiting(studio)
     said = told(await studio.press(studio.ada, card(result), "Cancel"))
-    assert shows(said.text, service.PARTLY_CANCELLED(dropped=1, requests=cards.requests_text(2)))
+    assert shows(said.text, service.PARTLY_CANCELLED(dropped=1, requests=REQUESTS(count=2)))
     assert card(result).labels == []
     studio.stand_in.finish_all()
     await studio.finish()
     shown = card(result)
     assert len(shown.images) == 1
-    named = cards.SOME_CANCELLED_NAMED(number=1, requests=cards.requests_text(2), names="a blue car")
+    named = cards.SOME_CANCELLED_NAMED(number=1, requests=REQUESTS(count=2), names="a blue car")
     assert shows(shown.text, named)
     assert "6 credits" in shown.text
     assert len(studio.stand_in.bills) == 1

@@ -19,7 +19,7 @@ from bot.domain.requests import (
 from bot.providers.base import Size
 from bot.text import Message
 from bot.ui.cards import job as cards
-from bot.ui.cards.wording import IMAGES
+from bot.ui.cards.wording import IMAGES, REQUESTS
 from fakes.services import Fault
 from fakes.services.faults import Status
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, told
@@ -62,7 +62,7 @@ async def test_all_engines_are_shown_side_by_side_with_time_and_price(studio: St
     assert core.endswith(" s · 6 credits")
     basic = next(line for line in lines if "**Stable Diffusion 1.6**" in line)
     assert " s · about " in basic
-    assert str(cards.requests_text(3)) in shown.text
+    assert str(REQUESTS(count=3)) in shown.text
     assert "(estimate)" in shown.text
     bodies = [call.body for call in studio.stand_in.calls if call.route.startswith("aithriving")]
     assert [body["seed"] for body in bodies if isinstance(body, dict)] == [7, 7]

@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from bot.jobs.provider_text import as_stored
+from bot.jobs.provider_text import as_stored, provider_text
 from bot.jobs.submission import QUEUED_TOO_LONG
-from bot.providers.base import Handle
-from bot.providers.errors import Busy, NotFound, OutcomeUnknown, Refused, Unreachable
+from bot.providers.base import Handle, ImageRequest, PollResult, Waiting
+from bot.providers.errors import Busy, NotFound, OutcomeUnknown, Reason, Refused, Unreachable
 from storage import reconcile, reports
 from storage.records import JobStatus, SubmissionStatus
-from tests.doubles.provider import ScriptedProvider
+from tests.doubles.provider import ScriptedProvider, finished
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
 
 
@@ -46,6 +46,47 @@ async def test_an_inconclusive_lookup_is_repeated(workshop: Workshop) -> None:
     workshop.provider.enqueue("find", "found")
     await workshop.finish()
     assert workshop.provider.calls("submit") == 1
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
+
+
+async def test_the_lookup_continues_if_the_service_recovers_at_the_last_moment(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown())
+    job_id = await workshop.imagine()
+    began = workshop.clock.now()
+    answers: list[Handle | None] = [None]
+
+    async def find(handle: Handle) -> Handle | None:
+        if workshop.clock.now() - began < (workshop.provider.patience - 3) * 1000:
+            raise Unreachable
+        return answers.pop() if answers else handle
+
+    workshop.provider.find = find  # type: ignore[method-assign]  # the provider of a test
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
+    assert workshop.provider.calls("submit") == 1
+
+
+async def test_a_request_found_late_gets_the_full_time_to_finish(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown())
+    job_id = await workshop.imagine()
+    began = workshop.clock.now()
+    patience = workshop.provider.patience * 1000
+    polls = 0
+
+    async def find(handle: Handle) -> Handle | None:
+        if workshop.clock.now() - began < patience - 3000:
+            raise Unreachable
+        return handle
+
+    async def poll(handle: Handle, request: ImageRequest | None = None) -> PollResult:
+        nonlocal polls
+        polls += 1
+        return Waiting() if workshop.clock.now() - began < patience + 60_000 else finished()
+
+    workshop.provider.find = find  # type: ignore[method-assign]  # the provider of a test
+    workshop.provider.poll = poll  # type: ignore[method-assign]  # the provider of a test
+    await workshop.finish()
+    assert polls > 1
     assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
 
 
@@ -109,6 +150,84 @@ async def test_a_request_that_was_sent_never_ends_as_unsent(workshop: Workshop, 
     assert submission.status is SubmissionStatus.UNKNOWN
     assert submission.problems != as_stored(QUEUED_TOO_LONG())
     assert await listed_as_unknown(workshop) == [job_id]
+
+
+@pytest.mark.parametrize(
+    "refusals",
+    [[Refused(said="No.")], [Refused(Reason.WRONG_KEY, operator=True)], [NotFound() for _ in range(20)]],
+    ids=["refused", "wrong key", "not found"],
+)
+@pytest.mark.parametrize("restart", [False, True], ids=["", "restarted"])
+async def test_a_refused_resend_does_not_hide_that_the_first_call_arrived(
+    workshop: Workshop, refusals: list[Exception], *, restart: bool
+) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown(), *refusals)
+    job_id = await workshop.imagine()
+    looking = asyncio.Event()
+    refused = 0
+
+    async def find(handle: Handle) -> Handle | None:
+        submission = await workshop.submission(job_id)
+        if submission.sendings < 2 or submission.status is not SubmissionStatus.SUBMITTING:
+            return None
+        nonlocal refused
+        refused += 1
+        if restart and refused == 1:
+            looking.set()
+            await asyncio.Event().wait()
+        # It does not show up immediately.
+        return handle if refused > 2 else None
+
+    workshop.provider.find = find  # type: ignore[method-assign]  # the provider of a test
+    await workshop.start()
+    if restart:
+        async with asyncio.timeout(10):
+            await looking.wait()
+        await workshop.restart()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
+    assert workshop.provider.calls("submit") <= 1 + len(refusals)
+    assert (await workshop.view(job_id)).captured == 5000
+
+
+async def test_a_refused_resend_that_is_not_found_ends_as_unknown_with_the_refusal(workshop: Workshop) -> None:
+    refusal = Refused(said="No.")
+    workshop.provider.enqueue("submit", OutcomeUnknown(), refusal)
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.status is SubmissionStatus.UNKNOWN
+    assert submission.problems == as_stored(provider_text(workshop.provider.label, refusal))
+    assert submission.handle is not None, "it can be asked for again"
+    assert workshop.provider.calls("submit") == 2
+
+
+async def test_a_request_that_waited_an_hour_to_be_resent_is_looked_up_before_it_ends(workshop: Workshop) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown())
+    job_id = await workshop.imagine()
+    began = workshop.clock.now()
+
+    async def find(handle: Handle) -> Handle | None:
+        if (await workshop.submission(job_id)).status is SubmissionStatus.SUBMITTING:
+            return None
+        if workshop.clock.now() - began < 3_700_000:
+            raise Unreachable
+        return handle
+
+    workshop.provider.find = find  # type: ignore[method-assign]  # the provider of a test
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
+    assert workshop.provider.calls("submit") == 1
+
+
+@pytest.mark.parametrize("call", ["submit", "find"])
+async def test_a_bug_after_the_call_does_not_lose_the_request(workshop: Workshop, call: str) -> None:
+    workshop.provider.enqueue("submit", OutcomeUnknown() if call == "find" else RuntimeError("a bug"))
+    workshop.provider.enqueue("find", *([RuntimeError("a bug")] if call == "find" else []), None, "found")
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
+    assert workshop.provider.calls("submit") == 1
 
 
 async def test_a_request_that_was_sent_is_not_cancelled_as_unsent(workshop: Workshop) -> None:

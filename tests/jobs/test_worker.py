@@ -153,13 +153,17 @@ async def test_a_delivery_that_fails_is_tried_again(workshop: Workshop) -> None:
     assert workshop.delivered == [job_id]
 
 
-async def test_an_error_of_our_own_is_told_and_free(workshop: Workshop) -> None:
+@pytest.mark.parametrize("can_look", [False, True])
+async def test_an_error_of_our_own_is_told_and_free(make_workshop: MakeWorkshop, *, can_look: bool) -> None:
+    workshop = await make_workshop(ScriptedProvider(polled=can_look))
     workshop.provider.enqueue("submit", RuntimeError("a bug"))
+    workshop.provider.enqueue("find", *(RuntimeError("a bug") for _ in range(20)))
     job_id = await workshop.imagine()
     await workshop.finish()
     submission = await workshop.submission(job_id)
     assert submission.status is SubmissionStatus.UNKNOWN
     assert submission.problems == as_stored(CRASHED(job=job_id))
+    assert workshop.provider.calls("submit") == 1
     assert (await workshop.totals()).in_flight == 0
 
 

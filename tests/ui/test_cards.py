@@ -30,7 +30,7 @@ from bot.ui.cards.job_text import alt_text
 from bot.ui.cards.layout import Card, notice, refusal, text, within
 from bot.ui.cards.proposal import lapsed_card, proposal_card
 from bot.ui.cards.server import value_text
-from bot.ui.cards.wording import units
+from bot.ui.cards.wording import REQUESTS, units
 from bot.ui.forms import EditForm
 from bot.ui.job_starter import JobStarter
 from storage.records import DeliveryMethod, DeliveryReason, Event, EventReason, JobStatus, SubmissionStatus
@@ -275,7 +275,7 @@ def test_a_partly_failed_job_shows_free_failures() -> None:
     failed = [submission(number, SubmissionStatus.FAILED, told="The words were refused.") for number in (2, 3)]
     dropped = submission(4, SubmissionStatus.CANCELLED, told=CANCELLED())
     spoken = said(result_card(view(done, *failed, dropped), []))
-    requests = cards.requests_text(4)
+    requests = REQUESTS(count=4)
     assert shows(spoken, cards.SOME_FAILED(number=2, requests=requests, reason="The words were refused."))
     assert shows(spoken, cards.SOME_CANCELLED(number=1, requests=requests))
 
