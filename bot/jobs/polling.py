@@ -16,6 +16,7 @@ The distribution comes from the latest such jobs (:mod:`bot.jobs.durations`) and
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum, auto
 from types import TracebackType
 from typing import Self
 
@@ -24,8 +25,8 @@ import structlog
 from bot.clock import Clock, Elapsed
 from bot.jobs.durations import OVERDUE_PART, DurationDistribution, DurationModel
 from bot.jobs.provider_text import provider_text
-from bot.jobs.rate import Rate
-from bot.providers.base import Failed, Provider, Waiting
+from bot.jobs.rate import Rate, at_once
+from bot.providers.base import Failed, Handle, Provider, Waiting
 from bot.providers.errors import Busy, ProviderError, Reason, Refused
 from bot.text import Text, message
 
@@ -35,6 +36,11 @@ PAUSE = 2.0
 """Seconds without polls after a provider was busy and did not say for how long."""
 DOUBTED_FOR, DOUBTED_LOOKS = 120.0, 5
 """A doubtful response counts after this many seconds and this many polls, without any other response."""
+
+# Seconds between two attempts to find a lost submit.
+FIND_EVERY = 5.0
+# After the last call, giving up early has no benefit: the search takes this many times as long.
+LAST_LOOK = 3
 
 # The price of a poll as a fraction of the usual duration, with few open jobs and with many; and the seconds that are
 # added to it with many.
@@ -276,6 +282,57 @@ class PollStatus:
         if self._trouble is None:
             return [TIMED_OUT(minutes=minutes)]
         return [NOT_HEARD(minutes=minutes), provider_text(self._provider.label, self._trouble[0])]
+
+
+class LostSubmit(Enum):
+    """What became of the search for a submit whose response was lost, if it did not find it."""
+
+    ABSENT = auto()
+    """The provider certainly does not have it."""
+    NOT_SEARCHED = auto()
+    """Every search failed for longer than the provider's patience."""
+    STOPPED = auto()
+
+
+async def find_lost(
+    provider: Provider,
+    handle: Handle,
+    rate: Rate,
+    clock: Clock,
+    status: PollStatus,
+    *,
+    last: bool,
+    stopping: Callable[[], bool],
+) -> Handle | LostSubmit:
+    """Find a submit whose response was lost, until it is certain whether it arrived.
+
+    ``last``: it will not be sent again, so the search takes longer.
+    """
+    looked = 0
+    # Only time in this run counts: downtime or a clock that jumps must not be a reason to pay again.
+    began = Elapsed(clock)
+    lost_after = provider.lost_after * (LAST_LOOK if last else 1)
+    patience = max(provider.patience, 2 * lost_after)
+    while not stopping():
+        try:
+            await rate.turn(at_once)
+            looked_for = began.here
+            found = await provider.find(handle)
+            looked += 1
+        except ProviderError as error:
+            status.failed(error)
+            if began.here > patience:
+                return LostSubmit.NOT_SEARCHED
+            await clock.sleep(FIND_EVERY)
+            continue
+        status.answered()
+        if found is not None:
+            return found
+        if looked >= 2 and looked_for >= lost_after:
+            return LostSubmit.ABSENT
+        pause = min(lost_after - looked_for, provider.lost_after)
+        await clock.sleep(FIND_EVERY if looked < 2 else max(FIND_EVERY, pause))
+    return LostSubmit.STOPPED
 
 
 def alarm(provider: Provider, error: ProviderError) -> None:

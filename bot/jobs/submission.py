@@ -12,9 +12,9 @@ from bot.clock import Clock, Elapsed
 from bot.domain.requests import decode_request
 from bot.jobs.circuit_breaker import CircuitBreaker
 from bot.jobs.image_fetcher import decode_result, encode_result, fetch_images
-from bot.jobs.polling import Doubt, PollSchedule, PollStatus, alarm
+from bot.jobs.polling import Doubt, LostSubmit, PollSchedule, PollStatus, alarm, find_lost
 from bot.jobs.provider_text import as_stored, provider_text
-from bot.jobs.rate import Rate, at_once
+from bot.jobs.rate import Rate
 from bot.jobs.store import JobStore
 from bot.providers.base import Failed, Finished, Gone, Handle, PollResult, Provider, Waiting
 from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
@@ -35,12 +35,8 @@ FETCHING_TOLD_AFTER = 1.0
 # The age of a submission from an earlier process is a guess. So it is given up only after this many seconds and polls
 # in this process.
 RESUMED_PATIENCE, RESUMED_POLLS = 120.0, 3
-# Seconds between two attempts to find a lost submit.
-FIND_EVERY = 5.0
 # A request without a response is sent again if the provider does not find it: this many paid calls in total.
 MOST_SENDINGS = 2
-# After the last call, giving up early has no benefit: the search takes this many times as long.
-LAST_LOOK = 3
 
 UNKNOWN = message(
     "submission.unknown",
@@ -224,41 +220,22 @@ class SubmissionRun:
         if not self._provider.finds_lost_submits or handle is None:
             await self._end_unknown(EventReason.NO_ANSWER)
             return
-        looked = 0
-        # Only time in this run counts: downtime or a clock that jumps must not be a reason to pay again.
-        began = Elapsed(self._clock)
         last = self._no_retry is not None or self.submission.sendings >= MOST_SENDINGS
-        lost_after = self._provider.lost_after * (LAST_LOOK if last else 1)
-        patience = max(self._provider.patience, 2 * lost_after)
-        while not self.stopping:
-            try:
-                await self._rate.turn(at_once)
-                looked_for = began.here
-                found = await self._provider.find(handle)
-                looked += 1
-            except ProviderError as error:
-                self.polls.failed(error)
-                if began.here > patience:
-                    await self._end_unknown(EventReason.NOT_LOOKED_FOR)
-                    return
-                await self._clock.sleep(FIND_EVERY)
-                continue
-            self.polls.answered()
-            if found is not None:
+        found = await find_lost(
+            self._provider, handle, self._rate, self._clock, self.polls, last=last, stopping=lambda: self.stopping
+        )
+        match found:
+            case LostSubmit.ABSENT if last:
+                await self._end_unknown(EventReason.LOST_TWICE)
+            case LostSubmit.ABSENT:
+                if await self._jobs.postpone(self.submission, seconds=0, why=EventReason.NOT_ARRIVED, lost=True):
+                    self._moved(SubmissionStatus.QUEUED)
+            case LostSubmit.NOT_SEARCHED:
+                await self._end_unknown(EventReason.NOT_LOOKED_FOR)
+            case LostSubmit.STOPPED:
+                return
+            case _:
                 await self._take(found)
-                return
-            if looked >= 2 and looked_for >= lost_after:
-                await self._did_not_arrive(last=last)
-                return
-            pause = min(lost_after - looked_for, self._provider.lost_after)
-            await self._clock.sleep(FIND_EVERY if looked < 2 else max(FIND_EVERY, pause))
-
-    async def _did_not_arrive(self, *, last: bool) -> None:
-        """Send again what the provider certainly does not have, or end it as unknown after the ``last`` look."""
-        if last:
-            await self._end_unknown(EventReason.LOST_TWICE)
-        elif await self._jobs.postpone(self.submission, seconds=0, why=EventReason.NOT_ARRIVED, lost=True):
-            self._moved(SubmissionStatus.QUEUED)
 
     async def _end_unknown(self, why: EventReason) -> None:
         """End it as unknown: for the reason why it could not be sent again if there is one, else for ``why``."""
