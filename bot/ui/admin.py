@@ -32,7 +32,6 @@ PERIOD_ALONE = message(
     "quota.period_alone", "The period is the same for the whole server. Set credits, images or jobs as well."
 )
 ONLY_ONE = message("quota.only_one", "Choose only one of for, role and user.")
-NOT_CHOSEN = message("quota.not_chosen", "Choose whose limit to remove: for, role or user.")
 ROLE_ELSEWHERE = message("quota.role_elsewhere", "That role belongs to another server.")
 PERIOD_SET = message("quota.period_set", "Limits in this server now reset every {period} (UTC).")
 LIMIT_SET = message("quota.set", "{who}: {limits}.")
