@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+import discord
 import pytest
 import simcord
 from discord import app_commands
@@ -13,6 +15,7 @@ from bot.domain.options import ImagineOptions
 from bot.domain.requests import plan, read_command
 from bot.domain.rules import WORD_REFUSED
 from bot.errors import UserError
+from bot.people.user_settings import UserSettings
 from bot.servers.settings import NOT_A_MANAGER
 from bot.ui.cards.buttons import OLD_LIST, menu_id
 from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, EXACT_PRICE
@@ -161,6 +164,28 @@ async def test_an_example_works_in_direct_messages(studio: Studio) -> None:
     result = await studio.ada.user.click(shown.raw, label=shown.labels[1])
     await studio.finish()
     assert len(card(result).images) == 1
+
+
+@pytest.mark.parametrize(
+    ("custom_id", "value"),
+    [
+        ("menu:help", "nothing"),
+        ("menu:nothing", "images"),
+        ("menu:setting:nothing", "-"),
+        ("menu:setting", "-"),
+        ("menu:setting:images", "11"),
+        ("menu:setting:text", "in oil"),
+    ],
+)
+async def test_a_forged_choice_is_refused(studio: Studio, custom_id: str, value: str) -> None:
+    view = discord.ui.LayoutView(timeout=None)
+    options = [discord.SelectOption(label="Forged", value=value)]
+    view.add_item(discord.ui.ActionRow(discord.ui.Select[Any](custom_id=custom_id, options=options)))
+    view.stop()
+    with studio.env.time_context():
+        message = await studio.runtime.client.get_partial_messageable(studio.channel.id).send(view=view)
+    assert shows(told(await studio.ada.select(message, [value], custom_id=custom_id)).text, OLD_LIST)
+    assert studio.runtime.personal.of(studio.ada.id) == UserSettings()
 
 
 @pytest.mark.parametrize("custom_id", ["do:example:nothing", "do:example", "do:nothing", "do:nothing:1"])

@@ -258,7 +258,7 @@ MENUS = tuple(menu.name for menu in (HELP_SUBJECTS, SETTING))
 """The menus by name; each name has a handler."""
 
 EXAMPLE = ActionButton("example", message("button.example", "{title} · {price}"))
-SETTINGS_TEXT = ActionButton("addedtext", message("button.settings_text", "Text for every prompt"))
+SETTINGS_TEXT = ActionButton("addedtext", message("button.settings_text", "Edit text"))
 ACTIONS = tuple(button.name for button in (EXAMPLE, SETTINGS_TEXT))
 """The single actions by name; each name has a handler."""
 

@@ -33,7 +33,7 @@ EXAMPLES: Mapping[str, Example] = {
     "lighthouse": Example(
         t("Lighthouse"), prompt="a lighthouse on a cliff in a storm, huge waves, dramatic light, oil painting"
     ),
-    "fox": Example(t("Fox in the snow"), prompt="a red fox in fresh snow at sunrise, soft golden light, photograph"),
+    "fox": Example(t("Snow fox"), prompt="a red fox in fresh snow at sunrise, soft golden light, photograph"),
     "city": Example(
         t("Glass city"), prompt="a tiny city under a glass dome, greenhouses and trams, isometric, pastel colours"
     ),
@@ -177,7 +177,7 @@ def help_card(mention: Mention, prices: Mapping[str, str], *, manages: bool) -> 
     server.
     """
     first = t(
-        "Type {imagine} and describe what you want to see. The message shows price and progress, then your images.",
+        "Type {imagine} and describe what you want to see. You see the price and the progress, then your images.",
         imagine=mention("imagine"),
     )
     then = t("The buttons below a result make it again, change it or share it.")
