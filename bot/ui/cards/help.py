@@ -185,7 +185,7 @@ def help_card(mention: Mention, prices: Mapping[str, str], *, manages: bool) -> 
         text(heading(t("Easel makes images from words")), first, then),
         _menu(OVERVIEW, manages=manages),
         rule(),
-        text(quiet(t("Try one. Only you see this message."))),
+        text(quiet(t("Try one. A button makes its image at once, just like {imagine}.", imagine="/imagine"))),
         ui.ActionRow(*(EXAMPLE.to(name, title=each.title, price=prices[name]) for name, each in EXAMPLES.items())),
     )
 
