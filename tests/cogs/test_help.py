@@ -52,7 +52,10 @@ async def chosen(studio: Studio, person: simcord.MemberActor, shown: Shown, abou
 
 
 def offered(shown: Shown) -> list[str]:
-    return [option["value"] for option in shown.menus[MENU]["options"]]
+    """The subjects in the menu."""
+    overview, *subjects = [option["value"] for option in shown.menus[MENU]["options"]]
+    assert overview == OVERVIEW
+    return subjects
 
 
 async def test_help_is_short_and_leads_to_all_subjects(studio: Studio) -> None:
@@ -73,6 +76,7 @@ async def test_a_subject_opens_in_the_same_message_and_leads_back(studio: Studio
     back = await chosen(studio, studio.ada, subject, OVERVIEW)
     assert back.raw.id == shown.raw.id
     assert back.labels == shown.labels
+    assert back.selected(MENU) == shown.selected(MENU) != []
 
 
 async def test_every_command_is_explained(studio: Studio) -> None:

@@ -221,9 +221,12 @@ class Menu:
 
     name: str
 
-    def of(self, options: Sequence[discord.SelectOption], rest: str = "", *, hint: str | None = None) -> ui.Select[Any]:
-        """The menu with these options. ``rest`` is its own state; ``hint`` is shown while nothing is chosen."""
-        return ui.Select(options=list(options), placeholder=hint, custom_id=menu_id(self.name, rest))
+    def of(self, options: Sequence[discord.SelectOption], rest: str = "") -> ui.Select[Any]:
+        """The menu with these options. ``rest`` is its own state.
+
+        One option must be selected: apps go on showing an earlier choice otherwise.
+        """
+        return ui.Select(options=list(options), custom_id=menu_id(self.name, rest))
 
 
 def menu_id(name: str, rest: str = "") -> str:

@@ -193,12 +193,8 @@ def help_card(mention: Mention, prices: Mapping[str, str], *, manages: bool) -> 
 def subject_card(name: str, mention: Mention, *, manages: bool) -> Card:
     """One subject with examples to copy, and the menu of all subjects."""
     subject = SUBJECTS[name]
-    return Card(
-        text(heading(subject.title)),
-        rule(),
-        text(*explained(subject, mention)),
-        _menu(name, manages=manages),
-    )
+    # The menu is in the same place as on the first card, so that it does not jump.
+    return Card(text(heading(subject.title), *explained(subject, mention)), _menu(name, manages=manages))
 
 
 def explained(subject: Subject, mention: Mention) -> Iterator[Text | str]:
@@ -215,13 +211,15 @@ def subjects(*, manages: bool) -> Sequence[str]:
 
 def _menu(shown: str, *, manages: bool) -> ui.ActionRow[Any]:
     """The menu of the subjects; the one that is ``shown`` is selected."""
-    offered = [(name, SUBJECTS[name].title, SUBJECTS[name].about) for name in subjects(manages=manages)]
-    if shown != OVERVIEW:
-        offered.insert(0, (OVERVIEW, t("Overview"), t("what Easel does, and examples to try")))
+    first = t("Choose a subject") if shown == OVERVIEW else t("Overview")
+    offered = [
+        (OVERVIEW, first, t("what Easel does, and examples to try")),
+        *((name, SUBJECTS[name].title, SUBJECTS[name].about) for name in subjects(manages=manages)),
+    ]
     options = [
         discord.SelectOption(
             label=plain(str(title), 100), value=name, description=plain(str(about), 100), default=name == shown
         )
         for name, title, about in offered
     ]
-    return ui.ActionRow(HELP_SUBJECTS.of(options, hint=str(t("What would you like to know?"))))
+    return ui.ActionRow(HELP_SUBJECTS.of(options))

@@ -127,9 +127,9 @@ ROWS: Mapping[str, Row] = {
     "images": Row(t("Images"), t("1 image (default)"), _images),
     "private": Row(t("Private results"), t("Default")),
     "text": Row(t("Text for every prompt"), t("none")),
-    "png_text": Row(t("Prompt and settings inside image files"), t("Yes (default)")),
+    "png_text": Row(t("Settings inside image files"), t("Yes (default)")),
     "messages": Row(t("Direct messages"), t("Private results that are late (default)")),
-    "ask_above": Row(t("Ask before spending"), t("Only for several prompts or engines (default)"), _prices),
+    "ask_above": Row(t("Ask before spending"), t("Several prompts or engines (default)"), _prices),
 }
 _WORDS: Mapping[str, Text] = {
     Messages.NEVER: t("Never"),
