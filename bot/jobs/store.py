@@ -7,7 +7,6 @@ means.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Unpack
 
 from bot.clock import Clock
@@ -15,14 +14,15 @@ from bot.domain.money import converted
 from bot.domain.place import CardAddress
 from bot.errors import UserError
 from bot.jobs.durations import Durations
+from bot.jobs.image_fetcher import KeptImage
 from bot.jobs.provider_text import as_stored
 from bot.jobs.view import JobView, Progress, load
-from bot.providers.base import Cost, Engine, FetchedImage, Handle, Provider
+from bot.providers.base import Cost, Engine, Handle, Provider
 from bot.text import message
 from storage import jobs as rows
 from storage import ledger, reports, retention, submissions
 from storage.database import AsyncConnection, Database
-from storage.images import NewImage, add_images, add_removals, forget_files, forget_previews, images_of
+from storage.images import add_images, add_removals, forget_files, forget_previews, images_of
 from storage.jobs import JobColumns
 from storage.records import (
     ENDED,
@@ -52,17 +52,6 @@ CRASHED = message(
     "submission.crashed",
     "Something went wrong on our side. If this keeps happening, tell the bot's operator about job {job:plain}.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class KeptImage:
-    """An image with a stored file: its name in the image folder and its facts."""
-
-    position: int
-    file: str
-    fetched: FetchedImage
-    seed: int | None
-    filtered: bool
 
 
 class TakenUp(NamedTuple):
@@ -181,20 +170,7 @@ class JobStore:
             )
             if not moved:
                 return False
-            made = [
-                NewImage(
-                    position=image.position,
-                    file=image.file,
-                    media_type=image.fetched.media_type,
-                    width=image.fetched.size.width,
-                    height=image.fetched.size.height,
-                    bytes=image.fetched.bytes,
-                    seed=image.seed,
-                    filtered=image.filtered,
-                )
-                for image in images
-            ]
-            await add_images(tx, submission.id, made, at=now)
+            await add_images(tx, submission.id, [image.row for image in images], at=now)
             await ledger.capture(
                 tx,
                 submission.id,
