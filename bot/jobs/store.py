@@ -14,6 +14,7 @@ from bot.domain.money import converted
 from bot.domain.place import CardAddress
 from bot.errors import UserError
 from bot.jobs.durations import Durations
+from bot.jobs.hints import Hints
 from bot.jobs.image_fetcher import KeptImage
 from bot.jobs.provider_text import as_stored
 from bot.jobs.view import JobView, Progress, load
@@ -22,6 +23,7 @@ from bot.text import message
 from storage import jobs as rows
 from storage import ledger, reports, retention, submissions
 from storage.database import AsyncConnection, Database
+from storage.hints import Hint, record_shown
 from storage.images import add_images, add_removals, forget_files, forget_previews, images_of
 from storage.jobs import JobColumns
 from storage.records import (
@@ -82,6 +84,7 @@ class JobStore:
         self._clock = clock
         self._kept_days = kept_days
         self.durations = Durations(database)
+        self.hints = Hints(database)
         self.next_attempts: dict[int, float] = {}
         """When each postponed submission is due, by the monotonic clock, because the wall clock may be set."""
         self._ready_before: frozenset[int] = frozenset()
@@ -259,15 +262,21 @@ class JobStore:
         return dropped, sum(submission.status not in ENDED for submission in left)
 
     async def delivered(
-        self, job_id: int, *, by: DeliveryMethod, reasons: Sequence[DeliveryReason] = (), **where: Unpack[JobColumns]
+        self,
+        job_id: int,
+        *,
+        by: DeliveryMethod,
+        reasons: Sequence[DeliveryReason] = (),
+        hint: Hint | None = None,
+        **where: Unpack[JobColumns],
     ) -> bool:
         """Move ready or undelivered → delivered, and erase the token, which is no longer needed.
 
         ``reasons`` are why the methods before could not be used. ``where`` is the channel and the message of a result
-        outside its card.
+        outside its card, and whether its author is to be notified. The card shows the ``hint``.
         """
         where |= {"delivered_by": by, "delivery_reasons": list(reasons), "attempting": None}
-        return await self._finish(job_id, JobStatus.DELIVERED, where)
+        return await self._finish(job_id, JobStatus.DELIVERED, where, hint)
 
     async def undelivered(
         self,
@@ -305,11 +314,14 @@ class JobStore:
                 await rows.update_job(tx, job_id, **fresh)
         return job
 
-    async def _finish(self, job_id: int, status: JobStatus, changes: JobColumns) -> bool:
-        before = (JobStatus.READY, JobStatus.UNDELIVERED)
+    async def _finish(self, job_id: int, status: JobStatus, changes: JobColumns, hint: Hint | None = None) -> bool:
+        before, now = (JobStatus.READY, JobStatus.UNDELIVERED), self._clock.now()
         changes |= {"interaction_token": None, "token_expires_at": None}
         async with self.database.write() as tx:
-            return await rows.move_job(tx, job_id, before, status, at=self._clock.now(), **changes)
+            moved = await rows.move_job(tx, job_id, before, status, at=now, **changes)
+            if moved and hint is not None:
+                await record_shown(tx, job_id, hint, at=now)
+        return moved
 
     async def take_up(self, *, not_offered: Sequence[dict[str, Any]]) -> TakenUp:
         """Take up work after a restart: submissions on their way and jobs ready to be shown, oldest first.
