@@ -11,6 +11,7 @@ import pytest
 from bot.errors import Undelivered
 from bot.people.user_settings import Notify
 from bot.providers.errors import Refused
+from bot.text import Message
 from bot.ui.delivery.notifier import NOT_MADE, NOT_MADE_PRIVATELY, READY, READY_PRIVATELY, ways
 from storage.records import JobStatus, NotificationState
 from tests.doubles import views
@@ -56,30 +57,34 @@ def test_the_ways_follow_the_setting(wanted: Notify, job: dict[str, Any], expect
     assert also == (without if wanted is not Notify.CHANNEL else [*without, BY_DM])
 
 
-@pytest.mark.parametrize(("images", "count"), [(1, 1), (3, 3)])
-async def test_the_author_is_notified_in_the_channel(post: Post, images: int, count: int) -> None:
+@pytest.mark.parametrize("images", [1, 3])
+async def test_the_author_is_notified_in_the_channel(post: Post, images: int) -> None:
     job_id = await long_job(post, images=images)
     await post.delivery.deliver(job_id)
     assert sent_ways(post) == ["token", "tell"]
     _, told = post.discord.taken
     assert not told.uploads
-    assert told.says == str(READY(count=count, user=ADA.user_id, url=LINK))
+    assert told.says == str(READY(count=images, user=ADA.user_id, url=LINK))
     job = await post.job(job_id)
     assert job.notification is CHANNEL
     assert (job.notification_channel_id, job.notification_message_id) == (100, 4000)
 
 
-async def test_a_quick_job_and_a_new_message_need_no_notification(post: Post) -> None:
-    quick = await long_job(post, seconds=30)
-    await post.delivery.deliver(quick)
+async def test_a_quick_job_needs_no_notification(post: Post) -> None:
+    job_id = await long_job(post, seconds=30)
+    await post.delivery.deliver(job_id)
     assert sent_ways(post) == ["token"]
-    late = await long_job(post)
+    assert await state(post, job_id) is None
+
+
+async def test_a_new_message_needs_no_notification(post: Post) -> None:
+    job_id = await long_job(post)
     post.discord.enqueue("token", refused(401, 50027))
     post.discord.enqueue("bot", refused(400, 1))
-    await post.delivery.deliver(late)
-    assert sent_ways(post)[1:] == ["post", *sent_ways(post)[2:]]
+    await post.delivery.deliver(job_id)
+    assert "post" in sent_ways(post)
     assert "tell" not in sent_ways(post)
-    assert (await state(post, quick), await state(post, late)) == (None, None)
+    assert await state(post, job_id) is None
 
 
 async def test_a_private_job_is_announced_only_to_its_author(post: Post) -> None:
@@ -90,14 +95,12 @@ async def test_a_private_job_is_announced_only_to_its_author(post: Post) -> None
     assert await state(post, job_id) is FOLLOW_UP
 
 
-async def test_a_setting_asks_for_a_direct_message(post: Post) -> None:
+@pytest.mark.parametrize(("options", "text"), [({}, READY), (PRIVATE, READY_PRIVATELY)])
+async def test_a_setting_asks_for_a_direct_message(post: Post, options: dict[str, Any], text: Message) -> None:
     await post.personal.set(ADA.user_id, {"notify": Notify.DM})
-    await post.delivery.deliver(await long_job(post))
-    await post.delivery.deliver(await long_job(post, **PRIVATE))
-    assert sent_ways(post) == ["token", "tell by dm"] * 2
-    public, private = post.discord.taken[1::2]
-    assert shows(public.says, READY(count=1, user=ADA.user_id, url=LINK))
-    assert shows(private.says, READY_PRIVATELY)
+    await post.delivery.deliver(await long_job(post, **options))
+    assert sent_ways(post) == ["token", "tell by dm"]
+    assert shows(post.discord.taken[1].says, text)
 
 
 async def test_a_setting_turns_notifications_off(post: Post) -> None:
@@ -109,7 +112,7 @@ async def test_a_setting_turns_notifications_off(post: Post) -> None:
 
 
 @pytest.mark.parametrize(("options", "text"), [({}, NOT_MADE), (PRIVATE, NOT_MADE_PRIVATELY)])
-async def test_the_author_is_notified_of_a_failure(post: Post, options: dict[str, Any], text: Any) -> None:
+async def test_the_author_is_notified_of_a_failure(post: Post, options: dict[str, Any], text: Message) -> None:
     post.provider.enqueue("submit", Refused(said="The words were refused."))
     await post.delivery.deliver(await long_job(post, **options))
     assert shows(post.discord.taken[-1].says, text)
