@@ -138,10 +138,12 @@ async def test_a_follow_up_without_a_clear_response_is_not_repeated(home: House,
     assert (job.status, job.notification) == (JobStatus.DELIVERED, NotificationState.FOLLOW_UP)
 
 
-async def test_a_message_without_a_clear_response_is_sent_once(home: House, ada: Person) -> None:
-    home.discord.fail("POST", "/channels/*/messages", status=502, when="after")
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_message_without_a_clear_response_is_not_repeated(home: House, ada: Person, when: str) -> None:
+    fault = home.discord.fail("POST", "/channels/*/messages", status=502, when=when)
     await long_job(home, ada)
-    assert len(notices(ada, home.channel)) == 1
+    assert fault.met == 1
+    assert len(notices(ada, home.channel)) == (when == "after")
 
 
 async def test_a_rate_limit_only_delays_it(home: House, ada: Person) -> None:

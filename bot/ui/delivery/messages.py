@@ -111,6 +111,16 @@ class Messages:
             _TRIES.reset(before)
             self.unclear = any(map(_unclear, tries[:-1]))
 
+    @contextmanager
+    def _once(self) -> Iterator[None]:
+        """Stop the library's retries after an attempt that may have succeeded, whether or not Discord knows the nonce."""
+        before = _ONCE.set(True)
+        try:
+            with self._watched():
+                yield
+        finally:
+            _ONCE.reset(before)
+
     async def in_card(self, job: Job) -> Collection[str] | None:
         """The names of the attachments in the job's card if it shows the result, else None. The bot needs access."""
         if job.message_id is None:
@@ -129,28 +139,28 @@ class Messages:
         return await self._send(channel, card, uploads, nonce, mention=job.user_id)
 
     async def write(self, job: Job, words: str, nonce: str, *, dm: bool) -> discord.Message:
-        """Send plain text that mentions only the job's author: in the job's channel, or as a direct message."""
+        """Send plain text that mentions only the job's author: in the job's channel, or as a direct message.
+
+        Raises NotRepeated if it may have been sent.
+        """
         channel: discord.abc.Messageable = (
             await self._client.create_dm(discord.Object(job.user_id))
             if dm
             else self._client.get_partial_messageable(job.channel_id)
         )
-        return await channel.send(words, nonce=nonce, allowed_mentions=_only(job.user_id))
+        with self._once():
+            return await channel.send(words, nonce=nonce, allowed_mentions=_only(job.user_id))
 
     async def follow_up(self, job: Job, token: str, words: str) -> None:
         """Send plain text that only the job's author sees, in response to the interaction with this token.
 
-        Such messages have no nonce, so the library's retries are stopped. Raises NotRepeated if it may have been sent.
+        Raises NotRepeated if it may have been sent.
         """
         webhook = self._webhook(token)
         # The library allows private messages only if it knows that the webhook is an interaction's.
         webhook.type = discord.WebhookType.application
-        once = _ONCE.set(True)
-        try:
-            with self._watched():
-                await webhook.send(words, ephemeral=True, wait=True, allowed_mentions=_only(job.user_id))
-        finally:
-            _ONCE.reset(once)
+        with self._once():
+            await webhook.send(words, ephemeral=True, wait=True, allowed_mentions=_only(job.user_id))
 
     async def posted(self, job: Job, *, dm: bool) -> discord.Message | None:
         """Find the new message that was sent with the result, in the job's channel or its author's DMs."""
