@@ -113,7 +113,7 @@ class Messages:
 
     @contextmanager
     def _once(self) -> Iterator[None]:
-        """Stop the library's retries after an attempt that may have succeeded, whether or not Discord knows the nonce."""
+        """Stop the library's retries after an attempt that may have succeeded: Discord forgets nonces after a while."""
         before = _ONCE.set(True)
         try:
             with self._watched():
