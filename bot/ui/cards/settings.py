@@ -16,7 +16,7 @@ from bot.domain.engines import takes_shape
 from bot.domain.options import IMAGES_PER_JOB, STYLE
 from bot.domain.sizes import SHAPES
 from bot.errors import UserError
-from bot.people.user_settings import NAMES, Messages, UserSettings
+from bot.people.user_settings import NAMES, Messages, Notify, UserSettings
 from bot.providers.base import Engine
 from bot.text import Text, message, plural, t
 from bot.ui.cards.buttons import (
@@ -128,13 +128,15 @@ ROWS: Mapping[str, Row] = {
     "private": Row(t("Private results"), t("Default")),
     "text": Row(t("Text for every prompt"), t("none")),
     "png_text": Row(t("Settings inside image files"), t("Yes (default)")),
-    "messages": Row(t("Direct messages"), t("Private results that are late (default)")),
+    "messages": Row(t("Results by direct message"), t("Private ones that are late (default)")),
+    "notify": Row(t("Tell me when a long job is done"), t("In the channel (default)")),
     "ask_above": Row(t("Ask before spending"), t("Several prompts or engines (default)"), _prices),
 }
 _WORDS: Mapping[str, Text] = {
-    Messages.NEVER: t("Never"),
-    Messages.LATE_RESULTS: t("Private results that are late"),
-    Messages.LONG_JOBS: t("Late private results, and when a long job is done"),
+    "never": t("Never"),
+    Messages.LATE_RESULTS: t("Private ones that are late"),
+    Notify.CHANNEL: t("In the channel"),
+    Notify.DM: t("By direct message"),
 }
 """The labels of settings that are enumerations, by value."""
 _TYPES = typing.get_type_hints(UserSettings)
