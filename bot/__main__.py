@@ -81,7 +81,8 @@ async def demo(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
     """Check everything and say what is missing."""
-    from bot.doctor import Level, conclusion, examine
+    from bot.doctor import conclusion, examine
+    from bot.findings import Level
 
     findings = []
     async for finding in examine(settings):

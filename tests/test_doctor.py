@@ -11,29 +11,29 @@ import pytest
 from aiohttp import web
 
 from bot.config import Settings, load
-from bot.doctor import (
+from bot.discord_checks import (
     CODE_GRANT,
-    DATABASE_MISSING,
     DISCORD_ANSWERED,
     DISCORD_AWAY,
     DISCORD_ODD,
-    DISK_NEARLY_FULL,
     ENDPOINT_SET,
+    INVITE,
+    NO_TOKEN,
+    TOKEN_UNKNOWN,
+    application,
+    command_names,
+)
+from bot.doctor import (
+    DATABASE_MISSING,
+    DISK_NEARLY_FULL,
     FOLDER_FINE,
     FOLDER_MISSING,
     FOLDER_NOT_WRITABLE,
-    INVITE,
     LEAST_FREE_GIB,
     NEXT_FIX,
     NEXT_RUN,
     NO_KEY,
-    NO_TOKEN,
     SERVICE_FINE,
-    TOKEN_UNKNOWN,
-    Finding,
-    Level,
-    application,
-    command_names,
     conclusion,
     data_folder,
     database,
@@ -43,6 +43,7 @@ from bot.doctor import (
     sqlite_library,
     waiting,
 )
+from bot.findings import Finding, Level
 from bot.jobs.provider_text import TEXTS
 from bot.providers.errors import ProviderError, Reason, Unreachable
 from bot.text import Message

@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from bot.__main__ import COMMANDS
 from bot.app import GRACE_SECONDS
 from bot.config import KNOWN, load
-from bot.doctor import PERMISSIONS
+from bot.discord_checks import PERMISSIONS
 from bot.providers.registry import configure
 from storage.sqlite.connection import trustworthy
 
