@@ -16,6 +16,7 @@ from bot.app import assembled
 from bot.config import Settings, load
 from bot.findings import Finding, Level
 from bot.text import Text, message, t
+from bot.to_do import application as to_do_at_discord
 from bot.ui.sync import LOOKED_AT, OURS, TROUBLES, Trouble
 from bot.unreachable import unreachable
 from storage.pools import apart
@@ -39,15 +40,7 @@ TOKEN_UNKNOWN = message("doctor.token_unknown", "Discord does not accept this DI
 DISCORD_ANSWERED = message("doctor.discord_answered", "Discord answered with status {status:plain}. Try again later.")
 DISCORD_AWAY = message("doctor.discord_away", "Discord cannot be reached ({reason}). Check the network.")
 DISCORD_ODD = message("doctor.discord_odd", "Discord's answer makes no sense. Check DISCORD_API_URL.")
-ENDPOINT_SET = message(
-    "doctor.endpoint_set",
-    "In the developer portal, under General Information, clear Interactions Endpoint URL, or no command arrives here.",
-)
-CODE_GRANT = message(
-    "doctor.code_grant",
-    "In the developer portal, under Bot, switch off Requires OAuth2 Code Grant, or nobody can invite the bot.",
-)
-INVITE = message("doctor.invite", "Discord knows the bot as {name}. Invite it with {address}")
+KNOWN_AS = message("doctor.known_as", "Discord accepts the token; the bot's name is {name}.")
 
 
 async def command_names() -> set[str]:
@@ -62,26 +55,43 @@ async def command_names() -> set[str]:
         await apart(shutil.rmtree, folder)
 
 
-async def application(settings: Settings) -> Finding:
-    """Whether Discord accepts the token, and whether the application is set up to send its commands to the bot."""
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The application at Discord; ``findings`` say whether it is set up to send its commands to the bot.
+
+    ``id`` is None if Discord does not accept the token or cannot be reached.
+    """
+
+    findings: tuple[Finding, ...]
+    id: int | None = None
+
+    @property
+    def invitation(self) -> str | None:
+        """The address with which the bot can be added to a server."""
+        if self.id is None:
+            return None
+        return discord.utils.oauth_url(self.id, permissions=PERMISSIONS, scopes=("bot", "applications.commands"))
+
+
+async def application(settings: Settings) -> Application:
+    """Ask Discord for the application and check it."""
     if settings.discord_token is None:
-        return Finding("Discord", NO_TOKEN(), Level.TO_DO)
+        return _unknown(NO_TOKEN())
     try:
         async with _asking(settings) as asking:
-            return _application_settings(await asking.get("/applications/@me"))
+            return _application(await asking.get("/applications/@me"), settings)
     except _NOT_READ as error:
-        return Finding("Discord", _not_read(error), Level.TO_DO)
+        return _unknown(_not_read(error))
 
 
-async def registered(settings: Settings, ours: set[str]) -> AsyncIterator[Finding]:
+async def registered(settings: Settings, application_id: int, ours: set[str]) -> AsyncIterator[Finding]:
     """Where Discord has the bot's commands, where it does not allow them, and where old ones are left over."""
     try:
         async with _asking(settings) as asking:
-            told = await asking.get("/applications/@me")
-            async for finding in _places(asking, int(told["id"]), settings, ours):
+            async for finding in _places(asking, application_id, settings, ours):
                 yield finding
     except _NOT_READ as error:
-        text = t("What Discord has could not be checked. {reason}", reason=_not_read(error))
+        text = t("The commands at Discord could not be checked. {reason}", reason=_not_read(error))
         yield Finding("commands", text, Level.TO_DO)
 
 
@@ -171,10 +181,17 @@ def _registered(place: Text, *, current: bool) -> Finding:
     return Finding("commands", t("Out of date in {place}; the next start updates them.", place=place), Level.NOTE)
 
 
-def _application_settings(told: Json) -> Finding:
-    if told.get("interactions_endpoint_url"):
-        return Finding("Discord", ENDPOINT_SET(), Level.TO_DO)
-    if told.get("bot_require_code_grant"):
-        return Finding("Discord", CODE_GRANT(), Level.TO_DO)
-    address = discord.utils.oauth_url(int(told["id"]), permissions=PERMISSIONS, scopes=("bot", "applications.commands"))
-    return Finding("Discord", INVITE(name=str(told.get("name")), address=address))
+def _application(told: Json, settings: Settings) -> Application:
+    to_do = to_do_at_discord(
+        settings,
+        # A fake of Discord may leave it out. Discord itself does not.
+        public=bool(told.get("bot_public")),
+        endpoint=told.get("interactions_endpoint_url"),
+        code_grant=bool(told.get("bot_require_code_grant")),
+    )
+    known = Finding("Discord", KNOWN_AS(name=str(told.get("name"))))
+    return Application((known, *(Finding("Discord", text, Level.TO_DO) for text in to_do)), int(told["id"]))
+
+
+def _unknown(text: Text) -> Application:
+    return Application((Finding("Discord", text, Level.TO_DO),))

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from operator import attrgetter
 from pathlib import Path
 
-from bot.app import configured
 from bot.config import BACKUPS, Settings
 from bot.discord_checks import application, command_names, registered
-from bot.errors import SettingsError
 from bot.findings import Finding, Level
 from bot.jobs.provider_text import provider_text
+from bot.provider_settings import ConfiguredProviders, read_providers
 from bot.providers.base import Provider
 from bot.providers.registry import PROVIDERS
 from bot.text import VERBATIM, Text, message, t
+from bot.to_do import spending
 from storage import reports
 from storage.database import Database, StorageError, database_path
 from storage.files import open_to_others
@@ -27,6 +30,13 @@ LEAST_FREE_GIB = 1.0
 # The files and folders that the bot creates in its data folder, and the suffixes of the database's files.
 _OURS = ("images", BACKUPS, "cache")
 _BESIDE = ("", "-wal", "-shm")
+_DEMO_NEEDS = ("fakes", "numpy")
+_PROXIES = {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"}
+_LIMITS: Mapping[str, Callable[[Settings], int | None]] = {
+    "USER_DAILY_CREDITS": attrgetter("user_daily_credits"),
+    "SERVER_MONTHLY_CREDITS": attrgetter("server_monthly_credits"),
+    "BOT_DAILY_CREDITS": attrgetter("bot_daily_credits"),
+}
 
 SQLITE_FAULT = message(
     "doctor.sqlite_fault",
@@ -39,7 +49,15 @@ FOLDER_NOT_WRITABLE = message(
 DISK_NEARLY_FULL = message("doctor.disk_nearly_full", "Only {gib} GiB are free at {folder}. Free some space there.")
 FOLDER_FINE = message("doctor.folder_fine", "{folder} is writable, with {gib} GiB free.")
 FOLDER_MISSING = message("doctor.folder_missing", "{folder} will be made at the first start; {gib} GiB are free there.")
+DATABASE_NOT_MADE = message(
+    "doctor.database_not_made", "{path} cannot be made: {folder} is not writable. Set DATABASE_URL to another path."
+)
 DATABASE_MISSING = message("doctor.database_missing", "{path} will be made at the first start.")
+DEMO_NOT_INSTALLED = message(
+    "doctor.demo_not_installed",
+    "DEMO_PROVIDER needs the playground, which is not installed here (the Docker image leaves it out). "
+    "Set DEMO_PROVIDER=0 and the key of an image service.",
+)
 NO_KEY = message(
     "doctor.no_key", "No key is set. Set AI_CLIENT_TOKEN or AITHRIVING_KEY, or DEMO_PROVIDER=1 for painted images."
 )
@@ -60,59 +78,128 @@ WAITS_FOR_SETTING = message(
     "{count} requests to {provider} have images that cannot be downloaded. Correct it, stop the bot and run "
     "`python -m bot retry`.",
 )
+LIMITED = message("doctor.limited", "Limited by {names}.")
+INVITATION = message("doctor.invitation", "Add the bot to a server with {address}")
 NEXT_FIX = message(
     "doctor.next_fix",
-    "Next: fix the line marked TO DO, then run this again.",
-    "Next: fix the {count} lines marked TO DO, then run this again.",
+    "Fix the line marked TO DO, then run this again.",
+    "Fix the {count} lines marked TO DO, from top to bottom, then run this again.",
 )
-NEXT_RUN = message("doctor.next_run", "Next: start the bot with `python -m bot run`, or restart it if it is running.")
+NEXT_RUN = message("doctor.next_run", "Start the bot with `python -m bot run`, or restart it if it is running.")
+NEXT_INVITE = message("doctor.next_invite", "Open the invitation above and choose your server.")
+NEXT_SETUP = message("doctor.next_setup", "In the server, type /setup.")
 
 
-async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """Run all checks, one after the other."""
-    providers, findings = settings_checked(settings)
-    for finding in findings:
+async def examine(settings: Settings, problems: Sequence[Text] = ()) -> AsyncIterator[Finding]:
+    """Run all checks, one after the other.
+
+    ``problems`` are those of settings that could not be read and have their defaults instead. What depends on one of
+    these is not checked.
+    """
+    read = read_providers(settings)
+    for finding in about_settings(settings, (*problems, *read.problems)):
         yield finding
-    yield await apart(data_folder, settings.data_dir)
-    yield await database(settings.database_url)
-    for finding in (*await apart(rights, settings), *sqlite_library(), *proxies(settings)):
-        yield finding
-    # While the settings are invalid, it is unknown which services are set up.
-    if providers is not None:
-        async for finding in services(settings, providers):
+    # Proxies also have lower-case names.
+    invalid = {str(problem.values.get("name")).upper() for problem in problems}
+    for check in _checks(settings, read, invalid):
+        async for finding in check:
             yield finding
-    told = await application(settings)
-    yield told
-    if told.level is not Level.TO_DO:
-        async for finding in registered(settings, await command_names()):
-            yield finding
-    for provider in (providers or {}).values():
+    for provider in read.every.values():
         await provider.close()
 
 
-def settings_checked(settings: Settings) -> tuple[Mapping[str, Provider] | None, list[Finding]]:
-    """The configured providers, or None if their settings are invalid; and the findings about the settings."""
-    unknown = [
-        Finding("settings", t("{problem} Correct the name or remove the line.", problem=name.problem), Level.TO_DO)
-        for name in settings.unknown
-    ]
-    try:
-        providers = configured(settings)
-    except SettingsError as error:
-        return None, [*invalid(error), *unknown]
-    return providers, unknown or [Finding("settings", t("All settings are valid."))]
+def _checks(
+    settings: Settings, read: ConfiguredProviders, invalid: Collection[str]
+) -> Iterator[AsyncIterator[Finding]]:
+    """The checks that do not depend on an invalid setting."""
+    proxy_known = not _PROXIES & set(invalid)
+    yield on_this_machine(settings, invalid)
+    if _database_is_known(settings, invalid):
+        yield waiting(settings.database_url, {*read.every, *read.wrong_keys})
+    if proxy_known and "DEMO_PROVIDER" not in invalid:
+        yield services(settings, read.providers, {*read.invalid, *read.wrong_keys})
+    yield about_spending(settings, read.every, invalid)
+    if proxy_known and not {"DISCORD_TOKEN", "DISCORD_API_URL"} & set(invalid):
+        yield at_discord(settings, invalid)
 
 
-def invalid(error: SettingsError) -> Iterator[Finding]:
+def about_settings(settings: Settings, problems: Sequence[Text]) -> Iterator[Finding]:
+    """A finding for each invalid setting and each unknown name, or one that says that there are none."""
+    yield from invalid_settings(problems)
+    for name in settings.unknown:
+        text = t("{problem} Correct the name or remove the line.", problem=name.problem)
+        yield Finding("settings", text, Level.TO_DO)
+    if not problems and not settings.unknown:
+        yield Finding("settings", t("All settings are valid."))
+
+
+def invalid_settings(problems: Iterable[Text]) -> Iterator[Finding]:
     """A finding for each problem in the settings."""
-    for problem in error.problems:
+    for problem in problems:
         yield Finding("settings", problem, Level.TO_DO)
 
 
-def conclusion(findings: Iterable[Finding]) -> Text:
-    """What to do next."""
-    to_do = sum(finding.level is Level.TO_DO for finding in findings)
-    return NEXT_FIX(count=to_do) if to_do else NEXT_RUN()
+async def on_this_machine(settings: Settings, invalid: Collection[str] = ()) -> AsyncIterator[Finding]:
+    """The checks of the data folder, the database, the files' modes and SQLite."""
+    unwritable = False
+    if "DATA_DIR" not in invalid:
+        folder = await apart(data_folder, settings.data_dir)
+        unwritable = folder.text.code == FOLDER_NOT_WRITABLE.code
+        yield folder
+    if _database_is_known(settings, invalid):
+        found = await database(settings.database_url)
+        # The line above already says why the database in this folder cannot be made.
+        if not (unwritable and found.text.code == DATABASE_NOT_MADE.code and settings.named_database is None):
+            yield found
+    if not {"DATA_DIR", "DATABASE_URL"} & set(invalid):
+        for finding in await apart(rights, settings):
+            yield finding
+    for finding in sqlite_library():
+        yield finding
+    if not _PROXIES & set(invalid):
+        for finding in proxies(settings):
+            yield finding
+
+
+def _database_is_known(settings: Settings, invalid: Collection[str]) -> bool:
+    return "DATABASE_URL" not in invalid and (settings.named_database is not None or "DATA_DIR" not in invalid)
+
+
+async def at_discord(settings: Settings, invalid: Collection[str] = ()) -> AsyncIterator[Finding]:
+    """The checks of the application and its commands at Discord, and the invitation."""
+    if "ALLOWED_GUILDS" in invalid:
+        # It is set to something, so it is not left open by mistake.
+        settings = replace(settings, open_to_all=True)
+    known = await application(settings)
+    for finding in known.findings:
+        yield finding
+    if known.id is None or known.invitation is None:
+        return
+    if "COMMAND_GUILDS" not in invalid:
+        async for finding in registered(settings, known.id, await command_names()):
+            yield finding
+    yield Finding("invitation", INVITATION(address=known.invitation))
+
+
+def conclusion(findings: Iterable[Finding]) -> list[Text]:
+    """What to do next, in this order."""
+    every = list(findings)
+    to_do = sum(finding.level is Level.TO_DO for finding in every)
+    fix = [NEXT_FIX(count=to_do)] if to_do else []
+    known = any(finding.text.code == INVITATION.code for finding in every)
+    return [*fix, NEXT_RUN(), *([NEXT_INVITE(), NEXT_SETUP()] if known else [])]
+
+
+async def about_spending(
+    settings: Settings, providers: Mapping[str, Provider], invalid: Collection[str] = ()
+) -> AsyncIterator[Finding]:
+    """Whether anything limits what people spend. Nothing if no image service charges."""
+    unlimited = spending(settings, providers)
+    names = [name for name, limit in _LIMITS.items() if limit(settings) is not None]
+    if unlimited is not None and not _LIMITS.keys() & set(invalid):
+        yield Finding("spending", unlimited, Level.TO_DO)
+    elif names and providers and not settings.demo_provider:
+        yield Finding("spending", LIMITED(names=names))
 
 
 def proxies(settings: Settings) -> Iterator[Finding]:
@@ -130,20 +217,24 @@ def sqlite_library(version: tuple[int, ...] = sqlite.VERSION) -> Iterator[Findin
 
 def data_folder(folder: Path) -> Finding:
     """Whether files can be written to the data folder, and whether there is space. Blocks on the disk."""
-    home = folder
-    # The first start creates a missing folder, if its nearest existing parent is writable.
-    while not home.exists() and home != home.parent:
-        home = home.parent
     try:
-        with tempfile.TemporaryFile(dir=home):
-            free = shutil.disk_usage(home).free / 2**30
+        free = _free_bytes(folder) / 2**30
     except OSError as error:
-        reason = error.strerror or type(error).__name__
+        reason = error.strerror or t("unknown error")
         return Finding("data folder", FOLDER_NOT_WRITABLE(folder=str(folder), reason=reason), Level.TO_DO)
     if free < LEAST_FREE_GIB:
         return Finding("data folder", DISK_NEARLY_FULL(folder=str(folder), gib=round(free, 1)), Level.TO_DO)
     form = FOLDER_FINE if folder.exists() else FOLDER_MISSING
     return Finding("data folder", form(folder=str(folder), gib=round(free)))
+
+
+def _free_bytes(folder: Path) -> int:
+    """The free space where this folder is or will be made. Raises OSError if nothing can be written there. Blocks."""
+    # The first start creates a missing folder, if its nearest existing parent is writable.
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    with tempfile.TemporaryFile(dir=folder):
+        return shutil.disk_usage(folder).free
 
 
 def rights(settings: Settings) -> list[Finding]:
@@ -165,7 +256,7 @@ async def database(url: str) -> Finding:
     try:
         path = database_path(url)
         if not await apart(path.exists):
-            return Finding("database", DATABASE_MISSING(path=str(path)))
+            return await apart(_database_to_make, path)
         opened = await Database.open(url)
     except StorageError as error:
         return Finding("database", VERBATIM(words=str(error)), Level.TO_DO)
@@ -174,11 +265,26 @@ async def database(url: str) -> Finding:
     return Finding("database", t("{path} opens; its version is {version}.", path=str(path), version=versions[-1]))
 
 
-async def services(settings: Settings, providers: Mapping[str, Provider]) -> AsyncIterator[Finding]:
-    """Whether a key is set, whether each service accepts it, and which requests wait for a setting."""
-    if settings.demo_provider:
+def _database_to_make(path: Path) -> Finding:
+    try:
+        _free_bytes(path.parent)
+    except OSError:
+        return Finding("database", DATABASE_NOT_MADE(path=str(path), folder=str(path.parent)), Level.TO_DO)
+    return Finding("database", DATABASE_MISSING(path=str(path)))
+
+
+async def services(
+    settings: Settings, providers: Mapping[str, Provider], invalid: Collection[str] = ()
+) -> AsyncIterator[Finding]:
+    """Whether a key is set, and whether each service accepts it.
+
+    ``invalid`` are the providers whose settings are invalid, which the findings about the settings report.
+    """
+    if settings.demo_provider and not all(map(find_spec, _DEMO_NEEDS)):
+        yield Finding("image services", DEMO_NOT_INSTALLED(), Level.TO_DO)
+    elif settings.demo_provider:
         yield Finding("image services", t("DEMO_PROVIDER is on: all images are painted here, and no service is used."))
-    elif not providers:
+    elif not providers and not invalid:
         yield Finding("image services", NO_KEY(), Level.TO_DO)
     else:
         for provider in providers.values():
@@ -187,9 +293,8 @@ async def services(settings: Settings, providers: Mapping[str, Provider]) -> Asy
                 yield Finding(provider.label, provider_text(provider.label, error), Level.TO_DO)
             else:
                 yield Finding(provider.label, SERVICE_FINE(engines=[engine.id for engine in provider.engines]))
-        yield image_sources(settings.reader.names("IMAGE_HOSTS"))
-    async for finding in waiting(settings.database_url, providers):
-        yield finding
+        if providers and not invalid:
+            yield image_sources(settings.reader.names("IMAGE_HOSTS"))
 
 
 def image_sources(hosts: Sequence[str]) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bot.config import Settings, load
+from bot.config import Settings, load, read
 from bot.discord_checks import (
-    CODE_GRANT,
     DISCORD_ANSWERED,
     DISCORD_AWAY,
     DISCORD_ODD,
-    ENDPOINT_SET,
-    INVITE,
+    KNOWN_AS,
     NO_TOKEN,
     TOKEN_UNKNOWN,
     application,
@@ -25,15 +23,21 @@ from bot.discord_checks import (
 )
 from bot.doctor import (
     DATABASE_MISSING,
+    DATABASE_NOT_MADE,
+    DEMO_NOT_INSTALLED,
     DISK_NEARLY_FULL,
     FOLDER_FINE,
     FOLDER_MISSING,
     FOLDER_NOT_WRITABLE,
     LEAST_FREE_GIB,
+    LIMITED,
     NEXT_FIX,
+    NEXT_INVITE,
     NEXT_RUN,
+    NEXT_SETUP,
     NO_KEY,
     SERVICE_FINE,
+    about_spending,
     conclusion,
     data_folder,
     database,
@@ -45,8 +49,11 @@ from bot.doctor import (
 )
 from bot.findings import Finding, Level
 from bot.jobs.provider_text import TEXTS
+from bot.provider_settings import configured, read_providers
+from bot.providers.base import Provider
 from bot.providers.errors import ProviderError, Reason, Unreachable
 from bot.text import Message
+from bot.to_do import ANYBODY_MAY_ADD, CODE_GRANT, ENDPOINT_SET, NO_LIMIT, SUGGESTED_LIMIT
 from bot.unreachable import REFUSED
 from storage import submissions
 from storage.database import Database, migrate
@@ -183,50 +190,113 @@ async def test_requests_that_wait_for_a_setting(tmp_path: Path) -> None:
     assert "python -m bot retry" in str(findings[0])
 
 
+PRIVATE = {"id": "42", "name": "Easel", "bot_public": False}
+
+
 async def test_a_working_application_is_shown_with_its_invitation(
     settings: Settings, discord: Callable[..., Awaitable[str]]
 ) -> None:
-    url = await discord(
-        {"id": "42", "name": "Easel", "interactions_endpoint_url": None, "bot_require_code_grant": False}
-    )
-    finding = await application(replace(settings, discord_api_url=url))
-    assert found(finding) == (Level.FINE, INVITE.code)
-    assert "client_id=42" in str(finding)
-    assert "permissions=274878008320" in str(finding)
-    assert TOKEN not in str(finding)
+    url = await discord({**PRIVATE, "interactions_endpoint_url": None, "bot_require_code_grant": False})
+    known = await application(replace(settings, discord_api_url=url))
+    assert known.findings == (Finding("Discord", KNOWN_AS(name="Easel")),)
+    assert known.invitation is not None
+    assert "client_id=42" in known.invitation
+    assert "permissions=274878008320" in known.invitation
+    assert TOKEN not in str(known)
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        ({"interactions_endpoint_url": "https://example.com"}, [ENDPOINT_SET]),
+        ({"bot_require_code_grant": True}, [CODE_GRANT]),
+        ({"bot_public": True}, [ANYBODY_MAY_ADD]),
+        (
+            {"interactions_endpoint_url": "x", "bot_require_code_grant": True, "bot_public": True},
+            [ENDPOINT_SET, CODE_GRANT, ANYBODY_MAY_ADD],
+        ),
+    ],
+)
+async def test_a_misconfigured_application(
+    settings: Settings, discord: Callable[..., Awaitable[str]], told: dict[str, Any], wanted: list[Message]
+) -> None:
+    known = await application(replace(settings, discord_api_url=await discord(PRIVATE | told)))
+    to_do = [finding.text.code for finding in known.findings if finding.level is Level.TO_DO]
+    assert to_do == [message.code for message in wanted]
+    assert known.id == 42
+
+
+@pytest.mark.parametrize(("allowed", "warned"), [("", True), ("11", False), ("all", False), ("ALL", False)])
+async def test_a_public_bot_is_fine_only_on_purpose(
+    settings: Settings, discord: Callable[..., Awaitable[str]], allowed: str, warned: bool
+) -> None:
+    ready = load({"DISCORD_TOKEN": TOKEN, "ALLOWED_GUILDS": allowed}, None)
+    known = await application(replace(ready, discord_api_url=await discord(PRIVATE | {"bot_public": True})))
+    assert ([finding.level for finding in known.findings] == [Level.FINE, Level.TO_DO]) == warned
 
 
 @pytest.mark.parametrize(
     ("told", "status", "wanted"),
     [
-        ({"id": "42", "interactions_endpoint_url": "https://example.com"}, 200, ENDPOINT_SET),
-        ({"id": "42", "bot_require_code_grant": True}, 200, CODE_GRANT),
         ({"message": "down"}, 503, DISCORD_ANSWERED),
         ("text", 200, DISCORD_ODD),
         ({"name": "no id"}, 200, DISCORD_ODD),
     ],
 )
-async def test_a_misconfigured_application(
+async def test_an_odd_answer_of_discord(
     settings: Settings, discord: Callable[..., Awaitable[str]], told: Any, status: int, wanted: Message
 ) -> None:
-    finding = await application(replace(settings, discord_api_url=await discord(told, status)))
-    assert found(finding) == (Level.TO_DO, wanted.code)
+    known = await application(replace(settings, discord_api_url=await discord(told, status)))
+    assert [found(finding) for finding in known.findings] == [(Level.TO_DO, wanted.code)]
+    assert known.invitation is None
 
 
 async def test_a_missing_or_wrong_token(settings: Settings, discord: Callable[..., Awaitable[str]]) -> None:
-    missing = await application(replace(settings, discord_token=None))
+    (missing,) = (await application(replace(settings, discord_token=None))).findings
     assert found(missing) == (Level.TO_DO, NO_TOKEN.code)
-    wrong = await application(replace(settings, discord_token="another", discord_api_url=await discord({})))
-    assert found(wrong) == (Level.TO_DO, TOKEN_UNKNOWN.code)
+    wrong = replace(settings, discord_token="another", discord_api_url=await discord({}))
+    (refused,) = (await application(wrong)).findings
+    assert found(refused) == (Level.TO_DO, TOKEN_UNKNOWN.code)
 
 
 async def test_discord_is_unreachable(settings: Settings) -> None:
-    finding = await application(replace(settings, discord_api_url="http://127.0.0.1:1/api/v10"))
+    (finding,) = (await application(replace(settings, discord_api_url="http://127.0.0.1:1/api/v10"))).findings
     assert (finding.level, finding.text) == (Level.TO_DO, DISCORD_AWAY(reason=REFUSED()))
 
 
+async def spending_of(settings: Settings, providers: Mapping[str, Provider]) -> list[Finding]:
+    return [finding async for finding in about_spending(settings, providers)]
+
+
+@pytest.mark.parametrize(
+    ("limits", "wanted"),
+    [
+        ({}, (Level.TO_DO, NO_LIMIT.code)),
+        ({"USER_DAILY_CREDITS": "50"}, (Level.FINE, LIMITED.code)),
+        ({"SERVER_MONTHLY_CREDITS": "50"}, (Level.FINE, LIMITED.code)),
+        ({"BOT_DAILY_CREDITS": "0"}, (Level.FINE, LIMITED.code)),
+    ],
+)
+async def test_spending_without_a_limit(limits: dict[str, str], wanted: tuple[Level, str]) -> None:
+    settings = load(limits, None)
+    (finding,) = await spending_of(settings, {"scripted": ScriptedProvider()})
+    assert found(finding) == wanted
+    assert all(name in str(finding) for name in limits)
+    assert await spending_of(settings, {}) == [], "without a service nothing is spent"
+    assert await spending_of(replace(settings, demo_provider=True), {"scripted": ScriptedProvider()}) == []
+
+
+async def test_the_suggested_limit_is_converted_from_the_price_of_the_default_engine() -> None:
+    keys = {"AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up", "AITHRIVING_CREDIT_VALUE": "2.5"}
+    for engine, credits_ in (("", 40 * 5), ("aithriving/core", 40 * 15)):
+        settings = load({**keys, "DEFAULT_ENGINE": engine}, None)
+        (finding,) = await spending_of(settings, configured(settings))
+        assert finding.text.values["credits"] == credits_
+        assert f"BOT_DAILY_CREDITS={credits_}" in str(finding)
+
+
 async def test_all_checks_run_in_order(settings: Settings, discord: Callable[..., Awaitable[str]]) -> None:
-    ready = replace(settings, discord_api_url=await discord({"id": "42", "name": "Easel"}), demo_provider=True)
+    ready = replace(settings, discord_api_url=await discord(PRIVATE), demo_provider=True)
     findings = [finding async for finding in examine(ready)]
     assert [finding.subject for finding in findings if finding.subject != "SQLite"] == [
         "settings",
@@ -235,16 +305,104 @@ async def test_all_checks_run_in_order(settings: Settings, discord: Callable[...
         "image services",
         "Discord",
         "commands",
+        "invitation",
     ]
     assert not [finding for finding in findings if finding.level is Level.TO_DO]
-    assert conclusion(findings) == NEXT_RUN()
+    assert [step.code for step in conclusion(findings)] == [NEXT_RUN.code, NEXT_INVITE.code, NEXT_SETUP.code]
     assert all(str(finding).isprintable() for finding in findings)
     wrong = replace(ready, reader=ready.reader.but({"AI_CLIENT_TOKEN": "x", "AI_CLIENT_RATE": "fast"}))
     findings = [finding async for finding in examine(wrong)]
     assert findings[0].level is Level.TO_DO
     assert "AI_CLIENT_RATE" in str(findings[0])
     assert [finding for finding in findings[1:] if finding.level is Level.TO_DO] == [], "each problem is reported once"
-    assert conclusion(findings) == NEXT_FIX(count=1)
+    assert conclusion(findings)[0] == NEXT_FIX(count=1)
+
+
+async def checked(environ: dict[str, str]) -> list[Finding]:
+    """The findings with these settings, as ``doctor`` prints them."""
+    settings, problems = read(environ, None)
+    return [finding async for finding in examine(settings, problems) if finding.subject != "SQLite"]
+
+
+async def test_invalid_settings_do_not_keep_other_checks_from_running(
+    tmp_path: Path, discord: Callable[..., Awaitable[str]]
+) -> None:
+    environ = {
+        "DATA_DIR": str(tmp_path),
+        "DISCORD_TOKEN": TOKEN,
+        "DISCORD_API_URL": await discord(PRIVATE | {"bot_public": True}),
+        "IMAGE_DAYS": "many",
+        "LOG_LEVEL": "loud",
+        "AI_CLIENT_TOKEN": "two words",
+        "AI_CLIENT_RATE": "fast",
+        "AI_CLIENT_STYLES": "<b>",
+        "AITHRIVING_KEY": "key",
+        "AITHRIVING_URL": "http://127.0.0.1:1",
+        "AITHRIVING_JOBS": "none",
+        "DEFAULT_ENGINE": "dalle",
+    }
+    findings = await checked(environ)
+    to_do = [finding for finding in findings if finding.level is Level.TO_DO]
+    about = ("IMAGE_DAYS", "LOG_LEVEL", "AI_CLIENT_TOKEN", "AITHRIVING_JOBS", "DEFAULT_ENGINE")
+    assert all(name in str(finding) for name, finding in zip(about, to_do, strict=False))
+    # The settings of a provider without a valid key are not read.
+    assert [finding.text.code for finding in to_do[len(about) :]] == [SUGGESTED_LIMIT.code, ANYBODY_MAY_ADD.code]
+    assert {"data folder", "database", "Discord", "commands", "invitation"} <= {one.subject for one in findings}
+
+
+async def test_what_depends_on_an_invalid_setting_is_not_checked(tmp_path: Path) -> None:
+    invalid = {
+        "DATA_DIR": "$NOWHERE",
+        "DISCORD_TOKEN": "two words",
+        "HTTPS_PROXY": "socks5://x",
+        "HTTP_PROXY": "a b",
+        "USER_DAILY_CREDITS": "some",
+        "AI_CLIENT_TOKEN": "x",
+        "AI_CLIENT_RATE": "fast",
+        "AI_CLIENT_STYLES": "<b>",
+        "IMAGE_HOSTS": "http://x/y",
+    }
+    findings = await checked(invalid)
+    assert {finding.subject for finding in findings} == {"settings"}
+    named = {str(finding.text.values["name"]) for finding in findings}
+    assert named == invalid.keys() - {"AI_CLIENT_TOKEN"}
+    assert len(findings) == len(named), "each is reported once"
+
+
+AWAY = {"AI_CLIENT_URL": "http://127.0.0.1:1"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"AI_CLIENT_TOKEN": "two words"}, {"AI_CLIENT_TOKEN": "x", "AI_CLIENT_ENGINES": "<b>"}]
+)
+def test_a_default_engine_of_an_invalid_provider_may_be_right(wrong: dict[str, str]) -> None:
+    environ = {"AITHRIVING_KEY": "key", "DEFAULT_ENGINE": "ai-client/another", **wrong}
+    assert len(read_providers(load(environ, None)).problems) == 1
+
+
+async def test_a_wrong_key_is_not_reported_as_a_missing_one(tmp_path: Path) -> None:
+    for wrong in ({"AI_CLIENT_TOKEN": "two words"}, {"AI_CLIENT_TOKEN": "x", **AWAY, "DEFAULT_ENGINE": "dalle"}):
+        findings = await checked({"DATA_DIR": str(tmp_path), **wrong})
+        codes = [finding.text.code for finding in findings if finding.level is Level.TO_DO]
+        assert NO_KEY.code not in codes
+        assert len([finding for finding in findings if finding.subject == "settings"]) == 1
+
+
+async def test_an_unwritable_folder_is_reported_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    findings = await checked({"DATA_DIR": str(tmp_path / "file" / "below")})
+    assert "database" not in {finding.subject for finding in findings}
+    elsewhere = await checked(
+        {"DATA_DIR": str(tmp_path), "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/file/below/easel.db"}
+    )
+    (about,) = [finding for finding in elsewhere if finding.subject == "database"]
+    assert found(about) == (Level.TO_DO, DATABASE_NOT_MADE.code)
+
+
+async def test_the_demo_without_the_playground_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.doctor.find_spec", lambda name: None)
+    (finding,) = [finding async for finding in services(replace(settings, demo_provider=True), {})]
+    assert found(finding) == (Level.TO_DO, DEMO_NOT_INSTALLED.code)
 
 
 async def test_the_names_of_the_commands_are_complete() -> None:
