@@ -75,6 +75,7 @@ KNOWN = frozenset(
 # How similar a name must be to the name of a setting to count as a misspelling. The file should hold settings only; the
 # environment is full of other programs' names.
 _IN_THE_FILE, _IN_THE_ENVIRONMENT = 0.6, 0.85
+_NO_GUILDS: tuple[frozenset[int], bool] = frozenset(), False
 _SQLITE = "sqlite+aiosqlite:///"
 _QUOTES = "\"'`“”„‘’"
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -325,7 +326,7 @@ def read(
     api_url = checked(lambda: _api_url(reader), DISCORD_API)
     for name in ("HTTPS_PROXY", "HTTP_PROXY"):
         checked(partial(reader.proxy_address, name), None)
-    allowed, anywhere = checked(lambda: _allowed_guilds(reader), (frozenset(), False))
+    allowed = checked(lambda: _allowed_guilds(reader), _NO_GUILDS)
     settings = Settings(
         discord_token=checked(lambda: reader.secret("DISCORD_TOKEN"), None),
         discord_api_url=api_url,
@@ -342,8 +343,8 @@ def read(
         server_monthly_credits=checked(lambda: reader.credits("SERVER_MONTHLY_CREDITS"), None),
         bot_daily_credits=checked(lambda: reader.credits("BOT_DAILY_CREDITS"), None),
         jobs_per_user=checked(lambda: reader.whole("JOBS_PER_USER", 5, low=1, high=1000), 5),
-        allowed_guilds=allowed,
-        open_to_all=anywhere,
+        allowed_guilds=allowed[0],
+        open_to_all=allowed[1],
         command_guilds=checked(lambda: reader.ids("COMMAND_GUILDS"), ()),
         log_level=checked(lambda: reader.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")), "info"),
         log_format=checked(lambda: reader.choice("LOG_FORMAT", "text", ("text", "json")), "text"),

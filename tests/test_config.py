@@ -148,7 +148,8 @@ def test_both_wrong_proxies_are_reported() -> None:
 )
 def test_every_server_can_be_allowed_on_purpose(value: str, allowed: set[int], open_to_all: bool) -> None:
     settings = load({"ALLOWED_GUILDS": value}, None)
-    assert (settings.allowed_guilds, settings.open_to_all) == (allowed, open_to_all)
+    assert settings.allowed_guilds == allowed
+    assert settings.open_to_all == open_to_all
 
 
 @pytest.mark.parametrize(

@@ -150,12 +150,13 @@ def test_a_copy_of_the_example_limits_what_is_spent(tmp_path: Path) -> None:
     assert spending(load({}, None), {"scripted": ScriptedProvider()}) is not None, "this test can fail"
     # The documents suggest the same, and convert it with the price of the default engine.
     provider = next(iter(configure(load({"AI_CLIENT_TOKEN": "made-up"}, None).reader).values()))
-    price = provider.engines[0].price.high
+    price = provider.engines[0].price
+    assert price is not None
     for text in (SETTINGS, README):
         for name, limit in limits.items():
             (row,) = re.findall(rf"^\| `{name}` \|(.*`.*about.*)\|$", text, re.MULTILINE)
             amount, images = re.findall(r"`(\d+)`", row)[0], re.findall(r"about (\d+) images", row)[0]
-            assert int(amount) * 1000 == limit == int(images) * price, row
+            assert int(amount) * 1000 == limit == int(images) * price.high, row
 
 
 def test_the_uncommented_settings_are_those_that_matter() -> None:
