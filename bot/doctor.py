@@ -85,7 +85,7 @@ NEXT_FIX = message(
     "Fix the line marked TO DO, then run this again.",
     "Fix the {count} lines marked TO DO, from top to bottom, then run this again.",
 )
-NEXT_RUN = message("doctor.next_run", "Start the bot with `python -m bot run`, or restart it if it is running.")
+NEXT_RUN = message("doctor.next_run", "Start the bot (`make run`, or `python -m bot run`), or restart it if it is running.")
 NEXT_INVITE = message("doctor.next_invite", "Open the invitation above and choose your server.")
 NEXT_SETUP = message("doctor.next_setup", "In the server, type /setup.")
 
