@@ -49,6 +49,10 @@ FOLDER_NOT_WRITABLE = message(
 DISK_NEARLY_FULL = message("doctor.disk_nearly_full", "Only {gib} GiB are free at {folder}. Free some space there.")
 FOLDER_FINE = message("doctor.folder_fine", "{folder} is writable, with {gib} GiB free.")
 FOLDER_MISSING = message("doctor.folder_missing", "{folder} will be made at the first start; {gib} GiB are free there.")
+READABLE_BY_OTHERS = message(
+    "doctor.readable_by_others",
+    "Others on this machine can read {paths}. Remove their access with chmod -R go-rwx.",
+)
 DATABASE_NOT_MADE = message(
     "doctor.database_not_made", "{path} cannot be made: {folder} is not writable. Set DATABASE_URL to another path."
 )
@@ -85,7 +89,9 @@ NEXT_FIX = message(
     "Fix the line marked TO DO, then run this again.",
     "Fix the {count} lines marked TO DO, from top to bottom, then run this again.",
 )
-NEXT_RUN = message("doctor.next_run", "Start the bot (`make run`, or `python -m bot run`), or restart it if it is running.")
+NEXT_RUN = message(
+    "doctor.next_run", "Start the bot (`make run`, or `python -m bot run`), or restart it if it is running."
+)
 NEXT_INVITE = message("doctor.next_invite", "Open the invitation above and choose your server.")
 NEXT_SETUP = message("doctor.next_setup", "In the server, type /setup.")
 
@@ -247,8 +253,7 @@ def rights(settings: Settings) -> list[Finding]:
     except (OSError, StorageError):
         return []  # The checks of the folder and the database report this.
     paths = list(map(str, found))
-    text = t("Others on this machine can read {paths}. Remove their access with chmod -R go-rwx.", paths=paths)
-    return [Finding("rights", text, Level.TO_DO)] if found else []
+    return [Finding("rights", READABLE_BY_OTHERS(paths=paths), Level.TO_DO)] if found else []
 
 
 async def database(url: str) -> Finding:

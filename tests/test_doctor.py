@@ -117,6 +117,16 @@ def test_an_unusable_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert found(data_folder(tmp_path)) == (Level.TO_DO, DISK_NEARLY_FULL.code)
 
 
+def test_no_class_name_is_shown_for_an_error_without_a_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path) -> object:
+        raise OSError
+
+    monkeypatch.setattr("shutil.disk_usage", fail)
+    finding = data_folder(tmp_path)
+    assert found(finding) == (Level.TO_DO, FOLDER_NOT_WRITABLE.code)
+    assert "OSError" not in str(finding)
+
+
 async def test_a_database_before_and_after_the_first_start(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/easel.db"
     assert found(await database(url)) == (Level.FINE, DATABASE_MISSING.code)

@@ -17,7 +17,7 @@ import pytest
 from bot import __main__ as command_line
 from bot.app import NO_PROVIDER, assembled
 from bot.config import INVALID, MISSPELT, UNQUOTED, load
-from bot.doctor import NEXT_FIX, NEXT_RUN
+from bot.doctor import NEXT_FIX, NEXT_RUN, READABLE_BY_OTHERS
 from bot.errors import SettingsError
 from bot.health import HEARTBEAT
 from bot.provider_settings import configured
@@ -124,6 +124,16 @@ def test_an_unknown_name_is_reported_with_the_most_similar_setting(easel: Callab
     assert looked.status == 1
     assert shows(looked.out, MISSPELT(name="USER_DAILY_CREDIT", meant="USER_DAILY_CREDITS"))
     assert "fine   settings" not in looked.out
+
+
+def test_run_logs_what_is_to_do_about_the_files(easel: Callable[..., Ended], tmp_path: Path) -> None:
+    away = {"DISCORD_TOKEN": TOKEN, "AITHRIVING_KEY": "key", "DISCORD_API_URL": "http://127.0.0.1:1/api/v10"}
+    (tmp_path / "data").mkdir(mode=0o700)
+    assert "to_do" not in easel("run", **away).err
+    (tmp_path / "data").chmod(0o755)
+    (line,) = [line for line in easel("run", **away).err.splitlines() if "to_do" in line]
+    assert "WARNING" in line
+    assert f"code={READABLE_BY_OTHERS.code} " in line
 
 
 def test_a_token_in_quotation_marks_has_its_own_error(easel: Callable[..., Ended]) -> None:

@@ -52,6 +52,17 @@ async def test_the_documents_list_exactly_the_commands(studio: Studio) -> None:
     assert named == commands_of(studio)
 
 
+async def test_the_slash_commands_in_the_documents_exist(studio: Studio) -> None:
+    known = commands_of(studio)
+    groups = {name.split()[0] for name in known}
+    for file in (Path(__file__).parents[2] / "docs").glob("*.md"):
+        # A command may be followed by its options, and a group may stand for all its commands.
+        for line in re.findall(r"`/([a-z][^`/]*)`", file.read_text(encoding="utf-8")):
+            words = line.split()
+            named = " ".join(words[:2]) if len(words) > 1 and ":" not in words[1] else words[0]
+            assert named in known | groups or named.split()[0] in known, f"{file.name}: /{line}"
+
+
 async def test_unavailable_commands_are_not_clickable(studio: Studio) -> None:
     shown = told(await studio.ada.slash(studio.channel, "help"))
     assert clickable(studio, shown) == commands_of(studio) - set(SUBJECTS["admins"].commands)
