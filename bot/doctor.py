@@ -16,6 +16,7 @@ from bot.findings import Finding, Level
 from bot.jobs.provider_text import provider_text
 from bot.provider_settings import ConfiguredProviders, read_providers
 from bot.providers.base import Provider
+from bot.providers.errors import ProviderError, Reason
 from bot.providers.registry import PROVIDERS
 from bot.text import VERBATIM, Text, message, t
 from bot.to_do import spending
@@ -65,6 +66,8 @@ DEMO_NOT_INSTALLED = message(
 NO_KEY = message(
     "doctor.no_key", "No key is set. Set AI_CLIENT_TOKEN or AITHRIVING_KEY, or DEMO_PROVIDER=1 for painted images."
 )
+KEY_REFUSED = message("doctor.key_refused", "It does not accept {setting}. Copy it again.")
+NO_CREDITS = message("doctor.no_credits", "Your account there is out of credits. Top it up.")
 SERVICE_FINE = message("doctor.service_fine", "It can be reached, with the engines {engines}.")
 IMAGE_SOURCES = message(
     "doctor.image_sources",
@@ -295,11 +298,21 @@ async def services(
         for provider in providers.values():
             error = await provider.check()
             if error is not None:
-                yield Finding(provider.label, provider_text(provider.label, error), Level.TO_DO)
+                yield Finding(provider.label, _advice(provider, error), Level.TO_DO)
             else:
                 yield Finding(provider.label, SERVICE_FINE(engines=[engine.id for engine in provider.engines]))
         if providers and not invalid:
             yield image_sources(settings.reader.names("IMAGE_HOSTS"))
+
+
+def _advice(provider: Provider, error: ProviderError) -> Text:
+    """What the operator can do. The usual texts are for people who have to ask the operator."""
+    match error.reason:
+        case Reason.WRONG_KEY:
+            return KEY_REFUSED(setting=provider.key_setting)
+        case Reason.NO_CREDITS:
+            return NO_CREDITS()
+    return provider_text(provider.label, error)
 
 
 def image_sources(hosts: Sequence[str]) -> Finding:

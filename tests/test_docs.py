@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,7 +22,9 @@ import pytest
 
 from bot.__main__ import COMMANDS, _parser
 from bot.app import GRACE_SECONDS
-from bot.config import load
+from bot.config import KNOWN, load
+from bot.text import CATALOGUE
+from storage.errors import SENTENCES
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -136,10 +139,16 @@ def check_program(words: list[str]) -> None:
     if "argparse" not in Path(spec.origin).read_text(encoding="utf-8"):
         assert not flags, f"{module} takes no arguments"
         return
+    assert flags <= flags_of(module)
+
+
+@cache
+def flags_of(module: str) -> set[str]:
+    """The flags that the help of this program names."""
     shown = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert flags <= set(re.findall(r"--[a-z-]+", shown.stdout))
+    return set(re.findall(r"--[a-z-]+", shown.stdout))
 
 
 def test_the_first_step_makes_settings_that_can_be_read(tmp_path: Path) -> None:
@@ -247,10 +256,17 @@ def test_the_readme_is_short() -> None:
     assert "make run" in first_screen
 
 
+def test_the_messages_that_troubleshooting_quotes_exist() -> None:
+    texts = [message.english for message in CATALOGUE.values()] + list(SENTENCES.values())
+    quoted = set(re.findall(r"“([^”]+)”", TEXTS["docs/troubleshooting.md"]))
+    of_discord = {"The application did not respond"}
+    assert of_discord < quoted
+    for quote in quoted - of_discord:
+        assert any(quote in text for text in texts), f"no message says “{quote}”"
+
+
 def test_settings_in_the_documents_exist() -> None:
     """Names in capitals that begin like a setting are settings."""
-    from bot.config import KNOWN
-
     prefixes = {name.partition("_")[0] for name in KNOWN}
     others = {"SQLITE_TMPDIR", "USER_ID", "YOUR_ID"}
     for name, text in TEXTS.items():
