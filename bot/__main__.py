@@ -60,10 +60,13 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
         log.info("proxy.used", guard="it resolves the hosts of images, so it must refuse private addresses")
     with uncollected():
         from bot.app import assembled, serve
+        from bot.doctor import files_to_do
 
     stop = _stop_on_signals()
     async with _demo(settings) as painted, assembled(painted) as runtime:
-        await _log_to_do(settings)
+        # `serve` logs the same about spending and Discord.
+        for finding in await files_to_do(settings):
+            log.warning("to_do", code=finding.text.code, text=str(finding.text))
         await serve(runtime, stop)
     return 0
 
@@ -300,17 +303,6 @@ def _require_token(settings: Settings) -> None:
     read = read_providers(settings)
     none = [] if read.every or read.wrong_keys or settings.demo_provider else [NO_PROVIDER]
     raise SettingsError(NO_TOKEN, *read.problems, *none)
-
-
-async def _log_to_do(settings: Settings) -> None:
-    """Log what ``doctor`` marks as TO DO about the files. ``serve`` logs the same about spending and Discord."""
-    from bot.doctor import data_folder, rights
-    from bot.findings import Level
-    from storage.pools import apart
-
-    for finding in (await apart(data_folder, settings.data_dir), *await apart(rights, settings)):
-        if finding.level is Level.TO_DO:
-            log.warning("to_do", code=finding.text.code, text=str(finding.text))
 
 
 def _stop_on_signals() -> asyncio.Event:

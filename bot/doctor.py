@@ -170,6 +170,12 @@ async def on_this_machine(settings: Settings, invalid: Collection[str] = ()) -> 
             yield finding
 
 
+async def files_to_do(settings: Settings) -> list[Finding]:
+    """What is left to do about the data folder and the modes of the files."""
+    findings = [await apart(data_folder, settings.data_dir), *await apart(rights, settings)]
+    return [finding for finding in findings if finding.level is Level.TO_DO]
+
+
 def _database_is_known(settings: Settings, invalid: Collection[str]) -> bool:
     return "DATABASE_URL" not in invalid and (settings.named_database is not None or "DATA_DIR" not in invalid)
 

@@ -83,6 +83,7 @@ async def test_a_start_logs_what_the_operator_still_has_to_do(
     discord: Discord, services: StandIn, tmp_path: Path, limited: bool
 ) -> None:
     more = {"BOT_DAILY_CREDITS": "200", "ALLOWED_GUILDS": "all"} if limited else {}
+    (tmp_path / "data").mkdir(mode=0o700)
     async with BotProcess(discord, tmp_path / "data", services.url, more=more) as process:
         await process.ready()
     lines = [line for line in process.lines if "to_do" in line]
