@@ -43,6 +43,7 @@ from bot.health import beating
 from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
+from bot.jobs.notifications import Notifications
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.jobs.store import JobStore
@@ -65,6 +66,7 @@ from bot.ui.buttons import JobButtons
 from bot.ui.charts import Charts
 from bot.ui.client import Easel
 from bot.ui.delivery.messages import tries_of_requests
+from bot.ui.delivery.notifier import Notifier
 from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.ui.delivery.undelivered import UndeliveredResults
@@ -123,6 +125,7 @@ class Runtime:
     servers: Servers
     reports: Reports
     charts: Charts
+    notifier: Notifier
     cards: JobCards
     client: Easel
     commands: CommandSync
@@ -139,6 +142,8 @@ class Runtime:
             asyncio.create_task(retention, name="retention"),
         ]
         try:
+            late = await self.notifier.take_up()
+            beside.append(asyncio.create_task(self.cards.notify_all(late), name="notifications"))
             await self.worker.start(changed=self.cards.changed, deliver=self.cards.deliver)
             yield
         finally:
@@ -205,7 +210,10 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         )
         charts = Charts(settings.data_dir / "cache" / "charts")
         stack.push_async_callback(charts.close)
-        cards = JobCards(jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of)
+        notifier = Notifier(Notifications(database, clock), view=service.view, settings_of=personal.of)
+        cards = JobCards(
+            jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of, notifier=notifier
+        )
         previews = Previews(database, files)
         runtime = Runtime(
             settings=settings,
@@ -225,6 +233,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             servers=servers,
             reports=Reports(database=database, service=service, worker=worker, servers=servers, clock=clock),
             charts=charts,
+            notifier=notifier,
             cards=cards,
             client=client,
             commands=commands,
