@@ -32,6 +32,7 @@ import cogs.quota
 import cogs.results
 import cogs.server
 import cogs.settings
+import cogs.setup
 import cogs.threads
 import cogs.usage
 from bot.clock import Clock, ReferenceClock, SystemClock
@@ -55,8 +56,10 @@ from bot.providers.answers import http_date
 from bot.providers.base import Provider, WrongSetting
 from bot.providers.registry import configure
 from bot.retention import Ages, run_retention
+from bot.servers.access import AccessCheck
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
+from bot.servers.welcomes import Welcomes
 from bot.text import ENGLISH, languages, message
 from bot.ui.admin import ReportPages
 from bot.ui.autocomplete import Suggestions
@@ -67,12 +70,17 @@ from bot.ui.delivery.messages import tries_of_requests
 from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.ui.delivery.undelivered import UndeliveredResults
+from bot.ui.delivery.watch import DeliveryWatch
 from bot.ui.forms import EditForms
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
+from bot.ui.server_buttons import TryIt
+from bot.ui.setup_check import SetupCheck
+from bot.ui.setup_panel import SetupPanel
 from bot.ui.sync import CommandSync
 from bot.ui.tree import Translator, Tree
 from bot.ui.visible_channels import place_of
+from bot.ui.welcome import StartProblems, Welcomer
 from bot.unreachable import unreachable
 from storage.database import Database, InstanceLock, migrate
 from storage.images import ImageFiles
@@ -126,6 +134,7 @@ class Runtime:
     reports: Reports
     charts: Charts
     cards: JobCards
+    watch: DeliveryWatch
     client: Easel
     commands: CommandSync
 
@@ -141,7 +150,7 @@ class Runtime:
             asyncio.create_task(retention, name="retention"),
         ]
         try:
-            await self.worker.start(changed=self.cards.changed, deliver=self.cards.deliver)
+            await self.worker.start(changed=self.cards.changed, deliver=self.watch.deliver)
             yield
         finally:
             await self.worker.stop(grace)
@@ -228,11 +237,17 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             reports=Reports(database=database, service=service, worker=worker, servers=servers, clock=clock),
             charts=charts,
             cards=cards,
+            watch=DeliveryWatch(cards.deliver),
             client=client,
             commands=commands,
         )
         client.install(_cogs(runtime), partial(_attached, cards, client), commands.ensure)
         client.add_listener(commands.on_guild_join)
+        welcomes = Welcomes(database, clock, allowed=settings.allowed_guilds, commands=settings.command_guilds)
+        problems = _start_problems(runtime)
+        welcomer = Welcomer(client, welcomes, problems=problems, service=service, mention=commands.mention)
+        client.add_listener(welcomer.on_guild_join)
+        client.add_listener(welcomer.on_ready)
         yield runtime
 
 
@@ -242,6 +257,10 @@ def _client(settings: Settings, reference: ReferenceClock) -> Easel:
     trace = tries_of_requests()
     trace.on_request_end.append(_records_dates(reference))
     return Easel(tree_cls=Tree, allowed_guilds=settings.allowed_guilds, http_trace=trace, proxy=settings.discord_proxy)
+
+
+def _start_problems(parts: Runtime) -> StartProblems:
+    return StartProblems(parts.servers, parts.service, demo=parts.settings.demo_provider)
 
 
 async def _attached(cards: JobCards, client: Easel) -> None:
@@ -284,6 +303,10 @@ def _cogs(parts: Runtime) -> list[Cog]:
     )
     pages = ListPages(service=service, results=results, threads=parts.threads, usage=usage)
     mention = parts.commands.mention
+    access = AccessCheck(service, parts.servers)
+    problems = _start_problems(parts)
+    setup = SetupPanel(parts.servers, service, problems)
+    check = SetupCheck(service=service, starter=starter, access=access, problems=problems, watch=parts.watch)
     return [
         cogs.imagine.Imagine(service, starter, suggestions),
         cogs.compare.Compare(service, starter, suggestions),
@@ -295,7 +318,8 @@ def _cogs(parts: Runtime) -> list[Cog]:
         cogs.privacy.Privacy(parts.privacy),
         cogs.usage.Usage(parts.reports, usage),
         cogs.quota.QuotaCog(parts.servers),
-        cogs.server.Server(parts.servers, service, suggestions),
+        cogs.server.Server(parts.servers, service, suggestions, access),
+        cogs.setup.Setup(parts.client, setup, {"try": TryIt(service, starter).start, "test": check.start}),
         cogs.engines.Engines(service, suggestions),
         cogs.help.Help(mention),
         cogs.buttons.Buttons(parts.client, buttons, pages),
