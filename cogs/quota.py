@@ -40,7 +40,7 @@ ROLE = locale_str("Or each member with this role")
 USER = locale_str("Or this member")
 WHOM = [
     Choice(name=locale_str("the whole server"), value=Subject.SERVER.value),
-    Choice(name=locale_str("everyone"), value=Subject.DEFAULT.value),
+    Choice(name=locale_str("each member"), value=Subject.DEFAULT.value),
 ]
 EVERY = [
     Choice(name=locale_str("day"), value=Period.DAY.value),

@@ -100,7 +100,7 @@ def suggestions(price: Price, images: Sequence[int], *, most: int | None) -> tup
         return ()
     every = [Suggestion(_rounded(price.high * count), count) for count in images]
     fitting = tuple(each for each in every if most is None or each.amount <= most)
-    return fitting or (() if most is None else (Suggestion(most, max(1, most // price.high)),))
+    return fitting or (() if most is None else (Suggestion(most, most // price.high),))
 
 
 def _rounded(amount: int) -> int:

@@ -21,6 +21,8 @@ from bot.ui.cards.setup_check import (
     ENGINE_WORKS,
     NOT_CONFIRMED,
     NOT_DELIVERED,
+    NOT_DELIVERED_YET,
+    NOT_TRIED,
     SKIPPED,
     WAITING,
     Step,
@@ -78,8 +80,8 @@ class SetupCheck:
             known = {*access.place, *access.limits, *access.operators}
             others = [problem for problem in problems if problem not in known]
             refused = engine_step(NO, ENGINE_REFUSED, engine, access.engine or others)
-            made = refused if access.engine or (others and not lacks) else engine_step(SKIPPED, ENGINE_FAILED, engine)
-            await tell(interaction, checklist([*before, made, Step(SKIPPED, DELIVERY_WAITS)]))
+            made = refused if access.engine or (others and not lacks) else Step(SKIPPED, NOT_TRIED)
+            await tell(interaction, checklist([*before, made, Step(SKIPPED, NOT_DELIVERED_YET)]))
             return
         view = await self._service.view(job_id)
         message = await interaction.followup.send(
@@ -111,4 +113,4 @@ def _steps_of(view: JobView, engine: str) -> tuple[Step, Step]:
         shown = Step(YES, DELIVERED_PRIVATELY if job.private else DELIVERED)
     else:
         shown = Step(NO, NOT_DELIVERED, [] if how is None else [how])
-    return made, shown if view.images else Step(SKIPPED, DELIVERY_WAITS)
+    return made, shown if view.images else Step(SKIPPED, NOT_DELIVERED_YET)

@@ -20,7 +20,7 @@ from bot.ui.cards.wording import safe
 log = structlog.get_logger(__name__)
 
 NO_LIMIT = message(
-    "missing.limit", "Nobody's spending is limited. Set a limit with /setup, before somebody makes a thousand images."
+    "missing.limit", "Spending isn't limited yet, so one person could spend everything. /setup suggests limits."
 )
 ONLY_DEMO = message(
     "missing.service", "I only have painted demo images. The bot's operator has to set up an image service."

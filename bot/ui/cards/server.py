@@ -75,7 +75,7 @@ _SETS_RULES = {"server set", "setup"}
 """The commands whose changes are rules, unless they name the subject of a limit."""
 _SUBJECTS = {
     Subject.SERVER: message("quota.server", "**The whole server**"),
-    Subject.DEFAULT: message("quota.default", "**Everyone**"),
+    Subject.DEFAULT: message("quota.default", "**Each member**"),
 }
 
 

@@ -21,7 +21,6 @@ from bot.ui.cards.buttons import (
     server_id,
 )
 from bot.ui.cards.layout import Card, Words, heading, quiet, rule, text, within
-from bot.ui.cards.server import PRIVACY
 from bot.ui.cards.wording import safe
 
 MENU_AT_MOST = 25
@@ -47,6 +46,11 @@ _SERVER: dict[Period, Message] = {
     Period.DAY: message("setup.server_a_day", "**All members together, a day**"),
     Period.WEEK: message("setup.server_a_week", "**All members together, a week**"),
     Period.MONTH: message("setup.server_a_month", "**All members together, a month**"),
+}
+_PRIVACY_NAMES: dict[Privacy, Message] = {
+    Privacy.FREE: message("setup.each_decides", "Each member decides"),
+    Privacy.FORCED: message("setup.always_private", "Always private"),
+    Privacy.FORBIDDEN: message("setup.never_private", "Never private"),
 }
 _PRIVACY_TEXTS: dict[Privacy, Message] = {
     Privacy.FREE: message("setup.privacy_free", "Results are public unless a member chooses private"),
@@ -158,7 +162,7 @@ def _privacy(chosen: Privacy) -> ui.Select[Any]:
         custom_id=server_id("privacy"),
         options=[
             discord.SelectOption(
-                label=str(t("{choice}", choice=PRIVACY[each])),
+                label=str(_PRIVACY_NAMES[each]),
                 value=each.value,
                 description=str(_PRIVACY_TEXTS[each])[:100],
                 default=each is chosen,

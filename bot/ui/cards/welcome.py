@@ -20,7 +20,7 @@ HOW = message(
 )
 COSTS = message("welcome.costs", "An image by {engine} costs {price}. {help} explains the rest.")
 FREE = message("welcome.free", "Images by {engine} are free. {help} explains the rest.")
-FOR_MANAGERS = message("welcome.for_managers", "**For server managers:** a few things are missing")
+FOR_MANAGERS = message("welcome.for_managers", "**For server managers**")
 
 
 def welcome_card(mention: Mention, *, engine: str, price: Price, missing: Sequence[Words]) -> Card:
