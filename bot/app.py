@@ -74,9 +74,7 @@ from bot.ui.delivery.watch import DeliveryWatch
 from bot.ui.forms import EditForms
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
-from bot.ui.server_buttons import TryIt
-from bot.ui.setup_check import SetupCheck
-from bot.ui.setup_panel import SetupPanel
+from bot.ui.server_buttons import ServerButtons
 from bot.ui.sync import CommandSync
 from bot.ui.tree import Translator, Tree
 from bot.ui.visible_channels import place_of
@@ -125,6 +123,7 @@ class Runtime:
     previews: Previews
     jobs: JobStore
     worker: Worker
+    new_jobs: NewJobs
     service: JobService
     results: Results
     personal: UserSettingsStore
@@ -202,9 +201,10 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         await personal.load()
         servers = Servers(database, limits, clock, place=partial(place_of, client))
         await servers.load()
+        new_jobs = NewJobs(jobs, limits, clock)
         service = JobService(
             store=jobs,
-            new_jobs=NewJobs(jobs, limits, clock),
+            new_jobs=new_jobs,
             worker=worker,
             clock=clock,
             servers=servers,
@@ -228,6 +228,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             previews=previews,
             jobs=jobs,
             worker=worker,
+            new_jobs=new_jobs,
             service=service,
             results=Results(store=jobs, service=service, servers=servers, files=files, previews=previews),
             personal=personal,
@@ -303,10 +304,10 @@ def _cogs(parts: Runtime) -> list[Cog]:
     )
     pages = ListPages(service=service, results=results, threads=parts.threads, usage=usage)
     mention = parts.commands.mention
-    access = AccessCheck(service, parts.servers)
-    problems = _start_problems(parts)
-    setup = SetupPanel(parts.servers, service, problems)
-    check = SetupCheck(service=service, starter=starter, access=access, problems=problems, watch=parts.watch)
+    access, problems = AccessCheck(service, parts.new_jobs, parts.servers), _start_problems(parts)
+    of_servers = ServerButtons(
+        service=service, servers=parts.servers, starter=starter, access=access, problems=problems, watch=parts.watch
+    )
     return [
         cogs.imagine.Imagine(service, starter, suggestions),
         cogs.compare.Compare(service, starter, suggestions),
@@ -319,7 +320,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
         cogs.usage.Usage(parts.reports, usage),
         cogs.quota.QuotaCog(parts.servers),
         cogs.server.Server(parts.servers, service, suggestions, access),
-        cogs.setup.Setup(parts.client, setup, {"try": TryIt(service, starter).start, "test": check.start}),
+        cogs.setup.Setup(parts.client, of_servers),
         cogs.engines.Engines(service, suggestions),
         cogs.help.Help(mention),
         cogs.buttons.Buttons(parts.client, buttons, pages),

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from discord import app_commands
 from discord.app_commands import locale_str
 from discord.ext import commands
 
 from bot.ui.client import Easel, Interaction
-from bot.ui.server_buttons import Handler, server_item
-from bot.ui.setup_panel import SetupPanel
+from bot.ui.server_buttons import ServerButtons, server_item
 
 
 class Setup(commands.Cog):
     """The panel. It checks who may set up the server, because server admins can show the command to everybody."""
 
-    def __init__(self, client: Easel, panel: SetupPanel, further: Mapping[str, Handler]) -> None:
+    def __init__(self, client: Easel, buttons: ServerButtons) -> None:
         self._client = client
-        self._panel = panel
-        self._item = server_item({**panel.handlers, **further})
+        self._buttons = buttons
+        self._item = server_item(buttons.handlers)
 
     async def cog_load(self) -> None:
         self._client.add_dynamic_items(self._item)
@@ -33,4 +30,4 @@ class Setup(commands.Cog):
     @app_commands.allowed_installs(guilds=True, users=False)
     @app_commands.default_permissions(manage_guild=True)
     async def setup(self, interaction: Interaction) -> None:
-        await self._panel.open(interaction)
+        await self._buttons.open_setup(interaction)

@@ -190,18 +190,15 @@ class JobService:
 
         So people see all problems at once. For an accepted command, the limits are checked when its job is stored.
         """
-        beyond = await self.exceeded(origin, options, plan)
-        return UserError(*dict.fromkeys([*problems, *beyond]))
-
-    async def exceeded(self, origin: Origin, options: ImagineOptions, plan: Plan | None) -> Sequence[Problem]:
-        """Return the limits that the plan would exceed now; none if they cannot be read."""
         try:
             if plan is None:
-                return await self._new_jobs.limit_problems(origin, (), options.images or 1)
-            return await self._new_jobs.limit_problems(origin, plan.requests, plan.images)
+                beyond = await self._new_jobs.limit_problems(origin, (), options.images or 1)
+            else:
+                beyond = await self._new_jobs.limit_problems(origin, plan.requests, plan.images)
         except StorageError as error:
             log.error("limits.not_read", reason=str(error))  # noqa: TRY400 - the reason says everything
-            return ()
+            beyond = ()
+        return UserError(*dict.fromkeys([*problems, *beyond]))
 
     def asks_first(self, origin: Origin, plan: Plan) -> bool:
         """Return whether the price must be confirmed: it is high, or the command has several prompts or engines."""

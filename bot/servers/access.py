@@ -18,6 +18,7 @@ from bot.domain.rules import (
 )
 from bot.errors import Problem
 from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS, LimitKind
+from bot.jobs.new_jobs import NewJobs
 from bot.jobs.service import CommandRefused, JobService
 from bot.providers.base import Engine
 from bot.servers.settings import Servers
@@ -60,12 +61,13 @@ class Access:
 class AccessCheck:
     """Finds what people may do."""
 
-    def __init__(self, service: JobService, servers: Servers) -> None:
+    def __init__(self, service: JobService, new_jobs: NewJobs, servers: Servers) -> None:
         self._service = service
+        self._new_jobs = new_jobs
         self._servers = servers
 
     async def of(self, origin: Origin) -> Access:
-        """Check a command with the default options of the person in this place."""
+        """Check a command with the default options of the person in this place. Raises StorageError."""
         service = self._service
         options = ImagineOptions(prompt=PROMPT, private=service.private_by_default(origin))
         plan, problems = None, tuple[Text, ...]()
@@ -74,7 +76,8 @@ class AccessCheck:
         except CommandRefused as error:
             plan, problems = error.plan, error.problems
         place = self._servers.problems_of_place(origin)
-        beyond = [_text(problem) for problem in await service.exceeded(origin, options, plan)]
+        requests, images = ((), 1) if plan is None else (plan.requests, plan.images)
+        beyond = [_text(problem) for problem in await self._new_jobs.limit_problems(origin, requests, images)]
         return Access(
             place=tuple(place),
             engine=tuple(each for each in problems if each not in [*place, *beyond] and each.code not in _WORDS),

@@ -9,33 +9,44 @@ from typing import Any, Self, TypeAlias
 import discord
 from discord import ui
 
-from bot.domain.options import ImagineOptions
 from bot.errors import UserError
 from bot.jobs.service import JobService
-from bot.text import t
+from bot.servers.access import AccessCheck
+from bot.servers.settings import Servers
 from bot.ui.cards.buttons import OLD_BUTTON
 from bot.ui.client import Interaction
-from bot.ui.interactions import handle, origin_of
+from bot.ui.delivery.watch import DeliveryWatch
+from bot.ui.interactions import handle
 from bot.ui.job_starter import JobStarter
+from bot.ui.setup_check import SetupCheck
+from bot.ui.setup_panel import SetupPanel
+from bot.ui.try_it import TryIt
+from bot.ui.welcome import StartProblems
 
 Handler: TypeAlias = Callable[[Interaction], Awaitable[None]]
 
-FIRST_PROMPT = t("a lighthouse on a cliff, storm")
-"""The prompt of the button that tries the bot, in the person's language."""
 
+class ServerButtons:
+    """The handlers of a server's buttons and menus, by the names in the table of ``cards.buttons``."""
 
-class TryIt:
-    """Makes an example image as the job of the person who presses the button, with their own defaults and limits."""
-
-    def __init__(self, service: JobService, starter: JobStarter) -> None:
-        self._service = service
-        self._starter = starter
-
-    async def start(self, interaction: Interaction) -> None:
-        """Start the job. Raises UserError."""
-        private = self._service.private_by_default(origin_of(interaction))
-        options = ImagineOptions(prompt=str(FIRST_PROMPT), private=private)
-        await self._starter.start(interaction, await self._starter.planned(interaction, options))
+    def __init__(
+        self,
+        *,
+        service: JobService,
+        servers: Servers,
+        starter: JobStarter,
+        access: AccessCheck,
+        problems: StartProblems,
+        watch: DeliveryWatch,
+    ) -> None:
+        panel = SetupPanel(servers, service, problems)
+        check = SetupCheck(service=service, starter=starter, access=access, problems=problems, watch=watch)
+        self.open_setup = panel.open
+        self.handlers: Mapping[str, Handler] = {
+            **panel.handlers,
+            "try": TryIt(service, starter).start,
+            "test": check.start,
+        }
 
 
 def server_item(handlers: Mapping[str, Handler]) -> type[ui.DynamicItem[ui.Item[Any]]]:

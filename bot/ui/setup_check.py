@@ -34,7 +34,7 @@ from bot.ui.client import Interaction
 from bot.ui.delivery.watch import DeliveryWatch
 from bot.ui.interactions import lacking_here, origin_of, tell
 from bot.ui.job_starter import JobStarter
-from bot.ui.server_buttons import FIRST_PROMPT
+from bot.ui.try_it import FIRST_PROMPT
 from bot.ui.welcome import StartProblems
 from storage.records import DeliveryMethod, JobStatus
 
