@@ -35,7 +35,7 @@ STARTER_WORDS = (
     "dismember*",
     "swastika*",
 )
-"""A short list of refused words to start with. Each is unlikely to occur in a harmless prompt."""
+"""A short list of refused words to start with, for servers with people of any age."""
 
 PERSON_IMAGES = (5, 10, 20, 50)
 SERVER_IMAGES = (100, 300, 1000, 3000)

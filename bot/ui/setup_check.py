@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import aiohttp
+import discord
+import structlog
+
 from bot.domain.options import ImagineOptions
 from bot.errors import UserError
 from bot.jobs.service import JobService
@@ -37,6 +41,8 @@ from bot.ui.job_starter import JobStarter
 from bot.ui.try_it import FIRST_PROMPT
 from bot.ui.welcome import StartProblems
 from storage.records import DeliveryMethod, JobStatus
+
+log = structlog.get_logger(__name__)
 
 _OVER = {JobStatus.DELIVERED, JobStatus.UNDELIVERED}
 _IN_PLACE = {DeliveryMethod.TOKEN, DeliveryMethod.BOT_EDIT, DeliveryMethod.FOUND_IN_CARD}
@@ -89,8 +95,12 @@ class SetupCheck:
         )
 
         async def report() -> None:
-            delivered = await self._service.view(job_id)
-            await message.edit(view=checklist([*before, *_steps_of(delivered, engine)]))
+            try:
+                delivered = await self._service.view(job_id)
+                await message.edit(view=checklist([*before, *_steps_of(delivered, engine)]))
+            except (UserError, discord.HTTPException, aiohttp.ClientError, OSError) as error:
+                # The job was deleted, the person dismissed the checklist, or it can no longer be edited.
+                log.info("setup.not_ticked", job=job_id, kind=type(error).__name__)
 
         self._watch.add(job_id, report)
         # It may have been delivered before it was watched.

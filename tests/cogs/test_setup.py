@@ -295,6 +295,21 @@ async def test_the_test_image_ticks_off_the_checklist(slow_studio: Studio) -> No
     assert (await studio.job()).user_id == studio.admin.id
 
 
+async def test_a_dismissed_checklist_does_not_disturb_the_delivery(
+    slow_studio: Studio, caplog: pytest.LogCaptureFixture
+) -> None:
+    studio = slow_studio
+    result = await tested(studio)
+    await studio.begun()
+    path = f"/webhooks/*/*/messages/{told(result).raw.id}"
+    studio.env.inject_error("PATCH", path, status=404, code=10008)
+    studio.stand_in.finish_all()
+    await studio.finish()
+    assert len(card(result).images) == 1
+    assert shows(checked(result), ENGINE_WORKS), "it could not be edited"
+    assert "delivery.not_reported" not in caplog.text
+
+
 async def test_a_private_test_image_is_delivered_to_the_admin(studio: Studio) -> None:
     panel = await opened(studio)
     await panel.choose("privacy", Privacy.FORCED.value)
