@@ -8,7 +8,6 @@ import pytest
 import simcord
 
 from bot.domain.periods import MONTHS, Period
-from bot.domain.place import Origin
 from bot.domain.rules import WORD_REFUSED
 from bot.jobs.limits import GRANTS_TOO_SMALL, TOO_EXPENSIVE, TOO_MANY_IMAGES, TOO_MANY_JOBS_HERE, LimitKind
 from bot.servers.settings import NO_SUCH_LIMIT, NOT_A_MANAGER, TOO_LITTLE_LEFT
@@ -48,10 +47,6 @@ def too_much(limit: int, left: int, period: Period = Period.MONTH) -> Text:
 
 async def quota(studio: Studio, name: str, **options: Any) -> str:
     return told(await studio.admin.slash(studio.channel, f"quota {name}", **options)).text
-
-
-def manager(studio: Studio) -> Origin:
-    return Origin(studio.admin.id, "grace", studio.server.id, studio.channel.id, 1, manage_server=True)
 
 
 async def asked(studio: Studio, person: simcord.MemberActor, **options: Any) -> str:
@@ -96,28 +91,6 @@ async def test_the_server_as_a_whole_has_a_limit(studio: Studio) -> None:
     assert shows(refused, TOO_EXPENSIVE[LimitKind.SERVER](**values, resets=resets))
     report = told(await studio.admin.slash(studio.channel, "usage report")).text
     assert shows(report, USED[LimitKind.SERVER](used=6000, limit=8000, period=Period.MONTH.this, percent=75))
-
-
-async def test_members_and_the_server_can_have_different_periods(studio: Studio) -> None:
-    await quota(studio, "set", credits=10, period="day", **EVERYONE)
-    rules = studio.runtime.servers.rules
-    assert (rules(studio.server.id).period, rules(studio.server.id).period_of_server) == (Period.DAY, Period.MONTH)
-    await quota(studio, "set", credits=8, period="week", **SERVER)
-    assert (rules(studio.server.id).period, rules(studio.server.id).period_of_server) == (Period.DAY, Period.WEEK)
-    await asked(studio, studio.ada)
-    limits = (await studio.runtime.servers.member_limits(manager(studio), studio.ada.id, frozenset())).uses
-    assert [(use.limit.kind, use.limit.period, use.used) for use in limits] == [
-        (LimitKind.SERVER_USER, Period.DAY, CORE_PRICE),
-        (LimitKind.SERVER, Period.WEEK, CORE_PRICE),
-    ]
-    studio.clock.advance(24 * 3600)
-    resets = t("{day:plain} {month}", day=5, month=MONTHS[0])
-    values: dict[str, Value] = {"needed": CORE_PRICE, "left": 2000, "limit": 8000, "period": Period.WEEK.this}
-    refused = await asked(studio, studio.ada)
-    assert shows(refused, TOO_EXPENSIVE[LimitKind.SERVER](**values, resets=resets))
-    assert not shows(refused, TOO_EXPENSIVE[LimitKind.SERVER_USER]), "the day is over"
-    await quota(studio, "set", period="month")
-    assert (rules(studio.server.id).period, rules(studio.server.id).server_period) == (Period.MONTH, None)
 
 
 async def test_too_many_images_are_reported_with_the_other_problems(studio: Studio) -> None:
