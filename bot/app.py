@@ -32,6 +32,7 @@ import cogs.quota
 import cogs.results
 import cogs.server
 import cogs.settings
+import cogs.setup
 import cogs.threads
 import cogs.usage
 from bot.clock import Clock, ReferenceClock, SystemClock
@@ -55,8 +56,10 @@ from bot.provider_settings import configured
 from bot.providers.answers import http_date
 from bot.providers.base import Provider
 from bot.retention import Ages, run_retention
+from bot.servers.access import AccessCheck
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
+from bot.servers.welcomes import Welcomes
 from bot.text import ENGLISH, languages, message
 from bot.to_do import application as to_do_at_discord
 from bot.to_do import spending
@@ -70,12 +73,15 @@ from bot.ui.delivery.notifier import Notifier
 from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.ui.delivery.undelivered import UndeliveredResults
+from bot.ui.delivery.watch import DeliveryWatch
 from bot.ui.forms import EditForms
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
+from bot.ui.server_buttons import ServerButtons
 from bot.ui.sync import CommandSync
 from bot.ui.tree import Translator, Tree
 from bot.ui.visible_channels import place_of
+from bot.ui.welcome import StartProblems, Welcomer
 from bot.unreachable import unreachable
 from storage.database import Database, InstanceLock, migrate
 from storage.images import ImageFiles
@@ -117,6 +123,7 @@ class Runtime:
     previews: Previews
     jobs: JobStore
     worker: Worker
+    new_jobs: NewJobs
     service: JobService
     results: Results
     personal: UserSettingsStore
@@ -127,6 +134,7 @@ class Runtime:
     charts: Charts
     notifier: Notifier
     cards: JobCards
+    watch: DeliveryWatch
     client: Easel
     commands: CommandSync
 
@@ -144,7 +152,7 @@ class Runtime:
         try:
             late = await self.notifier.take_up()
             beside.append(asyncio.create_task(self.cards.notify_all(late), name="notifications"))
-            await self.worker.start(changed=self.cards.changed, deliver=self.cards.deliver)
+            await self.worker.start(changed=self.cards.changed, deliver=self.watch.deliver)
             yield
         finally:
             await self.worker.stop(grace)
@@ -196,9 +204,10 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         await personal.load()
         servers = Servers(database, limits, clock, place=partial(place_of, client))
         await servers.load()
+        new_jobs = NewJobs(jobs, limits, clock)
         service = JobService(
             store=jobs,
-            new_jobs=NewJobs(jobs, limits, clock),
+            new_jobs=new_jobs,
             worker=worker,
             clock=clock,
             servers=servers,
@@ -225,6 +234,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             previews=previews,
             jobs=jobs,
             worker=worker,
+            new_jobs=new_jobs,
             service=service,
             results=Results(store=jobs, service=service, servers=servers, files=files, previews=previews),
             personal=personal,
@@ -235,11 +245,17 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             charts=charts,
             notifier=notifier,
             cards=cards,
+            watch=DeliveryWatch(cards.deliver),
             client=client,
             commands=commands,
         )
         client.install(_cogs(runtime), partial(_attached, cards, client), commands.ensure)
         client.add_listener(commands.on_guild_join)
+        welcomes = Welcomes(database, clock, allowed=settings.allowed_guilds, commands=settings.command_guilds)
+        problems = _start_problems(runtime)
+        welcomer = Welcomer(client, welcomes, problems=problems, service=service, mention=commands.mention)
+        client.add_listener(welcomer.on_guild_join)
+        client.add_listener(welcomer.on_ready)
         yield runtime
 
 
@@ -249,6 +265,10 @@ def _client(settings: Settings, reference: ReferenceClock) -> Easel:
     trace = tries_of_requests()
     trace.on_request_end.append(_records_dates(reference))
     return Easel(tree_cls=Tree, allowed_guilds=settings.allowed_guilds, http_trace=trace, proxy=settings.discord_proxy)
+
+
+def _start_problems(parts: Runtime) -> StartProblems:
+    return StartProblems(parts.servers, parts.service, demo=parts.settings.demo_provider)
 
 
 async def _attached(cards: JobCards, client: Easel) -> None:
@@ -291,6 +311,10 @@ def _cogs(parts: Runtime) -> list[Cog]:
     )
     pages = ListPages(service=service, results=results, threads=parts.threads, usage=usage)
     mention = parts.commands.mention
+    access, problems = AccessCheck(service, parts.new_jobs, parts.servers), _start_problems(parts)
+    of_servers = ServerButtons(
+        service=service, servers=parts.servers, starter=starter, access=access, problems=problems, watch=parts.watch
+    )
     return [
         cogs.imagine.Imagine(service, starter, suggestions),
         cogs.compare.Compare(service, starter, suggestions),
@@ -302,7 +326,8 @@ def _cogs(parts: Runtime) -> list[Cog]:
         cogs.privacy.Privacy(parts.privacy),
         cogs.usage.Usage(parts.reports, usage),
         cogs.quota.QuotaCog(parts.servers),
-        cogs.server.Server(parts.servers, service, suggestions),
+        cogs.server.Server(parts.servers, service, suggestions, access),
+        cogs.setup.Setup(parts.client, of_servers),
         cogs.engines.Engines(service, suggestions),
         cogs.help.Help(mention),
         cogs.buttons.Buttons(parts.client, buttons, pages),
