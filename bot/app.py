@@ -75,9 +75,11 @@ from bot.ui.delivery.sharing import Sharing
 from bot.ui.delivery.undelivered import UndeliveredResults
 from bot.ui.delivery.watch import DeliveryWatch
 from bot.ui.forms import EditForms
+from bot.ui.help_pages import HelpPages
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
 from bot.ui.server_buttons import ServerButtons
+from bot.ui.settings_panel import SettingsPanel
 from bot.ui.sync import CommandSync
 from bot.ui.tree import Translator, Tree
 from bot.ui.visible_channels import place_of
@@ -309,8 +311,9 @@ def _cogs(parts: Runtime) -> list[Cog]:
         charts=parts.charts,
         cards=cards,
     )
-    pages = ListPages(service=service, results=results, threads=parts.threads, usage=usage)
-    mention = parts.commands.mention
+    settings_panel = SettingsPanel(parts.personal, service)
+    help_pages = HelpPages(service, starter, parts.commands.mention)
+    pages = ListPages(service=service, results=results, threads=parts.threads, usage=usage, settings=settings_panel)
     access, problems = AccessCheck(service, parts.new_jobs, parts.servers), _start_problems(parts)
     of_servers = ServerButtons(
         service=service, servers=parts.servers, starter=starter, access=access, problems=problems, watch=parts.watch
@@ -322,15 +325,21 @@ def _cogs(parts: Runtime) -> list[Cog]:
         cogs.threads.Threads(parts.threads, suggestions),
         cogs.history.History(service, parts.threads, pages, suggestions),
         cogs.credits.Credits(parts.reports, service, parts.charts),
-        cogs.settings.Settings(parts.personal, service, suggestions, mention),
+        cogs.settings.Settings(parts.personal, settings_panel, suggestions),
         cogs.privacy.Privacy(parts.privacy),
         cogs.usage.Usage(parts.reports, usage),
         cogs.quota.QuotaCog(parts.servers),
         cogs.server.Server(parts.servers, service, suggestions, access),
         cogs.setup.Setup(parts.client, of_servers),
         cogs.engines.Engines(service, suggestions),
-        cogs.help.Help(mention),
-        cogs.buttons.Buttons(parts.client, buttons, pages),
+        cogs.help.Help(help_pages),
+        cogs.buttons.Buttons(
+            parts.client,
+            buttons,
+            pages,
+            menus={"help": help_pages.chosen, "setting": settings_panel.chosen},
+            actions={"example": help_pages.example, "addedtext": settings_panel.open_text},
+        ),
     ]
 
 
