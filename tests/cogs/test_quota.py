@@ -178,7 +178,7 @@ async def test_limits_are_shown_and_cleared(studio: Studio) -> None:
     ("options", "said"),
     [
         ({}, NO_LIMIT_NAMED),
-        ({"period": "day", "for": Subject.DEFAULT.value}, PERIOD_ALONE),
+        ({"period": "day", "user": True}, PERIOD_ALONE),
         ({"credits": 1, "for": Subject.DEFAULT.value, "user": True}, ONLY_ONE),
     ],
 )

@@ -43,6 +43,8 @@ TYPED: dict[str, list[dict[str, Any]]] = {
     "server set": [{"refused_words": "ugly"}, {"channels": "#nowhere"}],
     "server show": [{}],
     "server log": [{}],
+    "server test": [{"member": None}],
+    "setup": [{}],
 }
 """The options of each command; several sets if they use the database differently. None stands for a person."""
 MESSAGE_MENU = {"Use this prompt", "Details"}

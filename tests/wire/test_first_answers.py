@@ -11,7 +11,7 @@ import pytest
 from discord import app_commands
 
 from bot.ui import autocomplete, interactions
-from bot.ui.cards.buttons import ACTIONS, JOB_ACTIONS, LISTS, MENUS
+from bot.ui.cards.buttons import ACTIONS, JOB_ACTIONS, LISTS, MENUS, SERVER_ACTIONS, server_id
 from fakes.discord.constants import Answer
 from fakes.discord.loopback import Discord
 from fakes.discord.people import Person
@@ -112,6 +112,18 @@ async def test_every_button_of_a_list_is_answered_while_the_database_is_held(
     held.free.set()
     for handle in pressed:
         await filled(handle)
+
+
+@pytest.mark.parametrize("action", SERVER_ACTIONS)
+async def test_every_button_and_menu_of_a_server_is_answered_while_the_database_is_held(
+    home: House, admin: Person, held: Held, action: str
+) -> None:
+    (message,) = await stand(home, server_id(action))
+    held.free.clear()
+    pressed = await admin.press(message, "Press")
+    await pressed.acknowledged()
+    held.free.set()
+    await filled(pressed)
 
 
 async def test_every_menu_and_single_action_is_answered_while_the_database_is_held(

@@ -275,3 +275,39 @@ def history_rest(wanted: JobFilter) -> str:
 def engine_digest(engine_id: str) -> str:
     """A few hexadecimal digits that identify an engine. Its id is too long for a custom id."""
     return hashlib.blake2s(engine_id.encode(), digest_size=_DIGEST).hexdigest()
+
+
+# --- the buttons and menus of a server ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ServerButton:
+    """A button of the welcome card or of /setup. ``name`` is used in its custom id and for its handler."""
+
+    name: str
+    label: Message
+    style: discord.ButtonStyle = discord.ButtonStyle.secondary
+
+    def button(self) -> ui.Button[Any]:
+        """The button."""
+        return ui.Button(label=str(self.label), style=self.style, custom_id=server_id(self.name))
+
+
+def server_id(name: str) -> str:
+    """The custom id of a server's button or menu."""
+    return f"server:{name}"
+
+
+TRY_IT = ServerButton("try", message("button.try_it", "Try it"), discord.ButtonStyle.primary)
+SET_UP = ServerButton("setup", message("button.set_up", "Set up"))
+SAVE_SETUP = ServerButton("save", message("button.save_setup", "Save"), discord.ButtonStyle.success)
+OTHER_AMOUNTS = ServerButton("amounts", message("button.other_amounts", "Other amounts"))
+OWN_WORDS = ServerButton("own-words", message("button.own_words", "Own words"))
+TEST_IMAGE = ServerButton("test", message("button.test_image", "Make a test image"), discord.ButtonStyle.primary)
+CHANGE_SETUP = ServerButton("change", message("button.change_setup", "Change"))
+
+SERVER_BUTTONS = (TRY_IT, SET_UP, SAVE_SETUP, OTHER_AMOUNTS, OWN_WORDS, TEST_IMAGE, CHANGE_SETUP)
+SERVER_MENUS = ("channels", "roles", "person", "server", "privacy", "starter")
+"""The menus of /setup. Each is named for the choice that it changes."""
+SERVER_ACTIONS = (*(button.name for button in SERVER_BUTTONS), *SERVER_MENUS)
+"""The buttons and menus of a server by name; each name has a handler."""

@@ -155,6 +155,8 @@ SUBJECTS: Mapping[str, Subject] = {
             "server show",
             "server set",
             "server log",
+            "server test",
+            "setup",
         ),
         t("what a server spends, and its limits (needs Manage Server)"),
         (
@@ -164,6 +166,8 @@ SUBJECTS: Mapping[str, Subject] = {
             t("{quota_grant} adds credits for somebody; {quota_show} shows limits and {quota_clear} removes them."),
             t("{server_set} changes this server's rules and defaults; {server_show} shows them."),
             t("{server_log} shows which admin did what."),
+            t("{setup} sets channels, roles, limits and refused words in one panel, and makes a test image."),
+            t("{server_test} shows what one member can do in a channel, and why not."),
             t("Only the authors of private jobs see their prompts."),
         ),
     ),

@@ -128,13 +128,13 @@ ROWS: Mapping[str, Row] = {
     "private": Row(t("Private results"), t("Default")),
     "text": Row(t("Text for every prompt"), t("none")),
     "png_text": Row(t("Settings inside image files"), t("Yes (default)")),
-    "messages": Row(t("Results by direct message"), t("Private ones that are late (default)")),
-    "notify": Row(t("Tell me when a long job is done"), t("In the channel (default)")),
+    "messages": Row(t("Direct messages"), t("Private results that are late (default)")),
+    "notify": Row(t("When a long job is done"), t("Mention me in the channel (default)")),
     "ask_above": Row(t("Ask before spending"), t("Several prompts or engines (default)"), _prices),
 }
 _WORDS: Mapping[str, Text] = {
-    "never": t("Never"),
-    Messages.LATE_RESULTS: t("Private ones that are late"),
+    Messages.NEVER: t("Never"),
+    Messages.LATE_RESULTS: t("Private results that are late"),
     Notify.CHANNEL: t("In the channel"),
     Notify.DM: t("By direct message"),
 }
