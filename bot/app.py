@@ -136,7 +136,7 @@ class Runtime:
         retention = run_retention(self.database, self.files, self.previews, self.clock, ages, self.reference)
         beside = [
             asyncio.create_task(self.cards.run(), name="delivery"),
-            asyncio.create_task(self.service.run(self.cards.changed), name="proposals"),
+            asyncio.create_task(self.service.proposals.run(self.cards.changed), name="proposals"),
             asyncio.create_task(self.commands.run(), name="commands"),
             asyncio.create_task(retention, name="retention"),
         ]

@@ -125,7 +125,7 @@ class JobButtons:
         origin, card = origin_of(interaction), pressed_card(interaction, self._clock)
         await interaction.response.defer()
         missing = missing_permissions(interaction, private=False)
-        await self._service.confirm(origin, job_id, card, missing=missing)
+        await self._service.proposals.confirm(origin, job_id, card, missing=missing)
         await self._cards.show(job_id)
 
     async def _refresh(self, interaction: Interaction, job_id: int) -> None:

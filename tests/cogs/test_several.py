@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.jobs import service
+from bot.jobs import proposals, service
 from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
 from bot.ui.cards import job as cards
 from bot.ui.cards.proposal import LAPSED, NEVER_STARTED, PROPOSAL
@@ -60,7 +60,7 @@ async def test_only_the_author_can_confirm(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     for person in (studio.ben, studio.admin):
         refused = told(await studio.press(person, card(result), CONFIRM))
-        assert shows(refused.text, service.CONFIRM_NOT_ALLOWED)
+        assert shows(refused.text, proposals.CONFIRM_NOT_ALLOWED)
     await studio.finish()
     assert studio.stand_in.calls == []
     assert CONFIRM in card(result).labels[0]
@@ -101,7 +101,7 @@ async def test_confirm_checks_the_rules_again(studio: Studio, change: dict[str, 
     result = await studio.imagine(prompt="a {red, blue} car")
     await studio.admin.slash(studio.channel, "server set", **change)
     refused = told(await studio.press(studio.ada, card(result), CONFIRM))
-    assert shows(refused.text, service.RULES_CHANGED)
+    assert shows(refused.text, proposals.RULES_CHANGED)
     await studio.finish()
     assert studio.stand_in.calls == []
     assert (await studio.job()).status is JobStatus.PROPOSED
@@ -137,7 +137,7 @@ async def test_a_proposal_can_be_confirmed_after_a_restart(studio: Studio) -> No
 async def test_an_unconfirmed_proposal_lapses_and_the_card_says_so(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     studio.clock.advance(15 * 60 - 14)
-    await studio.runtime.service.lapse_due()
+    await studio.runtime.service.proposals.lapse_due()
     await studio.until(lambda: shows(card(result).text, NEVER_STARTED))
     assert shows(card(result).text, LAPSED[LapseReason.EXPIRED])
     assert (await studio.job()).status is JobStatus.LAPSED
@@ -149,17 +149,17 @@ async def test_a_late_press_confirms_nothing(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     studio.clock.advance(15 * 60 - 14)
     said = told(await studio.press(studio.ada, card(result), CONFIRM))
-    assert shows(said.text, service.EXPIRED)
+    assert shows(said.text, proposals.EXPIRED)
     await studio.until(lambda: shows(card(result).text, NEVER_STARTED))
     # It does not matter whether the bot has noticed the expiry meanwhile.
-    assert shows(told(await forge(studio, studio.ada, "confirm", 1)).text, service.EXPIRED)
+    assert shows(told(await forge(studio, studio.ada, "confirm", 1)).text, proposals.EXPIRED)
     assert studio.stand_in.calls == []
 
 
 async def test_two_presses_run_the_job_once(studio: Studio) -> None:
     result = await studio.confirmed()
     second = told(await forge(studio, studio.ada, "confirm", 1))
-    assert shows(second.text, service.NOT_WAITING)
+    assert shows(second.text, proposals.NOT_WAITING)
     await studio.finish()
     assert len(card(result).images) == len(studio.stand_in.bills) == 2
 

@@ -1,24 +1,23 @@
-"""The job service: a proposal belongs to its author and lapses by itself; long prompts are checked in a thread."""
+"""Proposals: only their authors confirm them, and they lapse by themselves."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from bot.domain.options import PROMPT_LIMIT, ImagineOptions
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress
-from bot.errors import Problem, UserError
+from bot.errors import UserError
+from bot.jobs import proposals as jobs_proposals
 from bot.jobs import service as jobs_service
 from bot.jobs.circuit_breaker import FAILURES
 from bot.jobs.image_files import Previews
 from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS, LimitKind, Limits
 from bot.jobs.new_jobs import ENGINE_GONE
-from bot.jobs.service import CHECKED_AT_ONCE, JobService
+from bot.jobs.service import JobService
 from bot.jobs.view import CONFIRMABLE
 from bot.providers.errors import Refused
 from bot.retention import Ages, apply_retention
@@ -33,7 +32,7 @@ CARD = CardAddress(100, 2000, "a fresh token", 2**50)
 
 
 class Watched:
-    """The proposals of a workshop, which lapse while :meth:`JobService.run` runs."""
+    """The proposals of a workshop, which lapse while :meth:`Proposals.run` runs."""
 
     def __init__(self, workshop: Workshop) -> None:
         self.workshop = workshop
@@ -63,7 +62,7 @@ async def watched(workshop: Workshop) -> Watched:
 
 @pytest.fixture
 async def running(watched: Watched) -> AsyncIterator[Watched]:
-    task = asyncio.create_task(watched.service.run(watched.workshop.changed_card))
+    task = asyncio.create_task(watched.service.proposals.run(watched.workshop.changed_card))
     yield watched
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -80,7 +79,7 @@ async def test_a_proposal_cannot_be_confirmed_during_its_authors_outage(watched:
         await workshop.finish()
     assert len(workshop.worker.outages(ADA.user_id)) == 1
     with pytest.raises(UserError):
-        await watched.service.confirm(ADA, job_id, CardAddress(100, 1000, "token", 2**60))
+        await watched.service.proposals.confirm(ADA, job_id, CardAddress(100, 1000, "token", 2**60))
     assert await watched.status(job_id) is JobStatus.PROPOSED
 
 
@@ -98,7 +97,7 @@ async def test_a_proposal_shows_its_price_and_holds_nothing(watched: Watched) ->
 
 async def test_a_confirmed_proposal_becomes_a_job_like_any_other(watched: Watched) -> None:
     job_id = await watched.propose()
-    await watched.service.confirm(ADA, job_id, CARD)
+    await watched.service.proposals.confirm(ADA, job_id, CARD)
     job = await watched.workshop.jobs.job(job_id)
     assert (job.status, job.message_id, job.interaction_token) == (JobStatus.WORKING, 2000, "a fresh token")
     assert job.options == ImagineOptions("a {red, blue} car").to_json()
@@ -111,15 +110,15 @@ async def test_a_confirmed_proposal_becomes_a_job_like_any_other(watched: Watche
 async def test_only_the_author_can_confirm(watched: Watched) -> None:
     job_id = await watched.propose()
     with pytest.raises(UserError) as refused:
-        await watched.service.confirm(BEN, job_id, CARD)
-    assert codes(refused.value) == [jobs_service.CONFIRM_NOT_ALLOWED.code]
+        await watched.service.proposals.confirm(BEN, job_id, CARD)
+    assert codes(refused.value) == [jobs_proposals.CONFIRM_NOT_ALLOWED.code]
     assert await watched.status(job_id) is JobStatus.PROPOSED
 
 
 async def test_of_many_concurrent_confirmations_one_counts(watched: Watched) -> None:
     job_id = await watched.propose()
     answers = await asyncio.gather(
-        *(watched.service.confirm(ADA, job_id, CARD) for _ in range(5)), return_exceptions=True
+        *(watched.service.proposals.confirm(ADA, job_id, CARD) for _ in range(5)), return_exceptions=True
     )
     assert sum(answer is None for answer in answers) == 1
     assert all(isinstance(answer, UserError) for answer in answers if answer is not None)
@@ -129,9 +128,9 @@ async def test_of_many_concurrent_confirmations_one_counts(watched: Watched) -> 
 async def test_a_confirmation_over_the_limit_leaves_the_proposal_waiting(make_workshop: MakeWorkshop) -> None:
     watched = Watched(await make_workshop(limits=Limits(user_daily=12_000, jobs_per_user=2)))
     first, second = await watched.propose(), await watched.propose()
-    await watched.service.confirm(ADA, first, CARD)
+    await watched.service.proposals.confirm(ADA, first, CARD)
     with pytest.raises(UserError) as refused:
-        await watched.service.confirm(ADA, second, CARD)
+        await watched.service.proposals.confirm(ADA, second, CARD)
     assert codes(refused.value) == [TOO_EXPENSIVE[LimitKind.USER_DAILY].code]
     assert await watched.status(second) is JobStatus.PROPOSED
     assert (await watched.workshop.totals()).in_flight == 10_000
@@ -157,7 +156,7 @@ async def test_a_proposal_that_expired_while_the_bot_was_down_lapses_soon_after_
     watched.workshop.clock.advance(3600)
     began = watched.workshop.clock.monotonic()
     watched.workshop._compose()
-    task = asyncio.create_task(watched.service.run(watched.workshop.changed_card))
+    task = asyncio.create_task(watched.service.proposals.run(watched.workshop.changed_card))
     while not watched.changed:
         await asyncio.sleep(0)
     task.cancel()
@@ -170,20 +169,20 @@ async def test_an_expired_proposal_cannot_be_confirmed_even_before_it_lapses(wat
     job_id = await watched.propose()
     watched.workshop.clock.advance(CONFIRMABLE / 1000)
     with pytest.raises(UserError) as refused:
-        await watched.service.confirm(ADA, job_id, CARD)
-    assert codes(refused.value) == [jobs_service.EXPIRED.code]
+        await watched.service.proposals.confirm(ADA, job_id, CARD)
+    assert codes(refused.value) == [jobs_proposals.EXPIRED.code]
     assert await watched.status(job_id) is JobStatus.LAPSED
     assert watched.changed == [job_id]
     with pytest.raises(UserError) as refused:
-        await watched.service.confirm(ADA, job_id, CARD)
-    assert codes(refused.value) == [jobs_service.EXPIRED.code]
+        await watched.service.proposals.confirm(ADA, job_id, CARD)
+    assert codes(refused.value) == [jobs_proposals.EXPIRED.code]
 
 
 async def test_a_proposal_for_a_removed_engine_cannot_be_confirmed(watched: Watched) -> None:
     job_id = await watched.propose()
     watched.workshop.jobs.engines.clear()
     with pytest.raises(UserError) as refused:
-        await watched.service.confirm(ADA, job_id, CARD)
+        await watched.service.proposals.confirm(ADA, job_id, CARD)
     assert codes(refused.value) == [ENGINE_GONE.code]
     assert await watched.status(job_id) is JobStatus.PROPOSED
 
@@ -201,7 +200,7 @@ async def test_a_failing_database_stops_nothing(
         return await proposed()
 
     monkeypatch.setattr(watched.workshop.new_jobs, "proposed", failing)
-    task = asyncio.create_task(watched.service.run(watched.workshop.changed_card))
+    task = asyncio.create_task(watched.service.proposals.run(watched.workshop.changed_card))
     while not watched.changed:
         await asyncio.sleep(0)
     task.cancel()
@@ -248,7 +247,7 @@ async def test_nothing_of_a_lapsed_proposal_is_kept_beyond_a_day(watched: Watche
     card = CardAddress(100, 1000, "token", workshop.clock.now() + 900_000)
     await workshop.service.imagine(BEN, plan, card, proposed=True)
     workshop.clock.advance(15 * 60)
-    await watched.service.lapse_due()
+    await watched.service.proposals.lapse_due()
     await tidied(workshop, hours=23)
     assert "heliotrope" in await everything(workshop)
     await tidied(workshop, hours=2)
@@ -268,39 +267,3 @@ async def tidied(workshop: Workshop, *, hours: float) -> None:
     await apply_retention(
         workshop.database, workshop.files, Previews(workshop.database, workshop.files), workshop.clock, ages
     )
-
-
-# --- long prompts -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def looks(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The thread of each check of the server's rules, which may take long."""
-    seen: list[int] = []
-
-    def problems(*_: Any, **__: Any) -> list[Problem]:
-        seen.append(threading.get_ident())
-        return []
-
-    monkeypatch.setattr(workshop.servers, "problems", problems)
-    return seen
-
-
-@pytest.mark.parametrize("complete", [True, False])
-async def test_a_long_prompt_is_checked_in_a_thread(workshop: Workshop, looks: list[int], complete: bool) -> None:
-    """The event loop must not block, whatever the prompt and the lists of refused words contain."""
-    for prompt in ("a" * CHECKED_AT_ONCE, "a" * PROMPT_LIMIT, "ﷺ" * CHECKED_AT_ONCE):
-        await workshop.service.checked(ADA, ImagineOptions(prompt), complete=complete)
-    assert [each == threading.get_ident() for each in looks] == [True, False, False]
-
-
-async def test_a_long_prompt_is_checked_in_a_thread_again_when_it_is_confirmed(
-    workshop: Workshop, looks: list[int]
-) -> None:
-    for prompt in ("a {red, blue} car", "a" * (PROMPT_LIMIT - 12) + " {red, blue}"):
-        plan = workshop.service.check(ADA, ImagineOptions(prompt))
-        card = CardAddress(100, 1000, "token", workshop.clock.now() + 900_000)
-        job_id = await workshop.service.imagine(ADA, plan, card, proposed=True)
-        looks.clear()
-        await workshop.service.confirm(ADA, job_id, card)
-        assert [each == threading.get_ident() for each in looks] == [len(prompt) < CHECKED_AT_ONCE]
