@@ -70,6 +70,9 @@ from bot.ui.delivery.undelivered import UndeliveredResults
 from bot.ui.forms import EditForms
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
+from bot.ui.prices import PriceButtons
+from bot.ui.repeat_buttons import RepeatButtons
+from bot.ui.same_seed import SameSeedQuestions
 from bot.ui.sync import CommandSync
 from bot.ui.tree import Translator, Tree
 from bot.ui.visible_channels import place_of
@@ -207,7 +210,14 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         )
         charts = Charts(settings.data_dir / "cache" / "charts")
         stack.push_async_callback(charts.close)
-        cards = JobCards(jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of)
+        cards = JobCards(
+            jobs=jobs,
+            files=files,
+            clock=clock,
+            view=service.view,
+            settings_of=personal.of,
+            delivered=service.recent.add,
+        )
         previews = Previews(database, files)
         runtime = Runtime(
             settings=settings,
@@ -254,13 +264,15 @@ def _cogs(parts: Runtime) -> list[Cog]:
     cards, settings_of = parts.cards, parts.personal.of
     ack_first = AckFirst()
     suggestions = Suggestions(service, parts.threads)
-    starter = JobStarter(service=service, cards=cards, ack_first=ack_first, clock=clock)
+    questions = SameSeedQuestions()
+    starter = JobStarter(service=service, cards=cards, ack_first=ack_first, questions=questions, clock=clock)
     forms = EditForms(service=service, starter=starter)
     buttons = JobButtons(
         service=service,
         results=results,
         cards=cards,
-        starter=starter,
+        repeats=RepeatButtons(service=service, starter=starter, questions=questions),
+        prices=PriceButtons(proposals=service.proposals, cards=cards, ack_first=ack_first, clock=clock),
         forms=forms,
         sharing=Sharing(
             files=parts.files,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -18,7 +19,7 @@ from bot.errors import Problem, UserError
 from bot.jobs.circuit_breaker import refuse_outages
 from bot.jobs.long_prompts import LongPrompts
 from bot.jobs.new_jobs import NewJobs
-from bot.jobs.store import JobStore
+from bot.jobs.store import NOT_YOURS, OLD_CARD, JobStore
 from bot.jobs.view import CONFIRMABLE, planned_requests
 from bot.jobs.worker import Worker
 from bot.text import message
@@ -31,12 +32,8 @@ _RETRY_AFTER_FAILURE = 60.0
 # The time that a proposal waited in an earlier process is a guess, so it can be confirmed for this long in this one.
 _CONFIRMABLE_HERE = 60.0
 
-CONFIRM_NOT_ALLOWED = message(
-    "jobs.confirm.not_allowed",
-    "Only the person who started this job can confirm its price. Press Again to make your own.",
-)
-EXPIRED = message("jobs.confirm.expired", "The price wasn't confirmed in time, so nothing was made or charged.")
-NOT_WAITING = message("jobs.confirm.not_waiting", "This job is no longer waiting for confirmation.")
+EXPIRED = message("jobs.confirm.expired", "This price has expired. Nothing was made or charged.")
+NOT_WAITING = message("jobs.confirm.not_waiting", "This job isn't waiting for confirmation any more.")
 RULES_CHANGED = message(
     "jobs.confirm.rules_changed", "The rules here have changed since this price was shown. Nothing was charged."
 )
@@ -55,6 +52,14 @@ class ServerRules(Protocol):
         self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str]
     ) -> Sequence[Problem]:
         """Return why the server does not allow this person to make this here. ``engines`` are the offered ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A proposal's author, and for how long it has waited."""
+
+    user_id: int
+    elapsed: Elapsed
 
 
 class Proposals:
@@ -79,34 +84,57 @@ class Proposals:
         self._changed: Callable[[int], None] = lambda _: None
         self._proposed_one = asyncio.Event()
         self._started = Elapsed(clock)
-        self.waiting: dict[int, Elapsed] = {}
-        """The waiting time of each proposal, by job id."""
+        self._read = False
+        self.waiting: dict[int, Waiting] = {}
+        """The proposals that wait, by job id. Complete since ``run`` has read them."""
 
-    def added(self) -> None:
-        """Note that there is a new proposal, so that it lapses in time."""
+    async def make_room(self, user_id: int) -> None:
+        """Let the person's oldest proposals lapse if they have the maximum. Raises StorageError."""
+        for job in await self._new_jobs.make_room(user_id):
+            self.waiting.pop(job.id, None)
+            self._changed(job.id)
+
+    def added(self, job_id: int, user_id: int) -> None:
+        """Note a new proposal, so that it lapses in time."""
+        self.waiting[job_id] = Waiting(user_id, Elapsed(self._clock))
         self._proposed_one.set()
 
-    async def confirm(self, origin: Origin, job_id: int, card: CardAddress, *, missing: Sequence[Problem] = ()) -> None:
-        """Start a proposed job, which is charged from now on. ``card`` is its card from now on.
+    def may_wait(self, job_id: int, user_id: int) -> bool:
+        """Return False if no proposal with this id waits for this person, without I/O."""
+        if not self._read:
+            return True
+        waiting = self.waiting.get(job_id)
+        return waiting is not None and waiting.user_id == user_id
 
-        ``missing`` are reasons why the bot may not show public images there. Raises UserError if the job is not this
-        person's, is over, now violates the rules, or would now exceed a limit.
-        """
+    async def require_waiting(self, origin: Origin, job_id: int) -> Job:
+        """Return the proposal. Raises UserError if it is not this person's, or does not wait for confirmation."""
         job = await self._store.job(job_id)
         if job.user_id != origin.user_id:
-            raise UserError(CONFIRM_NOT_ALLOWED)
+            raise UserError(NOT_YOURS)
         if job.status is JobStatus.PROPOSED and self._seconds_left(job) <= 0:
             await self.lapse_due()
             job = await self._store.job(job_id)
         if job.lapse_reason is LapseReason.EXPIRED:
             raise UserError(EXPIRED)
-        if job.status is JobStatus.PROPOSED:
-            if missing and not job.private:
-                raise UserError(*missing)
-            await self._check(origin, job)
+        if job.status is not JobStatus.PROPOSED:
+            raise UserError(NOT_WAITING)
+        return job
+
+    async def confirm(self, origin: Origin, job_id: int, card: CardAddress, *, private: bool) -> Job:
+        """Start a proposed job, which is charged from now on. Returns it as it was before.
+
+        ``card`` is its card from now on; ``private`` is whether only this person sees that. Raises UserError if the
+        job is not this person's, is over, does not fit the card, now violates the rules, or would now exceed a limit.
+        """
+        job = await self.require_waiting(origin, job_id)
+        if job.private is not private:
+            raise UserError(OLD_CARD)
+        await self._check(origin, job)
         if not await self._new_jobs.confirm(origin, job, card):
             raise UserError(NOT_WAITING)
+        self.waiting.pop(job_id, None)
         self._worker.wake()
+        return job
 
     async def _check(self, origin: Origin, job: Job) -> None:
         """Raise UserError if the job is not allowed here any more: rules can change before a price is confirmed."""
@@ -144,20 +172,28 @@ class Proposals:
 
         Raises StorageError.
         """
+        before = frozenset(self.waiting)
         proposed = await self._new_jobs.proposed()
-        self.waiting = {job.id: self._waited(job) for job in proposed}
+        added = {job_id: one for job_id, one in self.waiting.items() if job_id not in before}
+        self.waiting = added | {job.id: Waiting(job.user_id, self._waited(job)) for job in proposed}
+        # An earlier process may have ended before it showed them.
+        unseen, self._read = not self._read, True
         later = []
         for job in proposed:
             left = self._seconds_left(job)
             if left > 0:
                 later.append(left)
+                if unseen:
+                    self._changed(job.id)
             elif await self._new_jobs.lapse(job, LapseReason.EXPIRED):
+                self.waiting.pop(job.id, None)
                 log.info("proposal.lapsed", job=job.id)
                 self._changed(job.id)
         return min(later, default=None)
 
     def _waited(self, job: Job) -> Elapsed:
-        return self.waiting.get(job.id) or Elapsed.since(self._clock, job.created_at)
+        waiting = self.waiting.get(job.id)
+        return Elapsed.since(self._clock, job.created_at) if waiting is None else waiting.elapsed
 
     def _seconds_left(self, job: Job) -> float:
         """Return the seconds for which the proposal can still be confirmed."""

@@ -29,6 +29,7 @@ from bot.jobs.durations import USUALLY, remaining
 from bot.jobs.long_prompts import LongPrompts
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.proposals import Proposals, ServerRules
+from bot.jobs.repeats import RecentResults, makes_the_same
 from bot.jobs.store import JobStore
 from bot.jobs.view import JobView, Progress, may_manage, price_of, require_visible
 from bot.jobs.worker import Worker
@@ -113,6 +114,7 @@ class JobService:
         self._servers = servers
         self._defaults = defaults
         self._ask_above = ask_above
+        self.recent = RecentResults()
         self._long_prompts = LongPrompts()
         self.proposals = Proposals(
             store=store,
@@ -171,24 +173,35 @@ class JobService:
     def asks_first(self, origin: Origin, plan: Plan) -> bool:
         """Return whether the price must be confirmed: it is high, or the command has several prompts or engines."""
         above = self._ask_above(origin.user_id)
-        expensive = above is not None and price_of(plan.requests, self._store.providers).high > above
+        expensive = above is not None and self.price_of(plan).high > above
         return expensive or plan.prompts > 1 or plan.options.engines is not None
 
     async def imagine(
-        self, origin: Origin, plan: Plan, card: CardAddress, *, parent_id: int | None = None, proposed: bool = False
+        self,
+        origin: Origin,
+        plan: Plan,
+        card: CardAddress,
+        *,
+        parent_id: int | None = None,
+        proposed: bool = False,
+        repeats: bool = False,
     ) -> int:
         """Store the job and return its id. From then on it survives a restart.
 
-        Nothing is sent or held for a ``proposed`` job until it is confirmed. Raises UserError if a limit would be
-        exceeded or the job cannot be stored.
+        Nothing is sent or held for a ``proposed`` job until it is confirmed; ``repeats`` is whether it would make
+        images that exist. Raises UserError if a limit would be exceeded or the job cannot be stored.
         """
         try:
-            job_id = await self._new_jobs.add(origin, plan, card, parent_id=parent_id, proposed=proposed)
+            if proposed:
+                await self.proposals.make_room(origin.user_id)
+            job_id = await self._new_jobs.add(
+                origin, plan, card, parent_id=parent_id, proposed=proposed, repeats=repeats
+            )
         except StorageError as error:
             log.error("job.not_stored", reason=str(error))  # noqa: TRY400 - the reason says everything
             raise UserError(STORAGE_FAILS) from error
         if proposed:
-            self.proposals.added()
+            self.proposals.added(job_id, origin.user_id)
         else:
             self._worker.wake()
         return job_id
@@ -205,6 +218,16 @@ class JobService:
             return await self.checked(origin, options, complete=True)
         except CommandRefused as error:
             raise await self.with_limits(origin, options, error.problems, error.plan) from error
+
+    async def plan_repeat(self, origin: Origin, job_id: int) -> tuple[Plan, Job | None]:
+        """Plan the same job again for this person. Also returns the job if its images would only be made again."""
+        planned = await self.plan_again(origin, job_id)
+        return planned, await self.with_the_same(job_id, planned)
+
+    async def with_the_same(self, job_id: int, planned: Plan) -> Job | None:
+        """Return the job with this id if it has the images that the plan would make, see ``repeats``."""
+        view = await self._store.view(job_id)
+        return view.job if makes_the_same(planned, view) else None
 
     async def draft(self, origin: Origin, job_id: int, *, prompt_alone: bool = False) -> Draft:
         """Fill the Edit form from a job; with ``prompt_alone``, use only its prompt and default settings."""
@@ -239,6 +262,7 @@ class JobService:
 
     async def _cancel(self, job: Job, reason: LapseReason) -> Cancellation:
         if job.status is JobStatus.PROPOSED and await self._new_jobs.lapse(job, reason):
+            self.proposals.waiting.pop(job.id, None)
             return Cancellation(job, dropped=1, going_on=0)
         if job.status not in (JobStatus.PROPOSED, JobStatus.WORKING):
             return Cancellation(job, dropped=0, going_on=0)
@@ -306,6 +330,10 @@ class JobService:
         """Return the engines that may be used there."""
         allowed = self._servers.rules(origin.server_id).engines
         return [engine for engine in self.engines.values() if not allowed or engine.id in allowed]
+
+    def price_of(self, plan: Plan) -> Price:
+        """Return the price of all requests of the plan."""
+        return price_of(plan.requests, self._store.providers)
 
     def price(self, engine_id: str) -> Price:
         """Return the price of one image of the engine, from its smallest to its largest request."""

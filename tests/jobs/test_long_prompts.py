@@ -43,5 +43,5 @@ async def test_a_long_prompt_is_checked_in_a_thread_again_when_it_is_confirmed(
         card = CardAddress(100, 1000, "token", workshop.clock.now() + 900_000)
         job_id = await workshop.service.imagine(ADA, plan, card, proposed=True)
         looks.clear()
-        await workshop.service.proposals.confirm(ADA, job_id, card)
+        await workshop.service.proposals.confirm(ADA, job_id, card, private=False)
         assert [each == threading.get_ident() for each in looks] == [len(prompt) < CHECKED_AT_ONCE]

@@ -288,7 +288,7 @@ async def test_a_price_can_be_confirmed_for_as_long_as_the_card_says(workshop: W
         await asyncio.sleep(0.001)
     workshop.clock.set_wall(HOUR)
     await watched.service.proposals.lapse_due()
-    await watched.service.proposals.confirm(ADA, job_id, CARD)
+    await watched.service.proposals.confirm(ADA, job_id, CARD, private=False)
     assert await watched.status(job_id) is JobStatus.WORKING
     # And no longer, if the clock was set back.
     other = await watched.propose()

@@ -61,9 +61,7 @@ class Messages:
         application_id, token, message_id = self._client.application_id, job.interaction_token, job.message_id
         if application_id is None or token is None or message_id is None:
             raise ValueError("the card has no token or no message, or the bot has not logged in")
-        webhook = discord.Webhook.partial(application_id, token, client=self._client)
-        # The library does not set the proxy here.
-        webhook.proxy = self._client.http.proxy
+        webhook = self._webhook(application_id, token)
         with self._watched():
             message = await webhook.edit_message(
                 message_id, view=card, attachments=[*_retained(retained), *(upload.file() for upload in uploads)]
@@ -83,6 +81,19 @@ class Messages:
                 view=card, attachments=[*_retained(retained), *(upload.file() for upload in uploads)]
             )
         return _attachments(edited)
+
+    async def delete_by_token(self, job: Job) -> None:
+        """Delete the job's message with the interaction's token."""
+        application_id, token, message_id = self._client.application_id, job.interaction_token, job.message_id
+        if application_id is None or token is None or message_id is None:
+            raise ValueError("the card has no token or no message, or the bot has not logged in")
+        await self._webhook(application_id, token).delete_message(message_id)
+
+    def _webhook(self, application_id: int, token: str) -> discord.Webhook:
+        webhook = discord.Webhook.partial(application_id, token, client=self._client)
+        # The library does not set the proxy here.
+        webhook.proxy = self._client.http.proxy
+        return webhook
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
