@@ -272,7 +272,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
         results=results,
         cards=cards,
         repeats=RepeatButtons(service=service, starter=starter, questions=questions),
-        prices=PriceButtons(proposals=service.proposals, cards=cards, ack_first=ack_first, clock=clock),
+        prices=PriceButtons(service=service, cards=cards, ack_first=ack_first, clock=clock),
         forms=forms,
         sharing=Sharing(
             files=parts.files,

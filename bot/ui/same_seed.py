@@ -21,7 +21,7 @@ QUESTIONS_AT_MOST = 500
 SAME_IMAGE = message(
     "same_seed.question", "This seed makes the same image again.", "These seeds make the same {count} images again."
 )
-THERE_ALREADY = message("same_seed.there_already", "You find it here: {url}", "You find them here: {url}")
+THERE_ALREADY = message("same_seed.there_already", "It is already here: {url}", "They are already here: {url}")
 NOT_CHARGED_YET = message("same_seed.not_charged", "Nothing was charged.")
 
 

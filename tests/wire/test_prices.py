@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.jobs import proposals
-from bot.ui.cards.proposal import PROPOSAL
+from bot.ui.cards.proposal import LAPSED, PROPOSAL
 from fakes.discord.bot_process import BotProcess
 from fakes.discord.constants import Answer
 from fakes.discord.handle import Handle
@@ -16,7 +16,7 @@ from fakes.discord.model import Channel
 from fakes.discord.people import Person
 from fakes.discord.seen import Seen
 from fakes.services import StandIn, flat
-from storage.records import DeliveryReason, JobStatus
+from storage.records import DeliveryReason, JobStatus, LapseReason
 from tests.doubles.texts import shows
 from tests.wire.house import BY_BOT, BY_TOKEN, CORE, CORE_ROUTE, OVER, House, how
 
@@ -59,10 +59,22 @@ async def test_an_expired_question_is_left_and_answers_a_second_press(home: Hous
     await rendered(home)
     assert home.only.id == (await posted.message()).id
     assert not question.message.deleted
-    again = await (await ada.press(question, question.labels[0])).answered()
+    again = await (await ada.press(question, question.labels[0])).followup()
     assert again.private
     assert shows(again.text, proposals.NOT_WAITING)
     assert len(home.services.bills) == 2
+
+
+async def test_a_question_that_expired_while_the_bot_was_down_says_so_when_pressed(home: House, ada: Person) -> None:
+    command, question = await asked(home, ada)
+    command.expire()
+    home.later(15 * 60)
+    await home.runtime.service.proposals.lapse_due()
+    pressed = await ada.press(question, question.labels[0])
+    lapsed = await ada.watches(question, lambda seen: "Edit" in seen.labels)
+    assert shows(lapsed.text, LAPSED[LapseReason.EXPIRED])
+    assert shows((await pressed.followup()).text, proposals.EXPIRED)
+    assert home.services.calls_to(CORE_ROUTE) == []
 
 
 async def test_the_bot_edits_the_posted_card_when_the_token_is_over(home: House, ada: Person) -> None:
@@ -73,6 +85,20 @@ async def test_the_bot_edits_the_posted_card_when_the_token_is_over(home: House,
     await rendered(home)
     assert home.only.id == (await posted.message()).id
     assert how(await home.runtime.jobs.job(1)) == (JobStatus.DELIVERED, BY_BOT, (OVER,))
+
+
+async def test_a_second_press_meanwhile_posts_nothing(home: House, ada: Person) -> None:
+    _, question = await asked(home, ada)
+    gate = home.discord.hold("DELETE", "/webhooks/*")
+    first = await ada.press(question, question.labels[0])
+    await home.discord.until(lambda: home.discord.called("DELETE"), "the deletion of the question")
+    second = await ada.press(question, question.labels[0])
+    assert await second.acknowledged() is Answer.DEFERRED_UPDATE
+    gate.release()
+    await rendered(home)
+    assert home.only.id == (await first.message()).id
+    assert second.interaction.followups == []
+    assert len(home.services.bills) == 2
 
 
 async def test_an_answer_that_discord_did_not_take_confirms_nothing(home: House, ada: Person) -> None:
@@ -151,7 +177,7 @@ async def test_a_kill_during_a_confirmation_loses_and_repeats_nothing(
         await bot.ready()
         # A person presses once more if nothing seems to have come of it. This is refused if it was confirmed.
         if not question.message.deleted:
-            await (await ada.press(question, question.labels[0])).answered()
+            await (await ada.press(question, question.labels[0])).acknowledged()
         await discord.until(lambda: pictures(ada, channel), "the result")
     assert [len(each) for each in pictures(ada, channel)] == [2]
     assert len(services.bills) == 2
