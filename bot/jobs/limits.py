@@ -31,15 +31,14 @@ TOO_MANY_IMAGES = message(
 )
 TOO_MANY_JOBS = message(
     "limits.jobs",
-    "You have {count} unfinished job, which is the maximum. Wait for it to finish, or cancel it. Nothing was charged.",
-    "You have {count} unfinished jobs, which is the maximum. Wait for one to finish, or cancel one. Nothing was "
-    "charged.",
+    "You have {count} job running, the maximum. Wait for it to finish, or cancel it. Nothing was charged.",
+    "You have {count} jobs running, the maximum. Wait for one to finish, or cancel one. Nothing was charged.",
 )
 TOO_MANY_JOBS_HERE = message(
     "limits.jobs_here",
-    "You have {count} unfinished job in this server, and it allows you {most} at a time. Wait for it to finish, or "
+    "You have {count} job running in this server, and it allows you {most} at a time. Wait for it to finish, or "
     "cancel it. Server managers can change this with /quota. Nothing was charged.",
-    "You have {count} unfinished jobs in this server, and it allows you {most} at a time. Wait for one to finish, or "
+    "You have {count} jobs running in this server, and it allows you {most} at a time. Wait for one to finish, or "
     "cancel one. Server managers can change this with /quota. Nothing was charged.",
 )
 
@@ -233,15 +232,17 @@ async def check(
     hold: int,
     images: int,
     now: int,
+    running: bool = True,
     counted_already: int = 0,
 ) -> int:
     """Check the limits. Returns the part of the hold that the person's grants must pay, in millicredits.
 
-    ``counted_already`` is 1 if the job itself is already one of the person's unfinished jobs. Raises UserError with a
-    problem for every limit that the job would exceed.
+    The limits on running jobs are only for a job that is ``running`` from now on, not for one whose price must be
+    confirmed first. ``counted_already`` is 1 if the job itself is already one of the person's running jobs. Raises
+    UserError with a problem for every limit that the job would exceed.
     """
     limits = await _stored(tx, operator, origin)
-    problems = await _too_many_jobs(tx, limits, origin, counted_already)
+    problems = await _too_many_jobs(tx, limits, origin, counted_already) if running else []
     problems += too_many_images(limits, images)
     granted = 0
     for use in await uses_of(tx, limits.credits, user_id=origin.user_id, server_id=origin.server_id, now=now):
@@ -300,13 +301,13 @@ async def _stored(tx: AsyncConnection, operator: Limits, origin: Origin) -> InFo
 
 
 async def _too_many_jobs(tx: AsyncConnection, limits: InForce, origin: Origin, counted_already: int) -> list[Text]:
-    """Return the problems with one more unfinished job."""
+    """Return the problems with one more running job."""
     problems = []
-    unfinished = await job_rows.unfinished_jobs(tx, origin.user_id) - counted_already
-    if unfinished >= limits.jobs:
-        problems.append(TOO_MANY_JOBS(count=unfinished))
+    running = await job_rows.count_running(tx, origin.user_id) - counted_already
+    if running >= limits.jobs:
+        problems.append(TOO_MANY_JOBS(count=running))
     if limits.server_jobs is not None and origin.server_id is not None:
-        here = await job_rows.unfinished_jobs(tx, origin.user_id, server_id=origin.server_id) - counted_already
+        here = await job_rows.count_running(tx, origin.user_id, server_id=origin.server_id) - counted_already
         if here >= limits.server_jobs:
             problems.append(TOO_MANY_JOBS_HERE(count=here, most=limits.server_jobs))
     return problems

@@ -21,6 +21,8 @@ from storage.records import ENDED, Costs, Job, JobStatus, ShareState, StoredImag
 
 PLANNED = "planned"
 """The key under which a proposed job stores its requests, next to the typed options."""
+REPEATS = "repeats"
+"""The key under which a proposed job stores whether it would make images that exist."""
 CONFIRMABLE = (15 * 60 - 15) * 1000
 """Milliseconds for which a price can be confirmed. After that, the card could not be edited when it lapses."""
 
@@ -150,6 +152,20 @@ class JobView:
         return sum_of(self.prices)
 
     @property
+    def repeats(self) -> bool:
+        """Whether a proposed job would make images that exist, because its seeds are fixed."""
+        return bool(self.job.options.get(REPEATS))
+
+    @property
+    def asked_in_place(self) -> bool:
+        """Whether the card that asks for the confirmation of the price becomes the card of the job.
+
+        A private job's is private anyway, and in its direct messages with the bot nobody else sees it. Any other card
+        is posted when the price is confirmed.
+        """
+        return asks_in_place(private=self.job.private, server_id=self.job.server_id, bot_present=self.job.bot_present)
+
+    @property
     def lapses_at(self) -> int:
         """The time until which a proposed job can be confirmed, in Unix milliseconds."""
         return self.job.created_at + CONFIRMABLE
@@ -233,6 +249,11 @@ def _view(
         planned=planned,
         prices=tuple(price_of((request,), providers) for request in planned),
     )
+
+
+def asks_in_place(*, private: bool, server_id: int | None, bot_present: bool) -> bool:
+    """See :attr:`JobView.asked_in_place`."""
+    return private or (server_id is None and bot_present)
 
 
 def planned_requests(job: Job) -> tuple[ImageRequest, ...]:

@@ -48,7 +48,7 @@ async def test_the_price_of_each_engine_is_shown_first(studio: Studio) -> None:
 
 async def test_all_engines_are_shown_side_by_side_with_time_and_price(studio: Studio) -> None:
     result = await compare(studio, seed=7)
-    await studio.press(studio.ada, card(result), CONFIRM)
+    result = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     shown = card(result)
     assert [image["description"] for image in shown.images] == [
@@ -71,7 +71,7 @@ async def test_all_engines_are_shown_side_by_side_with_time_and_price(studio: St
 
 async def test_unsupported_options_are_not_sent_and_are_listed(studio: Studio) -> None:
     result = await compare(studio, "a fox::2 snow::-1 --no people --steps 20", size="1000x500")
-    await studio.press(studio.ada, card(result), CONFIRM)
+    result = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     shown = card(result)
     assert len(shown.images) == 3
@@ -115,7 +115,7 @@ async def test_an_invalid_comparison_is_refused_at_once(studio: Studio, options:
 async def test_a_failed_engine_is_named_and_free(studio: Studio) -> None:
     studio.stand_in.misbehave(Fault("aithriving.core", Status(200, {"code": -1, "message": "Not these words"})))
     result = await compare(studio)
-    await studio.press(studio.ada, card(result), CONFIRM)
+    result = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     shown = card(result)
     assert len(shown.images) == 2
@@ -126,7 +126,7 @@ async def test_a_failed_engine_is_named_and_free(studio: Studio) -> None:
 async def test_images_appear_as_engines_finish(make_studio: MakeStudio) -> None:
     studio = await make_studio(seconds=None, AITHRIVING_JOBS="1")
     result = await compare(studio, engines=f"{CORE}, {BASIC}")
-    await studio.press(studio.ada, card(result), CONFIRM)
+    result = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.begun()
     studio.stand_in.finish_all()
     await studio.until(lambda: len(card(result).images) == 1)
@@ -141,7 +141,7 @@ async def test_images_appear_as_engines_finish(make_studio: MakeStudio) -> None:
 
 async def test_again_edit_and_details_work_on_a_comparison(studio: Studio) -> None:
     result = await compare(studio, seed=7, engines=f"{CORE}, {BASIC}")
-    await studio.press(studio.ada, card(result), CONFIRM)
+    result = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     again = await studio.press(studio.ben, card(result), "Again")
     assert str(IMAGES(count=2)) in card(again).text

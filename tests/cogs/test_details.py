@@ -58,10 +58,10 @@ async def test_an_estimated_price_is_marked(studio: Studio) -> None:
 
 async def test_parents_and_children_are_shown_in_the_same_card(studio: Studio) -> None:
     first = await finished(studio, prompt="a fox", seed=7)
-    second = await studio.press(studio.ada, card(first), "Again")
+    second = await studio.press(studio.ada, card(first), "New seed")
     await studio.finish()
     await studio.press(studio.ben, card(second), "New seed")
-    await studio.press(studio.ada, card(second), "Again")
+    await studio.press(studio.ada, card(second), "New seed")
     await studio.finish()
     shown = await details(studio, studio.ben, card(second))
     assert shown.labels == ["Made from job 1", "Led to job 3", "Led to job 4"]
@@ -104,11 +104,11 @@ async def test_a_deleted_parent_has_no_button(studio: Studio) -> None:
 
 async def test_details_of_proposals_and_lapsed_jobs(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
-    asked = told(await forge(studio, studio.ben, "details", 1))
+    asked = told(await forge(studio, studio.ada, "details", 1))
     assert shows(asked.text, cards.JOB_STATUS[JobStatus.PROPOSED])
     assert "not charged" in asked.text
     await studio.press(studio.ada, card(result), "Cancel")
-    lapsed = told(await forge(studio, studio.ben, "details", 1))
+    lapsed = told(await forge(studio, studio.ada, "details", 1))
     assert shows(lapsed.text, cards.JOB_STATUS[JobStatus.LAPSED])
     assert shows(lapsed.text, details_cards.NOT_STARTED(reason=LAPSED[LapseReason.CANCELLED]))
 

@@ -114,7 +114,7 @@ async def test_credit_and_job_limits_are_reported_with_the_other_problems(studio
     assert shows(said, too_much(7000, 1000))
 
 
-async def test_unfinished_jobs_are_counted(slow_studio: Studio) -> None:
+async def test_running_jobs_are_counted(slow_studio: Studio) -> None:
     studio = slow_studio
     await quota(studio, "set", jobs=1)
     await studio.imagine(studio.ada)

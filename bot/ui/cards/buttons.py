@@ -57,12 +57,20 @@ def custom_id(name: str, job_id: int) -> str:
 CANCEL = JobButton("cancel", message("button.cancel", "Cancel"), shown=lambda view: view.can_cancel)
 REFRESH = JobButton("refresh", message("button.refresh", "Refresh"))
 CONFIRM = JobButton("confirm", message("button.confirm", "Confirm: {price}"), discord.ButtonStyle.primary)
+# The same for its reader. The first answer to the press differs, see ``ui.prices``.
+POST = JobButton("post", CONFIRM.label, discord.ButtonStyle.primary)
 AGAIN = JobButton("again", message("button.again", "Again"))
 NEW_SEED = JobButton(
     "new-seed",
     message("button.new_seed", "New seed"),
     shown=lambda view: any(request.seed is not None for request in view.requests),
 )
+# The answers to the question before the same images are made again.
+NEW_SEED_FOR = JobButton(
+    NEW_SEED.name, message("button.new_seed_for", "New seed: {price}"), discord.ButtonStyle.primary
+)
+SAME_SEED_FOR = JobButton("same-seed", message("button.same_seed_for", "Same seed: {price}"))
+KEEP = JobButton("keep", message("button.keep", "Keep"))
 EDIT = JobButton("edit", message("button.edit", "Edit"))
 USE_PROMPT = JobButton("use", message("button.use_prompt", "Use this prompt"))
 SHARE = JobButton(
@@ -80,8 +88,12 @@ JOB_BUTTONS = (
     CANCEL,
     REFRESH,
     CONFIRM,
+    POST,
     AGAIN,
     NEW_SEED,
+    NEW_SEED_FOR,
+    SAME_SEED_FOR,
+    KEEP,
     EDIT,
     USE_PROMPT,
     SHARE,
