@@ -169,7 +169,10 @@ function drawControls(controls) {
   const examples = document.querySelector("#try-prompts ul");
   if (!examples.childElementCount) {
     for (const prompt of controls.prompts) {
-      const button = Object.assign(document.createElement("button"), { type: "button", textContent: prompt });
+      const button = Object.assign(document.createElement("button"), { type: "button" });
+      // A line must not end within a flag.
+      const words = prompt.split(" ").map((word) => Object.assign(document.createElement("span"), { className: "word", textContent: word }));
+      button.append(...words.flatMap((word, place) => (place ? [" ", word] : [word])));
       button.addEventListener("click", () => {
         choose("imagine", { prompt });
         if (phone.matches) setPanel(false);

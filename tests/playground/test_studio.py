@@ -11,7 +11,6 @@ import simcord
 from bot.config import Settings
 from bot.ui.cards.buttons import custom_id
 from fakes.services import StandIn, flat
-from playground.saved_world import SavedWorld
 from playground.studio import Studio, open_studio
 from tests.playground.conftest import HastyClock
 
@@ -112,10 +111,7 @@ async def test_attachments_of_messages_that_are_gone_are_deleted(
     async with open_studio(settings, StandIn(seconds=(0, 0), painter=flat), clock=hasty, folder=tmp_path) as studio:
         card = await ask(studio, PROMPT)
         await eventually(studio, lambda: len(message(studio, card).attachments) == 1)
-        saved = SavedWorld(tmp_path)
-        backend = studio.world.env.backend
-        backend.messages[studio.world.channel.id].pop(card)
-        await asyncio.to_thread(saved.write, saved.take(backend))
+        studio.world.env.backend.messages[studio.world.channel.id].pop(card)
 
     async with open_studio(settings, StandIn(seconds=None, painter=flat), clock=hasty, folder=tmp_path):
         assert await asyncio.to_thread(lambda: list((tmp_path / "attachments").iterdir())) == []
