@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
@@ -22,7 +24,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from PIL import Image, UnidentifiedImageError
 from simcord.backend.errors import SetupError
-from simcord.preview import Preview, _actions, _assets, _pages, _require_preview_runtime
+from simcord.preview import (
+    Preview,
+    _actions,
+    _assets,
+    _component_projection,
+    _markdown,
+    _messages,
+    _pages,
+    _queries,
+    _require_preview_runtime,
+    _snapshot,
+)
 from simcord.preview._actions import ActionSpec
 from simcord.preview._media import MediaInfo, MediaWorker
 from simcord.preview._pages import _Page
@@ -78,6 +91,19 @@ class Digests:
             if len(self._found) > self.KEPT:
                 self._found.popitem(last=False)
         return known[1]
+
+
+@lru_cache(maxsize=4096)
+def _parsed(value: str, profile: str, context: str) -> str:
+    return json.dumps(_markdown.markdown_tokens(value, profile, context=json.loads(context)))
+
+
+def markdown_tokens(value: Any, profile: str = "message", *, context: Mapping[str, Any] | None = None) -> Any:
+    """The same as SimCord's function, which builds a parser for every text of every publication."""
+    if not isinstance(value, str):
+        return _markdown.markdown_tokens(value, profile, context=context)
+    # The caller changes what is returned.
+    return json.loads(_parsed(value, profile, json.dumps(context, sort_keys=True)))
 
 
 class LivePreview(Preview):
@@ -211,12 +237,14 @@ def _in_turn(controls: Controls, preview: LivePreview) -> Controls:
 
 
 def _prepare_simcord() -> None:
-    """Add our action to SimCord's table, and our digests to its modules."""
+    """Add our action to SimCord's table, and what is computed only once to its modules."""
     specs = {**_actions.ACTION_SPECS, MENU: ActionSpec(revision_bound=True, mutating=True, requires_target=True)}
     vars(_actions)["ACTION_SPECS"] = MappingProxyType(specs)
     digests = SimpleNamespace(sha256=Digests().sha256)
     for module in (_assets, _pages):
         vars(module)["hashlib"] = digests
+    for module in (_component_projection, _messages, _queries, _snapshot):
+        vars(module)["markdown_tokens"] = markdown_tokens
 
 
 def local_zone() -> str:

@@ -8,10 +8,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+import simcord.preview._markdown
 
 from bot.config import Settings
 from fakes.services import StandIn, flat
-from playground.live_page import Digests, LivePreview, open_page
+from playground.live_page import Digests, LivePreview, markdown_tokens, open_page
 from playground.page_server import Controls
 from playground.service_faults import Switch
 from playground.studio import Studio, open_studio
@@ -80,12 +81,13 @@ async def test_without_the_token_nothing_is_shown_or_changed(
 async def test_a_fault_is_switched_on_and_off(studio: Studio, client: Client) -> None:
     _, shown = await client.ask("POST", "/api/playground", {"service": "credits"})
     assert shown["service"] == "credits"
-    assert studio.services.renderings.balance == 0
+    assert not studio.services.renderings.affords(1)
 
     assert (await client.ask("POST", "/api/playground", {"service": "explodes"}))[0] == 400
 
     _, shown = await client.ask("POST", "/api/playground", {"service": "works"})
-    assert (shown["service"], studio.services.renderings.balance) == ("works", None)
+    assert shown["service"] == "works"
+    assert studio.services.renderings.affords(1)
     assert (await client.ask("GET", "/api/playground"))[1] == shown
 
 
@@ -146,7 +148,8 @@ async def test_a_page_opens_as_the_person_of_before(studio: Studio, client: Clie
 async def test_the_menu_of_a_message_is_for_those_who_see_it(studio: Studio, client: Client) -> None:
     ada, ben = studio.world.members
     result = await ada.slash(studio.world.channel, "imagine", prompt="a fox", private=True)
-    assert result.response is not None
+    card = result.response
+    assert card is not None
     _, controls = await client.ask("GET", "/api/playground")
     (name,) = [name for name in controls["menu"] if "prompt" in name]
 
@@ -161,7 +164,7 @@ async def test_the_menu_of_a_message_is_for_those_who_see_it(studio: Studio, cli
             "published_revision": state["publishedRevision"],
             "kind": "message_menu",
             "name": command,
-            "target_id": str(result.response.id),
+            "target_id": str(card.id),
         }
         _, receipt = await client.ask("POST", "/api/action", body, page=state["context"]["id"])
         return not receipt["rejected"]
@@ -198,6 +201,18 @@ async def test_files_are_hashed_once(
         await client.ask("GET", "/api/state", page=page)
 
     assert sum(size in sizes for size in hashed) <= 3
+
+
+def test_texts_are_parsed_as_by_simcord() -> None:
+    text = "**bold** </help:1> https://example.com"
+    context = {"commands": {"1": "help"}}
+
+    tokens = markdown_tokens(text, context=context)
+
+    assert tokens == simcord.preview._markdown.markdown_tokens(text, context=context)
+    # The page changes the tokens that it gets.
+    tokens.clear()
+    assert markdown_tokens(text, context=context) != []
 
 
 def test_a_digest_is_the_real_one_and_computed_once() -> None:

@@ -99,13 +99,13 @@ def test_each_choice_replaces_the_one_before() -> None:
     services = StandIn(seconds=(1, 2), painter=flat)
     switch = Switch(services)
 
-    switch.to("slow")
-    assert services.renderings.seconds == SLOW_SECONDS
-    switch.to("credits")
-    assert services.renderings.seconds == (1, 2)
-    assert services.renderings.balance == 0
-    switch.to("works")
-    assert services.renderings.balance is None
-    assert switch.current == "works"
+    def after(name: str) -> tuple[object, int | None]:
+        switch.to(name)
+        assert switch.current == name
+        return services.renderings.seconds, services.renderings.balance
+
+    assert after("slow") == (SLOW_SECONDS, None)
+    assert after("credits") == ((1, 2), 0)
+    assert after("works") == ((1, 2), None)
     with pytest.raises(KeyError):
         switch.to("explodes")
