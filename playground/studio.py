@@ -99,7 +99,8 @@ async def open_studio(
 ) -> AsyncIterator[Studio]:
     """Start everything, on loopback. Keys and data of the real bot are not used; of ``settings``, only the limits are.
 
-    With ``folder``, data and messages are kept there and used again. Without it, they are deleted at the end.
+    With ``folder``, data, messages and unfinished renderings are kept there and used again. Without it, they are
+    deleted at the end.
     Raises StorageError if the folder cannot be used.
     """
     _import_simcord()
@@ -112,21 +113,24 @@ async def open_studio(
             stack.push_async_callback(asyncio.to_thread, shutil.rmtree, folder, ignore_errors=True)
         await services.start()
         stack.push_async_callback(services.stop)
+        if saved is not None and (memory := await asyncio.to_thread(saved.services_memory)) is not None:
+            saved.recall_services(services, memory)
         studio = Studio(_own(settings, folder, services.url), services, clock)
         await stack.enter_async_context(studio._open(saved))  # noqa: SLF001  a part of this function
         if saved is not None:
-            await stack.enter_async_context(_saving(studio.world, saved))
+            await stack.enter_async_context(_saving(studio, saved))
         yield studio
 
 
 @asynccontextmanager
-async def _saving(world: World, saved: SavedWorld) -> AsyncIterator[None]:
+async def _saving(studio: Studio, saved: SavedWorld) -> AsyncIterator[None]:
     """Write the world after every change, and at the end."""
+    world = studio.world
     news = asyncio.Event()
     news.set()
 
     async def save() -> None:
-        await asyncio.to_thread(saved.write, saved.take(world.env.backend))
+        await asyncio.to_thread(saved.write, saved.take(world.env.backend, studio.services))
 
     async def follow() -> None:
         while True:

@@ -87,6 +87,21 @@ async def test_messages_images_and_buttons_are_there_after_a_restart_of_the_prog
         assert len(studio.services.bills) == 1, "the first job is not made again"
 
 
+async def test_a_job_goes_on_after_a_restart_of_the_program(
+    settings: Settings, hasty: HastyClock, tmp_path: Path
+) -> None:
+    async with open_studio(settings, StandIn(seconds=None, painter=flat), clock=hasty, folder=tmp_path) as studio:
+        card = await ask(studio, PROMPT)
+        await studio.services.called("ai-client.entries")
+
+    async with open_studio(settings, StandIn(seconds=None, painter=flat), clock=hasty, folder=tmp_path) as studio:
+        await studio.services.called("ai-client.entries")
+        studio.services.finish_all()
+        await eventually(studio, lambda: len(message(studio, card).attachments) == 1)
+        assert len(studio.services.bills) == 1
+        assert studio.services.calls_to("ai-client.entry") == []
+
+
 async def test_without_a_folder_nothing_is_kept(settings: Settings, hasty: HastyClock) -> None:
     async with open_studio(settings, StandIn(seconds=None, painter=flat), clock=hasty) as studio:
         folder = studio.runtime.settings.data_dir
@@ -96,7 +111,8 @@ async def test_without_a_folder_nothing_is_kept(settings: Settings, hasty: Hasty
 
 
 async def test_a_world_that_cannot_be_read_is_replaced(settings: Settings, hasty: HastyClock, tmp_path: Path) -> None:
-    await asyncio.to_thread((tmp_path / "world.pickle").write_bytes, b"no pickle")
+    for name in ("world.pickle", "services.pickle"):
+        await asyncio.to_thread((tmp_path / name).write_bytes, b"no pickle")
 
     async with open_studio(settings, StandIn(seconds=None, painter=flat), clock=hasty, folder=tmp_path) as studio:
         card = await ask(studio, PROMPT)
