@@ -87,6 +87,10 @@ CHANGES: Mapping[str, Mapping[str, str]] = {
   function isCatalogLoadingOpen()""",
         "update, receiveSnapshot, receiveAction, status,": "choose, update, receiveSnapshot, receiveAction, status,",
     },
+    "selects.js": {
+        "`${selected.length} selected. Choose ${minimum}–${maximum} options.`": '(maximum === 1 ? "" : '
+        "`${selected.length} selected. Choose ${minimum}–${maximum} options.`)",
+    },
     "text.js": {
         'target.append(node("span", token.type === "mention" ? "mention" : "command-mention", token.label || ""));': (
             'const chip = node("span", token.type === "mention" ? "mention" : "command-mention", token.label || "");\n'

@@ -169,6 +169,8 @@ class StandIn:
 
     def recall(self, memory: bytes) -> None:
         """Go on with what an earlier stand-in remembered, in a running event loop."""
+        # With the same seed it would give out the same ids again.
+        self._services.chance.seed()
         self._ai_client.recall(*pickle.loads(memory))  # noqa: S301  a file of the same user
 
     # -- running it
