@@ -8,6 +8,7 @@ from bot.jobs import service
 from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
 from bot.ui.cards import job as cards
 from bot.ui.cards.proposal import LAPSED, NEVER_STARTED, PROPOSAL
+from bot.ui.cards.waiting import DONE_OF
 from bot.ui.cards.wording import IMAGES, REQUESTS
 from fakes.services import Fault
 from fakes.services.faults import Status
@@ -223,7 +224,7 @@ async def test_images_appear_as_they_finish(one_by_one: Studio) -> None:
         if number < 3:
             await studio.until(lambda: len(card(result).images) == number)  # noqa: B023 - awaited before it changes
             shown = card(result)
-            assert shows(shown.text, cards.DONE_OF(done=number, all=3))
+            assert shows(shown.text, DONE_OF(done=number, all=3))
             assert shown.images[-1]["description"] == f"a {colour} car (image {number} of 3)"
             assert len(shown.raw.attachments) == number
     await studio.finish()

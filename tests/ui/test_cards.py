@@ -20,16 +20,17 @@ from bot.jobs.submission import MISSING_IMAGES
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import Size, WeightedText
 from bot.text import Text
-from bot.ui.cards import details
+from bot.ui.cards import details, waiting
 from bot.ui.cards import job as cards
 from bot.ui.cards.details import details_card
 from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, engine_card, engines_card
 from bot.ui.cards.help import SUBJECTS, help_card, subject_card
-from bot.ui.cards.job import ShownImage, cost_text, failure_card, result_card, waiting_card
+from bot.ui.cards.job import ShownImage, cost_text, failure_card, result_card
 from bot.ui.cards.job_text import alt_text
 from bot.ui.cards.layout import Card, notice, refusal, text, within
 from bot.ui.cards.proposal import lapsed_card, proposal_card
 from bot.ui.cards.server import value_text
+from bot.ui.cards.waiting import waiting_card
 from bot.ui.cards.wording import REQUESTS, units
 from bot.ui.forms import EditForm
 from bot.ui.job_starter import JobStarter
@@ -148,25 +149,25 @@ def test_a_waiting_card_shows_queue_place_price_and_author() -> None:
     card = waiting_card(view(submission(held=6000), progress=Progress(queue_position=3)))
     first, settings, happening, price = said(card).split("\n")
     assert (first, settings) == ("a lighthouse", "-# Brush · 512x512")
-    assert happening == f"**{cards.SUBMISSION_STATUS[SubmissionStatus.QUEUED]}** · {cards.IN_QUEUE(position=3)}"
-    assert price == f"-# {cards.EXACT_HOLD(held=6000)} · {cards.FOR(person='<@7>')}"
+    assert happening == f"**{cards.SUBMISSION_STATUS[SubmissionStatus.QUEUED]}** · {waiting.IN_QUEUE(position=3)}"
+    assert price == f"-# {waiting.EXACT_HOLD(held=6000)} · {cards.FOR(person='<@7>')}"
     assert labels(card) == ["Cancel"]
 
 
 @pytest.mark.parametrize(
     ("status", "progress", "words"),
     [
-        (SubmissionStatus.QUEUED, Progress(queue_position=1), cards.NEXT_IN_QUEUE()),
+        (SubmissionStatus.QUEUED, Progress(queue_position=1), waiting.NEXT_IN_QUEUE()),
         (SubmissionStatus.SUBMITTING, Progress(), cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]()),
         (SubmissionStatus.RENDERING, Progress(), cards.SUBMISSION_STATUS[SubmissionStatus.RENDERING]()),
         (SubmissionStatus.RENDERING, Progress(percent=40), "▰▰▰▰▱▱▱▱▱▱▱▱ 40 %"),
         (
             SubmissionStatus.RENDERING,
             Progress(expected_at=NOW + 12_400),
-            cards.USUALLY_READY(when=f"<t:{(NOW + 10_000) // 1000}:R>"),
+            waiting.USUALLY_READY(when=f"<t:{(NOW + 10_000) // 1000}:R>"),
         ),
-        (SubmissionStatus.RENDERING, Progress(overdue=True), cards.OVERDUE()),
-        (SubmissionStatus.RENDERING, Progress(fetching=True), cards.FETCHING()),
+        (SubmissionStatus.RENDERING, Progress(overdue=True), waiting.OVERDUE()),
+        (SubmissionStatus.RENDERING, Progress(fetching=True), waiting.FETCHING()),
     ],
 )
 def test_progress_is_shown_in_words(status: SubmissionStatus, progress: Progress, words: Text | str) -> None:
@@ -178,27 +179,27 @@ def test_progress_is_shown_in_words(status: SubmissionStatus, progress: Progress
 def test_a_request_that_was_sent_before_is_not_shown_as_queued() -> None:
     lost = submission(status=SubmissionStatus.QUEUED, held=6000, sendings=1)
     spoken = said(waiting_card(view(lost)))
-    assert shows(spoken, cards.SENT_AGAIN)
+    assert shows(spoken, waiting.SENT_AGAIN)
     assert not shows(spoken, cards.SUBMISSION_STATUS[SubmissionStatus.QUEUED])
 
 
 def test_a_job_of_an_unconfigured_provider_says_so_and_can_be_cancelled() -> None:
     sent = replace(submission(status=SubmissionStatus.RENDERING, held=6000), provider_missing=True)
     card = waiting_card(view(sent))
-    assert shows(said(card), cards.PROVIDER_MISSING)
-    assert shows(said(card), cards.PROVIDER_OFF(providers=["scripted"]))
+    assert shows(said(card), waiting.PROVIDER_MISSING)
+    assert shows(said(card), waiting.PROVIDER_OFF(providers=["scripted"]))
     assert labels(card) == ["Cancel"]
 
 
 def test_no_estimate_is_shown_after_rendering() -> None:
     rendering = submission(status=SubmissionStatus.RENDERING, held=6000)
     spoken = said(waiting_card(view(rendering, progress=Progress(percent=99, expected_at=NOW, fetching=True))))
-    assert f"**{cards.FETCHING}**\n-#" in spoken
+    assert f"**{waiting.FETCHING}**\n-#" in spoken
 
 
 def test_a_busy_provider_is_named_as_the_reason_to_wait() -> None:
-    waiting = submission(status=SubmissionStatus.QUEUED, attempts=1, next_attempt_at=NOW + 5000)
-    assert shows(said(waiting_card(view(waiting))), cards.RETRY(when=f"<t:{NOW // 1000 + 5}:R>"))
+    queued = submission(status=SubmissionStatus.QUEUED, attempts=1, next_attempt_at=NOW + 5000)
+    assert shows(said(waiting_card(view(queued))), waiting.RETRY(when=f"<t:{NOW // 1000 + 5}:R>"))
 
 
 def test_several_requests_are_counted_by_status() -> None:
@@ -211,23 +212,23 @@ def test_several_requests_are_counted_by_status() -> None:
         )
     )
     spoken = said(card)
-    assert shows(spoken, cards.DONE_OF(done=1, all=4))
+    assert shows(spoken, waiting.DONE_OF(done=1, all=4))
     for status in (SubmissionStatus.RENDERING, SubmissionStatus.QUEUED, SubmissionStatus.FAILED):
         assert f"{cards.SUBMISSION_STATUS[status]}: 1" in spoken
-    assert shows(spoken, cards.EXACT_HOLD(held=12_000))
+    assert shows(spoken, waiting.EXACT_HOLD(held=12_000))
     assert "4 images" in said(card)
 
 
 def test_an_estimate_is_marked_before_and_after() -> None:
     before = waiting_card(view(submission(held=2000), quoted_exactly=False))
-    assert shows(said(before), cards.ESTIMATED_HOLD(held=2000))
+    assert shows(said(before), waiting.ESTIMATED_HOLD(held=2000))
     done = view(submission(status=SubmissionStatus.DONE, captured=1200, exact=False, images=[image(1)]))
     assert "1.2 credits" in cost_text(done) != "1.2 credits"
     assert cost_text(done) in said(result_card(done, []))
 
 
 def test_a_restart_is_mentioned() -> None:
-    assert shows(said(waiting_card(view(of=job(resumed_at=NOW)))), cards.RESUMED)
+    assert shows(said(waiting_card(view(of=job(resumed_at=NOW)))), waiting.RESUMED)
 
 
 def result_view(**known: Any) -> JobView:

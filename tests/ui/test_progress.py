@@ -11,7 +11,7 @@ import pytest
 
 from bot.jobs.view import JobView
 from bot.providers.base import Finished, Handle, ImageRequest, Waiting
-from bot.ui.cards.job import RESUMED
+from bot.ui.cards.waiting import RESUMED
 from bot.ui.delivery.attachments import REQUEST_LIMIT
 from bot.ui.delivery.progress import EDIT_EVERY
 from storage.records import JobStatus

@@ -11,14 +11,14 @@ import discord
 from discord import ui
 
 from bot.domain.requests import left_out
-from bot.jobs.view import JobView, Progress, SubmissionView
+from bot.jobs.view import JobView, SubmissionView
 from bot.text import Message, Text, credits_text, lasted, message, plural, t
-from bot.ui.cards.buttons import AGAIN, CANCEL, DELETE, DETAILS, EDIT, NEW_SEED, REFRESH, SHARE, SHOW, job_row, job_rows
+from bot.ui.cards.buttons import AGAIN, DELETE, DETAILS, EDIT, NEW_SEED, SHARE, SHOW, job_row, job_rows
 from bot.ui.cards.delivery_text import reasons_text
 from bot.ui.cards.job_text import alt_text, either, engine_name, label, prompt_text, seeds, settings_text
 from bot.ui.cards.layout import RESULT, WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
-from bot.ui.cards.wording import REQUESTS, moment, safe
+from bot.ui.cards.wording import REQUESTS, safe
 from storage.records import DeliveryMethod, DeliveryReason, JobStatus, StoredImage, SubmissionStatus
 
 NOTES_AT_MOST = 1200
@@ -44,28 +44,11 @@ SUBMISSION_STATUS: Mapping[SubmissionStatus, Message] = {
     SubmissionStatus.UNKNOWN: message("submission.status.unknown", "Outcome unknown"),
 }
 
-RESUMED = message("card.resumed", "Resumed after a restart.")
 CANCELLED = message("card.cancelled", "Cancelled.")
 NOT_MADE = message("card.not_made", "Couldn't make this image.")
 NOT_CHARGED = message("card.not_charged", "Nothing was charged.")
 CHARGED = message("card.charged", "This cost {price:credits}.")
 NO_REASON = message("card.no_reason", "The image service gave no reason.")
-PROVIDER_OFF = message(
-    "card.provider_off",
-    "{providers} is switched off at the moment. What was sent to it continues when the bot's operator switches it on.",
-)
-OVERDUE = message("card.overdue", "taking longer than usual")
-USUALLY_READY = message("card.usually_ready", "usually ready {when}")
-PROVIDER_MISSING = message("card.provider_missing", "Waiting for the image service")
-FETCHING = message("card.fetching", "Downloading the images")
-SENT_AGAIN = message("card.sent_again", "No answer came; waiting to be sent again")
-OUTAGE = message("card.outage", "the image service is having trouble, next try {when}")
-RETRY = message("card.retry", "the image service is busy or not responding, next try {when}")
-NEXT_IN_QUEUE = message("card.next_in_queue", "next in the queue")
-IN_QUEUE = message("card.in_queue", "number {position} in the queue")
-DONE_OF = message("card.done_of", "{done} of {all} done")
-EXACT_HOLD = message("card.exact_hold", "{held:credits} held, the exact price")
-ESTIMATED_HOLD = message("card.estimated_hold", "{held:credits} held, an estimate")
 SOME_FAILED = message("card.some_failed", "{number} of {requests} failed, free of charge: {reason}")
 SOME_FAILED_NAMED = message(
     "card.some_failed_named", "{number} of {requests} failed, free of charge ({names}): {reason}"
@@ -90,9 +73,7 @@ IGNORED = message("card.ignored", "Ignored, not supported by this engine: {optio
 FREE_FAILURE = message("card.free_failure", "Not made, not charged: {reason}")
 FOR = message("card.for", "for {person}")
 
-_BAR = 12
-_FAILED = (SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN)
-_FREE = (*_FAILED, SubmissionStatus.CANCELLED)
+FAILED = (SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,31 +88,13 @@ class ShownImage:
 # --- the cards ----------------------------------------------------------------------------------------------------
 
 
-def waiting_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: Words | None = None) -> Card:
-    """The card of a job in progress: progress, price, the images so far, and Cancel while that is possible.
-
-    ``ending`` says that the interaction's token is about to expire; with it, the card offers Refresh.
-    """
-    parts: list[ui.Item[Any]] = heading(view)
-    parts += [_gallery(view, shown)] if shown else [rule()]
-    parts.append(text(*_happening(view), quiet(_price(view))))
-    if view.job.resumed_at is not None:
-        parts.append(text(quiet(RESUMED)))
-    row = [CANCEL]
-    if ending is not None:
-        parts.append(text(ending))
-        row.append(REFRESH)
-    parts += job_row(view, *row)
-    return Card(*parts)
-
-
 def result_card(
     view: JobView, shown: Sequence[ShownImage], *, notes: Iterable[Words] = (), shareable: bool = True
 ) -> Card:
     """The card of a result: ``notes``, then the images with settings and cost. ``shareable`` False omits Share."""
     parts: list[ui.Item[Any]] = [text(prompt_text(view))]
     if shown:
-        parts.append(_gallery(view, shown))
+        parts.append(gallery(view, shown))
     compared = view.options.engines is not None
     room = NOTES_AT_MOST - (COMPARISON_AT_MOST // 2 if compared else 0)
     remarks = within(map(str, [*notes, *_remarks(view, shown)]), room)
@@ -196,7 +159,8 @@ def for_author(view: JobView) -> Text:
     return FOR(person=f"<@{view.job.user_id}>")
 
 
-def _gallery(view: JobView, shown: Sequence[ShownImage]) -> ui.MediaGallery[Any]:
+def gallery(view: JobView, shown: Sequence[ShownImage]) -> ui.MediaGallery[Any]:
+    """The images of a card, each with its alt text."""
     numbers = _numbers(view)
     return ui.MediaGallery(
         *(
@@ -220,84 +184,6 @@ def _numbers(view: JobView) -> dict[int, int]:
         numbers |= {image.id: before + place for place, image in enumerate(submission.images)}
         before += submission.request.images
     return numbers
-
-
-# --- progress -----------------------------------------------------------------------------------------------------
-
-
-def _happening(view: JobView) -> list[str]:
-    progress = view.progress
-    if len(view.submissions) == 1:
-        first = [bold(_stage(view.submissions[0], progress)), _place(view, progress)]
-    else:
-        first = [bold(_done(view)), *_tally(view), _place(view, progress)]
-    more: list[str] = []
-    if view.options.engines is not None:
-        more += within(comparison_lines(view), COMPARISON_AT_MOST)
-    missing = dict.fromkeys(each.record.provider for each in view.submissions if each.provider_missing)
-    if missing:
-        more.append(str(PROVIDER_OFF(providers=[safe(name, 100) for name in missing])))
-    if not progress.fetching:  # After rendering, its progress and its estimate no longer apply.
-        if progress.percent is not None:
-            filled = _BAR * max(0, min(100, progress.percent)) // 100
-            more.append(f"{'▰' * filled}{'▱' * (_BAR - filled)} {progress.percent} %")
-        if progress.overdue:
-            first.append(OVERDUE)
-        elif progress.expected_at is not None:
-            first.append(USUALLY_READY(when=moment(_rounded(progress.expected_at))))
-    return [facts(*first), *more]
-
-
-def _stage(submission: SubmissionView, progress: Progress) -> Message:
-    if submission.provider_missing:
-        return PROVIDER_MISSING
-    if progress.fetching:
-        return FETCHING
-    if submission.record.status is SubmissionStatus.QUEUED and submission.record.sendings:
-        return SENT_AGAIN
-    return SUBMISSION_STATUS[submission.record.status]
-
-
-def _place(view: JobView, progress: Progress) -> Words | None:
-    """The time of the next retry, or the place in the queue."""
-    if progress.outage_until is not None:
-        return OUTAGE(when=moment(progress.outage_until))
-    retries = [
-        each.record.next_attempt_at
-        for each in view.submissions
-        if each.record.status is SubmissionStatus.QUEUED and each.record.attempts and each.record.next_attempt_at
-    ]
-    if retries:
-        return RETRY(when=moment(min(retries)))
-    position = progress.queue_position
-    if position is None:
-        return None
-    return NEXT_IN_QUEUE if position == 1 else IN_QUEUE(position=position)
-
-
-def _done(view: JobView) -> Text:
-    done = sum(each.record.status is SubmissionStatus.DONE for each in view.submissions)
-    return DONE_OF(done=done, all=len(view.submissions))
-
-
-def _tally(view: JobView) -> Iterator[Text]:
-    """The number of submissions in each status but done. Submissions that ended otherwise are free."""
-    numbers = Counter(each.record.status for each in view.submissions)
-    for status, words in SUBMISSION_STATUS.items():
-        if numbers[status] and status is not SubmissionStatus.DONE:
-            number = numbers[status]
-            free = t("{status}: {number} (free)", status=words, number=number)
-            yield free if status in _FREE else t("{status}: {number}", status=words, number=number)
-
-
-def _rounded(milliseconds: int) -> int:
-    """Round to five seconds: a small change of the estimate is not worth an edit of the card."""
-    return round(milliseconds / 5000) * 5000
-
-
-def _price(view: JobView) -> str:
-    held = (EXACT_HOLD if view.quoted_exactly else ESTIMATED_HOLD)(held=view.held)
-    return facts(t("{spent:amount} spent", spent=view.captured) if view.captured else None, held, for_author(view))
 
 
 # --- the result ---------------------------------------------------------------------------------------------------
@@ -358,7 +244,7 @@ def _not_made(view: JobView) -> Iterator[Text]:
     """The failed requests with their reasons and the cancelled ones, each with its label."""
     requests = REQUESTS(count=len(view.submissions))
     for reason, times in _failures(view).most_common():
-        failed = [each for each in view.submissions if each.record.status in _FAILED and _reason(each) == reason]
+        failed = [each for each in view.submissions if each.record.status in FAILED and _reason(each) == reason]
         names = _names(view, failed)
         form = SOME_FAILED_NAMED if names else SOME_FAILED
         yield form(number=times, requests=requests, names=names, reason=reason)
@@ -375,7 +261,7 @@ def _names(view: JobView, submissions: Iterable[SubmissionView]) -> str:
 
 def _failures(view: JobView) -> Counter[str]:
     """The number of failed requests for each reason."""
-    return Counter(_reason(each) for each in view.submissions if each.record.status in _FAILED)
+    return Counter(_reason(each) for each in view.submissions if each.record.status in FAILED)
 
 
 def _reason(submission: SubmissionView) -> str:
@@ -412,7 +298,7 @@ def ignored_texts(view: JobView) -> dict[str, Text]:
 
 def _compared(submission: SubmissionView) -> Words:
     status = submission.record.status
-    if status in _FAILED:
+    if status in FAILED:
         return FREE_FAILURE(reason=safe(" ".join(map(str, submission.problems)) or str(NO_REASON), 300))
     if status is not SubmissionStatus.DONE:
         return SUBMISSION_STATUS[status]

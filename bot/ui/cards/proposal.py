@@ -10,10 +10,11 @@ from discord import ui
 from bot.jobs.view import JobView
 from bot.text import Message, message
 from bot.ui.cards.buttons import AGAIN, CANCEL, CONFIRM, DELETE, EDIT, job_row
-from bot.ui.cards.job import NOT_CHARGED, ShownImage, for_author, heading, ignored_texts, waiting_card
+from bot.ui.cards.job import NOT_CHARGED, ShownImage, for_author, heading, ignored_texts
 from bot.ui.cards.job_text import engine_name, label
 from bot.ui.cards.layout import WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
+from bot.ui.cards.waiting import waiting_card
 from bot.ui.cards.wording import IMAGES, moment
 from storage.records import JobStatus, LapseReason
 
