@@ -9,7 +9,7 @@ from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
 from bot.ui.cards import job as cards
 from bot.ui.cards.proposal import LAPSED, NEVER_STARTED, PROPOSAL
 from bot.ui.cards.waiting import DONE_OF
-from bot.ui.cards.wording import IMAGES, REQUESTS
+from bot.ui.cards.wording import IMAGES
 from fakes.services import Fault
 from fakes.services.faults import Status
 from storage import ledger
@@ -264,13 +264,13 @@ async def test_cancel_drops_unsent_requests_and_keeps_finished_images(one_by_one
     await studio.begun(count=2)
     await studio.until(lambda: len(card(result).images) == 1)
     said = told(await studio.press(studio.ada, card(result), "Cancel"))
-    assert shows(said.text, service.PARTLY_CANCELLED(dropped=1, requests=REQUESTS(count=2)))
+    assert shows(said.text, service.PARTLY_CANCELLED(dropped=1, all=2))
     assert len(card(result).images) == 1
     studio.stand_in.finish_all()
     await studio.finish()
     shown = card(result)
     assert len(shown.images) == 2
-    named = cards.SOME_CANCELLED_NAMED(number=1, requests=REQUESTS(count=3), names="a green car")
+    named = cards.SOME_CANCELLED_NAMED(number=1, all=3, names="a green car")
     assert shows(shown.text, named)
     assert len(studio.stand_in.bills) == 2
 

@@ -13,12 +13,12 @@ from discord import ui
 from bot.domain.requests import left_out
 from bot.jobs.view import JobView, SubmissionView
 from bot.text import Message, Text, credits_text, lasted, message, plural, t
-from bot.ui.cards.buttons import AGAIN, DELETE, DETAILS, EDIT, NEW_SEED, SHARE, SHOW, job_row, job_rows
+from bot.ui.cards.buttons import AGAIN, DELETE, DETAILS, EDIT, NEW_SEED, SHARE, SHOW, job_rows
 from bot.ui.cards.delivery_text import reasons_text
-from bot.ui.cards.job_text import alt_text, either, engine_name, label, prompt_text, seeds, settings_text
+from bot.ui.cards.job_text import alt_text, either, engine_name, label, prompt_text, settings_text
 from bot.ui.cards.layout import RESULT, WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
-from bot.ui.cards.wording import REQUESTS, safe
+from bot.ui.cards.wording import safe
 from storage.records import DeliveryMethod, DeliveryReason, JobStatus, StoredImage, SubmissionStatus
 
 NOTES_AT_MOST = 1200
@@ -28,14 +28,14 @@ SENTENCE_AT_MOST = 400
 JOB_STATUS: Mapping[JobStatus, Message] = {
     JobStatus.PROPOSED: message("job.status.proposed", "Waiting for confirmation"),
     JobStatus.WORKING: message("job.status.working", "In progress"),
-    JobStatus.READY: message("job.status.ready", "About to be shown"),
+    JobStatus.READY: message("job.status.ready", "Done, about to be shown"),
     JobStatus.DELIVERED: message("job.status.delivered", "Done"),
     JobStatus.UNDELIVERED: message("job.status.undelivered", "Done, not shown yet"),
-    JobStatus.LAPSED: message("job.status.lapsed", "Never started"),
+    JobStatus.LAPSED: message("job.status.lapsed", "Not started"),
     JobStatus.DELETED: message("job.status.deleted", "Deleted"),
 }
 SUBMISSION_STATUS: Mapping[SubmissionStatus, Message] = {
-    SubmissionStatus.QUEUED: message("submission.status.queued", "Waiting to be sent"),
+    SubmissionStatus.QUEUED: message("submission.status.queued", "Waiting"),
     SubmissionStatus.SUBMITTING: message("submission.status.submitting", "Sent"),
     SubmissionStatus.RENDERING: message("submission.status.rendering", "Rendering"),
     SubmissionStatus.DONE: message("submission.status.done", "Done"),
@@ -49,12 +49,10 @@ NOT_MADE = message("card.not_made", "Couldn't make this image.")
 NOT_CHARGED = message("card.not_charged", "Nothing was charged.")
 CHARGED = message("card.charged", "This cost {price:credits}.")
 NO_REASON = message("card.no_reason", "The image service gave no reason.")
-SOME_FAILED = message("card.some_failed", "{number} of {requests} failed, free of charge: {reason}")
-SOME_FAILED_NAMED = message(
-    "card.some_failed_named", "{number} of {requests} failed, free of charge ({names}): {reason}"
-)
-SOME_CANCELLED = message("card.some_cancelled", "{number} of {requests} cancelled, not charged.")
-SOME_CANCELLED_NAMED = message("card.some_cancelled_named", "{number} of {requests} cancelled, not charged ({names}).")
+SOME_FAILED = message("card.some_failed", "{number} of {all} failed, free of charge: {reason}")
+SOME_FAILED_NAMED = message("card.some_failed_named", "{number} of {all} failed, free of charge ({names}): {reason}")
+SOME_CANCELLED = message("card.some_cancelled", "{number} of {all} cancelled, free of charge.")
+SOME_CANCELLED_NAMED = message("card.some_cancelled_named", "{number} of {all} cancelled, free of charge ({names}).")
 FILTERED = message(
     "card.filtered",
     "The image service blurred or withheld image {numbers}.",
@@ -69,9 +67,8 @@ REENCODED = message(
 REENCODED_ONLY = message(
     "card.reencoded_only", "The image was compressed to fit Discord's limit. The original is kept."
 )
-IGNORED = message("card.ignored", "Ignored, not supported by this engine: {options}")
+IGNORED = message("card.ignored", "Not supported, so ignored: {options}")
 FREE_FAILURE = message("card.free_failure", "Not made, not charged: {reason}")
-FOR = message("card.for", "for {person}")
 
 FAILED = (SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN)
 
@@ -91,7 +88,10 @@ class ShownImage:
 def result_card(
     view: JobView, shown: Sequence[ShownImage], *, notes: Iterable[Words] = (), shareable: bool = True
 ) -> Card:
-    """The card of a result: ``notes``, then the images with settings and cost. ``shareable`` False omits Share."""
+    """The card of a result: the images, ``notes``, and one line of who, how, for how much and how long.
+
+    ``shareable`` False omits Share. Seeds and all settings are in Details.
+    """
     parts: list[ui.Item[Any]] = [text(prompt_text(view))]
     if shown:
         parts.append(gallery(view, shown))
@@ -103,7 +103,10 @@ def result_card(
     if compared:
         parts.append(text(*within(comparison_lines(view), COMPARISON_AT_MOST)))
     parts.append(text(quiet(_outcome(view))))
-    parts += job_rows(view, (AGAIN, NEW_SEED, EDIT), (*((SHARE,) if shareable else ()), DETAILS, DELETE))
+    # With a fixed seed, Again would make the same image.
+    primary = NEW_SEED if NEW_SEED.shown(view) else AGAIN
+    sharing = (SHARE,) if shareable else ()
+    parts += job_rows(view, AGAIN, NEW_SEED, EDIT, *sharing, DETAILS, DELETE, primary=primary)
     return Card(*parts, mark=RESULT)
 
 
@@ -117,7 +120,7 @@ def failure_card(view: JobView, *, notes: Iterable[Words] = ()) -> Card:
         *heading(view),
         rule(),
         text(bold(CANCELLED if cancelled else NOT_MADE), *happened, quiet(for_author(view))),
-        *job_row(view, AGAIN, EDIT, DETAILS, DELETE),
+        *job_rows(view, AGAIN, EDIT, DETAILS, DELETE, primary=AGAIN),
         accent=WARM,
         mark=RESULT,
     )
@@ -132,21 +135,20 @@ def elsewhere_card(
     """
     job = view.job
     if sent is None:
-        headline: Words = t("**The result could not be shown here.**")
+        headline: Words = t("**Couldn't show the result here.**")
     elif sent is DeliveryMethod.DIRECT_MESSAGE:
-        headline = t(
-            "**The result was sent to <@{user:plain}> as a direct message:** {url}", user=job.user_id, url=url or ""
-        )
+        headline = t("**<@{user:plain}> has the result in a direct message:** {url}", user=job.user_id, url=url or "")
     else:
         headline = t("**The result is in a new message:** {url}", url=url or "")
     lines: list[Words] = [headline]
     if reasons:
-        lines.append(t("It could not be put into this card, because {reasons}.", reasons=reasons_text(reasons)))
+        lines.append(t("It couldn't be added here, because {reasons}.", reasons=reasons_text(reasons)))
     row = [AGAIN, EDIT, DELETE]
     if sent is None:
-        lines.append(t("<@{user:plain}> can see it with Show, here or in /history.", user=job.user_id))
+        lines.append(t("<@{user:plain}>, press Show to see it, here or in /history.", user=job.user_id))
         row.insert(0, SHOW)
-    return Card(*heading(view), rule(), text(*lines, quiet(_outcome(view))), *job_row(view, *row), accent=WARM)
+    buttons = job_rows(view, *row, primary=row[0])
+    return Card(*heading(view), rule(), text(*lines, quiet(_outcome(view))), *buttons, accent=WARM)
 
 
 def heading(view: JobView) -> list[ui.Item[Any]]:
@@ -154,9 +156,9 @@ def heading(view: JobView) -> list[ui.Item[Any]]:
     return [text(prompt_text(view), quiet(settings_text(view)))]
 
 
-def for_author(view: JobView) -> Text:
-    """A text that names the job's author."""
-    return FOR(person=f"<@{view.job.user_id}>")
+def for_author(view: JobView) -> str:
+    """A mention of the job's author."""
+    return f"<@{view.job.user_id}>"
 
 
 def gallery(view: JobView, shown: Sequence[ShownImage]) -> ui.MediaGallery[Any]:
@@ -213,16 +215,13 @@ def _outcome(view: JobView) -> str:
     duration = None if seconds is None else lasted(seconds)
     if view.options.engines is not None:
         # The lines above give the rest for each engine.
-        total = t("{requests} together: {cost}", requests=REQUESTS(count=len(requests)), cost=cost_text(view))
-        return facts(total, duration, for_author(view))
+        return facts(for_author(view), t("{cost} altogether", cost=cost_text(view)), duration)
     return facts(
+        for_author(view),
         safe(either(names.get(request.engine, request.engine) for request in requests), 300) or None,
         either(f"{image.width}x{image.height}" for image in view.images) or None,
-        safe(either(request.style for request in requests), 200) or None,
-        seeds(image.seed for image in view.images if image.seed is not None) or None,
-        duration,
         cost_text(view),
-        for_author(view),
+        duration,
     )
 
 
@@ -242,17 +241,17 @@ def _remarks(view: JobView, shown: Sequence[ShownImage]) -> Iterator[Words]:
 
 def _not_made(view: JobView) -> Iterator[Text]:
     """The failed requests with their reasons and the cancelled ones, each with its label."""
-    requests = REQUESTS(count=len(view.submissions))
+    every = len(view.submissions)
     for reason, times in _failures(view).most_common():
         failed = [each for each in view.submissions if each.record.status in FAILED and _reason(each) == reason]
         names = _names(view, failed)
         form = SOME_FAILED_NAMED if names else SOME_FAILED
-        yield form(number=times, requests=requests, names=names, reason=reason)
+        yield form(number=times, all=every, names=names, reason=reason)
     dropped = [each for each in view.submissions if each.record.status is SubmissionStatus.CANCELLED]
     if dropped:
         names = _names(view, dropped)
         form = SOME_CANCELLED_NAMED if names else SOME_CANCELLED
-        yield form(number=len(dropped), requests=requests, names=names)
+        yield form(number=len(dropped), all=every, names=names)
 
 
 def _names(view: JobView, submissions: Iterable[SubmissionView]) -> str:
@@ -305,9 +304,8 @@ def _compared(submission: SubmissionView) -> Words:
     seconds = submission.seconds
     return facts(
         f"{submission.images[0].width}x{submission.images[0].height}" if submission.images else None,
-        seeds(image.seed for image in submission.images if image.seed is not None) or None,
-        None if seconds is None else lasted(seconds),
         _submission_cost(submission),
+        None if seconds is None else lasted(seconds),
     )
 
 

@@ -9,7 +9,7 @@ from discord import ui
 
 from bot.jobs.view import JobView
 from bot.text import Message, message
-from bot.ui.cards.buttons import AGAIN, CANCEL, CONFIRM, DELETE, EDIT, job_row
+from bot.ui.cards.buttons import AGAIN, CANCEL, CONFIRM, DELETE, EDIT, job_rows
 from bot.ui.cards.job import NOT_CHARGED, ShownImage, for_author, heading, ignored_texts
 from bot.ui.cards.job_text import engine_name, label
 from bot.ui.cards.layout import WARM, Card, Words, facts, quiet, rule, text, within
@@ -60,7 +60,7 @@ def lapsed_card(view: JobView) -> Card:
         *heading(view),
         rule(),
         text(bold(NEVER_STARTED), why, NOT_CHARGED, quiet(for_author(view))),
-        *job_row(view, AGAIN, EDIT, DELETE),
+        *job_rows(view, AGAIN, EDIT, DELETE),
         accent=WARM,
     )
 

@@ -29,8 +29,8 @@ PLAIN_FILE_LIMIT = 10 * 2**20
 LONG = 60_000
 """Milliseconds from the command to its result after which the person has probably stopped waiting."""
 
-LATE = message("delivery.late", "<@{user:plain}>, this took longer than its first card could wait.")
-INSTEAD_OF = message("delivery.instead_of", "This could not be shown in <#{channel:plain}>.")
+LATE = message("delivery.late", "<@{user:plain}>, this took so long that it comes as a new message.")
+INSTEAD_OF = message("delivery.instead_of", "This couldn't be shown in <#{channel:plain}>.")
 LONG_JOB_DONE = message("delivery.long_job_done", "Your job {job:plain} is done. It took {time:duration}.")
 PRIVATE_CARD = message("delivery.private_card", "See its private card in <#{channel:plain}>, or use /history.")
 
