@@ -79,7 +79,7 @@ class Scene:
 async def _photograph(message: Locator, path: Path) -> None:
     """Save a screenshot of a message, without the empty space on the right of its card."""
     whole, card = await message.bounding_box(), await message.locator(".component-container").first.bounding_box()
-    picture = Image.open(io.BytesIO(await message.screenshot()))
+    picture: Image.Image = Image.open(io.BytesIO(await message.screenshot()))
     if whole is not None and card is not None:
         right = min(picture.width, round(card["x"] - whole["x"] + card["width"]) + MARGIN)
         picture = picture.crop((0, 0, right, picture.height))
