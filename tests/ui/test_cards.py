@@ -404,8 +404,11 @@ def test_a_long_list_ends_with_the_number_of_omitted_values() -> None:
 @pytest.mark.parametrize(
     ("submissions", "told"),
     [
-        ((submission(held=6000),), "6 credits held"),
-        ((submission(1, SubmissionStatus.DONE, captured=5000), submission(2, held=6000)), "5 credits, 6 credits held"),
+        ((submission(held=6000),), "6 credits on hold"),
+        (
+            (submission(1, SubmissionStatus.DONE, captured=5000), submission(2, held=6000)),
+            "5 credits, 6 credits on hold",
+        ),
         ((submission(1, SubmissionStatus.DONE, captured=900, exact=False),), "about 0.9 credits (estimate)"),
         ((submission(1, SubmissionStatus.FAILED),), "not charged"),
     ],

@@ -193,7 +193,7 @@ def _numbers(view: JobView) -> dict[int, int]:
 
 def cost_text(view: JobView) -> str:
     """The cost of the job: the amount spent, marked if it is an estimate, and the amount still held."""
-    held = t("{held:credits} held", held=view.held) if view.held else None
+    held = t("{held:credits} on hold", held=view.held) if view.held else None
     if not view.captured:
         return str(held or t("not charged"))
     estimate = t("about {spent:credits} (estimate)", spent=view.captured)
