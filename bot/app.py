@@ -78,6 +78,9 @@ from bot.ui.forms import EditForms
 from bot.ui.help_pages import HelpPages
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
+from bot.ui.prices import PriceButtons
+from bot.ui.repeat_buttons import RepeatButtons
+from bot.ui.same_seed import SameSeedQuestions
 from bot.ui.server_buttons import ServerButtons
 from bot.ui.settings_panel import SettingsPanel
 from bot.ui.sync import CommandSync
@@ -147,7 +150,7 @@ class Runtime:
         retention = run_retention(self.database, self.files, self.previews, self.clock, ages, self.reference)
         beside = [
             asyncio.create_task(self.cards.run(), name="delivery"),
-            asyncio.create_task(self.service.run(self.cards.changed), name="proposals"),
+            asyncio.create_task(self.service.proposals.run(self.cards.changed), name="proposals"),
             asyncio.create_task(self.commands.run(), name="commands"),
             asyncio.create_task(retention, name="retention"),
         ]
@@ -223,7 +226,13 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         stack.push_async_callback(charts.close)
         notifier = Notifier(Notifications(database, clock), view=service.view, settings_of=personal.of)
         cards = JobCards(
-            jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of, notifier=notifier
+            jobs=jobs,
+            files=files,
+            clock=clock,
+            view=service.view,
+            settings_of=personal.of,
+            notifier=notifier,
+            delivered=service.recent.add,
         )
         previews = Previews(database, files)
         runtime = Runtime(
@@ -283,13 +292,15 @@ def _cogs(parts: Runtime) -> list[Cog]:
     cards, settings_of = parts.cards, parts.personal.of
     ack_first = AckFirst()
     suggestions = Suggestions(service, parts.threads)
-    starter = JobStarter(service=service, cards=cards, ack_first=ack_first, clock=clock)
+    questions = SameSeedQuestions()
+    starter = JobStarter(service=service, cards=cards, ack_first=ack_first, questions=questions, clock=clock)
     forms = EditForms(service=service, starter=starter)
     buttons = JobButtons(
         service=service,
         results=results,
         cards=cards,
-        starter=starter,
+        repeats=RepeatButtons(service=service, starter=starter, questions=questions),
+        prices=PriceButtons(service=service, cards=cards, ack_first=ack_first, clock=clock),
         forms=forms,
         sharing=Sharing(
             files=parts.files,
