@@ -140,7 +140,7 @@ async def test_reset_asks_first(studio: Studio) -> None:
     question = card(await studio.press(studio.ada, shown, "Reset all"))
     assert question.raw.id == shown.raw.id
     assert shows(question.text, RESET_QUESTION)
-    kept = card(await studio.press(studio.ada, question, "Keep them"))
+    kept = card(await studio.press(studio.ada, question, "Keep"))
     assert [*kept.menus] == MENUS
     assert mine(studio).engine == BASIC
     question = card(await studio.press(studio.ada, kept, "Reset all"))
