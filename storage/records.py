@@ -72,6 +72,8 @@ class LapseReason(StrEnum):
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     CANCELLED_BY_ADMIN = "cancelled_by_admin"
+    REPLACED = "replaced"
+    """Its author asked for the prices of too many other jobs since."""
     OTHER = "other"
     """An older version stored something that is no longer understood."""
 
@@ -84,8 +86,23 @@ class ShareState(StrEnum):
     POSTED = "posted"
 
 
+class NotificationState(StrEnum):
+    """The progress of telling an author that a long job is done, in a message besides the result."""
+
+    DUE = "due"
+    """The result is shown. Nothing has been sent yet."""
+    CHANNEL = "channel"
+    """A message in the job's channel was begun, and at most one was sent. So with the others."""
+    FOLLOW_UP = "follow_up"
+    """A private follow-up to the interaction."""
+    DIRECT_MESSAGE = "direct_message"
+
+
 UNSHOWN = frozenset({JobStatus.PROPOSED, JobStatus.WORKING, JobStatus.READY})
 """A job with one of these statuses waits for its images or for delivery, so no part of it may be deleted."""
+
+NEVER_STARTED = frozenset({JobStatus.PROPOSED, JobStatus.LAPSED})
+"""A job with one of these statuses has no result, and only its author sees its card."""
 
 UNLISTED = frozenset({JobStatus.LAPSED, JobStatus.DELETED})
 """The statuses of jobs that are not listed: never confirmed, or deleted."""
@@ -183,13 +200,22 @@ class Job:
     share_server_id: int | None = None
     share_channel_id: int | None = None
     share_message_id: int | None = None
+    notification: NotificationState | None = None
+    """How its author was notified of the end; None if that was not necessary."""
+    notification_channel_id: int | None = None
+    notification_message_id: int | None = None
 
     @property
     def public_in(self) -> int | None:
         """The channel in which everybody can see the result, or None."""
         if self.share_state is ShareState.POSTED:
             return self.share_channel_id
-        return None if self.private else self.channel_id
+        return None if self.only_author_sees else self.channel_id
+
+    @property
+    def only_author_sees(self) -> bool:
+        """Whether only its author sees the card: it is private, or it only asks for the confirmation of a price."""
+        return self.private or self.status in NEVER_STARTED
 
     def __repr__(self) -> str:
         # The token is a credential and must not appear in logs or tracebacks.
@@ -206,6 +232,7 @@ def job_of(row: RowMapping) -> Job:
             ("delivered_by", DeliveryMethod),
             ("lapse_reason", LapseReason),
             ("share_state", ShareState),
+            ("notification", NotificationState),
         )
     }
     codes["delivery_reasons"] = tuple(map(DeliveryReason, row["delivery_reasons"] or ()))

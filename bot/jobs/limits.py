@@ -19,8 +19,8 @@ from storage import ledger, settings
 from storage.database import AsyncConnection
 from storage.settings import Quota, Subject
 
-PERIOD = "period"
-"""The key of the period in a server's settings."""
+PERIOD, SERVER_PERIOD = "period", "server_period"
+"""The keys of the periods in a server's settings: of members' limits, and of the limit of the whole server."""
 
 TOO_MANY_IMAGES = message(
     "limits.images",
@@ -31,15 +31,14 @@ TOO_MANY_IMAGES = message(
 )
 TOO_MANY_JOBS = message(
     "limits.jobs",
-    "You have {count} unfinished job, which is the maximum. Wait for it to finish, or cancel it. Nothing was charged.",
-    "You have {count} unfinished jobs, which is the maximum. Wait for one to finish, or cancel one. Nothing was "
-    "charged.",
+    "You have {count} job running, the maximum. Wait for it to finish, or cancel it. Nothing was charged.",
+    "You have {count} jobs running, the maximum. Wait for one to finish, or cancel one. Nothing was charged.",
 )
 TOO_MANY_JOBS_HERE = message(
     "limits.jobs_here",
-    "You have {count} unfinished job in this server, and it allows you {most} at a time. Wait for it to finish, or "
+    "You have {count} job running in this server, and it allows you {most} at a time. Wait for it to finish, or "
     "cancel it. Server managers can change this with /quota. Nothing was charged.",
-    "You have {count} unfinished jobs in this server, and it allows you {most} at a time. Wait for one to finish, or "
+    "You have {count} jobs running in this server, and it allows you {most} at a time. Wait for one to finish, or "
     "cancel one. Server managers can change this with /quota. Nothing was charged.",
 )
 
@@ -154,10 +153,12 @@ def in_force(
     server_id: int | None = None,
     quotas: Iterable[Quota] = (),
     period: Period = Period.MONTH,
+    server_period: Period | None = None,
 ) -> InForce:
     """Return the limits that apply to a person in a place. Without ``user_id``, return the shared limits.
 
-    ``quotas`` and ``period`` are set by the server's admins. For each kind of limit, the person's own quota counts,
+    ``quotas`` and the periods are set by the server's admins: ``period`` for members, ``server_period`` for the whole
+    server (None: the same). For each kind of limit, the person's own quota counts,
     else the highest quota of their roles, else the default. Limits on jobs and images for the whole server are upper
     bounds.
     """
@@ -181,7 +182,7 @@ def in_force(
     credit_limits = (
         (LimitKind.USER_DAILY, daily, Period.DAY),
         (LimitKind.SERVER_USER, best(lambda quota: quota.credits), period),
-        (LimitKind.SERVER, server.credits, period),
+        (LimitKind.SERVER, server.credits, server_period or period),
         (LimitKind.SERVER_MONTHLY, monthly, Period.MONTH),
         (LimitKind.BOT_DAILY, operator.bot_daily, Period.DAY),
     )
@@ -231,15 +232,17 @@ async def check(
     hold: int,
     images: int,
     now: int,
+    running: bool = True,
     counted_already: int = 0,
 ) -> int:
     """Check the limits. Returns the part of the hold that the person's grants must pay, in millicredits.
 
-    ``counted_already`` is 1 if the job itself is already one of the person's unfinished jobs. Raises UserError with a
-    problem for every limit that the job would exceed.
+    The limits on running jobs are only for a job that is ``running`` from now on, not for one whose price must be
+    confirmed first. ``counted_already`` is 1 if the job itself is already one of the person's running jobs. Raises
+    UserError with a problem for every limit that the job would exceed.
     """
     limits = await _stored(tx, operator, origin)
-    problems = await _too_many_jobs(tx, limits, origin, counted_already)
+    problems = await _too_many_jobs(tx, limits, origin, counted_already) if running else []
     problems += too_many_images(limits, images)
     granted = 0
     for use in await uses_of(tx, limits.credits, user_id=origin.user_id, server_id=origin.server_id, now=now):
@@ -285,6 +288,7 @@ async def _stored(tx: AsyncConnection, operator: Limits, origin: Origin) -> InFo
     if server_id is None or not found:
         return in_force(operator, user_id=user_id, server_id=server_id)
     rules = await settings.of_server(tx, server_id)
+    of_server = rules.get(SERVER_PERIOD)
     return in_force(
         operator,
         user_id=user_id,
@@ -292,17 +296,18 @@ async def _stored(tx: AsyncConnection, operator: Limits, origin: Origin) -> InFo
         server_id=server_id,
         quotas=found,
         period=Period(str(rules.get(PERIOD, Period.MONTH))),
+        server_period=None if of_server is None else Period(str(of_server)),
     )
 
 
 async def _too_many_jobs(tx: AsyncConnection, limits: InForce, origin: Origin, counted_already: int) -> list[Text]:
-    """Return the problems with one more unfinished job."""
+    """Return the problems with one more running job."""
     problems = []
-    unfinished = await job_rows.unfinished_jobs(tx, origin.user_id) - counted_already
-    if unfinished >= limits.jobs:
-        problems.append(TOO_MANY_JOBS(count=unfinished))
+    running = await job_rows.count_running(tx, origin.user_id) - counted_already
+    if running >= limits.jobs:
+        problems.append(TOO_MANY_JOBS(count=running))
     if limits.server_jobs is not None and origin.server_id is not None:
-        here = await job_rows.unfinished_jobs(tx, origin.user_id, server_id=origin.server_id) - counted_already
+        here = await job_rows.count_running(tx, origin.user_id, server_id=origin.server_id) - counted_already
         if here >= limits.server_jobs:
             problems.append(TOO_MANY_JOBS_HERE(count=here, most=limits.server_jobs))
     return problems

@@ -13,14 +13,16 @@ from bot.errors import UserError
 from bot.jobs.provider_text import as_texts
 from bot.providers.base import Engine, ImageRequest, Provider
 from bot.text import Text, message
+from storage import hints, threads
 from storage import images as image_rows
 from storage import submissions as submission_rows
-from storage import threads
 from storage.database import AsyncConnection
 from storage.records import ENDED, Costs, Job, JobStatus, ShareState, StoredImage, Submission, SubmissionStatus
 
 PLANNED = "planned"
 """The key under which a proposed job stores its requests, next to the typed options."""
+REPEATS = "repeats"
+"""The key under which a proposed job stores whether it would make images that exist."""
 CONFIRMABLE = (15 * 60 - 15) * 1000
 """Milliseconds for which a price can be confirmed. After that, the card could not be edited when it lapses."""
 
@@ -119,6 +121,8 @@ class JobView:
     """The requests of a proposed job. They are sent when it is confirmed."""
     prices: tuple[Price, ...] = ()
     """The price of each planned request; 0 if its engine is no longer offered."""
+    first_result: bool = False
+    """Whether it is about to be delivered and its author has not seen the hint for a first result yet."""
 
     @property
     def images(self) -> tuple[StoredImage, ...]:
@@ -148,6 +152,20 @@ class JobView:
         return sum_of(self.prices)
 
     @property
+    def repeats(self) -> bool:
+        """Whether a proposed job would make images that exist, because its seeds are fixed."""
+        return bool(self.job.options.get(REPEATS))
+
+    @property
+    def asked_in_place(self) -> bool:
+        """Whether the card that asks for the confirmation of the price becomes the card of the job.
+
+        A private job's is private anyway, and in its direct messages with the bot nobody else sees it. Any other card
+        is posted when the price is confirmed.
+        """
+        return asks_in_place(private=self.job.private, server_id=self.job.server_id, bot_present=self.job.bot_present)
+
+    @property
     def lapses_at(self) -> int:
         """The time until which a proposed job can be confirmed, in Unix milliseconds."""
         return self.job.created_at + CONFIRMABLE
@@ -168,7 +186,12 @@ class JobView:
 async def load(connection: AsyncConnection, job: Job, providers: Mapping[str, Provider], progress: Progress) -> JobView:
     """Read everything that belongs to the job."""
     (view,) = await load_all(connection, [job], providers)
-    return replace(view, progress=progress)
+    first = (
+        job.status is JobStatus.READY
+        and len(view.images) > 0
+        and not await hints.was_shown(connection, job.user_id, hints.Hint.FIRST_RESULT)
+    )
+    return replace(view, progress=progress, first_result=first)
 
 
 async def load_all(
@@ -226,6 +249,11 @@ def _view(
         planned=planned,
         prices=tuple(price_of((request,), providers) for request in planned),
     )
+
+
+def asks_in_place(*, private: bool, server_id: int | None, bot_present: bool) -> bool:
+    """See :attr:`JobView.asked_in_place`."""
+    return private or (server_id is None and bot_present)
 
 
 def planned_requests(job: Job) -> tuple[ImageRequest, ...]:

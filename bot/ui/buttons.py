@@ -26,16 +26,14 @@ from bot.ui.delivery.sharing import Sharing, withdraw
 from bot.ui.delivery.undelivered import SHOWN_BEFORE_AT, UndeliveredResults
 from bot.ui.forms import EditForms
 from bot.ui.interactions import (
-    TOO_SLOW,
     handle,
-    looked_up,
-    missing_permissions,
     origin_of,
     pressed_card,
     promise,
     tell,
 )
-from bot.ui.job_starter import JobStarter
+from bot.ui.prices import PriceButtons
+from bot.ui.repeat_buttons import RepeatButtons
 from storage.records import JobStatus
 
 log = structlog.get_logger(__name__)
@@ -63,7 +61,8 @@ class JobButtons:
         service: JobService,
         results: Results,
         cards: JobCards,
-        starter: JobStarter,
+        repeats: RepeatButtons,
+        prices: PriceButtons,
         forms: EditForms,
         sharing: Sharing,
         undelivered: UndeliveredResults,
@@ -72,17 +71,19 @@ class JobButtons:
         self._service = service
         self._results = results
         self._cards = cards
-        self._starter = starter
         self._clock = clock
         self.handlers: Mapping[str, Handler] = {
             "cancel": self._cancel,
-            "again": self._again,
-            "new-seed": self._new_seed,
+            "again": repeats.again,
+            "new-seed": repeats.new_seed,
+            "same-seed": repeats.same_seed,
+            "keep": repeats.keep,
             "details": self.details,
             "walk": self._walk,
             "edit": forms.edit,
             "share": sharing.share,
-            "confirm": self._confirm,
+            "confirm": prices.confirm,
+            "post": prices.post,
             "delete": self._delete,
             "show": undelivered.show,
             "use": forms.use_prompt,
@@ -105,27 +106,6 @@ class JobButtons:
         await promise(interaction)
         said = await self._service.cancel(origin_of(interaction), job_id)
         await tell(interaction, notice(said))
-        await self._cards.show(job_id)
-
-    async def _again(self, interaction: Interaction, job_id: int, *, new_seed: bool = False) -> None:
-        # The original job's privacy decides whether everybody sees the answer.
-        plan = await looked_up(interaction, self._service.plan_again(origin_of(interaction), job_id, new_seed=new_seed))
-        if interaction.response.is_done():
-            raise UserError(TOO_SLOW)
-        missing = missing_permissions(interaction, private=plan.options.private)
-        if missing:
-            raise UserError(*missing)
-        await self._starter.start(interaction, plan, parent_id=job_id)
-
-    async def _new_seed(self, interaction: Interaction, job_id: int) -> None:
-        await self._again(interaction, job_id, new_seed=True)
-
-    async def _confirm(self, interaction: Interaction, job_id: int) -> None:
-        """Accept the price. From now on, the token of this interaction edits the card."""
-        origin, card = origin_of(interaction), pressed_card(interaction, self._clock)
-        await interaction.response.defer()
-        missing = missing_permissions(interaction, private=False)
-        await self._service.confirm(origin, job_id, card, missing=missing)
         await self._cards.show(job_id)
 
     async def _refresh(self, interaction: Interaction, job_id: int) -> None:

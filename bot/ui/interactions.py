@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import aiohttp
@@ -23,6 +24,7 @@ from bot.errors import STORAGE_FAILS, Problem, UserError
 from bot.logs import bound
 from bot.text import Message, Text, message, read_in
 from bot.ui.cards.layout import WARM, Card, Words, notice, refusal
+from bot.ui.cards.running_jobs import refused
 from bot.ui.client import Interaction
 from storage.errors import StorageError
 
@@ -62,6 +64,11 @@ PERMISSION_NAMES: Mapping[str, Message] = {
     "read_message_history": message("permission.read_history", "Read Message History"),
     "send_messages_in_threads": message("permission.send_in_threads", "Send Messages in Threads"),
 }
+COMMAND_PERMISSION_NAMES: Mapping[str, Message] = {
+    "view_channel": PERMISSION_NAMES["view_channel"],
+    "use_application_commands": message("permission.use_commands", "Use Application Commands"),
+}
+"""The permissions that a member needs for commands."""
 COMMAND_CHANGED = message(
     "interactions.command_changed", "This can't be used here, or the command has changed. Run the command again."
 )
@@ -102,6 +109,28 @@ def origin_of(interaction: Interaction) -> Origin:
     return origin
 
 
+def permissions_of(member: discord.Member, channel: object) -> discord.Permissions:
+    """The member's permissions in the channel: as Discord sent them, or else by the cached roles."""
+    if member.resolved_permissions is not None:
+        return member.resolved_permissions
+    if isinstance(channel, discord.abc.GuildChannel | discord.Thread):
+        return channel.permissions_for(member)
+    return discord.Permissions.none()
+
+
+def origin_of_member(origin: Origin, member: discord.Member, channel: object) -> Origin:
+    """Another member in the same place, with their roles and permissions."""
+    may = permissions_of(member, channel)
+    return replace(
+        origin,
+        user_id=member.id,
+        user_name=member.display_name,
+        role_ids=role_ids(member),
+        manage_messages=may.manage_messages,
+        manage_server=may.manage_guild,
+    )
+
+
 def role_ids(user: discord.Member | discord.User) -> frozenset[int]:
     """The ids of a person's roles as Discord sent them in this interaction, including @everyone.
 
@@ -139,14 +168,24 @@ def missing_permissions(interaction: Interaction, *, private: bool) -> list[Prob
     origin = origin_of(interaction)
     if private or origin.server_id is None or not origin.bot_present:
         return []
-    send = "send_messages_in_threads" if isinstance(interaction.channel, discord.Thread) else "send_messages"
-    missing = lacking(interaction.app_permissions, "view_channel", "attach_files", send)
+    missing = lacking_here(interaction)
     return [MISSING_PERMISSIONS(permissions=missing)] if missing else []
+
+
+def lacking_here(interaction: Interaction) -> list[Message]:
+    """The names of the permissions that the bot needs to show images here and does not have."""
+    send = "send_messages_in_threads" if isinstance(interaction.channel, discord.Thread) else "send_messages"
+    return lacking(interaction.app_permissions, "view_channel", "attach_files", send)
 
 
 def lacking(permissions: discord.Permissions, *needed: str) -> list[Message]:
     """The names of the needed permissions that are not among these."""
     return [PERMISSION_NAMES[name] for name in needed if not getattr(permissions, name)]
+
+
+def lacking_for_commands(permissions: discord.Permissions) -> list[Message]:
+    """The names of the permissions that a member needs for commands and does not have."""
+    return [words for name, words in COMMAND_PERMISSION_NAMES.items() if not getattr(permissions, name)]
 
 
 def _channel_id(interaction: Interaction) -> int:
@@ -205,13 +244,13 @@ async def take_back(interaction: Interaction, error: UserError, *, private: bool
     A public answer shows ``said`` for a moment. If the private refusal fails, the public answer shows the refusal.
     """
     if private:
-        await interaction.edit_original_response(view=refusal(error.problems))
+        await interaction.edit_original_response(view=refused(error))
         return
     # A follow-up to a deferred answer replaces it and is public like it. If the deferred answer is deleted, Discord
     # accepts no follow-up at all. So fill in the answer, send the refusal as a follow-up, and then delete the answer.
     await interaction.edit_original_response(view=notice(said))
     try:
-        await interaction.followup.send(view=refusal(error.problems), ephemeral=True)
+        await interaction.followup.send(view=refused(error), ephemeral=True)
     except discord.HTTPException as failure:
         log.warning("refusal.shown_to_all", status=failure.status, code=failure.code)
         await interaction.edit_original_response(view=refusal(error.problems))
@@ -253,7 +292,7 @@ async def explain(interaction: Interaction, error: BaseException, *, doing: str,
         log.warning("interaction.answer_not_taken", doing=doing, job=job_id, status=cause.status, code=cause.code)
         return
     if isinstance(cause, UserError):
-        card = refusal(cause.problems)
+        card = refused(cause)
     elif isinstance(cause, StorageError):
         log.error("interaction.storage_failed", doing=doing, job=job_id, reason=str(cause))
         card = notice(STORAGE_FAILS, accent=WARM)

@@ -52,7 +52,7 @@ async def narrow_studio(make_studio: MakeStudio) -> Studio:
 
 async def test_again_starts_a_job_of_the_person_who_presses_it(studio: Studio) -> None:
     first = await finished(studio, prompt="a fox", seed=7)
-    again = await studio.press(studio.ben, card(first), "Again")
+    again = await studio.again(studio.ben, card(first))
     await studio.finish()
     shown = card(again)
     assert shown.raw.id != card(first).raw.id
@@ -88,13 +88,12 @@ async def test_only_the_author_can_repeat_a_private_job(studio: Studio) -> None:
 async def test_again_on_another_persons_result_uses_ones_own_privacy_default(studio: Studio, private: bool) -> None:
     first = card(await finished(studio, prompt="a fox", seed=7))
     await studio.ben.slash(studio.channel, "settings set", private=private)
-    for label in ("Again", "New seed"):
-        again = await studio.press(studio.ben, first, label)
+    for again in (await studio.again(studio.ben, first), await studio.press(studio.ben, first, "New seed")):
         await studio.finish()
         assert card(again).private is private
     # The author's typed options override their settings.
     await studio.ada.slash(studio.channel, "settings set", private=True)
-    assert not card(await studio.press(studio.ada, first, "Again")).private
+    assert not card(await studio.again(studio.ada, first)).private
     await studio.finish()
 
 

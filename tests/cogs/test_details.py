@@ -40,7 +40,6 @@ async def test_details_show_everything_about_the_job(studio: Studio) -> None:
         f"**Job 1** · {cards.JOB_STATUS[JobStatus.DELIVERED]}",
         f"Stable Diffusion XL 0.9 · 1024x1024 · {IMAGES.text(2)} · {STYLE.text('anime')}",
         str(details_cards.EXACT_COST(cost="10 credits")),
-        str(details_cards.THREAD(title="a fox")),
         f"ai-client: thread {submission.handle['thread']}, request ",
         f"```/imagine prompt:a fox --steps 20 engine:{XL} images:2 style:anime```",
     ):
@@ -59,10 +58,10 @@ async def test_an_estimated_price_is_marked(studio: Studio) -> None:
 
 async def test_parents_and_children_are_shown_in_the_same_card(studio: Studio) -> None:
     first = await finished(studio, prompt="a fox", seed=7)
-    second = await studio.press(studio.ada, card(first), "Again")
+    second = await studio.press(studio.ada, card(first), "New seed")
     await studio.finish()
     await studio.press(studio.ben, card(second), "New seed")
-    await studio.press(studio.ada, card(second), "Again")
+    await studio.press(studio.ada, card(second), "New seed")
     await studio.finish()
     shown = await details(studio, studio.ben, card(second))
     assert shown.labels == ["Made from job 1", "Led to job 3", "Led to job 4"]
@@ -79,6 +78,9 @@ async def test_parents_and_children_are_shown_in_the_same_card(studio: Studio) -
 async def test_hidden_related_jobs_are_only_counted(studio: Studio) -> None:
     public = await finished(studio, prompt="a fox")
     await finished(studio, prompt="hidden", private=True)
+    mine = await details(studio, studio.ada, card(public))
+    assert not shows(mine.text, details_cards.THREAD), "there is only one thread"
+    await studio.ada.slash(studio.channel, "thread new", title="another")
     async with studio.runtime.database.write() as tx:
         await rows.update_job(tx, 2, parent_id=1)
     mine = await details(studio, studio.ada, card(public))
@@ -102,11 +104,11 @@ async def test_a_deleted_parent_has_no_button(studio: Studio) -> None:
 
 async def test_details_of_proposals_and_lapsed_jobs(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
-    asked = told(await forge(studio, studio.ben, "details", 1))
+    asked = told(await forge(studio, studio.ada, "details", 1))
     assert shows(asked.text, cards.JOB_STATUS[JobStatus.PROPOSED])
     assert "not charged" in asked.text
     await studio.press(studio.ada, card(result), "Cancel")
-    lapsed = told(await forge(studio, studio.ben, "details", 1))
+    lapsed = told(await forge(studio, studio.ada, "details", 1))
     assert shows(lapsed.text, cards.JOB_STATUS[JobStatus.LAPSED])
     assert shows(lapsed.text, details_cards.NOT_STARTED(reason=LAPSED[LapseReason.CANCELLED]))
 

@@ -25,6 +25,8 @@ async def pressed(studio: Studio, who: str, label: str) -> tuple[simcord.Interac
         result = await studio.imagine(studio.ada, prompt="a fox", seed=7)
     await studio.finish()
     answer = await person.click(card(result).raw, label=label)
+    if label == "Again":
+        answer = await person.click(told(answer).raw, label="Same seed: 6 credits")
     await studio.finish()
     return result, answer
 

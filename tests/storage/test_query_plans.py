@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from storage import images, jobs, ledger, retention, submissions, threads
+from storage import hints, images, jobs, ledger, notifications, retention, submissions, threads
 from storage.database import AsyncConnection, Database
 from storage.jobs import JobFilter
 from storage.records import UNFINISHED, JobStatus, SubmissionStatus
@@ -25,13 +25,19 @@ HOT: dict[str, tuple[Ask, str]] = {
         "ix_submissions_status_created_at",
     ),
     "jobs_with_status": (lambda conn: jobs.jobs_with_status(conn, (JobStatus.READY,)), "ix_jobs_status_user_id"),
-    "unfinished_jobs": (lambda conn: jobs.unfinished_jobs(conn, 1), "ix_jobs_status_user_id (status=? AND user_id=?)"),
+    "count_running": (lambda conn: jobs.count_running(conn, 1), "ix_jobs_status_user_id (status=? AND user_id=?)"),
+    "proposed_by": (lambda conn: jobs.proposed_by(conn, 1), "ix_jobs_status_user_id (status=? AND user_id=?)"),
     "durations": (lambda conn: submissions.durations(conn, "an engine"), "ix_submissions_engine_finished_at"),
     "submissions_of": (lambda conn: submissions.submissions_of(conn, 1), "(job_id=?)"),
     "images_of": (lambda conn: images.images_of(conn, 1), "(submission_id=?)"),
     "events_of": (lambda conn: submissions.events_of(conn, 1), "ix_events_submission_id"),
     "children": (lambda conn: jobs.children(conn, 1), "ix_jobs_parent_id (parent_id=?)"),
     "unfinished_of_message": (lambda conn: jobs.unfinished_of_message(conn, 1), "ix_jobs_status_user_id (status=?)"),
+    "notifications that are due": (notifications.due, "ix_jobs_notification"),
+    "hints": (
+        lambda conn: hints.was_shown(conn, 1, hints.Hint.FIRST_RESULT),
+        "sqlite_autoindex_hints_1 (user_id=? AND hint=?)",
+    ),
     "get_job": (lambda conn: jobs.get_job(conn, 1), "INTEGER PRIMARY KEY (rowid=?)"),
     "old_images": (lambda conn: images.old_images(conn, 1, kept_before=1), "ix_images_created_at (created_at<?)"),
     "spent_and_held by user": (

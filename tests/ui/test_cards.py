@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from bot.domain.form_data import draft_of
 from bot.domain.money import Price
 from bot.domain.options import OPTIONS, SEED, ImagineOptions
+from bot.jobs.limits import TOO_MANY_JOBS_HERE
 from bot.jobs.results import JobDetails
+from bot.jobs.running_jobs import LISTED, TooManyJobs
 from bot.jobs.store import CANCELLED
 from bot.jobs.submission import MISSING_IMAGES
 from bot.jobs.view import JobView, Progress, SubmissionView
@@ -24,15 +26,17 @@ from bot.ui.cards import details
 from bot.ui.cards import job as cards
 from bot.ui.cards.details import details_card
 from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, engine_card, engines_card
-from bot.ui.cards.help import SUBJECTS, help_card, subject_card
+from bot.ui.cards.help import EXAMPLES, SUBJECTS, help_card, subject_card
 from bot.ui.cards.job import ShownImage, cost_text, failure_card, result_card, waiting_card
 from bot.ui.cards.job_text import alt_text
 from bot.ui.cards.layout import Card, notice, refusal, text, within
 from bot.ui.cards.proposal import lapsed_card, proposal_card
+from bot.ui.cards.running_jobs import too_many_jobs_card
 from bot.ui.cards.server import value_text
 from bot.ui.cards.wording import REQUESTS, units
 from bot.ui.forms import EditForm
 from bot.ui.job_starter import JobStarter
+from bot.ui.same_seed import same_seed_card
 from storage.records import DeliveryMethod, DeliveryReason, Event, EventReason, JobStatus, SubmissionStatus
 from tests.doubles.cards import check, everything, labels, said
 from tests.doubles.engines import ENGINES
@@ -111,12 +115,16 @@ def test_the_fullest_cards_are_within_the_limits(prompt: str, sentence: str) -> 
         prices=tuple(Price(400, 123_456_789, exact=False) for _ in shown.requests),
     )
     secret = replace(compared, job=replace(shown.job, private=True))
+    running = [replace(shown, job=replace(shown.job, id=10**17 + number)) for number in range(LISTED)]
     for card in (
         waiting_card(shown),
         waiting_card(compared, images, ending=sentence[:100] or "over"),
         proposal_card(planned),
         proposal_card(replace(planned, options=shown.options)),
+        proposal_card(replace(planned, job=replace(planned.job, options={"repeats": True}))),
         lapsed_card(planned),
+        too_many_jobs_card(TooManyJobs(*[TOO_MANY_JOBS_HERE(count=9, most=9)] * 3, running=running)),
+        same_seed_card(shown.job, Price(400, 123_456_789, exact=False), images=10),
         result_card(secret, images, notes=["<@1>, this took longer than its first card could wait."]),
         result_card(shown, images, notes=["<@1>, this took longer than its first card could wait."]),
         failure_card(shown, notes=["This could not be shown in <#1>."]),
@@ -380,13 +388,13 @@ def test_the_cost_is_shown_before_during_and_after(submissions: tuple[Submission
     assert cost_text(view(*submissions)) == told
 
 
+@pytest.mark.usefixtures("any_language")
 def test_help_fits_with_the_longest_ids() -> None:
     def mention(name: str) -> str:
         return f"</{name}:{2**63}>"
 
-    card = help_card(mention, manages=True)
-    check(card)
-    assert mention("usage report") in said(card)
+    prices = dict.fromkeys(EXAMPLES, str(Price(1_234_567_891, 9_234_567_891, exact=False)))
+    check(help_card(mention, prices, manages=True))
     for subject in SUBJECTS:
         check(subject_card(subject, mention, manages=True))
 

@@ -100,7 +100,7 @@ def jump_url(job: Job) -> str | None:
     if job.status is JobStatus.UNDELIVERED and job.delivered_by is None:
         return None
     in_dms = job.delivered_by is DeliveryMethod.DIRECT_MESSAGE
-    if job.private and not in_dms:
+    if job.only_author_sees and not in_dms:
         return None
     return message_url(None if in_dms else job.server_id, job.channel_id, job.message_id)
 

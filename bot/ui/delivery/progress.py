@@ -27,8 +27,10 @@ from bot.ui.delivery import methods
 from bot.ui.delivery.attachments import REQUEST_LIMIT, Upload, pack
 from bot.ui.delivery.messages import Messages
 from bot.ui.delivery.methods import BOT_EDIT, TOKEN
-from bot.ui.delivery.result import ResultDelivery, tell_if_long
+from bot.ui.delivery.notifier import Notifier
+from bot.ui.delivery.result import ResultDelivery
 from storage.errors import StorageError
+from storage.hints import Hint
 from storage.images import ImageFiles
 from storage.records import DeliveryReason, Job, JobStatus
 
@@ -115,6 +117,8 @@ class _Followed:
     """The state of a changing card: its content, its last edit, and whether it can still be edited."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    message_id: int | None = None
+    """The message that the state is about."""
     says: str | None = None
     edited_at: float | None = None
     unreachable: bool = False
@@ -123,11 +127,18 @@ class _Followed:
     """The expiry of the token by the monotonic clock."""
     images: PartialImages = field(default_factory=PartialImages)
 
+    def moved_to(self, message_id: int | None) -> None:
+        """Start afresh with another message as the card."""
+        self.message_id = message_id
+        self.says, self.edited_at, self.unreachable = None, None, False
+        self.images = PartialImages()
+
 
 class JobCards:
     """Edits cards. The worker calls ``changed`` and ``deliver``; :meth:`run` must run at the same time.
 
-    ``view`` returns the current state of a job, ``settings_of`` a person's settings. Nothing is sent before
+    ``view`` returns the current state of a job, ``settings_of`` a person's settings. ``delivered`` is called with each
+    job after an attempt to deliver it that needs no other. Nothing is sent before
     :meth:`attach`, so the worker may start before the bot has logged in.
     """
 
@@ -139,12 +150,16 @@ class JobCards:
         clock: Clock,
         view: Callable[[int], Awaitable[JobView]],
         settings_of: Callable[[int], UserSettings],
+        notifier: Notifier,
+        delivered: Callable[[JobView], None] = lambda _: None,
     ) -> None:
         self._jobs = jobs
         self._files = files
         self._clock = clock
         self._view = view
         self._settings_of = settings_of
+        self._notifier = notifier
+        self._delivered = delivered
         self._client: discord.Client | None = None
         self._attached = asyncio.Event()
         self._followed: dict[int, _Followed] = {}
@@ -225,6 +240,8 @@ class JobCards:
             if view is None or not (view.waiting or view.job.status is JobStatus.LAPSED):
                 self._forget(job_id, followed)
                 return
+            if followed.message_id != view.job.message_id:
+                followed.moved_to(view.job.message_id)
             if not followed.unreachable:
                 await self._say(followed, view, client)
             if view.waiting:
@@ -245,7 +262,7 @@ class JobCards:
         self, followed: _Followed, job: Job, card: Card, messages: Messages, uploads: Sequence[Upload] = ()
     ) -> None:
         method = TOKEN if methods.unavailable(TOKEN, job) is None else BOT_EDIT
-        if method is BOT_EDIT and (job.private or methods.unavailable(method, job) is not None):
+        if method is BOT_EDIT and (job.only_author_sees or methods.unavailable(method, job) is not None):
             return
         followed.edited_at = self._clock.monotonic()
         retained = followed.images.retained
@@ -270,6 +287,21 @@ class JobCards:
         else:
             followed.says = card.content
             followed.images.add(attachments, uploads)
+
+    async def remove(self, card: Job) -> None:
+        """Delete the card that asked for a price, after its job got another one. Does not raise: it only helps.
+
+        ``card`` is the job as it was while it asked.
+        """
+        client = await self._bot()
+        try:
+            if methods.unavailable(TOKEN, card) is None:
+                await Messages(client).delete_by_token(card)
+        except discord.HTTPException as error:
+            # Its reader may have dismissed it, or the token has expired: pressing its buttons is refused.
+            log.info("card.not_removed", job=card.id, status=error.status, code=error.code)
+        except (aiohttp.ClientError, OSError) as error:
+            log.info("card.not_removed", job=card.id, kind=type(error).__name__)
 
     def _token_left(self, followed: _Followed, job: Job) -> float | None:
         """Seconds until the expiry of a token that only a press can replace; None if there is no such token.
@@ -351,28 +383,42 @@ class JobCards:
         followed = self._followed.setdefault(job_id, _Followed())
         async with followed.lock:
             view = await self._view(job_id)
-            if view.job.status is JobStatus.READY:
-                theirs = self._settings_of(view.job.user_id)
-                delivery = ResultDelivery(
-                    view,
-                    self._jobs,
-                    self._files,
-                    Messages(client),
-                    takes_dms=theirs.takes_late_results,
-                    with_text=theirs.writes_png_text,
-                    again=job_id in self._tried or self._jobs.ready_before(view.job),
-                )
-                self._tried.add(job_id)
-                try:
-                    await delivery.run()
-                except discord.HTTPException as error:
-                    raise Undelivered(f"Discord answered {error.status} (code {error.code})") from error
-                except (aiohttp.ClientError, OSError) as error:
-                    raise Undelivered(f"the request failed ({type(error).__name__})") from error
-                # The author no longer looks at a card that said long ago that there is no result.
-                late = view.job.delivered_at is not None and theirs.takes_late_results
-                if not delivery.told and (theirs.told_of_long_jobs or late):
-                    await tell_if_long(self._jobs, job_id, Messages(client))
+            delivery = await self._deliver(view, client) if view.job.status is JobStatus.READY else None
+            if delivery is not None:
+                self._delivered(view)
             self._tried.discard(job_id)
             self._stale.discard(job_id)
             self._forget(job_id, followed)
+        # Buttons of the result need not wait for this.
+        if delivery is not None and delivery.notification_due:
+            again = view.job.delivered_at is not None
+            await self._notifier.notify(job_id, Messages(client), token=delivery.token, again=again)
+
+    async def _deliver(self, view: JobView, client: discord.Client) -> ResultDelivery:
+        job, theirs = view.job, self._settings_of(view.job.user_id)
+        async with self._jobs.hints.reserved(job.user_id, Hint.FIRST_RESULT, maybe=view.first_result) as hint:
+            delivery = ResultDelivery(
+                view,
+                self._jobs,
+                self._files,
+                Messages(client),
+                clock=self._clock,
+                takes_dms=theirs.takes_late_results,
+                with_text=theirs.writes_png_text,
+                again=job.id in self._tried or self._jobs.ready_before(job),
+                hint=hint,
+            )
+            self._tried.add(job.id)
+            try:
+                await delivery.run()
+            except discord.HTTPException as error:
+                raise Undelivered(f"Discord answered {error.status} (code {error.code})") from error
+            except (aiohttp.ClientError, OSError) as error:
+                raise Undelivered(f"the request failed ({type(error).__name__})") from error
+        return delivery
+
+    async def notify_all(self, job_ids: Iterable[int]) -> None:
+        """Send the notifications that a restart prevented, once the bot has logged in."""
+        client = await self._bot()
+        for job_id in job_ids:
+            await self._notifier.notify(job_id, Messages(client))
