@@ -135,7 +135,9 @@ class Visitor:
 
     async def press(self, message: Locator, label: str) -> None:
         """Press a message's button."""
-        await message.locator(".message-components").get_by_role("button", name=label, exact=True).click()
+        # The name of a button to a screen reader begins with its icon.
+        named = self.page.locator(f".button-label:text-is({label!r})")
+        await message.locator(".message-components .component-button").filter(has=named).click()
 
     async def pictures(self, message: Locator, number: int) -> list[tuple[int, int]]:
         """Wait until ``number`` images of a message are drawn; return their width and height in pixels."""

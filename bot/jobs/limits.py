@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.domain.periods import DAY_AND_MONTH, Period, current, date_text, milliseconds, moment_of
+from bot.domain.periods import Period, current, milliseconds
 from bot.domain.place import Origin
 from bot.errors import UserError
 from bot.text import Text, Value, message
@@ -72,34 +72,34 @@ TOO_EXPENSIVE = {
     LimitKind.USER_DAILY: message(
         "limits.user_daily",
         "This needs up to {needed:credits}; you have {left:amount} of {limit:credits} left {period}. Your limit resets "
-        "on {resets} at 00:00 UTC. The bot's operator sets it. Nothing was charged.",
+        "{resets:relative}. The bot's operator sets it. Nothing was charged.",
     ),
     LimitKind.SERVER_USER: message(
         "limits.server_user",
         "This needs up to {needed:credits}; you have {left:amount} of {limit:credits} left {period} in this server. "
-        "Your limit resets on {resets} at 00:00 UTC. Server managers can change it with /quota. Nothing was charged.",
+        "Your limit resets {resets:relative}. Server managers can change it with /quota. Nothing was charged.",
     ),
     LimitKind.SERVER: message(
         "limits.server",
         "This needs up to {needed:credits}; this server has {left:amount} of {limit:credits} left {period}. The limit "
-        "resets on {resets} at 00:00 UTC. Server managers can change it with /quota. Nothing was charged.",
+        "resets {resets:relative}. Server managers can change it with /quota. Nothing was charged.",
     ),
     LimitKind.SERVER_MONTHLY: message(
         "limits.server_monthly",
         "This needs up to {needed:credits}; this server has {left:amount} of {limit:credits} left {period}. The limit "
-        "resets on {resets} at 00:00 UTC. The bot's operator sets it. Nothing was charged.",
+        "resets {resets:relative}. The bot's operator sets it. Nothing was charged.",
     ),
     LimitKind.BOT_DAILY: message(
         "limits.bot_daily",
         "This needs up to {needed:credits}; the bot has {left:amount} of {limit:credits} left {period} for everyone "
-        "together. The limit resets on {resets} at 00:00 UTC. The bot's operator sets it. Nothing was charged.",
+        "together. The limit resets {resets:relative}. The bot's operator sets it. Nothing was charged.",
     ),
 }
 """The message for a refused job, by the limit that it would exceed."""
 GRANTS_TOO_SMALL = message(
     "limits.grants_too_small",
     "This needs up to {needed:credits}; you have {left:amount} of {limit:credits} left {period} in this server, and "
-    "{extra:credits} of extra credits. Your limit resets on {resets} at 00:00 UTC. Server managers can change it with "
+    "{extra:credits} of extra credits. Your limit resets {resets:relative}. Server managers can change it with "
     "/quota. Nothing was charged.",
 )
 
@@ -325,6 +325,6 @@ def _too_expensive(hold: int, use: LimitUse, extra: int | None = None) -> Text:
         "left": use.left,
         "limit": limit.credits,
         "period": limit.period.this,
-        "resets": date_text(moment_of(use.renews_at), DAY_AND_MONTH),
+        "resets": use.renews_at,
     }
     return TOO_EXPENSIVE[limit.kind](**values) if extra is None else GRANTS_TOO_SMALL(**values, extra=extra)

@@ -25,7 +25,7 @@ from bot.domain.requests import (
 )
 from bot.errors import STORAGE_FAILS, Problem, UserError
 from bot.jobs.circuit_breaker import refuse_outages
-from bot.jobs.durations import USUALLY, remaining
+from bot.jobs.durations import USUALLY
 from bot.jobs.long_prompts import LongPrompts
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.proposals import Proposals, ServerRules
@@ -34,7 +34,7 @@ from bot.jobs.store import JobStore
 from bot.jobs.view import JobView, Progress, may_manage, price_of, require_visible
 from bot.jobs.worker import Worker
 from bot.providers.base import Engine, ImageRequest, WeightedText
-from bot.text import Text, message, plural
+from bot.text import Text, message
 from storage.errors import StorageError
 from storage.records import Job, JobStatus, LapseReason, Submission
 
@@ -43,14 +43,13 @@ log = structlog.get_logger(__name__)
 CANCEL_NOT_ALLOWED = message(
     "jobs.cancel_not_allowed", "Only the person who started this job, or somebody with Manage Messages, can cancel it."
 )
-CANCELLED = message("jobs.cancel.done", "Cancelled. No credits were charged.")
+CANCELLED = message("jobs.cancel.done", "Cancelled. Nothing was charged.")
 PARTLY_CANCELLED = message(
     "jobs.cancel.partly",
-    "Cancelled {dropped} of {requests}, free of charge. The rest has already been sent: you will see it, and it is "
-    "charged.",
+    "Cancelled {dropped} of {all}, free of charge. The rest was already sent: you'll see it, and it's charged.",
 )
 ALREADY_SENT = message(
-    "jobs.cancel.already_sent", "Too late to cancel: everything has been sent. The result will be shown and charged."
+    "jobs.cancel.already_sent", "Too late to cancel: it's already being made. You'll see the result, and it's charged."
 )
 ALREADY_ENDED = message("jobs.cancel.already_ended", "Too late to cancel: this job has already ended.")
 NOT_IN_THIS_SERVER = message("jobs.not_in_this_server", "There is no such job in this server.")
@@ -81,8 +80,7 @@ class Cancellation:
             return ALREADY_SENT() if self.going_on else ALREADY_ENDED()
         if not self.going_on:
             return CANCELLED()
-        requests = plural("{count} request", "{count} requests", self.dropped + self.going_on)
-        return PARTLY_CANCELLED(dropped=self.dropped, requests=requests)
+        return PARTLY_CANCELLED(dropped=self.dropped, all=self.dropped + self.going_on)
 
 
 class JobService:
@@ -286,25 +284,25 @@ class JobService:
     async def view(self, job_id: int) -> JobView:
         """Read everything that a job's card shows now."""
         progress, on_their_way = self._worker.progress(job_id)
-        progress = await self._expected(progress, on_their_way)
+        progress = await self._timed(progress, on_their_way)
         return await self._store.view(job_id, progress)
 
-    async def _expected(self, progress: Progress, on_their_way: list[Submission]) -> Progress:
-        """Add the expected end of the last of these submissions, or mark the progress overdue if one of them is."""
-        now = self._clock.now()
-        latest, overdue = None, False
-        for submission in on_their_way:
-            age = self._worker.age(submission)
-            if age is None:
-                continue
-            model = await self._store.durations.of(decode_request(submission.request))
-            distribution = model.distribution()
-            left = remaining(age, distribution)
-            if left is None or age > distribution.quantile(USUALLY):
-                overdue = True
-            else:
-                latest = max(latest or 0, now + int(left * 1000))
-        return progress.expecting(None if overdue else latest, overdue=overdue)
+    async def _timed(self, progress: Progress, on_their_way: list[Submission]) -> Progress:
+        """Add the age of these submissions, and how long such submissions usually take."""
+        progress = replace(progress, at=self._clock.now())
+        ages = [(age, each) for each in on_their_way if (age := self._worker.age(each)) is not None]
+        if not ages:
+            return progress
+        models = [(age, await self._store.durations.of(decode_request(each.request))) for age, each in ages]
+        oldest = max(age for age, _ in models)
+        return replace(
+            progress,
+            started_at=progress.at - int(oldest * 1000),
+            # From the first sending to the usual end of the last.
+            usual_seconds=max(oldest - age + model.distribution().usual for age, model in models),
+            overdue_at=progress.at
+            + int(1000 * min(model.distribution().quantile(USUALLY) - age for age, model in models)),
+        )
 
     async def visible(self, origin: Origin, job_id: int) -> Job:
         """Return a job that this person may see: their own, or one that is public in this channel."""

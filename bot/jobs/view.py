@@ -64,22 +64,26 @@ class PreviewedImage:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The current progress. None: unknown.
+    """The progress of a job at the time ``at``. All times are Unix milliseconds (UTC). None: unknown.
 
-    ``queue_position`` is 1 for the next submission to be sent. ``expected_at`` and ``outage_until`` are Unix
-    milliseconds (UTC); nothing is sent before ``outage_until``. ``overdue``: the job takes longer than usual.
+    ``queue_position`` is 1 for the next submission to be sent. Nothing is sent before ``outage_until``. The submissions
+    on their way were sent from ``started_at`` on; they usually take ``usual_seconds`` altogether, and longer than usual
+    from ``overdue_at`` on.
     """
 
     queue_position: int | None = None
     percent: int | None = None
-    expected_at: int | None = None
     fetching: bool = False
     outage_until: int | None = None
-    overdue: bool = False
+    at: int = 0
+    started_at: int | None = None
+    usual_seconds: float | None = None
+    overdue_at: int | None = None
 
-    def expecting(self, at: int | None, *, overdue: bool) -> Progress:
-        """Return a copy that is expected to finish at ``at``, or is ``overdue``."""
-        return replace(self, expected_at=at, overdue=overdue)
+    @property
+    def overdue(self) -> bool:
+        """Whether the job takes longer than usual."""
+        return self.overdue_at is not None and self.overdue_at <= self.at
 
 
 @dataclass(frozen=True, slots=True)

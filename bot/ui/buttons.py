@@ -12,13 +12,14 @@ from discord import ui
 
 from bot.clock import Clock
 from bot.errors import UserError
-from bot.jobs.results import Results
+from bot.jobs.results import JobDetails, Results
 from bot.jobs.service import JobService
 from bot.text import message, t
 from bot.ui.cards.buttons import OLD_BUTTON, custom_id
 from bot.ui.cards.delivery_text import jump_url, message_url
 from bot.ui.cards.details import details_card
-from bot.ui.cards.layout import notice, text
+from bot.ui.cards.event_log import log_card
+from bot.ui.cards.layout import Card, notice, text
 from bot.ui.client import Interaction
 from bot.ui.confirm import Confirmation
 from bot.ui.delivery.progress import JobCards
@@ -40,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 Handler: TypeAlias = Callable[[Interaction, int], Awaitable[None]]
 
-DELETE_CARD = message("buttons.delete_card", "Delete this card for everyone? This can't be undone.")
+DELETE_CARD = message("buttons.delete_card", "Delete this message for everyone? This can't be undone.")
 DELETE_IMAGES = message(
     "buttons.delete_images",
     "Delete this image for everyone? This can't be undone.",
@@ -49,7 +50,7 @@ DELETE_IMAGES = message(
 ERASED_TOO = message("buttons.erased_too", "The prompt and the settings are erased too. The credits stay spent.")
 DELETED = message("buttons.deleted", "Deleted.")
 DELETED_BEFORE = message("buttons.deleted_before", "Deleted. The message was gone already.")
-MESSAGE_LEFT = message("buttons.message_left", "Deleted, but Discord did not let me delete the message.")
+MESSAGE_LEFT = message("buttons.message_left", "Deleted, but Discord didn't let me delete the message.")
 
 
 class JobButtons:
@@ -80,6 +81,7 @@ class JobButtons:
             "keep": repeats.keep,
             "details": self.details,
             "walk": self._walk,
+            "log": self._log,
             "edit": forms.edit,
             "share": sharing.share,
             "confirm": prices.confirm,
@@ -98,9 +100,17 @@ class JobButtons:
 
     async def _walk(self, interaction: Interaction, job_id: int) -> None:
         """Show the details of a related job in the same message."""
+        await self._replace(interaction, job_id, details_card)
+
+    async def _log(self, interaction: Interaction, job_id: int) -> None:
+        """Show every step of a job, in the place of its details."""
+        await self._replace(interaction, job_id, log_card)
+
+    async def _replace(self, interaction: Interaction, job_id: int, card: Callable[[JobDetails], Card]) -> None:
+        """Show a card about a job in the place of the pressed one, which is private like all details."""
         await interaction.response.defer()
         found = await self._results.detailed(origin_of(interaction), job_id)
-        await interaction.edit_original_response(view=details_card(found))
+        await interaction.edit_original_response(view=card(found))
 
     async def _cancel(self, interaction: Interaction, job_id: int) -> None:
         await promise(interaction)

@@ -10,7 +10,7 @@ from discord import ui
 
 from bot.domain.money import Price
 from bot.text import message
-from bot.ui.cards.buttons import KEEP, NEW_SEED_FOR, SAME_SEED_FOR
+from bot.ui.cards.buttons import KEEP_IMAGES, NEW_SEED_FOR, SAME_SEED_FOR
 from bot.ui.cards.delivery_text import jump_url
 from bot.ui.cards.layout import Card, quiet, text
 from bot.ui.client import Interaction
@@ -32,7 +32,9 @@ def same_seed_card(job: Job, price: Price, *, images: int) -> Card:
     return Card(
         text(SAME_IMAGE(count=images), *there, quiet(NOT_CHARGED_YET)),
         ui.ActionRow(
-            NEW_SEED_FOR.on(job.id, price=str(price)), SAME_SEED_FOR.on(job.id, price=str(price)), KEEP.on(job.id)
+            NEW_SEED_FOR.on(job.id, price=str(price)),
+            SAME_SEED_FOR.on(job.id, price=str(price)),
+            KEEP_IMAGES.on(job.id),
         ),
     )
 

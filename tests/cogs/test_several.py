@@ -11,7 +11,8 @@ from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
 from bot.jobs.new_jobs import PROPOSED_AT_MOST
 from bot.ui.cards import job as cards
 from bot.ui.cards.proposal import LAPSED, NEVER_STARTED, PROPOSAL
-from bot.ui.cards.wording import IMAGES, REQUESTS
+from bot.ui.cards.waiting import DONE_OF
+from bot.ui.cards.wording import IMAGES
 from fakes.services import Fault
 from fakes.services.faults import Status
 from storage import ledger
@@ -287,7 +288,7 @@ async def test_images_appear_as_they_finish(one_by_one: Studio) -> None:
         if number < 3:
             await studio.until(lambda: len(card(result).images) == number)  # noqa: B023 - awaited before it changes
             shown = card(result)
-            assert shows(shown.text, cards.DONE_OF(done=number, all=3))
+            assert shows(shown.text, DONE_OF(done=number, all=3))
             assert shown.images[-1]["description"] == f"a {colour} car (image {number} of 3)"
             assert len(shown.raw.attachments) == number
     await studio.finish()
@@ -327,13 +328,13 @@ async def test_cancel_drops_unsent_requests_and_keeps_finished_images(one_by_one
     await studio.begun(count=2)
     await studio.until(lambda: len(card(result).images) == 1)
     said = told(await studio.press(studio.ada, card(result), "Cancel"))
-    assert shows(said.text, service.PARTLY_CANCELLED(dropped=1, requests=REQUESTS(count=2)))
+    assert shows(said.text, service.PARTLY_CANCELLED(dropped=1, all=2))
     assert len(card(result).images) == 1
     studio.stand_in.finish_all()
     await studio.finish()
     shown = card(result)
     assert len(shown.images) == 2
-    named = cards.SOME_CANCELLED_NAMED(number=1, requests=REQUESTS(count=3), names="a green car")
+    named = cards.SOME_CANCELLED_NAMED(number=1, all=3, names="a green car")
     assert shows(shown.text, named)
     assert len(studio.stand_in.bills) == 2
 

@@ -88,7 +88,7 @@ async def test_sharing_is_a_public_answer(home: House, ada: Person) -> None:
     await ada.sees_in(home.channel, lambda seen: seen.text.startswith("Shared: "))
     ben = home.discord.user("ben")
     details = await (await ben.press(shared, "Details")).answered()
-    assert "Job 1" in details.text
+    assert "job 1" in details.text
 
 
 async def test_related_jobs_can_be_opened_in_the_details(home: House, ada: Person) -> None:
@@ -97,10 +97,10 @@ async def test_related_jobs_can_be_opened_in_the_details(home: House, ada: Perso
     await again.until(lambda seen: "Sent" in seen.text)
     await home.done()
     details = await (await ada.press(card, "Details")).answered()
-    assert details.labels == ("Led to job 2",)
+    assert details.labels == ("Log", "Led to job 2")
     await ada.press(details, "Led to job 2")
-    walked = await ada.watches(details, lambda seen: "Job 2" in seen.text)
-    assert walked.labels == ("Made from job 1",)
+    walked = await ada.watches(details, lambda seen: "job 2" in seen.text)
+    assert walked.labels == ("Log", "Made from job 1")
 
 
 async def test_message_commands_work_on_every_result(home: House, ada: Person) -> None:
@@ -108,7 +108,7 @@ async def test_message_commands_work_on_every_result(home: House, ada: Person) -
     ben = home.discord.user("ben")
     details = await (await ben.context(card, "Details")).answered()
     assert details.private
-    assert "Job 1" in details.text
+    assert "job 1" in details.text
     used = await ben.submit(await ben.context(card, "Use this prompt"))
     await used.until(lambda seen: "Sent" in seen.text)
     await home.done()

@@ -9,11 +9,12 @@ from discord import ui
 
 from bot.jobs.view import JobView
 from bot.text import Message, message
-from bot.ui.cards.buttons import AGAIN, CANCEL, CONFIRM, DELETE, EDIT, NEW_SEED, POST, job_row
-from bot.ui.cards.job import NOT_CHARGED, ShownImage, for_author, heading, ignored_texts, waiting_card
+from bot.ui.cards.buttons import AGAIN, CANCEL, CONFIRM, DELETE, EDIT, NEW_SEED, POST, job_rows
+from bot.ui.cards.job import NOT_CHARGED, ShownImage, for_author, heading, ignored_texts
 from bot.ui.cards.job_text import engine_name, label
 from bot.ui.cards.layout import WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
+from bot.ui.cards.waiting import waiting_card
 from bot.ui.cards.wording import IMAGES, moment
 from storage.records import JobStatus, LapseReason
 
@@ -73,7 +74,7 @@ def lapsed_card(view: JobView) -> Card:
         *heading(view),
         rule(),
         text(bold(NEVER_STARTED), why, NOT_CHARGED, quiet(for_author(view))),
-        *job_row(view, AGAIN, EDIT, *(() if dismissable else (DELETE,))),
+        *job_rows(view, AGAIN, EDIT, *(() if dismissable else (DELETE,))),
         accent=WARM,
     )
 

@@ -22,6 +22,7 @@ from bot.text import Text, message
 from bot.ui.cards.job import ShownImage
 from bot.ui.cards.layout import Card
 from bot.ui.cards.proposal import unfinished_card
+from bot.ui.cards.waiting import changes_at
 from bot.ui.cards.wording import moment
 from bot.ui.delivery import methods
 from bot.ui.delivery.attachments import REQUEST_LIMIT, Upload, pack
@@ -42,8 +43,6 @@ PATIENCE = 60.0
 """Seconds for which a button waits for Discord's answer to an edit of the same card."""
 EDITS_AT_ONCE = 32
 """The maximum number of concurrent edits, so that a thousand cards after a restart do not hold up other work."""
-PASSED = 5.0
-"""Seconds after a job's expected time at which its card stops showing that time."""
 REFRESH_BEFORE = 120.0
 """Seconds before the expiry of a token at which the card offers Refresh, if only a press can replace the token."""
 
@@ -322,15 +321,15 @@ class JobCards:
         if left is None or expires_at is None or left > REFRESH_BEFORE:
             return None
         takes_dms = self._settings_of(job.user_id).takes_late_results
-        return (REFRESH_OR_DM if takes_dms else REFRESH_OR_HISTORY)(time=moment(expires_at))
+        return (REFRESH_OR_DM if takes_dms else REFRESH_OR_HISTORY)(time=moment(expires_at, "t"))
 
     def _remind(self, followed: _Followed, view: JobView) -> None:
-        """Schedule an update of the card for when its token is about to expire or its expected time has passed."""
+        """Schedule an update of the card for when its token is about to expire or its words are about to be wrong."""
         job, now, waits = view.job, self._clock.monotonic(), []
         if (left := self._token_left(followed, job)) is not None:
             waits.append(left - REFRESH_BEFORE)
-        if view.progress.expected_at is not None and not view.progress.fetching:
-            waits.append((view.progress.expected_at - self._clock.now()) / 1000 + PASSED)
+        if (changes := changes_at(view)) is not None:
+            waits.append((changes - self._clock.now()) / 1000)
         wait = min((wait for wait in waits if wait > 0), default=None)
         if wait is not None and self._remind_at.get(job.id) != (at := ceil(now + wait)):
             # ``run`` starts the task, since it must outlive the command or button that shows the card.
