@@ -203,8 +203,12 @@ class JobService:
     def asks_first(self, origin: Origin, plan: Plan) -> bool:
         """Return whether the price must be confirmed: it is high, or the command has several prompts or engines."""
         above = self._ask_above(origin.user_id)
-        expensive = above is not None and price_of(plan.requests, self._store.providers).high > above
+        expensive = above is not None and self.cost(plan).high > above
         return expensive or plan.prompts > 1 or plan.options.engines is not None
+
+    def cost(self, plan: Plan) -> Price:
+        """Return the price of all requests of the plan."""
+        return price_of(plan.requests, self._store.providers)
 
     async def imagine(
         self, origin: Origin, plan: Plan, card: CardAddress, *, parent_id: int | None = None, proposed: bool = False

@@ -105,8 +105,8 @@ class JobStarter:
             await promise(interaction)
             raise await self._service.with_limits(origin, options, problems, plan)
 
-    async def start(self, interaction: Interaction, plan: Plan, *, parent_id: int | None = None) -> None:
-        """Acknowledge at once, store the job, and show its card.
+    async def start(self, interaction: Interaction, plan: Plan, *, parent_id: int | None = None) -> int | None:
+        """Acknowledge at once, store the job, and show its card. Returns the job's id, or None if it was refused.
 
         If a limit is reached after the first answer, a private refusal replaces the card.
         """
@@ -120,5 +120,6 @@ class JobStarter:
             job_id = await self._service.imagine(origin, plan, card, parent_id=parent_id, proposed=proposed)
         except UserError as error:
             await take_back(interaction, error, private=private)
-        else:
-            await self._cards.show(job_id)
+            return None
+        await self._cards.show(job_id)
+        return job_id
