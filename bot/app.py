@@ -75,9 +75,14 @@ from bot.ui.delivery.sharing import Sharing
 from bot.ui.delivery.undelivered import UndeliveredResults
 from bot.ui.delivery.watch import DeliveryWatch
 from bot.ui.forms import EditForms
+from bot.ui.help_pages import HelpPages
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
+from bot.ui.prices import PriceButtons
+from bot.ui.repeat_buttons import RepeatButtons
+from bot.ui.same_seed import SameSeedQuestions
 from bot.ui.server_buttons import ServerButtons
+from bot.ui.settings_panel import SettingsPanel
 from bot.ui.sync import CommandSync
 from bot.ui.tree import Translator, Tree
 from bot.ui.visible_channels import place_of
@@ -145,7 +150,7 @@ class Runtime:
         retention = run_retention(self.database, self.files, self.previews, self.clock, ages, self.reference)
         beside = [
             asyncio.create_task(self.cards.run(), name="delivery"),
-            asyncio.create_task(self.service.run(self.cards.changed), name="proposals"),
+            asyncio.create_task(self.service.proposals.run(self.cards.changed), name="proposals"),
             asyncio.create_task(self.commands.run(), name="commands"),
             asyncio.create_task(retention, name="retention"),
         ]
@@ -221,7 +226,13 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         stack.push_async_callback(charts.close)
         notifier = Notifier(Notifications(database, clock), view=service.view, settings_of=personal.of)
         cards = JobCards(
-            jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of, notifier=notifier
+            jobs=jobs,
+            files=files,
+            clock=clock,
+            view=service.view,
+            settings_of=personal.of,
+            notifier=notifier,
+            delivered=service.recent.add,
         )
         previews = Previews(database, files)
         runtime = Runtime(
@@ -281,13 +292,15 @@ def _cogs(parts: Runtime) -> list[Cog]:
     cards, settings_of = parts.cards, parts.personal.of
     ack_first = AckFirst()
     suggestions = Suggestions(service, parts.threads)
-    starter = JobStarter(service=service, cards=cards, ack_first=ack_first, clock=clock)
+    questions = SameSeedQuestions()
+    starter = JobStarter(service=service, cards=cards, ack_first=ack_first, questions=questions, clock=clock)
     forms = EditForms(service=service, starter=starter)
     buttons = JobButtons(
         service=service,
         results=results,
         cards=cards,
-        starter=starter,
+        repeats=RepeatButtons(service=service, starter=starter, questions=questions),
+        prices=PriceButtons(service=service, cards=cards, ack_first=ack_first, clock=clock),
         forms=forms,
         sharing=Sharing(
             files=parts.files,
@@ -309,8 +322,9 @@ def _cogs(parts: Runtime) -> list[Cog]:
         charts=parts.charts,
         cards=cards,
     )
-    pages = ListPages(service=service, results=results, threads=parts.threads, usage=usage)
-    mention = parts.commands.mention
+    settings_panel = SettingsPanel(parts.personal, service)
+    help_pages = HelpPages(service, starter, parts.commands.mention)
+    pages = ListPages(service=service, results=results, threads=parts.threads, usage=usage, settings=settings_panel)
     access, problems = AccessCheck(service, parts.new_jobs, parts.servers), _start_problems(parts)
     of_servers = ServerButtons(
         service=service, servers=parts.servers, starter=starter, access=access, problems=problems, watch=parts.watch
@@ -322,15 +336,21 @@ def _cogs(parts: Runtime) -> list[Cog]:
         cogs.threads.Threads(parts.threads, suggestions),
         cogs.history.History(service, parts.threads, pages, suggestions),
         cogs.credits.Credits(parts.reports, service, parts.charts),
-        cogs.settings.Settings(parts.personal, service, suggestions, mention),
+        cogs.settings.Settings(parts.personal, settings_panel, suggestions),
         cogs.privacy.Privacy(parts.privacy),
         cogs.usage.Usage(parts.reports, usage),
         cogs.quota.QuotaCog(parts.servers),
         cogs.server.Server(parts.servers, service, suggestions, access),
         cogs.setup.Setup(parts.client, of_servers),
         cogs.engines.Engines(service, suggestions),
-        cogs.help.Help(mention),
-        cogs.buttons.Buttons(parts.client, buttons, pages),
+        cogs.help.Help(help_pages),
+        cogs.buttons.Buttons(
+            parts.client,
+            buttons,
+            pages,
+            menus={"help": help_pages.chosen, "setting": settings_panel.chosen},
+            actions={"example": help_pages.example, "addedtext": settings_panel.open_text},
+        ),
     ]
 
 

@@ -18,7 +18,6 @@ from bot.ui.admin import (
     LIMIT_SET,
     MEMBER_PERIOD_SET,
     NO_LIMIT_NAMED,
-    NOT_CHOSEN,
     ONLY_ONE,
     PERIOD_ALONE,
     PERIOD_SET,
@@ -35,7 +34,7 @@ from bot.ui.interactions import origin_of, promise, role_ids, tell
 from storage.settings import Subject
 
 MOST = CREDITS_AT_MOST // 1000
-FOR = locale_str("All members together, or each member without a limit of their own")
+FOR = locale_str("All members together, or (default) each member without a limit of their own")
 ROLE = locale_str("Or each member with this role")
 USER = locale_str("Or this member")
 WHOM = [
@@ -87,7 +86,7 @@ class QuotaCog(
         origin = origin_of(interaction)
         server_id = require_manager(origin)
         limited = credits is not None or images is not None or jobs is not None
-        subject, subject_id = self._subject(server_id, whom, role, user, or_else=Subject.DEFAULT)
+        subject, subject_id = self._subject(server_id, whom, role, user)
         if not limited and period is None:
             raise UserError(NO_LIMIT_NAMED)
         if not limited and (role or user):
@@ -146,7 +145,7 @@ class QuotaCog(
     ) -> None:
         origin = origin_of(interaction)
         server_id = require_manager(origin)
-        subject, subject_id = self._subject(server_id, whom, role, user, or_else=None)
+        subject, subject_id = self._subject(server_id, whom, role, user)
         await promise(interaction)
         before = await self._servers.clear_quota(origin, subject, subject_id)
         limits = limits_text(before, period_of(before, self._servers.rules(server_id)))
@@ -174,10 +173,11 @@ class QuotaCog(
         whom: str | None,
         role: discord.Role | None,
         user: discord.Member | discord.User | None,
-        *,
-        or_else: Subject | None,
     ) -> tuple[Subject, int]:
-        """The subject of a limit. Raises UserError if the options name none or several, or a role of another server."""
+        """The subject of a limit; everyone if the options name none.
+
+        Raises UserError if they name several, or a role of another server.
+        """
         if sum(each is not None for each in (whom, role, user)) > 1:
             raise UserError(ONLY_ONE)
         if role is not None:
@@ -186,8 +186,4 @@ class QuotaCog(
             return Subject.ROLE, role.id
         if user is not None:
             return Subject.USER, user.id
-        if whom is not None:
-            return Subject(whom), 0
-        if or_else is None:
-            raise UserError(NOT_CHOSEN)
-        return or_else, 0
+        return (Subject.DEFAULT if whom is None else Subject(whom)), 0

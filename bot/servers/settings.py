@@ -34,7 +34,7 @@ JOBS_AT_MOST = 1000
 
 ONLY_IN_SERVERS = message("servers.only_in_servers", "This only works in a server.")
 NOT_A_MANAGER = message("servers.not_a_manager", "Only members with the Manage Server permission can do this.")
-NO_SUCH_LIMIT = message("servers.no_such_limit", "There is no such limit.")
+NO_SUCH_LIMIT = message("servers.no_such_limit", "There is no such limit. /quota show lists them all.")
 WHICH_LIMIT = message("servers.which_limit", "Choose a limit: credits, images or jobs.")
 CREDITS_RANGE = message("servers.credits_range", "A limit on credits is between 0 and {most:credits}.")
 IMAGES_RANGE = message("servers.images_range", "A limit on images is between 1 and {most}.")
@@ -295,7 +295,7 @@ class Servers:
                 spent=await ledger.without_grants(
                     connection, since=milliseconds(since), user_id=user_id, server_id=server_id
                 ),
-                unfinished=await job_rows.unfinished_jobs(connection, user_id, server_id=server_id),
+                unfinished=await job_rows.count_running(connection, user_id, server_id=server_id),
                 grants=await ledger.balance(connection, user_id=user_id, server_id=server_id),
             )
 

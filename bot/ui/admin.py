@@ -32,7 +32,6 @@ PERIOD_ALONE = message(
     "quota.period_alone", "All members' limits reset together. Leave out role and user, or set a limit as well."
 )
 ONLY_ONE = message("quota.only_one", "Choose only one of for, role and user.")
-NOT_CHOSEN = message("quota.not_chosen", "Choose whose limit to remove: for, role or user.")
 ROLE_ELSEWHERE = message("quota.role_elsewhere", "That role belongs to another server.")
 PERIOD_SET = message("quota.period_set", "Limits in this server now reset every {period} (UTC).")
 MEMBER_PERIOD_SET = message("quota.member_period_set", "Members' limits now reset every {period} (UTC).")
