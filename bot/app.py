@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ import cogs.quota
 import cogs.results
 import cogs.server
 import cogs.settings
+import cogs.setup
 import cogs.threads
 import cogs.usage
 from bot.clock import Clock, ReferenceClock, SystemClock
@@ -43,7 +44,7 @@ from bot.health import beating
 from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
-from bot.jobs.provider_text import wrong_setting_text
+from bot.jobs.notifications import Notifications
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.jobs.store import JobStore
@@ -51,31 +52,41 @@ from bot.jobs.worker import Worker
 from bot.people.privacy import Privacy
 from bot.people.threads import Threads
 from bot.people.user_settings import UserSettingsStore
+from bot.provider_settings import configured
 from bot.providers.answers import http_date
-from bot.providers.base import Provider, WrongSetting
-from bot.providers.registry import configure
+from bot.providers.base import Provider
 from bot.retention import Ages, run_retention
+from bot.servers.access import AccessCheck
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
+from bot.servers.welcomes import Welcomes
 from bot.text import ENGLISH, languages, message
+from bot.to_do import application as to_do_at_discord
+from bot.to_do import spending
 from bot.ui.admin import ReportPages
 from bot.ui.autocomplete import Suggestions
 from bot.ui.buttons import JobButtons
 from bot.ui.charts import Charts
 from bot.ui.client import Easel
 from bot.ui.delivery.messages import tries_of_requests
+from bot.ui.delivery.notifier import Notifier
 from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.ui.delivery.undelivered import UndeliveredResults
+from bot.ui.delivery.watch import DeliveryWatch
 from bot.ui.forms import EditForms
+from bot.ui.help_pages import HelpPages
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
 from bot.ui.prices import PriceButtons
 from bot.ui.repeat_buttons import RepeatButtons
 from bot.ui.same_seed import SameSeedQuestions
+from bot.ui.server_buttons import ServerButtons
+from bot.ui.settings_panel import SettingsPanel
 from bot.ui.sync import CommandSync
 from bot.ui.tree import Translator, Tree
 from bot.ui.visible_channels import place_of
+from bot.ui.welcome import StartProblems, Welcomer
 from bot.unreachable import unreachable
 from storage.database import Database, InstanceLock, migrate
 from storage.images import ImageFiles
@@ -100,9 +111,6 @@ WRONG_INTENTS = message(
 CLOSED = message("discord.closed", "Discord closed the connection (code {code:plain}). Start the bot again.")
 REFUSED = message("discord.refused", "Discord does not let the bot log in (status {status}). Try again later.")
 AWAY = message("discord.away", "Discord cannot be reached at {api}: {reason}. Check the network and try again.")
-NO_SUCH_DEFAULT_ENGINE = message(
-    "settings.no_such_default_engine", "DEFAULT_ENGINE is set to an unknown engine. Set one of {engines:or}."
-)
 _CLOSE_CODES = {4004: WRONG_TOKEN, 4013: WRONG_INTENTS, 4014: WRONG_INTENTS}
 """The gateway's close codes that are caused by wrong settings."""
 
@@ -120,6 +128,7 @@ class Runtime:
     previews: Previews
     jobs: JobStore
     worker: Worker
+    new_jobs: NewJobs
     service: JobService
     results: Results
     personal: UserSettingsStore
@@ -128,7 +137,9 @@ class Runtime:
     servers: Servers
     reports: Reports
     charts: Charts
+    notifier: Notifier
     cards: JobCards
+    watch: DeliveryWatch
     client: Easel
     commands: CommandSync
 
@@ -144,7 +155,9 @@ class Runtime:
             asyncio.create_task(retention, name="retention"),
         ]
         try:
-            await self.worker.start(changed=self.cards.changed, deliver=self.cards.deliver)
+            late = await self.notifier.take_up()
+            beside.append(asyncio.create_task(self.cards.notify_all(late), name="notifications"))
+            await self.worker.start(changed=self.cards.changed, deliver=self.watch.deliver)
             yield
         finally:
             await self.worker.stop(grace)
@@ -196,9 +209,10 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         await personal.load()
         servers = Servers(database, limits, clock, place=partial(place_of, client))
         await servers.load()
+        new_jobs = NewJobs(jobs, limits, clock)
         service = JobService(
             store=jobs,
-            new_jobs=NewJobs(jobs, limits, clock),
+            new_jobs=new_jobs,
             worker=worker,
             clock=clock,
             servers=servers,
@@ -210,12 +224,14 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         )
         charts = Charts(settings.data_dir / "cache" / "charts")
         stack.push_async_callback(charts.close)
+        notifier = Notifier(Notifications(database, clock), view=service.view, settings_of=personal.of)
         cards = JobCards(
             jobs=jobs,
             files=files,
             clock=clock,
             view=service.view,
             settings_of=personal.of,
+            notifier=notifier,
             delivered=service.recent.add,
         )
         previews = Previews(database, files)
@@ -229,6 +245,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             previews=previews,
             jobs=jobs,
             worker=worker,
+            new_jobs=new_jobs,
             service=service,
             results=Results(store=jobs, service=service, servers=servers, files=files, previews=previews),
             personal=personal,
@@ -237,12 +254,19 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             servers=servers,
             reports=Reports(database=database, service=service, worker=worker, servers=servers, clock=clock),
             charts=charts,
+            notifier=notifier,
             cards=cards,
+            watch=DeliveryWatch(cards.deliver),
             client=client,
             commands=commands,
         )
         client.install(_cogs(runtime), partial(_attached, cards, client), commands.ensure)
         client.add_listener(commands.on_guild_join)
+        welcomes = Welcomes(database, clock, allowed=settings.allowed_guilds, commands=settings.command_guilds)
+        problems = _start_problems(runtime)
+        welcomer = Welcomer(client, welcomes, problems=problems, service=service, mention=commands.mention)
+        client.add_listener(welcomer.on_guild_join)
+        client.add_listener(welcomer.on_ready)
         yield runtime
 
 
@@ -252,6 +276,10 @@ def _client(settings: Settings, reference: ReferenceClock) -> Easel:
     trace = tries_of_requests()
     trace.on_request_end.append(_records_dates(reference))
     return Easel(tree_cls=Tree, allowed_guilds=settings.allowed_guilds, http_trace=trace, proxy=settings.discord_proxy)
+
+
+def _start_problems(parts: Runtime) -> StartProblems:
+    return StartProblems(parts.servers, parts.service, demo=parts.settings.demo_provider)
 
 
 async def _attached(cards: JobCards, client: Easel) -> None:
@@ -294,8 +322,13 @@ def _cogs(parts: Runtime) -> list[Cog]:
         charts=parts.charts,
         cards=cards,
     )
-    pages = ListPages(service=service, results=results, threads=parts.threads, usage=usage)
-    mention = parts.commands.mention
+    settings_panel = SettingsPanel(parts.personal, service)
+    help_pages = HelpPages(service, starter, parts.commands.mention)
+    pages = ListPages(service=service, results=results, threads=parts.threads, usage=usage, settings=settings_panel)
+    access, problems = AccessCheck(service, parts.new_jobs, parts.servers), _start_problems(parts)
+    of_servers = ServerButtons(
+        service=service, servers=parts.servers, starter=starter, access=access, problems=problems, watch=parts.watch
+    )
     return [
         cogs.imagine.Imagine(service, starter, suggestions),
         cogs.compare.Compare(service, starter, suggestions),
@@ -303,14 +336,21 @@ def _cogs(parts: Runtime) -> list[Cog]:
         cogs.threads.Threads(parts.threads, suggestions),
         cogs.history.History(service, parts.threads, pages, suggestions),
         cogs.credits.Credits(parts.reports, service, parts.charts),
-        cogs.settings.Settings(parts.personal, service, suggestions, mention),
+        cogs.settings.Settings(parts.personal, settings_panel, suggestions),
         cogs.privacy.Privacy(parts.privacy),
         cogs.usage.Usage(parts.reports, usage),
         cogs.quota.QuotaCog(parts.servers),
-        cogs.server.Server(parts.servers, service, suggestions),
+        cogs.server.Server(parts.servers, service, suggestions, access),
+        cogs.setup.Setup(parts.client, of_servers),
         cogs.engines.Engines(service, suggestions),
-        cogs.help.Help(mention),
-        cogs.buttons.Buttons(parts.client, buttons, pages),
+        cogs.help.Help(help_pages),
+        cogs.buttons.Buttons(
+            parts.client,
+            buttons,
+            pages,
+            menus={"help": help_pages.chosen, "setting": settings_panel.chosen},
+            actions={"example": help_pages.example, "addedtext": settings_panel.open_text},
+        ),
     ]
 
 
@@ -327,22 +367,6 @@ def _records_dates(reference: ReferenceClock) -> Callable[[Any, Any, aiohttp.Tra
 
 def _ages(settings: Settings) -> Ages:
     return Ages(image_days=settings.image_days, job_days=settings.job_days, preview_days=settings.preview_days)
-
-
-def configured(settings: Settings) -> dict[str, Provider]:
-    """The providers that have a key; those of DEMO_PROVIDER are labelled "(demo)". Raises SettingsError."""
-    try:
-        providers = configure(settings.reader)
-    except WrongSetting as error:
-        raise SettingsError(wrong_setting_text(error)) from None
-    if settings.demo_provider:
-        for provider in providers.values():
-            provider.label = f"{provider.label} (demo)"
-            provider.engines = tuple(replace(engine, name=f"{engine.name} (demo)") for engine in provider.engines)
-    engines = [engine.id for provider in providers.values() for engine in provider.engines]
-    if engines and settings.default_engine not in {None, *engines}:
-        raise SettingsError(NO_SUCH_DEFAULT_ENGINE(engines=engines))
-    return providers
 
 
 @asynccontextmanager
@@ -397,6 +421,7 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
         client = await _unless(stop, stack.enter_async_context(logged_in(runtime)))
         if client is None:
             return
+        _log_to_do(runtime, client.application)
         await stack.enter_async_context(beating(runtime.settings.data_dir))
         await stack.enter_async_context(runtime.working())
         settling = asyncio.create_task(settle(client.wait_until_ready()))
@@ -404,6 +429,20 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
         with _in_sentences(runtime.settings.discord_api_url):
             await _unless(stop, client.connect())
         log.info("bot.stopping", grace=GRACE_SECONDS)
+
+
+def _log_to_do(runtime: Runtime, application: discord.AppInfo | None) -> None:
+    """Log what ``doctor`` would mark as TO DO about spending and the application at Discord."""
+    found = [spending(runtime.settings, runtime.providers)]
+    if application is not None:
+        found += to_do_at_discord(
+            runtime.settings,
+            public=application.bot_public,
+            endpoint=application.interactions_endpoint_url,
+            code_grant=application.bot_require_code_grant,
+        )
+    for text in filter(None, found):
+        log.warning("to_do", code=text.code, text=str(text))
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

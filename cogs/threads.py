@@ -31,7 +31,7 @@ SWITCHED = message("threads.switched", "Switched to **{title}**. New images go h
 RENAMED = message("threads.renamed", "Renamed {before} to **{title}**.")
 
 _WHICH = locale_str("Which of your threads")
-_WHICH_OR_CURRENT = locale_str("Which of your threads; default: the current one")
+_WHICH_OR_CURRENT = locale_str("Which of your threads; default: the one you used last")
 
 
 class Threads(commands.GroupCog, group_name="thread", group_description=locale_str("Your lines of work")):

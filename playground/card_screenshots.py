@@ -47,6 +47,10 @@ async def take() -> None:
             await _several(visitor, studio, keep)
             await _compared(visitor, studio, keep)
             await _failed(visitor, studio, keep)
+            for command in ("help", "settings show"):
+                before = await visitor.messages.count()
+                await visitor.run(command, {})
+                await keep(await visitor.reply(before), command.split()[0])
             before = await visitor.messages.count()
             await visitor.run("credits", {})
             spent = await visitor.reply(before)

@@ -19,8 +19,8 @@ from storage import ledger, settings
 from storage.database import AsyncConnection
 from storage.settings import Quota, Subject
 
-PERIOD = "period"
-"""The key of the period in a server's settings."""
+PERIOD, SERVER_PERIOD = "period", "server_period"
+"""The keys of the periods in a server's settings: of members' limits, and of the limit of the whole server."""
 
 TOO_MANY_IMAGES = message(
     "limits.images",
@@ -153,10 +153,12 @@ def in_force(
     server_id: int | None = None,
     quotas: Iterable[Quota] = (),
     period: Period = Period.MONTH,
+    server_period: Period | None = None,
 ) -> InForce:
     """Return the limits that apply to a person in a place. Without ``user_id``, return the shared limits.
 
-    ``quotas`` and ``period`` are set by the server's admins. For each kind of limit, the person's own quota counts,
+    ``quotas`` and the periods are set by the server's admins: ``period`` for members, ``server_period`` for the whole
+    server (None: the same). For each kind of limit, the person's own quota counts,
     else the highest quota of their roles, else the default. Limits on jobs and images for the whole server are upper
     bounds.
     """
@@ -180,7 +182,7 @@ def in_force(
     credit_limits = (
         (LimitKind.USER_DAILY, daily, Period.DAY),
         (LimitKind.SERVER_USER, best(lambda quota: quota.credits), period),
-        (LimitKind.SERVER, server.credits, period),
+        (LimitKind.SERVER, server.credits, server_period or period),
         (LimitKind.SERVER_MONTHLY, monthly, Period.MONTH),
         (LimitKind.BOT_DAILY, operator.bot_daily, Period.DAY),
     )
@@ -286,6 +288,7 @@ async def _stored(tx: AsyncConnection, operator: Limits, origin: Origin) -> InFo
     if server_id is None or not found:
         return in_force(operator, user_id=user_id, server_id=server_id)
     rules = await settings.of_server(tx, server_id)
+    of_server = rules.get(SERVER_PERIOD)
     return in_force(
         operator,
         user_id=user_id,
@@ -293,6 +296,7 @@ async def _stored(tx: AsyncConnection, operator: Limits, origin: Origin) -> InFo
         server_id=server_id,
         quotas=found,
         period=Period(str(rules.get(PERIOD, Period.MONTH))),
+        server_period=None if of_server is None else Period(str(of_server)),
     )
 
 

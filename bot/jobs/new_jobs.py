@@ -21,11 +21,15 @@ from storage.database import AsyncConnection
 from storage.jobs import NewJob
 from storage.records import Job, JobStatus, LapseReason
 from storage.submissions import Asked, add_submissions
+from storage.threads import Thread
 
 PROPOSED_AT_MOST = 20
 """The maximum number of a person's proposals. One more lets the oldest lapse."""
 LAPSED_KEPT = 5
 """The minimum number of a person's latest lapsed proposals that are kept so that their buttons still work."""
+
+NEW_THREAD_AFTER = 24 * 60 * 60 * 1000
+"""Milliseconds without a new job after which a person's next job starts a new thread."""
 
 ENGINE_GONE = message(
     "jobs.engine_gone", "One of the engines is no longer offered. Run the command again. You weren't charged."
@@ -205,6 +209,8 @@ class NewJobs:
                 raise UserError(NO_SUCH_THREAD)
         else:
             thread = await threads.current_thread(tx, origin.user_id, origin.place_id)
+            if thread is not None and not continues(thread, now):
+                thread = None
         if thread is None:
             opened = await threads.open_thread(
                 tx, user_id=origin.user_id, place_id=origin.place_id, title=plan.title, at=now
@@ -212,3 +218,8 @@ class NewJobs:
             return opened, True
         await threads.touch(tx, thread.id, at=now)
         return thread.id, False
+
+
+def continues(thread: Thread, now: int) -> bool:
+    """Return whether the person's next job belongs to their current thread, or starts a new one after a pause."""
+    return now - thread.updated_at < NEW_THREAD_AFTER

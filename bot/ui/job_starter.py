@@ -118,8 +118,8 @@ class JobStarter:
         parent_id: int | None = None,
         asked: bool = False,
         repeats: bool = False,
-    ) -> None:
-        """Acknowledge at once, store the job, and show its card.
+    ) -> int | None:
+        """Acknowledge at once, store the job, and show its card. Returns the job's id, or None if it was refused.
 
         A price that must be confirmed is asked for privately; ``repeats`` is whether its card says that the job makes
         images that exist. Unless the person was ``asked`` already, the same question comes before a command that they
@@ -138,7 +138,7 @@ class JobStarter:
         try:
             if same is not None and not proposed:
                 if await self._ask_about(interaction, plan, same):
-                    return
+                    return None
                 # The answer is private already, so the job can only be posted by a later press.
                 proposed = not in_place
             job_id = await self._service.imagine(
@@ -146,8 +146,9 @@ class JobStarter:
             )
         except UserError as error:
             await take_back(interaction, error, private=private)
-        else:
-            await self._cards.show(job_id)
+            return None
+        await self._cards.show(job_id)
+        return job_id
 
     async def _ask_about(self, interaction: Interaction, plan: Plan, job_id: int) -> bool:
         """Ask whether to make the images of this job again. Returns False if it does not have them any more."""
@@ -157,5 +158,5 @@ class JobStarter:
             return False  # Deleted meanwhile.
         if job is None:
             return False
-        await self._questions.ask(interaction, same_seed_card(job, self._service.price_of(plan), images=plan.images))
+        await self._questions.ask(interaction, same_seed_card(job, self._service.cost(plan), images=plan.images))
         return True

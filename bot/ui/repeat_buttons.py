@@ -29,7 +29,7 @@ class RepeatButtons:
             await self._start(interaction, plan, job_id, repeats=same is not None)
             return
         await promise(interaction)
-        card = same_seed_card(same, self._service.price_of(plan), images=plan.images)
+        card = same_seed_card(same, self._service.cost(plan), images=plan.images)
         await self._questions.ask(interaction, card)
 
     async def new_seed(self, interaction: Interaction, job_id: int) -> None:

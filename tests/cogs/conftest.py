@@ -84,6 +84,15 @@ class Shown:
         return [part["label"] for part in self.parts if part["type"] == 2]
 
     @property
+    def menus(self) -> dict[str, dict[str, Any]]:
+        """The select menus by their custom ids."""
+        return {part["custom_id"]: part for part in self.parts if part["type"] == 3}
+
+    def selected(self, custom_id: str) -> list[str]:
+        """The labels of the options that are selected in a menu."""
+        return [option["label"] for option in self.menus[custom_id]["options"] if option.get("default")]
+
+    @property
     def images(self) -> list[dict[str, Any]]:
         return [item for part in self.parts if part["type"] == 12 for item in part["items"]]
 

@@ -20,9 +20,10 @@ from bot.providers.base import Size
 from bot.text import Message
 from bot.ui.cards import job as cards
 from bot.ui.cards.wording import IMAGES, REQUESTS
+from cogs.compare import together
 from fakes.services import Fault
 from fakes.services.faults import Status
-from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, told
+from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, engine, told
 from tests.doubles.forms import fields, filled, send
 from tests.doubles.texts import shows
 
@@ -166,7 +167,42 @@ async def suggested(studio: Studio, option: str, typed: str) -> dict[str, str]:
 
 
 async def test_engines_are_suggested_one_after_the_other(studio: Studio) -> None:
+    names = {each: engine(studio, each).name for each in (CORE, BASIC, XL)}
     assert list(await suggested(studio, "engines", "")) == [XL, BASIC, CORE]
     further = await suggested(studio, "engines", f"{CORE}, ")
-    assert list(further) == [f"{CORE}, {XL}", f"{CORE}, {BASIC}"]
-    assert "16:9" in (await suggested(studio, "size", "1344"))["1344x768"]
+    assert further == {f"{CORE}, {other}": f"{names[CORE]} + {names[other]}" for other in (XL, BASIC)}
+    third = await suggested(studio, "engines", f"{CORE}, {BASIC}, sta")
+    assert third == {f"{CORE}, {BASIC}, {XL}": f"{names[CORE]} + {names[BASIC]} + {names[XL]}"}
+
+
+async def test_the_label_of_a_suggestion_can_be_continued(studio: Studio) -> None:
+    """An app may put the label of the chosen suggestion into the field when a person types on."""
+    first = (await suggested(studio, "engines", "core"))[CORE]
+    assert set(await suggested(studio, "engines", f"{first}, ")) == {f"{CORE}, {XL}", f"{CORE}, {BASIC}"}
+    second = (await suggested(studio, "engines", f"{CORE}, "))[f"{CORE}, {XL}"]
+    assert f"{CORE}, {XL}, {BASIC}" in await suggested(studio, "engines", second)
+    result = await compare(studio, engines=second)
+    assert (await studio.job()).options["engines"] == [CORE, XL]
+    assert card(result).labels
+
+
+def test_many_engines_are_shortened_to_fit() -> None:
+    names = [f"A rather long name of an engine, number {number}" for number in range(4)]
+    shown = together(names)
+    assert len(shown) <= 100
+    assert shown.count(" + ") == 3
+    assert together(names[:2]) == " + ".join(names[:2])
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("1344", "1344x768"),
+        ("wide", "1344x768"),
+        ("landscape", "1152x768"),
+        ("portrait", "768x1152"),
+        ("phone", "768x1344"),
+    ],
+)
+async def test_sizes_are_found_by_numbers_and_words(studio: Studio, typed: str, first: str) -> None:
+    assert next(iter(await suggested(studio, "size", typed))) == first

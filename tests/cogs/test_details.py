@@ -40,7 +40,6 @@ async def test_details_show_everything_about_the_job(studio: Studio) -> None:
         f"**Job 1** · {cards.JOB_STATUS[JobStatus.DELIVERED]}",
         f"Stable Diffusion XL 0.9 · 1024x1024 · {IMAGES.text(2)} · {STYLE.text('anime')}",
         str(details_cards.EXACT_COST(cost="10 credits")),
-        str(details_cards.THREAD(title="a fox")),
         f"ai-client: thread {submission.handle['thread']}, request ",
         f"```/imagine prompt:a fox --steps 20 engine:{XL} images:2 style:anime```",
     ):
@@ -79,6 +78,9 @@ async def test_parents_and_children_are_shown_in_the_same_card(studio: Studio) -
 async def test_hidden_related_jobs_are_only_counted(studio: Studio) -> None:
     public = await finished(studio, prompt="a fox")
     await finished(studio, prompt="hidden", private=True)
+    mine = await details(studio, studio.ada, card(public))
+    assert not shows(mine.text, details_cards.THREAD), "there is only one thread"
+    await studio.ada.slash(studio.channel, "thread new", title="another")
     async with studio.runtime.database.write() as tx:
         await rows.update_job(tx, 2, parent_id=1)
     mine = await details(studio, studio.ada, card(public))

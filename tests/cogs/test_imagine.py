@@ -174,10 +174,19 @@ async def test_engines_are_suggested_with_prices(studio: Studio) -> None:
 async def test_sizes_styles_and_samplers_match_the_chosen_engine(studio: Studio) -> None:
     assert (await suggested(studio, "size", engine=XL))["1024x1024"] == "1024x1024 · square"
     assert "16:9" in (await suggested(studio, "size", "1344", engine=XL))["1344x768"]
-    assert list(await suggested(studio, "style", "neon")) == ["neon-punk"]
+    assert next(iter(await suggested(studio, "size", "portrait", engine=XL))) == "832x1216"
+    for typed in ("neon", "Neon p", "neon-p"):
+        assert await suggested(studio, "style", typed) == {"neon-punk": "Neon punk"}
     assert "DDIM" in await suggested(studio, "sampler", engine=BASIC)
     assert await suggested(studio, "sampler", engine=CORE) == {}
     assert await suggested(studio, "sampler", engine="nobody/nothing") == {}
+
+
+async def test_a_shape_can_be_a_word_and_a_style_its_readable_name(studio: Studio) -> None:
+    await studio.imagine(prompt="a fox --ar wide", engine=XL, style="Neon punk")
+    await studio.finish()
+    view = await studio.runtime.service.view(1)
+    assert (str(view.requests[0].size), view.requests[0].style) == ("1344x768", "neon-punk")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from bot.ui.admin import (
     LIMIT_REMOVED,
     LIMIT_SET,
     NO_LIMIT_NAMED,
-    NOT_CHOSEN,
     ONLY_ONE,
     PERIOD_ALONE,
     TAKEN_BACK,
@@ -179,7 +178,7 @@ async def test_limits_are_shown_and_cleared(studio: Studio) -> None:
     ("options", "said"),
     [
         ({}, NO_LIMIT_NAMED),
-        ({"period": "day", "for": Subject.DEFAULT.value}, PERIOD_ALONE),
+        ({"period": "day", "user": True}, PERIOD_ALONE),
         ({"credits": 1, "for": Subject.DEFAULT.value, "user": True}, ONLY_ONE),
     ],
 )
@@ -187,7 +186,17 @@ async def test_invalid_options_are_explained(studio: Studio, options: dict[str, 
     if "user" in options:
         options = {**options, "user": studio.ada.user}
     assert shows(await quota(studio, "set", **options), said)
-    assert shows(await quota(studio, "clear"), NOT_CHOSEN)
+
+
+async def test_without_a_subject_a_limit_is_set_and_cleared_for_everyone(studio: Studio) -> None:
+    everyone, limits = (
+        subject_text(Quota(Subject.DEFAULT)),
+        limits_text(Quota(Subject.DEFAULT, 0, 20_000), Period.MONTH),
+    )
+    assert shows(await quota(studio, "clear"), NO_SUCH_LIMIT)
+    assert shows(await quota(studio, "set", credits=20), LIMIT_SET(who=everyone, limits=limits))
+    assert shows(await quota(studio, "clear"), LIMIT_REMOVED(who=everyone, limits=limits))
+    assert shows(await quota(studio, "show"), NO_QUOTAS)
 
 
 async def test_limits_apply_only_in_their_server(studio: Studio) -> None:

@@ -133,6 +133,44 @@ async def test_an_invisible_title_is_refused(studio: Studio) -> None:
     assert shows((await run(studio, "rename", title="\u2060")).text, TITLE_EMPTY)
 
 
+async def test_after_a_day_without_new_images_the_next_one_starts_a_thread(studio: Studio) -> None:
+    await made(studio, "a lighthouse")
+    studio.clock.advance(23 * 60 * 60)
+    await made(studio, "an owl")
+    studio.clock.advance(23 * 60 * 60)
+    assert not shows((await run(studio, "list")).text, NO_CURRENT)
+    await made(studio, "a bear")
+    studio.clock.advance(24 * 60 * 60)
+    listed = (await run(studio, "list")).text
+    assert "**a lighthouse**" in listed
+    assert shows(listed, NO_CURRENT)
+    assert len((await run(studio, "show")).images) == 3, "the thread used last is still the one that is shown"
+    await made(studio, "a fox")
+    listed = (await run(studio, "list")).text
+    assert current("a fox") in listed
+    assert shows(listed, totals(3, 3, 18_000))
+
+
+async def test_an_old_thread_continues_once_it_is_chosen(studio: Studio) -> None:
+    await made(studio, "a lighthouse")
+    studio.clock.advance(30 * 24 * 60 * 60)
+    await run(studio, "use", thread="a lighthouse")
+    assert (await studio.job(await made(studio, "a fox"))).thread_id == 1
+    studio.clock.advance(24 * 60 * 60)
+    assert (await studio.job(await made(studio, "an owl", thread="1"))).thread_id == 1
+
+
+async def test_titles_appear_elsewhere_only_if_there_are_several_threads(studio: Studio) -> None:
+    await made(studio, "a lighthouse")
+    history = told(await studio.ada.slash(studio.channel, "history"))
+    assert "“a lighthouse”" not in history.text
+    await run(studio, "new")
+    await made(studio, "a fox")
+    history = told(await studio.ada.slash(studio.channel, "history"))
+    assert "“a lighthouse”" in history.text
+    assert "“a fox”" in history.text
+
+
 async def test_the_number_of_threads_is_limited(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verbs, "THREADS_AT_MOST", 1)
     await run(studio, "new", title="one")

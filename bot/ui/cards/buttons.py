@@ -2,7 +2,7 @@
 
 A custom id outlives a restart, and every version of the bot has to understand it. It contains no personal data. Each
 press is authorised again, so a forged id only shows a person their own data. The handlers are in ``ui.buttons`` (for
-jobs) and ``ui.list_buttons`` (for lists), by the names in this table.
+jobs), ``ui.list_buttons`` (for lists) and ``ui.menus`` (for menus and single actions), by the names in this table.
 """
 
 from __future__ import annotations
@@ -169,6 +169,9 @@ BY_ENGINE = ListButton("usageby", message("button.by_engine", "Engines"))
 BY_DAY = ListButton("usageby", message("button.by_day", "Days"))
 BY_CHANNEL = ListButton("usageby", message("button.by_channel", "Channels"))
 CANCEL_JOB = ListButton("drop", message("button.cancel_job", "Cancel job {job:plain}"))
+KEEP_SETTINGS = ListButton("settings", message("button.keep_settings", "Keep them"))
+RESET_SETTINGS = ListButton("resetask", message("button.reset_settings", "Reset all"))
+RESET_FOR_GOOD = ListButton("reset", RESET_SETTINGS.label, style=discord.ButtonStyle.danger)
 
 LIST_BUTTONS = (
     ALL_THREADS,
@@ -191,6 +194,9 @@ LIST_BUTTONS = (
     BY_DAY,
     BY_CHANNEL,
     CANCEL_JOB,
+    KEEP_SETTINGS,
+    RESET_SETTINGS,
+    RESET_FOR_GOOD,
 )
 LISTS = tuple(dict.fromkeys(button.name for button in LIST_BUTTONS))
 """The buttons of lists by name; each name has a handler."""
@@ -216,6 +222,62 @@ def turning(page: Paged, back: ListButton, on: ListButton, rest: str | int = "")
     ]
 
 
+# --- menus and single actions -------------------------------------------------------------------------------------
+
+OPTIONS_IN_A_MENU = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """A select menu whose choice changes its own message. ``name`` is used in its custom id and for its handler."""
+
+    name: str
+
+    def of(self, options: Sequence[discord.SelectOption], rest: str = "") -> ui.Select[Any]:
+        """The menu with these options. ``rest`` is its own state.
+
+        One option must be selected: apps go on showing an earlier choice otherwise.
+        """
+        return ui.Select(options=list(options), custom_id=menu_id(self.name, rest))
+
+
+def menu_id(name: str, rest: str = "") -> str:
+    """The custom id of a menu."""
+    return f"menu:{name}" + (f":{rest}" if rest else "")
+
+
+@dataclass(frozen=True, slots=True)
+class ActionButton:
+    """A button that belongs to no job and no list, and gives its own answer: a new job or a form.
+
+    ``name`` is used in its custom id and for its handler.
+    """
+
+    name: str
+    label: Message
+    style: discord.ButtonStyle = discord.ButtonStyle.secondary
+
+    def to(self, rest: str = "", **values: Value) -> ui.Button[Any]:
+        """The button. ``rest`` is its own state; ``values`` are the values of the label."""
+        return ui.Button(label=str(self.label(**values)), style=self.style, custom_id=action_id(self.name, rest))
+
+
+def action_id(name: str, rest: str = "") -> str:
+    """The custom id of a single action."""
+    return f"do:{name}" + (f":{rest}" if rest else "")
+
+
+HELP_SUBJECTS = Menu("help")
+SETTING = Menu("setting")
+MENUS = tuple(menu.name for menu in (HELP_SUBJECTS, SETTING))
+"""The menus by name; each name has a handler."""
+
+EXAMPLE = ActionButton("example", message("button.example", "{title} · {price}"))
+SETTINGS_TEXT = ActionButton("addedtext", message("button.settings_text", "Edit text"))
+ACTIONS = tuple(button.name for button in (EXAMPLE, SETTINGS_TEXT))
+"""The single actions by name; each name has a handler."""
+
+
 def history_rest(wanted: JobFilter) -> str:
     """A search of the history as part of a custom id. The search words have at most 50 letters, so that they fit."""
     engine = "" if wanted.engine is None else engine_digest(wanted.engine)
@@ -225,3 +287,39 @@ def history_rest(wanted: JobFilter) -> str:
 def engine_digest(engine_id: str) -> str:
     """A few hexadecimal digits that identify an engine. Its id is too long for a custom id."""
     return hashlib.blake2s(engine_id.encode(), digest_size=_DIGEST).hexdigest()
+
+
+# --- the buttons and menus of a server ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ServerButton:
+    """A button of the welcome card or of /setup. ``name`` is used in its custom id and for its handler."""
+
+    name: str
+    label: Message
+    style: discord.ButtonStyle = discord.ButtonStyle.secondary
+
+    def button(self) -> ui.Button[Any]:
+        """The button."""
+        return ui.Button(label=str(self.label), style=self.style, custom_id=server_id(self.name))
+
+
+def server_id(name: str) -> str:
+    """The custom id of a server's button or menu."""
+    return f"server:{name}"
+
+
+TRY_IT = ServerButton("try", message("button.try_it", "Try it"), discord.ButtonStyle.primary)
+SET_UP = ServerButton("setup", message("button.set_up", "Set up"))
+SAVE_SETUP = ServerButton("save", message("button.save_setup", "Save"), discord.ButtonStyle.success)
+OTHER_AMOUNTS = ServerButton("amounts", message("button.other_amounts", "Other amounts"))
+OWN_WORDS = ServerButton("own-words", message("button.own_words", "Own words"))
+TEST_IMAGE = ServerButton("test", message("button.test_image", "Make a test image"), discord.ButtonStyle.primary)
+CHANGE_SETUP = ServerButton("change", message("button.change_setup", "Change"))
+
+SERVER_BUTTONS = (TRY_IT, SET_UP, SAVE_SETUP, OTHER_AMOUNTS, OWN_WORDS, TEST_IMAGE, CHANGE_SETUP)
+SERVER_MENUS = ("channels", "roles", "person", "server", "privacy", "starter")
+"""The menus of /setup. Each is named for the choice that it changes."""
+SERVER_ACTIONS = (*(button.name for button in SERVER_BUTTONS), *SERVER_MENUS)
+"""The buttons and menus of a server by name; each name has a handler."""

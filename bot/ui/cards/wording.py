@@ -18,6 +18,7 @@ THREADS = message("count.threads", "{count} thread", "{count} threads")
 _MARKS = frozenset("\\`*_~|<>[]@&")
 # Characters that can start a heading, small text, a list or a rule at the beginning of a line.
 _LEADING = re.compile(r"(?P<digits>\d{0,9})(?P<mark>[-#+=.)])")
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SPACE = re.compile(r"\s+")
 _ACCENTS_AT_MOST = 4
 
@@ -46,6 +47,11 @@ def safe(text: str, limit: int) -> str:
         after_slash = sign == "/" and place > 0 and line[place - 1] == "/"
         parts.append(f"\\{sign}" if sign in _MARKS or in_front or after_slash else sign)
     return _cut(parts, limit)
+
+
+def style_name(style: str) -> str:
+    """A style as people write it: ``Neon punk`` for ``neon-punk``. Names in another form stay as they are."""
+    return style.replace("-", " ").capitalize() if _SLUG.fullmatch(style) else style
 
 
 def _one_line(text: str) -> str:
