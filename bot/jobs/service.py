@@ -29,7 +29,7 @@ from bot.jobs.durations import USUALLY, remaining
 from bot.jobs.long_prompts import LongPrompts
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.proposals import Proposals, ServerRules
-from bot.jobs.repeats import RecentResults, makes_the_same
+from bot.jobs.repeats import makes_the_same
 from bot.jobs.store import JobStore
 from bot.jobs.view import JobView, Progress, may_manage, price_of, require_visible
 from bot.jobs.worker import Worker
@@ -114,7 +114,7 @@ class JobService:
         self._servers = servers
         self._defaults = defaults
         self._ask_above = ask_above
-        self.recent = RecentResults()
+        self.recent = store.recent
         self._long_prompts = LongPrompts()
         self.proposals = Proposals(
             store=store,

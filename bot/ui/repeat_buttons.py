@@ -9,16 +9,16 @@ from bot.ui.cards.buttons import OLD_BUTTON
 from bot.ui.client import Interaction
 from bot.ui.interactions import TOO_SLOW, looked_up, missing_permissions, origin_of, promise
 from bot.ui.job_starter import JobStarter
-from bot.ui.same_seed import SameSeedQuestions, same_seed_card
+from bot.ui.same_seed import same_seed_card
 
 
 class RepeatButtons:
     """The handlers of these buttons."""
 
-    def __init__(self, *, service: JobService, starter: JobStarter, questions: SameSeedQuestions) -> None:
+    def __init__(self, *, service: JobService, starter: JobStarter) -> None:
         self._service = service
         self._starter = starter
-        self._questions = questions
+        self._questions = starter.questions
 
     async def again(self, interaction: Interaction, job_id: int) -> None:
         """Run the job again. If that makes the same images, ask first."""
