@@ -77,9 +77,6 @@ from bot.ui.forms import EditForms
 from bot.ui.help_pages import HelpPages
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
-from bot.ui.prices import PriceButtons
-from bot.ui.repeat_buttons import RepeatButtons
-from bot.ui.same_seed import SameSeedQuestions
 from bot.ui.server_buttons import ServerButtons
 from bot.ui.settings_panel import SettingsPanel
 from bot.ui.sync import CommandSync
@@ -225,13 +222,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         stack.push_async_callback(charts.close)
         notifier = Notifier(Notifications(database, clock), view=service.view, settings_of=personal.of)
         cards = JobCards(
-            jobs=jobs,
-            files=files,
-            clock=clock,
-            view=service.view,
-            settings_of=personal.of,
-            notifier=notifier,
-            delivered=service.recent.add,
+            jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of, notifier=notifier
         )
         previews = Previews(database, files)
         runtime = Runtime(
@@ -291,15 +282,14 @@ def _cogs(parts: Runtime) -> list[Cog]:
     cards, settings_of = parts.cards, parts.personal.of
     ack_first = AckFirst()
     suggestions = Suggestions(service, parts.threads)
-    questions = SameSeedQuestions()
-    starter = JobStarter(service=service, cards=cards, ack_first=ack_first, questions=questions, clock=clock)
+    starter = JobStarter(service=service, cards=cards, ack_first=ack_first, clock=clock)
     forms = EditForms(service=service, starter=starter)
     buttons = JobButtons(
         service=service,
         results=results,
         cards=cards,
-        repeats=RepeatButtons(service=service, starter=starter, questions=questions),
-        prices=PriceButtons(service=service, cards=cards, ack_first=ack_first, clock=clock),
+        starter=starter,
+        ack_first=ack_first,
         forms=forms,
         sharing=Sharing(
             files=parts.files,

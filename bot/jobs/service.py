@@ -29,7 +29,7 @@ from bot.jobs.durations import USUALLY
 from bot.jobs.long_prompts import LongPrompts
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.proposals import Proposals, ServerRules
-from bot.jobs.repeats import RecentResults, makes_the_same
+from bot.jobs.repeats import makes_the_same
 from bot.jobs.store import JobStore
 from bot.jobs.view import JobView, Progress, may_manage, price_of, require_visible
 from bot.jobs.worker import Worker
@@ -112,7 +112,7 @@ class JobService:
         self._servers = servers
         self._defaults = defaults
         self._ask_above = ask_above
-        self.recent = RecentResults()
+        self.recent = store.recent
         self._long_prompts = LongPrompts()
         self.proposals = Proposals(
             store=store,
@@ -171,8 +171,12 @@ class JobService:
     def asks_first(self, origin: Origin, plan: Plan) -> bool:
         """Return whether the price must be confirmed: it is high, or the command has several prompts or engines."""
         above = self._ask_above(origin.user_id)
-        expensive = above is not None and self.price_of(plan).high > above
+        expensive = above is not None and self.cost(plan).high > above
         return expensive or plan.prompts > 1 or plan.options.engines is not None
+
+    def cost(self, plan: Plan) -> Price:
+        """Return the price of all requests of the plan."""
+        return price_of(plan.requests, self._store.providers)
 
     async def imagine(
         self,
@@ -328,10 +332,6 @@ class JobService:
         """Return the engines that may be used there."""
         allowed = self._servers.rules(origin.server_id).engines
         return [engine for engine in self.engines.values() if not allowed or engine.id in allowed]
-
-    def price_of(self, plan: Plan) -> Price:
-        """Return the price of all requests of the plan."""
-        return price_of(plan.requests, self._store.providers)
 
     def price(self, engine_id: str) -> Price:
         """Return the price of one image of the engine, from its smallest to its largest request."""

@@ -79,13 +79,11 @@ async def _one_per_turn(lock: asyncio.Lock) -> None:
 class JobStarter:
     """Checks a request, acknowledges it, and starts the job."""
 
-    def __init__(
-        self, *, service: JobService, cards: JobCards, ack_first: AckFirst, questions: SameSeedQuestions, clock: Clock
-    ) -> None:
+    def __init__(self, *, service: JobService, cards: JobCards, ack_first: AckFirst, clock: Clock) -> None:
         self._service = service
         self._cards = cards
         self._ack_first = ack_first
-        self._questions = questions
+        self.questions = SameSeedQuestions()
         self._clock = clock
 
     async def planned(self, interaction: Interaction, options: ImagineOptions, *, complete: bool = False) -> Plan:
@@ -158,5 +156,5 @@ class JobStarter:
             return False  # Deleted meanwhile.
         if job is None:
             return False
-        await self._questions.ask(interaction, same_seed_card(job, self._service.price_of(plan), images=plan.images))
+        await self.questions.ask(interaction, same_seed_card(job, self._service.cost(plan), images=plan.images))
         return True
