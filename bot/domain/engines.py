@@ -52,9 +52,7 @@ SIZE_OFF_GRID = message(
     "{engine} can't make {size}. Both sides must be {low:plain} to {high:plain} pixels, in steps of {step:plain}.",
 )
 NO_ENGINE_MAKES = message("engines.no_engine_makes", "No engine here can make {size}. Sizes: {sizes}.")
-UNKNOWN_NAME = message(
-    "engines.unknown_name", "{label} “{text}” isn't available. /engines lists what each engine has."
-)
+UNKNOWN_NAME = message("engines.unknown_name", "{label} “{text}” isn't available. /engines lists what each engine has.")
 NAME_MISSPELT = message("engines.name_misspelt", "{label} “{text}” isn't available. Did you mean {near}?")
 
 LISTED_AT_MOST = 8

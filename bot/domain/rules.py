@@ -70,6 +70,23 @@ PROMPT_TOO_LONG = message(
     "This prompt is too long to check against this server's word lists. Shorten it, or use fewer choices in braces.",
 )
 
+FORBIDDEN = frozenset(
+    problem.code
+    for problem in (
+        NOT_THIS_CHANNEL,
+        OTHER_CHANNELS,
+        CHANNELS_GONE,
+        NOT_YOUR_ROLE,
+        ROLES_GONE,
+        WORD_REFUSED,
+        WORD_RESTRICTED,
+        PROMPT_TOO_LONG,
+    )
+)
+"""The codes of refusals that no other engine, size or number of images would change."""
+RULES = FORBIDDEN | {problem.code for problem in (PRIVATE_OFF, ENGINE_NOT_ALLOWED, ALLOWED_ENGINES_GONE)}
+"""The codes of all refusals by a server's rules."""
+
 # --- why an admin may not set a rule, and what is wrong with one ----------------------------------------------------
 
 ENGINES_GONE = message("rules.engines_gone", "The bot no longer has these engines: {engines}.")

@@ -8,7 +8,7 @@ from bot.clock import Clock
 from bot.domain.money import converted
 from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import Plan, encode_request
-from bot.errors import Problem, UserError
+from bot.errors import NotMade, Problem, UserError
 from bot.jobs import limits
 from bot.jobs.limits import Limits
 from bot.jobs.store import JobStore
@@ -24,9 +24,7 @@ from storage.submissions import Asked, add_submissions
 LAPSED_KEPT = 5
 """The minimum number of a person's latest lapsed proposals that are kept so that their buttons still work."""
 
-ENGINE_GONE = message(
-    "jobs.engine_gone", "One of the engines is no longer offered. Run the command again. You weren't charged."
-)
+ENGINE_GONE = message("jobs.engine_gone", "One of the engines is no longer offered. Run the command again.")
 NO_SUCH_THREAD = message("threads.not_found", "You have no such thread here. Pick one from the list.")
 
 
@@ -94,6 +92,15 @@ class NewJobs:
                 return error.problems
         return ()
 
+    async def room(self, origin: Origin) -> limits.Room:
+        """Return what the person may still make now. Raises StorageError."""
+        async with self._database.read() as connection:
+            return await limits.room(connection, self._limits, origin, now=self._clock.now())
+
+    def hold_for(self, requests: Sequence[ImageRequest]) -> int:
+        """Return the millicredits that would be held for these requests."""
+        return sum(self._holds(requests))
+
     async def confirm(self, origin: Origin, job: Job, card: CardAddress) -> bool:
         """Move proposed → working, with the requests that were shown and their holds. False if no longer proposed.
 
@@ -102,7 +109,7 @@ class NewJobs:
         now = self._clock.now()
         requests = planned_requests(job)
         if any(request.engine not in self._store.engines for request in requests):
-            raise UserError(ENGINE_GONE)
+            raise NotMade(ENGINE_GONE)
         holds = self._holds(requests)
         async with self._database.write() as tx:
             moved = await jobs.move_job(
@@ -182,7 +189,7 @@ class NewJobs:
         if plan.options.thread is not None:
             thread = await threads.named_thread(tx, origin.user_id, origin.place_id, plan.options.thread)
             if thread is None:
-                raise UserError(NO_SUCH_THREAD)
+                raise NotMade(NO_SUCH_THREAD)
         else:
             thread = await threads.current_thread(tx, origin.user_id, origin.place_id)
         if thread is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from secrets import randbelow
@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from bot.clock import Clock, Elapsed, wait_at_most
+from bot.domain.engine_choice import suited
 from bot.domain.form_data import Draft, draft_of, draft_of_prompt
 from bot.domain.money import Price, converted
 from bot.domain.options import SEED_AT_MOST, Defaults, ImagineOptions
@@ -26,10 +27,11 @@ from bot.domain.requests import (
     read_command,
 )
 from bot.domain.rules import Rules
-from bot.errors import STORAGE_FAILS, Problem, UserError
+from bot.errors import STORAGE_FAILS, NotMade, Problem, UserError
 from bot.jobs.circuit_breaker import refuse_outages
 from bot.jobs.durations import USUALLY, remaining
 from bot.jobs.new_jobs import NewJobs
+from bot.jobs.refusals import CommandRefused
 from bot.jobs.store import JobStore
 from bot.jobs.view import CONFIRMABLE, JobView, Progress, may_manage, planned_requests, price_of, require_visible
 from bot.jobs.worker import Worker
@@ -67,11 +69,9 @@ CONFIRM_NOT_ALLOWED = message(
     "jobs.confirm.not_allowed",
     "Only the person who started this job can confirm its price. Press Again to make your own.",
 )
-EXPIRED = message("jobs.confirm.expired", "The price wasn't confirmed in time, so nothing was made or charged.")
+EXPIRED = message("jobs.confirm.expired", "The price wasn't confirmed in time, so nothing was made.")
 NOT_WAITING = message("jobs.confirm.not_waiting", "This job is no longer waiting for confirmation.")
-RULES_CHANGED = message(
-    "jobs.confirm.rules_changed", "The rules here have changed since this price was shown. Nothing was charged."
-)
+RULES_CHANGED = message("jobs.confirm.rules_changed", "The rules here have changed since this price was shown.")
 ALWAYS_PRIVATE_NOW = message(
     "jobs.confirm.always_private", "Results are now always private in this server, and this one would be public."
 )
@@ -87,14 +87,6 @@ class ServerRules(Protocol):
         self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str]
     ) -> Sequence[Problem]:
         """Return why the server does not allow this person to make this here. ``engines`` are the offered ids."""
-
-
-class CommandRefused(UserError):
-    """The command cannot be accepted. ``plan`` is its plan, or None if the command is invalid."""
-
-    def __init__(self, *problems: Problem, plan: Plan | None) -> None:
-        super().__init__(*problems)
-        self.plan = plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,45 +157,33 @@ class JobService:
         """
         command = read_command(options)
         if not complete:
-            layers = self._defaults(origin)
-            command = completed(command, layers, engines=self.engines, default_engine=self.default_engine)
-        options = self._servers.rules(origin.server_id).imposed(command.options)
+            command = completed(
+                command,
+                self._defaults(origin),
+                engines=self.engines,
+                default_engine=self.default_engine,
+                suited=partial(suited, offered=self.usable(origin), price=self._highest_price),
+            )
+        whole = self._servers.rules(origin.server_id).imposed(command.options)
         made, problems = None, list[Problem]()
         try:
-            made = plan(replace(command, options=options), self.engines, self.default_engine)
+            made = plan(replace(command, options=whole), self.engines, self.default_engine)
             refuse_outages(made.engines, self._worker.outages(origin.user_id), self.engines)
         except UserError as error:
             problems += error.problems
-        problems += self._servers.problems(origin, options, made, engines=self.engines.keys())
+        problems += self._servers.problems(origin, whole, made, engines=self.engines.keys())
         if made is None or problems:
-            raise CommandRefused(*problems, plan=made)
+            raise CommandRefused(*problems, plan=made, options=options, completed=whole, complete=complete)
         return made
 
     async def checked(self, origin: Origin, options: ImagineOptions, *, complete: bool = False) -> Plan:
         """Run :meth:`check`, in a thread if the prompt is long so that it does not block the event loop."""
-        return await self._in_thread_if_long(options, partial(self.check, origin, options, complete=complete))
-
-    async def with_limits(
-        self, origin: Origin, options: ImagineOptions, problems: Sequence[Problem], plan: Plan | None
-    ) -> UserError:
-        """Make the error for a refused command: these problems, and the limits that the plan would exceed.
-
-        So people see all problems at once. For an accepted command, the limits are checked when its job is stored.
-        """
-        try:
-            if plan is None:
-                beyond = await self._new_jobs.limit_problems(origin, (), options.images or 1)
-            else:
-                beyond = await self._new_jobs.limit_problems(origin, plan.requests, plan.images)
-        except StorageError as error:
-            log.error("limits.not_read", reason=str(error))  # noqa: TRY400 - the reason says everything
-            beyond = ()
-        return UserError(*dict.fromkeys([*problems, *beyond]))
+        return await self.in_thread_if_long(options, partial(self.check, origin, options, complete=complete))
 
     def asks_first(self, origin: Origin, plan: Plan) -> bool:
         """Return whether the price must be confirmed: it is high, or the command has several prompts or engines."""
         above = self._ask_above(origin.user_id)
-        expensive = above is not None and price_of(plan.requests, self._store.providers).high > above
+        expensive = above is not None and self._highest_price(plan.requests) > above
         return expensive or plan.prompts > 1 or plan.options.engines is not None
 
     async def imagine(
@@ -233,10 +213,7 @@ class JobService:
             options = replace(options, new_seed=1 + randbelow(SEED_AT_MOST))
         if job.user_id != origin.user_id:
             options = for_another_person(options, private=self.private_by_default(origin))
-        try:
-            return await self.checked(origin, options, complete=True)
-        except CommandRefused as error:
-            raise await self.with_limits(origin, options, error.problems, error.plan) from error
+        return await self.checked(origin, options, complete=True)
 
     async def draft(self, origin: Origin, job_id: int, *, prompt_alone: bool = False) -> Draft:
         """Fill the Edit form from a job; with ``prompt_alone``, use only its prompt and default settings."""
@@ -265,10 +242,10 @@ class JobService:
             await self.lapse_due()
             job = await self._store.job(job_id)
         if job.lapse_reason is LapseReason.EXPIRED:
-            raise UserError(EXPIRED)
+            raise NotMade(EXPIRED)
         if job.status is JobStatus.PROPOSED:
             if missing and not job.private:
-                raise UserError(*missing)
+                raise NotMade(*missing)
             await self._check_proposed(origin, job)
         if not await self._new_jobs.confirm(origin, job, card):
             raise UserError(NOT_WAITING)
@@ -279,11 +256,11 @@ class JobService:
         options, requests = ImagineOptions.from_json(job.options), planned_requests(job)
         made = Plan(options, requests, prompts=1, title="")
         judge = partial(self._servers.problems, origin, options, made, engines=self.engines.keys())
-        problems = list(await self._in_thread_if_long(options, judge))
+        problems = list(await self.in_thread_if_long(options, judge))
         if self._servers.rules(origin.server_id).imposed(options).private and not job.private:
             problems.append(ALWAYS_PRIVATE_NOW)
         if problems:
-            raise UserError(RULES_CHANGED, *problems)
+            raise NotMade(RULES_CHANGED, *problems)
         refuse_outages(made.engines, self._worker.outages(origin.user_id), self.engines)
 
     async def run(self, changed: Callable[[int], None]) -> None:
@@ -418,6 +395,14 @@ class JobService:
         allowed = self._servers.rules(origin.server_id).engines
         return [engine for engine in self.engines.values() if not allowed or engine.id in allowed]
 
+    def usable(self, origin: Origin) -> list[Engine]:
+        """Return the engines that may be used there and whose services have no outage for this person."""
+        out = {outage.provider for outage in self._worker.outages(origin.user_id)}
+        return [engine for engine in self.offered(origin) if engine.provider not in out]
+
+    def _highest_price(self, requests: Iterable[ImageRequest]) -> int:
+        return price_of(requests, self._store.providers).high
+
     def price(self, engine_id: str) -> Price:
         """Return the price of one image of the engine, from its smallest to its largest request."""
         engine = self.engines[engine_id]
@@ -426,7 +411,8 @@ class JobService:
         value = provider.credit_value
         return Price(converted(quote.low, value), converted(quote.high, value), quote.exact)
 
-    async def _in_thread_if_long(self, options: ImagineOptions, work: Callable[[], T]) -> T:
+    async def in_thread_if_long(self, options: ImagineOptions, work: Callable[[], T]) -> T:
+        """Do work on these options, in a thread if their text is long."""
         # Bytes, not characters: normalisation can turn one character into many.
         if len(f"{options.prompt}{options.negative or ''}".encode(errors="replace")) <= CHECKED_AT_ONCE:
             return work()

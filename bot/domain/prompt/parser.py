@@ -69,7 +69,7 @@ NOT_A_WEIGHT = message(
 )
 WEIGHT_RANGE = message("prompt.weight_range", "A weight must be between -{limit} and {limit}.")
 UNKNOWN_FLAG = message(
-    "prompt.unknown_flag", "Unknown flag --{flag}. Available: {known}. For plain text write “\\--{flag}”."
+    "prompt.unknown_flag", "Unknown flag --{flag}. /help lists the flags. For plain text write “\\--{flag}”."
 )
 MISSPELT_FLAG = message(
     "prompt.misspelt_flag", "Unknown flag --{flag}. Did you mean --{near}? For plain text write “\\--{flag}”."
@@ -94,6 +94,7 @@ ADDED_TOO_LONG = message(
     "prompt.added_too_long", "The text added to every prompt has {length} characters; at most {limit} are allowed."
 )
 
+_UNKNOWN_FLAGS = frozenset({UNKNOWN_FLAG.code, MISSPELT_FLAG.code, GLUED_FLAG.code})
 _QUOTED = 30
 _PUNCTUATION = ",.;:!，。；、"
 
@@ -131,10 +132,36 @@ def read_prompt(text: str) -> tuple[ParsedPrompt, ...]:
     return tuple(parse(each) for each in expand(text))
 
 
-# The cards of a comparison read the same few prompts at every edit.
-@lru_cache(maxsize=64)
+def read_faulty_prompt(text: str) -> tuple[tuple[ParsedPrompt, ...], PromptError]:
+    """Return as much of a prompt as can be read, and the error with all its faults.
+
+    Nothing can be read if the braces are wrong; then the error has the unknown flags too. Raises ValueError if the
+    prompt has no faults.
+    """
+    try:
+        every = expand(text)
+    except PromptError as error:
+        _, faults = _read(text)
+        unknown = [fault for fault in faults if fault.problem.code in _UNKNOWN_FLAGS]
+        return (), PromptError(clean(text), [*error.faults, *unknown])
+    read = [(each, *_read(each)) for each in every]
+    for each, _, faults in read:
+        if faults:
+            return tuple(prompt for _, prompt, _ in read), PromptError(clean(each), faults)
+    raise ValueError("this prompt has no faults")
+
+
 def parse(text: str) -> ParsedPrompt:
     """Parse one prompt, whose choices are expanded. Raises PromptError, which names every fault and its place."""
+    prompt, faults = _read(text)
+    if faults:
+        raise PromptError(clean(text), faults)
+    return prompt
+
+
+# The cards of a comparison read the same few prompts at every edit.
+@lru_cache(maxsize=64)
+def _read(text: str) -> tuple[ParsedPrompt, tuple[Fault, ...]]:
     text = clean(text)
     faults: list[Fault] = []
     tokens = list(scan(text, faults))
@@ -147,9 +174,7 @@ def parse(text: str) -> ParsedPrompt:
     ):
         if length > PROMPT_LIMIT:
             faults.append(Fault(PROMPT_LIMIT, problem(length=length, limit=PROMPT_LIMIT)))
-    if faults:
-        raise PromptError(text, faults)
-    return ParsedPrompt(tuple(parts), options)
+    return ParsedPrompt(tuple(parts), options), tuple(faults)
 
 
 def plain_words(text: str) -> str:
@@ -280,7 +305,7 @@ def _unknown_flag(name: str, *, suggest: bool) -> Text:
     near = difflib.get_close_matches(name, FLAGS, n=1) if suggest and len(name) <= _QUOTED else []
     if near:
         return MISSPELT_FLAG(flag=shown, near=near[0])
-    return UNKNOWN_FLAG(flag=shown, known=", ".join(f"--{option.flags[0]}" for option in OPTIONS.values()))
+    return UNKNOWN_FLAG(flag=shown)
 
 
 def _quoted(text: str) -> str:
