@@ -44,6 +44,7 @@ from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.provider_text import wrong_setting_text
+from bot.jobs.refusals import Refusals
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.jobs.store import JobStore
@@ -70,6 +71,7 @@ from bot.ui.delivery.undelivered import UndeliveredResults
 from bot.ui.forms import EditForms
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
+from bot.ui.refused_commands import RefusedButtons, RefusedCommands
 from bot.ui.sync import CommandSync
 from bot.ui.tree import Translator, Tree
 from bot.ui.visible_channels import place_of
@@ -117,6 +119,7 @@ class Runtime:
     previews: Previews
     jobs: JobStore
     worker: Worker
+    new_jobs: NewJobs
     service: JobService
     results: Results
     personal: UserSettingsStore
@@ -193,9 +196,10 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         await personal.load()
         servers = Servers(database, limits, clock, place=partial(place_of, client))
         await servers.load()
+        new_jobs = NewJobs(jobs, limits, clock)
         service = JobService(
             store=jobs,
-            new_jobs=NewJobs(jobs, limits, clock),
+            new_jobs=new_jobs,
             worker=worker,
             clock=clock,
             servers=servers,
@@ -219,6 +223,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             previews=previews,
             jobs=jobs,
             worker=worker,
+            new_jobs=new_jobs,
             service=service,
             results=Results(store=jobs, service=service, servers=servers, files=files, previews=previews),
             personal=personal,
@@ -254,7 +259,16 @@ def _cogs(parts: Runtime) -> list[Cog]:
     cards, settings_of = parts.cards, parts.personal.of
     ack_first = AckFirst()
     suggestions = Suggestions(service, parts.threads)
-    starter = JobStarter(service=service, cards=cards, ack_first=ack_first, clock=clock)
+    refused = RefusedCommands(service.engines, clock)
+    starter = JobStarter(
+        service=service,
+        refusals=Refusals(checks=service, new_jobs=parts.new_jobs, providers=parts.providers),
+        remember=refused.card,
+        cards=cards,
+        ack_first=ack_first,
+        clock=clock,
+    )
+    again = RefusedButtons(service=service, starter=starter, commands=refused)
     forms = EditForms(service=service, starter=starter)
     buttons = JobButtons(
         service=service,
@@ -298,7 +312,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
         cogs.server.Server(parts.servers, service, suggestions),
         cogs.engines.Engines(service, suggestions),
         cogs.help.Help(mention),
-        cogs.buttons.Buttons(parts.client, buttons, pages),
+        cogs.buttons.Buttons(parts.client, buttons, pages, again),
     ]
 
 

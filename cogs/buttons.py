@@ -7,14 +7,19 @@ from discord.ext import commands
 from bot.ui.buttons import JobButtons, job_button_item
 from bot.ui.client import Easel
 from bot.ui.list_buttons import ListPages, list_button_item
+from bot.ui.refused_commands import RefusedButtons, refused_button_item
 
 
 class Buttons(commands.Cog):
     """The persistent buttons."""
 
-    def __init__(self, client: Easel, job_buttons: JobButtons, pages: ListPages) -> None:
+    def __init__(self, client: Easel, job_buttons: JobButtons, pages: ListPages, refused: RefusedButtons) -> None:
         self._client = client
-        self._items = (job_button_item(job_buttons.handlers), list_button_item(pages.handlers))
+        self._items = (
+            job_button_item(job_buttons.handlers),
+            list_button_item(pages.handlers),
+            refused_button_item(refused),
+        )
 
     async def cog_load(self) -> None:
         self._client.add_dynamic_items(*self._items)

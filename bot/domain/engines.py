@@ -259,17 +259,15 @@ def _too_long(spec: ImageSpec, engine: Engine) -> Iterator[Problem]:
 
 
 def engines_named_once(problems: Iterable[Problem]) -> list[Text]:
-    """Return the problems, with the name of an engine only in the first of those in a row that are about it."""
+    """Return each problem once, with the name of an engine only in the first of those in a row that are about it."""
     found: list[Text] = []
     last: Value | None = None
-    for each in problems:
-        problem = each() if isinstance(each, Message) else each
+    for problem in dict.fromkeys(each() if isinstance(each, Message) else each for each in problems):
         name = problem.values.get("engine")
-        if name is not None and name == last:
-            problem = replace(problem, values={**problem.values, "engine": IT})
-        last = name if name is not None else last
-        found.append(problem)
-    return list(dict.fromkeys(found))
+        again = name is not None and name == last
+        found.append(replace(problem, values={**problem.values, "engine": IT}) if again else problem)
+        last = last if name is None else name
+    return found
 
 
 def _wrong_value(feature: Feature, value: OptionValue, engine: Engine) -> Problem:

@@ -49,13 +49,15 @@ class Changes:
 class Mend:
     """A changed command. ``specs`` are what its prompts ask for after the changes, one for each.
 
-    ``compared`` are the engines of a comparison.
+    ``compared`` are the engines of a comparison. ``engines_fit`` is False if something was changed because of an
+    engine. Otherwise another engine would make no difference, unless its price or a rule does.
     """
 
     command: Command
     specs: tuple[ImageSpec, ...]
     changes: Changes = Changes()
     compared: tuple[Engine, ...] = ()
+    engines_fit: bool = True
 
     @property
     def options(self) -> ImagineOptions:
@@ -103,7 +105,7 @@ def mends(
         command = replace(command, options=replace(options, private=private))
         changes = Changes(private=private)
     specs = tuple(ImageSpec(prompt.parts, _values(options, prompt)) for prompt in command.prompts)
-    asked = Mend(command, specs, changes)
+    asked = _without_contradictions(Mend(command, specs, changes))
     if options.engines is not None:
         yield from _comparisons(asked, options.engines, engines, offered, most)
         return
@@ -118,12 +120,12 @@ def mends(
     others = [engine for engine in dict.fromkeys([*meant, *offered]) if [engine] * len(names) != used]
     whole = [engine for engine in others if all(accepts(spec, engine) for spec in asked.specs)]
     kept = _adapted(asked, used) if len(used) == len(names) else None
-    if kept is not None and not kept.changes.dropped:
+    if kept is not None and kept.changes.dropped == asked.changes.dropped:
         yield kept
     switched = (_adapted(asked, [engine] * len(names), switch=True) for engine in whole)
     if (first := next(switched, None)) is not None:
         yield first
-    if kept is not None and kept.changes.dropped:
+    if kept is not None and kept.changes.dropped != asked.changes.dropped:
         yield kept
     yield from switched
     yield from (_adapted(asked, [engine] * len(names), switch=True) for engine in others if engine not in whole)
@@ -166,29 +168,37 @@ def _with(spec: ImageSpec, option: Feature, value: Value) -> ImageSpec:
 # --- adapting to an engine ----------------------------------------------------------------------------------------
 
 
+def _without_contradictions(asked: Mend) -> Mend:
+    """The command without options that are wrong for every engine: set twice, or no size."""
+    options, prompts = asked.command.options, asked.command.prompts
+    values = list(asked.changes.values)
+    dropped = list(asked.changes.dropped)
+    for name in options.typed_values():
+        option, value = OPTIONS[name], asked.specs[0].values.get(name)
+        if option is SIZE and value is None:
+            dropped.append(option)
+        elif value is not None and any(name in prompt.options for prompt in prompts):
+            values.append((option, value))  # The field is kept.
+    return replace(asked, changes=replace(asked.changes, values=tuple(values), dropped=tuple(dropped)))
+
+
 def _adapted(asked: Mend, engines: Sequence[Engine], *, switch: bool = False) -> Mend:
     """The command with what its engines, one for each prompt, do not accept replaced or dropped."""
-    values: dict[str, tuple[Feature, Value]] = {}
-    dropped: dict[str, Feature] = {}
+    values = {feature.name: (feature, value) for feature, value in asked.changes.values}
+    dropped = {feature.name: feature for feature in asked.changes.dropped}
     options = asked.command.options
     specs = list(asked.specs)
+    fit = True
     for place, engine in enumerate(engines):
         for misfit in misfits(specs[place], engine):
+            fit = False
             feature = misfit.feature
             specs[place], better = _without_misfit(specs[place], misfit, engine)
             if better is None:
                 dropped[feature.name] = feature
+                values.pop(feature.name, None)
             else:
                 values[feature.name] = feature, better
-    for name in options.typed_values():
-        option = OPTIONS[name]
-        if option in (ENGINE, IMAGES) or name in values or name in dropped:
-            continue
-        value = specs[0].values.get(name)
-        if value is None and option is SIZE:
-            dropped[name] = option  # It cannot be read as a size.
-        elif value is not None and any(name in prompt.options for prompt in asked.command.prompts):
-            values[name] = option, value  # It was set twice, and the field is kept.
     twice = ENGINE.name in options.typed_values() and ENGINE.name in asked.command.flags
     changes = replace(
         asked.changes,
@@ -196,7 +206,7 @@ def _adapted(asked: Mend, engines: Sequence[Engine], *, switch: bool = False) ->
         values=tuple(values.values()),
         dropped=tuple(dropped.values()),
     )
-    return Mend(asked.command, tuple(specs), changes)
+    return Mend(asked.command, tuple(specs), changes, engines_fit=fit)
 
 
 def _without_misfit(spec: ImageSpec, misfit: Misfit, engine: Engine) -> tuple[ImageSpec, Value | None]:

@@ -78,13 +78,16 @@ class Command:
         return {name for prompt in self.prompts or self.readable for name in prompt.options}
 
     @property
+    def engine_unclear(self) -> bool:
+        """Whether the person tried to name an engine by a flag that cannot be read."""
+        faults = self.error.faults if self.error is not None and typed(self.options.engine) is None else ()
+        flags = (fault.problem.values.get("near", fault.problem.values.get("flag")) for fault in faults)
+        return ENGINE.name in flags
+
+    @property
     def names_engine(self) -> bool:
-        """Whether the person named an engine, or perhaps tried to with a misspelt flag."""
-        unclear = self.error is not None and any(
-            fault.problem.values.get("near", fault.problem.values.get("flag")) == ENGINE.name
-            for fault in self.error.faults
-        )
-        return unclear or typed(self.options.engine) is not None or ENGINE.name in self.flags
+        """Whether the person named an engine, or tried to."""
+        return self.engine_unclear or typed(self.options.engine) is not None or ENGINE.name in self.flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +219,8 @@ def plan(command: Command, engines: Mapping[str, Engine], default_engine: str) -
     drafts: list[ImageRequest] = []
     specs = specs_of(options, prompts, problems)
     for spec, name in zip(specs, engines_of(options, prompts, default_engine), strict=True):
-        if command.error is not None and typed(options.engine) is None and command.names_engine:
-            break  # The engine is unclear: only what holds for every engine can be checked.
+        if command.engine_unclear:
+            break  # Only what holds for every engine can be checked.
         try:
             drafts.append(request_for(spec, find_engine(name, engines), engines))
         except UserError as error:

@@ -108,9 +108,8 @@ class Refusals:
         room = None
         try:
             if not known & RULES:
-                requests, images = ((), error.options.images or 1)
-                if error.plan is not None:
-                    requests, images = error.plan.requests, error.plan.images
+                plan = error.plan
+                requests, images = ((), error.options.images or 1) if plan is None else (plan.requests, plan.images)
                 problems += await self._new_jobs.limit_problems(origin, requests, images)
             if not known & FORBIDDEN:
                 room = await self._new_jobs.room(origin)
@@ -152,7 +151,7 @@ class Refusals:
             if mend.changes != Changes():
                 offer = Offer(mend.options, mend.changes, price_of(plan.requests, self._providers))
                 found.setdefault(plan.requests, offer)
-            if len(found) == OFFERS_AT_MOST:
+            if len(found) == OFFERS_AT_MOST or (mend is candidate and not mend.changes.engines and mend.engines_fit):
                 break
         return list(found.values())
 

@@ -12,6 +12,7 @@ from discord import ui
 
 from bot.clock import Clock
 from bot.errors import UserError
+from bot.jobs.refusals import CommandRefused
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.text import message, t
@@ -109,7 +110,11 @@ class JobButtons:
 
     async def _again(self, interaction: Interaction, job_id: int, *, new_seed: bool = False) -> None:
         # The original job's privacy decides whether everybody sees the answer.
-        plan = await looked_up(interaction, self._service.plan_again(origin_of(interaction), job_id, new_seed=new_seed))
+        planned = self._service.plan_again(origin_of(interaction), job_id, new_seed=new_seed)
+        try:
+            plan = await looked_up(interaction, planned)
+        except CommandRefused as error:
+            raise await self._starter.refused(interaction, error, parent_id=job_id) from error
         if interaction.response.is_done():
             raise UserError(TOO_SLOW)
         missing = missing_permissions(interaction, private=plan.options.private)

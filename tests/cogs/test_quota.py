@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import discord
 import pytest
 import simcord
 
@@ -24,6 +25,7 @@ from bot.ui.admin import (
 )
 from bot.ui.cards.server import NO_QUOTAS, PERIODS, limits_text, subject_text
 from bot.ui.cards.usage import EXTRA, LEFT, USED
+from bot.ui.interactions import MISSING_PERMISSIONS
 from storage import ledger
 from storage.records import SubmissionStatus
 from storage.settings import Quota, Subject
@@ -112,6 +114,12 @@ async def test_credit_and_job_limits_are_reported_with_the_other_problems(studio
     await studio.admin.slash(studio.channel, "server set", refused_words="ugly")
     said = told(await studio.imagine(studio.ada, prompt="an ugly fox")).text
     assert shows(said, WORD_REFUSED(word="ugly"))
+    assert not shows(said, too_much(7000, 1000)), "no limit would help there"
+    quiet = studio.server.create_text_channel(
+        "quiet", overwrites={studio.server.default_role: discord.PermissionOverwrite(attach_files=False)}
+    )
+    said = told(await studio.ada.slash(quiet, "imagine", prompt="a fox")).text
+    assert shows(said, MISSING_PERMISSIONS)
     assert shows(said, too_much(7000, 1000))
 
 

@@ -141,10 +141,10 @@ def read_faulty_prompt(text: str) -> tuple[tuple[ParsedPrompt, ...], PromptError
     try:
         every = expand(text)
     except PromptError as error:
-        _, faults = _read(text)
+        _, faults = parse_leniently(text)
         unknown = [fault for fault in faults if fault.problem.code in _UNKNOWN_FLAGS]
         return (), PromptError(clean(text), [*error.faults, *unknown])
-    read = [(each, *_read(each)) for each in every]
+    read = [(each, *parse_leniently(each)) for each in every]
     for each, _, faults in read:
         if faults:
             return tuple(prompt for _, prompt, _ in read), PromptError(clean(each), faults)
@@ -153,7 +153,7 @@ def read_faulty_prompt(text: str) -> tuple[tuple[ParsedPrompt, ...], PromptError
 
 def parse(text: str) -> ParsedPrompt:
     """Parse one prompt, whose choices are expanded. Raises PromptError, which names every fault and its place."""
-    prompt, faults = _read(text)
+    prompt, faults = parse_leniently(text)
     if faults:
         raise PromptError(clean(text), faults)
     return prompt
@@ -161,7 +161,8 @@ def parse(text: str) -> ParsedPrompt:
 
 # The cards of a comparison read the same few prompts at every edit.
 @lru_cache(maxsize=64)
-def _read(text: str) -> tuple[ParsedPrompt, tuple[Fault, ...]]:
+def parse_leniently(text: str) -> tuple[ParsedPrompt, tuple[Fault, ...]]:
+    """Parse as much of one prompt as possible, and return it with all faults. It may then have no parts."""
     text = clean(text)
     faults: list[Fault] = []
     tokens = list(scan(text, faults))

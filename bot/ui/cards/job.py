@@ -15,7 +15,7 @@ from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.text import Message, Text, credits_text, lasted, message, plural, t
 from bot.ui.cards.buttons import AGAIN, CANCEL, DELETE, DETAILS, EDIT, NEW_SEED, REFRESH, SHARE, SHOW, job_row, job_rows
 from bot.ui.cards.delivery_text import reasons_text
-from bot.ui.cards.job_text import alt_text, either, engine_name, label, prompt_text, seeds, settings_text
+from bot.ui.cards.job_text import alt_text, choice_text, either, engine_name, label, prompt_text, seeds, settings_text
 from bot.ui.cards.layout import RESULT, WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
 from bot.ui.cards.wording import REQUESTS, moment, safe
@@ -188,7 +188,8 @@ def elsewhere_card(
 
 def heading(view: JobView) -> list[ui.Item[Any]]:
     """The prompt and the settings, for the top of a card without a result."""
-    return [text(prompt_text(view), quiet(settings_text(view)))]
+    choice = choice_text(view)
+    return [text(prompt_text(view), quiet(settings_text(view)), *(() if choice is None else (quiet(choice),)))]
 
 
 def for_author(view: JobView) -> Text:
@@ -341,6 +342,8 @@ def _outcome(view: JobView) -> str:
 
 
 def _remarks(view: JobView, shown: Sequence[ShownImage]) -> Iterator[Words]:
+    if (choice := choice_text(view)) is not None:
+        yield quiet(choice)
     if view.options.engines is None:  # A comparison has a line for each of its requests.
         yield from _not_made(view)
     for each in view.submissions:

@@ -1,0 +1,76 @@
+"""The card of a refusal: a line for each problem, and buttons for what could be made instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from discord import ui
+
+from bot.domain.mends import Changes
+from bot.domain.options import SIZE, Feature, Option, Value, value_text
+from bot.jobs.refusals import Offer
+from bot.text import Text, listed, t
+from bot.ui.cards.buttons import EDIT_REFUSED, OFFER
+from bot.ui.cards.job import NOT_CHARGED
+from bot.ui.cards.layout import WARM, Card, Words, quiet, text, within
+from bot.ui.cards.wording import IMAGES, plain, safe
+
+LABEL_AT_MOST = 80
+_ENGINE_AT_MOST = 40
+_TEXT_AT_MOST = 3500
+_PROBLEM_AT_MOST = 1500
+_IN_A_ROW = 2
+
+
+def not_made_card(problems: Iterable[Words], *rows: ui.Item[Any]) -> Card:
+    """Why no images were made. The sentences may quote what a person typed, so they are escaped here."""
+    lines = within((safe(str(problem), _PROBLEM_AT_MOST) for problem in problems), _TEXT_AT_MOST)
+    return Card(text(*lines, quiet(NOT_CHARGED)), *rows, accent=WARM)
+
+
+def refused_card(problems: Iterable[Words], offers: Sequence[Offer], key: str) -> Card:
+    """Why a command was refused, with a button for each offer, and Edit. ``key`` identifies the refused command."""
+    buttons = [OFFER.on(key, number, label=offer_label(offer)) for number, offer in enumerate(offers)]
+    # The labels are long, and a phone is narrow.
+    rows = [buttons[start : start + _IN_A_ROW] for start in range(0, len(buttons), _IN_A_ROW)]
+    if not rows or len(rows[-1]) == _IN_A_ROW:
+        rows.append([])
+    rows[-1].append(EDIT_REFUSED.on(key))
+    return not_made_card(problems, *(ui.ActionRow(*row) for row in rows))
+
+
+def offer_label(offer: Offer) -> str:
+    """What an offer changes, and its price: ``Use 1344x768: 5 credits``."""
+    words = ", ".join(map(str, _changed(offer.changes, compared=offer.options.engines is not None)))
+    tail = str(t(": {price}", price=str(offer.price)))
+    return plain(words[:1].upper() + words[1:], LABEL_AT_MOST - len(tail)) + tail
+
+
+def _changed(changes: Changes, *, compared: bool) -> Iterable[Words]:
+    names = [plain(engine.name, _ENGINE_AT_MOST) for engine in changes.engines]
+    if names:
+        yield t("only {engines}", engines=names) if compared else t("use {engine}", engine=names[0])
+    for feature, value in changes.values:
+        words = _value(feature, value)
+        yield words if names or feature is not SIZE else t("use {size}", size=words)
+    if changes.images is not None:
+        yield IMAGES(count=changes.images)
+    if changes.dropped:
+        yield t("without {features}", features=listed(_inside(feature.label) for feature in changes.dropped))
+    if changes.private is not None:
+        yield t("only for you") if changes.private else t("for everyone")
+
+
+def _value(feature: Feature, value: Value) -> Words:
+    if feature is SIZE:
+        return str(value)
+    if isinstance(feature, Option):
+        return feature.text(plain(value, _ENGINE_AT_MOST) if isinstance(value, str) else value)
+    return t("{label} up to {value}", label=_inside(feature.label), value=value_text(value))
+
+
+def _inside(label: Text) -> str:
+    """A label within a sentence."""
+    words = str(label)
+    return words[:1].lower() + words[1:]
