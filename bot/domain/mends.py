@@ -23,7 +23,7 @@ from bot.domain.options import (
     Option,
     Value,
 )
-from bot.domain.prompt.parser import ParsedPrompt
+from bot.domain.prompt.parser import ParsedPrompt, corrected
 from bot.domain.requests import ENGINES_AT_LEAST, Command, as_typed, engines_of, merged, prompt_text, read_command
 from bot.domain.sizes import Ratio, closest_size
 from bot.errors import UserError
@@ -35,7 +35,8 @@ class Changes:
     """How a mended command differs from the typed one. An empty field is unchanged.
 
     ``engines`` replace the named ones. ``values`` are features with their new values (of weights, the highest), and
-    ``dropped`` the features that it no longer uses. ``images`` is the new number of images in all.
+    ``dropped`` the features that it no longer uses. ``images`` is the new number of images in all. ``flags`` are those
+    that were misspelt, as they were meant.
     """
 
     engines: tuple[Engine, ...] = ()
@@ -43,6 +44,7 @@ class Changes:
     dropped: tuple[Feature, ...] = ()
     images: int | None = None
     private: bool | None = None
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +94,21 @@ def mends(
 ) -> Iterator[Mend]:
     """Yield changes to try, the best first: they leave as much as possible as it was typed.
 
-    The first may change nothing. ``default_engine`` is used if the command names no engine. ``offered`` are the engines
-    that may be used, in the order in which to try them; ``most`` is the number of images that a job may have.
-    ``private``, if set, is whether the result has to be private. A prompt that cannot be read has no mends.
+    The first may change nothing. ``default_engine`` is used if the command names no engine, and is tried early if it
+    names an unknown one. ``offered`` are the engines that may be used, in the order in which to try them; ``most`` is
+    the number of images that a job may have. ``private``, if set, is whether the result has to be private. A prompt
+    that cannot be read has no mends, unless only its flags are misspelt.
     """
     options = replace(as_typed(replace(options, added=None)), added=options.added, chosen=None)
-    command = read_command(options)
+    command, changes = read_command(options), Changes()
+    if command.error is not None and (meant := corrected(options.prompt)) is not None:
+        options = replace(options, prompt=meant[0])
+        command, changes = read_command(options), Changes(flags=meant[1])
     if not command.prompts:
         return
-    changes = Changes()
     if private is not None and private != options.private:
         command = replace(command, options=replace(options, private=private))
-        changes = Changes(private=private)
+        changes = replace(changes, private=private)
     specs = tuple(ImageSpec(prompt.parts, _values(options, prompt)) for prompt in command.prompts)
     asked = _without_contradictions(Mend(command, specs, changes))
     if options.engines is not None:
@@ -116,8 +121,9 @@ def mends(
         asked = fewer
     names = engines_of(options, command.prompts, default_engine)
     used = [engine for name in names if (engine := _found(name, engines)) is not None]
-    meant = [engine for name in names for engine in similar_engines(name, engines) if engine in offered]
-    others = [engine for engine in dict.fromkeys([*meant, *offered]) if [engine] * len(names) != used]
+    similar = [engine for name in names for engine in similar_engines(name, engines)]
+    likely = dict.fromkeys([*similar, *(each for name, each in engines.items() if name == default_engine), *offered])
+    others = [engine for engine in likely if engine in offered and [engine] * len(names) != used]
     whole = [engine for engine in others if all(accepts(spec, engine) for spec in asked.specs)]
     kept = _adapted(asked, used) if len(used) == len(names) else None
     if kept is not None and kept.changes.dropped == asked.changes.dropped:

@@ -134,10 +134,11 @@ class Refusals:
         self, origin: Origin, options: ImagineOptions, error: CommandRefused, room: Room, *, private: bool | None
     ) -> list[Offer]:
         checks = self._checks
+        usual = error.completed.engine
         candidates = mends(
             options,
             engines=checks.engines,
-            default_engine=error.completed.engine or checks.default_engine,
+            default_engine=usual if usual in checks.engines else checks.default_engine,
             offered=sorted(checks.usable(origin), key=lambda engine: checks.price(engine.id).high),
             most=min(IMAGES_PER_JOB, IMAGES_PER_JOB if room.images is None else room.images),
             private=private,

@@ -55,7 +55,7 @@ async def test_the_closest_size_is_one_press_away(studio: Studio) -> None:
     job = await studio.job()
     assert (job.status, job.user_id, job.parent_id) == (JobStatus.DELIVERED, studio.ada.id, None)
     assert (job.options["engine"], job.options["size"]) == (XL, "1344x768")
-    (call,) = studio.stand_in.calls_to("ai_client.images")
+    (call,) = studio.stand_in.calls_to("ai-client.entry")
     assert "1344" in str(call.body)
 
 
@@ -69,6 +69,13 @@ async def test_an_engine_that_takes_it_or_without_it(studio: Studio) -> None:
     assert (await options(studio))["engine"] == XL
     assert len(card(result).images) == 1
     assert not shows(card(result).text, SEED.text(7))
+
+
+async def test_a_misspelt_flag(studio: Studio) -> None:
+    notice = await refused(studio, prompt="a fox --sed 7", engine=CORE)
+    assert notice.labels == ["Use --seed: 6 credits", "Edit"]
+    await accepted(studio, notice, "Use --seed")
+    assert (await options(studio))["prompt"] == "a fox --seed 7"
 
 
 async def test_fewer_images_for_what_is_left(make_studio: MakeStudio) -> None:
@@ -245,7 +252,7 @@ async def test_it_works_in_direct_messages(studio: Studio) -> None:
 
 async def test_everything_wrong_is_named_at_once_and_the_engine_once(studio: Studio) -> None:
     notice = await refused(
-        studio, prompt="a fox --sed 7 --no", engine=XL, size="3x3", steps=999, guidance=3.0, sampler="ddim"
+        studio, prompt="a fox --sed 7 --no", engine=XL, size="3x3", steps=99, guidance=3.0, sampler="ddim"
     )
     for problem in (NOT_TAKEN, OUT_OF_RANGE):
         assert shows(notice.text, problem)

@@ -171,6 +171,18 @@ def test_privacy() -> None:
 
 def test_a_prompt_that_cannot_be_read_has_no_mends() -> None:
     assert candidates("a fox --nonsense", size="3x3") == []
+    assert candidates("a fox --sed 7 --no") == []
+    assert candidates("a {red, blue} fox --sed 7") == []
+
+
+def test_misspelt_flags() -> None:
+    mend = candidates("a fox --stepps=20 --ar16:9  --neagtive rain", engine=XL.id)[0]
+    assert mend.changes == Changes(flags=("--steps", "--ar", "--negative"))
+    found = planned(mend)
+    assert found is not None
+    (request,) = found.requests
+    assert (request.steps, request.size, request.negative) == (20, Size(1344, 768), "rain")
+    assert accepted("a fox --sed 7", engine=XL.id)[0] == Changes(engines=(BASIC,), flags=("--seed",))
 
 
 def test_added_words_and_a_new_seed_are_kept() -> None:

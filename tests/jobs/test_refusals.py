@@ -119,6 +119,7 @@ async def test_a_misspelt_engine(desk: Desk) -> None:
     refused = await desk.refused(engine="pencil/coer")
     assert codes(refused) == [ENGINE_MISSPELT.code]
     assert refused.offers[0].changes == Changes(engines=(CORE,))
+    assert changes(await desk.refused(engine="nobody"))[0] == Changes(engines=(XL,)), "the default"
 
 
 async def test_refused_words_are_not_mixed_with_limits_and_have_no_offers(make_workshop: MakeWorkshop) -> None:

@@ -38,6 +38,7 @@ from bot.domain.options import (
 from bot.domain.prompt.choices import expand
 from bot.domain.prompt.tokens import (
     FAULTS_SHOWN,
+    Correction,
     Fault,
     Flag,
     PromptError,
@@ -151,6 +152,23 @@ def read_faulty_prompt(text: str) -> tuple[tuple[ParsedPrompt, ...], PromptError
     raise ValueError("this prompt has no faults")
 
 
+def corrected(text: str) -> tuple[str, tuple[str, ...]] | None:
+    """Return a prompt with its misspelt flags as they were probably meant, and these flags.
+
+    None if it has other faults or choices, or none at all.
+    """
+    text = clean(text)
+    _, faults = parse_leniently(text)
+    corrections = [(fault.position, fault.correction) for fault in faults]
+    flags: list[str] = []
+    for position, correction in sorted(corrections, key=lambda each: each[0], reverse=True):
+        if correction is None:
+            return None
+        text = " ".join([text[:position] + correction.text, text[correction.end :].lstrip()])
+        flags.insert(0, correction.text.split()[0])
+    return (text.rstrip(), tuple(flags)) if flags else None
+
+
 def parse(text: str) -> ParsedPrompt:
     """Parse one prompt, whose choices are expanded. Raises PromptError, which names every fault and its place."""
     prompt, faults = parse_leniently(text)
@@ -240,7 +258,7 @@ def _read_flags(tokens: Sequence[Token], faults: list[Fault]) -> Values:
         if option is None:
             # Near matches are slow to find, so they are looked for only while faults are shown.
             suggest = len(faults) < FAULTS_SHOWN
-            faults.append(Fault(flag.position, _unknown_flag(flag.name, suggest=suggest)))
+            faults.append(_unknown_flag(flag, suggest=suggest))
             continue
         if option.name in seen:
             faults.append(Fault(flag.position, _twice(option, flag.name, seen[option.name])))
@@ -299,14 +317,15 @@ def _wrong_value(flag: str, option: Option, value: str) -> Text:
     return WRONG_ENDING(flag=flag, expects=option.expects, ending=_quoted(value[len(shorter) :]))
 
 
-def _unknown_flag(name: str, *, suggest: bool) -> Text:
-    shown = _quoted(name)
-    if (apart := glued(name)) is not None:
-        return GLUED_FLAG(flag=shown, apart=_quoted(apart))
-    near = difflib.get_close_matches(name, FLAGS, n=1) if suggest and len(name) <= _QUOTED else []
+def _unknown_flag(flag: Flag, *, suggest: bool) -> Fault:
+    shown = _quoted(flag.name)
+    if (apart := glued(flag.name)) is not None:
+        problem = GLUED_FLAG(flag=shown, apart=_quoted(apart))
+        return Fault(flag.position, problem, Correction(flag.end, f"--{apart}"))
+    near = difflib.get_close_matches(flag.name, FLAGS, n=1) if suggest and len(flag.name) <= _QUOTED else []
     if near:
-        return MISSPELT_FLAG(flag=shown, near=near[0])
-    return UNKNOWN_FLAG(flag=shown)
+        return Fault(flag.position, MISSPELT_FLAG(flag=shown, near=near[0]), Correction(flag.end, f"--{near[0]}"))
+    return Fault(flag.position, UNKNOWN_FLAG(flag=shown))
 
 
 def _quoted(text: str) -> str:

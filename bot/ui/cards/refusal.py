@@ -20,7 +20,8 @@ LABEL_AT_MOST = 80
 _ENGINE_AT_MOST = 40
 _TEXT_AT_MOST = 3500
 _PROBLEM_AT_MOST = 1500
-_IN_A_ROW = 2
+# The characters of the labels in one row: more do not fit on a phone.
+_ROW_AT_MOST = 44
 
 
 def not_made_card(problems: Iterable[Words], *rows: ui.Item[Any]) -> Card:
@@ -32,11 +33,11 @@ def not_made_card(problems: Iterable[Words], *rows: ui.Item[Any]) -> Card:
 def refused_card(problems: Iterable[Words], offers: Sequence[Offer], key: str) -> Card:
     """Why a command was refused, with a button for each offer, and Edit. ``key`` identifies the refused command."""
     buttons = [OFFER.on(key, number, label=offer_label(offer)) for number, offer in enumerate(offers)]
-    # The labels are long, and a phone is narrow.
-    rows = [buttons[start : start + _IN_A_ROW] for start in range(0, len(buttons), _IN_A_ROW)]
-    if not rows or len(rows[-1]) == _IN_A_ROW:
-        rows.append([])
-    rows[-1].append(EDIT_REFUSED.on(key))
+    rows: list[list[ui.Button[Any]]] = [[]]
+    for button in [*buttons, EDIT_REFUSED.on(key)]:
+        if sum(len(each.label or "") for each in [*rows[-1], button]) > _ROW_AT_MOST and rows[-1]:
+            rows.append([])
+        rows[-1].append(button)
     return not_made_card(problems, *(ui.ActionRow(*row) for row in rows))
 
 
@@ -48,6 +49,8 @@ def offer_label(offer: Offer) -> str:
 
 
 def _changed(changes: Changes, *, compared: bool) -> Iterable[Words]:
+    if changes.flags:
+        yield t("use {flags}", flags=list(changes.flags))
     names = [plain(engine.name, _ENGINE_AT_MOST) for engine in changes.engines]
     if names:
         yield t("only {engines}", engines=names) if compared else t("use {engine}", engine=names[0])
