@@ -111,26 +111,18 @@ def job_rows(view: JobView, *groups: Sequence[JobButton]) -> list[ui.ActionRow[A
 # --- the buttons of a refused command -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedButton:
-    """A button of a refused command, which is identified by a key. ``name`` is None if an offer's number is used."""
-
-    label: Message
-    name: str | None = None
-    style: discord.ButtonStyle = discord.ButtonStyle.secondary
-
-    def on(self, key: str, number: int = 0, **values: Value) -> ui.Button[Any]:
-        """The button for this command, and for its offer with this number. The first offer is emphasised."""
-        emphasised = self.name is None and number == 0
-        return ui.Button(
-            label=str(self.label(**values)),
-            style=discord.ButtonStyle.primary if emphasised else self.style,
-            custom_id=f"refused:{key}:{self.name or number}",
-        )
+EDIT_REFUSED = message("button.edit_refused", "Edit")
 
 
-EDIT_REFUSED = RefusedButton(message("button.edit_refused", "Edit"), "edit")
-OFFER = RefusedButton(message("button.offer", "{label}"))
+def edit_refused(key: str) -> ui.Button[Any]:
+    """The button that opens the refused command with this key in a form."""
+    return ui.Button(label=str(EDIT_REFUSED), custom_id=f"refused:{key}:edit")
+
+
+def offer(key: str, number: int, label: str) -> ui.Button[Any]:
+    """The button that accepts the offer with this number. The first one is emphasised."""
+    style = discord.ButtonStyle.secondary if number else discord.ButtonStyle.primary
+    return ui.Button(label=label, style=style, custom_id=f"refused:{key}:{number}")
 
 
 # --- the buttons of lists -----------------------------------------------------------------------------------------

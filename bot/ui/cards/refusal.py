@@ -11,7 +11,7 @@ from bot.domain.mends import Changes
 from bot.domain.options import SIZE, Feature, Option, Value, value_text
 from bot.jobs.refusals import Offer
 from bot.text import Text, listed, t
-from bot.ui.cards.buttons import EDIT_REFUSED, OFFER
+from bot.ui.cards.buttons import edit_refused, offer
 from bot.ui.cards.job import NOT_CHARGED
 from bot.ui.cards.layout import WARM, Card, Words, quiet, text, within
 from bot.ui.cards.wording import IMAGES, plain, safe
@@ -32,19 +32,19 @@ def not_made_card(problems: Iterable[Words], *rows: ui.Item[Any]) -> Card:
 
 def refused_card(problems: Iterable[Words], offers: Sequence[Offer], key: str) -> Card:
     """Why a command was refused, with a button for each offer, and Edit. ``key`` identifies the refused command."""
-    buttons = [OFFER.on(key, number, label=offer_label(offer)) for number, offer in enumerate(offers)]
+    buttons = [offer(key, number, offer_label(each)) for number, each in enumerate(offers)]
     rows: list[list[ui.Button[Any]]] = [[]]
-    for button in [*buttons, EDIT_REFUSED.on(key)]:
+    for button in [*buttons, edit_refused(key)]:
         if sum(len(each.label or "") for each in [*rows[-1], button]) > _ROW_AT_MOST and rows[-1]:
             rows.append([])
         rows[-1].append(button)
     return not_made_card(problems, *(ui.ActionRow(*row) for row in rows))
 
 
-def offer_label(offer: Offer) -> str:
+def offer_label(offered: Offer) -> str:
     """What an offer changes, and its price: ``Use 1344x768: 5 credits``."""
-    words = ", ".join(map(str, _changed(offer.changes, compared=offer.options.engines is not None)))
-    tail = str(t(": {price}", price=str(offer.price)))
+    words = ", ".join(map(str, _changed(offered.changes, compared=offered.options.engines is not None)))
+    tail = str(t(": {price}", price=str(offered.price)))
     return plain(words[:1].upper() + words[1:], LABEL_AT_MOST - len(tail)) + tail
 
 
