@@ -284,18 +284,19 @@ async def test_the_card_says_why_another_engine_was_used(studio: Studio) -> None
     assert not shows(card(edited).text, CHOSEN)
 
 
-@pytest.mark.parametrize(
-    "prompt",
-    [
+@pytest.mark.parametrize("default", [CORE, BASIC, XL])
+async def test_the_examples_work_on_any_default_engine(make_studio: MakeStudio, default: str) -> None:
+    """The examples of /help, of the README and of the form."""
+    studio = await make_studio(DEFAULT_ENGINE=default)
+    prompts = (
         "a castle::2 fog::0.5",
         "a fox --no people, text",
         "a fox --ar 16:9",
         "a fox --size 1024x1024",
         "a fox --images 2 --style neon-punk --steps 45 --seed 7",
         "a fox --images 2 --style anime",
-    ],
-)
-async def test_the_examples_work_on_the_default_engine(studio: Studio, prompt: str) -> None:
-    result = await studio.imagine(prompt=prompt)
-    await studio.finish()
-    assert card(result).images
+    )
+    for prompt in prompts:
+        result = await studio.imagine(prompt=prompt)
+        await studio.finish()
+        assert card(result).images

@@ -8,13 +8,15 @@ from typing import Any
 from discord import ui
 
 from bot.domain.mends import Changes
-from bot.domain.options import SIZE, Feature, Option, Value, value_text
+from bot.domain.options import FLAGS, SIZE, Feature, Option, Value, value_text
 from bot.jobs.refusals import Offer
-from bot.text import Text, listed, t
+from bot.text import Text, listed, message, t
 from bot.ui.cards.buttons import edit_refused, offer
 from bot.ui.cards.job import NOT_CHARGED
 from bot.ui.cards.layout import WARM, Card, Words, quiet, text, within
-from bot.ui.cards.wording import IMAGES, plain, safe
+from bot.ui.cards.wording import IMAGES, plain, safe, units
+
+OFFER = message("refused.offer", "{changes}: {price}")
 
 LABEL_AT_MOST = 80
 _ENGINE_AT_MOST = 40
@@ -43,20 +45,23 @@ def refused_card(problems: Iterable[Words], offers: Sequence[Offer], key: str) -
 
 def offer_label(offered: Offer) -> str:
     """What an offer changes, and its price: ``Use 1344x768: 5 credits``."""
-    words = ", ".join(map(str, _changed(offered.changes, compared=offered.options.engines is not None)))
-    tail = str(t(": {price}", price=str(offered.price)))
-    return plain(words[:1].upper() + words[1:], LABEL_AT_MOST - len(tail)) + tail
+    changes = ", ".join(map(str, _changed(offered.changes, compared=offered.options.engines is not None)))
+    price = str(offered.price)
+    room = LABEL_AT_MOST - units(str(OFFER(changes="", price=price)))
+    return str(OFFER(changes=plain(changes[:1].upper() + changes[1:], room), price=price))
 
 
 def _changed(changes: Changes, *, compared: bool) -> Iterable[Words]:
-    if changes.flags:
-        yield t("use {flags}", flags=list(changes.flags))
     names = [plain(engine.name, _ENGINE_AT_MOST) for engine in changes.engines]
-    if names:
-        yield t("only {engines}", engines=names) if compared else t("use {engine}", engine=names[0])
-    for feature, value in changes.values:
-        words = _value(feature, value)
-        yield words if names or feature is not SIZE else t("use {size}", size=words)
+    # A flag that was misspelt is not mentioned if its option is dropped anyway.
+    used = [flag for flag in changes.flags if FLAGS.get(flag.removeprefix("--")) not in changes.dropped]
+    used += [] if compared else names
+    used += [str(value) for feature, value in changes.values if feature is SIZE]
+    if compared and names:
+        yield t("only {engines}", engines=names)
+    if used:
+        yield t("use {things}", things=", ".join(used))
+    yield from (_value(feature, value) for feature, value in changes.values if feature is not SIZE)
     if changes.images is not None:
         yield IMAGES(count=changes.images)
     if changes.dropped:
@@ -66,8 +71,6 @@ def _changed(changes: Changes, *, compared: bool) -> Iterable[Words]:
 
 
 def _value(feature: Feature, value: Value) -> Words:
-    if feature is SIZE:
-        return str(value)
     if isinstance(feature, Option):
         return feature.text(plain(value, _ENGINE_AT_MOST) if isinstance(value, str) else value)
     return t("{label} up to {value}", label=_inside(feature.label), value=value_text(value))
