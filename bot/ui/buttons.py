@@ -119,7 +119,9 @@ class JobButtons:
             raise UserError(TOO_SLOW)
         missing = missing_permissions(interaction, private=plan.options.private)
         if missing:
-            raise UserError(*missing)
+            options = plan.options
+            refused = CommandRefused(*missing, plan=plan, options=options, completed=options, complete=True)
+            raise await self._starter.refused(interaction, refused, missing=missing, parent_id=job_id)
         await self._starter.start(interaction, plan, parent_id=job_id)
 
     async def _new_seed(self, interaction: Interaction, job_id: int) -> None:

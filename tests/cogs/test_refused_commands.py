@@ -17,7 +17,7 @@ from bot.ui.cards.job_text import CHOSEN
 from bot.ui.interactions import MISSING_PERMISSIONS
 from bot.ui.refused_commands import FORGOTTEN, PRESSED_BEFORE, SOMEBODY_ELSES
 from storage.records import JobStatus
-from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Shown, Studio, card, told
+from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Shown, Studio, card, stand, told
 from tests.doubles.forms import filled, send
 from tests.doubles.texts import shows
 
@@ -238,6 +238,20 @@ async def test_missing_permissions_and_privacy(studio: Studio) -> None:
     notice = await refused(studio, prompt="a fox", private=True)
     assert shows(notice.text, PRIVATE_OFF)
     assert not card(await accepted(studio, notice, "For everyone")).private
+
+
+async def test_again_where_images_cannot_be_shown(studio: Studio) -> None:
+    quiet = studio.server.create_text_channel(
+        "quiet", overwrites={studio.server.default_role: discord.PermissionOverwrite(attach_files=False)}
+    )
+    await studio.imagine(prompt="a fox")
+    await studio.finish()
+    notice = told(await studio.ada.click(await stand(studio, "again", 1, channel_id=quiet.id), label="Forged"))
+    assert shows(notice.text, MISSING_PERMISSIONS)
+    result = await accepted(studio, notice, "Only for you")
+    assert card(result).private
+    job = await studio.job(2)
+    assert (job.parent_id, job.private) == (1, True)
 
 
 async def test_it_works_in_direct_messages(studio: Studio) -> None:
