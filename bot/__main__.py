@@ -22,7 +22,7 @@ from bot import config, logs
 from bot.config import Settings
 from bot.errors import SettingsError, UserError
 from bot.gc_tuning import uncollected
-from bot.text import message, t
+from bot.text import Text, message, t
 from storage.errors import StorageError
 from storage.files import OWNER_ALONE
 
@@ -33,7 +33,9 @@ log = structlog.get_logger("bot.command_line")
 DEMO_REMEMBERED = 1_000
 """How many calls, bills and threads the stand-in of DEMO_PROVIDER keeps in memory."""
 NOT_INSTALLED = message(
-    "command_line.not_installed", "The playground is not installed. Its packages are in requirements/playground.txt."
+    "command_line.not_installed",
+    "The playground, which DEMO_PROVIDER needs too, is not installed: its packages are in requirements/playground.txt, "
+    "and the Docker image leaves it out.",
 )
 PLAYGROUND_INSTEAD = message(
     "command_line.playground_instead",
@@ -58,9 +60,13 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
         log.info("proxy.used", guard="it resolves the hosts of images, so it must refuse private addresses")
     with uncollected():
         from bot.app import assembled, serve
+        from bot.doctor import files_to_do
 
     stop = _stop_on_signals()
     async with _demo(settings) as painted, assembled(painted) as runtime:
+        # `serve` logs the same about spending and Discord.
+        for finding in await files_to_do(settings):
+            log.warning("to_do", code=finding.text.code, text=str(finding.text))
         await serve(runtime, stop)
     return 0
 
@@ -81,13 +87,14 @@ async def demo(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
     """Check everything and say what is missing."""
-    from bot.doctor import Level, conclusion, examine
+    from bot.doctor import conclusion, examine
+    from bot.findings import Level
 
     findings = []
-    async for finding in examine(settings):
+    async for finding in examine(settings, arguments.problems):
         print(finding, flush=True)
         findings.append(finding)
-    print(conclusion(findings))
+    _print_steps(conclusion(findings))
     return int(any(finding.level is Level.TO_DO for finding in findings))
 
 
@@ -137,8 +144,8 @@ async def restore(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def retry(settings: Settings, arguments: argparse.Namespace) -> int:
     """Have the next start look up requests whose outcome is unknown; stop the bot first."""
-    from bot.app import configured
     from bot.operations import ask_again
+    from bot.provider_settings import configured
 
     providers = configured(settings)
     for provider in providers.values():
@@ -192,17 +199,21 @@ def main(words: Sequence[str] | None = None) -> int:
     # Other users of this machine must not read prompts, images or backups.
     os.umask(OWNER_ALONE)
     try:
-        settings = config.load()
+        settings, arguments.problems = config.read()
+        if arguments.problems and arguments.command != "doctor":
+            raise SettingsError(*_all_problems(settings, arguments.problems))
         config.keep_temporary_files_in(settings.data_dir)
         logs.set_up(settings.log_level, settings.log_format, settings.reader.secrets)
         return asyncio.run(_carry_out(COMMANDS[arguments.command], settings, arguments))
     except SettingsError as error:
         if arguments.command != "doctor":
             return _complain(error, 2)
-        from bot.doctor import conclusion, invalid
+        # The file cannot be read, so there is nothing else to check.
+        from bot.doctor import conclusion, invalid_settings
 
-        findings = list(invalid(error))
-        print(*findings, conclusion(findings), sep="\n")
+        findings = list(invalid_settings(error.problems))
+        print(*findings, sep="\n")
+        _print_steps(conclusion(findings))
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -220,7 +231,7 @@ async def _carry_out(command: Command, settings: Settings, arguments: argparse.N
     except (UserError, StorageError) as error:
         return _complain(error, 1)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in {"playground", "simcord", "numpy"}:
+        if (error.name or "").partition(".")[0] not in {"playground", "fakes", "simcord", "numpy"}:
             raise
         return _complain(NOT_INSTALLED, 1)
     except Exception:
@@ -233,6 +244,22 @@ def _complain(sentence: object, status: int) -> int:
     for line in str(sentence).splitlines():
         print(f"easel: {line}", file=sys.stderr, flush=True)
     return status
+
+
+def _print_steps(steps: Sequence[Text]) -> None:
+    print()
+    print(t("Next:"))
+    for number, step in enumerate(steps, 1):
+        print(f"{number}. {step}", flush=True)
+
+
+def _all_problems(settings: Settings, problems: Sequence[Text]) -> list[Text]:
+    """These problems, those of the image services' settings, and unknown names, so that all are reported at once."""
+    # Imported late, because other commands do without the image services.
+    from bot.provider_settings import read_providers
+
+    unknown = (name.problem for name in settings.unknown)
+    return [*problems, *(one for one in read_providers(settings).problems if one not in problems), *unknown]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -267,8 +294,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _require_token(settings: Settings) -> None:
-    if settings.discord_token is None:
-        raise SettingsError(NO_TOKEN)
+    """Raises SettingsError if the token is missing, with everything else that keeps the bot from starting."""
+    if settings.discord_token is not None:
+        return
+    from bot.app import NO_PROVIDER
+    from bot.provider_settings import read_providers
+
+    read = read_providers(settings)
+    none = [] if read.every or read.wrong_keys or settings.demo_provider else [NO_PROVIDER]
+    raise SettingsError(NO_TOKEN, *read.problems, *none)
 
 
 def _stop_on_signals() -> asyncio.Event:

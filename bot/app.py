@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -43,7 +43,7 @@ from bot.health import beating
 from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
-from bot.jobs.provider_text import wrong_setting_text
+from bot.jobs.notifications import Notifications
 from bot.jobs.refusals import Refusals
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
@@ -52,19 +52,22 @@ from bot.jobs.worker import Worker
 from bot.people.privacy import Privacy
 from bot.people.threads import Threads
 from bot.people.user_settings import UserSettingsStore
+from bot.provider_settings import configured
 from bot.providers.answers import http_date
-from bot.providers.base import Provider, WrongSetting
-from bot.providers.registry import configure
+from bot.providers.base import Provider
 from bot.retention import Ages, run_retention
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
 from bot.text import ENGLISH, languages, message
+from bot.to_do import application as to_do_at_discord
+from bot.to_do import spending
 from bot.ui.admin import ReportPages
 from bot.ui.autocomplete import Suggestions
 from bot.ui.buttons import JobButtons
 from bot.ui.charts import Charts
 from bot.ui.client import Easel
 from bot.ui.delivery.messages import tries_of_requests
+from bot.ui.delivery.notifier import Notifier
 from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.ui.delivery.undelivered import UndeliveredResults
@@ -99,9 +102,6 @@ WRONG_INTENTS = message(
 CLOSED = message("discord.closed", "Discord closed the connection (code {code:plain}). Start the bot again.")
 REFUSED = message("discord.refused", "Discord does not let the bot log in (status {status}). Try again later.")
 AWAY = message("discord.away", "Discord cannot be reached at {api}: {reason}. Check the network and try again.")
-NO_SUCH_DEFAULT_ENGINE = message(
-    "settings.no_such_default_engine", "DEFAULT_ENGINE is set to an unknown engine. Set one of {engines:or}."
-)
 _CLOSE_CODES = {4004: WRONG_TOKEN, 4013: WRONG_INTENTS, 4014: WRONG_INTENTS}
 """The gateway's close codes that are caused by wrong settings."""
 
@@ -128,6 +128,7 @@ class Runtime:
     servers: Servers
     reports: Reports
     charts: Charts
+    notifier: Notifier
     cards: JobCards
     client: Easel
     commands: CommandSync
@@ -144,6 +145,8 @@ class Runtime:
             asyncio.create_task(retention, name="retention"),
         ]
         try:
+            late = await self.notifier.take_up()
+            beside.append(asyncio.create_task(self.cards.notify_all(late), name="notifications"))
             await self.worker.start(changed=self.cards.changed, deliver=self.cards.deliver)
             yield
         finally:
@@ -211,7 +214,10 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         )
         charts = Charts(settings.data_dir / "cache" / "charts")
         stack.push_async_callback(charts.close)
-        cards = JobCards(jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of)
+        notifier = Notifier(Notifications(database, clock), view=service.view, settings_of=personal.of)
+        cards = JobCards(
+            jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of, notifier=notifier
+        )
         previews = Previews(database, files)
         runtime = Runtime(
             settings=settings,
@@ -232,6 +238,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             servers=servers,
             reports=Reports(database=database, service=service, worker=worker, servers=servers, clock=clock),
             charts=charts,
+            notifier=notifier,
             cards=cards,
             client=client,
             commands=commands,
@@ -331,22 +338,6 @@ def _ages(settings: Settings) -> Ages:
     return Ages(image_days=settings.image_days, job_days=settings.job_days, preview_days=settings.preview_days)
 
 
-def configured(settings: Settings) -> dict[str, Provider]:
-    """The providers that have a key; those of DEMO_PROVIDER are labelled "(demo)". Raises SettingsError."""
-    try:
-        providers = configure(settings.reader)
-    except WrongSetting as error:
-        raise SettingsError(wrong_setting_text(error)) from None
-    if settings.demo_provider:
-        for provider in providers.values():
-            provider.label = f"{provider.label} (demo)"
-            provider.engines = tuple(replace(engine, name=f"{engine.name} (demo)") for engine in provider.engines)
-    engines = [engine.id for provider in providers.values() for engine in provider.engines]
-    if engines and settings.default_engine not in {None, *engines}:
-        raise SettingsError(NO_SUCH_DEFAULT_ENGINE(engines=engines))
-    return providers
-
-
 @asynccontextmanager
 async def logged_in(runtime: Runtime) -> AsyncIterator[Easel]:
     """Log the bot in to Discord, which also brings the commands up to date; log it out at the end.
@@ -399,6 +390,7 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
         client = await _unless(stop, stack.enter_async_context(logged_in(runtime)))
         if client is None:
             return
+        _log_to_do(runtime, client.application)
         await stack.enter_async_context(beating(runtime.settings.data_dir))
         await stack.enter_async_context(runtime.working())
         settling = asyncio.create_task(settle(client.wait_until_ready()))
@@ -406,6 +398,20 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
         with _in_sentences(runtime.settings.discord_api_url):
             await _unless(stop, client.connect())
         log.info("bot.stopping", grace=GRACE_SECONDS)
+
+
+def _log_to_do(runtime: Runtime, application: discord.AppInfo | None) -> None:
+    """Log what ``doctor`` would mark as TO DO about spending and the application at Discord."""
+    found = [spending(runtime.settings, runtime.providers)]
+    if application is not None:
+        found += to_do_at_discord(
+            runtime.settings,
+            public=application.bot_public,
+            endpoint=application.interactions_endpoint_url,
+            code_grant=application.bot_require_code_grant,
+        )
+    for text in filter(None, found):
+        log.warning("to_do", code=text.code, text=str(text))
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from dotenv.parser import parse_stream
@@ -51,6 +52,8 @@ UNKNOWN = message("settings.unknown", "{name} is not a setting.")
 MISSPELT = message("settings.misspelt", "{name} is not a setting. Did you mean {meant}?")
 
 DISCORD_API = "https://discord.com/api/v10"
+EVERY_SERVER = "all"
+"""The value of ALLOWED_GUILDS that allows every server."""
 BACKUPS = "backups"
 """The folder for copies of the database, in the data folder."""
 KNOWN = frozenset(
@@ -72,6 +75,7 @@ KNOWN = frozenset(
 # How similar a name must be to the name of a setting to count as a misspelling. The file should hold settings only; the
 # environment is full of other programs' names.
 _IN_THE_FILE, _IN_THE_ENVIRONMENT = 0.6, 0.85
+_NO_GUILDS: tuple[frozenset[int], bool] = frozenset(), False
 _SQLITE = "sqlite+aiosqlite:///"
 _QUOTES = "\"'`“”„‘’"
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -142,13 +146,30 @@ class Reader:
 
     def proxy(self, url: str) -> str | None:
         """The address of the proxy for this address, or None. Raises SettingsError."""
-        secure, plain = self._proxy("HTTPS_PROXY"), self._proxy("HTTP_PROXY")
+        secure, plain = self.proxy_address("HTTPS_PROXY"), self.proxy_address("HTTP_PROXY")
         exceptions = self.text("NO_PROXY") or self.text("no_proxy")
         parts = urlsplit(url)
         host = parts.hostname or ""
         if _is_loopback(host) or any(_names(exception, host) for exception in exceptions.split(",")):
             return None
         return secure if parts.scheme in {"https", "wss"} else plain
+
+    def proxy_address(self, name: str) -> str | None:
+        """The address of an HTTP proxy, or None; the name in lower case counts too. Raises SettingsError."""
+        value = self.text(name) or self.text(name.lower())
+        if not value:
+            return None
+        value = value if "://" in value else f"http://{value}"
+        try:
+            parts = urlsplit(value)
+            sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and " " not in value
+        except ValueError:
+            sound = False
+        else:
+            self.secrets.update({parts.password, unquote(parts.password)} if parts.password else ())
+        if not sound:
+            raise _invalid(name, PROXY)
+        return value
 
     def number(self, name: str, default: Decimal | float, *, low: float, high: float) -> Decimal:
         """A number from ``low`` to ``high``, both included. Raises SettingsError for anything else."""
@@ -204,22 +225,6 @@ class Reader:
             raise _invalid(name, UNQUOTED)
         return value
 
-    def _proxy(self, name: str) -> str | None:
-        value = self.text(name) or self.text(name.lower())
-        if not value:
-            return None
-        value = value if "://" in value else f"http://{value}"
-        try:
-            parts = urlsplit(value)
-            sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and " " not in value
-        except ValueError:
-            sound = False
-        else:
-            self.secrets.update({parts.password, unquote(parts.password)} if parts.password else ())
-        if not sound:
-            raise _invalid(name, PROXY)
-        return value
-
     def _decimal(self, name: str, wanted: Text, low: float, high: float, *, whole: bool = False) -> Decimal | None:
         text = self.text(name)
         if not text:
@@ -252,7 +257,8 @@ class Settings:
     """The bot's own settings. The providers read their settings through ``reader``.
 
     The three limits are in millicredits; None means no limit. ``default_engine`` is None if none is set.
-    ``named_database`` is None if the database is in ``data_dir``. ``unknown`` are names that are not settings.
+    ``named_database`` is None if the database is in ``data_dir``. ``allowed_guilds`` is empty if every server may use
+    the bot; ``open_to_all`` is True if ALLOWED_GUILDS says that. ``unknown`` are names that are not settings.
     """
 
     discord_token: str | None = field(repr=False)
@@ -270,6 +276,7 @@ class Settings:
     bot_daily_credits: int | None
     jobs_per_user: int
     allowed_guilds: frozenset[int]
+    open_to_all: bool
     command_guilds: tuple[int, ...]
     log_level: str
     log_format: str
@@ -288,50 +295,63 @@ class Settings:
 
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")) -> Settings:
-    """Read the settings; the environment takes precedence over the file. Raises SettingsError with every problem.
-
-    ``environ`` replaces the environment in tests. ``env_file`` None ignores the file. A missing file is no error.
-    """
-    file = {} if env_file is None else _read_file(env_file)
-    environ = os.environ if environ is None else environ
-    reader = Reader((environ, file))
-    problems: list[Text] = []
-
-    def checked(read: Callable[[], T]) -> T:
-        try:
-            return read()
-        except SettingsError as error:
-            problems.extend(error.problems)
-            # A placeholder that is never used: the problems are raised below.
-            return cast("T", None)
-
-    api_url = checked(lambda: _api_url(reader)) or DISCORD_API
-    settings = Settings(
-        discord_token=checked(lambda: reader.secret("DISCORD_TOKEN")),
-        discord_api_url=api_url,
-        discord_proxy=checked(lambda: reader.proxy(api_url)),
-        named_database=checked(lambda: _named_database(reader)),
-        data_dir=checked(lambda: reader.path("DATA_DIR", "data")),
-        image_days=checked(lambda: reader.whole("IMAGE_DAYS", 7, low=1, high=3650)),
-        # A server's monthly spending is counted from that month's jobs.
-        job_days=checked(lambda: reader.whole("JOB_DAYS", 365, low=32, high=36_500)),
-        preview_days=checked(lambda: reader.whole("PREVIEW_DAYS", 90, low=1, high=36_500)),
-        default_engine=checked(lambda: reader.text("DEFAULT_ENGINE")) or None,
-        demo_provider=checked(lambda: reader.flag("DEMO_PROVIDER")),
-        user_daily_credits=checked(lambda: reader.credits("USER_DAILY_CREDITS")),
-        server_monthly_credits=checked(lambda: reader.credits("SERVER_MONTHLY_CREDITS")),
-        bot_daily_credits=checked(lambda: reader.credits("BOT_DAILY_CREDITS")),
-        jobs_per_user=checked(lambda: reader.whole("JOBS_PER_USER", 5, low=1, high=1000)),
-        allowed_guilds=frozenset(checked(lambda: reader.ids("ALLOWED_GUILDS")) or ()),
-        command_guilds=checked(lambda: reader.ids("COMMAND_GUILDS")),
-        log_level=checked(lambda: reader.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error"))),
-        log_format=checked(lambda: reader.choice("LOG_FORMAT", "text", ("text", "json"))),
-        unknown=_unknown_names(file, environ.keys()),
-        reader=reader,
-    )
+    """Read the settings as ``read`` does. Raises SettingsError with every problem."""
+    settings, problems = read(environ, env_file)
     if problems:
         raise SettingsError(*problems)
     return settings
+
+
+def read(
+    environ: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")
+) -> tuple[Settings, tuple[Text, ...]]:
+    """Read the settings; the environment takes precedence over the file. Also returns a text for each problem.
+
+    An invalid setting has its default value; the problem has its name in ``values["name"]``. ``environ`` replaces the
+    environment in tests. ``env_file`` None ignores the file. A missing file is no error. Raises SettingsError if the
+    file cannot be read, because then all settings are unknown.
+    """
+    file, bad_lines = ({}, []) if env_file is None else _read_file(env_file)
+    environ = os.environ if environ is None else environ
+    reader = Reader((environ, file))
+    problems: list[Text] = [*bad_lines]
+
+    def checked(read: Callable[[], T], default: T) -> T:
+        try:
+            return read()
+        except SettingsError as error:
+            problems.extend(problem for problem in error.problems if problem not in problems)
+            return default
+
+    api_url = checked(lambda: _api_url(reader), DISCORD_API)
+    for name in ("HTTPS_PROXY", "HTTP_PROXY"):
+        checked(partial(reader.proxy_address, name), None)
+    allowed = checked(lambda: _allowed_guilds(reader), _NO_GUILDS)
+    settings = Settings(
+        discord_token=checked(lambda: reader.secret("DISCORD_TOKEN"), None),
+        discord_api_url=api_url,
+        discord_proxy=checked(lambda: reader.proxy(api_url), None),
+        named_database=checked(lambda: _named_database(reader), None),
+        data_dir=checked(lambda: reader.path("DATA_DIR", "data"), Path("data")),
+        image_days=checked(lambda: reader.whole("IMAGE_DAYS", 7, low=1, high=3650), 7),
+        # A server's monthly spending is counted from that month's jobs.
+        job_days=checked(lambda: reader.whole("JOB_DAYS", 365, low=32, high=36_500), 365),
+        preview_days=checked(lambda: reader.whole("PREVIEW_DAYS", 90, low=1, high=36_500), 90),
+        default_engine=checked(lambda: reader.text("DEFAULT_ENGINE"), "") or None,
+        demo_provider=checked(lambda: reader.flag("DEMO_PROVIDER"), default=False),
+        user_daily_credits=checked(lambda: reader.credits("USER_DAILY_CREDITS"), None),
+        server_monthly_credits=checked(lambda: reader.credits("SERVER_MONTHLY_CREDITS"), None),
+        bot_daily_credits=checked(lambda: reader.credits("BOT_DAILY_CREDITS"), None),
+        jobs_per_user=checked(lambda: reader.whole("JOBS_PER_USER", 5, low=1, high=1000), 5),
+        allowed_guilds=allowed[0],
+        open_to_all=allowed[1],
+        command_guilds=checked(lambda: reader.ids("COMMAND_GUILDS"), ()),
+        log_level=checked(lambda: reader.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")), "info"),
+        log_format=checked(lambda: reader.choice("LOG_FORMAT", "text", ("text", "json")), "text"),
+        unknown=_unknown_names(file, environ.keys()),
+        reader=reader,
+    )
+    return settings, tuple(problems)
 
 
 def keep_temporary_files_in(folder: Path) -> None:
@@ -368,6 +388,13 @@ def _api_url(reader: Reader) -> str:
     return url
 
 
+def _allowed_guilds(reader: Reader) -> tuple[frozenset[int], bool]:
+    """The servers that may use the bot, and whether the setting allows every server in so many words."""
+    if reader.text("ALLOWED_GUILDS").lower() == EVERY_SERVER:
+        return frozenset(), True
+    return frozenset(reader.ids("ALLOWED_GUILDS")), False
+
+
 def _named_database(reader: Reader) -> str | None:
     url = reader.text("DATABASE_URL")
     path = url.removeprefix(_SQLITE)
@@ -379,20 +406,18 @@ def _named_database(reader: Reader) -> str | None:
     return url
 
 
-def _read_file(path: Path) -> dict[str, str]:
-    """The settings in this file; none if it does not exist. Raises SettingsError."""
+def _read_file(path: Path) -> tuple[dict[str, str], list[Text]]:
+    """The settings in this file and its unreadable lines; none if it does not exist. Raises SettingsError."""
     try:
         # Windows editors write a byte order mark, which would become part of the first name.
         with path.open(encoding="utf-8-sig") as stream:
             bindings = list(parse_stream(stream))
     except FileNotFoundError:
-        return {}
+        return {}, []
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(UNREADABLE(file=str(path))) from error
-    for binding in bindings:
-        if binding.error:
-            raise SettingsError(BAD_LINE(file=str(path), line=binding.original.line))
-    return {binding.key: binding.value for binding in bindings if binding.key and binding.value is not None}
+    bad = [BAD_LINE(file=str(path), line=binding.original.line) for binding in bindings if binding.error]
+    return {binding.key: binding.value for binding in bindings if binding.key and binding.value is not None}, bad
 
 
 def _unknown_names(file: Iterable[str], environment: Collection[str]) -> tuple[UnknownName, ...]:

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeAlias
 
-import aiohttp
-import discord
-
-from bot.app import assembled, configured
-from bot.config import BACKUPS, Settings, load
-from bot.errors import SettingsError
+from bot.config import BACKUPS, Settings
+from bot.discord_checks import application, command_names, registered
+from bot.findings import Finding, Level
 from bot.jobs.provider_text import provider_text
+from bot.provider_settings import ConfiguredProviders, read_providers
 from bot.providers.base import Provider
+from bot.providers.errors import ProviderError, Reason
 from bot.providers.registry import PROVIDERS
 from bot.text import VERBATIM, Text, message, t
-from bot.ui.sync import LOOKED_AT, OURS, TROUBLES, Trouble
-from bot.unreachable import unreachable
+from bot.to_do import spending
 from storage import reports
 from storage.database import Database, StorageError, database_path
 from storage.files import open_to_others
@@ -30,22 +27,17 @@ from storage.migrations import known_versions
 from storage.pools import apart
 from storage.sqlite import connection as sqlite
 
-Json: TypeAlias = Mapping[str, Any]
-
-PERMISSIONS = discord.Permissions(
-    view_channel=True,
-    send_messages=True,
-    send_messages_in_threads=True,
-    attach_files=True,
-    read_message_history=True,
-)
-"""The permissions in the invitation: the bot needs them to post a result after the interaction's token has expired."""
-
 LEAST_FREE_GIB = 1.0
 # The files and folders that the bot creates in its data folder, and the suffixes of the database's files.
 _OURS = ("images", BACKUPS, "cache")
 _BESIDE = ("", "-wal", "-shm")
-PATIENCE_SECONDS = 15.0
+_DEMO_NEEDS = ("fakes", "numpy")
+_PROXIES = {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"}
+_LIMITS: Mapping[str, Callable[[Settings], int | None]] = {
+    "USER_DAILY_CREDITS": attrgetter("user_daily_credits"),
+    "SERVER_MONTHLY_CREDITS": attrgetter("server_monthly_credits"),
+    "BOT_DAILY_CREDITS": attrgetter("bot_daily_credits"),
+}
 
 SQLITE_FAULT = message(
     "doctor.sqlite_fault",
@@ -58,10 +50,24 @@ FOLDER_NOT_WRITABLE = message(
 DISK_NEARLY_FULL = message("doctor.disk_nearly_full", "Only {gib} GiB are free at {folder}. Free some space there.")
 FOLDER_FINE = message("doctor.folder_fine", "{folder} is writable, with {gib} GiB free.")
 FOLDER_MISSING = message("doctor.folder_missing", "{folder} will be made at the first start; {gib} GiB are free there.")
+READABLE_BY_OTHERS = message(
+    "doctor.readable_by_others",
+    "Others on this machine can read {paths}. Remove their access with chmod -R go-rwx.",
+)
+DATABASE_NOT_MADE = message(
+    "doctor.database_not_made", "{path} cannot be made: {folder} is not writable. Set DATABASE_URL to another path."
+)
 DATABASE_MISSING = message("doctor.database_missing", "{path} will be made at the first start.")
+DEMO_NOT_INSTALLED = message(
+    "doctor.demo_not_installed",
+    "DEMO_PROVIDER needs the playground, which is not installed here (the Docker image leaves it out). "
+    "Set DEMO_PROVIDER=0 and the key of an image service.",
+)
 NO_KEY = message(
     "doctor.no_key", "No key is set. Set AI_CLIENT_TOKEN or AITHRIVING_KEY, or DEMO_PROVIDER=1 for painted images."
 )
+KEY_REFUSED = message("doctor.key_refused", "It does not accept {setting}. Copy it again.")
+NO_CREDITS = message("doctor.no_credits", "Your account there is out of credits. Top it up.")
 SERVICE_FINE = message("doctor.service_fine", "It can be reached, with the engines {engines}.")
 IMAGE_SOURCES = message(
     "doctor.image_sources",
@@ -79,95 +85,136 @@ WAITS_FOR_SETTING = message(
     "{count} requests to {provider} have images that cannot be downloaded. Correct it, stop the bot and run "
     "`python -m bot retry`.",
 )
-LEFT_OVER = message("doctor.left_over", "People see old commands in {places} twice. The next start removes them.")
-NO_TOKEN = message("doctor.no_token", "Set DISCORD_TOKEN; the README says where to find it.")
-TOKEN_UNKNOWN = message("doctor.token_unknown", "Discord does not accept this DISCORD_TOKEN. Copy it again.")
-DISCORD_ANSWERED = message("doctor.discord_answered", "Discord answered with status {status:plain}. Try again later.")
-DISCORD_AWAY = message("doctor.discord_away", "Discord cannot be reached ({reason}). Check the network.")
-DISCORD_ODD = message("doctor.discord_odd", "Discord's answer makes no sense. Check DISCORD_API_URL.")
-ENDPOINT_SET = message(
-    "doctor.endpoint_set",
-    "In the developer portal, under General Information, clear Interactions Endpoint URL, or no command arrives here.",
-)
-CODE_GRANT = message(
-    "doctor.code_grant",
-    "In the developer portal, under Bot, switch off Requires OAuth2 Code Grant, or nobody can invite the bot.",
-)
-INVITE = message("doctor.invite", "Discord knows the bot as {name}. Invite it with {address}")
+LIMITED = message("doctor.limited", "Limited by {names}.")
+INVITATION = message("doctor.invitation", "Add the bot to a server with {address}")
 NEXT_FIX = message(
     "doctor.next_fix",
-    "Next: fix the line marked TO DO, then run this again.",
-    "Next: fix the {count} lines marked TO DO, then run this again.",
+    "Fix the line marked TO DO, then run this again.",
+    "Fix the {count} lines marked TO DO, from top to bottom, then run this again.",
 )
-NEXT_RUN = message("doctor.next_run", "Next: start the bot with `python -m bot run`, or restart it if it is running.")
+NEXT_RUN = message(
+    "doctor.next_run", "Start the bot (`make run`, or `python -m bot run`), or restart it if it is running."
+)
+NEXT_INVITE = message("doctor.next_invite", "Open the invitation above and choose your server.")
+NEXT_SETUP = message("doctor.next_setup", "In the server, type /setup.")
 
 
-class Level(StrEnum):
-    """How much a finding matters."""
+async def examine(settings: Settings, problems: Sequence[Text] = ()) -> AsyncIterator[Finding]:
+    """Run all checks, one after the other.
 
-    FINE = "fine"
-    NOTE = "note"
-    """The operator should know about it, but need not act."""
-    TO_DO = "TO DO"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check: its subject, and what is fine or what to do."""
-
-    subject: str
-    text: Text
-    level: Level = Level.FINE
-
-    def __str__(self) -> str:
-        return f"{self.level:<5}  {self.subject}: {self.text}"
-
-
-async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """Run all checks, one after the other."""
-    providers, findings = settings_checked(settings)
-    for finding in findings:
+    ``problems`` are those of settings that could not be read and have their defaults instead. What depends on one of
+    these is not checked.
+    """
+    read = read_providers(settings)
+    for finding in about_settings(settings, (*problems, *read.problems)):
         yield finding
-    yield await apart(data_folder, settings.data_dir)
-    yield await database(settings.database_url)
-    for finding in (*await apart(rights, settings), *sqlite_library(), *proxies(settings)):
-        yield finding
-    # While the settings are invalid, it is unknown which services are set up.
-    if providers is not None:
-        async for finding in services(settings, providers):
+    # Proxies also have lower-case names.
+    invalid = {str(problem.values.get("name")).upper() for problem in problems}
+    for check in _checks(settings, read, invalid):
+        async for finding in check:
             yield finding
-    told = await application(settings)
-    yield told
-    if told.level is not Level.TO_DO:
-        async for finding in registered(settings, await command_names()):
-            yield finding
-    for provider in (providers or {}).values():
+    for provider in read.every.values():
         await provider.close()
 
 
-def settings_checked(settings: Settings) -> tuple[Mapping[str, Provider] | None, list[Finding]]:
-    """The configured providers, or None if their settings are invalid; and the findings about the settings."""
-    unknown = [
-        Finding("settings", t("{problem} Correct the name or remove the line.", problem=name.problem), Level.TO_DO)
-        for name in settings.unknown
-    ]
-    try:
-        providers = configured(settings)
-    except SettingsError as error:
-        return None, [*invalid(error), *unknown]
-    return providers, unknown or [Finding("settings", t("All settings are valid."))]
+def _checks(
+    settings: Settings, read: ConfiguredProviders, invalid: Collection[str]
+) -> Iterator[AsyncIterator[Finding]]:
+    """The checks that do not depend on an invalid setting."""
+    proxy_known = not _PROXIES & set(invalid)
+    yield on_this_machine(settings, invalid)
+    if _database_is_known(settings, invalid):
+        yield waiting(settings.database_url, {*read.every, *read.wrong_keys})
+    if proxy_known and "DEMO_PROVIDER" not in invalid:
+        yield services(settings, read.providers, {*read.invalid, *read.wrong_keys})
+    yield about_spending(settings, read.every, invalid)
+    if proxy_known and not {"DISCORD_TOKEN", "DISCORD_API_URL"} & set(invalid):
+        yield at_discord(settings, invalid)
 
 
-def invalid(error: SettingsError) -> Iterator[Finding]:
+def about_settings(settings: Settings, problems: Sequence[Text]) -> Iterator[Finding]:
+    """A finding for each invalid setting and each unknown name, or one that says that there are none."""
+    yield from invalid_settings(problems)
+    for name in settings.unknown:
+        text = t("{problem} Correct the name or remove the line.", problem=name.problem)
+        yield Finding("settings", text, Level.TO_DO)
+    if not problems and not settings.unknown:
+        yield Finding("settings", t("All settings are valid."))
+
+
+def invalid_settings(problems: Iterable[Text]) -> Iterator[Finding]:
     """A finding for each problem in the settings."""
-    for problem in error.problems:
+    for problem in problems:
         yield Finding("settings", problem, Level.TO_DO)
 
 
-def conclusion(findings: Iterable[Finding]) -> Text:
-    """What to do next."""
-    to_do = sum(finding.level is Level.TO_DO for finding in findings)
-    return NEXT_FIX(count=to_do) if to_do else NEXT_RUN()
+async def on_this_machine(settings: Settings, invalid: Collection[str] = ()) -> AsyncIterator[Finding]:
+    """The checks of the data folder, the database, the files' modes and SQLite."""
+    unwritable = False
+    if "DATA_DIR" not in invalid:
+        folder = await apart(data_folder, settings.data_dir)
+        unwritable = folder.text.code == FOLDER_NOT_WRITABLE.code
+        yield folder
+    if _database_is_known(settings, invalid):
+        found = await database(settings.database_url)
+        # The line above already says why the database in this folder cannot be made.
+        if not (unwritable and found.text.code == DATABASE_NOT_MADE.code and settings.named_database is None):
+            yield found
+    if not {"DATA_DIR", "DATABASE_URL"} & set(invalid):
+        for finding in await apart(rights, settings):
+            yield finding
+    for finding in sqlite_library():
+        yield finding
+    if not _PROXIES & set(invalid):
+        for finding in proxies(settings):
+            yield finding
+
+
+async def files_to_do(settings: Settings) -> list[Finding]:
+    """What is left to do about the data folder and the modes of the files."""
+    findings = [await apart(data_folder, settings.data_dir), *await apart(rights, settings)]
+    return [finding for finding in findings if finding.level is Level.TO_DO]
+
+
+def _database_is_known(settings: Settings, invalid: Collection[str]) -> bool:
+    return "DATABASE_URL" not in invalid and (settings.named_database is not None or "DATA_DIR" not in invalid)
+
+
+async def at_discord(settings: Settings, invalid: Collection[str] = ()) -> AsyncIterator[Finding]:
+    """The checks of the application and its commands at Discord, and the invitation."""
+    if "ALLOWED_GUILDS" in invalid:
+        # It is set to something, so it is not left open by mistake.
+        settings = replace(settings, open_to_all=True)
+    known = await application(settings)
+    for finding in known.findings:
+        yield finding
+    if known.id is None or known.invitation is None:
+        return
+    if "COMMAND_GUILDS" not in invalid:
+        async for finding in registered(settings, known.id, await command_names()):
+            yield finding
+    yield Finding("invitation", INVITATION(address=known.invitation))
+
+
+def conclusion(findings: Iterable[Finding]) -> list[Text]:
+    """What to do next, in this order."""
+    every = list(findings)
+    to_do = sum(finding.level is Level.TO_DO for finding in every)
+    fix = [NEXT_FIX(count=to_do)] if to_do else []
+    known = any(finding.text.code == INVITATION.code for finding in every)
+    return [*fix, NEXT_RUN(), *([NEXT_INVITE(), NEXT_SETUP()] if known else [])]
+
+
+async def about_spending(
+    settings: Settings, providers: Mapping[str, Provider], invalid: Collection[str] = ()
+) -> AsyncIterator[Finding]:
+    """Whether anything limits what people spend. Nothing if no image service charges."""
+    unlimited = spending(settings, providers)
+    names = [name for name, limit in _LIMITS.items() if limit(settings) is not None]
+    if unlimited is not None and not _LIMITS.keys() & set(invalid):
+        yield Finding("spending", unlimited, Level.TO_DO)
+    elif names and providers and not settings.demo_provider:
+        yield Finding("spending", LIMITED(names=names))
 
 
 def proxies(settings: Settings) -> Iterator[Finding]:
@@ -185,20 +232,24 @@ def sqlite_library(version: tuple[int, ...] = sqlite.VERSION) -> Iterator[Findin
 
 def data_folder(folder: Path) -> Finding:
     """Whether files can be written to the data folder, and whether there is space. Blocks on the disk."""
-    home = folder
-    # The first start creates a missing folder, if its nearest existing parent is writable.
-    while not home.exists() and home != home.parent:
-        home = home.parent
     try:
-        with tempfile.TemporaryFile(dir=home):
-            free = shutil.disk_usage(home).free / 2**30
+        free = _free_bytes(folder) / 2**30
     except OSError as error:
-        reason = error.strerror or type(error).__name__
+        reason = error.strerror or t("unknown error")
         return Finding("data folder", FOLDER_NOT_WRITABLE(folder=str(folder), reason=reason), Level.TO_DO)
     if free < LEAST_FREE_GIB:
         return Finding("data folder", DISK_NEARLY_FULL(folder=str(folder), gib=round(free, 1)), Level.TO_DO)
     form = FOLDER_FINE if folder.exists() else FOLDER_MISSING
     return Finding("data folder", form(folder=str(folder), gib=round(free)))
+
+
+def _free_bytes(folder: Path) -> int:
+    """The free space where this folder is or will be made. Raises OSError if nothing can be written there. Blocks."""
+    # The first start creates a missing folder, if its nearest existing parent is writable.
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    with tempfile.TemporaryFile(dir=folder):
+        return shutil.disk_usage(folder).free
 
 
 def rights(settings: Settings) -> list[Finding]:
@@ -211,8 +262,7 @@ def rights(settings: Settings) -> list[Finding]:
     except (OSError, StorageError):
         return []  # The checks of the folder and the database report this.
     paths = list(map(str, found))
-    text = t("Others on this machine can read {paths}. Remove their access with chmod -R go-rwx.", paths=paths)
-    return [Finding("rights", text, Level.TO_DO)] if found else []
+    return [Finding("rights", READABLE_BY_OTHERS(paths=paths), Level.TO_DO)] if found else []
 
 
 async def database(url: str) -> Finding:
@@ -220,7 +270,7 @@ async def database(url: str) -> Finding:
     try:
         path = database_path(url)
         if not await apart(path.exists):
-            return Finding("database", DATABASE_MISSING(path=str(path)))
+            return await apart(_database_to_make, path)
         opened = await Database.open(url)
     except StorageError as error:
         return Finding("database", VERBATIM(words=str(error)), Level.TO_DO)
@@ -229,22 +279,46 @@ async def database(url: str) -> Finding:
     return Finding("database", t("{path} opens; its version is {version}.", path=str(path), version=versions[-1]))
 
 
-async def services(settings: Settings, providers: Mapping[str, Provider]) -> AsyncIterator[Finding]:
-    """Whether a key is set, whether each service accepts it, and which requests wait for a setting."""
-    if settings.demo_provider:
+def _database_to_make(path: Path) -> Finding:
+    try:
+        _free_bytes(path.parent)
+    except OSError:
+        return Finding("database", DATABASE_NOT_MADE(path=str(path), folder=str(path.parent)), Level.TO_DO)
+    return Finding("database", DATABASE_MISSING(path=str(path)))
+
+
+async def services(
+    settings: Settings, providers: Mapping[str, Provider], invalid: Collection[str] = ()
+) -> AsyncIterator[Finding]:
+    """Whether a key is set, and whether each service accepts it.
+
+    ``invalid`` are the providers whose settings are invalid, which the findings about the settings report.
+    """
+    if settings.demo_provider and not all(map(find_spec, _DEMO_NEEDS)):
+        yield Finding("image services", DEMO_NOT_INSTALLED(), Level.TO_DO)
+    elif settings.demo_provider:
         yield Finding("image services", t("DEMO_PROVIDER is on: all images are painted here, and no service is used."))
-    elif not providers:
+    elif not providers and not invalid:
         yield Finding("image services", NO_KEY(), Level.TO_DO)
     else:
         for provider in providers.values():
             error = await provider.check()
             if error is not None:
-                yield Finding(provider.label, provider_text(provider.label, error), Level.TO_DO)
+                yield Finding(provider.label, _advice(provider, error), Level.TO_DO)
             else:
                 yield Finding(provider.label, SERVICE_FINE(engines=[engine.id for engine in provider.engines]))
-        yield image_sources(settings.reader.names("IMAGE_HOSTS"))
-    async for finding in waiting(settings.database_url, providers):
-        yield finding
+        if providers and not invalid:
+            yield image_sources(settings.reader.names("IMAGE_HOSTS"))
+
+
+def _advice(provider: Provider, error: ProviderError) -> Text:
+    """What the operator can do. The usual texts are for people who have to ask the operator."""
+    match error.reason:
+        case Reason.WRONG_KEY:
+            return KEY_REFUSED(setting=provider.key_setting)
+        case Reason.NO_CREDITS:
+            return NO_CREDITS()
+    return provider_text(provider.label, error)
 
 
 def image_sources(hosts: Sequence[str]) -> Finding:
@@ -272,133 +346,3 @@ async def waiting(url: str, providers: Collection[str]) -> AsyncIterator[Finding
         if one.details and one.setting is not None:
             text = t("{waits} ({details})", waits=text, details=", ".join(one.details)[:500])
         yield Finding(one.setting or keys.get(one.provider) or one.provider, text, Level.TO_DO)
-
-
-async def command_names() -> set[str]:
-    """The names of the bot's commands, from a bot that is assembled with made-up keys in an empty folder."""
-    folder = await apart(tempfile.mkdtemp)
-    made_up = load({"DATA_DIR": folder, "AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"}, env_file=None)
-    try:
-        async with assembled(made_up) as runtime:
-            await runtime.client.add_cogs()
-            return {command.name for command in runtime.client.tree.get_commands()}
-    finally:
-        await apart(shutil.rmtree, folder)
-
-
-async def application(settings: Settings) -> Finding:
-    """Whether Discord accepts the token, and whether the application is set up to send its commands to the bot."""
-    if settings.discord_token is None:
-        return Finding("Discord", NO_TOKEN(), Level.TO_DO)
-    try:
-        async with _asking(settings) as asking:
-            return _application_settings(await asking.get("/applications/@me"))
-    except _NOT_READ as error:
-        return Finding("Discord", _not_read(error), Level.TO_DO)
-
-
-async def registered(settings: Settings, ours: set[str]) -> AsyncIterator[Finding]:
-    """Where Discord has the bot's commands, where it does not allow them, and where old ones are left over."""
-    try:
-        async with _asking(settings) as asking:
-            told = await asking.get("/applications/@me")
-            async for finding in _places(asking, int(told["id"]), settings, ours):
-                yield finding
-    except _NOT_READ as error:
-        text = t("What Discord has could not be checked. {reason}", reason=_not_read(error))
-        yield Finding("commands", text, Level.TO_DO)
-
-
-@asynccontextmanager
-async def _asking(settings: Settings) -> AsyncIterator[_Asking]:
-    async with aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=PATIENCE_SECONDS),
-        headers={"Authorization": f"Bot {settings.discord_token}"},
-        proxy=settings.discord_proxy,
-    ) as session:
-        yield _Asking(session, settings.discord_api_url)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asking:
-    """Reads from Discord's API."""
-
-    session: aiohttp.ClientSession
-    api: str
-
-    async def get(self, path: str) -> Any:
-        """The JSON of the response. Raises _Refused for a status other than 200, and what aiohttp and json raise."""
-        async with self.session.get(f"{self.api}{path}", allow_redirects=False) as answer:
-            if answer.status == 200:
-                return await answer.json()
-            raise _Refused(answer.status)
-
-
-class _Refused(Exception):
-    """Discord answered with an error status."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-_NOT_READ = (_Refused, aiohttp.ClientError, OSError, ValueError, KeyError, TypeError, AttributeError)
-
-
-def _not_read(error: Exception) -> Text:
-    match error:
-        case _Refused(status=401):
-            return TOKEN_UNKNOWN()
-        case _Refused():
-            return DISCORD_ANSWERED(status=error.status)
-        case aiohttp.ContentTypeError():
-            return DISCORD_ODD()
-        case aiohttp.ClientError() | OSError():
-            return DISCORD_AWAY(reason=unreachable(error))
-    return DISCORD_ODD()
-
-
-async def _places(asking: _Asking, application_id: int, settings: Settings, ours: set[str]) -> AsyncIterator[Finding]:
-    """The places where the commands are registered correctly, and the places with leftover commands."""
-    wanted = [str(guild) for guild in settings.command_guilds]
-    everywhere = await _names(asking, f"/applications/{application_id}/commands")
-    for guild in wanted:
-        try:
-            there = await _names(asking, f"/applications/{application_id}/guilds/{guild}/commands")
-        except _Refused as refused:
-            if refused.status not in {403, 404}:
-                raise
-            text = t("Server {id:plain} of COMMAND_GUILDS: {reason}", id=guild, reason=TROUBLES[Trouble.NOT_LET_IN])
-            yield Finding("commands", text, Level.TO_DO)
-        else:
-            yield _registered(t("server {id:plain}", id=guild), current=there == ours)
-    if not wanted:
-        yield _registered(t("every server"), current=everywhere == ours)
-    twice = [t("every server")] if wanted and everywhere else []
-    for guild in await asking.get(f"/users/@me/guilds?limit={LOOKED_AT}"):
-        with suppress(_Refused):
-            if guild["id"] not in wanted and await _names(
-                asking, f"/applications/{application_id}/guilds/{guild['id']}/commands"
-            ):
-                twice.append(t("server {id:plain}", id=guild["id"]))
-    if twice:
-        yield Finding("commands", LEFT_OVER(places=twice), Level.TO_DO)
-
-
-async def _names(asking: _Asking, path: str) -> set[str]:
-    return {command["name"] for command in await asking.get(path) if command.get("type", 1) in OURS}
-
-
-def _registered(place: Text, *, current: bool) -> Finding:
-    if current:
-        return Finding("commands", t("Up to date in {place}.", place=place))
-    return Finding("commands", t("Out of date in {place}; the next start updates them.", place=place), Level.NOTE)
-
-
-def _application_settings(told: Json) -> Finding:
-    if told.get("interactions_endpoint_url"):
-        return Finding("Discord", ENDPOINT_SET(), Level.TO_DO)
-    if told.get("bot_require_code_grant"):
-        return Finding("Discord", CODE_GRANT(), Level.TO_DO)
-    address = discord.utils.oauth_url(int(told["id"]), permissions=PERMISSIONS, scopes=("bot", "applications.commands"))
-    return Finding("Discord", INVITE(name=str(told.get("name")), address=address))

@@ -6,7 +6,19 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from chaos.outcomes import OVER, PAID, Fate, Traces, accepted_entries, fate, is_public, number_in, paid_calls, traces
+from chaos.outcomes import (
+    OVER,
+    PAID,
+    Fate,
+    Traces,
+    accepted_entries,
+    fate,
+    is_public,
+    notifications,
+    number_in,
+    paid_calls,
+    traces,
+)
 from chaos.run import Ending, Run
 from chaos.users import AI_CLIENT, Ask
 from fakes.discord.seen import Seen
@@ -157,6 +169,13 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     table.must(
         "private results shown to all, which nobody shared",
         [_told(ask) for ask, shared in shares.items() if shared and not ask.shared],
+    )
+    notified = notifications(run.discord)
+    table.rows.append(Row("notifications", len(notified)))
+    table.must("notified twice", [said for (said, _), seen in notified.items() if len(seen) > 1])
+    table.must(
+        "notifications of private results that others see",
+        [said for (said, _), (seen, *_) in notified.items() if is_public(seen) and "https://" not in said],
     )
     entries = accepted_entries(run.services)
     table.must(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bot.ui.cards.delivery_text import IN_HISTORY, NO_LONGER_STORED
+from bot.ui.delivery.notifier import NOT_MADE, NOT_MADE_PRIVATELY, READY, READY_PRIVATELY
 from chaos.users import NUMBER, Ask, is_over, is_result
 from fakes.discord.loopback import Discord
 from fakes.discord.seen import Seen, look_at
@@ -72,6 +73,16 @@ def traces(discord: Discord) -> dict[int, Traces]:
             its.undelivered.append(seen)
         elif is_result(seen) and not shows(seen.text, NO_LONGER_STORED):
             its.failed.append(seen)
+    return found
+
+
+def notifications(discord: Discord) -> dict[tuple[str, int | None], list[Seen]]:
+    """The notifications of each job, by their text, which links to a public job, and by a private job's interaction."""
+    found: dict[tuple[str, int | None], list[Seen]] = defaultdict(list)
+    for message in discord.world.everything_said():
+        seen = look_at(message)
+        if any(shows(seen.text, each) for each in (READY, NOT_MADE, READY_PRIVATELY, NOT_MADE_PRIVATELY)):
+            found[seen.text, None if message.interaction is None else message.interaction.id].append(seen)
     return found
 
 

@@ -13,7 +13,7 @@ from bot.domain.options import OPTIONS, STYLE
 from bot.domain.prompt.parser import ADDED_AT_MOST
 from bot.errors import UserError
 from bot.jobs.service import JobService
-from bot.people.user_settings import NAMES, Messages, UserSettings, UserSettingsStore
+from bot.people.user_settings import NAMES, Messages, Notify, UserSettings, UserSettingsStore
 from bot.text import message, t
 from bot.ui.autocomplete import Suggestions, calmly
 from bot.ui.cards.settings import settings_card
@@ -26,8 +26,12 @@ PRICE_AT_MOST = 1_000_000
 
 MESSAGES = [
     Choice(name=locale_str("never"), value=Messages.NEVER.value),
-    Choice(name=locale_str("private results that came too late to show (default)"), value=Messages.LATE_RESULTS.value),
-    Choice(name=locale_str("those, and a link when a long job is done"), value=Messages.LONG_JOBS.value),
+    Choice(name=locale_str("private ones that are too late to show (default)"), value=Messages.LATE_RESULTS.value),
+]
+NOTIFY = [
+    Choice(name=locale_str("never"), value=Notify.NEVER.value),
+    Choice(name=locale_str("in the channel (default)"), value=Notify.CHANNEL.value),
+    Choice(name=locale_str("by direct message"), value=Notify.DM.value),
 ]
 NOTHING_TO_SET = message("settings.nothing_to_set", "Pick at least one setting to change.")
 
@@ -61,10 +65,11 @@ class Settings(commands.GroupCog, group_name="settings", group_description=local
         private=locale_str("Whether only you see your results by default"),
         text=locale_str("Words to add to each of your prompts"),
         png_text=locale_str("Whether to write prompt, settings and seed into the image files"),
-        messages=locale_str("When I may send you a direct message"),
+        messages=locale_str("Which results I may send you as a direct message"),
+        notify=locale_str("How I tell you that a job is done if it takes more than a minute"),
         ask_above=locale_str("Ask first when a job may cost more credits than this"),
     )
-    @app_commands.choices(messages=MESSAGES)
+    @app_commands.choices(messages=MESSAGES, notify=NOTIFY)
     async def change(
         self,
         interaction: Interaction,
@@ -72,6 +77,7 @@ class Settings(commands.GroupCog, group_name="settings", group_description=local
         text: Range[str, 1, ADDED_AT_MOST] | None = None,
         png_text: bool | None = None,
         messages: str | None = None,
+        notify: str | None = None,
         ask_above: Range[float, 0, PRICE_AT_MOST] | None = None,
         **typed: str | float | None,
     ) -> None:
@@ -81,6 +87,7 @@ class Settings(commands.GroupCog, group_name="settings", group_description=local
             "text": text,
             "png_text": png_text,
             "messages": None if messages is None else Messages(messages),
+            "notify": None if notify is None else Notify(notify),
             "ask_above": None if ask_above is None else millicredits(ask_above),
         }
         changes = {name: value for name, value in given.items() if value is not None}

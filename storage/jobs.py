@@ -25,6 +25,7 @@ from storage.records import (
     Job,
     JobStatus,
     LapseReason,
+    NotificationState,
     ShareState,
     job_of,
 )
@@ -110,6 +111,9 @@ class JobColumns(TypedDict, total=False):
     share_server_id: int | None
     share_channel_id: int | None
     share_message_id: int | None
+    notification: NotificationState | None
+    notification_channel_id: int | None
+    notification_message_id: int | None
 
 
 @dataclass(frozen=True, slots=True)

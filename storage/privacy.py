@@ -40,10 +40,11 @@ class Summary:
     images: int
     threads: int
     has_settings: bool
+    has_hints: bool
 
     @property
     def anything(self) -> bool:
-        return bool(self.jobs or self.images or self.threads or self.has_settings)
+        return bool(self.jobs or self.images or self.threads or self.has_settings or self.has_hints)
 
 
 async def summary(conn: AsyncConnection, user_id: int) -> Summary:
@@ -59,6 +60,7 @@ async def summary(conn: AsyncConnection, user_id: int) -> Summary:
         images=await count(_images_of(user_id).where(or_(_IMAGES.file.is_not(None), _IMAGES.preview.is_not(None)))),
         threads=await count(select(tables.threads.c.id).where(tables.threads.c.user_id == user_id)),
         has_settings=await count(select(tables.user_settings).where(tables.user_settings.c.user_id == user_id)) > 0,
+        has_hints=await count(select(tables.hints).where(tables.hints.c.user_id == user_id)) > 0,
     )
 
 
@@ -82,7 +84,7 @@ async def everything(conn: AsyncConnection, user_id: int) -> dict[str, list[dict
 
 
 async def delete_all(tx: AsyncConnection, user_id: int, *, due_at: int) -> list[str]:
-    """Delete the person's jobs, threads and settings. Returns the names of the files to remove now.
+    """Delete the person's jobs, threads, settings and hints. Returns the names of the files to remove now.
 
     Their ledger entries lose their notes now, and the person's id at `due_at`. The caller must check that none of their
     jobs is unfinished.
@@ -93,7 +95,7 @@ async def delete_all(tx: AsyncConnection, user_id: int, *, due_at: int) -> list[
         for name in (row["file"], row["preview"])
         if name is not None
     ]
-    for table in (tables.jobs, tables.threads, tables.current_threads, tables.user_settings):
+    for table in (tables.jobs, tables.threads, tables.current_threads, tables.user_settings, tables.hints):
         await tx.execute(delete(table).where(table.c.user_id == user_id))
     await tx.execute(update(tables.ledger).where(_LEDGER.user_id == user_id).values(note=None))
     last = (await tx.execute(select(func.max(_LEDGER.id)).where(_LEDGER.user_id == user_id))).scalar_one()

@@ -84,6 +84,18 @@ class ShareState(StrEnum):
     POSTED = "posted"
 
 
+class NotificationState(StrEnum):
+    """The progress of telling an author that a long job is done, in a message besides the result."""
+
+    DUE = "due"
+    """The result is shown. Nothing has been sent yet."""
+    CHANNEL = "channel"
+    """A message in the job's channel was begun, and at most one was sent. So with the others."""
+    FOLLOW_UP = "follow_up"
+    """A private follow-up to the interaction."""
+    DIRECT_MESSAGE = "direct_message"
+
+
 UNSHOWN = frozenset({JobStatus.PROPOSED, JobStatus.WORKING, JobStatus.READY})
 """A job with one of these statuses waits for its images or for delivery, so no part of it may be deleted."""
 
@@ -183,6 +195,10 @@ class Job:
     share_server_id: int | None = None
     share_channel_id: int | None = None
     share_message_id: int | None = None
+    notification: NotificationState | None = None
+    """How its author was notified of the end; None if that was not necessary."""
+    notification_channel_id: int | None = None
+    notification_message_id: int | None = None
 
     @property
     def public_in(self) -> int | None:
@@ -206,6 +222,7 @@ def job_of(row: RowMapping) -> Job:
             ("delivered_by", DeliveryMethod),
             ("lapse_reason", LapseReason),
             ("share_state", ShareState),
+            ("notification", NotificationState),
         )
     }
     codes["delivery_reasons"] = tuple(map(DeliveryReason, row["delivery_reasons"] or ()))

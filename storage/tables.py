@@ -155,6 +155,10 @@ jobs = Table(
     Column("share_server_id", Int64),
     Column("share_channel_id", Int64),
     Column("share_message_id", Int64),
+    # For a job that took long: how its author is told that it is done, stored before the message is sent; the message.
+    Column("notification", Text),
+    Column("notification_channel_id", Int64),
+    Column("notification_message_id", Int64),
     Index(None, "user_id", "created_at"),
     Index(None, "status", "user_id"),
     Index(None, "server_id", "created_at"),
@@ -169,6 +173,8 @@ jobs = Table(
         "token_expires_at",
         sqlite_where=text("interaction_token IS NOT NULL"),
     ),
+    # Only the few rows that wait for it.
+    Index(None, "notification", sqlite_where=text("notification = 'due'")),
     **STRICT,
     **NEVER_REUSED,
 )
@@ -337,6 +343,16 @@ user_settings = Table(
     Column("user_id", Int64, primary_key=True),
     Column("settings", JsonText, nullable=False),
     Column("updated_at", Int64, nullable=False),
+    **STRICT,
+)
+
+# The hints that people have seen. Each is shown to a person once.
+hints = Table(
+    "hints",
+    metadata,
+    Column("user_id", Int64, primary_key=True),
+    Column("hint", Text, primary_key=True),
+    Column("shown_at", Int64, nullable=False),
     **STRICT,
 )
 

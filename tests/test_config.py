@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.config import BAD_LINE, INVALID, NUMBER, TOKEN, UNQUOTED, UNREADABLE, Reader, load
+from bot.config import read as read_all
 from bot.errors import SettingsError
 from bot.providers.base import SettingsReader
 from bot.text import Message
@@ -129,6 +130,28 @@ def test_all_wrong_values_are_reported_at_once() -> None:
     assert names_of(caught.value) == ["DISCORD_API_URL", "IMAGE_DAYS", "LOG_LEVEL"]
 
 
+def test_an_invalid_setting_is_replaced_by_its_default() -> None:
+    """So that ``doctor`` can check everything else."""
+    settings, problems = read_all({"IMAGE_DAYS": "x", "DATA_DIR": "$NOWHERE", "JOBS_PER_USER": "3"}, None)
+    assert [problem.values["name"] for problem in problems] == ["DATA_DIR", "IMAGE_DAYS"]
+    assert (settings.data_dir, settings.image_days, settings.jobs_per_user) == (Path("data"), 7, 3)
+
+
+def test_both_wrong_proxies_are_reported() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"HTTPS_PROXY": "socks5://x", "HTTP_PROXY": "a b"}, None)
+    assert names_of(caught.value) == ["HTTPS_PROXY", "HTTP_PROXY"]
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed", "open_to_all"), [("", set(), False), ("11", {11}, False), (" All ", set(), True)]
+)
+def test_every_server_can_be_allowed_on_purpose(value: str, allowed: set[int], open_to_all: bool) -> None:
+    settings = load({"ALLOWED_GUILDS": value}, None)
+    assert settings.allowed_guilds == allowed
+    assert settings.open_to_all == open_to_all
+
+
 @pytest.mark.parametrize(
     "name",
     (
@@ -214,6 +237,15 @@ def test_an_error_in_the_file_names_its_line(tmp_path: Path, content: bytes, wan
     assert codes(caught.value) == [wanted.code]
     assert caught.value.problems[0].values.get("line", 2) == 2
     assert "secret words" not in str(caught.value)
+
+
+def test_every_bad_line_is_reported_with_the_other_problems(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("one bad line\nIMAGE_DAYS=x\nanother bad line\nJOB_DAYS=40\n")
+    settings, problems = read_all({}, file)
+    assert [problem.code for problem in problems] == [BAD_LINE.code, BAD_LINE.code, INVALID.code]
+    assert [problem.values["line"] for problem in problems[:2]] == [1, 3]
+    assert settings.job_days == 40
 
 
 @given(st.dictionaries(st.sampled_from(["A", "B"]), st.text()), st.sampled_from(["A", "B"]))

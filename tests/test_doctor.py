@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp import web
 
-from bot.config import Settings, load
+from bot.config import Settings, load, read
 from bot.doctor import (
-    CODE_GRANT,
     DATABASE_MISSING,
-    DISCORD_ANSWERED,
-    DISCORD_AWAY,
-    DISCORD_ODD,
+    DATABASE_NOT_MADE,
+    DEMO_NOT_INSTALLED,
     DISK_NEARLY_FULL,
-    ENDPOINT_SET,
     FOLDER_FINE,
     FOLDER_MISSING,
     FOLDER_NOT_WRITABLE,
-    INVITE,
+    KEY_REFUSED,
     LEAST_FREE_GIB,
-    NEXT_FIX,
-    NEXT_RUN,
+    LIMITED,
+    NO_CREDITS,
     NO_KEY,
-    NO_TOKEN,
     SERVICE_FINE,
-    TOKEN_UNKNOWN,
-    Finding,
-    Level,
-    application,
-    command_names,
-    conclusion,
+    about_spending,
     data_folder,
     database,
     examine,
@@ -43,10 +32,13 @@ from bot.doctor import (
     sqlite_library,
     waiting,
 )
+from bot.findings import Finding, Level
 from bot.jobs.provider_text import TEXTS
-from bot.providers.errors import ProviderError, Reason, Unreachable
-from bot.text import Message
-from bot.unreachable import REFUSED
+from bot.provider_settings import configured, read_providers
+from bot.providers.base import Provider
+from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
+from bot.text import Text
+from bot.to_do import NO_LIMIT
 from storage import submissions
 from storage.database import Database, migrate
 from storage.records import JobStatus, SubmissionStatus
@@ -59,35 +51,6 @@ TOKEN = "made-up.token.of-a-bot"
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return load({"DATA_DIR": str(tmp_path), "DISCORD_TOKEN": TOKEN}, env_file=None)
-
-
-@pytest.fixture
-async def discord() -> AsyncIterator[Callable[..., Awaitable[str]]]:
-    """Serve one response in place of Discord, and return its address."""
-    runners = []
-
-    async def serve(told: Any, status: int = 200) -> str:
-        async def answer(request: web.Request) -> web.Response:
-            if request.headers["Authorization"] != f"Bot {TOKEN}":
-                return web.json_response({"message": "401: Unauthorized"}, status=401)
-            return told if isinstance(told, web.Response) else web.json_response(told, status=status)
-
-        async def empty(request: web.Request) -> web.Response:
-            return web.json_response([])
-
-        app = web.Application()
-        app.router.add_get("/api/v10/applications/@me", answer)
-        for nothing in ("/applications/42/commands", "/users/@me/guilds"):
-            app.router.add_get(f"/api/v10{nothing}", empty)
-        runner = web.AppRunner(app, access_log=None)
-        runners.append(runner)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{runner.addresses[0][1]}/api/v10"
-
-    yield serve
-    for runner in runners:
-        await runner.cleanup()
 
 
 def found(finding: Finding) -> tuple[Level, str]:
@@ -107,6 +70,16 @@ def test_an_unusable_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert found(data_folder(folder)) == (Level.TO_DO, FOLDER_NOT_WRITABLE.code)
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": LEAST_FREE_GIB * 2**30 - 1}))
     assert found(data_folder(tmp_path)) == (Level.TO_DO, DISK_NEARLY_FULL.code)
+
+
+def test_no_class_name_is_shown_for_an_error_without_a_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path) -> object:
+        raise OSError
+
+    monkeypatch.setattr("shutil.disk_usage", fail)
+    finding = data_folder(tmp_path)
+    assert found(finding) == (Level.TO_DO, FOLDER_NOT_WRITABLE.code)
+    assert "OSError" not in str(finding)
 
 
 async def test_a_database_before_and_after_the_first_start(tmp_path: Path) -> None:
@@ -152,6 +125,22 @@ async def test_an_unreachable_service(settings: Settings, monkeypatch: pytest.Mo
     assert (finding.level, str(finding.text)) == (Level.TO_DO, str(TEXTS[Reason.UNREACHABLE](label="Scripted")))
 
 
+@pytest.mark.parametrize(
+    ("reason", "wanted"),
+    [(Reason.WRONG_KEY, KEY_REFUSED(setting="AI_CLIENT_TOKEN")), (Reason.NO_CREDITS, NO_CREDITS())],
+)
+async def test_what_the_operator_can_do_about_a_refusing_service(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, reason: Reason, wanted: Text
+) -> None:
+    async def check(self: ScriptedProvider) -> ProviderError:
+        return Refused(reason, operator=True)
+
+    monkeypatch.setattr(ScriptedProvider, "check", check)
+    monkeypatch.setattr(ScriptedProvider, "key_setting", "AI_CLIENT_TOKEN")
+    finding, _ = [finding async for finding in services(settings, {"scripted": ScriptedProvider()})]
+    assert (finding.level, finding.text) == (Level.TO_DO, wanted)
+
+
 async def test_requests_that_wait_for_a_setting(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/easel.db"
     providers = {"ai-client": ScriptedProvider()}
@@ -182,72 +171,96 @@ async def test_requests_that_wait_for_a_setting(tmp_path: Path) -> None:
     assert "python -m bot retry" in str(findings[0])
 
 
-async def test_a_working_application_is_shown_with_its_invitation(
-    settings: Settings, discord: Callable[..., Awaitable[str]]
-) -> None:
-    url = await discord(
-        {"id": "42", "name": "Easel", "interactions_endpoint_url": None, "bot_require_code_grant": False}
-    )
-    finding = await application(replace(settings, discord_api_url=url))
-    assert found(finding) == (Level.FINE, INVITE.code)
-    assert "client_id=42" in str(finding)
-    assert "permissions=274878008320" in str(finding)
-    assert TOKEN not in str(finding)
+async def spending_of(settings: Settings, providers: Mapping[str, Provider]) -> list[Finding]:
+    return [finding async for finding in about_spending(settings, providers)]
 
 
 @pytest.mark.parametrize(
-    ("told", "status", "wanted"),
+    ("limits", "wanted"),
     [
-        ({"id": "42", "interactions_endpoint_url": "https://example.com"}, 200, ENDPOINT_SET),
-        ({"id": "42", "bot_require_code_grant": True}, 200, CODE_GRANT),
-        ({"message": "down"}, 503, DISCORD_ANSWERED),
-        ("text", 200, DISCORD_ODD),
-        ({"name": "no id"}, 200, DISCORD_ODD),
+        ({}, (Level.TO_DO, NO_LIMIT.code)),
+        ({"USER_DAILY_CREDITS": "50"}, (Level.FINE, LIMITED.code)),
+        ({"SERVER_MONTHLY_CREDITS": "50"}, (Level.FINE, LIMITED.code)),
+        ({"BOT_DAILY_CREDITS": "0"}, (Level.FINE, LIMITED.code)),
     ],
 )
-async def test_a_misconfigured_application(
-    settings: Settings, discord: Callable[..., Awaitable[str]], told: Any, status: int, wanted: Message
-) -> None:
-    finding = await application(replace(settings, discord_api_url=await discord(told, status)))
-    assert found(finding) == (Level.TO_DO, wanted.code)
+async def test_spending_without_a_limit(limits: dict[str, str], wanted: tuple[Level, str]) -> None:
+    settings = load(limits, None)
+    (finding,) = await spending_of(settings, {"scripted": ScriptedProvider()})
+    assert found(finding) == wanted
+    assert all(name in str(finding) for name in limits)
+    assert await spending_of(settings, {}) == [], "without a service nothing is spent"
+    assert await spending_of(replace(settings, demo_provider=True), {"scripted": ScriptedProvider()}) == []
 
 
-async def test_a_missing_or_wrong_token(settings: Settings, discord: Callable[..., Awaitable[str]]) -> None:
-    missing = await application(replace(settings, discord_token=None))
-    assert found(missing) == (Level.TO_DO, NO_TOKEN.code)
-    wrong = await application(replace(settings, discord_token="another", discord_api_url=await discord({})))
-    assert found(wrong) == (Level.TO_DO, TOKEN_UNKNOWN.code)
+async def test_the_suggested_limit_is_converted_from_the_price_of_the_default_engine() -> None:
+    keys = {"AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up", "AITHRIVING_CREDIT_VALUE": "2.5"}
+    for engine, credits_ in (("", 40 * 5), ("aithriving/core", 40 * 15)):
+        settings = load({**keys, "DEFAULT_ENGINE": engine}, None)
+        (finding,) = await spending_of(settings, configured(settings))
+        assert finding.text.values["credits"] == credits_
+        assert f"BOT_DAILY_CREDITS={credits_}" in str(finding)
 
 
-async def test_discord_is_unreachable(settings: Settings) -> None:
-    finding = await application(replace(settings, discord_api_url="http://127.0.0.1:1/api/v10"))
-    assert (finding.level, finding.text) == (Level.TO_DO, DISCORD_AWAY(reason=REFUSED()))
+async def checked(environ: dict[str, str]) -> list[Finding]:
+    """The findings with these settings, as ``doctor`` prints them."""
+    settings, problems = read(environ, None)
+    return [finding async for finding in examine(settings, problems) if finding.subject != "SQLite"]
 
 
-async def test_all_checks_run_in_order(settings: Settings, discord: Callable[..., Awaitable[str]]) -> None:
-    ready = replace(settings, discord_api_url=await discord({"id": "42", "name": "Easel"}), demo_provider=True)
-    findings = [finding async for finding in examine(ready)]
-    assert [finding.subject for finding in findings if finding.subject != "SQLite"] == [
-        "settings",
-        "data folder",
-        "database",
-        "image services",
-        "Discord",
-        "commands",
-    ]
-    assert not [finding for finding in findings if finding.level is Level.TO_DO]
-    assert conclusion(findings) == NEXT_RUN()
-    assert all(str(finding).isprintable() for finding in findings)
-    wrong = replace(ready, reader=ready.reader.but({"AI_CLIENT_TOKEN": "x", "AI_CLIENT_RATE": "fast"}))
-    findings = [finding async for finding in examine(wrong)]
-    assert findings[0].level is Level.TO_DO
-    assert "AI_CLIENT_RATE" in str(findings[0])
-    assert [finding for finding in findings[1:] if finding.level is Level.TO_DO] == [], "each problem is reported once"
-    assert conclusion(findings) == NEXT_FIX(count=1)
+async def test_what_depends_on_an_invalid_setting_is_not_checked(tmp_path: Path) -> None:
+    invalid = {
+        "DATA_DIR": "$NOWHERE",
+        "DISCORD_TOKEN": "two words",
+        "HTTPS_PROXY": "socks5://x",
+        "HTTP_PROXY": "a b",
+        "USER_DAILY_CREDITS": "some",
+        "AI_CLIENT_TOKEN": "x",
+        "AI_CLIENT_RATE": "fast",
+        "AI_CLIENT_STYLES": "<b>",
+        "IMAGE_HOSTS": "http://x/y",
+    }
+    findings = await checked(invalid)
+    assert {finding.subject for finding in findings} == {"settings"}
+    named = {str(finding.text.values["name"]) for finding in findings}
+    assert named == invalid.keys() - {"AI_CLIENT_TOKEN"}
+    assert len(findings) == len(named), "each is reported once"
 
 
-async def test_the_names_of_the_commands_are_complete() -> None:
-    assert await command_names() >= {"imagine", "credits", "usage", "engines", "help"}
+AWAY = {"AI_CLIENT_URL": "http://127.0.0.1:1"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"AI_CLIENT_TOKEN": "two words"}, {"AI_CLIENT_TOKEN": "x", "AI_CLIENT_ENGINES": "<b>"}]
+)
+def test_a_default_engine_of_an_invalid_provider_may_be_right(wrong: dict[str, str]) -> None:
+    environ = {"AITHRIVING_KEY": "key", "DEFAULT_ENGINE": "ai-client/another", **wrong}
+    assert len(read_providers(load(environ, None)).problems) == 1
+
+
+async def test_a_wrong_key_is_not_reported_as_a_missing_one(tmp_path: Path) -> None:
+    for wrong in ({"AI_CLIENT_TOKEN": "two words"}, {"AI_CLIENT_TOKEN": "x", **AWAY, "DEFAULT_ENGINE": "dalle"}):
+        findings = await checked({"DATA_DIR": str(tmp_path), **wrong})
+        codes = [finding.text.code for finding in findings if finding.level is Level.TO_DO]
+        assert NO_KEY.code not in codes
+        assert len([finding for finding in findings if finding.subject == "settings"]) == 1
+
+
+async def test_an_unwritable_folder_is_reported_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    findings = await checked({"DATA_DIR": str(tmp_path / "file" / "below")})
+    assert "database" not in {finding.subject for finding in findings}
+    elsewhere = await checked(
+        {"DATA_DIR": str(tmp_path), "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/file/below/easel.db"}
+    )
+    (about,) = [finding for finding in elsewhere if finding.subject == "database"]
+    assert found(about) == (Level.TO_DO, DATABASE_NOT_MADE.code)
+
+
+async def test_the_demo_without_the_playground_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.doctor.find_spec", lambda name: None)
+    (finding,) = [finding async for finding in services(replace(settings, demo_provider=True), {})]
+    assert found(finding) == (Level.TO_DO, DEMO_NOT_INSTALLED.code)
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from bot import __main__ as command_line
-from bot.app import assembled, configured
+from bot.app import NO_PROVIDER, assembled
 from bot.config import INVALID, MISSPELT, UNQUOTED, load
-from bot.doctor import NEXT_FIX
+from bot.doctor import NEXT_FIX, NEXT_RUN, READABLE_BY_OTHERS
 from bot.errors import SettingsError
 from bot.health import HEARTBEAT
+from bot.provider_settings import configured
 from storage.database import InstanceLock, database_url
 from storage.errors import Fault, StorageError
 from tests.doubles.texts import shows
@@ -71,7 +72,7 @@ def easel(
 @pytest.mark.parametrize(
     ("settings", "names"),
     [
-        ({}, ["DISCORD_TOKEN"]),
+        ({"AITHRIVING_KEY": "key"}, ["DISCORD_TOKEN"]),
         ({"DISCORD_TOKEN": TOKEN}, ["AI_CLIENT_TOKEN", "AITHRIVING_KEY", "DEMO_PROVIDER=1"]),
         ({"DISCORD_TOKEN": TOKEN, "IMAGE_DAYS": "many"}, ["IMAGE_DAYS"]),
         ({"DISCORD_TOKEN": TOKEN, "AITHRIVING_KEY": "a key"}, ["AITHRIVING_KEY"]),
@@ -102,6 +103,17 @@ def test_each_wrong_setting_is_reported_in_its_own_line(easel: Callable[..., End
     assert second.startswith("easel: LOG_LEVEL ")
 
 
+def test_all_wrong_and_missing_settings_are_reported_at_once(easel: Callable[..., Ended]) -> None:
+    ended = easel("run", IMAGE_DAYS="many", AI_CLIENT_TOKEN="x", AI_CLIENT_RATE="fast", AI_CLIENT_STYLES="<b>")
+    assert ended.status == 2
+    names = [line.removeprefix("easel: ").partition(" ")[0] for line in ended.err.splitlines()]
+    assert names == ["IMAGE_DAYS", "AI_CLIENT_STYLES", "AI_CLIENT_RATE"]
+    missing = easel("run")
+    assert missing.status == 2
+    assert shows(missing.err, command_line.NO_TOKEN())
+    assert shows(missing.err, NO_PROVIDER())
+
+
 def test_an_unknown_name_is_reported_with_the_most_similar_setting(easel: Callable[..., Ended], tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("USER_DAILY_CREDIT=5\n")
     away = {"DISCORD_TOKEN": TOKEN, "AITHRIVING_KEY": "key", "DISCORD_API_URL": "http://127.0.0.1:1/api/v10"}
@@ -114,9 +126,20 @@ def test_an_unknown_name_is_reported_with_the_most_similar_setting(easel: Callab
     assert "fine   settings" not in looked.out
 
 
+def test_run_logs_what_is_to_do_about_the_files(easel: Callable[..., Ended], tmp_path: Path) -> None:
+    away = {"DISCORD_TOKEN": TOKEN, "AITHRIVING_KEY": "key", "DISCORD_API_URL": "http://127.0.0.1:1/api/v10"}
+    (tmp_path / "data").mkdir(mode=0o700)
+    assert "to_do" not in easel("run", **away).err
+    (tmp_path / "data").chmod(0o755)
+    (line,) = [line for line in easel("run", **away).err.splitlines() if "to_do" in line]
+    assert "WARNING" in line
+    assert f"code={READABLE_BY_OTHERS.code} " in line
+
+
 def test_a_token_in_quotation_marks_has_its_own_error(easel: Callable[..., Ended]) -> None:
     for command, status in (("run", 2), ("sync", 2), ("doctor", 1)):
-        ended = easel(command, DISCORD_TOKEN=f'"{TOKEN}"', AITHRIVING_KEY="key")
+        away = {"AITHRIVING_KEY": "key", "AITHRIVING_URL": "http://127.0.0.1:1"}
+        ended = easel(command, DISCORD_TOKEN=f'"{TOKEN}"', **away)
         assert ended.status == status
         assert shows(ended.err + ended.out, INVALID(name="DISCORD_TOKEN", wanted=UNQUOTED))
         assert TOKEN not in ended.err + ended.out
@@ -222,11 +245,12 @@ def test_health(easel: Callable[..., Ended], tmp_path: Path) -> None:
 def test_the_doctor_exits_with_1_if_there_is_something_to_do(easel: Callable[..., Ended]) -> None:
     ended = easel("doctor")
     assert ended.status == 1
-    assert ended.out.splitlines()[-1] == str(NEXT_FIX(count=2))
+    assert ended.out.splitlines()[-2:] == [f"1. {NEXT_FIX(count=2)}", f"2. {NEXT_RUN()}"]
     assert ended.out.count("TO DO  ") == 2
     broken = easel("doctor", LOG_FORMAT="xml")
     assert broken.status == 1
     assert broken.out.startswith("TO DO  settings: LOG_FORMAT ")
+    assert broken.out.count("TO DO  ") == 3, "everything else is checked too"
 
 
 def test_a_bug_is_logged_and_not_printed_as_a_traceback(

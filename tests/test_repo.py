@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,15 +17,20 @@ from dotenv import dotenv_values
 from bot.__main__ import COMMANDS
 from bot.app import GRACE_SECONDS
 from bot.config import KNOWN, load
-from bot.doctor import PERMISSIONS
+from bot.discord_checks import PERMISSIONS
 from bot.providers.registry import configure
+from bot.to_do import spending
 from storage.sqlite.connection import trustworthy
+from tests.doubles.provider import ScriptedProvider
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+OPERATING = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
 
@@ -74,16 +80,28 @@ class Recording(Mapping[str, str]):
         return len(self.values_)
 
 
-def example() -> dict[str, tuple[str, str]]:
-    """Each setting in .env.example: its default, and the comment above it."""
-    found = re.findall(r"^# (.+)\n#?([A-Z][A-Z0-9_]*)=(.*)$", EXAMPLE, re.MULTILINE)
+@dataclass(frozen=True)
+class Example:
+    """A setting in .env.example, with the comment above it. A line that is commented out shows the default."""
+
+    value: str
+    text: str
+    commented: bool
+
+    @property
+    def default(self) -> str:
+        return self.value if self.commented else ""
+
+
+def example() -> dict[str, Example]:
+    found = re.findall(r"^# (.+)\n(#?)([A-Z][A-Z0-9_]*)=(.*)$", EXAMPLE, re.MULTILINE)
     assert len(found) == len(re.findall(r"^#?[A-Z][A-Z0-9_]*=", EXAMPLE, re.MULTILINE)), "one comment line per setting"
-    return {name: (default, text) for text, name, default in found}
+    return {name: Example(value, text, bool(mark)) for text, mark, name, value in found}
 
 
-def table_under(heading: str) -> list[list[str]]:
-    """The cells of the first table after a heading of the README, without its header."""
-    lines = README.partition(f"\n{heading}\n")[2].splitlines()
+def table_under(text: str, heading: str) -> list[list[str]]:
+    """The cells of the first table after a heading, without its header."""
+    lines = text.partition(f"\n{heading}\n")[2].splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("| ---"))
     rows = []
     for line in lines[start + 1 :]:
@@ -102,7 +120,7 @@ def test_the_example_explains_exactly_the_settings_that_are_read() -> None:
 
 def test_the_defaults_in_the_example_are_correct(tmp_path: Path) -> None:
     file = tmp_path / ".env"
-    file.write_text(re.sub(r"^#(?=[A-Z])", "", EXAMPLE, flags=re.MULTILINE))
+    file.write_text("".join(f"{name}={one.default}\n" for name, one in example().items()))
     stated, default = load({}, file), load({}, env_file=None)
     assert [getattr(stated, name) for name in stated.__slots__[:-1]] == [
         getattr(default, name) for name in default.__slots__[:-1]
@@ -116,12 +134,51 @@ def test_the_defaults_in_the_example_are_correct(tmp_path: Path) -> None:
         assert (ours.rate, ours.jobs, ours.credit_value) == (theirs.rate, theirs.jobs, theirs.credit_value)
 
 
-def test_the_readme_and_the_example_list_the_same_settings() -> None:
-    rows = [[name.strip("`"), default.strip("`"), text] for name, default, text in table_under("## Settings")]
-    assert rows == [[name, default, text] for name, (default, text) in example().items()]
+def test_a_copy_of_the_example_limits_what_is_spent(tmp_path: Path) -> None:
+    """Copying the example and filling in a token and a key is enough to have limits."""
+    file = tmp_path / ".env"
+    file.write_text(EXAMPLE)
+    settings = load({}, file)
+    assert settings.unknown == ()
+    limits = {
+        "USER_DAILY_CREDITS": settings.user_daily_credits,
+        "SERVER_MONTHLY_CREDITS": settings.server_monthly_credits,
+        "BOT_DAILY_CREDITS": settings.bot_daily_credits,
+    }
+    assert all(limits.values())
+    assert spending(settings, {"scripted": ScriptedProvider()}) is None
+    assert spending(load({}, None), {"scripted": ScriptedProvider()}) is not None, "this test can fail"
+    # The documents suggest the same, and convert it with the price of the default engine.
+    provider = next(iter(configure(load({"AI_CLIENT_TOKEN": "made-up"}, None).reader).values()))
+    price = provider.engines[0].price
+    assert price is not None
+    for text in (SETTINGS, README):
+        for name, limit in limits.items():
+            (row,) = re.findall(rf"^\| `{name}` \|(.*`.*about.*)\|$", text, re.MULTILINE)
+            amount, images = re.findall(r"`(\d+)`", row)[0], re.findall(r"about (\d+) images", row)[0]
+            assert int(amount) * 1000 == limit == int(images) * price.high, row
 
 
-def test_the_readme_names_each_dependency_once() -> None:
+def test_the_uncommented_settings_are_those_that_matter() -> None:
+    uncommented = [name for name, one in example().items() if not one.commented]
+    assert uncommented == list(example())[: len(uncommented)], "they come first"
+    for text, heading in (
+        (README, "Open `.env` in an editor. The six settings that matter are at the top:"),
+        (SETTINGS, "## What matters"),
+    ):
+        rows = table_under(text, heading)
+        assert len(rows) == 6
+        assert [name for row in rows for name in re.findall(r"`([A-Z_]+)`", row[0])] == uncommented
+
+
+def test_the_documents_and_the_example_list_the_same_settings() -> None:
+    rows = [
+        [name.strip("`"), default.strip("`"), text] for name, default, text in table_under(SETTINGS, "## All settings")
+    ]
+    assert rows == [[name, one.default, one.text] for name, one in example().items()]
+
+
+def test_the_documents_name_each_dependency_once() -> None:
     for heading, file in (
         ("The bot (`run.in`):", "run.in"),
         ("The playground, in addition (`playground.in`):", "playground.in"),
@@ -129,7 +186,7 @@ def test_the_readme_names_each_dependency_once() -> None:
     ):
         lines = (ROOT / "requirements" / file).read_text().splitlines()
         wanted = [match[0].lower() for line in lines if (match := re.match(r"[A-Za-z][\w.-]*", line))]
-        assert [row[0].strip("`") for row in table_under(heading)] == wanted
+        assert [row[0].strip("`") for row in table_under(CONTRIBUTING, heading)] == wanted
 
 
 def test_all_requirements_are_pinned_with_hashes() -> None:
@@ -157,30 +214,24 @@ def test_the_invitation_requests_exactly_the_needed_permissions() -> None:
     }
 
 
-def test_each_command_in_the_documents_exists() -> None:
-    texts = (README, MAKEFILE, DOCKERFILE, COMPOSE, EXAMPLE, (ROOT / ".ci" / "run").read_text())
-    assert {
-        name for text in texts for name in re.findall(r"(?:python|\$\(PY\)) -m bot ([a-z]+)", text)
-    } <= COMMANDS.keys()
-    assert [row[0] for row in table_under("## Keep it running")] == [f"`python -m bot {name}`" for name in COMMANDS]
+def test_each_command_in_the_build_files_exists() -> None:
+    texts = (MAKEFILE, DOCKERFILE, COMPOSE, EXAMPLE, (ROOT / ".ci" / "run").read_text())
+    named = {name for text in texts for name in re.findall(r"(?:python|\$\(PY\)) -m bot ([a-z]+)", text)}
+    assert named
+    assert named <= COMMANDS.keys()
     made = {name for text in texts for name in re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)}
     assert made
     assert made <= TARGETS
 
 
-def test_each_path_in_the_documents_exists() -> None:
-    for path in re.findall(
-        r"`((?:bot|cogs|storage|fakes|playground|chaos|benchmarks|tests|requirements|docs|\.ci)/[\w./*-]*)`", README
-    ):
-        assert list(ROOT.glob(path.rstrip("/"))), path
-    for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README):
-        assert (ROOT / picture).is_file(), picture
-    for text in (
-        README,
-        *((ROOT / name).read_text(encoding="utf-8") for name in ("CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md")),
-    ):
-        for link in re.findall(r"(?<!!)\[[^]]+\]\((?!https?:)([^)#]+)", text):
-            assert (ROOT / link).is_file(), link
+def test_the_documents_list_every_command_of_the_command_line() -> None:
+    listed = [
+        row[0].strip("`").removeprefix("python -m bot ").split()[0] for row in table_under(OPERATING, "## Commands")
+    ]
+    assert listed == list(COMMANDS)
+
+
+def test_each_path_in_the_build_files_exists() -> None:
     for source in re.findall(r"^COPY (?!--)(\S+) ", DOCKERFILE, re.MULTILINE):
         assert (ROOT / source).exists(), source
     for set_ in re.search(r"for set in (.+);", MAKEFILE)[1].split():  # type: ignore[index]  # it is there
@@ -190,7 +241,7 @@ def test_each_path_in_the_documents_exists() -> None:
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
 def test_each_path_in_a_document_for_developers_exists(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
-    paths = re.findall(r"`([\w.]+/[\w./]*|[\w.]+\.py)`", text)
+    paths = set(re.findall(r"`([\w.]+/[\w./]*|[\w.]+\.py)`", text)) - {"discord.py"}
     assert len(paths) > 20
     for path in paths:
         assert (ROOT / path).exists(), f"{name} names {path}"
@@ -251,8 +302,8 @@ def test_docker_waits_longer_than_the_bot_for_paid_requests() -> None:
     period = re.search(r"^    stop_grace_period: (\d+)s$", COMPOSE, re.MULTILINE)
     assert period is not None
     assert int(period[1]) >= GRACE_SECONDS + 10
-    assert f"`stop_grace_period: {period[1]}s`" in README
-    assert f"at most {GRACE_SECONDS:.0f} seconds" in README
+    assert f"`stop_grace_period: {period[1]}s`" in OPERATING
+    assert f"at most {GRACE_SECONDS:.0f} seconds" in OPERATING
 
 
 def test_no_file_names_this_machine_or_a_registry() -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from bot.app import assembled
 from bot.config import Settings, load
-from bot.doctor import Level, rights
+from bot.doctor import rights
+from bot.findings import Level
 from bot.operations import back_up, put_back
 from storage.database import migrate
 from storage.files import make_folder

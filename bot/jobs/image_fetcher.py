@@ -13,11 +13,10 @@ import structlog
 
 from bot.clock import Clock
 from bot.jobs.polling import Doubt
-from bot.jobs.store import KeptImage
 from bot.providers.base import Cost, FetchedImage, Finished, GeneratedImage, Json, Provider, Size
 from bot.providers.errors import NotFound, ProviderError, Refused, Unreachable
 from storage.errors import Fault, StorageError
-from storage.images import ImageFiles
+from storage.images import ImageFiles, NewImage
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +26,31 @@ PATIENCE = 600.0
 BACKOFF = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class KeptImage:
+    """An image with a stored file: its name in the image folder and its facts."""
+
+    position: int
+    file: str
+    fetched: FetchedImage
+    seed: int | None
+    filtered: bool
+
+    @property
+    def row(self) -> NewImage:
+        """The record to add to the database."""
+        return NewImage(
+            position=self.position,
+            file=self.file,
+            media_type=self.fetched.media_type,
+            width=self.fetched.size.width,
+            height=self.fetched.size.height,
+            bytes=self.fetched.bytes,
+            seed=self.seed,
+            filtered=self.filtered,
+        )
 
 
 @dataclass(frozen=True, slots=True)

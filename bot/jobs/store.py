@@ -7,7 +7,6 @@ means.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Unpack
 
 from bot.clock import Clock
@@ -15,14 +14,17 @@ from bot.domain.money import converted
 from bot.domain.place import CardAddress
 from bot.errors import UserError
 from bot.jobs.durations import Durations
+from bot.jobs.hints import Hints
+from bot.jobs.image_fetcher import KeptImage
 from bot.jobs.provider_text import as_stored
 from bot.jobs.view import JobView, Progress, load
-from bot.providers.base import Cost, Engine, FetchedImage, Handle, Provider
+from bot.providers.base import Cost, Engine, Handle, Provider
 from bot.text import message
 from storage import jobs as rows
 from storage import ledger, reports, retention, submissions
 from storage.database import AsyncConnection, Database
-from storage.images import NewImage, add_images, add_removals, forget_files, forget_previews, images_of
+from storage.hints import Hint, record_shown
+from storage.images import add_images, add_removals, forget_files, forget_previews, images_of
 from storage.jobs import JobColumns
 from storage.records import (
     ENDED,
@@ -54,17 +56,6 @@ CRASHED = message(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class KeptImage:
-    """An image with a stored file: its name in the image folder and its facts."""
-
-    position: int
-    file: str
-    fetched: FetchedImage
-    seed: int | None
-    filtered: bool
-
-
 class TakenUp(NamedTuple):
     """The work that is left after a restart, and the submissions that wait for the operator."""
 
@@ -93,6 +84,7 @@ class JobStore:
         self._clock = clock
         self._kept_days = kept_days
         self.durations = Durations(database)
+        self.hints = Hints(database)
         self.next_attempts: dict[int, float] = {}
         """When each postponed submission is due, by the monotonic clock, because the wall clock may be set."""
         self._ready_before: frozenset[int] = frozenset()
@@ -181,20 +173,7 @@ class JobStore:
             )
             if not moved:
                 return False
-            made = [
-                NewImage(
-                    position=image.position,
-                    file=image.file,
-                    media_type=image.fetched.media_type,
-                    width=image.fetched.size.width,
-                    height=image.fetched.size.height,
-                    bytes=image.fetched.bytes,
-                    seed=image.seed,
-                    filtered=image.filtered,
-                )
-                for image in images
-            ]
-            await add_images(tx, submission.id, made, at=now)
+            await add_images(tx, submission.id, [image.row for image in images], at=now)
             await ledger.capture(
                 tx,
                 submission.id,
@@ -283,15 +262,21 @@ class JobStore:
         return dropped, sum(submission.status not in ENDED for submission in left)
 
     async def delivered(
-        self, job_id: int, *, by: DeliveryMethod, reasons: Sequence[DeliveryReason] = (), **where: Unpack[JobColumns]
+        self,
+        job_id: int,
+        *,
+        by: DeliveryMethod,
+        reasons: Sequence[DeliveryReason] = (),
+        hint: Hint | None = None,
+        **where: Unpack[JobColumns],
     ) -> bool:
         """Move ready or undelivered → delivered, and erase the token, which is no longer needed.
 
         ``reasons`` are why the methods before could not be used. ``where`` is the channel and the message of a result
-        outside its card.
+        outside its card, and whether its author is to be notified. The card shows the ``hint``.
         """
         where |= {"delivered_by": by, "delivery_reasons": list(reasons), "attempting": None}
-        return await self._finish(job_id, JobStatus.DELIVERED, where)
+        return await self._finish(job_id, JobStatus.DELIVERED, where, hint)
 
     async def undelivered(
         self,
@@ -329,11 +314,14 @@ class JobStore:
                 await rows.update_job(tx, job_id, **fresh)
         return job
 
-    async def _finish(self, job_id: int, status: JobStatus, changes: JobColumns) -> bool:
-        before = (JobStatus.READY, JobStatus.UNDELIVERED)
+    async def _finish(self, job_id: int, status: JobStatus, changes: JobColumns, hint: Hint | None = None) -> bool:
+        before, now = (JobStatus.READY, JobStatus.UNDELIVERED), self._clock.now()
         changes |= {"interaction_token": None, "token_expires_at": None}
         async with self.database.write() as tx:
-            return await rows.move_job(tx, job_id, before, status, at=self._clock.now(), **changes)
+            moved = await rows.move_job(tx, job_id, before, status, at=now, **changes)
+            if moved and hint is not None:
+                await record_shown(tx, job_id, hint, at=now)
+        return moved
 
     async def take_up(self, *, not_offered: Sequence[dict[str, Any]]) -> TakenUp:
         """Take up work after a restart: submissions on their way and jobs ready to be shown, oldest first.

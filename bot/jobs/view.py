@@ -13,9 +13,9 @@ from bot.errors import UserError
 from bot.jobs.provider_text import as_texts
 from bot.providers.base import Engine, ImageRequest, Provider
 from bot.text import Text, message
+from storage import hints, threads
 from storage import images as image_rows
 from storage import submissions as submission_rows
-from storage import threads
 from storage.database import AsyncConnection
 from storage.records import ENDED, Costs, Job, JobStatus, ShareState, StoredImage, Submission, SubmissionStatus
 
@@ -119,6 +119,8 @@ class JobView:
     """The requests of a proposed job. They are sent when it is confirmed."""
     prices: tuple[Price, ...] = ()
     """The price of each planned request; 0 if its engine is no longer offered."""
+    first_result: bool = False
+    """Whether it is about to be delivered and its author has not seen the hint for a first result yet."""
 
     @property
     def images(self) -> tuple[StoredImage, ...]:
@@ -168,7 +170,12 @@ class JobView:
 async def load(connection: AsyncConnection, job: Job, providers: Mapping[str, Provider], progress: Progress) -> JobView:
     """Read everything that belongs to the job."""
     (view,) = await load_all(connection, [job], providers)
-    return replace(view, progress=progress)
+    first = (
+        job.status is JobStatus.READY
+        and len(view.images) > 0
+        and not await hints.was_shown(connection, job.user_id, hints.Hint.FIRST_RESULT)
+    )
+    return replace(view, progress=progress, first_result=first)
 
 
 async def load_all(

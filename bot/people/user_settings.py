@@ -34,13 +34,20 @@ STYLE_MISFIT = message("settings.style_misfit", "{engine} has no style “{style
 
 
 class Messages(StrEnum):
-    """When the bot may send somebody a direct message."""
+    """When the bot may send somebody a result as a direct message."""
 
     NEVER = "never"
     LATE_RESULTS = "late_results"
-    """Only for a private result that arrived too late for its card."""
-    LONG_JOBS = "long_jobs"
-    """Also when a long job is done, with a link."""
+    """A private result that arrived too late for its card."""
+
+
+class Notify(StrEnum):
+    """How somebody is notified when a long job of theirs is done."""
+
+    NEVER = "never"
+    CHANNEL = "channel"
+    """A message in the job's channel that mentions them; for a private job, one that only they see."""
+    DM = "dm"
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class UserSettings(Defaults):
 
     png_text: bool | None = None
     messages: Messages | None = None
+    notify: Notify | None = None
     ask_above: int | None = None
 
     @property
@@ -65,9 +73,9 @@ class UserSettings(Defaults):
         return self.messages is not Messages.NEVER
 
     @property
-    def told_of_long_jobs(self) -> bool:
-        """Whether a direct message announces the end of a long job."""
-        return self.messages is Messages.LONG_JOBS
+    def notified_by(self) -> Notify:
+        """How the end of a long job is announced."""
+        return self.notify or Notify.CHANNEL
 
 
 NAMES = tuple(field.name for field in fields(UserSettings))

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from bot.ui.cards.layout import RESULT
+from bot.ui.delivery.notifier import READY, READY_PRIVATELY
 from chaos.audit import Booked, Books, Table, count
 from chaos.run import Ending, Run, Size
 from chaos.users import AI_CLIENT, CORE, Ask
@@ -204,6 +205,18 @@ def shown_to_all(story: Story) -> None:
     story.asks[1].private = True
 
 
+def notified_twice(story: Story) -> None:
+    for _ in range(2):
+        message = story.message()
+        words = str(READY(count=1, user=story.asks[0].person.id, url="https://discord.com/channels/1/2/3"))
+        message.history.append(Body(words, (), (), (), NO_FLAG))
+
+
+def notified_in_public(story: Story) -> None:
+    words = str(READY_PRIVATELY(count=1, user=story.asks[0].person.id, channel=story.channel.id))
+    story.message().history.append(Body(words, (), (), (), NO_FLAG))
+
+
 def answered_late(story: Story) -> None:
     story.ending.noted.unanswered.append("ada's thread")
 
@@ -272,6 +285,8 @@ def it_crashed_at_the_end(story: Story) -> None:
         (failed_without_being_sent, "given up, though nothing was sent"),
         (shared_twice, "shared twice"),
         (shown_to_all, "private results shown to all, which nobody shared"),
+        (notified_twice, "notified twice"),
+        (notified_in_public, "notifications of private results that others see"),
         (answered_late, "no first answer in the last life within three seconds"),
         (held_up, "unconcerned in the last life, and held up or failed"),
         (never_shown, "unconcerned in the last life, and held up or failed"),

@@ -43,15 +43,26 @@ async def test_help_has_a_clickable_mention_of_every_command(studio: Studio) -> 
     assert clickable(studio, shown) == commands_of(studio)
 
 
-async def test_the_readme_lists_exactly_the_commands(studio: Studio) -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    table = text.partition("\n## Commands\n")[2].partition("\n\nUnder a result")[0]
+async def test_the_documents_list_exactly_the_commands(studio: Studio) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    table = text.partition("\n## ")[0]
     named = set()
     for row in re.findall(r"^\| (`/[^|]*)\|", table, re.MULTILINE):
         # The first command in full, more commands of the same group by their last word.
         first, *others = re.findall(r"`/?([a-z ]+)`", row)
         named |= {first, *(f"{first.split()[0]} {other}" for other in others)}
     assert named == commands_of(studio)
+
+
+async def test_the_slash_commands_in_the_documents_exist(studio: Studio) -> None:
+    known = commands_of(studio)
+    groups = {name.split()[0] for name in known}
+    for file in (Path(__file__).parents[2] / "docs").glob("*.md"):
+        # A command may be followed by its options, and a group may stand for all its commands.
+        for line in re.findall(r"`/([a-z][^`/]*)`", file.read_text(encoding="utf-8")):
+            words = line.split()
+            named = " ".join(words[:2]) if len(words) > 1 and ":" not in words[1] else words[0]
+            assert named in known | groups or named.split()[0] in known, f"{file.name}: /{line}"
 
 
 async def test_unavailable_commands_are_not_clickable(studio: Studio) -> None:

@@ -72,6 +72,7 @@ async def test_the_export_contains_all_of_a_persons_data_and_no_other(studio: St
     assert tables.pop("events")
     assert {name: len(rows) for name, rows in tables.items() if rows} == {
         "jobs": 1, "submissions": 2, "images": 2, "threads": 1, "current_threads": 1, "user_settings": 1, "ledger": 6,
+        "hints": 1,
     }  # fmt: skip
     assert "interaction_token" not in text
 

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import traceback
-from typing import Any
 
 import pytest
-import simcord
 
 from bot.domain.engines import NO_ENGINE_MAKES, UNKNOWN_ENGINE
 from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
 from bot.domain.prompt.parser import NOT_PLAIN_WORDS
-from bot.people.user_settings import STYLE_OF_NO_ENGINE, Messages, UserSettings
+from bot.people.user_settings import STYLE_OF_NO_ENGINE, Messages, Notify, UserSettings
 from bot.providers.base import WeightedText
 from bot.ui.cards.settings import ABOVE, CHANGED, NO, RESET, ROWS, SET
-from bot.ui.delivery.result import LONG_JOB_DONE, PRIVATE_CARD
 from bot.ui.interactions import APOLOGY_FOR_JOB
 from cogs.settings import NOTHING_TO_SET
 from storage import jobs, settings
 from storage.database import Database
 from storage.records import JobStatus
-from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, engine, told
+from tests.cogs.conftest import BASIC, CORE, Studio, card, engine, told
 from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
@@ -107,11 +104,11 @@ async def test_an_invalid_value_is_refused_and_nothing_is_set(studio: Studio) ->
 
 async def test_settings_survive_a_restart_and_can_be_cleared(studio: Studio) -> None:
     await studio.ada.slash(
-        studio.channel, "settings set", engine=BASIC, png_text=False, messages=Messages.LONG_JOBS.value, ask_above=7.5
+        studio.channel, "settings set", engine=BASIC, png_text=False, messages="never", notify="dm", ask_above=7.5
     )
     await studio.restart()
     mine = studio.runtime.personal.of(studio.ada.id)
-    assert mine == UserSettings(engine=BASIC, png_text=False, messages=Messages.LONG_JOBS, ask_above=7500)
+    assert mine == UserSettings(engine=BASIC, png_text=False, messages=Messages.NEVER, notify=Notify.DM, ask_above=7500)
     shown = told(await studio.ada.slash(studio.channel, "settings show")).text
     assert shows(shown, SET(title=ROWS["ask_above"].title, value=ABOVE(price=7500)))
     assert shows(shown, SET(title=ROWS["png_text"].title, value=NO()))
@@ -167,40 +164,7 @@ async def test_again_ignores_the_current_settings(studio: Studio, again: str) ->
     assert (options["prompt"], options["added"], options["size"]) == ("a fox", None, None)
 
 
-async def long_job(studio: Studio, *, seconds: float = 90, **options: Any) -> list[str]:
-    """Run a job that takes this long. Returns the author's direct messages."""
-    before = len(studio.stand_in.calls_to("aithriving.core"))
-    await studio.imagine(prompt="a fox", **options)
-    await studio.begun(count=before + 1)
-    studio.clock.advance(seconds)
-    studio.stand_in.finish_all()
-    await studio.finish()
-    messages = studio.env.backend.messages[studio.ada.user.dm_channel.id].values()
-    return [Shown(simcord.ResponseMessage(studio.env, each)).text for each in messages]
-
-
-async def test_a_notice_is_sent_about_a_long_job(slow_studio: Studio) -> None:
-    studio = slow_studio
-    assert await long_job(studio) == []
-    await studio.ada.slash(studio.channel, "settings set", messages=Messages.LONG_JOBS.value)
-    assert await long_job(studio, seconds=5) == []
-    (told_of,) = await long_job(studio)
-    job = await studio.job(3)
-    assert shows(told_of, LONG_JOB_DONE)
-    assert f"/channels/{studio.server.id}/{studio.channel.id}/{job.message_id}" in told_of
-    *_, private = await long_job(studio, private=True)
-    assert shows(private, PRIVATE_CARD(channel=studio.channel.id))
-
-
-async def test_a_refused_notice_changes_nothing(slow_studio: Studio) -> None:
-    studio = slow_studio
-    await studio.ada.slash(studio.channel, "settings set", messages=Messages.LONG_JOBS.value)
-    studio.env.inject_error("POST", "/users/@me/channels", status=403, code=50007)
-    assert await long_job(studio) == []
-    assert (await studio.job(1)).status is JobStatus.DELIVERED
-
-
-async def test_no_notice_is_sent_if_messages_are_off(slow_studio: Studio) -> None:
+async def test_no_result_is_sent_if_messages_are_off(slow_studio: Studio) -> None:
     studio = slow_studio
     await studio.ada.slash(studio.channel, "settings set", messages="never")
     await studio.imagine(private=True)

@@ -21,9 +21,10 @@ from bot.domain.periods import Period
 from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import plan, read_command
 from bot.errors import UserError
+from bot.jobs.image_fetcher import KeptImage
 from bot.jobs.limits import LimitKind, Limits, from_grants, in_force
 from bot.jobs.new_jobs import NewJobs
-from bot.jobs.store import JobStore, KeptImage
+from bot.jobs.store import JobStore
 from bot.providers.base import Cost, FetchedImage, Size
 from bot.servers.settings import Servers
 from storage import jobs as rows

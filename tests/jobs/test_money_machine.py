@@ -29,9 +29,10 @@ from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import plan, read_command
 from bot.errors import UserError
+from bot.jobs.image_fetcher import KeptImage
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
-from bot.jobs.store import JobStore, KeptImage
+from bot.jobs.store import JobStore
 from bot.providers.base import Cost, FetchedImage, Size
 from storage import images, ledger, reconcile, retention, submissions, tables
 from storage import jobs as rows

@@ -48,6 +48,7 @@ WORDS = {
     "delivered_by": "token",
     "delivery_reasons": "[]",
     "lapse_reason": "expired",
+    "notification": "channel",
 }
 STATUSES = {"jobs": "delivered", "submissions": "done"}
 

@@ -262,13 +262,34 @@ def test_whether_a_servers_results_are_private_becomes_a_code(tmp_path: Path, wo
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [("late results", "late_results"), ("long jobs too", "long_jobs"), ("never", "never")]
+    ("before", "after"),
+    [
+        ("late results", {"messages": "late_results"}),
+        ("long jobs too", {"notify": "dm"}),
+        ("never", {"messages": "never"}),
+    ],
 )
-def test_when_direct_messages_may_come_becomes_a_code(tmp_path: Path, before: str, after: str) -> None:
+def test_when_direct_messages_may_come_becomes_a_code(tmp_path: Path, before: str, after: dict[str, str]) -> None:
     path = tmp_path / "easel.db"
     made_at(path, "0005")
     fill_every_table(path)
     with editing(path) as connection:
         connection.execute("UPDATE user_settings SET settings = ?", (json.dumps({"messages": before, "images": 2}),))
     asyncio.run(migrate(address(path)))
-    assert json.loads(contents(path)["user_settings"]["settings"]) == {"messages": after, "images": 2}
+    assert json.loads(contents(path)["user_settings"]["settings"]) == {**after, "images": 2}
+
+
+@pytest.mark.parametrize(("delivered_at", "seen"), [(5, [(1, "first_result", 5)]), (None, [])])
+def test_people_who_have_seen_results_get_no_hint_about_their_first(
+    tmp_path: Path, delivered_at: int | None, seen: list[tuple[int, str, int]]
+) -> None:
+    path = tmp_path / "easel.db"
+    made_at(path, "0012")
+    fill_every_table(path)
+    with editing(path) as connection:
+        connection.execute("UPDATE jobs SET delivered_at = ?", (delivered_at,))
+    asyncio.run(migrate(address(path)))
+    with editing(path) as connection:
+        assert connection.execute("SELECT user_id, hint, shown_at FROM hints").fetchall() == seen
+        # Nobody is notified of jobs that an older version delivered.
+        assert connection.execute("SELECT notification FROM jobs").fetchall() == [(None,)]

@@ -7,9 +7,9 @@ import secrets
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
-from storage import ledger, privacy, settings, tables, threads
+from storage import hints, ledger, privacy, settings, tables, threads
 from storage.database import AsyncConnection, Database
 from storage.reconcile import reconcile
 from storage.records import JobStatus
@@ -52,6 +52,7 @@ async def test_everything_about_a_user_is_found(database: Database) -> None:
         await live(tx, USER, "walrus")
         await live(tx, OTHER, "heron")
         await settings.set_user(tx, USER, {"text": "walrus"}, at=NOW)
+        await hints.record_shown(tx, 1, hints.Hint.FIRST_RESULT, at=NOW)
         await ledger.grant(tx, user_id=USER, server_id=SERVER, amount=10, note="for the walrus", at=NOW)
     async with database.read() as connection:
         found = await privacy.everything(connection, USER)
@@ -61,6 +62,7 @@ async def test_everything_about_a_user_is_found(database: Database) -> None:
     assert "heron" not in repr(found)
     assert {name for name, rows in found.items() if rows} >= {
         "jobs", "submissions", "events", "images", "threads", "current_threads", "user_settings", "ledger",
+        "hints",
     }  # fmt: skip
     assert len(found["ledger"]) == 4
     assert "interaction_token" not in found["jobs"][0]
@@ -118,6 +120,17 @@ async def test_a_deletion_during_the_compaction_keeps_it_due(database: Database)
         await privacy.delete_all(tx, OTHER, due_at=LATER)
         await privacy.compacted(tx, due)
         assert await privacy.compact_due(tx) not in (None, due)
+
+
+async def test_hints_alone_can_be_deleted(database: Database) -> None:
+    async with database.write() as tx:
+        await hints.record_shown(tx, await live(tx, USER, "walrus"), hints.Hint.FIRST_RESULT, at=NOW)
+        await tx.execute(delete(tables.jobs))
+        await tx.execute(delete(tables.threads))
+        assert (await privacy.summary(tx, USER)).anything
+        await privacy.delete_all(tx, USER, due_at=LATER)
+        assert not (await privacy.summary(tx, USER)).anything
+        assert not await hints.was_shown(tx, USER, hints.Hint.FIRST_RESULT)
 
 
 async def test_unfinished_jobs_are_counted(database: Database) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from storage import images, jobs, ledger, retention, submissions, threads
+from storage import hints, images, jobs, ledger, notifications, retention, submissions, threads
 from storage.database import AsyncConnection, Database
 from storage.jobs import JobFilter
 from storage.records import UNFINISHED, JobStatus, SubmissionStatus
@@ -32,6 +32,11 @@ HOT: dict[str, tuple[Ask, str]] = {
     "events_of": (lambda conn: submissions.events_of(conn, 1), "ix_events_submission_id"),
     "children": (lambda conn: jobs.children(conn, 1), "ix_jobs_parent_id (parent_id=?)"),
     "unfinished_of_message": (lambda conn: jobs.unfinished_of_message(conn, 1), "ix_jobs_status_user_id (status=?)"),
+    "notifications that are due": (notifications.due, "ix_jobs_notification"),
+    "hints": (
+        lambda conn: hints.was_shown(conn, 1, hints.Hint.FIRST_RESULT),
+        "sqlite_autoindex_hints_1 (user_id=? AND hint=?)",
+    ),
     "get_job": (lambda conn: jobs.get_job(conn, 1), "INTEGER PRIMARY KEY (rowid=?)"),
     "old_images": (lambda conn: images.old_images(conn, 1, kept_before=1), "ix_images_created_at (created_at<?)"),
     "spent_and_held by user": (

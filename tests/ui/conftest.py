@@ -19,6 +19,7 @@ from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
+from bot.jobs.notifications import Notifications
 from bot.jobs.service import JobService
 from bot.jobs.store import JobStore
 from bot.jobs.worker import Worker
@@ -28,6 +29,7 @@ from bot.ui.cards.layout import Card
 from bot.ui.delivery import progress as delivery_module
 from bot.ui.delivery.attachments import Upload
 from bot.ui.delivery.messages import Messages
+from bot.ui.delivery.notifier import Notifier
 from bot.ui.delivery.progress import JobCards
 from storage.database import Database
 from storage.images import ImageFiles
@@ -54,13 +56,14 @@ class Sent:
 
     way: str
     job: Job
-    card: Card
+    card: Card | str
+    """The card, or the text of a message without one."""
     uploads: Sequence[Upload]
     kept: Sequence[str] = ()
 
     @property
     def says(self) -> str:
-        return self.card.content
+        return self.card if isinstance(self.card, str) else self.card.content
 
 
 @dataclass
@@ -74,6 +77,8 @@ class Answers(Messages):
     files: dict[str, int] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(5000))
     client: discord.Client | None = None
+    deleted: list[int] = field(default_factory=list)
+    """The messages without a card that were deleted again."""
 
     def enqueue(self, way: str, *answers: Any) -> None:
         self.answers[way].extend(answers)
@@ -87,7 +92,7 @@ class Answers(Messages):
         self,
         way: str,
         job: Job,
-        card: Card | None = None,
+        card: Card | str | None = None,
         uploads: Sequence[Upload] = (),
         kept: Collection[int] = (),
     ) -> None:
@@ -125,13 +130,24 @@ class Answers(Messages):
         await self._answer("dm", job, card, uploads)
         return message(3000, 300)
 
+    async def write(self, job: Job, words: str, nonce: str, *, dm: bool) -> discord.Message:
+        await self._answer("tell by dm" if dm else "tell", job, words)
+        return message(4000, 300 if dm else job.channel_id, deleted=self.deleted)
+
+    async def follow_up(self, job: Job, token: str, words: str) -> None:
+        await self._answer("follow up", job, words)
+
     async def posted(self, job: Job, *, dm: bool) -> discord.Message | None:
         await self._answer("look", job)
         return self.there
 
 
-def message(number: int, channel: int) -> discord.Message:
-    return cast("discord.Message", SimpleNamespace(id=number, channel=SimpleNamespace(id=channel)))
+def message(number: int, channel: int, deleted: list[int] | None = None) -> discord.Message:
+    async def delete() -> None:
+        if deleted is not None:
+            deleted.append(number)
+
+    return cast("discord.Message", SimpleNamespace(id=number, channel=SimpleNamespace(id=channel), delete=delete))
 
 
 @dataclass
@@ -147,6 +163,7 @@ class Post:
     worker: Worker
     service: JobService
     delivery: JobCards
+    notifier: Notifier
     personal: UserSettingsStore
     running: list[asyncio.Task[None]] = field(default_factory=list)
     delivering: bool = True
@@ -206,9 +223,12 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
         default_engine=engine,
     )
     personal = UserSettingsStore(database, jobs.engines, engine, clock)
-    delivery = JobCards(jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of)
+    notifier = Notifier(Notifications(database, clock), view=service.view, settings_of=personal.of)
+    delivery = JobCards(
+        jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of, notifier=notifier
+    )
     delivery.attach(cast("discord.Client", SimpleNamespace()))
-    made = Post(database, files, clock, provider, answers, jobs, worker, service, delivery, personal)
+    made = Post(database, files, clock, provider, answers, jobs, worker, service, delivery, notifier, personal)
     yield made
     for task in made.running:
         task.cancel()

@@ -13,7 +13,9 @@ from tests.doubles.clock import SkippingClock
 
 async def test_a_thousand_cards_after_a_restart_do_not_delay_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = cast("Any", None)
-    delivery = JobCards(jobs=nothing, files=nothing, clock=SkippingClock(), view=nothing, settings_of=nothing)
+    delivery = JobCards(
+        jobs=nothing, files=nothing, clock=SkippingClock(), view=nothing, settings_of=nothing, notifier=nothing
+    )
     begun: list[int] = []
     full, go_on = asyncio.Event(), asyncio.Event()
     done = 0

@@ -11,8 +11,10 @@ from typing import cast
 import pytest
 from discord import Guild
 
-from bot import config, doctor
+from bot import config
 from bot.app import Runtime
+from bot.discord_checks import LEFT_OVER, command_names, registered
+from bot.findings import Finding, Level
 from bot.ui.sync import CommandSync, Synced, Trouble
 from fakes.discord.constants import Json
 from fakes.discord.loopback import Discord
@@ -194,23 +196,24 @@ async def test_global_commands_stay_while_no_server_accepts_them(discord: Discor
 # --- the doctor's findings -------------------------------------------------------------------------------------------
 
 
-async def looked_at(discord: Discord, *guilds: int) -> list[doctor.Finding]:
+async def looked_at(discord: Discord, *guilds: int) -> list[Finding]:
     environ = {
         "DISCORD_TOKEN": discord.token,
         "DISCORD_API_URL": discord.url,
         "COMMAND_GUILDS": ",".join(map(str, guilds)),
     }
-    ours = await doctor.command_names()
-    return [finding async for finding in doctor.registered(config.load(environ, None), ours)]
+    ours = await command_names()
+    id_ = discord.world.application_id
+    return [finding async for finding in registered(config.load(environ, None), id_, ours)]
 
 
 async def test_the_doctor_shows_where_the_commands_are(discord: Discord, login: Login) -> None:
     discord.world.commands[None] = [dict(LAUNCH)]
     (before,) = await looked_at(discord)
-    assert before.level is doctor.Level.NOTE
+    assert before.level is Level.NOTE
     async with login():
         (after,) = await looked_at(discord)
-        assert after.level is doctor.Level.FINE
+        assert after.level is Level.FINE
 
 
 async def test_the_doctor_names_a_server_without_permission(discord: Discord, channel: Channel, login: Login) -> None:
@@ -218,7 +221,7 @@ async def test_the_doctor_names_a_server_without_permission(discord: Discord, ch
     good = channel.guild.id
     async with login(4711, good):
         bad, fine = await looked_at(discord, 4711, good)
-        assert (bad.level, fine.level) == (doctor.Level.TO_DO, doctor.Level.FINE)
+        assert (bad.level, fine.level) == (Level.TO_DO, Level.FINE)
         assert "4711" in str(bad)
         assert str(good) in str(fine)
 
@@ -231,7 +234,7 @@ async def test_the_doctor_names_duplicate_commands(discord: Discord, channel: Ch
     discord.world.commands[None] = [dict(LAUNCH), dict(OLD)]
     discord.world.commands[channel.guild.id] = []
     told = await looked_at(discord, channel.guild.id)
-    assert (told[-1].level, told[-1].text.code) == (doctor.Level.TO_DO, doctor.LEFT_OVER.code)
+    assert (told[-1].level, told[-1].text.code) == (Level.TO_DO, LEFT_OVER.code)
     assert str(other) in str(told[-1])
     places = told[-1].text.values["places"]
     assert isinstance(places, list)
@@ -241,5 +244,5 @@ async def test_the_doctor_names_duplicate_commands(discord: Discord, channel: Ch
 async def test_the_doctor_stops_if_discord_does_not_respond(discord: Discord) -> None:
     discord.fail("GET", "/applications/*/commands", status=503)
     (finding,) = await looked_at(discord)
-    assert finding.level is doctor.Level.TO_DO
+    assert finding.level is Level.TO_DO
     assert "503" in str(finding)

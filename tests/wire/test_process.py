@@ -14,6 +14,7 @@ import pytest
 
 from bot.app import REFUSED, WRONG_TOKEN
 from bot.text import t
+from bot.to_do import ANYBODY_MAY_ADD, SUGGESTED_LIMIT
 from fakes.discord.bot_process import ERROR, BotProcess
 from fakes.discord.constants import Answer
 from fakes.discord.handle import Handle
@@ -75,6 +76,22 @@ async def painted(person: Person, where: Channel, services: StandIn, **options: 
     await services.called(QUICK_ROUTE, len(services.calls_to(QUICK_ROUTE)) + 1)
     services.finish_all()
     return await asked.until(finished)
+
+
+@pytest.mark.parametrize("limited", [False, True])
+async def test_a_start_logs_what_the_operator_still_has_to_do(
+    discord: Discord, services: StandIn, tmp_path: Path, limited: bool
+) -> None:
+    more = {"BOT_DAILY_CREDITS": "200", "ALLOWED_GUILDS": "all"} if limited else {}
+    (tmp_path / "data").mkdir(mode=0o700)
+    async with BotProcess(discord, tmp_path / "data", services.url, more=more) as process:
+        await process.ready()
+    lines = [line for line in process.lines if "to_do" in line]
+    found = [
+        [code for code in (SUGGESTED_LIMIT.code, ANYBODY_MAY_ADD.code) if f"code={code}" in line] for line in lines
+    ]
+    assert found == ([] if limited else [[SUGGESTED_LIMIT.code], [ANYBODY_MAY_ADD.code]])
+    assert all("WARNING" in line for line in lines)
 
 
 async def test_from_login_to_two_images(

@@ -126,9 +126,17 @@ def waiting_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: Wor
 
 
 def result_card(
-    view: JobView, shown: Sequence[ShownImage], *, notes: Iterable[Words] = (), shareable: bool = True
+    view: JobView,
+    shown: Sequence[ShownImage],
+    *,
+    notes: Iterable[Words] = (),
+    shareable: bool = True,
+    hint: Words | None = None,
 ) -> Card:
-    """The card of a result: ``notes``, then the images with settings and cost. ``shareable`` False omits Share."""
+    """The card of a result: ``notes``, then the images with settings and cost. ``shareable`` False omits Share.
+
+    ``hint`` is a line in small print about what to try next.
+    """
     parts: list[ui.Item[Any]] = [text(prompt_text(view))]
     if shown:
         parts.append(_gallery(view, shown))
@@ -139,7 +147,7 @@ def result_card(
         parts.append(text(*remarks))
     if compared:
         parts.append(text(*within(comparison_lines(view), COMPARISON_AT_MOST)))
-    parts.append(text(quiet(_outcome(view))))
+    parts.append(text(quiet(_outcome(view)), *([] if hint is None else [quiet(hint)])))
     parts += job_rows(view, (AGAIN, NEW_SEED, EDIT), (*((SHARE,) if shareable else ()), DETAILS, DELETE))
     return Card(*parts, mark=RESULT)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from bot.people.user_settings import NAMES, Messages, UserSettings
+from bot.people.user_settings import NAMES, Messages, Notify, UserSettings
 from bot.providers.base import Engine
 from bot.text import Text, message, t
 from bot.ui.cards.layout import Card, Words, heading, quiet, rule, text, within
@@ -36,13 +36,15 @@ ROWS: Mapping[str, Row] = {
     "private": Row(t("Private"), NO()),
     "text": Row(t("Text added to every prompt"), t("none")),
     "png_text": Row(t("Settings written into image files"), YES()),
-    "messages": Row(t("Direct messages"), t("only private results that are ready too late to show")),
+    "messages": Row(t("Results by direct message"), t("private ones that are too late to show")),
+    "notify": Row(t("Notify me when a long job is done"), t("in the channel")),
     "ask_above": Row(t("Ask first"), t("only for choices in braces and comparisons")),
 }
-_MESSAGES: Mapping[Messages, Text] = {
-    Messages.NEVER: t("never"),
-    Messages.LATE_RESULTS: t("only private results that are ready too late to show"),
-    Messages.LONG_JOBS: t("private results that are ready too late to show, and a link when a long job is done"),
+_CHOICES: Mapping[str, Text] = {
+    "never": t("never"),
+    Messages.LATE_RESULTS: t("private ones that are too late to show"),
+    Notify.CHANNEL: t("in the channel"),
+    Notify.DM: t("by direct message"),
 }
 
 
@@ -93,8 +95,8 @@ def _value(name: str, settings: UserSettings, engines: Mapping[str, Engine]) -> 
         return safe(engine.name, 100) if engine is not None else t("{id}, no longer available", id=safe(value, 100))
     if name == "ask_above":
         return ABOVE(price=value) if value else t("always")
-    if isinstance(value, Messages):
-        return _MESSAGES[value]
+    if isinstance(value, Messages | Notify):
+        return _CHOICES[value]
     if isinstance(value, bool):
         return YES() if value else NO()
     return safe(str(value), 600)

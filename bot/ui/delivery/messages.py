@@ -23,10 +23,20 @@ _BUTTON = re.compile(r"easel:[a-z-]{1,20}:(?P<job>[0-9]{1,18})")
 
 # The status of each attempt of this task's current request; 0 if there was no response.
 _TRIES: ContextVar[list[int] | None] = ContextVar("tries", default=None)
+# Whether the current request must not be repeated after an attempt that may have succeeded.
+_ONCE: ContextVar[bool] = ContextVar("once", default=False)
+
+
+class NotRepeated(aiohttp.ClientError):
+    """A request that must be sent at most once got no clear response."""
 
 
 def tries_of_requests() -> aiohttp.TraceConfig:
-    """Return a trace for the client. It lets :class:`Messages` see the retries that the library makes by itself."""
+    """Return a trace for the client. It lets :class:`Messages` see and stop the retries that the library makes."""
+
+    async def begun(_session: object, _context: object, _start: aiohttp.TraceRequestStartParams) -> None:
+        if _ONCE.get() and any(map(_unclear, _TRIES.get() or ())):
+            raise NotRepeated
 
     async def answered(_session: object, _context: object, end: aiohttp.TraceRequestEndParams) -> None:
         if (tries := _TRIES.get()) is not None:
@@ -37,6 +47,7 @@ def tries_of_requests() -> aiohttp.TraceConfig:
             tries.append(0)
 
     trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(begun)
     trace.on_request_end.append(answered)
     trace.on_request_exception.append(failed)
     return trace
@@ -58,14 +69,11 @@ class Messages:
 
         Returns the ids of the message's attachments by their names.
         """
-        application_id, token, message_id = self._client.application_id, job.interaction_token, job.message_id
-        if application_id is None or token is None or message_id is None:
-            raise ValueError("the card has no token or no message, or the bot has not logged in")
-        webhook = discord.Webhook.partial(application_id, token, client=self._client)
-        # The library does not set the proxy here.
-        webhook.proxy = self._client.http.proxy
+        token, message_id = job.interaction_token, job.message_id
+        if token is None or message_id is None:
+            raise ValueError("the card has no token or no message")
         with self._watched():
-            message = await webhook.edit_message(
+            message = await self._webhook(token).edit_message(
                 message_id, view=card, attachments=[*_retained(retained), *(upload.file() for upload in uploads)]
             )
         return _attachments(message)
@@ -84,6 +92,14 @@ class Messages:
             )
         return _attachments(edited)
 
+    def _webhook(self, token: str) -> discord.Webhook:
+        if self._client.application_id is None:
+            raise ValueError("the bot has not logged in")
+        webhook = discord.Webhook.partial(self._client.application_id, token, client=self._client)
+        # The library does not set the proxy here.
+        webhook.proxy = self._client.http.proxy
+        return webhook
+
     @contextmanager
     def _watched(self) -> Iterator[None]:
         """Set ``unclear``: whether the library retried an attempt that may have succeeded."""
@@ -93,7 +109,17 @@ class Messages:
             yield
         finally:
             _TRIES.reset(before)
-            self.unclear = any(status == 0 or status >= 500 for status in tries[:-1])
+            self.unclear = any(map(_unclear, tries[:-1]))
+
+    @contextmanager
+    def _once(self) -> Iterator[None]:
+        """Stop the library's retries after an attempt that may have succeeded: Discord forgets nonces after a while."""
+        before = _ONCE.set(True)
+        try:
+            with self._watched():
+                yield
+        finally:
+            _ONCE.reset(before)
 
     async def in_card(self, job: Job) -> Collection[str] | None:
         """The names of the attachments in the job's card if it shows the result, else None. The bot needs access."""
@@ -111,6 +137,30 @@ class Messages:
         """Send a direct message to the job's author."""
         channel = await self._client.create_dm(discord.Object(job.user_id))
         return await self._send(channel, card, uploads, nonce, mention=job.user_id)
+
+    async def write(self, job: Job, words: str, nonce: str, *, dm: bool) -> discord.Message:
+        """Send plain text that mentions only the job's author: in the job's channel, or as a direct message.
+
+        Raises NotRepeated if it may have been sent.
+        """
+        channel: discord.abc.Messageable = (
+            await self._client.create_dm(discord.Object(job.user_id))
+            if dm
+            else self._client.get_partial_messageable(job.channel_id)
+        )
+        with self._once():
+            return await channel.send(words, nonce=nonce, allowed_mentions=_only(job.user_id))
+
+    async def follow_up(self, job: Job, token: str, words: str) -> None:
+        """Send plain text that only the job's author sees, in response to the interaction with this token.
+
+        Raises NotRepeated if it may have been sent.
+        """
+        webhook = self._webhook(token)
+        # The library allows private messages only if it knows that the webhook is an interaction's.
+        webhook.type = discord.WebhookType.application
+        with self._once():
+            await webhook.send(words, ephemeral=True, wait=True, allowed_mentions=_only(job.user_id))
 
     async def posted(self, job: Job, *, dm: bool) -> discord.Message | None:
         """Find the new message that was sent with the result, in the job's channel or its author's DMs."""
@@ -137,10 +187,16 @@ class Messages:
             view=card,
             files=[upload.file() for upload in uploads],
             nonce=nonce,
-            allowed_mentions=discord.AllowedMentions(
-                everyone=False, roles=False, replied_user=False, users=[discord.Object(mention)]
-            ),
+            allowed_mentions=_only(mention),
         )
+
+
+def _unclear(status: int) -> bool:
+    return status == 0 or status >= 500
+
+
+def _only(user_id: int) -> discord.AllowedMentions:
+    return discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=[discord.Object(user_id)])
 
 
 class _Retained:

@@ -27,8 +27,10 @@ from bot.ui.delivery import methods
 from bot.ui.delivery.attachments import REQUEST_LIMIT, Upload, pack
 from bot.ui.delivery.messages import Messages
 from bot.ui.delivery.methods import BOT_EDIT, TOKEN
-from bot.ui.delivery.result import ResultDelivery, tell_if_long
+from bot.ui.delivery.notifier import Notifier
+from bot.ui.delivery.result import ResultDelivery
 from storage.errors import StorageError
+from storage.hints import Hint
 from storage.images import ImageFiles
 from storage.records import DeliveryReason, Job, JobStatus
 
@@ -139,12 +141,14 @@ class JobCards:
         clock: Clock,
         view: Callable[[int], Awaitable[JobView]],
         settings_of: Callable[[int], UserSettings],
+        notifier: Notifier,
     ) -> None:
         self._jobs = jobs
         self._files = files
         self._clock = clock
         self._view = view
         self._settings_of = settings_of
+        self._notifier = notifier
         self._client: discord.Client | None = None
         self._attached = asyncio.Event()
         self._followed: dict[int, _Followed] = {}
@@ -351,28 +355,40 @@ class JobCards:
         followed = self._followed.setdefault(job_id, _Followed())
         async with followed.lock:
             view = await self._view(job_id)
-            if view.job.status is JobStatus.READY:
-                theirs = self._settings_of(view.job.user_id)
-                delivery = ResultDelivery(
-                    view,
-                    self._jobs,
-                    self._files,
-                    Messages(client),
-                    takes_dms=theirs.takes_late_results,
-                    with_text=theirs.writes_png_text,
-                    again=job_id in self._tried or self._jobs.ready_before(view.job),
-                )
-                self._tried.add(job_id)
-                try:
-                    await delivery.run()
-                except discord.HTTPException as error:
-                    raise Undelivered(f"Discord answered {error.status} (code {error.code})") from error
-                except (aiohttp.ClientError, OSError) as error:
-                    raise Undelivered(f"the request failed ({type(error).__name__})") from error
-                # The author no longer looks at a card that said long ago that there is no result.
-                late = view.job.delivered_at is not None and theirs.takes_late_results
-                if not delivery.told and (theirs.told_of_long_jobs or late):
-                    await tell_if_long(self._jobs, job_id, Messages(client))
+            delivery = await self._deliver(view, client) if view.job.status is JobStatus.READY else None
             self._tried.discard(job_id)
             self._stale.discard(job_id)
             self._forget(job_id, followed)
+        # Buttons of the result need not wait for this.
+        if delivery is not None and delivery.notification_due:
+            again = view.job.delivered_at is not None
+            await self._notifier.notify(job_id, Messages(client), token=delivery.token, again=again)
+
+    async def _deliver(self, view: JobView, client: discord.Client) -> ResultDelivery:
+        job, theirs = view.job, self._settings_of(view.job.user_id)
+        async with self._jobs.hints.reserved(job.user_id, Hint.FIRST_RESULT, maybe=view.first_result) as hint:
+            delivery = ResultDelivery(
+                view,
+                self._jobs,
+                self._files,
+                Messages(client),
+                clock=self._clock,
+                takes_dms=theirs.takes_late_results,
+                with_text=theirs.writes_png_text,
+                again=job.id in self._tried or self._jobs.ready_before(job),
+                hint=hint,
+            )
+            self._tried.add(job.id)
+            try:
+                await delivery.run()
+            except discord.HTTPException as error:
+                raise Undelivered(f"Discord answered {error.status} (code {error.code})") from error
+            except (aiohttp.ClientError, OSError) as error:
+                raise Undelivered(f"the request failed ({type(error).__name__})") from error
+        return delivery
+
+    async def notify_all(self, job_ids: Iterable[int]) -> None:
+        """Send the notifications that a restart prevented, once the bot has logged in."""
+        client = await self._bot()
+        for job_id in job_ids:
+            await self._notifier.notify(job_id, Messages(client))

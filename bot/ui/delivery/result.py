@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import aiohttp
 import discord
 import structlog
 
-from bot.errors import UserError
+from bot.clock import Clock
+from bot.jobs.notifications import is_due
 from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
 from bot.text import Text, message
-from bot.ui.cards.delivery_text import jump_url, message_url, missing_images
+from bot.ui.cards.delivery_text import message_url, missing_images
+from bot.ui.cards.hints import what_next
 from bot.ui.cards.job import elsewhere_card, failure_card, result_card
-from bot.ui.cards.layout import Card, notice
+from bot.ui.cards.layout import Card
 from bot.ui.delivery import methods
 from bot.ui.delivery.attachments import ImageSender, Uploads
 from bot.ui.delivery.messages import Messages
 from bot.ui.delivery.methods import BOT_EDIT, DIRECT_MESSAGE, EDITS, NEW_MESSAGE, SENDS, TOKEN, Refused, refusals
-from storage.errors import StorageError
+from storage.hints import Hint
 from storage.images import ImageFiles
 from storage.jobs import JobColumns
-from storage.records import DeliveryMethod, DeliveryReason, Job, JobStatus
+from storage.records import DeliveryMethod, DeliveryReason, NotificationState
 
 log = structlog.get_logger(__name__)
 
 PLAIN_FILE_LIMIT = 10 * 2**20
 """The size limit of one file in bytes, without an interaction that allows more."""
-LONG = 60_000
-"""Milliseconds from the command to its result after which the person has probably stopped waiting."""
 
 LATE = message("delivery.late", "<@{user:plain}>, this took longer than its first card could wait.")
 INSTEAD_OF = message("delivery.instead_of", "This could not be shown in <#{channel:plain}>.")
-LONG_JOB_DONE = message("delivery.long_job_done", "Your job {job:plain} is done. It took {time:duration}.")
-PRIVATE_CARD = message("delivery.private_card", "See its private card in <#{channel:plain}>, or use /history.")
 
 # The card is gone, or it may show the result, which must not be replaced by text.
 _LEAVE_CARD_ALONE = frozenset({DeliveryReason.MESSAGE_GONE, DeliveryReason.PLACE_GONE, DeliveryReason.MAYBE_SHOWN})
@@ -50,15 +47,22 @@ class ResultDelivery:
         files: ImageFiles,
         messages: Messages,
         *,
+        clock: Clock,
         takes_dms: bool = True,
         with_text: bool = True,
         again: bool = False,
+        hint: bool = False,
     ) -> None:
-        """``again``: an earlier attempt may have edited the card without getting a response."""
+        """``again``: an earlier attempt may have edited the card without getting a response.
+
+        ``hint`` adds the hint about what to try next.
+        """
         self._view = view
         self._job = view.job
         self._jobs = jobs
         self._messages = messages
+        self._clock = clock
+        self._hint = hint
         self._takes_dms = takes_dms
         self._images = ImageSender(view, files, with_text=with_text)
         # Whether the card may show the result already. This was ruled out before any attempt to send a new message.
@@ -71,6 +75,10 @@ class ResultDelivery:
         self._reasons: list[DeliveryReason] = []
         # The channel and the message of a result that was sent as a new message.
         self._where: JobColumns = {}
+        self.notification_due = False
+        """Whether the result was shown in a way that notifies nobody, and so late that its author should know."""
+        self.token: str | None = None
+        """The interaction's token, if the result was shown with it."""
 
     async def run(self) -> None:
         """Deliver the job or mark it undelivered. Raises errors of Discord or the network if a retry may help."""
@@ -163,8 +171,17 @@ class ResultDelivery:
 
     async def _store(self, method: DeliveryMethod, *, whole: bool) -> None:
         # Store the message together with the new state: after a restart in between, it would be searched elsewhere.
-        finish = self._jobs.delivered if whole else self._jobs.undelivered
-        moved = await finish(self._job.id, by=method, reasons=self._reasons, **self._where)
+        if whole:
+            due = not self.told and is_due(self._view, method, self._clock.now())
+            notification: JobColumns = {"notification": NotificationState.DUE} if due else {}
+            hint = Hint.FIRST_RESULT if self._hint and self._view.images else None
+            moved = await self._jobs.delivered(
+                self._job.id, by=method, reasons=self._reasons, hint=hint, **(self._where | notification)
+            )
+            self.notification_due = due and moved
+            self.token = self._job.interaction_token if method is TOKEN else None
+        else:
+            moved = await self._jobs.undelivered(self._job.id, by=method, reasons=self._reasons, **self._where)
         reasons = [reason.value for reason in self._reasons]
         log.info("delivery.done", method=method.value, reasons=reasons, whole=whole, first=moved)
 
@@ -241,27 +258,5 @@ class ResultDelivery:
             return failure_card(view, notes=notes)
         kept_until = self._jobs.kept_until(job)
         notes += missing_images(shown=len(uploads.ready), gone=uploads.gone, unfit=uploads.unfit, kept_until=kept_until)
-        return result_card(view, uploads.ready, notes=notes, shareable=method is not DIRECT_MESSAGE)
-
-
-async def tell_if_long(jobs: JobStore, job_id: int, messages: Messages) -> None:
-    """Send the author a direct message about a delivered job, if the job took long and nothing else notified them.
-
-    Does not raise: the result is delivered, and this is only a notice about it.
-    """
-    try:
-        job = await jobs.job(job_id)
-        if (card := _long_job_card(job)) is not None:
-            await messages.dm(job, card, (), f"{job.id}-done")
-    except (discord.HTTPException, aiohttp.ClientError, OSError, StorageError, UserError) as error:
-        log.info("long_job.not_told", job=job_id, kind=type(error).__name__)
-
-
-def _long_job_card(job: Job) -> Card | None:
-    if job.status is not JobStatus.DELIVERED or job.delivered_by in SENDS:
-        return None
-    took = (job.delivered_at or job.created_at) - job.created_at
-    in_their_dms = job.server_id is None and job.bot_present
-    if took < LONG or in_their_dms:
-        return None
-    return notice(LONG_JOB_DONE(job=job.id, time=took / 1000), jump_url(job) or PRIVATE_CARD(channel=job.channel_id))
+        hint = what_next(view) if self._hint else None
+        return result_card(view, uploads.ready, notes=notes, shareable=method is not DIRECT_MESSAGE, hint=hint)

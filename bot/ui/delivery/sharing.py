@@ -191,6 +191,7 @@ async def _take_back(interaction: Interaction, error: UserError) -> None:
 
 async def withdraw(interaction: Interaction, job: Job, *, besides: int | None) -> list[Text]:
     """Delete the messages of a deleted job, except ``besides``. Returns texts about those that remain."""
+    await _withdraw_notification(interaction, job)
     shown = dict.fromkeys([(job.share_channel_id, job.share_message_id), (job.channel_id, job.message_id)])
     left = []
     for channel_id, message_id in shown:
@@ -206,3 +207,14 @@ async def withdraw(interaction: Interaction, job: Job, *, besides: int | None) -
             url = jump_url(job)
             left.append(MESSAGE_LEFT_AT(url=url) if url else MESSAGE_LEFT())
     return left
+
+
+async def _withdraw_notification(interaction: Interaction, job: Job) -> None:
+    """Delete the message that notified the author. It shows nothing of the job, so nobody is told if it remains."""
+    if job.notification_channel_id is None or job.notification_message_id is None:
+        return
+    channel = interaction.client.get_partial_messageable(job.notification_channel_id)
+    try:
+        await channel.get_partial_message(job.notification_message_id).delete()
+    except (discord.HTTPException, aiohttp.ClientError, OSError) as failure:
+        log.info("delete.notification_left", job=job.id, kind=type(failure).__name__)

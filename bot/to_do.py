@@ -1,0 +1,66 @@
+"""What the operator still has to do at Discord and about spending, as ``doctor`` prints and ``run`` logs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from bot.config import Settings
+from bot.domain.money import converted
+from bot.providers.base import Provider
+from bot.text import Text, message
+
+IMAGES_A_DAY = 40
+"""The suggested limit of the whole bot, in images of the default engine."""
+
+NO_LIMIT = message(
+    "to_do.no_limit",
+    "Nothing limits what people spend. Set USER_DAILY_CREDITS, SERVER_MONTHLY_CREDITS and BOT_DAILY_CREDITS, or at "
+    "least one of them.",
+)
+SUGGESTED_LIMIT = message(
+    "to_do.suggested_limit",
+    "{problem} BOT_DAILY_CREDITS={credits:plain} is about {images} images a day with {engine}.",
+)
+ANYBODY_MAY_ADD = message(
+    "to_do.anybody_may_add",
+    "Anybody can add the bot to a server, and you pay. In the developer portal, set Install Link to None under "
+    "Installation, then switch off Public Bot under Bot. Or set ALLOWED_GUILDS to the ids of your servers; "
+    "ALLOWED_GUILDS=all means that every server may use it.",
+)
+ENDPOINT_SET = message(
+    "to_do.endpoint_set",
+    "In the developer portal, under General Information, clear Interactions Endpoint URL, or no command arrives here.",
+)
+CODE_GRANT = message(
+    "to_do.code_grant",
+    "In the developer portal, under Bot, switch off Requires OAuth2 Code Grant, or nobody can invite the bot.",
+)
+
+
+def spending(settings: Settings, providers: Mapping[str, Provider]) -> Text | None:
+    """A text if image services charge and none of the three limits is set."""
+    limits = (settings.user_daily_credits, settings.server_monthly_credits, settings.bot_daily_credits)
+    if settings.demo_provider or not providers or any(limit is not None for limit in limits):
+        return None
+    engines = {engine.id: (engine, provider) for provider in providers.values() for engine in provider.engines}
+    engine, provider = engines.get(settings.default_engine or "") or next(iter(engines.values()))
+    if engine.price is None:
+        return NO_LIMIT()
+    price = converted(engine.price.high, provider.credit_value) * IMAGES_A_DAY
+    return SUGGESTED_LIMIT(
+        problem=NO_LIMIT(), credits=max(1, -(-price // 1000)), images=IMAGES_A_DAY, engine=engine.name
+    )
+
+
+def application(settings: Settings, *, public: bool, endpoint: str | None, code_grant: bool) -> Iterator[Text]:
+    """A text for each setting of the application at Discord that keeps the bot from working or lets anybody add it.
+
+    ``public``: whether anybody may add the bot. ``endpoint``: where Discord sends the interactions instead of here.
+    ``code_grant``: whether an invitation needs an OAuth2 code grant.
+    """
+    if endpoint:
+        yield ENDPOINT_SET()
+    if code_grant:
+        yield CODE_GRANT()
+    if public and not settings.allowed_guilds and not settings.open_to_all:
+        yield ANYBODY_MAY_ADD()
