@@ -32,6 +32,7 @@ import cogs.quota
 import cogs.results
 import cogs.server
 import cogs.settings
+import cogs.setup
 import cogs.threads
 import cogs.usage
 from bot.clock import Clock, ReferenceClock, SystemClock
@@ -56,8 +57,10 @@ from bot.provider_settings import configured
 from bot.providers.answers import http_date
 from bot.providers.base import Provider
 from bot.retention import Ages, run_retention
+from bot.servers.access import AccessCheck
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
+from bot.servers.welcomes import Welcomes
 from bot.text import ENGLISH, languages, message
 from bot.to_do import application as to_do_at_discord
 from bot.to_do import spending
@@ -71,13 +74,21 @@ from bot.ui.delivery.notifier import Notifier
 from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.ui.delivery.undelivered import UndeliveredResults
+from bot.ui.delivery.watch import DeliveryWatch
 from bot.ui.forms import EditForms
+from bot.ui.help_pages import HelpPages
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
+from bot.ui.prices import PriceButtons
 from bot.ui.refused_commands import RefusedButtons, RefusedCommands
+from bot.ui.repeat_buttons import RepeatButtons
+from bot.ui.same_seed import SameSeedQuestions
+from bot.ui.server_buttons import ServerButtons
+from bot.ui.settings_panel import SettingsPanel
 from bot.ui.sync import CommandSync
 from bot.ui.tree import Translator, Tree
 from bot.ui.visible_channels import place_of
+from bot.ui.welcome import StartProblems, Welcomer
 from bot.unreachable import unreachable
 from storage.database import Database, InstanceLock, migrate
 from storage.images import ImageFiles
@@ -130,6 +141,7 @@ class Runtime:
     charts: Charts
     notifier: Notifier
     cards: JobCards
+    watch: DeliveryWatch
     client: Easel
     commands: CommandSync
 
@@ -140,14 +152,14 @@ class Runtime:
         retention = run_retention(self.database, self.files, self.previews, self.clock, ages, self.reference)
         beside = [
             asyncio.create_task(self.cards.run(), name="delivery"),
-            asyncio.create_task(self.service.run(self.cards.changed), name="proposals"),
+            asyncio.create_task(self.service.proposals.run(self.cards.changed), name="proposals"),
             asyncio.create_task(self.commands.run(), name="commands"),
             asyncio.create_task(retention, name="retention"),
         ]
         try:
             late = await self.notifier.take_up()
             beside.append(asyncio.create_task(self.cards.notify_all(late), name="notifications"))
-            await self.worker.start(changed=self.cards.changed, deliver=self.cards.deliver)
+            await self.worker.start(changed=self.cards.changed, deliver=self.watch.deliver)
             yield
         finally:
             await self.worker.stop(grace)
@@ -216,7 +228,13 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         stack.push_async_callback(charts.close)
         notifier = Notifier(Notifications(database, clock), view=service.view, settings_of=personal.of)
         cards = JobCards(
-            jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of, notifier=notifier
+            jobs=jobs,
+            files=files,
+            clock=clock,
+            view=service.view,
+            settings_of=personal.of,
+            notifier=notifier,
+            delivered=service.recent.add,
         )
         previews = Previews(database, files)
         runtime = Runtime(
@@ -240,11 +258,17 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             charts=charts,
             notifier=notifier,
             cards=cards,
+            watch=DeliveryWatch(cards.deliver),
             client=client,
             commands=commands,
         )
         client.install(_cogs(runtime), partial(_attached, cards, client), commands.ensure)
         client.add_listener(commands.on_guild_join)
+        welcomes = Welcomes(database, clock, allowed=settings.allowed_guilds, commands=settings.command_guilds)
+        problems = _start_problems(runtime)
+        welcomer = Welcomer(client, welcomes, problems=problems, service=service, mention=commands.mention)
+        client.add_listener(welcomer.on_guild_join)
+        client.add_listener(welcomer.on_ready)
         yield runtime
 
 
@@ -254,6 +278,10 @@ def _client(settings: Settings, reference: ReferenceClock) -> Easel:
     trace = tries_of_requests()
     trace.on_request_end.append(_records_dates(reference))
     return Easel(tree_cls=Tree, allowed_guilds=settings.allowed_guilds, http_trace=trace, proxy=settings.discord_proxy)
+
+
+def _start_problems(parts: Runtime) -> StartProblems:
+    return StartProblems(parts.servers, parts.service, demo=parts.settings.demo_provider)
 
 
 async def _attached(cards: JobCards, client: Easel) -> None:
@@ -267,21 +295,23 @@ def _cogs(parts: Runtime) -> list[Cog]:
     ack_first = AckFirst()
     suggestions = Suggestions(service, parts.threads)
     refused = RefusedCommands(service.engines, clock)
+    questions = SameSeedQuestions()
     starter = JobStarter(
         service=service,
         refusals=Refusals(checks=service, new_jobs=parts.new_jobs, providers=parts.providers),
         remember=refused.card,
         cards=cards,
         ack_first=ack_first,
+        questions=questions,
         clock=clock,
     )
-    again = RefusedButtons(service=service, starter=starter, commands=refused)
     forms = EditForms(service=service, starter=starter)
     buttons = JobButtons(
         service=service,
         results=results,
         cards=cards,
-        starter=starter,
+        repeats=RepeatButtons(service=service, starter=starter, questions=questions),
+        prices=PriceButtons(service=service, cards=cards, ack_first=ack_first, clock=clock),
         forms=forms,
         sharing=Sharing(
             files=parts.files,
@@ -303,8 +333,13 @@ def _cogs(parts: Runtime) -> list[Cog]:
         charts=parts.charts,
         cards=cards,
     )
-    pages = ListPages(service=service, results=results, threads=parts.threads, usage=usage)
-    mention = parts.commands.mention
+    settings_panel = SettingsPanel(parts.personal, service)
+    help_pages = HelpPages(service, starter, parts.commands.mention)
+    pages = ListPages(service=service, results=results, threads=parts.threads, usage=usage, settings=settings_panel)
+    access, problems = AccessCheck(service, parts.new_jobs, parts.servers), _start_problems(parts)
+    of_servers = ServerButtons(
+        service=service, servers=parts.servers, starter=starter, access=access, problems=problems, watch=parts.watch
+    )
     return [
         cogs.imagine.Imagine(service, starter, suggestions),
         cogs.compare.Compare(service, starter, suggestions),
@@ -312,14 +347,22 @@ def _cogs(parts: Runtime) -> list[Cog]:
         cogs.threads.Threads(parts.threads, suggestions),
         cogs.history.History(service, parts.threads, pages, suggestions),
         cogs.credits.Credits(parts.reports, service, parts.charts),
-        cogs.settings.Settings(parts.personal, service, suggestions, mention),
+        cogs.settings.Settings(parts.personal, settings_panel, suggestions),
         cogs.privacy.Privacy(parts.privacy),
         cogs.usage.Usage(parts.reports, usage),
         cogs.quota.QuotaCog(parts.servers),
-        cogs.server.Server(parts.servers, service, suggestions),
+        cogs.server.Server(parts.servers, service, suggestions, access),
+        cogs.setup.Setup(parts.client, of_servers),
         cogs.engines.Engines(service, suggestions),
-        cogs.help.Help(mention),
-        cogs.buttons.Buttons(parts.client, buttons, pages, again),
+        cogs.help.Help(help_pages),
+        cogs.buttons.Buttons(
+            parts.client,
+            buttons,
+            pages,
+            RefusedButtons(service=service, starter=starter, commands=refused),
+            menus={"help": help_pages.chosen, "setting": settings_panel.chosen},
+            actions={"example": help_pages.example, "addedtext": settings_panel.open_text},
+        ),
     ]
 
 

@@ -1,24 +1,38 @@
-"""Registers the buttons of cards, so that buttons on older messages work too."""
+"""Registers the buttons and menus of cards, so that those on older messages work too."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from discord.ext import commands
 
 from bot.ui.buttons import JobButtons, job_button_item
 from bot.ui.client import Easel
 from bot.ui.list_buttons import ListPages, list_button_item
+from bot.ui.menus import ActionHandler, MenuHandler, action_button_item, menu_item
 from bot.ui.refused_commands import RefusedButtons, refused_button_item
 
 
 class Buttons(commands.Cog):
-    """The persistent buttons."""
+    """The persistent buttons and menus."""
 
-    def __init__(self, client: Easel, job_buttons: JobButtons, pages: ListPages, refused: RefusedButtons) -> None:
+    def __init__(
+        self,
+        client: Easel,
+        job_buttons: JobButtons,
+        pages: ListPages,
+        refused: RefusedButtons,
+        *,
+        menus: Mapping[str, MenuHandler],
+        actions: Mapping[str, ActionHandler],
+    ) -> None:
         self._client = client
         self._items = (
             job_button_item(job_buttons.handlers),
             list_button_item(pages.handlers),
             refused_button_item(refused),
+            menu_item(menus),
+            action_button_item(actions),
         )
 
     async def cog_load(self) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
+from bot.domain.characters import typed
+from bot.domain.engines import find_engine
 from bot.domain.options import NAME_AT_MOST, PROMPT_LIMIT, SEED, SIZE, ImagineOptions
-from bot.domain.requests import engines_named
-from bot.domain.sizes import ratio_name
+from bot.domain.requests import engines_named, typed_names
+from bot.domain.sizes import sizes_matching
+from bot.errors import UserError
 from bot.jobs.service import JobService
+from bot.providers.base import Engine
 from bot.text import t
-from bot.ui.autocomplete import CHOICES_AT_MOST, Suggestions, calmly
+from bot.ui.autocomplete import CHOICES_AT_MOST, Suggestions, calmly, size_choices
+from bot.ui.cards.wording import plain
 from bot.ui.client import Interaction
 from bot.ui.interactions import origin_of
 from bot.ui.job_starter import JobStarter
@@ -35,7 +42,7 @@ class Compare(commands.Cog):
         [SEED, SIZE],
         after="prompt",
         seed=t("A number for the engines that take one"),
-        size=t("Width x height in pixels, or a shape such as 16:9; by default each engine's own"),
+        size=t("A shape such as wide or 16:9, or pixels such as 1024x1024; by default each engine's own"),
     )
     @app_commands.describe(
         prompt=locale_str("What to show. The card names what an engine doesn't take"),
@@ -62,27 +69,48 @@ class Compare(commands.Cog):
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """Suggest the engines that are typed already, each time with one more."""
-        service = self._service
-        named, _, last = current.rpartition(",")
-        before = [name.strip() for name in named.split(",") if name.strip()]
-        allowed = service.offered(origin_of(interaction))
-        offered = [choice for choice in self._suggestions.engines(last, allowed) if choice.value not in before]
-        every = [(", ".join([*before, choice.value]), choice.name) for choice in offered]
-        return [Choice(name=_shown(before, name), value=value) for value, name in every if len(value) <= NAME_AT_MOST]
+        engines, allowed = self._service.engines, self._service.offered(origin_of(interaction))
+        *earlier, last = typed_names(current)
+        before = [found.id for part in earlier if (found := named(part, engines)) is not None]
+        choices = self._one_more(before, last, allowed)
+        complete = named(last, engines)
+        if complete is not None:
+            choices += self._one_more([*before, complete.id], "", allowed)
+        return choices[:CHOICES_AT_MOST]
+
+    def _one_more(self, before: Sequence[str], typed: str, allowed: Sequence[Engine]) -> list[Choice[str]]:
+        """These engines and each further one that matches what is typed."""
+        offered = [choice for choice in self._suggestions.engines(typed, allowed) if choice.value not in before]
+        if not before:
+            return offered
+        engines = self._service.engines
+        every = [[*before, choice.value] for choice in offered]
+        return [
+            Choice(name=together([engines[one].name for one in ids]), value=value)
+            for ids in every
+            if len(value := ", ".join(ids)) <= NAME_AT_MOST
+        ]
 
     @compare.autocomplete("size")
     @calmly
     async def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """Suggest the sizes of all engines; each engine uses its own nearest size."""
-        typed = current.strip().lower()
         sizes = dict.fromkeys(size for engine in self._service.engines.values() for size in engine.sizes)
-        names = {str(size): f"{size} · {ratio_name(size)}" for size in sizes}
-        return [Choice(name=name, value=value) for value, name in names.items() if typed in name][:CHOICES_AT_MOST]
+        return size_choices(sizes_matching(sizes, current))
 
 
-def _shown(before: list[str], name: str) -> str:
-    """The engines that are typed already, shortened to fit, and one more."""
-    if not before:
-        return name[:NAME_AT_MOST]
-    shown = ", ".join(engine.rpartition("/")[2] for engine in before)
-    return f"{shown}, {name}"[:NAME_AT_MOST] if len(shown) + len(name) < NAME_AT_MOST else f"…, {name}"[:NAME_AT_MOST]
+def named(text: str, engines: Mapping[str, Engine]) -> Engine | None:
+    """The engine with this id or name; None if there is no such engine."""
+    try:
+        return find_engine(typed(text) or "", engines)
+    except UserError:
+        return None
+
+
+def together(names: Sequence[str]) -> str:
+    """The names of engines as one choice, each shortened if they do not all fit."""
+    joined = " + ".join(plain(name, NAME_AT_MOST) for name in names)
+    if len(joined) <= NAME_AT_MOST:
+        return joined
+    room = (NAME_AT_MOST - len(" + ") * (len(names) - 1)) // len(names)
+    return " + ".join(plain(name, room) for name in names)

@@ -16,29 +16,30 @@ from bot.ui.admin import (
     GRANTED,
     LIMIT_REMOVED,
     LIMIT_SET,
+    MEMBER_PERIOD_SET,
     NO_LIMIT_NAMED,
-    NOT_CHOSEN,
     ONLY_ONE,
     PERIOD_ALONE,
     PERIOD_SET,
     ROLE_ELSEWHERE,
+    SERVER_PERIOD_SET,
     TAKEN_BACK,
     announce,
 )
 from bot.ui.cards.layout import Words
-from bot.ui.cards.server import PERIODS, limits_text, member_card, quotas_card, subject_text
+from bot.ui.cards.server import PERIODS, limits_text, member_card, period_of, quotas_card, subject_text
 from bot.ui.cards.usage import person
 from bot.ui.client import Interaction
 from bot.ui.interactions import origin_of, promise, role_ids, tell
 from storage.settings import Subject
 
 MOST = CREDITS_AT_MOST // 1000
-FOR = locale_str("All members together, or each member without a limit of their own")
+FOR = locale_str("All members together, or (default) each member without a limit of their own")
 ROLE = locale_str("Or each member with this role")
 USER = locale_str("Or this member")
 WHOM = [
     Choice(name=locale_str("the whole server"), value=Subject.SERVER.value),
-    Choice(name=locale_str("everyone"), value=Subject.DEFAULT.value),
+    Choice(name=locale_str("each member"), value=Subject.DEFAULT.value),
 ]
 EVERY = [
     Choice(name=locale_str("day"), value=Period.DAY.value),
@@ -69,7 +70,7 @@ class QuotaCog(
         credits=locale_str("Credits a period"),
         images=locale_str("Images in one job"),
         jobs=locale_str("Unfinished jobs at a time"),
-        period=locale_str("How often credits reset, for all limits of this server"),
+        period=locale_str("How often credits reset; with for, only those limits"),
     )
     async def change(
         self,
@@ -85,21 +86,28 @@ class QuotaCog(
         origin = origin_of(interaction)
         server_id = require_manager(origin)
         limited = credits is not None or images is not None or jobs is not None
-        subject, subject_id = self._subject(server_id, whom, role, user, or_else=Subject.DEFAULT)
+        subject, subject_id = self._subject(server_id, whom, role, user)
         if not limited and period is None:
             raise UserError(NO_LIMIT_NAMED)
-        if not limited and (whom or role or user):
+        if not limited and (role or user):
             raise UserError(PERIOD_ALONE)
         servers = self._servers
         said: list[Words] = []
         await promise(interaction)
         if period is not None:
-            await servers.set_rules(origin, {"period": Period(period)}, by="quota set")
-            said.append(PERIOD_SET(period=PERIODS[Period(period)]))
+            chosen, named = Period(period), whom or role or user
+            changes: dict[str, Period | None] = {"period": chosen, "server_period": None}
+            if subject is Subject.SERVER:
+                changes = {"server_period": chosen}
+            elif named:
+                changes["server_period"] = servers.rules(server_id).period_of_server
+            await servers.set_rules(origin, changes, by="quota set")
+            done = SERVER_PERIOD_SET if subject is Subject.SERVER else MEMBER_PERIOD_SET if named else PERIOD_SET
+            said.append(done(period=PERIODS[chosen]))
         if limited:
             amount = None if credits is None else millicredits(credits)
             quota = await servers.set_quota(origin, subject, subject_id, credits=amount, images=images, jobs=jobs)
-            limits = limits_text(quota, servers.rules(server_id).period)
+            limits = limits_text(quota, period_of(quota, servers.rules(server_id)))
             said.append(LIMIT_SET(who=subject_text(quota), limits=limits))
         await self._announce(interaction, *said)
 
@@ -137,11 +145,11 @@ class QuotaCog(
     ) -> None:
         origin = origin_of(interaction)
         server_id = require_manager(origin)
-        subject, subject_id = self._subject(server_id, whom, role, user, or_else=None)
+        subject, subject_id = self._subject(server_id, whom, role, user)
         await promise(interaction)
         before = await self._servers.clear_quota(origin, subject, subject_id)
-        period = self._servers.rules(server_id).period
-        await self._announce(interaction, LIMIT_REMOVED(who=subject_text(before), limits=limits_text(before, period)))
+        limits = limits_text(before, period_of(before, self._servers.rules(server_id)))
+        await self._announce(interaction, LIMIT_REMOVED(who=subject_text(before), limits=limits))
 
     @app_commands.command(description=locale_str("Show the limits of this server or of one member"))
     @app_commands.describe(user=locale_str("The member"))
@@ -149,8 +157,8 @@ class QuotaCog(
         origin = origin_of(interaction)
         server_id = require_manager(origin)
         if user is None:
-            period = self._servers.rules(server_id).period
-            card = quotas_card(self._servers.quotas(server_id), period, self._servers.operator)
+            rules = self._servers.rules(server_id)
+            card = quotas_card(self._servers.quotas(server_id), rules, self._servers.operator)
         else:
             await promise(interaction)
             card = member_card(user.id, await self._servers.member_limits(origin, user.id, role_ids(user)))
@@ -165,10 +173,11 @@ class QuotaCog(
         whom: str | None,
         role: discord.Role | None,
         user: discord.Member | discord.User | None,
-        *,
-        or_else: Subject | None,
     ) -> tuple[Subject, int]:
-        """The subject of a limit. Raises UserError if the options name none or several, or a role of another server."""
+        """The subject of a limit; everyone if the options name none.
+
+        Raises UserError if they name several, or a role of another server.
+        """
         if sum(each is not None for each in (whom, role, user)) > 1:
             raise UserError(ONLY_ONE)
         if role is not None:
@@ -177,8 +186,4 @@ class QuotaCog(
             return Subject.ROLE, role.id
         if user is not None:
             return Subject.USER, user.id
-        if whom is not None:
-            return Subject(whom), 0
-        if or_else is None:
-            raise UserError(NOT_CHOSEN)
-        return or_else, 0
+        return (Subject.DEFAULT if whom is None else Subject(whom)), 0

@@ -18,6 +18,7 @@ from bot.domain.rules import NO_RULES, Privacy, contradictions, engine_list
 from bot.domain.word_filter import typed_list
 from bot.errors import Problem, UserError
 from bot.jobs.service import JobService
+from bot.servers.access import CHANNEL_PROBLEMS, ROLE_PROBLEMS, AccessCheck
 from bot.servers.settings import Servers, require_manager
 from bot.text import Message, t
 from bot.ui.admin import (
@@ -25,6 +26,7 @@ from bot.ui.admin import (
     NO_SUCH_CHANNEL,
     NO_SUCH_ROLE,
     NOT_A_MEMBER,
+    NOT_HERE,
     NOTHING_TO_SET,
     SET_AND_CLEARED,
     TOO_MANY,
@@ -32,9 +34,18 @@ from bot.ui.admin import (
     missing_in,
 )
 from bot.ui.autocomplete import Suggestions, calmly
+from bot.ui.cards.access import access_card
 from bot.ui.cards.server import TITLES, changes_text, log_card, rules_card
 from bot.ui.client import Interaction
-from bot.ui.interactions import origin_of, promise, tell
+from bot.ui.interactions import (
+    lacking_for_commands,
+    lacking_here,
+    origin_of,
+    origin_of_member,
+    permissions_of,
+    promise,
+    tell,
+)
 
 LIST_AT_MOST = 4000
 CHANNELS_AT_MOST = 50
@@ -70,7 +81,8 @@ class Server(
 ):
     """Rules. ``Servers`` checks who may set them, because server admins can show the commands to everybody."""
 
-    def __init__(self, servers: Servers, service: JobService, suggestions: Suggestions) -> None:
+    def __init__(self, servers: Servers, service: JobService, suggestions: Suggestions, access: AccessCheck) -> None:
+        self._access = access
         self._servers = servers
         self._service = service
         self._suggestions = suggestions
@@ -153,6 +165,32 @@ class Server(
         server_id = require_manager(origin_of(interaction))
         rules = self._servers.rules(server_id)
         await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, self._service.engines)))
+
+    @app_commands.command(name="test", description=locale_str("What a member can do in this channel, and why not"))
+    @app_commands.describe(member=locale_str("The member"))
+    async def try_member(self, interaction: Interaction, member: discord.Member | discord.User) -> None:
+        origin = origin_of(interaction)
+        server_id = require_manager(origin)
+        if not isinstance(member, discord.Member):
+            raise UserError(NOT_HERE)
+        await promise(interaction)
+        theirs = origin_of_member(origin, member, interaction.channel)
+        access, rules = await self._access.of(theirs), self._servers.rules(server_id)
+        problems = {problem.code for problem in access.place}
+        card = access_card(
+            member.id,
+            origin.channel_id,
+            access,
+            await self._servers.member_limits(origin, member.id, theirs.role_ids),
+            rules,
+            in_channel=not problems & CHANNEL_PROBLEMS,
+            has_role=not problems & ROLE_PROBLEMS,
+            engines=len(self._service.engines),
+            default=self._service.engines[access.default].name,
+            lacks=lacking_for_commands(permissions_of(member, interaction.channel)),
+            bot_lacks=lacking_here(interaction),
+        )
+        await tell(interaction, card)
 
     @app_commands.command(description=locale_str("Show every change by an admin"))
     @app_commands.describe(before=locale_str("Only changes before this number"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
@@ -12,14 +10,13 @@ from bot.domain.money import millicredits
 from bot.domain.options import OPTIONS, STYLE
 from bot.domain.prompt.parser import ADDED_AT_MOST
 from bot.errors import UserError
-from bot.jobs.service import JobService
-from bot.people.user_settings import NAMES, Messages, Notify, UserSettings, UserSettingsStore
+from bot.people.user_settings import NAMES, Messages, Notify, UserSettingsStore
 from bot.text import message, t
 from bot.ui.autocomplete import Suggestions, calmly
-from bot.ui.cards.settings import settings_card
 from bot.ui.client import Interaction
 from bot.ui.interactions import tell
 from bot.ui.option_parameters import takes
+from bot.ui.settings_panel import SettingsPanel
 
 PRICE_AT_MOST = 1_000_000
 
@@ -39,17 +36,14 @@ NOTHING_TO_SET = message("settings.nothing_to_set", "Pick at least one setting t
 class Settings(commands.GroupCog, group_name="settings", group_description=locale_str("Your own defaults")):
     """A person's own defaults."""
 
-    def __init__(
-        self, personal: UserSettingsStore, service: JobService, suggestions: Suggestions, mention: Callable[[str], str]
-    ) -> None:
+    def __init__(self, personal: UserSettingsStore, panel: SettingsPanel, suggestions: Suggestions) -> None:
         self._personal = personal
-        self._service = service
+        self._panel = panel
         self._suggestions = suggestions
-        self._mention = mention
 
-    @app_commands.command(description=locale_str("Show your settings"))
+    @app_commands.command(description=locale_str("Show your settings, with menus to change them"))
     async def show(self, interaction: Interaction) -> None:
-        await self._tell(interaction, self._personal.of(interaction.user.id))
+        await tell(interaction, self._panel.card(interaction))
 
     @app_commands.command(
         name="set", description=locale_str("Set your own defaults; the options of a command override them")
@@ -94,8 +88,8 @@ class Settings(commands.GroupCog, group_name="settings", group_description=local
         if not changes:
             raise UserError(NOTHING_TO_SET)
         await interaction.response.defer(ephemeral=True, thinking=True)
-        changed = await self._personal.set(interaction.user.id, changes)
-        await self._tell(interaction, changed, changed=tuple(changes))
+        await self._personal.set(interaction.user.id, changes)
+        await tell(interaction, self._panel.card(interaction, changed=tuple(changes)))
 
     @app_commands.command(description=locale_str("Clear one of your settings, or all of them"))
     @app_commands.describe(setting=locale_str("Which one; by default all of them"))
@@ -103,8 +97,8 @@ class Settings(commands.GroupCog, group_name="settings", group_description=local
     async def reset(self, interaction: Interaction, setting: str | None = None) -> None:
         names = NAMES if setting is None else (setting,)
         await interaction.response.defer(ephemeral=True, thinking=True)
-        changed = await self._personal.reset(interaction.user.id, names)
-        await self._tell(interaction, changed, changed=names)
+        await self._personal.reset(interaction.user.id, names)
+        await tell(interaction, self._panel.card(interaction, changed=names))
 
     @change.autocomplete("engine")
     @calmly
@@ -120,14 +114,3 @@ class Settings(commands.GroupCog, group_name="settings", group_description=local
     @calmly
     async def styles(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         return self._suggestions.names(interaction, STYLE, current)
-
-    async def _tell(self, interaction: Interaction, settings: UserSettings, *, changed: tuple[str, ...] = ()) -> None:
-        personal = self._personal
-        card = settings_card(
-            settings,
-            engines=self._service.engines,
-            misfits=personal.misfits(settings),
-            changed=changed,
-            mention=self._mention,
-        )
-        await tell(interaction, card)

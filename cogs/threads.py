@@ -31,7 +31,7 @@ SWITCHED = message("threads.switched", "Switched to **{title}**. New images go h
 RENAMED = message("threads.renamed", "Renamed {before} to **{title}**.")
 
 _WHICH = locale_str("Which of your threads")
-_WHICH_OR_CURRENT = locale_str("Which of your threads; default: the current one")
+_WHICH_OR_CURRENT = locale_str("Which of your threads; default: the one you used last")
 
 
 class Threads(commands.GroupCog, group_name="thread", group_description=locale_str("Your lines of work")):
@@ -93,7 +93,7 @@ class Threads(commands.GroupCog, group_name="thread", group_description=locale_s
             label=str(DELETE_THREAD.label),
             confirmed=confirmed,
             doing="button.delete_thread.confirmed",
-            further=(KEEP_THREAD.to(1, view.thread.id),),
+            keep=KEEP_THREAD.to(1, view.thread.id),
         )
         await question.ask(interaction)
 

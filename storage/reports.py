@@ -32,6 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage import tables
 from storage.ledger import EntryKind, Scope
 from storage.records import ON_THEIR_WAY, UNFINISHED, JobStatus, SubmissionStatus
+from storage.threads import HAS_OTHERS
 
 _LEDGER = tables.ledger.c
 _JOBS = tables.jobs.c
@@ -159,14 +160,17 @@ async def spent_by_time(conn: AsyncConnection, scope: Scope, step: int) -> list[
 
 
 async def spent_by_thread(conn: AsyncConnection, scope: Scope, *, limit: int) -> list[tuple[str, int]]:
-    """Read the titles of the threads with the highest spending, and the amounts."""
+    """Read the titles of the threads with the highest spending, and the amounts.
+
+    A thread is left out if it is its user's only one in its place.
+    """
     spent = func.sum(_LEDGER.amount)
     statement = (
         select(_THREADS.title, spent)
         .select_from(tables.ledger)
         .join(tables.jobs, _JOBS.id == _LEDGER.job_id)
         .join(tables.threads, _THREADS.id == _JOBS.thread_id)
-        .where(_PAID, *scope.conditions())
+        .where(_PAID, HAS_OTHERS, *scope.conditions())
         .group_by(_THREADS.id)
         .order_by(spent.desc(), _THREADS.id)
         .limit(limit)

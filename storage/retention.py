@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage import tables
 from storage.records import UNSHOWN, JobStatus
 from storage.submissions import submissions_of
-from storage.threads import forget_titles
+from storage.threads import delete_untitled, forget_titles
 
 _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
@@ -38,43 +38,42 @@ async def erase_tokens(tx: AsyncConnection, now: int) -> int:
 async def delete_jobs(tx: AsyncConnection, before: int, *, limit: int) -> int:
     """Delete the oldest jobs, up to `limit`, that ended before `before` (Unix milliseconds). Returns their number.
 
-    Their submissions, events and image records are deleted too. Jobs that still have files or were not shown are kept.
+    Their submissions, events and image records are deleted too, and threads that are then empty and have no title of
+    their own. Jobs that still have files or were not shown are kept.
     """
     has_files = exists().where(
         _SUBMISSIONS.job_id == _JOBS.id, _IMAGES.submission_id == _SUBMISSIONS.id, _IMAGES.file.is_not(None)
     )
     oldest = (
-        select(_JOBS.id)
+        select(_JOBS.id, _JOBS.thread_id)
         .where(_JOBS.ended_at < before, _JOBS.status.not_in([status.value for status in UNSHOWN]), ~has_files)
         .order_by(_JOBS.ended_at)
         .limit(limit)
     )
-    await forget_titles(tx, oldest)
-    gone = await tx.execute(delete(tables.jobs).where(_JOBS.id.in_(oldest)))
-    return int(gone.rowcount)
+    return await _delete(tx, oldest)
 
 
 async def delete_lapsed(tx: AsyncConnection, before: int, *, limit: int) -> int:
     """Delete lapsed jobs, up to `limit`, that ended before `before` (Unix milliseconds). Returns their number."""
-    return await _delete_lapsed(tx, select(_JOBS.id).where(_LAPSED, _JOBS.ended_at < before).limit(limit))
+    return await _delete(tx, select(_JOBS.id, _JOBS.thread_id).where(_LAPSED, _JOBS.ended_at < before).limit(limit))
 
 
 async def delete_lapsed_of(tx: AsyncConnection, user_id: int, *, keep: int) -> int:
     """Delete a person's lapsed jobs except the latest `keep`. Returns the number deleted."""
-    latest_first = select(_JOBS.id).where(_LAPSED, _JOBS.user_id == user_id).order_by(_JOBS.id.desc())
-    return await _delete_lapsed(tx, latest_first.limit(_AT_ONCE).offset(keep))
+    theirs = select(_JOBS.id, _JOBS.thread_id).where(_LAPSED, _JOBS.user_id == user_id)
+    return await _delete(tx, theirs.order_by(_JOBS.id.desc()).limit(_AT_ONCE).offset(keep))
 
 
-async def _delete_lapsed(tx: AsyncConnection, wanted: Select[tuple[int]]) -> int:
-    """Delete these lapsed jobs, and the threads that were opened for them and have no other jobs."""
-    gone = [row.id for row in await tx.execute(wanted)]
+async def _delete(tx: AsyncConnection, wanted: Select[tuple[int, int | None]]) -> int:
+    """Delete these jobs, and those of their threads that are then empty and have no title of their own."""
+    gone = list(await tx.execute(wanted))
     if not gone:
         return 0
-    others = exists().where(_JOBS.thread_id == tables.threads.c.id, _JOBS.id.not_in(gone))
-    await tx.execute(delete(tables.threads).where(tables.threads.c.titled_by.in_(gone), ~others))
-    await forget_titles(tx, gone)
-    await tx.execute(delete(tables.jobs).where(_JOBS.id.in_(gone)))
-    return len(gone)
+    ids = [row.id for row in gone]
+    await forget_titles(tx, ids)
+    await tx.execute(delete(tables.jobs).where(_JOBS.id.in_(ids)))
+    await delete_untitled(tx, {row.thread_id for row in gone if row.thread_id is not None})
+    return len(ids)
 
 
 async def erase_request(tx: AsyncConnection, job_id: int) -> None:

@@ -392,6 +392,16 @@ quotas = Table(
     **STRICT,
 )
 
+# The servers that were welcomed, or used the bot before there was a welcome. Written before the card is posted.
+welcomes = Table(
+    "welcomes",
+    metadata,
+    Column("server_id", Int64, primary_key=True),
+    # 0: never welcomed.
+    Column("welcomed_at", Int64, nullable=False),
+    **STRICT,
+)
+
 # Every change that an admin made: who, what, when. Append-only.
 admin_log = Table(
     "admin_log",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -34,7 +34,12 @@ UNTITLED = "Untitled"
 _GET_THREAD = select(tables.threads).where(_THREADS.id == bindparam("thread"), _THREADS.user_id == bindparam("user"))
 _HERE = (_CURRENT.user_id == bindparam("user"), _CURRENT.place_id == bindparam("place"))
 _CURRENT_THREAD = select(tables.threads).join(tables.current_threads, _CURRENT.thread_id == _THREADS.id).where(*_HERE)
-_TITLES = select(_THREADS.id, _THREADS.title).where(_THREADS.id.in_(bindparam("threads", expanding=True)))
+_OTHERS = tables.threads.alias("others")
+HAS_OTHERS = exists().where(
+    _OTHERS.c.user_id == _THREADS.user_id, _OTHERS.c.place_id == _THREADS.place_id, _OTHERS.c.id != _THREADS.id
+)
+"""Whether the thread's user has other threads in its place. Otherwise its title distinguishes nothing."""
+_TITLES = select(_THREADS.id, _THREADS.title).where(_THREADS.id.in_(bindparam("threads", expanding=True)), HAS_OTHERS)
 _ADD_THREAD = insert(tables.threads).returning(_THREADS.id)
 _TITLED = update(tables.threads).where(_THREADS.id == bindparam("thread"))
 _TOUCH = update(tables.threads).where(_THREADS.id == bindparam("thread"))
@@ -77,14 +82,18 @@ async def open_thread(tx: AsyncConnection, *, user_id: int, place_id: int, title
     return thread_id
 
 
-async def use_thread(tx: AsyncConnection, *, user_id: int, place_id: int, thread_id: int) -> bool:
-    """Make the thread the user's current one in that place. False if it is not theirs or is in another place."""
+async def use_thread(tx: AsyncConnection, *, user_id: int, place_id: int, thread_id: int, at: int) -> bool:
+    """Make the thread the user's current one in that place, used at this time.
+
+    False if it is not theirs or is in another place.
+    """
     theirs = select(_THREADS.id).where(
         _THREADS.id == thread_id, _THREADS.user_id == user_id, _THREADS.place_id == place_id
     )
     if (await tx.execute(theirs)).first() is None:
         return False
     await _set_current(tx, user_id, place_id, thread_id)
+    await touch(tx, thread_id, at)
     return True
 
 
@@ -124,7 +133,7 @@ async def named_thread(conn: AsyncConnection, user_id: int, place_id: int, wante
 
 
 async def titles(conn: AsyncConnection, thread_ids: Collection[int]) -> dict[int, str]:
-    """The titles of the threads, by id."""
+    """The titles of those of the threads whose user has several threads in that place, by id."""
     if not thread_ids:
         return {}
     return {row.id: row.title for row in await conn.execute(_TITLES, {"threads": list(thread_ids)})}
@@ -183,6 +192,13 @@ async def forget_titles(tx: AsyncConnection, job_ids: Select[tuple[int]] | Colle
     """Remove the titles of threads that are named after the prompts of these jobs."""
     theirs = update(tables.threads).where(_THREADS.titled_by.in_(job_ids))
     await tx.execute(theirs.values(title=UNTITLED, titled_by=None))
+
+
+async def delete_untitled(tx: AsyncConnection, thread_ids: Collection[int]) -> None:
+    """Delete those of the threads that have no jobs and were named after a prompt that is deleted."""
+    empty = ~exists().where(_JOBS.thread_id == _THREADS.id)
+    untitled = and_(_THREADS.title == UNTITLED, _THREADS.titled_by.is_(None))
+    await tx.execute(delete(tables.threads).where(_THREADS.id.in_(thread_ids), untitled, empty))
 
 
 async def touch(tx: AsyncConnection, thread_id: int, at: int) -> None:

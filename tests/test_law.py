@@ -209,8 +209,8 @@ def sentences(file: Path) -> list[str]:
             fine.add(id(node.value))  # A docstring.
         elif isinstance(node, ast.Call) and _takes_no_text(node.func):
             fine |= {id(inner) for inner in ast.walk(node)}
-        elif isinstance(node, ast.keyword) and node.arg == "png_name":
-            fine.add(id(node.value))  # Part of a file format.
+        elif isinstance(node, ast.keyword) and node.arg in {"png_name", "prompt"}:
+            fine.add(id(node.value))  # Part of a file format; an example for engines, which understand English best.
         elif isinstance(node, ast.AnnAssign | ast.arg):
             fine |= {id(inner) for inner in ast.walk(node.annotation)} if node.annotation is not None else set()
         elif isinstance(node, ast.Subscript):

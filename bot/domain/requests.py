@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TypeAlias
@@ -58,6 +59,7 @@ TOO_FEW_ENGINES = message("requests.too_few_engines", "A comparison needs at lea
 TITLE_LENGTH = 60
 ENGINES_AT_LEAST = 2
 """Fewer engines are no comparison."""
+_BETWEEN_ENGINES = re.compile(r",|\s\+\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,12 +273,17 @@ def _comparison(command: Command, names: Sequence[str], engines: Mapping[str, En
     return Plan(replace(options, engines=tuple(chosen)), requests, prompts=1, title=title_of(command.prompts[0]))
 
 
+def typed_names(text: str) -> list[str]:
+    """Split a list of engines. It may also be the label of a suggestion: names with " + " between them, or a price."""
+    return [part.partition(" · ")[0].strip() for part in _BETWEEN_ENGINES.split(text)]
+
+
 def engines_named(text: str | None, engines: Mapping[str, Engine]) -> tuple[str, ...]:
     """The engines of a comparison, typed with commas between them; all engines if none is named.
 
     Only as many as one job can hold, the first ones.
     """
-    names = [name for part in (text or "").split(",") if (name := typed(part)) is not None]
+    names = [name for part in typed_names(text or "") if (name := typed(part)) is not None]
     return tuple(names or list(engines)[:IMAGES_PER_JOB])
 
 

@@ -132,11 +132,13 @@ class Privacy(StrEnum):
 class Rules:
     """The rules of one server. An empty list allows everything. ``engine`` and ``size`` are defaults.
 
+    Members' limits reset every ``period``, the limit of the whole server every ``server_period`` (None: the same).
     ``channels``, ``roles`` and ``log_channel`` are ids. ``refused`` words are allowed nowhere, ``restricted`` ones only
     in age-restricted channels.
     """
 
     period: Period = Period.MONTH
+    server_period: Period | None = None
     channels: tuple[int, ...] = ()
     roles: tuple[int, ...] = ()
     engines: tuple[str, ...] = ()
@@ -156,6 +158,11 @@ class Rules:
     def from_json(cls, stored: Mapping[str, Any]) -> Rules:
         """Read what was stored, without unknown rules. Raises ValueError for an invalid one."""
         return decoded(_RULES, {name: value for name, value in stored.items() if name in NAMES})
+
+    @property
+    def period_of_server(self) -> Period:
+        """How often the limit of the whole server resets."""
+        return self.server_period or self.period
 
     # Cached, because every command uses them.
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import gcd
 
@@ -57,11 +58,23 @@ class Ratio:
 _COMMON_RATIOS = tuple(Ratio.parse(text) for text in "1:1 5:4 4:5 4:3 3:4 3:2 2:3 16:9 9:16 2:1 1:2 21:9 9:21".split())
 
 
+SHAPES: Mapping[str, Ratio] = {
+    "square": Ratio(1, 1),
+    "landscape": Ratio(3, 2),
+    "wide": Ratio(16, 9),
+    "portrait": Ratio(2, 3),
+    "tall": Ratio(9, 16),
+    "phone": Ratio(9, 16),
+}
+"""The words for shapes that people can type in place of a ratio."""
+
+
 def parse_shape(text: str) -> Size | Ratio:
-    """Read a size or a shape: ``1024x768``, ``16:9`` or ``square``. Raises ValueError."""
+    """Read a size or a shape: ``1024x768``, ``16:9`` or a word such as ``wide``. Raises ValueError."""
     text = unicodedata.normalize("NFKC", text)  # Chinese and Japanese keyboards make wider digits and colons.
-    if text.strip().lower() == "square":
-        return Ratio(1, 1)
+    named = SHAPES.get(text.strip().lower())
+    if named is not None:
+        return named
     return Ratio.parse(text) if ":" in text else Size.parse(text)
 
 
@@ -136,8 +149,29 @@ def sizes_for(engine: Engine, text: str) -> tuple[Size, ...]:
         size = nearest_size(engine, shape) if isinstance(shape, Ratio) else shape
         if size is not None and engine.takes_size(size):
             found.append(size)
-    found += [size for size in engine.sizes if typed in str(size) or ratio_name(size).startswith(typed)]
+    found += sizes_matching(engine.sizes, typed)
     return tuple(dict.fromkeys(found))[:SUGGESTIONS]
+
+
+def sizes_matching(sizes: Iterable[Size], text: str) -> list[Size]:
+    """The sizes that match a half-typed size, ratio or word for a shape: ``1344``, ``16:``, ``portr``.
+
+    For a word, all sizes of its orientation match; those nearest to its ratio come first.
+    """
+    typed = text.strip().lower().replace("×", "x")
+    every = list(sizes)
+    found = [size for size in every if typed in str(size) or ratio_name(size).startswith(typed)]
+    for ratio in [ratio for word, ratio in SHAPES.items() if typed and word.startswith(typed)]:
+        alike = [size for size in every if _orientation(ratio_of(size)) == _orientation(ratio)]
+        found += sorted(alike, key=lambda size: abs(ratio_of(size).logarithm - ratio.logarithm))
+    return list(dict.fromkeys(found))
+
+
+def _orientation(ratio: Ratio) -> int:
+    """1 for landscape, -1 for portrait, 0 for about square."""
+    if abs(ratio.logarithm) <= _SAME_RATIO:
+        return 0
+    return 1 if ratio.width > ratio.height else -1
 
 
 def _common_ratio(size: Size) -> Ratio:

@@ -10,7 +10,7 @@ from bot.domain.characters import typed
 from bot.domain.place import Origin
 from bot.errors import UserError
 from bot.jobs.image_files import Previews, remove_files
-from bot.jobs.new_jobs import NO_SUCH_THREAD
+from bot.jobs.new_jobs import NO_SUCH_THREAD, continues
 from bot.jobs.view import JobView, Page, PreviewedImage, load_all
 from bot.providers.base import Provider
 from bot.text import message
@@ -114,7 +114,7 @@ class Threads:
             )
             current = await rows.current_thread(connection, origin.user_id, origin.place_id)
             totals = await rows.totals(connection, [thread.id for thread in found])
-        views = (ThreadView(thread, totals[thread.id], _same(thread, current)) for thread in found)
+        views = (ThreadView(thread, totals[thread.id], self._current(thread, current)) for thread in found)
         return ThreadList(tuple(views), where, total)
 
     async def find(self, origin: Origin, wanted: str) -> Thread:
@@ -131,11 +131,13 @@ class Threads:
         """Make this thread the current one."""
         async with self._database.write() as tx:
             thread = await self._find(tx, origin, wanted)
-            await rows.use_thread(tx, user_id=origin.user_id, place_id=origin.place_id, thread_id=thread.id)
+            await rows.use_thread(
+                tx, user_id=origin.user_id, place_id=origin.place_id, thread_id=thread.id, at=self._clock.now()
+            )
         return thread
 
     async def show(self, origin: Origin, wanted: str | None, page: int = 1) -> ThreadGallery:
-        """Return one page of the images of the named thread, or else of the current one."""
+        """Return one page of the images of the named thread, or else of the one used last."""
         async with self._database.read() as connection:
             thread = await self._find(connection, origin, wanted)
             view = await self._view(connection, origin, thread)
@@ -178,7 +180,7 @@ class Threads:
         return thread
 
     async def _find(self, connection: AsyncConnection, origin: Origin, wanted: str | None) -> Thread:
-        """The person's thread in this place with this id, or else with this title; the current one for None."""
+        """The person's thread in this place with this id, or else with this title; for None, the one they used last."""
         if wanted is None:
             current = await rows.current_thread(connection, origin.user_id, origin.place_id)
             if current is None:
@@ -192,7 +194,11 @@ class Threads:
     async def _view(self, connection: AsyncConnection, origin: Origin, thread: Thread) -> ThreadView:
         current = await rows.current_thread(connection, origin.user_id, origin.place_id)
         totals = await rows.totals(connection, [thread.id])
-        return ThreadView(thread, totals[thread.id], _same(thread, current))
+        return ThreadView(thread, totals[thread.id], self._current(thread, current))
+
+    def _current(self, thread: Thread, latest: Thread | None) -> bool:
+        """Whether new images are added to the thread: it is the ``latest`` one, and it has not rested for too long."""
+        return latest is not None and latest.id == thread.id and continues(thread, self._clock.now())
 
 
 def _titled(text: str) -> str:
@@ -202,10 +208,6 @@ def _titled(text: str) -> str:
     if len(title) > TITLE_AT_MOST:
         raise UserError(TITLE_TOO_LONG(limit=TITLE_AT_MOST, length=len(title)))
     return title
-
-
-def _same(thread: Thread, other: Thread | None) -> bool:
-    return other is not None and other.id == thread.id
 
 
 def _refuse_unfinished(totals: ThreadTotals) -> None:

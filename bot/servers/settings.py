@@ -34,7 +34,7 @@ JOBS_AT_MOST = 1000
 
 ONLY_IN_SERVERS = message("servers.only_in_servers", "This only works in a server.")
 NOT_A_MANAGER = message("servers.not_a_manager", "Only members with the Manage Server permission can do this.")
-NO_SUCH_LIMIT = message("servers.no_such_limit", "There is no such limit.")
+NO_SUCH_LIMIT = message("servers.no_such_limit", "There is no such limit. /quota show lists them all.")
 WHICH_LIMIT = message("servers.which_limit", "Choose a limit: credits, images or jobs.")
 CREDITS_RANGE = message("servers.credits_range", "A limit on credits is between 0 and {most:credits}.")
 IMAGES_RANGE = message("servers.images_range", "A limit on images is between 1 and {most}.")
@@ -141,7 +141,18 @@ class Servers:
             server_id=server_id,
             quotas=self._quotas.get(server_id or 0, ()),
             period=self.rules(server_id).period,
+            server_period=self.rules(server_id).server_period,
         )
+
+    def problems_of_place(self, origin: Origin) -> list[Text]:
+        """Return why the person may make no images here at all."""
+        return self.rules(origin.server_id).problems_of_place(origin, self.place(origin))
+
+    def spending_is_limited(self, server_id: int) -> bool:
+        """Return whether the operator or the server's admins limit what its members can spend."""
+        quotas = [quota for quota in self._quotas.get(server_id, ()) if quota.subject is Subject.DEFAULT]
+        each = [self.operator.user_daily, *(quota.credits for quota in quotas)]
+        return bool(self.shared_limits(server_id).credits) or any(amount is not None for amount in each)
 
     def problems_of_sharing(self, origin: Origin, options: ImagineOptions) -> list[Text]:
         """Return why the server does not let the person share a result here."""
@@ -208,6 +219,24 @@ class Servers:
             await self._put_quota(origin, server_id, quota, "quota set", details)
         return quota
 
+    async def set_credits(self, origin: Origin, subject: Subject, amount: int | None, *, by: str) -> Quota:
+        """Limit the credits of all members or of each to ``amount`` (millicredits; None: no limit).
+
+        Its other limits stay. ``by`` is the command that does it.
+
+        Raises UserError for an invalid limit, and if ``origin`` may not manage the server.
+        """
+        server_id = require_manager(origin)
+        if amount is not None:
+            _check_limits({"credits": amount})
+        async with self._turn:
+            known = self._quota(server_id, subject, 0)
+            quota = replace(known, credits=amount)
+            if quota != known:
+                details = {**_named(subject, 0), **({"removed": "credits"} if amount is None else {"credits": amount})}
+                await self._put_quota(origin, server_id, quota, by, details)
+        return quota
+
     async def clear_quota(self, origin: Origin, subject: Subject, subject_id: int) -> Quota:
         """Delete the limits of the subject and return them. Raises UserError if there are none."""
         server_id = require_manager(origin)
@@ -266,7 +295,7 @@ class Servers:
                 spent=await ledger.without_grants(
                     connection, since=milliseconds(since), user_id=user_id, server_id=server_id
                 ),
-                unfinished=await job_rows.unfinished_jobs(connection, user_id, server_id=server_id),
+                unfinished=await job_rows.count_running(connection, user_id, server_id=server_id),
                 grants=await ledger.balance(connection, user_id=user_id, server_id=server_id),
             )
 

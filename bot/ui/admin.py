@@ -29,14 +29,16 @@ log = structlog.get_logger(__name__)
 
 NO_LIMIT_NAMED = message("quota.no_limit_named", "Choose a limit to set: credits, images or jobs. Or set the period.")
 PERIOD_ALONE = message(
-    "quota.period_alone", "The period is the same for the whole server. Set credits, images or jobs as well."
+    "quota.period_alone", "All members' limits reset together. Leave out role and user, or set a limit as well."
 )
 ONLY_ONE = message("quota.only_one", "Choose only one of for, role and user.")
-NOT_CHOSEN = message("quota.not_chosen", "Choose whose limit to remove: for, role or user.")
 ROLE_ELSEWHERE = message("quota.role_elsewhere", "That role belongs to another server.")
 PERIOD_SET = message("quota.period_set", "Limits in this server now reset every {period} (UTC).")
+MEMBER_PERIOD_SET = message("quota.member_period_set", "Members' limits now reset every {period} (UTC).")
+SERVER_PERIOD_SET = message("quota.server_period_set", "The limit of the whole server now resets every {period} (UTC).")
 LIMIT_SET = message("quota.set", "{who}: {limits}.")
 LIMIT_REMOVED = message("quota.removed", "{who}: limit removed (was {limits}).")
+LIMIT_REMOVED_FOR = message("quota.credits_removed", "{who}: no limit on credits any more.")
 GRANTED = message("quota.granted", "Granted {amount:credits} to {person}. They have {left:amount} extra credits left.")
 TAKEN_BACK = message(
     "quota.taken_back", "Took {amount:credits} back from {person}. They have {left:amount} extra credits left."
@@ -46,6 +48,7 @@ SET_AND_CLEARED = message("server.set_and_cleared", "You can't set and clear “
 NOT_A_MEMBER = message(
     "server.not_a_member", "I'm not a member of this server. Add me to the server, not only to your account."
 )
+NOT_HERE = message("server.not_here", "That person isn't a member of this server.")
 NO_SUCH_CHANNEL = message("server.no_such_channel", "There is no such channel in this server: {names}.")
 NO_SUCH_ROLE = message("server.no_such_role", "There is no such role in this server: {names}.")
 TOO_MANY = message("server.too_many", "Choose at most {most}.")
@@ -151,15 +154,18 @@ class ReportPages:
 
 async def announce(interaction: Interaction, *sentences: Words, log_channel: int | None) -> None:
     """Show the change to the admin, and post it in the server's log channel. The sentences must be escaped already."""
-    logged = log_channel is None or await _logged(interaction, sentences, log_channel)
+    logged = await log_change(interaction, *sentences, log_channel=log_channel)
     await tell(interaction, notice(*sentences, *([] if logged else [NOT_LOGGED])))
 
 
-async def _logged(interaction: Interaction, sentences: tuple[Words, ...], channel_id: int) -> bool:
+async def log_change(interaction: Interaction, *sentences: Words, log_channel: int | None) -> bool:
+    """Post the change in the server's log channel. Returns False if Discord refused it."""
+    if log_channel is None:
+        return True
     client, server_id = interaction.client, interaction.guild_id
     name = f"<@{interaction.user.id}> ({safe(interaction.user.display_name, 80)})"
     try:
-        await client.get_partial_messageable(channel_id, guild_id=server_id).send(
+        await client.get_partial_messageable(log_channel, guild_id=server_id).send(
             view=notice(CHANGED_BY(person=name), *sentences), allowed_mentions=discord.AllowedMentions.none()
         )
     except discord.HTTPException as error:

@@ -10,14 +10,14 @@ from typing import Any, TypeAlias, TypeVar
 import structlog
 from discord.app_commands import Choice
 
-from bot.domain.options import NAME_AT_MOST, Option
+from bot.domain.options import NAME_AT_MOST, STYLE, Option
 from bot.domain.periods import SUGGESTED
 from bot.domain.sizes import ratio_name, sizes_for
 from bot.jobs.service import JobService
 from bot.people.threads import Threads
-from bot.providers.base import Engine
+from bot.providers.base import Engine, Size
 from bot.text import t
-from bot.ui.cards.wording import plain
+from bot.ui.cards.wording import plain, style_name
 from bot.ui.client import Interaction
 from bot.ui.interactions import origin_of
 
@@ -64,6 +64,11 @@ def period_choices(current: str) -> list[Choice[str]]:
     return matching(((str(name), typed) for typed, name in SUGGESTED.items()), current)
 
 
+def size_choices(sizes: Iterable[Size]) -> list[Choice[str]]:
+    """The first of these sizes, each with the name of its shape."""
+    return [Choice(name=f"{size} · {ratio_name(size)}", value=str(size)) for size in [*sizes][:CHOICES_AT_MOST]]
+
+
 class Suggestions:
     """The suggestions for options that several commands share."""
 
@@ -87,14 +92,12 @@ class Suggestions:
 
     def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """The sizes of the engine that would be used."""
-        return [
-            Choice(name=f"{size} · {ratio_name(size)}", value=str(size))
-            for size in sizes_for(self._engine(interaction), current)[:CHOICES_AT_MOST]
-        ]
+        return size_choices(sizes_for(self._engine(interaction), current))
 
     def names(self, interaction: Interaction, option: Option, current: str) -> list[Choice[str]]:
         """The values of an option on the engine that would be used, for example its styles or samplers."""
-        return matching(((name, name) for name in option.names(self._engine(interaction))), current)
+        shown = style_name if option is STYLE else str
+        return matching(((shown(name), name) for name in option.names(self._engine(interaction))), current)
 
     async def threads(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """The person's threads in this place."""

@@ -123,10 +123,20 @@ class EditForm(ui.Modal):
         )
 
 
+class Form(Protocol):
+    """A form that can be offered by a button. ``job_id`` is for the log."""
+
+    @property
+    def job_id(self) -> int | None: ...
+
+    def copy(self) -> ui.Modal:
+        """A new form with the same input, since a form can be submitted only once."""
+
+
 class FormOffer(ui.LayoutView):
     """A card that says why no form was opened, with a button to open it. It is kept in memory for a limited time."""
 
-    def __init__(self, sentences: Iterable[Words], form: EditForm, *, label: Words, accent: discord.Colour) -> None:
+    def __init__(self, sentences: Iterable[Words], form: Form, *, label: Words, accent: discord.Colour) -> None:
         super().__init__(timeout=FORM_SECONDS)
         self._form = form
         opens: ui.Button[Any] = ui.Button(label=str(label))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import aiohttp
@@ -20,10 +21,12 @@ from discord import app_commands
 from bot.clock import Clock
 from bot.domain.place import TOKEN_LIFE, CardAddress, Origin
 from bot.errors import STORAGE_FAILS, NotMade, Problem, UserError
+from bot.jobs.running_jobs import TooManyJobs
 from bot.logs import bound
 from bot.text import Message, Text, message, read_in
 from bot.ui.cards.layout import WARM, Card, Words, notice, refusal
 from bot.ui.cards.refusal import not_made_card
+from bot.ui.cards.running_jobs import too_many_jobs_card
 from bot.ui.client import Interaction
 from storage.errors import StorageError
 
@@ -63,6 +66,11 @@ PERMISSION_NAMES: Mapping[str, Message] = {
     "read_message_history": message("permission.read_history", "Read Message History"),
     "send_messages_in_threads": message("permission.send_in_threads", "Send Messages in Threads"),
 }
+COMMAND_PERMISSION_NAMES: Mapping[str, Message] = {
+    "view_channel": PERMISSION_NAMES["view_channel"],
+    "use_application_commands": message("permission.use_commands", "Use Application Commands"),
+}
+"""The permissions that a member needs for commands."""
 COMMAND_CHANGED = message(
     "interactions.command_changed", "This can't be used here, or the command has changed. Run the command again."
 )
@@ -87,6 +95,8 @@ def card_of(error: UserError) -> discord.ui.LayoutView:
     """The card that shows the error."""
     if isinstance(error, RefusedWithCard):
         return error.card
+    if isinstance(error, TooManyJobs):
+        return too_many_jobs_card(error)
     return not_made_card(error.problems) if isinstance(error, NotMade) else refusal(error.problems)
 
 
@@ -116,6 +126,28 @@ def origin_of(interaction: Interaction) -> Origin:
     )
     interaction.extras["origin"] = origin
     return origin
+
+
+def permissions_of(member: discord.Member, channel: object) -> discord.Permissions:
+    """The member's permissions in the channel: as Discord sent them, or else by the cached roles."""
+    if member.resolved_permissions is not None:
+        return member.resolved_permissions
+    if isinstance(channel, discord.abc.GuildChannel | discord.Thread):
+        return channel.permissions_for(member)
+    return discord.Permissions.none()
+
+
+def origin_of_member(origin: Origin, member: discord.Member, channel: object) -> Origin:
+    """Another member in the same place, with their roles and permissions."""
+    may = permissions_of(member, channel)
+    return replace(
+        origin,
+        user_id=member.id,
+        user_name=member.display_name,
+        role_ids=role_ids(member),
+        manage_messages=may.manage_messages,
+        manage_server=may.manage_guild,
+    )
 
 
 def role_ids(user: discord.Member | discord.User) -> frozenset[int]:
@@ -155,14 +187,24 @@ def missing_permissions(interaction: Interaction, *, private: bool) -> list[Prob
     origin = origin_of(interaction)
     if private or origin.server_id is None or not origin.bot_present:
         return []
-    send = "send_messages_in_threads" if isinstance(interaction.channel, discord.Thread) else "send_messages"
-    missing = lacking(interaction.app_permissions, "view_channel", "attach_files", send)
+    missing = lacking_here(interaction)
     return [MISSING_PERMISSIONS(permissions=missing)] if missing else []
+
+
+def lacking_here(interaction: Interaction) -> list[Message]:
+    """The names of the permissions that the bot needs to show images here and does not have."""
+    send = "send_messages_in_threads" if isinstance(interaction.channel, discord.Thread) else "send_messages"
+    return lacking(interaction.app_permissions, "view_channel", "attach_files", send)
 
 
 def lacking(permissions: discord.Permissions, *needed: str) -> list[Message]:
     """The names of the needed permissions that are not among these."""
     return [PERMISSION_NAMES[name] for name in needed if not getattr(permissions, name)]
+
+
+def lacking_for_commands(permissions: discord.Permissions) -> list[Message]:
+    """The names of the permissions that a member needs for commands and does not have."""
+    return [words for name, words in COMMAND_PERMISSION_NAMES.items() if not getattr(permissions, name)]
 
 
 def _channel_id(interaction: Interaction) -> int:

@@ -24,6 +24,7 @@ from bot.ui.cards.threads import gallery_card, threads_card
 from bot.ui.cards.wording import safe
 from bot.ui.client import Interaction
 from bot.ui.interactions import handle, origin_of
+from bot.ui.settings_panel import SettingsPanel
 from storage.jobs import JobFilter
 
 PageMaker: TypeAlias = Callable[[Interaction, int, str], Awaitable[Sheet]]
@@ -36,7 +37,9 @@ DELETED = message("lists.thread_deleted", "Deleted: {title}.")
 class ListPages:
     """The handlers of the buttons of lists, by the names in the table of ``cards.buttons``."""
 
-    def __init__(self, *, service: JobService, results: Results, threads: Threads, usage: ReportPages) -> None:
+    def __init__(
+        self, *, service: JobService, results: Results, threads: Threads, usage: ReportPages, settings: SettingsPanel
+    ) -> None:
         self._service = service
         self._results = results
         self._threads = threads
@@ -50,6 +53,9 @@ class ListPages:
             "usage": usage.turned,
             "usageby": usage.turned,
             "drop": usage.cancelled,
+            "settings": settings.shown,
+            "resetask": settings.asked_to_reset,
+            "reset": settings.reset,
         }
 
     async def history_sheet(self, interaction: Interaction, wanted: JobFilter, page: int = 1) -> Sheet:

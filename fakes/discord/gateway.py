@@ -172,7 +172,11 @@ class Gateway:
         elif guild is not None and event == "GUILD_DELETE":
             self._dispatch(event, {"id": str(guild.id)}, guild, GUILDS)
         elif guild is not None:
-            self._dispatch(event, guild_json(guild, self.world.bot), guild, GUILDS)
+            data = guild_json(guild, self.world.bot)
+            if guild.joined_at is not None:
+                # Discord leaves it out for a server that the bot has just joined.
+                del data["unavailable"]
+            self._dispatch(event, data, guild, GUILDS)
 
     def _tell_message(self, event: str, message: Message) -> None:
         guild = message.channel.guild

@@ -26,6 +26,7 @@ How to use it:
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -113,6 +114,11 @@ class Discord:
         if bot_present:
             self.world.say("GUILD_CREATE", guild=guild)
         return guild
+
+    def invite(self, guild: Guild) -> None:
+        """Add the bot to a server where it is not present."""
+        guild.bot_present, guild.joined_at = True, int(time.time() * 1000)
+        self.world.say("GUILD_CREATE", guild=guild)
 
     def group(self, *people: Person) -> Channel:
         """A group DM without the bot, where only user-installed apps work."""

@@ -58,13 +58,17 @@ class Member:
 
 @dataclass(eq=False)
 class Guild:
-    """A server. ``file_limit`` is in bytes, as in each interaction."""
+    """A server. ``file_limit`` is in bytes, as in each interaction.
+
+    ``joined_at`` is when the bot joined it, in Unix milliseconds; None: long ago.
+    """
 
     id: int
     name: str
     world: World = field(repr=False)
     owner: User | None = None
     bot_present: bool = True
+    joined_at: int | None = None
     file_limit: int = DEFAULT_FILE_LIMIT
     members: dict[int, Member] = field(default_factory=dict, repr=False)
     roles: dict[str, Role] = field(default_factory=dict, repr=False)

@@ -8,6 +8,8 @@ from fakes.discord.constants import MEMBER, Json, Kind, Place, created_ms
 from fakes.discord.model import Attachment, Channel, Guild, Interaction, Member, Message, Role, User, World
 
 LOCALE = "en-US"
+LONG_AGO = 1_600_000_000_000
+"""When the bot joined a server that names no other time, in Unix milliseconds."""
 
 
 def moment(milliseconds: int) -> str:
@@ -99,6 +101,7 @@ def guild_json(guild: Guild, bot: User) -> Json:
     """A server as in GUILD_CREATE for a bot without privileged intents."""
     everyone = Role(guild.id, "@everyone", MEMBER)
     roles = [everyone, *guild.roles.values()]
+    joined = moment(LONG_AGO if guild.joined_at is None else guild.joined_at)
     return {
         "id": str(guild.id),
         "name": guild.name,
@@ -127,9 +130,9 @@ def guild_json(guild: Guild, bot: User) -> Json:
         "stickers": [],
         "roles": [role_json(role) for role in roles],
         "channels": [channel_json(channel) for channel in guild.channels.values() if not channel.deleted],
-        "members": [member_json(Member(bot))],
+        "members": [member_json(Member(bot)) | {"joined_at": joined}],
         "member_count": len(guild.members) + 1,
-        "joined_at": moment(created_ms(guild.id)),
+        "joined_at": joined,
         "large": False,
         "unavailable": False,
         "threads": [],

@@ -70,6 +70,7 @@ class Shown:
             for component in components:
                 found.append(component)
                 walk(component.get("components", []))
+                walk([component["accessory"]] if "accessory" in component else [])
 
         walk(self.raw.components)
         return found
@@ -81,6 +82,15 @@ class Shown:
     @property
     def labels(self) -> list[str]:
         return [part["label"] for part in self.parts if part["type"] == 2]
+
+    @property
+    def menus(self) -> dict[str, dict[str, Any]]:
+        """The select menus by their custom ids."""
+        return {part["custom_id"]: part for part in self.parts if part["type"] == 3}
+
+    def selected(self, custom_id: str) -> list[str]:
+        """The labels of the options that are selected in a menu."""
+        return [option["label"] for option in self.menus[custom_id]["options"] if option.get("default")]
 
     @property
     def images(self) -> list[dict[str, Any]]:
@@ -123,10 +133,10 @@ class Studio:
     async def confirmed(
         self, person: simcord.MemberActor | None = None, /, prompt: str = "a {red, blue} car", **options: Any
     ) -> simcord.InteractionResult:
-        """Run /imagine with a prompt that needs a confirmation, and confirm it."""
+        """Run /imagine with a prompt that needs a confirmation, and confirm it. Returns what has the job's card."""
         result = await self.imagine(person, prompt, **options)
-        await self.press(person or self.ada, card(result), CONFIRM)
-        return result
+        pressed = await self.press(person or self.ada, card(result), CONFIRM)
+        return pressed if result.response is None else result
 
     async def press(self, person: simcord.MemberActor, card: Shown, label: str) -> simcord.InteractionResult:
         """Press the button with this label, or else the one whose label begins with it."""
@@ -134,6 +144,10 @@ class Studio:
             each for each in card.labels if each.startswith(label)
         ]
         return await person.click(card.raw, label=found)
+
+    async def again(self, person: simcord.MemberActor, card: Shown) -> simcord.InteractionResult:
+        """Press Again on a result with a fixed seed, and choose the same seed."""
+        return await self.press(person, told(await self.press(person, card, "Again")), "Same seed")
 
     async def finish(self) -> None:
         """Wait until the worker is idle. It then has delivered all results."""

@@ -62,9 +62,9 @@ async def test_credits_show_spent_and_held_amounts(studio: Studio) -> None:
         NO_LIMIT(),
         t("Stable Image Core: {spent:credits}", spent=6000),
         t("Stable Diffusion 1.6: {spent:credits}", spent=900),
-        t("a lighthouse: {spent:credits}", spent=6900),
     ):
         assert shows(said, line)
+    assert "a lighthouse" not in said, "there is only one thread"
     (file,) = told(result).raw.attachments
     chart = studio.env.backend.cdn.get(file.url) or b""
     assert chart.startswith(b"\x89PNG")
@@ -72,6 +72,17 @@ async def test_credits_show_spent_and_held_amounts(studio: Studio) -> None:
     (shown,) = told(result).images
     assert shown["description"].startswith(f"{chart_of(Step.HOUR, (2026, 1, 1))}: 00:00 6.9; ")
     assert shown["description"].endswith(" 0.9")
+
+
+async def test_credits_show_spending_by_thread_if_there_are_several(studio: Studio) -> None:
+    await studio.imagine(prompt="a lighthouse", engine=CORE)
+    await studio.finish()
+    await studio.ada.slash(studio.channel, "thread new")
+    await studio.imagine(prompt="a fox", engine=CORE, images=2)
+    await studio.finish()
+    said = told(await studio.ada.slash(studio.channel, "credits")).text
+    assert shows(said, t("a lighthouse: {spent:credits}", spent=6000))
+    assert shows(said, t("a fox: {spent:credits}", spent=12_000))
 
 
 async def test_other_peoples_spending_is_not_included(studio: Studio) -> None:

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+import discord
 import pytest
+import simcord
 from discord import app_commands
 
 from bot.domain.engines import UNKNOWN_ENGINE
 from bot.domain.options import ImagineOptions
 from bot.domain.requests import plan, read_command
+from bot.domain.rules import WORD_REFUSED
 from bot.errors import UserError
+from bot.people.user_settings import UserSettings
+from bot.servers.settings import NOT_A_MANAGER
+from bot.ui.cards.buttons import OLD_LIST, menu_id
 from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, EXACT_PRICE
-from bot.ui.cards.help import SUBJECTS, Subject, explained
+from bot.ui.cards.help import EXAMPLES, FOR_ADMINS, OVERVIEW, SUBJECTS, Subject, explained
 from bot.ui.cards.wording import safe
-from tests.cogs.conftest import BASIC, CORE, Shown, Studio, told
+from storage.records import JobStatus
+from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, told
+from tests.cogs.test_threads import forge
 from tests.doubles.texts import shows
+
+MENU = menu_id("help")
 
 
 def lines_of(subject: Subject) -> list[str]:
@@ -37,10 +48,43 @@ def clickable(studio: Studio, shown: Shown) -> set[str]:
     return {name for name, _ in found}
 
 
-async def test_help_has_a_clickable_mention_of_every_command(studio: Studio) -> None:
+async def chosen(studio: Studio, person: simcord.MemberActor, shown: Shown, about: str) -> Shown:
+    return card(await person.select(shown.raw, [about], custom_id=MENU))
+
+
+def offered(shown: Shown) -> list[str]:
+    """The subjects in the menu."""
+    overview, *subjects = [option["value"] for option in shown.menus[MENU]["options"]]
+    assert overview == OVERVIEW
+    return subjects
+
+
+async def test_help_is_short_and_leads_to_all_subjects(studio: Studio) -> None:
     shown = told(await studio.admin.slash(studio.channel, "help"))
     assert shown.private
-    assert clickable(studio, shown) == commands_of(studio)
+    assert clickable(studio, shown) == {"imagine"}
+    assert offered(shown) == [*SUBJECTS]
+    assert len(shown.labels) == len(EXAMPLES) == 3
+
+
+async def test_a_subject_opens_in_the_same_message_and_leads_back(studio: Studio) -> None:
+    shown = told(await studio.ada.slash(studio.channel, "help"))
+    subject = await chosen(studio, studio.ada, shown, "threads")
+    assert (subject.raw.id, subject.private) == (shown.raw.id, True)
+    assert clickable(studio, subject) >= set(SUBJECTS["threads"].commands)
+    assert subject.selected(MENU) == [str(SUBJECTS["threads"].title)]
+    assert subject.labels == []
+    back = await chosen(studio, studio.ada, subject, OVERVIEW)
+    assert back.raw.id == shown.raw.id
+    assert back.labels == shown.labels
+    assert back.selected(MENU) == shown.selected(MENU) != []
+
+
+async def test_every_command_is_explained(studio: Studio) -> None:
+    named = set()
+    for about in SUBJECTS:
+        named |= clickable(studio, told(await studio.admin.slash(studio.channel, "help", about=about)))
+    assert named == commands_of(studio) - {"help"}
 
 
 async def test_the_documents_list_exactly_the_commands(studio: Studio) -> None:
@@ -65,12 +109,108 @@ async def test_the_slash_commands_in_the_documents_exist(studio: Studio) -> None
             assert named in known | groups or named.split()[0] in known, f"{file.name}: /{line}"
 
 
-async def test_unavailable_commands_are_not_clickable(studio: Studio) -> None:
+async def test_only_managers_see_the_subject_for_admins(studio: Studio) -> None:
     shown = told(await studio.ada.slash(studio.channel, "help"))
-    assert clickable(studio, shown) == commands_of(studio) - set(SUBJECTS["admins"].commands)
-    explained = told(await studio.ada.slash(studio.channel, "help", about="admins"))
-    assert "`/usage report`" in explained.text
-    assert not clickable(studio, explained)
+    assert offered(shown) == [name for name in SUBJECTS if name != FOR_ADMINS]
+    assert shows(told(await studio.ada.slash(studio.channel, "help", about=FOR_ADMINS)).text, NOT_A_MANAGER)
+    forged = told(await studio.admin.slash(studio.channel, "help"))
+    direct = card(await studio.ada.user.slash("help"))
+    assert FOR_ADMINS in offered(forged)
+    assert FOR_ADMINS not in offered(direct)
+
+
+async def test_the_menu_and_the_examples_work_after_a_restart(studio: Studio) -> None:
+    shown = told(await studio.ada.slash(studio.channel, "help"))
+    await studio.restart()
+    await studio.press(studio.ada, shown, shown.labels[0])
+    await studio.finish()
+    assert (await studio.job()).status is JobStatus.DELIVERED
+    assert (await chosen(studio, studio.ada, shown, "costs")).raw.id == shown.raw.id
+
+
+# --- the examples -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+async def test_an_example_makes_its_image_for_the_price_on_its_button(studio: Studio, name: str) -> None:
+    shown = told(await studio.ada.slash(studio.channel, "help"))
+    (label,) = [each for each in shown.labels if each.startswith(str(EXAMPLES[name].title))]
+    assert label.endswith("6 credits")
+    result = await studio.press(studio.ada, shown, label)
+    await studio.finish()
+    assert not card(result).private
+    assert len(card(result).images) == 1
+    assert card(result).text.startswith(f"{EXAMPLES[name].prompt}\n")
+    assert "6 credits" in card(result).text
+    job = await studio.job()
+    assert (job.user_id, job.status) == (studio.ada.id, JobStatus.DELIVERED)
+    assert told(await studio.ada.slash(studio.channel, "help")).labels == shown.labels, "/help itself stays as it was"
+
+
+@pytest.mark.parametrize("engine_id", ["ai-client/stable-diffusion-xl-1024-v0-9", BASIC, CORE])
+async def test_the_examples_work_on_every_engine(studio: Studio, engine_id: str) -> None:
+    service = studio.runtime.service
+    for example in EXAMPLES.values():
+        made = plan(read_command(ImagineOptions(prompt=example.prompt, engine=engine_id)), service.engines, engine_id)
+        assert made.images == 1
+
+
+async def test_an_example_follows_the_persons_settings(studio: Studio) -> None:
+    await studio.ada.slash(studio.channel, "settings set", images=2, private=True, ask_above=5)
+    shown = told(await studio.ada.slash(studio.channel, "help"))
+    assert shown.labels[0].endswith("12 credits")
+    result = await studio.press(studio.ada, shown, shown.labels[0])
+    assert card(result).private
+    assert (await studio.job()).status is JobStatus.PROPOSED, "the price must be confirmed first"
+
+
+async def test_an_example_that_is_not_allowed_is_refused(studio: Studio) -> None:
+    await studio.admin.slash(studio.channel, "server set", refused_words="lighthouse")
+    shown = told(await studio.ada.slash(studio.channel, "help"))
+    assert shown.labels[0].endswith("6 credits")
+    refused = told(await studio.press(studio.ada, shown, shown.labels[0]))
+    assert shows(refused.text, WORD_REFUSED)
+    await studio.admin.slash(studio.channel, "quota set", credits=5)
+    assert told(await studio.press(studio.ada, shown, shown.labels[1])).private
+    assert studio.stand_in.calls == []
+
+
+async def test_an_example_works_in_direct_messages(studio: Studio) -> None:
+    shown = card(await studio.ada.user.slash("help"))
+    result = await studio.ada.user.click(shown.raw, label=shown.labels[1])
+    await studio.finish()
+    assert len(card(result).images) == 1
+
+
+@pytest.mark.parametrize(
+    ("custom_id", "value"),
+    [
+        ("menu:help", "nothing"),
+        ("menu:nothing", "images"),
+        ("menu:setting:nothing", "-"),
+        ("menu:setting", "-"),
+        ("menu:setting:images", "11"),
+        ("menu:setting:text", "in oil"),
+    ],
+)
+async def test_a_forged_choice_is_refused(studio: Studio, custom_id: str, value: str) -> None:
+    view = discord.ui.LayoutView(timeout=None)
+    options = [discord.SelectOption(label="Forged", value=value)]
+    view.add_item(discord.ui.ActionRow(discord.ui.Select[Any](custom_id=custom_id, options=options)))
+    view.stop()
+    with studio.env.time_context():
+        message = await studio.runtime.client.get_partial_messageable(studio.channel.id).send(view=view)
+    assert shows(told(await studio.ada.select(message, [value], custom_id=custom_id)).text, OLD_LIST)
+    assert studio.runtime.personal.of(studio.ada.id) == UserSettings()
+
+
+@pytest.mark.parametrize("custom_id", ["do:example:nothing", "do:example", "do:nothing", "do:nothing:1"])
+async def test_a_forged_action_is_refused(studio: Studio, custom_id: str) -> None:
+    assert shows(told(await forge(studio, studio.ada, custom_id)).text, OLD_LIST)
+    assert studio.stand_in.calls == []
+
+
+# --- subjects -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("about", SUBJECTS)

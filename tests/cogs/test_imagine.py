@@ -10,6 +10,7 @@ from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
 from bot.jobs.new_jobs import NO_SUCH_THREAD
 from bot.people.threads import Threads
 from bot.ui.cards import job as cards
+from bot.ui.cards.waiting import EXACT_HOLD
 from storage.records import JobStatus, SubmissionStatus
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, told
 from tests.doubles.texts import shows
@@ -41,12 +42,12 @@ async def test_the_card_shows_progress(slow_studio: Studio) -> None:
     await slow_studio.until(lambda: shows(card(result).text, cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]))
     shown = card(result)
     assert f"1024x1024 · {STYLE.text('anime')} · {SEED.text(7)}" in shown.text
-    assert shows(shown.text, cards.EXACT_HOLD(held=6000))
-    assert shows(shown.text, cards.FOR(person=f"<@{slow_studio.ada.id}>"))
+    assert shows(shown.text, EXACT_HOLD(held=6000))
+    assert f"<@{slow_studio.ada.id}>" in shown.text
     assert shown.labels == []
     slow_studio.stand_in.finish_all()
     await slow_studio.finish()
-    assert "6 credits · for" in card(result).text
+    assert " · 6 credits · " in card(result).text
     assert card(result).labels == ["Again", "New seed", "Edit", "Details", "Delete"]
 
 
@@ -174,10 +175,19 @@ async def test_engines_are_suggested_with_prices(studio: Studio) -> None:
 async def test_sizes_styles_and_samplers_match_the_chosen_engine(studio: Studio) -> None:
     assert (await suggested(studio, "size", engine=XL))["1024x1024"] == "1024x1024 · square"
     assert "16:9" in (await suggested(studio, "size", "1344", engine=XL))["1344x768"]
-    assert list(await suggested(studio, "style", "neon")) == ["neon-punk"]
+    assert next(iter(await suggested(studio, "size", "portrait", engine=XL))) == "832x1216"
+    for typed in ("neon", "Neon p", "neon-p"):
+        assert await suggested(studio, "style", typed) == {"neon-punk": "Neon punk"}
     assert "DDIM" in await suggested(studio, "sampler", engine=BASIC)
     assert await suggested(studio, "sampler", engine=CORE) == {}
     assert await suggested(studio, "sampler", engine="nobody/nothing") == {}
+
+
+async def test_a_shape_can_be_a_word_and_a_style_its_readable_name(studio: Studio) -> None:
+    await studio.imagine(prompt="a fox --ar wide", engine=XL, style="Neon punk")
+    await studio.finish()
+    view = await studio.runtime.service.view(1)
+    assert (str(view.requests[0].size), view.requests[0].style) == ("1344x768", "neon-punk")
 
 
 @pytest.mark.parametrize(

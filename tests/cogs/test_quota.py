@@ -8,17 +8,16 @@ import discord
 import pytest
 import simcord
 
-from bot.domain.periods import MONTHS, Period
+from bot.domain.periods import Period
 from bot.domain.rules import WORD_REFUSED
 from bot.jobs.limits import GRANTS_TOO_SMALL, TOO_EXPENSIVE, TOO_MANY_IMAGES, TOO_MANY_JOBS_HERE, LimitKind
 from bot.servers.settings import NO_SUCH_LIMIT, NOT_A_MANAGER, TOO_LITTLE_LEFT
-from bot.text import Message, Text, Value, t
+from bot.text import Message, Text, Value, relative, t
 from bot.ui.admin import (
     GRANTED,
     LIMIT_REMOVED,
     LIMIT_SET,
     NO_LIMIT_NAMED,
-    NOT_CHOSEN,
     ONLY_ONE,
     PERIOD_ALONE,
     TAKEN_BACK,
@@ -29,19 +28,19 @@ from bot.ui.interactions import MISSING_PERMISSIONS
 from storage import ledger
 from storage.records import SubmissionStatus
 from storage.settings import Quota, Subject
-from tests.cogs.conftest import CORE, Studio, card, told
+from tests.cogs.conftest import CORE, THE_BEGINNING, Studio, card, told
 from tests.doubles.texts import shows
 
 CORE_PRICE = 6000
+DAY = 86_400_000
+FEBRUARY = THE_BEGINNING + 31 * DAY
 EVERYONE = {"for": Subject.DEFAULT.value}
 SERVER = {"for": Subject.SERVER.value}
 
 
 def too_much(limit: int, left: int, period: Period = Period.MONTH) -> Text:
     """The refusal of one image by a personal limit. The month ends with January, the week on its first Sunday."""
-    resets = t("{day:plain} {month}", day=5, month=MONTHS[0])
-    if period is Period.MONTH:
-        resets = t("{day:plain} {month}", day=1, month=MONTHS[1])
+    resets = FEBRUARY if period is Period.MONTH else THE_BEGINNING + 4 * DAY
     return TOO_EXPENSIVE[LimitKind.SERVER_USER](
         needed=CORE_PRICE, left=left, limit=limit, period=period.this, resets=resets
     )
@@ -88,9 +87,8 @@ async def test_the_server_as_a_whole_has_a_limit(studio: Studio) -> None:
     await quota(studio, "set", credits=8, **SERVER)
     await asked(studio, studio.ada)
     refused = await asked(studio, studio.ben)
-    resets = t("{day:plain} {month}", day=1, month=MONTHS[1])
     values: dict[str, Value] = {"needed": CORE_PRICE, "left": 2000, "limit": 8000, "period": Period.MONTH.this}
-    assert shows(refused, TOO_EXPENSIVE[LimitKind.SERVER](**values, resets=resets))
+    assert shows(refused, TOO_EXPENSIVE[LimitKind.SERVER](**values, resets=FEBRUARY))
     report = told(await studio.admin.slash(studio.channel, "usage report")).text
     assert shows(report, USED[LimitKind.SERVER](used=6000, limit=8000, period=Period.MONTH.this, percent=75))
 
@@ -123,7 +121,7 @@ async def test_credit_and_job_limits_are_reported_with_the_other_problems(studio
     assert shows(said, too_much(7000, 1000))
 
 
-async def test_unfinished_jobs_are_counted(slow_studio: Studio) -> None:
+async def test_running_jobs_are_counted(slow_studio: Studio) -> None:
     studio = slow_studio
     await quota(studio, "set", jobs=1)
     await studio.imagine(studio.ada)
@@ -140,12 +138,10 @@ async def test_a_grant_pays_only_for_spending_above_the_limit(studio: Studio) ->
         assert not shows(await asked(studio, studio.ada), TOO_EXPENSIVE[LimitKind.SERVER_USER])
     shown = await quota(studio, "show", user=studio.ada.user)
     month: dict[str, Value] = {"limit": 8000, "left": 0, "period": Period.MONTH.this}
-    february = studio.clock.now() // 1000 // 86_400 * 86_400 + 31 * 86_400
-    assert shows(shown, LEFT[LimitKind.SERVER_USER](**month, resets=f"<t:{february}:R>"))
+    assert shows(shown, LEFT[LimitKind.SERVER_USER](**month, resets=relative(FEBRUARY)))
     assert shows(shown, EXTRA(left=3000, given=7000))
     refused = await asked(studio, studio.ada)
-    resets = t("{day:plain} {month}", day=1, month=MONTHS[1])
-    assert shows(refused, GRANTS_TOO_SMALL(**month, needed=CORE_PRICE, extra=3000, resets=resets))
+    assert shows(refused, GRANTS_TOO_SMALL(**month, needed=CORE_PRICE, extra=3000, resets=FEBRUARY))
     taken = await quota(studio, "grant", user=studio.ada.user, credits=-3)
     assert shows(taken, TAKEN_BACK(amount=3000, person=ada, left=0))
     assert shows(await quota(studio, "grant", user=studio.ada.user, credits=-1), TOO_LITTLE_LEFT(left=0))
@@ -187,7 +183,7 @@ async def test_limits_are_shown_and_cleared(studio: Studio) -> None:
     ("options", "said"),
     [
         ({}, NO_LIMIT_NAMED),
-        ({"period": "day", "for": Subject.DEFAULT.value}, PERIOD_ALONE),
+        ({"period": "day", "user": True}, PERIOD_ALONE),
         ({"credits": 1, "for": Subject.DEFAULT.value, "user": True}, ONLY_ONE),
     ],
 )
@@ -195,7 +191,17 @@ async def test_invalid_options_are_explained(studio: Studio, options: dict[str, 
     if "user" in options:
         options = {**options, "user": studio.ada.user}
     assert shows(await quota(studio, "set", **options), said)
-    assert shows(await quota(studio, "clear"), NOT_CHOSEN)
+
+
+async def test_without_a_subject_a_limit_is_set_and_cleared_for_everyone(studio: Studio) -> None:
+    everyone, limits = (
+        subject_text(Quota(Subject.DEFAULT)),
+        limits_text(Quota(Subject.DEFAULT, 0, 20_000), Period.MONTH),
+    )
+    assert shows(await quota(studio, "clear"), NO_SUCH_LIMIT)
+    assert shows(await quota(studio, "set", credits=20), LIMIT_SET(who=everyone, limits=limits))
+    assert shows(await quota(studio, "clear"), LIMIT_REMOVED(who=everyone, limits=limits))
+    assert shows(await quota(studio, "show"), NO_QUOTAS)
 
 
 async def test_limits_apply_only_in_their_server(studio: Studio) -> None:

@@ -133,6 +133,44 @@ async def test_an_invisible_title_is_refused(studio: Studio) -> None:
     assert shows((await run(studio, "rename", title="\u2060")).text, TITLE_EMPTY)
 
 
+async def test_after_a_day_without_new_images_the_next_one_starts_a_thread(studio: Studio) -> None:
+    await made(studio, "a lighthouse")
+    studio.clock.advance(23 * 60 * 60)
+    await made(studio, "an owl")
+    studio.clock.advance(23 * 60 * 60)
+    assert not shows((await run(studio, "list")).text, NO_CURRENT)
+    await made(studio, "a bear")
+    studio.clock.advance(24 * 60 * 60)
+    listed = (await run(studio, "list")).text
+    assert "**a lighthouse**" in listed
+    assert shows(listed, NO_CURRENT)
+    assert len((await run(studio, "show")).images) == 3, "the thread used last is still the one that is shown"
+    await made(studio, "a fox")
+    listed = (await run(studio, "list")).text
+    assert current("a fox") in listed
+    assert shows(listed, totals(3, 3, 18_000))
+
+
+async def test_an_old_thread_continues_once_it_is_chosen(studio: Studio) -> None:
+    await made(studio, "a lighthouse")
+    studio.clock.advance(30 * 24 * 60 * 60)
+    await run(studio, "use", thread="a lighthouse")
+    assert (await studio.job(await made(studio, "a fox"))).thread_id == 1
+    studio.clock.advance(24 * 60 * 60)
+    assert (await studio.job(await made(studio, "an owl", thread="1"))).thread_id == 1
+
+
+async def test_titles_appear_elsewhere_only_if_there_are_several_threads(studio: Studio) -> None:
+    await made(studio, "a lighthouse")
+    history = told(await studio.ada.slash(studio.channel, "history"))
+    assert "“a lighthouse”" not in history.text
+    await run(studio, "new")
+    await made(studio, "a fox")
+    history = told(await studio.ada.slash(studio.channel, "history"))
+    assert "“a lighthouse”" in history.text
+    assert "“a fox”" in history.text
+
+
 async def test_the_number_of_threads_is_limited(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verbs, "THREADS_AT_MOST", 1)
     await run(studio, "new", title="one")
@@ -190,11 +228,11 @@ async def test_the_list_has_pages(studio: Studio) -> None:
     assert f"{THREADS(count=8)} · {page_of(1, 2)}" in first.text
     assert "thread 7" in first.text
     assert "thread 1" not in first.text
-    second = await press(studio, studio.ada, first, "Older")
+    second = await press(studio, studio.ada, first, "Next")
     assert str(page_of(2, 2)) in second.text
     assert "thread 1" in second.text
     assert "thread 7" not in second.text
-    back = await press(studio, studio.ada, second, "Newer")
+    back = await press(studio, studio.ada, second, "Previous")
     assert str(page_of(1, 2)) in back.text
 
 
@@ -227,9 +265,9 @@ async def test_the_gallery_has_pages_and_a_button_back_to_the_list(studio: Studi
     listed = await run(studio, "list")
     gallery = told(await studio.ada.click(listed.raw, custom_id="page:gallery:1:1"))
     assert len(gallery.images) == 6
-    assert gallery.labels == ["Newer", "Older", "Use this thread", "All threads"]
+    assert gallery.labels == ["Previous", "Next", "Use this thread", "All threads"]
     assert str(page_of(1, 2)) in gallery.text
-    second = await press(studio, studio.ada, gallery, "Older")
+    second = await press(studio, studio.ada, gallery, "Next")
     assert str(page_of(2, 2)) in second.text
     assert len(second.images) == 4
     assert len(second.raw.attachments) == 4
@@ -278,7 +316,7 @@ async def test_lists_work_after_a_restart(studio: Studio) -> None:
     await made(studio, "a fox", images=10)
     shown = await run(studio, "show")
     await studio.restart()
-    second = await press(studio, studio.ada, shown, "Older")
+    second = await press(studio, studio.ada, shown, "Next")
     assert len(second.images) == 4
 
 
@@ -311,7 +349,7 @@ async def test_delete_asks_and_the_ledger_keeps_its_entries(studio: Studio) -> N
 async def test_the_keep_button_shows_the_gallery(studio: Studio) -> None:
     await made(studio, "a fox")
     question = await run(studio, "delete", thread="a fox")
-    kept = await press(studio, studio.ada, question, "Keep it")
+    kept = await press(studio, studio.ada, question, "Keep")
     assert len(kept.images) == 1
     store = studio.runtime.client._connection._view_store
     assert store._views == {}, "the question is answered, so its time-out does not delete the gallery"

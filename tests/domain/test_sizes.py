@@ -21,6 +21,10 @@ sides = st.integers(5, 24).map(lambda steps: 64 * steps)
         ("16:9", Ratio(16, 9)),
         (" 16 : 9 ", Ratio(16, 9)),
         ("Square", Ratio(1, 1)),
+        (" Wide ", Ratio(16, 9)),
+        ("landscape", Ratio(3, 2)),
+        ("portrait", Ratio(2, 3)),
+        ("phone", Ratio(9, 16)),
     ],
 )
 def test_shapes(text: str, shape: Size | Ratio) -> None:
@@ -28,7 +32,7 @@ def test_shapes(text: str, shape: Size | Ratio) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", ":", "16:", "16:9:1", "0:1", "1:0", "-1:2", "1.5:1", "٣:٢", "1:12345", "wide"]
+    "text", ["", "x", ":", "16:", "16:9:1", "0:1", "1:0", "-1:2", "1.5:1", "٣:٢", "1:12345", "broad", "wid"]
 )
 def test_invalid_shapes(text: str) -> None:
     with pytest.raises(ValueError):
@@ -119,6 +123,10 @@ def test_every_size_of_a_grid_engine_can_be_typed(width: int, height: int) -> No
         (XL, "squ", "1024x1024"),
         (XL, "SQUARE", "1024x1024"),
         (XL, "1344×768", "1344x768"),
+        (XL, "wide", "1344x768 1536x640 1216x832 1152x896"),
+        (XL, "land", "1344x768 1536x640 1216x832 1152x896"),
+        (XL, "portr", "768x1344 640x1536 832x1216 896x1152"),
+        (XL, "tall", "768x1344 640x1536 832x1216 896x1152"),
         (XL, "512x512", ""),
         (XL, "nonsense", ""),
         (BASIC, "square", "1024x1024 512x512"),
@@ -130,6 +138,15 @@ def test_every_size_of_a_grid_engine_can_be_typed(width: int, height: int) -> No
 )
 def test_sizes_to_suggest(engine: Engine, text: str, sizes: str) -> None:
     assert sorted(map(str, sizes_for(engine, text))) == sorted(sizes.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "best"),
+    [("wide", "1344x768"), ("landscape", "1216x832"), ("phone", "768x1344"), ("portrait", "832x1216")],
+)
+def test_the_size_nearest_to_a_word_comes_first(text: str, best: str) -> None:
+    assert str(sizes_for(XL, text)[0]) == best
+    assert str(sizes_for(XL, text[:-1])[0]) == best
 
 
 @given(st.text(max_size=12))

@@ -56,10 +56,25 @@ async def test_a_title_is_deleted_with_the_job_whose_prompt_it_quotes(database: 
     async with database.write() as tx:
         thread = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="a heliotrope", at=NOW)
         job_id = await add_job(tx, status=JobStatus.DELIVERED, thread_id=thread)
+        later = await add_job(tx, status=JobStatus.DELIVERED, thread_id=thread)
         await threads.titled(tx, thread, job_id)
         await jobs.update_job(tx, job_id, ended_at=NOW - 1)
         assert await retention.delete_jobs(tx, NOW, limit=1) == 1
-        assert await threads.titles(tx, [thread]) == {thread: threads.UNTITLED}
+        left = await threads.get_thread(tx, thread, USER)
+        assert left is not None
+        assert left.title == threads.UNTITLED
+        await jobs.update_job(tx, later, ended_at=NOW - 1)
+        assert await retention.delete_jobs(tx, NOW, limit=1) == 1
+        assert await threads.get_thread(tx, thread, USER) is None, "nothing is left of it"
+
+
+async def test_a_thread_with_a_title_of_its_own_stays_when_it_is_empty(database: Database) -> None:
+    async with database.write() as tx:
+        thread = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="foxes", at=NOW)
+        job_id = await add_job(tx, status=JobStatus.DELIVERED, thread_id=thread)
+        await jobs.update_job(tx, job_id, ended_at=NOW - 1)
+        assert await retention.delete_jobs(tx, NOW, limit=1) == 1
+        assert await threads.get_thread(tx, thread, USER) is not None
 
 
 async def test_the_child_of_a_deleted_job_stays(database: Database) -> None:

@@ -35,14 +35,24 @@ async def test_a_user_returns_to_an_earlier_thread_of_their_own_in_that_place_on
         foreign = await threads.open_thread(tx, user_id=USER + 1, place_id=SERVER, title="dogs", at=NOW)
         elsewhere = await threads.open_thread(tx, user_id=USER, place_id=0, title="secrets", at=NOW)
         for wrong in (foreign, elsewhere, 999):
-            assert not await threads.use_thread(tx, user_id=USER, place_id=SERVER, thread_id=wrong)
+            assert not await threads.use_thread(tx, user_id=USER, place_id=SERVER, thread_id=wrong, at=NOW)
         current = await threads.current_thread(tx, USER, SERVER)
         assert current is not None
         assert current.id == second
-        assert await threads.use_thread(tx, user_id=USER, place_id=SERVER, thread_id=first)
+        assert await threads.use_thread(tx, user_id=USER, place_id=SERVER, thread_id=first, at=NOW + 5)
         current = await threads.current_thread(tx, USER, SERVER)
         assert current is not None
-        assert current.id == first
+        assert (current.id, current.updated_at) == (first, NOW + 5)
+
+
+async def test_a_title_is_read_only_if_the_user_has_several_threads_in_that_place(database: Database) -> None:
+    async with database.write() as tx:
+        one = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="cats", at=NOW)
+        await threads.open_thread(tx, user_id=USER, place_id=0, title="elsewhere", at=NOW)
+        await threads.open_thread(tx, user_id=USER + 1, place_id=SERVER, title="somebody else's", at=NOW)
+        assert await threads.titles(tx, [one]) == {}
+        other = await threads.open_thread(tx, user_id=USER, place_id=SERVER, title="dogs", at=NOW)
+        assert await threads.titles(tx, [one, other]) == {one: "cats", other: "dogs"}
 
 
 async def test_only_the_owner_gets_a_thread(database: Database) -> None:

@@ -152,7 +152,7 @@ def test_the_longest_lists_of_running_and_failed_jobs_fit() -> None:
 @pytest.mark.usefixtures("any_language")
 def test_the_longest_limits_and_rules_fit() -> None:
     quotas = [Quota(Subject.SERVER, credits=HUGE), *(Quota(Subject.USER, 2**62 + n, HUGE, 10, 9) for n in range(999))]
-    fits(quotas_card(quotas, Period.MONTH, Limits(HUGE, HUGE, HUGE)))
+    fits(quotas_card(quotas, Rules(server_period=Period.WEEK), Limits(HUGE, HUGE, HUGE)))
     limits = tuple(CreditLimit(kind, HUGE, Period.DAY) for kind in (LimitKind.SERVER_USER, LimitKind.SERVER))
     member = MemberLimits(
         limits=InForce(limits, HUGE, server_jobs=10, images=10),

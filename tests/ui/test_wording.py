@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.text import lasted, listed
-from bot.ui.cards.wording import moment, plain, safe, units
+from bot.ui.cards.wording import moment, plain, safe, style_name, units
 
 HOSTILE = (
     "**bold** _it_ ~~gone~~ ||spoiler|| `code` ```block```",
@@ -103,6 +103,11 @@ def test_ordinary_words_are_unchanged() -> None:
     assert safe("a sci-fi city, 35mm (film), 1980s; 50% off!", 100) == "a sci-fi city, 35mm (film), 1980s; 50% off!"
     assert safe("x" * 20, 10) == "xxxxxxxxx…"
     assert safe("anything", 0) == ""
+
+
+def test_a_style_is_readable() -> None:
+    assert [style_name(name) for name in ("neon-punk", "anime", "3d-model")] == ["Neon punk", "Anime", "3d model"]
+    assert [style_name(name) for name in ("K_EULER", "Own Style", "-", "")] == ["K_EULER", "Own Style", "-", ""]
 
 
 def test_numbers_and_times_are_readable() -> None:

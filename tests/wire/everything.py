@@ -38,14 +38,16 @@ TYPED: dict[str, list[dict[str, Any]]] = {
     "usage jobs": [{}, {"cancel": JOB}],
     "quota set": [{"credits": 5.0}, {"period": "day"}],
     "quota grant": [{"user": None, "credits": 5.0}],
-    "quota clear": [{"for": "server"}],
+    "quota clear": [{}, {"for": "server"}],
     "quota show": [{}, {"user": None}],
     "server set": [{"refused_words": "ugly"}, {"channels": "#nowhere"}],
     "server show": [{}],
     "server log": [{}],
+    "server test": [{"member": None}],
+    "setup": [{}],
 }
 """The options of each command; several sets if they use the database differently. None stands for a person."""
-MENUS = {"Use this prompt", "Details"}
+MESSAGE_MENU = {"Use this prompt", "Details"}
 """The commands in the menu of a message."""
 PAGES = {
     "threads": "page:threads:1",
@@ -57,8 +59,15 @@ PAGES = {
     "usageby": "page:usageby:1:user:0:today",
     "drop": f"page:drop:1:0:{JOB}",
     "engines": "page:engines:1",
+    "settings": "page:settings:1",
+    "resetask": "page:resetask:1",
+    "reset": "page:reset:1",
 }
 """The custom id of one button of each list."""
+CHOICES = {"help": ("menu:help", "images"), "setting": ("menu:setting:images", "2")}
+"""The custom id of one menu of each kind, and a value to choose."""
+SINGLE = {"example": "do:example:fox", "addedtext": "do:addedtext"}
+"""The custom id of one button of each single action."""
 
 
 async def result_of(home: House, person: Person) -> Message:
@@ -78,6 +87,16 @@ async def stand(home: House, *custom_ids: str) -> list[Message]:
         sent = await home.runtime.client.get_partial_messageable(home.channel.id).send(view=view)
         made.append(home.channel.messages[sent.id])
     return made
+
+
+async def stand_menu(home: House, custom_id: str, value: str) -> Message:
+    """Send a message as the bot with a menu of this id."""
+    view = library.ui.LayoutView(timeout=None)
+    option = library.SelectOption(label="Choose", value=value)
+    view.add_item(library.ui.ActionRow(library.ui.Select[Any](custom_id=custom_id, options=[option])))
+    view.stop()
+    sent = await home.runtime.client.get_partial_messageable(home.channel.id).send(view=view)
+    return home.channel.messages[sent.id]
 
 
 async def filled(handle: Handle) -> Seen | None:

@@ -11,13 +11,24 @@ import pytest
 from discord import app_commands
 
 from bot.ui import autocomplete, interactions
-from bot.ui.cards.buttons import JOB_ACTIONS, LISTS
+from bot.ui.cards.buttons import ACTIONS, JOB_ACTIONS, LISTS, MENUS, SERVER_ACTIONS, server_id
 from fakes.discord.constants import Answer
 from fakes.discord.loopback import Discord
 from fakes.discord.people import Person
 from fakes.discord.seen import look_at
 from storage.database import Database
-from tests.wire.everything import JOB, MENUS, PAGES, TYPED, filled, result_of, stand
+from tests.wire.everything import (
+    CHOICES,
+    JOB,
+    MESSAGE_MENU,
+    PAGES,
+    SINGLE,
+    TYPED,
+    filled,
+    result_of,
+    stand,
+    stand_menu,
+)
 from tests.wire.house import CORE, CORE_ROUTE, House
 
 
@@ -103,12 +114,41 @@ async def test_every_button_of_a_list_is_answered_while_the_database_is_held(
         await filled(handle)
 
 
+@pytest.mark.parametrize("action", SERVER_ACTIONS)
+async def test_every_button_and_menu_of_a_server_is_answered_while_the_database_is_held(
+    home: House, admin: Person, held: Held, action: str
+) -> None:
+    (message,) = await stand(home, server_id(action))
+    held.free.clear()
+    pressed = await admin.press(message, "Press")
+    await pressed.acknowledged()
+    held.free.set()
+    await filled(pressed)
+
+
+async def test_every_menu_and_single_action_is_answered_while_the_database_is_held(
+    home: House, admin: Person, held: Held
+) -> None:
+    await result_of(home, admin)
+    assert (set(CHOICES), set(SINGLE)) == (set(MENUS), set(ACTIONS))
+    menus = [(await stand_menu(home, *each), each[1]) for each in CHOICES.values()]
+    messages = await stand(home, *SINGLE.values())
+    held.free.clear()
+    pressed = [await admin.choose(message, value) for message, value in menus]
+    pressed += [await admin.press(message, "Press") for message in messages]
+    for handle in pressed:
+        await handle.acknowledged()
+    held.free.set()
+    for handle in pressed:
+        await filled(handle)
+
+
 async def test_the_menu_of_a_message_is_answered_while_the_database_is_held(
     home: House, admin: Person, held: Held
 ) -> None:
     message = await result_of(home, admin)
     held.free.clear()
-    picked = {name: await admin.context(message, name) for name in MENUS}
+    picked = {name: await admin.context(message, name) for name in MESSAGE_MENU}
     for handle in picked.values():
         await handle.acknowledged()
     held.free.set()

@@ -10,14 +10,25 @@ from collections.abc import Iterator
 import pytest
 
 from bot.text import t
-from bot.ui.cards.buttons import JOB_ACTIONS
+from bot.ui.cards.buttons import JOB_ACTIONS, SERVER_ACTIONS, server_id
 from bot.ui.cards.help import SUBJECTS
 from fakes.discord.components import Component, walk
 from fakes.discord.constants import Answer
 from fakes.discord.people import Person
 from fakes.discord.seen import Seen
 from tests.doubles.texts import MARK
-from tests.wire.everything import JOB, MENUS, PAGES, TYPED, filled, result_of, stand
+from tests.wire.everything import (
+    CHOICES,
+    JOB,
+    MESSAGE_MENU,
+    PAGES,
+    SINGLE,
+    TYPED,
+    filled,
+    result_of,
+    stand,
+    stand_menu,
+)
 from tests.wire.house import House
 
 pytestmark = pytest.mark.usefixtures("made_up_language")
@@ -55,10 +66,13 @@ async def test_every_command(home: House, admin: Person) -> None:
 
 async def test_every_button(home: House, admin: Person) -> None:
     result = await result_of(home, admin)
-    for name in sorted(MENUS):
+    for name in sorted(MESSAGE_MENU):
         await filled(await admin.context(result, name))
+    of_server = [server_id(action) for action in SERVER_ACTIONS]
     buttons = [f"easel:{action}:{JOB}" for action in sorted(JOB_ACTIONS, key=lambda name: "delete" in name)]
-    for message in await stand(home, *PAGES.values(), *buttons):
+    for custom_id, value in CHOICES.values():
+        await filled(await admin.choose(await stand_menu(home, custom_id, value), value))
+    for message in await stand(home, *PAGES.values(), *of_server, *SINGLE.values(), *buttons):
         await filled(await admin.press(message, "Press"))
     home.services.finish_all()
     await home.runtime.worker.idle()

@@ -1,17 +1,44 @@
-"""The /help cards: an overview of all commands, and a card for each subject with examples to copy."""
+"""The /help card: what the bot does, a menu of subjects, and examples to press; and the text of each subject."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import discord
+from discord import ui
 
 from bot.text import Text, t
+from bot.ui.cards.buttons import EXAMPLE, HELP_SUBJECTS
 from bot.ui.cards.layout import Card, heading, quiet, rule, text
+from bot.ui.cards.wording import plain
 
 Mention: TypeAlias = Callable[[str], str]
 """Turns the name of a command into a clickable mention."""
 FOR_ADMINS = "admins"
+OVERVIEW = "overview"
+"""The value of the menu that leads back to the first card."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An image to make by pressing a button. ``title`` is short, because it stands on the button."""
+
+    title: Text
+    prompt: str
+
+
+EXAMPLES: Mapping[str, Example] = {
+    "lighthouse": Example(
+        t("Lighthouse"), prompt="a lighthouse on a cliff in a storm, huge waves, dramatic light, oil painting"
+    ),
+    "fox": Example(t("Snow fox"), prompt="a red fox in fresh snow at sunrise, soft golden light, photograph"),
+    "city": Example(
+        t("Glass city"), prompt="a tiny city under a glass dome, greenhouses and trams, isometric, pastel colours"
+    ),
+}
+"""The examples by the name in their custom ids. They use nothing that only some engines take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +72,19 @@ SUBJECTS: Mapping[str, Subject] = {
     ),
     "prompts": Subject(
         t("Writing prompts"),
-        (),
+        ("engines",),
         t("weights, things to leave out, several images from one prompt"),
         (
             t("A prompt can have up to 2,000 characters, and these marks:"),
             t("`a castle::2 fog::0.5` gives parts a weight; a weight below 0 says what to avoid"),
             t("`--no people, text` leaves something out"),
-            t("`--ar 16:9` or `--size 1024x1024` sets the shape"),
-            t("`--images 2` `--style neon-punk` `--steps 45` `--seed 7` `--engine …` do the same as the fields"),
+            t("`--ar 16:9`, `--ar wide` or `--size 1024x1024` sets the shape"),
+            t("`--images 2` `--style neon-punk` `--engine …` do the same as the fields"),
+            t("`--steps 45` `--seed 7` work on engines that take them; {engines} shows which do"),
             t("`a {{red, blue}} car` makes one image of each"),
             t("`\\--no` with a backslash is plain text; so are `\\::`, `\\{{` and `\\}}`"),
             t("Any kind of dash works for `--`."),
-            t("If an engine does not support something, you are told before anything is paid for."),
+            t("If an engine doesn't support something, you find out before anything is charged."),
         ),
     ),
     "results": Subject(
@@ -80,7 +108,8 @@ SUBJECTS: Mapping[str, Subject] = {
         t("your lines of work, and everything you have made"),
         (
             t("What you make goes into a thread, named after its first prompt."),
-            t("{thread_new} starts another one, {thread_use} switches, {thread_list} lists yours with their cost."),
+            t("After a day without new images, your next one starts a new thread. {thread_new} starts one at once."),
+            t("{thread_use} goes back to an older one, {thread_list} lists yours with their cost."),
             t("{thread_show} shows the images of one, {thread_rename} renames it, {thread_delete} deletes it."),
             t("{history} lists everything you have made, anywhere: `/history search:lighthouse`"),
             t("A result that could not be delivered waits there until you ask for it."),
@@ -104,9 +133,10 @@ SUBJECTS: Mapping[str, Subject] = {
         ("settings show", "settings set", "settings reset", "privacy export", "privacy delete"),
         t("your own defaults, and what is stored about you"),
         (
-            t("{settings_set} sets your own engine, size, style and more: `/settings set style:anime size:16:9`"),
+            t("{settings_show} shows your own engine, size, style and more; change them right there from menus."),
+            t("{settings_set} sets several at once: `/settings set style:anime size:16:9`"),
             t("Command options override your settings; your settings override the server's."),
-            t("{settings_show} shows them, {settings_reset} resets them."),
+            t("{settings_reset} resets one of them, or all."),
             t("{privacy_export} gives you a file with everything stored about you."),
             t("{privacy_delete} deletes it; it asks first."),
         ),
@@ -125,6 +155,8 @@ SUBJECTS: Mapping[str, Subject] = {
             "server show",
             "server set",
             "server log",
+            "server test",
+            "setup",
         ),
         t("what a server spends, and its limits (needs Manage Server)"),
         (
@@ -134,37 +166,39 @@ SUBJECTS: Mapping[str, Subject] = {
             t("{quota_grant} adds credits for somebody; {quota_show} shows limits and {quota_clear} removes them."),
             t("{server_set} changes this server's rules and defaults; {server_show} shows them."),
             t("{server_log} shows which admin did what."),
+            t("{setup} sets channels, roles, limits and refused words in one panel, and makes a test image."),
+            t("{server_test} shows what one member can do in a channel, and why not."),
             t("Only the authors of private jobs see their prompts."),
         ),
     ),
 }
 
 
-def help_card(mention: Mention, *, manages: bool) -> Card:
-    """All subjects with their commands. Subjects for admins are shown only if the person ``manages`` the server."""
-    listed = []
-    for name, subject in SUBJECTS.items():
-        offered = manages or name != FOR_ADMINS
-        commands = " ".join(mention(command) for command in subject.commands) if offered else ""
-        listed.append(text(f"{heading(subject.title)}: {subject.about}", commands or quiet(f"/help about:{name}")))
-    example = t("Type {imagine} with a prompt such as *a lighthouse on a cliff*.", imagine=mention("imagine"))
-    more = t(
-        "{help} with a subject explains it, with examples: {subjects}.", help=mention("help"), subjects=[*SUBJECTS]
+def help_card(mention: Mention, prices: Mapping[str, str], *, manages: bool) -> Card:
+    """What the bot does, a menu of all subjects, and a button for each example with its price.
+
+    ``prices`` are those of the examples, by name. The subject for admins is shown only if the person ``manages`` the
+    server.
+    """
+    first = t(
+        "Type {imagine} and describe what you want to see. You see the price and the progress, then your images.",
+        imagine=mention("imagine"),
     )
+    then = t("The buttons below a result make it again, change it or share it.")
     return Card(
-        text(heading(t("Easel makes images from words.")), example),
+        text(heading(t("Easel makes images from words")), first, then),
+        _menu(OVERVIEW, manages=manages),
         rule(),
-        *listed,
-        rule(),
-        text(quiet(more)),
+        text(quiet(t("Try one. A button makes its image at once, just like {imagine}.", imagine="/imagine"))),
+        ui.ActionRow(*(EXAMPLE.to(name, title=each.title, price=prices[name]) for name, each in EXAMPLES.items())),
     )
 
 
 def subject_card(name: str, mention: Mention, *, manages: bool) -> Card:
-    """One subject with examples to copy. Commands that the person may not use are not clickable."""
+    """One subject with examples to copy, and the menu of all subjects."""
     subject = SUBJECTS[name]
-    shown = mention if manages or name != FOR_ADMINS else "`/{}`".format
-    return Card(text(heading(subject.title)), rule(), text(*explained(subject, shown)))
+    # The menu is in the same place as on the first card, so that it does not jump.
+    return Card(text(heading(subject.title), *explained(subject, mention)), _menu(name, manages=manages))
 
 
 def explained(subject: Subject, mention: Mention) -> Iterator[Text | str]:
@@ -172,3 +206,24 @@ def explained(subject: Subject, mention: Mention) -> Iterator[Text | str]:
     mentions = {command.replace(" ", "_"): mention(command) for command in (*subject.commands, "settings set")}
     for line in subject.lines:
         yield line if isinstance(line, str) else line.message(**mentions)
+
+
+def subjects(*, manages: bool) -> Sequence[str]:
+    """The names of the subjects for this person; the one for admins only if they manage the server."""
+    return [name for name in SUBJECTS if manages or name != FOR_ADMINS]
+
+
+def _menu(shown: str, *, manages: bool) -> ui.ActionRow[Any]:
+    """The menu of the subjects; the one that is ``shown`` is selected."""
+    first = t("Choose a subject") if shown == OVERVIEW else t("Overview")
+    offered = [
+        (OVERVIEW, first, t("what Easel does, and examples to try")),
+        *((name, SUBJECTS[name].title, SUBJECTS[name].about) for name in subjects(manages=manages)),
+    ]
+    options = [
+        discord.SelectOption(
+            label=plain(str(title), 100), value=name, description=plain(str(about), 100), default=name == shown
+        )
+        for name, title, about in offered
+    ]
+    return ui.ActionRow(HELP_SUBJECTS.of(options))

@@ -31,11 +31,12 @@ NOTHING_LIMITED = message("quota.member_unlimited", "{used:credits} used {period
 MEMBER_TITLE = message("quota.member_title", "**{person}'s limits here**")
 RESETS = message("quota.resets", "Resets {when}")
 IMAGES_A_JOB = message("quota.images_a_job", "Images a job: {images}")
-UNFINISHED = message("quota.unfinished", "Unfinished jobs: {jobs}")
-UNFINISHED_OF = message("quota.unfinished_of", "Unfinished jobs: {jobs} of {most}")
+UNFINISHED = message("quota.unfinished", "Running jobs: {jobs}")
+UNFINISHED_OF = message("quota.unfinished_of", "Running jobs: {jobs} of {most}")
 
 TITLES: Mapping[str, Message] = {
     "period": message("rule.period", "Limits reset every"),
+    "server_period": message("rule.server_period", "The whole server's limit resets every"),
     "channels": message("rule.channels", "Channels"),
     "roles": message("rule.roles", "Roles"),
     "engines": message("rule.engines", "Engines"),
@@ -48,6 +49,7 @@ TITLES: Mapping[str, Message] = {
 }
 _NONE = message("rule.none", "none")
 _UNSET: Mapping[str, Message] = {
+    "server_period": message("rule.same_period", "the same"),
     "channels": message("rule.all_channels", "all"),
     "roles": message("rule.all_roles", "all members"),
     "engines": message("rule.all_engines", "all"),
@@ -69,9 +71,11 @@ _EVERY = {
     Period.WEEK: message("period.every_monday", "every Monday"),
     Period.MONTH: message("period.every_first", "on the first of every month"),
 }
+_SETS_RULES = {"server set", "setup"}
+"""The commands whose changes are rules, unless they name the subject of a limit."""
 _SUBJECTS = {
     Subject.SERVER: message("quota.server", "**The whole server**"),
-    Subject.DEFAULT: message("quota.default", "**Everyone**"),
+    Subject.DEFAULT: message("quota.default", "**Each member**"),
 }
 
 
@@ -106,7 +110,7 @@ def value_text(name: str, value: Any, limit: int = 600) -> str:
         every = value if isinstance(value, list | tuple) else [value]
         shown = [f"<{'@&' if name == 'roles' else '#'}{each}>" for each in every[: limit // _MENTION_AT_MOST]]
         return _and_more(shown, len(every) - len(shown))
-    for known, names in (("privacy", PRIVACY), ("period", PERIODS)):
+    for known, names in (("privacy", PRIVACY), ("period", PERIODS), ("server_period", PERIODS)):
         if name == known and value in names:
             return str(names[value])
     return _listed(value, limit) if isinstance(value, list | tuple) else safe(str(value), limit)
@@ -133,11 +137,19 @@ def _and_more(shown: Sequence[str], more: int) -> str:
 # --- limits -------------------------------------------------------------------------------------------------------
 
 
-def quotas_card(quotas: list[Quota], period: Period, operator: Limits) -> Card:
+def quotas_card(quotas: list[Quota], rules: Rules, operator: Limits) -> Card:
     """All limits of a server."""
-    lines = [str(QUOTA(who=subject_text(quota), limits=limits_text(quota, period))) for quota in quotas]
+    limited = [(subject_text(quota), limits_text(quota, period_of(quota, rules))) for quota in quotas]
+    lines = [str(QUOTA(who=who, limits=limits)) for who, limits in limited]
+    head = t("**Limits in this server**, reset {every} at 00:00 UTC", every=_EVERY[rules.period])
+    if rules.period_of_server is not rules.period:
+        head = t(
+            "**Limits in this server**. Members' limits reset {every}, the server's {server_every}, at 00:00 UTC",
+            every=_EVERY[rules.period],
+            server_every=_EVERY[rules.period_of_server],
+        )
     return Card(
-        text(t("**Limits in this server**, reset {every} at 00:00 UTC", every=_EVERY[period])),
+        text(head),
         text(*within(lines or [str(NO_QUOTAS)], 3000)),
         *_operators(operator),
         text(
@@ -174,6 +186,11 @@ def subject_text(quota: Quota) -> Words:
     return person(quota.subject_id) if quota.subject is Subject.USER else _SUBJECTS[quota.subject]
 
 
+def period_of(quota: Quota, rules: Rules) -> Period:
+    """How often the credits of a quota reset."""
+    return rules.period_of_server if quota.subject is Subject.SERVER else rules.period
+
+
 def limits_text(quota: Quota, period: Period) -> str:
     """The limits of a quota."""
     parts: list[Words] = []
@@ -191,11 +208,11 @@ def _images(images: int) -> Text:
 
 
 def _jobs(jobs: int) -> Text:
-    return plural("{count} unfinished job at a time", "{count} unfinished jobs at a time", jobs)
+    return plural("{count} running job at a time", "{count} running jobs at a time", jobs)
 
 
 def _operators(limits: Limits) -> list[ui.Item[Any]]:
-    jobs = plural("{count} unfinished job a person", "{count} unfinished jobs a person", limits.jobs_per_user)
+    jobs = plural("{count} running job a person", "{count} running jobs a person", limits.jobs_per_user)
     lines: list[Words] = [jobs]
     if limits.user_daily is not None:
         lines.append(t("{credits:credits} a person a day", credits=limits.user_daily))
@@ -220,7 +237,7 @@ def log_card(acts: list[AdminAct]) -> Card:
 
 def _details(act: AdminAct) -> str:
     details = dict(act.details)
-    if act.what == "server set":
+    if act.what in _SETS_RULES and "subject" not in details:
         return "; ".join(changes_text(details, 150))
     subject, subject_id = details.pop("subject", ""), details.pop("id", "")
     parts: list[Words] = []
@@ -236,6 +253,8 @@ def _detail(name: str, value: Any) -> Words:
     match name:
         case "credits":
             return t("{credits:credits} a period", credits=value)
+        case "removed":
+            return t("no limit on credits")
         case "images":
             return _images(value)
         case "jobs":
@@ -246,6 +265,8 @@ def _detail(name: str, value: Any) -> Words:
             return t("job {number:plain}", number=value)
         case "period":
             return t("reset every {period}", period=value_text(name, value, 40))
+        case "server_period":
+            return t("the whole server's limit resets every {period}", period=value_text("period", value, 40))
         case "note":
             return t("“{note}”", note=safe(value, 200))
         case _:

@@ -30,7 +30,7 @@ from storage.threads import ThreadTotals
 NO_THREADS = message(
     "threads.none", "You have no threads here yet. Your first image starts one, named after its prompt."
 )
-NO_CURRENT = message("threads.next_image_starts_one", "No thread is current: your next image starts a new one.")
+NO_CURRENT = message("threads.next_image_starts_one", "Your next image here starts a new thread.")
 NO_IMAGES = message("threads.no_images", "There are no images in this thread yet.")
 CURRENT = message("threads.current", "current")
 TOTALS = message("threads.totals", "{jobs} · {images} · {spent:credits}")
@@ -132,7 +132,7 @@ def _totals(totals: ThreadTotals) -> str:
     jobs, images = JOBS(count=totals.jobs), IMAGES(count=totals.images)
     return facts(
         form(jobs=jobs, images=images, spent=totals.spent, estimated=totals.estimated),
-        t("{held:amount} in flight", held=totals.held) if totals.held else None,
+        t("{held:amount} on hold", held=totals.held) if totals.held else None,
         t("{number} not shown yet", number=totals.undelivered) if totals.undelivered else None,
     )
 

@@ -7,17 +7,17 @@ import unicodedata
 from collections.abc import Iterable
 
 from bot.domain.characters import NOT_SHOWN
-from bot.text import message
+from bot.text import message, relative
 
 JOBS = message("count.jobs", "{count} job", "{count} jobs")
 IMAGES = message("count.images", "{count} image", "{count} images")
-REQUESTS = message("count.requests", "{count} request", "{count} requests")
 THREADS = message("count.threads", "{count} thread", "{count} threads")
 
 # Characters that can start markup anywhere: emphasis, code, spoilers, links, mentions, timestamps, emoji.
 _MARKS = frozenset("\\`*_~|<>[]@&")
 # Characters that can start a heading, small text, a list or a rule at the beginning of a line.
 _LEADING = re.compile(r"(?P<digits>\d{0,9})(?P<mark>[-#+=.)])")
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SPACE = re.compile(r"\s+")
 _ACCENTS_AT_MOST = 4
 
@@ -48,6 +48,11 @@ def safe(text: str, limit: int) -> str:
     return _cut(parts, limit)
 
 
+def style_name(style: str) -> str:
+    """A style as people write it: ``Neon punk`` for ``neon-punk``. Names in another form stay as they are."""
+    return style.replace("-", " ").capitalize() if _SLUG.fullmatch(style) else style
+
+
 def _one_line(text: str) -> str:
     kept: list[str] = []
     accents = 0
@@ -74,6 +79,6 @@ def _cut(parts: Iterable[str], limit: int) -> str:
     return "".join(kept).rstrip() + "…" if limit > 0 else ""
 
 
-def moment(milliseconds: int, style: str = "R") -> str:
-    """A timestamp that each reader's client formats; ``R`` is relative and updates itself."""
-    return f"<t:{milliseconds // 1000}:{style}>"
+def moment(milliseconds: int, style: str = "") -> str:
+    """A timestamp that each reader's client formats; relative without a ``style``."""
+    return f"<t:{milliseconds // 1000}:{style}>" if style else relative(milliseconds)

@@ -10,8 +10,8 @@ from alembic import op
 
 from storage.migrations.column_types import Int64, JsonText
 
-revision = "0015"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 
 _SETTINGS = sa.table("user_settings", sa.column("user_id", Int64), sa.column("settings", JsonText))
 

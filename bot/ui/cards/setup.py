@@ -1,0 +1,198 @@
+"""The cards of /setup: the panel with its menus, and what was saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import discord
+from discord import ui
+
+from bot.domain.periods import Period
+from bot.domain.rules import Privacy
+from bot.servers.setup import STARTER_WORDS, Draft, Limit, Suggestion
+from bot.text import Message, Text, amount_text, credits_text, message, plural, t
+from bot.ui.cards.buttons import (
+    CHANGE_SETUP,
+    OTHER_AMOUNTS,
+    OWN_WORDS,
+    SAVE_SETUP,
+    TEST_IMAGE,
+    server_id,
+)
+from bot.ui.cards.layout import Card, Words, heading, quiet, rule, text, within
+from bot.ui.cards.wording import safe
+
+MENU_AT_MOST = 25
+"""Discord's limit on the choices of a menu."""
+NO_LIMIT = "none"
+"""The value of a menu's choice for no limit."""
+
+PANEL = message("setup.panel", "**Set up Easel in this server**")
+NOTHING_YET = message("setup.nothing_yet", "Choose what fits. Nothing changes until you press Save.")
+SAVED = message("setup.saved", "**Saved**")
+NOTHING_CHANGED = message("setup.nothing_changed", "Nothing was changed: it's all set like this already.")
+TRY_NOW = message("setup.try_now", "Make a test image to see that it all works. It costs what any image costs.")
+OPERATOR_TOO = message("setup.operator_too", "The bot operator's own limits also apply.")
+ONE_COSTS = message("setup.one_costs", "An image by {engine} costs {price:credits} at most.")
+ONE_IS_FREE = message("setup.one_is_free", "Images by {engine} are free, so no limit is needed.")
+
+_PERSON: dict[Period, Message] = {
+    Period.DAY: message("setup.person_a_day", "**One member, a day**"),
+    Period.WEEK: message("setup.person_a_week", "**One member, a week**"),
+    Period.MONTH: message("setup.person_a_month", "**One member, a month**"),
+}
+_SERVER: dict[Period, Message] = {
+    Period.DAY: message("setup.server_a_day", "**All members together, a day**"),
+    Period.WEEK: message("setup.server_a_week", "**All members together, a week**"),
+    Period.MONTH: message("setup.server_a_month", "**All members together, a month**"),
+}
+_PRIVACY_NAMES: dict[Privacy, Message] = {
+    Privacy.FREE: message("setup.each_decides", "Each member decides"),
+    Privacy.FORCED: message("setup.always_private", "Always private"),
+    Privacy.FORBIDDEN: message("setup.never_private", "Never private"),
+}
+_PRIVACY_TEXTS: dict[Privacy, Message] = {
+    Privacy.FREE: message("setup.privacy_free", "Results are public unless a member chooses private"),
+    Privacy.FORCED: message("setup.privacy_forced", "Only the author sees a result, and it can't be shared"),
+    Privacy.FORBIDDEN: message("setup.privacy_forbidden", "Everyone in the channel sees each result"),
+}
+_CHANNELS = [discord.ChannelType.text, discord.ChannelType.news, discord.ChannelType.forum, discord.ChannelType.voice]
+
+
+def setup_card(
+    draft: Draft,
+    *,
+    engine: str,
+    image_price: int,
+    person: Sequence[Suggestion],
+    server: Sequence[Suggestion],
+    exists: Callable[[int], bool],
+    operator_limits: bool,
+    problems: Iterable[Words] = (),
+) -> Card:
+    """The panel with the choices of the draft.
+
+    ``image_price`` is the price of one image by ``engine`` in millicredits. ``person`` and ``server`` are suggested
+    limits. ``exists`` says whether a channel or role exists: Discord refuses others. ``problems`` are shown on top.
+    """
+    name = safe(engine, 80)
+    costs = ONE_COSTS(engine=name, price=image_price) if image_price else ONE_IS_FREE(engine=name)
+    return Card(
+        text(PANEL, NOTHING_YET, *(t("⚠ {problem}", problem=problem) for problem in problems)),
+        rule(),
+        text(heading(t("Where")), t("Channels where images can be made. None chosen: everywhere.")),
+        ui.ActionRow(_channels(draft.channels, exists)),
+        text(heading(t("Who")), t("Roles that can make images. None chosen: everyone.")),
+        ui.ActionRow(_roles(draft.roles, exists)),
+        text(_PERSON[draft.person.period], t("The most that one member can spend."), costs),
+        ui.ActionRow(_amounts("person", draft.person, person)),
+        text(
+            _SERVER[draft.server.period],
+            t("When it's used up, nobody can make images until it resets."),
+            *([OPERATOR_TOO] if operator_limits else []),
+        ),
+        ui.ActionRow(_amounts("server", draft.server, server)),
+        text(heading(t("Private or not")), t("Who sees a result.")),
+        ui.ActionRow(_privacy(draft.privacy)),
+        text(heading(t("Refused words")), t("Prompts with these words are refused."), _own(draft.words)),
+        ui.ActionRow(_starter(starter=draft.starter)),
+        ui.ActionRow(SAVE_SETUP.button(), OTHER_AMOUNTS.button(), OWN_WORDS.button()),
+    )
+
+
+def saved_card(changes: Sequence[Words], problems: Sequence[Words]) -> Card:
+    """What was saved, what is still missing, and the next step."""
+    parts: list[ui.Item[Any]] = [text(SAVED, *within(map(str, changes or [NOTHING_CHANGED]), 2000))]
+    if problems:
+        parts += [rule(), text(*within((f"⚠ {problem}" for problem in problems), 1200))]
+    return Card(*parts, rule(), text(quiet(TRY_NOW)), ui.ActionRow(TEST_IMAGE.button(), CHANGE_SETUP.button()))
+
+
+def _channels(chosen: Sequence[int], exists: Callable[[int], bool]) -> ui.ChannelSelect[Any]:
+    return ui.ChannelSelect(
+        custom_id=server_id("channels"),
+        channel_types=_CHANNELS,
+        placeholder=str(t("Everywhere")),
+        min_values=0,
+        max_values=MENU_AT_MOST,
+        default_values=[
+            discord.SelectDefaultValue(id=each, type=discord.SelectDefaultValueType.channel)
+            for each in chosen
+            if exists(each)
+        ][:MENU_AT_MOST],
+    )
+
+
+def _roles(chosen: Sequence[int], exists: Callable[[int], bool]) -> ui.RoleSelect[Any]:
+    return ui.RoleSelect(
+        custom_id=server_id("roles"),
+        placeholder=str(t("Everyone")),
+        min_values=0,
+        max_values=MENU_AT_MOST,
+        default_values=[
+            discord.SelectDefaultValue(id=each, type=discord.SelectDefaultValueType.role)
+            for each in chosen
+            if exists(each)
+        ][:MENU_AT_MOST],
+    )
+
+
+def _amounts(name: str, chosen: Limit, suggested: Sequence[Suggestion]) -> ui.Select[Any]:
+    offered: dict[int, Text | None] = {
+        each.amount: plural("at least {count} image", "at least {count} images", each.images) for each in suggested
+    }
+    if chosen.amount is not None:
+        offered.setdefault(chosen.amount, None)
+    options = [
+        discord.SelectOption(
+            label=credits_text(amount),
+            value=str(amount),
+            description=None if about is None else str(about),
+            default=amount == chosen.amount,
+        )
+        for amount, about in sorted(offered.items())
+    ]
+    none = discord.SelectOption(label=str(t("No limit")), value=NO_LIMIT, default=chosen.amount is None)
+    return ui.Select(custom_id=server_id(name), options=[*options, none])
+
+
+def _privacy(chosen: Privacy) -> ui.Select[Any]:
+    return ui.Select(
+        custom_id=server_id("privacy"),
+        options=[
+            discord.SelectOption(
+                label=str(_PRIVACY_NAMES[each]),
+                value=each.value,
+                description=str(_PRIVACY_TEXTS[each])[:100],
+                default=each is chosen,
+            )
+            for each in Privacy
+        ],
+    )
+
+
+def _starter(*, starter: bool) -> ui.Select[Any]:
+    return ui.Select(
+        custom_id=server_id("starter"),
+        options=[
+            discord.SelectOption(label=str(t("Without the starter list")), value="0", default=not starter),
+            discord.SelectOption(
+                label=str(t("With the starter list")),
+                value="1",
+                description=", ".join(STARTER_WORDS)[:100],
+                default=starter,
+            ),
+        ],
+    )
+
+
+def _own(words: Sequence[str]) -> Text:
+    if not words:
+        return t("Own words: none")
+    return t("Own words: {words}", words=safe(", ".join(words), 300))
+
+
+def typed_amount(limit: Limit) -> str | None:
+    """A limit as a person would type it; None for no limit."""
+    return None if limit.amount is None else amount_text(limit.amount).replace(",", "")
